@@ -7,14 +7,19 @@ import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
 import { SignIn } from './accounts/sign-in.ts'
 import { createCursors } from './files/cursor.ts'
+import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
+import { Folder, FolderList, FolderMove } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
 import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
-import { DeletedFile, DeletedFileList, FileRestore, Version, VersionList } from './files/kept-schemas.ts'
+import {
+  DeletedFile, DeletedFileList, DeletionRestore, FileRestore, RestoredFiles, Version, VersionList
+} from './files/kept-schemas.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { problemOf, sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { createLinks } from './http/links.ts'
+import { addNestedNames } from './http/nested-names.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
@@ -52,8 +57,9 @@ import { Upload, UploadList } from './uploads/schemas.ts'
 /** The shared schemas of the document, in its order. */
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token,
-  TokenList, NewToken, PersonalToken, NewSession, Session, StoredFile, FileList, Rename, Version, VersionList,
-  DeletedFile, DeletedFileList, FileRestore, Upload, UploadList, ServiceFacts, Liveness, Readiness
+  TokenList, NewToken, PersonalToken, NewSession, Session, StoredFile, FileList, Rename, Folder, FolderList, FolderMove,
+  Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
+  ServiceFacts, Liveness, Readiness
 ]
 
 /** The application and what its process must do with it: listen, renew TLS, flush the log. */
@@ -96,6 +102,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
     done()
   })
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
+  addNestedNames(app)
   const addOtherMethods = refuseOtherMethods(app, requestLog)
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
@@ -156,10 +163,12 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     await scope.register(rawUploadRoutes, fileOptions)
     await scope.register(resumableUploadRoutes, fileOptions)
     await scope.register(changeFileRoutes, fileOptions)
+    await scope.register(changeFolderRoutes, fileOptions)
   })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'any', scope: 'files:read' })
     await scope.register(readFileRoutes, fileOptions)
+    await scope.register(readFolderRoutes, fileOptions)
     await scope.register(readKeptRoutes, fileOptions)
   })
   await app.register(async scope => {
@@ -188,8 +197,8 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
 /** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
   const {
-    config, accounts, passwords, attemptLimiter, files, keptFiles, uploads, quotas, metadata, blobs, reserve, keyRing,
-    failures
+    config, accounts, passwords, attemptLimiter, files, folders, keptFiles, uploads, quotas, metadata, blobs, reserve,
+    keyRing, failures
   } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
@@ -217,6 +226,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, { connect
     sessionOptions: { sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl: config.publicUrl },
     fileOptions: {
       files,
+      folders,
       keptFiles,
       uploads,
       cursors,

@@ -52,7 +52,7 @@ export const Settings = Type.Object({
   KEEP_DAYS: Type.Integer({ default: 30, minimum: 0, maximum: 36_500, description: 'Days to keep versions and deleted files; 0: keep none.' }),
   KEEP_VERSIONS: Type.Integer({ default: 10, minimum: 0, maximum: 1000, description: 'Versions kept of one file.' }),
   QUOTA_BYTES: Type.Optional(Bytes('Bytes per account; `magicstore user quota` overrides it.')),
-  QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files per account; `magicstore user quota` overrides it.' })),
+  QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files and folders per account; `magicstore user quota` overrides it.' })),
   ALLOWED_EXTENSIONS: Type.Optional(List('Allowed file name extensions, comma-separated, case-insensitive.', { item: ' *\\.?[^\\s./\\\\,]+ *', expected: 'extensions such as pdf,jpg' })),
   MIN_FREE_BYTES: Bytes('Free disk space that uploads must leave.', 64 * MIB),
   PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`strict` requires 8 characters and rejects common passwords and the username; `open` does not. Unset: `strict` if NODE_ENV is production, HOST is not loopback or TRUST_PROXY is set.' })),

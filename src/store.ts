@@ -1,12 +1,13 @@
 import { Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
-import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource } from './backends/backends.ts'
+import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type UpgradeOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
+import { Folders } from './files/folders.ts'
 import { startHousekeeping } from './files/housekeeping.ts'
 import { KeptFiles } from './files/kept.ts'
 import { Quotas } from './files/quotas.ts'
@@ -21,6 +22,7 @@ interface Rules {
   readonly failures: BackgroundFailures
   readonly cleanup: BlobCleanup
   readonly files: Files
+  readonly folders: Folders
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
 }
@@ -45,21 +47,21 @@ export interface Store extends OperatorStore {
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareFolder(config)
   const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database'
-  const backends = await openBackends(config, () => lockDataFolder(config, { inUse }))
+  const backends = await openBackends(config, { takeFolder: () => lockDataFolder(config, { inUse }) })
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, close: () => closeAll(backends, rules) }
 }
 
 /**
  * Opens the store for the server, and completes or removes interrupted uploads. Other removals run in the background.
- * Locks the data folder.
+ * Locks the data folder. `onUpgrade` is called before a database is upgraded, with the number of files in it.
  * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
  */
-export async function openStore (config: Config): Promise<Store> {
+export async function openStore (config: Config, onUpgrade?: UpgradeOptions['onUpgrade']): Promise<Store> {
   await prepareFolder(config)
   const lock = lockDataFolder(config)
   try {
-    const backends = await openBackends(config)
+    const backends = await openBackends(config, { onUpgrade })
     const keyRing = await openKeyRing(config, backends.keys)
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
@@ -111,6 +113,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     failures,
     cleanup,
     files,
+    folders: new Folders({ metadata, reserve, quotas, files }),
     keptFiles: new KeptFiles({ metadata, reserve, quotas, files }),
     uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
   }

@@ -25,7 +25,8 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
 import { paceSuite, readAll, suite as blobsContract } from './blobs.contract.ts'
 import { createTestClock } from './kit/clock.ts'
-import { unlimited } from './kit/records.ts'
+import { DAY } from './kit/durations.ts'
+import { newFile, unlimited } from './kit/records.ts'
 import { KIB, MIB } from './kit/sizes.ts'
 import { suite as metadataContract } from './metadata.contract.ts'
 
@@ -70,16 +71,32 @@ test('a failure of the database that is nobody\'s fault is no name that is taken
   const ada = { username: 'ada', usernameKey: 'ada', passwordHash: 'hash', createdAt: 1 }
   const { id } = await metadata.accounts.add(ada)
   clock.set(1)
-  await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false }, { bytes: undefined, files: undefined })
+  await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', modifiedAt: null, isLeased: false }, { bytes: undefined, files: undefined })
   clock.set(2)
   const operator = new Database(file)
   operator.exec("CREATE TRIGGER no_accounts BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_tokens BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_files BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
   operator.close()
   await t.rejects(metadata.accounts.add({ ...ada, usernameKey: 'bob' }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
-  await t.rejects(metadata.files.rename(id, 'a', 'b'), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  await t.rejects(metadata.files.rename(id, 'a', 'b', unlimited), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
   await t.rejects(metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
   t.equal(await metadata.accounts.findByKey('bob'), undefined)
   t.match(await metadata.files.find(id, 'a'), { updatedAt: 1 })
+})
+
+test('what the database refuses to restore stays in the trash, and says why', async t => {
+  const file = join(t.testdir(), 'magicstore.db')
+  const metadata = await openSqliteMetadata(file, { keeping: { milliseconds: DAY, versions: 1 } })
+  t.teardown(() => metadata.close())
+  const { id } = await metadata.accounts.add({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash' })
+  for (const name of ['a/1', 'a/2']) await metadata.files.add(newFile(id, name), unlimited)
+  await metadata.folders.removeSome(id, 'a', { limit: 9, isPermanent: false, deletedWith: 'd' })
+  const operator = new Database(file)
+  operator.exec("CREATE TRIGGER no_second BEFORE INSERT ON files WHEN NEW.name = '2' BEGIN SELECT RAISE(ABORT, 'no'); END")
+  operator.close()
+  const restore = () => metadata.kept.restoreDeletion(id, 'd', { quota: unlimited, after: undefined, limit: 9 })
+  await t.rejects(restore(), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  t.equal(await metadata.files.find(id, 'a/1'), undefined)
+  t.equal((await metadata.kept.listTrash(id, { after: undefined, limit: 9 })).length, 2)
 })
 
 test('a row that belongs to nothing and a wrong sum are found', async t => {
@@ -96,8 +113,8 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   t.match(await metadata.checkIntegrity(), [/account_networks/])
   t.strictSame(await metadata.accounts.usageMismatches(), [{
     accountId: id,
-    recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 4 },
-    actual: { bytes: 0, files: 0, keptBytes: 0, keptContents: 0 }
+    recorded: { bytes: 5, files: 2, folders: 0, keptBytes: 3, keptContents: 4 },
+    actual: { bytes: 0, files: 0, folders: 0, keptBytes: 0, keptContents: 0 }
   }])
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])
@@ -409,14 +426,14 @@ test('a file is found as this or another process left it, however often it was f
   const other = await metadata.accounts.add({ username: 'bob', usernameKey: 'bob', passwordHash: 'hash', createdAt: 1 })
   const find = async () => [(await metadata.files.find(id, 'a'))?.type, (await metadata.files.find(id, 'a'))?.type]
   t.strictSame(await find(), [undefined, undefined])
-  await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', isLeased: false }, unlimited)
+  await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', modifiedAt: null, isLeased: false }, unlimited)
   t.strictSame(await find(), ['text/plain', 'text/plain'])
   t.equal(await metadata.files.find(other.id, 'a'), undefined, 'of another account')
   const operator = new Database(file)
   operator.exec("UPDATE files SET type = 'text/html'")
   await nextTurn()
   t.strictSame(await find(), ['text/html', 'text/html'])
-  await metadata.files.rename(id, 'a', 'b')
+  await metadata.files.rename(id, 'a', 'b', unlimited)
   t.strictSame(await find(), [undefined, undefined])
   t.match(await metadata.files.find(id, 'b'), { name: 'b' })
   operator.exec('DELETE FROM files')

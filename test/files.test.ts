@@ -7,6 +7,7 @@ import { createTestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
 import { DAY } from './kit/durations.ts'
 import { bytesPath, metadataPath } from './kit/kept-account.ts'
+import { unlimited } from './kit/records.ts'
 import { comparable, signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './kit/server.ts'
 import { allowUpdates, refuseUpdates, runSql, storedBlobs, uploadsBegun } from './kit/stores.ts'
 
@@ -77,6 +78,7 @@ t.test('a listing has a page of files, and says where the next one begins', asyn
     sha256: sha256Of('a b+c&d.txt'),
     createdAt: first.createdAt,
     updatedAt: first.createdAt,
+    modifiedAt: null,
     url: `${server.url}/uploads/a%20b%2Bc%26d.txt`
   })
   t.match(first.createdAt, /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/)
@@ -295,7 +297,7 @@ t.test('a new name must follow the rules for names', async t => {
   const { put, rename, send, get } = await openAccount(t)
   await put('a.txt', 'bytes')
   const bad: [name: unknown, code: string][] = [
-    ...['.', '..', 'a/b', '/', 'a\\b', 'a\u0000b', 'a\nb', '\u007F', '\u0085', '\uD800', 'a\uDC00', 'x'.repeat(256), 'é'.repeat(128), '😀'.repeat(64)].map((name): [string, string] => [name, 'name_invalid']),
+    ...['.', '..', 'a//b', '/', 'a\\b', 'a\u0000b', 'a\nb', '\u007F', '\u0085', '\uD800', 'a\uDC00', 'x'.repeat(256), 'é'.repeat(128), '😀'.repeat(64)].map((name): [string, string] => [name, 'name_invalid']),
     ...['', 1, null, true, [], ['b.txt'], {}].map((name): [unknown, string] => [name, 'validation_failed'])
   ]
   for (const [name, code] of bad) {
@@ -474,7 +476,7 @@ t.test('the metadata of files keeps to the contract', async t => {
   const { id: ownerId } = await metadata.accounts.add({ username: 'anna', usernameKey: 'anna', passwordHash: '', createdAt: 0 })
   const quota = { bytes: undefined, files: undefined }
   const second = 1_700_000_000_000
-  const file = (blobId: string, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, isLeased: false })
+  const file = (blobId: string, name = 'a'): NewFile => ({ ownerId, name, size: 5, type: 'text/plain', sha256: blobId.padEnd(64, '0'), blobId, modifiedAt: null, isLeased: false })
   async function put (blobId: string, time: number) {
     clock.set(time)
     return (await metadata.files.put(file(blobId), quota, {})).file
@@ -487,7 +489,7 @@ t.test('the metadata of files keeps to the contract', async t => {
   t.match(await put('3', second + 1000), { updatedAt: second + 1000 })
   t.match(await put('4', second + 500), { updatedAt: second + 1000 }, 'a clock set back makes nothing look older')
   clock.set(second)
-  t.match(await metadata.files.rename(ownerId, 'a', 'b'), { name: 'b', createdAt: second, updatedAt: second + 1000 })
+  t.match(await metadata.files.rename(ownerId, 'a', 'b', unlimited), { name: 'b', createdAt: second, updatedAt: second + 1000 })
 
   // A file is created if the name is free; uploading the same bytes again returns the existing file.
   const { file: kept } = await metadata.files.add(file('6', 'kept'), quota)
@@ -495,19 +497,19 @@ t.test('the metadata of files keeps to the contract', async t => {
   t.strictSame(await metadata.files.add({ ...file('7', 'kept'), sha256: kept.sha256 }, quota), { file: kept, isNew: false })
   await t.rejects(metadata.files.add(file('7', 'kept'), quota), { code: 'name_taken' })
   await t.rejects(metadata.files.add({ ...file('7', 'kept'), sha256: kept.sha256, size: 6 }, quota), { code: 'name_taken' })
-  await t.rejects(metadata.files.rename(ownerId, 'kept', 'b'), { code: 'name_taken' })
+  await t.rejects(metadata.files.rename(ownerId, 'kept', 'b', unlimited), { code: 'name_taken' })
   await remove('kept', { 'if-match': `"${kept.sha256}"` })
   await metadata.blobs.clearDiscarded(['6'])
 
   await t.rejects(metadata.files.add({ ...file('5'), ownerId: ownerId + 1 }, quota), { code: 'not_found' }, 'a deleted account gets no file')
   await t.rejects(metadata.files.put(file('5'), quota, { 'if-match': '*' }), { code: 'precondition_failed' })
-  await t.rejects(metadata.files.rename(ownerId, 'nothing', 'c'), { code: 'not_found' })
+  await t.rejects(metadata.files.rename(ownerId, 'nothing', 'c', unlimited), { code: 'not_found' })
   await t.rejects(remove('nothing'), { code: 'not_found' })
   await t.rejects(remove('b', { 'if-none-match': '*' }), { code: 'precondition_failed' })
 
-  t.equal(await metadata.files.hasOfSize(ownerId, { minBytes: 5, maxBytes: 5 }), true)
-  t.equal(await metadata.files.hasOfSize(ownerId, { minBytes: 6, maxBytes: 99 }), false)
-  t.equal(await metadata.files.hasOfSize(ownerId + 1, { minBytes: 0, maxBytes: 99 }), false)
+  t.equal(await metadata.files.hasOfSize(ownerId, { folder: '', minBytes: 5, maxBytes: 5 }), true)
+  t.equal(await metadata.files.hasOfSize(ownerId, { folder: '', minBytes: 6, maxBytes: 99 }), false)
+  t.equal(await metadata.files.hasOfSize(ownerId + 1, { folder: '', minBytes: 0, maxBytes: 99 }), false)
 
   clock.set(second + 2000)
   t.strictSame(await metadata.blobs.findKnown(['3', '4', 'x']), new Set(['4']))

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
+import type { FolderRemovalPosition } from '#src/metadata/folder-repository.ts'
+import type { RestoredFiles } from '#src/metadata/kept-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
-import { Problem } from '#src/problems.ts'
+import { failures, Problem } from '#src/problems.ts'
 import { createKeptModel, type KeptModel, type ModelContent } from './kept-model.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
@@ -11,7 +13,8 @@ import type { OpenMetadata } from './kit/reopening.ts'
 
 /** Every number chooses among what there is at that time, so that shrinking keeps an operation possible. */
 const pick = fc.nat({ max: 7 })
-const name = fc.constantFrom('a', 'b', 'c')
+const name = fc.constantFrom('a', 'b', 'a/a', 'a/b', 'b/a', 'a/b/a', 'c/a')
+const folder = fc.constantFrom('a', 'b', 'a/a', 'a/b', 'a/b/a', 'c')
 // Few sizes and contents, so that there are ties, the same bytes, and quotas that are met exactly.
 const content = fc.record({ size: fc.nat({ max: 4 }), text: fc.constantFrom('x', 'y', 'z') })
 
@@ -19,6 +22,11 @@ const operation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), name, content }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), name, isPermanent: fc.constantFrom(false, false, false, true) }) },
   fc.record({ kind: fc.constant('rename' as const), name, to: name }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('add folder' as const), folder }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('move folder' as const), pick, to: folder }) },
+  fc.record({ kind: fc.constant('remove folder' as const), pick }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove tree' as const), pick, isPermanent: fc.constantFrom(false, false, true) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore deletion' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore version' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore file' as const), name: fc.option(name, { nil: undefined }), pick }) },
   fc.record({ kind: fc.constant('remove version' as const), pick }),
@@ -31,7 +39,7 @@ const operation = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('finish' as const), pick, text: fc.constantFrom('x', 'y', 'z') }) },
   fc.record({ kind: fc.constant('cancel' as const), pick }),
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), milliseconds: fc.nat({ max: 4 }) }) },
-  fc.record({ kind: fc.constant('quota' as const), quota: fc.record({ bytes: fc.option(fc.nat({ max: 16 }), { nil: undefined }), files: fc.constantFrom(undefined, 2) }) })
+  fc.record({ kind: fc.constant('quota' as const), quota: fc.record({ bytes: fc.option(fc.nat({ max: 16 }), { nil: undefined }), files: fc.constantFrom(undefined, undefined, 3, 6) }) })
 )
 
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
@@ -47,11 +55,12 @@ export function suite (t: Test, open: OpenMetadata): void {
     const metadata = await open(t.testdir(), { keeping, clock: clock.now })
     t.teardown(() => metadata.close())
     let runs = 0
+    const counts: Counts = new Map()
     await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 80, size: 'max' }), async operations => {
       const username = `run ${++runs}`
       const { id: ownerId } = await metadata.accounts.add({ username, usernameKey: username, passwordHash: '' })
       clock.set(Date.now())
-      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(keeping), number: runs })
+      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(keeping), number: runs, counts })
       try {
         for (const each of operations) await run.perform(each)
         await run.checkBlobs()
@@ -62,8 +71,12 @@ export function suite (t: Test, open: OpenMetadata): void {
       }
     }), { numRuns: 50 })
     t.pass(`${runs} runs`)
+    t.comment(Array.from(counts).sort().map(([what, count]) => `${what}: ${count}`).join(', '))
   })
 }
+
+/** How often each operation had each outcome. */
+type Counts = Map<string, number>
 
 interface RunOptions {
   readonly metadata: Metadata
@@ -71,17 +84,19 @@ interface RunOptions {
   readonly ownerId: number
   readonly model: KeptModel
   readonly number: number
+  readonly counts: Counts
 }
 
 interface Run { perform (operation: Operation): Promise<void>, checkBlobs (): Promise<void> }
 
-function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Run {
+function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOptions): Run {
   let blobs = 0
   /**
    * In no order, because ties are decided by it, but in the same one in every run, so that a failure can be repeated.
    */
   const id = () => sha256Of(`${++blobs}`).slice(0, 24) + number.toString(16).padStart(8, '0')
   const used: string[] = []
+  const deletions: string[] = []
 
   function newBlob (): string {
     const blobId = id()
@@ -101,6 +116,11 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
     return { version: version?.blobId ?? 'none', name: (version && model.nameOf(version.fileId)) ?? 'a' }
   }
 
+  /** A folder, sometimes one that is not there. */
+  function chooseFolder (pick: number): string {
+    return choose(model.folders(), pick)?.path ?? 'a'
+  }
+
   /** A deleted file, sometimes a version. */
   function chooseEntry (pick: number): string {
     return choose(model.kept().filter(({ name }) => name !== undefined || pick === 7), pick)?.blobId ?? 'none'
@@ -114,16 +134,42 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
       case 'put': {
         const { name } = operation
         const content = contentOf(operation.content)
-        return [() => metadata.files.put({ ownerId, name, type, ...content, isLeased: false }, quota, {}), () =>
-          model.put(name, content, now)]
+        const file = { ownerId, name, type, ...content, modifiedAt: null, isLeased: false }
+        return [() => metadata.files.put(file, quota, {}), () => model.put(name, content, now)]
       }
       case 'remove':
         return [() => metadata.files.remove(
           ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent }
         ), () => model.remove(operation.name, operation.isPermanent, now)]
       case 'rename':
-        return [() => metadata.files.rename(ownerId, operation.name, operation.to), () =>
+        return [() => metadata.files.rename(ownerId, operation.name, operation.to, quota), () =>
           model.rename(operation.name, operation.to, now)]
+      case 'add folder':
+        return [() => metadata.folders.add(ownerId, operation.folder, quota), () =>
+          model.addFolder(operation.folder, now)]
+      case 'move folder': {
+        const path = chooseFolder(operation.pick)
+        return [() => metadata.folders.move(ownerId, path, operation.to, quota), () =>
+          model.moveFolder(path, operation.to, now)]
+      }
+      case 'remove folder': {
+        const path = chooseFolder(operation.pick)
+        return [() => metadata.folders.remove(ownerId, path), () => model.removeFolder(path)]
+      }
+      case 'remove tree': {
+        const { isPermanent } = operation
+        const path = chooseFolder(operation.pick)
+        const removal = { isPermanent, deletedWith: id() }
+        deletions.push(removal.deletedWith)
+        let acts: string[][] = []
+        return [async () => { acts = await removeTree(path, removal) }, () =>
+          model.removeTree(path, { ...removal, acts, now })]
+      }
+      case 'restore deletion': {
+        const deletedWith = choose(deletions, operation.pick) ?? 'none'
+        return [async () => JSON.stringify(await restoreDeletion(deletedWith)), () =>
+          JSON.stringify(model.restoreDeletion(deletedWith, now))]
+      }
       // What has expired, or is beyond the newest few, is chosen too.
       case 'restore version': {
         const { name, version } = chooseVersion(operation.pick)
@@ -157,7 +203,7 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
         const upload = { id: id(), name, length, isConditional, blobId: newBlob(), offset: 0 }
         const { offset: _offset, isConditional: _isConditional, ...fields } = upload
         return [
-          () => metadata.uploads.add({ ...fields, ownerId, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR }, { maxUploads: 99, quota }),
+          () => metadata.uploads.add({ ...fields, ownerId, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR }, { maxUploads: 99, quota }),
           () => model.beginUpload(upload)
         ]
       }
@@ -166,7 +212,14 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
         if (upload === undefined) return undefined
         const offset = Math.min(upload.offset + operation.bytes, upload.length ?? Infinity)
         const change = {
-          id: upload.id, ownerId, generation: 1, offset, state: null, length: upload.length, lifetimeMilliseconds: HOUR
+          id: upload.id,
+          ownerId,
+          name: upload.name,
+          generation: 1,
+          offset,
+          state: null,
+          length: upload.length,
+          lifetimeMilliseconds: HOUR
         }
         return [() => metadata.uploads.save(change, { isAppending: true, quota }), () => model.append(upload, offset)]
       }
@@ -178,6 +231,7 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
         const change = {
           id: upload.id,
           ownerId,
+          name: upload.name,
           generation: 1,
           offset: size,
           state: null,
@@ -199,20 +253,66 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
     }
   }
 
+  const page = { after: undefined, limit: 100 }
+
+  async function listFiles (): Promise<FileRecord[]> {
+    const files = await metadata.files.list(ownerId, { order: 'name', folder: undefined, prefix: undefined, ...page })
+    return files.sort((a, b) => a.name < b.name ? -1 : 1)
+  }
+
+  /** All folders, each before those below. */
+  async function listFolders (path = ''): Promise<{ path: string, createdAt: number }[]> {
+    const found = await metadata.folders.list(ownerId, path, page)
+    const withThoseBelow = found.map(async ({ path, createdAt }) => [{ path, createdAt }, ...await listFolders(path)])
+    return (await Promise.all(withThoseBelow)).flat()
+  }
+
+  /** Deletes a folder in acts of two files. Returns the blobs that each act took, in its order. */
+  async function removeTree (
+    path: string, removal: { isPermanent: boolean, deletedWith: string }
+  ): Promise<string[][]> {
+    const acts: string[][] = []
+    let before = await listFiles()
+    for (let from: FolderRemovalPosition | undefined; ;) {
+      from = await metadata.folders.removeSome(ownerId, path, { ...removal, from, limit: 2 })
+      const after = new Set((await listFiles()).map(({ blobId }) => blobId))
+      const taken = before.map(({ blobId }) => blobId).filter(blobId => !after.has(blobId))
+      // One of two may have left the trash at once, and then it was the first.
+      const inTrash = (await metadata.kept.listTrash(ownerId, page)).map(({ id }) => id).reverse()
+      acts.push(taken.sort((a, b) => inTrash.indexOf(a) - inTrash.indexOf(b)))
+      before = before.filter(({ blobId }) => after.has(blobId))
+      if (from === undefined) break
+    }
+    return acts
+  }
+
+  async function restoreDeletion (deletedWith: string) {
+    const all = { restored: 0, kept: [] as RestoredFiles['kept'][number][] }
+    for (let after: RestoredFiles['last']; ;) {
+      const { restored, kept, last } =
+        await metadata.kept.restoreDeletion(ownerId, deletedWith, { quota: model.quota, after, limit: 2 })
+      all.restored += restored
+      all.kept.push(...kept)
+      if (last === undefined) return all
+      after = last
+    }
+  }
+
   async function compare (): Promise<void> {
-    const page = { after: undefined, limit: 100 }
-    const files = await metadata.files.list(ownerId, { order: 'name', prefix: undefined, limit: 100, after: undefined })
+    const files = await listFiles()
     const of = ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }: Omit<FileRecord, 'id'>) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })
     const found = {
       files: files.map(of),
       versions: (await Promise.all(
         files.map(file => metadata.kept.listVersions(ownerId, file.id, page))
       )).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
-      trash: (await metadata.kept.listTrash(ownerId, page)).map(({ id, name, storedAt, keptAt, versions }) =>
-        ({ id, name, storedAt, keptAt, versions })),
+      folders: (await listFolders()).sort((a, b) => a.path < b.path ? -1 : 1),
+      trash: (await metadata.kept.listTrash(ownerId, page))
+        .map(({ id, name, storedAt, keptAt, deletedWith, versions }) =>
+          ({ id, name, storedAt, keptAt, deletedWith, versions })),
       usage: await metadata.accounts.find(ownerId).then(account => {
-        const { usedBytes, usedFiles, keptBytes } =
-        account as AccountRecord; return { usedBytes, usedFiles, keptBytes }
+        const { usedBytes, usedFiles, usedFolders, keptBytes } = account as AccountRecord
+        return { usedBytes, usedFiles, usedFolders, keptBytes }
       }),
       uploads: await metadata.uploads.usage(ownerId)
     }
@@ -222,12 +322,18 @@ function createRun ({ metadata, clock, ownerId, model, number }: RunOptions): Ru
   return {
     async perform (operation) {
       const both = await callsFor(operation)
-      if (both !== undefined) expectSame(await outcomeOf(both[0]), await outcomeOf(async () => both[1]()))
+      if (both !== undefined) {
+        const outcome = await outcomeOf(both[0])
+        expectSame(outcome, await outcomeOf(async () => both[1]()))
+        const what = `${operation.kind}${typeof outcome === 'string' && outcome in failures ? ` ${outcome}` : ''}`
+        counts.set(what, 1 + (counts.get(what) ?? 0))
+      }
       await compare()
     },
 
     async checkBlobs () {
       expectSame(await metadata.accounts.usageMismatches(), [])
+      expectSame(await metadata.folders.listFaults(), [])
       // Each blob is in use or discarded, and none is both.
       const inUse = model.blobs()
       expectSame(Array.from(await metadata.blobs.findKnown(used)).sort(), inUse.stored)

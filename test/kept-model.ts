@@ -2,12 +2,14 @@ import type { Keeping } from '#src/metadata/kept-repository.ts'
 import type { Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 
-// What src/metadata/kept.ts says, of one account, in lists: no index, no sum that is carried along.
+// What src/metadata/kept.ts and folders.ts say, of one account, in lists: no index, no sum that is carried along, and
+// a tree that is nothing but paths.
 
 export interface ModelContent { readonly size: number, readonly sha256: string, readonly blobId: string }
 
 interface ModelFile extends ModelContent {
   fileId: number
+  /** Its path. */
   name: string
   createdAt: number
   updatedAt: number
@@ -21,7 +23,11 @@ interface ModelKept extends ModelContent {
   createdAt: number
   storedAt: number
   keptAt: number
+  /** The recursive deletion that took it. */
+  deletedWith: string | null
 }
+
+interface ModelFolder { path: string, readonly createdAt: number }
 
 export interface ModelUpload {
   readonly id: string
@@ -32,6 +38,14 @@ export interface ModelUpload {
   offset: number
 }
 
+interface Removal { readonly isPermanent: boolean, readonly deletedWith: string | null, readonly now: number }
+
+interface Addition {
+  readonly added: { readonly bytes: number, readonly files: number }
+  readonly others: readonly ModelUpload[]
+  readonly now: number
+}
+
 const CROWDED = new Error('more kept content must be deleted first')
 
 export type KeptModel = ReturnType<typeof createKeptModel>
@@ -39,6 +53,7 @@ export type KeptModel = ReturnType<typeof createKeptModel>
 export function createKeptModel (keeping: Required<Keeping>) {
   let files: ModelFile[] = []
   let kept: ModelKept[] = []
+  let folders: ModelFolder[] = []
   let uploads: ModelUpload[] = []
   const discarded: string[] = []
   let lastId = 0
@@ -59,6 +74,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
     quota: { bytes: undefined, files: undefined } as Quota,
     kept: () => [...kept].sort(byAge),
     nameOf: (fileId: number) => files.find(file => file.fileId === fileId)?.name,
+    folders: () => folders,
     uploads: () => uploads,
     discarded: () => discarded,
     blobs: () => ({
@@ -70,9 +86,10 @@ export function createKeptModel (keeping: Required<Keeping>) {
         ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })),
       versions: sortedFiles().map(({ fileId }) =>
         liveVersionsOf(fileId, now).map(({ blobId, storedAt, keptAt }) => ({ id: blobId, storedAt, keptAt }))),
-      trash: liveTrash(now).map(({ blobId, name, storedAt, keptAt, fileId }) =>
-        ({ id: blobId, name, storedAt, keptAt, versions: liveVersionsOf(fileId, now).length })),
-      usage: { usedBytes: sum(files), usedFiles: files.length, keptBytes: sum(kept) },
+      folders: [...folders].sort((a, b) => a.path < b.path ? -1 : 1),
+      trash: liveTrash(now).map(({ blobId, name, storedAt, keptAt, deletedWith, fileId }) =>
+        ({ id: blobId, name, storedAt, keptAt, deletedWith, versions: liveVersionsOf(fileId, now).length })),
+      usage: { usedBytes: sum(files), usedFiles: files.length, usedFolders: folders.length, keptBytes: sum(kept) },
       uploads: { uploads: uploads.length, bytes: reserved(uploads), receivedBytes: received(uploads) }
     }),
 
@@ -80,24 +97,67 @@ export function createKeptModel (keeping: Required<Keeping>) {
       makingRoom(() => store(name, content, { now, others: uploads })),
 
     remove (name: string, isPermanent: boolean, now: number) {
-      const file = get(name)
-      files = files.filter(other => other !== file)
-      if (isPermanent) {
-        discard([file])
-        drop(versionsOf(file.fileId))
-        return
-      }
-      kept.push({
-        ...file, keptAt: laterThan(kept.filter(({ name }) => name !== undefined), Math.max(file.updatedAt, now))
-      })
-      trim(file.blobId)
+      removeAll([get(name)], { isPermanent, deletedWith: null, now })
     },
 
     rename (name: string, to: string, now: number) {
       const file = get(name)
       if (name === to) return
       if (find(to) !== undefined) throw new Problem('name_taken')
-      Object.assign(file, { name: to, updatedAt: Math.max(file.updatedAt, now) })
+      makeParents(to, { added: { bytes: 0, files: 0 }, others: uploads, now })
+      const isMove = lastOf(name) === lastOf(to)
+      Object.assign(file, { name: to, updatedAt: isMove ? file.updatedAt : Math.max(file.updatedAt, now) })
+    },
+
+    addFolder (path: string, now: number) {
+      if (folders.some(folder => folder.path === path)) return
+      if (find(path) !== undefined) throw new Problem('name_taken')
+      makeParents(path, { added: { bytes: 0, files: 1 }, others: uploads, now })
+      folders.push({ path, createdAt: now })
+    },
+
+    moveFolder (path: string, to: string, now: number) {
+      requireFolder(path)
+      if (path === to) return
+      if (isBelow(to, path)) throw new Problem('folder_into_itself')
+      if (find(to) !== undefined) throw new Problem('name_taken')
+      makeParents(to, { added: { bytes: 0, files: 0 }, others: uploads, now })
+      const moved = (name: string) => name === path || isBelow(name, path) ? to + name.slice(path.length) : name
+      for (const folder of folders) folder.path = moved(folder.path)
+      for (const file of files) file.name = moved(file.name)
+    },
+
+    removeFolder (path: string) {
+      requireFolder(path)
+      const names = [...files.map(({ name }) => name), ...folders.map(folder => folder.path)]
+      if (names.some(name => isBelow(name, path))) throw new Problem('folder_not_empty')
+      folders = folders.filter(folder => folder.path !== path)
+    },
+
+    /** `acts`: the blobs that each act took, in order. */
+    removeTree (path: string, { acts, ...removal }: Removal & { acts: readonly (readonly string[])[] }) {
+      requireFolder(path)
+      for (const blobIds of acts) {
+        const taken = blobIds.flatMap(blobId =>
+          files.filter(file => file.blobId === blobId && isBelow(file.name, path)))
+        if (taken.length !== blobIds.length) throw new Error('a file was taken that is not below the folder')
+        if (taken.length > 0) removeAll(taken, removal)
+      }
+      if (files.some(({ name }) => isBelow(name, path))) throw new Error('a file was left')
+      folders = folders.filter(folder => folder.path !== path && !isBelow(folder.path, path))
+    },
+
+    restoreDeletion (deletedWith: string, now: number) {
+      const entries = liveTrash(now).filter(entry => entry.deletedWith === deletedWith).reverse()
+      const kept = entries.flatMap(({ blobId, name }) => {
+        try {
+          model.restoreFile(blobId, undefined, now)
+          return []
+        } catch (error) {
+          return [{ name, code: (error as Problem).code }]
+        }
+      })
+      return { restored: entries.length - kept.length, kept }
     },
 
     restoreVersion (name: string, blobId: string, now: number) {
@@ -116,9 +176,9 @@ export function createKeptModel (keeping: Required<Keeping>) {
       if (entry === undefined) throw new Problem('not_found')
       const name = newName ?? String(entry.name)
       if (find(name) !== undefined) throw new Problem('name_taken')
-      refuse({ bytes: entry.size, files: 1 }, uploads)
+      makeParents(name, { added: { bytes: entry.size, files: 1 }, others: uploads, now })
       kept = kept.filter(content => content !== entry)
-      const { keptAt, ...file } = entry
+      const { keptAt, deletedWith: _deletedWith, ...file } = entry
       files.push({ ...file, name, updatedAt: Math.max(keptAt, now) })
     },
 
@@ -158,6 +218,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
     },
 
     beginUpload (upload: ModelUpload) {
+      missingAbove(upload.name)
       const ended = uploads.filter(({ name }) => name === upload.name)
       const others = uploads.filter(({ name }) => name !== upload.name)
       refuse({ bytes: upload.length ?? 0, files: 1 }, others)
@@ -205,6 +266,46 @@ export function createKeptModel (keeping: Required<Keeping>) {
     return file
   }
 
+  function isBelow (name: string, path: string): boolean {
+    return name.startsWith(`${path}/`)
+  }
+
+  function lastOf (name: string): string | undefined {
+    return name.split('/').at(-1)
+  }
+
+  function requireFolder (path: string): void {
+    if (!folders.some(folder => folder.path === path)) throw new Problem('not_found')
+  }
+
+  /** The folders that a name needs. */
+  function missingAbove (name: string): string[] {
+    const segments = name.split('/')
+    const parents = segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'))
+    const isTaken = folders.some(({ path }) => path === name) || parents.some(path => find(path) !== undefined)
+    if (isTaken) throw new Problem('name_taken')
+    return parents.filter(path => !folders.some(folder => folder.path === path))
+  }
+
+  function makeParents (name: string, { added, others, now }: Addition): void {
+    const missing = missingAbove(name)
+    refuse({ ...added, files: added.files + missing.length }, others)
+    folders.push(...missing.map(path => ({ path, createdAt: now })))
+  }
+
+  function removeAll (removed: readonly ModelFile[], { isPermanent, deletedWith, now }: Removal): void {
+    files = files.filter(other => !removed.includes(other))
+    if (isPermanent) {
+      discard(removed)
+      for (const { fileId } of removed) drop(versionsOf(fileId))
+      return
+    }
+    const trash = kept.filter(({ name }) => name !== undefined)
+    const keptAt = laterThan(trash, Math.max(now, ...removed.map(({ updatedAt }) => updatedAt)))
+    kept.push(...removed.map(file => ({ ...file, keptAt, deletedWith })))
+    trim(String(removed.at(-1)?.blobId), removed.length)
+  }
+
   function reserved (uploads: readonly ModelUpload[]): number {
     return uploads.reduce((bytes, { length, offset }) => bytes + (length ?? offset), 0)
   }
@@ -216,18 +317,19 @@ export function createKeptModel (keeping: Required<Keeping>) {
   function refuse (added: { bytes: number, files: number }, others: readonly ModelUpload[]): void {
     const { bytes = Infinity, files: maxFiles = Infinity } = model.quota
     if (added.bytes > 0 && sum(files) + reserved(others) + added.bytes > bytes) throw new Problem('quota_exceeded')
-    if (added.files > 0 && files.length + others.length + added.files > maxFiles) throw new Problem('quota_exceeded')
+    if (added.files > 0 && files.length + folders.length + others.length + added.files > maxFiles) throw new Problem('quota_exceeded')
   }
 
   function store (
     name: string, content: ModelContent, { now, others }: { now: number, others: readonly ModelUpload[] }
   ): void {
     const file = find(name)
-    refuse({ bytes: content.size - (file?.size ?? 0), files: file === undefined ? 1 : 0 }, others)
     if (file === undefined) {
+      makeParents(name, { added: { bytes: content.size, files: 1 }, others, now })
       files.push({ ...content, fileId: ++lastId, name, createdAt: now, updatedAt: now, storedAt: now })
       return makeRoom(others)
     }
+    refuse({ bytes: content.size - file.size, files: 0 }, others)
     const { blobId } = file
     const updatedAt = Math.max(file.updatedAt, now)
     keepVersion(file, content, updatedAt)
@@ -237,22 +339,25 @@ export function createKeptModel (keeping: Required<Keeping>) {
   }
 
   function keepVersion (file: ModelFile, next: ModelContent, keptAt: number): void {
-    if (next.size === file.size && next.sha256 === file.sha256) return discard([file])
+    if (file.size === 0 || (next.size === file.size && next.sha256 === file.sha256)) return discard([file])
     const { updatedAt: _updatedAt, ...content } = file
-    kept.push({ ...content, name: undefined, keptAt: laterThan(versionsOf(file.fileId), keptAt) })
+    kept.push({ ...content, name: undefined, keptAt: laterThan(versionsOf(file.fileId), keptAt), deletedWith: null })
     drop(versionsOf(file.fileId).slice(keeping.versions))
   }
 
   /** A write that needs the room of too many contents is undone, some are deleted, and it begins again. */
   function makingRoom (write: () => void): void {
     for (;;) {
-      const before = { files: files.map(file => ({ ...file })), kept: [...kept], discarded: discarded.length }
+      const before = {
+        files: files.map(file => ({ ...file })), folders: [...folders], kept: [...kept], discarded: discarded.length
+      }
       try {
         write()
         return
       } catch (error) {
         if (error !== CROWDED) throw error
         files = before.files
+        folders = before.folders
         kept = before.kept
         discarded.length = before.discarded
         drop(withBytes().slice(0, keeping.deletions))
@@ -277,8 +382,8 @@ export function createKeptModel (keeping: Required<Keeping>) {
   }
 
   /** Deletes what is too much, a few at a time. */
-  function trim (newest: string): void {
-    const most = Math.min(kept.length - keeping.contents, keeping.deletions)
+  function trim (newest: string, added = 1): void {
+    const most = Math.min(kept.length - keeping.contents, Math.max(added, keeping.deletions))
     const before = kept.length
     for (const content of kept.filter(({ blobId }) => blobId !== newest).sort(byAge)) {
       if (before - kept.length >= most) return

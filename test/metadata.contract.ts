@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { fileOrders, type AccountRecord, type AttemptLimit, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewAttempt, type NewFile, type NewToken, type StoredContent } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
+import { suite as foldersSuite } from './folders.contract.ts'
 import { suite as keptSuite } from './kept.contract.ts'
 import { countFailures, recordFailure } from './kit/attempts.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
@@ -33,7 +34,7 @@ function count (words: string[]): Record<string, number> {
   return words.reduce<Record<string, number>>((sums, word) => ({ ...sums, [word]: (sums[word] ?? 0) + 1 }), {})
 }
 
-const all: FilePage = { order: 'name', prefix: undefined, limit: 1000, after: undefined }
+const all: FilePage = { order: 'name', folder: '', prefix: undefined, limit: 1000, after: undefined }
 
 const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   name: file => file.name,
@@ -85,6 +86,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   }
 
   uploadsSuite(t, open)
+  foldersSuite(t, open)
   keptSuite(t, open)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
@@ -111,7 +113,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.accounts.add(newAccount('ada'))
-    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, keptBytes: 0, disabledAt: null })
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, disabledAt: null })
     t.strictSame(await metadata.accounts.find(1), added)
     t.strictSame(await metadata.accounts.findByKey('ada'), added)
     t.equal(await metadata.accounts.find(2), undefined)
@@ -314,7 +316,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { file: added } = await metadata.files.add(file, unlimited)
     const { file: replaced } =
       await metadata.files.put({ ...file, sha256: hex(32), blobId: hex(16) }, unlimited, always)
-    const renamed = await metadata.files.rename(id, 'a', 'b')
+    const renamed = await metadata.files.rename(id, 'a', 'b', unlimited)
     await metadata.files.correctDate(ada, 'future')
     const corrected = await metadata.files.find(ada, 'future')
     await metadata.events.add({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, 9)
@@ -553,7 +555,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const wanted = newFile(id, 'a.txt', { size: 123 })
     const { file, isNew } = await metadata.files.add(wanted, unlimited)
     const { isLeased, ...fields } = wanted
-    t.strictSame(file, { id: file.id, ...fields, createdAt: 5000, updatedAt: 5000, storedAt: 5000 })
+    t.strictSame(file, { id: file.id, folderId: 0, ...fields, createdAt: 5000, updatedAt: 5000, storedAt: 5000 })
     clock.set(6000)
     t.ok(isNew)
     t.strictSame(await metadata.files.find(id, 'a.txt'), file)
@@ -597,7 +599,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.ok(first.isNew)
     t.notOk(second.isNew)
     const { isLeased, ...fields } = two
-    t.strictSame(second.file, { ...fields, id: first.file.id, createdAt: 1500, updatedAt: 9900, storedAt: 9900 })
+    const times = { createdAt: 1500, updatedAt: 9900, storedAt: 9900 }
+    t.strictSame(second.file, { ...fields, ...times, id: first.file.id, folderId: 0 })
     t.strictSame(await metadata.files.find(id, 'a'), second.file)
     t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [one.blobId])
     t.strictSame(await usage(metadata, id), { bytes: 7, files: 1 })
@@ -613,7 +616,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.match(await put(6000), { updatedAt: 6000 })
     t.match(await put(4000), { updatedAt: 6000 }, 'a clock that was set back')
     clock.set(3000)
-    t.match(await metadata.files.rename(id, 'a', 'b'), { updatedAt: 6000 })
+    t.match(await metadata.files.rename(id, 'a', 'b', unlimited), { updatedAt: 6000 })
   })
 
   t.test('what the condition does not permit leaves everything as it was', async t => {
@@ -682,11 +685,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { file } = await metadata.files.add(newFile(id, 'a'), unlimited)
     const other = await metadata.files.add(newFile(id, 'taken'), unlimited)
     clock.set(2000)
-    t.strictSame(await metadata.files.rename(id, 'a', 'a'), file, 'to its own name: nothing changes')
-    t.strictSame(await outcomes([metadata.files.rename(id, 'a', 'taken'), metadata.files.rename(id, 'nothing', 'b'), metadata.files.rename(id + 1, 'a', 'b')]), ['name_taken', 'not_found', 'not_found'])
+    t.strictSame(await metadata.files.rename(id, 'a', 'a', unlimited), file, 'to its own name: nothing changes')
+    t.strictSame(await outcomes([metadata.files.rename(id, 'a', 'taken', unlimited), metadata.files.rename(id, 'nothing', 'b', unlimited), metadata.files.rename(id + 1, 'a', 'b', unlimited)]), ['name_taken', 'not_found', 'not_found'])
     t.strictSame(await metadata.files.find(id, 'a'), file)
     clock.set(3000)
-    const renamed = await metadata.files.rename(id, 'a', 'b')
+    const renamed = await metadata.files.rename(id, 'a', 'b', unlimited)
     t.strictSame(renamed, { ...file, name: 'b', updatedAt: 3000 })
     t.equal(await metadata.files.find(id, 'a'), undefined)
     t.strictSame(await metadata.files.list(id, all), [renamed, other.file])
@@ -756,9 +759,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, {
       least: 0, most: 99, isThere: false
     }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
-      t.equal(await metadata.files.hasOfSize(id, { minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
+      t.equal(await metadata.files.hasOfSize(id, { folder: '', minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
     }
-    t.notOk(await metadata.files.hasOfSize(id + 1, { minBytes: 0, maxBytes: 1000 }))
+    t.notOk(await metadata.files.hasOfSize(id + 1, { folder: '', minBytes: 0, maxBytes: 1000 }))
   })
 
   t.test('a write that fails takes no other with it, though they share a commit', async t => {
@@ -769,7 +772,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       metadata.accounts.add(newAccount('ada')),
       metadata.files.add(newFile(id, 'taken'), unlimited),
       metadata.files.add(newFile(id, 'b', { size: 5000 }), { bytes: 100, files: undefined }),
-      metadata.files.rename(id, 'kept', 'taken'),
+      metadata.files.rename(id, 'kept', 'taken', unlimited),
       metadata.tokens.add(newToken(id)),
       metadata.files.remove(id, 'nothing', removal),
       metadata.files.put(newFile(id, 'c'), unlimited, always),
@@ -804,7 +807,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
     const { metadata, id } = await withAccount(t)
     t.strictSame(
-      await metadata.accounts.totals(unlimited), { accounts: 1, files: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 }
+      await metadata.accounts.totals(unlimited),
+      { accounts: 1, files: 0, folders: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 }
     )
     const { id: ben } = await metadata.accounts.add(newAccount('ben'))
     const { id: deleted } = await metadata.accounts.add(newAccount('gone'))
@@ -812,7 +816,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.accounts.remove(deleted, 6000)
     t.strictSame(
       await metadata.accounts.totals(unlimited),
-      { accounts: 2, files: 2, bytes: 179, keptBytes: 0, accountsNearQuota: 0 }
+      { accounts: 2, files: 2, folders: 0, bytes: 179, keptBytes: 0, accountsNearQuota: 0 }
     )
     t.equal((await metadata.accounts.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
     t.equal((await metadata.accounts.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)

@@ -13,9 +13,9 @@ const target = join(root, 'src/page/picture.png')
 
 const files = [
   { name: 'Contract, signed.pdf', type: 'application/pdf', size: 284_123 },
-  { name: 'Family at the lake.jpg', type: 'image/jpeg', size: 3_412_877 },
+  { name: 'Family/At the lake.jpg', type: 'image/jpeg', size: 3_412_877 },
   { name: 'Interview.mp3', type: 'audio/mpeg', size: 18_904_511 },
-  { name: 'Letters 2024.zip', type: 'application/zip', size: 61_230_004 },
+  { name: 'Letters/2024.zip', type: 'application/zip', size: 61_230_004 },
   { name: 'Notes.md', type: 'text/markdown', size: 4_210 },
   { name: 'Plan of the garden.svg', type: 'image/svg+xml', size: 48_002 },
   { name: 'Taxes 2025.xlsx', type: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', size: 92_881 },

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { PassThrough, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { untilTaken, type Sender } from './kit/arrivals.ts'
 import { digestField } from './kit/digests.ts'
 import { issueToken, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
@@ -64,7 +65,10 @@ async function * pieces (...texts: (string | Uint8Array)[]): AsyncGenerator<Buff
 }
 const chunked = (...texts: (string | Uint8Array)[]) => Readable.from(pieces(...texts))
 
-interface Sending { readonly request: ClientRequest, readonly answered: Promise<{ status: number, code: string } | 'cut'> }
+interface Sending {
+  readonly request: ClientRequest
+  readonly answered: Promise<Pick<Answer, 'status' | 'headers'> & { code: string } | 'cut'>
+}
 
 /** A request whose body goes on. */
 function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string, path: string, headers: Record<string, string>): Sending {
@@ -73,7 +77,7 @@ function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string
     try {
       const [response] = await once(request, 'response') as [IncomingMessage]
       const text = Buffer.concat(await response.toArray()).toString()
-      return { status: response.statusCode ?? 0, code: text === '' ? '' : JSON.parse(text).code }
+      return { status: response.statusCode ?? 0, headers: response.headers, code: text === '' ? '' : JSON.parse(text).code }
     } catch {
       return 'cut' as const
     }
@@ -83,18 +87,15 @@ function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string
   return { request, answered }
 }
 
-/** Waits until the server has read what was sent to it. Nothing shows that it has. */
-const untilRead = () => wait(200)
-
 /** Begins an append, and resolves when the server has read its first bytes: the append renews the expiry. */
-async function untilAppending<T> (ann: Ann, id: string, start: () => T): Promise<T> {
+async function untilAppending<T extends { request: Sender }> (ann: Ann, id: string, start: () => T): Promise<T> {
   const expiry = async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.expiresAt
   const before = await expiry()
   // Not within the same millisecond.
   await wait(5)
   const started = start()
   await until(async () => await expiry() !== before)
-  await untilRead()
+  await untilTaken(started.request)
   return started
 }
 
@@ -117,6 +118,7 @@ function appendUnread ({ server, token }: Ann, id: string, { offset, size }: { o
   socket.write(`${head.join('\r\n')}\r\n\r\n`)
   socket.write(piece)
   return {
+    request: { socket },
     /** Sends the rest; returns how many bytes the server took, those in the buffers of both systems included. */
     async sendRest (): Promise<number> {
       let sent = piece.length
@@ -142,7 +144,9 @@ t.test('tus: a file is created in two appends', async t => {
   t.match(head.headers, { 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty`, 'tus-resumable': '1.0.0', 'cache-control': 'no-store' })
   t.same(stateOf(await ann.tusPatch(id, 0, '12345')), [204, '5', '10', '?0'])
   t.match(await ann.uploads(), [{ id, name: 'ä.txt', size: 10, offset: 5 }])
-  t.same(await ann.usage(), { files: 0, bytes: 0, keptBytes: 0, uploadBytes: 10, quotaBytes: null, quotaFiles: null })
+  t.same(await ann.usage(), {
+    files: 0, folders: 0, bytes: 0, keptBytes: 0, uploadBytes: 10, quotaBytes: null, quotaFiles: null
+  })
 
   const last = await ann.tusPatch(id, 5, '67890')
   t.same(stateOf(last), [204, '10', '10', '?1'], 'no body, also when it is complete')
@@ -246,7 +250,7 @@ t.test('bytes announced beyond the limit or the quota are not read, also while t
   ): Promise<void> {
     const { request, answered } = begin(ann, method, path, { ...headers, expect: '100-continue', 'content-length': String(bytes) })
     request.on('continue', () => t.fail(`${what}: is asked to continue`))
-    t.same(await answered, { status: 413, code }, what)
+    t.match(await answered, { status: 413, code }, what)
     request.destroy()
   }
   for (const [bytes, code] of [[1001, 'file_too_large'], [901, 'quota_exceeded']] as const) {
@@ -612,7 +616,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
   const id = await ann.tus(5, `filename ${base64('b.txt')}`)
   const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'transfer-encoding': 'chunked' })
   sending.request.write('12345')
-  await untilRead()
+  await untilTaken(sending.request)
   t.same(stateOf(await ann.ask('GET', `/api/uploads/${id}`)), [200, '0', '5', '?0'])
   sending.request.destroy()
   await sending.answered
@@ -630,7 +634,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
     t.equal((await ann.tusPatch(id, 0, text)).status, 204)
     const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(text.length), 'transfer-encoding': 'chunked' })
     sending.request.write(text)
-    await untilRead()
+    await untilTaken(sending.request)
     await end(id, sending)
     t.same(stateOf(await ann.head(id)), [200, '50000', '100000', '?0'], name)
     t.equal((await ann.tusPatch(id, text.length, text)).status, 204, name)
@@ -640,7 +644,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
 
   // An append that waits for its end is ended like any other.
   const waiting = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '5', 'transfer-encoding': 'chunked' })
-  await untilRead()
+  await untilTaken(waiting.request)
   t.equal((await ann.head(id)).status, 200)
   t.equal((await ann.ask('DELETE', `/api/uploads/${id}`)).status, 204)
   const ended = await waiting.answered
@@ -729,7 +733,7 @@ t.test('a lost connection keeps what arrived', async t => {
   const creation = begin(ann, 'PUT', '/uploads/b.bin', { 'upload-complete': '?1', 'content-length': String(2 * MIB) })
   creation.request.write(Buffer.alloc(MIB, 'a'))
   await until(async () => (await ann.uploads('?name=b.bin')).length > 0)
-  await untilRead()
+  await untilTaken(creation.request)
   creation.request.destroy()
   const upload = await until(async () => (await ann.uploads('?name=b.bin')).find(({ offset }) => offset > 0))
   const rest = 2 * MIB - upload.offset
@@ -739,7 +743,7 @@ t.test('a lost connection keeps what arrived', async t => {
   const half = connect({ port: ann.server.port, host: '127.0.0.1', allowHalfOpen: true })
   half.write(`POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nContent-Disposition: inline; filename=c.bin\r\nContent-Length: 5\r\n\r\nabc`)
   await until(async () => (await ann.uploads('?name=c.bin')).length > 0)
-  await untilRead()
+  await untilTaken({ socket: half })
   half.end()
   await half.toArray()
   const [kept] = await until(async () => { const found = await ann.uploads('?name=c.bin'); return found[0]?.offset === 3 && found })
@@ -911,15 +915,13 @@ t.test('refusals that are rare are answered as documented', async t => {
   refused(t, await override(id, 5, 'x'), 409, 'upload_offset_mismatch')
 
   const creation = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt', 'transfer-encoding': 'chunked' }
-  const bytes = new PassThrough()
-  const overtaken = ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt' }, bytes)
-  bytes.write('abc')
+  const overtaken = begin(ann, 'POST', '/api/uploads', creation)
+  overtaken.request.write('abc')
   const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
-  await untilRead()
+  await untilTaken(overtaken.request)
   t.equal((await ann.head(String(upload?.id))).status, 200)
-  refused(t, await overtaken, 409, 'upload_taken_over')
-  t.match((await overtaken).headers, { 'upload-offset': '3', 'upload-complete': '?0' })
-  bytes.end()
+  t.match(await overtaken.answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3', 'upload-complete': '?0' } })
+  overtaken.request.destroy()
   await ann.ask('DELETE', `/api/uploads/${upload?.id}`)
 
   for (let count = 0; count < 2; count++) await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })
@@ -929,7 +931,7 @@ t.test('refusals that are rare are answered as documented', async t => {
   const ended = begin(other, 'POST', '/api/uploads', creation)
   ended.request.write('abc')
   await until(async () => (await other.uploads('?name=b.txt')).length > 0)
-  await untilRead()
+  await untilTaken(ended.request)
   t.equal((await other.server.send('DELETE', '/api/account', { user: ['ann', 'correct horse battery'] })).status, 204)
   ended.request.end('def')
   t.match(await ended.answered, { status: 404, code: 'not_found' })

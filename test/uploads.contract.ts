@@ -18,6 +18,7 @@ function newUpload (ownerId: number, name: string, fields: Partial<NewUpload> = 
     precondition: {},
     uploadMetadata: null,
     reprDigest: null,
+    modifiedAt: null,
     lifetimeMilliseconds: HOUR,
     ...fields
   }
@@ -25,9 +26,10 @@ function newUpload (ownerId: number, name: string, fields: Partial<NewUpload> = 
 
 /** The change that makes an upload whole, unless `fields` say something else. */
 function changeOf (
-  { id, ownerId, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}
+  { id, ownerId, name, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}
 ): UploadChange {
-  return { id, ownerId, generation, offset: length ?? 0, state: null, length, lifetimeMilliseconds: HOUR, ...fields }
+  const offset = length ?? 0
+  return { id, ownerId, name, generation, offset, state: null, length, lifetimeMilliseconds: HOUR, ...fields }
 }
 
 /** What a list shows of uploads. */
@@ -194,6 +196,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       state: null,
       precondition: {},
       reprDigest: null,
+      modifiedAt: null,
       isAppending: false,
       result: stored,
       expiresAt: 6000 + HOUR
@@ -205,7 +208,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await list(), [])
     t.strictSame(await metadata.uploads.usage(ownerId), { uploads: 0, bytes: 0, receivedBytes: 0 })
     t.match(await metadata.accounts.find(ownerId), { usedBytes: 10, usedFiles: 1 })
-    await metadata.files.rename(ownerId, 'a', 'b')
+    await metadata.files.rename(ownerId, 'a', 'b', unlimited)
     t.strictSame((await find(upload))?.result, stored, 'as it was stored')
     const again = await reopen()
     await again.uploads.remove(ownerId, upload.id)
@@ -279,7 +282,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(await finish(longer, 'aa'), undefined)
     t.match(await find(other), { offset: 10, isRefused: true, isAppending: false, result: undefined })
     t.strictSame((await list()).map(({ id }) => id), [longer.id, other.id], 'they are unfinished')
-    t.strictSame(await metadata.files.list(ownerId, { order: 'name', prefix: undefined, limit: 9, after: undefined }), [file])
+    t.strictSame(await metadata.files.list(ownerId, { order: 'name', folder: '', prefix: undefined, limit: 9, after: undefined }), [file])
     await metadata.files.remove(ownerId, 'a', { precondition: {}, isPermanent: false })
     const stored = await finish(other, 'bb')
     t.match(stored, { file: { blobId: other.blobId }, isNew: true })
@@ -492,7 +495,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await Promise.all(
       uploads.flatMap(upload => [finish(upload).catch(() => {}), metadata.uploads.remove(ownerId, upload.id)])
     )
-    const files = await metadata.files.list(ownerId, { order: 'name', prefix: undefined, limit: 100, after: undefined })
+    const files = await metadata.files.list(ownerId, { order: 'name', folder: '', prefix: undefined, limit: 100, after: undefined })
     t.strictSame(
       [...files.map(({ blobId }) => blobId), ...await discarded()].sort(), uploads.map(({ blobId }) => blobId).sort()
     )

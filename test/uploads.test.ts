@@ -10,7 +10,7 @@ import t, { type Test } from 'tap'
 import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
-import type { IncomingBody } from '#src/files/files.ts'
+import type { IncomingBody } from '#src/files/incoming-file.ts'
 import { Quotas } from '#src/files/quotas.ts'
 import { isMediaType } from '#src/files/media-type.ts'
 import { Committer } from '#src/metadata/sqlite/committer.ts'
@@ -215,7 +215,7 @@ t.test('a name that can\'t be kept is refused, and nothing is stored', async t =
     refused(t, await put(name, 'bytes'), 400, 'name_invalid', `PUT ${JSON.stringify(name)}`)
   }
   for (const name of ['', 'folder/', 'C:\\\\', '/', 'folder/..']) refused(t, await post(form(filePart(name))), 400, 'name_invalid', `POST ${JSON.stringify(name)}`)
-  for (const name of ['a/b', 'a\\b', '/', 'zero\0', 'line\nfeed', 'a\r']) refused(t, await put(name, 'bytes'), 400, 'name_invalid', `PUT ${JSON.stringify(name)}`)
+  for (const name of ['a//b', 'a\\b', '/', 'zero\0', 'line\nfeed', 'a\r']) refused(t, await put(name, 'bytes'), 400, 'name_invalid', `PUT ${JSON.stringify(name)}`)
   for (const name of ['bad\xFF', 'cut\xC3', '\xED\xA0\x80surrogate', 'overlong\xC0\xAF', utf8('replaced\uFFFD')]) {
     refused(t, await post(form([disposition(`name="file"; filename="${name}"`), 'bytes'])), 400, 'malformed_multipart', `POST bytes ${JSON.stringify(name)}`)
   }

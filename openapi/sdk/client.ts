@@ -20,7 +20,10 @@ const RETRIES = 10
 const FIRST_WAIT_MS = 500
 const MAX_WAIT_MS = 30_000
 
-/** The metadata of a file. */
+/**
+ * The metadata of a file. Its name is its path: segments joined by `/`. Check each segment before it becomes a path on
+ * a disk: on Windows, `C:` or `NUL` mean something else.
+ */
 export type StoredFile = components['schemas']['StoredFile']
 
 /** A former content of a file. */
@@ -28,6 +31,12 @@ export type Version = components['schemas']['Version']
 
 /** A file in the trash. */
 export type DeletedFile = components['schemas']['DeletedFile']
+
+/** A folder. Its name is its path: segments joined by `/`. */
+export type Folder = components['schemas']['Folder']
+
+/** What `restoreDeletion` did. Files in `kept` stay in the trash, each for the reason in its `code`. */
+export type RestoredFiles = components['schemas']['RestoredFiles']
 
 /** A registered user. */
 export type User = components['schemas']['User']
@@ -60,7 +69,7 @@ export interface MagicStoreOptions {
 
 /**
  * What can be stored: a `File` or another `Blob`, a string, an `ArrayBuffer`, or a view of one such as `Uint8Array` or
- * `Buffer`.
+ * `Buffer`. The `lastModified` of a `File` is stored as `modifiedAt`.
  */
 export type Content = Blob | string | ArrayBuffer | ArrayBufferView
 
@@ -101,13 +110,20 @@ export interface RemoveOptions extends RequestOptions {
   permanent?: boolean | undefined
 }
 
+export interface RemoveFolderOptions extends RequestOptions {
+  /** Delete the folder with all that is in it. Otherwise a folder that is not empty fails with `folder_not_empty`. */
+  recursive?: boolean | undefined
+  /** Delete the files and their versions for good, instead of moving them to the trash. */
+  permanent?: boolean | undefined
+}
+
 export interface RestoreVersionOptions extends RequestOptions {
   /** The entity tag of the content to replace. */
   ifMatch?: string | undefined
 }
 
 export interface RestoreOptions extends RequestOptions {
-  /** Another name for the file. */
+  /** Another name for the file, also in another folder. */
   name?: string | undefined
 }
 
@@ -129,6 +145,7 @@ export interface Download {
 
 export type ListQuery = Omit<NonNullable<paths['/api/files']['get']['parameters']['query']>, 'cursor'>
 
+/** A name of a file or folder is its path, such as `reports/2026/q1.pdf`. Missing folders are created with a file. */
 export interface MagicStore {
   /** Every operation of the API. Each resolves to `{ data, error, response }`; `bodyOf` returns the data or throws. */
   readonly api: Client<paths>
@@ -146,12 +163,24 @@ export interface MagicStore {
   putResumable (name: string, content: Content, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
   download (name: string, options?: DownloadOptions): Promise<Download>
-  /** Lists all files. Pages are requested when they are needed. */
+  /**
+   * Lists all files, or those directly in the folder `folder`, which is `/` for the root. The orders by date and size
+   * and a `prefix` list one folder, the root by default. Pages are requested when they are needed.
+   */
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
-  /** Fails with `name_taken` if the new name exists. */
+  /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
   /** Moves a file to the trash, or deletes it for good. Downloads in progress complete. */
   remove (name: string, options?: RemoveOptions): Promise<void>
+  /** Lists the folders directly in a folder by name, or in the root. */
+  listFolders (folder?: string, options?: RequestOptions): AsyncGenerator<Folder, void, undefined>
+  getFolder (name: string, options?: RequestOptions): Promise<Folder>
+  /** Creates a folder, if it does not exist. Fails with `name_taken` if a file has its name. */
+  createFolder (name: string, options?: RequestOptions): Promise<Folder>
+  /** Renames or moves a folder with all that is in it. Fails with `name_taken` if the new name exists. */
+  moveFolder (name: string, newName: string, options?: RequestOptions): Promise<Folder>
+  /** Deletes an empty folder, or with `recursive` one with all that is in it: the files are moved to the trash. */
+  removeFolder (name: string, options?: RemoveFolderOptions): Promise<void>
   /** Lists the former contents of a file, newest replaced first. */
   versions (name: string, options?: RequestOptions): AsyncGenerator<Version, void, undefined>
   /** Gives a file the content of a version again. The current content becomes a version. */
@@ -160,6 +189,8 @@ export interface MagicStore {
   trash (options?: RequestOptions): AsyncGenerator<DeletedFile, void, undefined>
   /** Restores a deleted file with its versions. Fails with `name_taken` if its name exists again: give another one. */
   restore (id: string, options?: RestoreOptions): Promise<StoredFile>
+  /** Restores the files that one `removeFolder` deleted: those with this `deletedWith` in the trash. */
+  restoreDeletion (deletedWith: string, options?: RequestOptions): Promise<RestoredFiles>
 }
 
 /** Thrown for every response that is not a success. */
@@ -198,13 +229,19 @@ export function createMagicStore ({
     },
     async upload (file, name, options = {}) {
       const bytes = blobOf(file, name)
-      const named = name === undefined ? bytes : new File([bytes], name, { type: bytes.type })
+      // A form can't carry the folder in the name of its file.
+      const slash = name?.lastIndexOf('/') ?? -1
+      const query = name === undefined || slash === -1 ? {} : { folder: name.slice(0, slash) }
+      const named = name === undefined ? bytes : new File([bytes], name.slice(slash + 1), { type: bytes.type })
+      const modifiedAt = modifiedAtOf(file)
+      // The fields before the file, because the server stores it as it arrives.
+      const body = { ...(modifiedAt !== undefined && { modifiedAt }), file: named }
       return whileFollowed(options, async options =>
-        bodyOf(await api.POST('/', { body: { file: named }, ...initOf(options), ...progressOf(fetch, bytes, options) })))
+        bodyOf(await api.POST('/', { params: { query }, body, ...initOf(options), ...progressOf(fetch, bytes, options) })))
     },
     async put (name, content, options = {}) {
       const bytes = blobOf(content, name)
-      const params = { path: { name }, header: preconditionOf(options) }
+      const params = { path: { name }, header: { ...preconditionOf(options), ...modificationOf(bytes) } }
       return whileFollowed(options, async options =>
         bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) })))
     },
@@ -231,6 +268,22 @@ export function createMagicStore ({
       const query = options?.permanent === undefined ? {} : { permanent: options.permanent }
       bodyOf(await api.DELETE('/uploads/{name}', { params: { path: { name }, header: ifMatchOf(options), query }, ...initOf(options) }))
     },
+    listFolders: (folder = '', options) => entriesOf(async cursor => {
+      const { folders: entries, next } = bodyOf(await api.GET('/api/folders', { params: { query: { folder, ...cursor } }, ...initOf(options) }))
+      return { entries, next }
+    }),
+    async getFolder (name, options) {
+      return bodyOf(await api.GET('/api/folders/{name}', { params: { path: { name } }, ...initOf(options) }))
+    },
+    async createFolder (name, options) {
+      return bodyOf(await api.PUT('/api/folders/{name}', { params: { path: { name } }, ...initOf(options) }))
+    },
+    async moveFolder (name, newName, options) {
+      return bodyOf(await api.PATCH('/api/folders/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
+    },
+    async removeFolder (name, { recursive = false, permanent = false, ...options } = {}) {
+      bodyOf(await api.DELETE('/api/folders/{name}', { params: { path: { name }, query: { recursive, permanent } }, ...initOf(options) }))
+    },
     versions: (name, options) => entriesOf(async cursor => {
       const { versions: entries, next } = bodyOf(await api.GET('/api/files/{name}/versions', { params: { path: { name }, query: cursor }, ...initOf(options) }))
       return { entries, next }
@@ -245,6 +298,9 @@ export function createMagicStore ({
     async restore (id, options) {
       const body = options?.name === undefined ? {} : { name: options.name }
       return bodyOf(await api.POST('/api/trash/{id}/restore', { params: { path: { id } }, body, ...initOf(options) }))
+    },
+    async restoreDeletion (deletedWith, options) {
+      return bodyOf(await api.POST('/api/trash/restore', { body: { deletedWith }, ...initOf(options) }))
     }
   }
 }
@@ -286,6 +342,18 @@ function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-m
 
 function preconditionOf (options: PutOptions = {}): { 'if-match'?: string, 'if-none-match'?: string } {
   return { ...ifMatchOf(options), ...(options.ifNoneMatch !== undefined && { 'if-none-match': options.ifNoneMatch }) }
+}
+
+/** When a `File` was last changed; undefined for other content and for years that RFC 3339 can't express. */
+function modifiedAtOf (content: Content): string | undefined {
+  const time = content instanceof File ? new Date(content.lastModified) : undefined
+  const year = time?.getUTCFullYear() ?? NaN
+  return year >= 0 && year <= 9999 ? time?.toISOString() : undefined
+}
+
+function modificationOf (content: Content): { 'x-file-modified'?: string } {
+  const modifiedAt = modifiedAtOf(content)
+  return modifiedAt === undefined ? {} : { 'x-file-modified': modifiedAt }
 }
 
 /**
@@ -338,7 +406,7 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
   async function create (): Promise<string> {
     // With a length of 0, there would be nothing to continue: the response would be the file.
     const length = bytes.size > 0 && { 'upload-length': String(bytes.size) }
-    const header = { ...preconditionOf(options), ...length, 'upload-complete': '?0' }
+    const header = { ...preconditionOf(options), ...modificationOf(bytes), ...length, 'upload-complete': '?0' }
     const created = await api.PUT('/uploads/{name}', { params: { path: { name }, header }, body: new Blob([], { type: bytes.type }), ...initOf(options) })
     bodyOf(created)
     return created.response.headers.get('location')?.split('/').at(-1) ?? ''
@@ -389,9 +457,10 @@ async function retried<Result> (
   }
 }
 
-/** Network errors are a TypeError of fetch. */
+/** Network errors are a TypeError of fetch. A name that a folder has stays taken. */
 function isTransient (error: unknown): boolean {
   if (!(error instanceof MagicStoreError)) return error instanceof TypeError
+  if (error.code === 'name_taken') return false
   return error.status >= 500 || TRANSIENT_STATUSES.includes(error.status)
 }
 

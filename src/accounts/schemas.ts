@@ -63,11 +63,12 @@ export const Account = Type.Object({
   createdAt,
   usage: Type.Object({
     files: Count('Number of stored files.', 3),
+    folders: Count('Number of folders. They count towards the quota in files.', 0),
     bytes: Count('Total size of the stored files, in bytes.', 52417),
     keptBytes: Count('Bytes of versions and trash. They count towards the quota. The oldest are deleted when an upload needs the space.', 0),
     uploadBytes: Count('Bytes reserved for unfinished uploads. They count towards the quota.', 0),
     quotaBytes: Quota('Quota in bytes; null if unlimited.'),
-    quotaFiles: Quota('Quota in files, each unfinished upload counted as one; null if unlimited.')
+    quotaFiles: Quota('Quota in files, each folder and each unfinished upload counted as one; null if unlimited.')
   }, { additionalProperties: false, description: 'Storage used and allowed.' })
 }, { $id: 'Account', additionalProperties: false, description: 'Your account.' })
 

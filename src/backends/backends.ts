@@ -6,10 +6,10 @@ import type { Config } from '../config.ts'
 import type { SigningKey } from '../config/signing-keys.ts'
 import { checkDataFolder, dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, refuseHalfRestored, writeSigningKeys } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
-import type { Keeping } from '../metadata/kept-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
+import type { PostgresMetadata, PostgresOptions } from '../metadata/postgres/postgres.ts'
 import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
+import type { MigrationOptions } from '../metadata/sqlite/migrations.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import { blobPlaceOf } from './blob-place.ts'
 import { requirePair, type StorageRecord } from './pairing.ts'
@@ -68,11 +68,14 @@ export function lockDataFolder (config: Place, options?: { inUse: string }): Fol
   return usesDataFolder(config) ? lockFolder(join(config.dataDir, dataFolderLayout.lock), options) : { close: () => {} }
 }
 
-/** `takeFolder` locks the data folder while a database in it is upgraded. */
-export async function openBackends (config: Config, takeFolder?: () => FolderLock): Promise<Backends> {
+/** What happens around an upgrade of the database. */
+export type UpgradeOptions = Pick<MigrationOptions, 'takeFolder' | 'onUpgrade'>
+
+/** Opens what the settings choose, after upgrading the database if that is needed. */
+export async function openBackends (config: Config, upgrading: UpgradeOptions): Promise<Backends> {
   const opened = config.databaseUrl === undefined
-    ? await openSqlite(config, takeFolder)
-    : await openSharedMetadata(config.databaseUrl, config.keeping)
+    ? await openSqlite(config, upgrading)
+    : await openSharedMetadata(config.databaseUrl, { keeping: config.keeping, onUpgrade: upgrading.onUpgrade })
   try {
     const blobs = await openBlobs(config, opened.reserve)
     try {
@@ -91,10 +94,10 @@ export async function openBackends (config: Config, takeFolder?: () => FolderLoc
   }
 }
 
-async function openSqlite ({ dataDir, keeping }: Config, takeFolder?: () => FolderLock): Promise<OpenMetadata> {
+async function openSqlite ({ dataDir, keeping }: Config, upgrading: UpgradeOptions): Promise<OpenMetadata> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.withSpace(() =>
-    openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...(takeFolder && { takeFolder }) }))
+    openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...upgrading }))
   return { metadata, reserve, keys: keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 
@@ -122,8 +125,8 @@ export function storageRecordIn (dataDir: string): StorageRecord {
 /** The disk of the database is not known to this process. */
 const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(), restore: async () => {} }
 
-async function openSharedMetadata (url: string, keeping: Keeping): Promise<OpenMetadata> {
-  const metadata = await openPostgres(url, keeping)
+async function openSharedMetadata (url: string, options: Omit<PostgresOptions, 'url'>): Promise<OpenMetadata> {
+  const metadata = await openPostgres(url, options)
   return { metadata, reserve: noReserve, keys: keysOf(metadata), storage: storageRecordOf(metadata) }
 }
 
@@ -137,9 +140,9 @@ export function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
 }
 
 /** Loaded on demand: the driver takes as long to load as the rest of the server's start. */
-export async function openPostgres (url: string, keeping?: Keeping): Promise<PostgresMetadata> {
+export async function openPostgres (url: string, options?: Omit<PostgresOptions, 'url'>): Promise<PostgresMetadata> {
   const { openPostgresMetadata } = await import('../metadata/postgres/postgres.ts')
-  return openPostgresMetadata({ url, ...(keeping && { keeping }) })
+  return openPostgresMetadata({ url, ...options })
 }
 
 /** Opens the signing keys for a command, which needs no files. */

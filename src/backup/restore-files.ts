@@ -1,10 +1,11 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout } from '../data-folder/data-folder.ts'
 import { failAsStorage, makeFolder, sync, writeNew } from '../data-folder/durable-files.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import { splitPath } from '../metadata/paths.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import { failures, Problem } from '../problems.ts'
 import { BackupError, type BackupSummary, readSums } from './manifest.ts'
@@ -38,23 +39,26 @@ export async function withMetadata<T> (
 /** Files listed at a time. */
 const PAGE = 500
 
-/** The files of an account, or the one of this name, if it has it: not versions and trash. */
+/** The files of an account: all, the one of this name, or those in the folder of this name. Not versions and trash. */
 export async function * filesOf (
   { files }: Metadata, { id }: AccountRecord, name: string | undefined
 ): AsyncGenerator<FileRecord> {
-  if (name !== undefined) {
-    const file = await files.find(id, name)
-    if (file !== undefined) yield file
-    return
-  }
+  const file = name === undefined ? undefined : await files.find(id, name)
+  if (file !== undefined) return yield file
+  const prefix = name === undefined ? '' : `${name}/`
   let page: FileRecord[]
   let last: FileRecord | undefined
   do {
-    const after = last && { key: last.name, id: last.id }
-    page = await files.list(id, { order: 'name', prefix: undefined, limit: PAGE, after })
-    yield * page
+    const after = last && { key: splitPath(last.name).name, id: last.folderId }
+    page = await files.list(id, { order: 'name', folder: undefined, prefix: undefined, limit: PAGE, after })
+    yield * page.filter(({ name }) => name.startsWith(prefix))
     last = page.at(-1)
   } while (last !== undefined)
+}
+
+/** Whether an account has a file or a folder of this name. */
+export async function hasName ({ files, folders }: Metadata, { id }: AccountRecord, name: string): Promise<boolean> {
+  return (await files.find(id, name) ?? await folders.find(id, name)) !== undefined
 }
 
 /** What became of a file. */
@@ -118,17 +122,42 @@ export async function refuseUsedFolder (folder: string): Promise<void> {
   if (names.length > 0) throw new BackupError(`${folder} is not empty; files are restored to an empty or new folder`)
 }
 
-/** Writes files into an empty folder, under their own names, on stable storage. None is ever overwritten. */
+/**
+ * Writes files into an empty folder and folders in it, under their own names, on stable storage. None is ever
+ * overwritten.
+ */
 export async function openFolder (folder: string): Promise<{ put: PutFile, close (): Promise<void> }> {
   await makeFolder(folder)
+  const used = new Set([folder])
   return {
     async put ({ name }, bytes) {
-      // No name in a store is like that, but a backup can be forged.
-      if (['', '.', '..'].includes(name) || /[/\0]/.test(name)) throw new BackupError('it has a name that no file can have')
+      refuseForged(name)
       const path = join(folder, name)
-      await writeNew(path, bytes()).catch(failAsStorage)
+      await makeFolder(dirname(path)).catch(failAsPlace)
+      used.add(dirname(path))
+      await writeNew(path, bytes()).catch(failAsPlace)
       return 'restored'
     },
-    close: () => sync(folder)
+    async close () {
+      for (const path of used) await sync(path)
+    }
   }
+}
+
+/** No name in a store would leave the folder, but a backup can be forged. @throws {BackupError}. */
+function refuseForged (name: string): void {
+  const isForged = name.includes('\0') || name.split('/').some(segment => ['', '.', '..'].includes(segment))
+  if (isForged) throw new BackupError('it has a name that no file can have')
+}
+
+/**
+ * Codes of a place that a file can't have, while others can be written: also if the file system does not distinguish
+ * case, or has a lower limit for names.
+ */
+const NO_PLACE = ['EEXIST', 'ENOTDIR', 'ENAMETOOLONG']
+
+/** @throws {BackupError}, storage_full, overloaded, or the error itself. */
+function failAsPlace (error: NodeJS.ErrnoException): never {
+  if (NO_PLACE.includes(String(error.code))) throw new BackupError(`there is no place for it: ${error.message}`, { cause: error })
+  return failAsStorage(error)
 }

@@ -14,7 +14,7 @@ export const help = `magicstore fsck: check that the database and the stored byt
   --json     one JSON object per error and line: kind, isRepaired, and what it is about: content, blobId, ownerId and name of a file,
              accountId, or detail
 
-  It checks files, versions and trash.
+  It checks files, folders, versions and trash.
 
 Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 

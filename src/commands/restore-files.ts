@@ -2,7 +2,8 @@ import { findUsernameKey } from '../accounts/username.ts'
 import { openSnapshotMetadata } from '../backends/transfer.ts'
 import { BackupError } from '../backup/manifest.ts'
 import {
-  filesOf, openFolder, refuseUsedFolder, restoreFiles, withMetadata, type FilesReport, type PutFile, type SnapshotPlace
+  filesOf, hasName, openFolder, refuseUsedFolder, restoreFiles, withMetadata, type FilesReport, type PutFile,
+  type SnapshotPlace
 } from '../backup/restore-files.ts'
 import { findSnapshot, listSnapshots } from '../backup/snapshots.ts'
 import type { Config } from '../config.ts'
@@ -19,7 +20,7 @@ export interface FilesRequest {
   readonly folder: string
   readonly at: string | undefined
   readonly user: string
-  /** Only the file of this name, in any normal form. */
+  /** Only the file of this name, or what is in the folder of this name, in any normal form. */
   readonly file: string | undefined
   /** A folder that is empty or does not exist. */
   readonly to: string | undefined
@@ -55,7 +56,7 @@ export async function restoreFilesOf (config: Config, request: FilesRequest): Pr
   return withMetadata(place, openSnapshotMetadata, async metadata => {
     const account = await findAccount(metadata, user)
     if (account === undefined) throw new BackupError(`there is no account ${user} in ${backup.snapshot}`)
-    if (name !== undefined && await metadata.files.find(account.id, name) === undefined) {
+    if (name !== undefined && !await hasName(metadata, account, name)) {
       return refuseMissing(place, { user, file: name })
     }
     const target: Target = to === undefined ? await openAccount(config, account, request) : await openFolder(to)
@@ -86,13 +87,13 @@ async function refuseMissing ({ folder, backup }: SnapshotPlace, { user, file }:
     }
   }
   const others = having.length === 0 ? 'no snapshot has it' : `it is in ${having.join(', ')}`
-  throw new BackupError(`there is no file ${JSON.stringify(file)} of ${user} in ${backup.snapshot}; ${others}`)
+  throw new BackupError(`there is no file or folder ${JSON.stringify(file)} of ${user} in ${backup.snapshot}; ${others}`)
 }
 
 function hasFile (place: SnapshotPlace, { user, file }: FileOfUser): Promise<boolean> {
   return withMetadata(place, openSnapshotMetadata, async metadata => {
     const account = await findAccount(metadata, user)
-    return account !== undefined && await metadata.files.find(account.id, file) !== undefined
+    return account !== undefined && await hasName(metadata, account, file)
   })
 }
 
@@ -132,17 +133,18 @@ async function putBack (
   { id }: AccountRecord,
   ...[file, bytes]: Parameters<PutFile>
 ): ReturnType<PutFile> {
-  const { name, type, size, sha256 } = file
+  const { name, type, size, sha256, modifiedAt } = file
   const current = await metadata.files.find(id, name)
   if (current?.sha256 === sha256 && await isThere(blobs, current)) return 'unchanged'
   if (current !== undefined && !keepsReplaced) throw new BackupError('it would replace another content, of which KEEP_DAYS and KEEP_VERSIONS keep no version; restore it to a folder with --to')
   // Its usage changes with every file.
   const owner = await accounts.get(id)
+  const content = { name, type, bytes: bytes() }
   const stored = await files.store({
     owner,
     mode: 'put',
     precondition: {},
-    upload: { name, minBytes: size, maxBytes: size, read: use => use({ name, type, bytes: bytes() }) }
+    upload: { name, minBytes: size, maxBytes: size, read: use => use(content), modifiedAt: () => modifiedAt }
   })
   // A server that starts meanwhile deletes bytes that belong to no file yet.
   await blobs.check(stored.file.blobId, size)

@@ -25,8 +25,8 @@ export const help = `magicstore restore FOLDER: restore the backup in FOLDER int
 
 magicstore restore FOLDER --user NAME: restore the files of one account, and leave everything else as it is.
 
-  --file NAME     only the file of this name
-  --to FOLDER     write them to a folder that is empty or does not exist
+  --file NAME     only the file of this name, such as reports/2026/q1.pdf, or the files in the folder of this name
+  --to FOLDER     write them to a folder that is empty or does not exist, each into its folder there
   --as NAME       put them into the account of this name, although it is another one than in the backup
   --at, --json    as above
 

@@ -22,8 +22,10 @@ export const help = `magicstore user: manage accounts, with or without a running
   user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
   user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes is given
 
-  --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes (of versions
-                       and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none)`
+  --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes (of
+                       versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none)
+
+  A folder counts as a file in the quota.`
 
 const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
 type Verb = typeof verbs[number]
@@ -173,7 +175,7 @@ function missingVerb (): never {
 
 /** The properties that are printed: all but the password hash. */
 function detailsOf ({
-  id, username, createdAt, disabledAt, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes
+  id, username, createdAt, disabledAt, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
 }: AccountRecord) {
   return {
     id,
@@ -181,6 +183,7 @@ function detailsOf ({
     createdAt: new Date(createdAt).toISOString(),
     isDisabled: disabledAt !== null,
     usedFiles,
+    usedFolders,
     usedBytes,
     keptBytes,
     quotaFiles,
@@ -189,9 +192,9 @@ function detailsOf ({
 }
 
 function textOf ({
-  id, username, createdAt, isDisabled, usedFiles, usedBytes, keptBytes, quotaFiles, quotaBytes
+  id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
 }: ReturnType<typeof detailsOf>): string {
-  const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedBytes} of ${limitText(quotaBytes)} bytes`, `${keptBytes} bytes of versions and trash`]
+  const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedFolders} folders`, `${usedBytes} of ${limitText(quotaBytes)} bytes`, `${keptBytes} bytes of versions and trash`]
   return [id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t')
 }
 

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { SigningKey } from '../config/signing-keys.ts'
-import type { FileOrder, FilePosition, FileRecord } from '../metadata/records.ts'
+import { splitPath } from '../metadata/paths.ts'
+import type { FileOrder, FilePage, FilePosition, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { KeyRing } from '../tokens/key-ring.ts'
 
@@ -25,17 +26,17 @@ export interface Cursors {
 
 /** The value that an order sorts by. */
 const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
-  name: file => file.name,
-  '-name': file => file.name,
+  name: file => splitPath(file.name).name,
+  '-name': file => splitPath(file.name).name,
   newest: file => file.createdAt,
   oldest: file => file.createdAt,
   largest: file => file.size,
   smallest: file => file.size
 }
 
-/** The position of a file in a listing of files. */
-export function positionOf (file: FileRecord, order: FileOrder): FilePosition {
-  return { key: keyOf[order](file), id: file.id }
+/** The position of a file in a listing of files: of one folder, or of all files. */
+export function positionOf (file: FileRecord, { order, folder }: Pick<FilePage, 'order' | 'folder'>): FilePosition {
+  return { key: keyOf[order](file), id: folder === undefined ? file.folderId : file.id }
 }
 
 /** Cursors signed with the first key and verified with all, so that forged or altered ones are detected. */

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { encodeExtended, format } from 'content-disposition'
 import { bytesIn, type BlobStore, type Piece } from '../blobs/blob-store.ts'
 import { reprDigest, wantsSha256 } from './digests.ts'
+import { splitPath } from '../metadata/paths.ts'
 import { entityTag, evaluate, type ConditionHeaders } from '../metadata/preconditions.ts'
 import { parseRanges, type ByteRange } from './ranges.ts'
 
@@ -120,7 +121,7 @@ function addFileHeaders (
 ): void {
   const isInline = disposition === 'inline' && INLINE_TYPE.test(type)
   headers['accept-ranges'] = 'bytes'
-  headers['content-disposition'] = dispositionOf(name, isInline ? 'inline' : 'attachment')
+  headers['content-disposition'] = dispositionOf(splitPath(name).name, isInline ? 'inline' : 'attachment')
   headers['content-security-policy'] = isInline ? MEDIA_ONLY : SANDBOX
   headers['content-type'] = type
   headers['content-length'] = String(size)

@@ -9,8 +9,9 @@ import type { BlobCleanup } from './blob-cleanup.ts'
 import type { DiskRoom } from './disk-room.ts'
 import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
 import { IncomingBlobs } from './incoming-blobs.ts'
+import type { IncomingFile, StoreRequest } from './incoming-file.ts'
 import { mediaTypeOf } from './media-type.ts'
-import { extensionOf, fileName, findFileName } from './names.ts'
+import { extensionOf, fileName, getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
 
 interface FilesOptions {
@@ -28,35 +29,6 @@ interface FilesOptions {
     redirectSeconds?: number
   }
 }
-
-/** A file in the body of a request. */
-export interface IncomingFile {
-  /** As sent, not yet normalised. */
-  readonly name: string
-  /** Declared media type, unchecked. */
-  readonly type: string | undefined
-  readonly bytes: AsyncIterable<Uint8Array>
-}
-
-/** The body of a request that has not been read yet. */
-export interface IncomingBody {
-  /** Name of the file; undefined if only the body tells it. */
-  readonly name: string | undefined
-  /** The file has at least this many bytes, as announced. */
-  readonly minBytes: number
-  /** The file has at most this many bytes, as announced. */
-  readonly maxBytes: number
-  /**
-   * Reads the whole body and calls `use` once, with its file. Rejects if `use` does or the body is wrong, even after
-   * `use` was called.
-   */
-  read (use: (file: IncomingFile) => Promise<void>): Promise<void>
-}
-
-/** `create` needs a free name; `put` also replaces a file, if the precondition permits it. */
-type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
-  | { readonly mode: 'create' }
-  | { readonly mode: 'put', readonly precondition: Precondition })
 
 interface Download { readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }
 
@@ -86,8 +58,7 @@ export class Files {
 
   /** @throws not_found. */
   async get (ownerId: number, name: string): Promise<FileRecord> {
-    const stored = findFileName(name)
-    const file = stored === undefined ? undefined : await this.#options.metadata.files.find(ownerId, stored)
+    const file = await this.#options.metadata.files.find(ownerId, getName(name))
     if (file === undefined) throw new Problem('not_found')
     return file
   }
@@ -119,14 +90,16 @@ export class Files {
     }
   }
 
+  /** @throws not_found if the folder does not exist. */
   async list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
     return this.#options.metadata.files.list(ownerId, page)
   }
 
-  /** @throws not_found, name_invalid, extension_not_allowed, name_taken. */
-  async rename (ownerId: number, name: string, newName: string): Promise<FileRecord> {
-    const file = await this.get(ownerId, name)
-    return this.#options.metadata.files.rename(ownerId, file.name, this.acceptName(newName))
+  /** Renames or moves a file. @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded. */
+  async rename (owner: AccountRecord, name: string, newName: string): Promise<FileRecord> {
+    const { metadata, quotas } = this.#options
+    const file = await this.get(owner.id, name)
+    return metadata.files.rename(owner.id, file.name, this.acceptName(newName), quotas.of(owner))
   }
 
   /** Moves a file with its versions to the trash, or deletes them for good. @throws not_found, precondition_failed. */
@@ -163,44 +136,51 @@ export class Files {
 
   async #readUpload (request: StoreRequest): Promise<NewFile> {
     const current = await this.#checkAnnounced(request)
-    const received: NewFile[] = []
+    const received: Omit<NewFile, 'modifiedAt'>[] = []
     try {
       await request.upload.read(async file => { received.push(await this.#receive(request, file, current)) })
     } catch (error) {
       for (const { blobId } of received) await this.#incoming.discard(blobId)
       throw error
     }
-    return received[0] as NewFile
+    const [file] = received as [Omit<NewFile, 'modifiedAt'>]
+    return { ...file, modifiedAt: request.upload.modifiedAt?.() ?? null }
   }
 
   /** Refuses what can't be stored as announced, before the body is read. Returns the file to be replaced, if known. */
   async #checkAnnounced (request: StoreRequest): Promise<FileRecord | undefined> {
     const { files } = this.#options.metadata
-    const { owner, upload: { name, minBytes, maxBytes } } = request
-    if (name === undefined) {
+    const { owner, upload } = request
+    const { minBytes, maxBytes } = upload
+    if ('folder' in upload) {
       // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
-      if (!await files.hasOfSize(owner.id, { minBytes, maxBytes })) await this.#checkLimits(owner, minBytes, undefined)
+      const isRetry = await files.hasOfSize(owner.id, { folder: upload.folder, minBytes, maxBytes })
+      if (!isRetry) await this.#checkLimits(owner, minBytes, { newFolders: 0 })
       return undefined
     }
-    const current = await files.find(owner.id, this.acceptName(name))
+    const place = await files.findPlace(owner.id, this.acceptName(upload.name))
+    const current = fileAt(place)
     if (request.mode === 'put' && !permits(request.precondition, current)) throw new Problem('precondition_failed')
-    await this.#checkLimits(owner, minBytes, current)
+    await this.#checkLimits(owner, minBytes, place)
     return current
   }
 
-  async #checkLimits (owner: AccountRecord, size: number, current: FileRecord | undefined): Promise<void> {
+  async #checkLimits (owner: AccountRecord, size: number, place: Place): Promise<void> {
     const { limits: { maxFileBytes }, quotas, room } = this.#options
     if (size > maxFileBytes) refuseSize(maxFileBytes)
-    await quotas.check(owner, { bytes: size - (current?.size ?? 0), files: current === undefined ? 1 : 0 })
+    const added = 'newFolders' in place
+      ? { bytes: size, files: place.newFolders + 1 }
+      : { bytes: size - place.size, files: 0 }
+    await quotas.check(owner, added)
     await room.requireSpace(size)
   }
 
   async #receive (
     { owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined
-  ): Promise<NewFile> {
+  ): Promise<Omit<NewFile, 'modifiedAt'>> {
     const { metadata, blobs, room, limits: { maxFileBytes } } = this.#options
     const name = this.acceptName(text)
-    const current = upload.name === undefined ? await metadata.files.find(owner.id, name) : announced
+    const current = 'folder' in upload ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
     const available = await this.#availableBytes(owner, current)
     const options = { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) }
     try {
@@ -252,12 +232,19 @@ export class Files {
 
   /** A version as a file: its content is that of the version, and so is the date. */
   async #getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
-    const stored = findFileName(name)
-    const found = stored === undefined || !isBlobId(id)
-      ? undefined
-      : await this.#options.metadata.kept.findVersion(ownerId, stored, id)
+    const found = isBlobId(id)
+      ? await this.#options.metadata.kept.findVersion(ownerId, getName(name), id)
+      : undefined
     if (found === undefined) throw new Problem('not_found')
     const { file, version: { size, type, sha256, storedAt } } = found
     return { ...file, size, type, sha256, storedAt, blobId: id, updatedAt: storedAt }
   }
+}
+
+/** The file of a name, or how many folders would be made for it. */
+type Place = Awaited<ReturnType<Metadata['files']['findPlace']>>
+
+/** The file that a place has. */
+export function fileAt (place: Place): FileRecord | undefined {
+  return 'newFolders' in place ? undefined : place
 }

@@ -10,8 +10,8 @@ import { preconditionOf } from '../metadata/preconditions.ts'
 import type { Cursors, Listing } from './cursor.ts'
 import type { KeptFiles } from './kept.ts'
 import {
-  deletedFileOf, deleteFromTrash, deleteVersion, emptyTrash, listTrash, listVersions, restoreFile, restoreVersion,
-  TRASH_PATH, versionOf, VERSIONS_PATH
+  deletedFileOf, deleteFromTrash, deleteVersion, emptyTrash, listTrash, listVersions, restoreDeletion, restoreFile,
+  restoreVersion, TRASH_PATH, versionOf, VERSIONS_PATH
 } from './kept-schemas.ts'
 import { fileLinks, fileOf } from './schemas.ts'
 
@@ -86,6 +86,10 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
     const restored = await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name)
     return fileOf(restored, request.raw, links)
   })
+
+  app.post(`${TRASH_PATH}/restore`, {
+    schema: restoreDeletion
+  }, async request => keptFiles.restoreDeletion(callerOf(request).account, request.body.deletedWith))
 
   app.delete(`${TRASH_PATH}/:id`, {
     schema: deleteFromTrash

@@ -1,16 +1,16 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { Count, Timestamp } from '../http/wire-values.ts'
-import type { TrashRecord, VersionRecord } from '../metadata/kept-repository.ts'
+import { Count, dateOf, knownDateOf, NullableText, Timestamp } from '../http/wire-values.ts'
+import { MAX_KEPT, type TrashRecord, type VersionRecord } from '../metadata/kept-repository.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import { ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'
+import { AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'
 
 /** The paths of versions and of the trash. */
 export const VERSIONS_PATH = '/api/files/:name/versions'
 export const TRASH_PATH = '/api/trash'
 
-const { name, size, type, sha256 } = StoredFile.properties
+const { name, size, type, sha256, modifiedAt } = StoredFile.properties
 
 const expiresAt = Timestamp('When it is deleted for good, at the latest. Changes with the settings of the server.')
 
@@ -20,6 +20,7 @@ export const Version = Type.Object({
   type,
   sha256,
   createdAt: Timestamp('When these bytes were stored.'),
+  modifiedAt,
   replacedAt: Timestamp('When other bytes replaced them.'),
   expiresAt
 }, { $id: 'Version', additionalProperties: false, description: 'A former content of a file.' })
@@ -35,7 +36,9 @@ export const DeletedFile = Type.Object({
   size,
   type,
   sha256,
+  modifiedAt,
   deletedAt: Timestamp('When the file was deleted.'),
+  deletedWith: NullableText({ pattern: '^[0-9a-f]{32}$', maxLength: 32, description: 'Id of the recursive deletion of a folder that took the file; null if the file was deleted alone.', examples: [null] }),
   expiresAt,
   versions: Count('Versions that are restored with the file.', 0)
 }, { $id: 'DeletedFile', additionalProperties: false, description: 'A file in the trash.' })
@@ -46,8 +49,22 @@ export const DeletedFileList = Type.Object({
 }, { $id: 'DeletedFileList', additionalProperties: false, description: 'A page of the trash.' })
 
 export const FileRestore = Type.Object({
-  name: Type.Optional({ ...Rename.properties.name, description: 'Another name for the file: normalised to NFC, then 1 to 255 bytes of UTF-8 without `/`, `\\` or control characters.' })
+  name: Type.Optional({ ...Rename.properties.name, description: 'Another name for the file: the whole path. The rules are those of a rename.' })
 }, { $id: 'FileRestore', additionalProperties: false, description: 'How to restore a file.' })
+
+export const DeletionRestore = Type.Object({
+  deletedWith: { ...AnyContentId('`deletedWith` of deleted files.'), minLength: 1, examples: ['5b1c3f0e9d8a4c7fb2e6a1d0c9f8e7b6'] }
+}, { $id: 'DeletionRestore', additionalProperties: false, description: 'Which deletion to restore.' })
+
+const codes = ['name_taken', 'quota_exceeded'] as const
+
+export const RestoredFiles = Type.Object({
+  restored: Count('Files that were restored.', 2),
+  kept: Type.Array(Type.Object({
+    name: { ...name, examples: ['reports/2026/q1.pdf'] },
+    code: Type.Unsafe<typeof codes[number]>({ type: 'string', enum: [...codes], description: 'Why it was not restored: the `code` that restoring this file alone is refused with.', examples: ['name_taken'] })
+  }, { additionalProperties: false, description: 'A file that stays in the trash.' }), { maxItems: MAX_KEPT, description: 'Files that could not be restored.' })
+}, { $id: 'RestoredFiles', additionalProperties: false, description: 'What was restored.' })
 
 const KeptListQuery = Type.Object({
   limit: Type.Optional(PageSize('Page size')),
@@ -110,7 +127,7 @@ export const deleteVersion = {
 export const restoreFile = {
   operationId: 'restoreFile',
   summary: 'Restore a deleted file',
-  description: 'Restores a file with its versions, under its name or another one. `createdAt` stays, `updatedAt` is now. The name must be free: if it is taken, the response is 409, and nothing changes.',
+  description: 'Restores a file with its versions, under its name or another one. Missing folders are created. `createdAt` stays, `updatedAt` is now. The name must be free: if it is taken, the response is 409, and nothing changes.',
   ...codeSamples(
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/notes.txt',
     'deleted=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "[0-9a-f]{32}" | head -n 1)',
@@ -124,6 +141,26 @@ export const restoreFile = {
     ...problems([
       'malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
       'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'
+    ])
+  }
+}
+
+export const restoreDeletion = {
+  operationId: 'restoreDeletion',
+  summary: 'Restore a deleted folder',
+  description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders are created; those that were empty are not restored. Files whose name is taken, or which the quota does not allow, stay in the trash and are listed. After an interruption, the request can be repeated.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/box/inner/notes.pdf',
+    'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/box?recursive=true"',
+    'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" | head -n 1 | cut -c 15-)',
+    'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d "{\\"deletedWith\\":\\"$deletion\\"}" http://127.0.0.1:5000/api/trash/restore'
+  ),
+  tags,
+  body: Type.Ref(DeletionRestore),
+  response: {
+    200: { ...Type.Ref(RestoredFiles), description: 'What was restored.' },
+    ...problems([
+      'malformed_json', 'validation_failed', 'not_found', 'body_too_large', 'unsupported_media_type', 'storage_full'
     ])
   }
 }
@@ -176,20 +213,34 @@ export const restoreVersion = {
 
 /** A version as clients see it. */
 export function versionOf ({
-  id, size, type, sha256, storedAt, keptAt, expiresAt
+  id, size, type, sha256, storedAt, modifiedAt, keptAt, expiresAt
 }: VersionRecord): Static<typeof Version> {
   return {
-    id, size, type, sha256, createdAt: dateOf(storedAt), replacedAt: dateOf(keptAt), expiresAt: dateOf(expiresAt)
+    id,
+    size,
+    type,
+    sha256,
+    createdAt: dateOf(storedAt),
+    modifiedAt: knownDateOf(modifiedAt),
+    replacedAt: dateOf(keptAt),
+    expiresAt: dateOf(expiresAt)
   }
 }
 
 /** A deleted file as clients see it. */
 export function deletedFileOf ({
-  id, name, size, type, sha256, keptAt, expiresAt, versions
+  id, name, size, type, sha256, modifiedAt, keptAt, deletedWith, expiresAt, versions
 }: TrashRecord): Static<typeof DeletedFile> {
-  return { id, name, size, type, sha256, deletedAt: dateOf(keptAt), expiresAt: dateOf(expiresAt), versions }
-}
-
-function dateOf (milliseconds: number): string {
-  return new Date(milliseconds).toISOString()
+  return {
+    id,
+    name,
+    size,
+    type,
+    sha256,
+    modifiedAt: knownDateOf(modifiedAt),
+    deletedAt: dateOf(keptAt),
+    deletedWith,
+    expiresAt: dateOf(expiresAt),
+    versions
+  }
 }

@@ -1,15 +1,20 @@
 import { isBlobId, type Reserve } from '../blobs/blob-store.ts'
-import type { KeptPage, KeptPosition, RemovedTrash, TrashRecord, VersionRecord } from '../metadata/kept-repository.ts'
+import type {
+  KeptPage, KeptPosition, RemovedTrash, RestoredFiles, TrashRecord, VersionRecord
+} from '../metadata/kept-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { Files } from './files.ts'
-import { findFileName } from './names.ts'
+import { getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
 
 /** Entries of the trash in one transaction. Each may have several versions. */
 const BATCH = 50
+
+/** Files in one transaction of a recursive deletion, or of its restoration. */
+export const DELETION_BATCH = 500
 
 interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
 
@@ -46,12 +51,12 @@ export class KeptFiles {
     owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
   ): Promise<FileRecord> {
     const quota = this.#options.quotas.of(owner)
-    return this.#change(kept => kept.restoreVersion(owner.id, storedName(name), contentId(id), { quota, precondition }))
+    return this.#change(kept => kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition }))
   }
 
   /** @throws not_found. */
   async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
-    return this.#change(kept => kept.removeVersion(ownerId, storedName(name), contentId(id)))
+    return this.#change(kept => kept.removeVersion(ownerId, getName(name), contentId(id)))
   }
 
   async listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
@@ -66,6 +71,29 @@ export class KeptFiles {
     const { files, quotas } = this.#options
     const accepted = name === undefined ? undefined : files.acceptName(name)
     return this.#change(kept => kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) }))
+  }
+
+  /**
+   * Restores in batches what one recursive deletion took. What can't be restored stays in the trash.
+   * @throws not_found if nothing of it is in the trash.
+   */
+  async restoreDeletion (
+    owner: AccountRecord, deletedWith: string
+  ): Promise<{ restored: number, kept: RestoredFiles['kept'][number][] }> {
+    const quota = this.#options.quotas.of(owner)
+    const id = contentId(deletedWith)
+    let restored = 0
+    const kept: RestoredFiles['kept'][number][] = []
+    let after: KeptPosition | undefined
+    do {
+      const batch = { quota, after, limit: DELETION_BATCH }
+      const act = await this.#change(repository => repository.restoreDeletion(owner.id, id, batch))
+      restored += act.restored
+      kept.push(...act.kept)
+      after = act.last
+    } while (after !== undefined)
+    if (restored + kept.length === 0) throw new Problem('not_found')
+    return { restored, kept }
   }
 
   /** @throws not_found. */
@@ -91,13 +119,6 @@ export class KeptFiles {
     files.sweep()
     return result
   }
-}
-
-/** @throws not_found for a name that no file can have. */
-function storedName (name: string): string {
-  const stored = findFileName(name)
-  if (stored === undefined) throw new Problem('not_found')
-  return stored
 }
 
 /** @throws not_found for an id that nothing can have. */

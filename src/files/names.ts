@@ -1,42 +1,83 @@
 import { normaliseWithin } from '../http/wire-values.ts'
+import { MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
 
-/** Maximum length of a name, in bytes of UTF-8 after NFC. */
-export const MAX_NAME_BYTES = 255
+/** Maximum length of a segment of a name, in bytes of UTF-8 after NFC. */
+export const MAX_SEGMENT_BYTES = 255
+
+/** Maximum length of a name: the path of a folder, `/` and a segment. */
+export const MAX_NAME_BYTES = MAX_FOLDER_BYTES + 1 + MAX_SEGMENT_BYTES
 
 const CONTROL = /\p{Cc}/u
 
 /**
- * A file name in NFC, the form that is stored and compared. Otherwise it is kept as sent.
- * @throws name_invalid if it is empty, too long, ill-formed, `.` or `..`, or has a `/`, `\` or control character.
+ * A file name in NFC, the form that is stored and compared: its path, segments joined by `/`. Otherwise it is kept as
+ * sent.
+ * @throws name_invalid if it is too long, has too many segments, is ill-formed, or if a segment is empty, too long, `.`
+ * or `..`, or has a `\` or control character.
  */
 export function fileName (text: string): string {
-  if (!text.isWellFormed()) refuse('It is not well-formed Unicode.')
-  const name = normaliseWithin(text, MAX_NAME_BYTES) ?? refuse(`It has more than ${MAX_NAME_BYTES} bytes.`)
-  if (name === '') refuse('It is empty.')
-  if (/[/\\]/.test(name) || CONTROL.test(name)) refuse('It has a slash, a backslash or a control character.')
-  if (name === '.' || name === '..') refuse('It is the name of a folder.')
+  const name = pathOf(text, MAX_NAME_BYTES)
+  const { folder } = splitPath(name)
+  if (folder !== '') requireFolder(folder)
   return name
 }
 
-/** Like {@link fileName}, for a lookup: undefined if no file can have this name. */
-export function findFileName (text: string): string | undefined {
+/** The path of a folder, which is not the root, in NFC. @throws name_invalid, as `fileName` does. */
+export function folderPath (text: string): string {
+  return requireFolder(pathOf(text, MAX_FOLDER_BYTES))
+}
+
+/** The path of a folder in a parameter: empty for the root, for which `/` also stands. @throws name_invalid. */
+export function folderOrRoot (text: string): string {
+  return text === '' || text === '/' ? '' : folderPath(text)
+}
+
+/** The same for a lookup: undefined if no file, or no folder, can have this name. */
+export function findName (text: string, nameOf: (text: string) => string = fileName): string | undefined {
   try {
-    return fileName(text)
+    return nameOf(text)
   } catch {
     return undefined
   }
 }
 
-/** A prefix of names, in NFC; `/`, with which no name begins, if it is too long or has a control character. */
+/** The same for a lookup. @throws not_found. */
+export function getName (text: string, nameOf?: (text: string) => string): string {
+  const name = findName(text, nameOf)
+  if (name === undefined) throw new Problem('not_found')
+  return name
+}
+
+/** A prefix of segments, in NFC; `/`, with which none begins, if it is too long or has a control character. */
 export function namePrefix (text: string): string {
-  return CONTROL.test(text) ? '/' : normaliseWithin(text, MAX_NAME_BYTES) ?? '/'
+  return CONTROL.test(text) ? '/' : normaliseWithin(text, MAX_SEGMENT_BYTES) ?? '/'
 }
 
 /** The extension of a name in lower case, without the dot; empty if there is none, as in `.profile`. */
-export function extensionOf (name: string): string {
+export function extensionOf (path: string): string {
+  const { name } = splitPath(path)
   const dot = name.lastIndexOf('.')
   return dot > 0 ? name.slice(dot + 1).toLowerCase() : ''
+}
+
+function pathOf (text: string, maxBytes: number): string {
+  if (!text.isWellFormed()) refuse('It is not well-formed Unicode.')
+  const path = normaliseWithin(text, maxBytes) ?? refuse(`It has more than ${maxBytes} bytes.`)
+  if (path === '') refuse('It is empty.')
+  if (path.includes('\\') || CONTROL.test(path)) refuse('It has a backslash or a control character.')
+  for (const segment of path.split('/')) {
+    if (segment === '') refuse('It has an empty segment: a slash at its beginning or end, or two in a row.')
+    if (segment === '.' || segment === '..') refuse('A segment is `.` or `..`.')
+    if (Buffer.byteLength(segment) > MAX_SEGMENT_BYTES) refuse(`A segment has more than ${MAX_SEGMENT_BYTES} bytes.`)
+  }
+  return path
+}
+
+function requireFolder (path: string): string {
+  if (Buffer.byteLength(path) > MAX_FOLDER_BYTES) refuse(`The path of a folder has more than ${MAX_FOLDER_BYTES} bytes.`)
+  if (path.split('/').length > MAX_FOLDER_SEGMENTS) refuse(`There are more than ${MAX_FOLDER_SEGMENTS} folders in one another.`)
+  return path
 }
 
 function refuse (detail: string): never {

@@ -10,6 +10,7 @@ interface QuotaLimits {
 /** What an account uses, and its limits; null if unlimited. */
 interface AccountUsage {
   readonly files: number
+  readonly folders: number
   readonly bytes: number
   /** Of versions and trash. */
   readonly keptBytes: number
@@ -38,10 +39,10 @@ export class Quotas {
 
   /** What an account uses, and its limits. */
   async usageOf (owner: AccountRecord): Promise<AccountUsage> {
-    const { usedFiles: files, usedBytes: bytes, keptBytes } = owner
+    const { usedFiles: files, usedFolders: folders, usedBytes: bytes, keptBytes } = owner
     const { bytes: uploadBytes } = await this.#stored.usage(owner.id)
     const { bytes: quotaBytes = null, files: quotaFiles = null } = this.of(owner)
-    return { files, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles }
+    return { files, folders, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles }
   }
 
   /** Bytes left for an upload, of which `ownBytes` are counted already. Infinity without a quota. */
@@ -57,9 +58,9 @@ export class Quotas {
     refuseBeyondQuota(quota, await this.#usedBy(owner), added)
   }
 
-  /** Files and unfinished uploads. */
+  /** Files, folders and unfinished uploads. */
   async #usedBy (owner: AccountRecord): Promise<{ bytes: number, files: number }> {
     const { bytes, uploads } = await this.#stored.usage(owner.id)
-    return { bytes: owner.usedBytes + bytes, files: owner.usedFiles + uploads }
+    return { bytes: owner.usedBytes + bytes, files: owner.usedFiles + owner.usedFolders + uploads }
   }
 }

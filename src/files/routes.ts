@@ -10,14 +10,13 @@ import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
-import type { FilePosition } from '../metadata/records.ts'
+import type { FilePage, FilePosition } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { positionOf, type Cursors, type Listing } from './cursor.ts'
+import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
 import type { Files } from './files.ts'
-import { namePrefix } from './names.ts'
-import {
-  deleteFile, downloadFile, type DownloadQuery, fileLinks, fileOf, getFile, headFile, listFiles, renameFile
-} from './schemas.ts'
+import { folderOrRoot, getName, namePrefix } from './names.ts'
+import { deleteFile, type FileListQuery, fileLinks, fileOf, getFile, listFiles, renameFile } from './schemas.ts'
 
 interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
 
@@ -40,18 +39,18 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
 
   app.get('/api/files', {
-    links: { 200: nextPageOf('listFiles', { order: '$request.query.order', prefix: '$request.query.prefix' }) },
+    links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix' }) },
     schema: listFiles
   }, async (request, reply) => {
-    const { order = 'name', prefix, cursor } = request.query
-    if (prefix !== undefined && order !== 'name' && order !== '-name') throw new Problem('validation_failed', { errors: [{ field: 'prefix', message: 'needs an order by name' }] })
     const { id: ownerId } = callerOf(request).account
-    const selection = { order, prefix: prefix === undefined ? undefined : namePrefix(prefix) }
-    const listing: Listing = [ownerId, order, selection.prefix ?? '']
-    const after = await cursors.read<FilePosition>(cursor, listing)
+    const selection = selectionOf(request.query)
+    const { order, folder, prefix } = selection
+    // No folder has the path `/`.
+    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '']
+    const after = await cursors.read<FilePosition>(request.query.cursor, listing)
     const limit = limitOf(request.query)
     const page = cutPage(await files.list(ownerId, { ...selection, limit, after }), limit, last =>
-      cursors.write(positionOf(last, order), listing))
+      cursors.write(positionOf(last, selection), listing))
     const next = await page.next
     if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit - 1), cursor: next }))
     return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
@@ -79,9 +78,28 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     links: { 200: fileLinks },
     schema: renameFile
   }, async request => {
-    const renamed = await files.rename(callerOf(request).account.id, request.params.name, request.body.name)
+    const renamed = await files.rename(callerOf(request).account, request.params.name, request.body.name)
     return fileOf(renamed, request.raw, links)
   })
+}
+
+/** What to list. Without a folder, an order by name lists everything, unless there is a prefix. @throws not_found. */
+function selectionOf (
+  { folder, order = 'name', prefix }: Static<typeof FileListQuery>
+): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
+  const isByName = order === 'name' || order === '-name'
+  if (prefix !== undefined && !isByName) refusePrefix('needs an order by name')
+  if (prefix?.includes('/') === true) refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
+  const isAll = folder === undefined && isByName && prefix === undefined
+  return {
+    order,
+    folder: isAll ? undefined : getName(folder ?? '', folderOrRoot),
+    prefix: prefix === undefined ? undefined : namePrefix(prefix)
+  }
+}
+
+function refusePrefix (message: string): never {
+  throw new Problem('validation_failed', { errors: [{ field: 'prefix', message }] })
 }
 
 interface Download { request: FastifyRequest, reply: FastifyReply, name: string, query: Static<typeof DownloadQuery> }

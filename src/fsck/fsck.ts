@@ -12,14 +12,14 @@ interface Stores { metadata: Metadata, blobs: BlobStore }
 /**
  * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the
  * `wrong_size`, are `unreadable` or have the `wrong_digest`; an `orphan` is a blob that belongs to none of them; a
- * recorded `usage` is not the sum of what is stored; the `database` itself is damaged. `name` is that of the file; null
- * for a version of a deleted one.
+ * recorded `usage` is not the sum of what is stored; the place of a `folder`, or of a file in one, is wrong; the
+ * `database` itself is damaged. `name` is that of the file; null for a version of a deleted one.
  */
 export type Finding =
   | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
   | { readonly kind: 'orphan', readonly blobId: string }
   | { readonly kind: 'usage', readonly accountId: number, readonly detail: string }
-  | { readonly kind: 'database', readonly detail: string }
+  | { readonly kind: 'folder' | 'database', readonly detail: string }
 
 /**
  * Compares metadata and blobs in both directions. It may run beside a server: before it reports something, it checks
@@ -31,6 +31,7 @@ export async function * checkIntegrity (
   { isDeep, onLook, onSearch }: { isDeep: boolean, onLook: (done: number) => void, onSearch?: (done: number) => void }
 ): AsyncGenerator<Finding> {
   for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
+  for (const detail of await metadata.folders.listFaults()) yield { kind: 'folder', detail }
   yield * checkContents({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
   yield * checkBlobs({ metadata, blobs }, onSearch)
   for (const { accountId, recorded, actual } of await metadata.accounts.usageMismatches()) {
@@ -54,8 +55,8 @@ export async function repair ({ metadata, blobs }: Stores, finding: Finding): Pr
   }
 }
 
-function usageText ({ bytes, files, keptBytes, keptContents }: UsageMismatch['actual']): string {
-  return `${bytes} bytes in ${files} files, and ${keptBytes} bytes in ${keptContents} versions and deleted files`
+function usageText ({ bytes, files, folders, keptBytes, keptContents }: UsageMismatch['actual']): string {
+  return `${bytes} bytes in ${files} files, ${folders} folders, and ${keptBytes} bytes in ${keptContents} versions and deleted files`
 }
 
 type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest'

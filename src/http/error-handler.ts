@@ -1,6 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { failures, Problem, type FailureCode, type FieldError } from '../problems.ts'
+import { NESTED } from './nested-names.ts'
 import { problemDetails } from './problem-details.ts'
 import type { RequestLog } from './request-log.ts'
 
@@ -43,8 +44,8 @@ export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog
       if (!known.has(String(request.method))) requestLog.replaceMethod(request, UNKNOWN_METHOD)
     })
   }
-  // The CORS plugin answers preflights at `*`, whatever their path.
-  app.addHook('onRoute', ({ url }) => { if (url !== '*') urls.add(url) })
+  // The CORS plugin answers preflights at `*`, whatever their path. What is added for names goes for nested ones too.
+  app.addHook('onRoute', ({ url }) => { if (url !== '*' && url !== NESTED) urls.add(url) })
   return () => {
     for (const url of Array.from(urls)) {
       const others = app.supportedMethods.filter(method => !app.hasRoute({ url, method }))

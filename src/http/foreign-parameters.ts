@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 
 /** Query parameters of some file operations. If others ignored them, they would use the wrong content. */
-const PARAMETERS = ['version', 'permanent']
+const PARAMETERS = ['version', 'permanent', 'folder', 'recursive']
 
 /** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */
 export async function refuseForeignParameters ({ method, query, routeOptions }: FastifyRequest): Promise<void> {

@@ -41,11 +41,12 @@ export const Id = integerFrom(1)
 /** A number, from 0. */
 export const Count = integerFrom(0)
 
+/** The form of a time in a response. */
+const TIMESTAMP = { format: 'date-time', pattern: 'Z$', maxLength: 24 }
+
 /** A time in a response. */
 export const Timestamp = (description: string) => Type.String({
-  format: 'date-time',
-  pattern: 'Z$',
-  maxLength: 24,
+  ...TIMESTAMP,
   description: `${description} RFC 3339, UTC, with milliseconds.`,
   examples: ['2026-11-24T09:30:00.000Z']
 })
@@ -60,6 +61,20 @@ interface NullableTextOptions {
 
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
 export const NullableText = (options: NullableTextOptions) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
+
+/** A time in a response, or null. */
+export const NullableTimestamp = (description: string, example: string | null = null) =>
+  NullableText({ ...TIMESTAMP, description, examples: [example] })
+
+/** A time as clients see it. */
+export function dateOf (milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}
+
+/** The same for a time that may be unknown. */
+export function knownDateOf (milliseconds: number | null): string | null {
+  return milliseconds === null ? null : dateOf(milliseconds)
+}
 
 /** The length of a request body as its head announces it; undefined if it is not known in advance. */
 export function announcedLength (request: IncomingMessage): number | undefined {

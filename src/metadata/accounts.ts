@@ -1,5 +1,5 @@
 import {
-  and, asc, type Column, eq, getTableColumns, gt, gte, inArray, isNotNull, isNull, ne, or, type SQL, sql
+  and, asc, type Column, eq, getTableColumns, gt, inArray, isNotNull, isNull, ne, or, type SQL, sql
 } from 'drizzle-orm'
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
@@ -132,9 +132,9 @@ export class AccountRules implements AccountRepository {
     return true
   }
 
-  /** Deletes some uploads, else files, else kept contents, whose blobs become discarded; false if there are none. */
+  /** Deletes some uploads, else files, else kept contents, else folders; false if there are none. */
   * #removeSome (ownerId: number, limit: number): Rule<boolean> {
-    const { files, kept, uploads } = this.#tables
+    const { files, folders, kept, uploads } = this.#tables
     const someUploads = yield * ask(writing('', db => db.delete(uploads)
       .where(inArray(
         uploads.id, db.select({ id: uploads.id }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit)
@@ -148,7 +148,13 @@ export class AccountRules implements AccountRepository {
     const someKept = yield * ask(writing('', db => db.delete(kept)
       .where(inArray(kept.id, db.select({ id: kept.id }).from(kept).where(eq(kept.ownerId, ownerId)).limit(limit)))
       .returning({ blobId: kept.id })))
-    return someKept.length > 0 && (yield * this.#discardAll(someKept))
+    if (someKept.length > 0) return yield * this.#discardAll(someKept)
+    const someFolders = yield * ask(writing('', db => db.delete(folders)
+      .where(inArray(
+        folders.id, db.select({ id: folders.id }).from(folders).where(eq(folders.ownerId, ownerId)).limit(limit)
+      ))
+      .returning({ id: folders.id })))
+    return someFolders.length > 0
   }
 
   * #discardAll (blobs: { blobId: string }[]): Rule<true> {
@@ -163,14 +169,16 @@ export class AccountRules implements AccountRepository {
   #sums (quota: Quota) {
     const { accounts } = this.#tables
     // An account is near a quota from nine tenths of it.
-    const near = (used: Column, own: Column, usual = NO_LIMIT): SQL => gte(used, sql`0.9 * coalesce(${own}, cast(${usual} AS bigint))`)
+    const near = (used: Column | SQL, own: Column, usual = NO_LIMIT): SQL =>
+      sql`${used} >= 0.9 * coalesce(${own}, cast(${usual} AS bigint))`
     const isNear = or(
       near(accounts.usedBytes, accounts.quotaBytes, quota.bytes),
-      near(accounts.usedFiles, accounts.quotaFiles, quota.files)
+      near(sql`(${accounts.usedFiles} + ${accounts.usedFolders})`, accounts.quotaFiles, quota.files)
     )
     return reading('', db => db.select({
       accounts: sql`count(*)`.mapWith(Number),
       files: sql`coalesce(sum(${accounts.usedFiles}), 0)`.mapWith(Number),
+      folders: sql`coalesce(sum(${accounts.usedFolders}), 0)`.mapWith(Number),
       bytes: sql`coalesce(sum(${accounts.usedBytes}), 0)`.mapWith(Number),
       keptBytes: sql`coalesce(sum(${accounts.keptBytes}), 0)`.mapWith(Number),
       accountsNearQuota: sql`count(*) FILTER (WHERE ${isNear})`.mapWith(Number)
@@ -204,12 +212,14 @@ function queriesOf ({ tables, locking, skippingLocked }: Engine) {
   const actual = {
     bytes: sql`(SELECT cast(coalesce(sum(f.size), 0) AS bigint) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
     files: sql`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
+    folders: sql`(SELECT count(*) FROM folders f WHERE f.owner_id = accounts.id)`.mapWith(Number),
     keptBytes: sql`(SELECT cast(coalesce(sum(k.size), 0) AS bigint) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number),
     keptContents: sql`(SELECT count(*) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number)
   }
   const recorded = {
     bytes: accounts.usedBytes,
     files: accounts.usedFiles,
+    folders: accounts.usedFolders,
     keptBytes: accounts.keptBytes,
     keptContents: accounts.keptContents
   }
@@ -217,6 +227,7 @@ function queriesOf ({ tables, locking, skippingLocked }: Engine) {
   const isWrong = and(isActive, or(
     ne(recorded.bytes, actual.bytes),
     ne(recorded.files, actual.files),
+    ne(recorded.folders, actual.folders),
     ne(recorded.keptBytes, actual.keptBytes),
     ne(recorded.keptContents, actual.keptContents)
   ))
@@ -230,7 +241,11 @@ function queriesOf ({ tables, locking, skippingLocked }: Engine) {
     mismatches: reading('', db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)),
     lock: reading('lock_account', db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis))),
     repair: writing('', db => db.update(accounts).set({
-      usedBytes: actual.bytes, usedFiles: actual.files, keptBytes: actual.keptBytes, keptContents: actual.keptContents
+      usedBytes: actual.bytes,
+      usedFiles: actual.files,
+      usedFolders: actual.folders,
+      keptBytes: actual.keptBytes,
+      keptContents: actual.keptContents
     }).where(isThis))
   }
 }

@@ -1,6 +1,7 @@
 import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
+import { wholeName } from './file-columns.ts'
 import type { BlobRepository } from './metadata.ts'
 import type { StoredContent } from './records.ts'
 import { type Ask, ask, reading, writing, type Rule } from './rule.ts'
@@ -162,7 +163,7 @@ function contentsOf ({ files, kept }: Tables) {
       size: files.size,
       sha256: files.sha256,
       ownerId: files.ownerId,
-      name: sql<string | null>`${files.name}`.as('file_name')
+      name: sql<string | null>`${wholeName(files)}`.as('file_name')
     },
     keptContent: {
       blobId: sql<string>`${kept.id}`.as('blob_id'),
@@ -170,7 +171,7 @@ function contentsOf ({ files, kept }: Tables) {
       size: kept.size,
       sha256: kept.sha256,
       ownerId: kept.ownerId,
-      name: sql<string | null>`coalesce(${kept.name}, ${files.name})`.as('file_name')
+      name: sql<string | null>`coalesce(${kept.name}, ${wholeName(files)})`.as('file_name')
     }
   }
 }

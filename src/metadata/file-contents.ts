@@ -1,9 +1,12 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Discard, EndLease } from './blobs.ts'
 import type { Engine } from './engine.ts'
+import { fileColumns, hasPath } from './file-columns.ts'
+import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import { refuseBeyond, type Owner, type Owners } from './owners.ts'
+import { splitPath } from './paths.ts'
 import { permits, type Precondition } from './preconditions.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
@@ -15,6 +18,8 @@ const { placeholder } = sql
 export interface Beginning {
   readonly owner: Owner
   readonly current: FileRecord | undefined
+  /** Where a file of that name belongs. */
+  readonly place: Place
   readonly time: number
   /** By uploads, but not by the one that becomes the file. */
   readonly reserved: UploadUsage
@@ -22,15 +27,19 @@ export interface Beginning {
 }
 
 /** The content of a file. */
-type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'updatedAt' | 'storedAt'>
+type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'modifiedAt' | 'updatedAt' | 'storedAt'>
 
 type Removed = Pick<Beginning, 'owner' | 'current' | 'time'>
 
 interface Removal { readonly precondition: Precondition, readonly isPermanent: boolean }
 
+/** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
+interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
+
 interface FileContentsOptions {
   readonly engine: Engine
   readonly owners: Owners
+  readonly tree: FolderTree
   readonly keptContents: KeptContents
   readonly discard: Discard
   readonly endLease: EndLease
@@ -52,7 +61,7 @@ export class FileContents {
   }
 
   find (ownerId: number, name: string): Ask<FileRecord | undefined> {
-    return ask(this.#queries.byName, { ownerId, name }, ([file]) => file)
+    return ask(this.#queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
   }
 
   /**
@@ -60,15 +69,17 @@ export class FileContents {
    * @throws not_found if the owner was deleted.
    */
   * begin (ownerId: number, name: string, quota: Quota): Rule<Beginning> {
-    const { owners } = this.#options
-    const [owner, current, reserved] =
-      yield * together(owners.lock(ownerId), this.find(ownerId, name), owners.reserved(ownerId))
-    return { owner, current, time: reserved.time, reserved, quota }
+    const { owners, tree } = this.#options
+    const [owner, current, reserved, known] = yield * together(
+      owners.lock(ownerId), this.find(ownerId, name), owners.reserved(ownerId), tree.known(ownerId, name)
+    )
+    const place = yield * tree.place(ownerId, name, known)
+    return { owner, current, place, time: reserved.time, reserved, quota }
   }
 
   /**
-   * Adds a file, or replaces the content of the one that has its name.
-   * @throws quota_exceeded, unavailable if the lease of the blob ran out.
+   * Adds a file with the parents that are missing, or replaces the content of the one that has its name.
+   * @throws name_taken, quota_exceeded, unavailable if the lease of the blob ran out.
    */
   * store (file: NewFile, beginning: Beginning): Rule<StoreResult> {
     const { current } = beginning
@@ -76,13 +87,15 @@ export class FileContents {
     return { file: yield * this.#replace(current, file, beginning), isNew: false }
   }
 
-  * #create (file: NewFile, { owner, reserved, time, quota }: Beginning): Rule<FileRecord> {
+  * #create (file: NewFile, beginning: Beginning): Rule<FileRecord> {
     const { owners, endLease, keptContents } = this.#options
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
-    const excess = refuseBeyond(quota, { owner, reserved, added: { bytes: size, files: 1 } })
+    const { time } = beginning
+    const { excess, folderId } = yield * this.makeParents({ bytes: size, files: 1 }, beginning)
+    const { name } = splitPath(file.name)
     const [[created]] = yield * together(
-      ask(this.#queries.insert, { ...values, createdAt: time, updatedAt: time, storedAt: time }),
+      ask(this.#queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
@@ -90,17 +103,28 @@ export class FileContents {
     return created as FileRecord
   }
 
+  /**
+   * Makes the missing parents of what adds this to the usage. Returns the id of its folder, and what exceeds the quota.
+   * @throws name_taken, quota_exceeded.
+   */
+  * makeParents (added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: Beginning) {
+    requireFree(place)
+    const withParents = { ...added, files: added.files + place.missing.length }
+    const excess = refuseBeyond(quota, { owner, reserved, added: withParents })
+    return { excess, folderId: yield * this.#options.tree.makeParents(owner.id, place, time) }
+  }
+
   * #replace (
-    current: FileRecord, { size, type, sha256, blobId, isLeased }: NewFile, beginning: Beginning
+    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: Beginning
   ): Rule<FileRecord> {
     const { endLease, keptContents } = this.#options
     const { owner, time } = beginning
     const updatedAt = updateTimeOf(current, time)
-    const next = { size, type, sha256, blobId, updatedAt, storedAt: updatedAt }
+    const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
     const { replaced, excess, keptBytes } = yield * this.#exchange(current, next, beginning, { lease })
     yield * keptContents.makeRoom(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
-    yield * keptContents.trim(owner, { newest: current.blobId, time })
+    yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
   }
 
@@ -133,33 +157,49 @@ export class FileContents {
   * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
     if (current === undefined) throw new Problem('not_found')
     if (!permits(precondition, current)) throw new Problem('precondition_failed')
+    yield * this.removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
+  }
+
+  /** Deletes files of the owner; at least one. */
+  * removeAll (
+    { owner, time }: Omit<Removed, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
+  ): Rule<void> {
     const { owners, keptContents, discard, keepsDeleted } = this.#options
-    const { id, blobId, size } = current
+    const ids = removed.map(({ id }) => id)
+    const blobIds = removed.map(({ blobId }) => blobId)
+    const bytes = removed.reduce((sum, { size }) => sum + size, 0)
     const isKept = keepsDeleted && !isPermanent
-    const [,,, versions] = yield * together(
-      ask(this.#queries.remove, { id }),
-      isKept ? keptContents.keepDeleted(current, updateTimeOf(current, time)) : discard([blobId], time),
-      owners.charge(owner.id, { bytes: -size, files: -1, keptBytes: isKept ? size : 0, keptContents: Number(isKept) }),
-      isKept ? undefined : keptContents.versionsOf(current)
+    const keptCount = isKept ? ids.length : 0
+    const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
+    const [versions] = yield * together(
+      isKept ? undefined : keptContents.versionsOf(ids),
+      isKept ? keptContents.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
+      ask(this.#queries.remove, { ids }),
+      owners.charge(owner.id, {
+        bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
+      })
     )
     yield * keptContents.drop(versions ?? [], time)
-    yield * keptContents.trim(owner, { newest: blobId, time })
+    yield * keptContents.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
   }
 
   /** Gives a file the content of a version. @throws quota_exceeded. */
   * restoreVersion (current: FileRecord, version: KeptRow, beginning: Beginning): Rule<FileRecord> {
-    const { id: blobId, size, type, sha256, storedAt } = version
-    const next = { size, type, sha256, blobId, updatedAt: updateTimeOf(current, beginning.time), storedAt }
+    const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
+    const next = { size, type, sha256, blobId, modifiedAt, updatedAt: updateTimeOf(current, beginning.time), storedAt }
     return (yield * this.#exchange(current, next, beginning, { version })).replaced
   }
 
-  /** Makes a file of an entry of the trash. @throws quota_exceeded. */
-  * restoreFile (entry: KeptRow, name: string, { owner, reserved, time, quota }: Beginning): Rule<FileRecord> {
+  /** Makes a file of an entry of the trash. @throws name_taken, quota_exceeded. */
+  * restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord> {
     const { owners, keptContents } = this.#options
-    const { id: blobId, fileId: id, size, keptAt, createdAt } = entry
-    refuseBeyond(quota, { owner, reserved, added: { bytes: size, files: 1 } })
+    const { owner, current, time } = beginning
+    const { id: blobId, fileId: id, size, keptAt } = entry
+    if (current !== undefined) throw new Problem('name_taken')
+    const { folderId } = yield * this.makeParents({ bytes: size, files: 1 }, beginning)
+    const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
     const [[restored]] = yield * together(
-      ask(this.#queries.insertAgain, { ...entry, id, name, blobId, createdAt, updatedAt: Math.max(keptAt, time) }),
+      ask(this.#queries.insertAgain, values),
       owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
       keptContents.take(entry)
     )
@@ -167,10 +207,13 @@ export class FileContents {
   }
 }
 
-function queriesOf ({ tables: { files } }: Engine) {
+function queriesOf ({ tables, isAmong }: Engine) {
+  const { files } = tables
+  const record = fileColumns(tables)
   const isThis = eq(files.id, placeholder('id'))
   const columns = {
     ownerId: placeholder('ownerId'),
+    folderId: placeholder('folderId'),
     name: placeholder('name'),
     size: placeholder('size'),
     type: placeholder('type'),
@@ -178,22 +221,25 @@ function queriesOf ({ tables: { files } }: Engine) {
     blobId: placeholder('blobId'),
     createdAt: placeholder('createdAt'),
     updatedAt: placeholder('updatedAt'),
-    storedAt: placeholder('storedAt')
+    storedAt: placeholder('storedAt'),
+    modifiedAt: placeholder('modifiedAt')
   }
+  const path = { ownerId: placeholder('ownerId'), folder: placeholder('folder'), name: placeholder('name') }
   return {
-    byName: reading('file_by_name', db => db.select().from(files)
-      .where(and(eq(files.ownerId, placeholder('ownerId')), eq(files.name, placeholder('name'))))),
-    insert: writing('add_file', db => db.insert(files).values(columns).returning()),
-    insertAgain: writing('restore_file', db => db.insert(files).values({ ...columns, id: placeholder('id') }).returning()),
+    byPath: reading('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
+    insert: writing('add_file', db => db.insert(files).values(columns).returning(record)),
+    insertAgain: writing('restore_file', db => db.insert(files).values({ ...columns, id: placeholder('id') })
+      .returning(record)),
     update: writing('replace_file', db => db.update(files).set({
       size: sql`${placeholder('size')}`,
       type: sql`${placeholder('type')}`,
       sha256: sql`${placeholder('sha256')}`,
       blobId: sql`${placeholder('blobId')}`,
       updatedAt: sql`${placeholder('updatedAt')}`,
-      storedAt: sql`${placeholder('storedAt')}`
-    }).where(isThis).returning()),
-    remove: writing('remove_file', db => db.delete(files).where(isThis))
+      storedAt: sql`${placeholder('storedAt')}`,
+      modifiedAt: sql`${placeholder('modifiedAt')}`
+    }).where(isThis).returning(record)),
+    remove: writing('remove_files', db => db.delete(files).where(isAmong(files.id, 'ids')))
   }
 }
 

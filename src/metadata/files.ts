@@ -1,14 +1,17 @@
-import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, between, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
+import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
 import { updateTimeOf, type FileContents } from './file-contents.ts'
+import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
 import type { FileRepository } from './metadata.ts'
 import type { Owners } from './owners.ts'
 import { afterPosition, limitedTo, ordering } from './paging.ts'
+import { splitPath } from './paths.ts'
 import { permits, type Precondition } from './preconditions.ts'
 import type { FilePage, FileRecord, NewFile, Quota } from './records.ts'
-import { ask, reading, Refusal, together, writing, type Rule } from './rule.ts'
+import { ask, reading, together, writing, type Rule } from './rule.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
 const { placeholder } = sql
@@ -16,6 +19,7 @@ const { placeholder } = sql
 interface FileOptions {
   readonly engine: Engine
   readonly owners: Owners
+  readonly tree: FolderTree
   readonly contents: FileContents
   readonly keptContents: KeptContents
 }
@@ -27,13 +31,15 @@ export class FileRules implements FileRepository {
   readonly #engine: Engine
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #owners: Owners
+  readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
 
-  constructor ({ engine, owners, contents, keptContents }: FileOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents }: FileOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
+    this.#tree = tree
     this.#contents = contents
     this.#keptContents = keptContents
   }
@@ -78,41 +84,85 @@ export class FileRules implements FileRepository {
     return this.#engine.readCached(`${ownerId}/${name}`, () => this.#contents.find(ownerId, name))
   }
 
-  hasOfSize (ownerId: number, { minBytes, maxBytes }: { minBytes: number, maxBytes: number }): Promise<boolean> {
-    return this.#engine.read(() =>
-      ask(this.#queries.ofSize, { ownerId, minBytes, maxBytes }, found => found.length > 0))
+  findPlace (ownerId: number, name: string): Promise<FileRecord | { newFolders: number }> {
+    return this.#engine.read(() => this.#findPlace(ownerId, name))
+  }
+
+  * #findPlace (ownerId: number, name: string): Rule<FileRecord | { newFolders: number }> {
+    const [file, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
+    if (file !== undefined) return file
+    const place = yield * this.#tree.place(ownerId, name, known)
+    requireFree(place)
+    return { newFolders: place.missing.length }
+  }
+
+  hasOfSize (
+    ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }
+  ): Promise<boolean> {
+    return this.#engine.read(() => ask(this.#queries.ofSize, { ownerId, ...within }, found => found.length > 0))
   }
 
   list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
-    const { tables: { files }, read } = this.#engine
-    return read(() => ask(reading('', db => db.select().from(files)
-      .where(and(eq(files.ownerId, ownerId), afterPosition(page, this.#engine)))
-      .orderBy(...ordering(page.order, files)).limit(page.limit))))
+    return this.#engine.read(() => page.folder === undefined
+      ? this.#listAll(ownerId, page)
+      : this.#listFolder(ownerId, { ...page, folder: page.folder }))
   }
 
-  rename (ownerId: number, name: string, newName: string): Promise<FileRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#rename(ownerId, name, newName))
+  * #listFolder (ownerId: number, page: FilePage & { folder: string }): Rule<FileRecord[]> {
+    const { files } = this.#engine.tables
+    const folderId = yield * this.#tree.idOf(ownerId, page.folder)
+    const condition = and(eq(files.folderId, folderId), afterPosition(page, this.#engine))
+    return yield * this.#select(ownerId, condition, { order: ordering(page.order, files), limit: page.limit })
   }
 
-  * #rename (ownerId: number, name: string, newName: string): Rule<FileRecord> {
-    const { tables: { files }, now } = this.#engine
-    // The owner's lock orders this with files that are added under the new name.
-    const [, current, time] = yield * together(this.#owners.lock(ownerId), this.#contents.find(ownerId, name), now())
+  /** The root comes first in both orders by name. */
+  * #listAll (ownerId: number, page: FilePage): Rule<FileRecord[]> {
+    const { order, after, limit } = page
+    const inRoot = after === undefined || after.id === 0 ? yield * this.#listFolder(ownerId, { ...page, folder: '' }) : []
+    if (inRoot.length === limit) return inRoot
+    const { files } = this.#engine.tables
+    const position = after?.id === 0 ? undefined : after
+    const isInFolder = gt(files.folderId, 0)
+    const end = position && sql`(${position.id}, ${position.key})`
+    const place = sql`(${files.folderId}, ${files.name})`
+    // One bound on each side: of two lower ones SQLite seeks to one and scans to the other.
+    const [direction, condition] = order === '-name'
+      ? [desc, and(isInFolder, end && sql`${place} < ${end}`)]
+      : [asc, end ? sql`${place} > ${end}` : isInFolder]
+    const byFolder = { order: [direction(files.folderId), direction(files.name)], limit: limit - inRoot.length }
+    return [...inRoot, ...yield * this.#select(ownerId, condition, byFolder)]
+  }
+
+  #select (ownerId: number, condition: SQL | undefined, { order, limit }: { order: SQL[], limit: number }) {
+    const { files } = this.#engine.tables
+    return ask(reading('', db => db.select(fileColumns(this.#engine.tables)).from(files)
+      .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit)))
+  }
+
+  rename (ownerId: number, name: string, newName: string, quota: Quota): Promise<FileRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#rename(ownerId, name, { newName, quota }))
+  }
+
+  * #rename (ownerId: number, name: string, { newName, quota }: { newName: string, quota: Quota }): Rule<FileRecord> {
+    const { files } = this.#engine.tables
+    const beginning = yield * this.#contents.begin(ownerId, newName, quota)
+    const current = yield * this.#contents.find(ownerId, name)
     if (current === undefined) throw new Problem('not_found')
     if (newName === name) return current
-    try {
-      const changes = { name: newName, updatedAt: updateTimeOf(current, time) }
-      const [renamed] = yield * ask(writing('', db => db.update(files).set(changes)
-        .where(eq(files.id, current.id)).returning()))
-      return renamed as FileRecord
-    } catch (error) {
-      throw error instanceof Refusal ? new Problem('name_taken', { cause: error }) : error
-    }
+    if (beginning.current !== undefined) throw new Problem('name_taken')
+    const { folderId } = yield * this.#contents.makeParents({ bytes: 0, files: 0 }, beginning)
+    const segment = splitPath(newName).name
+    // A move alone does not change what a download of the file says.
+    const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, beginning.time)
+    const [renamed] = yield * ask(writing('', db => db.update(files).set({ folderId, name: segment, updatedAt })
+      .where(eq(files.id, current.id)).returning(fileColumns(this.#engine.tables))))
+    return renamed as FileRecord
   }
 
   correctDate (ownerId: number, name: string): Promise<void> {
-    const { tables: { files }, clock, apply } = this.#engine
-    const isTooLate = and(eq(files.ownerId, ownerId), eq(files.name, name), gt(files.updatedAt, clock))
+    const { tables, clock, apply } = this.#engine
+    const { files } = tables
+    const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, clock))
     const correct = writing('', db => db.update(files).set({ updatedAt: clock }).where(isTooLate))
     return apply(() => ask(correct, {}, () => {}), ownerId)
   }
@@ -129,12 +179,16 @@ export class FileRules implements FileRepository {
   }
 }
 
-function queriesOf ({ tables: { files, blobLeases } }: Engine) {
+function queriesOf ({ tables }: Engine) {
+  const { files, blobLeases } = tables
+  const folder = { ownerId: placeholder('ownerId'), folder: placeholder('folder') }
   return {
     ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')), between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
+      eq(files.ownerId, placeholder('ownerId')),
+      isInFolder(tables, folder),
+      between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
     )).orderBy(limitedTo(asc(files.size), 1))),
-    byBlob: reading('file_by_blob', db => db.select().from(files).where(eq(files.blobId, placeholder('blobId')))),
+    byBlob: reading('file_by_blob', db => db.select(fileColumns(tables)).from(files).where(eq(files.blobId, placeholder('blobId')))),
     leaseOf: reading('lease_of_blob', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
       .where(eq(blobLeases.blobId, placeholder('blobId'))))
   }

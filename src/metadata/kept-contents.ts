@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
+import { wholeName } from './file-columns.ts'
 import { FURTHEST_AHEAD_MILLISECONDS, type Keeping, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-repository.ts'
 import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
@@ -59,28 +60,30 @@ export class KeptContents {
     this.#maxDeletions = keeping.deletions ?? MAX_DELETIONS
   }
 
-  /** Whether the content of a file is kept when it is replaced by other bytes. */
+  /** Whether the content of a file is kept when it is replaced: not if it is empty, nor by the same bytes. */
   keepsReplaced (current: FileRecord, next: { readonly size: number, readonly sha256: string }): boolean {
     const { milliseconds, versions } = this.#keeping
-    return milliseconds > 0 && versions > 0 && !(current.size === next.size && current.sha256 === next.sha256)
+    const isSame = current.size === next.size && current.sha256 === next.sha256
+    return milliseconds > 0 && versions > 0 && current.size > 0 && !isSame
   }
 
   /**
    * Keeps the content of a file as a version; the caller charges it. Its time is `keptAt`, or later, so that it is the
    * newest version.
    */
-  keepVersion ({ id, blobId, ownerId, size, type, sha256, storedAt }: FileRecord, keptAt: number): Ask<unknown> {
-    const content = { id, blobId, ownerId, size, type, sha256, storedAt, keptAt }
-    return ask(this.#queries.addVersion, { ...content, deletedName: null, deletedCreatedAt: null })
+  keepVersion (file: FileRecord, keptAt: number): Ask<unknown> {
+    return ask(this.#queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null })
   }
 
-  /** Keeps a deleted file, as the newest in the trash; the caller charges it. */
+  /**
+   * Keeps files of an owner that are about to be deleted, as the newest in the trash; the caller charges them. Their
+   * time is `keptAt`, or later than that of all others.
+   */
   keepDeleted (
-    { id, blobId, ownerId, size, type, sha256, storedAt, name, createdAt }: FileRecord, keptAt: number
+    ownerId: number, ids: readonly number[], { keptAt, deletedWith }: { keptAt: number, deletedWith: string | null }
   ): Ask<unknown> {
-    const content = { id, blobId, ownerId, size, type, sha256, storedAt, keptAt }
     const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-    return ask(this.#queries.addDeleted, { ...content, end, deletedName: name, deletedCreatedAt: createdAt })
+    return ask(this.#queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
   }
 
   /** The versions of a file beyond the newest `Keeping.versions`. */
@@ -88,8 +91,9 @@ export class KeptContents {
     return ask(this.#queries.surplus, { fileId })
   }
 
-  versionsOf ({ id: fileId }: FileRecord): Ask<KeptItem[]> {
-    return ask(this.#queries.versions, { fileId })
+  /** The versions of files that exist. */
+  versionsOf (fileIds: readonly number[]): Ask<KeptItem[]> {
+    return ask(this.#queries.ofFiles, { fileIds })
   }
 
   /** Deletes contents. Returns their bytes. */
@@ -173,13 +177,17 @@ export class KeptContents {
     return { chosen: Array.from(chosen.values()), missing }
   }
 
-  /** Deletes the owner's oldest beyond `Keeping.contents`, except the blob `newest`; only some in one transaction. */
-  * trim (owner: Owner, { newest, time }: { newest: string, time: number }): Rule<void> {
+  /**
+   * Deletes the owner's oldest beyond `Keeping.contents`, except the blob `newest`, after so many were `added`; only
+   * some in one transaction.
+   */
+  * trim (owner: Owner, { newest, added, time }: { newest: string, added: number, time: number }): Rule<void> {
     const { contents: maxContents = MAX_KEPT } = this.#keeping
-    // `owner` is as of the beginning; one change keeps at most one more. Usually the limit is far.
-    if (owner.keptContents < maxContents) return
+    // `owner` is as of the beginning. Usually the limit is far.
+    if (owner.keptContents + added <= maxContents) return
     const [charged] = yield * ask(this.#queries.count, { id: owner.id })
-    const limit = Math.min(Number(charged?.contents) - maxContents, this.#maxDeletions, MAX_TRIMMED)
+    const most = Math.max(added, Math.min(this.#maxDeletions, MAX_TRIMMED))
+    const limit = Math.min(Number(charged?.contents) - maxContents, most)
     if (limit <= 0) return
     const contents = yield * ask(this.#queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
     yield * this.drop((yield * this.#choose(contents, limit, () => 1)).chosen, time)
@@ -207,7 +215,7 @@ export class KeptContents {
   }
 }
 
-function queriesOf ({ tables: { accounts, kept }, isAmong }: Engine, maxVersions: number) {
+function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxVersions: number) {
   const { id, ownerId, fileId, name, size } = getTableColumns(kept)
   const columns = { id, ownerId, fileId, name, size }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
@@ -222,12 +230,24 @@ function queriesOf ({ tables: { accounts, kept }, isAmong }: Engine, maxVersions
     eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, placeholder('above')), ne(kept.id, placeholder('newest'))
   )
   return {
-    addVersion: writing('keep_version', db => db.insert(kept).values(inserting(ofFile))),
-    addDeleted: writing('keep_file', db => db.insert(kept).values(inserting(inTrash))),
+    addVersion: writing('keep_version', db => db.insert(kept).values(inserting(after(ofFile)))),
+    addDeleted: writing('keep_files', db => db.insert(kept).select(db.select({
+      id: files.blobId,
+      ownerId: files.ownerId,
+      fileId: files.id,
+      name: wholeName(files).as('name'),
+      size: files.size,
+      type: files.type,
+      sha256: files.sha256,
+      storedAt: files.storedAt,
+      createdAt: files.createdAt,
+      keptAt: sql<number>`${after(inTrash)}`.as('kept_at'),
+      modifiedAt: files.modifiedAt,
+      deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with')
+    }).from(files).where(isAmong(files.id, 'ids')))),
     count: reading('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
       .where(eq(accounts.id, placeholder('id')))),
     remove: writing('remove_kept', db => db.delete(kept).where(isAmong(kept.id, 'ids'))),
-    versions: reading('versions', db => select(db, isVersion)),
     surplus: reading('surplus_versions', db => select(db, isVersion)
       .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions))),
     oldest: reading('oldest_kept', db => select(db, isOlder)
@@ -238,20 +258,26 @@ function queriesOf ({ tables: { accounts, kept }, isAmong }: Engine, maxVersions
   }
 }
 
-/** The values of new kept content. Its time is `keptAt`, or 1 ms after the latest that matches if that is later. */
-function inserting (matching: SQL | undefined) {
-  const keptAt = sql`(SELECT max(t) FROM
+/** The time of new kept content: `keptAt`, or 1 ms after the latest that matches if that is later. */
+function after (matching: SQL | undefined): SQL {
+  return sql`(SELECT max(t) FROM
     (SELECT cast(${placeholder('keptAt')} AS bigint) AS t UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
+}
+
+/** The values of a new version. */
+function inserting (keptAt: SQL) {
   return {
     id: placeholder('blobId'),
     ownerId: placeholder('ownerId'),
     fileId: placeholder('id'),
-    name: placeholder('deletedName'),
+    name: placeholder('name'),
     size: placeholder('size'),
     type: placeholder('type'),
     sha256: placeholder('sha256'),
     storedAt: placeholder('storedAt'),
-    createdAt: placeholder('deletedCreatedAt'),
+    createdAt: placeholder('createdAt'),
+    modifiedAt: placeholder('modifiedAt'),
+    deletedWith: placeholder('deletedWith'),
     keptAt
   }
 }

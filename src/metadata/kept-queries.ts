@@ -2,7 +2,9 @@ import {
   and, asc, type Column, desc, eq, getTableColumns, gt, inArray, isNotNull, lte, type SQL, sql
 } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
+import { fileColumns, hasPath } from './file-columns.ts'
 import type { Keeping, KeptPage } from './kept-repository.ts'
+import { splitPath } from './paths.ts'
 import { reading } from './rule.ts'
 import type { Tables } from './schema.ts'
 
@@ -31,8 +33,10 @@ export class KeptQueries {
 
   versionById (ownerId: number, name: string, id: string) {
     const { files, kept } = this.#tables
-    const isThis = and(eq(files.ownerId, ownerId), eq(files.name, name), eq(kept.id, id), this.#isVersionOf(files.id))
-    return reading('', db => db.select({ file: files, version: kept }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
+    const isThis = and(
+      hasPath(this.#tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), this.#isVersionOf(files.id)
+    )
+    return reading('', db => db.select({ file: fileColumns(this.#tables), version: getTableColumns(kept) }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
       .where(isThis))
   }
 
@@ -50,6 +54,17 @@ export class KeptQueries {
     const { kept } = this.#tables
     return reading('', db => db.select().from(kept)
       .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), this.#isLive())))
+  }
+
+  /** Entries that one recursive deletion took, the first deleted first. */
+  entriesOf (ownerId: number, deletedWith: string, { after, limit }: KeptPage) {
+    const { kept } = this.#tables
+    return reading('', db => db.select().from(kept).where(and(
+      eq(kept.ownerId, ownerId),
+      eq(kept.deletedWith, deletedWith),
+      this.#isLive(),
+      after && sql`(${kept.keptAt}, ${kept.id}) > (${after.key}, ${after.id})`
+    )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit))
   }
 
   /** The oldest entries of a trash, with the number of their contents. */

@@ -42,6 +42,8 @@ interface KeptContent {
   readonly sha256: string
   /** When its bytes were stored. */
   readonly storedAt: number
+  /** The client's time of the content; null if it was not told. */
+  readonly modifiedAt: number | null
   /** When it was replaced or deleted. */
   readonly keptAt: number
   /** By the current settings. */
@@ -53,7 +55,10 @@ export type VersionRecord = KeptContent
 
 /** A deleted file with its last content. */
 export interface TrashRecord extends KeptContent {
+  /** Its whole path. */
   readonly name: string
+  /** The id of the recursive deletion of a folder that took it; null if it was deleted alone. */
+  readonly deletedWith: string | null
   /** How many versions of the file a restore brings back. */
   readonly versions: number
 }
@@ -63,6 +68,14 @@ export interface RemovedTrash {
   readonly files: number
   /** With those of the versions of these files. */
   readonly bytes: number
+}
+
+/** What one act restored of a recursive deletion. */
+export interface RestoredFiles {
+  readonly restored: number
+  readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' }[]
+  /** The last file of this act; undefined if there are no more. */
+  readonly last: KeptPosition | undefined
 }
 
 /** A page, newest first: at most `limit` entries after `after`, the previous page's last entry. */
@@ -94,7 +107,7 @@ interface Change { readonly quota: Quota }
  * `keptAt` is the time of the replacement or deletion, but not before the file's last change. It is at least 1 ms later
  * than that of the file's other versions or, for a deleted file, of the other entries in the owner's trash that are
  * less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead. So both lists keep the order of the changes, even if the clock
- * goes back.
+ * goes back. Files that one act of a recursive deletion takes have the same.
  *
  * Expired content is not found, nor are versions beyond the newest `Keeping.versions` of a file.
  */
@@ -118,10 +131,17 @@ export interface KeptRepository {
   /** Newest deleted first. */
   listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]>
   /**
-   * Restores a deleted file with its versions, under its name or `name`.
+   * Restores a deleted file with its versions, under its name or `name`; missing parents are made.
    * @throws not_found, name_taken, quota_exceeded.
    */
   restoreFile (ownerId: number, id: string, change: Change & { readonly name: string | undefined }): Promise<FileRecord>
+  /**
+   * Restores up to `limit` of the files that one recursive deletion took, the first deleted first. What can't be
+   * restored stays in the trash, and is in `kept` with the reason.
+   */
+  restoreDeletion (
+    ownerId: number, deletedWith: string, change: Change & KeptPage
+  ): Promise<RestoredFiles>
   /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
   removeFromTrash (ownerId: number, id: string): Promise<void>
   /**

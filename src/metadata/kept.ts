@@ -2,10 +2,11 @@ import { asc, inArray } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
+import type { FolderTree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import {
-  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type TrashRecord,
-  type VersionRecord
+  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type RestoredFiles,
+  type TrashRecord, type VersionRecord
 } from './kept-repository.ts'
 import { KeptQueries } from './kept-queries.ts'
 import type { Owners } from './owners.ts'
@@ -16,6 +17,7 @@ import { type Ask, ask, reading, together, type Rule } from './rule.ts'
 interface KeptOptions {
   readonly engine: Engine
   readonly owners: Owners
+  readonly tree: FolderTree
   readonly contents: FileContents
   readonly keptContents: KeptContents
   readonly keeping: Keeping
@@ -23,19 +25,22 @@ interface KeptOptions {
 
 type VersionChange = Parameters<KeptRepository['restoreVersion']>[3]
 type FileRestore = Parameters<KeptRepository['restoreFile']>[2]
+type DeletionRestore = Parameters<KeptRepository['restoreDeletion']>[2]
 
 export class KeptRules implements KeptRepository {
   readonly #engine: Engine
   readonly #kept: KeptQueries
   readonly #owners: Owners
+  readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
   readonly #keeping: Keeping
 
-  constructor ({ engine, owners, contents, keptContents, keeping }: KeptOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, keeping }: KeptOptions) {
     this.#engine = engine
     this.#kept = new KeptQueries(engine, keeping)
     this.#owners = owners
+    this.#tree = tree
     this.#contents = contents
     this.#keptContents = keptContents
     this.#keeping = keeping
@@ -79,7 +84,12 @@ export class KeptRules implements KeptRepository {
 
   listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
     return this.#engine.read(() => ask(this.#kept.trashOf(ownerId, page), {}, rows => rows.map(row => (
-      { ...this.#recordOf(row as never), name: String(row.name), versions: Number(row.versions) }
+      {
+        ...this.#recordOf(row as never),
+        name: String(row.name),
+        deletedWith: row.deletedWith,
+        versions: Number(row.versions)
+      }
     ))))
   }
 
@@ -90,9 +100,45 @@ export class KeptRules implements KeptRepository {
   * #restoreFile (ownerId: number, id: string, { name, quota }: FileRestore): Rule<FileRecord> {
     const [, entry] = yield * together(this.#owners.lock(ownerId), this.#getEntry(ownerId, id))
     const restored = name ?? String(entry.name)
-    const beginning = yield * this.#contents.begin(ownerId, restored, quota)
-    if (beginning.current !== undefined) throw new Problem('name_taken')
-    return yield * this.#contents.restoreFile(entry, restored, beginning)
+    return yield * this.#contents.restoreFile(entry, restored, yield * this.#contents.begin(ownerId, restored, quota))
+  }
+
+  restoreDeletion (ownerId: number, deletedWith: string, change: DeletionRestore): Promise<RestoredFiles> {
+    return this.#engine.transactFor(ownerId, () => this.#restoreDeletion(ownerId, deletedWith, change))
+  }
+
+  * #restoreDeletion (
+    ownerId: number, deletedWith: string, { quota, ...page }: DeletionRestore
+  ): Rule<RestoredFiles> {
+    yield * this.#owners.lock(ownerId)
+    const entries = yield * ask(this.#kept.entriesOf(ownerId, deletedWith, page))
+    const names = entries.map(({ name }) => String(name))
+    // Found for all at once: PostgreSQL would need two more round trips for each.
+    const [locked, reserved, known, ...found] = yield * together(
+      this.#owners.lock(ownerId),
+      this.#owners.reserved(ownerId),
+      this.#tree.known(ownerId, ...names),
+      ...names.map(name => this.#contents.find(ownerId, name))
+    )
+    const files = new Map(names.map((name, index) => [name, found[index]]))
+    const kept: RestoredFiles['kept'][number][] = []
+    let owner = locked
+    for (const entry of entries) {
+      const name = String(entry.name)
+      try {
+        const place = yield * this.#tree.place(ownerId, name, known)
+        const beginning = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
+        files.set(name, yield * this.#contents.restoreFile(entry, name, beginning))
+        const [bytes, folders] = [owner.bytes + entry.size, owner.folders + place.missing.length]
+        owner = { ...owner, bytes, folders, files: owner.files + 1 }
+      } catch (error) {
+        // Both are found before anything is changed.
+        if (!(error instanceof Problem) || (error.code !== 'name_taken' && error.code !== 'quota_exceeded')) throw error
+        kept.push({ name, code: error.code })
+      }
+    }
+    const last = entries.at(-1)
+    return { restored: entries.length - kept.length, kept, last: last && { key: last.keptAt, id: last.id } }
   }
 
   #getEntry (ownerId: number, id: string): Ask<KeptRow> {
@@ -167,8 +213,8 @@ export class KeptRules implements KeptRepository {
       .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id)))), {}, locked => locked.map(({ id }) => id))
   }
 
-  #recordOf ({ id, ownerId, fileId, size, type, sha256, storedAt, keptAt }: KeptRow): VersionRecord {
-    return { id, ownerId, fileId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + this.#keeping.milliseconds }
+  #recordOf ({ name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: KeptRow): VersionRecord {
+    return { ...content, expiresAt: content.keptAt + this.#keeping.milliseconds }
   }
 }
 

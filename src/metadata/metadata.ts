@@ -1,5 +1,6 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
+import type { FolderRepository } from './folder-repository.ts'
 import type { KeptRepository } from './kept-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type {
@@ -7,7 +8,7 @@ import type {
   NewAccount, NewAttempt, NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions,
   TokenRecord, UsageMismatch
 } from './records.ts'
-import type { UploadRepository } from './uploads-repository.ts'
+import type { StoreResult, UploadRepository } from './uploads-repository.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
@@ -39,6 +40,7 @@ export interface Metadata {
   readonly attempts: AttemptRepository
   readonly events: EventRepository
   readonly files: FileRepository
+  readonly folders: FolderRepository
   readonly kept: KeptRepository
   readonly uploads: UploadRepository
   readonly blobs: BlobRepository
@@ -91,8 +93,8 @@ export interface AccountRepository {
    */
   remove (id: number, at: number): Promise<void>
   /**
-   * Deletes up to `limit` files, kept contents or uploads of deleted accounts, and their tokens. The blobs become
-   * discarded. False if nothing is left to delete.
+   * Deletes up to `limit` files, kept contents, uploads or folders of deleted accounts, and their tokens. The blobs
+   * become discarded. False if nothing is left to delete.
    */
   purgeDeleted (limit: number): Promise<boolean>
   /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
@@ -166,27 +168,38 @@ export interface EventRepository {
   removeBefore (time: number, limit: number): Promise<boolean>
 }
 
-/** Files by owner and name. */
+/**
+ * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
+ * the same transaction, and fails with `name_taken` if a folder has the name or a file has that of a parent.
+ */
 export interface FileRepository {
   /**
    * Adds a file under a free name. If the owner has a file of that name with the same size and sha256, nothing changes:
    * `isNew` is false, and the new blob is not used.
    * @throws name_taken if the existing file has other bytes, quota_exceeded, not_found if the owner was deleted.
    */
-  add (file: NewFile, quota: Quota): Promise<{ file: FileRecord, isNew: boolean }>
+  add (file: NewFile, quota: Quota): Promise<StoreResult>
   /**
    * Adds a file, or replaces the bytes of the file with that name. The old ones are kept as a version, or discarded.
-   * @throws precondition_failed if the precondition does not permit it, quota_exceeded (only the difference counts),
-   * not_found if the owner was deleted.
+   * @throws precondition_failed if the precondition does not permit it, name_taken, quota_exceeded (only the difference
+   * counts), not_found if the owner was deleted.
    */
-  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<{ file: FileRecord, isNew: boolean }>
+  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<StoreResult>
   find (ownerId: number, name: string): Promise<FileRecord | undefined>
-  /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive. */
-  hasOfSize (ownerId: number, bounds: { minBytes: number, maxBytes: number }): Promise<boolean>
-  /** One page in the given order. Concurrent changes never make a file appear on two pages. */
+  /** The file of a name, or else how many folders would be made for it. @throws name_taken if no file can have it. */
+  findPlace (ownerId: number, name: string): Promise<FileRecord | { readonly newFolders: number }>
+  /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
+  hasOfSize (ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }): Promise<boolean>
+  /**
+   * One page in the given order. Concurrent changes never make a file that stays in its folder appear on two pages.
+   * @throws not_found if the folder does not exist.
+   */
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
-  /** Renames a file; its bytes and `createdAt` do not change. @throws not_found, name_taken. */
-  rename (ownerId: number, name: string, newName: string): Promise<FileRecord>
+  /**
+   * Renames or moves a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last segment.
+   * @throws not_found, name_taken, quota_exceeded.
+   */
+  rename (ownerId: number, name: string, newName: string, quota: Quota): Promise<FileRecord>
   /** Sets the date of a file to now if it is later: the clock was set back. No error if the file does not exist. */
   correctDate (ownerId: number, name: string): Promise<void>
   /**
@@ -275,6 +288,7 @@ export class OutcomeUnknown extends Problem {
 export interface Totals {
   readonly accounts: number
   readonly files: number
+  readonly folders: number
   readonly bytes: number
   /** Of versions and trash. */
   readonly keptBytes: number

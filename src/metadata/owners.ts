@@ -12,6 +12,7 @@ export interface Owner {
   readonly id: number
   readonly bytes: number
   readonly files: number
+  readonly folders: number
   readonly keptBytes: number
   readonly keptContents: number
 }
@@ -20,6 +21,7 @@ export interface Owner {
 export interface Change {
   readonly bytes?: number
   readonly files?: number
+  readonly folders?: number
   readonly keptBytes?: number
   readonly keptContents?: number
 }
@@ -49,8 +51,8 @@ export class Owners {
     return ask(this.#queries.sums, { ownerId, except }, ([usage]) => usage as Reserved)
   }
 
-  charge (id: number, { bytes = 0, files = 0, keptBytes = 0, keptContents = 0 }: Change): Ask<unknown> {
-    return ask(this.#queries.charge, { id, bytes, files, keptBytes, keptContents })
+  charge (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change): Ask<unknown> {
+    return ask(this.#queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
   }
 }
 
@@ -71,12 +73,14 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       id: accounts.id,
       bytes: accounts.usedBytes,
       files: accounts.usedFiles,
+      folders: accounts.usedFolders,
       keptBytes: accounts.keptBytes,
       keptContents: accounts.keptContents
     }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt))))),
     charge: writing('charge_owner', db => db.update(accounts).set({
       usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
       usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
+      usedFolders: sql`${accounts.usedFolders} + cast(${placeholder('folders')} AS bigint)`,
       keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
       keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
     }).where(eq(accounts.id, placeholder('id'))))
@@ -84,15 +88,16 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
 }
 
 /**
- * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for
- * it; 0 or less if none.
+ * Refuses a change that exceeds a quota even without kept content. A folder counts as a file. Returns how many bytes of
+ * kept content must go for it; 0 or less if none.
  * @throws quota_exceeded.
  */
 export function refuseBeyond (
   quota: Quota,
   { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }
 ): number {
-  refuseBeyondQuota(quota, { bytes: owner.bytes + reserved.bytes, files: owner.files + reserved.uploads }, added)
+  const files = owner.files + owner.folders + reserved.uploads
+  refuseBeyondQuota(quota, { bytes: owner.bytes + reserved.bytes, files }, added)
   return quota.bytes === undefined
     ? -Infinity
     : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes

@@ -23,7 +23,7 @@ function sortingOf (order: FileOrder, { name, createdAt, size }: Tables['files']
   }[order]
 }
 
-/** ORDER BY of a file listing. An owner has a name only once: with the id PostgreSQL would sort again. */
+/** ORDER BY of the files in a folder. It has a name only once: with the id PostgreSQL would sort again. */
 export function ordering (order: FileOrder, files: Tables['files']): SQL[] {
   const { column, isAscending } = sortingOf(order, files)
   const direction = isAscending ? asc : desc

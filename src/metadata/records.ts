@@ -42,6 +42,7 @@ export interface AccountRecord extends NewAccount {
   readonly quotaFiles: number | null
   readonly usedBytes: number
   readonly usedFiles: number
+  readonly usedFolders: number
   /** Bytes of versions and trash. */
   readonly keptBytes: number
   /** When the operator disabled the account; null if it is enabled. */
@@ -153,12 +154,15 @@ export interface EventSelection {
 /** A file whose bytes are on stable storage already. */
 export interface NewFile {
   readonly ownerId: number
+  /** Its path: segments joined by `/`. */
   readonly name: string
   readonly size: number
   /** A well-formed media type, sent as `Content-Type`. */
   readonly type: string
   readonly sha256: string
   readonly blobId: string
+  /** The client's time of the content; null if it was not told. */
+  readonly modifiedAt: number | null
   /** Whether the blob has a lease, which must not have run out. */
   readonly isLeased: boolean
 }
@@ -166,6 +170,8 @@ export interface NewFile {
 /** A file as stored. Its id stays when it is renamed or gets new content. */
 export interface FileRecord extends Omit<NewFile, 'isLeased'> {
   readonly id: number
+  /** Of the folder that it is in; 0 for the root. */
+  readonly folderId: number
   readonly createdAt: number
   readonly updatedAt: number
   /** When these bytes were stored. A rename does not change it. */
@@ -179,15 +185,31 @@ export type FileOrder = typeof fileOrders[number]
 /** Which part of a listing to read. */
 export interface FilePage {
   readonly order: FileOrder
-  /** Only names with this prefix; valid with the orders by name only. */
+  /**
+   * Only files directly in the folder with this path; empty for the root. Undefined for all files, which is valid with
+   * the orders by name only: first those in the root, then folder after folder by their ids.
+   */
+  readonly folder: string | undefined
+  /** Only last segments with this prefix; valid with a folder and the orders by name only. */
   readonly prefix: string | undefined
   readonly limit: number
   /** The last file of the previous page; undefined for the first page. */
   readonly after: FilePosition | undefined
 }
 
-/** The value that a listing is ordered by (name, creation time or size), and the id of the file. */
+/**
+ * Where a page of a listing ends: the value that it is ordered by (last segment of the name, creation time or size) and
+ * the id of the file; in a listing of all files, the id of its folder.
+ */
 export interface FilePosition { readonly key: string | number, readonly id: number }
+
+/** A folder as stored. Its id stays when it is moved. */
+export interface FolderRecord {
+  readonly id: number
+  /** Segments joined by `/`. */
+  readonly path: string
+  readonly createdAt: number
+}
 
 /** Bytes that must be in the blob store. */
 export interface StoredContent {
@@ -203,6 +225,7 @@ export interface StoredContent {
 interface Usage {
   readonly bytes: number
   readonly files: number
+  readonly folders: number
   readonly keptBytes: number
   readonly keptContents: number
 }

@@ -5,6 +5,8 @@ import type { Engine } from './engine.ts'
 import { createEventWriter, EventRules } from './events.ts'
 import { FileContents } from './file-contents.ts'
 import { FileRules } from './files.ts'
+import { FolderTree } from './folder-tree.ts'
+import { FolderRules } from './folders.ts'
 import { KeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-repository.ts'
 import { KeptRules } from './kept.ts'
@@ -23,28 +25,38 @@ interface RepositoryOptions {
   readonly discardedBlobs: DatabaseBlobMethods
 }
 
-type Repositories = Pick<Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'kept' | 'uploads' | 'blobs'>
+type Repositories = Pick<
+  Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'folders' | 'kept' | 'uploads' | 'blobs'
+>
 
 /** The repositories of a database: the shared rules, and the methods that it implements itself. */
 export function createRepositories ({
   engine, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
+  const tree = new FolderTree(engine, owners)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = new TokenRemover(engine)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
   const contents = new FileContents({
-    engine, owners, keptContents, discard, endLease: createLeaseEnder(engine), keepsDeleted: keeping.milliseconds > 0
+    engine,
+    owners,
+    tree,
+    keptContents,
+    discard,
+    endLease: createLeaseEnder(engine),
+    keepsDeleted: keeping.milliseconds > 0
   })
   return {
     accounts: new AccountRules({ engine, longRunning, tokenRemover, discard }),
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
     attempts: new AttemptRules(engine, attemptClaims),
     events: new EventRules(engine, writeEvent),
-    files: new FileRules({ engine, owners, contents, keptContents }),
-    kept: new KeptRules({ engine, owners, contents, keptContents, keeping }),
-    uploads: new UploadRules({ engine, owners, contents, keptContents, discard }),
+    files: new FileRules({ engine, owners, tree, contents, keptContents }),
+    folders: new FolderRules({ engine, longRunning, owners, tree, contents }),
+    kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
+    uploads: new UploadRules({ engine, owners, tree, contents, keptContents, discard }),
     blobs: new BlobRules(engine, discardedBlobs)
   }
 }

@@ -63,6 +63,7 @@ function accountTable ({ table, index, uniqueIndex, number, text, key, identity 
     // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
     usedBytes: number('used_bytes').notNull().default(0),
     usedFiles: number('used_files').notNull().default(0),
+    usedFolders: number('used_folders').notNull().default(0),
     keptBytes: number('kept_bytes').notNull().default(0),
     keptContents: number('kept_contents').notNull().default(0),
     disabledAt: number('disabled_at'),
@@ -141,6 +142,9 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
   const files = table('files', {
     id: identity('id'),
     ownerId: number('owner_id').notNull().references(() => accounts.id),
+    // 0 for the root.
+    folderId: number('folder_id').notNull().default(0),
+    // The last segment of the name that clients see.
     name: key('name').notNull(),
     size: number('size').notNull(),
     type: text('type').notNull(),
@@ -148,12 +152,28 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
     blobId: key('blob_id').notNull(),
     createdAt: number('created_at').notNull(),
     updatedAt: number('updated_at').notNull(),
-    storedAt: number('stored_at').notNull().default(0)
+    storedAt: number('stored_at').notNull().default(0),
+    modifiedAt: number('modified_at')
   }, columns => [
-    uniqueIndex('files_owner_name').on(columns.ownerId, columns.name),
+    uniqueIndex('files_folder_name').on(columns.ownerId, columns.folderId, columns.name),
     uniqueIndex('files_blob').on(columns.blobId),
-    index('files_owner_created').on(columns.ownerId, columns.createdAt, columns.id),
-    index('files_owner_size').on(columns.ownerId, columns.size, columns.id)
+    index('files_folder_created').on(columns.ownerId, columns.folderId, columns.createdAt, columns.id),
+    index('files_folder_size').on(columns.ownerId, columns.folderId, columns.size, columns.id)
+  ])
+
+  /** Folders, but not the root. A move changes the paths of the folders below, and no file. */
+  const folders = table('folders', {
+    id: identity('id'),
+    ownerId: number('owner_id').notNull().references(() => accounts.id),
+    // 0 for the root.
+    parentId: number('parent_id').notNull(),
+    // The last segment of the path.
+    name: key('name').notNull(),
+    path: key('path').notNull(),
+    createdAt: number('created_at').notNull()
+  }, columns => [
+    uniqueIndex('folders_path').on(columns.ownerId, columns.path),
+    uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name)
   ])
 
   /** Versions of files, and deleted files with their last content. */
@@ -171,16 +191,21 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
     storedAt: number('stored_at').notNull(),
     // When the deleted file was created.
     createdAt: number('created_at'),
-    keptAt: number('kept_at').notNull()
+    keptAt: number('kept_at').notNull(),
+    modifiedAt: number('modified_at'),
+    // The recursive deletion of a folder that took it.
+    deletedWith: key('deleted_with')
   }, columns => [
     // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
     index('kept_trash').on(columns.ownerId, columns.keptAt, columns.id).where(isNotNull(columns.name)),
     index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
-    index('kept_age').on(columns.keptAt, columns.id)
+    index('kept_age').on(columns.keptAt, columns.id),
+    index('kept_deletion').on(columns.ownerId, columns.deletedWith, columns.keptAt, columns.id)
+      .where(isNotNull(columns.deletedWith))
   ])
 
-  return { files, kept }
+  return { files, folders, kept }
 }
 
 function uploadTables (dialect: Dialect, accounts: Accounts) {
@@ -200,6 +225,7 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
     precondition: json<Precondition>('precondition').notNull(),
     uploadMetadata: text('upload_metadata'),
     reprDigest: text('repr_digest'),
+    modifiedAt: number('modified_at'),
     createdAt: number('created_at').notNull(),
     expiresAt: number('expires_at').notNull(),
     offset: number('received_bytes').notNull().default(0),

@@ -32,6 +32,8 @@ export interface NewUpload {
   readonly uploadMetadata: string | null
   /** `Repr-Digest` as sent: the file must match it. */
   readonly reprDigest: string | null
+  /** The client's time of the content; null if it was not told. */
+  readonly modifiedAt: number | null
   /** Until it expires, from now on. */
   readonly lifetimeMilliseconds: number
 }
@@ -88,6 +90,8 @@ export const MAX_FORGOTTEN = 100
 export interface UploadChange extends UploadProgress {
   readonly id: string
   readonly ownerId: number
+  /** The name of the file that it becomes. */
+  readonly name: string
   readonly generation: number
   /** Until it expires, from now on. */
   readonly lifetimeMilliseconds: number
@@ -112,8 +116,8 @@ export interface TakeOver {
 export interface UploadRepository {
   /**
    * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
-   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, quota_exceeded, not_found if the owner was
-   * deleted.
+   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, name_taken if no file can have this name,
+   * quota_exceeded, not_found if the owner was deleted.
    */
   add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
   find (ownerId: number, id: string): Promise<UploadRecord | undefined>
@@ -137,7 +141,7 @@ export interface UploadRepository {
    * replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more
    * than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were
    * finished are forgotten.
-   * @throws as `uploads.save`.
+   * @throws name_taken if no file can have this name, and as `uploads.save`.
    */
   finish (
     change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }

@@ -3,6 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import type { Beginning, FileContents } from './file-contents.ts'
+import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
@@ -27,6 +28,7 @@ type Refused = Pick<Beginning, 'owner' | 'time' | 'quota'>
 interface UploadOptions {
   readonly engine: Engine
   readonly owners: Owners
+  readonly tree: FolderTree
   readonly contents: FileContents
   readonly keptContents: KeptContents
   readonly discard: Discard
@@ -40,14 +42,16 @@ export class UploadRules implements UploadRepository {
   readonly #engine: Engine
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #owners: Owners
+  readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
   readonly #discard: Discard
 
-  constructor ({ engine, owners, contents, keptContents, discard }: UploadOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, discard }: UploadOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
+    this.#tree = tree
     this.#contents = contents
     this.#keptContents = keptContents
     this.#discard = discard
@@ -62,9 +66,12 @@ export class UploadRules implements UploadRepository {
     { lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean
   ): Rule<UploadRecord> {
     const { ownerId, name, length, method } = upload
-    const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
+    const [owner, createdAt, known] = yield * together(
+      this.#owners.lock(ownerId), this.#engine.now(), this.#tree.known(ownerId, name)
+    )
     const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
     if (earlier !== undefined) return earlier
+    requireFree(yield * this.#tree.place(ownerId, name, known))
     if (method === 'PUT') yield * this.#removePuts(ownerId, name)
     const reserved = yield * this.#owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
@@ -168,19 +175,21 @@ export class UploadRules implements UploadRepository {
   }
 
   * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing, isRepeated: boolean) {
-    const { id, ownerId, offset, state, lifetimeMilliseconds } = change
-    const [owner, found, reserved, [current]] = yield * together(
+    const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
+    const [owner, found, reserved, current, known] = yield * together(
       this.#owners.lock(ownerId),
       ask(this.#queries.lockById, { id }),
       this.#owners.reserved(ownerId, id),
-      ask(this.#queries.fileOfUpload, { ownerId, id })
+      this.#contents.find(ownerId, name),
+      this.#tree.known(ownerId, name)
     )
     const upload = getCurrent(found, change.generation, isRepeated)
     if (upload.result !== undefined) return upload.result
     const { time } = reserved
-    const { name, type, blobId } = upload
-    const file = { ownerId, name, type, blobId, size: offset, sha256, isLeased: false }
-    const result = yield * this.#store(upload, file, { owner, current, time, reserved, quota })
+    const { type, blobId, modifiedAt } = upload
+    const file = { ownerId, name, type, blobId, modifiedAt, size: offset, sha256, isLeased: false }
+    const place = yield * this.#tree.place(ownerId, name, known)
+    const result = yield * this.#store(upload, file, { owner, current, place, time, reserved, quota })
     const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
     if (result === undefined) {
       return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
@@ -264,21 +273,17 @@ export class UploadRules implements UploadRepository {
   }
 }
 
-function queriesOf ({ tables: { files, uploads, discardedBlobs }, clock, locking }: Engine) {
+function queriesOf ({ tables: { uploads, discardedBlobs }, clock, locking }: Engine) {
   const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
   const finished = and(eq(uploads.ownerId, placeholder('ownerId')), isNotNull(uploads.result))
   const sequences = (db: Db) => db.select({ sequence: uploads.sequence }).from(uploads)
   return {
     byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
     lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
-    fileOfUpload: reading('file_of_upload', db => db.select().from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')),
-      eq(files.name, sql`(SELECT u.name FROM uploads u WHERE u.id = ${placeholder('id')})`)
-    ))),
     uploadDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
       .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
     insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
-      'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'createdAt', 'expiresAt'
+      'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
     )).returning()),
     update: writing('change_upload', db => db.update(uploads).set(placeholders(
       'length', 'precondition', 'reprDigest', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'

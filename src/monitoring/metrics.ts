@@ -65,6 +65,7 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   const stored = (name: string, help: string, key: keyof Totals) => gauge(name, `${help} Updated at most once a minute.`, async () => (await totals())[key])
   stored('magicstore_accounts', 'Registered accounts.', 'accounts')
   stored('magicstore_files', 'Stored files.', 'files')
+  stored('magicstore_folders', 'Folders.', 'folders')
   stored('magicstore_stored_bytes', 'Bytes of the stored files.', 'bytes')
   stored('magicstore_kept_bytes', 'Bytes of versions and trash.', 'keptBytes')
   stored('magicstore_accounts_near_quota', 'Accounts that have used 90 % of a quota.', 'accountsNearQuota')

@@ -44,7 +44,8 @@ export function documentOptions (): SwaggerOptions {
       tags: [
         { name: 'Users', description: 'Registration and public profiles.' },
         { name: 'Tokens', description: 'Access tokens, personal access tokens for scripts, and sessions of pages in a browser.' },
-        { name: 'Files', description: 'Upload, list, download, rename and delete files.' },
+        { name: 'Files', description: 'Upload, list, download, rename, move and delete files.' },
+        { name: 'Folders', description: 'List, create, move and delete folders.' },
         { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
         { name: 'Uploads', description: 'Uploads that continue after a lost connection, with [tus](https://tus.io) or, experimentally, draft-ietf-httpbis-resumable-upload.' },
         { name: 'Account', description: 'Your account: usage, events, password, deletion.' },

@@ -6,13 +6,15 @@ import { TrashView } from './files/trash-view.tsx'
 import { focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
 import { Notices } from './notices.tsx'
+import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
 import { restoreSession, session, signIn, signOut } from './session.ts'
 import { CredentialForm, SignIn } from './sign-in.tsx'
 import { texts } from './texts.ts'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
-import { view, views, type View } from './view.ts'
+import { openFolder, view, views, type View } from './view.ts'
+import { visibleName } from './visible-name.ts'
 
 type Screen = View | 'loading' | 'none' | 'unreachable'
 
@@ -28,7 +30,7 @@ export function App () {
       <a class='skip' href='#main' onClick={skipToMain}>{texts.skipToMain}</a>
       <TopBar username={state.username} />
       <main id='main' tabIndex={-1}>
-        {view.value === 'files' && <FilesView />}
+        {view.value === 'files' && <FilesView key={openFolder.value} />}
         {view.value === 'trash' && <TrashView />}
         {view.value === 'account' && <AccountView />}
       </main>
@@ -46,17 +48,24 @@ export function App () {
 }
 
 /**
- * Sets the title of the window. After a change of view, focuses the heading, because the focused element may be gone.
+ * Sets the title of the window. After a change of view or folder, focuses the heading, because the focused element may
+ * be gone.
  */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
+  const name = titleOf(screen, openFolder.value)
+  useEffect(() => { document.title = name === undefined ? texts.title : `${name} – ${texts.title}` }, [name])
   useEffect(() => {
-    const name = screen in texts.views ? texts.views[screen as View] : screen === 'none' ? texts.sign.in : undefined
-    document.title = name === undefined ? texts.title : `${name} – ${texts.title}`
     if (screen === 'loading') return
     if (isLaterOne.current) focusHeading()
     isLaterOne.current = true
-  }, [screen])
+  }, [screen, openFolder.value])
+}
+
+function titleOf (screen: Screen, folder: string): string | undefined {
+  if (screen === 'files' && folder !== '') return visibleName(lastOf(folder))
+  if (screen === 'none') return texts.sign.in
+  return screen in texts.views ? texts.views[screen as View] : undefined
 }
 
 function focusHeading (): void {

@@ -12,11 +12,13 @@ export function fieldsOf (event: SubmitEvent): FormData {
   return new FormData(event.currentTarget as HTMLFormElement)
 }
 
-/** A field for the name of a file, called `name` in its form. */
+/** A field for the name of a file or folder, called `name` in its form. In a dialog, the focus starts there. */
 export function NameField ({ label, name }: { label: string, name: string }) {
   return (
     <label>{label}
-      <input name='name' defaultValue={withoutInvisible(name)} required dir='auto' autocomplete='off' spellcheck={false} />
+      <input
+        name='name' defaultValue={withoutInvisible(name)} required dir='auto' autocomplete='off' spellcheck={false} data-autofocus
+      />
     </label>
   )
 }

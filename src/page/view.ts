@@ -1,4 +1,4 @@
-import { signal } from '@preact/signals'
+import { batch, signal } from '@preact/signals'
 
 /** The views, in the order of the navigation. */
 export const views = ['files', 'trash', 'account'] as const
@@ -7,11 +7,32 @@ export type View = typeof views[number]
 /** What the page shows: the part of its address after `#`, so that the browser's back button works. */
 export const view = signal(viewOf(location.hash))
 
+/** The path of the open folder: `a/b` at `#files/a/b`. Empty for the root, and in the other views. */
+export const openFolder = signal(folderOf(location.hash))
+
 /** Follows the address of the page. */
 export function watchView (): void {
-  addEventListener('hashchange', () => { view.value = viewOf(location.hash) })
+  addEventListener('hashchange', () => batch(() => {
+    view.value = viewOf(location.hash)
+    openFolder.value = folderOf(location.hash)
+  }))
+}
+
+/** The address of a folder in the page. */
+export function addressOf (folder: string): string {
+  return ['#files', ...folder.split('/').filter(segment => segment !== '').map(encodeURIComponent)].join('/')
 }
 
 function viewOf (hash: string): View {
   return views.find(name => hash === `#${name}`) ?? 'files'
+}
+
+function folderOf (hash: string): string {
+  const [, path = ''] = /^#files\/(.*)/.exec(hash) ?? []
+  try {
+    return decodeURIComponent(path).normalize('NFC')
+  } catch {
+    // Typed by hand, with a `%` that stands for itself. There may be no such folder.
+    return path
+  }
 }

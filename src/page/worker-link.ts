@@ -40,7 +40,8 @@ export function bytesAddress ({ name, version, disposition }: BytesAddress): str
   const query = new URLSearchParams({
     window: windowId.value, ...(version !== undefined && { version }), ...(disposition && { disposition })
   })
-  return `${folder}uploads/${encodeURIComponent(name)}?${query}`
+  // Some proxies refuse %2F.
+  return `${folder}uploads/${name.split('/').map(encodeURIComponent).join('/')}?${query}`
 }
 
 /** The address of the service worker. With Trusted Types, a policy allows only this script. */

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
 import { NextId } from '../http/pagination.ts'
-import { Id, NullableText, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { Id, NullableText, NullableTimestamp, ONE_LINE, Timestamp } from '../http/wire-values.ts'
 import { scopes, type Scope } from './scopes.ts'
 import { SECRET_PATTERN } from './sessions.ts'
 
@@ -45,9 +45,6 @@ const Scopes = (description: string) => Type.Array(
   Type.Unsafe<Scope>({ type: 'string', enum: [...scopes] }),
   { uniqueItems: true, maxItems: scopes.length, description, examples: [['files:read']] }
 )
-
-const NullableTimestamp = (description: string, example: string | null) =>
-  NullableText({ format: 'date-time', pattern: 'Z$', maxLength: 24, description, examples: [example] })
 
 const tokenProperties = {
   id: Id('Id of the token; never reused.', 7),

@@ -29,13 +29,14 @@ export function draftContent (headers: Headers, announcedBytes: number | undefin
   return { length: agreedLength(findCount(headers, 'upload-length'), isLast ? announcedBytes : undefined), isLast }
 }
 
-/** The name and the type of the file that `POST` creates. @throws upload_header_invalid. */
-export function draftFile (headers: Headers): Pick<UploadCreation, 'name' | 'type'> {
+/** What a `POST` says about the file that it creates. @throws upload_header_invalid. */
+export function draftFile (headers: Headers): Pick<UploadCreation, 'name' | 'type' | 'modifiedAt'> {
   const declared = declaredFile(headers)
   const isOfFile = ![DRAFT_BYTES, TUS_BYTES, FORM_FIELDS].some(type => hasType(headers, type))
   return {
     name: dispositionName(headers) || declared.name,
-    type: (isOfFile ? fieldOf(headers, 'content-type') : undefined) ?? declared.type
+    type: (isOfFile ? fieldOf(headers, 'content-type') : undefined) ?? declared.type,
+    modifiedAt: declared.modifiedAt
   }
 }
 

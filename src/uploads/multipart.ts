@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { IncomingFile } from '../files/files.ts'
+import type { IncomingFile } from '../files/incoming-file.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import type { UploadBody } from './body.ts'
+import { parseTime } from './modified-time.ts'
 
 /** Bytes that a form may have in addition to the largest file, for delimiters and other fields. */
 export const FORM_OVERHEAD_BYTES = 64 * 1024
@@ -16,8 +17,15 @@ export const multipartLimits = { parts: 1000, headerPairs: 100, headerSize: MAX_
 /** The field that the file must be in. */
 const FILE_FIELD = 'file'
 
+/** The field with the client's time of the content. */
+const TIME_FIELD = 'modifiedAt'
+
+/** Bytes of that field at most. A time of RFC 3339 can have any number of decimals. */
+const MAX_TIME_BYTES = 64
+
 /** A part as `@fastify/multipart` gives it. */
 interface FormPart {
+  readonly fieldname: string
   /** Without a path; undefined if the part is not a file. */
   readonly filename: string | undefined
   readonly file: Readable
@@ -34,18 +42,20 @@ interface Form {
 }
 
 /**
- * Reads a form to its end and passes its file to `use`, which must read the bytes.
- * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large.
+ * Reads a form to its end and passes its file to `use`, which must read the bytes. Returns the client's time of the
+ * content, null if the form does not tell it.
+ * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large, validation_failed.
  */
 export async function readForm (
   { body, contentType, maxFileBytes, parse }: Form, use: (file: IncomingFile) => Promise<void>
-): Promise<void> {
+): Promise<number | null> {
   const boundary = boundaryOf(contentType)
   const types = createTypeReader(boundary)
   const delimiters = createDelimiterCounter(boundary)
   const source = Readable.from(watch(body.bytes, { maxFileBytes, readers: [types, delimiters] }))
   let parts = 0
   const fileFields: string[] = []
+  const times: number[] = []
   // Every part is streamed, so that the values of other fields are dropped as they arrive and never collected.
   const isPartAFile: IsPartAFile = (field, _type, filename) => {
     parts++
@@ -54,8 +64,10 @@ export async function readForm (
   }
   try {
     for await (const part of translateErrors(parse(source, { isPartAFile }))) {
-      if (part.filename === undefined) part.file.resume()
-      else {
+      if (part.filename === undefined) {
+        if (part.fieldname === TIME_FIELD) times.push(await readTime(part.file))
+        else part.file.resume()
+      } else {
         checkFields(fileFields)
         await use({ name: checkEncoding(part.filename), type: types.declared(), bytes: translateErrors(part.file) })
       }
@@ -68,6 +80,21 @@ export async function readForm (
   // The parser skips a part whose headers it can't read. The file itself may contain the delimiter.
   if (parts !== delimiters.count()) throw new Problem('malformed_multipart', { detail: 'A part has no valid headers.' })
   checkFields(fileFields)
+  if (times.length > 1) refuseTime('is given more than once')
+  return times[0] ?? null
+}
+
+async function readTime (field: AsyncIterable<Buffer>): Promise<number> {
+  let text = ''
+  for await (const chunk of translateErrors(field)) {
+    text += chunk.toString('latin1')
+    if (text.length > MAX_TIME_BYTES) refuseTime('is too long')
+  }
+  return parseTime(text) ?? refuseTime('is not a time of RFC 3339')
+}
+
+function refuseTime (message: string): never {
+  throw new Problem('validation_failed', { errors: [{ field: TIME_FIELD, message }] })
 }
 
 function checkFields (fileFields: string[]): void {

@@ -8,7 +8,7 @@ import type { Headers } from './upload-fields.ts'
 /** What the content of a request says about the file. */
 export type Completion = Pick<UploadAppend, 'length' | 'isLast'>
 
-type Creation = Pick<UploadCreation, 'name' | 'type'> & Completion
+type Creation = Pick<UploadCreation, 'name' | 'type' | 'modifiedAt'> & Completion
 type Append = Pick<UploadAppend, 'offset'> & Completion
 
 /**

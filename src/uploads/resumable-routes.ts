@@ -1,12 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { findFileName } from '../files/names.ts'
+import { findName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
+import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { openPartialBody } from './body.ts'
+import { modifiedAtOf } from './modified-time.ts'
 import { appendOf, creationOf } from './protocol.ts'
 import {
   acceptAnyBody, addUploadHeaders, signalOfClient, streamedBody, UploadRequests, type Exchange
@@ -37,12 +39,13 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
 
   app.post(UPLOADS_PATH, {
     onRequest: limitTransfers,
+    preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 201: uploadLinks },
     schema: createUpload
   }, async (request, reply) => {
     const body = openPartialBody(request.raw)
-    const { name, type, ...content } = creationOf(request.headers, body.announcedBytes)
+    const { name, type, modifiedAt, ...content } = creationOf(request.headers, body.announcedBytes)
     const creation = {
       name,
       type,
@@ -50,7 +53,8 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
       method: 'POST' as const,
       precondition: preconditionOf(request.headers),
       uploadMetadata: findUploadMetadata(request.headers),
-      reprDigest: fieldOf(request.headers, 'repr-digest')
+      reprDigest: fieldOf(request.headers, 'repr-digest'),
+      modifiedAt: modifiedAtOf(request.headers) ?? modifiedAt
     }
     const upload = await requests.begin({ request, reply }, creation, { ...content, body })
     requests.describe({ request, reply }, upload)
@@ -135,5 +139,5 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
 
 /** A name in NFC; one that no file can have finds nothing. */
 function storedName (text: string): string {
-  return findFileName(text) ?? '/'
+  return findName(text) ?? '/'
 }

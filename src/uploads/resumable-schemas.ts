@@ -14,7 +14,7 @@ import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 /** What can refuse the content of a request. */
 const refusedContent: FailureCode[] = [
   'upload_header_invalid', 'upload_protocol_missing', 'partial_upload', 'upload_length_inconsistent',
-  'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'not_found', 'upload_taken_over', 'precondition_failed',
+  'name_taken', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'not_found', 'upload_taken_over', 'precondition_failed',
   'tus_version_unsupported', 'file_too_large', 'quota_exceeded', 'unsupported_media_type',
   'content_encoding_unsupported', 'too_many_transfers', 'storage_full'
 ]
@@ -24,7 +24,7 @@ const refusedAppends: FailureCode[] = [...refusedContent, 'upload_offset_mismatc
 export const createUpload = {
   operationId: 'createUpload',
   summary: 'Create a resumable upload',
-  description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. Without a precondition, a file of this name must not exist, unless it has the same bytes.',
+  description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. The name is the whole path; missing folders are created with the file. Without a precondition, a file of this name must not exist, unless it has the same bytes.',
   ...codeSamples('curl -f -u test_user:pwd -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" http://127.0.0.1:5000/api/uploads'),
   tags: ['Uploads'],
   headers: UploadCreationHeaders,
@@ -32,7 +32,9 @@ export const createUpload = {
   body: UploadBytes,
   response: {
     201: { ...Type.Ref(Upload), description: 'The upload.', headers: { ...uploadLocation, ...uploadHeaders } },
-    ...problems([...refusedContent, 'name_invalid', 'extension_not_allowed', 'too_many_uploads'])
+    ...problems([
+      ...refusedContent, 'validation_failed', 'name_invalid', 'extension_not_allowed', 'too_many_uploads'
+    ])
   }
 }
 
@@ -50,12 +52,14 @@ export const listUploads = {
   }
 }
 
-const lookupFailures = problems(['not_found', 'precondition_failed', 'tus_version_unsupported'])
+const lookupFailures = problems([
+  'not_found', 'name_taken', 'precondition_failed', 'tus_version_unsupported', 'quota_exceeded'
+])
 
 export const getUpload = {
   operationId: 'getUpload',
   summary: 'Get an upload',
-  description: 'Returns the upload as it is. An append in progress goes on. The response is 412 if all bytes are there and the file was refused.',
+  description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 412.',
   ...codeSamples('upload=$(curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin" | grep -Eo "[0-9a-f]{32}" | head -n 1)', 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
   tags: ['Uploads'],
   params: UploadParams,
@@ -70,7 +74,7 @@ const headResponses = {
 
 export const headUpload = {
   summary: 'Get the offset of an upload',
-  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. The response is 412 if all bytes are there and the file was refused. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
+  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 412. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
   ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
   tags: ['Uploads'],
   params: UploadParams,

@@ -1,7 +1,7 @@
 import { type BlobStore, createBlobId, isBlobId, type Reserve } from '../blobs/blob-store.ts'
 import { expectDigests } from '../files/digests.ts'
 import type { DiskRoom } from '../files/disk-room.ts'
-import type { Files } from '../files/files.ts'
+import { fileAt, type Files } from '../files/files.ts'
 import { mediaTypeOf } from '../files/media-type.ts'
 import type { Quotas } from '../files/quotas.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -32,6 +32,8 @@ export interface UploadCreation {
   readonly uploadMetadata: string | undefined
   /** `Repr-Digest`. */
   readonly reprDigest: string | undefined
+  /** The client's time of the content; null if it was not told. */
+  readonly modifiedAt: number | null
 }
 
 interface ResumableOptions {
@@ -66,8 +68,8 @@ export class ResumableUploads {
 
   /**
    * Creates an upload with offset 0. If its length and its content are 0 bytes, it is complete at once.
-   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, too_many_uploads, precondition_failed
-   * if it is certain, digest_malformed, storage_full.
+   * @throws name_invalid, extension_not_allowed, name_taken, file_too_large, quota_exceeded, too_many_uploads,
+   * precondition_failed if it is certain, digest_malformed, storage_full.
    */
   async create (request: UploadCreation): Promise<UploadRecord> {
     const { files, room, metadata, quotas } = this.#options
@@ -86,6 +88,7 @@ export class ResumableUploads {
       precondition,
       uploadMetadata: request.uploadMetadata ?? null,
       reprDigest: request.reprDigest ?? null,
+      modifiedAt: request.modifiedAt,
       lifetimeMilliseconds: this.#sessions.lifetimeMilliseconds
     }
     const limits = { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) }
@@ -102,7 +105,7 @@ export class ResumableUploads {
     const leastBytes = length ?? announcedBytes
     if (leastBytes > maxFileBytes) refuseSize(maxFileBytes)
     if (length === undefined) await quotas.check(owner, { bytes: announcedBytes, files: 0 })
-    const current = await metadata.files.find(owner.id, name)
+    const current = fileAt(await metadata.files.findPlace(owner.id, name))
     // A file with the same bytes is no conflict. A different length proves that the bytes differ.
     const isRefused = method === 'POST' && isUnconditional(precondition)
       ? current !== undefined && length !== undefined && length !== current.size

@@ -2,8 +2,9 @@ import type { Readable } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Files, IncomingBody } from '../files/files.ts'
-import { fileName } from '../files/names.ts'
+import type { Files } from '../files/files.ts'
+import type { IncomingBody } from '../files/incoming-file.ts'
+import { fileName, folderOrRoot } from '../files/names.ts'
 import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import { refuseForeignParameters } from '../http/foreign-parameters.ts'
@@ -11,10 +12,12 @@ import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, isUnconditional, preconditionOf } from '../metadata/preconditions.ts'
+import { joinPath } from '../metadata/paths.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 import { openPartialBody, openUploadBody } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
+import { modifiedAtOf } from './modified-time.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
@@ -57,7 +60,8 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
     links: { 200: fileLinks, 201: fileLinks },
     schema: uploadFile
   }, async (request, reply) => {
-    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload: formUpload(request, maxFileBytes), mode: 'create' })
+    const upload = formUpload(request, { folder: folderIn(request.query), maxFileBytes })
+    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'create' })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
     return fileOf(file, request.raw, links)
   })
@@ -113,7 +117,8 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       method: 'PUT' as const,
       precondition: preconditionOf(headers),
       uploadMetadata: findUploadMetadata(headers),
-      reprDigest: fieldOf(headers, 'repr-digest')
+      reprDigest: fieldOf(headers, 'repr-digest'),
+      modifiedAt: modifiedAtOf(headers)
     }
     return requests.begin(exchange, creation, { ...content, body })
   }
@@ -152,25 +157,35 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
     .serializer(JSON.stringify).send(upload)
 }
 
+/** The query is not validated, because the body is not. @throws validation_failed, name_invalid. */
+function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
+  if (typeof folder === 'string') return folderOrRoot(folder)
+  throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
+}
+
 /** The file in a form. Its name is unknown until the form is read; its size is known roughly. @throws file_missing. */
-function formUpload (request: FastifyRequest, maxFileBytes: number): IncomingBody {
+function formUpload (
+  request: FastifyRequest, { folder, maxFileBytes }: { folder: string, maxFileBytes: number }
+): IncomingBody {
   const contentType = request.headers['content-type']
   if (contentType === undefined) throw new Problem('file_missing')
   const body = openUploadBody(request.raw)
   const { announcedBytes } = body
+  let modifiedAt: number | null
   return {
-    name: undefined,
+    folder,
     minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
     maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
     async read (use) {
-      await readForm({
+      modifiedAt = await readForm({
         body,
         contentType,
         maxFileBytes,
         parse: (source, options) => withBody(request, source).parts(options) as AsyncIterable<MultipartFile>
-      }, use)
+      }, file => use({ ...file, name: joinPath(folder, file.name) }))
       body.confirm()
-    }
+    },
+    modifiedAt: () => modifiedAt
   }
 }
 
@@ -183,6 +198,7 @@ function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
 /** A body that is the file. */
 function rawUpload (request: FastifyRequest, name: string): IncomingBody {
   const { announcedBytes, bytes, confirm } = openUploadBody(request.raw)
+  const modifiedAt = modifiedAtOf(request.headers)
   return {
     name,
     minBytes: announcedBytes ?? 0,
@@ -190,7 +206,8 @@ function rawUpload (request: FastifyRequest, name: string): IncomingBody {
     async read (use) {
       await use({ name, type: declaredType(request), bytes })
       confirm()
-    }
+    },
+    modifiedAt: () => modifiedAt
   }
 }
 

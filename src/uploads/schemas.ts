@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
-import { Bytes, ChangeHeaders, etag, Field, FileParams, location, StoredFile } from '../files/schemas.ts'
+import { Bytes, ChangeHeaders, etag, Field, FileParams, FolderQuery, location, StoredFile } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
@@ -24,8 +24,12 @@ const DigestHeaders = Type.Object({
 
 /** A form with one part `file`. For the document only: the parts are checked as they arrive. */
 const UploadForm = Type.Object({
-  file: Bytes('The file; its `filename` becomes the name.')
-}, { description: 'Exactly one part `file`. Other fields are ignored.' })
+  file: Bytes('The file; the last segment of its `filename` becomes the name.'),
+  modifiedAt: Type.Optional(Type.String({ format: 'date-time', maxLength: 64, description: 'When the content was last changed. RFC 3339, before or after the file.', examples: ['2026-11-24T09:30:00.000Z'] }))
+}, { description: 'Exactly one part `file`. Fields other than these are ignored.' })
+
+/** The folder that a form's file goes to. */
+const UploadFormQuery = Type.Object(FolderQuery('The folder that the file goes to; missing ones are created. The root if it is absent, empty or `/`.'))
 
 export const UploadBytes = Bytes('The bytes of the file.')
 
@@ -61,6 +65,9 @@ export const UploadParams = Type.Object({ id })
 /** Announces the protocol of tus. */
 const tusResumable = { 'tus-resumable': Field('`1.0.0` for the tus protocol; else the response is 412.') }
 
+/** The client's time of the content. */
+const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339: `modifiedAt` of the file. Without it, that is null.') }
+
 const uploadLength = { 'upload-length': Field('Bytes of the whole file.') }
 
 const uploadComplete = Field('`?1` if the file ends with this content, else `?0` (draft-ietf-httpbis-resumable-upload). Announces the protocol of the draft.')
@@ -71,10 +78,11 @@ const interopVersion = { 'upload-draft-interop-version': Field('Version of the d
 
 export const UploadCreationHeaders = Type.Composite([Type.Object({
   ...tusResumable,
+  ...fileModified,
   'upload-complete': uploadComplete,
   ...uploadLength,
   'upload-defer-length': Field('`1` if the length is announced later (tus).'),
-  'upload-metadata': Field('Keys with Base64 values (tus): `filename` or `name`, and `filetype` or `type`. At most 4 KiB.', MAX_METADATA_BYTES),
+  'upload-metadata': Field('Keys with Base64 values (tus): `filename` or `name`, `filetype` or `type`, and `lastModified` in milliseconds since 1970. At most 4 KiB.', MAX_METADATA_BYTES),
   'content-disposition': Field('The name of the file, such as `inline; filename="report.pdf"` (draft).'),
   ...contentDigest,
   'repr-digest': Field('Digest of the whole file, `sha-256` or `sha-512` (RFC 9530 section 3). If it does not match at the end, the upload ends.'),
@@ -161,6 +169,7 @@ export const uploadFile = {
   description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the response is 200 with that file, so retries are safe. If its bytes differ, the response is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
   ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
   tags: ['Files'],
+  querystring: UploadFormQuery,
   headers: FormDigestHeaders,
   consumes: ['multipart/form-data'],
   body: UploadForm,
@@ -177,17 +186,17 @@ export const uploadFile = {
 export const putFile = {
   operationId: 'putFile',
   summary: 'Create or replace a file',
-  description: 'Stores the request body under this name. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
+  description: 'Stores the request body under this name, and creates missing folders. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
   ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
   tags: ['Files'],
   params: FileParams,
-  headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders]),
+  headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders, Type.Object(fileModified)]),
   consumes: ['application/octet-stream'],
   body: UploadBytes,
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
     201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
-    ...problems([...refusedUploads, ...refusedParts, 'validation_failed', 'precondition_failed'])
+    ...problems([...refusedUploads, ...refusedParts, 'validation_failed', 'name_taken', 'precondition_failed'])
   }
 }
 

@@ -38,7 +38,7 @@ export function protocolMissing (detail: string): Problem {
  * What a creation says about the upload. The content, if any, is the beginning of the file.
  * @throws upload_header_invalid.
  */
-export function tusCreation (headers: Headers): Pick<UploadCreation, 'name' | 'type' | 'length'> {
+export function tusCreation (headers: Headers): Pick<UploadCreation, 'name' | 'type' | 'modifiedAt' | 'length'> {
   refuseUnsupported(headers)
   const deferred = fieldOf(headers, 'upload-defer-length')?.trim()
   if (deferred !== undefined && deferred !== '1') refuseField('Upload-Defer-Length can only be 1.')

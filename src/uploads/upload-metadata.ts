@@ -1,8 +1,13 @@
 import { MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
+import { parseMilliseconds } from './modified-time.ts'
 import { fieldOf, refuseField, type Headers } from './upload-fields.ts'
 
-/** What `Upload-Metadata` of tus says about the file; undefined if it does not. */
-interface DeclaredFile { readonly name: string | undefined, readonly type: string | undefined }
+/** What `Upload-Metadata` of tus says about the file; undefined or null if it does not. */
+interface DeclaredFile {
+  readonly name: string | undefined
+  readonly type: string | undefined
+  readonly modifiedAt: number | null
+}
 
 /** Base64 with padding, as tus requires. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
@@ -15,7 +20,8 @@ export function findUploadMetadata (headers: Headers): string | undefined {
 }
 
 /**
- * Reads `Upload-Metadata`: pairs of a key and a Base64 value. Name and type have two keys each in use.
+ * Reads `Upload-Metadata`: pairs of a key and a Base64 value. Name and type have two keys each in use; `lastModified`
+ * is in milliseconds, as Uppy sends it.
  * @throws upload_header_invalid.
  */
 export function declaredFile (headers: Headers): DeclaredFile {
@@ -27,7 +33,12 @@ export function declaredFile (headers: Headers): DeclaredFile {
     if (!BASE64.test(value)) refuseField('A value of Upload-Metadata is not Base64.')
     values.set(key, value)
   }
-  return { name: textOf(values, ['filename', 'name']), type: textOf(values, ['filetype', 'type']) }
+  return {
+    name: textOf(values, ['filename', 'name']),
+    type: textOf(values, ['filetype', 'type']),
+    // Not `textOf`: what is no time is ignored, as an unknown key is.
+    modifiedAt: parseMilliseconds(Buffer.from(values.get('lastModified') ?? '', 'base64').toString()) ?? null
+  }
 }
 
 /** The first text that is not empty. */

@@ -234,8 +234,9 @@ export class UploadSession {
     await reserve.withSpace(() => room.withRoom(this.#owner.id, record))
   }
 
-  #changeOf ({ id, ownerId, generation }: UploadRecord, { offset, state, length }: UploadProgress): UploadChange {
-    return { id, ownerId, generation, offset, state, length, lifetimeMilliseconds: this.#options.lifetimeMilliseconds }
+  #changeOf ({ id, ownerId, name, generation }: UploadRecord, { offset, state, length }: UploadProgress): UploadChange {
+    const { lifetimeMilliseconds } = this.#options
+    return { id, ownerId, name, generation, offset, state, length, lifetimeMilliseconds }
   }
 
   /**

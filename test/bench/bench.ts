@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MIB } from '../kit/sizes.ts'
 import { compareIdle, compareMemory, compareResource, compareSignIns, compareUnderSignIns, type Bench } from './cases.ts'
+import { compareFolders } from './folders.ts'
 import { compareGrowth } from './growth.ts'
 import { comparePocketBase } from './pocketbase.ts'
 import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
@@ -47,7 +48,8 @@ try {
     uploads: compareUploads,
     appends: compareAppends,
     pocketbase: comparePocketBase,
-    growth: () => compareGrowth({ ...scale, folder: workbench.folder })
+    growth: () => compareGrowth({ ...scale, folder: workbench.folder }),
+    folders: () => compareFolders({ ...scale, folder: workbench.folder })
   }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue

@@ -8,6 +8,7 @@ export interface ListedVersion {
   type: string
   sha256: string
   createdAt: string
+  modifiedAt: string | null
   replacedAt: string
   expiresAt: string
 }
@@ -17,7 +18,9 @@ export interface ListedFile {
   size: number
   type: string
   sha256: string
+  modifiedAt: string | null
   deletedAt: string
+  deletedWith: string | null
   expiresAt: string
   versions: number
 }
@@ -69,12 +72,16 @@ export function accountOf (client: Client, token: string) {
       const { json: { versions } } = await listVersions(name, { limit: '1000' })
       return Promise.all(versions.map(async ({ id }: ListedVersion) => (await send('GET', `${bytesPath(name)}?version=${id}`)).text))
     },
-    usage: async () => (await send('GET', '/api/account')).json.usage as { files: number, bytes: number, keptBytes: number, uploadBytes: number }
+    usage: async () => (await send('GET', '/api/account')).json.usage as { files: number, folders: number, bytes: number, keptBytes: number, uploadBytes: number }
   }
 }
 
 export function bytesPath (name: string): string {
   return `/uploads/${encodeURIComponent(name)}`
+}
+
+export function folderPath (name: string): string {
+  return `/api/folders/${encodeURIComponent(name)}`
 }
 
 export function metadataPath (name: string): string {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import type { FolderRemoval } from '#src/metadata/folder-repository.ts'
+import type { Metadata } from '#src/metadata/metadata.ts'
 import type { NewFile, Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 
@@ -8,7 +10,7 @@ export const unlimited: Quota = { bytes: undefined, files: undefined }
 export const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 export function newFile (ownerId: number, name: string, fields: Partial<NewFile> = {}): NewFile {
-  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), isLeased: false, ...fields }
+  return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), modifiedAt: null, isLeased: false, ...fields }
 }
 
 /** How often each outcome occurred: `ok`, or the code of a problem. */
@@ -19,4 +21,17 @@ export async function outcomes (promises: Promise<unknown>[]): Promise<Record<st
     counts[word] = (counts[word] ?? 0) + 1
   }
   return counts
+}
+
+/** Deletes a folder with all that is in it. Returns the number of acts. */
+export async function removeFolder (
+  { folders }: Metadata, ownerId: number, path: string, removal: FolderRemoval
+): Promise<number> {
+  let acts = 0
+  let { from } = removal
+  do {
+    from = await folders.removeSome(ownerId, path, { ...removal, from })
+    acts++
+  } while (from !== undefined)
+  return acts
 }

@@ -79,7 +79,7 @@ t.test('an account shows its owner what is stored and what may be, to any creden
         const answer = await server.send('GET', '/api/account', credential)
         t.equal(answer.status, 200)
         t.equal(answer.headers['cache-control'], 'no-store')
-        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, usage: { files, bytes, keptBytes, uploadBytes: 0, ...limits } })
+        t.strictSame(answer.json, { id: 1, username: 'Zoë', createdAt, usage: { files, folders: 0, bytes, keptBytes, uploadBytes: 0, ...limits } })
       }
     }
     await usageIs(0, 0)
@@ -570,6 +570,7 @@ t.test('every operation asks of a token the scope that the document names, and o
   const server = await startServer(t)
   const { user } = await signUp(server, 'ab', 'cde')
   await server.send('PUT', '/uploads/a.txt', { user, body: 'a' })
+  await server.send('PUT', '/api/folders/a', { user })
   const form = formOf('a.txt', 'a')
   const upload = `/api/uploads/${'0'.repeat(32)}`
   const tus = { 'tus-resumable': '1.0.0' }
@@ -591,11 +592,17 @@ t.test('every operation asks of a token the scope that the document names, and o
       putFile: ['PUT', '/uploads/a.txt', 'files:write', 200, { body: 'a' }],
       renameFile: ['PATCH', '/api/files/a.txt', 'files:write', 200, { json: { name: 'a.txt' } }],
       deleteFile: ['DELETE', '/uploads/nothing', 'files:write', 404],
+      listFolders: ['GET', '/api/folders', 'files:read', 200],
+      getFolder: ['GET', '/api/folders/nothing', 'files:read', 404],
+      putFolder: ['PUT', '/api/folders/a', 'files:write', 200],
+      moveFolder: ['PATCH', '/api/folders/a', 'files:write', 200, { json: { name: 'a' } }],
+      deleteFolder: ['DELETE', '/api/folders/nothing', 'files:write', 404],
       listVersions: ['GET', '/api/files/a.txt/versions', 'files:read', 200],
       restoreVersion: ['POST', `/api/files/a.txt/versions/${'0'.repeat(32)}/restore`, 'files:write', 404],
       deleteVersion: ['DELETE', `/api/files/a.txt/versions/${'0'.repeat(32)}`, 'files:write', 404],
       listTrash: ['GET', '/api/trash', 'files:read', 200],
       restoreFile: ['POST', `/api/trash/${'0'.repeat(32)}/restore`, 'files:write', 404],
+      restoreDeletion: ['POST', '/api/trash/restore', 'files:write', 404, { json: { deletedWith: '0'.repeat(32) } }],
       deleteFromTrash: ['DELETE', `/api/trash/${'0'.repeat(32)}`, 'files:write', 404],
       emptyTrash: ['DELETE', '/api/trash', 'files:write', 204],
       createUpload: ['POST', '/api/uploads', 'files:write', 201, { headers: { ...tus, 'upload-length': '9', 'upload-metadata': 'filename Yg==' } }],

@@ -55,7 +55,7 @@ for (const { what, milliseconds } of [{ what: 'an hour ahead', milliseconds: HOU
     t.equal((await right.send('GET', '/api/token', { user: [user[0], 'wrong'] })).status, 429, 'failures are counted together')
 
     // Expired by the clock of the database, and by no other.
-    await postgres.run(String(settings.DATABASE_URL), 'UPDATE tokens SET expires_at = clock_milliseconds() - 1')
+    await postgres.run(String(settings.DATABASE_URL), 'UPDATE tokens SET expires_at = extract(epoch FROM clock_timestamp()) * 1000 - 1')
     for (const server of [right, wrong]) t.match((await server.send('GET', '/api/resource', { token })), { status: 401, json: { code: 'token_expired' } })
     t.equal((await right.send('GET', '/api/tokens', { user: bob })).json.tokens.length, 0)
   })

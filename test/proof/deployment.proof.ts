@@ -341,6 +341,11 @@ async function runSession (t: Test, curl: Curl, username: string): Promise<void>
   t.equal((await curl([...auth, '-T', large, `${site}/uploads/put.bin`])).status, 201)
   const odd = '%20%27%22odd%22%27%20%26%20%25%2541%3F%23%20%F0%9F%98%80'
   t.equal(json(await curl([...auth, '-X', 'PUT', '-d', 'odd', `${site}/uploads/${odd}`])).name, decodeURIComponent(odd))
+  for (const path of ['a/b%20c/d', 'a%2Fb%20c%2Fd']) {
+    const stored = json(await curl([...auth, '-X', 'PUT', '-d', path, `${site}/uploads/${path}`]))
+    t.match(stored, { name: 'a/b c/d', url: `${site}/uploads/a/b%20c/d` }, 'slashes arrive as they were sent')
+  }
+  t.match(json(await curl([...auth, `${site}/api/folders/a%2Fb%20c`])), { name: 'a/b c' })
   for (const name of ['form.bin', 'put.bin']) t.ok((await curl([...auth, `${site}/uploads/${name}`])).bytes.equals(bytes), name)
   t.equal((await curl([...auth, `${site}/uploads/${odd}`])).bytes.toString(), 'odd')
 

@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -9,16 +7,15 @@ import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { countOf } from '../kit/counts.ts'
 import { sha256Of } from '../kit/digests.ts'
-import { formOf, issueToken, runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
+import { formOf, issueToken, runBin, signUp, spawnServer, type Answer, type Client } from '../kit/server.ts'
 import { runSql } from '../kit/stores.ts'
+import { skipWithoutStrace, straced } from '../kit/strace.ts'
 import { until } from '../kit/waiting.ts'
 
 /** Rounds of the random test. */
 const ROUNDS = countOf({ quick: 5, full: 15 })
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
-
-const hasStrace = existsSync('/usr/bin/strace')
 
 /** A file of a worker, or an entry of its trash. */
 interface Entry { readonly name: string, readonly digest: string, readonly versions: readonly string[] }
@@ -92,7 +89,7 @@ function nextOperation ({ acknowledged }: WorkerState, worker: number): Operatio
   return change(acknowledged, { file, newName: fresh, kind: pick(['replace', 'replace', 'rename', 'delete', 'restore'] as const) })
 }
 
-const randomContent = () => randomBytes(randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000))
+const randomContent = () => randomBytes(1 + (randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000)))
 
 function create (state: State, { name, kind }: { name: string, kind: 'put' | 'post' }): Operation {
   const bytes = randomContent()
@@ -240,7 +237,7 @@ const steps: { step: string, call: string, threads: 'all' | 'main', path?: strin
   { step: 'the old bytes are removed', call: 'unlink', threads: 'all' }
 ]
 
-t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: hasStrace ? false : 'strace is not installed', timeout: 600_000 }, async t => {
+t.test('a process that dies at a step of the commit protocol leaves the old state or the new one', { skip: skipWithoutStrace, timeout: 600_000 }, async t => {
   for (const [KEEP_DAYS, what] of [['0', 'nothing'], ['30', 'the old bytes']] as const) {
     await t.test(`when it keeps ${what}`, t => dieAtEachStep(t, { DATA_DIR: t.testdir(), KEEP_DAYS, KEEP_VERSIONS: '1' }))
   }
@@ -277,16 +274,7 @@ async function put (client: Client, user: [string, string], body: string | Uint8
   return (await client.send('PUT', '/uploads/victim', { user, body })).json.sha256
 }
 
-/** Attaches strace to a running server and waits until it is attached. */
-async function straced (t: Test, server: ServerProcess, args: string[]): Promise<{ end (): Promise<void> }> {
-  const child = spawn('strace', ['-p', String(server.child.pid), ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  for await (const line of createInterface(child.stderr as Readable)) if (/attached/.test(line)) break
-  child.stderr?.resume()
-  return { async end () { child.kill('SIGINT'); await once(child, 'exit') } }
-}
-
-t.test('an upload beyond the disk quota of the user is 507 and leaves nothing', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+t.test('an upload beyond the disk quota of the user is 507 and leaves nothing', { skip: skipWithoutStrace }, async t => {
   const settings = { DATA_DIR: t.testdir() }
   const server = await spawnServer(t, settings)
   const { token } = await signUp(server, 'ada')
@@ -299,7 +287,7 @@ t.test('an upload beyond the disk quota of the user is 507 and leaves nothing', 
   await checkNoLeftovers(t, settings.DATA_DIR, 1)
 })
 
-t.test('bytes and folder are synced before the log is, and that before an upload is acknowledged', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+t.test('bytes and folder are synced before the log is, and that before an upload is acknowledged', { skip: skipWithoutStrace }, async t => {
   const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
   const trace = join(t.testdirName, 'calls')
   const server = await spawnServer(t, settings)
@@ -331,7 +319,7 @@ function find (calls: string[], pattern: RegExp, from = 0): number {
   return calls.findIndex((line, index) => index >= from && pattern.test(line))
 }
 
-t.test('a blob is forgotten only when its removal from its folder is on stable storage', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+t.test('a blob is forgotten only when its removal from its folder is on stable storage', { skip: skipWithoutStrace }, async t => {
   const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data', KEEP_DAYS: '0' }
   const trace = join(t.testdirName, 'calls')
   const server = await spawnServer(t, settings)
@@ -349,7 +337,7 @@ t.test('a blob is forgotten only when its removal from its folder is on stable s
   t.ok(synced < forgotten, 'the folder is synced before the log is written')
 })
 
-t.test('a log that a killed process left is synced before its blobs are moved', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+t.test('a log that a killed process left is synced before its blobs are moved', { skip: skipWithoutStrace }, async t => {
   const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
   const trace = join(t.testdirName, 'calls')
   const first = await spawnServer(t, settings)
@@ -365,7 +353,7 @@ t.test('a log that a killed process left is synced before its blobs are moved', 
   t.ok(synced < moved)
 })
 
-t.test('a log that can\'t be synced ends the server, which says so before', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+t.test('a log that can\'t be synced ends the server, which says so before', { skip: skipWithoutStrace }, async t => {
   const settings = { DATA_DIR: t.testdir(), KEEP_DAYS: '0' }
   const server = await spawnServer(t, settings, { isCounted: true })
   const { user, token } = await signUp(server, 'ada')

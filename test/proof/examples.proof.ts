@@ -85,6 +85,7 @@ const impossible: Record<string, string> = {
   'DeletedFile.deletedAt': clock,
   'DeletedFile.expiresAt': clock,
   'DeletedFile.id': random,
+  'Folder.createdAt': clock,
   'StoredFile.createdAt': clock,
   'StoredFile.updatedAt': clock,
   'AccessToken.token': random,
@@ -212,6 +213,7 @@ async function withIds (
 ): Promise<Asked> {
   const headers = uploadHeaders[operationId] ?? {}
   if (path.includes('/versions/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeVersion(walkthrough) } }
+  if (operationId === 'restoreDeletion') return { ...request, body: { json: { deletedWith: await makeDeletion(walkthrough) } } }
   if (path.includes('/trash/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeDeleted(walkthrough) } }
   if (path !== '/api/uploads/{id}') return { ...request, headers }
   const { json: { id } } = await ask(walkthrough, 'createUpload', { body: { body: 'the bytes' }, headers: uploadHeaders.createUpload ?? {} })
@@ -230,6 +232,15 @@ async function makeDeleted (walkthrough: Walkthrough): Promise<string> {
   await ask(walkthrough, 'putFile', { parameters: { name: 'report.pdf' }, body: { body: Buffer.alloc(EXAMPLE_SIZE), headers: { 'content-type': 'application/pdf' } } })
   await ask(walkthrough, 'deleteFile', { parameters: { name: 'report.pdf' } })
   return (await ask(walkthrough, 'listTrash')).json.files[0].id
+}
+
+/** A deletion of a folder with three files, the name of one of which is taken again. */
+async function makeDeletion (walkthrough: Walkthrough): Promise<string> {
+  const store = (name: string, body: string) => ask(walkthrough, 'putFile', { parameters: { name: `reports/2026/${name}` }, body: { body } })
+  for (const name of ['q1.pdf', 'q2.pdf', 'q3.pdf']) await store(name, name)
+  await ask(walkthrough, 'deleteFolder', { parameters: { name: 'reports', recursive: true } })
+  await store('q1.pdf', 'other bytes')
+  return (await ask(walkthrough, 'listTrash')).json.files[0].deletedWith
 }
 
 /** Operations that delete what others need are last. */
@@ -305,6 +316,8 @@ async function restore (walkthrough: Walkthrough, operationId: string): Promise<
   if ((await walkthrough.server.send('GET', '/api/resource', { token: walkthrough.token })).status !== 200) await renewToken(walkthrough)
   const { token } = walkthrough
   await walkthrough.server.send('DELETE', '/uploads/report-2026.pdf', { token })
+  await walkthrough.server.send('DELETE', '/api/folders/archive?recursive=true', { token })
+  await walkthrough.server.send('PUT', '/api/folders/reports%2F2026', { token })
   const { status } = await walkthrough.server.send('HEAD', '/uploads/report.pdf', { token })
   if (status === 404 && operationId !== 'uploadFile') await walkthrough.server.send('PUT', '/uploads/report.pdf', { token, body: 'the bytes' })
   if (status === 200 && operationId === 'uploadFile') await walkthrough.server.send('DELETE', '/uploads/report.pdf', { token })
@@ -349,6 +362,14 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   user_unknown: ({ server }) => server.send('GET', '/api/users/999'),
   token_needed: ({ server, user }) => server.send('DELETE', '/api/token', { user }),
   name_invalid: fixture => put(fixture, '%2E%2E'),
+  async folder_into_itself ({ server, token }) {
+    await server.send('PUT', '/api/folders/a', { token })
+    return server.send('PATCH', '/api/folders/a', { token, json: { name: 'a/b' } })
+  },
+  async folder_not_empty ({ server, token }) {
+    await server.send('PUT', '/api/folders/c%2Fd', { token })
+    return server.send('DELETE', '/api/folders/c', { token })
+  },
   malformed_multipart: fixture => form(fixture, { headers: { 'content-type': 'multipart/form-data' }, body: 'x' }),
   file_missing: fixture => form(fixture, { headers: formOf('', '').headers, body: '--boundary-of-a-test\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--boundary-of-a-test--\r\n' }),
   file_unexpected: fixture => form(fixture, formOf('a.txt', 'bytes', { field: 'other' })),

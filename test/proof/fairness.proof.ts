@@ -49,14 +49,14 @@ async function lock (t: Test, url: string, sql: string): Promise<{ release: () =
 
 type Call = (metadata: Metadata, ownerId: number, upload: UploadRecord) => Promise<unknown>
 
-const changeOf = ({ id, ownerId, generation }: UploadRecord) =>
-  ({ id, ownerId, generation, offset: 1, state: null, length: 1, lifetimeMilliseconds })
+const changeOf = ({ id, ownerId, name, generation }: UploadRecord) =>
+  ({ id, ownerId, name, generation, offset: 1, state: null, length: 1, lifetimeMilliseconds })
 
 /** Every write of an account that waits while its row is locked. */
 const writes: Record<string, Call> = {
   addFile: (metadata, id) => metadata.files.add(newFile(id, hex(4)), unlimited),
   putFile: (metadata, id) => metadata.files.put(newFile(id, 'a'), unlimited, {}),
-  renameFile: (metadata, id) => metadata.files.rename(id, 'a', 'a'),
+  renameFile: (metadata, id) => metadata.files.rename(id, 'a', 'a', unlimited),
   removeFile: (metadata, id) => metadata.files.remove(id, hex(4), removal),
   restoreVersion: (metadata, id) => metadata.kept.restoreVersion(id, 'a', hex(16), { quota: unlimited, precondition: {} }),
   removeVersion: (metadata, id) => metadata.kept.removeVersion(id, 'a', hex(16)),
@@ -64,7 +64,7 @@ const writes: Record<string, Call> = {
   removeFromTrash: (metadata, id) => metadata.kept.removeFromTrash(id, hex(16)),
   emptyTrash: (metadata, id) => metadata.kept.emptyTrash(id, 10),
   addUpload: (metadata, ownerId) => metadata.uploads.add({
-    id: hex(16), ownerId, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds
+    id: hex(16), ownerId, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds
   }, { maxUploads: 1000, quota: unlimited }),
   saveUpload: (metadata, _id, upload) =>
     metadata.uploads.save(changeOf(upload), { isAppending: true, quota: unlimited }),

@@ -189,7 +189,7 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
     t.equal((await send('POST', '/', { token, ...form })).status, kind === 'cutAnswer' ? 200 : 201)
     acknowledged.add(`${kind}-form`)
     // A read is repeated, and so is a lease.
-    t.equal((await during(kind, /file_by_name/, 1, () => send('HEAD', `/uploads/${kind}-form`, { token }))).status, 200)
+    t.equal((await during(kind, /file_by_path/, 1, () => send('HEAD', `/uploads/${kind}-form`, { token }))).status, 200)
     t.equal((await during(kind, /lease_blob/, 1, () => upload(`${kind}-lease`, randomBytes(10)))).status, 201)
     acknowledged.add(`${kind}-lease`)
     // A deletion and a registration are not repeated if it is not known whether they were carried out.

@@ -358,6 +358,10 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), RATE_LIMIT_PER_MINUTE: '0' })
   const { user, token } = await signUp(server, 'ada')
   for (const body of ['former', 'a']) await server.send('PUT', '/uploads/a', { user, body })
+  await server.send('PUT', '/uploads/gone/a', { user, body: 'gone' })
+  await server.send('DELETE', '/api/folders/gone?recursive=true', { user })
+  const { json: { files: [{ deletedWith }] } } = await server.send('GET', '/api/trash', { user })
+  await server.send('PUT', '/api/folders/empty', { user })
   await server.send('PUT', '/uploads/deleted', { user, body: 'deleted' })
   await server.send('DELETE', '/uploads/deleted', { user })
   const [version, entry] = [(await server.send('GET', '/api/files/a/versions', { user })).json.versions[0].id, (await server.send('GET', '/api/trash', { user })).json.files[0].id]
@@ -389,12 +393,18 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
     ['POST', `/api/trash/${entry}/restore`, { token }],
     ['DELETE', `/api/trash/${entry}`, { token }],
     ['DELETE', '/api/trash', { token }],
-    ['PATCH', '/api/files/a', { token, json: { name: 'b' } }]
+    ['PATCH', '/api/files/a', { token, json: { name: 'b' } }],
+    ['PUT', '/api/folders/new', { token }],
+    ['PATCH', '/api/folders/empty', { token, json: { name: 'moved' } }],
+    ['DELETE', '/api/folders/empty', { token }],
+    ['DELETE', '/api/folders/empty?recursive=true', { token }],
+    ['POST', '/api/trash/restore', { token, json: { deletedWith } }]
   ]
   for (const [method, path, options] of writers) t.match(await server.send(method, path, options), { status: 507, json: { code: 'storage_full' } }, `${method} ${path}`)
   t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'a' })
   t.match(await server.send('GET', `/uploads/a?version=${version}`, { token }), { status: 200, text: 'former' })
-  t.match((await server.send('GET', '/api/trash', { token })).json.files, [{ id: entry }])
+  t.match((await server.send('GET', '/api/trash', { token })).json.files, [{ id: entry }, { deletedWith }])
+  t.match((await server.send('GET', '/api/folders', { token })).json.folders, [{ name: 'empty' }])
   t.strictSame(await namesOf(server, { user }), ['a'])
 
   await empty()

@@ -4,6 +4,8 @@ import type { Test } from 'tap'
 const FILES_OF_BYTES = [
   'test/download.test.ts',
   'test/files.test.ts',
+  'test/folder-uploads.test.ts',
+  'test/folders.test.ts',
   'test/kept.test.ts',
   'test/kept-quota.test.ts',
   'test/resumable.test.ts',

@@ -1,4 +1,5 @@
 import { sha256Of } from '../kit/digests.ts'
+import { UNTOLD } from './model-folders.ts'
 import type { KeptContent, Span, State, StoredFile } from './model.ts'
 
 // What the model keeps: versions of files, and deleted files with theirs. Each list has an order, but what has to make
@@ -17,6 +18,7 @@ export interface Listed {
   readonly deletedAt?: string
   readonly expiresAt: string
   readonly versions?: number
+  readonly deletedWith?: string | null
 }
 
 /** What a user sees of all that is kept: the versions by the name of the file, and the trash. */
@@ -43,7 +45,7 @@ function newestFirst (contents: KeptContent[]): KeptContent[] {
 export function contentOf (
   { serial, bytes, type, storedAt, createdAt }: StoredFile, keptAt: Span, name?: string
 ): KeptContent {
-  return { id: undefined, serial, name, bytes, type, storedAt, createdAt, keptAt }
+  return { id: undefined, serial, name, bytes, type, storedAt, createdAt, keptAt, deletedWith: null }
 }
 
 /** When something is kept that enters a list: after all that is in it. */
@@ -94,11 +96,11 @@ export function afterMakingRoom (
   return withoutOldest(kept, among, isEnough)
 }
 
-/** What is kept after a file got other bytes, and the version that this made; none if they are the same. */
+/** What is kept after a file got other bytes, and the version that this made: none of the same bytes, and of none. */
 export function afterReplacing (
   kept: Kept, { file, bytes, at, keptVersions }: { file: StoredFile, bytes: Buffer, at: number, keptVersions: number }
 ): { kept: Kept, newest: KeptContent | undefined }[] {
-  if (bytes.equals(file.bytes)) return [{ kept, newest: undefined }]
+  if (file.bytes.length === 0 || bytes.equals(file.bytes)) return [{ kept, newest: undefined }]
   const newest = contentOf(file, timeAfter(versionsOf({ kept }, file), { from: at, to: at }))
   const others = (left: Kept) => versionsOf({ kept: left }, file).filter(content => content !== newest)
   return withoutOldest([...kept, newest], others, left => others(left).length < keptVersions)
@@ -116,12 +118,13 @@ export function matchListed (state: State, listed: ListedKept, keptMilliseconds:
   for (const [contents, entries] of pairs) {
     if (contents.length !== entries.length || !isInOrder(entries)) return undefined
     for (const entry of entries) {
+      const at = { from: timeOf(entry), to: timeOf(entry) }
       const fitting = contents.filter(content => fits(content, entry, state, keptMilliseconds))
       const content = fitting.find(({ id }) => id !== undefined) ?? fitting[0]
       if (content === undefined) return undefined
       contents.splice(contents.indexOf(content), 1)
       kept = kept.map(other =>
-        other === content ? { ...content, id: entry.id, keptAt: { from: timeOf(entry), to: timeOf(entry) } } : other)
+        other === content ? { ...content, id: entry.id, keptAt: at, deletedWith: entry.deletedWith ?? null } : other)
     }
   }
   return { ...state, kept }
@@ -135,12 +138,13 @@ function isInOrder (entries: readonly Listed[]): boolean {
 }
 
 function fits (content: KeptContent, entry: Listed, state: State, keptMilliseconds: number): boolean {
-  const { id, name, bytes, type, storedAt, keptAt } = content
+  const { id, name, bytes, type, storedAt, keptAt, deletedWith } = content
   const at = timeOf(entry)
   const own = name === undefined
     ? Date.parse(String(entry.createdAt)) === storedAt
     : entry.name === name && entry.versions === versionsOf(state, content).length
-  return own && (id === undefined || id === entry.id) &&
+  const isOfDeletion = deletedWith === UNTOLD ? typeof entry.deletedWith === 'string' : (entry.deletedWith ?? null) === deletedWith
+  return own && isOfDeletion && (id === undefined || id === entry.id) &&
     entry.size === bytes.length && entry.type === type && entry.sha256 === sha256Of(bytes) &&
     at >= keptAt.from && at <= keptAt.to && Date.parse(entry.expiresAt) === at + keptMilliseconds
 }

@@ -6,6 +6,8 @@ import { countOf } from '../kit/counts.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { DAY } from '../kit/durations.ts'
 import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../kit/server.ts'
+import { runSql } from '../kit/stores.ts'
+import { folderOf, lastOf, parentsOf } from './model-folders.ts'
 import { bytesOfKept, matchListed, trashOf, versionsOf, type Listed, type ListedKept } from './model-kept.ts'
 import { allScopes, entityTag, expect, nextStates, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage } from './model.ts'
 
@@ -25,7 +27,7 @@ const KEEP_DAYS = 7
 const keptMilliseconds = KEEP_DAYS * DAY
 
 /** So little that what is kept often has to give way, to a write or to a newer version. */
-const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 5, keptVersions: 2 }
+const limits: Limits = { maxFileBytes: 1000, quotaBytes: 1500, quotaFiles: 9, keptVersions: 2 }
 const settings = {
   KEEP_DAYS: String(KEEP_DAYS),
   KEEP_VERSIONS: String(limits.keptVersions),
@@ -40,13 +42,16 @@ const settings = {
 
 /**
  * Edge cases. An emoji sorts after U+FFEE by code points, but before it by UTF-16 code units; U+D7FF is the last code
- * point before the surrogates, U+10FFFF the last of all; some names have an NFC and an NFD form; the last four are not
- * valid names.
+ * point before the surrogates, U+10FFFF the last of all; some names have an NFC and an NFD form; some are in folders
+ * with the names of files; the last six are not valid names.
  */
 const names = [
   'a', 'A', 'a.txt', 'ab', 'b.json', '\u00E9', 'e\u0301', 'e', '\u{1F600}', '\uFFEE', '\u{1F600}.pdf', '\u{1F600}a', '\u{1F601}', '\u{1F601}a', '\uD7FFa', '\uE000', '\u{10FFFF}', '\u{10FFFF}a', '"quoted" \'n\'.txt', '100%', '%61', '..a', ' a ', 'a;b=c',
-  'x'.repeat(255), '\u754C'.repeat(85), 'e\u0301'.repeat(127) + 'x', 'x'.repeat(256), '..', 'a\u0001', 'folder/a'
+  'x'.repeat(255), '\u754C'.repeat(85), 'e\u0301'.repeat(127) + 'x', ...['a', 'b.json', 'e\u0301', 'a/b', 'a/b/a.txt'].flatMap(name => [`folder/${name}`, `e\u0301/${name}`]), 'a/a', 'a/b/c/d',
+  'x'.repeat(256), '..', 'a\u0001', '/a', 'folder//a', 'folder/../a'
 ]
+/** The last three are no valid paths, or too long if there is a folder below. */
+const folderNames = ['folder', 'e\u0301', 'a', 'a/b', 'folder/a', 'folder/a/b', 'new', 'new/er', '\u{1F600}', 'a/b/c', 'x'.repeat(255), `${'x'.repeat(255)}/${'y'.repeat(255)}/${'z'.repeat(255)}`, 'folder//a', '..']
 const prefixes = ['', 'a', 'e', 'e\u0301', '\u{1F600}', '\uFFEE', '\uD7FF', '\u{10FFFF}', '%']
 const types = ['', 'text/plain', 'text/html; charset=utf-8', 'not a type', 'application/pdf']
 const orders: FileOrder[] = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest']
@@ -155,14 +160,19 @@ function expectAnswer (answer: Answer, status: number, code?: string): void {
 interface NameRecipe { exists: boolean, isDecomposed: boolean, pick: number }
 interface OperationRecipe { kind: Operation['kind'], name: NameRecipe, to: NameRecipe, kept: NameRecipe, isPermanent: boolean, size: number | 'same' | 'rest' | 'one more' | 'limit' | 'above', fill: number, type: string, condition: string, range: { first: number | null, last: number | null } | null }
 
+function folderNameOf ({ folders }: State, { exists, isDecomposed, pick }: NameRecipe): string {
+  const choice = exists && folders.size > 0 ? Array.from(folders) : folderNames
+  return String(choice[pick % choice.length]).normalize(isDecomposed ? 'NFD' : 'NFC')
+}
+
 function nameOf ({ files }: State, { exists, isDecomposed, pick }: NameRecipe): string {
   const choice = exists && files.size > 0 ? Array.from(files.keys()) : names
   return String(choice[pick % choice.length]).normalize(isDecomposed ? 'NFD' : 'NFC')
 }
 
-function bytesOf ({ files }: State, current: StoredFile | undefined, { size, fill }: OperationRecipe): Buffer {
+function bytesOf (state: State, current: StoredFile | undefined, { size, fill }: OperationRecipe): Buffer {
   if (size === 'same' && current !== undefined) return current.bytes
-  const rest = limits.quotaBytes - usageOf(files).bytes + (current?.bytes.length ?? 0)
+  const rest = limits.quotaBytes - usageOf(state).bytes + (current?.bytes.length ?? 0)
   const lengths = { same: 0, rest, 'one more': rest + 1, limit: limits.maxFileBytes, above: limits.maxFileBytes + 1 }
   return Buffer.alloc(typeof size === 'number' ? size : lengths[size], fill)
 }
@@ -196,16 +206,20 @@ const conditionsOf: Record<string, (tag: string, at: number) => Record<string, s
   'range of a stale version': () => ({ 'if-range': STALE })
 }
 
-/** Where nothing is kept, most operations on what is kept make something that is. */
-function kindOf ({ kind, kept: { exists } }: OperationRecipe, { hasVersions, hasTrash }: { hasVersions: boolean, hasTrash: boolean }): Operation['kind'] {
-  if (exists && !hasVersions && kind.endsWith('version')) return 'put'
-  return exists && !hasTrash && (kind === 'restore file' || kind === 'delete from trash') ? 'delete' : kind
+/** Where nothing is kept, most operations on what is kept make something that is; so it is with folders. */
+function kindOf ({ kind, kept: { exists } }: OperationRecipe, store: State, versioned: StoredFile[]): Operation['kind'] {
+  const trash = trashOf(store)
+  if (!exists) return kind
+  if (kind.endsWith('version')) return versioned.length === 0 ? 'put' : kind
+  if (kind === 'restore file' || kind === 'delete from trash') return trash.length === 0 ? 'delete' : kind
+  if (kind === 'restore deletion') return trash.some(({ deletedWith }) => deletedWith !== null) ? kind : 'delete tree'
+  return kind.endsWith('folder') && store.folders.size === 0 ? 'make folder' : kind
 }
 
 function operationOf (store: State, recipe: OperationRecipe): Operation {
   const { type, range: bounds } = recipe
   const versioned = Array.from(store.files.values()).filter(file => versionsOf(store, file).length > 0)
-  const kind = kindOf(recipe, { hasVersions: versioned.length > 0, hasTrash: trashOf(store).length > 0 })
+  const kind = kindOf(recipe, store, versioned)
   const isOfVersion = kind.endsWith('version') && recipe.name.exists && versioned.length > 0
   const name = isOfVersion ? String(versioned[recipe.name.pick % versioned.length]?.name) : nameOf(store, recipe.name)
   const current = store.files.get(keyOf(name) ?? '')
@@ -216,7 +230,7 @@ function operationOf (store: State, recipe: OperationRecipe): Operation {
   ) ?? {}
   switch (kind) {
     case 'put': return { kind, name, bytes: bytesOf(store, current, recipe), type, conditions }
-    case 'post': return { kind, name, bytes: bytesOf(store, current, recipe), type }
+    case 'post': return { kind, name, folder: recipe.fill === 98 ? folderOf(name) : undefined, bytes: bytesOf(store, current, recipe), type }
     case 'get':
     case 'head': return { kind, name, version: versions.length > 0 && recipe.kept.pick % 3 > 0 ? id : undefined, conditions, range: bounds === null ? undefined : `bytes=${bounds.first ?? ''}-${bounds.last ?? (bounds.first === null ? 3 : '')}` }
     case 'metadata': return { kind, name }
@@ -227,17 +241,34 @@ function operationOf (store: State, recipe: OperationRecipe): Operation {
     case 'restore file': return { kind, id, to: recipe.isPermanent ? undefined : nameOf(store, recipe.to) }
     case 'delete from trash': return { kind, id }
     case 'empty trash': return { kind }
+    case 'make folder':
+    case 'delete folder': return { kind, name: folderNameOf(store, { ...recipe.name, exists: recipe.name.exists && kind === 'delete folder' }) }
+    case 'delete tree': {
+      // Rather one that is not empty.
+      const full = new Set(Array.from(store.files.keys()).flatMap(parentsOf))
+      const folderName = folderNameOf(full.size === 0 ? store : { ...store, folders: full }, recipe.name)
+      return { kind, name: folderName, isPermanent: recipe.isPermanent && recipe.fill === 98 }
+    }
+    case 'move folder': return { kind, name: folderNameOf(store, recipe.name), to: folderNameOf(store, { ...recipe.to, exists: recipe.to.exists && recipe.isPermanent }) }
+    case 'restore deletion': return { kind, id: deletionOf(store, recipe.kept.pick) }
   }
+}
+
+/** The id of a deletion of a folder, or one that is none. */
+function deletionOf (store: State, pick: number): string {
+  const ids = trashOf(store).flatMap(({ deletedWith }) => deletedWith ?? [])
+  return ids[pick % ids.length] ?? NO_ID
 }
 
 function requestOf (operation: Operation): Request & { need: Scope } {
   const name = encodeURIComponent('name' in operation ? operation.name : '')
   const metadata = `/api/files/${name}`
+  const folder = `/api/folders/${name}`
   const query = operation.kind === 'delete' && operation.isPermanent ? '?permanent=true' : 'version' in operation && operation.version !== undefined ? `?version=${operation.version}` : ''
   const bytes = `/uploads/${name}${query}`
   switch (operation.kind) {
     case 'put': return { need: 'files:write', method: 'PUT', path: bytes, body: operation.bytes, headers: { ...operation.conditions, ...(operation.type !== '' && { 'content-type': operation.type }) } }
-    case 'post': return { need: 'files:write', method: 'POST', path: '/', ...formOf(operation.name.replaceAll('"', '\\"'), operation.bytes, { type: operation.type }) }
+    case 'post': return { need: 'files:write', method: 'POST', path: operation.folder === undefined ? '/' : `/?folder=${encodeURIComponent(operation.folder)}`, ...formOf(operation.name.replaceAll('"', '\\"'), operation.bytes, { type: operation.type }) }
     case 'get': return { need: 'files:read', method: 'GET', path: bytes, headers: { ...operation.conditions, ...(operation.range !== undefined && { range: operation.range }) } }
     case 'head': return { need: 'files:read', method: 'HEAD', path: bytes, headers: { ...operation.conditions, ...(operation.range !== undefined && { range: operation.range }) } }
     case 'metadata': return { need: 'files:read', method: 'GET', path: metadata }
@@ -248,6 +279,11 @@ function requestOf (operation: Operation): Request & { need: Scope } {
     case 'restore file': return { need: 'files:write', method: 'POST', path: `/api/trash/${operation.id}/restore`, ...(operation.to !== undefined && { json: { name: operation.to } }) }
     case 'delete from trash': return { need: 'files:write', method: 'DELETE', path: `/api/trash/${operation.id}` }
     case 'empty trash': return { need: 'files:write', method: 'DELETE', path: '/api/trash' }
+    case 'make folder': return { need: 'files:write', method: 'PUT', path: folder }
+    case 'move folder': return { need: 'files:write', method: 'PATCH', path: folder, json: { name: operation.to } }
+    case 'delete folder': return { need: 'files:write', method: 'DELETE', path: folder }
+    case 'delete tree': return { need: 'files:write', method: 'DELETE', path: `${folder}?recursive=true${operation.isPermanent ? '&permanent=true' : ''}` }
+    case 'restore deletion': return { need: 'files:write', method: 'POST', path: '/api/trash/restore', json: { deletedWith: operation.id } }
   }
 }
 
@@ -268,10 +304,16 @@ async function perform (
   const passed = await sendAs(world, userIndex, credential, requestOf(operation))
   if (passed === undefined) return
   note(operation, passed.answer)
+  const dates = operation.kind === 'restore deletion' ? await readDates(world, userIndex) : new Map<string, number>()
   const ends = nextStates(store, operation, passed.answer, {
-    span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store.files)
+    span: passed.span, limits, url: world.server.url, usedBefore: usageOf(store), dates
   })
   change(world, userIndex, { store: await matchingState(world, userIndex, ends) })
+}
+
+async function readDates (world: World, userIndex: UserIndex): Promise<Map<string, number>> {
+  const { metadata } = await readStore(world, userIndex)
+  return new Map(metadata.map(({ name, updatedAt }) => [name, Date.parse(updatedAt)]))
 }
 
 /**
@@ -322,9 +364,6 @@ function endsOf (
   })
 }
 
-/** Bytes of a cursor before the position. */
-const CURSOR_SEAL_BYTES = 12
-
 interface RaceRecipe { operations: OperationRecipe[], over: 'anything' | 'one file' | 'the first write' | 'one version' }
 
 const raceConditions: Record<RaceRecipe['over'], Partial<OperationRecipe>> = {
@@ -345,15 +384,19 @@ async function race (world: World, userIndex: UserIndex, { operations: recipes, 
   )
   const passed = done.filter((each): each is { operation: Operation, answer: Answer, span: Span } => 'answer' in each)
   const brought = operations.flatMap(operation => 'bytes' in operation ? [operation.bytes.length] : [])
-  const { bytes, files } = usageOf(store.files)
-  const usedBefore = { bytes: bytes + brought.reduce((sum, size) => sum + size, 0), files: files + brought.length }
+  const { bytes, files } = usageOf(store)
+  // With every folder that may be made.
+  const parents = operations.flatMap(operation => ['name' in operation ? operation.name : '', 'to' in operation ? String(operation.to) : ''].flatMap(parentsOf))
+  const usedBefore = {
+    bytes: bytes + brought.reduce((sum, size) => sum + size, 0), files: files + brought.length + parents.length
+  }
   for (const { operation, answer } of passed) note(operation, answer)
   const ends = endsOf(store, passed, { url: world.server.url, usedBefore })
   const outcomes = passed.map(({ operation, answer }) => `${operation.kind} ${answer.status}`).join(', ')
   if (ends.length === 0) throw new Error(`no order of these explains their responses: ${outcomes}`)
   const found = await readStore(world, userIndex)
   const listed = await readKept(world, userIndex, found.metadata.map(({ name }) => name))
-  const possible = ends.filter(({ files }) => isDeepStrictEqual(contentsOf(files, world), found))
+  const possible = ends.filter(state => isDeepStrictEqual(contentsOf(state, world), found))
     .flatMap(state => matchListed(state, listed, keptMilliseconds) ?? [])
   const isCertain = new Set(possible.map(state => namesByAge(state).join('/'))).size < 2
   const names = isCertain ? [] : await readNamesByAge(world, userIndex)
@@ -371,34 +414,49 @@ function namesByAge ({ files }: State): string[] {
 
 /**
  * Names in the order in which the server created the files of a race. The order decides between files of the same size;
- * for others, only the ids in cursors show it.
+ * of a file that is alone in its folder, no listing shows it before it moves.
  */
-async function readNamesByAge (world: World, userIndex: UserIndex): Promise<string[]> {
-  const token = (await openSession(world, userIndex)).secret
-  const ids = new Map<string, number>()
-  // The last file of a listing has no cursor, but is the first one backwards.
-  for (const order of ['name', '-name']) {
-    for (let cursor = ''; ;) {
-      const { files: [file], next } = (await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1${cursor}`, token })).answer.json
-      if (next === null) break
-      ids.set(file.name, JSON.parse(Buffer.from(next, 'base64url').subarray(CURSOR_SEAL_BYTES).toString())[1])
-      cursor = `&cursor=${next}`
-    }
-  }
-  return Array.from(ids).sort(([, a], [, b]) => a - b).map(([name]) => name)
+async function readNamesByAge ({ server, users }: World, userIndex: UserIndex): Promise<string[]> {
+  const path = "coalesce(folders.path || '/', '') || files.name"
+  const rows = await runSql(server.dataDir, `SELECT ${path} AS name FROM files LEFT JOIN folders ON folders.id = folder_id
+    WHERE files.owner_id = ${users[userIndex].id} ORDER BY files.id`)
+  return rows.map(({ name }) => String(name))
 }
 
-/** A user's files as the listings show them. `bySize` shows the order of creation of files with the same size. */
-interface Contents { metadata: { name: string }[], bySize: string[] }
+/**
+ * A user's files and folders as the listings show them. `bySize`, folder by folder, shows the order of creation of
+ * files with the same size.
+ */
+interface Contents { metadata: { name: string, updatedAt: string }[], folders: string[], bySize: string[][] }
 
-function contentsOf (files: State['files'], { server }: World): Contents {
-  return { metadata: listed(files, 'oldest').map(file => metadataOf(file, server)), bySize: listed(files, 'smallest').map(({ name }) => name) }
+const byCodeUnits = (a: { name: string }, b: { name: string }) => a.name < b.name ? -1 : 1
+
+function contentsOf ({ files, folders: all }: State, { server }: World): Contents {
+  const folders = Array.from(all).sort()
+  return {
+    metadata: Array.from(files.values(), file => metadataOf(file, server)).sort(byCodeUnits),
+    folders,
+    bySize: ['', ...folders].map(folder => listed(files, 'smallest', { folder }).map(({ name }) => name))
+  }
 }
 
 async function readStore (world: World, userIndex: UserIndex): Promise<Contents> {
   const token = (await openSession(world, userIndex)).secret
-  const [metadata, bySize] = await Promise.all(['oldest', 'smallest'].map(async order => (await send(world, { method: 'GET', path: `/api/files?order=${order}`, token })).answer.json.files))
-  return { metadata, bySize: bySize.map(({ name }: { name: string }) => name) }
+  const read = async (path: string) => (await send(world, { method: 'GET', path, token })).answer.json
+  const folders = await readFolders(read, '')
+  const bySize = await Promise.all(['', ...folders.sort()].map(async folder => (await read(`/api/files?order=smallest&folder=${encodeURIComponent(folder)}`)).files))
+  return {
+    metadata: (await read('/api/files')).files.sort(byCodeUnits),
+    folders,
+    bySize: bySize.map(files => files.map(({ name }: { name: string }) => name))
+  }
+}
+
+/** All folders in a folder and below. */
+async function readFolders (read: (path: string) => Promise<any>, folder: string): Promise<string[]> {
+  const { folders } = await read(`/api/folders?folder=${encodeURIComponent(folder)}`)
+  const names = folders.map(({ name }: { name: string }) => name) as string[]
+  return (await Promise.all(names.map(async name => [name, ...await readFolders(read, name)]))).flat()
 }
 
 async function expectBytes (world: World, userIndex: UserIndex, files: StoredFile[]): Promise<void> {
@@ -412,6 +470,8 @@ interface WalkRecipe {
   order: FileOrder
   limit: number
   prefix: string | NameRecipe | null
+  /** Null for none: by name all files, else those in the root. */
+  folder: NameRecipe | null
   changes: OperationRecipe[]
   pick: number
 }
@@ -420,20 +480,23 @@ interface WalkRecipe {
  * Reads a listing page by page, with changes in between: unchanged files are listed once, none twice, and all in order.
  */
 async function walk (
-  world: World, userIndex: UserIndex, { order, limit, prefix: beginning, changes, pick }: WalkRecipe
+  world: World, userIndex: UserIndex, { order, limit, prefix: beginning, folder: place, changes, pick }: WalkRecipe
 ): Promise<void> {
-  const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(nameOf(world.users[userIndex].store, beginning).codePointAt(0))) : beginning
-  world.trace.push(`user ${userIndex} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}`)
   const before = world.users[userIndex].store
-  const query = new URLSearchParams({ order, limit: String(limit), ...(prefix !== null && { prefix }) })
+  const prefix = typeof beginning === 'object' && beginning !== null ? String.fromCodePoint(Number(lastOf(nameOf(before, beginning)).codePointAt(0))) : beginning
+  const folder = place === null ? undefined : folderNameOf(before, place)
+  world.trace.push(`user ${userIndex} lists ${order} by ${limit}, prefix ${JSON.stringify(prefix)}, folder ${folder}`)
+  const chosen = { ...(prefix !== null && { prefix }), ...(folder !== undefined && { folder }) }
+  const query = new URLSearchParams({ order, limit: String(limit), ...chosen })
   const seen: number[] = []
   const left = [...changes]
   for (let path: string | undefined = `/api/files?${query}`; path !== undefined;) {
     const { answer } = await send(world, { method: 'GET', path, token: (await openSession(world, userIndex)).secret })
     if (prefix !== null && !order.endsWith('name')) return expectAnswer(answer, 400, 'validation_failed')
+    if (folder !== undefined && !before.folders.has(folder.normalize('NFC'))) return expectAnswer(answer, 404, 'not_found')
     expectAnswer(answer, 200)
     for (const metadata of answer.json.files) {
-      expect('whether it begins so', metadata.name.startsWith((prefix ?? '').normalize('NFC')), true)
+      expect('whether it begins so', lastOf(metadata.name).startsWith((prefix ?? '').normalize('NFC')), true)
       seen.push(identify(world, userIndex, metadata))
     }
     path = nextPage(answer, query, pick, world)
@@ -442,9 +505,18 @@ async function walk (
   }
   const { files } = world.users[userIndex].store
   const serials = new Set(Array.from(before.files.values(), ({ serial }) => serial))
-  const stayed = listed(files, order, prefix ?? '').map(({ serial }) => serial).filter(serial => serials.has(serial))
+  const isAll = folder === undefined && prefix === null && order.endsWith('name')
+  const places = isAll ? foldersSeen(Array.from(files.values()), seen) : [folder?.normalize('NFC') ?? '']
+  const stayed = places.flatMap(folder => listed(files, order, { folder, prefix: prefix ?? '' }))
+    .map(({ serial }) => serial).filter(serial => serials.has(serial))
   expect('the list of those who stayed', seen.filter(serial => stayed.includes(serial)), stayed)
   expect('how often each is seen', seen.length, new Set(seen).size)
+}
+
+/** The folders of all files, first the root, then those in which files were seen, in this order. */
+function foldersSeen (files: StoredFile[], seen: number[]): string[] {
+  const ofSeen = seen.flatMap(serial => files.filter(file => file.serial === serial))
+  return Array.from(new Set(['', ...[...ofSeen, ...files].map(({ name }) => folderOf(name))]))
 }
 
 function identify (world: World, userIndex: UserIndex, metadata: { name: string }): number {
@@ -497,7 +569,8 @@ async function walkKept (
 async function misuseCursor (world: World, userIndex: UserIndex, { order, pick }: WalkRecipe): Promise<void> {
   const { answer } = await send(world, { method: 'GET', path: `/api/files?order=${order}&limit=1`, token: (await openSession(world, userIndex)).secret })
   const { next } = answer.json
-  expect('whether more follow', next !== null, world.users[userIndex].store.files.size > 1)
+  const { files } = world.users[userIndex].store
+  expect('whether more follow', next !== null, (order.endsWith('name') ? files.size : listed(files, order, { folder: '' }).length) > 1)
   if (next === null) return
   const other = orders[(orders.indexOf(order) + 1 + pick % 5) % 6]
   const isOthers = pick % 3 === 0
@@ -511,9 +584,10 @@ async function readAccount (world: World, userIndex: UserIndex, credential: Cred
   if (passed === undefined) return
   const { id, user: [username], store } = world.users[userIndex]
   expectAnswer(passed.answer, 200)
-  const { bytes, files } = usageOf(store.files)
+  const { bytes } = usageOf(store)
+  const [files, folders] = [store.files.size, store.folders.size]
   const { createdAt, ...account } = passed.answer.json
-  expect('the account', account, { id, username, usage: { bytes, files, keptBytes: bytesOfKept(store.kept), uploadBytes: 0, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
+  expect('the account', account, { id, username, usage: { bytes, files, folders, keptBytes: bytesOfKept(store.kept), uploadBytes: 0, quotaBytes: limits.quotaBytes, quotaFiles: limits.quotaFiles } })
   expect('the public account', (await send(world, { method: 'GET', path: `/api/users/${id}` })).answer.json, { id, username, createdAt })
 }
 
@@ -601,9 +675,8 @@ async function deleteAccount (world: World, userIndex: UserIndex): Promise<void>
   const { answer } = await send(world, { method: 'POST', path: '/api/users', json: { username: user[0], password: user[1] } })
   expectAnswer(answer, 201)
   if (world.users.some(user => user.id >= answer.json.id)) throw new Error(`the id ${answer.json.id} was used before`)
-  change(
-    world, userIndex, { id: answer.json.id, store: { ...world.users[userIndex].store, files: new Map(), kept: [] } }
-  )
+  const { serial } = world.users[userIndex].store
+  change(world, userIndex, { id: answer.json.id, store: { files: new Map(), folders: new Set(), kept: [], serial } })
 }
 
 interface TokenRecipe { scopes: Scope[], lifeMilliseconds: number | null, pick: number }
@@ -733,7 +806,7 @@ const operationRecipe = (kinds: Operation['kind'][]): fc.Arbitrary<OperationReci
   condition: anyCondition,
   range: fc.option(fc.record({ first: bound, last: bound }))
 })
-const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), changes: fc.array(operationRecipe(['put']), { maxLength: 3 }), pick })
+const walkRecipe: fc.Arbitrary<WalkRecipe> = fc.record({ order: fc.constantFrom(...orders, 'name' as const, '-name' as const, 'name' as const, '-name' as const), limit: fc.constantFrom(1, 2, 3, 1000), prefix: fc.option(fc.oneof(fc.constantFrom(...prefixes), anyName), { freq: 2 }), folder: fc.option(anyName, { freq: 1 }), changes: fc.array(operationRecipe(['put']), { maxLength: 3 }), pick })
 const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({
   scopes: fc.subarray([...allScopes], { minLength: 1 }),
   lifeMilliseconds: fc.option(fc.integer({ min: 0, max: 2000 }), { freq: 1 }),
@@ -742,7 +815,8 @@ const tokenRecipe: fc.Arbitrary<TokenRecipe> = fc.record({
 
 const anyKind: Operation['kind'][] = [
   ...Array.from({ length: 6 }, () => 'put' as const), 'post', 'post', 'post', 'get', 'get', 'get', 'head', 'metadata', 'delete', 'delete', 'delete', 'rename', 'rename',
-  ...Array.from({ length: 3 }, () => ['restore version', 'restore file'] as const).flat(), 'delete version', 'delete from trash'
+  ...Array.from({ length: 3 }, () => ['restore version', 'restore file'] as const).flat(), 'delete version', 'delete from trash',
+  ...Array.from({ length: 2 }, () => ['make folder', 'move folder', 'move folder', 'delete tree', 'restore deletion'] as const).flat(), 'delete folder'
 ]
 
 type Step = fc.AsyncCommand<World, object>
@@ -771,7 +845,7 @@ function step<Recipe> (
 
 const steps = fc.commands([fc.oneof(
   step(300, 'operate', fc.record({ recipe: operationRecipe(anyKind), credential: usually }), (world, by, { recipe, credential }) => perform(world, by, operationOf(world.users[by].store, recipe), credential)),
-  step(60, 'race', fc.record({ operations: fc.array(operationRecipe(['put', 'put', 'put', 'post', 'get', 'delete', 'delete', 'rename', 'restore version', 'restore file', 'delete version']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
+  step(60, 'race', fc.record({ operations: fc.array(operationRecipe(['put', 'put', 'put', 'post', 'get', 'delete', 'delete', 'rename', 'restore version', 'restore file', 'delete version', 'move folder', 'make folder']), { minLength: 2, maxLength: 3 }), over: fc.constantFrom(...Object.keys(raceConditions) as RaceRecipe['over'][]) }), race),
   step(40, 'walk', walkRecipe, walk),
   step(10, 'misuse a cursor', walkRecipe, misuseCursor),
   step(3, 'empty the trash', usually, (world, by, credential) => perform(world, by, { kind: 'empty trash' }, credential)),
@@ -797,10 +871,11 @@ async function audit (world: World): Promise<void> {
   for (const by of [0, 1] as const) {
     await readAccount(world, by, session)
     await listTokens(world, by)
-    for (const order of orders) await walk(world, by, { order, limit: 2, prefix: null, changes: [], pick: 0 })
-    const { files } = world.users[by].store
-    expect('what is stored', await readStore(world, by), contentsOf(files, world))
-    await expectBytes(world, by, Array.from(files.values()))
+    const all = { limit: 2, prefix: null, folder: null, changes: [], pick: 0 }
+    for (const order of orders) await walk(world, by, { ...all, order })
+    const { store } = world.users[by]
+    expect('what is stored', await readStore(world, by), contentsOf(store, world))
+    await expectBytes(world, by, Array.from(store.files.values()))
     await auditKept(world, by)
   }
 }
@@ -825,7 +900,8 @@ async function auditKept (world: World, by: UserIndex): Promise<void> {
 async function register (world: World, userIndex: UserIndex, username: string): Promise<void> {
   const from = Date.now()
   const { id, user, token } = await signUp(world.server, username)
-  world.users[userIndex] = { id, user, store: { files: new Map(), kept: [], serial: 0 }, tokens: [] }
+  const store = { files: new Map(), folders: new Set<string>(), kept: [], serial: 0 }
+  world.users[userIndex] = { id, user, store, tokens: [] }
   issued(world, userIndex, { secret: token, kind: 'access', name: null, scopes: allScopes, parent: undefined, expires: later({ from, to: Date.now() }, world.tokenSeconds), isRevoked: false })
   await makePersonalToken(world, userIndex, { scopes: [...allScopes], lifeMilliseconds: null, pick: 0 })
 }

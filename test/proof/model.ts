@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sha256Of } from '../kit/digests.ts'
 import type { Answer } from '../kit/server.ts'
+import { folderOutcomes, isFit, folderOf, isObstructed, lastOf, missingParents, withParents, type FolderOperation } from './model-folders.ts'
 import { afterMakingRoom, afterReplacing, contentOf, timeAfter, trashOf, versionsOf, withoutContent } from './model-kept.ts'
 
 export type Scope = 'files:read' | 'files:write' | 'account'
@@ -37,6 +38,8 @@ export interface KeptContent {
   readonly createdAt: number
   /** When it was replaced or deleted, as far as it is known. */
   readonly keptAt: Span
+  /** The deletion of a folder that took the file; null if none did. */
+  readonly deletedWith: string | null
 }
 
 export interface IssuedToken {
@@ -59,9 +62,10 @@ export interface User {
   readonly tokens: readonly IssuedToken[]
 }
 
-/** The files of a user, what is kept, and the serial of the next file. Immutable. */
+/** The files and folders of a user, what is kept, and the serial of the next file. Immutable. */
 export interface State {
   readonly files: ReadonlyMap<string, StoredFile>
+  readonly folders: ReadonlySet<string>
   readonly kept: readonly KeptContent[]
   readonly serial: number
 }
@@ -78,7 +82,7 @@ interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 /** An operation on a file, with every value that is sent. */
 export type Operation =
   | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
-  | { readonly kind: 'post', readonly name: string, readonly bytes: Buffer, readonly type: string }
+  | { readonly kind: 'post', readonly name: string, readonly folder: string | undefined, readonly bytes: Buffer, readonly type: string }
   | { readonly kind: 'get' | 'head', readonly name: string, readonly version: string | undefined, readonly range: string | undefined } & Conditional
   | { readonly kind: 'metadata', readonly name: string }
   | { readonly kind: 'delete', readonly name: string, readonly isPermanent: boolean } & Conditional
@@ -88,6 +92,7 @@ export type Operation =
   | { readonly kind: 'restore file', readonly id: string, readonly to: string | undefined }
   | { readonly kind: 'delete from trash', readonly id: string }
   | { readonly kind: 'empty trash' }
+  | FolderOperation
 
 /**
  * A response that is allowed, and the states that are possible after it: several if it is not known which content was
@@ -105,21 +110,26 @@ export interface Context {
    * meanwhile.
    */
   readonly usedBefore: Usage
+  /** When files were changed, as listings say it: of those that were restored together, nothing else does. */
+  readonly dates?: ReadonlyMap<string, number>
 }
 
+/** Folders count as files. */
 export interface Usage { readonly bytes: number, readonly files: number }
 
 export const entityTag = ({ bytes }: StoredFile): string => `"${sha256Of(bytes)}"`
 
-export function usageOf (files: ReadonlyMap<string, StoredFile>): Usage {
-  return { bytes: Array.from(files.values()).reduce((sum, { bytes }) => sum + bytes.length, 0), files: files.size }
+export function usageOf ({ files, folders }: State): Usage {
+  const bytes = Array.from(files.values()).reduce((sum, { bytes }) => sum + bytes.length, 0)
+  return { bytes, files: files.size + folders.size }
 }
 
 /** The key of a name; undefined if no file can have it. */
 export function keyOf (name: string): string | undefined {
   const key = name.normalize('NFC')
-  const isFit = name.isWellFormed() && key !== '' && Buffer.byteLength(key) <= 255 && !/[/\\\p{Cc}]/u.test(key) && key !== '.' && key !== '..'
-  return isFit ? key : undefined
+  const segments = key.split('/')
+  const isRight = segments.every(segment => segment !== '' && Buffer.byteLength(segment) <= 255 && !/[\\\p{Cc}]/u.test(segment) && segment !== '.' && segment !== '..')
+  return name.isWellFormed() && isRight && isFit(folderOf(key)) ? key : undefined
 }
 
 /** The possible next states, by the first outcome that matches the response. @throws if none does. */
@@ -152,12 +162,13 @@ function outcomesOf (state: State, operation: Operation, context: Context): Outc
     case 'delete version': return [withFile(state, operation.name, file => forget(state, versionsOf(state, file), operation))]
     case 'delete from trash': return [forget(state, trashOf(state), operation)]
     case 'empty trash': return [{ status: 204, next: () => [{ ...state, kept: trashOf(state).reduce(withoutContent, state.kept) }] }]
+    default: return folderOutcomes(state, operation, context)
   }
 }
 
-const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => [state] })
+export const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => [state] })
 
-function judged (state: State, { due, possible }: Refusals, success: () => Outcome): Outcome[] {
+export function judged (state: State, { due, possible }: Refusals, success: () => Outcome): Outcome[] {
   const refusals = [...due, ...possible].map(([status, code]) => refusal(state, status, code))
   return due.length === 0 ? [success(), ...refusals] : refusals
 }
@@ -192,36 +203,43 @@ function putRefusals (state: State, { name, bytes, conditions }: Extract<Operati
   const key = keyOf(name)
   if (key === undefined) return { due: [[400, 'name_invalid']], possible: [] }
   const current = state.files.get(key)
-  const { due, possible } = sizeRefusals(state, bytes.length, current, context)
+  const { due, possible } = sizeRefusals(state, bytes.length, { key, current }, context)
   return { due: permits(conditions, current) ? due : [...due, [412, 'precondition_failed']], possible }
 }
 
 function sizeRefusals (
-  state: State, size: number, current: StoredFile | undefined, { limits, usedBefore }: Context
+  state: State,
+  size: number,
+  { key, current }: { key: string, current: StoredFile | undefined },
+  { limits, usedBefore }: Context
 ): Refusals {
-  const added = { bytes: size - (current?.bytes.length ?? 0), files: current === undefined ? 1 : 0 }
+  const files = current === undefined ? 1 + missingParents(state, key).length : 0
+  const added = { bytes: size - (current?.bytes.length ?? 0), files }
   const due: Refusals['due'] = []
   if (size > limits.maxFileBytes) due.push([413, 'file_too_large'])
-  if (isBeyond(usageOf(state.files), added, limits)) due.push([413, 'quota_exceeded'])
+  if (isObstructed(state, key)) due.push([409, 'name_taken'])
+  if (isBeyond(usageOf(state), added, limits)) due.push([413, 'quota_exceeded'])
   return { due, possible: isBeyond(usedBefore, added, limits) ? [[413, 'quota_exceeded']] : [] }
 }
 
 /** Whether a quota refuses something. What is kept never stands in the way. */
-function isBeyond (used: Usage, added: Usage, limits: Limits): boolean {
+export function isBeyond (used: Usage, added: Usage, limits: Limits): boolean {
   return (added.bytes > 0 && used.bytes + added.bytes > limits.quotaBytes) ||
     (added.files > 0 && used.files + added.files > limits.quotaFiles)
 }
 
 function post (state: State, operation: Extract<Operation, { kind: 'post' }>, context: Context): Outcome[] {
-  const name = operation.name.slice(Math.max(operation.name.lastIndexOf('/'), operation.name.lastIndexOf('\\')) + 1)
+  const last = operation.name.slice(Math.max(operation.name.lastIndexOf('/'), operation.name.lastIndexOf('\\')) + 1)
+  const { folder = '' } = operation
+  const name = folder === '' ? last : `${folder}/${last}`
   const key = keyOf(name)
   const current = state.files.get(key ?? '')
   if (current !== undefined && current.bytes.equals(operation.bytes)) {
     return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return [state] } }]
   }
-  const { due, possible } = sizeRefusals(state, operation.bytes.length, current, context)
+  const { due, possible } = sizeRefusals(state, operation.bytes.length, { key: key ?? '', current }, context)
   // The server knows whether the name is free only after reading the form, but checks the number of files before.
-  if (Math.max(state.files.size, context.usedBefore.files) >= context.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
+  if (Math.max(usageOf(state).files, context.usedBefore.files) >= context.limits.quotaFiles) possible.push([413, 'quota_exceeded'])
   if (key === undefined) due.push([400, 'name_invalid'])
   if (current !== undefined) due.push([409, 'name_taken'])
   return judged(state, { due, possible }, () => store(state, operation, name, context))
@@ -251,7 +269,9 @@ function store (
       expectMetadata(answer.json, file, context)
       expect('the entity tag', answer.headers.etag, entityTag(file))
       const next = {
-        ...state, files: new Map(state.files).set(key, file), serial: state.serial + (current === undefined ? 1 : 0)
+        ...withParents(state, key),
+        files: new Map(state.files).set(key, file),
+        serial: state.serial + (current === undefined ? 1 : 0)
       }
       return current === undefined ? withRoom(next, context) : afterChange(next, { current, file }, context)
     }
@@ -269,7 +289,7 @@ function afterChange (
 }
 
 function withRoom (state: State, { limits: { quotaBytes } }: Context, newest?: KeptContent): State[] {
-  return afterMakingRoom(state.kept, { usedBytes: usageOf(state.files).bytes, quotaBytes, newest })
+  return afterMakingRoom(state.kept, { usedBytes: usageOf(state).bytes, quotaBytes, newest })
     .map(kept => ({ ...state, kept }))
 }
 
@@ -279,7 +299,7 @@ function restoreVersion (state: State, { name, id, conditions }: Extract<Operati
   const version = current && versionsOf(state, current).find(content => content.id === id)
   if (current === undefined || version === undefined) return [refusal(state, 404, 'not_found')]
   const due: Refusals['due'] = permits(conditions, current) ? [] : [[412, 'precondition_failed']]
-  if (isBeyond(usageOf(state.files), { bytes: version.bytes.length - current.bytes.length, files: 0 }, context.limits)) due.push([413, 'quota_exceeded'])
+  if (isBeyond(usageOf(state), { bytes: version.bytes.length - current.bytes.length, files: 0 }, context.limits)) due.push([413, 'quota_exceeded'])
   return judged(state, { due, possible: [] }, () => ({
     status: 200,
     next: answer => {
@@ -299,8 +319,9 @@ function restoreFile (state: State, { id, to }: Extract<Operation, { kind: 'rest
   const due: Refusals['due'] = []
   if (entry === undefined) due.push([404, 'not_found'])
   if (to !== undefined && key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
-  if (key !== undefined && state.files.has(key)) due.push([409, 'name_taken'])
-  if (entry !== undefined && isBeyond(usageOf(state.files), { bytes: entry.bytes.length, files: 1 }, context.limits)) due.push([413, 'quota_exceeded'])
+  if (key !== undefined && (state.files.has(key) || isObstructed(state, key))) due.push([409, 'name_taken'])
+  const files = 1 + missingParents(state, key ?? '').length
+  if (entry !== undefined && isBeyond(usageOf(state), { bytes: entry.bytes.length, files }, context.limits)) due.push([413, 'quota_exceeded'])
   return judged(state, { due, possible: [] }, () => ({
     status: 200,
     next: answer => {
@@ -319,7 +340,7 @@ function restoreFile (state: State, { id, to }: Extract<Operation, { kind: 'rest
       expectMetadata(answer.json, file, context)
       // Its versions are now those of the file.
       return [{
-        ...state,
+        ...withParents(state, file.name),
         files: new Map(state.files).set(file.name, file),
         kept: state.kept.filter(content => content !== entry)
       }]
@@ -333,16 +354,19 @@ function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename'
   const due: Refusals['due'] = []
   if (file === undefined) due.push([404, 'not_found'])
   if (key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
-  if (key !== undefined && key !== file?.name && state.files.has(key)) due.push([409, 'name_taken'])
+  const isMoved = key !== undefined && key !== file?.name
+  if (isMoved && (state.files.has(key) || isObstructed(state, key))) due.push([409, 'name_taken'])
+  if (isMoved && isBeyond(usageOf(state), { bytes: 0, files: missingParents(state, key).length }, context.limits)) due.push([413, 'quota_exceeded'])
   return judged(state, { due, possible: [] }, () => ({
     status: 200,
     next: answer => {
       const current = file as StoredFile
-      const renamed = key === current.name
-        ? current
-        : { ...current, name: String(key), updatedAt: changedAt(answer, current, context.span) }
+      const isSame = lastOf(String(key)) === lastOf(current.name)
+      const updatedAt = isSame ? current.updatedAt : changedAt(answer, current, context.span)
+      const renamed = { ...current, name: String(key), updatedAt }
       expectMetadata(answer.json, renamed, context)
-      return [{ ...state, files: new Map(without(state, current.name).files).set(renamed.name, renamed) }]
+      const files = new Map(without(state, current.name).files).set(renamed.name, renamed)
+      return [{ ...withParents(state, renamed.name), files }]
     }
   }))
 }
@@ -358,7 +382,7 @@ function changedAt ({ json }: Answer, current: Pick<StoredFile, 'updatedAt'> | u
 const typesByExtension: Record<string, string> = { txt: 'text/plain', json: 'application/json', pdf: 'application/pdf' }
 
 function typeOf (name: string, declared: string): string {
-  return /^[\w.+-]+\/[\w.+-]+(?:; [\w-]+=[\w-]+)*$/.test(declared) ? declared : typesByExtension[/[^.]\.(\w+)$/.exec(name)?.[1] ?? ''] ?? 'application/octet-stream'
+  return /^[\w.+-]+\/[\w.+-]+(?:; [\w-]+=[\w-]+)*$/.test(declared) ? declared : typesByExtension[/[^.]\.(\w+)$/.exec(lastOf(name))?.[1] ?? ''] ?? 'application/octet-stream'
 }
 
 /** RFC 9110 section 13.2.2 for a method that changes the file. */
@@ -420,7 +444,7 @@ function expectBytes (answer: Answer, kind: 'get' | 'head', file: StoredFile, ra
   expect('Content-Type', headers['content-type'], file.type)
   expect('Content-Range', headers['content-range'], range && `bytes ${range.from}-${range.to - 1}/${file.bytes.length}`)
   expect('Repr-Digest', headers['repr-digest'], `sha-256=:${Buffer.from(sha256Of(file.bytes), 'hex').toString('base64')}:`)
-  expect('the name', decodeURIComponent(/filename\*=UTF-8''([^;]*)/.exec(String(headers['content-disposition']))?.[1] ?? ''), file.name)
+  expect('the name', decodeURIComponent(/filename\*=UTF-8''([^;]*)/.exec(String(headers['content-disposition']))?.[1] ?? ''), lastOf(file.name))
 }
 
 function expectValidators ({ headers }: Answer, file: StoredFile): void {
@@ -436,9 +460,10 @@ export function metadataOf (file: StoredFile, { url }: { url: string }) {
     size: bytes.length,
     type,
     sha256: sha256Of(bytes),
+    modifiedAt: null,
     createdAt: new Date(createdAt).toISOString(),
     updatedAt: new Date(updatedAt).toISOString(),
-    url: `${url}/uploads/${encodeURIComponent(name)}`
+    url: `${url}/uploads/${name.split('/').map(encodeURIComponent).join('/')}`
   }
 }
 
@@ -469,9 +494,13 @@ const comparisons: Record<FileOrder, Comparison> = {
   largest: (a, b) => bySize(b, a)
 }
 
-/** The files in an order of the API; ties are broken by creation, oldest first. */
-export function listed (files: ReadonlyMap<string, StoredFile>, order: FileOrder, prefix = ''): StoredFile[] {
-  return Array.from(files.values()).filter(({ name }) => name.startsWith(prefix.normalize('NFC'))).sort(comparisons[order])
+/** The files of a folder in an order of the API; ties are broken by creation, oldest first. */
+export function listed (
+  files: ReadonlyMap<string, StoredFile>, order: FileOrder, { folder, prefix = '' }: { folder: string, prefix?: string | undefined }
+): StoredFile[] {
+  return Array.from(files.values())
+    .filter(({ name }) => folderOf(name) === folder && lastOf(name).startsWith(prefix.normalize('NFC')))
+    .sort(comparisons[order])
 }
 
 /** How a token may be answered in a span: the allowed refusals, and whether it may be accepted. */

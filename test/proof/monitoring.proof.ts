@@ -257,22 +257,24 @@ test('what is stored is summed up over all who are registered, with those who ar
     const { token } = await signUp(server, name)
     for (let index = 0; index < files; index++) await server.send('PUT', `/uploads/${index}`, { token, body: 'four' })
     await server.send('PUT', '/uploads/0', { token, body: 'more' })
+    if (name === 'ben') await server.send('PUT', '/api/folders/in', { token })
     await server.send('PUT', '/uploads/deleted', { token, body: 'fives' })
     await server.send('DELETE', '/uploads/deleted', { token })
   }
   const { sum } = await scrape(server.metricsPort)
   t.equal(sum('magicstore_accounts'), 2)
   t.equal(sum('magicstore_files'), 17)
+  t.equal(sum('magicstore_folders'), 1)
   t.equal(sum('magicstore_stored_bytes'), 17 * 4)
   t.equal(sum('magicstore_kept_bytes'), 2 * (4 + 5))
-  t.equal(sum('magicstore_accounts_near_quota'), 1)
+  t.equal(sum('magicstore_accounts_near_quota'), 2, 'a folder counts as a file')
 })
 
 test('round trips to PostgreSQL and its connections, and requests to S3, are counted by operation and outcome', async t => {
   let cut = () => {}
   const { metricsPort, s3, ...server } = await spawnScaled(t, async postgres => {
     const [database, proxy] = [new URL(await postgres.newDatabase()), await startProxy(t, postgres.port)]
-    cut = () => { proxy.cutRequest = /file_by_name/ }
+    cut = () => { proxy.cutRequest = /file_by_path/ }
     return postgres.url(database.pathname.slice(1), proxy.port)
   }, { IDLE_SECONDS: '6' })
   const { token } = await signUp(server, 'ann')
@@ -311,8 +313,8 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
   t.ok(sum('magicstore_storage_request_duration_seconds_sum') > 0)
   const database = (operation: string, outcome = 'ok') => sum('magicstore_database_request_duration_seconds_count', { operation, outcome })
   t.equal(database('add_file'), 2)
-  for (const operation of ['tokens_by_id', 'lock_owner', 'file_by_name', 'lease_blob', 'begin', 'insert', 'commit', 'connect']) t.ok(database(operation) > 0, operation)
-  t.equal(database('file_by_name', 'failed'), 4, 'and each repetition')
+  for (const operation of ['tokens_by_id', 'lock_owner', 'file_by_path', 'lease_blob', 'begin', 'insert', 'commit', 'connect']) t.ok(database(operation) > 0, operation)
+  t.equal(database('file_by_path', 'failed'), 4, 'and each repetition')
   t.equal(before.sum('magicstore_database_request_duration_seconds_count', { outcome: 'failed' }), 0)
   t.equal(sum('magicstore_database_connections_max'), 11)
   t.ok(sum('magicstore_database_connections') >= 1 && sum('magicstore_database_connections') <= 11)

@@ -9,7 +9,7 @@ import { scalingCommands } from '../kit/readme.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { runBin, signUp, spawnServer, type Client, type Settings } from '../kit/server.ts'
 
-/** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, and the trash. */
+/** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, the folders and the trash. */
 async function filesOf (client: Client, token: string): Promise<object[]> {
   const { json: { files } } = await client.send('GET', '/api/files?limit=100', { token })
   return Promise.all(files.map(async ({ url, ...file }: { url: string, name: string }) => {
@@ -17,7 +17,10 @@ async function filesOf (client: Client, token: string): Promise<object[]> {
     const { json: { versions } } = await client.send('GET', `/api/files/${encodeURIComponent(file.name)}/versions`, { token })
     const old = await Promise.all(versions.map(async ({ id }: { id: string }) => (await client.send('GET', `/uploads/${encodeURIComponent(file.name)}?version=${id}`, { token })).text))
     return { ...file, etag: headers.etag, modified: headers['last-modified'], bytes: sha256Of(bytes), versions, old }
-  })).then(async files => [...files, (await client.send('GET', '/api/trash', { token })).json])
+  })).then(async files => {
+    const folders = await Promise.all(['', 'a', 'a/b', 'hollow'].map(async folder => (await client.send('GET', `/api/folders?folder=${encodeURIComponent(folder)}`, { token })).json.folders.map(({ name, createdAt }: { name: string, createdAt: string }) => [name, createdAt])))
+    return [...files, folders, (await client.send('GET', '/api/trash', { token })).json]
+  })
 }
 
 /** The retention lock of a backup is renewed every few milliseconds, not every 15 seconds. */
@@ -45,6 +48,11 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.equal((await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: { 'content-type': 'text/plain' } })).status, 201)
   }
   await server.send('PUT', '/uploads/theirs', { token: other.token, body: 'theirs' })
+  for (const name of ['a/b/c.txt', 'a/d ü', 'gone/e', 'gone/f/g']) {
+    t.match((await server.send('PUT', `/uploads/${name.split('/').map(encodeURIComponent).join('/')}`, { token, body: name, headers: { 'x-file-modified': '2001-02-03T04:05:06.789Z' } })).json, { name, modifiedAt: '2001-02-03T04:05:06.789Z' })
+  }
+  t.equal((await server.send('PUT', '/api/folders/hollow%2Fin', { token })).status, 201)
+  t.equal((await server.send('DELETE', '/api/folders/gone?recursive=true', { token })).status, 204)
   await server.send('DELETE', '/uploads/deleted', { token })
   for (const body of ['one', 'two', 'three']) await server.send('PUT', '/uploads/replaced', { token, body })
   const files = await filesOf(server, token)
@@ -55,7 +63,10 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     const findings = stdout.trim().split('\n').map(line => JSON.parse(line) as { check: string, verdict: string, message: string })
     return { code, ...Object.fromEntries(findings.map(({ check, verdict, message }) => [check, `${verdict}: ${message}`])) }
   }
-  t.match(files.at(-1), { files: [{ name: 'deleted' }] })
+  const trash = files.at(-1) as { files: { id: string, name: string, deletedWith: string | null }[] }
+  t.match(trash.files.map(({ name }) => name).sort(), ['deleted', 'gone/e', 'gone/f/g'])
+  t.match(trash.files.filter(({ deletedWith }) => deletedWith !== null).length, 2)
+  t.match(files.at(-2), [[['a'], ['hollow']], [['a/b']], [], [['hollow/in']]])
   t.ok(files.some(file => 'old' in file && String(file.old) === 'two,one'))
   const [, onFolder] = pairs as [unknown, { settings: Settings }]
   t.match(await doctor(settingsOf('postgres-folder', onFolder.settings)), { code: 0, signing_keys: 'good: they are in the database', database: /^good: PostgreSQL .* the next start upgrades/, storage: 'good: files are in DATA_DIR', folder: /./ })
@@ -85,7 +96,10 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
     t.equal(existsSync(join(folder, name, 'blobs')), settings.STORAGE_URL === undefined)
     t.equal(existsSync(join(folder, name, 'magicstore.db')), settings.DATABASE_URL === undefined)
   }
-  t.match((await server.send('POST', `/api/trash/${(files.at(-1) as { files: { id: string }[] }).files[0]?.id}/restore`, { token })).json, { name: 'deleted' })
+  t.match((await server.send('POST', `/api/trash/${trash.files.find(({ name }) => name === 'deleted')?.id}/restore`, { token })).json, { name: 'deleted' })
+  const { deletedWith } = trash.files.find(({ name }) => name === 'gone/e') ?? {}
+  t.match((await server.send('POST', '/api/trash/restore', { token, json: { deletedWith } })).json, { restored: 2, kept: { length: 0 } })
+  t.match((await server.send('GET', '/api/files/gone%2Ff%2Fg', { token })).json, { modifiedAt: '2001-02-03T04:05:06.789Z' })
   t.equal((await server.send('GET', '/uploads/deleted', { token })).text, 'x')
   for (const [given, names] of [[{ STORAGE_URL: s3.url('three/') }, /has files of its own/], [{ DATABASE_URL: await postgres.newDatabase() }, /has a database of its own/]] as const) {
     t.match(await runBin(['serve'], { ...current, ...given }), { code: 2, stderr: names }, 'data that would be left behind')

@@ -21,6 +21,14 @@ export async function observe (url: string, user: User): Promise<Observation> {
     return { ...answer, json: () => JSON.parse(answer.bytes.toString()) }
   }
 
+  /** All folders below one. */
+  async function foldersIn (folder: string): Promise<string[]> {
+    const { folders } = (await get(`/api/folders?limit=1000&folder=${encodeURIComponent(folder)}`, String(credential))).json()
+    const names = folders.map(({ name }: { name: string }) => name) as string[]
+    for (const name of [...names]) names.push(...await foldersIn(name))
+    return names
+  }
+
   let credential: string | undefined
   for (const { username, password } of accountsOf(user)) {
     const { status, json } = await get('/api/token', basic(username, password))
@@ -38,10 +46,11 @@ export async function observe (url: string, user: User): Promise<Observation> {
     // If the response with a token was lost, its secret is unknown, and the listing is the only evidence.
     if (kind === 'personal' && !user.secrets.has(name)) state.set(`token ${name}`, 'works')
   }
+  for (const path of await foldersIn('')) state.set(`folder ${path}`, 'there')
   for (const { name } of (await get('/api/files?limit=1000', credential)).json().files) {
     const { status, bytes } = await get(`/uploads/${name}`, credential)
     state.set(`file ${name}`, status === 200 ? sha256Of(bytes) : `status ${status}`)
-    for (const { id, sha256 } of (await get(`/api/files/${name}/versions?limit=1000`, credential)).json().versions) {
+    for (const { id, sha256 } of (await get(`/api/files/${encodeURIComponent(name)}/versions?limit=1000`, credential)).json().versions) {
       const version = await get(`/uploads/${name}?version=${id}`, credential)
       const key = `version ${name} ${version.status === 200 && sha256Of(version.bytes) === sha256 ? sha256 : `status ${version.status}`}`
       state.set(key, String(1 + Number(state.get(key) ?? 0)))
@@ -69,16 +78,18 @@ export interface Past { readonly user: User, readonly possible: readonly UserSta
 
 /**
  * The past after the responses in `isAcknowledged` were sent: the last acknowledged operation is done, and the next one
- * is done completely or not at all.
+ * is done completely or not at all, or up to an act in the midst of it.
  */
-export function pastOf ({ id, steps, secrets, buried }: User, isAcknowledged: (requestId: string) => boolean): Past {
+export function pastOf ({ steps, secrets, ...user }: User, isAcknowledged: (requestId: string) => boolean): Past {
   const last = steps.findLastIndex(({ requestId }) => requestId !== undefined && isAcknowledged(requestId))
   const next = steps.findIndex(({ requestId }, index) => index > last && requestId !== undefined)
   const past = steps.slice(0, next === -1 ? undefined : next + 1)
   const tokens = new Set(past.flatMap(({ after }) => namesOf(after, 'token ')))
   return {
-    user: { id, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))), buried },
-    possible: [steps[last]?.after ?? new Map(), ...past.slice(last + 1).map(({ after }) => after)]
+    user: { ...user, steps: past, secrets: new Map(Array.from(secrets).filter(([name]) => tokens.has(name))) },
+    possible: [
+      steps[last]?.after ?? new Map(), ...past.slice(last + 1).flatMap(({ between, after }) => [...between, after])
+    ]
   }
 }
 

@@ -119,7 +119,7 @@ test('the document is one that generators of clients can work with', async t => 
   const { document, operations } = await readDocument(await startServer(t))
   t.same(Object.keys(document.components.schemas).filter(name => name in globalThis), [], 'no schema hides a type of the platform')
   const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name, schema }) => (name === 'id' && !('format' in schema && /^(?:upload|content)-id$/.test(String(schema.format)))) || name === 'limit').map(parameter => ({ operationId, parameter })))
-  t.equal(numeric.length, 8)
+  t.equal(numeric.length, 9)
   for (const { operationId, parameter } of numeric) t.match(parameter, { schema: { type: 'integer', minimum: 1, maximum: Number } }, operationId)
   t.same(schemasIn(document).filter(({ format, maxLength }) => format === 'binary' && maxLength !== undefined), [], 'bytes have no length in characters')
   for (const { operation } of operations) t.notMatch(operation.description, /```|\*\/|\\/, `${operation.operationId}: no commands, and nothing that ends a comment or begins an escape`)
@@ -216,7 +216,8 @@ test('the operations stand in the order in which a newcomer needs them, in group
     ['Users', ['registerUser', 'getUser']],
     ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'createSession', 'getSession', 'deleteSession']],
     ['Files', ['uploadFile', 'listFiles', 'downloadFile', 'putFile', 'headFile', 'deleteFile', 'getFile', 'renameFile']],
-    ['Versions and trash', ['listVersions', 'restoreVersion', 'deleteVersion', 'listTrash', 'emptyTrash', 'restoreFile', 'deleteFromTrash']],
+    ['Folders', ['listFolders', 'getFolder', 'putFolder', 'moveFolder', 'deleteFolder']],
+    ['Versions and trash', ['listVersions', 'restoreVersion', 'deleteVersion', 'listTrash', 'emptyTrash', 'restoreDeletion', 'restoreFile', 'deleteFromTrash']],
     ['Uploads', ['createUpload', 'listUploads', 'overrideUpload', 'getUpload', 'headUpload', 'appendUpload', 'cancelUpload']],
     ['Account', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword']],
     ['Document', ['getService', 'getOpenapiJson', 'getOpenapiYaml']],
@@ -250,7 +251,7 @@ test('every link leads on, with the parameters that it fills in', async t => {
   const server = await startServer(t, unlimited)
   const { operations } = await readDocument(server)
   const { user } = await signUp(server, 'someone')
-  const bodies: Record<string, SendOptions> = { renameFile: { json: { name: 'a new.txt' } }, appendUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' } }
+  const bodies: Record<string, SendOptions> = { renameFile: { json: { name: 'a new.txt' } }, moveFolder: { json: { name: 'moved' } }, appendUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' } }
   const tusUpload = { headers: { ...tus, 'upload-length': '5' } }
   const form = formOf('a file.txt', 'bytes')
   const idIn = async (path: string) => { const { json: { versions, files } } = await server.send('GET', path, { user }); return (versions ?? files)[0].id }
@@ -262,7 +263,12 @@ test('every link leads on, with the parameters that it fills in', async t => {
     { id: 'putFile', status: 200, path: '/uploads/raw%20%25.txt', send: { body: 'other' } },
     { id: 'renameFile', status: 200, path: '/api/files/a%20file.txt', send: { json: { name: 'a new.txt' } } },
     { id: 'createToken', status: 201, send: { json: { name: 'a script', scopes: ['account'] } } },
-    { id: 'listFiles', status: 200, path: '/api/files?limit=1&order=-name&prefix=p', send: {} },
+    { id: 'listFiles', status: 200, path: '/api/files?limit=1&order=-name&prefix=p&folder=/', send: {} },
+    { id: 'listFolders', status: 200, path: '/api/folders?limit=1&folder=f', send: {} },
+    { id: 'putFolder', status: 201, path: '/api/folders/new%2Ffolder', send: {} },
+    { id: 'putFolder', status: 200, path: '/api/folders/f%2F1', send: {} },
+    { id: 'getFolder', status: 200, path: '/api/folders/f%2F1', send: {} },
+    { id: 'moveFolder', status: 200, path: '/api/folders/f%2F1', send: { json: { name: 'g/1' } } },
     { id: 'listVersions', status: 200, path: '/api/files/p1/versions?limit=1', send: {} },
     { id: 'restoreVersion', status: 200, path: async () => `/api/files/p1/versions/${await idIn('/api/files/p1/versions')}/restore`, send: {} },
     { id: 'listTrash', status: 200, path: '/api/trash?limit=1', send: {} },
@@ -278,6 +284,7 @@ test('every link leads on, with the parameters that it fills in', async t => {
   const find = (id: string) => operations.find(({ operation }) => operation.operationId === id) as Listed
   for (const { id, status, path: given, send } of sent) {
     for (const text of ['', '1', '2']) for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { user, body: name + text })
+    for (const name of ['1', '2']) await server.send('PUT', `/api/folders/f%2F${name}`, { user })
     if (/Trash|restoreFile/.test(id)) for (const name of ['p1', 'p2']) await server.send('DELETE', `/uploads/${name}`, { user })
     const exact = typeof given === 'function' ? await given() : given
     for (const name of ['t1', 't2']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
@@ -303,6 +310,7 @@ test('every link leads on, with the parameters that it fills in', async t => {
       t.ok(next.status >= 200 && next.status < 300, `${name} of ${id} ${status} leads to ${link.operationId}`, { status: next.status, text: next.text })
       // Each link starts from the response: the next link needs the old name again after a rename.
       if (link.operationId === 'renameFile') await server.send('PATCH', '/api/files/a%20new.txt', { user, json: { name: answer.json.name } })
+      if (link.operationId === 'moveFolder') await server.send('PATCH', '/api/folders/moved', { user, json: { name: answer.json.name } })
     }
   }
 })
@@ -371,6 +379,7 @@ interface Walker {
   session: Record<string, string>
   uploadId: string
   contentId: string
+  deletedWith: string
 }
 
 const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
@@ -409,6 +418,24 @@ const walk: {
   { id: 'renameFile', status: 200, send: ({ token }, json) => ({ token, json }) },
   { id: 'deleteFile', path: '/uploads/second.txt', status: 204, send: ({ token }) => ({ token }) },
   { id: 'deleteFile', path: '/uploads/second.txt?version=1', status: 400, send: ({ token }) => ({ token }) },
+  { id: 'listFiles', path: '/api/files?folder=missing', status: 404, send: ({ token }) => ({ token }) },
+  { id: 'putFolder', path: '/api/folders/reports%2F2026', status: 201, send: ({ token }) => ({ token }) },
+  { id: 'putFolder', path: '/api/folders/reports%2F2026', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'putFolder', path: '/api/folders/report-2026.pdf', status: 409, send: ({ token }) => ({ token }) },
+  { id: 'putFolder', path: '/api/folders/reports%2F2025', status: 201, send: ({ token }) => ({ token }) },
+  { id: 'getFolder', path: '/api/folders/reports', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'getFolder', path: '/api/folders/missing', status: 404, send: ({ token }) => ({ token }) },
+  { id: 'listFolders', path: '/api/folders?limit=1&folder=reports', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'listFolders', path: '/api/folders?folder=missing', status: 404, send: ({ token }) => ({ token }) },
+  { id: 'moveFolder', path: '/api/folders/reports', status: 400, send: ({ token }) => ({ token, json: { name: 'reports/2026/reports' } }) },
+  { id: 'moveFolder', path: '/api/folders/reports%2F2026', status: 200, send: ({ token }, json) => ({ token, json }) },
+  { id: 'putFile', path: '/uploads/archive/2026/q1.pdf', status: 201, send: ({ token }) => ({ token, body: 'bytes' }) },
+  { id: 'deleteFolder', path: '/api/folders/archive', status: 409, send: ({ token }) => ({ token }) },
+  { id: 'deleteFolder', path: '/api/folders/archive?recursive=true', status: 204, send: ({ token }) => ({ token }) },
+  { id: 'deleteFolder', path: '/api/folders/reports?recursive=true', status: 204, send: ({ token }) => ({ token }) },
+  { id: 'listTrash', path: '/api/trash?limit=1', status: 200, send: ({ token }) => ({ token }) },
+  { id: 'restoreDeletion', status: 200, send: ({ token, deletedWith }) => ({ token, json: { deletedWith } }) },
+  { id: 'restoreDeletion', status: 404, send: ({ token, deletedWith }) => ({ token, json: { deletedWith } }) },
   { id: 'putFile', path: '/uploads/report-2026.pdf', status: 200, send: ({ token }) => ({ token, body: 'newer bytes' }) },
   { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=1', status: 200, send: ({ token }) => ({ token }) },
   { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=0', status: 400, send: ({ token }) => ({ token }) },
@@ -503,7 +530,7 @@ test('the examples of the document work, and every answer is as the document say
     t.ok(validate(answer.json), `${step}: its body`, { errors: validate.errors })
   }
 
-  const walker: Walker = { token: '', personalId: 0, session: {}, uploadId: '', contentId: '' }
+  const walker: Walker = { token: '', personalId: 0, session: {}, uploadId: '', contentId: '', deletedWith: '' }
   for (const { id, path: exact, status, send } of walk) {
     const { method, path, operation } = operations.find(listed => listed.operation.operationId === id) as Listed
     const address = typeof exact === 'function' ? exact(walker) : exact ?? addressOf(path)
@@ -515,6 +542,7 @@ test('the examples of the document work, and every answer is as the document say
     if (id === 'createSession' && status === 201) walker.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
     if (id === 'createUpload' && status === 201) walker.uploadId = answer.json.id
     if (/^list(?:Versions|Trash)$/.test(id) && status === 200) walker.contentId = (answer.json.versions ?? answer.json.files)[0].id
+    if (id === 'listTrash' && status === 200) walker.deletedWith = answer.json.files[0].deletedWith
   }
 })
 

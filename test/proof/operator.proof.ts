@@ -49,22 +49,22 @@ t.test('an account added beside a running server, whose registration is closed, 
   const operator = operatorOf(server.dataDir)
   t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password: 'pwd' } })).status, 403)
   const [added] = await operator.json(['user', 'add', 'Ann'], ' spaced: pwd \r\n')
-  t.match(added, { id: 1, username: 'Ann', createdAt: /^\d{4}-\d\d-\d\dT/, isDisabled: false, usedFiles: 0, usedBytes: 0, keptBytes: 0, quotaFiles: null, quotaBytes: null })
-  t.equal(Object.keys(added).length, 9, 'and no hash')
+  t.match(added, { id: 1, username: 'Ann', createdAt: /^\d{4}-\d\d-\d\dT/, isDisabled: false, usedFiles: 0, usedFolders: 0, usedBytes: 0, keptBytes: 0, quotaFiles: null, quotaBytes: null })
+  t.equal(Object.keys(added).length, 10, 'and no hash')
   t.strictSame((await server.send('GET', '/api/resource', { user: ['ann', ' spaced: pwd '] })).json, { data: 'Hello, Ann!' })
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'spaced: pwd'] })).status, 401)
   const text = await operator.run(['user', 'add', 'ben'], 'two\nlines\n\n')
   t.equal(text.code, 0)
   t.match(text.stdout, /^2\tben\t[^\n]+\n$/)
   t.equal((await server.send('GET', '/api/resource', { user: ['ben', 'two\nlines\n'] })).status, 200, 'only the last line end is cut')
-  await server.send('PUT', '/uploads/a', { user: ['ben', 'two\nlines\n'], body: 'abc' })
+  await server.send('PUT', '/uploads/in/a', { user: ['ben', 'two\nlines\n'], body: 'abc' })
   await operator.json(['user', 'passwd', 'ann'], '\uFEFFpassé')
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', '\uFEFFpassé'] })).status, 200, 'a byte order mark is part of the password')
 
-  t.match(await operator.json(['user', 'show', 'BEN']), [{ id: 2, username: 'ben', usedFiles: 1, usedBytes: 3 }])
+  t.match(await operator.json(['user', 'show', 'BEN']), [{ id: 2, username: 'ben', usedFiles: 1, usedFolders: 1, usedBytes: 3 }])
   t.match(await operator.json(['user', 'list']), [{ id: 1, username: 'Ann' }, { id: 2, username: 'ben' }])
   const list = await operator.run(['user', 'list'])
-  t.match(list.stdout, /^1\tAnn\t[^\n]+\n2\tben\t[^\n]+\t1 of the default files\t3 of the default bytes\t0 bytes of versions and trash\n$/)
+  t.match(list.stdout, /^1\tAnn\t[^\n]+\n2\tben\t[^\n]+\t1 of the default files\t1 folders\t3 of the default bytes\t0 bytes of versions and trash\n$/)
 })
 
 t.test('everybody is listed, however many they are', async t => {
@@ -237,13 +237,13 @@ t.test('a quota set for one account applies from its next upload on, and not for
   await operator.json(['user', 'quota', 'ben', '--bytes=default'])
   await operator.json(['user', 'quota', 'ann', '--files=none'])
   t.strictSame([await put('d', 0), await quota()], [201, [null, null]])
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t100020 of unlimited bytes\t0 bytes of versions and trash\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t0 folders\t100020 of unlimited bytes\t0 bytes of versions and trash\n$/)
   t.strictSame([await put('a', 11, other.user), await put('a', 10, other.user)], [413, 201])
   t.match(await operator.json(['user', 'quota', 'ann']), [{ usedFiles: 4 }], 'without a limit it only shows')
   t.strictSame(await quota(), [null, null])
   await operator.json(['user', 'quota', 'ann', '--bytes=default', '--files=0'])
   t.strictSame([await quota(), await put('e', 0), await put('c', 99_999), await put('c', 100_000)], [[10, 0], 413, 200, 413], 'what is stored stays and may shrink')
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t100019 of the default bytes\t0 bytes of versions and trash\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t0 folders\t100019 of the default bytes\t0 bytes of versions and trash\n$/)
 })
 
 /** Runs a command on a terminal, types `keys` at the prompt, and returns everything displayed. */
@@ -452,7 +452,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   t.match(shallow.found.filter(({ kind }) => kind === 'orphan'), [{ blobId: orphan, isRepaired: false }])
   t.match(shallow.found.filter(({ kind }) => kind === 'usage'), [{
     accountId: 1,
-    detail: `recorded ${size + 39} bytes in 8 files, and 9 bytes in 3 versions and deleted files; stored ${size + 34} bytes in 9 files, and 16 bytes in 3 versions and deleted files`,
+    detail: `recorded ${size + 39} bytes in 8 files, 0 folders, and 9 bytes in 3 versions and deleted files; stored ${size + 34} bytes in 9 files, 0 folders, and 16 bytes in 3 versions and deleted files`,
     isRepaired: false
   }])
   t.match(shallow.found.filter(({ kind }) => kind === 'database'), [{ detail: /account_networks/, isRepaired: false }])

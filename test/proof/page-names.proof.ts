@@ -38,7 +38,8 @@ browserTest('characters that can\'t be seen have a mark, except those of emoji a
 async function checkVisible (t: Test, page: Page, where: string): Promise<void> {
   t.strictSame(await page.evaluate(() => {
     const values = Array.from(document.querySelectorAll('*'), element => [
-      ...element.getAttributeNames().map(name => element.getAttribute(name) ?? ''),
+      // Nobody sees `data-folder`.
+      ...element.getAttributeNames().filter(name => name !== 'data-folder').map(name => element.getAttribute(name) ?? ''),
       ...element instanceof HTMLInputElement ? [element.value] : []
     ])
     return [document.title, document.body.innerText, ...values.flat()].filter(text => /\p{Bidi_Control}/u.test(text))
@@ -80,7 +81,7 @@ browserTest('a name with a character that turns the direction of text can\'t pas
   await page.keyboard.press('Escape')
   await page.keyboard.press('Escape')
 
-  await page.locator('input[type=file]').first().setInputFiles({ name: TRICK, mimeType: 'text/plain', buffer: Buffer.from('three') })
+  await page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles({ name: TRICK, mimeType: 'text/plain', buffer: Buffer.from('three') })
   await page.getByText(`A file named ${SHOWN} already exists.`).waitFor()
   await checkVisible(t, page, 'the uploads')
   await page.getByRole('button', { name: 'Keep both' }).click()
@@ -109,4 +110,40 @@ browserTest('a name with a character that turns the direction of text can\'t pas
   await page.getByText('Renamed to photogpj.exe').waitFor()
   await shows(t, async () => (await server.send('GET', '/api/files/photogpj.exe', { token })).status, 200)
   checkQuiet(t, visit, [/status of 412/])
+})
+
+browserTest('the same holds for the name of a folder', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann', PASSWORD)
+  await server.send('PUT', `/uploads/${encodeURIComponent(`${TRICK}/${TRICK}/file.txt`)}`, { token, body: 'one' })
+  const visit = await openPage(t, server.url)
+  const { page } = visit
+  await signInOn(page, 'ann')
+  const folder = page.getByRole('grid').getByRole('link', { name: SHOWN, exact: true })
+  await folder.click()
+  await page.getByRole('heading', { name: SHOWN, level: 2 }).waitFor()
+  await checkVisible(t, page, 'a folder')
+  await folder.click()
+  await page.getByRole('navigation').getByRole('link', { name: SHOWN, exact: true }).waitFor()
+  await checkVisible(t, page, 'a folder in a folder')
+  await page.getByRole('button', { name: 'Actions for file.txt' }).click()
+  await page.getByRole('menuitem', { name: 'Move' }).click()
+  await page.getByRole('dialog').getByText('No other folders in here.').waitFor()
+  await checkVisible(t, page, 'the dialog to move a file')
+  await page.getByRole('dialog').getByRole('button', { name: SHOWN, exact: true }).click()
+  await page.getByRole('button', { name: 'Move here' }).click()
+  await page.getByText(`Moved to ${SHOWN}: file.txt`).waitFor()
+  await checkVisible(t, page, 'the notice')
+  await goTo(page, 'Files')
+  await page.getByRole('button', { name: `Actions for ${SHOWN}` }).click()
+  await checkVisible(t, page, 'the menu')
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  await page.getByRole('dialog').waitFor()
+  await checkVisible(t, page, 'the question')
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await page.getByText(`Moved to the trash with all that is in it: ${SHOWN}`).waitFor()
+  await goTo(page, 'Trash')
+  await page.getByRole('button', { name: `Restore ${SHOWN}/file.txt` }).waitFor()
+  await checkVisible(t, page, 'the trash')
+  checkQuiet(t, visit, [/status of 409/])
 })

@@ -110,7 +110,7 @@ for (const tls of [false, true]) {
     t.equal(await victim.locator('.username').count(), 0)
     await signInOn(victim, 'ann')
     t.equal(await victim.locator('.username').innerText(), 'ann')
-    await victim.locator('input[type=file]').first().setInputFiles({ name: 'secret.txt', mimeType: 'text/plain', buffer: Buffer.from('secret') })
+    await victim.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles({ name: 'secret.txt', mimeType: 'text/plain', buffer: Buffer.from('secret') })
     await victim.getByText('1 file uploaded').first().waitFor()
     for (const [username, names] of [['ann', ['secret.txt']], ['mallory', []]] as const) {
       const { json } = await ask(`${target}/api/files`, 'GET', basicOf(username))
@@ -155,7 +155,7 @@ browserTest('after a sign-out nothing in the browser names the user or a file, a
     localStorage.setItem('uploads /other/ zanzibar', 'of another server on this origin')
   })
   await page.route('**/api/uploads/*', route => route.request().method() === 'PATCH' ? route.abort() : route.continue())
-  await page.locator('input[type=file]').first().setInputFiles({ name: 'secret.txt', mimeType: 'text/plain', buffer: Buffer.alloc(9_000_000) })
+  await page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles({ name: 'secret.txt', mimeType: 'text/plain', buffer: Buffer.alloc(9_000_000) })
   await shows(t, async () => (await server.send('GET', '/api/uploads', { user: ['zanzibar', PASSWORD] })).json.uploads.length, 1)
   const [{ id }] = (await server.send('GET', '/api/uploads', { user: ['zanzibar', PASSWORD] })).json.uploads
   await shows(t, async () => (await storedBy(page)).includes(id), true, 'what continues an upload is kept')

@@ -114,7 +114,7 @@ browserTest('dropped, pasted and chosen files are stored, including those in fol
   const devTools = await page.context().newCDPSession(page)
   const data = { items: [], files: [join(folder, 'trip')], dragOperationsMask: 1 }
   for (const type of ['dragEnter', 'dragOver', 'drop'] as const) await devTools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data })
-  for (const name of ['map.txt', 'first.txt']) await isStored(page, name)
+  for (const name of ['trip/map.txt', 'trip/days/first.txt']) await isStored(page, name)
 
   t.ok(await paste(page, [{ name: 'image.png', type: 'image/png' }, { name: 'page.html', type: 'text/html' }]), 'the page takes pasted files')
   await isStored(page, 'page.html')
@@ -125,7 +125,7 @@ browserTest('dropped, pasted and chosen files are stored, including those in fol
 
   await choose(page, [fileOf('three.txt', 'third'), fileOf('empty.txt', '')])
   for (const name of ['three.txt', 'empty.txt']) await isStored(page, name)
-  await checkStored(t, server, { username: 'ann', files: { 'one.txt': 'first', 'two.txt': 'second', 'map.txt': 'a map', 'first.txt': 'day one', 'page.html': 'pasted bytes', 'three.txt': 'third', 'empty.txt': '' } })
+  await checkStored(t, server, { username: 'ann', files: { 'one.txt': 'first', 'two.txt': 'second', 'trip/map.txt': 'a map', 'trip/days/first.txt': 'day one', 'page.html': 'pasted bytes', 'three.txt': 'third', 'empty.txt': '' } })
   const { files } = (await server.send('GET', '/api/files', { user: ['ann', PASSWORD] })).json
   t.equal(files.length, 8)
   checkQuiet(t, visit, refusals)
@@ -269,7 +269,7 @@ browserTest('a refusal is shown at its file, and other uploads continue', async 
   await choose(page, [fileOf('first.txt', full), fileOf('large.txt', Buffer.alloc(100_001)), fileOf('tool.exe'), fileOf('back\\slash.txt'), fileOf('last.txt')])
   for (const name of ['first.txt', 'last.txt']) await isStored(page, name)
   await choose(page, [fileOf('full.txt', full)])
-  for (const [name, title] of [['large.txt', 'The file is too large'], ['tool.exe', 'File extension not allowed'], ['back\\slash.txt', 'Invalid file name'], ['full.txt', 'Quota exceeded']] as const) {
+  for (const [name, title] of [['large.txt', 'The file is too large'], ['tool.exe', 'File extension not allowed'], ['back\\slash.txt', 'Invalid name'], ['full.txt', 'Quota exceeded']] as const) {
     await row(page, name).getByText(title).waitFor()
   }
   await row(page, 'large.txt').getByText('at most 100 kB.').waitFor()

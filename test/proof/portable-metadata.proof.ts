@@ -8,15 +8,15 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createTestClock, type TestClock } from '../kit/clock.ts'
 import { DAY } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { unlimited } from '../kit/records.ts'
+import { removeFolder, unlimited } from '../kit/records.ts'
 
-const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'files', 'kept', 'sqlite_sequence']
+const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'folders', 'files', 'kept', 'sqlite_sequence']
 
 /** Every row of a SQLite database that a backup keeps. */
 function rowsOf (file: string): Record<string, unknown[]> {
   const client = new Database(file, { readonly: true })
   try {
-    const filter = "WHERE name IN ('accounts', 'tokens', 'events', 'files')"
+    const filter = "WHERE name IN ('accounts', 'tokens', 'events', 'folders', 'files')"
     return Object.fromEntries(TABLES.map(table => [table, client.prepare(`SELECT * FROM ${table} ${table === 'sqlite_sequence' ? filter : ''} ORDER BY ${table === 'installation' ? '1' : '1, 2'}`).all()]))
   } finally {
     client.close()
@@ -26,8 +26,8 @@ function rowsOf (file: string): Record<string, unknown[]> {
 const keeping = { milliseconds: 30 * DAY, versions: 10 }
 
 /**
- * A bit of everything: more rows than one batch, versions and trash, removed rows with the highest ids, a deleted
- * account, odd names.
+ * A bit of everything: more rows than one batch, versions and trash, folders, one of them in a later one, removed rows
+ * with the highest ids, a deleted account, odd names.
  */
 async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
@@ -43,7 +43,7 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   await metadata.attempts.addKnownNetwork(1, '2001:db8::/64', 8)
   await metadata.attempts.addKnownNetwork(2, '192.0.2.1', 9)
   await metadata.events.add({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
-  const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), isLeased: false })
+  const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), modifiedAt: index % 2 === 0 ? null : index - 2, isLeased: false })
   for (let batch = 0; batch < 15; batch++) {
     clock.set(5000 + batch)
     await Promise.all(Array.from({ length: 100 }, (_, index) => metadata.files.add(file(1, `file ${100 * batch + index} עברית 😀`, 100 * batch + index), unlimited)))
@@ -63,6 +63,9 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   }
   await metadata.files.add(file(1, 'removed', 9999), unlimited)
   await metadata.files.remove(1, 'removed', { precondition: {}, isPermanent: true })
+  for (const [index, name] of ['ö/b/c', 'later/d', 'deleted/e/f', 'deleted/g'].entries()) await metadata.files.add(file(2, name, 10 + index), unlimited)
+  await metadata.folders.move(2, 'ö', 'later/ö', unlimited)
+  await removeFolder(metadata, 2, 'deleted', { limit: 10, isPermanent: false, deletedWith: 'd'.repeat(32) })
   await metadata.accounts.remove(3, 10)
   await metadata.accounts.remove(4, 11)
   while (await metadata.accounts.purgeDeleted(1));
@@ -94,15 +97,19 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
   const page = { after: undefined, limit: 1000 }
   const trash = await postgres.kept.listTrash(1, page)
   t.equal(trash.length, 50)
-  t.ok(trash.every(({ versions }) => versions === 1))
+  t.same(trash.filter(({ versions }) => versions !== 1).map(({ name }) => name), ['file 0 עברית 😀'], 'which was empty before')
   const [deleted] = trash
   const restored = await postgres.kept.restoreFile(
     1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } }
   )
   t.equal(restored.id, deleted?.fileId)
   t.equal((await postgres.kept.listVersions(1, restored.id, page)).length, 1)
-  const { file } = await postgres.files.add({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), isLeased: false }, { bytes: undefined, files: undefined })
-  t.equal(file.id, 1504)
+  const { file } = await postgres.files.add({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), modifiedAt: null, isLeased: false }, { bytes: undefined, files: undefined })
+  t.equal(file.id, 1508)
+  t.match(await postgres.files.find(2, 'later/ö/b/c'), { size: 10, modifiedAt: null })
+  t.match(await postgres.files.find(2, 'later/d'), { size: 11, modifiedAt: 9 })
+  t.match(await postgres.kept.restoreDeletion(2, 'd'.repeat(32), { quota: unlimited, after: undefined, limit: 10 }), { restored: 2, kept: { length: 0 } })
+  t.equal((await postgres.folders.add(2, 'new', unlimited)).folder.id, 8, 'after the five of before, and two of the restored files')
   const again = await openSqliteMetadata(back)
   t.teardown(() => again.close())
   t.equal((await again.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 5)

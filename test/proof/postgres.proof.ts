@@ -185,27 +185,6 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
   t.notOk(await one.accounts.purgeDeleted(5))
 })
 
-t.test('processes of the version before, which keep nothing, store and remove files as they did', async t => {
-  const url = await server.newDatabase()
-  const metadata = await open(t, url, { keeping })
-  const { id } = await metadata.accounts.add(newAccount('ada'))
-  const outcomeOf = async (call: string) => (await server.run(url, `SELECT * FROM ${call}`))[0]
-  const store = (blobId: string, replaces: boolean) => outcomeOf(`store_file(${id}, 'a', 10, 'text/plain', '${hex(32)}', '${blobId}', NULL, 100, 10, false, ${replaces}, NULL, false)`)
-  t.match(await store('1', false), { outcome: 'added' })
-  t.match(await store('2', true), { outcome: 'replaced' })
-  t.match(await metadata.files.find(id, 'a'), { blobId: '2', storedAt: Number })
-  t.strictSame(await metadata.blobs.claimDiscarded(9, 0), ['1'])
-  await metadata.files.put(newFile(id, 'a', { blobId: '3' }), unlimited, always)
-  const upload = await metadata.uploads.add({ id: 'u', ownerId: id, name: 'a', type: 'text/plain', blobId: '4', length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR }, { maxUploads: 9, quota: unlimited })
-  t.match(await outcomeOf(`save_upload('${upload.id}', 1, 5, NULL, 10, 3600000, NULL, true, 100)`), { outcome: 'saved' })
-  t.match(await outcomeOf(`finish_upload('${upload.id}', 1, 10, NULL, 3600000, NULL, '${hex(32)}', 100, 10, NULL, true, false)`), { outcome: 'finished' })
-  t.match(await metadata.accounts.find(id), { usedBytes: 10, usedFiles: 1, keptBytes: 10 })
-  t.strictSame(await server.run(url, `SELECT remove_file(${id}, 'a', NULL) AS outcome`), [{ outcome: 'removed' }])
-  t.strictSame((await metadata.blobs.claimDiscarded(9, 0)).sort(), ['1', '2', '3', '4'], 'with the versions that others made')
-  t.match(await metadata.accounts.find(id), { usedBytes: 0, usedFiles: 0, keptBytes: 0 })
-  t.strictSame(await metadata.accounts.usageMismatches(), [])
-})
-
 t.test('a sweep leaves what belongs to an account that another process is changing, and waits for nobody', async t => {
   const url = await server.newDatabase()
   const clock = createTestClock(5000)
@@ -320,8 +299,8 @@ t.test('rows that refer to nothing and wrong sums are found, and the sums repair
   t.match(await metadata.checkIntegrity(), [/account_networks.*77.*accounts/])
   t.strictSame(await metadata.accounts.usageMismatches(), [{
     accountId: id,
-    recorded: { bytes: 5, files: 2, keptBytes: 3, keptContents: 0 },
-    actual: { bytes: 10, files: 1, keptBytes: 0, keptContents: 0 }
+    recorded: { bytes: 5, files: 2, folders: 0, keptBytes: 3, keptContents: 0 },
+    actual: { bytes: 10, files: 1, folders: 0, keptBytes: 0, keptContents: 0 }
   }])
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])
@@ -358,11 +337,11 @@ t.test('what is undone because of others is tried again, and other failures are 
   }
   await failChanges(url, 'P0001', 1000)
   await t.rejects(metadata.accounts.add(newAccount('no')), { code: 'P0001', message: 'of the test' }, 'what is nobody\'s fault stays what it is')
-  await t.rejects(metadata.files.rename(id, 'a', 'b'), { code: 'P0001' })
+  await t.rejects(metadata.files.rename(id, 'a', 'b', unlimited), { code: 'P0001' })
   await failChanges(url, '0', 0)
   t.match(await metadata.accounts.find(id), { quotaBytes: 1, usedFiles: 1 })
   t.strictSame(await metadata.events.list(id, { beforeId: undefined, limit: 9 }).then(events => events.length), 2)
-  t.strictSame(await outcomes([metadata.files.rename(id, 'nothing', 'x'), metadata.files.remove(id, 'nothing', { ...removal, precondition: { 'if-match': '"x"' } })]), { not_found: 2 })
+  t.strictSame(await outcomes([metadata.files.rename(id, 'nothing', 'x', unlimited), metadata.files.remove(id, 'nothing', { ...removal, precondition: { 'if-match': '"x"' } })]), { not_found: 2 })
   t.ok(await connectionsTo(url) <= POOL + 1)
 
   const standby = await open(t, url)
@@ -403,7 +382,7 @@ t.test('who waits for a lock too long is told to come later', async t => {
   const other = await metadata.accounts.add(newAccount('ben'))
   const busy = server.run(url, 'BEGIN; SELECT FROM accounts FOR UPDATE; SELECT pg_sleep(7); COMMIT')
   await setTimeout(300)
-  t.strictSame(await outcomes([metadata.files.add(newFile(id, 'b'), unlimited), metadata.files.rename(other.id, 'a', 'b')]), { overloaded: 2 })
+  t.strictSame(await outcomes([metadata.files.add(newFile(id, 'b'), unlimited), metadata.files.rename(other.id, 'a', 'b', unlimited)]), { overloaded: 2 })
   await busy
 })
 
@@ -477,7 +456,7 @@ t.test('a connection that is cut before or after a write loses nothing and does 
   }
   t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), discarded.sort(), 'each once')
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
-    t.equal((await during({ kind, what: /file_by_name/ }, () => metadata.files.find(id, 'put 0')))?.name, 'put 0', 'a read is repeated')
+    t.equal((await during({ kind, what: /file_by_path/ }, () => metadata.files.find(id, 'put 0')))?.name, 'put 0', 'a read is repeated')
     await during({ kind, what: /lease_blob/ }, () => metadata.blobs.lease(hex(16), 60))
     t.match(await during({ kind, what: /BEGIN/ }, () => metadata.accounts.add(newAccount(`${kind} first`))), { username: `${kind} first` }, 'nothing has happened')
     t.match(await during({ kind, what: /insert into "accounts"/ }, () => metadata.accounts.add(newAccount(`${kind} insert`))), { username: `${kind} insert` }, 'and what has is undone')
@@ -511,7 +490,7 @@ t.test('a connection that is cut before or after a write loses nothing and does 
 
   await t.rejects(during({ kind: 'cutAnswer', what: COMMIT }, () => metadata.accounts.add(newAccount('late'))), unknown)
   t.ok(await metadata.accounts.findByKey('late'))
-  await t.rejects(during({ kind: 'cutRequest', what: /file_by_name/, times: 4 }, () => metadata.files.find(id, 'late')), { code: 'unavailable', constructor: Problem }, 'a read changes nothing')
+  await t.rejects(during({ kind: 'cutRequest', what: /file_by_path/, times: 4 }, () => metadata.files.find(id, 'late')), { code: 'unavailable', constructor: Problem }, 'a read changes nothing')
   t.strictSame(await metadata.accounts.usageMismatches(), [])
   t.ok(await connectionsTo(url) <= 2 * (POOL + 1))
 })
@@ -539,10 +518,10 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
   const behind = await open(t, url)
   const { id: ownerId } = await metadata.accounts.add(newAccount('ada'))
   const newUpload = (name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
-    id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, lifetimeMilliseconds: HOUR, ...fields
+    id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
   })
   const limits = { maxUploads: 9, quota: { bytes: 100, files: 9 } }
-  const changeOf = ({ id, ownerId, generation }: UploadRecord) => ({ id, ownerId, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: HOUR })
+  const changeOf = ({ id, ownerId, name, generation }: UploadRecord) => ({ id, ownerId, name, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: HOUR })
   const finish = (upload: UploadRecord, sha256: string) =>
     metadata.uploads.finish(changeOf(upload), { sha256, quota: limits.quota })
   const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
@@ -635,7 +614,7 @@ t.test('a server that is restarted under load loses nothing that was acknowledge
   ending.abort()
   await Promise.all(writers)
   t.strictSame(Array.from(codes), ['unavailable'])
-  const stored = new Map((await metadata.files.list(id, { order: 'name', prefix: undefined, limit: 1_000_000, after: undefined })).map(file => [file.name, file.blobId]))
+  const stored = new Map((await metadata.files.list(id, { order: 'name', folder: '', prefix: undefined, limit: 1_000_000, after: undefined })).map(file => [file.name, file.blobId]))
   t.strictSame(Array.from(acknowledged).filter(([name, blobId]) => stored.get(name) !== blobId), [], `of ${acknowledged.size} acknowledged files none is lost`)
   t.strictSame(await metadata.accounts.usageMismatches(), [])
   t.strictSame(await outcomes(Array.from({ length: 200 }, () => metadata.accounts.find(id))), { ok: 200 })

@@ -30,8 +30,9 @@ t.test('after a power cut at any moment the server starts, has all that it ackno
   const folder = t.testdir()
   for (let first = 0; first < IMAGES; first += IMAGES_PER_RECORDING) {
     const recording = await record(await mkdtemp(join(folder, 'recording-')))
-    const operationCount = recording.users.reduce((sum, { steps }) => sum + steps.length, 0)
-    t.comment(`recorded ${operationCount} operations of ${recording.users.length} users over ${recording.starts.length} processes`)
+    const operations = recording.users.flatMap(({ steps }) => steps)
+    const ofFolders = operations.filter(({ what }) => what.includes('folder'))
+    t.comment(`recorded ${operations.length} operations, ${ofFolders.length} with folders, of ${recording.users.length} users over ${recording.starts.length} processes`)
     const moments = momentsOf(recording)
     const numbers = Array.from({ length: Math.min(IMAGES_PER_RECORDING, IMAGES - first) }, (_, index) => first + index)
     const tryImages = async () => {

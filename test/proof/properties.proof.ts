@@ -111,7 +111,9 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
   const placed = (place: string) => place === 'header' && fixed !== undefined ? Object.entries(fixed).map(([name, value]) => ({ name, value })) : given.filter(each => each.place === place)
   const query = new URLSearchParams(placed('query').map(({ name, value }) => [name, value])).toString()
   const address = placed('path').reduce((text, { name, value }) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
-  const { headers, body } = contentOf(operation.requestBody?.content ?? {}, recipe.body)
+  const isKnown = operation.operationId === 'restoreDeletion' && recipe.credential % 2 === 0
+  const drawn = isKnown ? { deletedWith: fixture.known.deletedWith?.[0] } : recipe.body
+  const { headers, body } = contentOf(operation.requestBody?.content ?? {}, drawn)
   return {
     method,
     target: query === '' ? address : `${address}?${query}`,
@@ -156,6 +158,7 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
   if (path === '/api/session') await renewSession(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
+  if (path.startsWith('/api/folders') || path === '/api/trash/restore') await renewFolders(fixture)
   if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
   for (const { name, bytes } of files) {
     const { status, json, headers } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token: fixture.token, body: bytes })
@@ -197,6 +200,17 @@ async function renewKept ({ server, known, token }: Fixture): Promise<void> {
   known.name = ['versions.txt']
   known.version = versions.json.versions?.map(({ id }: { id: string }) => id) ?? []
   known.trash = trash.json.files?.map(({ id }: { id: string }) => id) ?? []
+}
+
+/** Makes an empty folder, one with a file, and one in the trash. */
+async function renewFolders ({ server, known, token }: Fixture): Promise<void> {
+  const ask = (method: string, path: string, body?: string) =>
+    server.send(method, path, { token, ...(body !== undefined && { body }) })
+  await ask('PUT', '/api/folders/empty')
+  for (const name of ['full', 'gone']) await ask('PUT', `/uploads/${name}/file`, name)
+  await ask('DELETE', '/api/folders/gone?recursive=true')
+  for (const name of ['name', 'folder']) known[name] = ['empty', 'full']
+  known.deletedWith = [(await ask('GET', '/api/trash')).json.files?.[0]?.deletedWith]
 }
 
 /** Whether the tokens are valid. An expired access token is renewed with the personal one, without hashing. */
@@ -265,7 +279,7 @@ function runsOf (
  * Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the
  * future.
  */
-const RULED = new Set(['listFiles', 'listVersions', 'listTrash', 'createToken'])
+const RULED = new Set(['listFiles', 'listFolders', 'listVersions', 'listTrash', 'createToken'])
 
 /**
  * Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them

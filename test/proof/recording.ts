@@ -82,7 +82,7 @@ async function resume (user: User, url: string): Promise<void> {
   const { state, requestId } = await observe(url, user)
   const lost = differences(state, possible)
   if (lost.length > 0) throw new Error(`a kill without a power cut lost something: ${lost.join('; ')}`)
-  user.steps.push({ what: 'look after a restart', after: state, requestId })
+  user.steps.push({ what: 'look after a restart', after: state, between: [], requestId })
 }
 
 /** A disk after all calls of a recording up to a moment. */

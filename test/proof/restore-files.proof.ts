@@ -21,6 +21,8 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   const send = (method: string, name: string, body?: string | Buffer) =>
     server.send(method, `/uploads/${encodeURIComponent(name)}`, { token: ada.token, ...(body !== undefined && { body, headers: { 'content-type': 'text/x-of-ada' } }) })
   for (const [name, body] of [['report ü.pdf', report], ['kept', 'kept'], ['changed', 'before']] as const) await send('PUT', name, body)
+  const dated = { 'x-file-modified': '2001-02-03T04:05:06.789Z' }
+  for (const name of ['reports/2026/q1.pdf', 'reports/q2.pdf', 'reports2']) await server.send('PUT', `/uploads/${name}`, { token: ada.token, body: name, headers: dated })
   await server.send('PUT', '/uploads/kept', { token: bob.token, body: 'of bob' })
   const { code } = await runBin(['backup', folder, '--keep', '2'], settings)
   t.equal(code, 0)
@@ -35,8 +37,18 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   t.ok(back.bytes.equals(report), 'the same bytes')
   t.equal(back.headers['content-type'], 'text/x-of-ada')
   t.equal((await send('GET', 'changed')).text, 'after', 'others are as they were')
+  await server.send('DELETE', '/api/folders/reports?recursive=true&permanent=true', { token: ada.token })
+  await send('DELETE', 'reports2')
+  const deep = await runBin(['restore', folder, '--user', 'ada', '--file', 'reports/2026/q1.pdf', '--json'], settings)
+  t.match(JSON.parse(deep.stdout), { restored: 1, failed: { length: 0 } })
+  const { json } = await server.send('GET', '/api/files/reports%2F2026%2Fq1.pdf', { token: ada.token })
+  t.match(json, { name: 'reports/2026/q1.pdf', modifiedAt: dated['x-file-modified'] })
+  const inFolder = await runBin(['restore', folder, '--user', 'ada', '--file', 'reports', '--json'], settings)
+  t.match(JSON.parse(inFolder.stdout), { restored: 1, unchanged: 1, failed: { length: 0 } })
+  t.equal((await send('GET', 'reports/q2.pdf')).text, 'reports/q2.pdf')
+  t.equal((await send('GET', 'reports2')).status, 404)
   const all = await runBin(['restore', folder, '--user', 'ada', '--json'], settings)
-  t.match(JSON.parse(all.stdout), { user: 'Ada', restored: 0, replaced: 1, unchanged: 2, bytes: 6, failed: { length: 0 } })
+  t.match(JSON.parse(all.stdout), { user: 'Ada', restored: 1, replaced: 1, unchanged: 4, bytes: 14, failed: { length: 0 } })
   t.equal((await send('GET', 'changed')).text, 'before')
   t.equal((await send('GET', 'later')).text, 'later')
   const { json: { versions } } = await server.send('GET', '/api/files/changed/versions', { token: ada.token })
@@ -100,31 +112,72 @@ t.test('files are written to a folder under their own names, whatever these are'
   t.notOk((await readdir(root)).includes('lost'))
 })
 
-t.test('a file that is damaged, missing or forged does not stop the others', async t => {
-  const { folder: root, dataDir, token } = await createStore(t, { one: 'the first', two: 'the second', three: 'the third', four: 'the fourth' })
-  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
-  const { snapshot } = await report(['backup', folder], settings)
+/** Changes the database in a backup as a forger would, who knows the digests. */
+async function forge (folder: string, snapshot: string, change: (database: Database) => void): Promise<void> {
   const path = join(folder, snapshot, 'magicstore.db')
   const database = new Database(path)
-  const blobOf = (name: string) => String(database.prepare('SELECT blob_id FROM files WHERE name = ?').pluck().get(name))
-  const place = (name: string) => join(folder, 'blobs', blobOf(name).slice(0, 2), blobOf(name))
-  const [one, two] = [place('one'), place('two')]
-  database.exec("UPDATE files SET name = '..' WHERE name = 'three'")
+  change(database)
   database.close()
-  // As a forger would, who knows the digests.
   const sums = join(folder, snapshot, 'SHA256SUMS')
   const lines = (await readFile(sums, 'utf8')).split('\n')
   const text = [`${sha256Of(await readFile(path))}  ${snapshot}/magicstore.db`, ...lines.slice(1)].join('\n')
   await writeFile(sums, text)
   const { sha256, ...summary } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
   await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: sha256Of(Buffer.from(text)) } as BackupSummary))
+}
+
+t.test('files are written into their folders, and a forged backup writes nowhere else', async t => {
+  const names = ['a', 'b/a', 'b/c/a', 'b/c/lost+found', 'ä/ö', `${'x'.repeat(200)}/${'y'.repeat(200)}/${'z'.repeat(200)}`]
+  const { folder: root, dataDir } = await createStore(t, Object.fromEntries(names.map(name => [name, name])))
+  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
+  const { snapshot } = await report(['backup', folder], settings)
+  const restore = ['restore', folder, '--user', 'ada', '--to']
+  t.match(await report([...restore, join(root, 'good')], settings), { restored: names.length, failed: { length: 0 } })
+  t.strictSame(await contentsOf(join(root, 'good')), Object.fromEntries(names.map(name => [name, sha256Of(Buffer.from(name))])))
+  t.equal((await stat(join(root, 'good/b/c'))).mode & 0o777, 0o700)
+  t.match(await report([...restore, join(root, 'some'), '--file', 'b'], settings), { restored: 3 })
+  t.strictSame(Object.keys(await contentsOf(join(root, 'some'))).sort(), ['b/a', 'b/c/a', 'b/c/lost+found'])
+
+  const forged = ['../out', '/out', 'b//c', 'b/.', 'a', 'a/b', 'x'.repeat(300)]
+  await forge(folder, snapshot, database => {
+    const { owner_id: owner } = database.prepare('SELECT owner_id FROM files').get() as { owner_id: number }
+    const addFolder = database.prepare('INSERT INTO folders (owner_id, parent_id, name, path, created_at) VALUES (?, 0, ?, ?, 1)')
+    const addFile = database.prepare("INSERT INTO files (owner_id, folder_id, name, size, type, sha256, blob_id, created_at, updated_at) SELECT owner_id, ?, ?, size, type, sha256, ?, 1, 1 FROM files WHERE name = 'a' AND folder_id = 0")
+    for (const [index, path] of forged.entries()) addFile.run(addFolder.run(owner, path, path).lastInsertRowid, 'evil', `${index}`.padStart(32, '0'))
+    addFile.run(0, 'null\0', 'e'.repeat(32))
+    addFile.run(0, '../../out', 'f'.repeat(32))
+  })
+  for (const args of [['--to', join(root, 'bad')], []]) {
+    const { code, stdout, stderr } = await runBin(['restore', folder, '--user', 'ada', ...args, '--json'], settings)
+    t.strictSame([code, stderr], [1, ''])
+    const { restored, unchanged, failed } = JSON.parse(stdout)
+    t.equal(restored + unchanged, names.length)
+    t.strictSame(failed.filter(({ reason }: { reason: string }) => /is missing|digest/.test(reason)), [], 'refused before its bytes are read')
+    t.strictSame(failed.map(({ name }: { name: string }) => name).sort(), [...forged.map(path => `${path}/evil`), 'null\0', '../../out'].sort())
+  }
+  t.strictSame(await contentsOf(join(root, 'bad')), await contentsOf(join(root, 'good')))
+  t.strictSame((await readdir(root)).sort(), ['backup', 'bad', 'data', 'good', 'some'])
+})
+
+t.test('a file that is damaged, missing or forged does not stop the others', async t => {
+  const { folder: root, dataDir, token } = await createStore(t, { one: 'the first', two: 'the second', three: 'the third', four: 'the fourth' })
+  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
+  const { snapshot } = await report(['backup', folder], settings)
+  const path = join(folder, snapshot, 'magicstore.db')
+  let [one, two] = ['', '']
+  await forge(folder, snapshot, database => {
+    const blobOf = (name: string) => String(database.prepare('SELECT blob_id FROM files WHERE name = ?').pluck().get(name))
+    const place = (name: string) => join(folder, 'blobs', blobOf(name).slice(0, 2), blobOf(name));
+    [one, two] = [place('one'), place('two')]
+    database.exec("UPDATE files SET name = '..' WHERE name = 'three'")
+  })
   await rm(one)
   await writeFile(one, 'thE first')
   await rm(two)
   for (const args of [['--to', join(root, 'out')], []]) {
     const { code, stdout, stderr } = await runBin(['restore', folder, '--user', 'ada', ...args], settings)
     t.strictSame([code, stderr], [1, ''])
-    t.match(stdout, /failed: "\.\.": it has a name that no file can have|failed: "\.\.": It is the name of a folder/)
+    t.match(stdout, /failed: "\.\.": it has a name that no file can have|failed: "\.\.": A segment is /)
     if (args.length > 0) t.match(stdout, /1 restored, 0 replaced, 0 unchanged, 3 failed[^]*failed: "one": [^\n]*does not have its digest[^]*failed: "two": [^\n]*is missing/)
     else t.match(stdout, /0 restored, 0 replaced, 3 unchanged, 1 failed/, 'what the store has is not read from the backup')
   }
@@ -171,7 +224,7 @@ t.test('an account that is gone, or whose name another one has, gets no files un
   await runBin(['user', 'rm', 'ada', '--yes'], settings)
   await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
   const { snapshot } = await report(['backup', folder, '--keep', '3'], settings)
-  await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: new RegExp(`there is no file "one" of ada in ${snapshot}; it is in ${empty} of [^\\n,]*, snapshot-\\w+ of [^\\n,]*`) })
+  await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: new RegExp(`there is no file or folder "one" of ada in ${snapshot}; it is in ${empty} of [^\\n,]*, snapshot-\\w+ of [^\\n,]*`) })
   await rm(join(folder, empty, 'magicstore.db'))
   await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: /[^\n]*; it is in snapshot-\w+ of [^\n,]*/ })
   await rm(join(folder, empty, 'manifest.json'))

@@ -28,7 +28,16 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   }
   const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
-    owner, name, type: undefined, length, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
+    owner,
+    name,
+    type: undefined,
+    length,
+    announcedBytes: undefined,
+    method: 'POST',
+    precondition: {},
+    uploadMetadata: undefined,
+    reprDigest: undefined,
+    modifiedAt: null
   })
   async function * bytes (text: string) { yield Buffer.from(text) }
   const appendOf = (text: string, offset = 0) =>
@@ -139,7 +148,7 @@ test('a digest is cached for recorded bytes only', async t => {
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
   async function * bytes (text: string) { yield Buffer.from(text) }
-  const upload = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined })
+  const upload = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null })
   const append = (offset: number, text: string) => uploads.append(owner, upload.id, {
     offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined
   })

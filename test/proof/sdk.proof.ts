@@ -125,6 +125,26 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'the trash: notes.txt 2',
       'restoring under another name: more notes.txt',
       'deleting for good: 1',
+      'names with folders: a/b/ü.txt,a/c/two.txt,a/b/three.txt,2.txt',
+      'folders of the root: a',
+      'folders of a folder: a/b,a/c',
+      'a new folder: a/c/new, twice: true',
+      'a folder in place of a file: 409 name_taken 409',
+      'a resumable upload in place of a folder: 409 name_taken 409, 0 retries',
+      'one folder: a/c/new',
+      'files of one folder: a/b/three.txt,a/b/ü.txt',
+      'files of all folders, each page in one: a/b/three.txt,a/b/ü.txt,a/c/two.txt',
+      'moving a folder: moved/a',
+      'moving a folder into itself: 400 folder_into_itself 400',
+      'moving a file: moved/ü.txt',
+      'removing a folder that is not empty: 409 folder_not_empty 409',
+      'removing an empty folder: 404 not_found 404',
+      'removing a folder: 404 not_found 404',
+      'what it moved to the trash: moved/a/b/three.txt,moved/a/c/two.txt,moved/ü.txt of 1 deletion',
+      'restoring them: 2, moved/ü.txt name_taken',
+      'removing a folder for good: 2',
+      'times of files: 1970-01-02T00:00:00.000Z,1970-01-02T00:00:00.000Z,1970-01-02T00:00:00.000Z',
+      'times that can\'t be told: null,null',
       'strings and bytes by put: tëxt,bÿtes,bÿtes,bÿtes,b\uFFFD,AA',
       'strings and bytes by putResumable: tëxt,bÿtes,bÿtes,bÿtes,b\uFFFD,AA',
       'strings and bytes by upload: tëxt,bÿtes,bÿtes,bÿtes,b\uFFFD,AA',
@@ -185,7 +205,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
     const desk = t.testdir({ 'report.pdf': 'a report' })
     const { stdout, stderr } = await run(process.execPath, [script('sdk/example.js')], { cwd: desk })
     const bytes = Buffer.from('a report')
-    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', '8 of 8 bytes', '0 of 8 bytes', '8 of 8 bytes', 'large.pdf 8'], { stderr })
+    t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', 'archive/2026', 'archive/2026/q1.pdf', '8 of 8 bytes', '0 of 8 bytes', '8 of 8 bytes', 'large.pdf 8'], { stderr })
     t.equal(await readFile(join(desk, 'copy.pdf'), 'utf8'), 'a report')
   })
 })

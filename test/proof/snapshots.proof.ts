@@ -171,7 +171,7 @@ t.test('what the options can\'t mean is refused, and nothing is changed', async 
     [['restore', folder, '--user', 'ada', '--to', join(root, 'used', 'a')], /[^\n]*can't be used as a folder[^\n]*/, 1],
     [['restore', folder, '--user', 'bob'], /there is no account bob in snapshot-\w+/, 1],
     [['restore', folder, '--user', '\u202e'], /there is no account [^\n]*/, 1],
-    [['restore', folder, '--user', 'ada', '--file', 'none', '--to', join(root, 'new')], /there is no file "none" of ada in snapshot-\w+; no snapshot has it/, 1]
+    [['restore', folder, '--user', 'ada', '--file', 'none', '--to', join(root, 'new')], /there is no file or folder "none" of ada in snapshot-\w+; no snapshot has it/, 1]
   ] as [string[], RegExp, number?][]) {
     await expectRefusal(t, args, settings, { expected, says })
   }

@@ -15,6 +15,8 @@ import { KIB } from '../kit/sizes.ts'
 
 const migrations = join(root, 'drizzle/sqlite')
 const fixtures = join(root, 'test/fixtures')
+const LAST_WITHOUT_FOLDERS = '0008'
+const FILES = 1_000_000
 const FIXTURE = /^(\d{4})\.tar\.gz$/
 
 interface Stored { owner: string, name: string, size: number, sha256: string }
@@ -82,6 +84,10 @@ for (const number of numbers) {
     // Files of a format without `stored_at` got the date of their last change.
     const dates = dump(database).files as { stored_at: number, updated_at: number }[]
     t.strictSame(dates.map(file => file.stored_at), dates.map(file => file.updated_at))
+    if (number <= LAST_WITHOUT_FOLDERS) {
+      const files = dump(database).files as { folder_id: number, modified_at: number | null }[]
+      t.strictSame(files.map(file => [file.folder_id, file.modified_at]), files.map(() => [0, null]), 'all are in the root')
+    }
     for (const { username, password, access, personal } of stored.people) {
       const user: [string, string] = [username, password]
       const own = stored.files.filter(({ owner }) => owner === username)
@@ -242,6 +248,23 @@ t.test('the copy that was made before an upgrade can be put back', async t => {
   for (const { username, password } of stored.people) t.equal((await server.send('GET', '/api/resource', { user: [username, password] })).status, 200)
 })
 
+t.test('a million files are upgraded in seconds, and the start says so', async t => {
+  const { dataDir, database, stored } = await unpack(t, LAST_WITHOUT_FOLDERS)
+  const old = new Database(database)
+  old.exec(`WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${FILES})
+    INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at, stored_at)
+    SELECT 1, 'file ' || n, 0, 'text/plain', '${'0'.repeat(64)}', printf('%032x', n), n, n, n FROM numbers`)
+  old.exec(`UPDATE accounts SET used_files = used_files + ${FILES} WHERE id = 1`)
+  old.close()
+  const file = join(dataDir, '..', 'errors')
+  const start = performance.now()
+  const server = await spawnServer(t, { DATA_DIR: dataDir }, { under: ['sh', '-c', `exec "$@" 2>'${file}'`, 'sh'] })
+  t.comment(`SQLite started with ${FILES} files to be upgraded in ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  t.equal((await server.send('GET', '/api/files/file%20777777', { user: ['Ada', 'pwd'] })).json.name, 'file 777777')
+  t.equal(await server.end('SIGTERM'), 0)
+  t.equal(await readFile(file, 'utf8'), `magicstore: upgrading the database, which has ${(FILES + stored.files.length).toLocaleString('en')} files\n`)
+})
+
 t.test('a disk without room for the copy stops the upgrade before it begins, in one line, and it works when there is room', async t => {
   const disk = await mountDisk(t, 'size=16m')
   if (disk === undefined) return
@@ -254,7 +277,7 @@ t.test('a disk without room for the copy stops the upgrade before it begins, in 
   await appendFile(join(disk, 'filler'), Buffer.alloc(bavail * bsize - 64 * KIB, 1))
   const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
   t.equal(code, 1)
-  t.match(stderr, /^magicstore: [^\n]+\n$/)
+  t.match(stderr, /^magicstore: upgrading [^\n]+\nmagicstore: the database could not be upgraded [^\n]+\n$/)
   t.strictSame(await copiesIn(dataDir), [])
   await rm(join(disk, 'filler'))
   const server = await spawnServer(t, { DATA_DIR: dataDir })

@@ -1,11 +1,12 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { sha256Of } from '../kit/digests.ts'
 import { TUS } from '../kit/tus.ts'
+import { folderOperations, newName, withParents } from './user-folders.ts'
 
 /**
- * What a user has: `username`, `password`, each `file <name>` with its digest, each `version <name> <digest>` with how
- * often it is kept, each `trash <name>` with its digest and the number of its versions, each `upload <name>` with its
- * offset, each `token <name>`. Empty without an account.
+ * What a user has: `username`, `password`, each `folder <path>`, each `file <name>` with its digest, each
+ * `version <name> <digest>` with how often it is kept, each `trash <name>` with its digest and the number of its
+ * versions, each `upload <name>` with its offset, each `token <name>`. Empty without an account.
  */
 export type UserState = ReadonlyMap<string, string>
 
@@ -13,6 +14,8 @@ export type UserState = ReadonlyMap<string, string>
 interface Step {
   readonly what: string
   readonly after: UserState
+  /** What the user has in the midst of it, if it is several acts. */
+  readonly between: readonly UserState[]
   /** The id of the response; undefined if there was none. */
   requestId: string | undefined
 }
@@ -26,6 +29,8 @@ export interface User {
   readonly secrets: Map<string, string>
   /** Digests of the versions of deleted files, by name: the trash shows only how many there are. */
   readonly buried: Map<string, readonly string[]>
+  /** Which deletion of a folder took a deleted file, by name. */
+  readonly deletions: Map<string, string>
 }
 
 export interface Answer { readonly status: number, readonly requestId: string, readonly bytes: Buffer }
@@ -33,6 +38,7 @@ export interface Answer { readonly status: number, readonly requestId: string, r
 export interface Operation {
   readonly what: string
   readonly after: UserState
+  readonly between?: readonly UserState[]
   send (url: string): Promise<Answer>
   /** Stores what only the response contains. */
   onResponse? (answer: Answer): void
@@ -44,7 +50,7 @@ const MAX_TOKENS = 3
 const MAX_UPLOADS = 2
 
 export function createUser (id: number): User {
-  return { id, steps: [], secrets: new Map(), buried: new Map() }
+  return { id, steps: [], secrets: new Map(), buried: new Map(), deletions: new Map() }
 }
 
 /** What the user has after all operations. */
@@ -79,7 +85,8 @@ export function basic (username: string | undefined, password: string | undefine
 export async function useServer (user: User, url: string, isOver: () => boolean): Promise<void> {
   while (!isOver()) {
     const operation = nextOperation(user)
-    const step: Step = { what: operation.what, after: operation.after, requestId: undefined }
+    const { what, after, between = [] } = operation
+    const step: Step = { what, after, between, requestId: undefined }
     user.steps.push(step)
     const answer = await operation.send(url).catch(() => undefined)
     if (answer === undefined) return
@@ -115,6 +122,7 @@ function nextOperation (user: User): Operation {
     [uploads.length > 0 ? 0.3 : 0, () => cancel(user, state, { session, name: pickOne(uploads) })],
     [tokens.length < MAX_TOKENS ? 0.5 : 0, () => pickOne([signIn, createToken])(user, state)],
     [tokens.length > 1 ? 0.5 : 0, () => revoke(user, state, pickOne(tokens.slice(1)))],
+    ...folderOperations(user, state, session),
     [0.15, () => changePassword(state)],
     [0.05, () => deleteAccount(state)]
   ]
@@ -127,11 +135,11 @@ export function namesOf (state: UserState, prefix: string): string[] {
   return Array.from(state.keys()).filter(key => key.startsWith(prefix)).map(key => key.slice(prefix.length))
 }
 
-function pickOne<T> (values: readonly T[]): T {
+export function pickOne<T> (values: readonly T[]): T {
   return values[Math.floor(Math.random() * values.length)] as T
 }
 
-function changed (state: UserState, changes: Record<string, string | undefined>): UserState {
+export function changed (state: UserState, changes: Record<string, string | undefined>): UserState {
   const after = new Map(state)
   for (const [key, value] of Object.entries(changes)) {
     if (value === undefined) after.delete(key)
@@ -140,9 +148,9 @@ function changed (state: UserState, changes: Record<string, string | undefined>)
   return after
 }
 
-const fresh = () => randomBytes(4).toString('hex')
+export const fresh = () => randomBytes(4).toString('hex')
 const credentials = (state: UserState) => basic(state.get('username'), state.get('password'))
-const bearer = ({ secrets }: User, name: string) => `Bearer ${secrets.get(name)}`
+export const bearer = ({ secrets }: User, name: string) => `Bearer ${secrets.get(name)}`
 
 function register ({ id }: User, state: UserState): Operation {
   const [username, password] = [`user-${id}-${fresh()}`, fresh()]
@@ -216,7 +224,7 @@ function versionsOf (state: UserState, name: string): string[] {
 interface Content { readonly content: string, readonly versions: readonly string[] }
 
 /** The state with this content of a file, or without that file. */
-function withFile (state: UserState, name: string, file?: Content): UserState {
+export function withFile (state: UserState, name: string, file?: Content): UserState {
   const after = new Map(Array.from(state).filter(([key]) => key !== `file ${name}` && !key.startsWith(`version ${name} `)))
   if (file === undefined) return after
   after.set(`file ${name}`, file.content)
@@ -224,31 +232,34 @@ function withFile (state: UserState, name: string, file?: Content): UserState {
   return after
 }
 
-function fileIn (state: UserState, name: string): Content {
+export function fileIn (state: UserState, name: string): Content {
   return { content: String(state.get(`file ${name}`)), versions: versionsOf(state, name) }
 }
 
-/** The file with another content: the one that it had becomes a version, unless that is the same. */
+const EMPTY = sha256Of('')
+
+/** The file with another content: the one that it had becomes a version, unless that is the same or empty. */
 function replaced ({ content, versions }: Content, next: string): Content {
-  return { content: next, versions: content === next ? versions : [content, ...versions] }
+  return { content: next, versions: content === next || content === EMPTY ? versions : [content, ...versions] }
 }
 
 function create (user: User, state: UserState, session: string): Operation {
-  const name = fresh()
+  const name = newName(state)
   const bytes = someBytes()
+  const { folder = '', last = '' } = /^(?:(?<folder>.+)\/)?(?<last>.+)$/.exec(name)?.groups ?? {}
   const form = new FormData()
-  form.set('file', new Blob([bytes]), name)
+  form.set('file', new Blob([bytes]), last)
   const credential = bearer(user, session)
   return {
     what: `create ${name}`,
-    after: changed(state, { [`file ${name}`]: sha256Of(bytes) }),
+    after: changed(withParents(state, name), { [`file ${name}`]: sha256Of(bytes) }),
     send: url => Math.random() < 0.5
-      ? request(`${url}/`, 'POST', { credential, body: form })
+      ? request(`${url}/?folder=${encodeURIComponent(folder)}`, 'POST', { credential, body: form })
       : request(`${url}/uploads/${name}`, 'PUT', { credential, body: bytes })
   }
 }
 
-interface Target { readonly session: string, readonly name: string }
+export interface Target { readonly session: string, readonly name: string }
 
 function replace (user: User, state: UserState, { session, name }: Target): Operation {
   const bytes = someBytes()
@@ -264,6 +275,7 @@ function remove (
 ): Operation {
   const { content, versions } = fileIn(state, name)
   user.buried.set(name, versions)
+  user.deletions.delete(name)
   return {
     what: `delete ${name}${isPermanent ? ' for good' : ''}`,
     after: changed(withFile(state, name), isPermanent ? {} : { [`trash ${name}`]: `${content} ${versions.length}` }),
@@ -272,13 +284,15 @@ function remove (
 }
 
 function rename (user: User, state: UserState, { session, name }: Target): Operation {
-  const newName = fresh()
+  const to = newName(state)
   return {
-    what: `rename ${name} to ${newName}`,
-    after: withFile(withFile(state, name), newName, fileIn(state, name)),
-    send: url => request(`${url}/api/files/${name}`, 'PATCH', { credential: bearer(user, session), json: { name: newName } })
+    what: `rename ${name} to ${to}`,
+    after: withParents(withFile(withFile(state, name), to, fileIn(state, name)), to),
+    send: url => request(metadataPath(url, name), 'PATCH', { credential: bearer(user, session), json: { name: to } })
   }
 }
+
+const metadataPath = (url: string, name: string) => `${url}/api/files/${encodeURIComponent(name)}`
 
 interface Listed { readonly id: string, readonly name: string, readonly sha256: string }
 
@@ -286,9 +300,9 @@ interface Listed { readonly id: string, readonly name: string, readonly sha256: 
 async function versionPath (
   url: string, { name, credential, version }: { name: string, credential: string, version: string }
 ): Promise<string> {
-  const { bytes } = await request(`${url}/api/files/${name}/versions?limit=1000`, 'GET', { credential })
+  const { bytes } = await request(`${metadataPath(url, name)}/versions?limit=1000`, 'GET', { credential })
   const { versions } = JSON.parse(bytes.toString()) as { versions: Listed[] }
-  return `${url}/api/files/${name}/versions/${versions.find(({ sha256 }) => sha256 === version)?.id}`
+  return `${metadataPath(url, name)}/versions/${versions.find(({ sha256 }) => sha256 === version)?.id}`
 }
 
 function restoreVersion (user: User, state: UserState, { session, name }: Target): Operation {
@@ -325,11 +339,12 @@ async function trashPath (url: string, { name, credential }: { name: string, cre
 function restoreFile (user: User, state: UserState, { session, name }: Target): Operation {
   const [content = ''] = String(state.get(`trash ${name}`)).split(' ')
   const credential = bearer(user, session)
-  const newName = pickOne([name, fresh()])
+  const to = pickOne([name, newName(state)])
+  const restored = withFile(state, to, { content, versions: user.buried.get(name) ?? [] })
   return {
-    what: `restore the deleted file ${name} as ${newName}`,
-    after: changed(withFile(state, newName, { content, versions: user.buried.get(name) ?? [] }), { [`trash ${name}`]: undefined }),
-    send: async url => request(`${await trashPath(url, { name, credential })}/restore`, 'POST', { credential, json: { name: newName } })
+    what: `restore the deleted file ${name} as ${to}`,
+    after: changed(withParents(restored, to), { [`trash ${name}`]: undefined }),
+    send: async url => request(`${await trashPath(url, { name, credential })}/restore`, 'POST', { credential, json: { name: to } })
   }
 }
 

@@ -142,7 +142,16 @@ async function openProcesses (t: Test) {
     await s3.stop()
   })
   const create = async (length: number) => (await processes[0].create({
-    owner, name: 'a', type: undefined, length, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined
+    owner,
+    name: 'a',
+    type: undefined,
+    length,
+    announcedBytes: undefined,
+    method: 'POST',
+    precondition: {},
+    uploadMetadata: undefined,
+    reprDigest: undefined,
+    modifiedAt: null
   }))
   /** Appends with one of the processes. */
   async function append (index: 0 | 1, id: string, { offset, bytes }: { offset: number, bytes: Buffer }) {

@@ -118,6 +118,40 @@ report('restoring under another name', (await store.restore(String(deleted?.id),
 await store.remove('more notes.txt', { permanent: true })
 report('deleting for good', (await all(store.trash())).length)
 
+const namesOf = async (entries: AsyncIterable<{ name: string }>) => (await all(entries)).map(({ name }) => name)
+const inFolders = [await store.put('a/b/ü.txt', 'x'), await store.upload('y', 'a/c/two.txt'), await store.putResumable('a/b/three.txt', 'z'), await store.upload('bytes of 2.txt', '/2.txt')]
+report('names with folders', inFolders.map(({ name }) => name))
+report('folders of the root', await namesOf(store.listFolders()))
+report('folders of a folder', await namesOf(store.listFolders('a')))
+const made = await store.createFolder('a/c/new')
+report('a new folder', `${made.name}, twice: ${(await store.createFolder('a/c/new')).createdAt === made.createdAt}`)
+report('a folder in place of a file', await failureOf(store.createFolder('a/c/two.txt')))
+const retries: unknown[] = []
+report('a resumable upload in place of a folder', `${await failureOf(store.putResumable('a/b', 'x', { onRetry: error => retries.push(error) }))}, ${retries.length} retries`)
+report('one folder', (await store.getFolder('a/c/new')).name)
+report('files of one folder', await namesOf(store.list({ folder: 'a/b' })))
+report('files of all folders, each page in one', (await namesOf(store.list({ limit: 1 }))).filter(name => name.startsWith('a/')))
+report('moving a folder', (await store.moveFolder('a', 'moved/a')).name)
+report('moving a folder into itself', await failureOf(store.moveFolder('moved', 'moved/a/b/moved')))
+report('moving a file', (await store.rename('moved/a/b/ü.txt', 'moved/ü.txt')).name)
+report('removing a folder that is not empty', await failureOf(store.removeFolder('moved')))
+await store.removeFolder('moved/a/c/new')
+report('removing an empty folder', await failureOf(store.getFolder('moved/a/c/new')))
+await store.removeFolder('moved', { recursive: true })
+report('removing a folder', await failureOf(store.getFolder('moved')))
+const gone = (await all(store.trash())).filter(({ deletedWith }) => deletedWith !== null)
+const deletions = new Set(gone.map(({ deletedWith }) => deletedWith))
+report('what it moved to the trash', `${gone.map(({ name }) => name).sort()} of ${deletions.size} deletion`)
+await store.put('moved/ü.txt', 'in its place')
+const { restored, kept } = await store.restoreDeletion(String(gone[0]?.deletedWith))
+report('restoring them', `${restored}, ${kept.map(({ name, code }) => `${name} ${code}`)}`)
+await store.removeFolder('moved', { recursive: true, permanent: true })
+report('removing a folder for good', (await all(store.trash())).length)
+const dated = (lastModified: number) => new File(['dated'], '', { lastModified })
+const times = [await store.put('dated', dated(86_400_000)), await store.upload(dated(86_400_000), 'dated'), await store.putResumable('dated', dated(86_400_000))]
+report('times of files', times.map(({ modifiedAt }) => modifiedAt))
+report('times that can\'t be told', [await store.put('dated', dated(8.64e15)), await store.put('dated', 'a string')].map(({ modifiedAt }) => modifiedAt ?? 'null'))
+
 const bytes = Buffer.from('bÿtes')
 const contents = ['tëxt', bytes, new Uint8Array(bytes), Uint8Array.from(bytes).buffer, new DataView(bytes.buffer, bytes.byteOffset, 2), new Uint16Array([0x4141])]
 for (const act of ['put', 'putResumable', 'upload'] as const) {

@@ -17,26 +17,45 @@ const ownMigrations = join(packageFolder, 'drizzle/postgres')
 /** The two keys of the advisory lock for migrations. Attempts use locks with one key, which never conflict with it. */
 const LOCK = [0x4d61_6769, 1] as const
 
+export interface MigrationOptions {
+  /** Folder written by drizzle-kit. Default: the migrations of this version. */
+  readonly migrationsFolder?: string
+  /** Called before a database that is not new is upgraded, with the number of files in it. */
+  readonly onUpgrade?: ((files: number) => void) | undefined
+}
+
 /**
  * Applies the pending migrations: all of them in one transaction, or none. A lock in this transaction makes processes
  * that start together apply them once. `longRunning` is for a migration that changes a large table.
- * @throws {OperatorError} if the database can't be used as it is, or a newer version made it. Nothing has changed then.
+ * @throws {OperatorError} if the database can't be used as it is, a newer version made it, or an older one is using it.
+ * Nothing has changed then.
  */
 export async function applyMigrations (
-  connections: Connections, longRunning: Connections, migrationsFolder = ownMigrations
+  connections: Connections, longRunning: Connections, { migrationsFolder = ownMigrations, onUpgrade }: MigrationOptions
 ): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
-  if (!(await connections.read(db => check(db, known))).isOutdated) return
+  const { isOutdated, isNew } = await connections.read(db => check(db, known))
+  if (!isOutdated) return
   await longRunning.write(async db => {
     await db.execute(sql`SELECT pg_advisory_xact_lock(${LOCK[0]}, ${LOCK[1]})`)
-    for (const migration of await pending(db, known)) {
+    const missing = await pending(db, known)
+    if (!isNew && missing.length > 0) onUpgrade?.(await countFiles(db))
+    for (const migration of missing) {
       await apply(db, migration).catch((error: unknown) => {
         const cause = rootOf(error) as Error
         throw new OperatorError(`the database could not be upgraded and was left unchanged: ${cause.message}`, { cause })
       })
     }
+    // A server of an older version may have started since.
+    await requireUsable(db, needOf(isNew))
   })
+}
+
+/** The accounts count them in every version. */
+async function countFiles (db: Db): Promise<number> {
+  const { rows: [sum] } = await db.execute<{ files: string }>('SELECT sum(used_files) AS files FROM accounts')
+  return Number(sum?.files)
 }
 
 /** What is known of a database that a server can start on. */
@@ -59,8 +78,12 @@ async function check (db: Db, known: MigrationMeta[]): Promise<Omit<DatabaseRepo
   const version = await requireUsable(db, 'always')
   const { length } = await pending(db, known)
   const isNew = length === known.length
-  if (length > 0) await requireUsable(db, isNew ? 'toCreate' : 'toUpgrade')
+  if (length > 0) await requireUsable(db, needOf(isNew))
   return { version, isOutdated: length > 0, isNew }
+}
+
+function needOf (isNew: boolean): 'toCreate' | 'toUpgrade' {
+  return isNew ? 'toCreate' : 'toUpgrade'
 }
 
 /** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */

@@ -38,6 +38,7 @@ const tables = [
   { name: 'tokens', key: ['id'], hasSequence: true },
   { name: 'accountNetworks', key: ['accountId', 'network'], hasSequence: false },
   { name: 'events', key: ['id'], hasSequence: true },
+  { name: 'folders', key: ['id'], hasSequence: true },
   { name: 'files', key: ['id'], hasSequence: true },
   { name: 'kept', key: ['id'], hasSequence: false }
 ] as const

@@ -10,7 +10,7 @@ import { Connections } from './connections.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
-import { applyMigrations, inspect, type DatabaseReport } from './migrations.ts'
+import { applyMigrations, inspect, type DatabaseReport, type MigrationOptions } from './migrations.ts'
 import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
 import { APPLICATION, POOL_SIZES } from './requirements.ts'
 import { installation } from './schema.ts'
@@ -29,24 +29,22 @@ interface StorageRecord {
 export interface PostgresMetadata
   extends Metadata, PortableMetadata, RetentionLocks, SigningKeyRepository, StorageRecord {}
 
-export interface PostgresOptions {
+export interface PostgresOptions extends MigrationOptions {
   readonly url: string
   readonly keeping?: Keeping
   /** Milliseconds since 1970. Default: the clock of the database. */
   readonly clock?: () => number
   /** How many connections this process uses at most, and one more for what takes long. */
   readonly poolSize?: number
-  /** Folder written by drizzle-kit. Default: the migrations of this version. */
-  readonly migrationsFolder?: string
 }
 
 /**
  * Connects to the database and applies pending migrations. Any number of processes may use it.
- * @throws {OperatorError} with one line: the server can't be reached or is too old, or the database is newer; nothing
- * has changed then.
+ * @throws {OperatorError} with one line: the server can't be reached or is too old, the database is newer, or an
+ * older version is using it; nothing has changed then.
  */
 export async function openPostgresMetadata ({
-  poolSize = POOL_SIZES.short, keeping = KEEP_NOTHING, clock, migrationsFolder, ...options
+  poolSize = POOL_SIZES.short, keeping = KEEP_NOTHING, clock, ...options
 }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const application = `${APPLICATION}${randomBytes(4).toString('hex')} ${hostname()}`
@@ -59,7 +57,7 @@ export async function openPostgresMetadata ({
 
   try {
     const engine = createPostgresEngine(connections, clock)
-    await applyMigrations(connections, longRunning, migrationsFolder)
+    await applyMigrations(connections, longRunning, options)
     const [row] = await connections.read(db => db.select().from(installation))
     return {
       installationId: String(row?.id),

@@ -7,8 +7,15 @@ const OLDEST_VERSION = 15
 /** Connections that one process uses at most for what is short, and for what takes long. */
 export const POOL_SIZES = { short: 10, long: 1 } as const
 
-/** Before the names of connections, the random part of which is one process each. */
-export const APPLICATION = 'magicstore '
+/** Before the names of connections of any version. */
+const ANY_VERSION = 'magicstore '
+
+/**
+ * The same for this version; the random part that follows is one process each. A migration that servers of the version
+ * before can't work with needs the next number: the database is then upgraded only when they have stopped. Servers that
+ * start together don't refuse each other.
+ */
+export const APPLICATION = `${ANY_VERSION}v2 `
 
 const perServer = POOL_SIZES.short + POOL_SIZES.long
 
@@ -26,6 +33,8 @@ const FACTS = `SELECT current_setting('server_version') AS version,
     has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public') IS TRUE AS "mayCreate",
   (SELECT quote_ident(tableowner) FROM pg_tables WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations') AS owner,
   NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'drizzle' AND NOT pg_has_role(tableowner, 'USAGE')) AS "mayAlter",
+  (SELECT string_agg(DISTINCT application_name, ', ') FROM pg_stat_activity WHERE datname = current_database()
+    AND starts_with(application_name, '${ANY_VERSION}') AND NOT starts_with(application_name, '${APPLICATION}')) AS older,
   (SELECT bool_and(has_schema_privilege(space.oid, 'USAGE') AND has_table_privilege(class.oid, privilege))
     FROM (VALUES ('drizzle', '__drizzle_migrations', 'SELECT'), ('public', 'installation', 'UPDATE')) AS needed (schema, name, privilege)
     JOIN pg_namespace space ON space.nspname = schema
@@ -43,6 +52,8 @@ interface Facts {
   readonly owner: string | null
   readonly mayUse: boolean
   readonly mayAlter: boolean
+  /** The connections of older versions; null if there are none. */
+  readonly older: string | null
 }
 
 type Requirement = readonly [isMet: (facts: Facts) => boolean, refusal: (facts: Facts) => OperatorError]
@@ -69,7 +80,10 @@ const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly Require
   toUpgrade: [
     [({ mayAlter }) => mayAlter, ({ role, owner }) => new OperatorError(
       `DATABASE_URL: the role ${role} can't upgrade the tables, which belong to ${owner}`,
-      { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })]
+      { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })],
+    [({ older }) => older === null, ({ older }) => new OperatorError(
+      `an older version of MagicStore, which can't use the upgraded database, is connected: ${older}`,
+      { remedy: 'stop all its servers and commands, and connection poolers that keep their connections, then start this version' })]
   ],
   toCreate: [
     [({ mayCreate }) => mayCreate, ({ role, database }) => new OperatorError(
@@ -95,7 +109,7 @@ export async function requireUsable (db: Db, when: keyof typeof requirements): P
  */
 const LIMITS = `WITH
   self AS (SELECT rolname, rolsuper, rolconnlimit, datname, datconnlimit FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()),
-  servers AS (SELECT DISTINCT application_name, usename, datname FROM pg_stat_activity WHERE starts_with(application_name, '${APPLICATION}'))
+  servers AS (SELECT DISTINCT application_name, usename, datname FROM pg_stat_activity WHERE starts_with(application_name, '${ANY_VERSION}'))
 SELECT 'the role ' || quote_ident(rolname) AS who, rolconnlimit AS max, 0 AS extra, format('ALTER ROLE %I CONNECTION LIMIT', rolname) AS command,
     (SELECT count(*)::int FROM servers WHERE usename = rolname) AS servers FROM self WHERE rolconnlimit >= 0 AND NOT rolsuper
 UNION ALL SELECT 'the database ' || quote_ident(datname), datconnlimit, 0, format('ALTER DATABASE %I CONNECTION LIMIT', datname),

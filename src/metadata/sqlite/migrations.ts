@@ -31,8 +31,10 @@ export class MigrationError extends OperatorError {}
 export interface MigrationOptions {
   /** Folder written by drizzle-kit. Default: the migrations of this version. */
   readonly migrationsFolder?: string
+  /** Called before a database that is not new is upgraded, with the number of files in it. */
+  readonly onUpgrade?: ((files: number) => void) | undefined
   /** Locks the data folder while an existing database is migrated; throws if a server has it locked. */
-  readonly takeFolder?: () => FolderLock
+  readonly takeFolder?: (() => FolderLock) | undefined
 }
 
 /**
@@ -42,7 +44,7 @@ export interface MigrationOptions {
  * @throws {MigrationError}; for a new database the error itself.
  */
 export async function applyMigrations (
-  client: Database, file: string, { migrationsFolder = ownMigrations, takeFolder }: MigrationOptions
+  client: Database, file: string, { migrationsFolder = ownMigrations, takeFolder, onUpgrade }: MigrationOptions
 ): Promise<void> {
   // SQLite changes a table by copying it: dropping the old one would delete every row that refers to it. The pragma has
   // no effect inside a transaction.
@@ -51,6 +53,7 @@ export async function applyMigrations (
   const isNew = newestIn(client) === undefined
   const lock = isNew ? undefined : takeFolder?.()
   try {
+    if (!isNew) onUpgrade?.(countFiles(client))
     client.exec('BEGIN IMMEDIATE')
     await copyAndMigrate(client, file, migrationsFolder)
     client.exec('COMMIT')
@@ -63,6 +66,11 @@ export async function applyMigrations (
     lock?.close()
   }
   await removeOldCopies(file)
+}
+
+/** The accounts count them in every version. */
+function countFiles (client: Database): number {
+  return Number(client.prepare('SELECT sum(used_files) FROM accounts').pluck().get())
 }
 
 /** Runs inside the caller's write transaction, so the copy holds exactly what is migrated. */

@@ -52,7 +52,7 @@ function ProfileSection () {
 }
 
 function Profile ({ username, createdAt, usage }: Account) {
-  const { files, bytes, keptBytes, uploadBytes, quotaFiles, quotaBytes } = usage
+  const { files, folders, bytes, keptBytes, uploadBytes, quotaFiles, quotaBytes } = usage
   const usedBytes = bytes + keptBytes + uploadBytes
   const words = texts.account
   return (
@@ -60,7 +60,7 @@ function Profile ({ username, createdAt, usage }: Account) {
       <Detail label={words.username}><bdi>{username}</bdi></Detail>
       <Detail label={words.since}><time dateTime={createdAt}>{formatDate(createdAt)}</time></Detail>
       <Detail label={words.files}>
-        {words.of(formatNumber(files), quotaFiles === null ? undefined : formatNumber(quotaFiles))}
+        {words.of(formatNumber(files + folders), quotaFiles === null ? undefined : formatNumber(quotaFiles))}
       </Detail>
       <Detail label={words.storage}>
         {words.of(formatSize(usedBytes), quotaBytes === null ? undefined : formatSize(quotaBytes))}

@@ -1,5 +1,6 @@
 import { bodyOf } from 'magicstore'
 import { notify } from '../notices.tsx'
+import { lastOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { bytesAddress } from '../worker-link.ts'
@@ -52,7 +53,7 @@ function loadInFrame (address: string, name: string): void {
 function save (blob: Blob, name: string): void {
   const link = document.createElement('a')
   link.href = URL.createObjectURL(blob)
-  link.download = name
+  link.download = lastOf(name)
   link.click()
   // Once the download has begun, the browser no longer needs the address.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000)

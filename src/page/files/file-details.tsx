@@ -3,22 +3,26 @@ import { formatSize, formatTime } from '../format.ts'
 import { texts } from '../texts.ts'
 import { useCopy } from '../use-copy.ts'
 
+type Label = keyof typeof texts.files.details
+
 interface FileDetailsProps {
   type: string
   size: number
   sha256: string
-  dates: readonly (readonly [label: string, timestamp: string])[]
+  /** The client's time of the content; null if it did not tell. */
+  modifiedAt: string | null
+  dates: readonly (readonly [label: Label, timestamp: string])[]
 }
 
 /** The metadata of a file or a version. */
-export function FileDetails ({ type, size, sha256, dates }: FileDetailsProps) {
+export function FileDetails ({ type, size, sha256, modifiedAt, dates }: FileDetailsProps) {
   const { copy, isCopied } = useCopy(sha256)
   return (
     <dl class='file-details'>
       <Detail label={texts.files.details.type}><bdi>{type}</bdi></Detail>
       <Detail label={texts.files.details.size}>{formatSize(size)}</Detail>
-      {dates.map(([label, timestamp]) =>
-        <Detail key={label} label={label}><time dateTime={timestamp}>{formatTime(timestamp)}</time></Detail>)}
+      {modifiedAt !== null && <TimeDetail label='modified' timestamp={modifiedAt} />}
+      {dates.map(([label, timestamp]) => <TimeDetail key={label} label={label} timestamp={timestamp} />)}
       <Detail label={texts.files.details.sha256}>
         <code>{sha256}</code>
         {isSecureContext && <button type='button' onClick={() => { void copy() }}>{texts.copy}</button>}
@@ -26,4 +30,8 @@ export function FileDetails ({ type, size, sha256, dates }: FileDetailsProps) {
       </Detail>
     </dl>
   )
+}
+
+function TimeDetail ({ label, timestamp }: { label: Label, timestamp: string }) {
+  return <Detail label={texts.files.details[label]}><time dateTime={timestamp}>{formatTime(timestamp)}</time></Detail>
 }

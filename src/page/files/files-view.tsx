@@ -1,98 +1,150 @@
-import type { StoredFile } from 'magicstore'
+import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
+import { lastOf, parentOf } from '../paths.ts'
 import { texts } from '../texts.ts'
+import { addressOf, openFolder } from '../view.ts'
+import { FolderName } from './breadcrumbs.tsx'
 import { download } from './downloads.ts'
-import { FileCells, FileHeader } from './file-cells.tsx'
-import { runInRow, files, filesFocus, prefix, removeFile } from './files.ts'
+import { draggable, useDragging } from './dragging.ts'
+import { entries, filesFocus, isFolder, prefix, runInRow, showFolder, type Entry } from './entries.ts'
+import { EntryCells, EntryHeader } from './entry-cells.tsx'
+import { removeFile } from './files.ts'
+import { NewFolder, RemovalQuestion } from './folder-dialogs.tsx'
+import { removeEmpty } from './folders.ts'
 import { ListState } from './list-state.tsx'
 import { Menu, type MenuItem } from './menu.tsx'
+import { MoveDialog } from './move-dialog.tsx'
 import { Preview } from './preview.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
-import { refreshUsage, usage, UsageBar } from './usage.tsx'
+import { refreshUsage, UsageBar } from './usage.tsx'
 import { useFresh } from './use-fresh.ts'
 import { Versions } from './versions.tsx'
 
-type Part = 'preview' | 'versions' | 'renaming'
+type Part = 'preview' | 'versions' | 'renaming' | 'moving' | 'removal'
 
 type Opened =
-  | { readonly kind: Part, readonly file: StoredFile }
-  | { readonly kind: 'menu', readonly file: StoredFile, readonly opener: HTMLElement }
+  | { readonly kind: Part, readonly entry: Entry }
+  | { readonly kind: 'menu', readonly entry: Entry, readonly opener: HTMLElement }
+  | { readonly kind: 'newFolder' }
 
-type Open = (kind: Part, file: StoredFile) => void
+type Open = (kind: Part, entry: Entry) => void
 
-/** The files of the account. */
+/** The open folder. */
 export function FilesView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   useFresh(refresh)
-  const open: Open = (kind, file) => setOpened({ kind, file })
+  useDragging()
+  const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
-  const closeDialog = () => {
-    close()
-    if (files.entries.value.length > 0) filesFocus.focus()
-  }
-  const cellsOf = (file: StoredFile, isActive: boolean) => (
-    <FileCells
-      file={file} isActive={isActive} isRenaming={opened?.kind === 'renaming' && opened.file.name === file.name}
-      onOpen={() => open('preview', file)} onMenu={opener => setOpened({ kind: 'menu', file, opener })} onRenamed={closeDialog}
+  const hasEntries = entries.entries.value.length > 0 && !isMissing()
+  const isRenaming = ({ name }: Entry) => opened?.kind === 'renaming' && opened.entry.name === name
+  const cellsOf = (entry: Entry, isActive: boolean) => (
+    <EntryCells
+      entry={entry} isActive={isActive} isRenaming={isRenaming(entry)} onOpen={() => open('preview', entry)}
+      onMenu={opener => setOpened({ kind: 'menu', entry, opener })} onRenamed={() => closeDialog(close)}
     />
   )
   return (
     <>
-      <Toolbar />
+      <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} />
       <UsageBar />
-      <ListState listing={files}><NoFiles /></ListState>
-      {files.entries.value.length > 0 && (
+      {isMissing() ? <MissingFolder /> : <ListState listing={entries}><NoEntries /></ListState>}
+      {hasEntries && (
         <RowGrid
-          class='files' label={texts.views.files} listing={files} keyOf={({ name }) => name} focus={filesFocus} header={<FileHeader />}
-          cells={cellsOf} onKey={(key, file) => pressKey(key, file, open)}
-          {...prefix.value === '' && usage.value && { total: usage.value.files }}
+          class='files' label={texts.views.files} listing={entries} keyOf={({ name }) => name} focus={filesFocus} header={<EntryHeader />}
+          cells={cellsOf} onKey={(key, entry) => pressKey(key, entry, open)}
+          attributes={entry => isRenaming(entry) ? {} : draggable(entry)}
         />
       )}
       {opened?.kind === 'menu' && (
         <Menu
-          label={texts.files.menuOf(opened.file.name)}
+          label={texts.files.menuOf(lastOf(opened.entry.name))}
           opener={opened.opener}
-          items={itemsOf(opened.file, open)}
+          items={itemsOf(opened.entry, open)}
           onClose={close}
         />
       )}
-      {opened?.kind === 'preview' && (
-        <Preview
-          file={opened.file} onMove={file => open('preview', file)}
-          onVersions={() => open('versions', opened.file)} onClose={closeDialog}
-        />
-      )}
-      {opened?.kind === 'versions' && <Versions name={opened.file.name} onClose={closeDialog} />}
+      {opened !== undefined && <OpenedDialog opened={opened} open={open} onClose={() => closeDialog(close)} />}
     </>
   )
 }
 
+interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
+
+function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
+  if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
+  const { kind, entry } = opened
+  if (kind === 'moving') return <MoveDialog entry={entry} onClose={onClose} />
+  if (isFolder(entry)) return kind === 'removal' ? <RemovalQuestion folder={entry} onClose={onClose} /> : null
+  if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
+  if (kind !== 'preview') return null
+  return <Preview file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)} onClose={onClose} />
+}
+
+function closeDialog (close: () => void): void {
+  close()
+  if (entries.entries.value.length > 0) filesFocus.focus()
+}
+
+/** Whether the server has no folder at the address of the page. */
+function isMissing (): boolean {
+  const error = entries.error.value
+  return openFolder.value !== '' && error instanceof MagicStoreError && error.status === 404
+}
+
+function MissingFolder () {
+  const parent = parentOf(openFolder.value)
+  return (
+    <div class='list-state empty' role='status'>
+      <h3>{texts.folders.missing}</h3>
+      <p class='muted'>{texts.folders.missingHint}</p>
+      <p><a href={addressOf(parent)}>{texts.folders.goUp} <FolderName path={parent} /></a></p>
+    </div>
+  )
+}
+
 function refresh (): void {
-  files.refresh()
+  showFolder()
   refreshUsage()
 }
 
-function itemsOf (file: StoredFile, open: Open): MenuItem[] {
+function itemsOf (entry: Entry, open: Open): MenuItem[] {
+  const move = { label: texts.folders.move, action: () => open('moving', entry) }
+  const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
+  const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
+  if (isFolder(entry)) {
+    return [{ label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }, rename, move, remove]
+  }
   return [
-    { label: texts.files.open, action: () => open('preview', file) },
-    { label: texts.files.download, action: () => { void runInRow(file, download) } },
-    { label: texts.files.rename, action: () => open('renaming', file) },
-    { label: texts.files.versions, action: () => open('versions', file) },
-    { label: texts.files.remove, isDanger: true, action: () => { void runInRow(file, removeFile) } }
+    { label: texts.files.open, action: () => open('preview', entry) },
+    { label: texts.files.download, action: () => { void runInRow(entry, download) } },
+    rename,
+    move,
+    { label: texts.files.versions, action: () => open('versions', entry) },
+    remove
   ]
 }
 
 /** Returns whether the key has a meaning. */
-function pressKey (key: string, file: StoredFile, open: Open): boolean {
-  if (key === 'F2') open('renaming', file)
-  else if (key === 'Delete') void runInRow(file, removeFile)
+function pressKey (key: string, entry: Entry, open: Open): boolean {
+  if (key === 'F2') open('renaming', entry)
+  else if (key === 'Delete') void removeEntry(entry, open)
   else return false
   return true
 }
 
-function NoFiles () {
+/** Deletes a file or an empty folder. Asks before it deletes another folder. */
+async function removeEntry (entry: Entry, open: Open): Promise<void> {
+  await runInRow(entry, async () => {
+    if (!isFolder(entry)) await removeFile(entry)
+    else if (!await removeEmpty(entry)) open('removal', entry)
+  })
+}
+
+function NoEntries () {
   if (prefix.value !== '') return <p class='list-state muted'>{texts.files.nothingFound} <FileName name={prefix.value} /></p>
-  return <div class='list-state empty'><h3>{texts.files.empty}</h3><p class='muted'>{texts.files.emptyHint}</p></div>
+  const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
+  return <div class='list-state empty'><h3>{title}</h3><p class='muted'>{texts.files.emptyHint}</p></div>
 }

@@ -40,6 +40,12 @@ export class Listing<Entry> {
     void this.#load({ entries: [], next: null }, PAGE_ENTRIES)
   }
 
+  /** Loads another list. Nothing of the former one stays. */
+  replace (): void {
+    this.entries.value = []
+    this.restart()
+  }
+
   /** Takes the index of the last visible entry. Near the end, loads more. */
   see (index: number): void {
     this.#seen = index

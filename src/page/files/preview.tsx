@@ -4,13 +4,15 @@ import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
 import { Icon } from '../icon.tsx'
+import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
+import { files, filesFocus } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
-import { files, filesFocus, removeFile, renameFile } from './files.ts'
+import { removeFile, renameFile } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 import { RenameForm } from './rename-form.tsx'
 
@@ -25,7 +27,6 @@ interface PreviewProps {
 export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
   const [isRenaming, setRenaming] = useState(false)
   const { previous, next } = useNeighbours(file)
-  const { details } = texts.files
   const move = (target: StoredFile | undefined) => {
     if (target === undefined) return
     filesFocus.active.value = { key: target.name, column: 0 }
@@ -47,7 +48,7 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
   // The input with the focus has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
-    <Dialog title={<FileName name={file.name} />} class='wide preview' onClose={onClose} onKeyDown={press}>
+    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press}>
       <div class='preview-body' ref={body} tabIndex={-1}>
         <div class='actions'>
           <Step icon='previous' label={texts.files.previous} target={previous} action={move} />
@@ -57,12 +58,10 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
           <FileActs file={file} onClose={onClose} />
         </div>
         {isRenaming &&
-          <RenameForm key={file.name} name={file.name} action={rename} onCancel={() => setRenaming(false)} />}
+          <RenameForm key={file.name} name={lastOf(file.name)} action={rename} onCancel={() => setRenaming(false)} />}
         {/* Loaded again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
-        <FileDetails
-          key={file.sha256} {...file} dates={[[details.created, file.createdAt], [details.updated, file.updatedAt]]}
-        />
+        <FileDetails key={file.sha256} {...file} dates={[['created', file.createdAt], ['updated', file.updatedAt]]} />
       </div>
     </Dialog>
   )
@@ -74,7 +73,7 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
  */
 function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefined, next: StoredFile | undefined } {
   const last = useRef(0)
-  const entries = files.entries.value
+  const entries = files.value
   const index = entries.findIndex(entry => entry.name === name)
   if (index !== -1) last.current = index
   return { previous: entries[last.current - 1], next: entries[index === -1 ? last.current : index + 1] }

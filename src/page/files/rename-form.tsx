@@ -7,13 +7,14 @@ import { withoutInvisible } from '../visible-name.ts'
 
 interface RenameFormProps {
   name: string
+  isFolder?: boolean
   /** An error that it throws is shown below the input. */
   action: (newName: string) => Promise<void>
   onCancel: () => void
 }
 
 /** An input for a new name, in place of the name. Enter saves, Escape cancels. */
-export function RenameForm ({ name, action, onCancel }: RenameFormProps) {
+export function RenameForm ({ name, isFolder = false, action, onCancel }: RenameFormProps) {
   const offered = withoutInvisible(name)
   const input = useRef<HTMLInputElement>(null)
   const problemId = useId()
@@ -21,7 +22,7 @@ export function RenameForm ({ name, action, onCancel }: RenameFormProps) {
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     input.current?.focus()
-    input.current?.setSelectionRange(0, stemLength(offered))
+    input.current?.setSelectionRange(0, isFolder ? offered.length : stemLength(offered))
   }, [])
   function submit (event: SubmitEvent): void {
     event.preventDefault()

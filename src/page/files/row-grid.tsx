@@ -1,4 +1,4 @@
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, JSX } from 'preact'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
 import type { GridFocus, GridPosition } from './grid-focus.ts'
@@ -18,8 +18,8 @@ interface RowGridProps<Entry> {
   cells: (entry: Entry, isActive: boolean) => ComponentChildren
   /** Keys besides those that move the focus. Returns whether the key was one of them. */
   onKey?: (key: string, entry: Entry) => boolean
-  /** The length of the whole list, if known. */
-  total?: number
+  /** More attributes of a row. */
+  attributes?: (entry: Entry) => JSX.HTMLAttributes<HTMLDivElement>
 }
 
 /**
@@ -28,7 +28,7 @@ interface RowGridProps<Entry> {
  * scrolling box no room.
  */
 export function RowGrid<Entry> ({
-  label, class: className, listing, keyOf, focus, header, cells, onKey, total
+  label, class: className, listing, keyOf, focus, header, cells, onKey, attributes
 }: RowGridProps<Entry>) {
   const body = useRef<HTMLDivElement>(null)
   const entries = listing.entries.value
@@ -40,7 +40,7 @@ export function RowGrid<Entry> ({
   const listeners =
     listenersOf({ entries, keyOf, focus, page: rows.page, onKey, onMove: () => { isMoving.current = true } })
   // ARIA: -1 if it is not known. The header counts as a row.
-  const rowCount = listing.isComplete.value ? entries.length + 1 : (total ?? -2) + 1
+  const rowCount = listing.isComplete.value ? entries.length + 1 : -1
   return (
     <div class={`grid ${className}`} role='grid' aria-label={label} aria-rowcount={rowCount} aria-busy={listing.isLoading.value}>
       <div role='rowgroup' class='header'>{header}</div>
@@ -50,7 +50,7 @@ export function RowGrid<Entry> ({
           return entry !== undefined && (
             <div
               key={keyOf(entry)} role='row' class='row' data-index={index} aria-rowindex={index + 2}
-              style={{ top: `${index * rows.height}px` }}
+              style={{ top: `${index * rows.height}px` }} {...attributes?.(entry)}
             >
               {cells(entry, index === activeIndex)}
             </div>

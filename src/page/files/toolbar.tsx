@@ -1,19 +1,28 @@
 import { useId } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
-import { AddFiles } from '../uploads/add-files.tsx'
-import { files, isByName, order, prefix, search, sortBy, type Order } from './files.ts'
+import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
+import { openFolder } from '../view.ts'
+import { Breadcrumbs, FolderName } from './breadcrumbs.tsx'
+import { entries, isByName, order, prefix, search, sortBy, type Order } from './entries.ts'
 
 const orders: readonly Order[] = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest']
 
-/** Search, order, and the button to add files. */
-export function Toolbar () {
+/** The open folder, search, order, and the buttons to add files and folders. */
+export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
   const id = useId()
   const isSearch = prefix.value !== ''
   return (
     <div class='toolbar'>
-      <h2>{texts.views.files}</h2>
-      <AddFiles />
+      <Breadcrumbs />
+      <h2 dir='auto'><FolderName path={openFolder.value} /></h2>
+      <div class='adding'>
+        <button type='button' onClick={onNewFolder} aria-label={texts.folders.create} title={texts.folders.create}>
+          <Icon name='newFolder' /><span class='label'>{texts.folders.create}</span>
+        </button>
+        <AddFolder folder={openFolder.value} />
+        <AddFiles folder={openFolder.value} />
+      </div>
       <div class='search' role='search'>
         <Icon name='search' />
         <input
@@ -38,6 +47,7 @@ export function Toolbar () {
 }
 
 function found (): string {
-  if (files.error.value !== undefined) return texts.files.searchFailed
-  return files.isLoading.value ? texts.loading : texts.files.found(files.entries.value.length, files.isComplete.value)
+  if (entries.error.value !== undefined) return texts.files.searchFailed
+  if (entries.isLoading.value) return texts.loading
+  return texts.files.found(entries.entries.value.length, entries.isComplete.value)
 }

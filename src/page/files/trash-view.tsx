@@ -2,9 +2,10 @@ import { MagicStoreError, type DeletedFile } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf, NameField } from '../fields.tsx'
-import { FileName } from '../file-name.tsx'
+import { FileName, PathName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
@@ -24,6 +25,7 @@ type Opened =
 export function TrashView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   const entries = trash.entries.value
+  const hasFolders = entries.some(({ name }) => parentOf(name) !== '')
   useFresh(trash.refresh)
   const close = () => {
     setOpened(undefined)
@@ -51,7 +53,7 @@ export function TrashView () {
       {entries.length > 0 && trash.error.value === undefined && <p class='muted'>{texts.files.trashHint}</p>}
       {entries.length > 0 && (
         <RowGrid
-          class='trash' label={texts.views.trash} listing={trash} keyOf={({ id }) => id} focus={trashFocus}
+          class={hasFolders ? 'trash paths' : 'trash'} label={texts.views.trash} listing={trash} keyOf={({ id }) => id} focus={trashFocus}
           header={<TrashHeader />} cells={cellsOf} onKey={onKey}
         />
       )}
@@ -89,7 +91,7 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
   return (
     <>
       <div role='gridcell' class='name-cell'>
-        <span class='file-name'><Icon name={kindOf(file)} /><FileName name={file.name} /></span>
+        <span class='file-name'><Icon name={kindOf(file)} /><PathName name={file.name} /></span>
         {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
       </div>
       <div role='gridcell' class='size'>{formatSize(file.size)}</div>

@@ -3,6 +3,8 @@ import { notify } from '../notices.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { filesChanged } from './changes.ts'
+import { notifyProblem } from './files.ts'
+import { restoreDeletion } from './folders.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
 
@@ -13,11 +15,18 @@ export const trash = new Listing<DeletedFile>(async (query, signal) => {
 
 export const trashFocus = createGridFocus()
 
-/** @throws what `call` throws; `name_taken` if there is a file of that name. */
-export async function restoreFile ({ id }: DeletedFile, name?: string): Promise<void> {
+/**
+ * Restores a file, and offers to restore those that were deleted in the same folder.
+ * @throws what `call` throws; `name_taken` if there is a file of that name.
+ */
+export async function restoreFile ({ id, deletedWith }: DeletedFile, name?: string): Promise<void> {
   const restored = await call(store => store.restore(id, name === undefined ? {} : { name }))
   drop(id)
-  notify({ text: texts.files.restored(restored.name) })
+  const others = deletedWith !== null && trash.entries.value.some(file => file.deletedWith === deletedWith) && {
+    label: texts.files.restoreDeletion,
+    run: () => { restoreDeletion(deletedWith).catch(notifyProblem) }
+  }
+  notify({ text: texts.files.restored(restored.name), ...(others && { action: others }) })
 }
 
 export async function deleteForGood ({ id, name }: DeletedFile): Promise<void> {

@@ -20,19 +20,21 @@ export const refreshUsage = throttled(() => {
 /** How much the account stores, in words, and of a quota as a bar with three parts. */
 export function UsageBar () {
   if (usage.value === undefined) return <div class='storage' />
-  const { files, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage.value
+  const { files, folders, bytes, keptBytes, uploadBytes, quotaBytes, quotaFiles } = usage.value
   const whole = Math.max(quotaBytes ?? 0, bytes + keptBytes + uploadBytes, 1)
+  const words = texts.files.usage
+  const counts = [words.files(formatNumber(files)), ...folders === 0 ? [] : [words.folders(formatNumber(folders))]]
   const parts = [
-    { kind: 'stored', bytes, text: texts.files.usage.stored(formatNumber(files), files, formatSize(bytes)) },
-    { kind: 'kept', bytes: keptBytes, text: texts.files.usage.kept(formatSize(keptBytes)) },
-    { kind: 'uploading', bytes: uploadBytes, text: texts.files.usage.uploading(formatSize(uploadBytes)) }
+    { kind: 'stored', bytes, text: [...counts, formatSize(bytes)].join(', ') },
+    { kind: 'kept', bytes: keptBytes, text: words.kept(formatSize(keptBytes)) },
+    { kind: 'uploading', bytes: uploadBytes, text: words.uploading(formatSize(uploadBytes)) }
   ].filter(part => part.kind === 'stored' || part.bytes > 0)
   const limits = [
-    ...quotaBytes === null ? [] : [texts.files.usage.ofBytes(formatSize(quotaBytes))],
-    ...quotaFiles === null ? [] : [texts.files.usage.ofFiles(formatNumber(quotaFiles))]
+    ...quotaBytes === null ? [] : [words.ofBytes(formatSize(quotaBytes))],
+    ...quotaFiles === null ? [] : [words.ofFiles(formatNumber(quotaFiles))]
   ]
   return (
-    <section class='storage' aria-label={texts.files.usage.label}>
+    <section class='storage' aria-label={words.label}>
       {quotaBytes !== null && (
         <div class='bar' aria-hidden='true'>
           {parts.map(({ kind, bytes }) => <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />)}

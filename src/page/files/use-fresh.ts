@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { session } from '../session.ts'
 import { changes } from './changes.ts'
 
@@ -6,7 +6,8 @@ import { changes } from './changes.ts'
  * Loads a list when it appears, after this page changed it, when the window gets the focus, and after a new sign-in.
  */
 export function useFresh (refresh: () => void): void {
-  useEffect(() => {
+  // A layout effect, so that the entries of another folder are never seen.
+  useLayoutEffect(() => {
     refresh()
     addEventListener('focus', refresh)
     return () => removeEventListener('focus', refresh)

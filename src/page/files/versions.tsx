@@ -11,8 +11,9 @@ import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { filesChanged } from './changes.ts'
 import { download } from './downloads.ts'
+import { placeEntry } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
-import { notifyProblem, replaceEntry } from './files.ts'
+import { notifyProblem } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 
 interface Contents { readonly file: StoredFile, readonly versions: readonly Version[] }
@@ -97,9 +98,7 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
         <Dialog title={texts.files.versionOf(time)} class='wide preview' onClose={close}>
           <PreviewContent content={{ ...bytes, type: version.type }} />
           <FileDetails
-            {...version} dates={[
-              [texts.files.details.stored, version.createdAt], [texts.files.details.replaced, version.replacedAt]
-            ]}
+            {...version} dates={[['stored', version.createdAt], ['replaced', version.replacedAt]]}
           />
         </Dialog>
       )}
@@ -130,7 +129,7 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
  */
 async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
   const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
-  replaceEntry(restored)
+  placeEntry(restored)
   const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
   const before = versions.find(version => version.sha256 === sha256)
   const action = before &&
@@ -139,6 +138,6 @@ async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: 
 }
 
 async function restoreAgain ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
-  replaceEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
+  placeEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
   notify({ text: texts.files.versionRestored(name, formatTime(createdAt)) })
 }

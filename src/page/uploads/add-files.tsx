@@ -1,9 +1,12 @@
 import { useRef } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
-import { addFiles } from './queue.ts'
+import { receive } from './arrivals.ts'
+import { chosenFiles } from './found-files.ts'
 
 interface AddFilesProps {
+  /** The folder that the files go to. */
+  folder: string
   label?: string
   /** The accessible name, by default the label. */
   name?: string
@@ -11,20 +14,38 @@ interface AddFilesProps {
 }
 
 /** The button that chooses files to upload. */
-export function AddFiles ({ label = texts.uploads.add, name, class: className = 'primary' }: AddFilesProps) {
+export function AddFiles ({ folder, label = texts.uploads.add, name, class: className = 'primary' }: AddFilesProps) {
+  const { open, input } = useChooser(folder)
+  return (
+    <>
+      <button type='button' class={className} aria-label={name} onClick={open}><Icon name='upload' />{label}</button>
+      <input {...input} type='file' multiple hidden />
+    </>
+  )
+}
+
+/** The types of Preact lack it. */
+const ofFolder = { webkitdirectory: true }
+
+/** The button that chooses a folder to upload. */
+export function AddFolder ({ folder }: { folder: string }) {
+  const { open, input } = useChooser(folder)
+  return (
+    <>
+      <button type='button' aria-label={texts.folders.add} title={texts.folders.add} onClick={open}>
+        <Icon name='addFolder' /><span class='label'>{texts.folders.add}</span>
+      </button>
+      <input {...input} {...ofFolder} type='file' hidden />
+    </>
+  )
+}
+
+function useChooser (folder: string) {
   const input = useRef<HTMLInputElement>(null)
-  function add ({ currentTarget }: Event): void {
-    const { files } = currentTarget as HTMLInputElement
-    addFiles(Array.from(files ?? []))
+  function onChange ({ currentTarget }: Event): void {
+    receive(chosenFiles(Array.from((currentTarget as HTMLInputElement).files ?? [])), folder)
     // Otherwise the same file could not be chosen again.
     if (input.current !== null) input.current.value = ''
   }
-  return (
-    <>
-      <button type='button' class={className} aria-label={name} onClick={() => input.current?.click()}>
-        <Icon name='upload' />{label}
-      </button>
-      <input ref={input} type='file' multiple hidden onChange={add} />
-    </>
-  )
+  return { open: () => input.current?.click(), input: { ref: input, onChange } }
 }

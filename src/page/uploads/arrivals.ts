@@ -1,5 +1,13 @@
 import { signal } from '@preact/signals'
-import { filesOf } from './dropped-files.ts'
+import { filesChanged } from '../files/changes.ts'
+import { notifyProblem } from '../files/files.ts'
+import { formatNumber } from '../format.ts'
+import { notify } from '../notices.tsx'
+import { joined } from '../paths.ts'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { openFolder } from '../view.ts'
+import { chosenFiles, droppedFiles, type Found } from './found-files.ts'
 import { pastedName } from './names.ts'
 import { addFiles } from './queue.ts'
 
@@ -16,6 +24,22 @@ export function takeFiles (): () => void {
   addEventListener('drop', drop, options)
   addEventListener('paste', paste, options)
   return () => ended.abort()
+}
+
+/** Uploads files into a folder, and creates the empty folders among them. */
+export function receive ({ files, emptyFolders, leftOut, unreadable }: Found, folder: string): void {
+  addFiles(files.map(({ file, path }) => ({ file, name: joined(folder, path) })))
+  void createFolders(emptyFolders.map(path => joined(folder, path)))
+  const news = [
+    ...leftOut.length > 0 ? [texts.uploads.leftOut(formatNumber(leftOut.length), [...new Set(leftOut)].sort().join(', '))] : [],
+    ...unreadable.map(texts.uploads.folderUnreadable)
+  ]
+  if (news.length > 0) notify({ text: news.join(' ') })
+}
+
+async function createFolders (names: readonly string[]): Promise<void> {
+  for (const name of names) await call(store => store.createFolder(name)).catch(notifyProblem)
+  if (names.length > 0) filesChanged()
 }
 
 function dragOver (event: DragEvent): void {
@@ -35,14 +59,16 @@ function drop (event: DragEvent): void {
   if (event.dataTransfer?.types.includes('Files') !== true) return
   // Otherwise the browser would show the file in place of the page.
   event.preventDefault()
-  void filesOf(event.dataTransfer).then(addFiles)
+  // The user may open another folder while this one is read.
+  const folder = openFolder.peek()
+  void droppedFiles(event.dataTransfer).then(found => receive(found, folder))
 }
 
 function paste (event: ClipboardEvent): void {
   const files = Array.from(event.clipboardData?.files ?? [])
   if (files.length === 0 || isTextField(event.target)) return
   event.preventDefault()
-  addFiles(files.map(named))
+  receive(chosenFiles(files.map(named)), openFolder.peek())
 }
 
 function isTextField (target: EventTarget | null): boolean {

@@ -35,5 +35,5 @@ function NameForm ({ upload, problemId }: { upload: Upload, problemId: string })
 function isOfName (error: unknown): boolean {
   if (error instanceof ImpossibleName) return true
   if (!(error instanceof MagicStoreError)) return false
-  return error.code === 'name_invalid' || (error.problem?.errors?.some(({ field }) => field === 'name') ?? false)
+  return ['name_invalid', 'name_taken'].includes(error.code ?? '') || (error.problem?.errors?.some(({ field }) => field === 'name') ?? false)
 }

@@ -1,4 +1,9 @@
-/** The longest name, in bytes of UTF-8. */
+import { joined, lastOf, parentOf } from '../paths.ts'
+
+/** A file with the path under which it is to be stored. */
+export interface NamedFile { readonly file: File, readonly name: string }
+
+/** The longest name of a file in its folder, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 255
 
 /** The name as the server compares it. */
@@ -6,11 +11,12 @@ export function keyOf (name: string): string {
   return name.normalize('NFC')
 }
 
-/** The next name for a second file: `report.pdf`, `report (2).pdf`, `report (3).pdf`. The ending stays. */
-export function nextName (name: string): string {
+/** The next name for a second file: `report.pdf`, `report (2).pdf`, `report (3).pdf`. Folder and ending stay. */
+export function nextName (path: string): string {
+  const name = lastOf(path)
   const [, stem = name, number, ending = ''] = /^(.+?)(?: \((\d{1,6})\))?((?:\.tar)?\.[^. ]{1,16})?$/su.exec(name) ?? []
   const rest = ` (${number === undefined ? 2 : Number(number) + 1})${ending}`
-  return cut(stem, MAX_NAME_BYTES - bytesOf(rest)) + rest
+  return joined(parentOf(path), cut(stem, MAX_NAME_BYTES - bytesOf(rest)) + rest)
 }
 
 /** A name for a pasted picture without one, in local time. */

@@ -2,7 +2,7 @@ import { batch } from '@preact/signals'
 import { filesChanged } from '../files/changes.ts'
 import { session } from '../session.ts'
 import { announce } from './announcements.ts'
-import { keyOf, nextName } from './names.ts'
+import { keyOf, nextName, type NamedFile } from './names.ts'
 import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'
 import { FileUnreadable } from './transfer.ts'
 import { createMatcher, dropUnfinished, returnUnfinished } from './unfinished.ts'
@@ -20,13 +20,13 @@ const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<voi
 /** The user's decision for all names that are conflict. It holds until all uploads have ended. */
 let decisionForAll: Decision | undefined
 
-/** Adds files. A file that matches a stopped or unfinished upload continues it. */
-export function addFiles (files: readonly File[]): void {
+/** Adds files under their names, which are paths. A file that matches a stopped or unfinished upload continues it. */
+export function addFiles (files: readonly NamedFile[]): void {
   const match = createMatcher()
-  const stopped = new Map(uploads.peek().filter(isStopped).map(upload => [keyOf(upload.file.name), upload]))
-  const added = files.flatMap(file => {
-    const upload = stopped.get(keyOf(file.name))
-    if (upload === undefined || !acceptsFile(upload, file)) return [createMatched(file, match)]
+  const stopped = new Map(uploads.peek().filter(isStopped).map(upload => [keyOf(upload.chosenName), upload]))
+  const added = files.flatMap(named => {
+    const upload = stopped.get(keyOf(named.name))
+    if (upload === undefined || !acceptsFile(upload, named.file)) return [createMatched(named, match)]
     upload.state.value = { kind: 'waiting' }
     return []
   })
@@ -46,7 +46,7 @@ function acceptsFile (upload: Upload, file: File): boolean {
   return isGone || isSame
 }
 
-function createMatched (file: File, match: ReturnType<typeof createMatcher>): Upload {
+function createMatched (file: NamedFile, match: ReturnType<typeof createMatcher>): Upload {
   const upload = createUpload(file)
   const found = match(file)
   if (found === undefined) return upload

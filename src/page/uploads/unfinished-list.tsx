@@ -1,7 +1,8 @@
 import { useId } from 'preact/hooks'
-import { FileName } from '../file-name.tsx'
+import { PathName } from '../file-name.tsx'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
@@ -35,7 +36,7 @@ function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
   return (
     <li class='upload'>
       <div class='upload-head'>
-        <FileName name={name} class='upload-name' />
+        <PathName name={name} class='upload-name' />
         <span class='upload-controls'>
           <button
             type='button' class='quiet' aria-disabled={isRunning} aria-label={texts.uploads.cancelUnfinished(name)}
@@ -46,7 +47,7 @@ function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
         </span>
       </div>
       <p class='muted'>{size === null ? words.sizeUnknown(formatSize(offset)) : words.progress(formatSize(offset), formatSize(size))}</p>
-      {size !== null && <div class='actions'><AddFiles label={words.choose} name={words.chooseFor(name)} class='' /></div>}
+      {size !== null && <div class='actions'><AddFiles folder={parentOf(name)} label={words.choose} name={words.chooseFor(name)} class='' /></div>}
       <ProblemText error={error} />
     </li>
   )

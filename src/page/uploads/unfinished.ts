@@ -3,7 +3,7 @@ import { bodyOf } from 'magicstore'
 import { loadAll, type PageQuery } from '../pages.ts'
 import { call } from '../session.ts'
 import { loadFingerprints, removeFingerprints } from './fingerprints.ts'
-import { keyOf } from './names.ts'
+import { keyOf, type NamedFile } from './names.ts'
 import { heldNames } from './upload-locks.ts'
 
 /** An upload of this account that no window of this browser is sending. */
@@ -59,11 +59,11 @@ export function returnUnfinished (upload: UnfinishedUpload): void {
  * Returns a function that finds the unfinished upload of a file by name and size. `isCertain`: the time of change is
  * the same too.
  */
-export function createMatcher (): (file: File) => { upload: UnfinishedUpload, isCertain: boolean } | undefined {
+export function createMatcher (): (file: NamedFile) => { upload: UnfinishedUpload, isCertain: boolean } | undefined {
   const names = new Set(unfinished.peek().map(({ name }) => name))
   const fingerprints = loadFingerprints()
-  return file => {
-    const name = keyOf(file.name)
+  return ({ file, name: chosenName }) => {
+    const name = keyOf(chosenName)
     // The name first, because reading the size of a file can need a disk access.
     if (!names.has(name)) return undefined
     const candidates = unfinished.peek().filter(upload => upload.name === name && upload.size === file.size)

@@ -2,10 +2,12 @@ import { computed, untracked, useComputed, useSignal, useSignalEffect } from '@p
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { lastOf } from '../paths.ts'
 import { Retry } from '../problem.tsx'
 import { session } from '../session.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
+import { openFolder } from '../view.ts'
 import { announcement } from './announcements.ts'
 import { isDragging, takeFiles } from './arrivals.ts'
 import { useKeptFocus } from './kept-focus.ts'
@@ -50,11 +52,16 @@ export function UploadPanel () {
   return (
     <>
       <div class='hidden' role='status'>{announcement}</div>
-      {isDragging.value && <div class='drop-target' role='status'><p>{texts.uploads.dropHere}</p></div>}
+      {isDragging.value && <DropTarget folder={openFolder.value} />}
       {(uploads.value.length > 0 || unfinished.value.length > 0 || error !== undefined) &&
         <Panel error={error} onRetry={run} />}
     </>
   )
+}
+
+function DropTarget ({ folder }: { folder: string }) {
+  const { dropHere, dropInto } = texts.uploads
+  return <div class='drop-target' role='status'><p>{folder === '' ? dropHere : dropInto(lastOf(folder))}</p></div>
 }
 
 function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<void> }) {

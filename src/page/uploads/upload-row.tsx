@@ -1,5 +1,5 @@
 import { useComputed } from '@preact/signals'
-import { FileName } from '../file-name.tsx'
+import { PathName } from '../file-name.tsx'
 import { formatDuration, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { session } from '../session.ts'
@@ -18,7 +18,7 @@ export function UploadRow ({ upload }: { upload: Upload }) {
   return (
     <li class={`upload ${state.kind}`}>
       <div class='upload-head'>
-        <FileName name={name} class='upload-name' />
+        <PathName name={name} class='upload-name' />
         <Controls upload={upload} />
       </div>
       {['running', 'paused'].includes(state.kind) && <Bar upload={upload} />}

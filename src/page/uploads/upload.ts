@@ -1,5 +1,6 @@
 import { signal, type Signal } from '@preact/signals'
 import type { StoredFile } from 'magicstore'
+import type { NamedFile } from './names.ts'
 import { createSpeedMeter, type SpeedMeter } from './speed.ts'
 import type { UnfinishedUpload } from './unfinished.ts'
 
@@ -16,6 +17,8 @@ export interface Upload {
   /** Identifies the row in the list. */
   readonly key: number
   file: File
+  /** The path under which the file was added. */
+  readonly chosenName: string
   readonly name: Signal<string>
   /** The id of the unfinished upload on the server; undefined before it is created. */
   id: string | undefined
@@ -35,11 +38,12 @@ export interface Upload {
 let count = 0
 
 /** A new upload, which waits. */
-export function createUpload (file: File): Upload {
+export function createUpload ({ file, name }: NamedFile): Upload {
   return {
     key: ++count,
     file,
-    name: signal(file.name),
+    chosenName: name,
+    name: signal(name),
     id: undefined,
     replacedTag: undefined,
     keepsBoth: false,

@@ -45,7 +45,7 @@ const pageOf = (index: number) => `page-${8 + (index >> 5) % 50}`
 const ownerOf = (index: number) => owners[index % ACCOUNTS]?.id as number
 const tokens = await Promise.all(owners.map(({ id }) =>
   metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1, expiresAt: NEVER })))
-const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: SHA256, blobId: newId(), isLeased: false })
+const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: SHA256, blobId: newId(), modifiedAt: null, isLeased: false })
 fillIds(60 * ACCOUNTS + 1000)
 for (const { id } of owners) for (let index = 0; index < 60; index++) await metadata.files.add(newFile(id, `page-${index}`), quota)
 
@@ -57,7 +57,7 @@ const attempt = (index: number): Attempt => ({ kind: 'sign_in', network: `10.0.$
 const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promise<unknown>> = {
   findToken: (on, index) => on.tokens.find(tokens[index % ACCOUNTS]?.id as number),
   findFile: (on, index) => on.files.find(ownerOf(index), 'page-7'),
-  'listFiles, 50 of 60': (on, index) => on.files.list(ownerOf(index), { order: 'name', prefix: undefined, limit: 50, after: undefined }),
+  'listFiles, 50 of 60': (on, index) => on.files.list(ownerOf(index), { order: 'name', folder: '', prefix: undefined, limit: 50, after: undefined }),
   leaseBlob: on => on.blobs.lease(newId(), 300),
   addFile: on => { const index = added++; return on.files.add(newFile(ownerOf(index), `file-${index}`), quota) },
   'putFile that replaces': (on, index) => on.files.put(newFile(ownerOf(index), pageOf(index)), quota, {}),

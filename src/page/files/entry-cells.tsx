@@ -1,15 +1,18 @@
-import type { StoredFile } from 'magicstore'
 import { FileName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
-import { isByName, order, prefix, refused, renameFile, sortBy, type Order } from './files.ts'
+import { addressOf } from '../view.ts'
+import { isByName, isFolder, order, prefix, refused, sortBy, type Entry, type Order } from './entries.ts'
+import { renameFile } from './files.ts'
+import { renameFolder } from './folders.ts'
 import { kindOf } from './kinds.ts'
 import { RenameForm } from './rename-form.tsx'
 
-interface FileCellsProps {
-  file: StoredFile
+interface EntryCellsProps {
+  entry: Entry
   isActive: boolean
   isRenaming: boolean
   onOpen: () => void
@@ -17,31 +20,28 @@ interface FileCellsProps {
   onRenamed: () => void
 }
 
-/** The cells of a file's row. */
-export function FileCells ({ file, isActive, isRenaming, onOpen, onMenu, onRenamed }: FileCellsProps) {
+/** The cells of the row of a file or folder. */
+export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
+  const name = lastOf(entry.name)
   const rename = async (newName: string) => {
-    await renameFile(file, newName)
+    await (isFolder(entry) ? renameFolder(entry, newName) : renameFile(entry, newName))
     onRenamed()
   }
   return (
     <>
       <div role='gridcell' class='name-cell'>
         {isRenaming
-          ? <RenameForm name={file.name} action={rename} onCancel={onRenamed} />
-          : (
-            <button type='button' class='file-name' data-cell tabIndex={tabIndex} onClick={onOpen}>
-              <Icon name={kindOf(file)} /><FileName name={file.name} />
-            </button>
-            )}
-        <Refusal name={file.name} />
+          ? <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />
+          : <Name entry={entry} tabIndex={tabIndex} onOpen={onOpen} />}
+        <Refusal name={entry.name} />
       </div>
-      <div role='gridcell' class='size'>{formatSize(file.size)}</div>
-      <div role='gridcell' class='date'><time dateTime={file.createdAt}>{formatTime(file.createdAt)}</time></div>
+      <div role='gridcell' class='size'>{isFolder(entry) ? texts.folders.kind : formatSize(entry.size)}</div>
+      <div role='gridcell' class='date'><time dateTime={entry.createdAt}>{formatTime(entry.createdAt)}</time></div>
       <div role='gridcell' class='menu-cell'>
         <button
           type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
-          aria-label={texts.files.menuOf(file.name)} onClick={event => onMenu(event.currentTarget)}
+          aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
         >
           <Icon name='more' />
         </button>
@@ -50,7 +50,22 @@ export function FileCells ({ file, isActive, isRenaming, onOpen, onMenu, onRenam
   )
 }
 
-/** Why the last action on this file failed. */
+interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
+
+/** A folder is a link, so that it can be opened in another window. */
+function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
+  const name = <FileName name={lastOf(entry.name)} />
+  if (isFolder(entry)) {
+    return <a class='file-name folder' data-cell tabIndex={tabIndex} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
+  }
+  return (
+    <button type='button' class='file-name' data-cell tabIndex={tabIndex} onClick={onOpen}>
+      <Icon name={kindOf(entry)} />{name}
+    </button>
+  )
+}
+
+/** Why the last action on this entry failed. */
 function Refusal ({ name }: { name: string }) {
   if (refused.value?.name !== name) return null
   return (
@@ -79,7 +94,7 @@ const columns: readonly Column[] = [
 ]
 
 /** The column headers. A click sorts by the column; another click reverses the order. */
-export function FileHeader () {
+export function EntryHeader () {
   return (
     <div role='row' class='row' aria-rowindex={1}>
       {columns.map(column => <ColumnHeader key={column.label} {...column} />)}

@@ -1,0 +1,84 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { callerOf } from '../http/caller.ts'
+import { refuseForeignParameters } from '../http/foreign-parameters.ts'
+import type { Links } from '../http/links.ts'
+import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
+import { ignoreBodies } from '../http/schema-compilers.ts'
+import { splitPath } from '../metadata/paths.ts'
+import type { Cursors, Listing } from './cursor.ts'
+import {
+  deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
+} from './folder-schemas.ts'
+import type { Folders } from './folders.ts'
+import { folderOrRoot, getName } from './names.ts'
+
+interface FolderRoutesOptions { folders: Folders, cursors: Cursors, links: Links }
+
+/** Operations that read folders. */
+export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
+  app, { folders, cursors, links }
+) => {
+  app.get(FOLDERS_PATH, {
+    links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder' }) },
+    schema: listFolders
+  }, async (request, reply) => {
+    const { folder = '', cursor } = request.query
+    const { id: ownerId } = callerOf(request).account
+    const path = getName(folder, folderOrRoot)
+    const listing: Listing = [ownerId, 'folders', path]
+    const after = await cursors.read<{ key: string, id: number }>(cursor, listing)
+    const limit = limitOf(request.query)
+    const page = cutPage(await folders.list(ownerId, path, { limit, after: after?.key }), limit, last =>
+      cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
+    const next = await page.next
+    if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
+    return { folders: page.entries.map(entry => folderOf(entry, request.raw, links)), next }
+  })
+
+  app.get(FOLDER_PATH, {
+    preValidation: refuseForeignParameters,
+    links: { 200: folderLinks },
+    schema: getFolder
+  }, async request => {
+    const folder = await folders.get(callerOf(request).account.id, request.params.name)
+    return folderOf(folder, request.raw, links)
+  })
+}
+
+/** Operations that create, move and delete folders. */
+export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (app, { folders, links }) => {
+  app.addHook('preValidation', refuseForeignParameters)
+
+  await app.register(putFolderRoute, { folders, links })
+
+  app.patch(FOLDER_PATH, {
+    links: { 200: folderLinks },
+    schema: moveFolder
+  }, async request => {
+    const moved = await folders.move(callerOf(request).account, request.params.name, request.body.name)
+    return folderOf(moved, request.raw, links)
+  })
+
+  app.delete(FOLDER_PATH, {
+    schema: deleteFolder
+  }, async (request, reply) => {
+    const { recursive: isRecursive = false, permanent: isPermanent = false } = request.query
+    await folders.remove(callerOf(request).account.id, request.params.name, { isRecursive, isPermanent })
+    return reply.code(204).send()
+  })
+}
+
+const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folders' | 'links'>> = async (
+  app, { folders, links }
+) => {
+  ignoreBodies(app)
+
+  app.put(FOLDER_PATH, {
+    links: { 200: folderLinks, 201: folderLinks },
+    schema: putFolder
+  }, async (request, reply) => {
+    const { folder, isNew } = await folders.create(callerOf(request).account, request.params.name)
+    reply.code(isNew ? 201 : 200)
+    return folderOf(folder, request.raw, links)
+  })
+}

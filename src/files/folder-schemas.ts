@@ -1,0 +1,139 @@
+import type { IncomingMessage } from 'node:http'
+import { Type, type Static } from '@sinclair/typebox'
+import type { Links } from '../http/links.ts'
+import { PageSize } from '../http/pagination.ts'
+import { dateOf, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
+import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
+import type { FolderRecord } from '../metadata/records.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { Cursor, DeletionQuery, FolderQuery, NextCursor, nextPage, PATH_PATTERN, Rename } from './schemas.ts'
+
+/** The paths of folders. */
+export const FOLDERS_PATH = '/api/folders'
+export const FOLDER_PATH = `${FOLDERS_PATH}/:name`
+
+export const Folder = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: MAX_FOLDER_BYTES, pattern: PATH_PATTERN, description: 'Path of the folder, unique within its account: up to 31 segments joined by `/`, up to 768 bytes of UTF-8 in all. Segments follow the rules of those of a file.', examples: ['reports/2026'] }),
+  createdAt: Timestamp('When the folder was created.'),
+  url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the folder: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/api/folders/reports%2F2026'] })
+}, { $id: 'Folder', additionalProperties: false, description: 'A folder.' })
+
+export const FolderList = Type.Object({
+  folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page, by name.' }),
+  next: NextCursor
+}, { $id: 'FolderList', additionalProperties: false, description: 'A page of folders.' })
+
+export const FolderMove = Type.Object({
+  name: { ...Rename.properties.name, examples: ['archive/2026'] }
+}, { $id: 'FolderMove', additionalProperties: false, description: 'A new path of a folder.' })
+
+const FolderListQuery = Type.Object({
+  limit: Type.Optional(PageSize('Folders on a page')),
+  cursor: Cursor('`next` of the previous page. Use it with the same `folder`.'),
+  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`.')
+}, { additionalProperties: false })
+
+// Not a pattern: a lookup by a name that no folder can have is 404, not 400.
+const FolderParams = Type.Object({
+  name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Path of the folder as one segment, with `%2F` for `/`.', examples: ['reports/2026'] })
+})
+
+const FolderDeletionQuery = Type.Object({
+  recursive: Type.Optional(Type.Boolean({ default: false, description: 'Also delete the files and folders in the folder.' })),
+  ...DeletionQuery.properties
+})
+
+const tags = ['Folders']
+
+export const listFolders = {
+  operationId: 'listFolders',
+  summary: 'List folders',
+  description: 'Lists the folders directly in a folder by name, page by page.',
+  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders'),
+  tags,
+  querystring: FolderListQuery,
+  response: {
+    200: { ...Type.Ref(FolderList), description: 'A page.', headers: nextPage },
+    ...problems(['validation_failed', 'not_found'])
+  }
+}
+
+export const getFolder = {
+  operationId: 'getFolder',
+  summary: 'Get a folder',
+  description: 'Returns name, creation time and URL of a folder. List what is in it with `GET /api/files?folder=…` and `GET /api/folders?folder=…`.',
+  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders/reports'),
+  tags,
+  params: FolderParams,
+  response: {
+    200: { ...Type.Ref(Folder), description: 'The folder.' },
+    ...problems(['validation_failed', 'not_found'])
+  }
+}
+
+export const putFolder = {
+  operationId: 'putFolder',
+  summary: 'Create a folder',
+  description: 'Creates a folder and its missing parents. Uploads create the folders that they need, so this is for empty ones. If the folder exists, the response is 200.',
+  ...codeSamples('curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/reports%2F2026'),
+  tags,
+  params: FolderParams,
+  response: {
+    200: { ...Type.Ref(Folder), description: 'The folder exists.' },
+    201: { ...Type.Ref(Folder), description: 'The new folder.' },
+    ...problems(['validation_failed', 'name_invalid', 'name_taken', 'quota_exceeded', 'storage_full'])
+  }
+}
+
+export const moveFolder = {
+  operationId: 'moveFolder',
+  summary: 'Move or rename a folder',
+  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing parents are created. Files, versions and their times stay the same.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/old',
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' http://127.0.0.1:5000/api/folders/old'
+  ),
+  tags,
+  params: FolderParams,
+  body: Type.Ref(FolderMove),
+  response: {
+    200: { ...Type.Ref(Folder), description: 'The moved folder.' },
+    ...problems([
+      'malformed_json', 'validation_failed', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
+      'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'storage_full'
+    ])
+  }
+}
+
+export const deleteFolder = {
+  operationId: 'deleteFolder',
+  summary: 'Delete a folder',
+  description: 'Deletes an empty folder. With `recursive=true`, first moves the files in it to the trash, each with its versions; with `permanent=true` too, deletes them for good. What is stored in the folder meanwhile stays: the response is then 409, as after an interruption, and the request can be repeated. The entries of the trash have the same `deletedWith`, with which `POST /api/trash/restore` brings them back.',
+  ...codeSamples('curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"'),
+  tags,
+  params: FolderParams,
+  querystring: FolderDeletionQuery,
+  response: {
+    204: { description: 'The folder was deleted.', type: 'null' },
+    ...problems(['validation_failed', 'not_found', 'folder_not_empty', 'storage_full'])
+  }
+}
+
+/** Operations on the folder in a response (OpenAPI links). */
+export const folderLinks = Object.fromEntries(Object.entries({
+  getFolder: 'Get the folder.',
+  moveFolder: 'Move or rename it.',
+  deleteFolder: 'Delete it.'
+}).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
+
+/** A folder as clients see it. */
+export function folderOf (
+  { path, createdAt }: FolderRecord, request: IncomingMessage, links: Links
+): Static<typeof Folder> {
+  return {
+    name: path,
+    createdAt: dateOf(createdAt),
+    url: links.to(request, FOLDER_PATH.replace(':name', () => encodeURIComponent(path)))
+  }
+}

@@ -1,0 +1,36 @@
+import { and, eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import type { Tables } from './schema.ts'
+
+/** The columns of a `FileRecord`: its name is the whole path. */
+export function fileColumns ({ files }: Tables) {
+  return { ...getTableColumns(files), name: wholeName(files) }
+}
+
+/** The path of a file. Raw SQL: in a query of one table Drizzle omits the table's name. */
+export function wholeName (files: Tables['files']): SQL<string> {
+  return sql<string>`coalesce((SELECT fo.path || '/' FROM folders fo WHERE fo.id = ${files.folderId}), '') || ${files.name}`
+}
+
+interface FilePath<Value, Text> {
+  readonly ownerId: Value
+  /** The path of the folder; empty for the root. */
+  readonly folder: Text
+  /** The last segment. */
+  readonly name: Text
+}
+
+/** Condition for the file with a path. */
+export function hasPath (
+  tables: Tables, { ownerId, folder, name }: FilePath<number | Placeholder, string | Placeholder>
+): SQL | undefined {
+  const { files } = tables
+  return and(eq(files.ownerId, ownerId), isInFolder(tables, { ownerId, folder }), eq(files.name, name))
+}
+
+/** Condition for the files directly in a folder. False if it does not exist. */
+export function isInFolder (
+  { files }: Tables, { ownerId, folder }: Omit<FilePath<number | Placeholder, string | Placeholder>, 'name'>
+): SQL {
+  return sql`${files.folderId} = CASE WHEN cast(${folder} AS text) = '' THEN 0
+    ELSE (SELECT fo.id FROM folders fo WHERE fo.owner_id = ${ownerId} AND fo.path = ${folder}) END`
+}

@@ -1,0 +1,33 @@
+import { eq, sql } from 'drizzle-orm'
+import { ask, reading, together, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
+
+/**
+ * Folders and files whose place is wrong, one line each. A folder that is its own ancestor is among them: it can't be
+ * that the path of each is longer than that of its parent.
+ */
+export function * findFolderFaults (tables: Tables): Rule<string[]> {
+  const { misplaced, orphans } = queriesOf(tables)
+  const [folders, files] = yield * together(ask(misplaced), ask(orphans))
+  return [
+    ...folders.map(({ id, ownerId, path, parent }) => {
+      const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`
+      return parent === null ? `${folder} has no parent` : `${folder} does not have the path of its parent and its name`
+    }),
+    ...files.map(({ id, ownerId, name }) =>
+      `file ${id} of account ${ownerId} (${JSON.stringify(name)}) is in a folder that does not exist`)
+  ]
+}
+
+function queriesOf ({ files, folders }: Tables) {
+  // Raw SQL: in a query of one table Drizzle omits the table's name.
+  const parent = sql<string | null>`CASE WHEN ${eq(folders.parentId, 0)} THEN ''
+    ELSE (SELECT p.path || '/' FROM folders p WHERE p.id = folders.parent_id AND p.owner_id = folders.owner_id) END`
+  return {
+    misplaced: reading('', db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
+      .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`)),
+    orphans: reading('', db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
+      .where(sql`${files.folderId} <> 0 AND NOT EXISTS (
+        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`))
+  }
+}

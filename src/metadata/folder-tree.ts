@@ -1,0 +1,115 @@
+import { and, asc, eq, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
+import type { Owners } from './owners.ts'
+import { ancestorsOf, splitPath } from './paths.ts'
+import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
+
+const { placeholder } = sql
+
+export type FolderRow = Tables['folders']['$inferSelect']
+
+/** The ids of folders that exist, by path. Gets those that are made. */
+export type Known = Map<string, number>
+
+/** Where a file or folder with a path belongs. */
+export interface Place {
+  readonly known: Known
+  /** The id of its innermost parent that exists; 0 for the root. */
+  readonly folderId: number
+  /** The paths of its parents that do not exist, the outermost first. */
+  readonly missing: readonly string[]
+  /** Why nothing can be added with this path; undefined if it can. */
+  readonly obstacle: string | undefined
+}
+
+/** Finds and makes folders in the current transaction. What makes some has locked the owner. */
+export class FolderTree {
+  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #owners: Owners
+
+  constructor (engine: Engine, owners: Owners) {
+    this.#queries = queriesOf(engine)
+    this.#owners = owners
+  }
+
+  find (ownerId: number, path: string): Ask<FolderRow | undefined> {
+    return ask(this.#queries.byPath, { ownerId, path }, ([folder]) => folder)
+  }
+
+  /** The id of a folder; 0 for the root. @throws not_found. */
+  * idOf (ownerId: number, path: string): Rule<number> {
+    if (path === '') return 0
+    const folder = yield * this.find(ownerId, path)
+    if (folder === undefined) throw new Problem('not_found')
+    return folder.id
+  }
+
+  /** The folders among paths and their parents. */
+  known (ownerId: number, ...paths: string[]): Ask<Known> {
+    const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
+    return ask(this.#queries.byPaths, { ownerId, paths: Array.from(all) },
+      folders => new Map(folders.map(({ path, id }) => [path, id])))
+  }
+
+  /** Where something belongs; `known`: what exists of its path. */
+  * place (ownerId: number, path: string, known: Known): Rule<Place> {
+    const ancestors = ancestorsOf(path)
+    const missing = ancestors.filter(ancestor => !known.has(ancestor))
+    const [first] = missing
+    const innermost = ancestors.at(ancestors.length - missing.length - 1)
+    const folderId = (innermost !== undefined && known.get(innermost)) || 0
+    if (known.has(path)) return { known, folderId, missing, obstacle: `A folder has the name ${path}.` }
+    const isFile = first !== undefined && (yield * this.hasFile(ownerId, folderId, first))
+    return { known, folderId, missing, obstacle: isFile ? `${first} is a file, not a folder.` : undefined }
+  }
+
+  /** Whether a folder directly contains a file with this path. */
+  hasFile (ownerId: number, folderId: number, path: string): Ask<boolean> {
+    return ask(this.#queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
+  }
+
+  /** Makes the missing parents of a place. Returns the id of the innermost parent. */
+  * makeParents (ownerId: number, { known, folderId, missing }: Place, time: number): Rule<number> {
+    let parentId = folderId
+    for (const path of missing) {
+      parentId = yield * this.add(ownerId, { parentId, path, time })
+      known.set(path, parentId)
+    }
+    return parentId
+  }
+
+  /** Adds a folder, and charges it. Returns its id. */
+  * add (ownerId: number, folder: { parentId: number, path: string, time: number }): Rule<number> {
+    const [[added]] = yield * together(
+      ask(this.#queries.insert, { ownerId, name: splitPath(folder.path).name, ...folder }),
+      this.#owners.charge(ownerId, { folders: 1 })
+    )
+    return Number(added?.id)
+  }
+}
+
+/** @throws name_taken if nothing can be added there. */
+export function requireFree ({ obstacle }: Place): void {
+  if (obstacle !== undefined) throw new Problem('name_taken', { detail: obstacle })
+}
+
+function queriesOf ({ tables: { files, folders }, isAmong }: Engine) {
+  const isOwn = eq(folders.ownerId, placeholder('ownerId'))
+  return {
+    byPath: reading('folder_by_path', db => db.select().from(folders).where(and(isOwn, eq(folders.path, placeholder('path'))))),
+    byPaths: reading('folders_by_paths', db => db.select().from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
+      .orderBy(asc(folders.path))),
+    fileIn: reading('file_in_folder', db => db.select({ id: files.id }).from(files).where(and(
+      eq(files.ownerId, placeholder('ownerId')), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))
+    ))),
+    insert: writing('add_folder', db => db.insert(folders).values({
+      ownerId: placeholder('ownerId'),
+      parentId: placeholder('parentId'),
+      name: placeholder('name'),
+      path: placeholder('path'),
+      createdAt: placeholder('time')
+    }).returning({ id: folders.id }))
+  }
+}

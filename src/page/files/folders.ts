@@ -1,0 +1,103 @@
+import { MagicStoreError, type Folder } from 'magicstore'
+import { formatNumber } from '../format.ts'
+import { notify } from '../notices.tsx'
+import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { openFolder, view } from '../view.ts'
+import { filesChanged } from './changes.ts'
+import { entries, filesFocus, isFolder, isListed, placeEntry, type Entry } from './entries.ts'
+import { findDeleted, notifyProblem } from './files.ts'
+
+/** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name. */
+export async function createFolder (name: string): Promise<void> {
+  const created = await call(store => store.createFolder(joined(openFolder.peek(), name)))
+  showEntry(created)
+  notify({ text: texts.folders.created(created.name) })
+}
+
+/** Renames a folder. @throws what `call` throws; the server refuses a name that is taken or not possible. */
+export async function renameFolder (folder: Folder, newName: string): Promise<void> {
+  const renamed = await renameEntry(folder, joined(parentOf(folder.name), newName))
+  filesFocus.focus({ key: renamed.name, column: 0 })
+  notify({ text: texts.files.renamed(renamed.name) })
+}
+
+/** Whether an entry can be moved to a folder: not to where it is, and not into itself. */
+export function canMove ({ name }: Entry, folder: string): boolean {
+  return folder !== parentOf(name) && !isWithin(folder, name)
+}
+
+/** Moves an entry to another folder and offers to undo that. @throws what `call` throws; `name_taken`. */
+export async function moveEntry (entry: Entry, folder: string): Promise<void> {
+  const moved = await renameEntry(entry, joined(folder, lastOf(entry.name)))
+  const undo = async () => {
+    showEntry(await renameEntry(moved, entry.name))
+    notify({ text: texts.folders.movedBack(entry.name) })
+  }
+  notify({
+    text: texts.folders.moved(lastOf(entry.name), folder),
+    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
+  })
+}
+
+/** Deletes a folder if it is empty. Resolves to whether it was. @throws what `call` throws. */
+export async function removeEmpty (folder: Folder): Promise<boolean> {
+  try {
+    await call(store => store.removeFolder(folder.name))
+  } catch (error) {
+    if (error instanceof MagicStoreError && error.code === 'folder_not_empty') return false
+    throw error
+  }
+  drop(folder)
+  const undo = async () => showEntry(await call(store => store.createFolder(folder.name)))
+  notify({
+    text: texts.files.removed(folder.name),
+    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
+  })
+  return true
+}
+
+/** Deletes a folder with all that is in it, and offers to undo that. @throws what `call` throws. */
+export async function removeFolder (folder: Folder): Promise<void> {
+  await call(store => store.removeFolder(folder.name, { recursive: true }))
+  drop(folder)
+  const deleted = await findDeleted(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
+    .catch(() => undefined)
+  const deletedWith = deleted?.deletedWith
+  if (deletedWith == null) return notify({ text: texts.files.removed(folder.name) })
+  const undo = async () => {
+    await restoreDeletion(deletedWith)
+    showEntry(folder)
+  }
+  notify({
+    text: texts.folders.deleted(folder.name),
+    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
+  })
+}
+
+/** Restores all files that were deleted together, as far as their names are free. @throws what `call` throws. */
+export async function restoreDeletion (deletedWith: string): Promise<void> {
+  const { restored, kept } = await call(store => store.restoreDeletion(deletedWith))
+  const rest = kept.length === 0 ? [] : [texts.folders.kept(formatNumber(kept.length))]
+  notify({ text: [texts.folders.restored(formatNumber(restored)), ...rest].join(' ') })
+  filesChanged()
+}
+
+async function renameEntry (entry: Entry, name: string): Promise<Entry> {
+  const renamed =
+    await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, name) : store.rename(entry.name, name))
+  placeEntry(renamed, entry.name)
+  return renamed
+}
+
+/** Shows an entry in the list, with the focus. The user may have opened another folder or view. */
+function showEntry (entry: Entry): void {
+  placeEntry(entry)
+  if (view.value === 'files' && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
+}
+
+function drop (folder: Folder): void {
+  entries.change(all => all.filter(({ name }) => name !== folder.name))
+  filesChanged()
+}

@@ -1,0 +1,87 @@
+import { bodyOf } from 'magicstore'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { Icon } from '../icon.tsx'
+import { loadAll } from '../pages.ts'
+import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
+import { ProblemText, Retry } from '../problem.tsx'
+import { call } from '../session.ts'
+import { texts } from '../texts.ts'
+import { useAction } from '../use-action.ts'
+import { useLoaded } from '../use-loaded.ts'
+import { FolderName } from './breadcrumbs.tsx'
+import type { Entry } from './entries.ts'
+import { canMove, moveEntry } from './folders.ts'
+
+/** Chooses the folder to which an entry is moved. */
+export function MoveDialog ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
+  const [folder, setFolder] = useState(parentOf(entry.name))
+  const { run, isRunning, error } = useAction(async () => {
+    await moveEntry(entry, folder)
+    onClose()
+  })
+  const isPossible = canMove(entry, folder)
+  return (
+    <Dialog title={texts.folders.moveTitle(lastOf(entry.name))} class='move' onClose={onClose}>
+      <Folders key={folder} folder={folder} moved={entry.name} onOpen={setFolder} />
+      <ProblemText error={error} />
+      <div class='actions end'>
+        <button type='button' onClick={onClose}>{texts.cancel}</button>
+        <button
+          type='button' class='primary' aria-disabled={isRunning || !isPossible}
+          onClick={() => { if (isPossible) void run() }}
+        >
+          {texts.folders.moveHere}
+        </button>
+      </div>
+    </Dialog>
+  )
+}
+
+interface FoldersProps {
+  folder: string
+  /** The entry that is moved. It can't be moved into itself. */
+  moved: string
+  onOpen: (folder: string) => void
+}
+
+/** The folders in a folder, and those above it. */
+function Folders ({ folder, moved, onOpen }: FoldersProps) {
+  const heading = useRef<HTMLHeadingElement>(null)
+  const { value, error, reload } = useLoaded(() => foldersIn(folder))
+  const folders = value?.filter(name => name !== moved)
+  // The button with the focus has been removed.
+  useLayoutEffect(() => heading.current?.focus(), [])
+  return (
+    <>
+      <div class='breadcrumbs'>
+        {folder !== '' && (
+          <ol>
+            {['', ...ancestorsOf(folder)].map(path => (
+              <li key={path}><button type='button' class='link' onClick={() => onOpen(path)}><FolderName path={path} /></button></li>
+            ))}
+          </ol>
+        )}
+        <h3 ref={heading} tabIndex={-1} data-autofocus><FolderName path={folder} /></h3>
+      </div>
+      <ul class='folders'>
+        {folders?.map(path => (
+          <li key={path}>
+            <button type='button' class='quiet' onClick={() => onOpen(path)}><Icon name='files' /><FolderName path={path} /></button>
+          </li>
+        ))}
+      </ul>
+      {folders?.length === 0 && <p class='muted'>{texts.folders.noneInside}</p>}
+      {value === undefined && error === undefined && <p class='muted'>{texts.loading}</p>}
+      {error !== undefined && <div><Retry error={error} action={() => { void reload() }} /></div>}
+    </>
+  )
+}
+
+async function foldersIn (folder: string): Promise<string[]> {
+  const all = await loadAll(async cursor => {
+    const { folders: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/folders', { params: { query: { folder, ...cursor } } })))
+    return { entries, next }
+  })
+  return all.map(({ name }) => name)
+}

@@ -1,0 +1,404 @@
+import type { Test } from 'tap'
+import type { Keeping, KeptPosition, RestoredFiles } from '#src/metadata/kept-repository.ts'
+import type { Metadata } from '#src/metadata/metadata.ts'
+import type { AccountRecord, FileOrder, FilePosition, NewFile, Quota } from '#src/metadata/records.ts'
+import { createTestClock } from './kit/clock.ts'
+import { DAY, HOUR } from './kit/durations.ts'
+import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import type { OpenMetadata } from './kit/reopening.ts'
+
+const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
+const always = {}
+
+/** The part of the contract in src/metadata/folder-repository.ts, and paths of files. */
+export function suite (t: Test, open: OpenMetadata): void {
+  async function start (t: Test, keeping = month) {
+    const clock = createTestClock(Date.now() - DAY)
+    const metadata = await open(t.testdir(), { keeping, clock: clock.now })
+    t.teardown(() => metadata.close())
+    const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })).id
+    const [ownerId, otherId] = [await account('ada'), await account('bob')]
+    const { files, folders, kept } = metadata
+    const put = async (name: string, fields: Partial<NewFile> = {}, quota = unlimited) => {
+      clock.set(clock.now() + 1000)
+      return (await files.put(newFile(ownerId, name, fields), quota, always)).file
+    }
+    return {
+      metadata,
+      clock,
+      ownerId,
+      otherId,
+      put,
+      add: (path: string, quota = unlimited) => folders.add(ownerId, path, quota),
+      move: (path: string, newPath: string, quota = unlimited) => folders.move(ownerId, path, newPath, quota),
+      rename: (name: string, newName: string, quota = unlimited) => files.rename(ownerId, name, newName, quota),
+      find: (name: string) => files.find(ownerId, name),
+      folder: (path: string) => folders.find(ownerId, path),
+      restore: (id: string, quota = unlimited) => kept.restoreFile(ownerId, id, { quota, name: undefined }),
+      trash: () => kept.listTrash(ownerId, { after: undefined, limit: 1000 }),
+      names: async () => (await walk(metadata, ownerId)).map(({ name }) => name),
+      usage: () => usageOf(metadata, ownerId)
+    }
+  }
+
+  t.test('a file in a folder is found by its path, by its owner alone, and its folders were made with it', async t => {
+    const { metadata, ownerId, otherId, put, find, folder, usage } = await start(t)
+    const stored = await put('a/b/c.txt', { modifiedAt: 5 })
+    t.match(stored, { name: 'a/b/c.txt', folderId: Number, modifiedAt: 5 })
+    t.strictSame(await find('a/b/c.txt'), stored)
+    for (const name of ['c.txt', 'b/c.txt', 'a/c.txt', 'a/b', 'a', 'a/b/c.txt/d', 'A/b/c.txt']) t.equal(await find(name), undefined, name)
+    t.equal(await metadata.files.find(otherId, 'a/b/c.txt'), undefined)
+    t.match(await folder('a'), { path: 'a', id: Number, createdAt: stored.createdAt })
+    t.match(await folder('a/b'), { path: 'a/b', id: stored.folderId })
+    t.equal(await folder('b'), undefined)
+    t.equal(await metadata.folders.find(otherId, 'a'), undefined)
+    t.strictSame(await usage(), { bytes: 10, files: 1, folders: 2 })
+    t.strictSame(await put('a/b/c.txt', { size: 3 }), { ...await find('a/b/c.txt'), modifiedAt: null })
+    t.strictSame(await metadata.files.find(ownerId, 'a/b/c.txt').then(file => file?.id), stored.id)
+    await put('a/b/d.txt')
+    t.strictSame(await usage(), { bytes: 13, files: 2, folders: 2 }, 'they are there already')
+    await metadata.files.correctDate(ownerId, 'a/b/c.txt')
+    await metadata.files.remove(ownerId, 'a/b/c.txt', { precondition: always, isPermanent: true })
+    await metadata.files.remove(ownerId, 'a/b/d.txt', { precondition: always, isPermanent: true })
+    t.ok(await folder('a/b'), 'the last file takes no folder with it')
+    await check(t, metadata)
+  })
+
+  t.test('a file and a folder never have one name, and no file has something below it', async t => {
+    const { metadata, ownerId, put, add, move, rename, trash, restore, names, usage } = await start(t)
+    await put('file')
+    await put('folder/inside')
+    await put('deleted')
+    await metadata.files.remove(ownerId, 'deleted', { precondition: always, isPermanent: false })
+    await add('deleted/x')
+    const before = [await names(), await usage()]
+    const [entry] = await trash()
+    const upload = { id: hex(16), ownerId, type: 'a/b', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR } as const
+    const limits = { maxUploads: 9, quota: unlimited }
+    t.strictSame(await outcomes([
+      put('folder'),
+      put('file/below'),
+      put('file/further/below'),
+      metadata.files.add(newFile(ownerId, 'folder'), unlimited),
+      metadata.files.add(newFile(ownerId, 'file/below'), unlimited),
+      metadata.files.findPlace(ownerId, 'folder'),
+      metadata.files.findPlace(ownerId, 'file/below'),
+      metadata.uploads.add({ ...upload, name: 'folder' }, limits),
+      metadata.uploads.add({ ...upload, name: 'file/below' }, limits),
+      add('file'),
+      add('file/below'),
+      add('folder/inside/below'),
+      move('folder', 'file'),
+      move('folder', 'file/below'),
+      move('folder', 'deleted/x'),
+      rename('file', 'folder'),
+      rename('file', 'file/below'),
+      rename('file', 'folder/inside'),
+      restore(String(entry?.id))
+    ]), { name_taken: 19 })
+    t.strictSame([await names(), await usage()], before, 'nothing changed')
+    await check(t, metadata)
+  })
+
+  t.test('an upload becomes a file in a folder, or says at its end that it can\'t', async t => {
+    const { metadata, ownerId, add, find, usage } = await start(t)
+    const begin = (name: string) => metadata.uploads.add({
+      id: hex(16), ownerId, name, type: 'a/b', blobId: hex(16), length: 1, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: 7, lifetimeMilliseconds: HOUR
+    }, { maxUploads: 9, quota: unlimited })
+    const finish = ({ id, name, generation }: { id: string, name: string, generation: number }, quota: Quota) =>
+      metadata.uploads.finish({
+        id, ownerId, name, generation, offset: 1, state: null, length: 1, lifetimeMilliseconds: HOUR
+      }, { sha256: hex(32), quota })
+    const [first, second] = [await begin('a/b/c'), await begin('d/e')]
+    t.strictSame(await usage(), { bytes: 0, files: 0, folders: 0 }, 'its folders are made with the file')
+    t.strictSame(await outcomes([finish(first, { bytes: undefined, files: 3 })]), { quota_exceeded: 1 }, 'another upload, two folders, and the file')
+    t.strictSame(await usage(), { bytes: 0, files: 0, folders: 0 })
+    t.match(await finish(first, { bytes: undefined, files: 4 }), { file: { name: 'a/b/c', modifiedAt: 7 }, isNew: true })
+    await add('d/e')
+    t.strictSame(await outcomes([finish(second, unlimited)]), { name_taken: 1 })
+    t.match(await metadata.uploads.find(ownerId, second.id), { offset: 0 })
+    t.match(await find('a/b/c'), { name: 'a/b/c' })
+    await check(t, metadata)
+  })
+
+  t.test('folders are added once, counted as files, and listed by name', async t => {
+    const { metadata, ownerId, otherId, put, add, usage, folder } = await start(t)
+    const quota = { bytes: undefined, files: 4 }
+    t.match(await add('b', quota), { isNew: true, folder: { path: 'b' } })
+    const b = await folder('b')
+    t.strictSame(await add('b', { bytes: 0, files: 0 }), { isNew: false, folder: { ...b } })
+    await put('a', {}, quota)
+    t.strictSame(await outcomes([add('c/d/e', quota), put('c/d/e', {}, quota)]), { quota_exceeded: 2 })
+    t.equal(await folder('c'), undefined, 'nor are its parents there')
+    t.strictSame(await usage(), { bytes: 10, files: 1, folders: 1 })
+    t.match(await metadata.files.findPlace(ownerId, 'c/d/e'), { newFolders: 2 })
+    t.match(await metadata.files.findPlace(ownerId, 'b/d'), { newFolders: 0 })
+    t.match(await metadata.files.findPlace(ownerId, 'a'), { name: 'a' })
+    await add('c/d', quota)
+    t.strictSame(await outcomes([add('e', quota)]), { quota_exceeded: 1 })
+    t.equal((await metadata.accounts.totals({ bytes: undefined, files: 4 })).accountsNearQuota, 1)
+    for (const name of ['c/2', 'c/10', 'c/é', 'c/Z']) await add(name)
+    const list = async (path: string, page: { after?: string, limit?: number } = {}) =>
+      (await metadata.folders.list(ownerId, path, { after: undefined, limit: 100, ...page })).map(each => each.path)
+    t.strictSame(await list(''), ['b', 'c'])
+    t.strictSame(await list('c'), ['c/10', 'c/2', 'c/Z', 'c/d', 'c/é'], 'by code point')
+    t.strictSame(await list('c', { after: '2', limit: 2 }), ['c/Z', 'c/d'])
+    t.strictSame(await list('c/d'), [])
+    await t.rejects(list('nothing'), { code: 'not_found' })
+    await t.rejects(metadata.folders.list(otherId, 'c', { after: undefined, limit: 1 }), { code: 'not_found' })
+    await check(t, metadata)
+  })
+
+  t.test('a moved file keeps its id, its versions and its times, and a new name changes one', async t => {
+    const { metadata, ownerId, put, rename, find, folder, usage, clock } = await start(t)
+    await put('a/one.txt', { size: 1 })
+    const file = await put('a/one.txt', { size: 2 })
+    clock.set(clock.now() + 5000)
+    const moved = await rename('a/one.txt', 'b/c/one.txt')
+    t.strictSame(moved, { ...file, name: 'b/c/one.txt', folderId: (await folder('b/c'))?.id })
+    t.equal((await metadata.kept.listVersions(ownerId, file.id, { after: undefined, limit: 9 })).length, 1)
+    t.equal(await find('a/one.txt'), undefined)
+    t.strictSame(await usage(), { bytes: 2, files: 1, folders: 3 })
+    t.match(await rename('b/c/one.txt', 'two.txt'), { name: 'two.txt', folderId: 0, createdAt: file.createdAt, updatedAt: clock.now() })
+    t.strictSame(await outcomes([
+      rename('two.txt', 'x/y/z', { bytes: undefined, files: 5 }), rename('nothing', 'x'), rename('nothing', 'nothing')
+    ]), { quota_exceeded: 1, not_found: 2 })
+    t.equal(await folder('x'), undefined)
+    await check(t, metadata)
+  })
+
+  t.test('a move takes everything below along, and nothing beside', async t => {
+    const { metadata, ownerId, put, add, move, find, names, folder, usage, clock } = await start(t)
+    const paths = ['a/x', 'a/b/x', 'a/b/c/x', 'a/ü/x', 'ab/x', 'a!/x', 'a0/x', 'A/x']
+    for (const path of paths) await put(path)
+    await put('a/b/c/x')
+    const [before, inside] = [await folder('a/b'), await find('a/b/c/x')]
+    clock.set(clock.now() + 5000)
+    t.strictSame(await move('a', 'a'), await folder('a'), 'to its own name: nothing changes')
+    t.match(await move('a', 'n/ew'), { path: 'n/ew', id: (await folder('n/ew'))?.id })
+    t.strictSame(await find('n/ew/b/c/x'), { ...inside, name: 'n/ew/b/c/x' })
+    t.equal((await folder('n/ew/b'))?.id, before?.id)
+    t.strictSame((await names()).sort(), ['n/ew/x', 'n/ew/b/x', 'n/ew/b/c/x', 'n/ew/ü/x', 'ab/x', 'a!/x', 'a0/x', 'A/x'].sort())
+    t.equal(await folder('a'), undefined)
+    await move('n/ew/b', 'b')
+    await move('ab', 'b/ab')
+    t.strictSame((await names()).sort(), ['n/ew/x', 'b/x', 'b/c/x', 'n/ew/ü/x', 'b/ab/x', 'a!/x', 'a0/x', 'A/x'].sort())
+    t.strictSame(await outcomes([
+      move('b', 'b/c/d'), move('b', 'b/b'), move('nothing', 'x'), move('b', 'n'), move('n/ew', 'n'), move('b', 'y/z', { bytes: undefined, files: 9 })
+    ]), { folder_into_itself: 2, not_found: 1, name_taken: 2, quota_exceeded: 1 })
+    t.equal(await folder('y'), undefined)
+    t.strictSame(await usage(), { bytes: 80, files: 8, folders: 9 })
+    await add('deep')
+    await t.rejects(metadata.folders.move(ownerId + 1, 'b', 'q', unlimited), { code: 'not_found' })
+    await check(t, metadata)
+  })
+
+  t.test('no path gets too long by a move', async t => {
+    const { metadata, add, move, folder } = await start(t)
+    const deep = Array.from({ length: 20 }, () => 'd').join('/')
+    await add(`a/${deep}`)
+    const long = `l/${'ü'.repeat(100)}/${'x'.repeat(255)}`
+    await add(long)
+    t.strictSame(await outcomes([move('a', Array.from({ length: 12 }, () => 'e').join('/'))]), { name_invalid: 1 })
+    await move('a', Array.from({ length: 11 }, () => 'e').join('/'))
+    const target = `${'y'.repeat(255)}/${'z'.repeat(768 - 256 - Buffer.byteLength(long) + 1)}`
+    t.strictSame(await outcomes([move('l', `${target}z`)]), { name_invalid: 1 })
+    t.ok(await folder('l'))
+    await move('l', target)
+    t.equal(Buffer.byteLength(target + long.slice(1)), 768)
+    t.ok(await folder(target + long.slice(1)))
+    await check(t, metadata)
+  })
+
+  t.test('everything is listed page by page in a fixed order, and one folder in every order', async t => {
+    const { metadata, ownerId, put, add, move } = await start(t)
+    await add('z')
+    await add('a')
+    for (const [name, size] of [['m', 1], ['b', 2], ['a/2', 5], ['a/1', 6], ['z/2', 3], ['z/1', 4], ['a/c/1', 7]] as const) await put(name, { size })
+    const wanted = ['b', 'm', 'z/1', 'z/2', 'a/1', 'a/2', 'a/c/1']
+    const backwards = ['m', 'b', 'a/c/1', 'a/2', 'a/1', 'z/2', 'z/1']
+    for (const limit of [1, 2, 3, 100]) {
+      t.strictSame((await walk(metadata, ownerId, { limit })).map(({ name }) => name), wanted, `pages of ${limit}`)
+      t.strictSame((await walk(metadata, ownerId, { limit, order: '-name' })).map(({ name }) => name), backwards)
+    }
+    await move('z', 'a/z')
+    t.strictSame((await walk(metadata, ownerId, { limit: 2 })).map(({ name }) => name), ['b', 'm', 'a/z/1', 'a/z/2', 'a/1', 'a/2', 'a/c/1'])
+    const inFolder = async (folder: string, order: FileOrder, prefix?: string) =>
+      (await metadata.files.list(ownerId, { folder, order, prefix, limit: 100, after: undefined }))
+        .map(({ name }) => name)
+    t.strictSame(await inFolder('', 'name'), ['b', 'm'])
+    t.strictSame(await inFolder('a', '-name'), ['a/2', 'a/1'])
+    t.strictSame(await inFolder('a', 'name', '2'), ['a/2'])
+    t.strictSame(await inFolder('a', 'largest'), ['a/1', 'a/2'])
+    t.strictSame(await inFolder('a', 'oldest'), ['a/2', 'a/1'])
+    t.strictSame(await inFolder('a/c', 'newest'), ['a/c/1'])
+    await t.rejects(inFolder('z', 'name'), { code: 'not_found' })
+    t.ok(await metadata.files.hasOfSize(ownerId, { folder: 'a', minBytes: 6, maxBytes: 6 }))
+    for (const folder of ['', 'a/z', 'nothing']) t.notOk(await metadata.files.hasOfSize(ownerId, { folder, minBytes: 6, maxBytes: 6 }))
+  })
+
+  t.test('an empty folder is deleted, and no other', async t => {
+    const { metadata, ownerId, put, add, folder, usage } = await start(t)
+    await put('a/b/c')
+    await add('a/d')
+    const remove = (path: string) => metadata.folders.remove(ownerId, path)
+    t.strictSame(await outcomes([remove('a'), remove('a/b'), remove('nothing'), metadata.folders.remove(ownerId + 1, 'a/d')]), { folder_not_empty: 2, not_found: 2 })
+    await remove('a/d')
+    t.equal(await folder('a/d'), undefined)
+    t.strictSame(await usage(), { bytes: 10, files: 1, folders: 2 })
+    const { folder: again } = await add('a/e')
+    await remove('a/e')
+    t.ok((await add('a/e')).folder.id > again.id, 'no id returns')
+    await check(t, metadata)
+  })
+
+  for (const isPermanent of [false, true]) {
+    t.test(`a folder is deleted with everything in it, ${isPermanent ? 'for good' : 'and comes back'}`, async t => {
+      const { metadata, ownerId, put, add, find, folder, trash, names, usage } = await start(t)
+      const inside = ['a/1', 'a/b/2', 'a/b/3', 'a/b/c/4', 'a/d/5']
+      for (const name of [...inside, 'ab/6', 'a!/7', '8']) await put(name, { size: name === 'a/b/c/4' ? 100 : 10 })
+      const old = await put('a/1', { modifiedAt: 99, size: 11 })
+      await add('a/empty/deep')
+      const deletedWith = hex(16)
+      t.ok(await removeFolder(metadata, ownerId, 'a', { limit: 2, isPermanent, deletedWith }) > 3)
+      t.equal(await folder('a'), undefined)
+      t.strictSame((await names()).sort(), ['8', 'a!/7', 'ab/6'])
+      t.strictSame(await usage(), { bytes: 30, files: 3, folders: 2 })
+      t.strictSame((await trash()).map(({ name, versions, deletedWith }) => [name, versions, deletedWith]).sort(),
+        isPermanent ? [] : inside.map(name => [name, name === 'a/1' ? 1 : 0, deletedWith]))
+      t.equal((await metadata.blobs.claimDiscarded(100, 0)).length, isPermanent ? 6 : 0)
+      await check(t, metadata)
+      if (isPermanent) return
+      await put('a/d')
+      await put('a/b/2')
+      const quota = { bytes: 80, files: undefined }
+      const { kept, ...restored } = await restoreAll(metadata, { ownerId, deletedWith, quota, limit: 2 })
+      t.strictSame(restored, { restored: 2, acts: 3 })
+      t.strictSame(kept.map(({ name, code }) => [name, code]).sort(), [
+        ['a/b/2', 'name_taken'], ['a/b/c/4', 'quota_exceeded'], ['a/d/5', 'name_taken']
+      ])
+      t.match(await find('a/1'), { id: old.id, modifiedAt: 99, createdAt: old.createdAt })
+      t.equal((await metadata.kept.listVersions(ownerId, old.id, { after: undefined, limit: 9 })).length, 1)
+      t.equal((await trash()).length, 3)
+      const ofOther = await restoreAll(metadata, { ownerId: ownerId + 1, deletedWith, quota, limit: 9 })
+      t.strictSame(ofOther, { restored: 0, kept: [], acts: 0 })
+      await check(t, metadata)
+    })
+  }
+
+  t.test('what comes into a folder while it is deleted stays, and so does the folder', async t => {
+    const { metadata, ownerId, put, find, folder, names } = await start(t)
+    for (const name of ['a/1', 'a/2', 'a/b/3']) await put(name)
+    const removal = { limit: 2, isPermanent: false, deletedWith: hex(16) }
+    const from = await metadata.folders.removeSome(ownerId, 'a', removal)
+    await put('a/b/new')
+    t.strictSame(await outcomes([removeFolder(metadata, ownerId, 'a', { ...removal, from })]), { folder_not_empty: 1 })
+    t.strictSame(await names(), ['a/b/new'])
+    t.ok(await find('a/b/new'))
+    t.ok(await folder('a/b'))
+    await removeFolder(metadata, ownerId, 'a', removal)
+    t.strictSame(await outcomes([
+      metadata.folders.removeSome(ownerId, 'a', removal), metadata.folders.removeSome(ownerId, 'a', { ...removal, from })
+    ]), { not_found: 2 }, 'a second one finds nothing')
+    await check(t, metadata)
+  })
+
+  t.test('a folder that is moved while it is deleted keeps the rest, and another one that gets its name keeps all', async t => {
+    const { metadata, ownerId, put, move, names } = await start(t)
+    for (const name of ['a/1', 'a/2', 'a/3', 'b/4', 'b/5']) await put(name)
+    const removal = { limit: 2, isPermanent: true, deletedWith: hex(16) }
+    const from = await metadata.folders.removeSome(ownerId, 'a', removal)
+    await move('a', 'c')
+    t.strictSame(await outcomes([removeFolder(metadata, ownerId, 'a', { ...removal, from })]), { not_found: 1 })
+    await move('b', 'a')
+    t.strictSame(await outcomes([removeFolder(metadata, ownerId, 'a', { ...removal, from })]), { not_found: 1 })
+    t.equal((await names()).length, 3)
+    await check(t, metadata)
+  })
+
+  t.test('of a name that was deleted twice by one deletion, one file comes back', async t => {
+    const { metadata, ownerId, put, rename, trash, names } = await start(t)
+    for (const name of ['a/1', 'a/2', 'b']) await put(name)
+    const removal = { limit: 1, isPermanent: false, deletedWith: hex(16) }
+    const from = await metadata.folders.removeSome(ownerId, 'a', removal)
+    const [first] = await trash()
+    await rename('b', String(first?.name))
+    await removeFolder(metadata, ownerId, 'a', { ...removal, from })
+    t.equal((await trash()).length, 3)
+    const { deletedWith } = removal
+    const restored = await restoreAll(metadata, { ownerId, deletedWith, quota: unlimited, limit: 9 })
+    t.match(restored, { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
+    t.strictSame(await names(), ['a/1', 'a/2'])
+    await check(t, metadata)
+  })
+
+  t.test('a deletion of more than may be kept leaves the limit', async t => {
+    const { metadata, ownerId, put, trash } = await start(t, { ...month, contents: 3, deletions: 2 })
+    for (let index = 0; index < 8; index++) await put(`a/${index}`)
+    await removeFolder(metadata, ownerId, 'a', { limit: 4, isPermanent: false, deletedWith: hex(16) })
+    t.ok((await trash()).length <= 4)
+    await check(t, metadata)
+  })
+
+  t.test('the folders of a deleted account go with it', async t => {
+    const { metadata, ownerId, put, add } = await start(t)
+    await put('a/b/c')
+    await add('d')
+    await metadata.accounts.remove(ownerId, 5)
+    let acts = 0
+    while (await metadata.accounts.purgeDeleted(2)) acts++
+    t.ok(acts > 3)
+    t.strictSame(await metadata.folders.listFaults(), [])
+    t.equal(await metadata.folders.find(ownerId, 'a'), undefined)
+  })
+
+  t.test('of two that want one name, or each other, one wins', async t => {
+    const { metadata, put, add, move, rename } = await start(t)
+    for (const path of ['a', 'b', 'c/d', 'e']) await add(path)
+    await put('f')
+    t.strictSame(await outcomes([move('a', 'x'), move('b', 'x'), rename('f', 'x'), put('x', { size: 1 })]), { ok: 1, name_taken: 3 })
+    // The second makes the parent that the first took away.
+    t.strictSame(await outcomes([move('c', 'e/c'), move('e', 'c/e')]), { ok: 2 })
+    await check(t, metadata)
+  })
+}
+
+async function usageOf (metadata: Metadata, id: number) {
+  const { usedBytes: bytes, usedFiles: files, usedFolders: folders } =
+    await metadata.accounts.find(id) as AccountRecord
+  return { bytes, files, folders }
+}
+
+/** All files, read page by page. */
+async function walk (
+  metadata: Metadata, ownerId: number, { limit = 100, order = 'name' }: { limit?: number, order?: 'name' | '-name' } = {}
+) {
+  const seen = []
+  for (let after: FilePosition | undefined; ;) {
+    const page = await metadata.files.list(ownerId, { order, folder: undefined, prefix: undefined, limit, after })
+    seen.push(...page)
+    const last = page.at(-1)
+    if (last === undefined) return seen
+    after = { key: last.name.slice(last.name.lastIndexOf('/') + 1), id: last.folderId }
+  }
+}
+
+/** Restores what a deletion took. `acts`: those that found something. */
+async function restoreAll (metadata: Metadata, { ownerId, deletedWith, quota, limit }: {
+  ownerId: number, deletedWith: string, quota: Quota, limit: number
+}) {
+  const sum = { restored: 0, kept: [] as RestoredFiles['kept'][number][], acts: 0 }
+  for (let after: KeptPosition | undefined; ;) {
+    const { restored, kept, last } = await metadata.kept.restoreDeletion(ownerId, deletedWith, { quota, after, limit })
+    if (last === undefined) return sum
+    sum.restored += restored
+    sum.kept.push(...kept)
+    sum.acts++
+    after = last
+  }
+}
+
+async function check (t: Test, metadata: Metadata): Promise<void> {
+  t.strictSame(await metadata.accounts.usageMismatches(), [])
+  t.strictSame(await metadata.folders.listFaults(), [])
+}

@@ -1,0 +1,471 @@
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { accountOf, bytesPath, folderPath, metadataPath, openAccount as openKept, type ListedFile } from './kit/kept-account.ts'
+import { formOf, signUp, type Answer, type Client, type SendOptions, type Settings } from './kit/server.ts'
+import { TUS } from './kit/tus.ts'
+
+type Query = Record<string, string>
+
+/** What an account does with folders, besides what it does with files. */
+function foldersOf (client: Client, token: string) {
+  const account = accountOf(client, token)
+  const { send } = account
+  const listFolders = (query: Query = {}) => send('GET', `/api/folders?${new URLSearchParams(query)}`)
+  const list = (query: Query = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
+  /** Every name in a listing, read page by page. */
+  const all = async (read: typeof list, query: Query): Promise<string[]> => {
+    const names: string[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const { json }: Answer = await read({ ...query, ...(cursor !== '' && { cursor }) })
+      names.push(...(json.files ?? json.folders).map(({ name }: { name: string }) => name))
+      cursor = json.next
+    }
+    return names
+  }
+  return {
+    ...account,
+    list,
+    listFolders,
+    names: (query: Query = {}) => all(list, query),
+    folders: (folder = '', query: Query = {}) => all(listFolders, { folder, ...query }),
+    getFolder: (name: string) => send('GET', folderPath(name)),
+    make: (name: string) => send('PUT', folderPath(name)),
+    move: (name: string, newName: unknown) => send('PATCH', folderPath(name), { json: { name: newName } }),
+    removeFolder: (name: string, query: Query = {}) => send('DELETE', `${folderPath(name)}?${new URLSearchParams(query)}`),
+    restoreDeletion: (deletedWith: unknown) => send('POST', '/api/trash/restore', { json: { deletedWith } })
+  }
+}
+
+async function openAccount (t: Test, settings: Settings = {}) {
+  const { server, token, user } = await openKept(t, settings)
+  return { ...foldersOf(server, token), server, token, user }
+}
+
+function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
+  t.same([answer.status, answer.json.code], [status, code], message)
+}
+
+/** The answer to the head of a request whose body never comes. */
+async function answerToHead (
+  client: Client, method: string, path: string, headers: Record<string, string>
+): Promise<[status: number, code: string]> {
+  const request = httpRequest({ host: '127.0.0.1', port: client.port, method, path, headers, agent: false })
+  request.on('error', () => {})
+  request.flushHeaders()
+  const [response] = await once(request, 'response')
+  const text = Buffer.concat(await response.toArray()).toString()
+  request.destroy()
+  return [response.statusCode, JSON.parse(text).code]
+}
+
+/** A path of `depth` segments. */
+const deep = (depth: number) => Array.from({ length: depth }, (_, index) => `s${index}`).join('/')
+
+t.test('a folder is made with its parents, and making it again changes nothing', async t => {
+  const { make, getFolder, folders, usage, server, send } = await openAccount(t)
+  const made = await make('re ports/2026/e\u0301')
+  t.match(made, { status: 201, headers: { 'cache-control': 'no-store' } })
+  t.strictSame(made.json, { name: 're ports/2026/é', createdAt: made.json.createdAt, url: `${server.url}/api/folders/re%20ports%2F2026%2F%C3%A9` })
+  t.strictSame((await send('GET', new URL(made.json.url).pathname)).json, made.json, 'the URL leads to it')
+  t.strictSame((await make('re ports/2026/é')).json, made.json)
+  t.equal((await make('re ports/2026/é')).status, 200)
+  t.match(await getFolder('re ports'), { status: 200, json: { name: 're ports' } })
+  t.strictSame(await folders(), ['re ports'])
+  t.strictSame(await folders('re ports'), ['re ports/2026'])
+  t.strictSame(await folders('re ports/2026'), ['re ports/2026/é'])
+  t.strictSame(await folders('re ports/2026/é'), [])
+  t.match(await usage(), { files: 0, folders: 3 })
+  for (const name of ['nothing', 're ports/nothing', 'RE PORTS']) refused(t, await getFolder(name), 404, 'not_found', name)
+})
+
+t.test('folders are listed by name, page by page, and a cursor belongs to one folder', async t => {
+  const { make, listFolders, folders, send, server } = await openAccount(t)
+  for (const name of ['b', 'a', 'é', 'c d', 'a/x', 'a/y']) await make(name)
+  for (const root of [{}, { folder: '' }, { folder: '/' }]) t.strictSame((await listFolders(root)).json.folders.map(({ name }: { name: string }) => name), ['a', 'b', 'c d', 'é'])
+  t.strictSame(await folders('', { limit: '1' }), ['a', 'b', 'c d', 'é'])
+  const page = await listFolders({ limit: '1', folder: 'a' })
+  const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(page.headers.link)) ?? []
+  const next = await send('GET', link.slice(server.url.length))
+  t.match(next.json, { folders: [{ name: 'a/y' }], next: null })
+  t.notOk(next.headers.link)
+  const { next: cursor } = page.json
+  for (const query of [{ folder: 'b', cursor }, { cursor }, { folder: 'a', cursor: 'x' }, { limit: '0' }, { order: 'name' }, { recursive: 'true' }]) {
+    refused(t, await listFolders(query), 400, 'validation_failed', JSON.stringify(query))
+  }
+  for (const query of ['folder=a&folder=a', 'folder=a&folder=b']) refused(t, await send('GET', `/api/folders?${query}`), 400, 'validation_failed', query)
+  for (const folder of ['nothing', 'a/', '/a', '..', 'a//x', 'a\\x', 'a\0', deep(32), 'x'.repeat(256)]) refused(t, await listFolders({ folder }), 404, 'not_found', JSON.stringify(folder.slice(0, 9)))
+})
+
+t.test('a listing by name has the root and then folder after folder; others have one folder', async t => {
+  const { put, list, names, send } = await openAccount(t)
+  const all = ['b.txt', 'z/b.txt', 'a.txt', 'a/c.txt', 'a/b.txt', 'z/y/a.txt', 'z/a.txt']
+  for (const [index, name] of all.entries()) await put(name, 'x'.repeat(index))
+  const order = ['a.txt', 'b.txt', 'z/a.txt', 'z/b.txt', 'a/b.txt', 'a/c.txt', 'z/y/a.txt']
+  for (const limit of ['1', '2', '3', '1000']) {
+    t.strictSame(await names({ limit }), order, `${limit} at a time`)
+    t.strictSame(await names({ limit, order: 'name' }), order)
+    t.same((await names({ limit, order: '-name' })).sort(), order.toSorted(), 'each once')
+    t.strictSame(await names({ limit, folder: 'z' }), ['z/a.txt', 'z/b.txt'])
+    t.strictSame(await names({ limit, folder: 'z', order: '-name' }), ['z/b.txt', 'z/a.txt'])
+    for (const newest of ['newest', 'largest']) {
+      t.strictSame(await names({ limit, order: newest }), ['a.txt', 'b.txt'], 'without a folder, the root')
+      t.strictSame(await names({ limit, order: newest, folder: 'z' }), ['z/a.txt', 'z/b.txt'])
+    }
+    for (const oldest of ['oldest', 'smallest']) t.strictSame(await names({ limit, order: oldest, folder: 'a' }), ['a/c.txt', 'a/b.txt'])
+  }
+  for (const folder of ['', '/']) t.strictSame(await names({ folder }), ['a.txt', 'b.txt'])
+  t.strictSame(await names({ prefix: 'a' }), ['a.txt'], 'a prefix is of the root too')
+  t.strictSame(await names({ prefix: 'a', folder: 'z' }), ['z/a.txt'])
+  t.strictSame(await names({ prefix: '', folder: 'a' }), ['a/b.txt', 'a/c.txt'])
+  for (const prefix of ['x'.repeat(256), 'a\0']) t.strictSame(await names({ prefix }), [], 'a prefix that no name has')
+
+  const cursor: string = (await list({ limit: '1' })).json.next
+  const ofFolder: string = (await list({ limit: '1', folder: 'z' })).json.next
+  const wrong: Query[] = [
+    { cursor, folder: '' }, { cursor, folder: 'z' }, { cursor, order: '-name' }, { cursor, prefix: 'a' },
+    { cursor: ofFolder }, { cursor: ofFolder, folder: 'a' }, { cursor: ofFolder, folder: 'z', prefix: 'a' }
+  ]
+  for (const query of wrong) refused(t, await list(query), 400, 'validation_failed', JSON.stringify(query))
+  for (const prefix of ['a/', 'a/b', '/']) {
+    const answer = await list({ prefix })
+    refused(t, answer, 400, 'validation_failed', prefix)
+    t.match(answer.json.errors, [{ field: 'prefix', message: /folder/ }])
+  }
+  refused(t, await send('GET', '/api/files?folder=a&folder=z'), 400, 'validation_failed', 'two folders')
+  for (const folder of ['nothing', 'a.txt', 'a/', '/a', '..', 'a//b', 'a\\b', 'a\0', deep(32)]) {
+    for (const order of ['name', 'newest']) refused(t, await list({ folder, order }), 404, 'not_found', JSON.stringify(folder))
+  }
+})
+
+t.test('a file and a folder never have one name, nor is a file a folder', async t => {
+  const { put, make, move, rename, send, names, server, token, list, getFolder } = await openAccount(t)
+  await put('file', 'bytes')
+  await make('folder/inner')
+  await put('folder/file', 'bytes')
+  const before = (await list()).text
+  const head = { authorization: `Bearer ${token}`, 'content-length': '5' }
+  const draft = { 'upload-complete': '?1' }
+  for (const [name, obstacle] of [['folder', 'folder'], ['folder/inner', 'folder/inner'], ['file/a', 'file'], ['file/a/b', 'file'], ['folder/file/a', 'folder/file']] as const) {
+    t.same(await answerToHead(server, 'PUT', bytesPath(name), head), [409, 'name_taken'], `PUT ${name}, before the body`)
+    const tus = { ...TUS, 'upload-length': '5', 'upload-metadata': `filename ${btoa(name)}` }
+    const answers = [
+      await put(name, 'bytes'),
+      await put(name, 'bytes', { 'if-match': '*' }),
+      await rename('file', name),
+      await send('POST', '/api/uploads', { headers: tus }),
+      await send('POST', '/api/uploads', { headers: { ...draft, 'content-disposition': `inline; filename="${name}"` }, body: 'bytes' })
+    ]
+    for (const answer of answers) refused(t, answer, 409, 'name_taken', name)
+    t.match(answers[0]?.json.detail, obstacle, 'it names what is in the way')
+  }
+  for (const name of ['file', 'folder/file', 'file/a', 'folder/file/a/b']) refused(t, await make(name), 409, 'name_taken', `make ${name}`)
+  for (const name of ['file', 'file/a', 'folder/file']) refused(t, await move('folder/inner', name), 409, 'name_taken', `move to ${name}`)
+  refused(t, await move('folder/inner', 'folder'), 409, 'name_taken', 'move onto its parent')
+  for (const [folder, name] of [['', 'folder'], ['folder', 'inner'], ['file', 'a']]) refused(t, await send('POST', `/?folder=${folder}`, formOf(String(name), 'bytes')), 409, 'name_taken', `POST ${folder} ${name}`)
+  for (const method of ['GET', 'HEAD', 'DELETE', 'PATCH'] as const) {
+    const path = method === 'PATCH' ? metadataPath('folder') : bytesPath('folder')
+    t.equal((await send(method, path, method === 'PATCH' ? { json: { name: 'x' } } : {})).status, 404, `${method} of a folder`)
+  }
+  for (const path of [folderPath('file'), metadataPath('folder'), metadataPath('file/a')]) refused(t, await send('GET', path), 404, 'not_found', path)
+  t.equal((await list()).text, before, 'nothing has changed')
+  t.strictSame(await names(), ['file', 'folder/file'])
+  t.equal((await getFolder('folder/inner')).status, 200)
+})
+
+t.test('a name that nothing can have is 400 where it is written, and 404 where it is looked up', async t => {
+  const { put, make, move, rename, send, names, folders, usage, removeFolder, metadata, getFolder } =
+    await openAccount(t)
+  await put('file', 'bytes')
+  await make('folder')
+  const tooDeep = `${deep(32)}/f`
+  const bad = ['..', '.', '/', '//', 'a//b', '/a', 'a/', 'a/..', '../a', 'a/../b', 'a/./b', './a', 'a/.', 'a\\b', 'a/b\\c', 'a\0', 'a/\0', 'a/b\n', `${'x'.repeat(256)}/a`, `a/${'x'.repeat(256)}`, tooDeep]
+  for (const name of bad) {
+    const message = JSON.stringify(name.slice(0, 12))
+    for (const answer of [await put(name, 'bytes'), await make(name), await rename('file', name), await move('folder', name)]) refused(t, answer, 400, 'name_invalid', message)
+    refused(t, await send('POST', '/api/uploads', { headers: { ...TUS, 'upload-length': '5', 'upload-metadata': `filename ${btoa(name)}` } }), 400, 'name_invalid', `tus ${message}`)
+    for (const answer of [await send('GET', bytesPath(name)), await send('DELETE', bytesPath(name)), await metadata(name), await getFolder(name), await move(name, 'x'), await removeFolder(name), await removeFolder(name, { recursive: 'true' })]) refused(t, answer, 404, 'not_found', message)
+    if (!/^\/?$/.test(name)) refused(t, await send('POST', `/?${new URLSearchParams({ folder: name })}`, formOf('a', 'bytes')), 400, 'name_invalid', `POST ${message}`)
+  }
+  refused(t, await send('POST', '/?folder=a&folder=b', formOf('a', 'bytes')), 400, 'validation_failed', 'two folders')
+  for (const name of ['..', '.', '']) refused(t, await send('POST', '/?folder=a', formOf(name, 'bytes')), 400, 'name_invalid', `POST into a folder as ${name}`)
+  t.strictSame([await names(), await folders()], [['file'], ['folder']])
+  t.match(await usage(), { files: 1, folders: 1 })
+})
+
+t.test('a path has up to 32 segments and 1,024 bytes, and that of a folder 31 and 768', async t => {
+  const { put, make, get, move, names, getFolder, rename } = await openAccount(t)
+  t.equal((await put(deep(32), 'deep')).status, 201)
+  t.equal((await get(deep(32))).text, 'deep')
+  refused(t, await put(`${deep(32)}/f`, 'x'), 400, 'name_invalid', '33 levels')
+  refused(t, await make(deep(32)), 400, 'name_invalid', 'a folder of 32 levels')
+  t.equal((await make(deep(31))).status, 200)
+
+  const folder = `${'x'.repeat(255)}/${'y'.repeat(255)}/${'z'.repeat(254)}/w`
+  t.equal(Buffer.byteLength(folder), 768)
+  const longest = `${folder}/${'é'.repeat(127)}f`
+  t.equal(Buffer.byteLength(longest), 1024)
+  const stored = await put(longest, 'long')
+  t.match(stored, { status: 201, json: { name: longest } })
+  t.equal((await get(longest)).text, 'long')
+  t.ok((await names()).includes(longest))
+  refused(t, await put(`${longest}f`, 'x'), 400, 'name_invalid', '1,025 bytes')
+  refused(t, await put(`${folder}w/f`, 'x'), 400, 'name_invalid', 'a folder of 769 bytes')
+  refused(t, await make(`${folder}w`), 400, 'name_invalid', 'a folder of 769 bytes')
+  refused(t, await rename(longest, `${longest}f`), 400, 'name_invalid', 'a rename')
+
+  // What is below counts too.
+  refused(t, await move('s0', 'a/s0'), 400, 'name_invalid', 'a folder below would be too deep')
+  refused(t, await move('x'.repeat(255), `a/${'x'.repeat(255)}`), 400, 'name_invalid', 'a folder below would be too long')
+  t.equal((await getFolder('a')).status, 404, 'nor is the parent there')
+  t.equal((await move('s0', 'first')).status, 200)
+  t.equal((await get(deep(32).replace('s0', 'first'))).text, 'deep')
+})
+
+t.test('a file is moved by its name: times, versions and entity tag stay', async t => {
+  const { put, rename, metadata, versions, texts, get, folders, server, getFolder, remove } = await openAccount(t)
+  await put('a.txt', 'one')
+  const { json: before } = await put('a.txt', 'two', { 'content-type': 'text/x-two', 'x-file-modified': '2020-01-02T03:04:05Z' })
+  const kept = await versions('a.txt')
+  const moved = await rename('a.txt', 'new/inner/a.txt')
+  t.equal(moved.status, 200)
+  t.strictSame(moved.json, { ...before, name: 'new/inner/a.txt', url: `${server.url}/uploads/new/inner/a.txt` }, 'also updatedAt')
+  t.strictSame((await metadata('new/inner/a.txt')).json, moved.json)
+  t.strictSame([await versions('new/inner/a.txt'), await texts('new/inner/a.txt')], [kept, ['one']])
+  t.match(await get('new/inner/a.txt'), { text: 'two', headers: { etag: `"${before.sha256}"`, 'content-disposition': 'attachment; filename=a.txt; filename*=UTF-8\'\'a.txt' } })
+  t.equal((await get('a.txt')).status, 404)
+  t.strictSame(await folders('new'), ['new/inner'])
+  const renamed = await rename('new/inner/a.txt', 'b.txt')
+  t.ok(renamed.json.updatedAt > before.updatedAt, 'another last segment is a rename')
+  t.equal((await getFolder('new/inner')).status, 200, 'its folder stays')
+  await rename('b.txt', 'new/b.txt')
+  await remove('new/b.txt')
+  t.equal((await getFolder('new')).status, 200, 'also without the last file')
+  await put('c', 'c')
+  await put('new/c', 'another')
+  refused(t, await rename('c', 'new/c'), 409, 'name_taken', 'a name that is taken')
+  refused(t, await rename('c', 'made/../c'), 400, 'name_invalid', 'a name that is none')
+  t.equal((await get('c')).text, 'c')
+})
+
+t.test('a folder is moved with all that is in it', async t => {
+  const { put, make, move, metadata, names, folders, getFolder, texts, send } = await openAccount(t)
+  await put('a/one.txt', 'old')
+  const { json: before } = await put('a/one.txt', 'new')
+  await put('a/b/c/two.txt', 'two')
+  await put('ab/other.txt', 'other')
+  await make('a/empty')
+  const { json: folder } = await getFolder('a')
+  const moved = await move('a', 'x/y')
+  t.match(moved, { status: 200, json: { name: 'x/y', createdAt: folder.createdAt } })
+  t.match(moved.json.url, /\/api\/folders\/x%2Fy$/)
+  t.same((await names()).sort(), ['ab/other.txt', 'x/y/b/c/two.txt', 'x/y/one.txt'])
+  t.same((await folders('x/y')).sort(), ['x/y/b', 'x/y/empty'])
+  const { json: after } = await metadata('x/y/one.txt')
+  t.strictSame({ ...after, name: '', url: '' }, { ...before, name: '', url: '' }, 'nothing else of a file changes')
+  t.strictSame(await texts('x/y/one.txt'), ['old'])
+  t.equal((await getFolder('a')).status, 404)
+
+  t.match(await move('x/y', 'x/y'), { status: 200, json: moved.json }, 'to where it is')
+  for (const name of ['x/y/z', 'x/y/b', 'x/y/b/c/d']) refused(t, await move('x/y', name), 400, 'folder_into_itself', name)
+  refused(t, await move('x/y', 'ab'), 409, 'name_taken', 'onto another')
+  refused(t, await move('x/nothing', 'z'), 404, 'not_found', 'what is not there')
+  for (const body of [{}, { name: '' }, { name: 1 }, { name: 'z', recursive: true }]) refused(t, await send('PATCH', folderPath('x/y'), { json: body }), 400, 'validation_failed', JSON.stringify(body))
+  t.equal((await move('x/y', 'y')).status, 200)
+  t.equal((await move('x', 'y/x')).status, 200, 'an empty one too')
+})
+
+t.test('an empty folder is deleted, and one with files or folders only if that is asked for', async t => {
+  const { put, make, removeFolder, getFolder, names, folders, trash, usage, texts, restoreFile, restoreDeletion } =
+    await openAccount(t)
+  await make('a/b')
+  refused(t, await removeFolder('a'), 409, 'folder_not_empty', 'it has a folder')
+  t.match(await removeFolder('a/b'), { status: 204, text: '' })
+  t.equal((await removeFolder('a', { permanent: 'true' })).status, 204)
+  refused(t, await removeFolder('a'), 404, 'not_found', 'it is gone')
+  refused(t, await removeFolder('a', { recursive: 'true' }), 404, 'not_found', 'it is gone')
+
+  for (const [name, body] of [['a/one', 'old'], ['a/one', 'new'], ['a/b/two', 'two'], ['ab/three', 'three']] as const) await put(name, body)
+  await make('a/c/d')
+  refused(t, await removeFolder('a'), 409, 'folder_not_empty', 'it has files')
+  refused(t, await removeFolder('a', { recursive: 'false' }), 409, 'folder_not_empty', 'nor so')
+  t.match(await removeFolder('a', { recursive: 'true' }), { status: 204, text: '' })
+  t.equal((await getFolder('a')).status, 404)
+  t.strictSame([await names(), await folders()], [['ab/three'], ['ab']])
+  t.match(await usage(), { files: 1, folders: 1, bytes: 5, keptBytes: 9 })
+  const entries = await trash()
+  t.strictSame(entries.map(({ name, versions }) => [name, versions]).sort(), [['a/b/two', 0], ['a/one', 1]])
+  t.equal(new Set(entries.map(({ deletedWith }) => deletedWith)).size, 1)
+  t.match(entries[0]?.deletedWith, /^[0-9a-f]{32}$/)
+
+  await put('a/b/four', 'four')
+  await removeFolder('a', { recursive: 'true', permanent: 'true' })
+  t.equal((await trash()).length, 2, 'what is deleted for good is not in the trash')
+  await put('e/five', 'five')
+  await removeFolder('e', { recursive: 'true' })
+  t.equal(new Set((await trash()).map(({ deletedWith }) => deletedWith)).size, 2, 'each deletion has its own id')
+
+  // One of them alone, with its folders.
+  const one = entries.find(({ name }) => name === 'a/one') as ListedFile
+  t.match(await restoreFile(one.id), { status: 200, json: { name: 'a/one' } })
+  t.strictSame([await texts('a/one'), await folders()], [['old'], ['a', 'ab']])
+  t.match(await restoreDeletion(one.deletedWith), { status: 200, text: '{"restored":1,"kept":[]}' })
+  t.match(await usage(), { files: 3, folders: 3, keptBytes: 7 })
+  refused(t, await restoreDeletion(one.deletedWith), 404, 'not_found', 'nothing of it is left')
+})
+
+t.test('a restore of a deletion says what it could not restore', async t => {
+  const { put, removeFolder, restoreDeletion, restoreFile, trash, names, make, send, usage } = await openAccount(t, { QUOTA_FILES: '6' })
+  for (const name of ['a/1', 'a/2', 'a/b/3']) await put(name, name)
+  await removeFolder('a', { recursive: 'true' })
+  const { deletedWith } = (await trash())[0] as ListedFile
+  await put('a/1', 'another')
+  await make('a/2')
+  const { json } = await restoreDeletion(deletedWith)
+  t.same({ ...json, kept: json.kept.toSorted((a: ListedFile, b: ListedFile) => a.name < b.name ? -1 : 1) }, { restored: 1, kept: [{ name: 'a/1', code: 'name_taken' }, { name: 'a/2', code: 'name_taken' }] })
+  t.same((await names()).sort(), ['a/1', 'a/b/3'])
+  t.equal((await trash()).length, 2)
+
+  // A parent that became a file.
+  await removeFolder('a', { recursive: 'true', permanent: 'true' })
+  await put('a', 'a file')
+  t.match((await restoreDeletion(deletedWith)).json, { restored: 0, kept: [{ code: 'name_taken' }, { code: 'name_taken' }] })
+  refused(t, await restoreFile(String((await trash())[0]?.id)), 409, 'name_taken', 'a parent is a file')
+
+  // The quota, with the folder that it needs.
+  await send('DELETE', bytesPath('a'))
+  for (const name of ['x', 'y', 'z', 'u']) await put(name, name)
+  t.same((await restoreDeletion(deletedWith)).json.kept.map(({ code }: { code: string }) => code), ['quota_exceeded'])
+  t.match(await usage(), { files: 5, folders: 1 })
+  t.equal((await restoreDeletion(deletedWith)).json.restored, 0)
+  for (const id of ['x', 'f'.repeat(32), 'F'.repeat(32), '\0', 'x'.repeat(65_000)]) refused(t, await restoreDeletion(id), 404, 'not_found', id.slice(0, 9))
+  for (const json of [{}, { deletedWith: '' }, { deletedWith: null }, { deletedWith: 1 }, { deletedWith, name: 'x' }, []]) refused(t, await send('POST', '/api/trash/restore', { json }), 400, 'validation_failed', JSON.stringify(json))
+})
+
+t.test('a recursive deletion and its restore take as many acts as they need', async t => {
+  const { send, removeFolder, restoreDeletion, trash, names, folders, usage } = await openAccount(t)
+  const paths = Array.from({ length: 501 }, (_, index) => `big/${index}/file`)
+  const store = async (some: string[]) => { for (const path of some) await send('PUT', bytesPath(path), { body: path }) }
+  await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(part => store(paths.filter((_, index) => index % 8 === part))))
+  t.match(await usage(), { files: 501, folders: 502 })
+  t.equal((await removeFolder('big', { recursive: 'true' })).status, 204)
+  t.match(await usage(), { files: 0, folders: 0 })
+  t.strictSame([await names(), await folders()], [[], []])
+  const entries = await trash()
+  t.equal(entries.length, 501)
+  t.match(await restoreDeletion(entries[0]?.deletedWith), { status: 200, text: '{"restored":501,"kept":[]}' })
+  t.same((await names()).sort(), paths.toSorted())
+  t.strictSame(await trash(), [])
+  t.match(await usage(), { files: 501, folders: 502, keptBytes: 0 })
+})
+
+t.test('folders of another account do not exist', async t => {
+  const { server, put, make, trash, removeFolder, names, getFolder } = await openAccount(t)
+  await put('a/b/file', 'bytes of anna')
+  await make('mine')
+  await put('gone/file', 'x')
+  await removeFolder('gone', { recursive: 'true' })
+  const ben = foldersOf(server, (await signUp(server, 'ben')).token)
+  const answers = [
+    await ben.getFolder('a'), await ben.listFolders({ folder: 'a' }), await ben.list({ folder: 'a/b' }),
+    await ben.move('a', 'x'), await ben.removeFolder('mine'), await ben.removeFolder('a', { recursive: 'true' }),
+    await ben.get('a/b/file'), await ben.rename('a/b/file', 'x'), await ben.remove('a/b/file'),
+    await ben.restoreDeletion((await trash())[0]?.deletedWith)
+  ]
+  for (const [index, answer] of answers.entries()) refused(t, answer, 404, 'not_found', String(index))
+  t.strictSame([await ben.folders(), await ben.names()], [[], []])
+  t.equal((await ben.make('a/b')).status, 201)
+  await ben.put('a/b/file', 'bytes of ben')
+  t.equal((await ben.removeFolder('a', { recursive: 'true' })).status, 204)
+  t.same([await names(), (await getFolder('mine')).status, (await trash()).length], [['a/b/file'], 200, 1])
+})
+
+t.test('folders count in the quota of files, new parents too, and are not there after a refusal', async t => {
+  const { put, make, rename, move, usage, server, token, folders, send, names, remove, trash, restoreFile } = await openAccount(t, { QUOTA_FILES: '4' })
+  const head = { authorization: `Bearer ${token}`, 'content-length': '1' }
+  t.equal((await put('a/b/1', '1')).status, 201)
+  t.match(await usage(), { files: 1, folders: 2, quotaFiles: 4 })
+  t.same(await answerToHead(server, 'PUT', bytesPath('c/2'), head), [413, 'quota_exceeded'], 'before the body')
+  const tus = (name: string) => ({ ...TUS, 'upload-length': '1', 'content-type': 'application/offset+octet-stream', 'upload-metadata': `filename ${btoa(name)}` })
+  const refusals: [string, () => Promise<Answer>][] = [
+    ['PUT', () => put('c/2', '2')],
+    ['PUT without a length', () => send('PUT', bytesPath('c/2'), { body: Readable.from([Buffer.from('2')]) })],
+    ['a form', () => send('POST', '/?folder=c', formOf('2', '2'))],
+    ['a folder', () => make('c/d')],
+    ['a move', () => rename('a/b/1', 'c/d/1')],
+    ['a move of a folder', () => move('a/b', 'c/d/b')]
+  ]
+  for (const [what, refusal] of refusals) refused(t, await refusal(), 413, 'quota_exceeded', what)
+  t.strictSame([await folders(), await names()], [['a'], ['a/b/1']])
+  t.match(await usage(), { files: 1, folders: 2 })
+
+  // The quota counts folders where an upload is complete; it stays until there is room.
+  const refusedUpload = await send('POST', '/api/uploads', { headers: tus('c/2'), body: '2' })
+  refused(t, refusedUpload, 413, 'quota_exceeded', 'tus')
+  const path = new URL(String(refusedUpload.headers.location)).pathname
+  for (const method of ['GET', 'HEAD']) t.equal((await send(method, path, { headers: TUS })).status, 413, `${method} tries again`)
+  t.strictSame(await folders(), ['a'])
+  await remove('a/b/1', { permanent: 'true' })
+  t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
+  t.strictSame([await folders(), await names()], [['a', 'c'], ['c/2']])
+
+  // A restore needs its parents.
+  await remove('c/2')
+  await send('DELETE', folderPath('c'))
+  await put('a/3', '3')
+  await put('a/4', '4')
+  refused(t, await restoreFile(String((await trash())[0]?.id)), 413, 'quota_exceeded', 'a restore')
+  t.strictSame(await folders(), ['a'])
+})
+
+t.test('an upload whose name became that of a folder is refused where it is complete, and stays', async t => {
+  const { send, make, removeFolder, get } = await openAccount(t)
+  const { headers: { location } } = await send('POST', '/api/uploads', { headers: { ...TUS, 'upload-length': '5', 'upload-metadata': `filename ${btoa('a/b')}` } })
+  const path = new URL(String(location)).pathname
+  await make('a/b')
+  refused(t, await send('PATCH', path, { headers: { ...TUS, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }, body: 'bytes' }), 409, 'name_taken', 'the last bytes')
+  for (const method of ['GET', 'HEAD']) t.equal((await send(method, path, { headers: TUS })).status, 409, method)
+  await removeFolder('a/b')
+  t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
+  t.equal((await get('a/b')).text, 'bytes')
+})
+
+t.test('a parameter of another operation is refused', async t => {
+  const { put, make, send, trash, remove } = await openAccount(t)
+  await put('a/b', 'old')
+  await put('a/b', 'new')
+  await put('c', 'c')
+  await remove('c')
+  await make('empty')
+  const [entry] = await trash()
+  const foreign: [method: string, path: string, parameters: string[], options?: SendOptions][] = [
+    ['GET', bytesPath('a/b'), ['folder', 'recursive']],
+    ['HEAD', bytesPath('a/b'), ['folder', 'recursive']],
+    ['PUT', bytesPath('a/b'), ['folder', 'recursive'], { body: 'x' }],
+    ['PUT', '/uploads/a/b', ['folder', 'recursive'], { body: 'x' }],
+    ['DELETE', bytesPath('a/b'), ['folder', 'recursive']],
+    ['GET', metadataPath('a/b'), ['folder', 'recursive']],
+    ['PATCH', metadataPath('a/b'), ['folder', 'recursive'], { json: { name: 'x' } }],
+    ['GET', `${metadataPath('a/b')}/versions`, ['folder', 'recursive']],
+    ['GET', '/api/files', ['recursive', 'permanent']],
+    ['POST', '/', ['recursive', 'version', 'permanent'], formOf('x', 'x')],
+    ['POST', '/api/uploads', ['folder', 'recursive'], { headers: { ...TUS, 'upload-length': '1' } }],
+    ['GET', '/api/folders', ['recursive', 'version']],
+    ['GET', folderPath('empty'), ['folder', 'recursive', 'permanent']],
+    ['PUT', folderPath('new'), ['folder', 'recursive']],
+    ['PATCH', folderPath('empty'), ['folder', 'recursive'], { json: { name: 'x' } }],
+    ['DELETE', folderPath('empty'), ['folder', 'version']],
+    ['POST', `/api/trash/${entry?.id}/restore`, ['folder', 'recursive']],
+    ['POST', '/api/trash/restore', ['folder', 'recursive'], { json: { deletedWith: 'f'.repeat(32) } }],
+    ['DELETE', '/api/trash', ['folder', 'recursive']]
+  ]
+  for (const [method, path, parameters, options] of foreign) {
+    for (const parameter of parameters) {
+      const { status, text } = await send(method, `${path}?${parameter}=true`, options)
+      t.equal(status, 400, `${method} ${path} ${parameter}`)
+      if (method !== 'HEAD') t.match(JSON.parse(text), { code: 'validation_failed', errors: [{ field: parameter }] }, `${method} ${path} ${parameter}`)
+    }
+  }
+  for (const value of ['', '1', 'yes', 'TRUE']) refused(t, await send('DELETE', `${folderPath('empty')}?recursive=${value}`), 400, 'validation_failed', value)
+})
