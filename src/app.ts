@@ -18,6 +18,7 @@ import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { problemOf, sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
+import { refuseForeignParameters } from './http/foreign-parameters.ts'
 import { createLinks } from './http/links.ts'
 import { addNestedNames } from './http/nested-names.ts'
 import { pageRoutes } from './http/page-routes.ts'
@@ -147,6 +148,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
   const { links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } =
     await createRouteOptions(app, store, watchers)
 
+  app.addHook('preValidation', refuseForeignParameters)
   await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'password or personal token' })

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
-import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
@@ -36,7 +35,6 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
   })
 
   app.get(FOLDER_PATH, {
-    preValidation: refuseForeignParameters,
     links: { 200: folderLinks },
     schema: getFolder
   }, async request => {
@@ -47,8 +45,6 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
 
 /** Operations that create, move and delete folders. */
 export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (app, { folders, links }) => {
-  app.addHook('preValidation', refuseForeignParameters)
-
   await app.register(putFolderRoute, { folders, links })
 
   app.patch(FOLDER_PATH, {

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
@@ -67,7 +66,6 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
 
 /** Operations that restore what is kept, or delete it for good. */
 export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (app, { keptFiles, links }) => {
-  app.addHook('preValidation', refuseForeignParameters)
   await app.register(restoreVersionRoute, { keptFiles, links })
 
   app.delete(`${VERSIONS_PATH}/:id`, {

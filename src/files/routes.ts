@@ -5,7 +5,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
@@ -27,12 +26,10 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
     onRequest: limitTransfers,
-    preValidation: refuseForeignParameters,
     schema: downloadFile
   }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
 
   app.head('/uploads/:name', {
-    preValidation: refuseForeignParameters,
     // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
     schema: headFile
@@ -57,7 +54,6 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   })
 
   app.get('/api/files/:name', {
-    preValidation: refuseForeignParameters,
     schema: getFile
   }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request.raw, links))
 }
@@ -65,7 +61,6 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
 /** Operations that rename and delete files. */
 export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, links }) => {
   app.delete('/uploads/:name', {
-    preValidation: refuseForeignParameters,
     schema: deleteFile
   }, async (request, reply) => {
     const { params: { name }, query: { permanent: isPermanent = false }, headers } = request
@@ -74,7 +69,6 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   })
 
   app.patch('/api/files/:name', {
-    preValidation: refuseForeignParameters,
     links: { 200: fileLinks },
     schema: renameFile
   }, async request => {

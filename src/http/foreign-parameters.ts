@@ -5,7 +5,8 @@ import { Problem } from '../problems.ts'
 const PARAMETERS = ['version', 'permanent', 'folder', 'recursive']
 
 /** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */
-export async function refuseForeignParameters ({ method, query, routeOptions }: FastifyRequest): Promise<void> {
+export async function refuseForeignParameters ({ is404, method, query, routeOptions }: FastifyRequest): Promise<void> {
+  if (is404) return
   const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as { properties?: Record<string, unknown> }
   const field = PARAMETERS.find(name => Object.hasOwn(query as object, name) && !Object.hasOwn(properties, name))
   if (field !== undefined) throw new Problem('validation_failed', { errors: [{ field, message: `is not a parameter of ${method}` }] })

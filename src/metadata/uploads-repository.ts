@@ -102,6 +102,7 @@ export interface TakeOver {
   readonly isAppending: boolean
   readonly lifetimeMilliseconds: number
   readonly precondition?: Precondition | undefined
+  readonly modifiedAt?: number | null | undefined
 }
 
 /**
@@ -125,7 +126,7 @@ export interface UploadRepository {
   list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
   /**
    * Takes an upload over: raises its generation, and sets `isAppending`. `isAppending` restarts its expiry, and
-   * `precondition`, if given, replaces its own. A finished upload is returned unchanged.
+   * `precondition` and `modifiedAt`, if given, replace its own. A finished upload is returned unchanged.
    * @throws not_found.
    */
   takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>

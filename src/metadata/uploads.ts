@@ -125,7 +125,7 @@ export class UploadRules implements UploadRepository {
   }
 
   * #takeOver (
-    ownerId: number, id: string, { isAppending, lifetimeMilliseconds, precondition }: TakeOver
+    ownerId: number, id: string, { isAppending, lifetimeMilliseconds, precondition, modifiedAt }: TakeOver
   ): Rule<UploadRecord> {
     const [upload, time] = yield * this.#lock(ownerId, id)
     if (upload.result !== undefined) return upload
@@ -133,7 +133,8 @@ export class UploadRules implements UploadRepository {
       generation: upload.generation + 1,
       isAppending,
       expiresAt: isAppending ? time + lifetimeMilliseconds : upload.expiresAt,
-      precondition: precondition ?? upload.precondition
+      precondition: precondition ?? upload.precondition,
+      modifiedAt: modifiedAt ?? upload.modifiedAt
     })
   }
 
@@ -286,7 +287,7 @@ function queriesOf ({ tables: { uploads, discardedBlobs }, clock, locking }: Eng
       'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
     )).returning()),
     update: writing('change_upload', db => db.update(uploads).set(placeholders(
-      'length', 'precondition', 'reprDigest', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
+      'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
     )).where(eq(uploads.id, placeholder('id'))).returning()),
     firstFinished: reading('first_finished_uploads', db => sequences(db).where(finished)
       .orderBy(limitedTo(sql`${asc(uploads.expiresAt)}, ${asc(uploads.sequence)}`, placeholder('surplus')))),

@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { findName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
-import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
@@ -39,7 +38,6 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
 
   app.post(UPLOADS_PATH, {
     onRequest: limitTransfers,
-    preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 201: uploadLinks },
     schema: createUpload

@@ -7,7 +7,6 @@ import type { IncomingBody } from '../files/incoming-file.ts'
 import { fileName, folderOrRoot } from '../files/names.ts'
 import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
-import { refuseForeignParameters } from '../http/foreign-parameters.ts'
 import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
@@ -55,7 +54,6 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 
   app.post('/', {
     onRequest: limitTransfers,
-    preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
     schema: uploadFile
@@ -77,7 +75,6 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
 
   app.put('/uploads/:name', {
     onRequest: limitTransfers,
-    preValidation: refuseForeignParameters,
     validatorCompiler: streamedBody,
     links: { 200: fileLinks, 201: fileLinks },
     schema: putFile
@@ -128,7 +125,10 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const upload = await uploads.findByName(callerOf(request).account, fileName(name))
     if (upload === undefined) throw nothingToContinue(rest.offset)
     const precondition = preconditionOf(request.headers)
-    return requests.append(exchange, upload.id, { ...rest, ...(!isUnconditional(precondition) && { precondition }) })
+    const modifiedAt = modifiedAtOf(request.headers)
+    return requests.append(exchange, upload.id, {
+      ...rest, modifiedAt, ...(!isUnconditional(precondition) && { precondition })
+    })
   }
 }
 
@@ -171,6 +171,7 @@ function formUpload (
   if (contentType === undefined) throw new Problem('file_missing')
   const body = openUploadBody(request.raw)
   const { announcedBytes } = body
+  const fromHeader = modifiedAtOf(request.headers)
   let modifiedAt: number | null
   return {
     folder,
@@ -185,7 +186,7 @@ function formUpload (
       }, file => use({ ...file, name: joinPath(folder, file.name) }))
       body.confirm()
     },
-    modifiedAt: () => modifiedAt
+    modifiedAt: () => modifiedAt ?? fromHeader
   }
 }
 

@@ -13,8 +13,11 @@ const bodyDigest = {
   'content-digest': Field('Digest of the body as sent, `sha-256` or `sha-512` (RFC 9530 section 2). It may be a trailer field, if `Trailer` announces it.')
 }
 
+/** The client's time of the content. */
+const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339: `modifiedAt` of the file. Without it, that is null.') }
+
 /** Digests that a form is verified with. */
-const FormDigestHeaders = Type.Object({ ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
+const FormHeaders = Type.Object({ ...fileModified, ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
 
 /** Digests that a raw upload is verified with. */
 const DigestHeaders = Type.Object({
@@ -25,7 +28,7 @@ const DigestHeaders = Type.Object({
 /** A form with one part `file`. For the document only: the parts are checked as they arrive. */
 const UploadForm = Type.Object({
   file: Bytes('The file; the last segment of its `filename` becomes the name.'),
-  modifiedAt: Type.Optional(Type.String({ format: 'date-time', maxLength: 64, description: 'When the content was last changed. RFC 3339, before or after the file.', examples: ['2026-11-24T09:30:00.000Z'] }))
+  modifiedAt: Type.Optional(Type.String({ format: 'date-time', maxLength: 64, description: 'When the content was last changed. RFC 3339, before or after the file. Without it, `X-File-Modified` counts.', examples: ['2026-11-24T09:30:00.000Z'] }))
 }, { description: 'Exactly one part `file`. Fields other than these are ignored.' })
 
 /** The folder that a form's file goes to. */
@@ -64,9 +67,6 @@ export const UploadParams = Type.Object({ id })
 
 /** Announces the protocol of tus. */
 const tusResumable = { 'tus-resumable': Field('`1.0.0` for the tus protocol; else the response is 412.') }
-
-/** The client's time of the content. */
-const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339: `modifiedAt` of the file. Without it, that is null.') }
 
 const uploadLength = { 'upload-length': Field('Bytes of the whole file.') }
 
@@ -134,7 +134,7 @@ const { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader } = upl
 export const failureHeaders: Record<number, Record<string, Header>> = {
   409: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader },
   412: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader },
-  413: { 'Upload-Limit': uploadLimitHeader }
+  413: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader, 'Upload-Limit': uploadLimitHeader }
 }
 
 export const uploadLocation = { Location: { type: 'string' as const, format: 'uri-reference', maxLength: 4096, pattern: '/api/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
@@ -170,14 +170,14 @@ export const uploadFile = {
   ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
   tags: ['Files'],
   querystring: UploadFormQuery,
-  headers: FormDigestHeaders,
+  headers: FormHeaders,
   consumes: ['multipart/form-data'],
   body: UploadForm,
   response: {
     200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
     201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
     ...problems([
-      ...refusedUploads, 'validation_failed', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken',
+      ...refusedUploads, 'validation_failed', 'upload_header_invalid', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken',
       'unsupported_media_type'
     ])
   }

@@ -22,6 +22,8 @@ export interface UploadAppend {
   readonly reprDigest?: () => string | undefined
   /** Replaces the recorded precondition (ranged `PUT` only). */
   readonly precondition?: Precondition
+  /** Replaces the recorded time, if it is told (ranged `PUT` only). */
+  readonly modifiedAt?: number | null
   /** Aborted when the client is gone. */
   readonly clientGone?: AbortSignal
 }

@@ -3,9 +3,8 @@ import type { DiskRoom } from '../files/disk-room.ts'
 import type { Files } from '../files/files.ts'
 import type { Quotas } from '../files/quotas.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import type { UploadChange, UploadProgress, UploadRecord } from '../metadata/uploads-repository.ts'
+import type { TakeOver, UploadChange, UploadProgress, UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import type { ContentDigests, WatchedBytes } from './content-digests.ts'
 import { either, noBytes, requireEmpty, requireOffset, untilAborted, type UploadAppend } from './upload-append.ts'
@@ -44,6 +43,9 @@ interface Received { readonly received: UploadRecord, readonly watched: WatchedB
 
 /** Problems of a request whose upload another process has taken over, completed or cancelled. */
 const SUPERSEDED = ['upload_taken_over', 'not_found']
+
+/** Failures that the client can mend, and then ask for the file again. */
+const REFUSALS = ['name_taken', 'quota_exceeded']
 
 /** One request about an upload, while no other one is in progress in this process. */
 export class UploadSession {
@@ -87,7 +89,8 @@ export class UploadSession {
     const repeat = (upload: UploadRecord) => requireEmpty(append, this.#signal).then(() => upload)
     if (stateOf(found) === 'stored') return repeat(found)
     const length = await this.#agreeOnLength(found, append)
-    const upload = await this.#takeOver({ isAppending: true, precondition: append.precondition })
+    const { precondition, modifiedAt } = append
+    const upload = await this.#takeOver({ isAppending: true, precondition, modifiedAt })
     // Another process may have been faster.
     requireOffset(upload, append.offset)
     if (stateOf(upload) === 'stored') return repeat(upload)
@@ -126,7 +129,7 @@ export class UploadSession {
     return this.#options.metadata.uploads.find(this.#owner.id, this.#id)
   }
 
-  async #takeOver (to: { isAppending: boolean, precondition?: Precondition | undefined }): Promise<UploadRecord> {
+  async #takeOver (to: Omit<TakeOver, 'lifetimeMilliseconds'>): Promise<UploadRecord> {
     const { reserve, metadata, lifetimeMilliseconds } = this.#options
     // A full disk must not hide the offset.
     return reserve.withSpace(() => metadata.uploads.takeOver(this.#owner.id, this.#id, { ...to, lifetimeMilliseconds }))
@@ -258,7 +261,7 @@ export class UploadSession {
       if (error instanceof Problem && error.code === 'digest_mismatch') await this.end()
       // Records the full offset, so that the next request continues here.
       else await this.#save(upload, whole, { isAppending: true }).catch(() => {})
-      throw error
+      throw error instanceof Problem && REFUSALS.includes(error.code) ? refusal(size, error) : error
     })
     if (stored === undefined) throw refusal(size)
     // Deletes replaced bytes, duplicates, and kept content that made room.
@@ -268,6 +271,6 @@ export class UploadSession {
 }
 
 /** All bytes are there, but the file is refused. */
-function refusal (offset: number): Problem {
-  return new Problem('precondition_failed', { headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
+function refusal (offset: number, { code, options } = new Problem('precondition_failed')): Problem {
+  return new Problem(code, { ...options, headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
 }
