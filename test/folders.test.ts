@@ -223,6 +223,21 @@ t.test('a path has up to 32 segments and 1,024 bytes, and that of a folder 31 an
   t.equal((await get(deep(32).replace('s0', 'first'))).text, 'deep')
 })
 
+t.test('the body of a move, or of the restore of a deletion, is JSON of a limited size', async t => {
+  const { make, send, getFolder } = await openAccount(t)
+  await make('a')
+  const bodies: [body: string, type: string, status: number, code: string][] = [
+    ['{"name":"b","deletedWith":"b"}', 'text/plain', 415, 'unsupported_media_type'],
+    ['{', 'application/json', 400, 'malformed_json'],
+    [JSON.stringify({ name: 'x'.repeat(70_000) }), 'application/json', 413, 'body_too_large']
+  ]
+  for (const [body, type, status, code] of bodies) {
+    for (const [method, path] of [['PATCH', folderPath('a')], ['POST', '/api/trash/restore']] as const) refused(t, await send(method, path, { body, headers: { 'content-type': type } }), status, code, `${path} ${code}`)
+  }
+  t.equal((await send('PUT', folderPath('b'), { body: '{', headers: { 'content-type': 'text/plain' } })).status, 201, 'the body of a creation is ignored')
+  t.equal((await getFolder('a')).status, 200)
+})
+
 t.test('a file is moved by its name: times, versions and entity tag stay', async t => {
   const { put, rename, metadata, versions, texts, get, folders, server, getFolder, remove } = await openAccount(t)
   await put('a.txt', 'one')
