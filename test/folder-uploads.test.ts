@@ -216,6 +216,11 @@ t.test('resumable uploads tell it by the header, or as Uppy does', async t => {
   await send('PUT', '/uploads/h', { headers: { 'upload-complete': '?0', 'upload-length': '9', 'x-file-modified': TIME }, body: BYTES.slice(0, 3) })
   await send('PUT', '/uploads/h', { headers: { 'content-range': 'bytes 3-8/9' }, body: BYTES.slice(3) })
   t.equal(await timeOf('h'), TIME, 'PUT in parts: what the first one told')
+  await send('PUT', '/uploads/i', { headers: { 'upload-complete': '?0', 'upload-length': '9' }, body: BYTES.slice(0, 3) })
+  const rest = (time: string) =>
+    send('PUT', '/uploads/i', { headers: { 'content-range': 'bytes 3-8/9', 'x-file-modified': time }, body: BYTES.slice(3) })
+  refused(t, await rest('yesterday'), 400, 'upload_header_invalid', 'the rest')
+  t.equal((await rest(TIME)).json.modifiedAt, TIME, 'or what the last one tells')
 })
 
 const BOUNDARY = 'boundary-of-a-test'
@@ -224,14 +229,20 @@ const time = (text: string) => part('name="modifiedAt"', text)
 
 t.test('a form tells it in a field, before or after the file', async t => {
   const { send, metadata, usage } = await openAccount(t)
-  const post = (...parts: string[]) => send('POST', '/?folder=forms', { headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }, body: `${parts.join('')}--${BOUNDARY}--\r\n` })
+  const postWith = (headers: Record<string, string>, parts: string[]) =>
+    send('POST', '/?folder=forms', { headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, ...headers }, body: `${parts.join('')}--${BOUNDARY}--\r\n` })
+  const post = (...parts: string[]) => postWith({}, parts)
   const file = (name: string) => part(`name="file"; filename="${name}"`, BYTES)
   t.match(await post(time(TIME), file('before')), { status: 201, json: { modifiedAt: TIME } })
   t.match(await post(file('after'), time(TIME)), { status: 201, json: { modifiedAt: TIME } })
   t.match(await post(part('name="x"', 'y'), file('between'), part('name="y"', 'z'), time(TIME), part('name="modifiedat"', 'no')), { status: 201, json: { modifiedAt: TIME } })
   t.match(await post(file('without')), { status: 201, json: { modifiedAt: null } })
   t.match(await post(time(TIME), file('without')), { status: 200, json: { modifiedAt: null } }, 'a file that is there stays as it is')
+  const other = { 'x-file-modified': '1999-01-01T00:00:00Z' }
+  t.match(await postWith(other, [file('header')]), { status: 201, json: { modifiedAt: '1999-01-01T00:00:00.000Z' } })
+  t.match(await postWith(other, [file('both'), time(TIME)]), { status: 201, json: { modifiedAt: TIME } }, 'the field comes first')
   const before = await usage()
+  refused(t, await postWith({ 'x-file-modified': 'yesterday' }, [file('x')]), 400, 'upload_header_invalid', 'the header')
   const wrong: Record<string, string[]> = {
     'no time': [time('yesterday'), file('x')],
     'no time, after the file': [file('x'), time('yesterday')],

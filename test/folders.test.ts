@@ -440,10 +440,25 @@ t.test('an upload whose name became that of a folder is refused where it is comp
   const path = new URL(String(location)).pathname
   await make('a/b')
   refused(t, await send('PATCH', path, { headers: { ...TUS, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }, body: 'bytes' }), 409, 'name_taken', 'the last bytes')
-  for (const method of ['GET', 'HEAD']) t.equal((await send(method, path, { headers: TUS })).status, 409, method)
+  const atTheEnd = { 'upload-offset': '5', 'upload-complete': '?1' }
+  for (const method of ['GET', 'HEAD']) t.match(await send(method, path, { headers: TUS }), { status: 409, headers: atTheEnd }, method)
   await removeFolder('a/b')
   t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
   t.equal((await get('a/b')).text, 'bytes')
+})
+
+t.test('an upload whose folders exceed the quota is refused where it is complete, and stays', async t => {
+  const { send, put, remove, get } = await openAccount(t, { QUOTA_FILES: '3' })
+  await put('full', 'x')
+  const { headers: { location } } = await send('POST', '/api/uploads', { headers: { ...TUS, 'upload-length': '5', 'upload-metadata': `filename ${btoa('a/b/c')}` } })
+  const path = new URL(String(location)).pathname
+  const last = await send('PATCH', path, { headers: { ...TUS, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }, body: 'bytes' })
+  refused(t, last, 413, 'quota_exceeded', 'the last bytes')
+  t.match(last.headers, { 'upload-offset': '5', 'upload-complete': '?1' })
+  t.equal((await send('GET', '/api/folders/a')).status, 404, 'its folders are not there')
+  await remove('full', { permanent: 'true' })
+  t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
+  t.equal((await get('a/b/c')).text, 'bytes')
 })
 
 t.test('a parameter of another operation is refused', async t => {
@@ -466,6 +481,10 @@ t.test('a parameter of another operation is refused', async t => {
     ['GET', '/api/files', ['recursive', 'permanent']],
     ['POST', '/', ['recursive', 'version', 'permanent'], formOf('x', 'x')],
     ['POST', '/api/uploads', ['folder', 'recursive'], { headers: { ...TUS, 'upload-length': '1' } }],
+    ['GET', '/api/uploads', ['folder', 'recursive']],
+    ...(['GET', 'HEAD', 'PATCH', 'DELETE'] as const).map(method =>
+      [method, `/api/uploads/${'0'.repeat(32)}`, ['folder', 'recursive', 'permanent', 'version']] as [string, string, string[]]),
+    ['GET', '/api/account', ['folder', 'recursive']],
     ['GET', '/api/folders', ['recursive', 'version']],
     ['GET', folderPath('empty'), ['folder', 'recursive', 'permanent']],
     ['PUT', folderPath('new'), ['folder', 'recursive']],

@@ -45,7 +45,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
       response: {
         201: { ...Type.Ref(User), description: 'The new user.', headers: { Location } },
         ...problems([
-          'malformed_json', 'validation_failed', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
+          'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
           'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'
         ])
       }
@@ -68,7 +68,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
       params: UserParams,
       response: {
         200: { ...Type.Ref(User), description: 'The user.' },
-        ...problems(['user_unknown', 'validation_failed'])
+        ...problems(['user_unknown'])
       }
     }
   }, async request => userOf(await accounts.get(request.params.id)))
@@ -107,7 +107,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(AccountEventList), description: 'One page of events.' }, ...problems(['validation_failed']) }
+      response: { 200: { ...Type.Ref(AccountEventList), description: 'One page of events.' } }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -133,7 +133,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
       response: {
         204: { description: 'The password is changed.', type: 'null' },
         ...problems([
-          'malformed_json', 'validation_failed', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded',
+          'malformed_json', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded',
           'storage_full'
         ])
       }

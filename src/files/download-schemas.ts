@@ -50,7 +50,7 @@ const whole = {
 const headResponses = {
   200: whole,
   304: { description: 'The client has the current content.', type: 'null', headers: validators },
-  ...problems(['validation_failed', 'not_found', 'precondition_failed', 'file_damaged'])
+  ...problems(['not_found', 'precondition_failed', 'file_damaged'])
 }
 const downloadResponses = {
   ...headResponses,

@@ -55,7 +55,7 @@ export const listFolders = {
   querystring: FolderListQuery,
   response: {
     200: { ...Type.Ref(FolderList), description: 'A page.', headers: nextPage },
-    ...problems(['validation_failed', 'not_found'])
+    ...problems(['not_found'])
   }
 }
 
@@ -68,7 +68,7 @@ export const getFolder = {
   params: FolderParams,
   response: {
     200: { ...Type.Ref(Folder), description: 'The folder.' },
-    ...problems(['validation_failed', 'not_found'])
+    ...problems(['not_found'])
   }
 }
 
@@ -82,7 +82,7 @@ export const putFolder = {
   response: {
     200: { ...Type.Ref(Folder), description: 'The folder exists.' },
     201: { ...Type.Ref(Folder), description: 'The new folder.' },
-    ...problems(['validation_failed', 'name_invalid', 'name_taken', 'quota_exceeded', 'storage_full'])
+    ...problems(['name_invalid', 'name_taken', 'quota_exceeded', 'storage_full'])
   }
 }
 
@@ -100,7 +100,7 @@ export const moveFolder = {
   response: {
     200: { ...Type.Ref(Folder), description: 'The moved folder.' },
     ...problems([
-      'malformed_json', 'validation_failed', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
+      'malformed_json', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
       'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'storage_full'
     ])
   }
@@ -116,7 +116,7 @@ export const deleteFolder = {
   querystring: FolderDeletionQuery,
   response: {
     204: { description: 'The folder was deleted.', type: 'null' },
-    ...problems(['validation_failed', 'not_found', 'folder_not_empty', 'storage_full'])
+    ...problems(['not_found', 'folder_not_empty', 'storage_full'])
   }
 }
 

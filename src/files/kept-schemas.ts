@@ -91,7 +91,7 @@ export const listVersions = {
   querystring: KeptListQuery,
   response: {
     200: { ...Type.Ref(VersionList), description: 'A page.', headers: nextPage },
-    ...problems(['validation_failed', 'not_found'])
+    ...problems(['not_found'])
   }
 }
 
@@ -104,7 +104,6 @@ export const listTrash = {
   querystring: KeptListQuery,
   response: {
     200: { ...Type.Ref(DeletedFileList), description: 'A page.', headers: nextPage },
-    ...problems(['validation_failed'])
   }
 }
 
@@ -120,7 +119,7 @@ export const deleteVersion = {
   params: VersionParams,
   response: {
     204: { description: 'The version was deleted.', type: 'null' },
-    ...problems(['validation_failed', 'not_found', 'storage_full'])
+    ...problems(['not_found', 'storage_full'])
   }
 }
 
@@ -139,7 +138,7 @@ export const restoreFile = {
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The file.' },
     ...problems([
-      'malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
+      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
       'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'
     ])
   }
@@ -160,7 +159,7 @@ export const restoreDeletion = {
   response: {
     200: { ...Type.Ref(RestoredFiles), description: 'What was restored.' },
     ...problems([
-      'malformed_json', 'validation_failed', 'not_found', 'body_too_large', 'unsupported_media_type', 'storage_full'
+      'malformed_json', 'not_found', 'body_too_large', 'unsupported_media_type', 'storage_full'
     ])
   }
 }
@@ -178,7 +177,7 @@ export const deleteFromTrash = {
   params: TrashParams,
   response: {
     204: { description: 'The file was deleted for good.', type: 'null' },
-    ...problems(['validation_failed', 'not_found', 'storage_full'])
+    ...problems(['not_found', 'storage_full'])
   }
 }
 
@@ -190,7 +189,7 @@ export const emptyTrash = {
   tags,
   response: {
     204: { description: 'The trash is empty.', type: 'null' },
-    ...problems(['validation_failed', 'storage_full'])
+    ...problems(['storage_full'])
   }
 }
 
@@ -207,7 +206,7 @@ export const restoreVersion = {
   headers: ChangeHeaders,
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The file.' },
-    ...problems(['validation_failed', 'not_found', 'precondition_failed', 'quota_exceeded', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'storage_full'])
   }
 }
 

@@ -127,7 +127,7 @@ export const listFiles = {
   querystring: FileListQuery,
   response: {
     200: { ...Type.Ref(FileList), description: 'A page.', headers: nextPage },
-    ...problems(['validation_failed', 'not_found'])
+    ...problems(['not_found'])
   }
 }
 
@@ -140,7 +140,7 @@ export const getFile = {
   params: FileParams,
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The file.' },
-    ...problems(['validation_failed', 'not_found'])
+    ...problems(['not_found'])
   }
 }
 
@@ -155,7 +155,7 @@ export const deleteFile = {
   headers: ChangeHeaders,
   response: {
     204: { description: 'The file was deleted.', type: 'null' },
-    ...problems(['validation_failed', 'not_found', 'precondition_failed', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'storage_full'])
   }
 }
 
@@ -173,7 +173,7 @@ export const renameFile = {
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The renamed file.' },
     ...problems([
-      'malformed_json', 'validation_failed', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
+      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
       'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'
     ])
   }

@@ -68,7 +68,7 @@ export function addSharedResponses (app: FastifyInstance): void {
     const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
     const storeFailures: FailureCode[] = usesStore(route) ? ['unavailable'] : []
     const rateFailures: FailureCode[] = isUploadState(route) ? [] : ['too_many_requests']
-    addFailures(route, [...urlFailures, 'malformed_request', 'stopping', ...storeFailures, ...rateFailures, ...loadFailures, ...siteFailures])
+    addFailures(route, [...urlFailures, 'malformed_request', 'validation_failed', 'stopping', ...storeFailures, ...rateFailures, ...loadFailures, ...siteFailures])
     addHeaders(route, () => sharedHeaders)
   })
 }

@@ -69,7 +69,7 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(TokenList), description: 'One page of tokens.' }, ...problems(['validation_failed']) }
+      response: { 200: { ...Type.Ref(TokenList), description: 'One page of tokens.' } }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -112,7 +112,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
       body: Type.Ref(NewToken),
       response: {
         201: { ...Type.Ref(PersonalToken), description: 'The new token.' },
-        ...problems(['malformed_json', 'validation_failed', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
+        ...problems(['malformed_json', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
       }
     }
   }, async (request, reply) => {
@@ -140,7 +140,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
       params: TokenParams,
       response: {
         204: { description: 'The token is revoked.', type: 'null' },
-        ...problems(['validation_failed', 'not_found', 'storage_full'])
+        ...problems(['not_found', 'storage_full'])
       }
     }
   }, async (request, reply) => {

@@ -33,7 +33,7 @@ export const createUpload = {
   response: {
     201: { ...Type.Ref(Upload), description: 'The upload.', headers: { ...uploadLocation, ...uploadHeaders } },
     ...problems([
-      ...refusedContent, 'validation_failed', 'name_invalid', 'extension_not_allowed', 'too_many_uploads'
+      ...refusedContent, 'name_invalid', 'extension_not_allowed', 'too_many_uploads'
     ])
   }
 }
@@ -48,7 +48,7 @@ export const listUploads = {
   headers: UploadLookupHeaders,
   response: {
     200: { ...Type.Ref(UploadList), description: 'A page.', headers: nextPage },
-    ...problems(['validation_failed', 'tus_version_unsupported'])
+    ...problems(['tus_version_unsupported'])
   }
 }
 

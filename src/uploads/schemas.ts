@@ -177,7 +177,7 @@ export const uploadFile = {
     200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
     201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
     ...problems([
-      ...refusedUploads, 'validation_failed', 'upload_header_invalid', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken',
+      ...refusedUploads, 'upload_header_invalid', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken',
       'unsupported_media_type'
     ])
   }
@@ -196,7 +196,7 @@ export const putFile = {
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
     201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
-    ...problems([...refusedUploads, ...refusedParts, 'validation_failed', 'name_taken', 'precondition_failed'])
+    ...problems([...refusedUploads, ...refusedParts, 'name_taken', 'precondition_failed'])
   }
 }
 
