@@ -236,15 +236,15 @@ export class Files {
       ? await this.#options.metadata.kept.findVersion(ownerId, getName(name), id)
       : undefined
     if (found === undefined) throw new Problem('not_found')
-    const { file, version: { size, type, sha256, storedAt } } = found
-    return { ...file, size, type, sha256, storedAt, blobId: id, updatedAt: storedAt }
+    const { file, version: { size, type, sha256, storedAt, modifiedAt } } = found
+    return { ...file, size, type, sha256, storedAt, modifiedAt, blobId: id, updatedAt: storedAt }
   }
 }
 
 /** The file of a name, or how many folders would be made for it. */
 type Place = Awaited<ReturnType<Metadata['files']['findPlace']>>
 
-/** The file that a place has. */
+/** The file of the name; undefined if there is none. */
 export function fileAt (place: Place): FileRecord | undefined {
   return 'newFolders' in place ? undefined : place
 }

@@ -109,7 +109,7 @@ export const moveFolder = {
 export const deleteFolder = {
   operationId: 'deleteFolder',
   summary: 'Delete a folder',
-  description: 'Deletes an empty folder. With `recursive=true`, first moves the files in it to the trash, each with its versions; with `permanent=true` too, deletes them for good. What is stored in the folder meanwhile stays: the response is then 409, and the request can be repeated, as after an interruption. What is moved or restored into it meanwhile may be deleted with it. If the folder itself is moved meanwhile, the response is 404, and the rest stays in its new place. The entries of the trash have the same `deletedWith`, with which `POST /api/trash/restore` brings them back. An account keeps 10,000 contents, so of more files only the last to be deleted can be restored.',
+  description: 'Deletes an empty folder. With `recursive=true`, moves its files to the trash with their versions, and then deletes it; with `permanent=true` too, deletes them for good. A file that is added during the request stays, and the response is 409: repeat the request, also after an interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in versions and trash, so of more files only the last to be deleted can be restored.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"'),
   tags,
   params: FolderParams,

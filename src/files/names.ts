@@ -33,7 +33,7 @@ export function folderOrRoot (text: string): string {
   return text === '' || text === '/' ? '' : folderPath(text)
 }
 
-/** The same for a lookup: undefined if no file, or no folder, can have this name. */
+/** A name as it is stored, by `fileName` or `nameOf`; undefined if that refuses it. */
 export function findName (text: string, nameOf: (text: string) => string = fileName): string | undefined {
   try {
     return nameOf(text)
@@ -42,7 +42,7 @@ export function findName (text: string, nameOf: (text: string) => string = fileN
   }
 }
 
-/** The same for a lookup. @throws not_found. */
+/** The same, for a lookup. @throws not_found if nothing can have this name. */
 export function getName (text: string, nameOf?: (text: string) => string): string {
   const name = findName(text, nameOf)
   if (name === undefined) throw new Problem('not_found')

@@ -117,7 +117,7 @@ export const fileLinks = Object.fromEntries(Object.entries({
 export const listFiles = {
   operationId: 'listFiles',
   summary: 'List files',
-  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time and stable under concurrent changes.',
+  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile.',
   ...codeSamples(
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',

@@ -6,7 +6,7 @@ const SEGMENT = '/uploads/:name'
 export const NESTED = '/uploads/*'
 
 /**
- * Adds each route of `/uploads/:name`, where a `/` in the name is `%2F`, at `/uploads/*` too. Call it before the routes
+ * Repeats each route of `/uploads/:name`, where a `/` in the name is `%2F`, at `/uploads/*`. Call it before the routes
  * are added, and before hooks that add something to a route: they see both.
  */
 export function addNestedNames (app: FastifyInstance): void {

@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Discard, EndLease } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './file-columns.ts'
-import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
+import { fileTaken, type FolderTree, type Place, requireFree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import { refuseBeyond, type Owner, type Owners } from './owners.ts'
 import { splitPath } from './paths.ts'
@@ -104,7 +104,8 @@ export class FileContents {
   }
 
   /**
-   * Makes the missing parents of what adds this to the usage. Returns the id of its folder, and what exceeds the quota.
+   * Checks the name and the quota of something new, then makes its missing parents. Returns the id of its folder, and
+   * the bytes of kept content that must go.
    * @throws name_taken, quota_exceeded.
    */
   * makeParents (added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: Beginning) {
@@ -195,7 +196,7 @@ export class FileContents {
     const { owners, keptContents } = this.#options
     const { owner, current, time } = beginning
     const { id: blobId, fileId: id, size, keptAt } = entry
-    if (current !== undefined) throw new Problem('name_taken')
+    if (current !== undefined) throw fileTaken(name)
     const { folderId } = yield * this.makeParents({ bytes: size, files: 1 }, beginning)
     const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
     const [[restored]] = yield * together(

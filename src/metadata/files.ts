@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
 import { updateTimeOf, type FileContents } from './file-contents.ts'
-import { type FolderTree, requireFree } from './folder-tree.ts'
+import { fileTaken, type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
 import type { FileRepository } from './metadata.ts'
 import type { Owners } from './owners.ts'
@@ -47,7 +47,7 @@ export class FileRules implements FileRepository {
   add (file: NewFile, quota: Quota): Promise<StoreResult> {
     return this.#store(file, quota, current => {
       if (current === undefined) return undefined
-      if (current.sha256 !== file.sha256 || current.size !== file.size) throw new Problem('name_taken')
+      if (current.sha256 !== file.sha256 || current.size !== file.size) throw fileTaken(file.name)
       return { file: current, isNew: false }
     })
   }
@@ -122,13 +122,13 @@ export class FileRules implements FileRepository {
     if (inRoot.length === limit) return inRoot
     const { files } = this.#engine.tables
     const position = after?.id === 0 ? undefined : after
-    const isInFolder = gt(files.folderId, 0)
+    const isBelowRoot = gt(files.folderId, 0)
     const end = position && sql`(${position.id}, ${position.key})`
     const place = sql`(${files.folderId}, ${files.name})`
-    // One bound on each side: of two lower ones SQLite seeks to one and scans to the other.
+    // One bound on each side: with two lower ones SQLite would seek to the first and scan to the second.
     const [direction, condition] = order === '-name'
-      ? [desc, and(isInFolder, end && sql`${place} < ${end}`)]
-      : [asc, end ? sql`${place} > ${end}` : isInFolder]
+      ? [desc, and(isBelowRoot, end && sql`${place} < ${end}`)]
+      : [asc, end ? sql`${place} > ${end}` : isBelowRoot]
     const byFolder = { order: [direction(files.folderId), direction(files.name)], limit: limit - inRoot.length }
     return [...inRoot, ...yield * this.#select(ownerId, condition, byFolder)]
   }
@@ -149,7 +149,7 @@ export class FileRules implements FileRepository {
     const current = yield * this.#contents.find(ownerId, name)
     if (current === undefined) throw new Problem('not_found')
     if (newName === name) return current
-    if (beginning.current !== undefined) throw new Problem('name_taken')
+    if (beginning.current !== undefined) throw fileTaken(newName)
     const { folderId } = yield * this.#contents.makeParents({ bytes: 0, files: 0 }, beginning)
     const segment = splitPath(newName).name
     // A move alone does not change what a download of the file says.

@@ -5,7 +5,7 @@ export interface FolderRemoval {
   /** Files or folders at most. */
   readonly limit: number
   readonly isPermanent: boolean
-  /** The id of the deletion, of which its entries of the trash tell. */
+  /** The id of the deletion, which its entries of the trash have. */
   readonly deletedWith: string
   /** Returned by the act before; undefined for the first. */
   readonly from?: FolderRemovalPosition | undefined
@@ -17,11 +17,14 @@ export interface FolderRemovalPosition {
   readonly folderId: number
   /** Of the last file when it began. */
   readonly lastId: number
-  /** The last folder below that has no such file; undefined if none has, and the folders are to be deleted. */
+  /** Folders up to this path have no such file; undefined if none has, and the folders are to be deleted. */
   readonly path: string | undefined
 }
 
-/** Folders by owner and path. The root is none of them. Parents are made as for files. */
+/**
+ * Folders by owner and path. The root is not one of them. Ids are never reused. Missing parents are made as for files.
+ * A folder counts as a file in the quota.
+ */
 export interface FolderRepository {
   find (ownerId: number, path: string): Promise<FolderRecord | undefined>
   /**
@@ -44,9 +47,9 @@ export interface FolderRepository {
   /** Deletes an empty folder. @throws not_found, folder_not_empty. */
   remove (ownerId: number, path: string): Promise<void>
   /**
-   * An act of a recursive deletion: deletes some of the files in a folder and below, as `files.remove` does, but none
-   * that was added after the first act; if there are none left, some of the folders below, the deepest first, and at
-   * last the folder itself. Returns from where the next act goes on; undefined if the folder is deleted.
+   * One act of a recursive deletion. Deletes some files in the folder and below, as `files.remove` does, but none
+   * that was added after the first act. Once there are none, it deletes folders, each after those below it. Returns
+   * where the next act begins; undefined if the folder is deleted.
    * @throws not_found, also if the folder was moved since the first act; folder_not_empty if a file was added.
    */
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined>

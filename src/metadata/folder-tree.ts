@@ -24,7 +24,7 @@ export interface Place {
   readonly obstacle: string | undefined
 }
 
-/** Finds and makes folders in the current transaction. What makes some has locked the owner. */
+/** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
 export class FolderTree {
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #owners: Owners
@@ -61,12 +61,12 @@ export class FolderTree {
     const innermost = ancestors.at(ancestors.length - missing.length - 1)
     const folderId = (innermost !== undefined && known.get(innermost)) || 0
     if (known.has(path)) return { known, folderId, missing, obstacle: `A folder has the name ${path}.` }
-    const isFile = first !== undefined && (yield * this.hasFile(ownerId, folderId, first))
+    const isFile = first !== undefined && (yield * this.#hasFile(ownerId, folderId, first))
     return { known, folderId, missing, obstacle: isFile ? `${first} is a file, not a folder.` : undefined }
   }
 
   /** Whether a folder directly contains a file with this path. */
-  hasFile (ownerId: number, folderId: number, path: string): Ask<boolean> {
+  #hasFile (ownerId: number, folderId: number, path: string): Ask<boolean> {
     return ask(this.#queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
   }
 
@@ -88,6 +88,11 @@ export class FolderTree {
     )
     return Number(added?.id)
   }
+}
+
+/** A file has the name. */
+export function fileTaken (path: string): Problem {
+  return new Problem('name_taken', { detail: `A file has the name ${path}.` })
 }
 
 /** @throws name_taken if nothing can be added there. */

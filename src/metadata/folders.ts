@@ -4,9 +4,9 @@ import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
 import { findFolderFaults } from './folder-faults.ts'
-import { type FolderRow, type FolderTree, requireFree } from './folder-tree.ts'
+import { fileTaken, type FolderRow, type FolderTree } from './folder-tree.ts'
 import type { FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
-import { refuseBeyond, type Owner, type Owners } from './owners.ts'
+import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import type { FolderRecord, Quota } from './records.ts'
@@ -73,7 +73,7 @@ export class FolderRules implements FolderRepository {
   * #add (ownerId: number, path: string, quota: Quota): Rule<Added> {
     const [, existing] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path))
     if (existing !== undefined) return { folder: existing, isNew: false }
-    const { parentId, time } = yield * this.#makeRoomFor(ownerId, { path, quota, added: 1 })
+    const { parentId, time } = yield * this.#makeParents(ownerId, { path, quota, added: 1 })
     const id = yield * this.#tree.add(ownerId, { parentId, path, time })
     return { folder: { id, path, createdAt: time }, isNew: true }
   }
@@ -82,19 +82,11 @@ export class FolderRules implements FolderRepository {
    * Makes the missing parents of a folder that adds `added` folders. Returns the id of the innermost, and the time.
    * @throws name_taken, quota_exceeded.
    */
-  * #makeRoomFor (ownerId: number, { path, quota, added }: { path: string, quota: Quota, added: number }) {
-    const [owner, reserved, known] = yield * together(
-      this.#owners.lock(ownerId), this.#owners.reserved(ownerId), this.#tree.known(ownerId, path)
-    )
-    const place = yield * this.#tree.place(ownerId, path, known)
-    requireFree(place)
-    const { folderId, missing } = place
-    if (missing.length === 0 && (yield * this.#tree.hasFile(ownerId, folderId, path))) {
-      throw new Problem('name_taken', { detail: `A file has the name ${path}.` })
-    }
-    refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: added + missing.length } })
-    const { time } = reserved
-    return { parentId: yield * this.#tree.makeParents(ownerId, place, time), time }
+  * #makeParents (ownerId: number, { path, quota, added }: { path: string, quota: Quota, added: number }) {
+    const beginning = yield * this.#contents.begin(ownerId, path, quota)
+    if (beginning.current !== undefined) throw fileTaken(path)
+    const { folderId: parentId } = yield * this.#contents.makeParents({ bytes: 0, files: added }, beginning)
+    return { parentId, time: beginning.time }
   }
 
   move (ownerId: number, path: string, newPath: string, quota: Quota): Promise<FolderRecord> {
@@ -107,7 +99,7 @@ export class FolderRules implements FolderRepository {
     if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
     const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
     refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
-    const { parentId } = yield * this.#makeRoomFor(ownerId, { path: newPath, quota, added: 0 })
+    const { parentId } = yield * this.#makeParents(ownerId, { path: newPath, quota, added: 0 })
     const { name } = splitPath(newPath)
     yield * together(
       ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),
@@ -147,17 +139,17 @@ export class FolderRules implements FolderRepository {
   * #removeSome (
     ownerId: number, path: string, { from, ...removal }: FolderRemoval
   ): Rule<FolderRemovalPosition | undefined> {
-    const [owner, folder, time, newest] = yield * together(
-      this.#owners.lock(ownerId), this.#tree.find(ownerId, path), this.#engine.now(), this.#newestFile()
+    const [owner, folder, time] = yield * together(
+      this.#owners.lock(ownerId), this.#tree.find(ownerId, path), this.#engine.now()
     )
     if (folder === undefined || folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
-    const position = from ?? { folderId: folder.id, lastId: newest, path }
+    const position = from ?? { folderId: folder.id, lastId: yield * this.#newestFile(), path }
     return position.path === undefined
       ? yield * this.#removeEmpty(folder, position, removal.limit)
       : yield * this.#removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
   }
 
-  // Ids of one owner's files grow, because the owner is locked while one is added.
+  // A file that is added later has a higher id: its owner is locked while it is added.
   #newestFile (): Ask<number> {
     return ask(this.#queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
   }
@@ -230,7 +222,7 @@ function queriesOf ({ tables, isAmong }: Engine) {
     foldersBelow: reading('folders_below', db => db.select({ id: folders.id, path: folders.path }).from(folders)
       .where(and(isBelow, gt(folders.path, placeholder('after'))))
       .orderBy(limitedTo(asc(folders.path), placeholder('limit')))),
-    // In any order: that of the owner's id is none.
+    // In any order: the owner's id is the same in all.
     filesIn: reading('files_in_folders', db => db.select(fileColumns(tables)).from(files)
       .where(and(
         eq(files.ownerId, placeholder('ownerId')), isAmong(files.folderId, 'ids'), lte(files.id, placeholder('lastId'))

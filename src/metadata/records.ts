@@ -15,7 +15,8 @@ export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): v
   for (const unit of ['bytes', 'files'] as const) {
     const limit = quota[unit]
     if (limit === undefined || added[unit] <= 0 || used[unit] + added[unit] <= limit) continue
-    throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${unit}, ${used[unit]} ${unit} are used, and this would add ${added[unit]} ${unit}.` })
+    const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
+    throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.` })
   }
 }
 

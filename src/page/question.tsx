@@ -13,7 +13,7 @@ interface QuestionProps {
   children: ComponentChildren
 }
 
-/** A dialog before an action that can't be undone. The focus starts at the cancel button. */
+/** A dialog before an action that needs a confirmation. The focus starts at the cancel button. */
 export function Question ({ title, label, action, onClose, children }: QuestionProps) {
   const { run, isRunning, error } = useAction(async () => {
     await action()

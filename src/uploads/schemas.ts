@@ -14,9 +14,9 @@ const bodyDigest = {
 }
 
 /** The client's time of the content. */
-const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339: `modifiedAt` of the file. Without it, that is null.') }
+const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339. It becomes `modifiedAt` of the file.') }
 
-/** Digests that a form is verified with. */
+/** Headers of a form. */
 const FormHeaders = Type.Object({ ...fileModified, ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
 
 /** Digests that a raw upload is verified with. */

@@ -21,7 +21,7 @@ export function findUploadMetadata (headers: Headers): string | undefined {
 
 /**
  * Reads `Upload-Metadata`: pairs of a key and a Base64 value. Name and type have two keys each in use; `lastModified`
- * is in milliseconds, as Uppy sends it.
+ * is in milliseconds since 1970, as that of a `File`.
  * @throws upload_header_invalid.
  */
 export function declaredFile (headers: Headers): DeclaredFile {

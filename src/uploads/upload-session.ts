@@ -5,7 +5,7 @@ import type { Quotas } from '../files/quotas.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { TakeOver, UploadChange, UploadProgress, UploadRecord } from '../metadata/uploads-repository.ts'
-import { Problem, refuseSize } from '../problems.ts'
+import { type FailureCode, Problem, refuseSize } from '../problems.ts'
 import type { ContentDigests, WatchedBytes } from './content-digests.ts'
 import { either, noBytes, requireEmpty, requireOffset, untilAborted, type UploadAppend } from './upload-append.ts'
 
@@ -261,7 +261,7 @@ export class UploadSession {
       if (error instanceof Problem && error.code === 'digest_mismatch') await this.end()
       // Records the full offset, so that the next request continues here.
       else await this.#save(upload, whole, { isAppending: true }).catch(() => {})
-      throw error instanceof Problem && REFUSALS.includes(error.code) ? refusal(size, error) : error
+      throw error instanceof Problem && REFUSALS.includes(error.code) ? refusal(size, error.code, error) : error
     })
     if (stored === undefined) throw refusal(size)
     // Deletes replaced bytes, duplicates, and kept content that made room.
@@ -271,6 +271,6 @@ export class UploadSession {
 }
 
 /** All bytes are there, but the file is refused. */
-function refusal (offset: number, { code, options } = new Problem('precondition_failed')): Problem {
-  return new Problem(code, { ...options, headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
+function refusal (offset: number, code: FailureCode = 'precondition_failed', cause?: Problem): Problem {
+  return new Problem(code, { ...cause?.options, cause, headers: { 'upload-offset': String(offset), 'upload-complete': '?1' } })
 }

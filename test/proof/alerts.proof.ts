@@ -156,7 +156,7 @@ test('Prometheus takes every expression of the dashboard, and tells each server,
 
 test('the dashboard knows several servers: what each has bears its name, and what they share is counted once', async t => {
   t.same(dashboard.templating.list.map(({ name }) => name), ['datasource', 'job', 'instance'])
-  const shared = /magicstore_(?:accounts|files|stored_bytes|kept_bytes|accounts_near_quota|quota_bytes|quota_files|backup_\w+)\{/
+  const shared = /magicstore_(?:accounts|files|folders|stored_bytes|kept_bytes|accounts_near_quota|quota_bytes|quota_files|backup_\w+)\{/
   for (const { expr, legendFormat } of targets) {
     t.ok(expr.includes('job="$job"'), expr)
     if (shared.test(expr)) t.match(expr, /\bmax\(magicstore_\w+\{job="\$job"\}\)$/)

@@ -11,9 +11,8 @@ export const POOL_SIZES = { short: 10, long: 1 } as const
 const ANY_VERSION = 'magicstore '
 
 /**
- * The same for this version; the random part that follows is one process each. A migration that servers of the version
- * before can't work with needs the next number: the database is then upgraded only when they have stopped. Servers that
- * start together don't refuse each other.
+ * The beginning of the names of this version's connections; a random part for each process follows. Raise the number
+ * with a migration that servers of the version before can't work with: it is then refused while one is connected.
  */
 export const APPLICATION = `${ANY_VERSION}v2 `
 

@@ -27,7 +27,7 @@ let listedFolder = openFolder.peek()
 
 /** The entries of the open folder: its folders by name, then its files in the chosen order. */
 export const entries = new Listing<Entry>((query, signal) => {
-  // No name contains one.
+  // No segment contains one.
   if (prefix.value.includes('/')) return Promise.resolve({ entries: [], next: null })
   return call(store => loadEntries(store, query, signal))
 })

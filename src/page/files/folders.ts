@@ -60,12 +60,12 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
 
 /** Deletes a folder with all that is in it, and offers to undo that. @throws what `call` throws. */
 export async function removeFolder (folder: Folder): Promise<void> {
+  const before = await findDeletion(folder)
   await call(store => store.removeFolder(folder.name, { recursive: true }))
   drop(folder)
-  const deleted = await findDeleted(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
-    .catch(() => undefined)
-  const deletedWith = deleted?.deletedWith
-  if (deletedWith == null) return notify({ text: texts.files.removed(folder.name) })
+  const deletedWith = await findDeletion(folder)
+  // Without files, nothing of it is in the trash, but an earlier folder of that name may be.
+  if (deletedWith == null || deletedWith === before) return notify({ text: texts.files.removed(folder.name) })
   const undo = async () => {
     await restoreDeletion(deletedWith)
     showEntry(folder)
@@ -74,6 +74,13 @@ export async function removeFolder (folder: Folder): Promise<void> {
     text: texts.folders.deleted(folder.name),
     action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
   })
+}
+
+/** The newest deletion of a folder with this name whose files are in the trash. */
+async function findDeletion (folder: Folder): Promise<string | null | undefined> {
+  const newest = await findDeleted(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
+    .catch(() => undefined)
+  return newest?.deletedWith
 }
 
 /** Restores all files that were deleted together, as far as their names are free. @throws what `call` throws. */
