@@ -33,7 +33,7 @@ browserTest('by mouse, files are searched, sorted, renamed, deleted and restored
   await shows(t, () => namesOf(page), ['b.txt', 'beta.bin'], 'a search is in order of names')
   t.ok(await page.getByRole('button', { name: 'Size' }).isDisabled())
   await page.getByRole('searchbox').fill('nothing')
-  await page.getByText('No file has a name that begins with').waitFor()
+  await page.getByText('No name of a file or folder begins with').waitFor()
   await page.getByRole('searchbox').fill('')
   await shows(t, () => namesOf(page), ['b.txt', 'beta.bin', 'a.txt'], 'the order before the search is back')
 

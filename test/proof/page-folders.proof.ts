@@ -217,7 +217,7 @@ browserTest('folders come first, in the order of names; a search finds both; all
   await page.getByRole('searchbox').fill('b')
   await shows(t, () => namesOf(page), ['beta', 'b.txt'])
   await page.getByRole('searchbox').fill('beta/')
-  await page.getByText('No file has a name that begins with').waitFor()
+  await page.getByText('No name of a file or folder begins with').waitFor()
   await page.getByRole('searchbox').fill('b')
   await folderLink(page, 'beta').click()
   await shows(t, () => namesOf(page), ['x.txt'])
@@ -293,7 +293,7 @@ browserTest('by mouse, folders are created, renamed, moved by dragging, deleted 
   await choose(page, 'a', 'Delete')
   await page.getByRole('dialog', { name: 'Delete this folder?' }).waitFor()
   await dialogButton(page, 'Delete').click()
-  await notice(page, 'Moved to the trash with all that is in it: c/a').waitFor()
+  await notice(page, 'Moved to the trash with its contents: c/a').waitFor()
   await page.getByText('This folder is empty').waitFor()
   await page.getByRole('button', { name: 'Undo' }).click()
   await shows(t, () => isFocused(folderLink(page, 'a')), true, 'the focus is on the restored folder')
@@ -386,7 +386,7 @@ browserTest('the trash shows whole paths, and offers to restore all files of a d
   const remove = async () => {
     await choose(page, 'a', 'Delete')
     await dialogButton(page, 'Delete').click()
-    await notice(page, 'Moved to the trash with all that is in it: a').waitFor()
+    await notice(page, 'Moved to the trash with its contents: a').waitFor()
   }
   await remove()
   await put('a/3.txt', 'new')

@@ -141,7 +141,7 @@ browserTest('the same holds for the name of a folder', async t => {
   await page.getByRole('dialog').waitFor()
   await checkVisible(t, page, 'the question')
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
-  await page.getByText(`Moved to the trash with all that is in it: ${SHOWN}`).waitFor()
+  await page.getByText(`Moved to the trash with its contents: ${SHOWN}`).waitFor()
   await goTo(page, 'Trash')
   await page.getByRole('button', { name: `Restore ${SHOWN}/file.txt` }).waitFor()
   await checkVisible(t, page, 'the trash')

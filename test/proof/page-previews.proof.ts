@@ -170,7 +170,7 @@ browserTest('a search that is still running does not say that nothing was found'
   const visit = await visitAs(t, 'slow', { 'a.txt': 'a' })
   const { page } = visit
   await page.getByRole('searchbox').fill('x')
-  await page.getByText('No file has a name that begins with').waitFor()
+  await page.getByText('No name of a file or folder begins with').waitFor()
   let answer = () => {}
   await page.route('**/api/files?*prefix=*', async route => {
     await new Promise<void>(resolve => { answer = resolve })
@@ -178,7 +178,7 @@ browserTest('a search that is still running does not say that nothing was found'
   })
   await page.getByRole('searchbox').fill('a')
   await page.getByText('Loading…').first().waitFor()
-  t.equal(await page.getByText('No file has a name that begins with').count(), 0)
+  t.equal(await page.getByText('No name of a file or folder begins with').count(), 0)
   answer()
   await shows(t, () => namesOf(page), ['a.txt'])
   checkQuiet(t, visit)
