@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { signIn, type Bench } from './cases.ts'
 import { inTurn, timeOf } from './growth.ts'
-import { openRequester, repeat } from './load.ts'
+import { openRequester } from './load.ts'
 import type { Comparison } from './report.ts'
 import { startMagicStore } from './servers.ts'
 
@@ -84,7 +84,13 @@ export async function compareFolders ({ rounds, folder, many }: Pick<Bench, 'rou
     const state = { isDeleting: true }
     const deleting = change('DELETE', `/api/folders/doomed%20${round}?recursive=true`).finally(() => { state.isDeleting = false })
     const waits = []
-    while (state.isDeleting) waits.push((await repeat(1, 0.1, () => open(`/api/files/${name}`))).p99Milliseconds)
+    const other = await open(`/api/files/${name}`)
+    while (state.isDeleting) {
+      const sent = performance.now()
+      await other.send()
+      waits.push(performance.now() - sent)
+    }
+    other.close()
     await deleting
     waits.sort((a, b) => a - b)
     deletions.push({ ours: waits[Math.floor(waits.length * 0.99)] ?? NaN, baseline: LIMIT_MILLISECONDS })
@@ -95,6 +101,6 @@ export async function compareFolders ({ rounds, folder, many }: Pick<Bench, 'rou
     { work: `page of 100 of a folder of ${count(many)} files`, against: 'of a folder of 200', target: { most: 1.3 }, unit: 'ms', rounds: pages },
     { work: `look-up of a file in a folder of ${count(many)}`, against: 'in the root', target: { most: 1.2 }, unit: 'ms', rounds: lookups },
     { work: `move of ${count(many / 10)} files in ${count(many / 1000)} folders`, against: 'the limit', target: { most: 1 }, unit: 'ms', rounds: moves },
-    { work: `look-up (slowest of each 0.1 s, p99) while ${count(many / 10)} files are deleted`, against: 'the limit', target: { most: 1 }, unit: 'ms', rounds: deletions }
+    { work: `look-up (p99) while ${count(many / 10)} files are deleted`, against: 'the limit', target: { most: 1 }, unit: 'ms', rounds: deletions }
   ]
 }
