@@ -4,9 +4,14 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { Files } from './files.ts'
-import { DELETION_BATCH } from './kept.ts'
 import { folderPath, getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
+
+/**
+ * Files or folders in one act of a deletion. With 500, others waited 82 ms (p99) while 100,000 files were deleted from
+ * SQLite; with 200, 37 ms.
+ */
+const DELETION_BATCH = 200
 
 interface FoldersOptions {
   readonly metadata: Metadata

@@ -13,8 +13,8 @@ import type { Quotas } from './quotas.ts'
 /** Entries of the trash in one transaction. Each may have several versions. */
 const BATCH = 50
 
-/** Files in one transaction of a recursive deletion, or of its restoration. */
-export const DELETION_BATCH = 500
+/** Files in one act of the restore of a deletion. */
+const RESTORE_BATCH = 500
 
 interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
 
@@ -86,7 +86,7 @@ export class KeptFiles {
     const kept: RestoredFiles['kept'][number][] = []
     let after: KeptPosition | undefined
     do {
-      const batch = { quota, after, limit: DELETION_BATCH }
+      const batch = { quota, after, limit: RESTORE_BATCH }
       const act = await this.#change(repository => repository.restoreDeletion(owner.id, id, batch))
       restored += act.restored
       kept.push(...act.kept)
