@@ -256,6 +256,7 @@ test('the client continues an upload after the wire was cut and the server was k
       const page = await browser.newPage()
       await page.goto(`${url}/health/live`)
       await page.addScriptTag({ type: 'module', content: bundle?.text ?? '' })
+      await page.waitForFunction('globalThis.finish')
       return page.evaluate(call)
     }
     return { begin: () => inNewPage(`begin('${url}')`), finish: id => inNewPage(`finish('${url}', '${id}')`) }
