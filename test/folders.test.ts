@@ -214,6 +214,9 @@ t.test('a path has up to 32 segments and 1,024 bytes, and that of a folder 31 an
   refused(t, await put(`${folder}w/f`, 'x'), 400, 'name_invalid', 'a folder of 769 bytes')
   refused(t, await make(`${folder}w`), 400, 'name_invalid', 'a folder of 769 bytes')
   refused(t, await rename(longest, `${longest}f`), 400, 'name_invalid', 'a rename')
+  const longestText = `${folder}/${'f'.repeat(255)}`
+  t.equal((await put(longestText, 'long')).status, 201)
+  refused(t, await rename(longest, longestText), 409, 'name_taken', 'its detail has the whole name')
 
   // What is below counts too.
   refused(t, await move('s0', 'a/s0'), 400, 'name_invalid', 'a folder below would be too deep')

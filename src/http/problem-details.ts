@@ -15,7 +15,7 @@ export const ProblemDetails = Type.Object({
   }),
   title: text(128, { description: 'Short summary of the problem type.', examples: ['Not found'] }),
   status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status code.', examples: [404] }),
-  detail: text(1024, { description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
+  detail: text(2048, { description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
   code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'Stable code for programs.', examples: ['not_found'] }),
   instance: Type.Optional(Type.String({
     format: 'uri',
