@@ -17,7 +17,7 @@ import {
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
-import { problemOf, sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
+import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { refuseForeignParameters } from './http/foreign-parameters.ts'
 import { createLinks } from './http/links.ts'
 import { addNestedNames } from './http/nested-names.ts'
@@ -35,14 +35,13 @@ import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
-import { Outages } from './monitoring/outages.ts'
+import { type Outages, watchFailures } from './monitoring/outages.ts'
 import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
-import { Problem } from './problems.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { AccessTokens } from './tokens/jwt.ts'
@@ -54,6 +53,8 @@ import { Tokens } from './tokens/tokens.ts'
 import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
 import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
+import { sendDavProblem } from './webdav/problem-xml.ts'
+import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/routes.ts'
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
@@ -107,7 +108,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   const addOtherMethods = refuseOtherMethods(app, requestLog)
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
-  const outages = watchFailures(app, store, requestLog)
+  const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
   prepareCaller(app)
   addSharedResponses(app)
@@ -124,29 +125,14 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   return { http: app, connections, metrics: metrics?.serve(app.log), renewTls, flushLog: () => log?.flushSync() }
 }
 
-/** Logs what fails: in the line of a request, and once for all failures of a resource. */
-function watchFailures (app: FastifyInstance, { failures }: Store, requestLog: RequestLog): Outages {
-  const outages = new Outages(app.log)
-  app.addHook('onError', (request, _reply, error, done) => {
-    const problem = problemOf(error)
-    requestLog.fail(request, problem.code)
-    outages.report(problem)
-    done()
-  })
-  failures.watch((err, task) => {
-    if (err instanceof Problem && err.options.resource !== undefined) outages.report(err)
-    else app.log.error({ err }, `${task} failed`)
-  })
-  return outages
-}
-
 /** What watches the application as a whole. */
 interface Watchers { readonly connections: Connections, readonly outages: Outages }
 
 /** Every scope, the credential that it requires, and its routes. */
 async function registerRoutes (app: FastifyInstance, store: Store, watchers: Watchers): Promise<void> {
-  const { links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions } =
-    await createRouteOptions(app, store, watchers)
+  const {
+    links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions, davOptions
+  } = await createRouteOptions(app, store, watchers)
 
   app.addHook('preValidation', refuseForeignParameters)
   await app.register(userRoutes, { ...accountOptions, links, transport })
@@ -187,6 +173,15 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     await scope.register(personalTokenRoutes, tokenOptions)
     await scope.register(sessionSignInRoutes, sessionOptions)
   })
+  await app.register(davDiscoveryRoutes)
+  await app.register(async scope => {
+    authenticate(scope, guard, { credential: 'token', scope: 'files:read', answer: sendDavProblem })
+    await scope.register(davReadRoutes, davOptions)
+  })
+  await app.register(async scope => {
+    authenticate(scope, guard, { credential: 'token', scope: 'files:write', answer: sendDavProblem })
+    await scope.register(davChangeRoutes, davOptions)
+  })
   await app.register(sessionRoutes, sessionOptions)
   await app.register(uploadDiscoveryRoutes, fileOptions)
   await app.register(serviceRoutes, { links, page })
@@ -199,8 +194,8 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
 /** Creates the rules that need the application, and the options of each group of routes. */
 async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
   const {
-    config, accounts, passwords, attemptLimiter, files, folders, keptFiles, uploads, quotas, metadata, blobs, reserve,
-    keyRing, failures
+    config, accounts, passwords, attemptLimiter, files, folders, copies, locks, properties, keptFiles, uploads, quotas,
+    metadata, blobs, reserve, keyRing, failures
   } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
@@ -217,6 +212,7 @@ async function createRouteOptions (app: FastifyInstance, store: Store, { connect
   const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
   const links = createLinks(config.publicUrl)
   const cursors = createCursors(keyRing)
+  const limitTransfers = createTransferLimits(connections)
   return {
     links,
     page: await findPage(config, app.log),
@@ -229,13 +225,16 @@ async function createRouteOptions (app: FastifyInstance, store: Store, { connect
     fileOptions: {
       files,
       folders,
+      copies,
+      locks,
       keptFiles,
       uploads,
       cursors,
       links,
       maxFileBytes: config.maxFileBytes,
-      limitTransfers: createTransferLimits(connections)
-    }
+      limitTransfers
+    },
+    davOptions: { files, folders, copies, locks, properties, quotas, publicUrl: config.publicUrl, limitTransfers }
   }
 }
 

@@ -9,6 +9,7 @@ export const failures = {
   malformed_request: { status: 400, title: 'Malformed request' },
   malformed_url: { status: 400, title: 'Malformed URL' },
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
+  malformed_xml: { status: 400, title: 'The body is not valid XML' },
   validation_failed: { status: 400, title: 'The request does not match its schema' },
   username_taken: { status: 400, title: 'Username already taken' },
   username_invalid: { status: 400, title: 'Invalid username' },
@@ -32,18 +33,23 @@ export const failures = {
   credentials_malformed: { status: 401, title: 'Malformed credentials' },
   credentials_wrong: { status: 401, title: 'Wrong username or password' },
   password_required: { status: 401, title: 'Password required; a token is not accepted' },
+  token_required: { status: 401, title: 'A personal token is required; a password is not accepted' },
   token_malformed: { status: 401, title: 'Invalid token' },
   token_expired: { status: 401, title: 'The token has expired' },
   token_revoked: { status: 401, title: 'The token has been revoked' },
   insufficient_scope: { status: 403, title: 'The token lacks a required scope' },
   tls_required: { status: 403, title: 'Passwords are accepted over TLS only' },
   registration_closed: { status: 403, title: 'Registration is closed' },
+  depth_infinite: { status: 403, title: 'The depth must be 0 or 1' },
+  place_forbidden: { status: 403, title: 'This can\'t be done there' },
   cross_site_request: { status: 403, title: 'Cross-site request refused' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'Request timeout' },
   too_many_tokens: { status: 409, title: 'The account has too many tokens' },
   name_taken: { status: 409, title: 'A file or folder with this name already exists' },
+  parent_missing: { status: 409, title: 'The folder that it would be in does not exist' },
+  lock_token_mismatch: { status: 409, title: 'There is no lock with this token' },
   folder_not_empty: { status: 409, title: 'The folder is not empty' },
   upload_offset_mismatch: { status: 409, title: 'The upload is at a different offset', type: `${IANA}mismatching-upload-offset` },
   upload_taken_over: { status: 409, title: 'A later request has taken over the upload' },
@@ -57,18 +63,22 @@ export const failures = {
   content_encoding_unsupported: { status: 415, title: 'Content encodings are not supported' },
   extension_not_allowed: { status: 415, title: 'File extension not allowed' },
   range_not_satisfiable: { status: 416, title: 'Range not satisfiable' },
+  file_locked: { status: 423, title: 'The file or folder is locked' },
   head_too_large: { status: 431, title: 'The request headers are too large' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   too_many_sign_ins: { status: 429, title: 'Too many failed sign-ins' },
   too_many_registrations: { status: 429, title: 'Too many registrations from this network' },
   too_many_uploads: { status: 429, title: 'The account has too many unfinished uploads' },
+  too_many_locks: { status: 429, title: 'The account has too many locks' },
   too_many_transfers: { status: 429, title: 'Too many concurrent uploads and downloads' },
   internal_error: { status: 500, title: 'Internal server error' },
   file_damaged: { status: 500, title: 'The stored file is damaged' },
+  foreign_destination: { status: 502, title: 'The destination is on another server' },
   stopping: { status: 503, title: 'The server is shutting down' },
   overloaded: { status: 503, title: 'The server is overloaded' },
   unavailable: { status: 503, title: 'The database or the file storage can\'t be reached' },
   not_ready: { status: 503, title: 'The server is not ready' },
+  properties_too_large: { status: 507, title: 'The properties are too large' },
   storage_full: { status: 507, title: 'The disk is full' }
 } as const satisfies Record<string, Failure>
 
@@ -85,7 +95,7 @@ interface ProblemOptions {
   detail?: string
   errors?: FieldError[]
   /** Extension members of this problem type (RFC 9457 section 3.2). */
-  members?: Record<string, number>
+  members?: Record<string, number | readonly string[]>
   headers?: Record<string, string | string[]>
   /** What failed, and what else is known about it, for the log. */
   resource?: Resource
@@ -113,9 +123,24 @@ export function storageFull (options: Pick<ProblemOptions, 'detail' | 'cause' | 
   return new Problem('storage_full', { ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
 }
 
+/** The problem `name_taken`: a file has the name. */
+export function fileTaken (path: string): Problem {
+  return new Problem('name_taken', { detail: `A file has the name ${path}.` })
+}
+
 /** @throws file_too_large. */
 export function refuseSize (maxBytes: number): never {
   throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.` })
+}
+
+/** The result; undefined if it fails with this problem. */
+export async function ifNot<T> (code: FailureCode, result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result
+  } catch (error) {
+    if (error instanceof Problem && error.code === code) return undefined
+    throw error
+  }
 }
 
 /** A failure of a command or of the server start: printed for the operator on one line, without a stack. */

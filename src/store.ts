@@ -5,11 +5,15 @@ import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySou
 import type { Config } from './config.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
+import { Copies } from './files/copies.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
 import { Folders } from './files/folders.ts'
 import { startHousekeeping } from './files/housekeeping.ts'
+import { IncomingBlobs } from './files/incoming-blobs.ts'
 import { KeptFiles } from './files/kept.ts'
+import { Locks } from './files/locks.ts'
+import { Properties } from './files/properties.ts'
 import { Quotas } from './files/quotas.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
@@ -23,6 +27,9 @@ interface Rules {
   readonly cleanup: BlobCleanup
   readonly files: Files
   readonly folders: Folders
+  readonly copies: Copies
+  readonly locks: Locks
+  readonly properties: Properties
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
 }
@@ -104,7 +111,9 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
   const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
   const limits = { ...config, redirectSeconds: config.downloadRedirectSeconds }
-  const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, limits })
+  const incoming = new IncomingBlobs(metadata.blobs, blobs)
+  const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, incoming, limits })
+  const folders = new Folders({ metadata, reserve, quotas, room, files })
   return {
     passwords,
     attemptLimiter,
@@ -113,7 +122,10 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     failures,
     cleanup,
     files,
-    folders: new Folders({ metadata, reserve, quotas, files }),
+    folders,
+    copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders }),
+    locks: new Locks({ metadata, reserve, files }),
+    properties: new Properties({ metadata, room }),
     keptFiles: new KeptFiles({ metadata, reserve, quotas, files }),
     uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
   }

@@ -239,6 +239,54 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.notOk(existsSync(join(folder, 'no-copy')))
   })
 
+  for (const size of [0, 3000, 6 * MIB]) {
+    t.test(`a blob of ${size} bytes is copied under a new id, also while it is committed, and stays when the other is removed`, async t => {
+      const { store, reopen } = await fresh(t)
+      const bytes = randomBytes(size)
+      const blob = await putNew(store, inChunks(bytes))
+      const [copy, second] = [{ ...blob, id: createBlobId() }, { ...blob, id: createBlobId() }]
+      store.commit(blob.id)
+      await store.copy(blob, copy.id, { maxBytes: size })
+      await store.copy(copy, second.id, { maxBytes: size })
+      t.strictSame((await store.pending()).sort(), store.needsLeases ? [] : [copy.id, second.id].sort())
+      await store.remove([blob.id])
+      store.commit(copy.id)
+      t.ok((await readAll(store, copy)).equals(bytes))
+      const again = await reopen()
+      t.strictSame(await again.pending(), again.needsLeases ? [] : [second.id])
+      await again.remove([copy.id])
+      t.ok((await readAll(again, second)).equals(bytes))
+      again.commit(second.id)
+      t.strictSame(await storedIn(await reopen()), [second.id])
+    })
+  }
+
+  t.test('a blob that is missing or has another size is not copied, and nothing stays', async t => {
+    const { store, reopen } = await fresh(t)
+    for (const size of [4, 6 * MIB]) {
+      const blob = await putNew(store, inChunks(Buffer.alloc(size)))
+      for (const wrong of [{ size: size - 1 }, { size: size + 1 }, { id: '0'.repeat(32) }]) {
+        await t.rejects(store.copy({ ...blob, ...wrong }, createBlobId(), anySize), { code: 'file_damaged' })
+      }
+      t.strictSame(await storedIn(store), [blob.id])
+      await store.remove([blob.id])
+      await t.rejects(store.copy(blob, createBlobId(), anySize), { code: 'file_damaged', cause: { code: 'ENOENT' } })
+    }
+    t.strictSame(await storedIn(await reopen()), [])
+  })
+
+  t.test('a store that is closed ends the copies in progress first', async t => {
+    const { store, reopen } = await fresh(t)
+    const blob = await putNew(store, inChunks(randomBytes(6 * MIB)))
+    const id = createBlobId()
+    let isCopied = false
+    const copying = store.copy(blob, id, anySize).then(() => { isCopied = true })
+    const again = await reopen()
+    t.ok(isCopied)
+    await copying
+    t.equal(sha256Of(await readAll(again, { ...blob, id })), blob.sha256)
+  })
+
   for (const isCommitted of [true, false]) {
     t.test(`who reads a blob when it is removed reads on to its end (${isCommitted ? 'committed' : 'pending'})`, async t => {
       const { store } = await fresh(t)

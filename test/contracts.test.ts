@@ -1,15 +1,16 @@
 import { getTableConfig, type SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once as onceEmitted } from 'node:events'
 import { existsSync, symlinkSync } from 'node:fs'
 import { copyFile, mkdir, open, readdir, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { test } from 'tap'
-import { createBlobId } from '#src/blobs/blob-store.ts'
+import { createBlobId, type StoredBlob } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openSharedSync } from '#src/data-folder/durable-files.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
@@ -25,6 +26,8 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
 import { paceSuite, readAll, suite as blobsContract } from './blobs.contract.ts'
 import { createTestClock } from './kit/clock.ts'
+import { sha256Of } from './kit/digests.ts'
+import { mountDisk } from './kit/disks.ts'
 import { DAY } from './kit/durations.ts'
 import { newFile, unlimited } from './kit/records.ts'
 import { KIB, MIB } from './kit/sizes.ts'
@@ -187,6 +190,41 @@ test('a blob that can\'t be moved is served from where it is, and committed afte
   t.equal(String(await readAll(again, { id, size })), 'a')
   await again.remove([id])
   t.strictSame(await readdir(join(folder, 'incoming')), [])
+})
+
+test('where no link is possible a copy is made of the bytes, if there is room for them', async t => {
+  const disk = await mountDisk(t, 'size=8m')
+  if (disk === undefined) return
+  const folder = t.testdir()
+  symlinkSync(disk, join(folder, 'incoming'))
+  const store = await openDiskBlobs({ folder, minFreeBytes: roomy })
+  t.teardown(() => store.close())
+  /** A blob on the other disk, to which no server could have moved it. */
+  async function committed (size: number): Promise<StoredBlob> {
+    const bytes = randomBytes(size)
+    const id = createBlobId()
+    const path = join(folder, 'blobs', id.slice(0, 2), id)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, bytes)
+    return { id, size, sha256: sha256Of(bytes) }
+  }
+  for (const size of [0, 3000, 3 * MIB]) {
+    const blob = await committed(size)
+    const id = createBlobId()
+    await store.copy(blob, id, { maxBytes: size })
+    t.strictSame(await store.pending(), [id])
+    t.equal(sha256Of(await readAll(store, { id, size })), blob.sha256)
+    t.equal((await stat(join(disk, id))).nlink, 1)
+    await store.remove([id])
+    await t.rejects(store.copy({ ...blob, size: size + 1 }, createBlobId(), anySize), { code: 'file_damaged' })
+  }
+  const large = await committed(9 * MIB)
+  await t.rejects(store.copy(large, createBlobId(), anySize), { code: 'storage_full' })
+  let missing = 0
+  const makeRoom = async (bytes: number) => { missing = bytes; throw new Problem('storage_full') }
+  await t.rejects(store.copy(large, createBlobId(), { ...anySize, makeRoom }), { code: 'storage_full' })
+  t.ok(missing > 0)
+  t.strictSame(await store.pending(), [])
 })
 
 test('what an operator laid into the folders is no blob, and stays', async t => {

@@ -9,6 +9,7 @@ import { createTestClock, type TestClock } from './kit/clock.ts'
 import { DAY } from './kit/durations.ts'
 import { hex, newFile, unlimited } from './kit/records.ts'
 import { openFresh, type OpenMetadata } from './kit/reopening.ts'
+import { suite as locksSuite } from './locks.contract.ts'
 import { suite as uploadsSuite } from './uploads.contract.ts'
 
 const always = {}
@@ -87,6 +88,7 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   uploadsSuite(t, open)
   foldersSuite(t, open)
+  locksSuite(t, open)
   keptSuite(t, open)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
@@ -113,7 +115,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.accounts.add(newAccount('ada'))
-    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, disabledAt: null })
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, disabledAt: null })
     t.strictSame(await metadata.accounts.find(1), added)
     t.strictSame(await metadata.accounts.findByKey('ada'), added)
     t.equal(await metadata.accounts.find(2), undefined)

@@ -441,7 +441,7 @@ t.test('a database that fails is 500 without a word of it, not a token refused',
 t.test('a known path with another method is 405 with Allow, whatever the method, and needs no credential', async t => {
   const server = await startServer(t)
   const known: Record<string, string[]> = {
-    '/': ['GET', 'HEAD', 'POST'],
+    '/': ['GET', 'HEAD', 'OPTIONS', 'POST'],
     '/api/users': ['POST'],
     '/api/users/1': ['GET', 'HEAD'],
     '/api/token': ['DELETE', 'GET', 'HEAD'],

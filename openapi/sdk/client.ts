@@ -170,8 +170,15 @@ export interface MagicStore {
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
   /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
+  /** Copies a file on the server, without its versions. Fails with `name_taken` if the new name exists. */
+  copy (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
   /** Moves a file to the trash, or deletes it for good. Downloads in progress complete. */
   remove (name: string, options?: RemoveOptions): Promise<void>
+  /**
+   * Ends the lock that a WebDAV client has set on a file. Changes under a lock fail with `file_locked`; `locked` of the
+   * problem has the files and folders whose locks refuse them. Fails with `not_found` if the file has no lock.
+   */
+  breakLock (name: string, options?: RequestOptions): Promise<void>
   /** Lists the folders directly in a folder by name, or in the root. */
   listFolders (folder?: string, options?: RequestOptions): AsyncGenerator<Folder, void, undefined>
   getFolder (name: string, options?: RequestOptions): Promise<Folder>
@@ -181,6 +188,8 @@ export interface MagicStore {
   moveFolder (name: string, newName: string, options?: RequestOptions): Promise<Folder>
   /** Deletes an empty folder, or with `recursive` one with all that is in it: the files are moved to the trash. */
   removeFolder (name: string, options?: RemoveFolderOptions): Promise<void>
+  /** Ends the lock that a WebDAV client has set on a folder, as `breakLock` does for a file. */
+  breakFolderLock (name: string, options?: RequestOptions): Promise<void>
   /** Lists the former contents of a file, newest replaced first. */
   versions (name: string, options?: RequestOptions): AsyncGenerator<Version, void, undefined>
   /** Gives a file the content of a version again. The current content becomes a version. */
@@ -264,9 +273,15 @@ export function createMagicStore ({
     async rename (name, newName, options) {
       return bodyOf(await api.PATCH('/api/files/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
     },
+    async copy (name, newName, options) {
+      return bodyOf(await api.POST('/api/files/{name}/copy', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
+    },
     async remove (name, options) {
       const query = options?.permanent === undefined ? {} : { permanent: options.permanent }
       bodyOf(await api.DELETE('/uploads/{name}', { params: { path: { name }, header: ifMatchOf(options), query }, ...initOf(options) }))
+    },
+    async breakLock (name, options) {
+      bodyOf(await api.DELETE('/api/files/{name}/lock', { params: { path: { name } }, ...initOf(options) }))
     },
     listFolders: (folder = '', options) => entriesOf(async cursor => {
       const { folders: entries, next } = bodyOf(await api.GET('/api/folders', { params: { query: { folder, ...cursor } }, ...initOf(options) }))
@@ -283,6 +298,9 @@ export function createMagicStore ({
     },
     async removeFolder (name, { recursive = false, permanent = false, ...options } = {}) {
       bodyOf(await api.DELETE('/api/folders/{name}', { params: { path: { name }, query: { recursive, permanent } }, ...initOf(options) }))
+    },
+    async breakFolderLock (name, options) {
+      bodyOf(await api.DELETE('/api/folders/{name}/lock', { params: { path: { name } }, ...initOf(options) }))
     },
     versions: (name, options) => entriesOf(async cursor => {
       const { versions: entries, next } = bodyOf(await api.GET('/api/files/{name}/versions', { params: { path: { name }, query: cursor }, ...initOf(options) }))
@@ -420,6 +438,8 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
         onCreated?.(id)
       }
       const head = await api.HEAD('/api/uploads/{id}', { params: { path: { id } }, ...initOf(options) })
+      // The response to HEAD has no body that says which lock refuses the file.
+      if (head.response.status === 423) bodyOf(await api.GET('/api/uploads/{id}', { params: { path: { id } }, ...initOf(options) }))
       bodyOf(head)
       offset = Number(head.response.headers.get('upload-offset'))
       const rest = bytes.slice(offset, bytes.size, 'application/partial-upload')

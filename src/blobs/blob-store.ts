@@ -69,6 +69,12 @@ export interface BlobStore {
    */
   readWhole (blob: StoredBlob): Promise<Readable | Buffer>
   /**
+   * Stores the bytes of a blob once more under a new id, like `put`, but they do not pass through this process if the
+   * store can: as a hard link, or by a copy in the bucket.
+   * @throws file_damaged if the blob is missing or has another size, storage_full.
+   */
+  copy (blob: StoredBlob, id: string, options: PutOptions): Promise<void>
+  /**
    * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the store can, else as a copy
    * on stable storage. The file is complete or does not exist. For backup.
    * @throws file_damaged if the blob is missing, has another size or, when it is copied, another digest.

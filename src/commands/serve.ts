@@ -73,6 +73,7 @@ function stopOnSignal (store: Store, { http, connections, metrics }: App): void 
     connections.stop()
     // Their clients continue them with the next server.
     store.uploads.stop()
+    store.copies.stop()
     await http.close()
     await store.close()
     await metrics?.close()

@@ -16,6 +16,8 @@ export interface DownloadRequest {
   }
   /** `attachment` by default. */
   readonly disposition: 'attachment' | 'inline' | undefined
+  /** Whether it is of a drive: `Last-Modified` is the time of the content, and there is no redirect. */
+  readonly isOfDrive?: boolean | undefined
   /** Gives the boundary of a multipart response. Random, so that no file can contain it on purpose. */
   readonly createBoundary: () => string
 }
@@ -27,6 +29,7 @@ export interface FileMetadata {
   readonly type: string
   readonly sha256: string
   readonly updatedAt: number
+  readonly modifiedAt?: number | null
 }
 
 /** The response as data. The body of 412 and 416 is a problem. */
@@ -59,7 +62,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   if (verdict === 'failed') return { status: 412, headers: {} }
   const headers: Record<string, string> = {
     etag: entityTag(file.sha256),
-    'last-modified': new Date(Math.min(file.updatedAt, now)).toUTCString(),
+    'last-modified': new Date(lastModified(request, file, now)).toUTCString(),
     'cache-control': 'private, no-cache',
     'cross-origin-resource-policy': SAME_ORIGIN,
     vary: 'Authorization'
@@ -70,6 +73,12 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   addFileHeaders(file, request, headers)
   if (ranges === undefined) return { status: 200, headers, pieces: request.method === 'HEAD' || file.size === 0 ? [] : [{ start: 0, end: file.size - 1 }] }
   return { status: 206, ...partial(ranges, { headers, file, createBoundary: request.createBoundary }) }
+}
+
+/** On a drive it equals `getlastmodified` (RFC 4918 section 15.7). Conditions always use `updatedAt`. */
+function lastModified ({ isOfDrive }: DownloadRequest, { updatedAt, modifiedAt }: FileMetadata, now: number): number {
+  const past = Math.min(updatedAt, now)
+  return isOfDrive === true ? modifiedAt ?? past : past
 }
 
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */

@@ -1,14 +1,15 @@
 import type { Readable } from 'node:stream'
 import { isBlobId, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
-import { type Metadata, OutcomeUnknown } from '../metadata/metadata.ts'
-import { permits, type Precondition, seconds } from '../metadata/preconditions.ts'
+import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import { seconds } from '../metadata/preconditions.ts'
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/uploads-repository.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import type { BlobCleanup } from './blob-cleanup.ts'
 import type { DiskRoom } from './disk-room.ts'
 import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
-import { IncomingBlobs } from './incoming-blobs.ts'
+import type { IncomingBlobs } from './incoming-blobs.ts'
 import type { IncomingFile, StoreRequest } from './incoming-file.ts'
 import { mediaTypeOf } from './media-type.ts'
 import { extensionOf, fileName, getName } from './names.ts'
@@ -21,6 +22,7 @@ interface FilesOptions {
   cleanup: Pick<BlobCleanup, 'sweep' | 'close'>
   room: DiskRoom
   quotas: Quotas
+  incoming: IncomingBlobs
   limits: {
     maxFileBytes: number
     /** Lower case, without dots; undefined allows any. */
@@ -35,11 +37,9 @@ interface Download { readonly plan: DownloadPlan, readonly bytes: Readable | Buf
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
 export class Files {
   readonly #options: FilesOptions
-  readonly #incoming: IncomingBlobs
 
   constructor (options: FilesOptions) {
     this.#options = options
-    this.#incoming = new IncomingBlobs(options.metadata.blobs, options.blobs)
   }
 
   /**
@@ -50,7 +50,7 @@ export class Files {
    */
   async store (request: StoreRequest): Promise<StoreResult> {
     const received = await this.#readUpload(request)
-    const stored = await this.#commit(received.blobId, this.#record(request, received))
+    const stored = await this.#options.incoming.commitWith(received.blobId, this.#record(request, received))
     // Bytes were replaced, or kept content was deleted for space.
     if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) this.sweep()
     return stored
@@ -79,7 +79,8 @@ export class Files {
     for (;;) {
       const file = await find()
       const planned = planDownload(request, file, Date.now())
-      const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds: limits.redirectSeconds ?? 0 })
+      const seconds = request.isOfDrive === true ? 0 : limits.redirectSeconds ?? 0
+      const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds })
       try {
         return { plan, bytes: await openBytes(blobs, file, plan) }
       } catch (error) {
@@ -95,16 +96,27 @@ export class Files {
     return this.#options.metadata.files.list(ownerId, page)
   }
 
-  /** Renames or moves a file. @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded. */
-  async rename (owner: AccountRecord, name: string, newName: string): Promise<FileRecord> {
+  /**
+   * Renames or moves a file.
+   * @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded, and as its destination says.
+   */
+  async rename (
+    owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+  ): Promise<FileRecord> {
     const { metadata, quotas } = this.#options
     const file = await this.get(owner.id, name)
-    return metadata.files.rename(owner.id, file.name, this.acceptName(newName), quotas.of(owner))
+    const newPath = this.acceptName(newName)
+    const renamed = await metadata.files.rename(owner.id, file.name, newPath, quotas.of(owner), destination)
+    if (destination.overwrites === true) this.sweep()
+    return renamed
   }
 
-  /** Moves a file with its versions to the trash, or deletes them for good. @throws not_found, precondition_failed. */
+  /**
+   * Moves a file with its versions to the trash, or deletes them for good.
+   * @throws not_found, precondition_failed, file_locked.
+   */
   async remove (
-    ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }
+    ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }
   ): Promise<void> {
     const { metadata, reserve } = this.#options
     // Checked first: a transaction waits for other writers and empties the row cache, even if it changes nothing.
@@ -130,7 +142,7 @@ export class Files {
 
   /** Waits for the sweeps that were requested. */
   async close (): Promise<void> {
-    this.#incoming.close()
+    this.#options.incoming.close()
     await this.#options.cleanup.close()
   }
 
@@ -140,7 +152,7 @@ export class Files {
     try {
       await request.upload.read(async file => { received.push(await this.#receive(request, file, current)) })
     } catch (error) {
-      for (const { blobId } of received) await this.#incoming.discard(blobId)
+      for (const { blobId } of received) await this.#options.incoming.discard(blobId)
       throw error
     }
     const [file] = received as [Omit<NewFile, 'modifiedAt'>]
@@ -158,11 +170,11 @@ export class Files {
       if (!isRetry) await this.#checkLimits(owner, minBytes, { newFolders: 0 })
       return undefined
     }
-    const place = await files.findPlace(owner.id, this.acceptName(upload.name))
-    const current = fileAt(place)
-    if (request.mode === 'put' && !permits(request.precondition, current)) throw new Problem('precondition_failed')
+    const conditions = request.mode === 'put' ? request.precondition : {}
+    const { lockedUntil } = owner
+    const place = await files.findPlace(owner.id, this.acceptName(upload.name), { conditions, lockedUntil })
     await this.#checkLimits(owner, minBytes, place)
-    return current
+    return fileAt(place)
   }
 
   async #checkLimits (owner: AccountRecord, size: number, place: Place): Promise<void> {
@@ -178,13 +190,13 @@ export class Files {
   async #receive (
     { owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined
   ): Promise<Omit<NewFile, 'modifiedAt'>> {
-    const { metadata, blobs, room, limits: { maxFileBytes } } = this.#options
+    const { metadata, blobs, incoming, room, limits: { maxFileBytes } } = this.#options
     const name = this.acceptName(text)
     const current = 'folder' in upload ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
     const available = await this.#availableBytes(owner, current)
     const options = { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) }
     try {
-      const { id: blobId, size, sha256 } = await this.#incoming.put(bytes, options)
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, options)
       return {
         ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256
       }
@@ -203,19 +215,9 @@ export class Files {
   #record (request: StoreRequest, file: NewFile): Promise<StoreResult> {
     const { metadata: { files }, quotas, room } = this.#options
     const quota = quotas.of(request.owner)
-    return room.withRoom(request.owner.id, () => request.mode === 'create' ? files.add(file, quota) : files.put(file, quota, request.precondition))
-  }
-
-  /** Commits the received bytes if the record refers to them, else deletes them. Recovery decides unknown outcomes. */
-  async #commit (blobId: string, recording: Promise<StoreResult>): Promise<StoreResult> {
-    const stored = await recording.catch(async (error: unknown) => {
-      if (error instanceof OutcomeUnknown) this.#incoming.leave(blobId)
-      else await this.#incoming.discard(blobId)
-      throw error
-    })
-    if (stored.file.blobId === blobId) this.#incoming.commit(blobId)
-    else await this.#incoming.discard(blobId)
-    return stored
+    return room.withRoom(request.owner.id, () => request.mode === 'create'
+      ? files.add(file, quota)
+      : files.put(file, quota, request.precondition, request.lock))
   }
 
   /**

@@ -9,9 +9,11 @@ import {
   deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
 } from './folder-schemas.ts'
 import type { Folders } from './folders.ts'
-import { folderOrRoot, getName } from './names.ts'
+import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
+import type { Locks } from './locks.ts'
+import { folderOrRoot, folderPath, getName } from './names.ts'
 
-interface FolderRoutesOptions { folders: Folders, cursors: Cursors, links: Links }
+interface FolderRoutesOptions { folders: Folders, locks: Locks, cursors: Cursors, links: Links }
 
 /** Operations that read folders. */
 export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
@@ -43,8 +45,10 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
   })
 }
 
-/** Operations that create, move and delete folders. */
-export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (app, { folders, links }) => {
+/** Operations that create, move and delete folders, and break their locks. */
+export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
+  app, { folders, locks, links }
+) => {
   await app.register(putFolderRoute, { folders, links })
 
   app.patch(FOLDER_PATH, {
@@ -60,6 +64,13 @@ export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> 
   }, async (request, reply) => {
     const { recursive: isRecursive = false, permanent: isPermanent = false } = request.query
     await folders.remove(callerOf(request).account.id, request.params.name, { isRecursive, isPermanent })
+    return reply.code(204).send()
+  })
+
+  app.delete(FOLDER_LOCK_PATH, {
+    schema: breakFolderLock
+  }, async (request, reply) => {
+    await locks.break(callerOf(request).account.id, request.params.name, folderPath)
     return reply.code(204).send()
   })
 }

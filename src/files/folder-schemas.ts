@@ -35,7 +35,7 @@ const FolderListQuery = Type.Object({
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no folder can have is 404, not 400.
-const FolderParams = Type.Object({
+export const FolderParams = Type.Object({
   name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Path of the folder as one segment, with `%2F` for `/`.', examples: ['reports/2026'] })
 })
 
@@ -82,7 +82,7 @@ export const putFolder = {
   response: {
     200: { ...Type.Ref(Folder), description: 'The folder exists.' },
     201: { ...Type.Ref(Folder), description: 'The new folder.' },
-    ...problems(['name_invalid', 'name_taken', 'quota_exceeded', 'storage_full'])
+    ...problems(['name_invalid', 'name_taken', 'quota_exceeded', 'file_locked', 'storage_full'])
   }
 }
 
@@ -101,7 +101,7 @@ export const moveFolder = {
     200: { ...Type.Ref(Folder), description: 'The moved folder.' },
     ...problems([
       'malformed_json', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
-      'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'storage_full'
+      'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'file_locked', 'storage_full'
     ])
   }
 }
@@ -116,7 +116,7 @@ export const deleteFolder = {
   querystring: FolderDeletionQuery,
   response: {
     204: { description: 'The folder was deleted.', type: 'null' },
-    ...problems(['not_found', 'folder_not_empty', 'storage_full'])
+    ...problems(['not_found', 'folder_not_empty', 'file_locked', 'storage_full'])
   }
 }
 

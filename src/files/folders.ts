@@ -1,8 +1,10 @@
 import { createBlobId, type Reserve } from '../blobs/blob-store.ts'
-import type { FolderRemovalPosition, FolderRepository } from '../metadata/folder-repository.ts'
+import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { FolderRemoval, FolderRemovalPosition, FolderRepository } from '../metadata/folder-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { DiskRoom } from './disk-room.ts'
 import type { Files } from './files.ts'
 import { folderPath, getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
@@ -17,11 +19,18 @@ interface FoldersOptions {
   readonly metadata: Metadata
   readonly reserve: Reserve
   readonly quotas: Quotas
+  readonly room: Pick<DiskRoom, 'requireSpace'>
   readonly files: Pick<Files, 'sweep'>
 }
 
 /** `isPermanent`: the files are not kept in the trash. */
-interface Removal { readonly isRecursive: boolean, readonly isPermanent: boolean }
+interface Removal {
+  readonly isRecursive: boolean
+  readonly isPermanent: boolean
+  readonly conditions?: Conditions
+  /** What then gets its path. */
+  readonly replacedBy?: FolderRemoval['replacedBy']
+}
 
 /** Folders. Every method takes the owner, and folders of other accounts do not exist. */
 export class Folders {
@@ -43,34 +52,57 @@ export class Folders {
     return this.#options.metadata.folders.list(ownerId, path, page)
   }
 
-  /** Creates a folder and its missing parents, unless it exists. @throws name_invalid, name_taken, quota_exceeded. */
-  async create (owner: AccountRecord, name: string): ReturnType<FolderRepository['add']> {
-    const { metadata, quotas } = this.#options
-    return metadata.folders.add(owner.id, folderPath(name), quotas.of(owner))
+  /**
+   * Creates a folder and its missing parents, unless it exists.
+   * @throws name_invalid, name_taken, quota_exceeded, and as its destination says.
+   */
+  async create (
+    owner: AccountRecord, name: string, destination?: Destination
+  ): ReturnType<FolderRepository['add']> {
+    const { metadata, quotas, room } = this.#options
+    await room.requireSpace(0)
+    return metadata.folders.add(owner.id, folderPath(name), quotas.of(owner), destination)
   }
 
   /**
    * Moves a folder with all that is in it.
-   * @throws not_found, name_invalid, name_taken, folder_into_itself, quota_exceeded.
+   * @throws not_found, name_invalid, name_taken, folder_into_itself, quota_exceeded, and as its destination says.
    */
-  async move (owner: AccountRecord, name: string, newName: string): Promise<FolderRecord> {
-    const { metadata, quotas } = this.#options
+  async move (
+    owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+  ): Promise<FolderRecord> {
+    const { metadata, quotas, files } = this.#options
     const folder = await this.get(owner.id, name)
-    return metadata.folders.move(owner.id, folder.path, folderPath(newName), quotas.of(owner))
+    const moved = await metadata.folders.move(
+      owner.id, folder.path, folderPath(newName), quotas.of(owner), destination)
+    if (destination.overwrites === true) files.sweep()
+    return moved
+  }
+
+  /** Adds a folder with the dead properties of another one, without what is in it. @throws as `move`. */
+  async copy (
+    owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+  ): Promise<FolderRecord> {
+    const { metadata, quotas, files } = this.#options
+    const folder = await this.get(owner.id, name)
+    const copied = await metadata.folders.copy(
+      owner.id, folder.path, folderPath(newName), quotas.of(owner), destination)
+    if (destination.overwrites === true) files.sweep()
+    return copied
   }
 
   /**
    * Deletes a folder. A recursive removal is many transactions: first the files, then the empty folders. After a
    * failure it can be repeated.
-   * @throws not_found, folder_not_empty.
+   * @throws not_found, folder_not_empty, precondition_failed, file_locked.
    */
-  async remove (ownerId: number, name: string, { isRecursive, isPermanent }: Removal): Promise<void> {
+  async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
     const path = getName(name, folderPath)
     if (!isRecursive) return this.#change(folders => folders.remove(ownerId, path))
     const deletedWith = createBlobId()
     let from: FolderRemovalPosition | undefined
     do {
-      const removal = { limit: DELETION_BATCH, isPermanent, deletedWith, from }
+      const removal = { limit: DELETION_BATCH, deletedWith, from, ...options }
       from = await this.#change(folders => folders.removeSome(ownerId, path, removal))
     } while (from !== undefined)
   }

@@ -100,6 +100,7 @@ export function startHousekeeping ({
     await untilNone(() => metadata.events.removeBefore(now - eventMilliseconds, BATCH))
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
     await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
+    await untilNone(() => metadata.locks.removeExpired(BATCH))
     sweep()
     await reserve.restore()
   }

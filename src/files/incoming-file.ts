@@ -1,4 +1,5 @@
-import type { Precondition } from '../metadata/preconditions.ts'
+import type { Conditions } from '../metadata/conditions.ts'
+import type { NewLock } from '../metadata/lock-repository.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 
 /** A file in the body of a request. */
@@ -27,7 +28,7 @@ interface UnreadBody {
   modifiedAt? (): number | null
 }
 
-/** `create` needs a free name; `put` also replaces a file, if the precondition permits it. */
+/** `create` needs a free name; `put` also replaces a file, if the conditions permit it. `lock`: also locks it. */
 export type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
   | { readonly mode: 'create' }
-  | { readonly mode: 'put', readonly precondition: Precondition })
+  | { readonly mode: 'put', readonly precondition: Conditions, readonly lock?: NewLock })

@@ -56,7 +56,7 @@ export const DeletionRestore = Type.Object({
   deletedWith: { ...AnyContentId('`deletedWith` of deleted files.'), minLength: 1, examples: ['5b1c3f0e9d8a4c7fb2e6a1d0c9f8e7b6'] }
 }, { $id: 'DeletionRestore', additionalProperties: false, description: 'Which deletion to restore.' })
 
-const codes = ['name_taken', 'quota_exceeded'] as const
+const codes = ['name_taken', 'quota_exceeded', 'file_locked'] as const
 
 export const RestoredFiles = Type.Object({
   restored: Count('Files that were restored.', 2),
@@ -139,7 +139,7 @@ export const restoreFile = {
     200: { ...Type.Ref(StoredFile), description: 'The file.' },
     ...problems([
       'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
-      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'
+      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
     ])
   }
 }
@@ -147,7 +147,7 @@ export const restoreFile = {
 export const restoreDeletion = {
   operationId: 'restoreDeletion',
   summary: 'Restore a deleted folder',
-  description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders are created; those that were empty are not restored. Files whose name is taken, or which the quota does not allow, stay in the trash and are listed. After an interruption, the request can be repeated.',
+  description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders are created; those that were empty are not restored. Files whose name is taken, which the quota does not allow, or whose folder is locked stay in the trash and are listed. After an interruption, the request can be repeated.',
   ...codeSamples(
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/box/inner/notes.pdf',
     'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/box?recursive=true"',
@@ -206,7 +206,7 @@ export const restoreVersion = {
   headers: ChangeHeaders,
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The file.' },
-    ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'file_locked', 'storage_full'])
   }
 }
 

@@ -1,23 +1,32 @@
-import { randomBytes } from 'node:crypto'
-import type { Http2Stream } from 'node:http2'
-import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
-import { preconditionOf } from '../metadata/preconditions.ts'
+import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import type { FilePage, FilePosition } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { Copies } from './copies.ts'
 import { positionOf, type Cursors, type Listing } from './cursor.ts'
-import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
+import { downloadFile, headFile } from './download-schemas.ts'
+import { sendFile } from './file-response.ts'
 import type { Files } from './files.ts'
+import { breakFileLock, FILE_LOCK_PATH } from './lock-schemas.ts'
+import type { Locks } from './locks.ts'
 import { folderOrRoot, getName, namePrefix } from './names.ts'
-import { deleteFile, type FileListQuery, fileLinks, fileOf, getFile, listFiles, renameFile } from './schemas.ts'
+import {
+  copyFile, deleteFile, type FileListQuery, fileLinks, fileOf, getFile, listFiles, pathOf, renameFile
+} from './schemas.ts'
 
-interface FileRoutesOptions { files: Files, cursors: Cursors, links: Links, limitTransfers: TransferLimits }
+interface FileRoutesOptions {
+  files: Files
+  copies: Copies
+  locks: Locks
+  cursors: Cursors
+  links: Links
+  limitTransfers: TransferLimits
+}
 
 /** Operations that read files and their metadata. */
 export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
@@ -27,13 +36,17 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     exposeHeadRoute: false,
     onRequest: limitTransfers,
     schema: downloadFile
-  }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
+  }, async (request, reply) => sendFile({
+    request, reply, ownerId: callerOf(request).account.id, ...request.params, ...request.query
+  }, files))
 
   app.head('/uploads/:name', {
     // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
     schema: headFile
-  }, async (request, reply) => sendFile({ request, reply, name: request.params.name, query: request.query }, files))
+  }, async (request, reply) => sendFile({
+    request, reply, ownerId: callerOf(request).account.id, ...request.params, ...request.query
+  }, files))
 
   app.get('/api/files', {
     links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix' }) },
@@ -58,8 +71,10 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request.raw, links))
 }
 
-/** Operations that rename and delete files. */
-export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (app, { files, links }) => {
+/** Operations that rename, copy and delete files, and break their locks. */
+export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
+  app, { files, copies, locks, links, limitTransfers }
+) => {
   app.delete('/uploads/:name', {
     schema: deleteFile
   }, async (request, reply) => {
@@ -74,6 +89,23 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   }, async request => {
     const renamed = await files.rename(callerOf(request).account, request.params.name, request.body.name)
     return fileOf(renamed, request.raw, links)
+  })
+
+  app.post('/api/files/:name/copy', {
+    onRequest: limitTransfers,
+    links: { 201: fileLinks },
+    schema: copyFile
+  }, async (request, reply) => {
+    const { file } = await copies.copyFile(callerOf(request).account, request.params.name, request.body.name)
+    reply.code(201).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
+    return fileOf(file, request.raw, links)
+  })
+
+  app.delete(FILE_LOCK_PATH, {
+    schema: breakFileLock
+  }, async (request, reply) => {
+    await locks.break(callerOf(request).account.id, request.params.name)
+    return reply.code(204).send()
   })
 }
 
@@ -94,30 +126,4 @@ function selectionOf (
 
 function refusePrefix (message: string): never {
   throw new Problem('validation_failed', { errors: [{ field: 'prefix', message }] })
-}
-
-interface Download { request: FastifyRequest, reply: FastifyReply, name: string, query: Static<typeof DownloadQuery> }
-
-async function sendFile ({ request, reply, name, query: { version, disposition } }: Download, files: Files) {
-  const { plan, bytes } = await files.download(callerOf(request).account.id, name, {
-    method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-    headers: request.headers,
-    disposition,
-    version,
-    createBoundary: () => randomBytes(16).toString('hex')
-  })
-  if (plan.status === 412) throw new Problem('precondition_failed')
-  if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
-  reply.code(plan.status).headers(plan.headers)
-  // Bytes are returned, not sent: for a reply that is returned, Fastify also listens to the end of the response.
-  // Without an argument it keeps the headers; '' or null would become JSON for a JSON file.
-  return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : bytes
-}
-
-/** Closes the file when the client is gone. Over HTTP/2 Fastify misses that before the response begins. */
-function isAbandoned ({ raw }: FastifyReply, bytes: Readable): boolean {
-  raw.once('close', () => bytes.destroy())
-  const isClosed = raw.destroyed || ('stream' in raw && (raw.stream as Http2Stream).destroyed)
-  if (isClosed) bytes.destroy()
-  return isClosed
 }

@@ -155,7 +155,7 @@ export const deleteFile = {
   headers: ChangeHeaders,
   response: {
     204: { description: 'The file was deleted.', type: 'null' },
-    ...problems(['not_found', 'precondition_failed', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'file_locked', 'storage_full'])
   }
 }
 
@@ -174,7 +174,25 @@ export const renameFile = {
     200: { ...Type.Ref(StoredFile), description: 'The renamed file.' },
     ...problems([
       'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
-      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'storage_full'
+      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
+    ])
+  }
+}
+
+export const copyFile = {
+  operationId: 'copyFile',
+  summary: 'Copy a file',
+  description: 'Copies the file on the server: no bytes are sent or received. The name of the copy is the whole path, and must be free; missing folders are created. The copy counts in full towards the quota, and each of the two can be changed or deleted without the other. Media type, SHA-256, `modifiedAt` and WebDAV properties are copied, versions are not. `createdAt` is now.',
+  ...codeSamples('curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' http://127.0.0.1:5000/api/files/report.pdf/copy'),
+  tags: ['Files'],
+  params: FileParams,
+  body: Type.Ref(Rename),
+  response: {
+    201: { ...Type.Ref(StoredFile), description: 'The copy.', headers: { ...location, ...etag } },
+    ...problems([
+      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'quota_exceeded',
+      'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'too_many_transfers', 'file_damaged',
+      'storage_full'
     ])
   }
 }

@@ -15,11 +15,17 @@ const MAX_FIELD_ERRORS = 32
 export function sendProblem (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
   const problem = problemOf(error)
   const { status } = failures[problem.code]
-  if (status === 500) request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
+  logUnexpected(problem, request)
   if (problem.options.headers !== undefined) reply.headers(problem.options.headers)
   return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
     // As bytes: with a string, Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
     .send(Buffer.from(JSON.stringify(problemDetails(problem, request.id))))
+}
+
+/** Logs a 500 with its cause. */
+export function logUnexpected (problem: Problem, request: FastifyRequest): void {
+  if (failures[problem.code].status !== 500) return
+  request.log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
 }
 
 /** Answers requests for unknown paths. */
@@ -37,7 +43,7 @@ const UNKNOWN_METHOD = 'UNLINK'
 export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog): () => void {
   const urls = new Set<string>()
   app.addHttpMethod(UNKNOWN_METHOD)
-  const known = new Set(app.supportedMethods)
+  let known = new Set<string>()
   // Node emits another event if a request expects something.
   for (const event of ['request', 'checkContinue', 'checkExpectation']) {
     app.server.prependListener(event, (request: IncomingMessage) => {
@@ -47,6 +53,7 @@ export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog
   // The CORS plugin answers preflights at `*`, whatever their path. What is added for names goes for nested ones too.
   app.addHook('onRoute', ({ url }) => { if (url !== '*' && url !== NESTED) urls.add(url) })
   return () => {
+    known = new Set(app.supportedMethods)
     for (const url of Array.from(urls)) {
       const others = app.supportedMethods.filter(method => !app.hasRoute({ url, method }))
       const allow = app.supportedMethods.filter(method => !others.includes(method)).sort().join(', ')

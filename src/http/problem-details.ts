@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { type Failure, failures, type Problem } from '../problems.ts'
+import { MAX_LOCKS } from '../metadata/lock-repository.ts'
 import { Count, ONE_LINE } from './wire-values.ts'
 
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>
@@ -35,6 +36,10 @@ export const ProblemDetails = Type.Object({
   }, { additionalProperties: false, description: 'A validation error.' }), {
     maxItems: 32,
     description: 'Validation errors, one for each mismatch with the schema.'
+  })),
+  locked: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
+    maxItems: MAX_LOCKS,
+    description: 'For `file_locked`: the files and folders whose locks refuse the change.'
   })),
   'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
   'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))

@@ -55,7 +55,6 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
     app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
     const { default: cors } = await import('@fastify/cors')
     const shared = {
-      origin: corsOrigins,
       methods: CORS_METHODS,
       credentials: false,
       exposedHeaders: EXPOSED_HEADERS,
@@ -63,7 +62,12 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
       preflightContinue: true
     }
     await app.register(cors, () =>
-      async (request: FastifyRequest) => ({ ...shared, ...allowedHeaders(request), preflight: isPreflight(request) }))
+      async (request: FastifyRequest) => ({
+        ...shared,
+        ...allowedHeaders(request),
+        origin: isOfDrive(request) ? false : corsOrigins,
+        preflight: isPreflight(request)
+      }))
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
   shedLoad(app, options, countInProgress)
@@ -93,9 +97,15 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   })
 }
 
+/** Whether a request is for the drive, which no page of another origin may use. */
+function isOfDrive ({ routeOptions }: FastifyRequest): boolean {
+  return /^\/dav(?:\/|$)/.test(String(routeOptions.url))
+}
+
 /** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
-function isPreflight ({ method, headers }: FastifyRequest): boolean {
-  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+function isPreflight (request: FastifyRequest): boolean {
+  const { method, headers } = request
+  return method === 'OPTIONS' && !isOfDrive(request) && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 }
 
 /** A page of another origin may send all headers except the key of a session, which only pages of the server have. */

@@ -3,7 +3,14 @@ import type { Tables } from './schema.ts'
 
 /** The columns of a `FileRecord`: its name is the whole path. */
 export function fileColumns ({ files }: Tables) {
-  return { ...getTableColumns(files), name: wholeName(files) }
+  const { properties: _properties, ...columns } = getTableColumns(files)
+  return { ...columns, name: wholeName(files) }
+}
+
+/** The columns of a folder but its dead properties. */
+export function folderColumns ({ folders }: Tables) {
+  const { properties: _properties, ...columns } = getTableColumns(folders)
+  return columns
 }
 
 /** The path of a file. Raw SQL: in a query of one table Drizzle omits the table's name. */

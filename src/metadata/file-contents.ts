@@ -1,13 +1,14 @@
 import { eq, sql } from 'drizzle-orm'
-import { Problem } from '../problems.ts'
+import { fileTaken, Problem } from '../problems.ts'
 import type { Discard, EndLease } from './blobs.ts'
+import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './file-columns.ts'
-import { fileTaken, type FolderTree, type Place, requireFree } from './folder-tree.ts'
+import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
+import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
 import { refuseBeyond, type Owner, type Owners } from './owners.ts'
 import { splitPath } from './paths.ts'
-import { permits, type Precondition } from './preconditions.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
 import type { StoreResult, UploadUsage } from './uploads-repository.ts'
@@ -31,7 +32,7 @@ type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'mod
 
 type Removed = Pick<Beginning, 'owner' | 'current' | 'time'>
 
-interface Removal { readonly precondition: Precondition, readonly isPermanent: boolean }
+interface Removal { readonly precondition: Conditions, readonly isPermanent: boolean }
 
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
@@ -41,6 +42,7 @@ interface FileContentsOptions {
   readonly owners: Owners
   readonly tree: FolderTree
   readonly keptContents: KeptContents
+  readonly guard: LockGuard
   readonly discard: Discard
   readonly endLease: EndLease
   /** Whether deleted files are kept. */
@@ -115,6 +117,14 @@ export class FileContents {
     return { excess, folderId: yield * this.#options.tree.makeParents(owner.id, place, time) }
   }
 
+  /** Moves a file that has the name to the trash, if it may be overwritten. @throws name_taken. */
+  * clear ({ owner, current, time }: Beginning, { overwrites = false }: Destination): Rule<void> {
+    if (current === undefined) return
+    if (!overwrites) throw fileTaken(current.name)
+    yield * this.#options.guard.end({ owner, time }, current.name)
+    yield * this.removeAll({ owner, time }, [current], { isPermanent: false, deletedWith: null })
+  }
+
   * #replace (
     current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: Beginning
   ): Rule<FileRecord> {
@@ -154,10 +164,12 @@ export class FileContents {
     return { replaced: replaced as FileRecord, excess, keptBytes: keptBytes - dropped }
   }
 
-  /** @throws not_found, precondition_failed. */
+  /** @throws not_found, precondition_failed, file_locked. */
   * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
+    const { guard } = this.#options
     if (current === undefined) throw new Problem('not_found')
-    if (!permits(precondition, current)) throw new Problem('precondition_failed')
+    yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
+    yield * guard.end({ owner, time }, current.name)
     yield * this.removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
   }
 
@@ -184,19 +196,23 @@ export class FileContents {
     yield * keptContents.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
   }
 
-  /** Gives a file the content of a version. @throws quota_exceeded. */
-  * restoreVersion (current: FileRecord, version: KeptRow, beginning: Beginning): Rule<FileRecord> {
+  /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
+  * restoreVersion (
+    current: FileRecord, version: KeptRow, beginning: Beginning, precondition: Conditions
+  ): Rule<FileRecord> {
+    yield * this.#options.guard.admit({ ...beginning, current }, precondition, alters(current.name))
     const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt: updateTimeOf(current, beginning.time), storedAt }
     return (yield * this.#exchange(current, next, beginning, { version })).replaced
   }
 
-  /** Makes a file of an entry of the trash. @throws name_taken, quota_exceeded. */
+  /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
   * restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord> {
-    const { owners, keptContents } = this.#options
-    const { owner, current, time } = beginning
+    const { owners, keptContents, guard } = this.#options
+    const { owner, current, place, time } = beginning
     const { id: blobId, fileId: id, size, keptAt } = entry
     if (current !== undefined) throw fileTaken(name)
+    yield * guard.admit(beginning, {}, adds(name, place))
     const { folderId } = yield * this.makeParents({ bytes: size, files: 1 }, beginning)
     const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
     const [[restored]] = yield * together(
@@ -229,7 +245,8 @@ function queriesOf ({ tables, isAmong }: Engine) {
   return {
     byPath: reading('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
     insert: writing('add_file', db => db.insert(files).values(columns).returning(record)),
-    insertAgain: writing('restore_file', db => db.insert(files).values({ ...columns, id: placeholder('id') })
+    insertAgain: writing('restore_file', db => db.insert(files)
+      .values({ ...columns, id: placeholder('id'), properties: placeholder('properties') })
       .returning(record)),
     update: writing('replace_file', db => db.update(files).set({
       size: sql`${placeholder('size')}`,

@@ -1,15 +1,18 @@
-import { and, asc, between, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
-import { Problem } from '../problems.ts'
+import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
+import { fileTaken, Problem } from '../problems.ts'
+import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
-import { updateTimeOf, type FileContents } from './file-contents.ts'
-import { fileTaken, type FolderTree, requireFree } from './folder-tree.ts'
+import { type Beginning, updateTimeOf, type FileContents } from './file-contents.ts'
+import { FileListing } from './file-listing.ts'
+import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
+import { adds, all, type LockGuard, removes, stores } from './lock-guard.ts'
+import type { NewLock } from './lock-repository.ts'
 import type { FileRepository } from './metadata.ts'
 import type { Owners } from './owners.ts'
-import { afterPosition, limitedTo, ordering } from './paging.ts'
+import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
-import { permits, type Precondition } from './preconditions.ts'
 import type { FilePage, FileRecord, NewFile, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
 import type { StoreResult } from './uploads-repository.ts'
@@ -22,10 +25,18 @@ interface FileOptions {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly keptContents: KeptContents
+  readonly guard: LockGuard
 }
 
-/** What becomes of a file of that name: it stays, or the new one is stored. @throws if neither may be. */
-type Decide = (current: FileRecord | undefined) => StoreResult | undefined
+interface Move { readonly newName: string, readonly quota: Quota, readonly destination: Destination }
+
+type Announced = Parameters<FileRepository['findPlace']>[2]
+
+/** Stores a file, unless it stays as it is. @throws if neither may be. */
+type Store<T> = (beginning: Beginning) => Rule<T>
+
+/** A file whose bytes were copied to a new blob. */
+interface Source { readonly name: string, readonly blobId: string }
 
 export class FileRules implements FileRepository {
   readonly #engine: Engine
@@ -34,38 +45,73 @@ export class FileRules implements FileRepository {
   readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
+  readonly #guard: LockGuard
+  readonly #listing: FileListing
 
-  constructor ({ engine, owners, tree, contents, keptContents }: FileOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, guard }: FileOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
     this.#keptContents = keptContents
+    this.#guard = guard
+    this.#listing = new FileListing(engine, tree)
   }
 
   add (file: NewFile, quota: Quota): Promise<StoreResult> {
-    return this.#store(file, quota, current => {
-      if (current === undefined) return undefined
-      if (current.sha256 !== file.sha256 || current.size !== file.size) throw fileTaken(file.name)
-      return { file: current, isNew: false }
-    })
+    return this.#store(file, quota, beginning => this.#add(file, beginning))
   }
 
-  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<StoreResult> {
-    return this.#store(file, quota, current => {
-      if (!permits(precondition, current)) throw new Problem('precondition_failed')
-      return undefined
-    })
+  * #add (file: NewFile, beginning: Beginning): Rule<StoreResult> {
+    const { current } = beginning
+    if (current === undefined) {
+      yield * this.#guard.admit(beginning, {}, stores(file.name, beginning))
+      return yield * this.#contents.store(file, beginning)
+    }
+    if (current.sha256 !== file.sha256 || current.size !== file.size) throw fileTaken(file.name)
+    return { file: current, isNew: false }
   }
 
-  #store (file: NewFile, quota: Quota, decide: Decide): Promise<StoreResult> {
+  put (file: NewFile, quota: Quota, conditions: Conditions, lock?: NewLock): Promise<StoreResult> {
+    return this.#store(file, quota, beginning => this.#put(file, beginning, { conditions, lock }))
+  }
+
+  * #put (
+    file: NewFile, beginning: Beginning, { conditions, lock }: { conditions: Conditions, lock: NewLock | undefined }
+  ): Rule<StoreResult> {
+    if (lock !== undefined && beginning.current !== undefined) throw fileTaken(file.name)
+    yield * this.#guard.admit(beginning, conditions, stores(file.name, beginning))
+    const stored = yield * this.#contents.store(file, beginning)
+    if (lock !== undefined) yield * this.#guard.add(beginning, lock)
+    return stored
+  }
+
+  copy (source: Source, file: NewFile, quota: Quota, destination: Destination): Promise<StoreResult | undefined> {
+    return this.#store(file, quota, beginning => this.#copy(source, file, { ...destination, beginning }))
+  }
+
+  * #copy (
+    { name, blobId }: Source, file: NewFile, { beginning, ...destination }: Destination & { beginning: Beginning }
+  ): Rule<StoreResult | undefined> {
+    const source = yield * this.#contents.find(file.ownerId, name)
+    if (source === undefined) throw new Problem('not_found')
+    if (source.blobId !== blobId) return undefined
+    yield * this.#guard.admit({ ...beginning, current: source }, destination, stores(file.name, beginning))
+    if (beginning.current !== undefined && destination.overwrites !== true) throw fileTaken(file.name)
+    yield * this.#guard.end(beginning, file.name)
+    const stored = yield * this.#contents.store(file, beginning)
+    yield * ask(this.#queries.copyProperties, { id: stored.file.id, from: source.id })
+    return stored
+  }
+
+  #store<T> (file: NewFile, quota: Quota, store: Store<T>): Promise<StoreResult | T> {
     const { ownerId, name } = file
     const [contents, storedEarlier] = [this.#contents, () => this.#storedEarlier(file)]
     return this.#keptContents.transactWithRoom(ownerId, function * (isRepeated) {
       const beginning = yield * contents.begin(ownerId, name, quota)
       const earlier = isRepeated ? yield * storedEarlier() : undefined
-      return earlier ?? decide(beginning.current) ?? (yield * contents.store(file, beginning))
+      return earlier ?? (yield * store(beginning))
     })
   }
 
@@ -84,14 +130,22 @@ export class FileRules implements FileRepository {
     return this.#engine.readCached(`${ownerId}/${name}`, () => this.#contents.find(ownerId, name))
   }
 
-  findPlace (ownerId: number, name: string): Promise<FileRecord | { newFolders: number }> {
-    return this.#engine.read(() => this.#findPlace(ownerId, name))
+  findPlace (ownerId: number, name: string, announced?: Announced): Promise<FileRecord | { newFolders: number }> {
+    return this.#engine.read(() => this.#findPlace(ownerId, name, announced))
   }
 
-  * #findPlace (ownerId: number, name: string): Rule<FileRecord | { newFolders: number }> {
-    const [file, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
-    if (file !== undefined) return file
+  * #findPlace (
+    ownerId: number, name: string, announced: Announced | undefined
+  ): Rule<FileRecord | { newFolders: number }> {
+    const [current, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
+    if (current !== undefined && announced === undefined) return current
     const place = yield * this.#tree.place(ownerId, name, known)
+    if (announced !== undefined) {
+      // Locks that have expired are not found, whatever the time.
+      const moment = { owner: { id: ownerId, lockedUntil: announced.lockedUntil }, time: 0 }
+      yield * this.#guard.admit({ ...moment, current, place }, announced.conditions, stores(name, { current, place }))
+    }
+    if (current !== undefined) return current
     requireFree(place)
     return { newFolders: place.missing.length }
   }
@@ -103,58 +157,32 @@ export class FileRules implements FileRepository {
   }
 
   list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
-    return this.#engine.read(() => page.folder === undefined
-      ? this.#listAll(ownerId, page)
-      : this.#listFolder(ownerId, { ...page, folder: page.folder }))
+    return this.#engine.read(() => this.#listing.list(ownerId, page))
   }
 
-  * #listFolder (ownerId: number, page: FilePage & { folder: string }): Rule<FileRecord[]> {
-    const { files } = this.#engine.tables
-    const folderId = yield * this.#tree.idOf(ownerId, page.folder)
-    const condition = and(eq(files.folderId, folderId), afterPosition(page, this.#engine))
-    return yield * this.#select(ownerId, condition, { order: ordering(page.order, files), limit: page.limit })
+  rename (
+    ownerId: number, name: string, newName: string, quota: Quota, destination: Destination = {}
+  ): Promise<FileRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#rename(ownerId, name, { newName, quota, destination }))
   }
 
-  /** The root comes first in both orders by name. */
-  * #listAll (ownerId: number, page: FilePage): Rule<FileRecord[]> {
-    const { order, after, limit } = page
-    const inRoot = after === undefined || after.id === 0 ? yield * this.#listFolder(ownerId, { ...page, folder: '' }) : []
-    if (inRoot.length === limit) return inRoot
-    const { files } = this.#engine.tables
-    const position = after?.id === 0 ? undefined : after
-    const isBelowRoot = gt(files.folderId, 0)
-    const end = position && sql`(${position.id}, ${position.key})`
-    const place = sql`(${files.folderId}, ${files.name})`
-    // One bound on each side: with two lower ones SQLite would seek to the first and scan to the second.
-    const [direction, condition] = order === '-name'
-      ? [desc, and(isBelowRoot, end && sql`${place} < ${end}`)]
-      : [asc, end ? sql`${place} > ${end}` : isBelowRoot]
-    const byFolder = { order: [direction(files.folderId), direction(files.name)], limit: limit - inRoot.length }
-    return [...inRoot, ...yield * this.#select(ownerId, condition, byFolder)]
-  }
-
-  #select (ownerId: number, condition: SQL | undefined, { order, limit }: { order: SQL[], limit: number }) {
-    const { files } = this.#engine.tables
-    return ask(reading('', db => db.select(fileColumns(this.#engine.tables)).from(files)
-      .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit)))
-  }
-
-  rename (ownerId: number, name: string, newName: string, quota: Quota): Promise<FileRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#rename(ownerId, name, { newName, quota }))
-  }
-
-  * #rename (ownerId: number, name: string, { newName, quota }: { newName: string, quota: Quota }): Rule<FileRecord> {
+  * #rename (ownerId: number, name: string, { newName, quota, destination }: Move): Rule<FileRecord> {
     const { files } = this.#engine.tables
     const beginning = yield * this.#contents.begin(ownerId, newName, quota)
     const current = yield * this.#contents.find(ownerId, name)
     if (current === undefined) throw new Problem('not_found')
     if (newName === name) return current
-    if (beginning.current !== undefined) throw fileTaken(newName)
+    const { time, place, current: overwritten } = beginning
+    const lands = overwritten === undefined ? adds(newName, place) : removes(newName)
+    yield * this.#guard.admit({ ...beginning, current }, destination, all(removes(name), lands))
+    yield * this.#contents.clear(beginning, destination)
     const { folderId } = yield * this.#contents.makeParents({ bytes: 0, files: 0 }, beginning)
+    yield * this.#guard.end(beginning, name)
     const segment = splitPath(newName).name
     // A move alone does not change what a download of the file says.
-    const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, beginning.time)
-    const [renamed] = yield * ask(writing('', db => db.update(files).set({ folderId, name: segment, updatedAt })
+    const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
+    const { modifiedAt = current.modifiedAt } = destination
+    const [renamed] = yield * ask(writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
       .where(eq(files.id, current.id)).returning(fileColumns(this.#engine.tables))))
     return renamed as FileRecord
   }
@@ -167,11 +195,11 @@ export class FileRules implements FileRepository {
     return apply(() => ask(correct, {}, () => {}), ownerId)
   }
 
-  remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void> {
+  remove (ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }): Promise<void> {
     return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, name, removal))
   }
 
-  * #remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Rule<void> {
+  * #remove (ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }): Rule<void> {
     const [owner, current, time] = yield * together(
       this.#owners.lock(ownerId), this.#contents.find(ownerId, name), this.#engine.now()
     )
@@ -183,6 +211,9 @@ function queriesOf ({ tables }: Engine) {
   const { files, blobLeases } = tables
   const folder = { ownerId: placeholder('ownerId'), folder: placeholder('folder') }
   return {
+    copyProperties: writing('copy_properties', db => db.update(files).set({
+      properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
+    }).where(eq(files.id, placeholder('id')))),
     ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')),
       isInFolder(tables, folder),

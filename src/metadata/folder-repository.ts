@@ -1,3 +1,4 @@
+import type { Conditions, Destination } from './conditions.ts'
 import type { FolderRecord, Quota } from './records.ts'
 
 /** What one act of a recursive deletion does. */
@@ -9,6 +10,13 @@ export interface FolderRemoval {
   readonly deletedWith: string
   /** Returned by the act before; undefined for the first. */
   readonly from?: FolderRemovalPosition | undefined
+  /** The lists and the precondition are judged by the first act only. */
+  readonly conditions?: Conditions | undefined
+  /**
+   * What then gets the path. The precondition is about this file, and if it is moved, its locks and the paths below it
+   * are judged too: nothing is deleted for a copy or move that would be refused. Each act needs it to exist.
+   */
+  readonly replacedBy?: { readonly path: string, readonly isMoved: boolean } | undefined
 }
 
 /** How far a recursive deletion is. */
@@ -35,22 +43,34 @@ export interface FolderRepository {
   list (ownerId: number, path: string, page: { after: string | undefined, limit: number }): Promise<FolderRecord[]>
   /**
    * Adds a folder, if it does not exist.
-   * @throws name_taken if a file has the name of it or of a parent, quota_exceeded.
+   * With `overwrites`, a file that has the name goes to the trash.
+   * @throws name_taken if a file has the name of it or of a parent, precondition_failed, parent_missing, file_locked,
+   * quota_exceeded.
    */
-  add (ownerId: number, path: string, quota: Quota): Promise<{ folder: FolderRecord, isNew: boolean }>
+  add (
+    ownerId: number, path: string, quota: Quota, destination?: Destination
+  ): Promise<{ folder: FolderRecord, isNew: boolean }>
+  /**
+   * Adds a folder with the dead properties of another one.
+   * @throws as `add`; not_found, and name_taken also if the folder exists.
+   */
+  copy (ownerId: number, path: string, newPath: string, quota: Quota, destination?: Destination): Promise<FolderRecord>
   /**
    * Moves a folder with all that is in it. Files, versions and their times do not change.
    * @throws not_found, name_taken, folder_into_itself, name_invalid if the path of a folder below would get too long,
-   * quota_exceeded.
+   * quota_exceeded, precondition_failed, parent_missing, file_locked. With `overwrites`, a file that has the new path
+   * goes to the trash.
    */
-  move (ownerId: number, path: string, newPath: string, quota: Quota): Promise<FolderRecord>
-  /** Deletes an empty folder. @throws not_found, folder_not_empty. */
+  move (ownerId: number, path: string, newPath: string, quota: Quota, destination?: Destination): Promise<FolderRecord>
+  /** Deletes an empty folder. @throws not_found, folder_not_empty, file_locked. */
   remove (ownerId: number, path: string): Promise<void>
   /**
    * One act of a recursive deletion. Deletes some files in the folder and below, as `files.remove` does, but none
    * that was added after the first act. Once there are none, it deletes folders, each after those below it. Returns
    * where the next act begins; undefined if the folder is deleted.
-   * @throws not_found, also if the folder was moved since the first act; folder_not_empty if a file was added.
+   * The first act ends the locks in the folder.
+   * @throws not_found, also if the folder was moved since the first act; folder_not_empty if a file was added;
+   * precondition_failed; file_locked if something in the folder is locked, also since the first act.
    */
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined>
   /** Folders and files whose place is wrong, one line each. For fsck. */

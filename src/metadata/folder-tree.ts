@@ -1,14 +1,15 @@
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, gte, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
+import { folderColumns } from './file-columns.ts'
 import type { Owners } from './owners.ts'
-import { ancestorsOf, splitPath } from './paths.ts'
+import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
 
-export type FolderRow = Tables['folders']['$inferSelect']
+export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
 
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>
@@ -18,6 +19,8 @@ export interface Place {
   readonly known: Known
   /** The id of its innermost parent that exists; 0 for the root. */
   readonly folderId: number
+  /** The path of that one, empty for the root. */
+  readonly parent: string
   /** The paths of its parents that do not exist, the outermost first. */
   readonly missing: readonly string[]
   /** Why nothing can be added with this path; undefined if it can. */
@@ -46,6 +49,15 @@ export class FolderTree {
     return folder.id
   }
 
+  /**
+   * Checks the paths of all folders below one if that got another path.
+   * @throws name_invalid if one would be too long.
+   */
+  * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
+    const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
+    refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
+  }
+
   /** The folders among paths and their parents. */
   known (ownerId: number, ...paths: string[]): Ask<Known> {
     const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
@@ -58,11 +70,11 @@ export class FolderTree {
     const ancestors = ancestorsOf(path)
     const missing = ancestors.filter(ancestor => !known.has(ancestor))
     const [first] = missing
-    const innermost = ancestors.at(ancestors.length - missing.length - 1)
-    const folderId = (innermost !== undefined && known.get(innermost)) || 0
-    if (known.has(path)) return { known, folderId, missing, obstacle: `A folder has the name ${path}.` }
+    const parent = ancestors[ancestors.length - missing.length - 1] ?? ''
+    const folderId = known.get(parent) ?? 0
+    if (known.has(path)) return { known, folderId, parent, missing, obstacle: `A folder has the name ${path}.` }
     const isFile = first !== undefined && (yield * this.#hasFile(ownerId, folderId, first))
-    return { known, folderId, missing, obstacle: isFile ? `${first} is a file, not a folder.` : undefined }
+    return { known, folderId, parent, missing, obstacle: isFile ? `${first} is a file, not a folder.` : undefined }
   }
 
   /** Whether a folder directly contains a file with this path. */
@@ -90,24 +102,37 @@ export class FolderTree {
   }
 }
 
-/** A file has the name. */
-export function fileTaken (path: string): Problem {
-  return new Problem('name_taken', { detail: `A file has the name ${path}.` })
-}
-
 /** @throws name_taken if nothing can be added there. */
 export function requireFree ({ obstacle }: Place): void {
   if (obstacle !== undefined) throw new Problem('name_taken', { detail: obstacle })
 }
 
-function queriesOf ({ tables: { files, folders }, isAmong }: Engine) {
+/** @throws name_invalid if a folder below would have a path that is too long. */
+function refuseTooLong (longest: { bytes: number, slashes: number }, path: string, newPath: string): void {
+  const slashesOf = (text: string) => text.split('/').length - 1
+  const bytes = longest.bytes - Buffer.byteLength(path) + Buffer.byteLength(newPath)
+  const segments = longest.slashes - slashesOf(path) + slashesOf(newPath) + 1
+  if (bytes <= MAX_FOLDER_BYTES && segments <= MAX_FOLDER_SEGMENTS) return
+  const limits = `${MAX_FOLDER_BYTES} bytes or ${MAX_FOLDER_SEGMENTS} segments`
+  throw new Problem('name_invalid', { detail: `The path of a folder below would have more than ${limits}.` })
+}
+
+function queriesOf ({ tables, isAmong }: Engine) {
+  const { files, folders } = tables
+  const columns = folderColumns(tables)
   const isOwn = eq(folders.ownerId, placeholder('ownerId'))
   return {
-    byPath: reading('folder_by_path', db => db.select().from(folders).where(and(isOwn, eq(folders.path, placeholder('path'))))),
-    byPaths: reading('folders_by_paths', db => db.select().from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
+    byPath: reading('folder_by_path', db => db.select(columns).from(folders).where(and(isOwn, eq(folders.path, placeholder('path'))))),
+    byPaths: reading('folders_by_paths', db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
       .orderBy(asc(folders.path))),
     fileIn: reading('file_in_folder', db => db.select({ id: files.id }).from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))
+    ))),
+    longestBelow: reading('longest_path', db => db.select({
+      bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
+      slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
+    }).from(folders).where(and(
+      isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to'))
     ))),
     insert: writing('add_folder', db => db.insert(folders).values({
       ownerId: placeholder('ownerId'),

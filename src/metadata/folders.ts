@@ -1,16 +1,18 @@
-import { and, asc, desc, eq, gt, gte, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns } from './file-columns.ts'
+import { folderColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
 import { findFolderFaults } from './folder-faults.ts'
-import { fileTaken, type FolderRow, type FolderTree } from './folder-tree.ts'
+import { FolderRemovals } from './folder-removals.ts'
+import type { FolderRow, FolderTree } from './folder-tree.ts'
 import type { FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
-import type { Owner, Owners } from './owners.ts'
-import { limitedTo } from './paging.ts'
-import { MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
+import { adds, all, type LockGuard, removes } from './lock-guard.ts'
+import type { Owners } from './owners.ts'
+import { boundsBelow, splitPath } from './paths.ts'
 import type { FolderRecord, Quota } from './records.ts'
-import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import { ask, reading, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -21,11 +23,13 @@ interface FolderOptions {
   readonly owners: Owners
   readonly tree: FolderTree
   readonly contents: FileContents
+  readonly guard: LockGuard
 }
 
 interface Added { readonly folder: FolderRecord, readonly isNew: boolean }
 
-interface Move { readonly path: string, readonly newPath: string, readonly quota: Quota }
+/** A folder that is made or moved. */
+interface Arrival { readonly path: string, readonly quota: Quota, readonly destination: Destination }
 
 export class FolderRules implements FolderRepository {
   readonly #engine: Engine
@@ -34,14 +38,18 @@ export class FolderRules implements FolderRepository {
   readonly #owners: Owners
   readonly #tree: FolderTree
   readonly #contents: FileContents
+  readonly #guard: LockGuard
+  readonly #removals: FolderRemovals
 
-  constructor ({ engine, longRunning, owners, tree, contents }: FolderOptions) {
+  constructor ({ engine, longRunning, owners, tree, contents, guard }: FolderOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#longRunning = longRunning
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
+    this.#guard = guard
+    this.#removals = new FolderRemovals({ engine, owners, tree, contents, guard })
   }
 
   find (ownerId: number, path: string): Promise<FolderRecord | undefined> {
@@ -59,47 +67,74 @@ export class FolderRules implements FolderRepository {
   ): Rule<FolderRecord[]> {
     const { folders } = this.#engine.tables
     const parentId = yield * this.#tree.idOf(ownerId, path)
-    return yield * ask(reading('', db => db.select().from(folders).where(and(
+    return yield * ask(reading('', db => db.select(folderColumns(this.#engine.tables)).from(folders).where(and(
       eq(folders.ownerId, ownerId),
       eq(folders.parentId, parentId),
       after === undefined ? undefined : gt(folders.name, after)
     )).orderBy(asc(folders.name)).limit(limit)))
   }
 
-  add (ownerId: number, path: string, quota: Quota): Promise<Added> {
-    return this.#engine.transactFor(ownerId, () => this.#add(ownerId, path, quota))
+  add (ownerId: number, path: string, quota: Quota, destination: Destination = {}): Promise<Added> {
+    return this.#engine.transactFor(ownerId, () => this.#add(ownerId, { path, quota, destination }))
   }
 
-  * #add (ownerId: number, path: string, quota: Quota): Rule<Added> {
-    const [, existing] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path))
+  * #add (ownerId: number, arrival: Arrival): Rule<Added> {
+    const [, existing] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, arrival.path))
     if (existing !== undefined) return { folder: existing, isNew: false }
-    const { parentId, time } = yield * this.#makeParents(ownerId, { path, quota, added: 1 })
+    return { folder: yield * this.#create(ownerId, arrival), isNew: true }
+  }
+
+  * #create (ownerId: number, arrival: Arrival): Rule<FolderRecord> {
+    const { path } = arrival
+    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added: 1, removed: [] })
     const id = yield * this.#tree.add(ownerId, { parentId, path, time })
-    return { folder: { id, path, createdAt: time }, isNew: true }
+    return { id, path, createdAt: time }
   }
 
   /**
-   * Makes the missing parents of a folder that adds `added` folders. Returns the id of the innermost, and the time.
-   * @throws name_taken, quota_exceeded.
+   * Makes the missing parents of a folder that adds `added` folders, and takes those away whose locks must not refuse
+   * it. Returns the id of the innermost, and the time.
+   * @throws precondition_failed, file_locked, name_taken, quota_exceeded.
    */
-  * #makeParents (ownerId: number, { path, quota, added }: { path: string, quota: Quota, added: number }) {
+  * #makeParents (
+    ownerId: number, { path, quota, destination, added, removed }: Arrival & { added: number, removed: string[] }
+  ) {
     const beginning = yield * this.#contents.begin(ownerId, path, quota)
-    if (beginning.current !== undefined) throw fileTaken(path)
+    const { current, place, time } = beginning
+    const lands = current === undefined ? adds(path, place) : removes(path)
+    yield * this.#guard.admit({ ...beginning, current: undefined }, destination, all(lands, ...removed.map(removes)))
+    yield * this.#contents.clear(beginning, destination)
+    yield * this.#guard.end(beginning, ...removed)
     const { folderId: parentId } = yield * this.#contents.makeParents({ bytes: 0, files: added }, beginning)
-    return { parentId, time: beginning.time }
+    return { parentId, time }
   }
 
-  move (ownerId: number, path: string, newPath: string, quota: Quota): Promise<FolderRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#move(ownerId, { path, newPath, quota }))
+  copy (
+    ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
+  ): Promise<FolderRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#copy(ownerId, path, { path: newPath, quota, destination }))
   }
 
-  * #move (ownerId: number, { path, newPath, quota }: Move): Rule<FolderRecord> {
+  * #copy (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
+    const source = yield * this.#lock(ownerId, path)
+    const copy = yield * this.#create(ownerId, arrival)
+    yield * ask(this.#queries.copyProperties, { id: copy.id, from: source.id })
+    return copy
+  }
+
+  move (
+    ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
+  ): Promise<FolderRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#move(ownerId, path, { path: newPath, quota, destination }))
+  }
+
+  * #move (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
+    const newPath = arrival.path
     const folder = yield * this.#lock(ownerId, path)
     if (newPath === path) return folder
     if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
-    const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
-    refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
-    const { parentId } = yield * this.#makeParents(ownerId, { path: newPath, quota, added: 0 })
+    yield * this.#tree.requireShort(ownerId, path, newPath)
+    const { parentId } = yield * this.#makeParents(ownerId, { ...arrival, added: 0, removed: [path] })
     const { name } = splitPath(newPath)
     yield * together(
       ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),
@@ -116,66 +151,11 @@ export class FolderRules implements FolderRepository {
   }
 
   remove (ownerId: number, path: string): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, path))
-  }
-
-  * #remove (ownerId: number, path: string): Rule<void> {
-    const { id } = yield * this.#lock(ownerId, path)
-    const [files, folders] = yield * together(
-      ask(this.#queries.anyFile, { ownerId, ids: [id] }), ask(this.#queries.anyFolder, { ownerId, id })
-    )
-    if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
-    yield * this.#drop(ownerId, [id])
-  }
-
-  * #drop (ownerId: number, ids: readonly number[]): Rule<void> {
-    yield * together(ask(this.#queries.drop, { ids }), this.#owners.charge(ownerId, { folders: -ids.length }))
+    return this.#engine.transactFor(ownerId, () => this.#removals.remove(ownerId, path))
   }
 
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined> {
-    return this.#engine.transactFor(ownerId, () => this.#removeSome(ownerId, path, removal))
-  }
-
-  * #removeSome (
-    ownerId: number, path: string, { from, ...removal }: FolderRemoval
-  ): Rule<FolderRemovalPosition | undefined> {
-    const [owner, folder, time] = yield * together(
-      this.#owners.lock(ownerId), this.#tree.find(ownerId, path), this.#engine.now()
-    )
-    if (folder === undefined || folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
-    const position = from ?? { folderId: folder.id, lastId: yield * this.#newestFile(), path }
-    return position.path === undefined
-      ? yield * this.#removeEmpty(folder, position, removal.limit)
-      : yield * this.#removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
-  }
-
-  // A file that is added later has a higher id: its owner is locked while it is added.
-  #newestFile (): Ask<number> {
-    return ask(this.#queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
-  }
-
-  * #removeFiles (
-    { owner, time }: { owner: Owner, time: number },
-    { id, ownerId, path }: FolderRow,
-    { from, limit, isPermanent, deletedWith }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
-  ): Rule<FolderRemovalPosition> {
-    const below = yield * ask(this.#queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
-    const ids = [id, ...below.map(folder => folder.id)]
-    const removed = yield * ask(this.#queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
-    if (removed.length > 0) yield * this.#contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
-    return removed.length === limit ? from : { ...from, path: below.at(-1)?.path }
-  }
-
-  * #removeEmpty (
-    folder: FolderRow, position: FolderRemovalPosition, limit: number
-  ): Rule<FolderRemovalPosition | undefined> {
-    const { ownerId, path } = folder
-    const below = yield * ask(this.#queries.deepest, { ownerId, ...boundsBelow(path), limit })
-    const isLast = below.length < limit
-    const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
-    if ((yield * ask(this.#queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
-    yield * this.#drop(ownerId, ids)
-    return isLast ? undefined : position
+    return this.#engine.transactFor(ownerId, () => this.#removals.removeSome(ownerId, path, removal))
   }
 
   listFaults (): Promise<string[]> {
@@ -183,51 +163,18 @@ export class FolderRules implements FolderRepository {
   }
 }
 
-/** The bounds of the paths below a folder: `0` comes after `/`. */
-function boundsBelow (path: string): { from: string, to: string } {
-  return { from: `${path}/`, to: `${path}0` }
-}
-
-/** @throws name_invalid if a folder below would have a path that is too long. */
-function refuseTooLong (longest: { bytes: number, slashes: number }, path: string, newPath: string): void {
-  const slashesOf = (text: string) => text.split('/').length - 1
-  const bytes = longest.bytes - Buffer.byteLength(path) + Buffer.byteLength(newPath)
-  const segments = longest.slashes - slashesOf(path) + slashesOf(newPath) + 1
-  if (bytes <= MAX_FOLDER_BYTES && segments <= MAX_FOLDER_SEGMENTS) return
-  const limits = `${MAX_FOLDER_BYTES} bytes or ${MAX_FOLDER_SEGMENTS} segments`
-  throw new Problem('name_invalid', { detail: `The path of a folder below would have more than ${limits}.` })
-}
-
-function queriesOf ({ tables, isAmong }: Engine) {
-  const { files, folders } = tables
+function queriesOf ({ tables: { folders } }: Engine) {
   const isOwn = eq(folders.ownerId, placeholder('ownerId'))
   const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
   return {
-    longestBelow: reading('longest_path', db => db.select({
-      bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
-      slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
-    }).from(folders).where(isBelow)),
     move: writing('move_folder', db => db.update(folders).set({
       parentId: sql`${placeholder('parentId')}`, name: sql`${placeholder('name')}`, path: sql`${placeholder('path')}`
     }).where(eq(folders.id, placeholder('id')))),
     moveBelow: writing('move_folders', db => db.update(folders).set({
       path: sql`cast(${placeholder('newPath')} AS text) || substr(${folders.path}, length(cast(${placeholder('path')} AS text)) + 1)`
     }).where(isBelow)),
-    anyFile: reading('file_in_folders', db => db.select({ id: files.id }).from(files)
-      .where(and(eq(files.ownerId, placeholder('ownerId')), isAmong(files.folderId, 'ids'))).limit(1)),
-    anyFolder: reading('folder_in_folder', db => db.select({ id: folders.id }).from(folders)
-      .where(and(isOwn, eq(folders.parentId, placeholder('id')))).limit(1)),
-    drop: writing('remove_folders', db => db.delete(folders).where(isAmong(folders.id, 'ids'))),
-    newestFile: reading('newest_file', db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1)),
-    foldersBelow: reading('folders_below', db => db.select({ id: folders.id, path: folders.path }).from(folders)
-      .where(and(isBelow, gt(folders.path, placeholder('after'))))
-      .orderBy(limitedTo(asc(folders.path), placeholder('limit')))),
-    // In any order: the owner's id is the same in all.
-    filesIn: reading('files_in_folders', db => db.select(fileColumns(tables)).from(files)
-      .where(and(
-        eq(files.ownerId, placeholder('ownerId')), isAmong(files.folderId, 'ids'), lte(files.id, placeholder('lastId'))
-      )).orderBy(limitedTo(asc(files.ownerId), placeholder('limit')))),
-    deepest: reading('deepest_folders', db => db.select({ id: folders.id }).from(folders).where(isBelow)
-      .orderBy(limitedTo(desc(folders.path), placeholder('limit'))))
+    copyProperties: writing('copy_folder_properties', db => db.update(folders).set({
+      properties: sql`(SELECT s.properties FROM folders s WHERE s.id = ${placeholder('from')})`
+    }).where(eq(folders.id, placeholder('id'))))
   }
 }

@@ -243,7 +243,8 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       createdAt: files.createdAt,
       keptAt: sql<number>`${after(inTrash)}`.as('kept_at'),
       modifiedAt: files.modifiedAt,
-      deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with')
+      deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
+      properties: files.properties
     }).from(files).where(isAmong(files.id, 'ids')))),
     count: reading('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
       .where(eq(accounts.id, placeholder('id')))),

@@ -73,7 +73,7 @@ export interface RemovedTrash {
 /** What one act restored of a recursive deletion. */
 export interface RestoredFiles {
   readonly restored: number
-  readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' }[]
+  readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' | 'file_locked' }[]
   /** The last file of this act; undefined if there are no more. */
   readonly last: KeptPosition | undefined
 }
@@ -121,7 +121,7 @@ export interface KeptRepository {
   /**
    * Gives the file the content of a version, which leaves the list; the current content becomes a version, unless it
    * has the same bytes. `createdAt` stays.
-   * @throws not_found, precondition_failed, quota_exceeded.
+   * @throws not_found, precondition_failed, file_locked, quota_exceeded.
    */
   restoreVersion (
     ownerId: number, name: string, id: string, change: Change & { readonly precondition: Precondition }
@@ -132,7 +132,7 @@ export interface KeptRepository {
   listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]>
   /**
    * Restores a deleted file with its versions, under its name or `name`; missing parents are made.
-   * @throws not_found, name_taken, quota_exceeded.
+   * @throws not_found, name_taken, file_locked, quota_exceeded.
    */
   restoreFile (ownerId: number, id: string, change: Change & { readonly name: string | undefined }): Promise<FileRecord>
   /**

@@ -10,7 +10,6 @@ import {
 } from './kept-repository.ts'
 import { KeptQueries } from './kept-queries.ts'
 import type { Owners } from './owners.ts'
-import { permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
 import { type Ask, ask, reading, together, type Rule } from './rule.ts'
 
@@ -26,6 +25,9 @@ interface KeptOptions {
 type VersionChange = Parameters<KeptRepository['restoreVersion']>[3]
 type FileRestore = Parameters<KeptRepository['restoreFile']>[2]
 type DeletionRestore = Parameters<KeptRepository['restoreDeletion']>[2]
+
+/** Why a file of a recursive deletion stays in the trash. */
+const REFUSALS = ['name_taken', 'quota_exceeded', 'file_locked'] as const
 
 export class KeptRules implements KeptRepository {
   readonly #engine: Engine
@@ -67,8 +69,7 @@ export class KeptRules implements KeptRepository {
   ): Rule<FileRecord> {
     const beginning = yield * this.#contents.begin(ownerId, name, quota)
     const { file, version } = yield * this.#getVersion(ownerId, name, id)
-    if (!permits(precondition, file)) throw new Problem('precondition_failed')
-    return yield * this.#contents.restoreVersion(file, version, beginning)
+    return yield * this.#contents.restoreVersion(file, version, beginning, precondition)
   }
 
   #getVersion (ownerId: number, name: string, id: string): Ask<{ file: FileRecord, version: KeptRow }> {
@@ -132,8 +133,8 @@ export class KeptRules implements KeptRepository {
         const [bytes, folders] = [owner.bytes + entry.size, owner.folders + place.missing.length]
         owner = { ...owner, bytes, folders, files: owner.files + 1 }
       } catch (error) {
-        // Both are found before anything is changed.
-        if (!(error instanceof Problem) || (error.code !== 'name_taken' && error.code !== 'quota_exceeded')) throw error
+        // They are found before anything is changed.
+        if (!(error instanceof Problem) || !isOneOf(REFUSALS, error.code)) throw error
         kept.push({ name, code: error.code })
       }
     }
@@ -213,7 +214,9 @@ export class KeptRules implements KeptRepository {
       .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id)))), {}, locked => locked.map(({ id }) => id))
   }
 
-  #recordOf ({ name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: KeptRow): VersionRecord {
+  #recordOf (
+    { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, properties: _properties, ...content }: KeptRow
+  ): VersionRecord {
     return { ...content, expiresAt: content.keptAt + this.#keeping.milliseconds }
   }
 }
@@ -225,4 +228,8 @@ function firstWithin<T extends { readonly contents: number }> (files: readonly T
     sum += contents
     return index === 0 || sum <= maxContents
   })
+}
+
+function isOneOf<T extends string> (texts: readonly T[], text: string): text is T {
+  return texts.includes(text as T)
 }

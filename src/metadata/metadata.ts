@@ -1,8 +1,10 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
+import type { Conditions, Destination } from './conditions.ts'
 import type { FolderRepository } from './folder-repository.ts'
 import type { KeptRepository } from './kept-repository.ts'
-import type { Precondition } from './preconditions.ts'
+import type { LockRepository, NewLock } from './lock-repository.ts'
+import type { PropertyRepository } from './properties.ts'
 import type {
   AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, EventRecord, EventSelection, FilePage, FileRecord,
   NewAccount, NewAttempt, NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions,
@@ -42,6 +44,8 @@ export interface Metadata {
   readonly files: FileRepository
   readonly folders: FolderRepository
   readonly kept: KeptRepository
+  readonly locks: LockRepository
+  readonly properties: PropertyRepository
   readonly uploads: UploadRepository
   readonly blobs: BlobRepository
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
@@ -182,12 +186,28 @@ export interface FileRepository {
   /**
    * Adds a file, or replaces the bytes of the file with that name. The old ones are kept as a version, or discarded.
    * @throws precondition_failed if the precondition does not permit it, name_taken, quota_exceeded (only the difference
-   * counts), not_found if the owner was deleted.
+   * counts), not_found if the owner was deleted, parent_missing, file_locked, too_many_locks. With
+   * `lock` it only adds one under a free name, and locks it: @throws name_taken.
    */
-  put (file: NewFile, quota: Quota, precondition: Precondition): Promise<StoreResult>
+  put (file: NewFile, quota: Quota, conditions: Conditions, lock?: NewLock): Promise<StoreResult>
+  /**
+   * Adds a copy of a file, with its dead properties, or with `overwrites` replaces the file that has the name. The
+   * caller has copied the bytes of `source.blobId` to the blob of `file`. The precondition is about the source.
+   * Undefined if that has other bytes by now.
+   * @throws not_found, precondition_failed, name_taken, parent_missing, file_locked, quota_exceeded.
+   */
+  copy (
+    source: { readonly name: string, readonly blobId: string }, file: NewFile, quota: Quota, destination: Destination
+  ): Promise<StoreResult | undefined>
   find (ownerId: number, name: string): Promise<FileRecord | undefined>
-  /** The file of a name, or else how many folders would be made for it. @throws name_taken if no file can have it. */
-  findPlace (ownerId: number, name: string): Promise<FileRecord | { readonly newFolders: number }>
+  /**
+   * The file of a name, or else how many folders would be made for it. `announced`: a `put` under these conditions, and
+   * the account's `lockedUntil`; throws what that would throw because of conditions and locks.
+   * @throws name_taken if no file can have it.
+   */
+  findPlace (
+    ownerId: number, name: string, announced?: { readonly conditions: Conditions, readonly lockedUntil: number }
+  ): Promise<FileRecord | { readonly newFolders: number }>
   /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
   hasOfSize (ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }): Promise<boolean>
   /**
@@ -197,17 +217,20 @@ export interface FileRepository {
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /**
    * Renames or moves a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last segment.
-   * @throws not_found, name_taken, quota_exceeded.
+   * With `overwrites`, a file that has the new name goes to the trash.
+   * @throws not_found, precondition_failed, name_taken, parent_missing, file_locked, quota_exceeded.
    */
-  rename (ownerId: number, name: string, newName: string, quota: Quota): Promise<FileRecord>
+  rename (
+    ownerId: number, name: string, newName: string, quota: Quota, destination?: Destination
+  ): Promise<FileRecord>
   /** Sets the date of a file to now if it is later: the clock was set back. No error if the file does not exist. */
   correctDate (ownerId: number, name: string): Promise<void>
   /**
    * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its
    * versions become discarded.
-   * @throws not_found, precondition_failed.
+   * @throws not_found, precondition_failed, file_locked.
    */
-  remove (ownerId: number, name: string, removal: { precondition: Precondition, isPermanent: boolean }): Promise<void>
+  remove (ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }): Promise<void>
 }
 
 /** What is known of blobs: which are in use, being written, or to be deleted. */

@@ -15,6 +15,8 @@ export interface Owner {
   readonly folders: number
   readonly keptBytes: number
   readonly keptContents: number
+  /** No lock lasts longer. */
+  readonly lockedUntil: number
 }
 
 /** What changes in the usage of an account; 0 if not given. */
@@ -75,7 +77,8 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       files: accounts.usedFiles,
       folders: accounts.usedFolders,
       keptBytes: accounts.keptBytes,
-      keptContents: accounts.keptContents
+      keptContents: accounts.keptContents,
+      lockedUntil: accounts.lockedUntil
     }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt))))),
     charge: writing('charge_owner', db => db.update(accounts).set({
       usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,

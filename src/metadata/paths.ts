@@ -20,3 +20,8 @@ export function ancestorsOf (path: string): string[] {
   const segments = path.split('/')
   return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'))
 }
+
+/** The bounds of the paths below a folder: `0` comes after `/`. */
+export function boundsBelow (path: string): { from: string, to: string } {
+  return { from: `${path}/`, to: `${path}0` }
+}

@@ -46,6 +46,8 @@ export interface AccountRecord extends NewAccount {
   readonly usedFolders: number
   /** Bytes of versions and trash. */
   readonly keptBytes: number
+  /** No lock lasts longer. */
+  readonly lockedUntil: number
   /** When the operator disabled the account; null if it is enabled. */
   readonly disabledAt: number | null
 }

@@ -10,8 +10,11 @@ import { FolderRules } from './folders.ts'
 import { KeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-repository.ts'
 import { KeptRules } from './kept.ts'
+import { LockGuard } from './lock-guard.ts'
+import { LockRules } from './locks.ts'
 import type { Metadata } from './metadata.ts'
 import { Owners } from './owners.ts'
+import { PropertyRules } from './property-rules.ts'
 import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
 import { UploadRules } from './uploads.ts'
 
@@ -26,7 +29,8 @@ interface RepositoryOptions {
 }
 
 type Repositories = Pick<
-  Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'folders' | 'kept' | 'uploads' | 'blobs'
+  Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'folders' | 'kept' | 'locks' | 'properties' | 'uploads' |
+  'blobs'
 >
 
 /** The repositories of a database: the shared rules, and the methods that it implements itself. */
@@ -38,12 +42,14 @@ export function createRepositories ({
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = new TokenRemover(engine)
+  const guard = new LockGuard(engine)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
   const contents = new FileContents({
     engine,
     owners,
     tree,
     keptContents,
+    guard,
     discard,
     endLease: createLeaseEnder(engine),
     keepsDeleted: keeping.milliseconds > 0
@@ -53,10 +59,12 @@ export function createRepositories ({
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
     attempts: new AttemptRules(engine, attemptClaims),
     events: new EventRules(engine, writeEvent),
-    files: new FileRules({ engine, owners, tree, contents, keptContents }),
-    folders: new FolderRules({ engine, longRunning, owners, tree, contents }),
+    files: new FileRules({ engine, owners, tree, contents, keptContents, guard }),
+    folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard }),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
-    uploads: new UploadRules({ engine, owners, tree, contents, keptContents, discard }),
+    locks: new LockRules({ engine, owners, tree, contents, guard }),
+    properties: new PropertyRules({ engine, owners, tree, contents, guard }),
+    uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard }),
     blobs: new BlobRules(engine, discardedBlobs)
   }
 }

@@ -1,6 +1,7 @@
 import { type HasDefault, isNotNull, isNull, type NotNull } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import type { Precondition } from './preconditions.ts'
+import type { Property } from './properties.ts'
 import type { EventDetails } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
@@ -66,6 +67,8 @@ function accountTable ({ table, index, uniqueIndex, number, text, key, identity 
     usedFolders: number('used_folders').notNull().default(0),
     keptBytes: number('kept_bytes').notNull().default(0),
     keptContents: number('kept_contents').notNull().default(0),
+    // No lock lasts longer: if it has passed, a change need not look for locks.
+    lockedUntil: number('locked_until').notNull().default(0),
     disabledAt: number('disabled_at'),
     // Set when the account is deleted; the row stays until its files are deleted, in batches.
     removedAt: number('removed_at')
@@ -138,7 +141,9 @@ function signInTables (
   return { tokens, attempts, accountNetworks, events }
 }
 
-function fileTables ({ table, index, uniqueIndex, number, text, key, identity }: Dialect, accounts: Accounts) {
+function fileTables (dialect: Dialect, accounts: Accounts) {
+  const { table, index, uniqueIndex, number, boolean, text, key, json, identity } = dialect
+
   const files = table('files', {
     id: identity('id'),
     ownerId: number('owner_id').notNull().references(() => accounts.id),
@@ -153,7 +158,8 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
     createdAt: number('created_at').notNull(),
     updatedAt: number('updated_at').notNull(),
     storedAt: number('stored_at').notNull().default(0),
-    modifiedAt: number('modified_at')
+    modifiedAt: number('modified_at'),
+    properties: json<readonly Property[]>('properties')
   }, columns => [
     uniqueIndex('files_folder_name').on(columns.ownerId, columns.folderId, columns.name),
     uniqueIndex('files_blob').on(columns.blobId),
@@ -170,7 +176,8 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
     // The last segment of the path.
     name: key('name').notNull(),
     path: key('path').notNull(),
-    createdAt: number('created_at').notNull()
+    createdAt: number('created_at').notNull(),
+    properties: json<readonly Property[]>('properties')
   }, columns => [
     uniqueIndex('folders_path').on(columns.ownerId, columns.path),
     uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name)
@@ -194,7 +201,9 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
     keptAt: number('kept_at').notNull(),
     modifiedAt: number('modified_at'),
     // The recursive deletion of a folder that took it.
-    deletedWith: key('deleted_with')
+    deletedWith: key('deleted_with'),
+    // Of a deleted file.
+    properties: json<readonly Property[]>('properties')
   }, columns => [
     // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
@@ -205,7 +214,22 @@ function fileTables ({ table, index, uniqueIndex, number, text, key, identity }:
       .where(isNotNull(columns.deletedWith))
   ])
 
-  return { files, folders, kept }
+  /** Write locks. A row that has expired locks nothing. */
+  const locks = table('locks', {
+    token: key('token').primaryKey(),
+    ownerId: number('owner_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    path: key('path').notNull(),
+    isDeep: boolean('is_deep').notNull(),
+    isExclusive: boolean('is_exclusive').notNull(),
+    owner: text('owner'),
+    seconds: number('seconds').notNull(),
+    expiresAt: number('expires_at').notNull()
+  }, columns => [
+    index('locks_owner').on(columns.ownerId, columns.path),
+    index('locks_expiry').on(columns.expiresAt)
+  ])
+
+  return { files, folders, kept, locks }
 }
 
 function uploadTables (dialect: Dialect, accounts: Accounts) {

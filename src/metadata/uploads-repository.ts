@@ -118,7 +118,7 @@ export interface UploadRepository {
   /**
    * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
    * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, name_taken if no file can have this name,
-   * quota_exceeded, not_found if the owner was deleted.
+   * file_locked, quota_exceeded, not_found if the owner was deleted.
    */
   add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
   find (ownerId: number, id: string): Promise<UploadRecord | undefined>
@@ -142,7 +142,7 @@ export interface UploadRepository {
    * replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more
    * than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were
    * finished are forgotten.
-   * @throws name_taken if no file can have this name, and as `uploads.save`.
+   * @throws name_taken if no file can have this name, file_locked, and as `uploads.save`.
    */
   finish (
     change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }

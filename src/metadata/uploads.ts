@@ -5,6 +5,7 @@ import type { Engine } from './engine.ts'
 import type { Beginning, FileContents } from './file-contents.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
+import { type LockGuard, stores } from './lock-guard.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { isUnconditional, permits } from './preconditions.ts'
@@ -31,6 +32,7 @@ interface UploadOptions {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly keptContents: KeptContents
+  readonly guard: LockGuard
   readonly discard: Discard
 }
 
@@ -45,15 +47,17 @@ export class UploadRules implements UploadRepository {
   readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
+  readonly #guard: LockGuard
   readonly #discard: Discard
 
-  constructor ({ engine, owners, tree, contents, keptContents, discard }: UploadOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, guard, discard }: UploadOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
     this.#keptContents = keptContents
+    this.#guard = guard
     this.#discard = discard
   }
 
@@ -66,12 +70,17 @@ export class UploadRules implements UploadRepository {
     { lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean
   ): Rule<UploadRecord> {
     const { ownerId, name, length, method } = upload
-    const [owner, createdAt, known] = yield * together(
-      this.#owners.lock(ownerId), this.#engine.now(), this.#tree.known(ownerId, name)
+    const [owner, createdAt, current, known] = yield * together(
+      this.#owners.lock(ownerId),
+      this.#engine.now(),
+      this.#contents.find(ownerId, name),
+      this.#tree.known(ownerId, name)
     )
     const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
     if (earlier !== undefined) return earlier
-    requireFree(yield * this.#tree.place(ownerId, name, known))
+    const place = yield * this.#tree.place(ownerId, name, known)
+    yield * this.#guard.admit({ owner, time: createdAt }, {}, stores(name, { current, place }))
+    requireFree(place)
     if (method === 'PUT') yield * this.#removePuts(ownerId, name)
     const reserved = yield * this.#owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
@@ -210,6 +219,7 @@ export class UploadRules implements UploadRepository {
       return { file: current, isNew: false }
     }
     if (!permits(upload.precondition, current)) return undefined
+    yield * this.#guard.admit(beginning, {}, stores(file.name, beginning))
     return yield * this.#contents.store(file, beginning)
   }
 

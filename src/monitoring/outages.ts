@@ -1,5 +1,7 @@
-import type { FastifyBaseLogger } from 'fastify'
-import type { Problem, Resource } from '../problems.ts'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { problemOf } from '../http/error-handler.ts'
+import type { RequestLog } from '../http/request-log.ts'
+import { Problem, type Resource } from '../problems.ts'
 
 const MINUTE_MILLISECONDS = 60_000
 
@@ -73,4 +75,23 @@ function reasonOf (error: unknown): string | undefined {
   if (error.cause instanceof Error) return reasonOf(error.cause)
   const { code = error.name, message } = error as NodeJS.ErrnoException
   return (code === 'Error' || message.includes(code) ? message : `${message} (${code})`).replaceAll(/\s+/g, ' ')
+}
+
+/** Failures outside of requests. */
+interface TaskFailures { watch (observer: (error: unknown, task: string) => void): void }
+
+/** Logs what fails: in the line of a request, and once for all failures of a resource. */
+export function watchFailures (app: FastifyInstance, failures: TaskFailures, requestLog: RequestLog): Outages {
+  const outages = new Outages(app.log)
+  app.addHook('onError', (request, _reply, error, done) => {
+    const problem = problemOf(error)
+    requestLog.fail(request, problem.code)
+    outages.report(problem)
+    done()
+  })
+  failures.watch((err, task) => {
+    if (err instanceof Problem && err.options.resource !== undefined) outages.report(err)
+    else app.log.error({ err }, `${task} failed`)
+  })
+  return outages
 }

@@ -31,6 +31,14 @@ cmp report.pdf copy.pdf
 
 Programs use an access token, valid for ten minutes by default (\`GET /api/token\`), or a personal access token with only the scopes it needs (\`POST /api/tokens\`). Each operation names the scope that it requires.
 
+**Open the store as a drive** with a program that speaks WebDAV, such as rclone, Finder or Explorer: the address is \`${DEFAULT_ORIGIN}/dav/\`, the username yours, the password a personal access token. The drive is RFC 4918, classes 1, 2 and 3, with \`PROPFIND\`, \`PROPPATCH\`, \`MKCOL\`, \`COPY\`, \`MOVE\`, \`LOCK\` and \`UNLOCK\`, for which this document has no operations. A lock taken there also refuses writes here, with 423 \`file_locked\`.
+
+\`\`\`sh
+token=$(curl -s -f -u test_user:pwd -H "Content-Type: application/json" -d '{"name":"drive","scopes":["files:read","files:write"]}' ${DEFAULT_ORIGIN}/api/tokens | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+curl -f -u "test_user:$token" -X PROPFIND -H "Depth: 1" ${DEFAULT_ORIGIN}/dav/
+curl -f -u "test_user:$token" -X COPY -H "Destination: ${DEFAULT_ORIGIN}/dav/second%20report.pdf" ${DEFAULT_ORIGIN}/dav/report.pdf
+\`\`\`
+
 Every error is \`application/problem+json\` (RFC 9457) with a stable \`code\`. Each operation lists the codes it can return. Any request can also return one of these:`
 
 /** The parts of the OpenAPI document that do not come from routes. */

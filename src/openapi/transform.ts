@@ -21,8 +21,8 @@ interface OpenapiDocument {
 const PATHS = [
   '/api/users', '/api/users/{id}',
   '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}', '/api/session',
-  '/', '/api/files', '/uploads/{name}', '/api/files/{name}',
-  '/api/folders', '/api/folders/{name}',
+  '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock',
+  '/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock',
   '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}',
   '/api/uploads', '/api/uploads/{id}',
   '/api/account', '/api/account/events', '/api/account/password',

@@ -1,7 +1,10 @@
 import { MagicStoreError, type Problem } from 'magicstore'
+import { useState } from 'preact/hooks'
 import { formatDuration, formatSize } from './format.ts'
+import { breakLocks, lockedBy } from './locks.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
+import { useAction } from './use-action.ts'
 
 /**
  * The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is
@@ -30,6 +33,25 @@ export function ProblemText ({ error, id }: { error: unknown, id?: string }) {
     <div class='problem' role='alert' id={id}>
       {words !== undefined &&
         <p><strong>{words.title}</strong>{words.detail !== undefined && <> <span>{words.detail}</span></>}</p>}
+      {lockedBy(error).length > 0 && <BreakLock error={error} />}
+    </div>
+  )
+}
+
+/** A button that ends the locks which refused an action. It keeps the focus. */
+export function BreakLock ({ error, onBroken }: { error: unknown, onBroken?: () => void }) {
+  const [broken, setBroken] = useState<unknown>()
+  const isBroken = broken === error
+  const { run, isRunning, error: failure } = useAction(async () => {
+    await breakLocks(lockedBy(error))
+    setBroken(error)
+    onBroken?.()
+  })
+  return (
+    <div class='break-lock'>
+      <button type='button' aria-disabled={isRunning || isBroken} onClick={() => { if (!isBroken) void run() }}>{texts.breakLock}</button>
+      <span>{isBroken ? texts.lockBroken : texts.breakLockHint}</span>
+      {failure !== undefined && <ProblemText error={failure} />}
     </div>
   )
 }

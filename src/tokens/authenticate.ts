@@ -2,7 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
-import { looksLikeToken } from '../accounts/username.ts'
+import { findUsernameKey, looksLikeToken } from '../accounts/username.ts'
 import { type Caller, callerOf, countFieldLines, setCaller } from '../http/caller.ts'
 import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
@@ -12,8 +12,11 @@ import type { AccessTokens } from './jwt.ts'
 import { hasScope, type Scope } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
-/** Which credentials the routes of a Fastify scope accept. */
-type CredentialKind = 'password' | 'password or personal token' | 'any'
+/**
+ * Which credentials the routes of a Fastify scope accept. With `token`, Basic may have it as the password too, because
+ * some clients ask for a name.
+ */
+type CredentialKind = 'password' | 'password or personal token' | 'any' | 'token'
 
 export interface AuthenticateOptions {
   signIn: SignIn
@@ -22,12 +25,20 @@ export interface AuthenticateOptions {
   transport: Transport
 }
 
-/** What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. */
-interface AuthRequirement { credential: CredentialKind, scope?: Scope }
+/**
+ * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `answer` sends
+ * their problems, `sendProblem` by default.
+ */
+interface AuthRequirement { credential: CredentialKind, scope?: Scope, answer?: typeof sendProblem }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
 
 type SecurityRequirement = { [scheme: string]: string[] }
+
+const BASIC = 'Basic realm="MagicStore", charset="UTF-8"'
+
+/** Where only tokens are accepted, all else gets the same answer. */
+const TOKEN_NEEDED = 'Use a personal token as the password: create one on the page of the account, or with POST /api/tokens.'
 
 /** Failures of a token itself, for `error="invalid_token"` (RFC 6750 section 3.1). */
 const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malformed', 'token_expired', 'token_revoked'])
@@ -40,7 +51,7 @@ export function authenticate (
   guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement
 ): void {
   const { signIn, tokens, accessTokens, transport } = options
-  const { credential } = requirement
+  const { credential, answer = sendProblem } = requirement
 
   guarded.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
@@ -48,8 +59,7 @@ export function authenticate (
   })
   guarded.addHook('onRequest', async request => {
     const credentials = credentialsOf(request)
-    const isToken = credentials.kind === 'token'
-    const caller = await (isToken ? verifyToken(credentials.token, request) : verifyPassword(credentials, request))
+    const caller = await verify(credentials, request)
     requireScope(caller, requirement)
     setCaller(request, caller)
   })
@@ -61,7 +71,21 @@ export function authenticate (
   }
   // Also for a credential that is revoked during its request.
   guarded.setErrorHandler((error: FastifyError | Problem, request, reply) =>
-    sendProblem(isUnauthorized(error) ? challenge(error, request, credential) : error, request, reply))
+    answer(isUnauthorized(error) ? challenge(error, request, credential) : error, request, reply))
+
+  function verify (credentials: Credentials, request: FastifyRequest): Promise<Caller> {
+    if (credentials.kind === 'token') return verifyToken(credentials.token, request)
+    return credential === 'token' ? verifyOwnToken(credentials, request) : verifyPassword(credentials, request)
+  }
+
+  /** The password is a token of the account with this name. Nothing is hashed or counted. */
+  async function verifyOwnToken (
+    { username, password }: UsernameAndPassword, request: FastifyRequest
+  ): Promise<Caller> {
+    const caller = looksLikeToken(password) ? await verifyToken(password, request) : undefined
+    if (caller === undefined || findUsernameKey(username) !== caller.account.usernameKey) throw new Problem('token_required')
+    return caller
+  }
 
   async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
     refuseInsecurePassword(request, transport)
@@ -82,6 +106,9 @@ export function authenticate (
 /** A 401 with challenges for the accepted credentials and the kind of client (RFC 9110 section 11.6.1). */
 function challenge (error: Problem, request: FastifyRequest, credential: CredentialKind): Problem {
   const { code } = error
+  if (credential === 'token') {
+    return new Problem('token_required', { detail: TOKEN_NEEDED, headers: { 'www-authenticate': BASIC }, cause: error })
+  }
   // On a Basic challenge to a script's request, browsers open their own login dialog over the page.
   const isScript = request.headers['sec-fetch-dest'] === 'empty'
   const acceptsTokens = credential !== 'password'
@@ -90,7 +117,7 @@ function challenge (error: Problem, request: FastifyRequest, credential: Credent
     ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${reason}`] : []),
     ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
     // Last, because wget uses the last challenge.
-    ...(isScript ? [] : ['Basic realm="MagicStore", charset="UTF-8"'])
+    ...(isScript ? [] : [BASIC])
   ]
   return new Problem(code, { headers: { 'www-authenticate': challenges }, cause: error })
 }

@@ -21,6 +21,11 @@ export function parseMilliseconds (text: string): number | undefined {
   return /^-?\d{1,15}$/.test(text) ? inRange(Number(text)) : undefined
 }
 
+/** Unix time in seconds, perhaps with a fraction, in milliseconds; undefined if it is none. */
+export function parseSeconds (text: string): number | undefined {
+  return /^-?\d{1,12}(?:\.\d+)?$/.test(text) ? inRange(Math.round(Number(text) * 1000)) : undefined
+}
+
 /** `X-File-Modified`; null if it is absent. @throws upload_header_invalid. */
 export function modifiedAtOf (headers: Headers): number | null {
   const text = fieldOf(headers, 'x-file-modified')?.trim()

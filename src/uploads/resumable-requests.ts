@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { isMediaType } from '../files/media-type.ts'
 import { fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
@@ -100,16 +99,6 @@ function sendInterim (request: IncomingMessage, fields: Record<string, string>):
 /** A streamed body is not validated: Ajv would refuse it, because it is not a JSON value. */
 export const streamedBody = () => () => true
 
-/** Accepts bodies of any type, and leaves them to the routes of this Fastify scope. */
-export function acceptAnyBody (app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  // Fastify refuses an ill-formed Content-Type. Here it is ignored, as if there were none.
-  app.addHook('onRequest', async ({ headers }) => {
-    if (headers['content-type'] !== undefined && !isMediaType(headers['content-type'].trim())) headers['content-type'] = 'application/octet-stream;ill-formed'
-  })
-}
-
 /** Adds the headers that all responses of a Fastify scope have, failures included, and documents them. */
 export function addUploadHeaders (app: FastifyInstance, { limits }: ResumableUploads): void {
   app.addHook('onRoute', route => describeHeaders(route))
@@ -121,7 +110,7 @@ export function addUploadHeaders (app: FastifyInstance, { limits }: ResumableUpl
 }
 
 /** Statuses of a refused content: the upload may have been created before. */
-const CONTENT_REFUSED = new Set([400, 404, 409, 412, 413, 500, 503, 507])
+const CONTENT_REFUSED = new Set([400, 404, 409, 412, 413, 423, 500, 503, 507])
 
 /** Whether a route creates an upload and appends to it in one request. */
 function isCreation ({ method, url }: RouteOptions): boolean {

@@ -9,8 +9,9 @@ import { preconditionOf } from '../metadata/preconditions.ts'
 import { openPartialBody } from './body.ts'
 import { modifiedAtOf } from './modified-time.ts'
 import { appendOf, creationOf } from './protocol.ts'
+import { acceptAnyBody } from './any-body.ts'
 import {
-  acceptAnyBody, addUploadHeaders, signalOfClient, streamedBody, UploadRequests, type Exchange
+  addUploadHeaders, signalOfClient, streamedBody, UploadRequests, type Exchange
 } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import {

@@ -16,7 +16,7 @@ const refusedContent: FailureCode[] = [
   'upload_header_invalid', 'upload_protocol_missing', 'partial_upload', 'upload_length_inconsistent',
   'name_taken', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'not_found', 'upload_taken_over', 'precondition_failed',
   'tus_version_unsupported', 'file_too_large', 'quota_exceeded', 'unsupported_media_type',
-  'content_encoding_unsupported', 'too_many_transfers', 'storage_full'
+  'content_encoding_unsupported', 'file_locked', 'too_many_transfers', 'storage_full'
 ]
 
 const refusedAppends: FailureCode[] = [...refusedContent, 'upload_offset_mismatch', 'upload_completed']
@@ -24,7 +24,7 @@ const refusedAppends: FailureCode[] = [...refusedContent, 'upload_offset_mismatc
 export const createUpload = {
   operationId: 'createUpload',
   summary: 'Create a resumable upload',
-  description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. The name is the whole path; missing folders are created with the file. Without a precondition, a file of this name must not exist, unless it has the same bytes.',
+  description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. The name is the whole path; missing folders are created with the file. Without a precondition, a file of this name must not exist, unless it has the same bytes. A lock of the file, or of the folder if the file is new, refuses the creation with 423; one that is set later refuses the last request, and the upload stays: ask for its offset once the lock has ended.',
   ...codeSamples('curl -f -u test_user:pwd -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" http://127.0.0.1:5000/api/uploads'),
   tags: ['Uploads'],
   headers: UploadCreationHeaders,
@@ -53,13 +53,13 @@ export const listUploads = {
 }
 
 const lookupFailures = problems([
-  'not_found', 'name_taken', 'precondition_failed', 'tus_version_unsupported', 'quota_exceeded'
+  'not_found', 'name_taken', 'precondition_failed', 'tus_version_unsupported', 'quota_exceeded', 'file_locked'
 ])
 
 export const getUpload = {
   operationId: 'getUpload',
   summary: 'Get an upload',
-  description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 412.',
+  description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 while a lock refuses it.',
   ...codeSamples('upload=$(curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin" | grep -Eo "[0-9a-f]{32}" | head -n 1)', 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
   tags: ['Uploads'],
   params: UploadParams,
@@ -74,7 +74,7 @@ const headResponses = {
 
 export const headUpload = {
   summary: 'Get the offset of an upload',
-  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 412. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
+  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
   ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
   tags: ['Uploads'],
   params: UploadParams,

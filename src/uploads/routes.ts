@@ -14,17 +14,19 @@ import { entityTag, isUnconditional, preconditionOf } from '../metadata/precondi
 import { joinPath } from '../metadata/paths.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
+import { acceptAnyBody } from './any-body.ts'
 import { openPartialBody, openUploadBody } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
 import { modifiedAtOf } from './modified-time.ts'
 import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
+import { declaredType, rawUpload } from './raw-upload.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
-import { acceptAnyBody, addUploadHeaders, streamedBody, UploadRequests, type Exchange } from './resumable-requests.ts'
+import { addUploadHeaders, streamedBody, UploadRequests, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus, tusDiscovery } from './tus.ts'
-import { DRAFT_BYTES, fieldOf, FORM_FIELDS, hasType, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
+import { DRAFT_BYTES, fieldOf, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
 
 interface UploadRoutesOptions {
@@ -82,7 +84,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const exchange = { request, reply }
     const part = await storePart(exchange, request.params.name)
     if (part === undefined) {
-      const upload = rawUpload(request, request.params.name)
+      const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
       return requests.answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }))
     }
     requests.describe(exchange, part)
@@ -109,7 +111,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     }
     const creation = {
       name,
-      type: declaredType(request),
+      type: declaredType(request.raw),
       length: content.length,
       method: 'PUT' as const,
       precondition: preconditionOf(headers),
@@ -194,26 +196,4 @@ function formUpload (
 function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
   const raw = Object.assign(source, { headers: request.raw.headers })
   return Object.create(request, { raw: { value: raw } }) as FastifyRequest
-}
-
-/** A body that is the file. */
-function rawUpload (request: FastifyRequest, name: string): IncomingBody {
-  const { announcedBytes, bytes, confirm } = openUploadBody(request.raw)
-  const modifiedAt = modifiedAtOf(request.headers)
-  return {
-    name,
-    minBytes: announcedBytes ?? 0,
-    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
-    async read (use) {
-      await use({ name, type: declaredType(request), bytes })
-      confirm()
-    },
-    modifiedAt: () => modifiedAt
-  }
-}
-
-/** The declared type of a raw upload, from the headers as sent. */
-function declaredType ({ raw, headers }: FastifyRequest): string | undefined {
-  const at = raw.rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type')
-  return at === -1 || hasType(headers, FORM_FIELDS) ? undefined : raw.rawHeaders[at + 1]
 }

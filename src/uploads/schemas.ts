@@ -134,7 +134,8 @@ const { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader } = upl
 export const failureHeaders: Record<number, Record<string, Header>> = {
   409: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader },
   412: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader },
-  413: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader, 'Upload-Limit': uploadLimitHeader }
+  413: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader, 'Upload-Limit': uploadLimitHeader },
+  423: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader }
 }
 
 export const uploadLocation = { Location: { type: 'string' as const, format: 'uri-reference', maxLength: 4096, pattern: '/api/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
@@ -154,7 +155,8 @@ export const uploadLinks = Object.fromEntries(Object.entries({
 /** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
 const refusedUploads: FailureCode[] = [
   'name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large',
-  'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'storage_full', 'too_many_transfers'
+  'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'file_locked', 'storage_full',
+  'too_many_transfers'
 ]
 
 /** Further failures of uploads that can be continued. */

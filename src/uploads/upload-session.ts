@@ -45,7 +45,7 @@ interface Received { readonly received: UploadRecord, readonly watched: WatchedB
 const SUPERSEDED = ['upload_taken_over', 'not_found']
 
 /** Failures that the client can mend, and then ask for the file again. */
-const REFUSALS = ['name_taken', 'quota_exceeded']
+const REFUSALS = ['name_taken', 'quota_exceeded', 'file_locked']
 
 /** One request about an upload, while no other one is in progress in this process. */
 export class UploadSession {

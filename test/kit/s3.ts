@@ -1,6 +1,6 @@
 import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { copyFile, mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -152,24 +152,21 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       return done(() => response.writeHead(204).end())
     }
     if (body === undefined) throw new Refusal(405, 'MethodNotAllowed')
+    const source = message.headers['x-amz-copy-source']
+    const copied = source === undefined ? undefined : await copy(body, String(source), message.headers['x-amz-copy-source-range'])
     if (method === 'PUT' && uploadId !== null) {
       const { parts } = uploadOf(uploadId, key)
       const number = Number(query.get('partNumber'))
       if (!(number >= 1 && number <= 10_000)) throw new Refusal(400, 'InvalidArgument')
-      await replace(parts, number, body)
+      await replace(parts, number, copied ?? body)
+      if (copied !== undefined) return done(() => sendXml(response, 200, `<CopyPartResult><ETag>${copied.etag}</ETag></CopyPartResult>`))
       return done(() => response.writeHead(200, { etag: body.etag }).end())
     }
     if (method === 'PUT') {
       if (key === '') throw new Refusal(405, 'MethodNotAllowed')
-      const source = message.headers['x-amz-copy-source']
-      if (source !== undefined) {
-        await removeFiles(body)
-        const from = objects.get(decodeURIComponent(String(source)).replace(`${bucket}/`, ''))
-        if (from === undefined) throw new Refusal(404, 'NoSuchKey')
-        const files = from.files.map(({ size }) => ({ file: join(folder, randomUUID()), size }))
-        for (const [index, { file }] of from.files.entries()) await copyFile(file, String(files[index]?.file))
-        objects.set(key, { ...from, files })
-        return done(() => sendXml(response, 200, `<CopyObjectResult><ETag>${from.etag}</ETag></CopyObjectResult>`))
+      if (copied !== undefined) {
+        await replace(objects, key, copied)
+        return done(() => sendXml(response, 200, `<CopyObjectResult><ETag>${copied.etag}</ETag></CopyObjectResult>`))
       }
       await replace(objects, key, body)
       return done(() => response.writeHead(200, { etag: body.etag }).end())
@@ -239,6 +236,18 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     }
     // Any text that differs with the bytes.
     return { files: [{ file, size }], size, etag: `"${sha256.toString('hex', 0, 16)}"` }
+  }
+
+  /** A copy of an object, or of a range of it, in place of the empty body. */
+  async function copy (body: StoredObject, source: string, range: unknown): Promise<StoredObject> {
+    await removeFiles(body)
+    const from = objects.get(decodeURIComponent(source).replace(`${bucket}/`, ''))
+    if (from === undefined) throw new Refusal(404, 'NoSuchKey')
+    const [, first = 0, last = from.size - 1] = /^bytes=(\d+)-(\d+)$/.exec(String(range)) ?? []
+    if (Number(last) >= from.size && range !== undefined) throw new Refusal(400, 'InvalidArgument')
+    const file = join(folder, randomUUID())
+    await pipeline(Readable.from(bytesOf(from, Number(first), Number(last) + 1)), createWriteStream(file))
+    return { files: [{ file, size: Number(last) + 1 - Number(first) }], size: Number(last) + 1 - Number(first), etag: `"${randomUUID()}"` }
   }
 
   async function complete (uploadId: string, key: string, text: string): Promise<StoredObject> {

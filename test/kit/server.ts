@@ -77,8 +77,15 @@ async function serve (t: Test, settings: Settings, tls?: { cert: Buffer, key: Bu
   checkServer(t, http.server)
   await http.listen({ host: store.config.host, port: 0 })
   let closing: Promise<void> | undefined
+  async function stop (): Promise<void> {
+    connections.stop()
+    store.uploads.stop()
+    store.copies.stop()
+    await http.close()
+    await store.close()
+  }
   const close = () => {
-    closing ??= (async () => { connections.stop(); store.uploads.stop(); await http.close(); await store.close() })()
+    closing ??= stop()
     return closing
   }
   t.teardown(close)

@@ -1,31 +1,16 @@
-import { chmod, link, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFile, type FileHandle } from 'node:fs/promises'
+import { chmod, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
-import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, READ_BYTES, type SharedSync, sync, writeDurably } from '../../data-folder/durable-files.ts'
-import { Problem } from '../../problems.ts'
-import { type AppendOptions, type BlobStore, cutPieces, type DiskSpace, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
+import { type AppendOptions, type BlobStore, type DiskSpace, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
 import { appendBytes, putBytes } from '../blob-writer.ts'
 import { BatchWriter } from './batch-writer.ts'
-import { BlobReadStream } from './blob-read-stream.ts'
+import type { BlobReadStream } from './blob-read-stream.ts'
+import { BlobReader } from './blob-reader.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
 import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
-import { createSmallFileReader } from './small-file-reader.ts'
-
-/** Size of one read, if few blobs are read: 256 MiB took 100 ms of CPU time, and 130 ms with 256 KiB. */
-const MAX_READ_BYTES = 512 * 1024
-
-/** Size of one read, if many blobs are read. */
-const MIN_READ_BYTES = 64 * 1024
-
-/**
- * The reads of concurrent readers add up to this: a client that stops reading keeps up to three chunks, and 400 of them
- * kept 819 MB with chunks of 1 MiB.
- */
-const READERS_BYTES = 8 * 1024 ** 2
-
-/** A blob of at most this size is read at once: a stream took twice the CPU time for 4 KiB. */
-const SMALL_BYTES = 64 * 1024
+import { checkSize, copyTo, linkPending, type ReadableBlob } from './links.ts'
 
 /** What a file takes before its first byte. */
 const FILE_BYTES = 4096
@@ -68,8 +53,7 @@ class DiskBlobs implements BlobStore {
   readonly #syncIncoming: SharedSync
   readonly #writing = new Set<Promise<unknown>>()
   readonly #committing = new Map<string, Promise<void>>()
-  readonly #readSmallFile = createSmallFileReader()
-  #readers = 0
+  readonly #reader = new BlobReader((id, operation) => this.#atItsPath(id, operation))
 
   constructor (folder: string, freeSpace: FreeSpace, syncIncoming: SharedSync) {
     this.#folder = folder
@@ -116,8 +100,8 @@ class DiskBlobs implements BlobStore {
     checkSize(id, await this.#atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
   }
 
-  async read (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream | Buffer> {
-    return size <= SMALL_BYTES ? cutPieces(await this.#readSmall(id, size), pieces) : this.#openStream(id, size, pieces)
+  read (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream | Buffer> {
+    return this.#reader.read(id, size, pieces)
   }
 
   /**
@@ -128,18 +112,16 @@ class DiskBlobs implements BlobStore {
     return this.read(id, size, [{ start: 0, end: size - 1 }])
   }
 
-  async copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'linked' | 'copied'> {
-    // No link is possible on another file system, without support for links, or beyond the maximum number of links.
-    const isLinked = await this.#atItsPath(id, from => link(from, path)).then(() => true, () => false)
-    const copied = isLinked
-      ? undefined
-      : await writeDurably(path, (await this.#openFile(id)).createReadStream({ highWaterMark: READ_BYTES }))
-    const isWhole = copied === undefined
-      ? (await stat(path)).size === size
-      : copied.size === size && copied.sha256 === sha256
-    if (isWhole) return isLinked ? 'linked' : 'copied'
-    await rm(path)
-    throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
+  copy (blob: StoredBlob, id: string, options: PutOptions): Promise<void> {
+    return this.#counted(async () => {
+      const [paths, writing] = [this.#pathsOf(id), this.#writingWith(options)]
+      if (await linkPending(this.#readable(blob), paths.pending, writing)) return
+      await putBytes(await openPending(paths, writing), this.#bytesOf(blob), options.maxBytes)
+    })
+  }
+
+  copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'> {
+    return copyTo(this.#readable(blob), path)
   }
 
   async remove (ids: string[]): Promise<string[]> {
@@ -199,6 +181,15 @@ class DiskBlobs implements BlobStore {
     return join(this.#folder, dataFolderLayout.installations, name)
   }
 
+  #readable (blob: StoredBlob): ReadableBlob {
+    return { ...blob, atItsPath: operation => this.#atItsPath(blob.id, operation), bytes: () => this.#bytesOf(blob) }
+  }
+
+  async * #bytesOf (blob: StoredBlob): AsyncGenerator<Uint8Array> {
+    const bytes = await this.readWhole(blob)
+    yield * Buffer.isBuffer(bytes) ? [bytes] : bytes
+  }
+
   #pathsOf (id: string): BlobPaths {
     return { pending: join(this.#folder, dataFolderLayout.incoming, id), path: join(this.#folder, blobPath(id)) }
   }
@@ -234,31 +225,6 @@ class DiskBlobs implements BlobStore {
     const { pending, path } = this.#pathsOf(id)
     return operation(path).catch(() => operation(pending)).catch(() => operation(path))
   }
-
-  #openFile (id: string): Promise<FileHandle> {
-    return this.#atItsPath(id, path => open(path)).catch(failAsDamaged)
-  }
-
-  /** All bytes of a small blob. Reads one byte more, to notice a longer file. */
-  async #readSmall (id: string, size: number): Promise<Buffer> {
-    const bytes = await this.#atItsPath(id, path => this.#readSmallFile(id, path, size + 1)).catch(failAsDamaged)
-    checkSize(id, { size: bytes.length }, size)
-    return bytes
-  }
-
-  async #openStream (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream> {
-    const handle = await this.#openFile(id)
-    try {
-      checkSize(id, await handle.stat(), size)
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
-    this.#readers++
-    const reader = new BlobReadStream(handle, pieces, () =>
-      Math.max(MIN_READ_BYTES, Math.min(MAX_READ_BYTES, Math.floor(READERS_BYTES / this.#readers))))
-    return reader.once('close', () => { this.#readers-- })
-  }
 }
 
 async function writeProbe (path: string): Promise<void> {
@@ -270,8 +236,4 @@ async function writeProbe (path: string): Promise<void> {
     await handle.close()
     await unlink(path)
   }
-}
-
-function checkSize (id: string, stored: { size: number }, size: number): void {
-  if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
 }

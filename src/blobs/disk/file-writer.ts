@@ -18,7 +18,7 @@ export interface BlobPaths {
 export interface FileWriting {
   readonly createBatches: (handle: FileHandle) => BatchWriter
   /** Runs what makes a file, again if the disk has room for it later. */
-  readonly withRoom: (make: () => Promise<FileHandle>) => Promise<FileHandle>
+  readonly withRoom: <T>(make: () => Promise<T>) => Promise<T>
   /** Syncs the names of pending files. */
   readonly syncPending: () => Promise<void>
 }

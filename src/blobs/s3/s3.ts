@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import {
-  CopyObjectCommand, DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand,
-  ListObjectsV2Command, paginateListObjectsV2, PutObjectCommand
+  DeleteObjectCommand, GetObjectCommand, HeadObjectCommand, ListMultipartUploadsCommand, ListObjectsV2Command,
+  paginateListObjectsV2, PutObjectCommand
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'
@@ -14,6 +14,7 @@ import type { AppendOptions, BlobStore, Draft, Piece, Presigned, PutOptions, Sto
 import { appendBytes, putBytes } from '../blob-writer.ts'
 import { finishDraft } from './assembly.ts'
 import { Bucket } from './bucket.ts'
+import { copyBlob, copyObject } from './copy.ts'
 import { checkObject, readPieces, readWhole } from './download.ts'
 import { partsOf } from './draft-state.ts'
 import { failAsUnavailable, failAsUnusable, ignoreMissing } from './failures.ts'
@@ -94,6 +95,10 @@ class S3Blobs implements BlobStore {
     return readWhole(this.#bucket, { key: this.#bucket.keyOf(id), ...content })
   }
 
+  copy ({ id: from, size }: StoredBlob, id: string): Promise<void> {
+    return this.#counted(copyBlob(this.#bucket, { source: { key: this.#bucket.keyOf(from), size }, id }))
+  }
+
   async copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'copied'> {
     const bytes = await this.read(id, size, [{ start: 0, end: size - 1 }])
     const copied = await writeDurably(path, Buffer.isBuffer(bytes) ? [bytes] : bytes)
@@ -126,11 +131,10 @@ class S3Blobs implements BlobStore {
    * recovery, for what hardly ever occurs.
    */
   async quarantine (id: string): Promise<boolean> {
-    const { requests, name: Bucket, prefix } = this.#bucket
+    const { requests, prefix } = this.#bucket
     const target = this.#target(id)
-    const copy = { Bucket, Key: `${prefix}quarantine/${id}`, CopySource: `${Bucket}/${target.Key}` }
     try {
-      await requests.send(new CopyObjectCommand(copy)).catch(failAsUnavailable)
+      await copyObject(this.#bucket, target.Key, `${prefix}quarantine/${id}`)
       await requests.send(new DeleteObjectCommand(target)).catch(failAsUnavailable)
       return true
     } catch (error) {

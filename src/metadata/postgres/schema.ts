@@ -25,7 +25,7 @@ const dialect: Dialect = {
   uploadSequence: name => int8(name).generatedByDefaultAsIdentity().notNull()
 }
 
-export const { accounts, tokens, attempts, accountNetworks, events, files, folders, kept, uploads, blobLeases } =
+export const { accounts, tokens, attempts, accountNetworks, events, files, folders, kept, locks, uploads, blobLeases } =
   createTables(dialect)
 
 /**

@@ -27,7 +27,7 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
   discardedAt: integer('discarded_at').notNull().default(0)
 }, table => [uniqueIndex('discarded_blobs_blob').on(table.blobId)])
 
-export const { accounts, tokens, attempts, accountNetworks, events, files, folders, kept, uploads, blobLeases } =
+export const { accounts, tokens, attempts, accountNetworks, events, files, folders, kept, locks, uploads, blobLeases } =
   createTables(dialect as unknown as Dialect)
 
 /** One row: the id of the installation, which is the audience of its tokens. */

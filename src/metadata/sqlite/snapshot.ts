@@ -4,7 +4,7 @@ import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { isOutdated, refuseNewer } from './migrations.ts'
-import { accounts, attempts, blobLeases, files, installation, kept, uploads } from './schema.ts'
+import { accounts, attempts, blobLeases, files, installation, kept, locks, uploads } from './schema.ts'
 
 /**
  * Copies the database `file` into a new file `copy` and opens the copy.
@@ -18,13 +18,15 @@ export async function takeSnapshot (file: string, copy: string): Promise<Snapsho
 }
 
 /**
- * Unfinished uploads have bytes that no backup has; leases and attempts belong to running servers. Older databases lack
- * some of the tables.
+ * Unfinished uploads have bytes that no backup has; leases, attempts and locks belong to running servers. Older
+ * databases lack some of the tables.
  */
 function removeTransientRows (copy: string): void {
   const client = new Database(copy)
   try {
-    for (const table of [uploads, blobLeases, attempts]) {
+    // Their bytes go too.
+    client.pragma('secure_delete = ON')
+    for (const table of [uploads, blobLeases, attempts, locks]) {
       if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
     }
   } finally {

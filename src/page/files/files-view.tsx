@@ -5,6 +5,7 @@ import { lastOf, parentOf } from '../paths.ts'
 import { texts } from '../texts.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
+import { CopyDialog } from './copy-dialog.tsx'
 import { download } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import { entries, filesFocus, isFolder, prefix, runInRow, showFolder, type Entry } from './entries.ts'
@@ -22,7 +23,7 @@ import { refreshUsage, UsageBar } from './usage.tsx'
 import { useFresh } from './use-fresh.ts'
 import { Versions } from './versions.tsx'
 
-type Part = 'preview' | 'versions' | 'renaming' | 'moving' | 'removal'
+type Part = 'preview' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
 
 type Opened =
   | { readonly kind: Part, readonly entry: Entry }
@@ -78,6 +79,7 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   const { kind, entry } = opened
   if (kind === 'moving') return <MoveDialog entry={entry} onClose={onClose} />
   if (isFolder(entry)) return kind === 'removal' ? <RemovalQuestion folder={entry} onClose={onClose} /> : null
+  if (kind === 'copying') return <CopyDialog file={entry} onClose={onClose} />
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
   if (kind !== 'preview') return null
   return <Preview file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)} onClose={onClose} />
@@ -122,6 +124,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
     { label: texts.files.download, action: () => { void runInRow(entry, download) } },
     rename,
     move,
+    { label: texts.files.copy, action: () => open('copying', entry) },
     { label: texts.files.versions, action: () => open('versions', entry) },
     remove
   ]

@@ -17,6 +17,20 @@ export async function renameFile ({ name }: StoredFile, newName: string): Promis
   return renamed
 }
 
+/**
+ * Copies a file in its folder, and offers to undo that.
+ * @throws what `call` throws; the server refuses a name that is taken or not possible.
+ */
+export async function copyFile ({ name }: StoredFile, newName: string): Promise<void> {
+  const copied = await call(store => store.copy(name, joined(parentOf(name), newName)))
+  placeEntry(copied)
+  filesFocus.focus({ key: copied.name, column: 0 })
+  notify({
+    text: texts.files.copied(copied.name),
+    action: { label: texts.files.undo, run: () => { removeFile(copied).catch(notifyProblem) } }
+  })
+}
+
 /** Names of files that are being deleted: a key that is pressed twice must not delete a file twice. */
 const leaving = new Set<string>()
 

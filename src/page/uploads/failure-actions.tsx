@@ -1,6 +1,8 @@
 import { MagicStoreError } from 'magicstore'
 import { useId } from 'preact/hooks'
 import { fieldsOf, NameField } from '../fields.tsx'
+import { lockedBy } from '../locks.ts'
+import { BreakLock } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
 import { renameUpload, resume } from './queue.ts'
@@ -16,7 +18,12 @@ export function FailureActions ({ upload, error }: { upload: Upload, error: unkn
       <div class='problem' id={id}><p><strong>{title}</strong>{detail !== undefined && <> <span dir='auto'>{detail}</span></>}</p></div>
       {isOfName(error)
         ? <NameForm upload={upload} problemId={id} />
-        : <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>}
+        : (
+          <>
+            {lockedBy(error).length > 0 && <BreakLock error={error} onBroken={() => resume(upload)} />}
+            <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>
+          </>
+          )}
     </>
   )
 }

@@ -1,0 +1,47 @@
+import { link, rm, stat, unlink } from 'node:fs/promises'
+import { writeDurably } from '../../data-folder/durable-files.ts'
+import { Problem } from '../../problems.ts'
+import type { StoredBlob } from '../blob-store.ts'
+import type { FileWriting } from './file-writer.ts'
+
+/** A blob on the disk. */
+export interface ReadableBlob extends StoredBlob {
+  /** Runs an operation on its file, which a commit may move meanwhile. */
+  readonly atItsPath: <T>(operation: (path: string) => Promise<T>) => Promise<T>
+  readonly bytes: () => AsyncIterable<Uint8Array>
+}
+
+/**
+ * Gives the file of a blob another name, on stable storage, like that of a new blob. False if no link is possible: on
+ * another file system, without support for links, beyond the maximum number of links, or if the blob is missing.
+ * @throws file_damaged if the file has another size.
+ */
+export async function linkPending (
+  { id, size, atItsPath }: ReadableBlob, pending: string, { withRoom, syncPending }: FileWriting
+): Promise<boolean> {
+  const isLinked = await withRoom(() => atItsPath(path => link(path, pending))).then(() => true, () => false)
+  if (!isLinked) return false
+  try {
+    checkSize(id, await stat(pending), size)
+    await syncPending()
+    return true
+  } catch (error) {
+    await unlink(pending)
+    throw error
+  }
+}
+
+/** Like {@link BlobStore.copyTo}. */
+export async function copyTo (blob: ReadableBlob, path: string): Promise<'linked' | 'copied'> {
+  const isLinked = await blob.atItsPath(from => link(from, path)).then(() => true, () => false)
+  const isWhole = isLinked
+    ? (await stat(path)).size === blob.size
+    : (await writeDurably(path, blob.bytes())).sha256 === blob.sha256
+  if (isWhole) return isLinked ? 'linked' : 'copied'
+  await rm(path)
+  throw new Problem('file_damaged', { cause: new Error(`blob ${blob.id} has other bytes than recorded`) })
+}
+
+export function checkSize (id: string, stored: { size: number }, size: number): void {
+  if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
+}

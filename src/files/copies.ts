@@ -1,0 +1,144 @@
+import type { BlobStore } from '../blobs/blob-store.ts'
+import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import { joinPath, splitPath } from '../metadata/paths.ts'
+import type { AccountRecord, FileRecord } from '../metadata/records.ts'
+import type { StoreResult } from '../metadata/uploads-repository.ts'
+import { fileTaken, Problem } from '../problems.ts'
+import type { DiskRoom } from './disk-room.ts'
+import { fileAt, type Files } from './files.ts'
+import type { Folders } from './folders.ts'
+import type { IncomingBlobs } from './incoming-blobs.ts'
+import { folderPath } from './names.ts'
+import { filePages, folderPages } from './pages.ts'
+import type { Quotas } from './quotas.ts'
+
+interface CopiesOptions {
+  readonly metadata: Metadata
+  readonly incoming: IncomingBlobs
+  readonly blobs: Pick<BlobStore, 'needsLeases'>
+  readonly room: DiskRoom
+  readonly quotas: Quotas
+  readonly files: Files
+  readonly folders: Folders
+}
+
+/** Where the copy of a folder stopped, and why: a problem, or something unexpected. */
+export interface CopyFailure { readonly path: string, readonly error: unknown }
+
+/** How a folder is copied. */
+interface FolderCopy extends Destination {
+  readonly isDeep: boolean
+  /** Aborted when nobody waits for the copy any more. */
+  readonly signal: AbortSignal
+}
+
+/** Copies of files and folders. Bytes do not pass through this process, and are counted in full. */
+export class Copies {
+  readonly #options: CopiesOptions
+  readonly #stopping = new AbortController()
+
+  constructor (options: CopiesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Copies a file with its type, the client's time and its dead properties. With `overwrites`, a file that has the new
+   * name gets the content, as by an upload.
+   * @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded, file_damaged, storage_full, and
+   * as its destination says.
+   */
+  async copyFile (
+    owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+  ): Promise<StoreResult> {
+    const { metadata, incoming, blobs, room, quotas, files } = this.#options
+    const target = files.acceptName(newName)
+    const { needsParent } = destination
+    for (;;) {
+      const source = await files.get(owner.id, name)
+      const place = await metadata.files.findPlace(owner.id, target, { conditions: { needsParent }, lockedUntil: 0 })
+      const current = fileAt(place)
+      if (current !== undefined && destination.overwrites !== true) throw fileTaken(target)
+      const newFiles = 'newFolders' in place ? place.newFolders + 1 : 0
+      await quotas.check(owner, { bytes: source.size - (current?.size ?? 0), files: newFiles })
+      const blobId = await this.#copyBytes(owner, source)
+      if (blobId === undefined) continue
+      const { modifiedAt = source.modifiedAt } = destination
+      const file = { ...source, name: target, blobId, modifiedAt, isLeased: blobs.needsLeases }
+      const stored = await incoming.commitWith(blobId, room.withRoom(owner.id, () =>
+        metadata.files.copy(source, file, quotas.of(owner), destination)))
+      if (stored === undefined) continue
+      if (!stored.isNew || owner.keptBytes > 0) files.sweep()
+      return stored
+    }
+  }
+
+  /** The id of the copied bytes; undefined if the file has other bytes by now. */
+  async #copyBytes (owner: AccountRecord, { name, blobId, size, sha256 }: FileRecord): Promise<string | undefined> {
+    const { incoming, room, files } = this.#options
+    try {
+      const options = { maxBytes: size, makeRoom: room.makerFor(owner.id) }
+      return (await incoming.copy({ id: blobId, size, sha256 }, options)).id
+    } catch (error) {
+      // The old bytes may be removed already.
+      if ((await files.get(owner.id, name)).blobId === blobId) throw error
+      return undefined
+    }
+  }
+
+  /**
+   * Copies a folder to a path that is free and not in it, with all that is in the folder if `isDeep`. Each folder and
+   * each file is an act of its own. Stops at the first failure below the folder, and returns it: what was copied stays.
+   * @throws not_found, name_taken, name_invalid, quota_exceeded, and as its destination says.
+   */
+  async copyFolder (
+    owner: AccountRecord, name: string, newName: string, { isDeep, signal, ...destination }: FolderCopy
+  ): Promise<CopyFailure | undefined> {
+    const { folders } = this.#options
+    const { path } = await folders.get(owner.id, name)
+    const target = folderPath(newName)
+    await folders.copy(owner, path, target, destination)
+    if (!isDeep) return undefined
+    // If the copy is moved meanwhile, it is not continued elsewhere.
+    return this.#copyContent(owner, path, target, { tokens: destination.tokens, needsParent: true, signal })
+  }
+
+  /** Ends the copies of folders after the act in progress. For SIGTERM. */
+  stop (): void {
+    this.#stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+  }
+
+  async #copyContent (
+    owner: AccountRecord, from: string, to: string, conditions: Conditions & Pick<FolderCopy, 'signal'>
+  ): Promise<CopyFailure | undefined> {
+    const { files, folders } = this.#options
+    let at = from
+    const target = (path: string) => joinPath(to, splitPath(path).name)
+    try {
+      for await (const page of filePages(files, owner.id, from)) {
+        for (const { name } of page) {
+          at = name
+          this.#requireWanted(conditions)
+          await this.copyFile(owner, name, target(name), conditions)
+        }
+      }
+      for await (const page of folderPages(folders, owner.id, from)) {
+        for (const { path } of page) {
+          at = path
+          this.#requireWanted(conditions)
+          await folders.copy(owner, path, target(path), conditions)
+          const failure = await this.#copyContent(owner, path, target(path), conditions)
+          if (failure !== undefined) return failure
+        }
+      }
+      return undefined
+    } catch (error) {
+      return { path: at, error }
+    }
+  }
+
+  #requireWanted ({ signal }: Pick<FolderCopy, 'signal'>): void {
+    signal.throwIfAborted()
+    this.#stopping.signal.throwIfAborted()
+  }
+}

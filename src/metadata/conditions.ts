@@ -1,0 +1,32 @@
+import type { Precondition } from './preconditions.ts'
+
+/**
+ * What a change depends on beside names and quotas, judged inside its transaction. The order: what it needs exists,
+ * `lists`, the precondition, then the locks.
+ */
+export interface Conditions extends Precondition {
+  /** `If` (RFC 4918 section 10.4): one list must hold. */
+  readonly lists?: readonly StateList[] | undefined
+  /** Lock tokens that the client has submitted: their locks do not refuse the change. */
+  readonly tokens?: readonly string[] | undefined
+  /** Whether missing parents are refused instead of made. */
+  readonly needsParent?: boolean | undefined
+}
+
+/** How a copy or a move ends. */
+export interface Destination extends Conditions {
+  /** Whether a file that has the new name is replaced. */
+  readonly overwrites?: boolean | undefined
+  /** A new time of the content of a file; by default it stays. */
+  readonly modifiedAt?: number | undefined
+}
+
+/** One list of `If`: all its conditions hold. */
+export interface StateList {
+  /** The path of the resource that it is about, empty for the root; undefined for one that can't exist here. */
+  readonly path: string | undefined
+  readonly conditions: readonly StateCondition[]
+}
+
+/** Whether a resource has, or if `isNegated` has not, an entity tag as sent, or a lock with this token. */
+export type StateCondition = { readonly isNegated: boolean } & ({ readonly tag: string } | { readonly token: string })

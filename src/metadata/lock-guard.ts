@@ -1,0 +1,192 @@
+import { and, eq, getTableColumns, gt, gte, lt, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
+import type { Conditions, StateList } from './conditions.ts'
+import type { Engine } from './engine.ts'
+import { hasPath } from './file-columns.ts'
+import { type Place, requireFree } from './folder-tree.ts'
+import { type LockRecord, MAX_LOCKS, type NewLock } from './lock-repository.ts'
+import type { Owner } from './owners.ts'
+import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
+import { entityTag, permits } from './preconditions.ts'
+import type { FileRecord } from './records.ts'
+import { ask, type Query, reading, together, writing, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
+
+const { placeholder } = sql
+
+/** Seconds after which one of many locks may have ended. */
+const RETRY_SECONDS = 60
+
+/** Who changes something, and when. */
+export interface Moment { readonly owner: Pick<Owner, 'id' | 'lockedUntil'>, readonly time: number }
+
+interface Start extends Moment {
+  /** The file that the precondition is about. */
+  readonly current?: FileRecord | undefined
+  /** Where something new belongs. */
+  readonly place?: Place | undefined
+}
+
+/** What a change touches, for the locks. */
+export interface Touched {
+  /** Files and folders with other content or members. */
+  readonly paths: readonly string[]
+  /** Files and folders that go, with all that is below them. */
+  readonly trees: readonly string[]
+}
+
+/** Other content or properties. */
+export function alters (...paths: string[]): Touched {
+  return { paths, trees: [] }
+}
+
+/** A new file or folder, and the folder that gets it. */
+export function adds (path: string, { parent }: Place): Touched {
+  return { paths: [path, parent], trees: [] }
+}
+
+/** A file or folder that goes from its folder. */
+export function removes (path: string): Touched {
+  return { paths: [path, splitPath(path).folder], trees: [path] }
+}
+
+/** What an upload or a copy touches. */
+export function stores (path: string, { current, place }: { current: FileRecord | undefined, place: Place }): Touched {
+  return current === undefined ? adds(path, place) : alters(path)
+}
+
+/** Several changes at once. */
+export function all (...touched: Touched[]): Touched {
+  return { paths: touched.flatMap(({ paths }) => paths), trees: touched.flatMap(({ trees }) => trees) }
+}
+
+/** Admits changes in the current transaction, which has locked the owner's account. */
+export class LockGuard {
+  readonly #queries: ReturnType<typeof queriesOf>
+
+  constructor (engine: Engine) {
+    this.#queries = queriesOf(engine)
+  }
+
+  /**
+   * Judges the conditions and locks of a change.
+   * @throws parent_missing, name_taken, precondition_failed, file_locked.
+   */
+  * admit (start: Start, conditions: Conditions, touched: Touched): Rule<void> {
+    const { lists, tokens = [], needsParent = false } = conditions
+    const { place } = start
+    if (needsParent && place !== undefined && place.missing.length > 0) throw new Problem('parent_missing')
+    if (place !== undefined) requireFree(place)
+    const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
+    const locks = yield * this.find(start, { ...touched, paths: [...touched.paths, ...listed] })
+    if (lists !== undefined && !(yield * this.#holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
+    if (!permits(conditions, start.current)) throw new Problem('precondition_failed')
+    const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
+    const refusing = Array.from(new Set([...touched.paths, ...inTrees.map(({ path }) => path)]))
+      .map(path => locks.filter(lock => covers(lock, path)))
+      .filter(covering => covering.length > 0 && !covering.some(({ token }) => tokens.includes(token)))
+    refuseLocked(refusing.flat())
+  }
+
+  /** The locks that touched paths have, and those below trees. */
+  * find ({ owner, time }: Moment, { paths, trees }: Touched): Rule<LockRecord[]> {
+    if (owner.lockedUntil <= time) return []
+    const all = Array.from(new Set(paths.flatMap(path => [...ancestorsOf(path), path])))
+    const found = yield * together(
+      ask(this.#queries.onPaths, { ownerId: owner.id, paths: all }),
+      ...trees.map(tree => ask(this.#queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
+    )
+    return Array.from(new Map((found as LockRecord[][]).flat().map(lock => [lock.token, lock])).values())
+  }
+
+  /** Whether one of the lists holds. */
+  * #holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
+    const tagged = lists.filter(({ path, conditions }) => path !== undefined && conditions.some(condition => 'tag' in condition))
+    const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
+    const found = yield * together(...paths.map(path =>
+      ask(this.#queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
+    const tags = new Map(paths.map((path, index) => [path, found[index]]))
+    return lists.some(({ path, conditions }) => conditions.every(condition => {
+      const isTrue = path !== undefined && ('tag' in condition
+        ? tags.get(path) === condition.tag
+        : locks.some(lock => lock.token === condition.token && covers(lock, path)))
+      return isTrue !== condition.isNegated
+    }))
+  }
+
+  /** @throws file_locked if another lock is in the way, too_many_locks. */
+  * add (moment: Moment, lock: NewLock): Rule<LockRecord> {
+    const { owner: { id: ownerId }, time } = moment
+    const { path, isDeep, isExclusive, seconds } = lock
+    const found = yield * this.find(moment, { paths: [path], trees: isDeep ? [path] : [] })
+    const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
+    refuseLocked(found.filter(other => isInTheWay(other) && (isExclusive || other.isExclusive)))
+    const [counted] = yield * ask(this.#queries.count, { ownerId })
+    if (Number(counted?.locks) >= MAX_LOCKS) {
+      throw new Problem('too_many_locks', { detail: `An account may have at most ${MAX_LOCKS} locks.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+    }
+    const added = { ...lock, expiresAt: time + seconds * 1000 }
+    yield * together(ask(this.#queries.insert, { ...added, ownerId }), ask(this.#queries.remember, { ownerId }))
+    return added
+  }
+
+  /** Ends the locks of files and folders that go or are overwritten, and of all below them. */
+  * end ({ owner, time }: Moment, ...paths: string[]): Rule<void> {
+    if (owner.lockedUntil <= time) return
+    const ownerId = owner.id
+    yield * together(...paths.flatMap(path => [
+      ask(this.#queries.endAt, { ownerId, path }), ask(this.#queries.endBelow, { ownerId, ...boundsBelow(path) })
+    ]))
+  }
+}
+
+/** Whether a lock locks what has this path. */
+export function covers (lock: LockRecord, path: string): boolean {
+  return lock.path === path || (lock.isDeep && path.startsWith(`${lock.path}/`))
+}
+
+/** @throws file_locked if there are locks. */
+export function refuseLocked (locks: readonly LockRecord[]): void {
+  const locked = Array.from(new Set(locks.map(({ path }) => path))).sort()
+  if (locked.length > 0) throw new Problem('file_locked', { detail: `${locked[0]} is locked.`, members: { locked } })
+}
+
+/** The columns of a `LockRecord`. */
+export function lockColumns ({ locks }: Tables) {
+  const { ownerId: _ownerId, ...columns } = getTableColumns(locks)
+  return columns
+}
+
+/** Records until when an account has locks. */
+export function rememberLocks ({ accounts }: Tables): Query<unknown> {
+  const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
+  return writing('remember_locks', db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId'))))
+}
+
+function queriesOf ({ tables, clock, isAmong }: Engine) {
+  const { files, locks } = tables
+  const columns = lockColumns(tables)
+  const isOwn = and(eq(locks.ownerId, placeholder('ownerId')), gt(locks.expiresAt, clock))
+  const isBelow = and(gte(locks.path, placeholder('from')), lt(locks.path, placeholder('to')))
+  const path = { ownerId: placeholder('ownerId'), folder: placeholder('folder'), name: placeholder('name') }
+  return {
+    onPaths: reading('locks_on_paths', db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths')))),
+    below: reading('locks_below', db => db.select(columns).from(locks).where(and(isOwn, isBelow))),
+    count: reading('count_locks', db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn)),
+    insert: writing('add_lock', db => db.insert(locks).values({
+      token: placeholder('token'),
+      ownerId: placeholder('ownerId'),
+      path: placeholder('path'),
+      isDeep: placeholder('isDeep'),
+      isExclusive: placeholder('isExclusive'),
+      owner: placeholder('owner'),
+      seconds: placeholder('seconds'),
+      expiresAt: placeholder('expiresAt')
+    })),
+    remember: rememberLocks(tables),
+    digest: reading('file_digest', db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path))),
+    endAt: writing('end_locks', db => db.delete(locks)
+      .where(and(eq(locks.ownerId, placeholder('ownerId')), eq(locks.path, placeholder('path'))))),
+    endBelow: writing('end_locks_below', db => db.delete(locks).where(and(eq(locks.ownerId, placeholder('ownerId')), isBelow)))
+  }
+}

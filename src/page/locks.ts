@@ -1,0 +1,20 @@
+import { MagicStoreError } from 'magicstore'
+import { call } from './session.ts'
+
+/** The files and folders whose locks refused an action; none if it failed for another reason. */
+export function lockedBy (error: unknown): readonly string[] {
+  return error instanceof MagicStoreError && error.code === 'file_locked' ? error.problem?.locked ?? [] : []
+}
+
+/** Ends locks of files and folders. @throws what `call` throws. */
+export async function breakLocks (names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    // Which of the two has the lock is not known, and it may have ended.
+    await call(store => store.breakLock(name)).catch(ignoreMissing)
+    await call(store => store.breakFolderLock(name)).catch(ignoreMissing)
+  }
+}
+
+function ignoreMissing (error: unknown): void {
+  if (!(error instanceof MagicStoreError) || error.status !== 404) throw error
+}

@@ -1,0 +1,113 @@
+import type { Quotas } from '../files/quotas.ts'
+import { dateOf } from '../http/wire-values.ts'
+import type { LockRecord } from '../metadata/lock-repository.ts'
+import { splitPath } from '../metadata/paths.ts'
+import { entityTag, parseDate, seconds } from '../metadata/preconditions.ts'
+import type { PropertyName } from '../metadata/properties.ts'
+import type { FileRecord } from '../metadata/records.ts'
+import { parseSeconds } from '../uploads/modified-time.ts'
+import { activeLocks, SUPPORTED_LOCKS } from './lock-xml.ts'
+import type { Resource } from './resource.ts'
+import { DAV, escapeXml } from './xml.ts'
+
+/** What values are made of, beside the resource. It is read only if a property needs it. */
+export interface PropertySources {
+  readonly usage: Awaited<ReturnType<Quotas['usageOf']>> | undefined
+  /** The locks of a resource, with those of the folders above. */
+  readonly locksOf: (path: string) => readonly LockRecord[]
+  readonly hrefOf: (path: string) => string
+}
+
+/** A property that the server computes (RFC 4918 section 15). */
+export interface LiveProperty extends PropertyName {
+  /** Its content as XML; undefined if the resource has no such property. */
+  readonly valueOf: (resource: Resource, sources: PropertySources) => string | undefined
+  /** Whether `DAV:allprop` leaves it out. */
+  readonly isExtra?: boolean
+  readonly needs?: 'usage' | 'locks'
+  /** The time of the content, in milliseconds, that a client sets by it; undefined if the value is malformed. */
+  readonly parseTime?: (text: string) => number | undefined
+}
+
+/** The namespace of what Explorer sets. */
+const MICROSOFT = 'urn:schemas-microsoft-com:'
+
+const live: LiveProperty[] = [
+  { namespace: DAV, name: 'creationdate', valueOf: ({ createdAt }) => dateOf(createdAt) },
+  { namespace: DAV, name: 'displayname', valueOf: ({ path }) => escapeXml(splitPath(path).name) },
+  { namespace: DAV, name: 'getcontentlength', valueOf: ({ file }) => file && String(file.size) },
+  { namespace: DAV, name: 'getcontenttype', valueOf: ({ file }) => file && escapeXml(file.type) },
+  { namespace: DAV, name: 'getetag', valueOf: ({ file }) => file && escapeXml(entityTag(file.sha256)) },
+  {
+    namespace: DAV,
+    name: 'getlastmodified',
+    // As `Last-Modified` of a download: never later than now, unless the client says so.
+    valueOf: ({ file, createdAt }) => httpDate(file?.modifiedAt ?? Math.min(file?.updatedAt ?? createdAt, Date.now())),
+    parseTime: parseHttpDate
+  },
+  { namespace: DAV, name: 'resourcetype', valueOf: ({ file }) => file === undefined ? '<D:collection/>' : '' },
+  // The root can't be locked.
+  { namespace: DAV, name: 'supportedlock', valueOf: ({ path }) => path === '' ? '' : SUPPORTED_LOCKS },
+  {
+    namespace: DAV,
+    name: 'lockdiscovery',
+    needs: 'locks',
+    valueOf: ({ path }, { locksOf, hrefOf }) => activeLocks(locksOf(path), hrefOf)
+  },
+  {
+    namespace: DAV,
+    name: 'quota-used-bytes',
+    isExtra: true,
+    needs: 'usage',
+    valueOf: (_, { usage }) => usage && String(usage.bytes + usage.uploadBytes)
+  },
+  { namespace: DAV, name: 'quota-available-bytes', isExtra: true, needs: 'usage', valueOf: availableBytes },
+  // For rclone.
+  {
+    namespace: DAV,
+    name: 'lastmodified',
+    isExtra: true,
+    valueOf: ({ file }) => ofTime(file, time => String(seconds(time))),
+    parseTime: parseSeconds
+  },
+  {
+    namespace: MICROSOFT,
+    name: 'Win32LastModifiedTime',
+    isExtra: true,
+    valueOf: ({ file }) => ofTime(file, httpDate),
+    parseTime: parseHttpDate
+  }
+]
+
+/** All live properties, by their keys. */
+export const liveProperties: ReadonlyMap<string, LiveProperty> = new Map(live.map(of => [keyOf(of), of]))
+
+/** The key of a name in a map: no name has a space. */
+export function keyOf ({ namespace, name }: PropertyName): string {
+  return `${name} ${namespace}`
+}
+
+/** Whether a property of a resource is dead: the server only keeps it. On folders those of Explorer are, too. */
+export function isDead (property: PropertyName, { file }: Pick<Resource, 'file'>): boolean {
+  return !liveProperties.has(keyOf(property)) || (file === undefined && property.namespace === MICROSOFT)
+}
+
+function httpDate (time: number): string {
+  return new Date(time).toUTCString()
+}
+
+function parseHttpDate (text: string): number | undefined {
+  const time = parseDate(text)
+  return time === undefined ? undefined : time * 1000
+}
+
+/** The client's time of a file, if it is known. */
+function ofTime (file: FileRecord | undefined, write: (time: number) => string): string | undefined {
+  return typeof file?.modifiedAt === 'number' ? write(file.modifiedAt) : undefined
+}
+
+/** RFC 4331 section 3. */
+function availableBytes (_: Resource, { usage }: PropertySources): string | undefined {
+  if (usage === undefined || usage.quotaBytes === null) return undefined
+  return String(Math.max(usage.quotaBytes - usage.bytes - usage.uploadBytes, 0))
+}

@@ -1,0 +1,90 @@
+import type { FastifyRequest } from 'fastify'
+import { findName } from '../files/names.ts'
+import { parseUrl } from '../http/links.ts'
+import { Problem } from '../problems.ts'
+
+/** The path of the drive. */
+export const ROOT = '/dav'
+
+/** A URI, or its path, below the path of the drive: the authority, without a user, and what follows. */
+const DRIVE_URI = /^(?:[a-zA-Z][a-zA-Z\d+.-]*:\/\/([^/?#@\\]*))?\/dav(?:\/([^?#]*))?$/
+
+/** The settings that say which addresses are this server's. */
+export interface Site { readonly publicUrl: string | undefined }
+
+/** What a URL below `/dav` names. */
+export interface Target {
+  /** As stored, in NFC; empty for the root. As sent if nothing can have this name. */
+  readonly path: string
+  /** The path of the URL as sent, percent-encoded, without a slash at its end. */
+  readonly href: string
+  /** Whether the URL ends with a slash: then it names a folder. */
+  readonly hasSlash: boolean
+}
+
+/** What a request is about. @throws malformed_url. */
+export function targetOf ({ raw }: FastifyRequest): Target {
+  // The router has decoded the first segment.
+  return targetAt(String(raw.url).replace(/\?.*$/, '').replace(/^\/[^/]*\/?/, ''))
+}
+
+/**
+ * The URL of a path, percent-encoded, without a slash at its end. It begins as the client wrote it if it is what was
+ * asked for, or is below that: some clients drop other members of a folder.
+ */
+export function hrefOf (path: string, asked: Target): string {
+  const prefix = asked.path === '' ? '' : `${asked.path}/`
+  const [start, rest] = `${path}/`.startsWith(prefix) ? [asked.href, path.slice(prefix.length)] : [ROOT, path]
+  return encodePath(start, rest === '' ? [] : rest.split('/'))
+}
+
+/** What `Destination` names. @throws foreign_destination if it is not below `/dav` here, malformed_url. */
+export function destinationOf (request: FastifyRequest, site: Site): Target {
+  const uri = request.headers.destination?.toString()
+  if (uri === undefined) throw new Problem('malformed_request', { detail: 'It must have a Destination.' })
+  const found = findTarget(uri, request, site)
+  if (found === undefined) throw new Problem('foreign_destination', { detail: `The destination must be below ${ROOT}/ of this server.` })
+  return found
+}
+
+/**
+ * What a URI names; undefined if it is not below `/dav` here. Its scheme is ignored: a proxy may end TLS.
+ * @throws malformed_url.
+ */
+export function findTarget (uri: string, request: FastifyRequest, { publicUrl }: Site): Target | undefined {
+  const [, authority, rest] = DRIVE_URI.exec(uri.trim()) ?? []
+  const own = [request.host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])].flatMap(hostsOf)
+  // In the first group nothing is an absolute path.
+  const isHere = authority === undefined || hostsOf(authority).some(host => own.includes(host))
+  return rest === undefined || !isHere ? undefined : targetAt(rest)
+}
+
+/** An authority as `URL` writes it, without the default port of http, and of https. */
+function hostsOf (authority: string): string[] {
+  return ['http', 'https'].flatMap(scheme => parseUrl(`${scheme}://${authority}`)?.host ?? [])
+}
+
+/** `rest`: what follows `/dav/`. */
+function targetAt (rest: string): Target {
+  const segments = rest.replace(/\/$/, '').split('/').map(decode)
+  const text = segments.join('/')
+  return {
+    path: findName(text) ?? text,
+    href: encodePath(ROOT, text === '' ? [] : segments),
+    hasSlash: rest === '' || rest.endsWith('/')
+  }
+}
+
+function encodePath (start: string, segments: readonly string[]): string {
+  return [start, ...segments.map(encodeURIComponent)].join('/')
+}
+
+/** @throws malformed_url, also for bytes that are not percent-encoded: the encoding of a header field is not known. */
+function decode (text: string): string {
+  if (/[^!-~]/.test(text)) throw new Problem('malformed_url', { detail: 'It must be percent-encoded.' })
+  try {
+    return decodeURIComponent(text)
+  } catch (cause) {
+    throw new Problem('malformed_url', { cause })
+  }
+}

@@ -1,0 +1,29 @@
+import type { AccountRecord, FileRecord, FolderRecord } from '../metadata/records.ts'
+import { ifNot } from '../problems.ts'
+import type { DavContext } from './context.ts'
+import type { Target } from './paths.ts'
+
+/** A file, or else a folder. The path of the root is empty. */
+export interface Resource {
+  readonly id: number
+  readonly path: string
+  readonly createdAt: number
+  readonly file: FileRecord | undefined
+}
+
+export function fileResource (file: FileRecord): Resource {
+  return { id: file.id, path: file.name, createdAt: file.createdAt, file }
+}
+
+export function folderResource ({ id, path, createdAt }: FolderRecord): Resource {
+  return { id, path, createdAt, file: undefined }
+}
+
+/** What a URL names: the root, else a file if it does not end with a slash, else a folder. @throws not_found. */
+export async function getResource (
+  { files, folders }: Pick<DavContext, 'files' | 'folders'>, owner: AccountRecord, { path, hasSlash }: Pick<Target, 'path' | 'hasSlash'>
+): Promise<Resource> {
+  if (path === '') return folderResource({ id: 0, path, createdAt: owner.createdAt })
+  const file = hasSlash ? undefined : await ifNot('not_found', files.get(owner.id, path))
+  return file === undefined ? folderResource(await folders.get(owner.id, path)) : fileResource(file)
+}

@@ -1,0 +1,116 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { CopyFailure } from '../files/copies.ts'
+import { folderPath } from '../files/names.ts'
+import { callerOf } from '../http/caller.ts'
+import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import { ifNot, Problem } from '../problems.ts'
+import { conditionsOf } from './conditions.ts'
+import type { DavContext } from './context.ts'
+import { confirmTime, contentTimeOf, depthOf, overwritesOf } from './headers.ts'
+import { XML_TYPE } from './multistatus.ts'
+import { destinationOf, targetOf } from './paths.ts'
+import { failureStatus } from './problem-xml.ts'
+import { getResource, type Resource } from './resource.ts'
+
+/** A source, and where it goes: to a free place, or with `overwrites` to that of a file. */
+interface Transfer {
+  readonly owner: AccountRecord
+  readonly source: Resource
+  readonly to: string
+  readonly destination: Destination
+}
+
+/** Copies or moves. @throws name_taken if a folder is there, or without `overwrites` a file. */
+type Act = (transfer: Transfer) => Promise<CopyFailure | undefined>
+
+/** `COPY` (RFC 4918 section 9.8). */
+export async function copyResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+  const { copies } = context
+  const signal = signalOfClient(request, reply)
+  const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
+  return answer(context, { request, reply }, async ({ owner, source, to, destination }) => {
+    if (source.file === undefined) return copies.copyFolder(owner, source.path, to, { isDeep, signal, ...destination })
+    await copies.copyFile(owner, source.path, to, destination)
+    return undefined
+  })
+}
+
+/** `MOVE` (RFC 4918 section 9.9). */
+export async function moveResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+  const { files, folders } = context
+  return answer(context, { request, reply }, async ({ owner, source, to, destination }) => {
+    if (source.file === undefined) await folders.move(owner, source.path, to, destination)
+    else await files.rename(owner, source.path, to, destination)
+    return undefined
+  })
+}
+
+async function answer (
+  context: DavContext, { request, reply }: { request: FastifyRequest, reply: FastifyReply }, act: Act
+): Promise<FastifyReply> {
+  const { account: owner } = callerOf(request)
+  const asked = targetOf(request)
+  const { path: to } = destinationOf(request, context)
+  const mayOverwrite = overwritesOf(request)
+  const source = await getResource(context, owner, asked)
+  requireApart(source.path, to)
+  const isMoved = request.method === 'MOVE'
+  if (isMoved && source.file === undefined) depthOf(request, ['infinity'])
+  const modifiedAt = source.file === undefined ? undefined : contentTimeOf(request)
+  let conditions: Conditions = { ...conditionsOf(request, context), needsParent: true }
+  for (;;) {
+    const replaced = await ifNot('not_found', getResource(context, owner, { path: to, hasSlash: false }))
+    if (replaced !== undefined && !mayOverwrite) throw new Problem('precondition_failed', { detail: 'The destination exists.' })
+    const overwrites = replaced?.file !== undefined
+    if (replaced !== undefined && !overwrites) {
+      await requireRoom(context, { owner, source, to, isMoved })
+      // The precondition is about a file: of a folder, it is judged without one.
+      const replacedBy = { path: source.path, isMoved }
+      await context.folders.remove(owner.id, to, { isRecursive: true, isPermanent: false, conditions, replacedBy })
+      conditions = { ...conditions, lists: undefined }
+    }
+    const destination = { ...conditions, overwrites, modifiedAt }
+    const done = await ifNot('name_taken', act({ owner, source, to, destination }).then(failure => ({ failure })))
+    // Something else has taken the place meanwhile.
+    if (done === undefined) continue
+    confirmTime(reply, modifiedAt)
+    if (done.failure === undefined) return reply.code(replaced === undefined ? 201 : 204).send()
+    const { path, error } = done.failure
+    return reply.code(207).type(XML_TYPE).send(failureStatus(error, to + path.slice(source.path.length), request))
+  }
+}
+
+/**
+ * Refuses what would fail once the folder in its place was deleted: a copy needs its room beside that folder.
+ * @throws name_invalid, extension_not_allowed, quota_exceeded.
+ */
+async function requireRoom (
+  { files, quotas }: DavContext, { owner, source, to, isMoved }: Omit<Transfer, 'destination'> & { isMoved: boolean }
+): Promise<void> {
+  if (source.file === undefined) folderPath(to)
+  else files.acceptName(to)
+  if (!isMoved) await quotas.check(owner, { bytes: source.file?.size ?? 0, files: 1 })
+}
+
+/** Aborted when the client is gone. Over HTTP/1.1, one that has closed its side counts as gone: nothing else tells. */
+function signalOfClient ({ raw }: FastifyRequest, reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => controller.abort(new Problem('upload_incomplete', { detail: 'The client is gone.' }))
+  const socket = 'stream' in raw ? undefined : raw.socket
+  socket?.once('end', stop)
+  reply.raw.once('close', () => {
+    socket?.off('end', stop)
+    stop()
+  })
+  return controller.signal
+}
+
+/** @throws place_forbidden if one path is the other, or below it. */
+function requireApart (...paths: [string, string]): void {
+  // The root has everything below it.
+  const [one, other] = paths.map(path => path === '' ? '' : `${path}/`) as [string, string]
+  if (one.startsWith(other) || other.startsWith(one)) {
+    throw new Problem('place_forbidden', { detail: 'The destination is the source itself, or a folder around or in it.' })
+  }
+}

@@ -1,0 +1,213 @@
+import { readdir, stat, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import type { BlobStore } from '#src/blobs/blob-store.ts'
+import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
+import { openReserve } from '#src/blobs/disk/reserve.ts'
+import { Quotas } from '#src/files/quotas.ts'
+import type { Metadata } from '#src/metadata/metadata.ts'
+import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
+import { bytesPath, metadataPath, openAccount } from './kit/kept-account.ts'
+import { override } from './kit/override.ts'
+import { rulesOver } from './kit/rules.ts'
+import { signUp, startServer, type Answer } from './kit/server.ts'
+import { MIB } from './kit/sizes.ts'
+import { skipWithoutFolder, storedBlobs } from './kit/stores.ts'
+import { eventually, until } from './kit/waiting.ts'
+
+function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
+  t.same([answer.status, answer.json.code], [status, code], message)
+}
+
+/** An account, and what copies its files. */
+async function openCopies (...[t, settings]: Parameters<typeof openAccount>) {
+  const account = await openAccount(t, settings)
+  const copy = (name: string, json: unknown) => account.send('POST', `${metadataPath(name)}/copy`, { json })
+  return { ...account, copy, copyTo: (name: string, newName: string) => copy(name, { name: newName }) }
+}
+
+/** The files of the blobs in a data folder, once all are committed. */
+async function blobFiles (dataDir: string): Promise<string[]> {
+  await until(async () => (await readdir(join(dataDir, 'incoming'))).length === 0)
+  const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+}
+
+t.test('a copy has the content, type and time of a file, none of its versions, and dates of its own', async t => {
+  const { put, copyTo, get, metadata, versions, usage } = await openCopies(t)
+  await put('a.txt', 'former')
+  const { json: original } = await put('a.txt', 'content', { 'content-type': 'text/x-own', 'x-file-modified': '2020-01-02T03:04:05.678Z' })
+  const copied = await copyTo('a.txt', 'de\u0301p/b c.txt')
+  t.match(copied, { status: 201, headers: { location: '/uploads/d%C3%A9p/b%20c.txt', etag: `"${original.sha256}"`, 'cache-control': 'no-store' } })
+  t.match(copied.json, { name: 'dép/b c.txt', size: 7, type: 'text/x-own', sha256: original.sha256, modifiedAt: '2020-01-02T03:04:05.678Z' })
+  t.ok(copied.json.createdAt > original.updatedAt)
+  t.equal(copied.json.updatedAt, copied.json.createdAt)
+  t.strictSame((await metadata('dép/b c.txt')).json, copied.json)
+  t.match(await get('dép/b c.txt'), { status: 200, text: 'content', headers: { 'content-type': 'text/x-own' } })
+  t.strictSame((await metadata('a.txt')).json, original)
+  t.strictSame(await versions('dép/b c.txt'), [])
+  t.equal((await versions('a.txt')).length, 1)
+  t.match(await usage(), { files: 2, folders: 1, bytes: 14, keptBytes: 6 })
+})
+
+t.test('each of the two is changed and deleted without the other', async t => {
+  const { put, copyTo, get, remove, usage, dataDir } = await openCopies(t, { KEEP_DAYS: '0' })
+  const bytes = Buffer.alloc(MIB, 'x')
+  for (const name of ['empty', 'large']) await put(name, name === 'empty' ? '' : bytes)
+  for (const name of ['empty', 'large']) {
+    t.equal((await copyTo(name, `${name} 1`)).status, 201)
+    t.equal((await copyTo(`${name} 1`, `${name} 2`)).status, 201)
+    await remove(name)
+    await put(`${name} 1`, 'other')
+    t.equal((await get(`${name} 1`)).text, 'other')
+    t.ok((await get(`${name} 2`)).bytes.equals(name === 'empty' ? Buffer.alloc(0) : bytes))
+    t.match(await get(name), { status: 404 })
+  }
+  t.match(await usage(), { files: 4, bytes: MIB + 10 })
+  t.ok((await storedBlobs(dataDir)).length >= 4)
+})
+
+t.test('a copy takes no space on the disk', { skip: skipWithoutFolder }, async t => {
+  const { put, copyTo, dataDir } = await openCopies(t)
+  await put('a', 'bytes')
+  for (let count = 0; count < 3; count++) await copyTo('a', `copy ${count}`)
+  t.strictSame(await Promise.all((await blobFiles(dataDir)).map(async path => (await stat(path)).nlink)), [4, 4, 4, 4])
+})
+
+t.test('a copy follows the rules of names, and counts in full', async t => {
+  const { put, copy, copyTo, usage, server, user, metadata } = await openCopies(t, { QUOTA_BYTES: '25', QUOTA_FILES: '4', ALLOWED_EXTENSIONS: 'txt' })
+  await put('a.txt', '1234567890')
+  await put('folder/b.txt', 'b')
+  const before = await usage()
+  for (const name of ['none.txt', 'folder', '..', 'A.txt']) refused(t, await copyTo(name, 'c.txt'), 404, 'not_found', name)
+  const { token: other } = await signUp(server, 'ben')
+  refused(t, await server.send('POST', `${metadataPath('a.txt')}/copy`, { token: other, json: { name: 'c.txt' } }), 404, 'not_found', 'of another account')
+  for (const name of ['a.txt', 'folder/b.txt']) refused(t, await copyTo('a.txt', name), 409, 'name_taken', name)
+  refused(t, await copyTo('a.txt', 'a.txt/c.txt'), 409, 'name_taken', 'a file is no folder')
+  for (const name of ['..', 'a//b.txt', '/a.txt', 'x'.repeat(252) + '.txt']) refused(t, await copyTo('a.txt', name), 400, 'name_invalid', name)
+  refused(t, await copyTo('a.txt', 'a.exe'), 415, 'extension_not_allowed', 'an extension')
+  for (const json of [{}, { name: '' }, { name: 1 }, { name: 'c.txt', more: 1 }]) refused(t, await copy('a.txt', json), 400, 'validation_failed', JSON.stringify(json))
+  const { json: { token: reader } } = await server.send('POST', '/api/tokens', { user, json: { name: 'reader', scopes: ['files:read'] } })
+  refused(t, await server.send('POST', `${metadataPath('a.txt')}/copy`, { token: reader, json: { name: 'c.txt' } }), 403, 'insufficient_scope', 'a token that reads')
+  const path = `${metadataPath('a.txt')}/copy`
+  refused(t, await server.send('POST', path, { user, headers: { 'content-type': 'text/plain' }, body: 'c.txt' }), 415, 'unsupported_media_type', 'no JSON')
+  refused(t, await server.send('POST', path, { user, headers: { 'content-type': 'application/json' }, body: '{' }), 400, 'malformed_json', 'half of it')
+  refused(t, await server.send('POST', path, { user, json: { name: 'x'.repeat(70_000) } }), 413, 'body_too_large', 'too much of it')
+  refused(t, await copyTo('a.txt', 'new/c.txt'), 413, 'quota_exceeded', 'a folder and a file')
+  t.strictSame(await usage(), before)
+
+  t.equal((await copyTo('a.txt', 'c.txt')).status, 201)
+  refused(t, await copyTo('b.txt', 'd.txt'), 404, 'not_found', 'the name is the whole path')
+  await server.send('DELETE', `${bytesPath('folder/b.txt')}?permanent=true`, { user })
+  refused(t, await copyTo('a.txt', 'd.txt'), 413, 'quota_exceeded', 'bytes')
+  t.equal((await metadata('d.txt')).status, 404)
+})
+
+t.test('of many copies to one name at once one is made, and of many from one file all', async t => {
+  const { put, copyTo, usage, dataDir } = await openCopies(t)
+  await put('a', 'bytes')
+  const same = await Promise.all(Array.from({ length: 8 }, () => copyTo('a', 'b')))
+  t.strictSame(same.map(({ status }) => status).sort(), [201, ...Array(7).fill(409)])
+  const others = await Promise.all(Array.from({ length: 8 }, (_, index) => copyTo('a', `copy ${index}`)))
+  t.strictSame(others.map(({ status }) => status), Array(8).fill(201))
+  t.match(await usage(), { files: 10, bytes: 50 })
+  t.ok(await eventually(async () => (await storedBlobs(dataDir)).length === 10), 'nothing else is left')
+})
+
+t.test('a file that is damaged is not copied, and nothing is left', { skip: skipWithoutFolder }, async t => {
+  const { put, copyTo, dataDir, usage } = await openCopies(t)
+  await put('a', 'bytes')
+  const [path = ''] = await blobFiles(dataDir)
+  await truncate(path, 4)
+  refused(t, await copyTo('a', 'b'), 500, 'file_damaged', 'cut')
+  t.match(await usage(), { files: 1, bytes: 5 })
+  t.strictSame(await blobFiles(dataDir), [path])
+})
+
+t.test('a full disk refuses a copy', { skip: skipWithoutFolder }, async t => {
+  const DATA_DIR = t.testdir()
+  const first = await startServer(t, { DATA_DIR })
+  const { user } = await signUp(first, 'ann')
+  await first.send('PUT', '/uploads/a', { user, body: 'bytes' })
+  await first.close()
+  const full = await startServer(t, { DATA_DIR, MIN_FREE_BYTES: String(Number.MAX_SAFE_INTEGER) })
+  refused(t, await full.send('POST', '/api/files/a/copy', { user, json: { name: 'b' } }), 507, 'storage_full', 'none is free')
+  t.equal((await blobFiles(DATA_DIR)).length, 1)
+})
+
+interface Rough { metadata: Metadata, blobs: BlobStore, put: (name: string, text: string) => Promise<void> }
+
+/** Rules over SQLite and a folder, whose database and blobs are changed by `change`. */
+async function openRules (t: Test, change: (store: Rough) => Partial<Rough>) {
+  const folder = t.testdir()
+  const metadata = await openSqliteMetadata(join(folder, 'db'))
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const reserve = await openReserve(join(folder, 'reserve'))
+  t.teardown(async () => {
+    await blobs.close()
+    await metadata.close()
+  })
+  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
+  const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
+  const stores = { metadata, blobs, reserve, quotas, limits }
+  const { files } = rulesOver(stores)
+  const put = async (name: string, text: string) => {
+    await files.store({
+      owner,
+      upload: {
+        name,
+        minBytes: 0,
+        maxBytes: 1000,
+        read: use => use({ name, type: undefined, bytes: Readable.from([Buffer.from(text)]) })
+      },
+      mode: 'put',
+      precondition: {}
+    })
+    // Removes replaced bytes.
+    await files.close()
+  }
+  return { metadata, blobs, owner, put, rules: rulesOver({ ...stores, ...change({ metadata, blobs, put }) }) }
+}
+
+/** Calls `act` once. */
+function once (act: () => Promise<void>): () => Promise<void> {
+  let isDone = false
+  return async () => {
+    if (isDone) return
+    isDone = true
+    await act()
+  }
+}
+
+t.test('a file that is replaced while it is copied is copied as it is then', { skip: skipWithoutFolder }, async t => {
+  for (const moment of ['before its bytes are copied', 'afterwards']) {
+    await t.test(moment, async t => {
+      const { metadata, blobs, owner, put, rules: { copies } } = await openRules(t, ({ metadata, blobs, put }) => {
+        const replace = once(() => put('a', 'new bytes'))
+        const record: typeof metadata.files.copy = (...args) => replace().then(() => metadata.files.copy(...args))
+        const copy: typeof blobs.copy = (...args) => replace().then(() => blobs.copy(...args))
+        return moment === 'afterwards'
+          ? { metadata: { ...metadata, files: override(metadata.files, { copy: record }) } }
+          : { blobs: override(blobs, { copy }) }
+      })
+      await put('a', 'old')
+      const { file } = await copies.copyFile(owner, 'a', 'b')
+      t.equal(file.size, 9)
+      t.equal(String(await blobs.readWhole({ ...file, id: file.blobId })), 'new bytes')
+      t.match(await metadata.accounts.find(owner.id), { usedFiles: 2, usedBytes: 18 })
+    })
+  }
+})
+
+t.test('a name that is taken while it is locked is locked as it is then', { skip: skipWithoutFolder }, async t => {
+  const { metadata, owner, rules: { locks } } = await openRules(t, ({ metadata, put }) => {
+    const take = once(() => put('a', 'of another'))
+    const add = async (...args: Parameters<Metadata['locks']['add']>) => metadata.locks.add(...args).finally(take)
+    return { metadata: { ...metadata, locks: override(metadata.locks, { add }) } }
+  })
+  const wanted = { path: 'a', isDeep: false, isExclusive: true, owner: null, seconds: 60 }
+  t.match(await locks.lock(owner, wanted, {}), { isNew: false, lock: { path: 'a' } })
+  t.match(await metadata.files.find(owner.id, 'a'), { size: 10 })
+})

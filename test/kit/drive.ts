@@ -1,0 +1,61 @@
+import type { Test } from 'tap'
+import { signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
+
+/** Sends a request to the drive, with the path percent-encoded by the caller. */
+export type Ask = (method: string, path: string, headers?: SendOptions['headers'], body?: SendOptions['body']) => Promise<Answer>
+
+export interface Drive {
+  readonly server: RunningServer
+  readonly user: [string, string]
+  /** An access token with all scopes. */
+  readonly token: string
+  /** A personal token. */
+  readonly secret: string
+  readonly ask: Ask
+  /** The names of files and folders, folders with a slash. */
+  names (): Promise<string[]>
+}
+
+/** A new server, and the drive of one account. */
+export async function openDrive (t: Test, settings: Settings = {}): Promise<Drive> {
+  const server = await startServer(t, settings)
+  return { server, ...await driveOf(server, 'Ann') }
+}
+
+/** The drive of a new account. */
+export async function driveOf (server: Client, username: string) {
+  const { user, token } = await signUp(server, username)
+  const secret = await personalToken(server, user, ['files:read', 'files:write'])
+  const ask = askWith(server, secret, username)
+  async function names (): Promise<string[]> {
+    const files = (await server.send('GET', '/api/files?limit=1000', { token })).json.files
+    const walk = async (folder: string): Promise<string[]> => {
+      const { folders } = (await server.send('GET', `/api/folders?limit=1000&folder=${encodeURIComponent(folder)}`, { token })).json
+      const below = await Promise.all(folders.map(({ name }: { name: string }) => walk(name)))
+      return [...folders.map(({ name }: { name: string }) => `${name}/`), ...below.flat()]
+    }
+    return [...files.map(({ name }: { name: string }) => name), ...await walk('')].sort()
+  }
+  return { user, token, secret, ask, names }
+}
+
+/** A personal token with these scopes. */
+export async function personalToken (client: Client, user: [string, string], scopes: string[]): Promise<string> {
+  return (await client.send('POST', '/api/tokens', { user, json: { name: 'a drive', scopes } })).json.token
+}
+
+/** Asks as clients do: the token is the password of an account. */
+export function askWith (client: Client, secret: string, name = 'Ann'): Ask {
+  return (method, path, headers, body) =>
+    client.send(method, path, { user: [name, secret], ...headers && { headers }, ...body !== undefined && { body } })
+}
+
+/** A body of `LOCK`. */
+export function lockInfo (scope: 'exclusive' | 'shared' = 'exclusive'): string {
+  return `<?xml version="1.0" encoding="utf-8"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:${scope}/></D:lockscope><D:locktype><D:write/></D:locktype><D:owner>Ann at home</D:owner></D:lockinfo>`
+}
+
+/** The token of a new lock. */
+export function tokenOf ({ headers }: Answer): string {
+  return String(headers['lock-token']).slice(1, -1)
+}

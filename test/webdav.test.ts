@@ -1,0 +1,761 @@
+import { once } from 'node:events'
+import type { Dirent } from 'node:fs'
+import { readdir, truncate } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { accountOf } from './kit/kept-account.ts'
+import { askWith, type Drive, driveOf, lockInfo, openDrive, personalToken, tokenOf } from './kit/drive.ts'
+import { issueToken, startTls, type Answer } from './kit/server.ts'
+import { skipWithoutFolder } from './kit/stores.ts'
+import { until } from './kit/waiting.ts'
+
+const METHODS = 'COPY, DELETE, GET, HEAD, LOCK, MKCOL, MOVE, OPTIONS, PROPFIND, PROPPATCH, PUT, UNLOCK'
+
+/** The problem of an answer: its status, and its code or the conditions of `DAV:error`. */
+function problemOf ({ status, headers, text }: Answer): [status: number, reason: string] {
+  if (headers['content-type'] === 'application/problem+json') return [status, JSON.parse(text).code]
+  const [, conditions = text] = /<D:error xmlns:D="DAV:">(.*)<\/D:error>/.exec(text) ?? []
+  return [status, conditions]
+}
+
+function refused (t: Test, answer: Answer, status: number, reason: string, message?: string): void {
+  t.same(problemOf(answer), [status, reason], message ?? '')
+}
+
+const hrefs = (...paths: string[]) => paths.map(path => `<D:href>${path}</D:href>`).join('')
+const locked = (...paths: string[]) => `<D:lock-token-submitted>${hrefs(...paths)}</D:lock-token-submitted>`
+const conflicting = (...paths: string[]) => `<D:no-conflicting-lock>${hrefs(...paths)}</D:no-conflicting-lock>`
+
+/** Makes folders, for names with a slash at the end, and files that contain their name. */
+async function make ({ ask }: Pick<Drive, 'ask'>, ...names: string[]): Promise<void> {
+  for (const name of names) {
+    const { status } = name.endsWith('/') ? await ask('MKCOL', `/dav/${name}`) : await ask('PUT', `/dav/${name}`, {}, name)
+    if (status !== 201) throw new Error(`${name}: ${status}`)
+  }
+}
+
+const read = async ({ ask }: Pick<Drive, 'ask'>, path: string) => (await ask('GET', `/dav/${path}`)).text
+
+t.test('a token is accepted as the password of its account, as the name, and as Bearer; everything else gets one 401', async t => {
+  const { server, user, token, secret } = await openDrive(t)
+  const { user: [, password], secret: other } = await driveOf(server, 'Bob')
+  const basic = (name: string, password: string) => ({ authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` })
+  const asks = (headers: Record<string, string>, method = 'GET') => server.send(method, '/dav/', { headers })
+
+  for (const [what, headers] of Object.entries({
+    'the password': basic('Ann', secret),
+    'the password, with the name in another case': basic('aNN', secret),
+    'the name': basic(secret, 'anything'),
+    'the name, without a password': basic(secret, ''),
+    Bearer: { authorization: `Bearer ${secret}` },
+    'an access token as the password': basic('Ann', token)
+  })) t.equal((await asks(headers)).status, 200, what)
+
+  const [first, ...others] = await Promise.all(Object.entries({
+    nothing: {},
+    'a password': basic(...user),
+    'a wrong password': basic('Ann', 'wrong'),
+    'an unknown user': basic('nobody', 'wrong'),
+    'no name': basic('', secret),
+    'a name that no account can have': basic('a\u0007', secret),
+    'the token of another account': basic('Ann', other),
+    'a token that does not exist': basic('Ann', secret.replace(/.$/, last => last === 'x' ? 'y' : 'x')),
+    'another scheme': { authorization: 'Digest x' },
+    'a malformed value': { authorization: 'Basic !' }
+  }).map(async ([what, headers]) => {
+    const answer = await asks(headers)
+    refused(t, answer, 401, 'token_required', what)
+    t.equal(answer.headers['www-authenticate'], 'Basic realm="MagicStore", charset="UTF-8"', what)
+    t.same([answer.headers.dav, answer.headers['ms-author-via'], answer.headers.allow], ['1, 2, 3', 'DAV', METHODS], what)
+    t.match(answer.json.detail, /personal token/, what)
+    return { ...answer.json, instance: '' }
+  }))
+  for (const other of others) t.same(other, first)
+
+  t.equal((await server.send('GET', '/api/token', { user: ['Ann', password] })).status, 200, 'no failure was counted')
+  await server.send('DELETE', '/api/token', { token: secret })
+  refused(t, await asks(basic('Ann', secret)), 401, 'token_required', 'a revoked token')
+})
+
+t.test('after a thousand wrong passwords the right one still signs in', async t => {
+  const { server, user } = await openDrive(t, { SIGN_IN_FAILURES: '3', RATE_LIMIT_PER_MINUTE: '0' })
+  await Promise.all(Array.from({ length: 50 }, () => server.send('GET', '/dav/', { user: ['Ann', 'wrong'] })))
+  t.ok(await issueToken(server, { user }))
+})
+
+t.test('reading needs files:read, and everything else files:write', async t => {
+  const { server, user } = await openDrive(t)
+  const reader = askWith(server, await personalToken(server, user, ['files:read']))
+  const writer = askWith(server, await personalToken(server, user, ['files:write']))
+  for (const method of ['GET', 'HEAD', 'PROPFIND']) {
+    t.not((await reader(method, '/dav/', { depth: '0' })).status, 403, method)
+    t.equal((await writer(method, '/dav/', { depth: '0' })).status, 403, method)
+  }
+  for (const method of ['PUT', 'DELETE', 'MKCOL', 'COPY', 'MOVE', 'PROPPATCH', 'LOCK', 'UNLOCK']) {
+    refused(t, await reader(method, '/dav/a'), 403, 'insufficient_scope', method)
+    t.notMatch(problemOf(await writer(method, '/dav/a'))[1], 'insufficient_scope', method)
+  }
+  refused(t, await reader('PUT', '/dav/a', { 'content-length': '3' }, 'abc'), 403, 'insufficient_scope')
+})
+
+t.test('OPTIONS needs no credential, at any path, and at the root of the server', async t => {
+  const { server } = await openDrive(t)
+  for (const path of ['/dav', '/dav/', '/dav/a/b%20c', '/']) {
+    const answer = await server.send('OPTIONS', path)
+    t.same([answer.status, answer.text], [204, ''], path)
+    t.same([answer.headers.dav, answer.headers['ms-author-via']], ['1, 2, 3', 'DAV'], path)
+    t.equal(answer.headers.allow, path === '/' ? 'GET, HEAD, OPTIONS, POST' : METHODS, path)
+  }
+})
+
+t.test('other methods are 405 with Allow, and need no credential', async t => {
+  const { server } = await openDrive(t)
+  for (const method of ['POST', 'PATCH', 'REPORT', 'SEARCH', 'ACL', 'TRACE', 'UNLINK']) {
+    for (const path of ['/dav', '/dav/', '/dav/a/b']) {
+      const answer = await server.send(method, path, method === 'TRACE' ? {} : { body: 'x' })
+      refused(t, answer, 405, 'method_not_allowed', `${method} ${path}`)
+      t.equal(answer.headers.allow, METHODS)
+    }
+  }
+  t.equal((await server.send('PROPFIND', '/api/files')).status, 405)
+  t.equal((await server.send('PROPFIND', '/davy')).status, 404)
+})
+
+t.test('pages of other origins get no permission', async t => {
+  const origin = 'https://app.example.org'
+  const { server, ask } = await openDrive(t, { CORS_ORIGINS: origin })
+  const answers = [
+    await ask('GET', '/dav/', { origin }),
+    await ask('PUT', '/dav/a', { origin }, 'x'),
+    await server.send('OPTIONS', '/dav/a', { headers: { origin, 'access-control-request-method': 'PUT' } }),
+    await server.send('POST', '/dav/a', { headers: { origin } })
+  ]
+  t.same(answers.map(({ status }) => status), [200, 201, 204, 405])
+  for (const { headers } of answers) t.same(Object.keys(headers).filter(name => name.startsWith('access-control-')), [])
+  t.ok((await server.send('GET', '/api/files', { headers: { origin } })).headers['access-control-allow-origin'])
+  refused(t, await ask('DELETE', '/dav/a', { origin: 'https://evil.example' }), 403, 'cross_site_request')
+})
+
+t.test('a file is stored, read and deleted as at /uploads', async t => {
+  const drive = await openDrive(t)
+  const { ask, server, token } = drive
+  const made = await ask('PUT', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'content-type': 'text/plain', 'x-file-modified': '2020-02-03T04:05:06Z' }, 'summer')
+  t.same([made.status, made.text], [201, ''])
+  const replaced = await ask('PUT', '/dav/e%CC%81te%CC%81%20%231.txt', { 'content-type': 'text/plain' }, 'summer 2')
+  t.same([replaced.status, replaced.text], [204, ''], 'the name is brought to NFC')
+  t.not(replaced.headers.etag, made.headers.etag)
+  t.same(await drive.names(), ['été #1.txt'])
+
+  const got = await ask('GET', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'want-repr-digest': 'sha-256=1' })
+  t.same([got.status, got.text, got.headers['content-type'], got.headers.etag], [200, 'summer 2', 'text/plain', replaced.headers.etag])
+  t.ok(got.headers['repr-digest'])
+  t.equal((await server.send('GET', '/uploads/%C3%A9t%C3%A9%20%231.txt', { token })).text, 'summer 2')
+  const part = await ask('GET', '/dav/%C3%A9t%C3%A9%20%231.txt', { range: 'bytes=0-2' })
+  t.same([part.status, part.text], [206, 'sum'])
+  t.equal((await ask('GET', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'if-none-match': String(got.headers.etag) })).status, 304)
+  refused(t, await ask('GET', '/dav/%C3%A9t%C3%A9%20%231.txt', { range: 'bytes=99-' }), 416, 'range_not_satisfiable')
+  refused(t, await ask('GET', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'if-match': '"x"' }), 412, 'precondition_failed')
+  const head = await ask('HEAD', '/dav/%C3%A9t%C3%A9%20%231.txt')
+  t.same([head.status, head.headers['content-length'], head.headers.etag], [200, '8', got.headers.etag])
+
+  refused(t, await ask('PUT', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'if-none-match': '*' }, 'x'), 412, 'precondition_failed')
+  refused(t, await ask('DELETE', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'if-match': '"x"' }), 412, 'precondition_failed')
+  t.equal((await ask('DELETE', '/dav/%C3%A9t%C3%A9%20%231.txt', { 'if-match': String(got.headers.etag) })).status, 204)
+  refused(t, await ask('DELETE', '/dav/%C3%A9t%C3%A9%20%231.txt'), 404, 'not_found')
+  t.same((await server.send('GET', '/api/trash', { token })).json.files.map(({ name }: { name: string }) => name), ['été #1.txt'])
+})
+
+t.test('a percent-encoded slash is a slash, and is decoded once', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a/', 'a%2Fb', 'a/c%252Fd')
+  t.same(await drive.names(), ['a/', 'a/b', 'a/c%2Fd'])
+  t.equal(await read(drive, 'a/b'), 'a%2Fb')
+  t.equal((await drive.ask('GET', '/%64av/a/b')).status, 200)
+  for (const path of ['/dav/a/%ff', '/dav/%']) refused(t, await drive.ask('GET', path), 400, 'malformed_url', path)
+  for (const name of ['..', 'a//b', 'x%5Cy', 'x%00', '%2e%2e/x', 'x'.repeat(256)]) {
+    refused(t, await drive.ask('GET', `/dav/${name}`), 404, 'not_found', name)
+    refused(t, await drive.ask('DELETE', `/dav/${name}`), 404, 'not_found', name)
+    refused(t, await drive.ask('PUT', `/dav/${name}`, {}, 'x'), 400, 'name_invalid', name)
+    refused(t, await drive.ask('MKCOL', `/dav/${name}`), 400, 'name_invalid', name)
+    refused(t, await drive.ask('LOCK', `/dav/${name}`, {}, lockInfo()), 400, 'name_invalid', name)
+    refused(t, await drive.ask('UNLOCK', `/dav/${name}`, { 'lock-token': '<urn:uuid:0>' }), 404, 'not_found', name)
+    refused(t, await drive.ask('MOVE', '/dav/a/b', { destination: `/dav/${name}` }), 400, 'name_invalid', name)
+  }
+  refused(t, await drive.ask('DELETE', '/dav/a/b?permanent=true'), 400, 'validation_failed')
+  t.same(await drive.names(), ['a/', 'a/b', 'a/c%2Fd'])
+})
+
+t.test('a target with a fragment is refused: without it, it would be another one', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a/', 'a/b')
+  for (const method of ['DELETE', 'GET', 'PROPFIND']) {
+    const socket = connect(drive.server.port, '127.0.0.1')
+    socket.end(`${method} /dav/a/#b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${drive.secret}\r\nConnection: close\r\n\r\n`)
+    t.match((await socket.toArray()).join(''), /^HTTP\/1.1 400 /, method)
+  }
+  t.same(await drive.names(), ['a/', 'a/b'])
+})
+
+t.test('a URL with a slash at its end names a folder', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a/', 'b')
+  refused(t, await drive.ask('GET', '/dav/b/'), 404, 'not_found')
+  refused(t, await drive.ask('DELETE', '/dav/b/'), 404, 'not_found')
+  refused(t, await drive.ask('COPY', '/dav/b/', { destination: '/dav/c' }), 404, 'not_found')
+  refused(t, await drive.ask('LOCK', '/dav/b/', {}, lockInfo()), 404, 'not_found')
+  refused(t, await drive.ask('PUT', '/dav/c/', {}, 'x'), 405, 'method_not_allowed')
+  for (const path of ['/dav', '/dav/', '/dav/a', '/dav/a/']) {
+    const got = await drive.ask('GET', path)
+    t.same([got.status, got.headers['content-type']], [200, 'text/plain; charset=utf-8'], path)
+    t.match(got.text, /^This is a folder\..*\n$/)
+    const head = await drive.ask('HEAD', path)
+    t.same([head.status, head.text, head.headers['content-length']], [200, '', String(got.text.length)], path)
+  }
+})
+
+t.test('the client\'s time is Last-Modified, while conditions use ours', async t => {
+  const drive = await openDrive(t)
+  const { ask, server, token } = drive
+  const put = await ask('PUT', '/dav/a', { 'x-oc-mtime': '981173106' }, 'x')
+  t.same([put.status, put.headers['x-oc-mtime']], [201, 'accepted'])
+  const got = await ask('GET', '/dav/a')
+  t.equal(got.headers['last-modified'], 'Sat, 03 Feb 2001 04:05:06 GMT')
+  t.not((await server.send('GET', '/uploads/a', { token })).headers['last-modified'], got.headers['last-modified'])
+  refused(t, await ask('PUT', '/dav/a', { 'if-unmodified-since': String(got.headers['last-modified']) }, 'y'), 412, 'precondition_failed', 'an update is not lost')
+  t.equal((await ask('PUT', '/dav/b', { 'x-oc-mtime': '4102444800.5' }, 'x')).status, 201)
+  t.equal((await ask('GET', '/dav/b')).headers['last-modified'], 'Fri, 01 Jan 2100 00:00:00 GMT')
+  t.equal((await ask('PUT', '/dav/b', {}, 'z')).headers['x-oc-mtime'], undefined)
+  t.equal((await ask('GET', '/dav/b')).headers['last-modified'], (await server.send('GET', '/uploads/b', { token })).headers['last-modified'])
+  for (const time of ['', 'now', '1e9', '99999999999999', '1,2']) refused(t, await ask('PUT', '/dav/a', { 'x-oc-mtime': time }, 'x'), 400, 'malformed_request', time)
+
+  const copied = await ask('COPY', '/dav/a', { destination: '/dav/c' })
+  t.same([copied.status, copied.headers['x-oc-mtime']], [201, undefined])
+  t.equal((await ask('GET', '/dav/c')).headers['last-modified'], 'Sat, 03 Feb 2001 04:05:06 GMT')
+  for (const method of ['COPY', 'MOVE']) {
+    const answer = await ask(method, '/dav/c', { destination: `/dav/${method}`, 'x-oc-mtime': '1000000000' })
+    t.same([answer.status, answer.headers['x-oc-mtime']], [201, 'accepted'], method)
+    t.equal((await ask('GET', `/dav/${method}`)).headers['last-modified'], 'Sun, 09 Sep 2001 01:46:40 GMT', method)
+  }
+})
+
+t.test('PUT needs a parent, replaces no folder, and stores no part of a file', async t => {
+  const drive = await openDrive(t, { QUOTA_BYTES: '100', MAX_FILE_BYTES: '1000' })
+  await make(drive, 'a/', 'f')
+  refused(t, await drive.ask('PUT', '/dav/x/y', {}, 'x'), 409, 'parent_missing')
+  refused(t, await drive.ask('PUT', '/dav/f/y', {}, 'x'), 409, 'parent_missing', 'below a file')
+  for (const path of ['/dav/a', '/dav/a/', '/dav', '/dav/']) {
+    const answer = await drive.ask('PUT', path, {}, 'x')
+    refused(t, answer, 405, 'method_not_allowed', path)
+    t.equal(answer.headers.allow, METHODS.replace('MKCOL, ', '').replace('PUT, ', ''), path)
+  }
+  for (const headers of [{ 'content-range': 'bytes 0-0/1' }, { 'upload-complete': '?1' }, { 'upload-offset': '0' }, { 'upload-length': '1' }]) {
+    refused(t, await drive.ask('PUT', '/dav/g', headers, 'x'), 400, 'partial_upload', Object.keys(headers)[0])
+  }
+  refused(t, await drive.ask('PUT', '/dav/g', { 'content-digest': 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:' }, 'x'), 400, 'digest_mismatch')
+  refused(t, await drive.ask('PUT', '/dav/g', {}, 'x'.repeat(200)), 507, '<D:quota-not-exceeded></D:quota-not-exceeded>')
+  refused(t, await drive.ask('PUT', '/dav/g', {}, 'x'.repeat(1001)), 413, 'file_too_large')
+  t.same(await drive.names(), ['a/', 'f'])
+})
+
+t.test('MKCOL makes one folder', async t => {
+  const drive = await openDrive(t, { QUOTA_FILES: '4' })
+  t.same([(await drive.ask('MKCOL', '/dav/a/')).status, (await drive.ask('MKCOL', '/dav/a/b')).status], [201, 201])
+  await make(drive, 'f')
+  for (const [path, without] of [['/dav/', ['MKCOL, ', 'PUT, ']], ['/dav/a', ['MKCOL, ', 'PUT, ']], ['/dav/f', ['MKCOL, ']]] as const) {
+    const answer = await drive.ask('MKCOL', path)
+    refused(t, answer, 405, 'method_not_allowed', path)
+    t.equal(answer.headers.allow, without.reduce<string>((allow, text) => allow.replace(text, ''), METHODS), path)
+  }
+  refused(t, await drive.ask('MKCOL', '/dav/x/y'), 409, 'parent_missing')
+  refused(t, await drive.ask('MKCOL', '/dav/f/y'), 409, 'parent_missing', 'below a file')
+  refused(t, await drive.ask('MKCOL', '/dav/c', { 'content-type': 'application/xml' }, '<a/>'), 415, 'unsupported_media_type')
+  refused(t, await drive.ask('MKCOL', '/dav/c', { 'transfer-encoding': 'chunked' }, undefined), 415, 'unsupported_media_type')
+  t.equal((await drive.ask('MKCOL', '/dav/c')).status, 201)
+  refused(t, await drive.ask('MKCOL', '/dav/d'), 507, '<D:quota-not-exceeded></D:quota-not-exceeded>')
+  t.same(await drive.names(), ['a/', 'a/b/', 'c/', 'f'])
+})
+
+t.test('DELETE of a folder is the recursive one, whole', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a/', 'a/b/', 'a/b/c', 'd')
+  refused(t, await drive.ask('DELETE', '/dav/a', { depth: '0' }), 400, 'malformed_request')
+  t.equal((await drive.ask('DELETE', '/dav/a', { depth: 'infinity' })).status, 204)
+  t.same(await drive.names(), ['d'])
+  for (const path of ['/dav', '/dav/']) refused(t, await drive.ask('DELETE', path), 403, 'place_forbidden', path)
+  refused(t, await drive.ask('DELETE', '/dav/a/'), 404, 'not_found')
+  const { json: { files } } = await drive.server.send('GET', '/api/trash', { token: drive.token })
+  t.same(files.map(({ name }: { name: string }) => name), ['a/b/c'])
+  t.ok(files[0].deletedWith)
+})
+
+for (const method of ['COPY', 'MOVE']) {
+  const kept = (...names: string[]) => method === 'COPY' ? names : []
+
+  t.test(`${method} of a file: 201 for a free name, 204 for another`, async t => {
+    const drive = await openDrive(t)
+    const { ask } = drive
+    await make(drive, 'a', 'b', 'c', 'd/', 'd/e')
+    t.equal((await ask(method, '/dav/a', { destination: '/dav/new' })).status, 201)
+    t.equal(await read(drive, 'new'), 'a')
+    refused(t, await ask(method, '/dav/b', { destination: '/dav/new', overwrite: 'F' }), 412, 'precondition_failed')
+    refused(t, await ask(method, '/dav/b', { destination: '/dav/d', overwrite: 'f' }), 412, 'precondition_failed')
+    refused(t, await ask(method, '/dav/b', { destination: '/dav/new', overwrite: 'x' }), 400, 'malformed_request')
+    t.equal((await ask(method, '/dav/b', { destination: '/dav/new' })).status, 204)
+    t.equal(await read(drive, 'new'), 'b')
+    t.equal((await ask(method, '/dav/c', { destination: '/dav/d', overwrite: 'T' })).status, 204)
+    t.equal(await read(drive, 'd'), 'c', 'a folder went to the trash')
+    t.equal((await ask(method, '/dav/d', { destination: '/dav/free', overwrite: 'F' })).status, 201)
+    refused(t, await ask(method, '/dav/free', { destination: '/dav/x/y' }), 409, 'parent_missing')
+    refused(t, await ask(method, '/dav/free', { destination: '/dav/new/y' }), 409, 'parent_missing', 'below a file')
+    refused(t, await ask(method, '/dav/nothing', { destination: '/dav/y' }), 404, 'not_found')
+    t.same(await drive.names(), [...kept('a', 'b', 'c', 'd'), 'free', 'new'])
+    const trash = await drive.server.send('GET', '/api/trash', { token: drive.token })
+    t.match(trash.json.files.map(({ name }: { name: string }) => name), method === 'COPY' ? ['d/e'] : ['d/e', 'new'])
+  })
+
+  t.test(`${method} of a folder, with all that is in it`, async t => {
+    const drive = await openDrive(t)
+    const { ask } = drive
+    await make(drive, 'a/', 'a/b/', 'a/b/c', 'a/d', 'e/', 'e/f', 'g')
+    t.equal((await ask(method, '/dav/a/', { destination: '/dav/new/', depth: 'infinity' })).status, 201)
+    t.equal(await read(drive, 'new/b/c'), 'a/b/c')
+    t.equal((await ask(method, '/dav/new', { destination: '/dav/e' })).status, 204, 'over a folder')
+    t.equal((await ask(method, '/dav/e', { destination: '/dav/g' })).status, 204, 'over a file')
+    t.same(await drive.names(), [
+      ...kept('a/', 'a/b/', 'a/b/c', 'a/d', 'e/', 'e/b/', 'e/b/c', 'e/d'),
+      'g/', 'g/b/', 'g/b/c', 'g/d',
+      ...kept('new/', 'new/b/', 'new/b/c', 'new/d')
+    ])
+    t.same((await drive.server.send('GET', '/api/trash', { token: drive.token })).json.files.map(({ name }: { name: string }) => name).sort(), ['e/f', 'g'])
+  })
+
+  t.test(`${method} onto itself, an ancestor or into itself is 403`, async t => {
+    const drive = await openDrive(t)
+    const { ask } = drive
+    await make(drive, 'a/', 'a/b/', 'a/b/c')
+    for (const [from, to] of [['a', 'a'], ['a/', 'a'], ['a/b/c', 'a/b/c'], ['a/b/c', 'a'], ['a/b', 'a'], ['a', 'a/b'], ['a', 'a/x'], ['', 'x'], ['a', '']]) {
+      refused(t, await ask(method, `/dav/${from}`, { destination: `/dav/${to}` }), 403, 'place_forbidden', `${from} to ${to}`)
+    }
+    t.same(await drive.names(), ['a/', 'a/b/', 'a/b/c'])
+  })
+
+  t.test(`the Destination of ${method} is on this server, below /dav/`, async t => {
+    const drive = await openDrive(t, { PUBLIC_URL: 'https://store.example.org:8443' })
+    const { ask, server: { port } } = drive
+    await make(drive, 'a')
+    for (const destination of [
+      'http://other.example/dav/x', `http://127.0.0.1:${port + 1}/dav/x`, '/uploads/x', '/davy/x', 'dav/x', '//127.0.0.1/dav/x', 'mailto:a@b',
+      '/dav/x?y', '/dav/x#y', 'http://store.example.org/dav/x', 'http:///dav/x', '', '/DAV/x', `http://127.0.0.1:${port}/Dav/x`,
+      `http://Ann:x@127.0.0.1:${port}/dav/x`, `http://127.0.0.1:${port}\\@evil.example/dav/x`
+    ]) refused(t, await ask(method, '/dav/a', { destination }), 502, 'foreign_destination', destination)
+    refused(t, await ask(method, '/dav/a', {}), 400, 'malformed_request')
+    for (const path of ['%ff', 'a b', '\u00e9', Buffer.from('\u00e9').toString('latin1')]) {
+      refused(t, await ask(method, '/dav/a', { destination: `/dav/${path}` }), 400, 'malformed_url', path)
+    }
+    let name = 'a'
+    for (const [number, site] of [`http://127.0.0.1:${port}`, `https://127.0.0.1:${port}`, 'https://STORE.example.org:8443', 'http://store.example.org:8443', ''].entries()) {
+      t.equal((await ask(method, `/dav/${name}`, { destination: `${site}/dav/${number}%20%C3%A4` })).status, 201, site)
+      name = `${number}%20%C3%A4`
+    }
+    const withHost = (host: string, destination: string) => ask(method, `/dav/${name}`, { host, destination })
+    t.equal((await withHost('drive.example', 'https://drive.example:443/dav/x')).status, 201, 'the default port of the scheme')
+  })
+}
+
+t.test('what would be refused deletes no folder in its place', async t => {
+  const drive = await openDrive(t, { QUOTA_BYTES: '2000', ALLOWED_EXTENSIONS: 'txt' })
+  const { ask } = drive
+  const [one, two, three] = ['x', 'y', 'z'].map(letter => letter.repeat(250))
+  const folders = ['f/', 'f.txt/', `${one}/`, `${one}/${two}/`, `${one}/${two}/${three}/`, 's/', `s/${two}/`]
+  await make(drive, ...folders, 'f/keep.txt', 'f.txt/keep.txt', 'a.txt')
+  await ask('PUT', '/dav/big.txt', {}, Buffer.alloc(1900))
+  const before = await drive.names()
+  const quota = '<D:quota-not-exceeded></D:quota-not-exceeded>'
+  refused(t, await ask('COPY', '/dav/a.txt', { destination: '/dav/f' }), 415, 'extension_not_allowed')
+  refused(t, await ask('MOVE', '/dav/a.txt', { destination: '/dav/f' }), 415, 'extension_not_allowed')
+  refused(t, await ask('COPY', '/dav/big.txt', { destination: '/dav/f.txt' }), 507, quota)
+  refused(t, await ask('MOVE', '/dav/s', { destination: `/dav/${one}/${two}/${three}` }), 400, 'name_invalid')
+  t.same(await drive.names(), before)
+})
+
+t.test('of equal moves of a folder at once, one is made and nothing is lost', async t => {
+  const drive = await openDrive(t)
+  for (let round = 0; round < 10; round++) {
+    await make(drive, `from${round}/`, `from${round}/file`)
+    const answers = await Promise.all(Array.from({ length: 4 }, () =>
+      drive.ask('MOVE', `/dav/from${round}`, { destination: `/dav/to${round}` })))
+    t.same(answers.map(({ status }) => status).sort(), [201, 404, 404, 404])
+    t.equal(await read(drive, `to${round}/file`), `from${round}/file`)
+  }
+})
+
+t.test('COPY onto a file makes a version, and MOVE replaces it', async t => {
+  const drive = await openDrive(t)
+  const account = accountOf(drive.server, drive.token)
+  await make(drive, 'a', 'b')
+  const { json: before } = await account.send('GET', '/api/files/b')
+  t.equal((await drive.ask('COPY', '/dav/a', { destination: '/dav/b' })).status, 204)
+  t.equal((await account.send('GET', '/api/files/b')).json.id, before.id)
+  t.equal((await account.send('GET', '/api/files/b/versions')).json.versions.length, 1)
+})
+
+t.test('COPY with depth 0 copies a folder empty', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a/', 'a/b/', 'a/c')
+  t.equal((await drive.ask('COPY', '/dav/a', { destination: '/dav/x', depth: '0' })).status, 201)
+  refused(t, await drive.ask('COPY', '/dav/a', { destination: '/dav/y', depth: '1' }), 400, 'malformed_request')
+  refused(t, await drive.ask('MOVE', '/dav/a', { destination: '/dav/y', depth: '0' }), 400, 'malformed_request')
+  t.same(await drive.names(), ['a/', 'a/b/', 'a/c', 'x/'])
+})
+
+t.test('the copy of a folder stops at the first failure, and names it', async t => {
+  const drive = await openDrive(t, { QUOTA_FILES: '7' })
+  await make(drive, 'a/', 'a/1', 'a/2', 'a/b%26/', 'x')
+  const answer = await drive.ask('COPY', '/dav/a', { destination: '/dav/y' })
+  t.same([answer.status, answer.headers['content-type']], [207, 'application/xml; charset=utf-8'])
+  t.match(answer.text, '<D:response><D:href>/dav/y/2</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status><D:error><D:quota-not-exceeded></D:quota-not-exceeded></D:error></D:response>')
+  t.same(await drive.names(), ['a/', 'a/1', 'a/2', 'a/b&/', 'x', 'y/', 'y/1'])
+})
+
+t.test('the failure may be deep in the folder', async t => {
+  const drive = await openDrive(t, { QUOTA_FILES: '10' })
+  await make(drive, 'a/', 'a/b/', 'a/b/c/', 'a/b/c/d', 'x')
+  const answer = await drive.ask('COPY', '/dav/a', { destination: '/dav/y' })
+  t.equal(answer.status, 201)
+  t.equal((await drive.ask('DELETE', '/dav/y/b/c/d')).status, 204)
+  const again = await drive.ask('COPY', '/dav/a/b', { destination: '/dav/y/b/e' })
+  t.equal(again.status, 207)
+  t.match(again.text, '<D:href>/dav/y/b/e/c/d</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status>')
+})
+
+/** Begins the copy of a folder with 400 files. */
+async function beginCopy (t: Test) {
+  const drive = await openDrive(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  await make(drive, 'a/')
+  for (let count = 0; count < 400; count += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => make(drive, `a/${count + index}`)))
+  const request = httpRequest({ port: drive.server.port, method: 'COPY', path: '/dav/a', headers: { authorization: `Bearer ${drive.secret}`, destination: '/dav/b' } })
+  const answered = once(request, 'response')
+  request.on('error', () => {}).end()
+  const copied = async () => (await drive.names()).filter(name => name.startsWith('b/')).length
+  await until(copied, count => count > 1)
+  return { drive, request, answered, copied }
+}
+
+t.test('the copy of a folder ends when its client is gone', async t => {
+  const { request, answered, copied } = await beginCopy(t)
+  answered.catch(() => {})
+  request.destroy()
+  let count = await copied()
+  await until(async () => count === (count = await copied()), isSame => isSame)
+  t.ok(count < 401, `${count}`)
+})
+
+t.test('the copy of a folder ends when the server stops, and says how far it came', async t => {
+  const { drive, answered } = await beginCopy(t)
+  const closed = drive.server.close()
+  const [response] = await answered
+  t.equal(response.statusCode, 207)
+  t.match(Buffer.concat(await response.toArray()).toString(), /<D:href>\/dav\/b\/\d+<\/D:href><D:status>HTTP\/1.1 503 Service Unavailable<\/D:status>/)
+  await closed
+})
+
+t.test('a damaged file stops the copy of its folder', { skip: skipWithoutFolder }, async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a/', 'a/b')
+  const { dataDir } = drive.server
+  const files = async () => (await Promise.all(['incoming', 'blobs'].map(name => readdir(join(dataDir, name), { recursive: true, withFileTypes: true })))).flat().filter(entry => entry.isFile())
+  // A commit moves it.
+  const [{ parentPath, name }] = await until(files, ([file]) => file?.parentPath.endsWith('incoming') === false) as [Dirent]
+  await truncate(join(parentPath, name), 1)
+  const answer = await drive.ask('COPY', '/dav/a', { destination: '/dav/c' })
+  t.equal(answer.status, 207)
+  t.match(answer.text, '<D:href>/dav/c/b</D:href><D:status>HTTP/1.1 500 Internal Server Error</D:status></D:response>')
+  t.same(await drive.names(), ['a/', 'a/b', 'c/'])
+})
+
+t.test('a failure that RFC 4918 has no condition for is named by its status', async t => {
+  const drive = await openDrive(t)
+  const deep = ['y', 'z', 'x'].map(letter => letter.repeat(250))
+  await make(drive, 'a/', 'a/a%20folder%20with%20a%20name%20of%20more%20than%2020%20bytes/', ...deep.map((_, index) => `${deep.slice(0, index + 1).join('/')}/`))
+  const answer = await drive.ask('COPY', '/dav/a', { destination: `/dav/${deep.join('/')}/b` })
+  t.equal(answer.status, 207)
+  t.match(answer.text, '/b/a%20folder%20with%20a%20name%20of%20more%20than%2020%20bytes</D:href><D:status>HTTP/1.1 400 Bad Request</D:status></D:response>')
+})
+
+t.test('over HTTP/2 it is the same drive', async t => {
+  const { ca, port } = await startTls(t)
+  const session = connectHttp2(`https://localhost:${port}`, { ca })
+  t.teardown(() => session.close())
+  async function ask (method: string, path: string, headers: Record<string, string> = {}, body = '') {
+    const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === '' })
+    if (body !== '') stream.end(body)
+    const [answer] = await once(stream, 'response')
+    return { status: answer[':status'], headers: answer, text: Buffer.concat(await stream.toArray()).toString() }
+  }
+  const json = { 'content-type': 'application/json' }
+  await ask('POST', '/api/users', json, JSON.stringify({ username: 'ann', password: 'correct horse battery' }))
+  const basic = `Basic ${Buffer.from('ann:correct horse battery').toString('base64')}`
+  const made = await ask('POST', '/api/tokens', { ...json, authorization: basic }, JSON.stringify({ name: 'a drive', scopes: ['files:read', 'files:write'] }))
+  const auth = { authorization: `Bearer ${JSON.parse(made.text).token}` }
+  t.equal((await ask('PROPFIND', '/dav/')).status, 401)
+  t.equal((await ask('MKCOL', '/dav/a', auth)).status, 201)
+  t.equal((await ask('MKCOL', '/dav/d', auth, 'x')).status, 415)
+  t.equal((await ask('PUT', '/dav/a/f', auth, 'x')).status, 201)
+  t.equal((await ask('PUT', '/dav/b', auth, 'bytes')).status, 201)
+  const lock = await ask('LOCK', '/dav/b', auth, lockInfo())
+  t.equal(lock.status, 200)
+  t.equal((await ask('PUT', '/dav/b', auth, 'x')).status, 423)
+  t.equal((await ask('MOVE', '/dav/b', { ...auth, destination: `https://localhost:${port}/dav/c`, if: `(${lock.headers['lock-token']})` })).status, 201)
+  t.equal((await ask('GET', '/dav/c', auth)).text, 'bytes')
+  t.equal((await ask('COPY', '/dav/a', { ...auth, destination: '/dav/e' })).status, 201)
+  t.equal((await ask('PROPFIND', '/dav/c', { ...auth, depth: '0' })).status, 207)
+  t.equal((await ask('REPORT', '/dav/c', auth)).status, 405)
+})
+
+t.test('a copy or move that would be refused takes no folder away', async t => {
+  const drive = await openDrive(t, { QUOTA_BYTES: '3000', ALLOWED_EXTENSIONS: 'txt', KEEP_DAYS: '0' })
+  const { ask } = drive
+  await make(drive, 'f/', 'f/keep.txt', 'e.x/', 'src/', `src/${'x'.repeat(250)}/`, `src/${'x'.repeat(250)}/${'z'.repeat(200)}/`, 'y/')
+  const long = ['y'.repeat(200), 'w'.repeat(200)]
+  await make(drive, `y/${long[0]}/`, `y/${long.join('/')}/`)
+  t.equal((await ask('PUT', '/dav/big.txt', {}, 'x'.repeat(2000))).status, 201)
+  refused(t, await ask('COPY', '/dav/big.txt', { destination: '/dav/f' }), 415, 'extension_not_allowed')
+  for (const method of ['COPY', 'MOVE']) refused(t, await ask(method, '/dav/big.txt', { destination: '/dav/e.x' }), 415, 'extension_not_allowed', method)
+  t.equal((await ask('MKCOL', '/dav/g.txt')).status, 201)
+  refused(t, await ask('COPY', '/dav/big.txt', { destination: '/dav/g.txt' }), 507, '<D:quota-not-exceeded></D:quota-not-exceeded>')
+  refused(t, await ask('MOVE', '/dav/src', { destination: `/dav/y/${long.join('/')}` }), 400, 'name_invalid')
+  const names = await drive.names()
+  for (const name of ['f/', 'f/keep.txt', 'e.x/', 'g.txt/', `y/${long.join('/')}/`]) t.ok(names.includes(name), name)
+})
+
+t.test('of many copies at once to one name, one makes it and the others replace it', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a')
+  const answers = await Promise.all(Array.from({ length: 8 }, () => drive.ask('COPY', '/dav/a', { destination: '/dav/b' })))
+  t.same(answers.map(({ status }) => status).sort(), [201, 204, 204, 204, 204, 204, 204, 204])
+})
+
+t.test('LOCK and UNLOCK', async t => {
+  const drive = await openDrive(t)
+  const { ask } = drive
+  await make(drive, 'a', 'f/', 'f/g')
+  const lock = await ask('LOCK', '/dav/a', { 'content-type': 'application/xml', depth: '0', timeout: 'Second-100, Infinite' }, lockInfo())
+  t.same([lock.status, lock.headers['content-type']], [200, 'application/xml; charset=utf-8'])
+  t.match(lock.headers['lock-token'], /^<urn:uuid:[0-9a-f-]{36}>$/)
+  t.match(lock.text, new RegExp(`<D:locktoken><D:href>${tokenOf(lock)}</D:href></D:locktoken><D:lockroot><D:href>/dav/a</D:href>`))
+  t.match(lock.text, /<D:timeout>Second-(?:100|99)<\/D:timeout>/)
+  refused(t, await ask('PUT', '/dav/a', {}, 'x'), 423, locked('/dav/a'))
+  refused(t, await ask('DELETE', '/dav/a'), 423, locked('/dav/a'))
+  refused(t, await ask('LOCK', '/dav/a', {}, lockInfo('shared')), 423, conflicting('/dav/a'))
+  t.equal((await ask('GET', '/dav/a')).status, 200)
+  t.equal((await ask('PUT', '/dav/a', { if: `(<${tokenOf(lock)}>)` }, 'x')).status, 204)
+
+  const refreshed = await ask('LOCK', '/dav/a', { if: `(<${tokenOf(lock)}>)`, timeout: 'Infinite' })
+  t.same([refreshed.status, refreshed.headers['lock-token']], [200, undefined])
+  t.match(refreshed.text, /<D:timeout>Second-(?:3600|3599)<\/D:timeout>/)
+  refused(t, await ask('LOCK', '/dav/a'), 412, 'precondition_failed', 'nothing to refresh')
+  refused(t, await ask('LOCK', '/dav/f', { if: `(<${tokenOf(lock)}>)` }), 412, 'precondition_failed', 'the lock of another file')
+
+  refused(t, await ask('UNLOCK', '/dav/a'), 400, 'malformed_request')
+  refused(t, await ask('UNLOCK', '/dav/a', { 'lock-token': 'urn:uuid:0' }), 400, 'malformed_request')
+  const mismatch = '<D:lock-token-matches-request-uri></D:lock-token-matches-request-uri>'
+  refused(t, await ask('UNLOCK', '/dav/a', { 'lock-token': '<urn:uuid:0>' }), 409, mismatch)
+  refused(t, await ask('UNLOCK', '/dav/f', { 'lock-token': `<${tokenOf(lock)}>` }), 409, mismatch)
+  refused(t, await ask('UNLOCK', '/dav/a', { 'lock-token': `<${tokenOf(lock)}>`, if: '(<urn:uuid:0>)' }), 412, 'precondition_failed')
+  t.equal((await ask('UNLOCK', '/dav/a', { 'lock-token': `<${tokenOf(lock)}>` })).status, 204)
+  t.equal((await ask('PUT', '/dav/a', {}, 'y')).status, 204)
+
+  for (const path of ['/dav', '/dav/']) {
+    refused(t, await ask('LOCK', path, {}, lockInfo()), 403, 'place_forbidden', path)
+    refused(t, await ask('UNLOCK', path, { 'lock-token': '<x>' }), 403, 'place_forbidden', path)
+  }
+  refused(t, await ask('LOCK', '/dav/a', { depth: '1' }, lockInfo()), 400, 'malformed_request')
+  for (const [timeout, seconds] of [['Second-0', 1], ['Second-99999999999999999999', 3600], ['Extend', 3600]] as const) {
+    const answer = await ask('LOCK', '/dav/f', { timeout }, lockInfo('shared'))
+    t.match(answer.text, new RegExp(`<D:timeout>Second-(?:${seconds}|${seconds - 1})</D:timeout>`), timeout)
+  }
+})
+
+t.test('LOCK of a free name makes an empty file with it', async t => {
+  const drive = await openDrive(t, { QUOTA_FILES: '2' })
+  const { ask } = drive
+  const lock = await ask('LOCK', '/dav/e%CC%81', {}, lockInfo())
+  t.equal(lock.status, 201)
+  t.match(lock.text, '<D:lockroot><D:href>/dav/e%CC%81</D:href></D:lockroot>', 'as asked')
+  t.same(await drive.names(), ['é'])
+  refused(t, await ask('PUT', '/dav/%C3%A9', {}, 'x'), 423, locked('/dav/%C3%A9'))
+  refused(t, await ask('LOCK', '/dav/x/y', {}, lockInfo()), 409, 'parent_missing')
+  await make(drive, 'b')
+  refused(t, await ask('LOCK', '/dav/c', {}, lockInfo()), 507, '<D:quota-not-exceeded></D:quota-not-exceeded>')
+  t.same(await drive.names(), ['b', 'é'])
+})
+
+t.test('of many locks at once of a free name, one makes the file', async t => {
+  const drive = await openDrive(t)
+  const answers = await Promise.all(Array.from({ length: 8 }, () => drive.ask('LOCK', '/dav/a', {}, lockInfo('shared'))))
+  t.same(answers.map(({ status }) => status).sort(), [200, 200, 200, 200, 200, 200, 200, 201])
+})
+
+t.test('a locked folder protects what is in it, and its members', async t => {
+  const drive = await openDrive(t)
+  const { ask } = drive
+  await make(drive, 'a/', 'a/b/', 'a/b/c', 'x')
+  const shallow = tokenOf(await ask('LOCK', '/dav/a', { depth: '0' }, lockInfo()))
+  refused(t, await ask('PUT', '/dav/a/new', {}, 'x'), 423, locked('/dav/a'))
+  refused(t, await ask('DELETE', '/dav/a/b'), 423, locked('/dav/a'))
+  t.equal((await ask('PUT', '/dav/a/b/c', {}, 'x')).status, 204)
+  t.equal((await ask('PUT', '/dav/a/new', { if: `</dav/a/> (<${shallow}>)` }, 'x')).status, 201)
+  t.equal((await ask('UNLOCK', '/dav/a', { 'lock-token': `<${shallow}>` })).status, 204)
+
+  const one = tokenOf(await ask('LOCK', '/dav/a/b/c', {}, lockInfo()))
+  const two = tokenOf(await ask('LOCK', '/dav/a/new', {}, lockInfo('shared')))
+  refused(t, await ask('LOCK', '/dav/a', {}, lockInfo()), 423, conflicting('/dav/a/b/c', '/dav/a/new'))
+  for (const method of ['DELETE', 'MOVE']) {
+    refused(t, await ask(method, '/dav/a', { destination: '/dav/z' }), 423, locked('/dav/a/b/c', '/dav/a/new'), method)
+    refused(t, await ask(method, '/dav/a', { destination: '/dav/z', if: `</dav/a/b/c> (<${one}>)` }), 423, locked('/dav/a/new'), method)
+  }
+  refused(t, await ask('MOVE', '/dav/a', { destination: '/dav/x' }), 423, locked('/dav/a/b/c', '/dav/a/new'))
+  refused(t, await ask('COPY', '/dav/x', { destination: '/dav/a' }), 423, locked('/dav/a/b/c', '/dav/a/new'), 'what would be overwritten')
+  t.same(await drive.names(), ['a/', 'a/b/', 'a/b/c', 'a/new', 'x'])
+  await make(drive, 'y/', 'y/z')
+  refused(t, await ask('MOVE', '/dav/a', { destination: '/dav/y' }), 423, locked('/dav/a/b/c', '/dav/a/new'), 'nothing is deleted for a move that is refused')
+  t.equal(await read(drive, 'y/z'), 'y/z')
+  const both = `</dav/a/b/c> (<${one}>) </dav/a/new> (<${two}>)`
+  t.equal((await ask('MOVE', '/dav/a', { destination: '/dav/y', if: both })).status, 204)
+  t.equal((await ask('PUT', '/dav/y/new', {}, 'x')).status, 204, 'a lock does not move')
+})
+
+t.test('two clients: each has its own shared lock, and an exclusive one keeps the other out until it ends', async t => {
+  const drive = await openDrive(t)
+  const { ask, server } = drive
+  const other = await driveOf(server, 'Bob')
+  await make(drive, 'a')
+  const [one, two] = [await ask('LOCK', '/dav/a', {}, lockInfo('shared')), await ask('LOCK', '/dav/a', {}, lockInfo('shared'))].map(tokenOf) as [string, string]
+  t.not(one, two)
+  t.equal((await ask('PUT', '/dav/a', { if: `(<${two}>)` }, 'x')).status, 204)
+  refused(t, await ask('LOCK', '/dav/a', {}, lockInfo()), 423, conflicting('/dav/a'))
+  for (const token of [one, two]) t.equal((await ask('UNLOCK', '/dav/a', { 'lock-token': `<${token}>` })).status, 204)
+
+  const brief = await ask('LOCK', '/dav/a', { timeout: 'Second-1' }, lockInfo())
+  refused(t, await ask('PUT', '/dav/a', { if: `(<${one}>)` }, 'x'), 412, 'precondition_failed', 'a lock that ended')
+  refused(t, await ask('PUT', '/dav/a', { if: '(Not <DAV:no-lock>)' }, 'x'), 423, locked('/dav/a'))
+  let answer = await ask('PUT', '/dav/a', {}, 'x')
+  for (; answer.status === 423; answer = await ask('PUT', '/dav/a', {}, 'x')) await new Promise(resolve => setTimeout(resolve, 50))
+  t.equal(answer.status, 204, 'it expired')
+  refused(t, await ask('UNLOCK', '/dav/a', { 'lock-token': `<${tokenOf(brief)}>` }), 409, '<D:lock-token-matches-request-uri></D:lock-token-matches-request-uri>')
+
+  await make(other, 'a')
+  const foreign = tokenOf(await other.ask('LOCK', '/dav/a', {}, lockInfo()))
+  t.equal((await ask('PUT', '/dav/a', {}, 'x')).status, 204, 'the lock of another account')
+  refused(t, await ask('PUT', '/dav/a', { if: `(<${foreign}>)` }, 'x'), 412, 'precondition_failed')
+  refused(t, await ask('UNLOCK', '/dav/a', { 'lock-token': `<${foreign}>` }), 409, '<D:lock-token-matches-request-uri></D:lock-token-matches-request-uri>')
+})
+
+t.test('locks bind the REST API too', async t => {
+  const drive = await openDrive(t)
+  const account = accountOf(drive.server, drive.token)
+  await make(drive, 'a', 'f/', 'f/b')
+  const token = tokenOf(await drive.ask('LOCK', '/dav/a', {}, lockInfo()))
+  const folder = tokenOf(await drive.ask('LOCK', '/dav/f', {}, lockInfo()))
+  const refusedBy = (answer: Answer, path: string) => {
+    t.same([answer.status, answer.json.code, answer.json.locked], [423, 'file_locked', [path]])
+  }
+  refusedBy(await account.send('PUT', '/uploads/a', { body: 'x' }), 'a')
+  refusedBy(await account.send('DELETE', '/uploads/a'), 'a')
+  refusedBy(await account.send('PATCH', '/api/files/a', { json: { name: 'b' } }), 'a')
+  refusedBy(await account.send('PATCH', '/api/folders/f', { json: { name: 'g' } }), 'f')
+  refusedBy(await account.send('PUT', '/uploads/f/new', { body: 'x' }), 'f')
+  refusedBy(await account.send('DELETE', '/api/folders/f?recursive=true'), 'f')
+  t.equal((await drive.ask('UNLOCK', '/dav/a', { 'lock-token': `<${token}>` })).status, 204)
+  t.equal((await drive.ask('UNLOCK', '/dav/f/b', { 'lock-token': `<${folder}>` })).status, 204, 'at what it locks')
+  t.equal((await account.send('PUT', '/uploads/a', { body: 'x' })).status, 200)
+})
+
+t.test('If is judged whole, ahead of everything but 404', async t => {
+  const drive = await openDrive(t)
+  const { ask } = drive
+  await make(drive, 'a', 'b', 'f/')
+  const etag = String((await ask('HEAD', '/dav/a')).headers.etag)
+  const token = tokenOf(await ask('LOCK', '/dav/a', {}, lockInfo()))
+  const holds = async (condition: string, path = '/dav/a') => {
+    const { status } = await ask('PROPPATCH', path, { if: condition }, '<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><x xmlns="urn:x">1</x></D:prop></D:set></D:propertyupdate>')
+    return status === 207
+  }
+  t.ok(await holds(`(<${token}> [${etag}])`))
+  t.ok(await holds(`(["x"]) (<${token}> [${etag}] Not ["x"] Not <DAV:no-lock>)`), 'one list is enough')
+  t.notOk(await holds(`(<${token}> ["x"])`))
+  t.notOk(await holds(`(<${token}> Not [${etag}])`))
+  t.notOk(await holds(`(<${token}> [W/${etag}])`), 'a weak tag')
+  t.ok(await holds(`</dav/b> (["x"]) </dav/a> (<${token}>)`))
+  t.ok(await holds(`<http://127.0.0.1:${drive.server.port}/dav/%61> (<${token}> [${etag}])`))
+  t.ok(await holds(`<http://other.example/dav/a> (<${token}>) <http://127.0.0.1:${drive.server.port}/dav/a> (<${token}>)`), 'the tag of another server')
+  t.notOk(await holds(`<http://other.example/dav/a> (<${token}>)`))
+  t.notOk(await holds(`</uploads/a> (<${token}>)`))
+  t.ok(await holds(`</dav/..> (Not <${token}>)`), 'what can\'t exist has no lock')
+  t.ok(await holds(`</dav/> (Not <${token}>) (Not <DAV:no-lock>)`, '/dav/b'))
+  t.ok(await holds('(Not ["x"])', '/dav/f/'))
+
+  refused(t, await ask('DELETE', '/dav/nothing', { if: '(<x:y>)' }), 404, 'not_found')
+  refused(t, await ask('DELETE', '/dav/a', { if: '(<x:y>)', 'if-match': '"x"' }), 412, 'precondition_failed')
+  refused(t, await ask('DELETE', '/dav/a', { 'if-match': '"x"' }), 412, 'precondition_failed', 'ahead of the lock')
+  refused(t, await ask('COPY', '/dav/a', { if: '(["x"])', destination: '/dav/f' }), 412, 'precondition_failed')
+  refused(t, await ask('MOVE', '/dav/b', { 'if-match': '"x"', destination: '/dav/f' }), 412, 'precondition_failed')
+  t.same(await drive.names(), ['a', 'b', 'f/'])
+
+  for (const method of ['GET', 'HEAD', 'PROPFIND', 'UNLOCK']) {
+    const asks = (path: string, condition: string) => ask(method, path, { depth: '0', 'lock-token': '<urn:uuid:0>', if: condition })
+    t.equal((await asks('/dav/a', '(["x"])')).status, 412, method)
+    if (method !== 'UNLOCK') t.equal((await asks('/dav/nothing', '(["x"])')).status, 404, method)
+    t.equal((await asks('/dav/a', '(')).status, 400, method)
+    t.ok([200, 207, 409].includes((await asks('/dav/a', `(<${token}> [${etag}])`)).status), method)
+  }
+
+  for (const text of ['', 'x', '()', '( )', '(<a:b>', '(<a:b>),(<c:d>)', '(["x)', '<x>', '</dav/a>', '(<a:b>) </dav/b> (<a:b>)', '(Not)', '(Not Not <a:b>)', '(<a b>)', '(<a:b>)'.repeat(101), `(<a:b>${' '.repeat(10_000)}x)`]) {
+    refused(t, await ask('PUT', '/dav/b', { if: text }, 'x'), 400, 'malformed_request', text.slice(0, 50))
+  }
+  refused(t, await ask('PUT', '/dav/b', { if: '</dav/%ff> (<a:b>)' }, 'x'), 400, 'malformed_url')
+})
+
+t.test('with a digest of 64 digits, several conditions fit into If', async t => {
+  const drive = await openDrive(t)
+  await make(drive, 'a')
+  const etag = String((await drive.ask('HEAD', '/dav/a')).headers.etag)
+  const token = tokenOf(await drive.ask('LOCK', '/dav/a', {}, lockInfo()))
+  // What litmus sends in complex_cond_put and fail_complex_cond_put; its own buffer cuts them.
+  t.equal((await drive.ask('PUT', '/dav/a', { if: `(<${token}> [${etag}]) (Not <DAV:no-lock> [${etag}])` }, 'x')).status, 204)
+  refused(t, await drive.ask('PUT', '/dav/a', { if: `(<${token}> [${etag}]) (Not <DAV:no-lock> [${etag}])` }, 'y'), 412, 'precondition_failed')
+})
+
+t.test('a thousand locks and no more', async t => {
+  const drive = await openDrive(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  await make(drive, 'a')
+  const answers: Answer[] = []
+  for (let count = 0; count < 1000; count += 50) {
+    answers.push(...await Promise.all(Array.from({ length: 50 }, () => drive.ask('LOCK', '/dav/a', {}, lockInfo('shared')))))
+  }
+  t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
+  refused(t, await drive.ask('LOCK', '/dav/a', {}, lockInfo('shared')), 429, 'too_many_locks')
+  refused(t, await drive.ask('LOCK', '/dav/b', {}, lockInfo()), 429, 'too_many_locks')
+  t.same(await drive.names(), ['a'])
+})
+
+t.test('a body that does not come is not waited for', async t => {
+  const { server, secret } = await openDrive(t)
+  for (const [method, path, headers, status] of [
+    ['PUT', '/dav/', {}, 405],
+    ['PUT', '/dav/x/y', {}, 409],
+    ['MKCOL', '/dav/x', {}, 415],
+    ['PROPFIND', '/dav/', { authorization: 'Basic x' }, 401],
+    ['LOCK', '/dav/', {}, 403]
+  ] as const) {
+    const request = httpRequest({ port: server.port, method, path, headers: { authorization: `Bearer ${secret}`, 'content-length': '9', ...headers } })
+    request.on('error', () => {})
+    request.flushHeaders()
+    const [response] = await once(request, 'response')
+    t.equal(response.statusCode, status, `${method} ${path}`)
+    request.destroy()
+  }
+})
