@@ -16,6 +16,7 @@ import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './repor
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
 import { compareDeletes, compareSmall } from './small.ts'
 import { compareAppends, compareDownloads, compareUploads } from './transfers.ts'
+import { compareWebdav } from './webdav.ts'
 
 const isBrief = process.argv.includes('--brief')
 const only = process.argv.find(argument => argument.startsWith('--only='))?.slice('--only='.length) ?? ''
@@ -49,7 +50,8 @@ try {
     appends: compareAppends,
     pocketbase: comparePocketBase,
     growth: () => compareGrowth({ ...scale, folder: workbench.folder }),
-    folders: () => compareFolders({ ...scale, folder: workbench.folder })
+    folders: () => compareFolders({ ...scale, folder: workbench.folder }),
+    webdav: () => compareWebdav({ ...scale, folder: workbench.folder })
   }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue

@@ -147,7 +147,7 @@ test('of three processes one is killed in the middle of uploads, replacements an
   const settings = { DATABASE_URL: database, STORAGE_URL: s3.url(), ...credentials }
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
   const [deleted] = await postgres.run(database, 'SELECT count(*) FROM kept WHERE name IS NOT NULL')
-  t.match(await runBin(['trash', 'empty', '--all', '--yes'], settings), { code: 0, stdout: new RegExp(`^deleted ${deleted?.count} files of 1 accounts`) })
+  t.match(await runBin(['trash', 'empty', '--all', '--yes'], settings), { code: 0, stdout: new RegExp(`^deleted ${deleted?.count} files of ${Math.min(1, Number(deleted?.count))} accounts`) })
   t.match((await (servers[0] as Client).send('GET', '/api/trash', { token })).json, { files: { length: 0 } })
   t.match(await runBin(['fsck'], settings), { code: 0, stdout: 'all is well\n' })
 })

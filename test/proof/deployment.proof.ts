@@ -354,6 +354,7 @@ async function runSession (t: Test, curl: Curl, username: string): Promise<void>
   const head = await curl([...auth, '-I', `${site}/uploads/put.bin`])
   t.same({ status: head.status, length: head.headers['content-length'] }, { status: 200, length: String(bytes.length) })
   t.equal((await curl([...auth, '-H', `If-None-Match: ${head.headers.etag}`, `${site}/uploads/put.bin`])).status, 304)
+  await useDrive(t, { curl, auth, name: `${username} box` })
   const refused = await curl([`${site}/api/files`])
   t.equal(refused.status, 401)
   t.ok(refused.headers['www-authenticate'])
@@ -367,6 +368,28 @@ async function runSession (t: Test, curl: Curl, username: string): Promise<void>
 
   const plain = await curl([`http://${NAME}/uploads/put.bin?a=b`])
   t.same({ status: plain.status, location: plain.headers.location }, { status: 308, location: `${site}/uploads/put.bin?a=b` })
+}
+
+/** WebDAV: other methods, and `Destination`, which names what the client sees. */
+async function useDrive (t: Test, { curl, auth, name }: { curl: Curl, auth: string[], name: string }): Promise<void> {
+  const site = `https://${NAME}/dav`
+  const lockinfo = '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>'
+  const send = (method: string, path: string, ...args: string[]) => curl([...auth, '-X', method, ...args, `${site}/${path}`])
+  const at = encodeURIComponent(name)
+  t.equal((await send('OPTIONS', '')).headers.dav, '1, 2, 3')
+  t.equal((await send('MKCOL', `${at}/`)).status, 201)
+  t.equal((await send('PUT', `${at}/a%23b`, '-d', 'one')).status, 201)
+  t.equal((await send('COPY', `${at}/a%23b`, '-H', `Destination: ${site}/${at}/copy`)).status, 201)
+  t.equal((await send('MOVE', `${at}/a%23b`, '-H', `Destination: ${site}/${at}/moved`)).status, 201)
+  t.equal((await send('MOVE', `${at}/copy`, '-H', 'Destination: https://elsewhere.example.org/dav/moved')).status, 502)
+  const found = await send('PROPFIND', `${at}/`, '-H', 'Depth: 1')
+  t.equal(found.status, 207)
+  t.same(Array.from(found.bytes.toString().matchAll(/href>([^<]+)</g), ([, href]) => href), ['', 'copy', 'moved'].map(path => `/dav/${at}/${path}`))
+  const locked = await send('LOCK', `${at}/copy`, '-H', 'Content-Type: application/xml', '-d', lockinfo)
+  t.equal(locked.status, 200)
+  t.equal((await send('DELETE', `${at}/`)).status, 423)
+  t.equal((await send('UNLOCK', `${at}/copy`, '-H', `Lock-Token: ${locked.headers['lock-token']}`)).status, 204)
+  t.equal((await send('DELETE', `${at}/`)).status, 204)
 }
 
 async function forgeAddress (t: Test, curl: Curl): Promise<void> {

@@ -70,6 +70,8 @@ export function createDisk (root: string, order: NameOrder): Disk {
       case 'openat': return openFile(call, path, result)
       case 'mkdir': return path && folders.makeFolder(path, changes++)
       case 'unlink': case 'rmdir': return path && folders.remove(path, changes++)
+      case 'link': if (path !== undefined && target !== undefined) folders.link(path, target, changes++)
+        return
       case 'rename': if (path !== undefined && target !== undefined) folders.move(path, target, changes++)
     }
   }

@@ -47,7 +47,9 @@ t.test('what was acknowledged survives kill -9, versions and trash included, and
   t.comment(`${ROUNDS} rounds, ${states.reduce((sum, { operationCount }) => sum + operationCount, 0)} operations acknowledged, 0 lost`)
 })
 
-/** Creates, replaces, renames, deletes and restores files, one operation at a time, until the server is killed. */
+/**
+ * Creates, replaces, renames, copies, deletes and restores files, one operation at a time, until the server is killed.
+ */
 async function work (
   client: Client, { state, worker, token }: { state: WorkerState, worker: number, token: string }
 ): Promise<void> {
@@ -86,7 +88,7 @@ function nextOperation ({ acknowledged }: WorkerState, worker: number): Operatio
     const kind = pick(trash.length > 0 ? ['put', 'post', 'restore', 'forget'] as const : ['put', 'post'] as const)
     return kind === 'restore' || kind === 'forget' ? changeTrash(acknowledged, { entry: pick(trash), newName: kind === 'restore' ? fresh : undefined }) : create(acknowledged, { name: fresh, kind })
   }
-  return change(acknowledged, { file, newName: fresh, kind: pick(['replace', 'replace', 'rename', 'delete', 'restore'] as const) })
+  return change(acknowledged, { file, newName: fresh, kind: pick(['replace', 'replace', 'rename', 'copy', 'delete', 'restore'] as const) })
 }
 
 const randomContent = () => randomBytes(1 + (randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000)))
@@ -100,7 +102,7 @@ function create (state: State, { name, kind }: { name: string, kind: 'put' | 'po
   }
 }
 
-function change (state: State, { file, newName, kind }: { file: Entry, newName: string, kind: 'replace' | 'rename' | 'delete' | 'restore' }): Operation {
+function change (state: State, { file, newName, kind }: { file: Entry, newName: string, kind: 'replace' | 'rename' | 'copy' | 'delete' | 'restore' }): Operation {
   const { name, versions } = file
   const after = new Map(state)
   const what = `${kind} ${name}`
@@ -109,6 +111,9 @@ function change (state: State, { file, newName, kind }: { file: Entry, newName: 
       after.delete(name)
       after.set(newName, { ...file, name: newName })
       return { what, after, send: (client, token) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
+    case 'copy':
+      after.set(newName, { name: newName, digest: file.digest, versions: [] })
+      return { what, after, send: (client, token) => client.send('POST', `/api/files/${name}/copy`, { token, json: { name: newName } }) }
     case 'delete':
       after.delete(name)
       after.set(keyInTrash(file), file)
@@ -295,18 +300,37 @@ t.test('bytes and folder are synced before the log is, and that before an upload
   const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=fsync,fdatasync,writev,write'])
   t.equal((await server.send('PUT', '/uploads/a', { user, body: 'hello' })).status, 201)
   await strace.end()
-  const calls = (await readFile(trace, 'utf8')).split('\n')
-  const at = (pattern: RegExp) => calls.findIndex(line => pattern.test(line))
-  /** The line on which a call ends: its own, or the one where strace resumes it after lines of other threads. */
-  function endOf (pattern: RegExp): number {
-    const began = at(pattern)
-    const [, thread, call] = /^(\d+) +(\w+)/.exec(calls[began] ?? '') ?? []
-    return calls.findIndex((line, index) => (index === began && / = 0$/.test(line)) || (index > began && line.startsWith(`${thread} `) && line.includes(`<... ${call} resumed>`)))
-  }
-  const [bytes, folder, log, answer] = [endOf(/fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/), endOf(/fsync\(\d+<.*\/incoming>/), at(/fdatasync\(\d+<.*magicstore\.db-wal>/), at(/201 Created/)] as const
+  const calls = await callsIn(trace)
+  const [bytes, folder, log, answer] = [findEnd(calls, /fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/), findEnd(calls, /fsync\(\d+<.*\/incoming>/), find(calls, /fdatasync\(\d+<.*magicstore\.db-wal>/), find(calls, /201 Created/)] as const
   t.notOk([bytes, folder, log, answer].includes(-1), 'every step is there')
   t.ok(Math.max(bytes, folder) < log, 'bytes and folder before the log')
   t.ok(log < answer, 'the log before the answer')
+})
+
+t.test('a copy is a link whose name is synced before the log is; where no link can be made, its bytes are', { skip: skipWithoutStrace }, async t => {
+  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
+  const trace = join(t.testdirName, 'calls')
+  const server = await spawnServer(t, settings)
+  const { user } = await signUp(server, 'ada')
+  await put(server, user, 'hello')
+  for (const [index, error] of [undefined, 'EMLINK', 'EXDEV', 'EPERM'].entries()) {
+    const fault = error === undefined ? [] : ['-e', `inject=link:error=${error}`]
+    const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=link,fsync,fdatasync,writev,write', ...fault])
+    const name = `copy-${index}`
+    t.equal((await server.send('POST', '/api/files/victim/copy', { user, json: { name } })).status, 201)
+    await strace.end()
+    const calls = await callsIn(trace)
+    const linked = find(calls, /link\(".*\/blobs\/.*"/)
+    const bytes = findEnd(calls, /fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/)
+    const folder = findEnd(calls, /fsync\(\d+<.*\/incoming>/)
+    const log = find(calls, /fdatasync\(\d+<.*magicstore\.db-wal>/)
+    t.notOk([linked, folder, log].includes(-1), 'every step is there')
+    t.equal(bytes !== -1, error !== undefined)
+    t.ok(linked < folder && Math.max(bytes, folder) < log, String(error))
+    t.equal((await server.send('GET', `/uploads/${name}`, { user })).text, 'hello')
+  }
+  t.equal(await server.end('SIGTERM'), 0)
+  await checkNoLeftovers(t, settings.DATA_DIR, 5)
 })
 
 /** The calls recorded by strace, one per line; an interrupted call has two lines, and the second shows its end. */
@@ -317,6 +341,13 @@ async function callsIn (trace: string): Promise<string[]> {
 /** The index of the first matching line from `from` on; -1 if there is none. */
 function find (calls: string[], pattern: RegExp, from = 0): number {
   return calls.findIndex((line, index) => index >= from && pattern.test(line))
+}
+
+/** The line on which a call ends: its own, or the one where strace resumes it after lines of other threads. */
+function findEnd (calls: string[], pattern: RegExp): number {
+  const began = find(calls, pattern)
+  const [, thread, call] = /^(\d+) +(\w+)/.exec(calls[began] ?? '') ?? []
+  return calls.findIndex((line, index) => (index === began && / = 0$/.test(line)) || (index > began && line.startsWith(`${thread} `) && line.includes(`<... ${call} resumed>`)))
 }
 
 t.test('a blob is forgotten only when its removal from its folder is on stable storage', { skip: skipWithoutStrace }, async t => {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { test, type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
+import { endLocks, setLock } from '../kit/locks.ts'
 import { credentials, startS3 } from '../kit/s3.ts'
 import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../kit/server.ts'
 import { KIB } from '../kit/sizes.ts'
@@ -103,7 +104,7 @@ const LAST_LISTED_ID = 17
 const EXAMPLE_SIZE = 52417
 
 interface Walkthrough {
-  readonly server: Client
+  readonly server: Pick<RunningServer, 'send' | 'dataDir'>
   readonly document: Document
   /** Every value that occurred in a response, by its place in the document. */
   readonly seen: Map<string, unknown[]>
@@ -215,6 +216,7 @@ async function withIds (
   if (path.includes('/versions/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeVersion(walkthrough) } }
   if (operationId === 'restoreDeletion') return { ...request, body: { json: { deletedWith: await makeDeletion(walkthrough) } } }
   if (path.includes('/trash/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeDeleted(walkthrough) } }
+  if (operationId.startsWith('break')) await setLock(walkthrough.server.dataDir, String(request.parameters?.name))
   if (path !== '/api/uploads/{id}') return { ...request, headers }
   const { json: { id } } = await ask(walkthrough, 'createUpload', { body: { body: 'the bytes' }, headers: uploadHeaders.createUpload ?? {} })
   return { ...request, parameters: { ...request.parameters, id }, headers }
@@ -444,6 +446,12 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   unsupported_media_type: ({ server }) => server.send('POST', '/api/users', { headers: { 'content-type': 'text/plain' }, body: '{}' }),
   content_encoding_unsupported: fixture => put(fixture, 'a.txt', { headers: { 'content-encoding': 'gzip' } }),
   extension_not_allowed: fixture => put(fixture, 'a.exe'),
+  async file_locked (fixture) {
+    await setLock(fixture.server.dataDir, 'present.txt')
+    const answer = await put(fixture, 'present.txt')
+    await endLocks(fixture.server.dataDir)
+    return answer
+  },
   range_not_satisfiable: ({ server, token }) => server.send('GET', '/uploads/present.txt', { token, headers: { range: 'bytes=100-' } }),
   async too_many_requests (fixture) {
     const server = await withSettings(fixture, { RATE_LIMIT_PER_MINUTE: '1' })

@@ -31,6 +31,8 @@ export interface Folders {
   makeFile (path: readonly string[], at: number): Node
   makeFolder (path: readonly string[], at: number): void
   remove (path: readonly string[], at: number): void
+  /** Gives a file another name. */
+  link (from: readonly string[], to: readonly string[], at: number): void
   move (from: readonly string[], to: readonly string[], at: number): void
   /** Ends a sync of a file or folder that began after `before` changes of the disk. */
   sync (node: Node, before: number): void
@@ -112,6 +114,11 @@ export function createFolders (order: NameOrder): Folders {
     },
     makeFolder: (path, at) => change(at, { removes: undefined, adds: { ...placeOf(path), node: createFolder() } }),
     remove: (path, at) => change(at, { removes: placeOf(path), adds: undefined }),
+    link (from, to, at) {
+      const node = find(from)
+      if (node === undefined) throw new Error(`there is no ${from.join('/')}`)
+      change(at, { removes: undefined, adds: { ...placeOf(to), node } })
+    },
     move (from, to, at) {
       const removes = placeOf(from)
       const node = removes.folder.entries.get(removes.name)

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { mountDisk } from '../kit/disks.ts'
+import { setLock } from '../kit/locks.ts'
 import { formOf, namesOf, runBin, signUp, spawnServer, startServer, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
@@ -362,6 +363,7 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   await server.send('DELETE', '/api/folders/gone?recursive=true', { user })
   const { json: { files: [{ deletedWith }] } } = await server.send('GET', '/api/trash', { user })
   await server.send('PUT', '/api/folders/empty', { user })
+  for (const name of ['locked', 'locked/a']) await setLock(join(disk, 'data'), name)
   await server.send('PUT', '/uploads/deleted', { user, body: 'deleted' })
   await server.send('DELETE', '/uploads/deleted', { user })
   const [version, entry] = [(await server.send('GET', '/api/files/a/versions', { user })).json.versions[0].id, (await server.send('GET', '/api/trash', { user })).json.files[0].id]
@@ -394,6 +396,9 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
     ['DELETE', `/api/trash/${entry}`, { token }],
     ['DELETE', '/api/trash', { token }],
     ['PATCH', '/api/files/a', { token, json: { name: 'b' } }],
+    ['POST', '/api/files/a/copy', { token, json: { name: 'b' } }],
+    ['DELETE', '/api/files/locked%2Fa/lock', { token }],
+    ['DELETE', '/api/folders/locked/lock', { token }],
     ['PUT', '/api/folders/new', { token }],
     ['PATCH', '/api/folders/empty', { token, json: { name: 'moved' } }],
     ['DELETE', '/api/folders/empty', { token }],

@@ -146,6 +146,8 @@ const rights: Record<string, string> = {
   CopyObject: 's3:PutObject',
   CreateMultipartUpload: 's3:PutObject',
   UploadPart: 's3:PutObject',
+  // As CopyObject.
+  UploadPartCopy: 's3:PutObject',
   CompleteMultipartUpload: 's3:PutObject',
   AbortMultipartUpload: 's3:AbortMultipartUpload',
   DeleteObject: 's3:DeleteObject',

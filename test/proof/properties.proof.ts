@@ -170,6 +170,16 @@ async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files:
     for (const field of ['if-modified-since', 'if-unmodified-since']) remember(known, field, date)
     for (const field of ['content-digest', 'repr-digest']) remember(known, field, `sha-256=:${Buffer.from(json.sha256, 'hex').toString('base64')}:`)
   }
+  if (path.endsWith('/lock')) await renewLock(fixture, path)
+}
+
+/** Locks a file or folder, of which alone the name is known. */
+async function renewLock ({ server, known, token }: Fixture, path: string): Promise<void> {
+  const name = path.startsWith('/api/folders') ? 'locked' : 'locked.txt'
+  await server.send('PUT', path.startsWith('/api/folders') ? '/api/folders/locked' : '/uploads/locked.txt', { token })
+  const body = '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>'
+  await server.send('LOCK', `/dav/${name}`, { token, headers: { 'content-type': 'application/xml' }, body })
+  known.name = [name]
 }
 
 /** Begins a session, unless there is one: each begin costs a hash. */

@@ -184,6 +184,7 @@ test('a large download is redirected to the bucket, where it keeps its name, typ
   t.match(await server.send('HEAD', path, { token }), { status: 200 })
   t.match(await server.send('GET', '/uploads/small.txt', { token }), { status: 200 })
   t.match(await server.send('GET', path), { status: 401 })
+  t.match(await server.send('GET', path.replace('uploads', 'dav'), { token }), { status: 200 }, 'clients of a drive follow no redirect')
 
   t.equal((await fetch(url.replace('attachment', 'inline'))).status, 403, 'what the URL says can\'t be changed')
   await wait(3000)

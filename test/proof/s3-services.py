@@ -22,7 +22,7 @@ def start_swift(folder):
     from swift.common import utils
     utils.HASH_PATH_SUFFIX = b'of a test'
     from swift.account.server import AccountController
-    from swift.common.middleware import bulk, slo, tempauth
+    from swift.common.middleware import bulk, copy, slo, tempauth
     from swift.common.middleware.s3api import s3api
     from swift.common.ring import RingBuilder
     from swift.common.wsgi import SwiftHttpProtocol
@@ -44,7 +44,7 @@ def start_swift(folder):
         ring.get_ring().save(os.path.join(folder, name + '.ring.gz'))
     # By default it gives up a server that takes half a second to accept a connection, and after ten of these leaves it out for a minute.
     app = Application({**conf, 'conn_timeout': '30', 'node_timeout': '60', 'error_suppression_limit': '1000'})
-    for factory, options in ((slo, {}), (bulk, {}), (tempauth, {'user_test_tester': 'secret .admin'}), (s3api, {'location': 'eu-central-1'})):
+    for factory, options in ((slo, {}), (copy, {}), (bulk, {}), (tempauth, {'user_test_tester': 'secret .admin'}), (s3api, {'location': 'eu-central-1'})):
         app = factory.filter_factory(conf, **options)(app)
     cache = Cache()
     return serve(lambda env, start_response: app(dict(env, **{'swift.cache': cache}), start_response))

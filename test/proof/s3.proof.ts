@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { createBlobId, Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
 import { Bucket } from '#src/blobs/s3/bucket.ts'
+import { copyBlob } from '#src/blobs/s3/copy.ts'
 import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
 import { PartMemory } from '#src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
@@ -207,6 +208,45 @@ for (const { kind, size } of [{ kind: 'PUT', size: 1000 }, { kind: 'GET', size: 
       t.ok((await readDraft(store, id, row.draft)).equals(bytes))
       t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
     })
+  }
+}
+
+/** Copies a blob: in one request, or in parts of 5 MiB. */
+async function copyNew (
+  bucket: Bucket, { id: from, size }: StoredBlob, { id, isInParts }: { id: string, isInParts: boolean }
+): Promise<void> {
+  return copyBlob(bucket, { source: { key: keyOf(from), size }, id, ...(isInParts && { copyBytes: PART_BYTES }) })
+}
+
+for (const { kind, isInParts } of [
+  { kind: 'HEAD', isInParts: false },
+  { kind: 'PUT', isInParts: false },
+  { kind: 'uploads', isInParts: true },
+  { kind: 'partNumber', isInParts: true },
+  { kind: 'uploadId', isInParts: true }
+]) {
+  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(kind === 'HEAD' ? [] : ['lost'])] as Fault[]) {
+    for (const times of [1, Infinity]) {
+      later(`a copy whose request "${kind}" meets ${JSON.stringify(fault)} ${times === 1 ? 'once is made' : 'always is unavailable'}, and nothing else is left`, async t => {
+        const { s3, store } = await start(t, { idleMilliseconds: fault === 'hang' ? 500 : 5000 })
+        const bucket = openPartBucket(t, s3, { idleMilliseconds: fault === 'hang' ? 500 : 5000 })
+        const blob = await put(store, randomBytes(11 * MIB))
+        const id = createBlobId()
+        s3.fault = failing(kind, fault, times)
+        const copying = copyNew(bucket, blob, { id, isInParts })
+        if (times === 1 || (kind === 'uploadId' && fault === 'lost')) {
+          await copying
+          t.equal(sha256Of(await readAll(store, { ...blob, id })), blob.sha256)
+        } else {
+          await t.rejects(copying, unavailable)
+          t.strictSame(s3.objects(), [keyOf(blob.id)])
+        }
+        // An upload without parts, whose id was lost, is found by the name of its object.
+        s3.fault = () => undefined
+        if (kind === 'uploads' && fault === 'lost' && times > 1) t.strictSame(await store.remove([id]), [id])
+        t.strictSame(s3.uploads(), [])
+      })
+    }
   }
 }
 
@@ -619,16 +659,18 @@ test('an upload that gets no memory in time is refused, and others wait no longe
 })
 
 /** The bucket as the parts of an upload see it. */
-function openPartBucket (t: Test, { port }: FakeS3, partMemoryBytes: number): Bucket {
+function openPartBucket (
+  t: Test, { port }: FakeS3, { partMemoryBytes = 64 * MIB, idleMilliseconds = 5000 } = {}
+): Bucket {
   const url = { bucket: 'files', prefix: 'blobs/', endpoint: `http://127.0.0.1:${port}`, region: 'eu-central-1', isPathStyle: true }
-  const bucket = new Bucket({ url, idleMilliseconds: 5000, partMemoryBytes })
+  const bucket = new Bucket({ url, idleMilliseconds, partMemoryBytes })
   t.teardown(() => bucket.close())
   return bucket
 }
 
 test('a part that becomes larger than its memory moves to another', async t => {
   const { s3 } = await start(t)
-  const buffer = new PartBuffer(openPartBucket(t, s3, 64 * MIB), createBlobId())
+  const buffer = new PartBuffer(openPartBucket(t, s3), createBlobId())
   const bytes = randomBytes(9 * MIB)
   await buffer.fill(bytes.subarray(0, MIB), PART_BYTES)
   await buffer.fill(bytes.subarray(MIB), 2 * PART_BYTES)
@@ -639,7 +681,7 @@ test('a part that becomes larger than its memory moves to another', async t => {
 
 test('bytes that arrive while those before them are moved follow them', async t => {
   const { s3 } = await start(t)
-  const bucket = openPartBucket(t, s3, 6 * MIB)
+  const bucket = openPartBucket(t, s3, { partMemoryBytes: 6 * MIB })
   const [slow, other] = [new PartBuffer(bucket, createBlobId()), new PartBuffer(bucket, createBlobId())]
   const bytes = randomBytes(2 * MIB)
   const { opened: isMoving, open: begin } = gate()
@@ -722,6 +764,46 @@ test('a small blob can be copied too', async t => {
   const { store } = await start(t)
   await store.copyTo(await put(store, Buffer.from('bytes')), join(t.testdirName, 'copy'))
   t.equal(String(await readFile(join(t.testdirName, 'copy'))), 'bytes')
+})
+
+test('a copy moves no bytes, and is made in parts if one request can\'t copy it', async t => {
+  const { s3, store } = await start(t)
+  const bytes = randomBytes(17 * MIB)
+  const blob = await put(store, bytes)
+  for (const { isInParts, requests } of [
+    { isInParts: false, requests: ['PUT', 'HEAD'] },
+    { isInParts: true, requests: ['uploads', ...Array(4).fill('partNumber&uploadId'), 'uploadId', 'HEAD'] }
+  ]) {
+    s3.log.length = 0
+    const id = createBlobId()
+    await copyNew(openPartBucket(t, s3), blob, { id, isInParts })
+    t.strictSame(s3.log.map(line => line.includes('?') ? line.replace(/^.*\?/, '') : line.replace(/ .*/, '')), requests)
+    t.ok((await readAll(store, { ...blob, id })).equals(bytes))
+  }
+})
+
+for (const { kind, isInParts } of [{ kind: 'PUT', isInParts: false }, { kind: 'partNumber', isInParts: true }]) {
+  test(`a copy of an object that is deleted meanwhile is not made (${kind})`, async t => {
+    const { s3, store } = await start(t)
+    const blob = await put(store, randomBytes(11 * MIB))
+    s3.fault = failing(kind, { status: 404, code: 'NoSuchKey' })
+    const id = createBlobId()
+    await t.rejects(copyNew(openPartBucket(t, s3), blob, { id, isInParts }), { code: 'file_damaged', cause: { code: 'ENOENT' } })
+    t.strictSame([s3.objects(), s3.uploads()], [[keyOf(blob.id)], []])
+  })
+}
+
+test('a copy is made even if what a lost answer left can\'t be removed now', async t => {
+  const { s3, store } = await start(t)
+  const blob = await put(store, randomBytes(11 * MIB))
+  const lost = failing('uploads', 'lost', 1)
+  s3.fault = request => request.method === 'GET' && request.key === '' ? { status: 500, code: 'InternalError' } : lost(request)
+  const id = createBlobId()
+  await copyNew(openPartBucket(t, s3), blob, { id, isInParts: true })
+  s3.fault = () => undefined
+  t.equal(sha256Of(await readAll(store, { ...blob, id })), blob.sha256)
+  t.strictSame(await store.remove([id]), [id])
+  t.strictSame([s3.objects(), s3.uploads()], [[keyOf(blob.id)], []])
 })
 
 test('objects that are no blobs are not listed, and those of the store are, page by page', async t => {

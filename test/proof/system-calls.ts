@@ -13,7 +13,7 @@ export interface SystemCall {
 export interface Moment { readonly call: SystemCall, readonly isEnd: boolean }
 
 /** Calls that change files, folders or their durability, and those needed to follow descriptors. */
-const FOLLOWED = ['openat', 'close', 'write', 'writev', 'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'rename', 'unlink', 'mkdir', 'rmdir']
+const FOLLOWED = ['openat', 'close', 'write', 'writev', 'pwrite64', 'ftruncate', 'fsync', 'fdatasync', 'link', 'rename', 'unlink', 'mkdir', 'rmdir']
 
 /**
  * Other calls that change files. The server does not use them; if one occurs, the recording fails instead of missing a
@@ -21,7 +21,7 @@ const FOLLOWED = ['openat', 'close', 'write', 'writev', 'pwrite64', 'ftruncate',
  */
 const UNKNOWN = [
   'open', 'creat', 'pwritev', 'pwritev2', 'truncate', 'fallocate', 'sync_file_range',
-  'renameat', 'renameat2', 'link', 'linkat', 'symlink', 'symlinkat', 'unlinkat', 'mkdirat',
+  'renameat', 'renameat2', 'linkat', 'symlink', 'symlinkat', 'unlinkat', 'mkdirat',
   'dup', 'dup2', 'dup3', 'copy_file_range', 'sendfile', 'io_uring_enter', 'sync', 'syncfs', 'msync'
 ]
 

@@ -112,6 +112,7 @@ function nextOperation (user: User): Operation {
     [files.length > 2 ? 3 : 0, () => remove(user, state, { session, name: pickOne(files) })],
     [files.length > 2 ? 0.3 : 0, () => remove(user, state, { session, name: pickOne(files), isPermanent: true })],
     [files.length > 0 ? 1 : 0, () => rename(user, state, { session, name: pickOne(files) })],
+    [files.length > 0 && files.length < MAX_FILES ? 1 : 0, () => copy(user, state, { session, name: pickOne(files) })],
     [versioned.length > 0 ? 2 : 0, () => restoreVersion(user, state, { session, name: pickOne(versioned) })],
     [versioned.length > 0 ? 0.3 : 0, () => removeVersion(user, state, { session, name: pickOne(versioned) })],
     [trash.length > 0 ? 1.5 : 0, () => restoreFile(user, state, { session, name: pickOne(trash) })],
@@ -289,6 +290,15 @@ function rename (user: User, state: UserState, { session, name }: Target): Opera
     what: `rename ${name} to ${to}`,
     after: withParents(withFile(withFile(state, name), to, fileIn(state, name)), to),
     send: url => request(metadataPath(url, name), 'PATCH', { credential: bearer(user, session), json: { name: to } })
+  }
+}
+
+function copy (user: User, state: UserState, { session, name }: Target): Operation {
+  const to = newName(state)
+  return {
+    what: `copy ${name} to ${to}`,
+    after: changed(withParents(state, to), { [`file ${to}`]: fileIn(state, name).content }),
+    send: url => request(`${metadataPath(url, name)}/copy`, 'POST', { credential: bearer(user, session), json: { name: to } })
   }
 }
 

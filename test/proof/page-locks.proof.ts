@@ -1,0 +1,96 @@
+import { lockedPaths, setLock } from '../kit/locks.ts'
+import { browserTest, isFocused, shows, tabTo } from './browser.ts'
+import { choose, dialogButton, fileButton, menuButton, namesOf, noDialog, press, refusal, visitAs } from './files-page.ts'
+import { checkAccessible, checkFits, checkQuiet, PASSWORD } from './page.ts'
+
+/** The browser writes each error response on its console. */
+const REFUSED = [/status of (?:404|409|423)/]
+
+browserTest('a file is copied by mouse and by keyboard, and the copy is taken back', async t => {
+  const visit = await visitAs(t, 'copies', { 'a.txt': 'aaa', 'b.txt': 'b' })
+  const { page } = visit
+  const input = page.getByRole('textbox', { name: 'Name of the copy' })
+  await choose(page, 'a.txt', 'Copy')
+  await page.getByRole('heading', { name: 'Copy a.txt' }).waitFor()
+  await shows(t, () => isFocused(input), true)
+  t.equal(await input.inputValue(), 'a (2).txt')
+  await input.fill('b.txt')
+  await dialogButton(page, 'Make the copy').click()
+  await refusal(page).waitFor()
+  t.equal(await input.inputValue(), 'b.txt', 'the typed text stays')
+  await input.fill('c.txt')
+  await dialogButton(page, 'Make the copy').click()
+  await noDialog(page)
+  await shows(t, () => isFocused(fileButton(page, 'c.txt')), true, 'the focus is on the copy')
+  await page.getByText('Copied to c.txt').waitFor()
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await shows(t, () => namesOf(page), ['a.txt', 'b.txt'])
+
+  // The row that Tab reaches depends on when the listing was read again.
+  await fileButton(page, 'a.txt').focus()
+  await press(page, 'ArrowRight', 'Enter', 'c', 'Enter')
+  await shows(t, () => isFocused(input), true)
+  await press(page, 'Enter')
+  await shows(t, () => isFocused(fileButton(page, 'a (2).txt')), true)
+  await press(page, 'Enter')
+  await page.getByRole('dialog').getByText('aaa').waitFor()
+  checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('what is locked says so in the list and in dialogs, and the lock is broken there', async t => {
+  const visit = await visitAs(t, 'locks', { 'a.txt': 'aaa', 'dir/b.txt': 'b', 'out.txt': 'out' })
+  const { page, server } = visit
+  await setLock(server.dataDir, 'a.txt')
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 800 })
+    await choose(page, 'a.txt', 'Delete')
+    await refusal(page).getByText('a.txt is locked').waitFor()
+    await checkFits(t, page, 'a refusal')
+    await checkAccessible(t, page, `a refusal by a lock, ${width} px`)
+    await page.getByRole('button', { name: 'Dismiss' }).click()
+  }
+  await tabTo(page, fileButton(page, 'a.txt'))
+  await press(page, 'Delete')
+  await tabTo(page, page.getByRole('button', { name: 'Break the lock' }))
+  await press(page, 'Enter')
+  await page.getByText('The lock is broken. Try again.').waitFor()
+  t.ok(await isFocused(page.getByRole('button', { name: 'Break the lock' })), 'the focus is not lost')
+  t.same(await lockedPaths(server.dataDir), [])
+  await choose(page, 'a.txt', 'Delete')
+  await shows(t, () => namesOf(page), ['dir', 'out.txt'])
+
+  await setLock(server.dataDir, 'dir', { isDeep: true })
+  await choose(page, 'out.txt', 'Move')
+  await page.getByRole('dialog').getByRole('button', { name: 'dir' }).click()
+  await dialogButton(page, 'Move here').click()
+  await refusal(page).getByText('dir is locked').waitFor()
+  await checkAccessible(t, page, 'a dialog')
+  await dialogButton(page, 'Break the lock').click()
+  await page.getByText('The lock is broken. Try again.').waitFor()
+  await dialogButton(page, 'Move here').click()
+  await noDialog(page)
+  await shows(t, () => namesOf(page), ['dir'])
+  await menuButton(page, 'dir').waitFor()
+  checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('an upload that a lock refuses goes on when the lock is broken', async t => {
+  const visit = await visitAs(t, 'uploads', { 'a.txt': 'aaa' })
+  const { page, server } = visit
+  const panel = page.getByRole('region', { name: 'Uploads', exact: true })
+  const add = async (name: string) => {
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Add files', exact: true }).click()])
+    await chooser.setFiles([{ name, mimeType: 'text/plain', buffer: Buffer.from('new') }])
+  }
+  await setLock(server.dataDir, 'a.txt')
+  await add('a.txt')
+  await panel.getByRole('button', { name: 'Replace it' }).click()
+  await panel.getByText('a.txt is locked').waitFor()
+  await checkAccessible(t, page, 'an upload that a lock refuses')
+  await panel.getByRole('button', { name: 'Try again' }).click()
+  await panel.getByText('a.txt is locked').waitFor()
+  await panel.getByRole('button', { name: 'Break the lock' }).click()
+  await panel.getByText(/^Uploaded, /).waitFor()
+  t.equal((await server.send('GET', '/uploads/a.txt', { user: ['uploads', PASSWORD] })).text, 'new')
+  checkQuiet(t, visit, [/status of (?:404|412|423)/])
+})
