@@ -50,6 +50,8 @@ export async function readMoments (lines: AsyncIterable<string>): Promise<Moment
   for await (const line of lines) {
     const thread = line.slice(0, line.indexOf(' '))
     const text = line.slice(thread.length).trimStart()
+    // A thread that was killed before strace saw what it does.
+    if (text.startsWith('<... ??? resumed>') && !unfinished.has(thread)) continue
     if (text.startsWith('<...')) {
       const call = unfinished.get(thread)
       if (call === undefined) throw new Error(`a call ends that did not begin: ${line.slice(0, 200)}`)
