@@ -2,11 +2,13 @@ import type { Server as TlsServer } from 'node:tls'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { SecurityLog } from './accounts/events.ts'
+import { claimRoutes } from './accounts/claim-routes.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
-import { Account, AccountEvent, AccountEventList, NewPassword, NewUser, User } from './accounts/schemas.ts'
-import { SignIn } from './accounts/sign-in.ts'
-import { createCursors } from './files/cursor.ts'
+import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser, User } from './accounts/schemas.ts'
+import { changePasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes } from './factors/passkey-routes.ts'
+import { passkeySchemas } from './factors/passkey-schemas.ts'
+import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
+import { factorSchemas } from './factors/schemas.ts'
 import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
 import { Folder, FolderList, FolderMove } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
@@ -19,37 +21,30 @@ import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { refuseForeignParameters } from './http/foreign-parameters.ts'
-import { createLinks } from './http/links.ts'
 import { addNestedNames } from './http/nested-names.ts'
 import { pageRoutes } from './http/page-routes.ts'
-import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
-import { fastify, jwt } from './http/plugins.ts'
+import { fastify } from './http/plugins.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
-import { createTransferLimits } from './http/transfer-limits.ts'
-import { openEventLog } from './monitoring/event-log.ts'
-import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
-import { type Outages, watchFailures } from './monitoring/outages.ts'
+import { watchFailures } from './monitoring/outages.ts'
 import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
+import { createRouteOptions, type Watchers } from './route-options.ts'
 import type { Store } from './store.ts'
 import { authenticate } from './tokens/authenticate.ts'
-import { AccessTokens } from './tokens/jwt.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
-import { Sessions } from './tokens/sessions.ts'
-import { Tokens } from './tokens/tokens.ts'
 import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
 import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
@@ -58,8 +53,9 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
-  ProblemDetails, NewUser, User, Account, NewPassword, AccountEvent, AccountEventList, AccessToken, Greeting, Token,
-  TokenList, NewToken, PersonalToken, NewSession, Session, StoredFile, FileList, Rename, Folder, FolderList, FolderMove,
+  ProblemDetails, NewUser, User, Account, NewPassword, NewClaim, AccountEvent, AccountEventList, AccessToken, Greeting,
+  Token, TokenList, NewToken, PersonalToken, NewSession, Session, ...factorSchemas, ...passkeySchemas,
+  StoredFile, FileList, Rename, Folder, FolderList, FolderMove,
   Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
   ServiceFacts, Liveness, Readiness
 ]
@@ -125,17 +121,16 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   return { http: app, connections, metrics: metrics?.serve(app.log), renewTls, flushLog: () => log?.flushSync() }
 }
 
-/** What watches the application as a whole. */
-interface Watchers { readonly connections: Connections, readonly outages: Outages }
-
 /** Every scope, the credential that it requires, and its routes. */
 async function registerRoutes (app: FastifyInstance, store: Store, watchers: Watchers): Promise<void> {
   const {
-    links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, fileOptions, davOptions
+    links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, factorOptions,
+    passkeyOptions, fileOptions, davOptions, facts
   } = await createRouteOptions(app, store, watchers)
 
   app.addHook('preValidation', refuseForeignParameters)
   await app.register(userRoutes, { ...accountOptions, links, transport })
+  await app.register(claimRoutes, { ...accountOptions, links, transport })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'password or personal token' })
     await scope.register(signInRoutes, tokenOptions)
@@ -144,6 +139,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     authenticate(scope, guard, { credential: 'any' })
     await scope.register(resourceRoutes, tokenOptions)
     await scope.register(accountRoutes, accountOptions)
+    await scope.register(readFactorRoutes, factorOptions)
   })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'any', scope: 'files:write' })
@@ -168,7 +164,18 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     await scope.register(revocationRoutes, tokenOptions)
   })
   await app.register(async scope => {
+    authenticate(scope, guard, { credential: 'password', factor: 'setup' })
+    await scope.register(setUpFactorRoutes, factorOptions)
+    await scope.register(setUpPasskeyRoutes, passkeyOptions)
+  })
+  await app.register(async scope => {
+    authenticate(scope, guard, { credential: 'password', factor: 'first step' })
+    await scope.register(confirmPasskeyRoutes, passkeyOptions)
+  })
+  await app.register(async scope => {
     authenticate(scope, guard, { credential: 'password' })
+    await scope.register(changeFactorRoutes, factorOptions)
+    await scope.register(changePasskeyRoutes, passkeyOptions)
     await scope.register(passwordRoutes, accountOptions)
     await scope.register(personalTokenRoutes, tokenOptions)
     await scope.register(sessionSignInRoutes, sessionOptions)
@@ -183,59 +190,13 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     await scope.register(davChangeRoutes, davOptions)
   })
   await app.register(sessionRoutes, sessionOptions)
+  await app.register(passkeySignInRoutes, passkeyOptions)
   await app.register(uploadDiscoveryRoutes, fileOptions)
-  await app.register(serviceRoutes, { links, page })
+  await app.register(serviceRoutes, { links, page, facts })
   if (page !== undefined) await app.register(pageRoutes, { page })
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
   await app.register(healthRoutes, { health })
-}
-
-/** Creates the rules that need the application, and the options of each group of routes. */
-async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
-  const {
-    config, accounts, passwords, attemptLimiter, files, folders, copies, locks, properties, keptFiles, uploads, quotas,
-    metadata, blobs, reserve, keyRing, failures
-  } = store
-  const accessTokens = new AccessTokens(keyRing, metadata.installationId)
-  await app.register(jwt, accessTokens.pluginOptions)
-  const tokens = new Tokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
-  const appendEvent = config.eventLog === undefined ? undefined : openEventLog(config.eventLog, failures.of('EVENT_LOG'))
-  const securityLog = new SecurityLog({
-    metadata,
-    write (event) {
-      app.log.info({ security: event }, event.kind)
-      appendEvent?.(event)
-    },
-    onFailure: failures.of('the record of a security event')
-  })
-  const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, maxFailures: config.signInFailures })
-  const links = createLinks(config.publicUrl)
-  const cursors = createCursors(keyRing)
-  const limitTransfers = createTransferLimits(connections)
-  return {
-    links,
-    page: await findPage(config, app.log),
-    health: createHealth({ ...config, metadata, blobs, hasBucket: config.storageUrl !== undefined, outages }),
-    transport: config,
-    guard: { signIn, tokens, accessTokens, transport: config },
-    accountOptions: { accounts, files, quotas, securityLog },
-    tokenOptions: { tokens, accessTokens, securityLog },
-    sessionOptions: { sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl: config.publicUrl },
-    fileOptions: {
-      files,
-      folders,
-      copies,
-      locks,
-      keptFiles,
-      uploads,
-      cursors,
-      links,
-      maxFileBytes: config.maxFileBytes,
-      limitTransfers
-    },
-    davOptions: { files, folders, copies, locks, properties, quotas, publicUrl: config.publicUrl, limitTransfers }
-  }
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */

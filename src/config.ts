@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { Errors, type ValueError } from '@sinclair/typebox/errors'
 import { findMistypedNames, type MistypedName } from './config/mistyped-names.ts'
-import { parseSigningKeys } from './config/signing-keys.ts'
+import { parseSigningKeys, type SigningKey } from './config/signing-keys.ts'
 import { parseStorageUrl, type StorageUrl } from './config/storage-url.ts'
 import { ConfigError } from './problems.ts'
 
@@ -39,40 +39,42 @@ const Bytes = (description: string, fallback?: number) =>
 export const Settings = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 picks a free one.' }),
-  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for files, database and signing keys, unless DATABASE_URL or STORAGE_URL is set; created with mode 0700.' }),
+  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for files, database and keys, unless DATABASE_URL or STORAGE_URL is set; created with mode 0700.' }),
   DATABASE_URL: Type.String({ default: 'sqlite:', description: 'SQLite in DATA_DIR, or PostgreSQL 15 or newer, such as postgres://user:password@host/database?sslmode=verify-full.' }),
   STORAGE_URL: Type.Optional(Type.String({ description: 'S3-compatible bucket for the bytes of files: s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials as for the AWS SDK.' })),
   BLOB_GRACE_SECONDS: Type.Integer({ default: 3600, minimum: 0, maximum: 2_592_000, description: 'How long a bucket keeps deleted bytes, for downloads in progress.' }),
   DOWNLOAD_REDIRECT_SECONDS: Type.Integer({ default: 0, minimum: 0, maximum: 86400, description: 'Downloads over 5 MiB redirect to a bucket URL that is valid this long (at most BLOB_GRACE_SECONDS); 0: never.' }),
-  PUBLIC_URL: Type.Optional(Type.String({ description: 'Public address for absolute links, such as https://files.example.org.' })),
-  TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Lifetime of an access token, in seconds.' }),
+  PUBLIC_URL: Type.Optional(Type.String({ description: 'Public address, for links and passkeys, such as https://files.example.org.' })),
+  TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Lifetime of an access token.' }),
   SIGNING_KEYS: Type.Optional(Type.String({ description: 'Access token keys as kid:secret, comma-separated: the first signs, all verify. Secrets need 32 bytes. Unset, one is made beside the database.' })),
-  MAX_FILE_BYTES: Bytes('Largest file allowed.', 5 * GIB),
+  SEALING_KEYS: Type.Optional(Type.String({ description: 'The same for keys that encrypt the secrets of one-time codes.' })),
+  MAX_FILE_BYTES: Bytes('Largest file.', 5 * GIB),
   UPLOAD_EXPIRY_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'How long an unfinished upload waits for more bytes.' }),
-  KEEP_DAYS: Type.Integer({ default: 30, minimum: 0, maximum: 36_500, description: 'Days to keep versions and deleted files; 0: keep none.' }),
+  KEEP_DAYS: Type.Integer({ default: 30, minimum: 0, maximum: 36_500, description: 'Days to keep versions and deleted files; 0: none.' }),
   KEEP_VERSIONS: Type.Integer({ default: 10, minimum: 0, maximum: 1000, description: 'Versions kept of one file.' }),
   QUOTA_BYTES: Type.Optional(Bytes('Bytes per account; `magicstore user quota` overrides it.')),
   QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files and folders per account; `magicstore user quota` overrides it.' })),
   ALLOWED_EXTENSIONS: Type.Optional(List('Allowed file name extensions, comma-separated, case-insensitive.', { item: ' *\\.?[^\\s./\\\\,]+ *', expected: 'extensions such as pdf,jpg' })),
   MIN_FREE_BYTES: Bytes('Free disk space that uploads must leave.', 64 * MIB),
-  PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`strict` requires 8 characters and rejects common passwords and the username; `open` does not. Unset: `strict` if NODE_ENV is production, HOST is not loopback or TRUST_PROXY is set.' })),
-  REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`open` or `closed`; if closed, only the operator adds accounts.' }),
+  PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`strict` requires 8 characters and rejects common passwords and the username. Unset: `strict` if NODE_ENV is production, HOST is not loopback or TRUST_PROXY is set.' })),
+  REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`closed`: only the operator adds accounts, or invites people.' }),
+  SECOND_FACTOR: Type.Union([Type.Literal('optional'), Type.Literal('required')], { default: 'optional', description: '`required`: without one, a password can only set one up.' }),
   WEB_PAGE: Type.Union([Type.Literal('on'), Type.Literal('off')], { default: 'on', description: '`off` removes the page for browsers.' }),
-  TRUST_PROXY: Type.Optional(List('Proxies whose forwarding headers are trusted: addresses or CIDR ranges, comma-separated.', { item: ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *', expected: PROXIES })),
+  TRUST_PROXY: Type.Optional(List('Proxies whose forwarding headers count: addresses or CIDR ranges, comma-separated.', { item: ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *', expected: PROXIES })),
   CORS_ORIGINS: Type.Optional(Type.String({ description: 'Origins whose pages may call the API, such as https://app.example.org, comma-separated.' })),
   TLS_CERT: Type.Optional(Type.String({ minLength: 1, description: 'Certificate chain file (PEM); enables HTTPS with HTTP/2 and 1.1. Reloaded on SIGHUP.' })),
   TLS_KEY: Type.Optional(Type.String({ minLength: 1, description: 'Private key file (PEM) for TLS_CERT.' })),
   RATE_LIMIT_PER_MINUTE: Type.Integer({ default: 6000, minimum: 0, maximum: 1_000_000_000, description: 'Requests per minute from one client address; 0: no limit.' }),
-  SIGN_IN_FAILURES: Type.Integer({ default: 10, minimum: 1, maximum: 1_000_000, description: 'Failed sign-ins allowed in 15 minutes for one account from one network; ten times as many for the whole network.' }),
-  REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations per hour from one network (an IPv4 address or an IPv6 /64); 0: no limit.' }),
-  IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer is cut after this many seconds without a byte, a download that its client stops reading after up to twice as many.' }),
+  SIGN_IN_FAILURES: Type.Integer({ default: 10, minimum: 1, maximum: 1_000_000, description: 'Failed sign-ins allowed in 15 minutes per account and network; ten times as many per network.' }),
+  REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations per hour from one network; 0: no limit.' }),
+  IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer is cut after this many seconds without a byte; a stalled download within twice as many.' }),
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({ default: 1000, minimum: 0, maximum: 3_600_000, description: 'Event loop delay, averaged over two seconds, above which new requests get 503; 0: no limit.' }),
   MAX_MEMORY_BYTES: Bytes('Memory above which new requests get 503 while more than 16 are in progress; 0: no limit.', 1.5 * GIB),
   METRICS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address of the metrics, which need no credentials.' }),
-  METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Port of the Prometheus metrics, at /metrics. Unset, there are none.' })),
+  METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Port of Prometheus metrics, at /metrics. Unset: none.' })),
   BACKUP_HOURS: Type.Optional(Type.Integer({ minimum: 1, maximum: 8760, description: 'Hours until `/health/ready` calls the latest backup late.' })),
-  EVENT_DAYS: Type.Integer({ default: 90, minimum: 1, maximum: 36_500, description: 'Days to keep security events; `magicstore events` lists them.' }),
-  EVENT_LOG: Type.Optional(Type.String({ minLength: 1, description: 'File to which each security event is also appended, as a line of JSON.' })),
+  EVENT_DAYS: Type.Integer({ default: 90, minimum: 1, maximum: 36_500, description: 'Days to keep security events.' }),
+  EVENT_LOG: Type.Optional(Type.String({ minLength: 1, description: 'File that also gets each security event, as a line of JSON.' })),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Lowest level to log.' }),
   NODE_ENV: Type.Optional(Type.String({ description: '`production` makes the strict password policy the default.' }))
 })
@@ -98,7 +100,8 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     downloadRedirectSeconds: settings.DOWNLOAD_REDIRECT_SECONDS,
     publicUrl: settings.PUBLIC_URL === undefined ? undefined : publicUrl(settings.PUBLIC_URL),
     tokenSeconds: settings.TOKEN_SECONDS,
-    signingKeys: settings.SIGNING_KEYS === undefined ? undefined : parseSigningKeys(settings.SIGNING_KEYS.split(',').map((text, index) => ({ text, place: `SIGNING_KEYS, key ${index + 1}` }))),
+    signingKeys: keyRing('SIGNING_KEYS', settings),
+    sealingKeys: keyRing('SEALING_KEYS', settings),
     maxFileBytes: settings.MAX_FILE_BYTES,
     uploadExpiryHours: settings.UPLOAD_EXPIRY_HOURS,
     backupHours: settings.BACKUP_HOURS,
@@ -112,6 +115,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     passwordPolicy: policy.name,
     passwordPolicyReason: policy.reason,
     registration: settings.REGISTRATION,
+    secondFactor: settings.SECOND_FACTOR,
     hasWebPage: settings.WEB_PAGE === 'on',
     trustProxy: settings.TRUST_PROXY?.split(',').map(text => proxyRange(text.trim())),
     corsOrigins: settings.CORS_ORIGINS?.split(',').map(corsOrigin),
@@ -182,6 +186,11 @@ function expectationOf ({ anyOf, expected, isByteSize, minimum, maximum }: TSche
   if (anyOf !== undefined) return `one of ${(anyOf as { const: string }[]).map(choice => choice.const).join(', ')}`
   if (expected !== undefined) return `${expected}, separated by commas`
   return isByteSize === true ? 'bytes as a whole number, or a size such as 64 MiB or 10G' : `a whole number from ${minimum} to ${maximum}`
+}
+
+function keyRing (name: 'SIGNING_KEYS' | 'SEALING_KEYS', settings: Settings): SigningKey[] | undefined {
+  const items = settings[name]?.split(',').map((text, index) => ({ text, place: `${name}, key ${index + 1}` }))
+  return items && parseSigningKeys(items)
 }
 
 function storageUrl (text: string): StorageUrl {

@@ -36,7 +36,7 @@ const usage = `magicstore: a private file store with REST authentication
   magicstore user VERB        manage accounts
   magicstore trash empty      delete the trash of one account or of all
   magicstore events           list security events and what operators did
-  magicstore keys rotate      sign tokens with a new key
+  magicstore keys VERB        change the keys that sign tokens and encrypt secrets
   magicstore fsck             check the database against the stored bytes
   magicstore doctor           check what the server depends on, and say how to fix what is wrong
   magicstore backup FOLDER    back up the store, also while servers run

@@ -14,6 +14,7 @@ export const failures = {
   username_taken: { status: 400, title: 'Username already taken' },
   username_invalid: { status: 400, title: 'Invalid username' },
   password_invalid: { status: 400, title: 'Invalid password' },
+  passkey_invalid: { status: 400, title: 'The passkey can\'t be registered' },
   user_unknown: { status: 400, title: 'User not found' },
   token_needed: { status: 400, title: 'No token to revoke' },
   name_invalid: { status: 400, title: 'Invalid name' },
@@ -32,6 +33,9 @@ export const failures = {
   credentials_missing: { status: 401, title: 'Credentials required' },
   credentials_malformed: { status: 401, title: 'Malformed credentials' },
   credentials_wrong: { status: 401, title: 'Wrong username or password' },
+  second_factor_required: { status: 401, title: 'A one-time code is required' },
+  second_factor_wrong: { status: 401, title: 'The one-time code is wrong or was used' },
+  passkey_refused: { status: 401, title: 'The passkey was refused' },
   password_required: { status: 401, title: 'Password required; a token is not accepted' },
   token_required: { status: 401, title: 'A personal token is required; a password is not accepted' },
   token_malformed: { status: 401, title: 'Invalid token' },
@@ -39,6 +43,7 @@ export const failures = {
   token_revoked: { status: 401, title: 'The token has been revoked' },
   insufficient_scope: { status: 403, title: 'The token lacks a required scope' },
   tls_required: { status: 403, title: 'Passwords are accepted over TLS only' },
+  second_factor_setup_required: { status: 403, title: 'Set up a second factor first' },
   registration_closed: { status: 403, title: 'Registration is closed' },
   depth_infinite: { status: 403, title: 'The depth must be 0 or 1' },
   place_forbidden: { status: 403, title: 'This can\'t be done there' },
@@ -46,6 +51,10 @@ export const failures = {
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'Request timeout' },
+  second_factor_missing: { status: 409, title: 'The account has no second factor' },
+  factor_not_pending: { status: 409, title: 'There is no new secret to confirm' },
+  too_many_passkeys: { status: 409, title: 'The account has too many passkeys' },
+  passkeys_unavailable: { status: 409, title: 'This server can\'t have passkeys' },
   too_many_tokens: { status: 409, title: 'The account has too many tokens' },
   name_taken: { status: 409, title: 'A file or folder with this name already exists' },
   parent_missing: { status: 409, title: 'The folder that it would be in does not exist' },
@@ -67,6 +76,7 @@ export const failures = {
   head_too_large: { status: 431, title: 'The request headers are too large' },
   too_many_requests: { status: 429, title: 'Too many requests' },
   too_many_sign_ins: { status: 429, title: 'Too many failed sign-ins' },
+  too_many_codes: { status: 429, title: 'Too many wrong one-time codes' },
   too_many_registrations: { status: 429, title: 'Too many registrations from this network' },
   too_many_uploads: { status: 429, title: 'The account has too many unfinished uploads' },
   too_many_locks: { status: 429, title: 'The account has too many locks' },
@@ -89,7 +99,7 @@ export type FailureCode = keyof typeof failures
 export interface FieldError { field: string, message: string }
 
 /** What requests need, and can be without for a time. */
-export type Resource = 'database' | 'bucket' | 'disk' | 'clock'
+export type Resource = 'database' | 'bucket' | 'disk' | 'clock' | 'sealing_keys'
 
 interface ProblemOptions {
   detail?: string

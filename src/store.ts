@@ -3,6 +3,7 @@ import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-li
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type UpgradeOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { createSealer, type Sealer } from './factors/sealing.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { Copies } from './files/copies.ts'
@@ -44,6 +45,7 @@ export interface OperatorStore extends Backends, Rules {
 export interface Store extends OperatorStore {
   readonly config: Config
   readonly keyRing: KeyRing
+  readonly sealer: Sealer
 }
 
 /**
@@ -82,6 +84,7 @@ export async function openStore (config: Config, onUpgrade?: UpgradeOptions['onU
       ...rules,
       config,
       keyRing,
+      sealer: createSealer({ keys: backends.sealingKeys, installationId: backends.metadata.installationId }),
       async close () {
         housekeeping.stop()
         rules.cleanup.stop()

@@ -146,7 +146,12 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
   const server = await startServer(t)
   const { user } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/report.pdf', { user, body: 'bytes' })
-  for (const [method, path] of [['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore']] as const) {
+  const operations = [
+    ['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['POST', '/api/account/claim'],
+    ['PUT', '/api/second-factor/totp'], ['POST', '/api/passkeys'], ['POST', '/api/passkeys/confirm'],
+    ['POST', '/api/session/passkey'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore']
+  ] as const
+  for (const [method, path] of operations) {
     const refused = await server.send(method, path, { user, headers: { 'content-type': 'text/plain' }, body: '{}' })
     t.match({ status: refused.status, code: refused.json.code }, { status: 415, code: 'unsupported_media_type' }, `${method} ${path}`)
     const tooLarge = await server.send(method, path, { user, json: { padding: 'x'.repeat(64 * KIB) } })

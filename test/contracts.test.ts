@@ -77,11 +77,16 @@ test('a failure of the database that is nobody\'s fault is no name that is taken
   await metadata.files.add({ ownerId: id, name: 'a', size: 1, type: 'text/plain', sha256: 'aa', blobId: 'b1', modifiedAt: null, isLeased: false }, { bytes: undefined, files: undefined })
   clock.set(2)
   const operator = new Database(file)
-  operator.exec("CREATE TRIGGER no_accounts BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_tokens BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_files BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
+  operator.exec("CREATE TRIGGER no_accounts BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_tokens BEFORE INSERT ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_passkeys BEFORE INSERT ON passkeys BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_challenge BEFORE INSERT ON used_challenges WHEN NEW.id = 'no' BEGIN SELECT RAISE(ABORT, 'no'); END; CREATE TRIGGER no_files BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'no'); END")
   operator.close()
   await t.rejects(metadata.accounts.add({ ...ada, usernameKey: 'bob' }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
   await t.rejects(metadata.files.rename(id, 'a', 'b', unlimited), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
-  await t.rejects(metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  await t.rejects(metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: 2 }), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
+  const passkey = { name: 'p', credentialId: 'c', publicKey: 'k', userHandle: 'u', counter: 0 }
+  const add = (id: string) => metadata.factors.addPasskey(
+    { ...ada, id: 1, factorVersion: 0 }, passkey, { id, expiresAt: 9 }, { recoveryCodes: [], sessionId: undefined }
+  )
+  for (const challenge of ['no', 'yes']) await t.rejects(add(challenge), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
   t.equal(await metadata.accounts.findByKey('bob'), undefined)
   t.match(await metadata.files.find(id, 'a'), { updatedAt: 1 })
 })

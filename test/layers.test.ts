@@ -240,7 +240,7 @@ for (const { what, old, changed, says } of [
   { what: 'with a room that imports a higher one', old: '| config | `config.ts`, `config/` | problems |', changed: '| config | `config.ts`, `config/` | files, problems |', says: /config may import files, which is in no lower row/ },
   { what: 'with a room that imports nothing by another word', old: '| `problems.ts` | nothing |', changed: '| `problems.ts` | - |', says: /no lower row/ },
   { what: 'with two rows of one room', old: '| page | `page/` |', changed: '| doctor | `page/` |', says: /two rows are called doctor/ },
-  { what: 'with a room that is named twice', old: '| key ring | `tokens/key-ring.ts` | config |', changed: '| key ring | `tokens/key-ring.ts` | config, config |', says: /names a room twice/ },
+  { what: 'with a room that is named twice', old: '`tokens/signed-texts.ts` | config |', changed: '`tokens/signed-texts.ts` | config, config |', says: /names a room twice/ },
   { what: 'with two rooms of the same files', old: '| page | `page/` |', changed: '| page | `page/`, `doctor/` |', says: /same files/ },
   { what: 'without the row of a thing', old: '| the environment | `config.ts` |\n', changed: '', says: /not the things/ },
   { what: 'with two rows of one thing', old: '| the environment |', changed: '| the process |', says: /not the things/ },

@@ -2,12 +2,13 @@ import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { fileOrders, type AccountRecord, type AttemptLimit, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewAttempt, type NewFile, type NewToken, type StoredContent } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
+import { suite as factorsSuite } from './factors.contract.ts'
 import { suite as foldersSuite } from './folders.contract.ts'
 import { suite as keptSuite } from './kept.contract.ts'
 import { countFailures, recordFailure } from './kit/attempts.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { DAY } from './kit/durations.ts'
-import { hex, newFile, unlimited } from './kit/records.ts'
+import { hex, newFile, setPassword, unlimited } from './kit/records.ts'
 import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as locksSuite } from './locks.contract.ts'
 import { suite as uploadsSuite } from './uploads.contract.ts'
@@ -22,7 +23,7 @@ function newAccount (name: string) {
 }
 
 function newToken (accountId: number, fields: Partial<NewToken> = {}): NewToken {
-  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 601_000, ...fields }
+  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1000, expiresAt: 601_000, ...fields }
 }
 
 /** The outcome of each promise: `ok`, or the code of its problem. */
@@ -89,6 +90,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   uploadsSuite(t, open)
   foldersSuite(t, open)
   locksSuite(t, open)
+  factorsSuite(t, open)
   keptSuite(t, open)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
@@ -115,7 +117,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
     const { metadata } = await fresh(t)
     const added = await metadata.accounts.add(newAccount('ada'))
-    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, disabledAt: null })
+    t.strictSame(added, { id: 1, ...newAccount('ada'), quotaBytes: null, quotaFiles: null, usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, lockedUntil: 0, factorCount: 0, factorVersion: 0, disabledAt: null })
     t.strictSame(await metadata.accounts.find(1), added)
     t.strictSame(await metadata.accounts.findByKey('ada'), added)
     t.equal(await metadata.accounts.find(2), undefined)
@@ -150,7 +152,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('password, quota and exclusion of one account are set and leave others alone', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.accounts.add(newAccount('bob'))
-    await metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: false })
+    await setPassword(metadata, id, 'new')
     await metadata.accounts.setQuota(id, { bytes: 100, files: 3 })
     await metadata.accounts.setDisabled(id, 7000)
     t.match(await metadata.accounts.find(id), { passwordHash: 'new', quotaBytes: 100, quotaFiles: 3, disabledAt: 7000 })
@@ -165,9 +167,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     const bob = await metadata.accounts.add(newAccount('bob'))
     const mine = await metadata.tokens.add(newToken(id))
     const other = await metadata.tokens.add(newToken(bob.id))
-    await metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: false })
+    await setPassword(metadata, id, 'new')
     t.ok(await metadata.tokens.find(mine.id))
-    await metadata.accounts.setPasswordHash(id, 'newer', { revokesTokens: true })
+    await setPassword(metadata, id, 'newer', true)
     t.equal(await metadata.tokens.find(mine.id), undefined)
     t.ok(await metadata.tokens.find(other.id))
   })
@@ -175,27 +177,28 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('a token that a password was proved for is added while the account has that password, and not once it is changed', async t => {
     const clock = createTestClock(1000)
     const { metadata, id } = await withAccount(t, clock)
-    const { passwordHash } = newAccount('ada')
+    const verified = await metadata.accounts.find(id) as AccountRecord
     const [, changed] = await outcomes([
-      metadata.tokens.add(newToken(id), { passwordHash }),
-      metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: true })
+      metadata.tokens.add(newToken(id), { verified }),
+      metadata.accounts.setPasswordHash(verified, 'new', { revokesTokens: true })
     ])
     t.equal(changed, 'ok')
-    t.strictSame(await outcomes([metadata.tokens.add(newToken(id), { passwordHash }), metadata.tokens.add(newToken(id), { passwordHash: 'new' })]), ['credentials_wrong', 'ok'])
+    t.strictSame(await outcomes([metadata.tokens.add(newToken(id), { verified }), metadata.tokens.add(newToken(id), { verified: { ...verified, passwordHash: 'new' } })]), ['credentials_wrong', 'ok'])
     t.equal((await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).length, 1)
   })
 
   t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
     const { metadata, id } = await withAccount(t)
-    const present = newAccount('ada').passwordHash
+    const present = await metadata.accounts.find(id) as AccountRecord
     const hashes = ['one', 'two', 'three']
     const ends = await outcomes(
-      hashes.map(hash => metadata.accounts.setPasswordHash(id, hash, { revokesTokens: false, expectedHash: present }))
+      hashes.map(hash => metadata.accounts.setPasswordHash(present, hash, { revokesTokens: false }))
     )
     t.strictSame(count(ends), { ok: 1, credentials_wrong: 2 })
     t.equal((await metadata.accounts.find(id))?.passwordHash, hashes[ends.indexOf('ok')])
+    const removed = await metadata.accounts.find(id) as AccountRecord
     await metadata.accounts.remove(id, 9000)
-    t.strictSame(await outcomes([metadata.accounts.setPasswordHash(id, 'late', { revokesTokens: false })]), ['credentials_wrong'])
+    t.strictSame(await outcomes([metadata.accounts.setPasswordHash({ ...removed, passwordHash: '' }, 'late', { revokesTokens: false })]), ['credentials_wrong'])
   })
 
   t.test('an account that was removed is gone for everybody at once, its name is free, and its files follow', async t => {
@@ -393,11 +396,16 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.attempts.finish(claim.id, 'succeeded')
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 1)
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1, 'a sign-in forgives no registration')
-    const all = { since: Date.now() + 1000, until: Date.now() + 1000 }
+    await recordFailure(metadata, attempt('n1', 'ada', { kind: 'second_factor' }))
+    const codes = () => countFailures(metadata, { kind: 'second_factor', network: 'n1' })
+    const all = { since: Date.now() + 1000, codesSince: Date.now() - 1000, until: Date.now() + 1000 }
     t.ok(await metadata.attempts.removeOutside({ ...all, limit: 1 }), 'there may be more')
     while (await metadata.attempts.removeOutside({ ...all, limit: 1 }));
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 0)
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n2' }), 0)
+    t.equal(await codes(), 1, 'wrong codes are remembered for longer')
+    await metadata.attempts.removeOutside({ ...all, codesSince: all.since, limit: 9 })
+    t.equal(await codes(), 0)
   })
 
   t.test('a limit that is reached refuses for as long as its latest failures count', async t => {
@@ -488,11 +496,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.accounts.add(newAccount('bob'))
     t.notOk(await metadata.attempts.isKnownNetwork('ada', 'n1'))
-    t.strictSame((await Promise.all([1, 2, 3].map(at => metadata.attempts.addKnownNetwork(id, 'n1', at)))).sort(), [false, false, true])
+    t.strictSame((await Promise.all([1, 2, 3].map(at => metadata.attempts.addKnownNetwork({ id, factorVersion: 0 }, 'n1', at)))).sort(), [false, false, true])
     t.ok(await metadata.attempts.isKnownNetwork('ada', 'n1'))
     t.notOk(await metadata.attempts.isKnownNetwork('ada', 'n2'))
     t.notOk(await metadata.attempts.isKnownNetwork('bob', 'n1'))
-    t.ok(await metadata.attempts.addKnownNetwork(bob.id, 'n1', 4))
+    t.ok(await metadata.attempts.addKnownNetwork(bob, 'n1', 4))
   })
 
   t.test('of the events of an account the latest stay, and are listed the latest first', async t => {

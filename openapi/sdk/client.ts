@@ -16,6 +16,9 @@ const TRANSIENT_STATUSES = [408, 409, 429]
 /** How often an upload is tried again while no byte of it is stored. */
 const RETRIES = 10
 
+/** The header of a one-time code, a recovery code or a confirmation code. */
+const CODE_HEADER = 'one-time-code'
+
 /** The longest wait before the first retry. It doubles with each retry, up to 30 s. */
 const FIRST_WAIT_MS = 500
 const MAX_WAIT_MS = 30_000
@@ -41,10 +44,44 @@ export type RestoredFiles = components['schemas']['RestoredFiles']
 /** A registered user. */
 export type User = components['schemas']['User']
 
+/** The factors of the account, and the number of recovery codes that are left. */
+export type SecondFactor = components['schemas']['SecondFactor']
+
+/** A passkey of the account. */
+export type Passkey = components['schemas']['Passkey']
+
+/** A new passkey, with the recovery codes if it is the first factor. */
+export type RegisteredPasskey = components['schemas']['RegisteredPasskey']
+
+/** A secret for one-time codes, and the address of it that apps scan. */
+export type TotpSecret = components['schemas']['TotpSecret']
+
+/** What `toJSON` returns of a credential that a browser created. */
+export type PasskeyAttestation = components['schemas']['PasskeyAttestation']
+
+/** What `toJSON` returns of a credential that a browser got. */
+export type PasskeyAssertion = components['schemas']['PasskeyAssertion']
+
+export type PasskeyCreationOptions = components['schemas']['PasskeyCreationOptions']
+
+export type PasskeyRequestOptions = components['schemas']['PasskeyRequestOptions']
+
+/** A session, with its key and its first access token. */
+export type NewSession = components['schemas']['NewSession']
+
 /** The body of an error response (RFC 9457). */
 export type Problem = components['schemas']['Problem']
 
 export interface Password { username: string, password: string }
+
+/**
+ * For an account with a second factor: a one-time code, a recovery code or a confirmation code. `code` is sent once,
+ * with the first request that takes the password. `onCode` is called when the server asks for a code, once a request.
+ */
+export interface OneTimeCode {
+  code?: string | undefined
+  onCode?: (() => string | Promise<string>) | undefined
+}
 
 /** An access token, and its lifetime in seconds. */
 export interface IssuedToken { token: string, duration: number }
@@ -56,7 +93,7 @@ export interface TokenSource { issue: () => Promise<IssuedToken> }
  * With a password or a source of tokens, the client keeps an access token, renews it before it expires, and forgets it
  * after a 401. A token is sent as it is.
  */
-export type Credentials = Password | { token: string } | TokenSource
+export type Credentials = (Password & OneTimeCode) | { token: string } | TokenSource
 
 type Fetch = (request: Request) => Promise<Response>
 
@@ -126,6 +163,19 @@ export interface RestoreOptions extends RequestOptions {
   /** Another name for the file, also in another folder. */
   name?: string | undefined
 }
+
+export interface FirstFactorOptions extends RequestOptions {
+  /** The session that stays if this is the first factor, which ends all others. */
+  sessionId?: number | undefined
+}
+
+export interface ClaimOptions extends RequestOptions {
+  /** For the reset of an account that has a second factor. */
+  code?: string | undefined
+}
+
+/** What an invitation or a reset is used with. */
+export type Claim = components['schemas']['NewClaim']
 
 /** A range of bytes: positions of the first and the last byte, counted from 0. */
 export interface DownloadOptions extends RequestOptions {
@@ -200,6 +250,31 @@ export interface MagicStore {
   restore (id: string, options?: RestoreOptions): Promise<StoredFile>
   /** Restores the files that one `removeFolder` deleted: those with this `deletedWith` in the trash. */
   restoreDeletion (deletedWith: string, options?: RequestOptions): Promise<RestoredFiles>
+  getSecondFactor (options?: RequestOptions): Promise<SecondFactor>
+  /** Creates a secret for one-time codes. They are on after `confirmTotp`. */
+  setUpTotp (options?: RequestOptions): Promise<TotpSecret>
+  /** Turns one-time codes on with a code of the new secret. Returns the recovery codes if it is the first factor. */
+  confirmTotp (code: string, options?: FirstFactorOptions): Promise<string[] | null>
+  removeTotp (options?: RequestOptions): Promise<void>
+  /** Replaces the recovery codes. They can't be read again. */
+  createRecoveryCodes (options?: RequestOptions): Promise<string[]>
+  /** What `navigator.credentials.create` needs, after `PublicKeyCredential.parseCreationOptionsFromJSON`. */
+  getPasskeyOptions (options?: RequestOptions): Promise<PasskeyCreationOptions>
+  /** Adds the passkey that the browser created. */
+  createPasskey (
+    name: string, credential: PasskeyAttestation, options?: FirstFactorOptions
+  ): Promise<RegisteredPasskey>
+  removePasskey (id: number, options?: RequestOptions): Promise<void>
+  /** What `navigator.credentials.get` needs for `confirm`, after `PublicKeyCredential.parseRequestOptionsFromJSON`. */
+  getConfirmOptions (options?: RequestOptions): Promise<PasskeyRequestOptions>
+  /** Returns a code for an assertion of a passkey, which is valid once within five minutes. */
+  confirm (credential: PasskeyAssertion, options?: RequestOptions): Promise<string>
+  /** What `navigator.credentials.get` needs for `signIn`, after `PublicKeyCredential.parseRequestOptionsFromJSON`. */
+  getSignInOptions (options?: RequestOptions): Promise<PasskeyRequestOptions>
+  /** Begins a session with a passkey and without a password. */
+  signIn (credential: PasskeyAssertion, options?: RequestOptions): Promise<NewSession>
+  /** Uses an invitation, and returns the new user; or a reset, and returns undefined. */
+  claim (claim: Claim, options?: ClaimOptions): Promise<User | undefined>
 }
 
 /** Thrown for every response that is not a success. */
@@ -226,7 +301,7 @@ export class MagicStoreError extends Error {
 export function createMagicStore ({
   baseUrl = BASE_URL, credentials, fetch: send = globalThis.fetch
 }: MagicStoreOptions = {}): MagicStore {
-  const fetch = keeping(send)
+  const fetch = withCodes(keeping(send), credentials)
   // Without a Content-Type from openapi-fetch, fetch uses that of the body.
   const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
   api.use({ onRequest: ({ params }) => refuseDots(Object.values(params.path ?? {})) })
@@ -319,8 +394,57 @@ export function createMagicStore ({
     },
     async restoreDeletion (deletedWith, options) {
       return bodyOf(await api.POST('/api/trash/restore', { body: { deletedWith }, ...initOf(options) }))
+    },
+    ...factorMethods(api),
+    async claim (claim, { code, ...options } = {}) {
+      const headers = code === undefined ? {} : { [CODE_HEADER]: code }
+      return bodyOf(await api.POST('/api/account/claim', { body: claim, headers, ...initOf(options) }))
     }
   }
+}
+
+/** The methods of second factors. */
+function factorMethods (api: Client<paths>) {
+  return {
+    async getSecondFactor (options) {
+      return bodyOf(await api.GET('/api/second-factor', initOf(options)))
+    },
+    async setUpTotp (options) {
+      return bodyOf(await api.POST('/api/second-factor/totp', initOf(options)))
+    },
+    async confirmTotp (code, { sessionId, ...options } = {}) {
+      const body = { code, ...(sessionId !== undefined && { sessionId }) }
+      return bodyOf(await api.PUT('/api/second-factor/totp', { body, ...initOf(options) })).recoveryCodes
+    },
+    async removeTotp (options) {
+      bodyOf(await api.DELETE('/api/second-factor/totp', initOf(options)))
+    },
+    async createRecoveryCodes (options) {
+      return bodyOf(await api.POST('/api/second-factor/recovery-codes', initOf(options))).recoveryCodes
+    },
+    async getPasskeyOptions (options) {
+      return bodyOf(await api.POST('/api/passkeys/options', initOf(options)))
+    },
+    async createPasskey (name, credential, { sessionId, ...options } = {}) {
+      const body = { name, credential, ...(sessionId !== undefined && { sessionId }) }
+      return bodyOf(await api.POST('/api/passkeys', { body, ...initOf(options) }))
+    },
+    async removePasskey (id, options) {
+      bodyOf(await api.DELETE('/api/passkeys/{id}', { params: { path: { id } }, ...initOf(options) }))
+    },
+    async getConfirmOptions (options) {
+      return bodyOf(await api.POST('/api/passkeys/confirm/options', initOf(options)))
+    },
+    async confirm (credential, options) {
+      return bodyOf(await api.POST('/api/passkeys/confirm', { body: { credential }, ...initOf(options) })).code
+    },
+    async getSignInOptions (options) {
+      return bodyOf(await api.POST('/api/session/passkey/options', initOf(options)))
+    },
+    async signIn (credential, options) {
+      return bodyOf(await api.POST('/api/session/passkey', { body: { credential }, ...initOf(options) }))
+    }
+  } satisfies Partial<MagicStore>
 }
 
 interface Page<Entry> { entries: Entry[], next: string | null }
@@ -512,6 +636,29 @@ function keeping (fetch: Fetch): Fetch {
 function refuseDots (values: unknown[]): Response | undefined {
   if (!values.some(value => value === '.' || value === '..')) return undefined
   return Response.json({ status: 400, code: 'name_invalid', detail: 'A name is not . or ..' }, { status: 400 })
+}
+
+/** Sends a code beside the password of the credentials, each code once. */
+function withCodes (fetch: Fetch, credentials: Credentials = { token: '' }): Fetch {
+  if (!('password' in credentials)) return fetch
+  const given = authorizationOf(credentials)
+  let { code, onCode } = credentials
+  return async request => {
+    if (request.headers.get('authorization') !== given || request.headers.has(CODE_HEADER)) return fetch(request)
+    const repeated = onCode && request.clone()
+    if (code !== undefined) request.headers.set(CODE_HEADER, code)
+    code = undefined
+    const response = await fetch(request)
+    if (onCode === undefined || repeated === undefined || !await isCodeRequired(response)) return response
+    repeated.headers.set(CODE_HEADER, await orAborted(Promise.resolve(onCode()), request.signal))
+    return fetch(repeated)
+  }
+}
+
+/** Whether the password is right, and a code is missing. */
+async function isCodeRequired (response: Response): Promise<boolean> {
+  const body: unknown = response.status === 401 ? await response.clone().json().catch(() => undefined) : undefined
+  return isProblem(body) && body.code === 'second_factor_required'
 }
 
 /** Adds the Authorization header to each request that needs one and has none. */

@@ -36,6 +36,6 @@ function credentialsOf ({ paths }) {
     publicOperations: operations.filter(({ ways }) => ways.some(way => way.length === 0)).map(({ name }) => name),
     // GET /api/token also accepts a personal access token, but no access token, so an access token can't extend its own
     // lifetime.
-    passwordOperations: ['GET /api/token', ...operations.filter(({ ways }) => ways.flat().join() === 'basic').map(({ name }) => name)]
+    passwordOperations: ['GET /api/token', ...operations.filter(({ ways }) => ways.every(way => way.includes('basic'))).map(({ name }) => name)]
   }
 }

@@ -1,6 +1,6 @@
 import type { Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, Attempt } from '../metadata/records.ts'
+import type { AccountRecord, NewAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
 import type { Passwords } from './password.ts'
@@ -18,9 +18,6 @@ interface AccountsOptions {
   /** Registrations allowed from one network; 0 means unlimited. */
   registrationsPerHour: number
 }
-
-/** A registration under way; a successful one is counted by these values. */
-type Registration = Omit<Attempt, 'at'>
 
 /** The input of registration and of sign-in. */
 export interface UsernameAndPassword { username: string, password: string }
@@ -48,15 +45,25 @@ export class Accounts {
     const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
     const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
     try {
-      return await this.#create(credentials, attempt)
+      return await this.#options.metadata.accounts.add(await this.prepare(credentials), attempt)
     } finally {
       await finish('released')
     }
   }
 
   /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
-  add (credentials: UsernameAndPassword): Promise<AccountRecord> {
-    return this.#create(credentials)
+  async add (credentials: UsernameAndPassword): Promise<AccountRecord> {
+    return this.#options.metadata.accounts.add(await this.prepare(credentials))
+  }
+
+  /** Checks a name and a password, and hashes it. @throws username_invalid, username_taken, password_invalid. */
+  async prepare ({ username, password }: UsernameAndPassword): Promise<NewAccount> {
+    const { metadata, passwords } = this.#options
+    const key = usernameKey(username)
+    // Refused here before the expensive hash; the unique index decides between concurrent registrations.
+    if (await metadata.accounts.findByKey(key) !== undefined) throw new Problem('username_taken')
+    const passwordHash = await passwords.hash(passwords.accept(password, username))
+    return { username, usernameKey: key, passwordHash }
   }
 
   /** @throws user_unknown. */
@@ -72,27 +79,18 @@ export class Accounts {
 
   /**
    * Replaces the password and revokes all tokens of the account.
-   * @throws password_invalid, credentials_wrong if the password has changed since `account` was read.
+   * @throws password_invalid, credentials_wrong if the password or a factor has changed since `account` was read.
    */
-  async changePassword ({ id, username, passwordHash: expectedHash }: AccountRecord, password: string): Promise<void> {
+  async changePassword (account: AccountRecord, password: string): Promise<void> {
     const { passwords, reserve, metadata } = this.#options
-    const hash = await passwords.hash(passwords.accept(password, username))
-    await reserve.withSpace(() => metadata.accounts.setPasswordHash(id, hash, { revokesTokens: true, expectedHash }))
+    const hash = await passwords.hash(passwords.accept(password, account.username))
+    await reserve.withSpace(() => metadata.accounts.setPasswordHash(account, hash, { revokesTokens: true }))
   }
 
   /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
   remove ({ id }: AccountRecord): Promise<void> {
     const { reserve, metadata } = this.#options
     return reserve.withSpace(() => metadata.accounts.remove(id, Date.now()))
-  }
-
-  async #create ({ username, password }: UsernameAndPassword, attempt?: Registration): Promise<AccountRecord> {
-    const { metadata, passwords } = this.#options
-    const key = usernameKey(username)
-    // Refused here before the expensive hash; the unique index decides between concurrent registrations.
-    if (await metadata.accounts.findByKey(key) !== undefined) throw new Problem('username_taken')
-    const passwordHash = await passwords.hash(passwords.accept(password, username))
-    return metadata.accounts.add({ username, usernameKey: key, passwordHash }, attempt)
   }
 }
 

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, EventDetails, EventRecord } from '../metadata/records.ts'
 import type { Origin } from './network.ts'
@@ -5,12 +6,14 @@ import type { Origin } from './network.ts'
 /** Kinds of security events of an account. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
-  'personal_token_created', 'session_created', 'password_changed', 'disabled', 'enabled', 'quota_changed',
+  'personal_token_created', 'session_created', 'password_changed', 'factor_added', 'factor_removed',
+  'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_wrong', 'invitation_used',
+  'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
   'trash_emptied', 'files_restored', 'account_removed'
 ] as const
 
 /** Kinds of events of the whole store. */
-export const storeEventKinds = ['keys_rotated', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'] as const
+export const storeEventKinds = ['keys_rotated', 'invitation_created', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'] as const
 
 export type EventKind = typeof eventKinds[number]
 
@@ -22,6 +25,12 @@ export const KEPT_EVENTS = 20_000
  * request; new tokens, because the event is stored in the same transaction as the token.
  */
 const LOGGED_ONLY = new Set<string>(['sign_in', 'token_issued', 'personal_token_created', 'session_created'])
+
+/** Events that a stranger, or the thief of a password, can cause without end: they must not push out all others. */
+const REPEATABLE = new Set<string>(['second_factor_wrong', 'passkey_refused'])
+
+/** Of these, so many of one kind and account are stored in a quarter of an hour. All are logged. */
+const STORED_REPEATS = 10
 
 /** What the commands of the operator have in place of the origin of a request. */
 const OPERATOR: Origin = { network: 'operator', requestId: '-' }
@@ -55,6 +64,8 @@ interface SecurityLogOptions {
 /** Records security events: logs each, and stores most. */
 export class SecurityLog {
   readonly #options: SecurityLogOptions
+  /** How many repeatable events were stored, by kind and account. */
+  readonly #repeats = new LRUCache<string, number>({ max: 10_000, ttl: 15 * 60_000, noUpdateTTL: true })
 
   constructor (options: SecurityLogOptions) {
     this.#options = options
@@ -68,8 +79,17 @@ export class SecurityLog {
     const { metadata, write, onFailure } = this.#options
     const event = { kind, ...idOf(account), network, requestId }
     write(event)
-    if (account === undefined || LOGGED_ONLY.has(kind)) return
+    if (account === undefined || LOGGED_ONLY.has(kind) || this.#isRepeated(kind, account.id)) return
     metadata.events.add(event, KEPT_EVENTS).catch(onFailure)
+  }
+
+  /** Whether enough of these events were stored lately. */
+  #isRepeated (kind: string, accountId: number): boolean {
+    if (!REPEATABLE.has(kind)) return false
+    const key = `${kind} ${accountId}`
+    const stored = this.#repeats.get(key) ?? 0
+    this.#repeats.set(key, stored + 1)
+    return stored >= STORED_REPEATS
   }
 
   /** Records what an operator did. */

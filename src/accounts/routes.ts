@@ -6,24 +6,15 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
 import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
-import type { AccountRecord, EventRecord } from '../metadata/records.ts'
+import type { EventRecord } from '../metadata/records.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import type { Accounts } from './accounts.ts'
 import type { EventKind, SecurityLog } from './events.ts'
 import { networkOf, originOf } from './network.ts'
-import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, User, UserParams } from './schemas.ts'
+import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams } from './schemas.ts'
 
 interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
-
-/** Header of the response to a registration. */
-const Location = {
-  type: 'string',
-  format: 'uri-reference',
-  maxLength: 4096,
-  pattern: '/api/users/[1-9][0-9]*$',
-  description: 'Address of the user: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.'
-} as const
 
 /** Registration and public profiles; no credentials required. */
 export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
@@ -43,7 +34,7 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
       security: noCredential,
       body: Type.Ref(NewUser),
       response: {
-        201: { ...Type.Ref(User), description: 'The new user.', headers: { Location } },
+        201: { ...Type.Ref(User), description: 'The new user.', headers: userHeaders },
         ...problems([
           'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
           'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'
@@ -164,10 +155,6 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
     securityLog.record({ kind: 'account_removed', account, ...originOf(request) })
     return reply.code(204).send()
   })
-}
-
-function userOf ({ id, username, createdAt }: AccountRecord) {
-  return { id, username, createdAt: new Date(createdAt).toISOString() }
 }
 
 function eventOf ({ id, kind, network, requestId, at }: EventRecord) {

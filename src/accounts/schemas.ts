@@ -1,6 +1,7 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import { NextId } from '../http/pagination.ts'
-import { Count, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import type { AccountRecord } from '../metadata/records.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 
@@ -37,6 +38,22 @@ export const User = Type.Object({ id: accountId, username, createdAt }, {
   additionalProperties: false,
   description: 'The public profile of a user.'
 })
+
+/** A user as clients see it. */
+export function userOf ({ id, username, createdAt }: AccountRecord): Static<typeof User> {
+  return { id, username, createdAt: dateOf(createdAt) }
+}
+
+/** Headers of the response with a new user. */
+export const userHeaders = {
+  Location: {
+    type: 'string',
+    format: 'uri-reference',
+    maxLength: 4096,
+    pattern: '/api/users/[1-9][0-9]*$',
+    description: 'Address of the user: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.'
+  }
+} as const
 
 /** Operations that use the response to a registration (OpenAPI links). */
 export const registrationLinks = {
@@ -81,6 +98,17 @@ export const NewPassword = Type.Object({
     examples: ['a longer secret']
   })
 }, { $id: 'NewPassword', additionalProperties: false, description: 'A new password.' })
+
+export const NewClaim = Type.Object({
+  secret: Type.String({
+    minLength: 1,
+    maxLength: 64,
+    description: 'The secret of the link, which follows `#claim=`.',
+    examples: ['inv_abcdefghijklmnopqrstuvwxyz234567']
+  }),
+  username: Type.Optional(NewUser.properties.username),
+  password: NewUser.properties.password
+}, { $id: 'NewClaim', additionalProperties: false, description: 'The use of an invitation or a reset. `username` is required if the invitation is for no name.' })
 
 export const AccountEvent = Type.Object({
   id: Id('Id of the event; later events have higher ids.', 17),

@@ -1,5 +1,5 @@
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, Attempt, AttemptLimit, AttemptOutcome } from '../metadata/records.ts'
+import type { AccountRecord, Attempt, AttemptLimit, AttemptOutcome, Factor, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { UsernameAndPassword } from './accounts.ts'
 import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
@@ -17,11 +17,30 @@ export const NETWORK_FACTOR = 10
 /** Failures on one account, from networks it has never signed in from, before such networks are refused for it. */
 export const UNKNOWN_NETWORK_FAILURES = 100
 
+/** Where a code comes from, and whether the account has signed in from there before. */
+export interface CodeOrigin extends Origin { readonly isKnownNetwork: boolean }
+
+/** Checks the codes that are sent beside a password. */
+export interface SecondFactor {
+  /**
+   * Uses a code, which works only once. Returns what it was.
+   * @throws second_factor_wrong, too_many_codes, storage_full if its use can't be recorded.
+   */
+  use (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor>
+}
+
+/** What a person sends to sign in; `code` is undefined if it is missing. */
+export interface SignInCredentials extends UsernameAndPassword { code: string | undefined }
+
+/** An account, and what its owner has shown. */
+export interface SignedIn { readonly account: AccountRecord, readonly factors: readonly Factor[] }
+
 interface SignInOptions {
   metadata: Metadata
   passwords: Passwords
   attemptLimiter: AttemptLimiter
   securityLog: SecurityLog
+  secondFactor: SecondFactor
   /** Failures allowed on one account from one network. */
   maxFailures: number
 }
@@ -29,7 +48,7 @@ interface SignInOptions {
 /** A sign-in under way; its failure is counted by these values. */
 type SignInAttempt = Omit<Attempt, 'at'>
 
-/** Checks usernames and passwords, within the limits of failed sign-ins. */
+/** Checks usernames, passwords and second factors, within the limits of failed sign-ins. */
 export class SignIn {
   readonly #options: SignInOptions
 
@@ -38,12 +57,42 @@ export class SignIn {
   }
 
   /**
-   * Returns the account with this username and password, and records the sign-in or its failure as a security event.
-   * Undefined if the username is unknown, the password is wrong or the account is disabled: each takes the same time
-   * and counts as a failure.
-   * @throws too_many_sign_ins before any hashing, overloaded.
+   * Returns the account with this username, password and second factor, and records the sign-in or its failure as a
+   * security event. Undefined if the username is unknown, the password is wrong or the account is disabled: each takes
+   * the same time and counts as a failure. A missing or wrong code is neither a failure nor a success.
+   * @throws too_many_sign_ins before any hashing, overloaded; after a right password second_factor_required and what
+   * {@link SecondFactor} throws.
    */
-  async verify ({ username, password }: UsernameAndPassword, origin: Origin): Promise<AccountRecord | undefined> {
+  verify ({ code, ...credentials }: SignInCredentials, origin: Origin): Promise<SignedIn | undefined> {
+    return this.#attempt(credentials, origin, async (account, isKnownNetwork) =>
+      account.factorCount === 0 ? [] : [await this.#useCode(account, code, { ...origin, isKnownNetwork })])
+  }
+
+  /**
+   * The same for a request that is the first step of a sign-in: it needs no code. If the account has a second factor,
+   * it is not a sign-in yet.
+   */
+  verifyFirstStep (credentials: UsernameAndPassword, origin: Origin): Promise<SignedIn | undefined> {
+    return this.#attempt(credentials, origin, async () => [])
+  }
+
+  /** Uses a code for an act that no password precedes. @throws as {@link SignIn.verify}. */
+  async useCode (account: AccountRecord, code: string | undefined, origin: Origin): Promise<void> {
+    const isKnownNetwork = await this.#options.metadata.attempts.isKnownNetwork(account.usernameKey, origin.network)
+    await this.#useCode(account, code, { ...origin, isKnownNetwork })
+  }
+
+  async #useCode (account: AccountRecord, code: string | undefined, origin: CodeOrigin): Promise<Factor> {
+    if (code === undefined) throw new Problem('second_factor_required')
+    return this.#options.secondFactor.use(account, code, origin)
+  }
+
+  /** Verifies a password, and then the second factor by `useFactor`, which returns what was shown. */
+  async #attempt (
+    { username, password }: UsernameAndPassword,
+    origin: Origin,
+    useFactor: (account: AccountRecord, isKnownNetwork: boolean) => Promise<readonly Factor[]>
+  ): Promise<SignedIn | undefined> {
     const { metadata, attemptLimiter, securityLog, maxFailures } = this.#options
     const { network } = origin
     // Invalid usernames belong to no account and are counted together.
@@ -55,22 +104,29 @@ export class SignIn {
     try {
       const account = await metadata.accounts.findByKey(usernameKey)
       const verified = await this.#verifyPassword(account, password)
-      outcome = verified === undefined ? 'failed' : 'succeeded'
-      if (verified !== undefined && !isKnownNetwork) {
-        await metadata.attempts.addKnownNetwork(verified.id, network, Date.now()).catch(() => {})
+      if (verified === undefined) {
+        outcome = 'failed'
+        securityLog.record({ kind: 'sign_in_failed', account, ...origin })
+        return undefined
       }
-      const kind = verified === undefined ? 'sign_in_failed' : isKnownNetwork ? 'sign_in' : 'sign_in_new_network'
-      securityLog.record({ kind, account, ...origin })
-      return verified
+      const second = await useFactor(verified, isKnownNetwork)
+      const signedIn = { account: verified, factors: ['password' as const, ...second] }
+      // A stolen password clears no failures, and makes no network known.
+      if (verified.factorCount > 0 && second.length === 0) return signedIn
+      outcome = 'succeeded'
+      if (!isKnownNetwork) await metadata.attempts.addKnownNetwork(verified, network, Date.now()).catch(() => {})
+      securityLog.record({ kind: isKnownNetwork ? 'sign_in' : 'sign_in_new_network', account, ...origin })
+      return signedIn
     } finally {
       await finish(outcome)
     }
   }
 
-  /** Whether an account that signed in earlier still exists, is not disabled and has the same password. */
-  async isCurrent ({ id, passwordHash }: AccountRecord): Promise<boolean> {
+  /** Whether an account that signed in earlier still exists, is enabled, and has the same password and factors. */
+  async isCurrent ({ id, passwordHash, factorVersion }: VerifiedAccount): Promise<boolean> {
     const current = await this.#options.metadata.accounts.find(id)
-    return current?.passwordHash === passwordHash && current.disabledAt === null
+    return current?.passwordHash === passwordHash && current.factorVersion === factorVersion &&
+      current.disabledAt === null
   }
 
   async #verifyPassword (account: AccountRecord | undefined, password: string): Promise<AccountRecord | undefined> {
@@ -84,15 +140,14 @@ export class SignIn {
   /** Replaces a hash made with older parameters. If it can't be stored now, the next sign-in tries again. */
   async #rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
     const { metadata: { accounts }, passwords } = this.#options
-    const { id, passwordHash: expectedHash } = account
     const passwordHash = await passwords.hash(password.normalize('NFC'))
     try {
-      await accounts.setPasswordHash(id, passwordHash, { revokesTokens: false, expectedHash })
+      await accounts.setPasswordHash(account, passwordHash, { revokesTokens: false })
       return { ...account, passwordHash }
     } catch (error) {
       const isReplaced = error instanceof Problem && error.code === 'credentials_wrong'
-      // Either a concurrent sign-in has rehashed it, or the password has been changed.
-      return isReplaced ? this.#verifyPassword(await accounts.find(id), password) : account
+      // Either a concurrent sign-in has rehashed it, or the password or a factor has been changed.
+      return isReplaced ? this.#verifyPassword(await accounts.find(account.id), password) : account
     }
   }
 }

@@ -4,35 +4,48 @@ import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
 import type { SigningKey } from '../config/signing-keys.ts'
-import { checkDataFolder, dataFolderLayout, findSigningKeys, prepareDataFolder, readSigningKeys, refuseHalfRestored, writeSigningKeys } from '../data-folder/data-folder.ts'
+import { checkDataFolder, dataFolderLayout, prepareDataFolder, refuseHalfRestored } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { KeyFile, type KeyFileName } from '../data-folder/key-file.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PostgresMetadata, PostgresOptions } from '../metadata/postgres/postgres.ts'
-import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
+import { lockFolder, type FolderLock, withWriteLock } from '../metadata/sqlite/lock.ts'
 import type { MigrationOptions } from '../metadata/sqlite/migrations.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import { blobPlaceOf } from './blob-place.ts'
 import { requirePair, type StorageRecord } from './pairing.ts'
 
-/** The signing keys, which are kept beside the database. */
-export interface KeySource {
+/** Keys that are used by a server, the first one first. */
+export interface KeyReader {
   /** Makes one if there is none yet. */
   readonly read: () => Promise<readonly SigningKey[]>
-  /** The keys as they are now; undefined if they are gone. */
+  /** The keys as they are now; undefined if there are none. */
   readonly find: () => Promise<readonly SigningKey[] | undefined>
-  /** Puts a key in first place and keeps `count` in all, as one change. */
-  readonly rotate: (key: SigningKey, count: number) => Promise<unknown>
 }
+
+/** Keys that are kept beside the database. */
+export interface KeySource extends KeyReader {
+  /** Replaces them by what `change` makes of them, as one change: no other process changes them at the same time. */
+  readonly change: (change: KeyChange) => Promise<unknown>
+}
+
+type KeyChange = (keys: readonly SigningKey[]) => SigningKey[]
 
 /** What the settings choose: where the metadata is, and where the bytes. */
 export interface Backends {
   readonly metadata: Metadata
   readonly blobs: BlobStore
   readonly reserve: Reserve
+  /** They sign tokens. */
   readonly keys: KeySource
+  /** They seal secrets of second factors; those of the settings, if there are any. */
+  readonly sealingKeys: KeyReader
 }
 
 type OpenMetadata = Omit<Backends, 'blobs'> & { readonly storage: StorageRecord }
+
+/** Both rings beside the database. */
+type KeySources = Readonly<Record<'keys' | 'sealingKeys', KeySource>>
 
 type Place = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
 
@@ -87,7 +100,8 @@ export async function openBackends (config: Config, upgrading: UpgradeOptions): 
       await blobs.close()
       throw error
     }
-    return { ...opened, blobs }
+    const { sealingKeys: beside } = opened
+    return { ...opened, ...(config.sealingKeys && { sealingKeys: keysBefore(beside, config.sealingKeys) }), blobs }
   } catch (error) {
     await opened.metadata.close()
     throw error
@@ -98,15 +112,25 @@ async function openSqlite ({ dataDir, keeping }: Config, upgrading: UpgradeOptio
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.withSpace(() =>
     openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...upgrading }))
-  return { metadata, reserve, keys: keysIn(dataDir), storage: storageRecordIn(dataDir) }
+  return { metadata, reserve, ...keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 
-function keysIn (dataDir: string): KeySource {
-  return {
-    read: () => readSigningKeys(dataDir),
-    find: () => findSigningKeys(dataDir),
-    rotate: async (key, count) => writeSigningKeys(dataDir, [key, ...await readSigningKeys(dataDir)].slice(0, count))
+/** The keys of the environment, and then those beside the database: they sealed secrets before the setting was made. */
+function keysBefore (beside: KeyReader, keys: readonly SigningKey[]): KeyReader {
+  return { read: async () => keys, find: async () => [...keys, ...await beside.find().catch(() => undefined) ?? []] }
+}
+
+function keysIn (dataDir: string): KeySources {
+  const database = join(dataDir, dataFolderLayout.database)
+  const sourceOf = (name: KeyFileName): KeySource => {
+    const file = new KeyFile(dataDir, name)
+    return {
+      read: () => file.read(),
+      find: () => file.find(),
+      change: change => withWriteLock(database, async () => file.replace(change(await file.read())))
+    }
   }
+  return { keys: sourceOf(dataFolderLayout.signingKeys), sealingKeys: sourceOf(dataFolderLayout.sealingKeys) }
 }
 
 /** Only one server uses a data folder with a database, so no other process records an id. */
@@ -127,12 +151,12 @@ const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(
 
 async function openSharedMetadata (url: string, options: Omit<PostgresOptions, 'url'>): Promise<OpenMetadata> {
   const metadata = await openPostgres(url, options)
-  return { metadata, reserve: noReserve, keys: keysOf(metadata), storage: storageRecordOf(metadata) }
+  return { metadata, reserve: noReserve, ...keysOf(metadata), storage: storageRecordOf(metadata) }
 }
 
-function keysOf (metadata: PostgresMetadata): KeySource {
-  const read = () => metadata.readSigningKeys()
-  return { read, find: read, rotate: (key, count) => metadata.rotateSigningKeys(key, count) }
+function keysOf ({ signingKeys, sealingKeys }: PostgresMetadata): KeySources {
+  // Signing keys that an operator deletes are replaced at once: all access tokens end.
+  return { keys: { ...signingKeys, find: signingKeys.read }, sealingKeys }
 }
 
 export function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
@@ -145,10 +169,10 @@ export async function openPostgres (url: string, options?: Omit<PostgresOptions,
   return openPostgresMetadata({ url, ...options })
 }
 
-/** Opens the signing keys for a command, which needs no files. */
-export async function openKeySource ({
+/** Opens the keys beside the database for a command, which needs no files. */
+export async function openKeySources ({
   dataDir, databaseUrl
-}: Place): Promise<KeySource & { close (): Promise<void> }> {
+}: Place): Promise<KeySources & { close (): Promise<void> }> {
   if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
   const metadata = await openPostgres(databaseUrl)
   return { ...keysOf(metadata), close: () => metadata.close() }

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import { viewDiskBlobs } from '../blobs/disk/disk.ts'
 import type { Config } from '../config.ts'
+import type { SigningKey } from '../config/signing-keys.ts'
 import { dataFolderLayout, hasDatabase } from '../data-folder/data-folder.ts'
+import { KeyFile } from '../data-folder/key-file.ts'
 import { withScratch } from '../doctor/database.ts'
 import type { DoctorTools } from '../doctor/doctor.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
@@ -41,7 +43,31 @@ export const doctorTools: DoctorTools = {
     if (config.storageUrl === undefined) return checkPairWith(config, viewDiskBlobs(config.dataDir))
     const blobs = await openBlobs(config, noReserve)
     await checkPairWith(config, blobs).finally(() => blobs.close())
+  },
+
+  async findMissingSealingKeys (config) {
+    const { databaseUrl, sealingKeys } = config
+    const { sealedBy, keys } = await (databaseUrl === undefined ? findSealing(config) : findSealingAt(databaseUrl))
+    const known = [...keys, ...sealingKeys ?? []]
+    return sealedBy.filter(kid => !known.some(key => key.kid === kid))
   }
+}
+
+interface Sealing { readonly sealedBy: readonly string[], readonly keys: readonly SigningKey[] }
+
+async function findSealing ({ dataDir }: Config): Promise<Sealing> {
+  const keys = await new KeyFile(dataDir, dataFolderLayout.sealingKeys).find() ?? []
+  if (!await hasDatabase(dataDir)) return { sealedBy: [], keys }
+  return withScratch(async scratch => {
+    const snapshot = openSnapshot(await findReadableDatabase(join(dataDir, dataFolderLayout.database), scratch))
+    snapshot.close()
+    return { sealedBy: snapshot.secondFactors.sealedBy, keys }
+  })
+}
+
+async function findSealingAt (url: string): Promise<Sealing> {
+  const database = await inspectPostgres(url)
+  return database.findSealing().finally(() => database.close())
 }
 
 /** No bytes are stored. */

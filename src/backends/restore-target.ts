@@ -3,8 +3,9 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RestoreTarget } from '../backup/restore-into.ts'
 import type { Config } from '../config.ts'
-import { dataFolderLayout, hasDatabase, isThere, refuseHalfRestored, writeSigningKeys } from '../data-folder/data-folder.ts'
+import { dataFolderLayout, hasDatabase, isThere, refuseHalfRestored } from '../data-folder/data-folder.ts'
 import { makeFolder, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { KeyFile, keyFiles } from '../data-folder/key-file.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { ConfigError } from '../problems.ts'
 import { lockDataFolder, makeFolderReady, openBlobs, openPostgres, storageRecordIn, usesDataFolder } from './backends.ts'
@@ -95,7 +96,7 @@ async function importerInto (dataDir: string, { isDiscarding }: RestoreRequest):
   }
   return {
     async begin () {
-      const leftovers = [dataFolderLayout.restoring, dataFolderLayout.storageId, dataFolderLayout.signingKeys]
+      const leftovers = [dataFolderLayout.restoring, dataFolderLayout.storageId, ...keyFiles]
       if (isDiscarding && await isThere(restoring)) {
         for (const name of leftovers) await rm(inDataFolder(name), { recursive: true, force: true })
       }
@@ -103,7 +104,7 @@ async function importerInto (dataDir: string, { isDiscarding }: RestoreRequest):
     },
     async importMetadata (file, keys, storageId) {
       await storageRecordIn(dataDir).record(String(storageId))
-      if (keys !== undefined) await writeSigningKeys(dataDir, [...keys])
+      for (const name of keyFiles) if (keys?.[name] !== undefined) await new KeyFile(dataDir, name).replace(keys[name])
       await writeDurably(inDataFolder(dataFolderLayout.database), createReadStream(file))
       await sync(dataDir)
     },

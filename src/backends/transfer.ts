@@ -65,7 +65,7 @@ async function openSqliteSource (config: Config, file: string): Promise<BackupSo
     return {
       installationId: snapshot.installationId,
       blobs,
-      readKeys: () => readIfThere(join(config.dataDir, dataFolderLayout.signingKeys)),
+      readKeys: name => readIfThere(join(config.dataDir, name)),
       takeSnapshot: copy => takeSnapshot(file, copy),
       async close () {
         await blobs.close()
@@ -103,8 +103,11 @@ async function openPostgresSource (config: Config, url: string): Promise<BackupS
     return {
       installationId: metadata.installationId,
       blobs,
-      readKeys: async () =>
-        config.signingKeys === undefined ? Buffer.from(signingKeyLines(await metadata.readSigningKeys())) : undefined,
+      async readKeys (name) {
+        const { signingKeys, sealingKeys } = metadata
+        const keys = await (name === dataFolderLayout.signingKeys ? signingKeys : sealingKeys).find()
+        return keys && Buffer.from(signingKeyLines(keys))
+      },
       async takeSnapshot (copy) {
         await metadata.exportMetadata(copy)
         return openSnapshot(copy)

@@ -5,6 +5,7 @@ import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { readVersion } from '../config.ts'
 import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../data-folder/data-folder.ts'
 import { contentOf, makeFolder, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { keyFiles, type KeyFileName } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import { Problem } from '../problems.ts'
 import {
@@ -30,8 +31,8 @@ export interface BackupSource {
   readonly blobs: BlobStore
   /** Copies all metadata, as of one moment, into a new SQLite database: the portable form, whatever backend has it. */
   takeSnapshot (file: string): Promise<Snapshot>
-  /** The signing keys that are kept with the metadata, in lines of `kid:secret`; undefined if there are none. */
-  readKeys (): Promise<Buffer | undefined>
+  /** Keys that are kept with the metadata, in lines of `kid:secret`; undefined if there are none. */
+  readKeys (name: KeyFileName): Promise<Buffer | undefined>
   /** Releases the retention lock. Closing twice is no error. */
   close (): Promise<void>
 }
@@ -106,7 +107,7 @@ export async function createBackup ({ source, folder, keep, openSnapshot, onProg
         createdAt,
         snapshot: name,
         ...snapshot.totals,
-        hasSigningKeys: keys !== undefined,
+        hasSigningKeys: keys.has(dataFolderLayout.signingKeys),
         sums
       } as const
       await writeDurably(join(snapshotFolder, backupLayout.manifest), [Buffer.from(manifestText(summary))])
@@ -151,14 +152,16 @@ function draftOf ({ folder, summary, counts, snapshot, kept, openSnapshot }: {
 }
 
 /**
- * Copies the signing keys, after the metadata: so every token in the copy has its key. Returns the digest; undefined if
- * there are no keys.
+ * Copies the keys, after the metadata: so every token and every sealed secret in the copy has its key. Returns the
+ * digests of those that there are.
  */
-async function copyKeys (source: BackupSource, snapshotFolder: string): Promise<string | undefined> {
-  const keys = await source.readKeys()
-  return keys === undefined
-    ? undefined
-    : (await writeDurably(join(snapshotFolder, dataFolderLayout.signingKeys), [keys])).sha256
+async function copyKeys (source: BackupSource, snapshotFolder: string): Promise<ReadonlyMap<KeyFileName, string>> {
+  const digests = new Map<KeyFileName, string>()
+  for (const name of keyFiles) {
+    const keys = await source.readKeys(name)
+    if (keys !== undefined) digests.set(name, (await writeDurably(join(snapshotFolder, name), [keys])).sha256)
+  }
+  return digests
 }
 
 interface CopyOptions {
@@ -166,7 +169,7 @@ interface CopyOptions {
   snapshot: Snapshot
   folder: string
   name: string
-  keys: string | undefined
+  keys: ReadonlyMap<KeyFileName, string>
   counts: BackupCounts
   onProgress: OnProgress
 }
@@ -177,7 +180,7 @@ async function * copyBlobs ({
 }: CopyOptions): AsyncGenerator<Buffer> {
   const database = await contentOf(join(folder, name, dataFolderLayout.database))
   yield Buffer.from(sumLine(database.sha256, `${name}/${dataFolderLayout.database}`))
-  if (keys !== undefined) yield Buffer.from(sumLine(keys, `${name}/${dataFolderLayout.signingKeys}`))
+  for (const [file, digest] of keys) yield Buffer.from(sumLine(digest, `${name}/${file}`))
   let done = 0
   for (const prefix of prefixes) {
     const blobs = snapshot.blobs(prefix)

@@ -8,6 +8,7 @@ import { Value } from '@sinclair/typebox/value'
 import pLimit from 'p-limit'
 import { blobPath, dataFolderLayout } from '../data-folder/data-folder.ts'
 import { contentOf } from '../data-folder/durable-files.ts'
+import { keyFiles } from '../data-folder/key-file.ts'
 import { OperatorError } from '../problems.ts'
 
 /** A backup can't be made or used. The message is one line for the operator. */
@@ -44,7 +45,7 @@ export const backupLayout = {
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const Count = Type.Integer({ minimum: 0 })
 const Name = Type.String({
-  pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the signing keys and the digests.'
+  pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the keys and the digests.'
 })
 
 const properties = {
@@ -152,7 +153,7 @@ export async function * readSums (folder: string, backup: BackupSummary): AsyncG
 }
 
 /** The files in the folder of a snapshot. */
-const snapshotFiles = [dataFolderLayout.database, dataFolderLayout.signingKeys]
+const snapshotFiles = [dataFolderLayout.database, ...keyFiles]
 
 const BLOB = /^blobs\/[0-9a-f]{2}\/([0-9a-f]{32})$/
 

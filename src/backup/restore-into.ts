@@ -3,21 +3,21 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
-import type { SigningKey } from '../config/signing-keys.ts'
-import { dataFolderLayout, findSigningKeys } from '../data-folder/data-folder.ts'
+import { dataFolderLayout } from '../data-folder/data-folder.ts'
+import { KeyFile, keyFiles, type KeyRings } from '../data-folder/key-file.ts'
 import { Problem } from '../problems.ts'
 import type { OnProgress } from './backup.ts'
 import { type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
-import { batches, bytesOf, copyVerified, failAsUnreadable, refuseDamaged, type RestoreTools } from './restore.ts'
+import { batches, bytesOf, copyVerified, failAsUnreadable, isBlob, refuseDamaged, type RestoreTools } from './restore.ts'
 
 /** A store that is empty, and is not a data folder alone. */
 export interface RestoreTarget {
   readonly blobs: BlobStore
   /**
-   * Takes over the metadata in a SQLite database of this version or an older one, and the signing keys, if the backup
-   * has any: all or nothing. May change the file. With that the restore is complete: until then no server starts.
+   * Takes over the metadata in a SQLite database of this version or an older one, and the keys of the backup: all or
+   * nothing. May change the file. With that the restore is complete: until then no server starts.
    */
-  importMetadata (file: string, keys: SigningKey[] | undefined): Promise<void>
+  importMetadata (file: string, keys: KeyRings): Promise<void>
   close (): Promise<void>
 }
 
@@ -41,25 +41,28 @@ export async function restoreInto ({
 }: RestoreIntoOptions): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), 'magicstore-restore-'))
   const database = join(scratch, dataFolderLayout.database)
-  const keys = join(scratch, dataFolderLayout.signingKeys)
   try {
     let done = 0
     for await (const batch of batches(readSums(folder, backup))) {
       await inParallel(batch, async sum => {
         const path = join(folder, sum.path)
-        if (sum.target === dataFolderLayout.database) await copyVerified(path, database, sum.sha256)
-        else if (sum.target === dataFolderLayout.signingKeys) await copyVerified(path, keys, sum.sha256)
-        else await putBlob(folder, sum, target.blobs)
+        if (isBlob(sum)) await putBlob(folder, sum, target.blobs)
+        else await copyVerified(path, join(scratch, sum.target), sum.sha256)
       })
       // The first file is the database: check its version before the rest is written.
       if (done === 0) openSnapshot(database).close()
       done += batch.length
       onProgress(Math.min(done, backup.files), backup.files)
     }
-    await target.importMetadata(database, await findSigningKeys(scratch))
+    await target.importMetadata(database, await readKeyRings(scratch))
   } finally {
     await rm(scratch, { recursive: true })
   }
+}
+
+async function readKeyRings (folder: string): Promise<KeyRings> {
+  const rings = await Promise.all(keyFiles.map(async name => [name, await new KeyFile(folder, name).find()] as const))
+  return Object.fromEntries(rings)
 }
 
 async function putBlob (folder: string, { path, sha256 }: Sum, blobs: BlobStore): Promise<void> {

@@ -3,6 +3,7 @@ import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import { dataFolderLayout, LOST_AND_FOUND, makeDataFolder } from '../data-folder/data-folder.ts'
 import { contentOf, makeFolder, READ_BYTES, readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { keyFiles } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import type { OnProgress } from './backup.ts'
 import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
@@ -70,7 +71,7 @@ export async function restoreBackup (
 const SNAPSHOT = 'snapshot'
 
 /** What is moved in before the database. */
-const movedFirst: string[] = [dataFolderLayout.blobs, dataFolderLayout.signingKeys]
+const movedFirst: string[] = [dataFolderLayout.blobs, ...keyFiles]
 
 /** What an interrupted restore may have left. Not the database: it is moved last. */
 const leftovers: string[] = [dataFolderLayout.restoring, ...movedFirst]
@@ -139,8 +140,13 @@ export async function fillDataFolder ({
 }
 
 /** Blobs may be linked. Files that a server writes to are always copied. */
-function copierOf ({ target }: Sum, copyFile: CopyFile): CopyFile {
-  return target.startsWith(`${dataFolderLayout.blobs}/`) ? copyFile : copyVerified
+function copierOf (sum: Sum, copyFile: CopyFile): CopyFile {
+  return isBlob(sum) ? copyFile : copyVerified
+}
+
+/** Whether a file of a backup is a blob: others are the database and the keys. */
+export function isBlob ({ target }: Sum): boolean {
+  return target.startsWith(`${dataFolderLayout.blobs}/`)
 }
 
 /** The files of a backup, some at a time. */

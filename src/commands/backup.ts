@@ -6,6 +6,7 @@ import { lockBackupFolder, openBackupSource, restoreTools } from '../backends/tr
 import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/backup.ts'
 import { BackupError, backupLayout, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
+import { findSecondFactors } from '../backup/second-factors.ts'
 import { listSnapshots, type ListedSnapshot } from '../backup/snapshots.ts'
 import { readConfig, type Config } from '../config.ts'
 import { deviceOf, requireDatabase } from '../data-folder/data-folder.ts'
@@ -26,8 +27,8 @@ export const help = `magicstore backup FOLDER: back up the store that the settin
   FOLDER must be outside DATA_DIR, and empty, not exist, or have earlier backups of the same installation. Files that are
   already there are not copied again, and earlier snapshots stay valid until the new one is complete. Files are hard links
   if the file system allows it: that protects against mistakes, but only a folder on another disk protects against disk failure.
-  The backup contains all files with versions and trash, and the signing keys in DATA_DIR (not those in SIGNING_KEYS): protect it
-  like DATA_DIR. Version 1.0.0 can neither restore from nor add to a folder with several snapshots.
+  The backup contains all files with versions and trash, second factors, and the keys beside the database (not those in SIGNING_KEYS
+  and SEALING_KEYS): protect it like DATA_DIR. Version 1.0.0 can neither restore from nor add to a folder with several snapshots.
 
 Exit code: 0 if the backup is complete, 1 if it could not be made or tested; then earlier snapshots are still valid.`
 
@@ -107,7 +108,8 @@ async function makeBackup (
     const { removed, damaged } = await draft.commit()
     const { snapshot, createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
     const isOnDataDisk = usesDataFolder(config) && await deviceOf(folder) === await deviceOf(config.dataDir)
-    const content = { snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
+    const factors = await findSecondFactors(join(folder, snapshot), openSnapshot)
+    const content = { snapshot, createdAt, accounts, files, bytes, hasSigningKeys, ...factors }
     return { folder, ...content, ...draft.counts, removed, damaged, isProven, isOnDataDisk }
   } finally {
     await draft?.close()
@@ -159,6 +161,7 @@ function textOf (report: Report): string {
     report.hasSigningKeys
       ? '  with the signing keys: protect it like DATA_DIR'
       : '  without signing keys: keep a copy of SIGNING_KEYS yourself',
+    ...(report.missingSealingKeys.length > 0 ? ['  without the keys of one-time codes: keep a copy of SEALING_KEYS yourself'] : []),
     ...(report.isProven ? ['  tested: restored, every file read, fsck --deep found no errors'] : []),
     ...report.damaged.map(name => `  warning: ${name} is damaged, so no old file was deleted; remove its folder, or let --keep drop it`),
     ...(report.isOnDataDisk ? ['  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'] : [])

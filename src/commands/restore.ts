@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { usesDataFolder } from '../backends/backends.ts'
 import { openRestoreTarget } from '../backends/restore-target.ts'
@@ -5,6 +6,7 @@ import { restoreTools } from '../backends/transfer.ts'
 import type { BackupSummary } from '../backup/manifest.ts'
 import { restoreInto, type RestoreIntoOptions } from '../backup/restore-into.ts'
 import { restoreBackup } from '../backup/restore.ts'
+import { findSecondFactors, type SecondFactors } from '../backup/second-factors.ts'
 import { findSnapshot, isSnapshotOrTime } from '../backup/snapshots.ts'
 import { readConfig, type Config } from '../config.ts'
 import { recordStoreAct, warnOfLostRecord } from './acts.ts'
@@ -80,7 +82,8 @@ async function restoreUser (
   return restoreFilesOf(config, { folder, at, user, file, to: target, as })
 }
 
-interface Report extends Pick<BackupSummary, 'snapshot' | 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'> {
+interface Report
+  extends Pick<BackupSummary, 'snapshot' | 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'>, SecondFactors {
   readonly folder: string
 }
 
@@ -96,7 +99,11 @@ async function restoreStore (config: Config, folder: string, { at, discard: isDi
   const details = { folder, snapshot, createdAt, files, bytes }
   await recordStoreAct(config, { kind: 'store_restored', details }).catch(warnOfLostRecord)
   const place = usesDataFolder(config) ? target : 'the database and the bucket of the settings'
-  return { folder: place, snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
+  const factors = await findSecondFactors(join(folder, snapshot), restoreTools.openSnapshot)
+  const isSet = (kid: string) => config.sealingKeys?.some(key => key.kid === kid) === true
+  const missingSealingKeys = factors.missingSealingKeys.filter(kid => !isSet(kid))
+  const content = { snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
+  return { folder: place, ...content, ...factors, missingSealingKeys }
 }
 
 /** Into a database server or a bucket. */
@@ -112,10 +119,13 @@ function isDataFolderAlone ({ databaseUrl, storageUrl }: Config): boolean {
   return databaseUrl === undefined && storageUrl === undefined
 }
 
-function textOf ({ folder, createdAt, accounts, files, bytes, hasSigningKeys }: Report, seconds: number): string {
+function textOf (report: Report, seconds: number): string {
+  const { folder, createdAt, accounts, files, bytes, hasSigningKeys, recoveryCodes, missingSealingKeys } = report
   return [
     `restored ${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash, as of ${createdAt}, to ${folder} in ${seconds} s`,
-    ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid'])
+    ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid']),
+    ...(missingSealingKeys.length > 0 ? ['  the backup lacks sealing keys: set SEALING_KEYS as before, or one-time codes stop working'] : []),
+    ...(recoveryCodes === 0 ? [] : ['  recovery codes that were used after the backup can be used again: their owners should make new ones'])
   ].join('\n')
 }
 

@@ -1,5 +1,6 @@
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
+import { Problem } from '../problems.ts'
 import type { OperatorStore } from '../store.ts'
 import { UsageError } from './command.ts'
 
@@ -55,8 +56,37 @@ export async function confirm (question: string): Promise<void> {
   if (answer?.trim() !== 'yes') throw new UsageError('nothing was deleted')
 }
 
+/**
+ * A password from a prompt that does not show it, or from standard input, without the last line break. Never from an
+ * argument, which all users of the machine can see.
+ */
+export async function readPassword (): Promise<string> {
+  if (!process.stdin.isTTY) {
+    const chunks = await process.stdin.toArray() as Buffer[]
+    return decode(Buffer.concat(chunks)).replace(/\r?\n$/, '')
+  }
+  return await askSecret('Password: ') ?? missingPassword()
+}
+
+/**
+ * Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password.
+ * @throws password_invalid.
+ */
+function decode (bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch (cause) {
+    throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.', cause })
+  }
+}
+
+/** After Ctrl-C or Ctrl-D at the prompt. */
+function missingPassword (): never {
+  throw new UsageError('no password was given')
+}
+
 /** The answer to a question on the terminal, which is not shown; undefined on Ctrl-C or Ctrl-D. */
-export async function askSecret (question: string): Promise<string | undefined> {
+async function askSecret (question: string): Promise<string | undefined> {
   // With `terminal: true` only readline echoes the input, and its output is discarded.
   const discard = new Writable({ write: (_chunk, _encoding, done) => done() })
   const line = await readLine(question, { input: process.stdin, output: discard, terminal: true })

@@ -3,40 +3,53 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
+import type { FactorList } from '../metadata/factor-repository.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { OperatorError } from '../problems.ts'
 import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { accountDetails, accountText } from './account-details.ts'
 import { recordAct } from './acts.ts'
 import { allAccounts } from './accounts.ts'
+import { printInvitation, printReset } from './claims.ts'
 import { jsonOption, print, UsageError } from './command.ts'
-import { askSecret, confirm, deleteBytes } from './terminal.ts'
+import { confirm, deleteBytes, readPassword } from './terminal.ts'
 
 export const help = `magicstore user: manage accounts, with or without a running server.
 
   user add NAME        create an account; the password is read from a prompt or from standard input
+  user invite [NAME]   print a link with which one person, within 24 hours, creates the account NAME, or one of any name; also if
+                       REGISTRATION is closed
   user list            list all accounts, one per line
-  user show NAME       show one account
+  user show NAME       show one account, with its second factors
   user disable NAME    disable an account: from the next request on its password and tokens are refused
   user enable NAME     enable it again
   user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
   user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
+  user reset NAME [--without-factor]
+                       print a link with which its owner, within 24 hours, sets a new password; that revokes all tokens. A second
+                       factor is asked for, or with --without-factor removed. An earlier link ends
+  user second-factor NAME --remove
+                       remove all second factors and recovery codes: the password alone is enough
   user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes is given
 
   --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes (of
-                       versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none)
+                       versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none); of one account also
+                       totp (whether one-time codes are on), passkeys (how many) and recoveryCodesLeft; of a link instead link, username
+                       and expiresAt
 
-  A folder counts as a file in the quota.`
+  A folder counts as a file in the quota. Links begin with PUBLIC_URL. Whoever has one can use it: send it by a safe way.`
 
-const verbs = ['add', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'rm'] as const
+const verbs = ['add', 'invite', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'reset', 'second-factor', 'rm'] as const
 type Verb = typeof verbs[number]
 
-/** The verbs that are recorded as security events. */
+/** The verbs that are recorded as security events of the account. */
 const EVENTS: Partial<Record<Verb, EventKind>> = {
   add: 'registered',
   disable: 'disabled',
   enable: 'enabled',
   quota: 'quota_changed',
   passwd: 'password_changed',
+  'second-factor': 'factor_removed',
   rm: 'account_removed'
 }
 
@@ -44,8 +57,15 @@ const options = {
   ...jsonOption,
   bytes: { type: 'string' },
   files: { type: 'string' },
+  'without-factor': { type: 'boolean' },
+  remove: { type: 'boolean' },
   yes: { type: 'boolean', default: false }
 } as const
+
+/** The verbs that take an option; `--json` and `--yes` are for all. */
+const TAKEN_BY: Partial<Record<keyof typeof options, Verb>> = {
+  bytes: 'quota', files: 'quota', 'without-factor': 'reset', remove: 'second-factor'
+}
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
@@ -54,36 +74,53 @@ export async function run (args: string[]): Promise<void> {
   const { values, positionals: [word, name, ...rest] } = parseArgs({ args, options, allowPositionals: true })
   const verb = verbs.find(known => known === word) ?? missingVerb()
   if (rest.length > 0) throw new UsageError('only one name is allowed; see magicstore user --help')
-  if (verb !== 'list' && name === undefined) throw new UsageError('the name is missing; see magicstore user --help')
-  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) {
-    throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
-  }
-  if ((verb === 'list' && name !== undefined) || (verb !== 'quota' && (values.bytes ?? values.files) !== undefined)) {
-    throw new UsageError(`user ${verb} takes no such argument; see magicstore user --help`)
-  }
+  checkArguments(verb, name, values)
   const config = readConfig()
   // A mistyped DATA_DIR must not look like an empty store.
   if (verb !== 'add' && config.databaseUrl === undefined) await requireDatabase(config.dataDir)
   const store = await openOperatorStore(config)
-  const show = (account: AccountRecord) => print(values, detailsOf(account), textOf)
+  const show = (account: AccountRecord, factors?: FactorList) =>
+    print(values, accountDetails(account, factors), accountText)
   try {
+    if (verb === 'invite') return await printInvitation(config, store, { ...values, username: name ?? null })
     if (verb === 'list' || name === undefined) {
       for await (const account of allAccounts(store.metadata.accounts)) show(account)
       return
     }
+    if (verb === 'reset') {
+      const account = await store.accounts.getByUsername(name)
+      return await printReset(config, store, { ...values, account, removesFactors: values['without-factor'] === true })
+    }
     const account = await carryOut(store, { verb, name, values })
     const kind = EVENTS[verb]
-    if (kind !== undefined) await recordAct(config, store.metadata, { kind, account, ...(verb === 'quota' && { details: quotaOf(account) }) })
+    const details = verb === 'quota' ? { details: quotaOf(account) } : {}
+    if (kind !== undefined) await recordAct(config, store.metadata, { kind, account, ...details })
     if (verb === 'rm') await deleteBytes(store)
-    show(account)
+    const hasFactors = verb === 'show' || verb === 'second-factor'
+    show(account, hasFactors ? await store.metadata.factors.list(account.id) : undefined)
   } finally {
     await store.close()
   }
 }
 
+function checkArguments (verb: Verb, name: string | undefined, values: Values): void {
+  const isNameless = verb === 'list' || verb === 'invite'
+  if (!isNameless && name === undefined) throw new UsageError('the name is missing; see magicstore user --help')
+  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) {
+    throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
+  }
+  if (verb === 'second-factor' && values.remove !== true) {
+    throw new UsageError('second-factor needs --remove: owners add theirs themselves')
+  }
+  const given = Object.keys(values) as (keyof Values)[]
+  if ((verb === 'list' && name !== undefined) || given.some(option => (TAKEN_BY[option] ?? verb) !== verb)) {
+    throw new UsageError(`user ${verb} takes no such argument; see magicstore user --help`)
+  }
+}
+
 async function carryOut (
   { accounts, metadata }: OperatorStore,
-  { verb, name, values }: { verb: Exclude<Verb, 'list'>, name: string, values: Values }
+  { verb, name, values }: { verb: Exclude<Verb, 'list' | 'invite' | 'reset'>, name: string, values: Values }
 ): Promise<AccountRecord> {
   if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
   const account = await accounts.getByUsername(name)
@@ -102,6 +139,10 @@ async function carryOut (
       await accounts.changePassword(await accounts.get(account.id), password)
       return account
     }
+    case 'second-factor':
+      if (account.factorCount === 0) throw new OperatorError(`${account.username} has no second factor`)
+      await metadata.factors.removeAll(account.id)
+      return accounts.get(account.id)
     case 'rm':
       if (!values.yes) await confirm(`Permanently delete ${account.username} and ${account.usedFiles} files, with versions and trash?`)
       await accounts.remove(account)
@@ -140,64 +181,6 @@ function parseCount (text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-/**
- * From a prompt that does not show it, or from standard input, without the last line break. Never from an argument,
- * which all users of the machine can see.
- */
-async function readPassword (): Promise<string> {
-  if (!process.stdin.isTTY) {
-    const chunks = await process.stdin.toArray() as Buffer[]
-    return decode(Buffer.concat(chunks)).replace(/\r?\n$/, '')
-  }
-  return await askSecret('Password: ') ?? missingPassword()
-}
-
-/**
- * Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password.
- * @throws password_invalid.
- */
-function decode (bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.', cause })
-  }
-}
-
-/** After Ctrl-C or Ctrl-D at the prompt. */
-function missingPassword (): never {
-  throw new UsageError('no password was given')
-}
-
 function missingVerb (): never {
   throw new UsageError('unknown verb; see magicstore user --help')
-}
-
-/** The properties that are printed: all but the password hash. */
-function detailsOf ({
-  id, username, createdAt, disabledAt, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
-}: AccountRecord) {
-  return {
-    id,
-    username,
-    createdAt: new Date(createdAt).toISOString(),
-    isDisabled: disabledAt !== null,
-    usedFiles,
-    usedFolders,
-    usedBytes,
-    keptBytes,
-    quotaFiles,
-    quotaBytes
-  }
-}
-
-function textOf ({
-  id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
-}: ReturnType<typeof detailsOf>): string {
-  const usage = [`${usedFiles} of ${limitText(quotaFiles)} files`, `${usedFolders} folders`, `${usedBytes} of ${limitText(quotaBytes)} bytes`, `${keptBytes} bytes of versions and trash`]
-  return [id, username, `created ${createdAt}`, ...usage, ...(isDisabled ? ['disabled'] : [])].join('\t')
-}
-
-function limitText (limit: number | null): string {
-  return limit === null ? 'the default' : limit === NO_LIMIT ? 'unlimited' : String(limit)
 }

@@ -20,7 +20,8 @@ const PUBLISHED_SECRETS = new Set([
 const KEY_ITEM = /^([A-Za-z0-9_-]{1,32}):([^]+)$/
 
 /**
- * One key that signs and verifies access tokens. `kid` is the key id in the token's header (RFC 7515 section 4.1.4).
+ * A key that signs and verifies access tokens, or one that seals secrets. `kid` is the key id in the header of a token
+ * (RFC 7515 section 4.1.4), and the first part of a sealed text.
  */
 export interface SigningKey { readonly kid: string, readonly secret: string }
 
@@ -54,7 +55,7 @@ function signingKey ({ text, place }: KeyItem): SigningKey {
   const refuse = (reason: string): never => { throw new ConfigError(`${place}: ${reason}`) }
   if (kid === undefined || secret === undefined) return refuse('expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -')
   if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) refuse(`the secret has fewer than ${MIN_SECRET_BYTES} bytes`)
-  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) refuse('the secret is from a published example, so anyone could sign tokens with it')
+  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) refuse('the secret is from a published example, so everyone knows it')
   if (new Set(secret).size < MIN_SECRET_CHARACTERS) refuse(`the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
   return { kid, secret }
 }

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { access, chmod, opendir, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createSigningKey, parseSigningKeys, signingKeyLines, type SigningKey } from '../config/signing-keys.ts'
 import { ConfigError } from '../problems.ts'
-import { makeFolder, readIfThere, sync, writeDurably } from './durable-files.ts'
+import { makeFolder } from './durable-files.ts'
 
 /** Files and folders in DATA_DIR. SQLite adds files next to the database, with longer names. */
 export const dataFolderLayout = {
@@ -20,6 +19,8 @@ export const dataFolderLayout = {
   /** Exists while a backup is restored. */
   restoring: 'restoring',
   signingKeys: 'signing-keys',
+  /** Keys that seal secrets of second factors. */
+  sealingKeys: 'sealing-keys',
   /** The marks of the databases on other machines that the blobs belong to. */
   installations: 'installations',
   /** The id of the bucket that the database belongs to. */
@@ -159,40 +160,4 @@ export async function refuseHalfRestored (folder: string): Promise<void> {
 /** Whether a file or folder exists at `path`. */
 export async function isThere (path: string): Promise<boolean> {
   return access(path).then(() => true, () => false)
-}
-
-const KEY_FILE_REMEDY = 'restore it from a backup, or remove it: the next start makes a new key, and every access token ends'
-
-/**
- * The signing keys of the folder, created at the first call; the first one signs.
- * @throws {ConfigError} with the line that is not a key.
- */
-export async function readSigningKeys (folder: string): Promise<SigningKey[]> {
-  const keys = await findSigningKeys(folder) ?? await writeSigningKeys(folder, [createSigningKey()])
-  await chmod(join(folder, dataFolderLayout.signingKeys), 0o600)
-  return keys
-}
-
-/**
- * The signing keys of the folder, in lines of `kid:secret`; undefined if there is no such file.
- * @throws {ConfigError} as `readSigningKeys`.
- */
-export async function findSigningKeys (folder: string): Promise<SigningKey[] | undefined> {
-  const file = join(folder, dataFolderLayout.signingKeys)
-  const bytes = await readIfThere(file)
-  if (bytes === undefined) return undefined
-  const items = bytes.toString().split('\n').map((text, index) => ({ text, place: `${file}, line ${index + 1}` })).filter(({ text }) => text !== '')
-  try {
-    if (items.length === 0) throw new ConfigError(`${file}: there is no key in it`)
-    return parseSigningKeys(items)
-  } catch (error) {
-    throw new ConfigError((error as ConfigError).reason, { remedy: KEY_FILE_REMEDY, cause: error })
-  }
-}
-
-/** Replaces the signing keys atomically. */
-export async function writeSigningKeys (folder: string, keys: SigningKey[]): Promise<SigningKey[]> {
-  await writeDurably(join(folder, dataFolderLayout.signingKeys), [Buffer.from(signingKeyLines(keys))])
-  await sync(folder)
-  return keys
 }

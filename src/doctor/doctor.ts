@@ -20,7 +20,7 @@ import {
   type Entry
 } from './folder.ts'
 import { checkPublicAddress, checkServer, type ServerTools } from './network.ts'
-import { checkPair, checkServerOfDatabase, checkStorage, type ServiceTools } from './services.ts'
+import { checkPair, checkSealingKeys, checkServerOfDatabase, checkStorage, type ServiceTools } from './services.ts'
 import {
   checkMetrics,
   checkNames,
@@ -132,6 +132,7 @@ function storeChecks ({ config, tools }: Environment, { denied }: Inspected): Ch
     },
     ...(databaseUrl !== undefined && { connections: () => connections as Diagnosis }),
     storage: async () => reached(await checkStorage(config, tools)),
+    sealing_keys: () => checkSealingKeys(config, isReachable, tools),
     ...((databaseUrl ?? storageUrl) !== undefined && { pair: () => checkPair(config, isReachable, tools) })
   }
 }

@@ -1,6 +1,7 @@
 import { access, constants, lstat, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dataFolderLayout, FOLDER_REMEDY, LOST_AND_FOUND } from '../data-folder/data-folder.ts'
+import { keyFiles } from '../data-folder/key-file.ts'
 import type { OperatorError } from '../problems.ts'
 import type { DatabaseTools } from './database.ts'
 import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
@@ -14,7 +15,7 @@ export interface Entry {
 }
 
 /** What servers and commands create in the data folder beside the database, and what a new disk contains. */
-const ownNames: string[] = ['', ...Object.values(dataFolderLayout), `${dataFolderLayout.signingKeys}.new`, LOST_AND_FOUND]
+const ownNames: string[] = ['', ...Object.values(dataFolderLayout), ...keyFiles.map(name => `${name}.new`), LOST_AND_FOUND]
 
 /** Before this version was made: a correct clock is later. */
 const EARLIEST_TIME = Date.UTC(2026, 0)
@@ -108,7 +109,7 @@ export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
     .map(({ name }) => name)
   if (open.length === 0) return good('other users of this machine have no access to DATA_DIR')
   const isSecret = open.some(name =>
-    name === dataFolderLayout.signingKeys || name.startsWith(dataFolderLayout.database))
+    keyFiles.some(file => file === name) || name.startsWith(dataFolderLayout.database))
   const message = `other users of this machine have access to ${open.map(name => join('DATA_DIR', name)).join(', ')}`
   return (isSecret ? fault : warning)(message, `chmod -R go= ${folder}`)
 }

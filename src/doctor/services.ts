@@ -22,6 +22,8 @@ export interface ServiceTools {
   readonly checkBlobStore: (config: Config) => Promise<void>
   /** Checks that the database and the blob store belong together, and changes nothing. */
   readonly checkPair: (config: Config) => Promise<void>
+  /** The ids of keys that sealed secrets of second factors, and that a server would not have. Changes nothing. */
+  readonly findMissingSealingKeys: (config: Config) => Promise<string[]>
 }
 
 /** Checks a database on a server, and its connections. */
@@ -54,6 +56,23 @@ export async function checkPair (
   if (!isReachable) return good('it is not checked until database and storage can be used')
   return checkPair(config).then(
     () => good('the database and the stored files belong together'),
-    (error: Error) => error instanceof OperatorError ? faultOf(error) : diagnoseCopyFailure(error)
+    diagnoseFailure
   )
+}
+
+/** `isReachable`: the database and the storage are good. */
+export async function checkSealingKeys (
+  config: Config, isReachable: boolean, { findMissingSealingKeys }: ServiceTools
+): Promise<Diagnosis> {
+  if (!isReachable) return good('they are not checked until database and storage can be used')
+  return findMissingSealingKeys(config).then(
+    missing => missing.length === 0
+      ? good('every secret of one-time codes has its key')
+      : fault(`secrets of one-time codes need keys that are missing: ${missing.join(', ')}`, 'restore sealing-keys from a backup, or set SEALING_KEYS as before'),
+    diagnoseFailure
+  )
+}
+
+function diagnoseFailure (error: Error): Diagnosis {
+  return error instanceof OperatorError ? faultOf(error) : diagnoseCopyFailure(error)
 }

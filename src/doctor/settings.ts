@@ -1,5 +1,6 @@
 import { isLoopback, mistypedSettings, type Config } from '../config.ts'
-import { findSigningKeys } from '../data-folder/data-folder.ts'
+import { dataFolderLayout } from '../data-folder/data-folder.ts'
+import { KeyFile } from '../data-folder/key-file.ts'
 import { OperatorError } from '../problems.ts'
 import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
 
@@ -97,7 +98,8 @@ export async function checkSigningKeys ({ signingKeys, databaseUrl, dataDir }: C
   if (signingKeys === undefined && databaseUrl !== undefined) return good('they are in the database')
   if (signingKeys === undefined) {
     // The check of the folder reports a file that can't be read.
-    const problem = await findSigningKeys(dataDir).then(() => undefined, (error: Error) => error)
+    const file = new KeyFile(dataDir, dataFolderLayout.signingKeys)
+    const problem = await file.find().then(() => undefined, (error: Error) => error)
     return problem instanceof OperatorError ? faultOf(problem) : good('they are in DATA_DIR')
   }
   return warning(

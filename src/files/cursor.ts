@@ -1,12 +1,7 @@
-import { createHmac } from 'node:crypto'
-import type { SigningKey } from '../config/signing-keys.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { FileOrder, FilePage, FilePosition, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { KeyRing } from '../tokens/key-ring.ts'
-
-/** Length of the signature: an attacker needs 2 to the 96 guesses. */
-const SIGNATURE_BYTES = 12
+import type { SignedTexts } from '../tokens/signed-texts.ts'
 
 /** Identifies a listing; begins with the id of the owner. A cursor is valid for one listing. */
 export type Listing = readonly [ownerId: number, ...rest: (string | number)[]]
@@ -39,36 +34,18 @@ export function positionOf (file: FileRecord, { order, folder }: Pick<FilePage, 
   return { key: keyOf[order](file), id: folder === undefined ? file.folderId : file.id }
 }
 
-/** Cursors signed with the first key and verified with all, so that forged or altered ones are detected. */
-export function createCursors (keyRing: KeyRing): Cursors {
-  function sign (secret: string, position: string, listing: Listing): Buffer {
-    return createHmac('sha256', secret).update(JSON.stringify(['cursor', ...listing, position])).digest().subarray(0, SIGNATURE_BYTES)
-  }
-
-  /** Whether a key in use has signed the bytes. */
-  async function isSigned (bytes: Buffer, listing: Listing): Promise<boolean> {
-    const position = bytes.toString('utf8', SIGNATURE_BYTES)
-    const isSigner = ({ secret }: SigningKey) =>
-      bytes.subarray(0, SIGNATURE_BYTES).equals(sign(secret, position, listing))
-    return (await keyRing.current()).some(isSigner) || (await keyRing.latest()).some(isSigner)
-  }
-
+/** Cursors that are signed, so that forged or altered ones are detected. */
+export function createCursors (texts: SignedTexts): Cursors {
   return {
-    async write ({ key, id }, listing) {
-      const [{ secret }] = await keyRing.current() as [SigningKey]
-      const position = JSON.stringify([key, id])
-      return Buffer.concat([sign(secret, position, listing), Buffer.from(position)]).toString('base64url')
-    },
+    write: ({ key, id }, listing) => texts.write(JSON.stringify([key, id]), ['cursor', ...listing]),
 
     async read<P extends Position> (cursor: string | undefined, listing: Listing) {
       if (cursor === undefined) return undefined
-      const bytes = Buffer.from(cursor, 'base64url')
-      // The decoder ignores characters that are not base64url, so compare with the canonical form.
-      const isCanonical = bytes.toString('base64url') === cursor
-      if (!isCanonical || !await isSigned(bytes, listing)) {
+      const position = await texts.read(cursor, ['cursor', ...listing])
+      if (position === undefined) {
         throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
       }
-      const [key, id] = JSON.parse(bytes.toString('utf8', SIGNATURE_BYTES))
+      const [key, id] = JSON.parse(position)
       return { key, id } as P
     }
   }

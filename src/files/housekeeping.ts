@@ -20,8 +20,9 @@ const EXPIRED_TOKENS = [
   { kind: 'session', milliseconds: 60_000 }
 ] as const
 
-/** Longer than any limit counts attempts. */
+/** Longer than any limit counts attempts, and wrong codes. */
 const ATTEMPT_MILLISECONDS = 2 * 3600 * 1000
+const CODE_MILLISECONDS = 25 * 3600 * 1000
 
 /** An attempt that is later than this is from before the clock was set back. */
 const DRIFT_MILLISECONDS = 60_000
@@ -95,12 +96,16 @@ export function startHousekeeping ({
       await untilNone(() => metadata.tokens.removeExpired({ kind, before: now - milliseconds }, BATCH))
     }
     await untilNone(() => metadata.attempts.removeOutside({
-      since: now - ATTEMPT_MILLISECONDS, until: now + DRIFT_MILLISECONDS, limit: BATCH
+      since: now - ATTEMPT_MILLISECONDS,
+      codesSince: now - CODE_MILLISECONDS,
+      until: now + DRIFT_MILLISECONDS,
+      limit: BATCH
     }))
     await untilNone(() => metadata.events.removeBefore(now - eventMilliseconds, BATCH))
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
     await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
     await untilNone(() => metadata.locks.removeExpired(BATCH))
+    await untilNone(() => metadata.factors.removeExpired(BATCH))
     sweep()
     await reserve.restore()
   }

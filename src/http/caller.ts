@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { AccountRecord, TokenRecord } from '../metadata/records.ts'
+import type { SignedIn } from '../accounts/sign-in.ts'
+import type { TokenRecord } from '../metadata/records.ts'
 
-/** The authenticated account of a request; `token` is undefined if it used a password. */
-export interface Caller { readonly account: AccountRecord, readonly token: TokenRecord | undefined }
+/**
+ * The authenticated account of a request; `token` is undefined if it used a password. `factors` are those of the
+ * request, or those with which its token was made.
+ */
+export interface Caller extends SignedIn { readonly token: TokenRecord | undefined }
 
 /** Declares the caller on requests. */
 export function prepareCaller (app: FastifyInstance): void {
@@ -26,6 +30,15 @@ export function callerOf (request: FastifyRequest): Caller {
   const caller = findCaller(request)
   if (caller === undefined) throw new Error('this route is not in an authenticated scope')
   return caller
+}
+
+/**
+ * The one-time code, recovery code or confirmation code that a request has beside its password, without spaces, which
+ * apps show in it. An empty field is none. Several are joined, and so no code.
+ */
+export function oneTimeCodeOf ({ headers }: FastifyRequest): string | undefined {
+  const code = headers['one-time-code']?.toString().replaceAll(' ', '')
+  return code === '' ? undefined : code
 }
 
 /** The number of lines of a header field. Node keeps only the first line of some fields, and joins those of others. */

@@ -6,7 +6,10 @@ import { Problem } from '../problems.ts'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRepository, Totals } from './metadata.ts'
-import { type AccountRecord, type NewAccount, type NewAttempt, NO_LIMIT, type Quota, type UsageMismatch } from './records.ts'
+import type { OneTimeSecrets } from './one-time-secrets.ts'
+import {
+  type AccountRecord, type NewAccount, type NewAttempt, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
+} from './records.ts'
 import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { TokenRemover } from './tokens.ts'
@@ -19,7 +22,31 @@ export function accountColumns ({ accounts }: Tables) {
   return columns
 }
 
+/** Adds an account in the current transaction. @throws username_taken. */
+export type AddAccount = (account: NewAccount) => Rule<AccountRecord>
+
+export function createAccountAdder ({ tables, now }: Engine): AddAccount {
+  return function * (account) {
+    const time = yield * now()
+    try {
+      const [added] = yield * ask(writing('', db => db.insert(tables.accounts).values({ createdAt: time, ...account })
+        .returning(accountColumns(tables))))
+      return added as AccountRecord
+    } catch (error) {
+      throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error
+    }
+  }
+}
+
+/** Whether a row is an account as it was verified. */
+function isStill ({ accounts }: Tables, { id, passwordHash, factorVersion }: VerifiedAccount): SQL | undefined {
+  const isSame = and(eq(accounts.passwordHash, passwordHash), eq(accounts.factorVersion, factorVersion))
+  return and(eq(accounts.id, id), isNull(accounts.removedAt), isSame)
+}
+
 interface AccountOptions {
+  readonly secrets: OneTimeSecrets
+  readonly addAccount: AddAccount
   readonly engine: Engine
   /** For what reads whole tables. */
   readonly longRunning: Pick<Engine, 'read'>
@@ -34,8 +61,12 @@ export class AccountRules implements AccountRepository {
   readonly #longRunning: AccountOptions['longRunning']
   readonly #tokenRemover: TokenRemover
   readonly #discard: Discard
+  readonly #secrets: OneTimeSecrets
+  readonly #addAccount: AddAccount
 
-  constructor ({ engine, longRunning, tokenRemover, discard }: AccountOptions) {
+  constructor ({ engine, longRunning, tokenRemover, secrets, addAccount, discard }: AccountOptions) {
+    this.#secrets = secrets
+    this.#addAccount = addAccount
     this.#engine = engine
     this.#tables = engine.tables
     this.#queries = queriesOf(engine)
@@ -49,16 +80,10 @@ export class AccountRules implements AccountRepository {
   }
 
   * #add (account: NewAccount, attempt: NewAttempt | undefined): Rule<AccountRecord> {
-    const { accounts, attempts } = this.#tables
+    const { attempts } = this.#tables
     const time = yield * this.#engine.now()
     if (attempt !== undefined) yield * ask(writing('', db => db.insert(attempts).values({ at: time, ...attempt })))
-    try {
-      const [added] = yield * ask(writing('', db => db.insert(accounts).values({ createdAt: time, ...account })
-        .returning(accountColumns(this.#tables))))
-      return added as AccountRecord
-    } catch (error) {
-      throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error
-    }
+    return yield * this.#addAccount(account)
   }
 
   find (id: number): Promise<AccountRecord | undefined> {
@@ -76,23 +101,24 @@ export class AccountRules implements AccountRepository {
   }
 
   async setPasswordHash (
-    id: number, passwordHash: string, consequences: { revokesTokens: boolean, expectedHash?: string }
+    account: VerifiedAccount, passwordHash: string, consequences: { revokesTokens: boolean }
   ): Promise<void> {
-    if (consequences.revokesTokens) await this.#tokenRemover.thinOut(id)
-    await this.#engine.transactFor(id, () => this.#setPasswordHash(id, passwordHash, consequences))
+    if (consequences.revokesTokens) await this.#tokenRemover.thinOut(account.id)
+    await this.#engine.transactFor(account.id, () => this.#setPasswordHash(account, passwordHash, consequences))
   }
 
   // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later ones
   // have the new hash.
   * #setPasswordHash (
-    id: number, passwordHash: string, { revokesTokens, expectedHash }: { revokesTokens: boolean, expectedHash?: string }
+    account: VerifiedAccount, passwordHash: string, { revokesTokens }: { revokesTokens: boolean }
   ): Rule<void> {
     const { accounts } = this.#tables
-    const isExpected = expectedHash === undefined ? undefined : eq(accounts.passwordHash, expectedHash)
     const changed = yield * ask(writing('', db => db.update(accounts).set({ passwordHash })
-      .where(and(eq(accounts.id, id), isNull(accounts.removedAt), isExpected)).returning({ id: accounts.id })))
+      .where(isStill(this.#tables, account)).returning({ id: accounts.id })))
     if (changed.length === 0) throw new Problem('credentials_wrong')
-    if (revokesTokens) yield * this.#tokenRemover.removeRest(id)
+    if (!revokesTokens) return
+    yield * this.#tokenRemover.removeRest(account.id)
+    yield * this.#secrets.endOf(account.id)
   }
 
   setQuota (id: number, { bytes, files }: { bytes: number | null, files: number | null }): Promise<void> {

@@ -1,8 +1,8 @@
-import { and, eq, gt, inArray, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
 import type { AttemptRepository } from './metadata.ts'
-import type { AttemptFilter } from './records.ts'
+import type { AttemptFilter, AttemptRange, FactorState } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -33,15 +33,16 @@ export class AttemptRules implements AttemptRepository {
     this.#known = knownNetwork(engine)
   }
 
-  removeOutside (range: { since: number, until: number, limit: number }): Promise<boolean> {
+  removeOutside (range: AttemptRange): Promise<boolean> {
     return this.#engine.transact(() => this.#removeOutside(range))
   }
 
-  * #removeOutside ({ since, until, limit }: { since: number, until: number, limit: number }): Rule<boolean> {
+  * #removeOutside ({ since, codesSince, until, limit }: AttemptRange): Rule<boolean> {
     const { tables: { attempts }, skippingLocked } = this.#engine
     yield * this.#removeLapsed(limit)
+    const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
     const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
-      .where(or(lt(attempts.at, since), gt(attempts.at, until))).limit(limit))))
+      .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit))))
     yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
     return batch.length === limit
   }
@@ -50,10 +51,13 @@ export class AttemptRules implements AttemptRepository {
     return this.#engine.read(() => ask(this.#known, { usernameKey, network }, found => found.length > 0))
   }
 
-  addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean> {
-    const { tables: { accountNetworks }, apply } = this.#engine
-    return apply(() => ask(writing('', db => db.insert(accountNetworks).values({ accountId, network, firstAt: at })
-      .onConflictDoNothing().returning()), {}, added => added.length > 0), accountId)
+  addKnownNetwork (account: FactorState, network: string, at: number): Promise<boolean> {
+    const { tables: { accounts, accountNetworks }, apply } = this.#engine
+    const { id, factorVersion } = account
+    const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
+    return apply(() => ask(writing('', db => db.insert(accountNetworks).select(
+      db.select(row as never).from(accounts).where(and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion)))
+    ).onConflictDoNothing().returning()), {}, added => added.length > 0), id)
   }
 }
 

@@ -1,14 +1,16 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
+import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
 import type { FolderRepository } from './folder-repository.ts'
 import type { KeptRepository } from './kept-repository.ts'
 import type { LockRepository, NewLock } from './lock-repository.ts'
 import type { PropertyRepository } from './properties.ts'
 import type {
-  AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, EventRecord, EventSelection, FilePage, FileRecord,
+  AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, AttemptRange,
+  EventRecord, FactorState, EventSelection, FilePage, FileRecord,
   NewAccount, NewAttempt, NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions,
-  TokenRecord, UsageMismatch
+  TokenRecord, UsageMismatch, VerifiedAccount
 } from './records.ts'
 import type { StoreResult, UploadRepository } from './uploads-repository.ts'
 
@@ -40,6 +42,8 @@ export interface Metadata {
   readonly accounts: AccountRepository
   readonly tokens: TokenRepository
   readonly attempts: AttemptRepository
+  readonly factors: FactorRepository
+  readonly claims: ClaimRepository
   readonly events: EventRepository
   readonly files: FileRepository
   readonly folders: FolderRepository
@@ -80,12 +84,11 @@ export interface AccountRepository {
   /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
   listAfter (afterId: number, limit: number): Promise<AccountRecord[]>
   /**
-   * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does. With
-   * `expectedHash` it only replaces that hash, so a concurrent password change is never lost.
-   * @throws credentials_wrong if the account has another hash by now, or was deleted.
+   * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does, and its
+   * reset. @throws credentials_wrong if the account was changed meanwhile, as {@link VerifiedAccount} says, or deleted.
    */
   setPasswordHash (
-    id: number, passwordHash: string, consequences: { revokesTokens: boolean, expectedHash?: string }
+    account: VerifiedAccount, passwordHash: string, consequences: { revokesTokens: boolean }
   ): Promise<void>
   /** Sets the limits of one account; null: those of the settings apply. */
   setQuota (id: number, quota: { bytes: number | null, files: number | null }): Promise<void>
@@ -113,8 +116,8 @@ export interface AccountRepository {
 export interface TokenRepository {
   /**
    * Adds a token. Beyond `maxTokens`, the account's oldest access token is deleted in the same transaction.
-   * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if the account no longer
-   * has `passwordHash`; too_many_tokens if the account has no access token to delete.
+   * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if it is no longer
+   * `verified`; too_many_tokens if the account has no access token to delete.
    */
   add (token: NewToken, conditions?: TokenConditions): Promise<TokenRecord>
   /** The token and its account, in one query; undefined if either was deleted. */
@@ -135,7 +138,9 @@ export interface TokenRepository {
   removeExpired (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
 }
 
-/** Failed sign-ins and registrations, which limits count, and the networks that accounts are known to use. */
+/**
+ * Failed sign-ins, wrong codes and registrations, which limits count, and the networks that accounts are known to use.
+ */
 export interface AttemptRepository {
   /**
    * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel
@@ -144,15 +149,18 @@ export interface AttemptRepository {
    */
   claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
   /**
-   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failed
-   * sign-ins for that username from that network. A failure that can't be recorded (full disk) still counts.
+   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failures
+   * of its kind for that username from that network. A failure that can't be recorded (full disk) still counts.
    */
   finish (claimId: number, outcome: AttemptOutcome): Promise<void>
-  /** Deletes up to `limit` attempts before `since` or after `until`; true if there may be more. */
-  removeOutside (range: { since: number, until: number, limit: number }): Promise<boolean>
+  /**
+   * Deletes up to `limit` attempts before `since` or after `until`, wrong codes before `codesSince`, which is earlier;
+   * true if there may be more.
+   */
+  removeOutside (range: AttemptRange): Promise<boolean>
   isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
   /** Records that an account signed in from a network; true if it is the first time. */
-  addKnownNetwork (accountId: number, network: string, at: number): Promise<boolean>
+  addKnownNetwork (account: FactorState, network: string, at: number): Promise<boolean>
 }
 
 /** The security events of the accounts and of the whole store. */

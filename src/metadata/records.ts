@@ -48,9 +48,23 @@ export interface AccountRecord extends NewAccount {
   readonly keptBytes: number
   /** No lock lasts longer. */
   readonly lockedUntil: number
+  /** Second factors: with one, the password alone opens nothing. */
+  readonly factorCount: number
+  /** Changes with the factors. */
+  readonly factorVersion: number
   /** When the operator disabled the account; null if it is enabled. */
   readonly disabledAt: number | null
 }
+
+/** An account as a request has verified it. A write that is given one fails if the password or the factors changed. */
+export type VerifiedAccount = Pick<AccountRecord, 'id' | 'passwordHash' | 'factorVersion'>
+
+/** An account, with the factors that it had when somebody signed in. */
+export type FactorState = Pick<AccountRecord, 'id' | 'factorVersion'>
+
+/** What a person shows to sign in. */
+export const factors = ['password', 'totp', 'recovery_code', 'passkey'] as const
+export type Factor = typeof factors[number]
 
 /** A token to be added: an access token, a personal access token or a session. No kind is stored as its text. */
 export interface NewToken {
@@ -64,6 +78,11 @@ export interface NewToken {
   readonly scopes: string
   /** SHA-256 of a personal token, or of the secret of a session, in hex. */
   readonly secretHash: string | null
+  /** What the person showed when it was made, separated by spaces; see {@link Factor}. */
+  readonly factors: string
+  /** Of the client that made a session, such as `Firefox` and `Linux`; null if unknown. */
+  readonly browser: string | null
+  readonly system: string | null
   /** Default: now. */
   readonly createdAt?: number
   /** Null for a personal token that never expires. */
@@ -74,8 +93,8 @@ export interface NewToken {
 export interface TokenConditions {
   /** Added in the same transaction, as by `events.add`. */
   readonly withEvent?: { readonly event: NewEvent, readonly keep: number }
-  /** The password hash that the account must still have. */
-  readonly passwordHash?: string
+  /** The password and the factors that the account must still have. */
+  readonly verified?: VerifiedAccount
   readonly maxTokens?: number
   /** The token expires this long after it was created, or at its `expiresAt` if that is earlier. */
   readonly lifetimeMilliseconds?: number
@@ -91,9 +110,9 @@ export interface TokenRecord extends NewToken {
 /** `now` is the time at which the token was read: it tells whether the token has expired. */
 export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord, readonly now: number }
 
-/** A sign-in or a registration, counted by its network and its username. */
+/** A sign-in, a one-time code or a registration, counted by its network and its username. */
 export interface Attempt {
-  readonly kind: 'sign_in' | 'registration'
+  readonly kind: 'sign_in' | 'second_factor' | 'registration'
   readonly network: string
   /** A digest of the normalised username, whether an account has it or not. */
   readonly usernameKey: string
@@ -110,8 +129,8 @@ export type NewAttempt = Omit<Attempt, 'at'> & { readonly at?: number }
  */
 export type AttemptFilter =
   | { readonly kind: Attempt['kind'], readonly network: string }
-  | { readonly kind: 'sign_in', readonly network: string, readonly usernameKey: string }
-  | { readonly kind: 'sign_in', readonly usernameKey: string, readonly isKnownNetwork: false }
+  | { readonly kind: Attempt['kind'], readonly network: string, readonly usernameKey: string }
+  | { readonly kind: Attempt['kind'], readonly usernameKey: string, readonly isKnownNetwork: false }
 
 /** At most `limit` matching failures within `seconds`. */
 export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
@@ -124,6 +143,15 @@ export type AttemptClaim =
   | { readonly state: 'granted', readonly id: number }
   | { readonly state: 'refused', readonly retrySeconds: number }
   | { readonly state: 'busy' }
+
+/** The times of the attempts that a limit can still count; `limit` rows are deleted at most. */
+export interface AttemptRange {
+  readonly since: number
+  /** Of wrong codes: their limit has a longer window. */
+  readonly codesSince: number
+  readonly until: number
+  readonly limit: number
+}
 
 /** `released`: neither a failure nor a success. */
 export type AttemptOutcome = 'failed' | 'succeeded' | 'released'

@@ -1,8 +1,11 @@
-import { AccountRules } from './accounts.ts'
+import { AccountRules, createAccountAdder } from './accounts.ts'
 import { type AttemptClaims, AttemptRules } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import type { Engine } from './engine.ts'
+import { ClaimRules } from './claims.ts'
 import { createEventWriter, EventRules } from './events.ts'
+import { FactorChanges } from './factor-changes.ts'
+import { FactorRules } from './factors.ts'
 import { FileContents } from './file-contents.ts'
 import { FileRules } from './files.ts'
 import { FolderTree } from './folder-tree.ts'
@@ -13,7 +16,9 @@ import { KeptRules } from './kept.ts'
 import { LockGuard } from './lock-guard.ts'
 import { LockRules } from './locks.ts'
 import type { Metadata } from './metadata.ts'
+import { OneTimeSecrets } from './one-time-secrets.ts'
 import { Owners } from './owners.ts'
+import { PasskeyRules } from './passkeys.ts'
 import { PropertyRules } from './property-rules.ts'
 import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
 import { UploadRules } from './uploads.ts'
@@ -29,7 +34,7 @@ interface RepositoryOptions {
 }
 
 type Repositories = Pick<
-  Metadata, 'accounts' | 'tokens' | 'attempts' | 'events' | 'files' | 'folders' | 'kept' | 'locks' | 'properties' | 'uploads' |
+  Metadata, 'accounts' | 'tokens' | 'attempts' | 'factors' | 'claims' | 'events' | 'files' | 'folders' | 'kept' | 'locks' | 'properties' | 'uploads' |
   'blobs'
 >
 
@@ -42,6 +47,10 @@ export function createRepositories ({
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = new TokenRemover(engine)
+  const secrets = new OneTimeSecrets(engine)
+  const addAccount = createAccountAdder(engine)
+  const changes = new FactorChanges(engine, { tokenRemover, secrets })
+  const accounts = new AccountRules({ engine, longRunning, tokenRemover, secrets, addAccount, discard })
   const guard = new LockGuard(engine)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
   const contents = new FileContents({
@@ -55,9 +64,11 @@ export function createRepositories ({
     keepsDeleted: keeping.milliseconds > 0
   })
   return {
-    accounts: new AccountRules({ engine, longRunning, tokenRemover, discard }),
+    accounts,
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
     attempts: new AttemptRules(engine, attemptClaims),
+    factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
+    claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: new EventRules(engine, writeEvent),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard }),

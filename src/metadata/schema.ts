@@ -46,7 +46,11 @@ export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs
 export function createTables (dialect: Dialect) {
   const accounts = accountTable(dialect)
   return {
-    accounts, ...signInTables(dialect, accounts), ...fileTables(dialect, accounts), ...uploadTables(dialect, accounts)
+    accounts,
+    ...signInTables(dialect, accounts),
+    ...factorTables(dialect, accounts),
+    ...fileTables(dialect, accounts),
+    ...uploadTables(dialect, accounts)
   }
 }
 
@@ -69,6 +73,9 @@ function accountTable ({ table, index, uniqueIndex, number, text, key, identity 
     keptContents: number('kept_contents').notNull().default(0),
     // No lock lasts longer: if it has passed, a change need not look for locks.
     lockedUntil: number('locked_until').notNull().default(0),
+    // With a factor the password alone opens nothing: known without a further query.
+    factorCount: number('factor_count').notNull().default(0),
+    factorVersion: number('factor_version').notNull().default(0),
     disabledAt: number('disabled_at'),
     // Set when the account is deleted; the row stays until its files are deleted, in batches.
     removedAt: number('removed_at')
@@ -91,6 +98,9 @@ function signInTables (
     name: text('name'),
     scopes: text('scopes').notNull(),
     secretHash: key('secret_hash'),
+    factors: text('factors').notNull().default('password'),
+    browser: text('browser'),
+    system: text('system'),
     createdAt: number('created_at').notNull(),
     expiresAt: number('expires_at'),
     lastUsedAt: number('last_used_at')
@@ -101,10 +111,10 @@ function signInTables (
     index('tokens_expiry').on(columns.kind, columns.expiresAt)
   ])
 
-  /** Recent failed sign-ins and registrations, for the attempt limiter. */
+  /** Recent failed sign-ins, wrong codes and registrations, for the attempt limiter. */
   const attempts = table('attempts', {
     id: identity('id'),
-    kind: text('kind', { enum: ['sign_in', 'registration'] }).notNull(),
+    kind: text('kind', { enum: ['sign_in', 'second_factor', 'registration'] }).notNull(),
     network: key('network').notNull(),
     // A digest of the username, whether an account has it or not: counting must not reveal which exist.
     usernameKey: key('username_key').notNull(),
@@ -139,6 +149,65 @@ function signInTables (
   }, columns => [index('events_account').on(columns.accountId, columns.id)])
 
   return { tokens, attempts, accountNetworks, events }
+}
+
+function factorTables (
+  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect, accounts: Accounts
+) {
+  const account = () => number('account_id').references(() => accounts.id, { onDelete: 'cascade' })
+
+  /** One-time codes: the secret that is on, and one that its owner has to confirm. */
+  const totpSecrets = table('totp_secrets', {
+    accountId: account().notNull(),
+    state: text('state', { enum: ['on', 'pending'] }).notNull(),
+    // Sealed.
+    secret: text('secret').notNull(),
+    lastStep: number('last_step').notNull().default(0),
+    createdAt: number('created_at').notNull(),
+    // Of a pending one.
+    expiresAt: number('expires_at')
+  }, columns => [primaryKey({ columns: [columns.accountId, columns.state] })])
+
+  const passkeys = table('passkeys', {
+    id: identity('id'),
+    accountId: account().notNull(),
+    name: text('name').notNull(),
+    credentialId: key('credential_id').notNull(),
+    publicKey: text('public_key').notNull(),
+    userHandle: text('user_handle').notNull(),
+    counter: number('counter').notNull(),
+    createdAt: number('created_at').notNull(),
+    lastUsedAt: number('last_used_at')
+  }, columns => [
+    uniqueIndex('passkeys_credential').on(columns.credentialId),
+    index('passkeys_account').on(columns.accountId, columns.id)
+  ])
+
+  const recoveryCodes = table('recovery_codes', {
+    accountId: account().notNull(),
+    hash: key('hash').notNull()
+  }, columns => [primaryKey({ columns: [columns.accountId, columns.hash] })])
+
+  /** Secrets that are used once, within a time: a row is deleted when it is used. */
+  const oneTimeSecrets = table('one_time_secrets', {
+    hash: key('hash').primaryKey(),
+    kind: text('kind', { enum: ['invitation', 'reset', 'confirmation'] }).notNull(),
+    accountId: account(),
+    username: text('username'),
+    removesFactors: boolean('removes_factors').notNull().default(false),
+    expiresAt: number('expires_at').notNull()
+  }, columns => [
+    index('one_time_secrets_account').on(columns.accountId),
+    index('one_time_secrets_expiry').on(columns.expiresAt)
+  ])
+
+  /** Challenges of passkeys that were used: they are signed, and not kept before. */
+  const usedChallenges = table('used_challenges', {
+    id: key('id').primaryKey(),
+    expiresAt: number('expires_at').notNull()
+  }, columns => [index('used_challenges_expiry').on(columns.expiresAt)])
+
+  return { totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges }
 }
 
 function fileTables (dialect: Dialect, accounts: Accounts) {

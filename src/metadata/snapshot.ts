@@ -9,6 +9,8 @@ export interface Snapshot {
   /** Whether an older version made the database: opening it upgrades it. */
   readonly isOutdated: boolean
   readonly totals: SnapshotTotals
+  /** Of all accounts: how many recovery codes, and the ids of the keys that sealed their secrets. */
+  readonly secondFactors: { readonly recoveryCodes: number, readonly sealedBy: readonly string[] }
   /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
   blobs (prefix: string): SnapshotBlob[]
   /** Must be called before anything else opens the file. */

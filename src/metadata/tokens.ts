@@ -1,7 +1,8 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { WriteEvent } from './events.ts'
+import { isUnchanged } from './factor-repository.ts'
 import type { TokenRepository } from './metadata.ts'
 import { limitedTo } from './paging.ts'
 import type { NewToken, TokenConditions, TokenRecord } from './records.ts'
@@ -33,6 +34,11 @@ export class TokenRemover {
   * removeRest (accountId: number): Rule<void> {
     yield * ask(this.#queries.removeAll, { accountId })
   }
+
+  /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
+  * removeSignedIn (accountId: number, sessionId = 0): Rule<void> {
+    yield * ask(this.#queries.removeSignedIn, { accountId, sessionId })
+  }
 }
 
 function removalsOf ({ tables: { tokens }, maxDeletedRows }: Engine) {
@@ -42,6 +48,11 @@ function removalsOf ({ tables: { tokens }, maxDeletedRows }: Engine) {
   return {
     surplus: reading('surplus_token', db => someOf(db, 1, maxDeletedRows)),
     removeOldest: writing('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, someOf(db, maxDeletedRows)))),
+    // An access token goes with its session.
+    removeSignedIn: writing('remove_signed_in', db => db.delete(tokens).where(and(isOfAccount, or(
+      and(eq(tokens.kind, 'session'), ne(tokens.id, placeholder('sessionId'))),
+      and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
+    )))),
     removeAll: writing('remove_tokens', db => db.delete(tokens).where(isOfAccount))
   }
 }
@@ -78,11 +89,11 @@ export class TokenRules implements TokenRepository {
   }
 
   * #add (token: NewToken, conditions: TokenConditions): Rule<TokenRecord> {
-    const { withEvent, passwordHash, maxTokens, lifetimeMilliseconds = Infinity } = conditions
+    const { withEvent, verified, maxTokens, lifetimeMilliseconds = Infinity } = conditions
     const { accountId } = token
     // Locked: a password change deletes the tokens that exist by then, and no later ones.
     const [[account], time] = yield * together(ask(this.#queries.lockAccount, { accountId }), this.#engine.now())
-    if (passwordHash !== undefined && account?.passwordHash !== passwordHash) throw new Problem('credentials_wrong')
+    if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
     if (account === undefined) throw new Problem('token_revoked')
     const { createdAt = time } = token
     const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
@@ -151,7 +162,7 @@ function queriesOf ({ tables: { accounts, tokens }, locking }: Engine) {
   const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
   const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
   return {
-    lockAccount: reading('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash }).from(accounts)
+    lockAccount: reading('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash, factorVersion: accounts.factorVersion }).from(accounts)
       .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))))),
     insert: writing('add_token', db => db.insert(tokens).values({
       accountId: placeholder('accountId'),
@@ -160,6 +171,9 @@ function queriesOf ({ tables: { accounts, tokens }, locking }: Engine) {
       name: placeholder('name'),
       scopes: placeholder('scopes'),
       secretHash: placeholder('secretHash'),
+      factors: placeholder('factors'),
+      browser: placeholder('browser'),
+      system: placeholder('system'),
       createdAt: placeholder('createdAt'),
       expiresAt: placeholder('expiresAt')
     }).returning()),

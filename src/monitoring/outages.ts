@@ -10,7 +10,8 @@ const names: Record<Resource, string> = {
   database: 'the database',
   bucket: 'the bucket',
   disk: 'the disk',
-  clock: 'the clock of this machine'
+  clock: 'the clock of this machine',
+  sealing_keys: 'the sealing keys'
 }
 
 interface Outage {

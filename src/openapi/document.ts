@@ -52,6 +52,7 @@ export function documentOptions (): SwaggerOptions {
       tags: [
         { name: 'Users', description: 'Registration and public profiles.' },
         { name: 'Tokens', description: 'Access tokens, personal access tokens for scripts, and sessions of pages in a browser.' },
+        { name: 'Second factors', description: 'One-time codes, passkeys and recovery codes beside the password.' },
         { name: 'Files', description: 'Upload, list, download, rename, move and delete files.' },
         { name: 'Folders', description: 'List, create, move and delete folders.' },
         { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
@@ -64,6 +65,7 @@ export function documentOptions (): SwaggerOptions {
         examples: problemExamples(),
         securitySchemes: {
           basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. A token as the username, with any password, works too.' },
+          oneTimeCode: { type: 'apiKey', in: 'header', name: 'One-Time-Code', description: '**Beside `basic`, for an account with a second factor**: the six digits of an authenticator app, a recovery code, or the code of `confirmPasskey`. Each works once.' },
           bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that follow RFC8725.' },
           token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' },
           session: { type: 'apiKey', in: 'cookie', name: 'magicstore_session', description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends by itself. Over TLS its name is `__Host-magicstore_session`.' },

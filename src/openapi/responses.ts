@@ -19,7 +19,7 @@ const sharedHeaders: Record<string, Header> = {
   'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until the limit resets.')
 }
 
-const retryAfter = seconds({ minimum: 1, maximum: 3600 }, 'Seconds to wait before retrying.')
+const retryAfter = seconds({ minimum: 1, maximum: 86_400 }, 'Seconds to wait before retrying.')
 
 /** Further headers of error responses, by status. */
 const headersByStatus: Record<number, Record<string, Header>> = {

@@ -1,18 +1,21 @@
 import type { FastifyHelmetOptions } from '@fastify/helmet'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import Negotiator from 'negotiator'
 import { readVersion } from '../config.ts'
 import type { Links } from '../http/links.ts'
 import type { Page } from '../http/page.ts'
 import { helmet } from '../http/plugins.ts'
+import { NullableText } from '../http/wire-values.ts'
 import { codeSamples, noCredential } from './operation.ts'
 
 export const ServiceFacts = Type.Object({
   name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] }),
   version: Type.String({ maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+', description: 'Version of the server (Semantic Versioning 2.0.0).', examples: ['1.0.0'] }),
   openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the OpenAPI document.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
-  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] })
+  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] }),
+  passkeyHost: NullableText({ maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to: only its pages can use them. Null if the server can\'t have passkeys.', examples: ['localhost'] }),
+  secondFactor: Type.Unsafe<'optional' | 'required'>({ type: 'string', enum: ['optional', 'required'], description: 'Whether every account needs a second factor.', examples: ['optional'] })
 }, { $id: 'ServiceFacts', additionalProperties: false, description: 'Service information.' })
 
 const Html = Type.String({ maxLength: 64 * 1024, pattern: '^<!(?:doctype|DOCTYPE) html>', description: 'The page, for browsers.' })
@@ -46,9 +49,16 @@ const security: FastifyHelmetOptions = {
   strictTransportSecurity: false
 }
 
+/** `facts` are those that depend on the settings. */
+interface ServiceRoutesOptions {
+  links: Links
+  page: Page | undefined
+  facts: Pick<Static<typeof ServiceFacts>, 'passkeyHost' | 'secondFactor'>
+}
+
 /** `/`: the page for browsers, service information for programs. */
-export const serviceRoutes: FastifyPluginAsyncTypebox<{ links: Links, page: Page | undefined }> = async (
-  app, { links, page }
+export const serviceRoutes: FastifyPluginAsyncTypebox<ServiceRoutesOptions> = async (
+  app, { links, page, facts }
 ) => {
   await app.register(helmet, { ...security, global: false })
 
@@ -77,7 +87,7 @@ export const serviceRoutes: FastifyPluginAsyncTypebox<{ links: Links, page: Page
     const [preferred] = new Negotiator(request.raw).mediaTypes(['application/json', 'text/html'])
     if (preferred !== 'text/html') {
       const [openapi, docs] = [links.to(request.raw, '/openapi.json'), links.to(request.raw, '/docs')]
-      return { name: 'MagicStore' as const, version: readVersion(), openapi, docs }
+      return { name: 'MagicStore' as const, version: readVersion(), openapi, docs, ...facts }
     }
     if (page === undefined) return reply.redirect('/docs')
     await reply.helmet()

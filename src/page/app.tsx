@@ -1,6 +1,9 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { AccountView } from './account/account-view.tsx'
+import { claim, wordsOf } from './claim.ts'
+import { ClaimView } from './claim-view.tsx'
 import { Dialog } from './dialog.tsx'
+import { DemandDialog } from './factors/demand-dialog.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { focusMain } from './focus.ts'
@@ -8,20 +11,31 @@ import { Icon, Logo } from './icon.tsx'
 import { Notices } from './notices.tsx'
 import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
-import { restoreSession, session, signIn, signOut } from './session.ts'
-import { CredentialForm, SignIn } from './sign-in.tsx'
+import { restoreSession, signIn, signOut } from './session.ts'
+import { session } from './session-state.ts'
+import { CredentialForm, PasskeySignIn, SignIn } from './sign-in.tsx'
 import { texts } from './texts.ts'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
 import { openFolder, view, views, type View } from './view.ts'
 import { visibleName } from './visible-name.ts'
 
-type Screen = View | 'loading' | 'none' | 'unreachable'
+type Screen = View | 'claim' | 'loading' | 'none' | 'unreachable'
 
 /** The whole page. */
 export function App () {
+  return (
+    <>
+      <Content />
+      <DemandDialog />
+    </>
+  )
+}
+
+function Content () {
   const state = session.value
-  useScreen(state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind)
+  useScreen(claim.value === undefined ? state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind : 'claim')
+  if (claim.value !== undefined) return <ClaimView key={claim.value.secret} claim={claim.value} />
   if (state.kind === 'loading') return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
   if (state.kind === 'unreachable') return <Unreachable error={state.error} />
   if (state.kind === 'none') return <SignIn />
@@ -40,6 +54,7 @@ export function App () {
         <Dialog title={texts.sign.endedTitle}>
           <p>{texts.sign.ended}</p>
           <CredentialForm label={texts.sign.in} isNew={false} username={state.username} action={signIn} />
+          <PasskeySignIn />
           <button type='button' class='link' onClick={() => location.reload()}>{texts.sign.asAnother}</button>
         </Dialog>
       )}
@@ -63,6 +78,7 @@ function useScreen (screen: Screen): void {
 }
 
 function titleOf (screen: Screen, folder: string): string | undefined {
+  if (claim.value !== undefined) return wordsOf(claim.value).title
   if (screen === 'files' && folder !== '') return visibleName(lastOf(folder))
   if (screen === 'none') return texts.sign.in
   return screen in texts.views ? texts.views[screen as View] : undefined

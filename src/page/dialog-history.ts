@@ -1,4 +1,4 @@
-import { session } from './session.ts'
+import { session } from './session-state.ts'
 
 /** What closes each open dialog; the last one is on top. */
 const closers: (() => void)[] = []
@@ -29,6 +29,13 @@ export function watchDialogs (): void {
     else matchHistory()
   })
   matchHistory()
+}
+
+/** Resolves when the history has followed the dialogs. */
+export async function whenFollowed (): Promise<void> {
+  // Dialogs close when the page is rendered.
+  await new Promise(resolve => setTimeout(resolve))
+  if (isReturning) await new Promise(resolve => addEventListener('popstate', resolve, { once: true }))
 }
 
 function follow (): void {

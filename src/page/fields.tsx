@@ -2,7 +2,7 @@ import { MagicStoreError } from 'magicstore'
 import { useId, useState } from 'preact/hooks'
 import { Icon } from './icon.tsx'
 import { ProblemText } from './problem.tsx'
-import { session, usernameOf } from './session.ts'
+import { session, usernameOf } from './session-state.ts'
 import { texts } from './texts.ts'
 import { withoutInvisible } from './visible-name.ts'
 
@@ -61,6 +61,7 @@ interface AccountPasswordProps {
   name: string
   label: string
   error?: unknown
+  autofocus?: boolean
 }
 
 /** The current password of the user. The hidden username tells password managers which account it belongs to. */

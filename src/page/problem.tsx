@@ -1,17 +1,20 @@
 import { MagicStoreError, type Problem } from 'magicstore'
 import { useState } from 'preact/hooks'
+import { Cancelled } from './factors/proof.ts'
 import { formatDuration, formatSize } from './format.ts'
 import { breakLocks, lockedBy } from './locks.ts'
+import { PageError } from './page-error.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
 
 /**
  * The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is
- * no error, or the page asks for the password instead.
+ * no error, the page asks for the password instead, or the user cancelled.
  */
 export function describe (error: unknown): { title: string, detail?: string } | undefined {
-  if (error === undefined || error instanceof SessionEnded) return undefined
+  if (error === undefined || error instanceof SessionEnded || error instanceof Cancelled) return undefined
+  if (error instanceof PageError) return { title: error.message }
   if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
   const { problem, status } = error
   if (problem === undefined) return { title: texts.unexpectedProblem(status) }

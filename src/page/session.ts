@@ -1,18 +1,10 @@
-import { effect, signal } from '@preact/signals'
-import { authorizationOf, bodyOf, createMagicStore, MagicStoreError, type MagicStore, type Password } from 'magicstore'
-import { folder } from './folder.ts'
+import { effect } from '@preact/signals'
+import { bodyOf, createMagicStore, MagicStoreError, type MagicStore, type NewSession, type Password } from 'magicstore'
+import { baseUrl, folder } from './folder.ts'
+import { assertPasskey } from './factors/passkeys.ts'
+import { withProof } from './factors/proof.ts'
 import { loadKey, removeKey, saveKey } from './session-key.ts'
-
-/**
- * `loading` until the server has answered; `unreachable` if it does not; `none` if no user is signed in. `ended`: the
- * session of this user ended while the page was in use. The page then stays as it is until the same user signs in
- * again, so that nothing is lost.
- */
-type SessionState =
-  | { readonly kind: 'loading' }
-  | { readonly kind: 'none' }
-  | { readonly kind: 'unreachable', readonly error: unknown }
-  | { readonly kind: 'open' | 'ended', readonly username: string, readonly sessionId: number }
+import { session, usernameOf } from './session-state.ts'
 
 interface OpenSession {
   readonly token: string
@@ -20,11 +12,6 @@ interface OpenSession {
   readonly username: string
   readonly sessionId: number
 }
-
-/** Whether a user is signed in. */
-export const session = signal<SessionState>({ kind: 'loading' })
-
-const baseUrl = folder.href.replace(/\/$/, '')
 
 /** The token of the last sign-in, until it is first used. */
 let fresh: OpenSession | undefined
@@ -83,10 +70,22 @@ export function watchSession (): void {
   addEventListener('pageshow', ({ persisted }) => { if (persisted) void leaveIfOver() })
 }
 
-/** @throws MagicStoreError if the server refuses. */
-export async function signIn (credentials: Password): Promise<void> {
-  const headers = { authorization: authorizationOf(credentials), ...await keyHeaders() }
-  const begun = bodyOf(await anonymous.api.POST('/api/session', { headers }))
+/**
+ * Signs in with the password, and a second factor if the server asks for one; `note` is shown then.
+ * @throws MagicStoreError if the server refuses, and Cancelled.
+ */
+export async function signIn (account: Password, note?: string): Promise<void> {
+  const request = async (store: MagicStore) => bodyOf(await store.api.POST('/api/session', { headers: await keyHeaders() }))
+  await begin(await withProof(account, request, note))
+}
+
+/** Signs in with a passkey alone. @throws MagicStoreError if the server refuses, and PageError. */
+export async function signInWithPasskey (): Promise<void> {
+  const credential = await assertPasskey(await anonymous.getSignInOptions())
+  await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', { body: { credential }, headers: await keyHeaders() })))
+}
+
+async function begin (begun: NewSession): Promise<void> {
   // What was asked with the new cookie and the old key says nothing about this session.
   signIns++
   await saveKey(begun.key)
@@ -131,14 +130,9 @@ export async function call<Result> (request: (store: MagicStore) => Promise<Resu
       return await request(store)
     } catch (error) {
       if (error instanceof SessionEnded) await whenOpen()
-      else if (!isTokenRefused(error) || ++refusals > 1) throw error
+      else if (!(error instanceof MagicStoreError && error.status === 401) || ++refusals > 1) throw error
     }
   }
-}
-
-/** The headers of an operation that needs the password of the signed-in user, not a token. */
-export function passwordHeaders (password: string): { authorization: string } {
-  return { authorization: authorizationOf({ username: usernameOf(session.value), password }) }
 }
 
 /**
@@ -152,11 +146,6 @@ export async function accessToken (refused?: string): Promise<string> {
   }
   if (newest === undefined) throw new SessionEnded()
   return newest.token
-}
-
-/** A wrong password is never tried twice: each failure counts against the limit. */
-function isTokenRefused (error: unknown): boolean {
-  return error instanceof MagicStoreError && error.status === 401 && error.code !== 'credentials_wrong'
 }
 
 function openStore (): MagicStore {
@@ -257,9 +246,4 @@ function end (): void {
   newest = undefined
   const state = session.value
   if ('username' in state) session.value = { ...state, kind: 'ended' }
-}
-
-/** The name of the signed-in user; empty if there is none. */
-export function usernameOf (state: SessionState): string {
-  return 'username' in state ? state.username : ''
 }

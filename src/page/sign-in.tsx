@@ -1,9 +1,10 @@
 import { MagicStoreError } from 'magicstore'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { usePasskeys } from './factors/use-passkeys.ts'
 import { fieldsOf, PasswordField } from './fields.tsx'
 import { Logo } from './icon.tsx'
 import { ProblemText } from './problem.tsx'
-import { register, signIn } from './session.ts'
+import { register, signIn, signInWithPasskey } from './session.ts'
 import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
 
@@ -21,11 +22,25 @@ export function SignIn () {
         <h2>{title}</h2>
         {isNew && <p class='hint'>{texts.sign.upHint}</p>}
         <CredentialForm label={title} isNew={isNew} action={isNew ? register : signIn} />
+        {!isNew && <PasskeySignIn />}
         {isRegistrationOpen
           ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? texts.sign.toSignIn : texts.sign.toSignUp}</button>
           : <p class='hint'>{texts.sign.closed}</p>}
       </div>
     </main>
+  )
+}
+
+/** A button that signs in without a password, where passkeys can be used. */
+export function PasskeySignIn () {
+  const { isUsable } = usePasskeys()
+  const { run, isRunning, error } = useAction(signInWithPasskey)
+  if (!isUsable) return null
+  return (
+    <>
+      <button type='button' aria-disabled={isRunning} onClick={() => { void run() }}>{texts.sign.inWithPasskey}</button>
+      <ProblemText error={error} />
+    </>
   )
 }
 
@@ -40,7 +55,7 @@ interface CredentialFormProps {
   label: string
   isNew: boolean
   /** Set if only this user may sign in. */
-  username?: string
+  username?: string | undefined
   action: (credentials: { username: string, password: string }) => Promise<void>
 }
 

@@ -1,5 +1,9 @@
 import { visibleName } from './visible-name.ts'
 
+/** What a user showed to sign in. */
+const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
+type Factor = keyof typeof factorWords
+
 /** Every text of the page, in English. A translation is another object of this shape. */
 export const texts = {
   /** BCP 47, for numbers. */
@@ -14,6 +18,7 @@ export const texts = {
   retryAfter: (wait: string) => `Try again in ${wait}.`,
   copy: 'Copy',
   copied: 'Copied.',
+  copyByHand: 'The text is selected. Copy it with Ctrl+C or ⌘C.',
   dismiss: 'Dismiss',
   breakLock: 'Break the lock',
   breakLockHint: 'Do this only if no other program is changing it.',
@@ -34,6 +39,7 @@ export const texts = {
     endedTitle: 'Your session has ended',
     ended: 'Sign in again to continue where you were. Nothing on this page is lost.',
     asAnother: 'Sign in as another user instead',
+    inWithPasskey: 'Sign in with a passkey',
     upHint: 'Choose a username and a password. Only the operator of this server can reset a forgotten password.',
     closed: 'Only the operator of this server can create accounts.',
     welcome: 'Your private files: upload them here, get them back anywhere.'
@@ -229,6 +235,79 @@ export const texts = {
       progress: (percent: string, name: string) => `${percent} of ${visibleName(name)} sent.`
     }
   },
+  factors: {
+    title: 'Second factor',
+    sectionHint: 'With a second factor, nobody can sign in with your password alone. Personal access tokens still work.',
+    totp: 'One-time codes',
+    totpHint: 'From an authenticator app on your phone or computer.',
+    totpSince: (date: string) => `On since ${date}`,
+    setUpTotp: 'Set up one-time codes',
+    replaceTotp: 'Use another app',
+    removeTotp: 'Turn off',
+    removeTotpLabel: 'Turn off one-time codes',
+    removeTotpTitle: 'Turn off one-time codes?',
+    removeHint: 'If no other second factor is left, your password alone is enough, and your recovery codes end.',
+    totpOn: 'One-time codes are on.',
+    totpOff: 'One-time codes are off.',
+    passkeys: 'Passkeys',
+    passkeysHint: 'Sign in with your fingerprint, your face, a PIN or a security key.',
+    addPasskey: 'Add a passkey',
+    passkeyName: 'Name of the passkey',
+    passkeyNameExample: 'Such as: laptop',
+    passkeyAdded: (name: string) => `Passkey added: ${visibleName(name)}`,
+    passkeyRemoved: (name: string) => `Passkey removed: ${visibleName(name)}`,
+    removePasskey: 'Remove',
+    removePasskeyOf: (name: string) => `Remove the passkey ${visibleName(name)}`,
+    removePasskeyTitle: 'Remove this passkey?',
+    recoveryCodes: 'Recovery codes',
+    codesLeft: (count: string) => `${count} left, each for one sign-in without your app or passkey.`,
+    newCodes: 'Make new ones',
+    newCodesTitle: 'Make new recovery codes?',
+    newCodesHint: 'The old ones end.',
+    codesShownOnce: 'Keep these recovery codes in a safe place. Each lets you in once, if you lose your app or passkey. They are shown only this once.',
+    printed: (host: string, username: string) => `MagicStore at ${host}, recovery codes of ${username}`,
+    print: 'Print',
+    continue: 'Continue',
+    label: { totp: 'Code from your authenticator app', recovery: 'Recovery code' },
+    hint: {
+      totp: 'Six digits. Each code works once: if you have just used it, wait for the next one.',
+      recovery: 'One of the codes that you kept when you set up your second factor. Each works once.'
+    },
+    toKind: { totp: 'Use a code from an app', recovery: 'Use a recovery code' },
+    usePasskey: 'Use a passkey',
+    codeOfOldApp: 'Confirm with the second factor that you have now.',
+    nextCodeOfOldApp: 'Confirm once more with the second factor that you have had, not with the new app.',
+    confirmPasskey: 'The passkey is made. Confirm once more to add it to your account.',
+    confirmSession: 'The password has changed. Confirm once more to stay signed in.',
+    isSetUp: 'Your second factor is set up. Now sign in with it.',
+    scan: 'Scan this with an authenticator app, or enter the key there.',
+    qrCode: 'QR code of the key',
+    key: 'Key',
+    openApp: 'Open an app on this device',
+    turnOn: 'Turn on',
+    setUpTitle: 'Set up a second factor',
+    setUpHint: 'This server lets nobody in with a password alone. Choose what you want to use beside it.',
+    noHost: 'Passkeys can’t be used: the address of this server has no name, or no HTTPS.',
+    otherHost: (host: string) => `Passkeys can’t be used at this address, only at ${host}.`,
+    noPasskeys: 'This browser has no passkeys.',
+    passkeyKnown: 'This device already has a passkey of your account.',
+    passkeyUnused: 'The browser did not use a passkey.'
+  },
+  claim: {
+    invitation: {
+      title: 'Create your account',
+      hint: 'You are invited to this server. Choose how you want to sign in.',
+      submit: 'Create the account'
+    },
+    reset: {
+      title: 'Set a new password',
+      hint: 'This signs you out everywhere, and ends all personal access tokens.',
+      submit: 'Set the password'
+    },
+    over: 'This link has been used, or has expired. Ask the operator of this server for another one.',
+    resetDone: 'The new password is set. Sign in with it.',
+    toSignIn: 'Sign in instead'
+  },
   account: {
     profile: 'Profile',
     username: 'Username',
@@ -264,7 +343,6 @@ export const texts = {
     tokenCreated: 'Token created',
     shownOnce: 'Copy the token now. It is shown only this once.',
     secret: 'Token',
-    copyByHand: 'The token is selected. Copy it with Ctrl+C or ⌘C.',
     done: 'Done',
     created: (date: string) => `Created ${date}`,
     expires: (time: string) => `Expires ${time}`,
@@ -277,10 +355,15 @@ export const texts = {
     revokeHint: 'Programs that use it are refused from now on. This cannot be undone.',
     sessions: 'Signed-in sessions',
     sessionsHint: 'Browsers in which you are signed in. A session ends after 30 days.',
-    signedIn: (time: string) => `Signed in ${time}`,
+    device: (browser: string | null, system: string | null) => browser === null
+      ? system ?? 'Unknown browser'
+      : system === null ? browser : `${browser} on ${system}`,
+    signedIn: (time: string, factors: readonly Factor[]) => factors.length === 0
+      ? `Signed in ${time}`
+      : `Signed in ${time} with ${factors.map(factor => factorWords[factor]).join(' and ')}`,
     thisSession: 'This session',
     end: 'End',
-    endOf: (time: string) => `End the session of ${time}`,
+    endOf: (device: string, time: string) => `End the session of ${time}, ${device}`,
     everywhere: 'Sign out everywhere',
     everywhereTitle: 'Sign out everywhere?',
     everywhereHint: 'This ends all sessions, this one too, and all personal access tokens.',
@@ -299,6 +382,15 @@ export const texts = {
       tokens_revoked: 'All sessions and tokens ended',
       personal_token_created: 'Personal access token created',
       password_changed: 'Password changed',
+      factor_added: 'Second factor added',
+      factor_removed: 'Second factor removed',
+      recovery_codes_replaced: 'Recovery codes made anew',
+      recovery_code_used: 'Recovery code used',
+      passkey_refused: 'Passkey refused',
+      second_factor_wrong: 'Right password, wrong code',
+      invitation_used: 'Account created by an invitation',
+      reset_created: 'Link for a new password created',
+      password_reset: 'Password changed by a link',
       disabled: 'Account disabled',
       enabled: 'Account enabled'
     } as { [kind: string]: string | undefined },

@@ -1,4 +1,5 @@
 import { batch, signal } from '@preact/signals'
+import { claim, claimOf } from './claim.ts'
 
 /** The views, in the order of the navigation. */
 export const views = ['files', 'trash', 'account'] as const
@@ -15,6 +16,7 @@ export function watchView (): void {
   addEventListener('hashchange', () => batch(() => {
     view.value = viewOf(location.hash)
     openFolder.value = folderOf(location.hash)
+    claim.value = claimOf(location.hash)
   }))
 }
 

@@ -3,45 +3,40 @@ import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import { findUsernameKey, looksLikeToken } from '../accounts/username.ts'
-import { type Caller, callerOf, countFieldLines, setCaller } from '../http/caller.ts'
+import { type Caller, callerOf, countFieldLines, oneTimeCodeOf, setCaller } from '../http/caller.ts'
+import { type CredentialKind, withChallenge } from '../http/challenge.ts'
 import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
-import { failures, Problem, type FailureCode } from '../problems.ts'
+import { Problem, type FailureCode } from '../problems.ts'
 import type { AccessTokens } from './jwt.ts'
 import { hasScope, type Scope } from './scopes.ts'
-import type { Tokens } from './tokens.ts'
-
-/**
- * Which credentials the routes of a Fastify scope accept. With `token`, Basic may have it as the password too, because
- * some clients ask for a name.
- */
-type CredentialKind = 'password' | 'password or personal token' | 'any' | 'token'
+import { factorsOf, type Tokens } from './tokens.ts'
 
 export interface AuthenticateOptions {
   signIn: SignIn
   tokens: Tokens
   accessTokens: AccessTokens
   transport: Transport
+  /** `required`: an account without a second factor can only set one up with its password. */
+  secondFactor: 'optional' | 'required'
 }
 
 /**
  * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `answer` sends
- * their problems, `sendProblem` by default.
+ * their problems, `sendProblem` by default. `factor` says how routes differ from others that take a password: on those
+ * of the `setup` a password is enough without a second factor even if one is required; those of the `first step` of a
+ * sign-in need no code.
  */
-interface AuthRequirement { credential: CredentialKind, scope?: Scope, answer?: typeof sendProblem }
+interface AuthRequirement {
+  credential: CredentialKind
+  scope?: Scope
+  factor?: 'setup' | 'first step'
+  answer?: typeof sendProblem
+}
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
-
 type SecurityRequirement = { [scheme: string]: string[] }
-
-const BASIC = 'Basic realm="MagicStore", charset="UTF-8"'
-
-/** Where only tokens are accepted, all else gets the same answer. */
-const TOKEN_NEEDED = 'Use a personal token as the password: create one on the page of the account, or with POST /api/tokens.'
-
-/** Failures of a token itself, for `error="invalid_token"` (RFC 6750 section 3.1). */
-const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malformed', 'token_expired', 'token_revoked'])
 
 /**
  * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
@@ -50,8 +45,8 @@ const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malforme
 export function authenticate (
   guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement
 ): void {
-  const { signIn, tokens, accessTokens, transport } = options
-  const { credential, answer = sendProblem } = requirement
+  const { signIn, tokens, accessTokens, transport, secondFactor } = options
+  const { credential, factor, answer = sendProblem } = requirement
 
   guarded.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
@@ -71,7 +66,7 @@ export function authenticate (
   }
   // Also for a credential that is revoked during its request.
   guarded.setErrorHandler((error: FastifyError | Problem, request, reply) =>
-    answer(isUnauthorized(error) ? challenge(error, request, credential) : error, request, reply))
+    answer(withChallenge(error, request, credential), request, reply))
 
   function verify (credentials: Credentials, request: FastifyRequest): Promise<Caller> {
     if (credentials.kind === 'token') return verifyToken(credentials.token, request)
@@ -89,9 +84,13 @@ export function authenticate (
 
   async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
     refuseInsecurePassword(request, transport)
-    const account = await signIn.verify(credentials, originOf(request))
-    if (account === undefined) throw new Problem('credentials_wrong')
-    return { account, token: undefined }
+    const signedIn = await (factor === 'first step'
+      ? signIn.verifyFirstStep(credentials, originOf(request))
+      : signIn.verify({ ...credentials, code: oneTimeCodeOf(request) }, originOf(request)))
+    if (signedIn === undefined) throw new Problem('credentials_wrong')
+    const isMissing = secondFactor === 'required' && signedIn.account.factorCount === 0
+    if (isMissing && factor !== 'setup') throw new Problem('second_factor_setup_required')
+    return { ...signedIn, token: undefined }
   }
 
   async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
@@ -99,31 +98,8 @@ export function authenticate (
     if (credential === 'password') throw new Problem('password_required')
     const { token, account } = await tokens.verify(text, text => accessTokens.verify(request, text))
     if (credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
-    return { token, account }
+    return { token, account, factors: factorsOf(token) }
   }
-}
-
-/** A 401 with challenges for the accepted credentials and the kind of client (RFC 9110 section 11.6.1). */
-function challenge (error: Problem, request: FastifyRequest, credential: CredentialKind): Problem {
-  const { code } = error
-  if (credential === 'token') {
-    return new Problem('token_required', { detail: TOKEN_NEEDED, headers: { 'www-authenticate': BASIC }, cause: error })
-  }
-  // On a Basic challenge to a script's request, browsers open their own login dialog over the page.
-  const isScript = request.headers['sec-fetch-dest'] === 'empty'
-  const acceptsTokens = credential !== 'password'
-  const reason = INVALID_TOKEN.has(code) ? `, error="invalid_token", error_description="${failures[code].title}"` : ''
-  const challenges = [
-    ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${reason}`] : []),
-    ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
-    // Last, because wget uses the last challenge.
-    ...(isScript ? [] : [BASIC])
-  ]
-  return new Problem(code, { headers: { 'www-authenticate': challenges }, cause: error })
-}
-
-function isUnauthorized (error: unknown): error is Problem {
-  return error instanceof Problem && failures[error.code].status === 401
 }
 
 /** A password has every scope, a token those it was created with (RFC 6750 section 3.1). */
@@ -136,16 +112,22 @@ function requireScope ({ token }: Caller, { scope }: AuthRequirement): void {
 }
 
 /** What the OpenAPI document says about an operation: the security schemes, and the scope that a token needs. */
-function requirementsOf ({ credential, scope }: AuthRequirement): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
-  const security: SecurityRequirement[] = credential === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: [] }, { token: [] }]
+function requirementsOf ({ credential, scope, factor }: AuthRequirement): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
+  const security: SecurityRequirement[] = [
+    { basic: [] },
+    ...(factor === 'first step' ? [] : [{ basic: [], oneTimeCode: [] }]),
+    ...(credential === 'password' ? [] : [{ bearer: [] }, { token: [] }])
+  ]
   // Not listed under the scheme: most tools allow scopes there for OAuth only.
   return { security, ...(scope !== undefined && { 'x-required-scope': scope }) }
 }
 
 /** The failures that authentication adds to those of a route. */
-function failuresOf ({ credential, scope }: AuthRequirement): FailureCode[] {
+function failuresOf ({ credential, scope, factor }: AuthRequirement): FailureCode[] {
   return [
     'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins', 'overloaded',
+    ...(factor === 'first step' ? [] : ['second_factor_required', 'second_factor_wrong', 'too_many_codes', 'storage_full'] as const),
+    ...(factor === 'setup' ? [] : ['second_factor_setup_required'] as const),
     ...(credential === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
     ...(credential === 'any' ? [] : ['password_required'] as const),
     ...(scope === undefined ? [] : ['insufficient_scope'] as const)

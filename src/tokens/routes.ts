@@ -12,7 +12,7 @@ import { Problem } from '../problems.ts'
 import type { AccessTokens } from './jwt.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
 import { splitScopes } from './scopes.ts'
-import type { Tokens } from './tokens.ts'
+import { factorsOf, type Tokens } from './tokens.ts'
 
 interface TokenRoutesOptions { tokens: Tokens, accessTokens: AccessTokens, securityLog: SecurityLog }
 
@@ -40,8 +40,8 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
       }
     }
   }, async (request, reply) => {
-    const { account, token } = callerOf(request)
-    const { claims, duration } = await tokens.issue(account, originOf(request), token)
+    const caller = callerOf(request)
+    const { claims, duration } = await tokens.issue(caller, originOf(request), caller.token)
     record(securityLog, request, 'token_issued')
     return { token: await accessTokens.sign(reply, claims), duration }
   })
@@ -118,7 +118,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
   }, async (request, reply) => {
     const { expiresAt = null, ...body } = request.body
     const newToken = { ...body, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) }
-    const issued = await tokens.issuePersonal(callerOf(request).account, originOf(request), newToken)
+    const issued = await tokens.issuePersonal(callerOf(request), originOf(request), newToken)
     record(securityLog, request, 'personal_token_created')
     reply.code(201)
     return { ...tokenOf(issued.record), kind: 'personal' as const, token: issued.token }
@@ -169,7 +169,8 @@ function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventK
   securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }
 
-function tokenOf ({ id, kind, name, scopes, createdAt, expiresAt, lastUsedAt }: TokenRecord) {
+function tokenOf (token: TokenRecord) {
+  const { id, kind, name, scopes, createdAt, expiresAt, lastUsedAt, browser, system } = token
   return {
     id,
     kind,
@@ -177,7 +178,10 @@ function tokenOf ({ id, kind, name, scopes, createdAt, expiresAt, lastUsedAt }: 
     scopes: splitScopes(scopes),
     createdAt: timeOf(createdAt),
     expiresAt: expiresAt === null ? null : timeOf(expiresAt),
-    lastUsedAt: lastUsedAt === null ? null : timeOf(lastUsedAt)
+    lastUsedAt: lastUsedAt === null ? null : timeOf(lastUsedAt),
+    factors: factorsOf(token),
+    browser,
+    system
   }
 }
 

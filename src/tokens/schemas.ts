@@ -2,8 +2,9 @@ import { Type } from '@sinclair/typebox'
 import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
 import { NextId } from '../http/pagination.ts'
 import { Id, NullableText, NullableTimestamp, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { factors, type Factor } from '../metadata/records.ts'
 import { scopes, type Scope } from './scopes.ts'
-import { SECRET_PATTERN } from './sessions.ts'
+import { SECRET_PATTERN, SESSION_COOKIE } from './sessions.ts'
 
 export const AccessToken = Type.Object({
   token: Type.String({
@@ -32,6 +33,13 @@ export const NewSession = Type.Object({
   })
 }, { $id: 'NewSession', additionalProperties: false, description: 'A new session, with its key and its first access token.' })
 
+export const SetCookie = (description: string) => ({
+  'Set-Cookie': { type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${SESSION_COOKIE}=[A-Za-z0-9_-]*; `, description } as const
+})
+
+/** Headers of a response with a new session. */
+export const newSessionHeaders = SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.')
+
 export const Greeting = Type.Object({
   data: Type.String({
     maxLength: 128,
@@ -45,6 +53,9 @@ const Scopes = (description: string) => Type.Array(
   Type.Unsafe<Scope>({ type: 'string', enum: [...scopes] }),
   { uniqueItems: true, maxItems: scopes.length, description, examples: [['files:read']] }
 )
+
+const Program = (description: string, example: string) =>
+  NullableText({ maxLength: 64, pattern: ONE_LINE, description: `${description}; null if unknown and for other kinds.`, examples: [example] })
 
 const tokenProperties = {
   id: Id('Id of the token; never reused.', 7),
@@ -63,7 +74,14 @@ const tokenProperties = {
   scopes: Scopes('Operations that the token allows.'),
   createdAt: Timestamp('Time of creation.'),
   expiresAt: NullableTimestamp('Time of expiry (RFC 3339, UTC); null if it does not expire.', '2099-11-24T09:30:00.000Z'),
-  lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC), accurate to a minute; null if never used.', null)
+  lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC), accurate to a minute; null if never used.', null),
+  factors: Type.Array(Type.Unsafe<Factor>({ type: 'string', enum: [...factors] }), {
+    maxItems: factors.length,
+    description: 'What you showed when the token, or the one that it was created with, was made. More factors may be added.',
+    examples: [['password']]
+  }),
+  browser: Program('Browser that the session was created with', 'Firefox'),
+  system: Program('Operating system of that browser', 'Linux')
 }
 
 export const Token = Type.Object(tokenProperties, {
@@ -95,6 +113,8 @@ export const NewToken = Type.Object({
 export const PersonalToken = Type.Object({
   ...tokenProperties,
   kind: Type.Unsafe<'personal'>({ type: 'string', enum: ['personal'], description: 'Always `personal`.', examples: ['personal'] }),
+  browser: { ...tokenProperties.browser, examples: [null] },
+  system: { ...tokenProperties.system, examples: [null] },
   token: Type.String({
     maxLength: 40,
     pattern: '^mst_[0-9A-Za-z]{36}$',

@@ -1,11 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Origin } from '../accounts/network.ts'
+import type { SignedIn } from '../accounts/sign-in.ts'
 import type { AccountRecord, TokenAndAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { IssuedToken, Tokens } from './tokens.ts'
+import { factorsOf, type IssuedToken, type SessionClient, type Tokens } from './tokens.ts'
 
 /** Lifetime of a session. Use does not extend it. */
 export const SESSION_SECONDS = 30 * 24 * 3600
+
+/** The name of the cookie without TLS, and in the document. */
+export const SESSION_COOKIE = 'magicstore_session'
 
 const SECRET_BYTES = 32
 
@@ -34,14 +38,18 @@ export class Sessions {
 
   /**
    * Creates a session and its first access token. The secrets are returned only here.
-   * @throws too_many_tokens, and credentials_wrong if the password has changed since the request was authenticated.
+   * @throws too_many_tokens, and credentials_wrong if the password or a factor has changed since the request was
+   * authenticated.
    */
-  async create (account: AccountRecord, origin: Origin): Promise<RenewedSession & SessionSecrets> {
+  async create (signedIn: SignedIn, client: SessionClient, origin: Origin): Promise<RenewedSession & SessionSecrets> {
+    const { account } = signedIn
     const secrets = { cookie: createSecret(), key: createSecret() }
-    const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000 }
-    const session = await this.#tokens.addSession(account, origin, added)
+    const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000, client }
+    const session = await this.#tokens.addSession(signedIn, origin, added)
     try {
-      const issued = await this.#tokens.issue(account, origin, session)
+      const issued = await unlessRevoked(this.#tokens.issue(signedIn, origin, session))
+      // A change of the password or of the factors has ended it meanwhile.
+      if (issued === undefined) throw new Problem('credentials_wrong')
       return { ...secrets, username: account.username, sessionId: session.id, ...issued }
     } catch (error) {
       // The client never gets its secrets.
@@ -58,8 +66,13 @@ export class Sessions {
     const found = await this.#find(secrets)
     if (found === undefined || found.account.disabledAt !== null) return undefined
     const { account, token } = found
-    const issued = await unlessRevoked(this.#tokens.issue(account, origin, token))
+    const issued = await unlessRevoked(this.#tokens.issue({ account, factors: factorsOf(token) }, origin, token))
     return issued && { username: account.username, sessionId: token.id, ...issued }
+  }
+
+  /** The id of the session with these secrets; undefined if there is no active one. */
+  async findId (secrets: Partial<SessionSecrets>): Promise<number | undefined> {
+    return (await this.#find(secrets))?.token.id
   }
 
   /** Revokes a session and its access tokens. Returns its account; undefined if there is no such session. */

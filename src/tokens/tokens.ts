@@ -1,8 +1,9 @@
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
+import type { SignedIn } from '../accounts/sign-in.ts'
 import type { Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, NewToken, TokenAndAccount, TokenRecord } from '../metadata/records.ts'
+import type { Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { AccessClaims } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
@@ -23,13 +24,14 @@ interface TokensOptions {
   tokenSeconds: number
 }
 
-type AddedToken = Pick<NewToken, 'accountId' | 'kind'> & Partial<NewToken>
+type AddedToken = Pick<NewToken, 'accountId' | 'kind' | 'factors'> & Partial<NewToken>
 
 /** `event` is recorded with the token, unless it is undefined. */
 interface AddOptions {
   event: EventKind | undefined
   origin: Origin
-  passwordHash: string | undefined
+  /** Undefined for a token that another one creates. */
+  verified: VerifiedAccount | undefined
   lifetimeMilliseconds?: number
 }
 
@@ -37,7 +39,10 @@ interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: 
 
 interface IssuedPersonalToken { token: string, record: TokenRecord }
 
-interface NewSession { secretHash: string, lifetimeMilliseconds: number }
+/** The program that a session is for; null if it is unknown. */
+export type SessionClient = Pick<NewToken, 'browser' | 'system'>
+
+interface NewSession { secretHash: string, lifetimeMilliseconds: number, client: SessionClient }
 
 /** The claims of a new access token, and its lifetime in seconds. */
 export interface IssuedToken { claims: AccessClaims, duration: number }
@@ -55,20 +60,20 @@ export class Tokens {
   /**
    * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it. This
    * is recorded as an event, unless the parent is a session: a page in use renews its token every few minutes.
-   * @throws too_many_tokens, and if the password has changed or the parent was revoked since the request was
-   * authenticated: credentials_wrong, token_revoked.
+   * @throws too_many_tokens, and if the password or a factor has changed or the parent was revoked since the request
+   * was authenticated: credentials_wrong, token_revoked.
    */
-  async issue (account: AccountRecord, origin: Origin, parent?: TokenRecord): Promise<IssuedToken> {
+  async issue (signedIn: SignedIn, origin: Origin, parent?: TokenRecord): Promise<IssuedToken> {
     const inherited = parent && { parentId: parent.id, scopes: parent.scopes, expiresAt: parent.expiresAt }
-    const added = await this.#add({ accountId: account.id, kind: 'access', ...inherited }, {
+    const added = await this.#add({ ...madeWith(signedIn), kind: 'access', ...inherited }, {
       event: parent?.kind === 'session' ? undefined : 'token_issued',
       origin,
-      passwordHash: parent === undefined ? account.passwordHash : undefined,
+      verified: parent === undefined ? signedIn.account : undefined,
       lifetimeMilliseconds: this.#options.tokenSeconds * 1000
     })
     const { createdAt: issuedAt } = added
     if (parent?.kind === 'session') this.#touch(parent, issuedAt)
-    const claims = { tokenId: added.id, accountId: account.id, issuedAt, expiresAt: Number(added.expiresAt) }
+    const claims = { tokenId: added.id, accountId: added.accountId, issuedAt, expiresAt: Number(added.expiresAt) }
     return { claims, duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
   }
 
@@ -77,7 +82,7 @@ export class Tokens {
    * @throws validation_failed if `expiresAt` is not in the future or the name is not well-formed, too_many_tokens,
    * credentials_wrong.
    */
-  async issuePersonal (account: AccountRecord, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
+  async issuePersonal (signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
     const { name, scopes, expiresAt } = wanted
     // The driver would replace ill-formed characters.
     if (!name.isWellFormed()) refuseField('name', 'is not well-formed Unicode')
@@ -87,21 +92,19 @@ export class Tokens {
       refuseField('expiresAt', 'must be a time in the future, before the year 10000')
     }
     const token = createPersonalToken()
-    const { id: accountId, passwordHash } = account
     const secretHash = hashPersonalToken(token)
     const record = await this.#add(
-      { accountId, kind: 'personal', name, scopes: joinScopes(scopes), secretHash, expiresAt },
-      { event: 'personal_token_created', origin, passwordHash }
+      { ...madeWith(signedIn), kind: 'personal', name, scopes: joinScopes(scopes), secretHash, expiresAt },
+      { event: 'personal_token_created', origin, verified: signedIn.account }
     )
     return { token, record }
   }
 
   /** Creates a session. @throws too_many_tokens, credentials_wrong. */
-  addSession (account: AccountRecord, origin: Origin, session: NewSession): Promise<TokenRecord> {
-    const { id: accountId, passwordHash } = account
-    const { secretHash, lifetimeMilliseconds } = session
-    const options = { event: 'session_created', origin, passwordHash, lifetimeMilliseconds } as const
-    return this.#add({ accountId, kind: 'session', secretHash }, options)
+  addSession (signedIn: SignedIn, origin: Origin, session: NewSession): Promise<TokenRecord> {
+    const { secretHash, lifetimeMilliseconds, client } = session
+    const options = { event: 'session_created', origin, verified: signedIn.account, lifetimeMilliseconds } as const
+    return this.#add({ ...madeWith(signedIn), kind: 'session', secretHash, ...client }, options)
   }
 
   /**
@@ -167,18 +170,27 @@ export class Tokens {
     this.#options.metadata.tokens.recordUse(id, now).catch(() => {})
   }
 
-  /** Adds a token, by default with all scopes, and its event, unless the password or the parent token has changed. */
-  #add (token: AddedToken, { event: kind, origin, passwordHash, ...lifetime }: AddOptions): Promise<TokenRecord> {
+  /** Adds a token, by default with all scopes, and its event, unless the account or the parent token has changed. */
+  #add (token: AddedToken, { event: kind, origin, verified, ...lifetime }: AddOptions): Promise<TokenRecord> {
     const { reserve, metadata } = this.#options
     const { accountId } = token
-    const unset = { parentId: null, name: null, secretHash: null, expiresAt: null }
+    const unset = { parentId: null, name: null, secretHash: null, browser: null, system: null, expiresAt: null }
     return reserve.withSpace(() => metadata.tokens.add({ ...unset, scopes: joinScopes(scopes), ...token }, {
       maxTokens: MAX_TOKENS,
       ...lifetime,
       ...(kind !== undefined && { withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS } }),
-      ...(passwordHash !== undefined && { passwordHash })
+      ...(verified !== undefined && { verified })
     }))
   }
+}
+
+/** What the owner of the account had shown when a token was made. */
+export function factorsOf ({ factors }: Pick<TokenRecord, 'factors'>): Factor[] {
+  return factors.split(' ') as Factor[]
+}
+
+function madeWith ({ account, factors }: SignedIn): Pick<NewToken, 'accountId' | 'factors'> {
+  return { accountId: account.id, factors: factors.join(' ') }
 }
 
 function refuseField (field: string, message: string): never {

@@ -75,7 +75,7 @@ export function createConformance (document: Document): Conformance {
       // A plain `/` in a name is the same as `%2F`, as the document says in words only.
       const template = address.startsWith('/uploads/')
         ? '/uploads/{name}'
-        : templates.find(({ pattern }) => pattern.test(address))?.path
+        : document.paths[address] === undefined ? templates.find(({ pattern }) => pattern.test(address))?.path : address
       const item = template === undefined ? undefined : document.paths[template]
       const isBegun = method === 'PUT' && status === 201 && exchange.headers['upload-complete'] === '?0'
       // As the document says in words only.

@@ -1,3 +1,4 @@
 /** In milliseconds, like `DAY`. */
-export const HOUR = 3600_000
+export const MINUTE = 60_000
+export const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR

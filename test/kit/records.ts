@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FolderRemoval } from '#src/metadata/folder-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
-import type { NewFile, Quota } from '#src/metadata/records.ts'
+import type { AccountRecord, NewFile, Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 
 export const unlimited: Quota = { bytes: undefined, files: undefined }
@@ -11,6 +11,13 @@ export const hex = (bytes: number) => randomBytes(bytes).toString('hex')
 
 export function newFile (ownerId: number, name: string, fields: Partial<NewFile> = {}): NewFile {
   return { ownerId, name, size: 10, type: 'text/plain', sha256: hex(32), blobId: hex(16), modifiedAt: null, isLeased: false, ...fields }
+}
+
+/** Sets the password of an account, whatever it was. */
+export async function setPassword (
+  { accounts }: Pick<Metadata, 'accounts'>, id: number, passwordHash: string, revokesTokens = false
+): Promise<void> {
+  await accounts.setPasswordHash(await accounts.find(id) as AccountRecord, passwordHash, { revokesTokens })
 }
 
 /** How often each outcome occurred: `ok`, or the code of a problem. */

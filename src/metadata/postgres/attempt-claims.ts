@@ -68,7 +68,7 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
         if (outcome === 'failed') {
           yield * ask(writing('', db => db.insert(attempts).values({ kind, network, usernameKey, isKnownNetwork, at: clock })))
         } else if (outcome === 'succeeded') {
-          yield * ask(writing('', db => db.delete(attempts).where(isCounted({ kind: 'sign_in', usernameKey, network }, attempts))))
+          yield * ask(writing('', db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts))))
         }
       }, { repeats: true }).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error

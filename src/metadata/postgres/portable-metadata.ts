@@ -3,15 +3,15 @@ import { asc, count, getTableColumns, sql, type SQL } from 'drizzle-orm'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
-import type { SigningKey } from '../../config/signing-keys.ts'
 import { sync } from '../../data-folder/durable-files.ts'
+import { keyFiles, type KeyRings } from '../../data-folder/key-file.ts'
 import { OperatorError } from '../../problems.ts'
 import { Database } from '../sqlite/driver.ts'
 import * as sqlite from '../sqlite/schema.ts'
 import { openSqliteMetadata } from '../sqlite/sqlite.ts'
 import type { Connections, Db } from './connections.ts'
+import { replaceKeys } from './key-table.ts'
 import * as postgres from './schema.ts'
-import { replaceSigningKeys } from './signing-keys.ts'
 
 /**
  * The portable form of all metadata is a SQLite database, whatever backend it comes from and goes to. Both directions
@@ -22,20 +22,23 @@ export interface PortableMetadata {
   exportMetadata (file: string): Promise<void>
   /**
    * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
-   * made it. `keys` replace the signing keys, and `storageId` is recorded. All or nothing.
+   * made it. Each ring of `keys` replaces the one of the database, and `storageId` is recorded. All or nothing.
    * @throws {OperatorError}.
    */
-  importMetadata (file: string, keys?: readonly SigningKey[], storageId?: string): Promise<void>
+  importMetadata (file: string, keys?: KeyRings, storageId?: string): Promise<void>
 }
 
 /**
- * The tables with the columns they are ordered by, so that no row refers to a later one. Attempts and claims, leases
- * and the blobs that wait to be deleted belong to the running store.
+ * The tables with the columns they are ordered by, so that no row refers to a later one. Attempts and their claims,
+ * secrets that are used once, leases and the blobs that wait to be deleted belong to the running store.
  */
 const tables = [
   { name: 'installation', key: ['id'], hasSequence: false },
   { name: 'accounts', key: ['id'], hasSequence: true },
   { name: 'tokens', key: ['id'], hasSequence: true },
+  { name: 'totpSecrets', key: ['accountId', 'state'], hasSequence: false },
+  { name: 'passkeys', key: ['id'], hasSequence: true },
+  { name: 'recoveryCodes', key: ['accountId', 'hash'], hasSequence: false },
   { name: 'accountNetworks', key: ['accountId', 'network'], hasSequence: false },
   { name: 'events', key: ['id'], hasSequence: true },
   { name: 'folders', key: ['id'], hasSequence: true },
@@ -46,6 +49,8 @@ const tables = [
 type TableName = typeof tables[number]['name']
 
 interface KeyedTable { readonly name: TableName, readonly key: readonly string[] }
+
+const keyTables = { 'signing-keys': postgres.signingKeys, 'sealing-keys': postgres.sealingKeys }
 
 /** Rows in one query. */
 const BATCH = 1000
@@ -70,7 +75,7 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
       await sync(file)
     }),
 
-    async importMetadata (file, keys, storageId) {
+    async importMetadata (file, keys = {}, storageId) {
       await upgrade(file)
       await withSqlite(file, source => longRunning.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
@@ -87,7 +92,7 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
           }
           if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
         }
-        if (keys !== undefined) await replaceSigningKeys(db, keys)
+        for (const name of keyFiles) if (keys[name] !== undefined) await replaceKeys(db, keyTables[name], keys[name])
         await db.update(postgres.installation).set({ storageId: storageId ?? null })
       }))
     }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { sql } from 'drizzle-orm'
+import type { SigningKey } from '../../config/signing-keys.ts'
 import { BlobRules } from '../blobs.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
 import type { BlobRepository, DatabaseServer, Metadata } from '../metadata.ts'
@@ -11,10 +12,10 @@ import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from 
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
 import { applyMigrations, inspect, type DatabaseReport, type MigrationOptions } from './migrations.ts'
+import { createKeyTable, type KeyTable } from './key-table.ts'
 import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
 import { APPLICATION, POOL_SIZES } from './requirements.ts'
-import { installation } from './schema.ts'
-import { createSigningKeyRepository, type SigningKeyRepository } from './signing-keys.ts'
+import { installation, sealingKeys, signingKeys, totpSecrets } from './schema.ts'
 import { createTokenFinder } from './token-finder.ts'
 import { driverAddress, explainConnectionFailure } from './startup.ts'
 
@@ -27,7 +28,10 @@ interface StorageRecord {
 
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata
-  extends Metadata, PortableMetadata, RetentionLocks, SigningKeyRepository, StorageRecord {}
+  extends Metadata, PortableMetadata, RetentionLocks, StorageRecord {
+  readonly signingKeys: KeyTable
+  readonly sealingKeys: KeyTable
+}
 
 export interface PostgresOptions extends MigrationOptions {
   readonly url: string
@@ -79,7 +83,8 @@ export async function openPostgresMetadata ({
       server: serverOf(connections, longRunning),
       ...createRetentionLocks(engine),
       ...createPortableMetadata(longRunning),
-      ...createSigningKeyRepository(connections),
+      signingKeys: createKeyTable(connections, signingKeys),
+      sealingKeys: createKeyTable(connections, sealingKeys),
       ...createStorageRecord(connections),
       close
     }
@@ -117,7 +122,15 @@ export interface OpenReport extends DatabaseReport, Pick<StorageRecord, 'findSto
   /** Undefined if the next start creates or upgrades the tables. */
   readonly installationId: string | undefined
   readonly blobs: Pick<BlobRepository, 'listContents'>
+  /** The ids of the keys that sealed secrets, and the keys that there are. */
+  findSealing (): Promise<{ sealedBy: string[], keys: SigningKey[] }>
   close (): Promise<void>
+}
+
+async function findSealing (connections: Connections): Promise<{ sealedBy: string[], keys: SigningKey[] }> {
+  const kid = sql<string>`split_part(${totpSecrets.secret}, '.', 1)`
+  const sealed = await connections.read(db => db.selectDistinct({ kid }).from(totpSecrets))
+  return { sealedBy: sealed.map(row => row.kid), keys: await createKeyTable(connections, sealingKeys).find() ?? [] }
 }
 
 /** Opens a database without changing it. @throws {OperatorError} as `openPostgresMetadata`. */
@@ -133,6 +146,8 @@ export async function inspectPostgres (address: string): Promise<OpenReport> {
       ...report,
       installationId: row?.id,
       blobs: new BlobRules(engine, createDiscardedBlobs(engine)),
+      // The tables of an older version may not be there.
+      findSealing: async () => report.isOutdated ? { sealedBy: [], keys: [] } : findSealing(connections),
       ...createStorageRecord(connections),
       close
     }

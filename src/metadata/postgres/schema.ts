@@ -25,8 +25,11 @@ const dialect: Dialect = {
   uploadSequence: name => int8(name).generatedByDefaultAsIdentity().notNull()
 }
 
-export const { accounts, tokens, attempts, accountNetworks, events, files, folders, kept, locks, uploads, blobLeases } =
-  createTables(dialect)
+export const {
+  accounts, tokens, attempts, accountNetworks, events,
+  totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
+  files, folders, kept, locks, uploads, blobLeases
+} = createTables(dialect)
 
 /**
  * One row: the id of the installation, which is the audience of its tokens, and the id of the blob store that it was
@@ -40,7 +43,7 @@ export const installation = pgTable('installation', {
 /** Attempts under way. A row counts until it expires, in case its process ends before the attempt is finished. */
 export const attemptClaims = pgTable('attempt_claims', {
   id: identity('id'),
-  kind: text('kind', { enum: ['sign_in', 'registration'] }).notNull(),
+  kind: text('kind', { enum: ['sign_in', 'second_factor', 'registration'] }).notNull(),
   network: byCodePoint('network').notNull(),
   usernameKey: byCodePoint('username_key').notNull(),
   isKnownNetwork: boolean('is_known_network').notNull(),
@@ -70,9 +73,10 @@ export const retentionLocks = pgTable('blob_holds', {
   expiresAt: int8('expires_at').notNull()
 })
 
+const keyColumns = { kid: text('kid').primaryKey(), secret: text('secret').notNull(), position: integer('position').notNull() }
+
 /** The keys of the access tokens, by position; the first signs. */
-export const signingKeys = pgTable('signing_keys', {
-  kid: text('kid').primaryKey(),
-  secret: text('secret').notNull(),
-  position: integer('position').notNull()
-})
+export const signingKeys = pgTable('signing_keys', keyColumns)
+
+/** The keys that seal secrets of second factors, by position; the first seals. */
+export const sealingKeys = pgTable('sealing_keys', keyColumns)

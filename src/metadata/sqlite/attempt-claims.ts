@@ -7,7 +7,7 @@ import { ask, reading, writing, type Rule } from '../rule.ts'
 /** Attempts kept in memory because they could not be recorded; 2 MiB. */
 const MAX_UNRECORDED = 10_000
 
-/** How long such an attempt is kept; no limit has a longer window. */
+/** How long such an attempt is kept; no limit has a longer window, but that of wrong codes. */
 const UNRECORDED_MILLISECONDS = 3600 * 1000
 
 /** Failed attempts that the database could not record, because the disk is full: they count all the same. */
@@ -17,8 +17,8 @@ interface UnrecordedAttempts {
   times (matching: AttemptFilter, range: { since: number, until: number }): number[]
   /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
   retrySeconds (now: number): number
-  /** Deletes the failed sign-ins for a username from a network. */
-  clear (usernameKey: string, network: string): void
+  /** Deletes the failures of a kind for a username from a network. */
+  clear (of: Pick<Attempt, 'kind' | 'usernameKey' | 'network'>): void
 }
 
 /** One process serves this database: its claims are in memory, and so lapse with it. */
@@ -64,14 +64,14 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
 
     async finish (claimId, outcome) {
       const { at: _at, ...attempt } = claims.get(claimId) as Attempt
-      const { usernameKey, network } = attempt
+      const { kind, usernameKey, network } = attempt
       try {
         if (outcome === 'failed') {
           const at = await read(now)
           await transact(() => ask(writing('', db => db.insert(attempts).values({ ...attempt, at })))).catch(() => unrecorded.add({ ...attempt, at }))
         } else if (outcome === 'succeeded') {
-          unrecorded.clear(usernameKey, network)
-          const isOfPair = isCounted({ kind: 'sign_in', usernameKey, network }, attempts)
+          unrecorded.clear(attempt)
+          const isOfPair = isCounted({ kind, usernameKey, network }, attempts)
           // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
           const [failed] = await read(() => ask(reading('', db => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1))))
           if (failed !== undefined) await transact(() => ask(writing('', db => db.delete(attempts).where(isOfPair)))).catch(() => {})
@@ -102,8 +102,8 @@ function createUnrecordedAttempts (): UnrecordedAttempts {
       return Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)
     },
 
-    clear (usernameKey, network) {
-      kept = kept.filter(attempt => !matches(attempt, { kind: 'sign_in', network, usernameKey }))
+    clear ({ kind, network, usernameKey }) {
+      kept = kept.filter(attempt => !matches(attempt, { kind, network, usernameKey }))
     }
   }
 }

@@ -59,12 +59,12 @@ export function isBusy (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
-function isRefusedFor (error: unknown, constraint: 'UNIQUE' | 'FOREIGNKEY'): boolean {
+function isRefusedFor (error: unknown, constraint: 'UNIQUE' | 'PRIMARYKEY' | 'FOREIGNKEY'): boolean {
   return error instanceof Database.SqliteError && error.code === `SQLITE_CONSTRAINT_${constraint}`
 }
 
 /** A failed query, as rules see it. */
 export function refusalOf (error: unknown): unknown {
-  if (isRefusedFor(error, 'UNIQUE')) return new Refusal('unique', error)
+  if (isRefusedFor(error, 'UNIQUE') || isRefusedFor(error, 'PRIMARYKEY')) return new Refusal('unique', error)
   return isRefusedFor(error, 'FOREIGNKEY') ? new Refusal('reference', error) : error
 }

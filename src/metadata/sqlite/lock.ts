@@ -37,6 +37,23 @@ export function lockFolder (file: string, { inUse = IN_USE, waitMilliseconds = 0
   }
 }
 
+/** How long a command waits for the writes of others. */
+const WRITE_WAIT_MILLISECONDS = 10_000
+
+/**
+ * Runs `task`, which must be short, while no other process changes the database in `file`, nor runs such a task. Only
+ * for commands: a server that waits for its own process would stand still.
+ */
+export async function withWriteLock<T> (file: string, task: () => Promise<T>): Promise<T> {
+  const client = new Database(file, { fileMustExist: true, timeout: WRITE_WAIT_MILLISECONDS })
+  try {
+    client.exec('BEGIN IMMEDIATE')
+    return await task()
+  } finally {
+    client.close()
+  }
+}
+
 /** Whether a process holds the lock of `lockFolder`. Changes nothing. */
 export function isLocked (file: string): boolean {
   try {

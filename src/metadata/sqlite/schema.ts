@@ -27,8 +27,11 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
   discardedAt: integer('discarded_at').notNull().default(0)
 }, table => [uniqueIndex('discarded_blobs_blob').on(table.blobId)])
 
-export const { accounts, tokens, attempts, accountNetworks, events, files, folders, kept, locks, uploads, blobLeases } =
-  createTables(dialect as unknown as Dialect)
+export const {
+  accounts, tokens, attempts, accountNetworks, events,
+  totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
+  files, folders, kept, locks, uploads, blobLeases
+} = createTables(dialect as unknown as Dialect)
 
 /** One row: the id of the installation, which is the audience of its tokens. */
 export const installation = sqliteTable('installation', {

@@ -1,10 +1,13 @@
-import { and, getTableName, gte, lt, sql } from 'drizzle-orm'
+import { and, count, getTableName, gte, lt, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { isOutdated, refuseNewer } from './migrations.ts'
-import { accounts, attempts, blobLeases, files, installation, kept, locks, uploads } from './schema.ts'
+import {
+  accounts, attempts, blobLeases, files, installation, kept, locks, oneTimeSecrets, recoveryCodes, totpSecrets, uploads,
+  usedChallenges
+} from './schema.ts'
 
 /**
  * Copies the database `file` into a new file `copy` and opens the copy.
@@ -18,15 +21,15 @@ export async function takeSnapshot (file: string, copy: string): Promise<Snapsho
 }
 
 /**
- * Unfinished uploads have bytes that no backup has; leases, attempts and locks belong to running servers. Older
- * databases lack some of the tables.
+ * Unfinished uploads have bytes that no backup has; leases, attempts, locks, and secrets that are used once within a
+ * time, belong to running servers. Older databases lack some of the tables.
  */
 function removeTransientRows (copy: string): void {
   const client = new Database(copy)
   try {
     // Their bytes go too.
     client.pragma('secure_delete = ON')
-    for (const table of [uploads, blobLeases, attempts, locks]) {
+    for (const table of [uploads, blobLeases, attempts, locks, oneTimeSecrets, usedChallenges]) {
       if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
     }
   } finally {
@@ -47,6 +50,8 @@ export function openSnapshot (file: string): Snapshot {
     return {
       installationId: String(db.select().from(installation).get()?.id),
       isOutdated: isOutdated(client),
+      // Older databases have none.
+      secondFactors: hasTable(client, 'totp_secrets') ? secondFactorsOf(db) : { recoveryCodes: 0, sealedBy: [] },
       totals: {
         accounts: Number(owners?.count),
         files: sums.reduce((total, { count }) => total + count, 0),
@@ -77,6 +82,14 @@ function contentOf (
     sum: () => db.select({ count: sql<number>`count(*)`, bytes: sql<number>`coalesce(sum(${table.size}), 0)` }).from(table).get() as { count: number, bytes: number },
     // `g` follows the last hex digit.
     blobs: prefix => byPrefix.all({ prefix, end: `${prefix}g` })
+  }
+}
+
+function secondFactorsOf (db: BetterSQLite3Database): Snapshot['secondFactors'] {
+  const kid = sql<string>`substr(${totpSecrets.secret}, 1, instr(${totpSecrets.secret}, '.') - 1)`
+  return {
+    recoveryCodes: Number(db.select({ rows: count() }).from(recoveryCodes).get()?.rows),
+    sealedBy: db.selectDistinct({ kid }).from(totpSecrets).all().map(row => row.kid)
   }
 }
 

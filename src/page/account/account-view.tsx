@@ -7,13 +7,14 @@ import { texts } from '../texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { DeleteSection } from './delete-section.tsx'
 import { EventSection } from './event-section.tsx'
+import { FactorSection } from './factor-section.tsx'
 import { PasswordSection } from './password-section.tsx'
 import { Section, Unloaded } from './section.tsx'
 import { SessionSection } from './session-section.tsx'
 import { TokenSection } from './token-section.tsx'
 import { loadTokens } from './tokens.ts'
 
-/** The account: password, tokens, sessions, events, deletion. */
+/** The account: password, second factor, tokens, sessions, events, deletion. */
 export function AccountView () {
   const { value: tokens, error, reload } = useLoaded(loadTokens)
   const [changes, setChanges] = useState(0)
@@ -27,6 +28,7 @@ export function AccountView () {
       <h2>{texts.views.account}</h2>
       <ProfileSection />
       <PasswordSection reload={refresh} />
+      <FactorSection onChanged={refresh} />
       <TokenSection tokens={tokens?.filter(({ kind }) => kind === 'personal')} {...lists} />
       <SessionSection tokens={tokens?.filter(({ kind }) => kind === 'session')} {...lists} />
       <EventSection key={changes} />

@@ -1,9 +1,11 @@
 import { bodyOf, MagicStoreError } from 'magicstore'
 import { useRef } from 'preact/hooks'
 import { AccountPassword, fieldsOf, isPasswordWrong, PasswordField } from '../fields.tsx'
+import { withProof } from '../factors/proof.ts'
 import { notify } from '../notices.tsx'
 import { ProblemText } from '../problem.tsx'
-import { call, passwordHeaders, session, signIn, usernameOf } from '../session.ts'
+import { signIn } from '../session.ts'
+import { session, usernameOf } from '../session-state.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { Section } from './section.tsx'
@@ -13,10 +15,10 @@ interface Change { readonly current: string, readonly next: string }
 /** Changes the password, which revokes all sessions and tokens, and signs in with the new one. */
 async function changePassword ({ current, next }: Change): Promise<void> {
   const username = usernameOf(session.value)
-  const headers = passwordHeaders(current)
-  await call(async store => bodyOf(await store.api.PUT('/api/account/password', { body: { password: next }, headers })))
+  const body = { password: next }
+  await withProof({ username, password: current }, async store => bodyOf(await store.api.PUT('/api/account/password', { body })))
   // If this fails, the next request asks for the password.
-  await signIn({ username, password: next }).catch(() => {})
+  await signIn({ username, password: next }, texts.factors.confirmSession).catch(() => {})
 }
 
 /** The form that changes the password. */

@@ -2,7 +2,8 @@ import { useState } from 'preact/hooks'
 import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
-import { leave, session } from '../session.ts'
+import { leave } from '../session.ts'
+import { session, sessionIdOf } from '../session-state.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { Section, Unloaded } from './section.tsx'
@@ -44,23 +45,26 @@ function SessionList ({ tokens, error, reload }: TokenListProps & { tokens: Toke
 }
 
 function SessionRow ({ token, reload }: { token: Token, reload: () => Promise<void> }) {
-  const { id, createdAt, lastUsedAt } = token
+  const { id, createdAt, lastUsedAt, browser, system, factors } = token
   const { run, isRunning, error } = useAction(() => revoke(id).then(reload))
   const words = texts.account
-  const isThis = 'sessionId' in session.value && session.value.sessionId === id
+  const isThis = sessionIdOf(session.value) === id
   return (
     <li>
       <div>
         <p class='name'>
-          <time dateTime={createdAt}>{words.signedIn(formatTime(createdAt))}</time>
+          {words.device(browser, system)}
           {isThis && <span class='tag now'>{words.thisSession}</span>}
         </p>
-        {lastUsedAt !== null && <p class='hint'><time dateTime={lastUsedAt}>{words.used(formatTime(lastUsedAt))}</time></p>}
+        <p class='hint'>
+          <time dateTime={createdAt}>{words.signedIn(formatTime(createdAt), factors)}</time>
+          {lastUsedAt !== null && <time dateTime={lastUsedAt}>{words.used(formatTime(lastUsedAt))}</time>}
+        </p>
         <ProblemText error={error} />
       </div>
       {!isThis && (
         <button
-          type='button' class='danger' aria-label={words.endOf(formatTime(createdAt))} aria-disabled={isRunning}
+          type='button' class='danger' aria-label={words.endOf(words.device(browser, system), formatTime(createdAt))} aria-disabled={isRunning}
           onClick={() => { void run() }}
         >
           {words.end}

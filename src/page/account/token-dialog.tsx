@@ -1,13 +1,10 @@
-import { bodyOf } from 'magicstore'
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { bodyOf, type Password } from 'magicstore'
+import { useId, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { AccountPassword, fieldsOf, isPasswordWrong } from '../fields.tsx'
-import { Icon } from '../icon.tsx'
-import { ProblemText } from '../problem.tsx'
-import { call, passwordHeaders } from '../session.ts'
+import { withProof } from '../factors/proof.ts'
+import { SecretField } from '../secret-field.tsx'
 import { texts } from '../texts.ts'
-import { useAction } from '../use-action.ts'
-import { useCopy } from '../use-copy.ts'
+import { PasswordDialog } from './password-dialog.tsx'
 import { expiryOf, lifetimes, scopes, type Lifetime, type NewToken, type Scope } from './tokens.ts'
 
 interface TokenDialogProps {
@@ -21,8 +18,15 @@ interface TokenDialogProps {
 export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   const [secret, setSecret] = useState<string>()
   const words = texts.account
+  const create = async (account: Password, fields: FormData) => setSecret(await createToken(account, tokenOf(fields)))
   if (secret === undefined) {
-    return <Dialog key='form' title={words.newToken} onClose={onClose}><TokenForm onSecret={setSecret} onCancel={onClose} /></Dialog>
+    return (
+      <PasswordDialog key='form' title={words.newToken} label={words.createToken} action={create} onClose={onClose}>
+        <NameField />
+        <ScopeFields />
+        <ExpiryFields />
+      </PasswordDialog>
+    )
   }
   const close = () => {
     onClose()
@@ -37,34 +41,20 @@ export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   )
 }
 
-async function createToken (token: NewToken, password: string): Promise<string> {
-  const headers = passwordHeaders(password)
-  return (await call(async store => bodyOf(await store.api.POST('/api/tokens', { body: token, headers })))).token
+async function createToken (account: Password, token: NewToken): Promise<string> {
+  const { token: secret } = await withProof(account, async store => bodyOf(await store.api.POST('/api/tokens', { body: token })))
+  return secret
 }
 
-function TokenForm ({ onSecret, onCancel }: { onSecret: (secret: string) => void, onCancel: () => void }) {
+function NameField () {
   const id = useId()
-  const { run, isRunning, error } = useAction(async (fields: FormData) => {
-    onSecret(await createToken(tokenOf(fields), String(fields.get('current'))))
-  })
-  const words = texts.account
   return (
-    <form onSubmit={event => { void run(fieldsOf(event)) }}>
-      <div class='field'>
-        <label for={id}>{words.tokenName}</label>
-        <input
-          id={id} name='name' required maxLength={100} autocomplete='off' data-autofocus dir='auto' placeholder={words.tokenNameExample}
-        />
-      </div>
-      <ScopeFields />
-      <ExpiryFields />
-      <AccountPassword name='current' label={words.currentPassword} error={isPasswordWrong(error) ? error : undefined} />
-      <ProblemText error={isPasswordWrong(error) ? undefined : error} />
-      <div class='actions end'>
-        <button type='button' onClick={onCancel}>{texts.cancel}</button>
-        <button class='primary' aria-disabled={isRunning}>{words.createToken}</button>
-      </div>
-    </form>
+    <div class='field'>
+      <label for={id}>{texts.account.tokenName}</label>
+      <input
+        id={id} name='name' required maxLength={100} autocomplete='off' data-autofocus dir='auto' placeholder={texts.account.tokenNameExample}
+      />
+    </div>
   )
 }
 
@@ -101,34 +91,6 @@ function ExpiryFields () {
       </select>
       {lifetime === 'date' && <input type='date' name='date' required aria-label={texts.account.lastDay} />}
       {lifetime === 'never' && <p class='hint'>{texts.account.neverHint}</p>}
-    </div>
-  )
-}
-
-/**
- * A secret with a button that copies it. If the browser does not allow that, the secret is selected for the user to
- * copy.
- */
-function SecretField ({ label, secret }: { label: string, secret: string }) {
-  const id = useId()
-  const field = useRef<HTMLInputElement>(null)
-  const { copy, isCopied } = useCopy(secret)
-  useEffect(() => field.current?.select(), [])
-  async function copyOrSelect (): Promise<void> {
-    if (!await copy()) field.current?.select()
-  }
-  return (
-    <div class='field'>
-      <label for={id}>{label}</label>
-      <div class='secret'>
-        <input
-          id={id} ref={field} readOnly value={secret} data-autofocus onFocus={event => event.currentTarget.select()}
-        />
-        <button type='button' onClick={() => { void copyOrSelect() }}>
-          <Icon name={isCopied === true ? 'check' : 'copy'} />{texts.copy}
-        </button>
-      </div>
-      <p class='hint' role='status'>{isCopied !== undefined && (isCopied ? texts.copied : texts.account.copyByHand)}</p>
     </div>
   )
 }

@@ -1,5 +1,5 @@
 import { useLayoutEffect } from 'preact/hooks'
-import { session } from '../session.ts'
+import { session } from '../session-state.ts'
 import { changes } from './changes.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { batch } from '@preact/signals'
 import { filesChanged } from '../files/changes.ts'
-import { session } from '../session.ts'
+import { session } from '../session-state.ts'
 import { announce } from './announcements.ts'
 import { keyOf, nextName, type NamedFile } from './names.ts'
 import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'

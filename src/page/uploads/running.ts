@@ -1,5 +1,5 @@
 import { useComputed, useSignalEffect } from '@preact/signals'
-import { session } from '../session.ts'
+import { session } from '../session-state.ts'
 import { texts } from '../texts.ts'
 import { announcement } from './announcements.ts'
 import { summary } from './summary.ts'

@@ -1,5 +1,5 @@
 import { folder } from '../folder.ts'
-import { session, usernameOf } from '../session.ts'
+import { session, usernameOf } from '../session-state.ts'
 import { keyOf } from './names.ts'
 
 /*

@@ -1,0 +1,56 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyError } from 'fastify'
+import { oneTimeCodeOf } from '../http/caller.ts'
+import { withChallenge } from '../http/challenge.ts'
+import { sendProblem } from '../http/error-handler.ts'
+import type { Links } from '../http/links.ts'
+import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import type { Claims } from './claims.ts'
+import type { SecurityLog } from './events.ts'
+import { originOf } from './network.ts'
+import { NewClaim, User, userHeaders, userOf } from './schemas.ts'
+
+interface ClaimRoutesOptions { claims: Claims, links: Links, securityLog: SecurityLog, transport: Transport }
+
+/** Invitations and resets; no credentials required but the second factor of the account. */
+export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (
+  app, { claims, links, securityLog, transport }
+) => {
+  app.setErrorHandler((error: FastifyError, request, reply) =>
+    sendProblem(withChallenge(error, request, 'password'), request, reply))
+
+  app.post('/api/account/claim', {
+    onRequest: async request => refuseInsecurePassword(request, transport),
+    schema: {
+      operationId: 'claimAccount',
+      summary: 'Use an invitation or a reset link',
+      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if registration is closed. A reset sets a new password and revokes all tokens of the account; with a second factor it needs a code in `One-Time-Code`, unless the link removes the factors. A link works once, within 24 hours; a refused request does not end it.',
+      ...codeSamples(
+        'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' http://127.0.0.1:5000/api/account/claim'
+      ),
+      tags: ['Account'],
+      security: [{}, { oneTimeCode: [] }],
+      body: Type.Ref(NewClaim),
+      response: {
+        201: { ...Type.Ref(User), description: 'The new user of an invitation.', headers: userHeaders },
+        204: { description: 'The password is reset.', type: 'null' },
+        ...problems([
+          'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'second_factor_required', 'second_factor_wrong',
+          'tls_required', 'not_found', 'body_too_large', 'unsupported_media_type', 'too_many_codes', 'overloaded', 'storage_full'
+        ])
+      }
+    }
+  }, async (request, reply) => {
+    const origin = originOf(request)
+    const claim = { ...request.body, code: oneTimeCodeOf(request) }
+    const { kind, account, hasRemovedFactors } = await claims.use(claim, origin)
+    securityLog.record({ kind, account, ...origin })
+    if (hasRemovedFactors) securityLog.record({ kind: 'factor_removed', account, ...origin })
+    if (kind === 'password_reset') return reply.code(204).send()
+    reply.code(201).header('location', links.to(request.raw, `/api/users/${account.id}`))
+    return userOf(account)
+  })
+}

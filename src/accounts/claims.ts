@@ -1,0 +1,70 @@
+import type { Reserve } from '../blobs/blob-store.ts'
+import type { NewClaim } from '../metadata/factor-repository.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
+import type { Accounts } from './accounts.ts'
+import { hashClaim, isClaimSecret } from './claim-secrets.ts'
+import type { Origin } from './network.ts'
+import type { Passwords } from './password.ts'
+import type { SignIn } from './sign-in.ts'
+import { findUsernameKey, usernameKey } from './username.ts'
+
+interface ClaimsOptions {
+  metadata: Metadata
+  reserve: Reserve
+  passwords: Passwords
+  accounts: Accounts
+  signIn: SignIn
+}
+
+/** What a person sends who has a link; `code` is undefined if it is missing. */
+interface ClaimRequest { secret: string, username?: string, password: string, code: string | undefined }
+
+/** What a claim did, as the security event that it is, and to which account. */
+interface UsedClaim {
+  readonly kind: 'invitation_used' | 'password_reset'
+  readonly account: AccountRecord
+  readonly hasRemovedFactors: boolean
+}
+
+/** Uses the invitations and resets of the operator. */
+export interface Claims {
+  /**
+   * Adds the account of an invitation, or resets a password. A wrong secret costs no hash; only success ends the claim.
+   * @throws not_found, validation_failed if the name is missing or another, username_invalid, username_taken,
+   * password_invalid, overloaded; for an account with a second factor as {@link SignIn.useCode}.
+   */
+  use (request: ClaimRequest, origin: Origin): Promise<UsedClaim>
+}
+
+export function createClaims ({ metadata, reserve, passwords, accounts, signIn }: ClaimsOptions): Claims {
+  return {
+    async use ({ secret, username, password, code }, origin) {
+      const hash = hashClaim(secret)
+      const found = isClaimSecret(secret) ? await metadata.claims.find(hash) : undefined
+      if (found === undefined) throw new Problem('not_found')
+      const { claim, account } = found
+      if (account === undefined) {
+        const newAccount = await accounts.prepare({ username: nameOf(claim.username, username), password })
+        return { kind: 'invitation_used', account: await metadata.claims.invite(hash, newAccount), hasRemovedFactors: false }
+      }
+      const accepted = passwords.accept(password, nameOf(account.username, username))
+      if (account.factorCount > 0 && !claim.removesFactors) await signIn.useCode(account, code, origin)
+      const passwordHash = await passwords.hash(accepted)
+      await reserve.withSpace(() => metadata.claims.reset(hash, passwordHash))
+      return { kind: 'password_reset', account, hasRemovedFactors: claim.removesFactors && account.factorCount > 0 }
+    }
+  }
+}
+
+/** The name that a claim is for, or else the one that was sent. @throws validation_failed. */
+function nameOf (named: NewClaim['username'], sent: string | undefined): string {
+  if (named === null) return sent ?? refuse('is required: the invitation is for no name')
+  if (sent !== undefined && findUsernameKey(sent) !== usernameKey(named)) refuse('is not the name that the link is for')
+  return named
+}
+
+function refuse (message: string): never {
+  throw new Problem('validation_failed', { errors: [{ field: 'username', message }] })
+}

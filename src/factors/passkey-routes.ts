@@ -1,0 +1,219 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyError } from 'fastify'
+import type { SecurityLog } from '../accounts/events.ts'
+import { networkOf, originOf } from '../accounts/network.ts'
+import { callerOf } from '../http/caller.ts'
+import { withChallenge } from '../http/challenge.ts'
+import { sendProblem } from '../http/error-handler.ts'
+import { cookie } from '../http/plugins.ts'
+import { ignoreBodies } from '../http/schema-compilers.ts'
+import { codeSamples, noCredential } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import type { Problem } from '../problems.ts'
+import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
+import { SESSION_PATH, type SessionRequests } from '../tokens/session-requests.ts'
+import {
+  NewPasskey, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions, PasskeySignature,
+  RegisteredPasskey
+} from './passkey-schemas.ts'
+import type { Passkeys } from './passkeys.ts'
+import { relyingPartyOf } from './relying-party.ts'
+import { passkeyOf } from './schemas.ts'
+
+/** `publicUrl` is undefined if PUBLIC_URL is not set. */
+interface PasskeyRoutesOptions {
+  passkeys: Passkeys
+  sessions: SessionRequests
+  securityLog: SecurityLog
+  publicUrl: string | undefined
+}
+
+const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
+
+/** Register passkeys. A password is enough to set up the second factor that the server requires. */
+export const setUpPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
+  app, { passkeys, sessions, securityLog, publicUrl }
+) => {
+  await app.register(cookie)
+
+  await app.register(creationOptionsRoute, { passkeys, publicUrl })
+
+  app.post('/api/passkeys', {
+    schema: {
+      operationId: 'registerPasskey',
+      summary: 'Register a passkey',
+      description: 'Registers a passkey, of which an account has at most 20. It signs in without a password, and `confirmPasskey` uses it beside one. If it is the first second factor of the account, the response has recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie and the key of the request, or `sessionId`.',
+      ...codeSamples(
+        'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"my phone","credential":<credential>}\' http://127.0.0.1:5000/api/passkeys'
+      ),
+      tags: ['Second factors'],
+      body: Type.Ref(NewPasskey),
+      response: {
+        201: { ...Type.Ref(RegisteredPasskey), description: 'The new passkey.' },
+        ...problems([...jsonBody, 'passkey_invalid', 'too_many_passkeys', 'passkeys_unavailable', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    const { account } = callerOf(request)
+    const { name, credential, sessionId = await sessions.findId(request) } = request.body
+    const staying = { sessionId, network: networkOf(request.ip) }
+    const party = relyingPartyOf(request.raw, publicUrl)
+    const { passkey, recoveryCodes } = await passkeys.add(account, { name, credential, staying }, party)
+    securityLog.record({ kind: 'factor_added', account, ...originOf(request) })
+    reply.code(201)
+    return { ...passkeyOf(passkey), recoveryCodes }
+  })
+}
+
+/** Routes that require the password, and a second factor if there is one. */
+export const changePasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
+  app, { passkeys, securityLog }
+) => {
+  app.delete('/api/passkeys/:id', {
+    schema: {
+      operationId: 'deletePasskey',
+      summary: 'Delete a passkey',
+      description: 'Deletes a passkey. With the last second factor the recovery codes end too.',
+      ...codeSamples(
+        'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE http://127.0.0.1:5000/api/passkeys/3'
+      ),
+      tags: ['Second factors'],
+      params: PasskeyParams,
+      response: {
+        204: { description: 'The passkey is deleted.', type: 'null' },
+        ...problems(['not_found', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    const { account } = callerOf(request)
+    await passkeys.remove(account, request.params.id)
+    securityLog.record({ kind: 'factor_removed', account, ...originOf(request) })
+    return reply.code(204).send()
+  })
+}
+
+/** Make a code of a passkey. A password is enough. */
+export const confirmPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
+  app, { passkeys, publicUrl }
+) => {
+  await app.register(confirmationOptionsRoute, { passkeys, publicUrl })
+
+  app.post('/api/passkeys/confirm', {
+    schema: {
+      operationId: 'confirmPasskey',
+      summary: 'Confirm with a passkey',
+      description: 'Returns a code for a passkey of the account. Send it in `One-Time-Code` beside the password: it works once, within five minutes.',
+      ...codeSamples(
+        'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"credential":<credential>}\' http://127.0.0.1:5000/api/passkeys/confirm'
+      ),
+      tags: ['Second factors'],
+      body: Type.Ref(PasskeySignature),
+      response: {
+        200: { ...Type.Ref(PasskeyConfirmation), description: 'The code.' },
+        ...problems([...jsonBody, 'passkey_refused', 'passkeys_unavailable', 'storage_full'])
+      }
+    }
+  }, async request => {
+    const context = { party: relyingPartyOf(request.raw, publicUrl), origin: originOf(request) }
+    return { code: await passkeys.confirm(callerOf(request).account, request.body.credential, context) }
+  })
+}
+
+/** Sign in with a passkey alone; no credentials required. */
+export const passkeySignInRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
+  app, { passkeys, sessions, publicUrl }
+) => {
+  await app.register(cookie)
+  app.setErrorHandler((error: FastifyError | Problem, request, reply) =>
+    sendProblem(withChallenge(error, request, 'password'), request, reply))
+
+  await app.register(signInOptionsRoute, { passkeys, publicUrl })
+
+  app.post(`${SESSION_PATH}/passkey`, {
+    schema: {
+      operationId: 'createPasskeySession',
+      summary: 'Create a session with a passkey',
+      description: 'For pages in a browser: `createSession` with a passkey in place of the password. Every passkey that does not sign its user in gets the same answer.',
+      ...codeSamples(
+        'curl -f -H "Content-Type: application/json" -d \'{"credential":<credential>}\' -c cookies.txt http://127.0.0.1:5000/api/session/passkey'
+      ),
+      tags: ['Tokens'],
+      security: noCredential,
+      body: Type.Ref(PasskeySignature),
+      response: {
+        201: { ...Type.Ref(NewSession), description: 'The new session.', headers: newSessionHeaders },
+        ...problems([...jsonBody, 'passkey_refused', 'credentials_wrong', 'passkeys_unavailable', 'too_many_tokens', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    const party = relyingPartyOf(request.raw, publicUrl)
+    const account = await passkeys.signIn(request.body.credential, party, originOf(request))
+    reply.code(201)
+    return sessions.begin(request, reply, { account, factors: ['passkey'] })
+  })
+}
+
+/** Begins a registration. */
+const creationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions, 'passkeys' | 'publicUrl'>> = async (
+  app, { passkeys, publicUrl }
+) => {
+  ignoreBodies(app)
+
+  app.post('/api/passkeys/options', {
+    schema: {
+      operationId: 'createPasskeyOptions',
+      summary: 'Start to register a passkey',
+      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(PasskeyCreationOptions), description: 'The options.' },
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.creationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
+}
+
+/** Begins a confirmation. */
+const confirmationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions, 'passkeys' | 'publicUrl'>> = async (
+  app, { passkeys, publicUrl }
+) => {
+  ignoreBodies(app)
+
+  app.post('/api/passkeys/confirm/options', {
+    schema: {
+      operationId: 'confirmPasskeyOptions',
+      summary: 'Start to confirm with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `confirmPasskey` within five minutes.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.confirmationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
+}
+
+/** Begins a sign-in. */
+const signInOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions, 'passkeys' | 'publicUrl'>> = async (
+  app, { passkeys, publicUrl }
+) => {
+  ignoreBodies(app)
+
+  app.post(`${SESSION_PATH}/passkey/options`, {
+    schema: {
+      operationId: 'createPasskeySessionOptions',
+      summary: 'Start to sign in with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `createPasskeySession` within five minutes.',
+      ...codeSamples('curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options'),
+      tags: ['Tokens'],
+      security: noCredential,
+      response: {
+        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.signInOptions(relyingPartyOf(request.raw, publicUrl)))
+}

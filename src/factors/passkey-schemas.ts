@@ -1,0 +1,134 @@
+import { Type } from '@sinclair/typebox'
+import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
+import { Id, ONE_LINE } from '../http/wire-values.ts'
+import { MAX_PASSKEYS } from '../metadata/factor-repository.ts'
+import { FirstRecoveryCodes, Passkey, SessionId } from './schemas.ts'
+
+/** Bytes in base64url without padding (RFC 4648 section 5); the length is that of the text. */
+const Base64Url = (description: string, maxLength: number, example: string) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$', description, examples: [example] })
+
+/** 1,023 bytes (WebAuthn level 3 section 4, "Credential ID"). */
+const MAX_ID_LENGTH = 1364
+
+const CredentialId = Base64Url('Id of the credential, chosen by the authenticator.', MAX_ID_LENGTH, 'AQIDBAUGBwgJCgsMDQ4PEA')
+
+const ClientData = Base64Url('What the browser has signed for: challenge, origin and type.', 4096, 'eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0')
+
+// What browsers make: they may add members.
+const open = { additionalProperties: true }
+
+export const PasskeyAttestation = Type.Object({
+  id: CredentialId,
+  response: Type.Object({
+    clientDataJSON: ClientData,
+    attestationObject: Base64Url('The new public key, as the authenticator made it. An attestation statement is ignored.', 16_384, 'o2NmbXRkbm9uZQ')
+  }, { ...open, description: 'The response of the authenticator.' })
+}, {
+  ...open,
+  $id: 'PasskeyAttestation',
+  description: 'A new credential: `RegistrationResponseJSON` (WebAuthn level 3), as `toJSON` of a browser returns it. Members that are not listed are ignored.'
+})
+
+export const PasskeyAssertion = Type.Object({
+  id: CredentialId,
+  response: Type.Object({
+    clientDataJSON: ClientData,
+    authenticatorData: Base64Url('What the authenticator has signed: host, flags, counter.', 4096, 'SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ'),
+    signature: Base64Url('The signature.', 8192, 'MEUCIQ'),
+    userHandle: Type.Optional(Base64Url('The user handle that the authenticator has kept with the credential. Required to sign in.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'))
+  }, { ...open, description: 'The response of the authenticator.' })
+}, {
+  ...open,
+  $id: 'PasskeyAssertion',
+  description: 'A signature of a credential: `AuthenticationResponseJSON` (WebAuthn level 3), as `toJSON` of a browser returns it. Members that are not listed are ignored.'
+})
+
+export const NewPasskey = Type.Object({
+  name: { ...Passkey.properties.name, description: 'A name of your choice; no control characters.' },
+  credential: Type.Ref(PasskeyAttestation),
+  sessionId: SessionId
+}, { $id: 'NewPasskey', additionalProperties: false, description: 'A passkey to register.' })
+
+export const RegisteredPasskey = Type.Object({ ...Passkey.properties, recoveryCodes: FirstRecoveryCodes }, {
+  $id: 'RegisteredPasskey', additionalProperties: false, description: 'A new passkey.'
+})
+
+export const PasskeySignature = Type.Object({ credential: Type.Ref(PasskeyAssertion) }, {
+  $id: 'PasskeySignature', additionalProperties: false, description: 'The answer of a passkey to a challenge.'
+})
+
+export const PasskeyConfirmation = Type.Object({
+  code: Type.String({
+    maxLength: 34,
+    pattern: '^[a-z2-7]{4}(?:-[a-z2-7]{4}){6}$',
+    description: 'A code for `One-Time-Code`. It works once, within five minutes.',
+    examples: ['abcd-efgh-ijkl-mnop-qrst-uvwx-yzab']
+  })
+}, { $id: 'PasskeyConfirmation', additionalProperties: false, description: 'A code that stands for a passkey.' })
+
+const Challenge = Base64Url('The challenge to sign, once and within five minutes.', 1024, 'AQIDBAUGBwgJCgsMDQ4PEA')
+
+const Timeout = Type.Integer({ format: 'int32', minimum: 1, maximum: 3_600_000, description: 'Milliseconds until the challenge expires.', examples: [300_000] })
+
+const PublicKeyType = Type.Literal('public-key', { description: 'Always `public-key`.', examples: ['public-key'] })
+
+const Required = Type.Literal('required', { description: 'Always `required`.', examples: ['required'] })
+
+const Credentials = (description: string) => Type.Array(Type.Object({ type: PublicKeyType, id: CredentialId }, {
+  additionalProperties: false,
+  description: 'A credential.'
+}), { maxItems: MAX_PASSKEYS, description })
+
+const Username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username.', examples: ['test_user'] })
+
+const Host = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to.', examples: ['localhost'] })
+
+export const PasskeyCreationOptions = Type.Object({
+  rp: Type.Object({
+    id: Host,
+    name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] })
+  }, { additionalProperties: false, description: 'The relying party.' }),
+  user: Type.Object({
+    id: Base64Url('The user handle of the account: random, and the same for all its passkeys.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'),
+    name: Username,
+    displayName: Username
+  }, { additionalProperties: false, description: 'The account.' }),
+  challenge: Challenge,
+  pubKeyCredParams: Type.Array(Type.Object({
+    type: PublicKeyType,
+    alg: Type.Integer({ format: 'int32', minimum: -65_536, maximum: 65_536, description: 'Number of a COSE algorithm.', examples: [-7] })
+  }, { additionalProperties: false, description: 'An algorithm.' }), { maxItems: 16, description: 'Algorithms of the key, the preferred ones first.' }),
+  timeout: Timeout,
+  attestation: Type.Literal('none', { description: 'Always `none`.', examples: ['none'] }),
+  authenticatorSelection: Type.Object({
+    residentKey: Required,
+    requireResidentKey: Type.Literal(true, { description: 'The same for older browsers.', examples: [true] }),
+    userVerification: Required
+  }, { additionalProperties: false, description: 'What the authenticator must be able to do.' }),
+  excludeCredentials: Credentials('The passkeys that the account has.')
+}, {
+  $id: 'PasskeyCreationOptions',
+  additionalProperties: false,
+  description: '`PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3), for `parseCreationOptionsFromJSON` of a browser.'
+})
+
+export const PasskeyRequestOptions = Type.Object({
+  challenge: Challenge,
+  rpId: Host,
+  timeout: Timeout,
+  userVerification: Required,
+  allowCredentials: Type.Optional(Credentials('The passkeys of the account. Omitted in a sign-in, which begins without an account.'))
+}, {
+  $id: 'PasskeyRequestOptions',
+  additionalProperties: false,
+  description: '`PublicKeyCredentialRequestOptionsJSON` (WebAuthn level 3), for `parseRequestOptionsFromJSON` of a browser.'
+})
+
+/** The shared schemas of the document, in its order. */
+export const passkeySchemas = [
+  PasskeyCreationOptions, PasskeyAttestation, NewPasskey, RegisteredPasskey, PasskeyRequestOptions, PasskeyAssertion,
+  PasskeySignature, PasskeyConfirmation
+]
+
+export const PasskeyParams = Type.Object({ id: Id('The `id` of the passkey.', 3) })

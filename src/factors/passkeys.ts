@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto'
+import type { SecurityLog } from '../accounts/events.ts'
+import type { Origin } from '../accounts/network.ts'
+import type { Reserve } from '../blobs/blob-store.ts'
+import type { PasskeyRecord } from '../metadata/factor-repository.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord } from '../metadata/records.ts'
+import { ifNot, Problem } from '../problems.ts'
+import { CHALLENGE_MILLISECONDS, type Challenges, type IssuedChallenge } from './challenges.ts'
+import { createConfirmationCode } from './codes.ts'
+import { prepareFirstFactor, type Staying } from './first-factor.ts'
+import type { RelyingParty } from './relying-party.ts'
+import type { Assertion, Attestation } from './webauthn.ts'
+
+/** How long a code that stands for a passkey is valid: the request that needs it follows at once. */
+const CONFIRMATION_MILLISECONDS = 5 * 60_000
+
+/** A discoverable credential names its account, and one that verifies its user is two factors. */
+const REQUIRED = 'required' as const
+
+const PUBLIC_KEY = 'public-key' as const
+
+interface PasskeysOptions {
+  metadata: Metadata
+  reserve: Reserve
+  challenges: Challenges
+  securityLog: SecurityLog
+}
+
+/** A passkey to be added, and what stays if it is the first factor of its account. */
+interface AddedPasskey { name: string, credential: Attestation, staying: Staying }
+
+/** Where an assertion comes from. `account` is whose passkey is expected: undefined if the passkey tells it. */
+interface AssertionContext { account: AccountRecord | undefined, party: RelyingParty, origin: Origin }
+
+/** A challenge as an authenticator has signed it, and what it says. */
+interface SignedChallenge { signed: string, issued: IssuedChallenge, party: RelyingParty }
+
+/** Passkeys: credentials of WebAuthn that authenticators keep and that verify their user. */
+export class Passkeys {
+  readonly #options: PasskeysOptions
+
+  constructor (options: PasskeysOptions) {
+    this.#options = options
+  }
+
+  /** What a browser needs to make a passkey. */
+  async creationOptions ({ id, username }: AccountRecord, party: RelyingParty) {
+    const { metadata, challenges } = this.#options
+    const { listAlgorithms } = await import('./webauthn.ts')
+    const { passkeys } = await metadata.factors.list(id)
+    const userHandle = passkeys[0]?.userHandle ?? randomBytes(32).toString('base64url')
+    return {
+      rp: { id: party.id, name: 'MagicStore' as const },
+      user: { id: userHandle, name: username, displayName: username },
+      challenge: await challenges.issue('registration', id, userHandle),
+      pubKeyCredParams: listAlgorithms().map(alg => ({ type: PUBLIC_KEY, alg })),
+      timeout: CHALLENGE_MILLISECONDS,
+      attestation: 'none' as const,
+      authenticatorSelection: { residentKey: REQUIRED, requireResidentKey: true as const, userVerification: REQUIRED },
+      excludeCredentials: descriptorsOf(passkeys)
+    }
+  }
+
+  /**
+   * Adds a passkey. Returns recovery codes if it is the first factor of the account.
+   * @throws passkey_invalid, validation_failed if the name is not well-formed, too_many_passkeys, credentials_wrong.
+   */
+  async add (
+    account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
+  ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
+    const { metadata, reserve } = this.#options
+    // The driver would replace ill-formed characters.
+    if (!name.isWellFormed()) {
+      throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
+    }
+    const { challenge, ...verified } = await this.#verifyNew(account, credential, party)
+      .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
+    const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }
+    const { codes, first } = prepareFirstFactor(staying)
+    const added = await reserve.withSpace(() => metadata.factors.addPasskey(account, passkey, challenge, first))
+    return { passkey: added.passkey, recoveryCodes: added.isFirst ? codes : null }
+  }
+
+  /** What a browser needs to sign a person in: it asks which passkey to use. */
+  async signInOptions (party: RelyingParty) {
+    return requestOptions(party, await this.#options.challenges.issue('sign-in', null))
+  }
+
+  /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
+  async signIn (credential: Assertion, party: RelyingParty, origin: Origin): Promise<AccountRecord> {
+    const { metadata, reserve, securityLog } = this.#options
+    const account = await this.#use(credential, { account: undefined, party, origin })
+    const { network } = origin
+    const isNew = await reserve.withSpace(() => metadata.attempts.addKnownNetwork(account, network, Date.now()))
+    securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
+    return account
+  }
+
+  /** What a browser needs to ask for a passkey of an account. */
+  async confirmationOptions ({ id }: AccountRecord, party: RelyingParty) {
+    const { metadata, challenges } = this.#options
+    const { passkeys } = await metadata.factors.list(id)
+    return {
+      ...requestOptions(party, await challenges.issue('confirmation', id)),
+      allowCredentials: descriptorsOf(passkeys)
+    }
+  }
+
+  /** A code that stands for a passkey of the account, once. @throws passkey_refused, credentials_wrong. */
+  async confirm (
+    account: AccountRecord, credential: Assertion, context: Omit<AssertionContext, 'account'>
+  ): Promise<string> {
+    const { metadata, reserve } = this.#options
+    await this.#use(credential, { account, ...context })
+    const { code, hash } = createConfirmationCode()
+    await reserve.withSpace(() => metadata.factors.addConfirmation(account, hash, CONFIRMATION_MILLISECONDS))
+    return code
+  }
+
+  /** @throws not_found, credentials_wrong. */
+  remove (account: AccountRecord, id: number): Promise<void> {
+    const { metadata, reserve } = this.#options
+    return reserve.withSpace(() => metadata.factors.removePasskey(account, id))
+  }
+
+  async #verifyNew ({ id }: AccountRecord, credential: Attestation, party: RelyingParty) {
+    const { challengeIn, verifyAttestation } = await import('./webauthn.ts')
+    const signed = challengeIn(credential)
+    const challenge = await this.#options.challenges.read(signed, 'registration', id)
+    return { challenge, ...await verifyAttestation(credential, { challenge: signed, party }) }
+  }
+
+  async #use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
+    const { metadata, securityLog } = this.#options
+    // First, so that a wrong one takes as long for a credential that is unknown.
+    const challenge = await this.#readChallenge(credential, context.account).catch(() => undefined)
+    const found = await metadata.factors.findPasskey(credential.id)
+    if (found === undefined) throw new Problem('passkey_refused')
+    const { passkey, account } = found
+    const isUsed = challenge !== undefined && isExpected(found, credential, context.account) &&
+      await this.#useSignature(credential, passkey, { ...challenge, party: context.party })
+    if (isUsed) return account
+    securityLog.record({ kind: 'passkey_refused', account, ...context.origin })
+    throw new Problem('passkey_refused')
+  }
+
+  /** The challenge of an assertion, as it was signed and what it says. @throws for anything that is not right. */
+  async #readChallenge (credential: Assertion, account: AccountRecord | undefined) {
+    const { challengeIn } = await import('./webauthn.ts')
+    const signed = challengeIn(credential)
+    const purpose = account === undefined ? 'sign-in' : 'confirmation'
+    return { signed, issued: await this.#options.challenges.read(signed, purpose, account?.id ?? null) }
+  }
+
+  async #useSignature (
+    credential: Assertion, passkey: PasskeyRecord, { signed: challenge, issued, party }: SignedChallenge
+  ): Promise<boolean> {
+    const { metadata, reserve } = this.#options
+    const { verifyAssertion } = await import('./webauthn.ts')
+    const verified = await verifyAssertion(credential, passkey, { challenge, party }).catch(() => undefined)
+    if (verified === undefined) return false
+    const used = { id: passkey.id, counter: verified.counter }
+    const using = reserve.withSpace(() => metadata.factors.usePasskey(used, issued))
+    return await ifNot('passkey_refused', using) === true
+  }
+}
+
+/**
+ * Whether a passkey may be used, before its signature is verified. Authenticators may leave out the user handle if they
+ * were told which passkeys to use (WebAuthn level 3 section 7.2, step 6).
+ */
+function isExpected (
+  { passkey, account }: { passkey: PasskeyRecord, account: AccountRecord },
+  { response: { userHandle } }: Assertion,
+  expected: AccountRecord | undefined
+): boolean {
+  if (account.disabledAt !== null) return false
+  if (expected === undefined) return userHandle === passkey.userHandle
+  return account.id === expected.id && (userHandle ?? passkey.userHandle) === passkey.userHandle
+}
+
+function descriptorsOf (passkeys: readonly PasskeyRecord[]) {
+  return passkeys.map(({ credentialId: id }) => ({ type: PUBLIC_KEY, id }))
+}
+
+function requestOptions ({ id: rpId }: RelyingParty, challenge: string) {
+  return { challenge, rpId, timeout: CHALLENGE_MILLISECONDS, userVerification: REQUIRED }
+}

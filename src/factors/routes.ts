@@ -1,0 +1,142 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import type { EventKind, SecurityLog } from '../accounts/events.ts'
+import { networkOf, originOf } from '../accounts/network.ts'
+import { callerOf } from '../http/caller.ts'
+import { cookie } from '../http/plugins.ts'
+import { ignoreBodies } from '../http/schema-compilers.ts'
+import { dateOf } from '../http/wire-values.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import type { SessionRequests } from '../tokens/session-requests.ts'
+import type { Factors } from './factors.ts'
+import { passkeyOf, RecoveryCodes, SecondFactor, TotpCode, TotpResult, TotpSecret } from './schemas.ts'
+
+interface FactorRoutesOptions { factors: Factors, sessions: SessionRequests, securityLog: SecurityLog }
+
+/** Lists the second factors of the account; accepts any credential. */
+export const readFactorRoutes: FastifyPluginAsyncTypebox<Pick<FactorRoutesOptions, 'factors'>> = async (
+  app, { factors }
+) => {
+  app.get('/api/second-factor', {
+    schema: {
+      operationId: 'getSecondFactor',
+      summary: 'Get your second factors',
+      description: 'Tells which second factors the account has. With one, the password alone is refused everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
+      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/second-factor'),
+      tags: ['Second factors'],
+      response: { 200: { ...Type.Ref(SecondFactor), description: 'The second factors.' } }
+    }
+  }, async request => {
+    const { totp, passkeys, recoveryCodes } = await factors.list(callerOf(request).account.id)
+    return {
+      totp: totp && { createdAt: dateOf(totp.createdAt) },
+      passkeys: passkeys.map(passkeyOf),
+      recoveryCodesLeft: recoveryCodes
+    }
+  })
+}
+
+/** Turn one-time codes on. A password is enough to set up the second factor that the server requires. */
+export const setUpFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> = async (
+  app, { factors, sessions, securityLog }
+) => {
+  await app.register(cookie)
+
+  await app.register(secretRoute, { factors })
+
+  app.put('/api/second-factor/totp', {
+    schema: {
+      operationId: 'confirmTotp',
+      summary: 'Turn on one-time codes',
+      description: 'Turns on the secret that `createTotp` returned, in place of an earlier one, after a code of it. If it is the first second factor of the account, the response has recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie and the key of the request, or `sessionId`.',
+      ...codeSamples(
+        'curl -f -u test_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"code":"<code>"}\' http://127.0.0.1:5000/api/second-factor/totp'
+      ),
+      tags: ['Second factors'],
+      body: Type.Ref(TotpCode),
+      response: {
+        200: { ...Type.Ref(TotpResult), description: 'One-time codes are on.' },
+        ...problems([
+          'malformed_json', 'second_factor_wrong', 'factor_not_pending', 'body_too_large', 'unsupported_media_type', 'storage_full'
+        ])
+      }
+    }
+  }, async request => {
+    const { code, sessionId = await sessions.findId(request) } = request.body
+    const staying = { sessionId, network: networkOf(request.ip) }
+    const recoveryCodes = await factors.confirmTotp(callerOf(request).account, code, staying)
+    record(securityLog, request, 'factor_added')
+    return { recoveryCodes }
+  })
+}
+
+/** Routes that require the password, and a second factor if there is one. */
+export const changeFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> = async (
+  app, { factors, securityLog }
+) => {
+  ignoreBodies(app)
+
+  app.delete('/api/second-factor/totp', {
+    schema: {
+      operationId: 'deleteTotp',
+      summary: 'Turn off one-time codes',
+      description: 'Turns off one-time codes. With the last second factor the recovery codes end too.',
+      ...codeSamples(
+        'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE http://127.0.0.1:5000/api/second-factor/totp'
+      ),
+      tags: ['Second factors'],
+      response: {
+        204: { description: 'One-time codes are off.', type: 'null' },
+        ...problems(['not_found', 'storage_full'])
+      }
+    }
+  }, async (request, reply) => {
+    await factors.removeTotp(callerOf(request).account)
+    record(securityLog, request, 'factor_removed')
+    return reply.code(204).send()
+  })
+
+  app.post('/api/second-factor/recovery-codes', {
+    schema: {
+      operationId: 'createRecoveryCodes',
+      summary: 'Replace the recovery codes',
+      description: 'Creates ten recovery codes; the earlier ones end.',
+      ...codeSamples(
+        'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X POST http://127.0.0.1:5000/api/second-factor/recovery-codes'
+      ),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(RecoveryCodes), description: 'The new recovery codes.' },
+        ...problems(['second_factor_missing', 'storage_full'])
+      }
+    }
+  }, async request => {
+    const recoveryCodes = await factors.replaceRecoveryCodes(callerOf(request).account)
+    record(securityLog, request, 'recovery_codes_replaced')
+    return { recoveryCodes }
+  })
+}
+
+const secretRoute: FastifyPluginAsyncTypebox<Pick<FactorRoutesOptions, 'factors'>> = async (app, { factors }) => {
+  ignoreBodies(app)
+
+  app.post('/api/second-factor/totp', {
+    schema: {
+      operationId: 'createTotp',
+      summary: 'Create a secret for one-time codes',
+      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(TotpSecret), description: 'The new secret.' },
+        ...problems(['storage_full'])
+      }
+    }
+  }, async request => factors.beginTotp(callerOf(request).account))
+}
+
+function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
+  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
+}

@@ -1,0 +1,86 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Count, dateOf, Id, knownDateOf, NullableTimestamp, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { MAX_PASSKEYS, type PasskeyRecord } from '../metadata/factor-repository.ts'
+import { TOTP_PATTERN } from './totp.ts'
+
+/** For pages whose requests have no cookie of their session. */
+export const SessionId = Type.Optional(Id('The session that stays if this is the first second factor, where the request has no cookie of it.', 21))
+
+const codes = {
+  minItems: 10,
+  maxItems: 10,
+  description: 'Ten recovery codes. Each works once in place of a one-time code, when the device is lost. They are returned only here.',
+  examples: [Array.from('abcdefghij', letter => `${letter}bcd-efgh-ijkl-mnop-qrst-uvwx`)]
+}
+
+const RecoveryCode = Type.String({
+  maxLength: 29,
+  pattern: '^[a-z2-7]{4}(?:-[a-z2-7]{4}){5}$',
+  description: 'A recovery code. Case, spaces and hyphens do not matter.',
+  examples: ['abcd-efgh-ijkl-mnop-qrst-uvwx']
+})
+
+/** The recovery codes of a response that has them only with the first second factor of the account. */
+export const FirstRecoveryCodes = Type.Unsafe<string[] | null>({
+  type: ['array', 'null'],
+  ...codes,
+  items: RecoveryCode,
+  description: `${codes.description} Null unless this is the first second factor of the account.`
+})
+
+export const Passkey = Type.Object({
+  id: Id('Id of the passkey; never reused.', 3),
+  name: Type.String({ minLength: 1, maxLength: 100, pattern: ONE_LINE, description: 'Name given by the owner.', examples: ['my phone'] }),
+  createdAt: Timestamp('Time of registration.'),
+  lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC); null if never used.')
+}, { $id: 'Passkey', additionalProperties: false, description: 'A passkey of the account.' })
+
+/** A passkey as clients see it. */
+export function passkeyOf ({ id, name, createdAt, lastUsedAt }: PasskeyRecord): Static<typeof Passkey> {
+  return { id, name, createdAt: dateOf(createdAt), lastUsedAt: knownDateOf(lastUsedAt) }
+}
+
+export const SecondFactor = Type.Object({
+  totp: Type.Unsafe<{ createdAt: string } | null>({
+    type: ['object', 'null'],
+    properties: { createdAt: Timestamp('Time at which they were turned on.') },
+    required: ['createdAt'],
+    additionalProperties: false,
+    description: 'One-time codes of an app; null if they are off.',
+    examples: [null]
+  }),
+  passkeys: Type.Array(Type.Ref(Passkey), { maxItems: MAX_PASSKEYS, description: 'The passkeys, oldest first.' }),
+  recoveryCodesLeft: Count('Recovery codes that were not used.', 0)
+}, { $id: 'SecondFactor', additionalProperties: false, description: 'The second factors of the account. With one, the password alone is refused.' })
+
+export const TotpSecret = Type.Object({
+  secret: Type.String({
+    maxLength: 32,
+    pattern: '^[A-Z2-7]{32}$',
+    description: 'The secret in base32, for apps that can\'t scan. It is returned only here.',
+    examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP']
+  }),
+  uri: Type.String({
+    format: 'uri',
+    maxLength: 4096,
+    pattern: '^otpauth://totp/',
+    description: 'The address to show as a QR code.',
+    examples: ['otpauth://totp/MagicStore:test_user?issuer=MagicStore&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&algorithm=SHA1&digits=6&period=30']
+  })
+}, { $id: 'TotpSecret', additionalProperties: false, description: 'A secret for one-time codes (RFC 6238), not turned on yet.' })
+
+export const TotpCode = Type.Object({
+  code: Type.String({ maxLength: 6, pattern: TOTP_PATTERN, description: 'The six digits that the app shows.', examples: ['123456'] }),
+  sessionId: SessionId
+}, { $id: 'TotpCode', additionalProperties: false, description: 'A one-time code that shows that the app has the secret.' })
+
+export const TotpResult = Type.Object({ recoveryCodes: FirstRecoveryCodes }, {
+  $id: 'TotpResult', additionalProperties: false, description: 'One-time codes are on.'
+})
+
+export const RecoveryCodes = Type.Object({ recoveryCodes: Type.Array(RecoveryCode, codes) }, {
+  $id: 'RecoveryCodes', additionalProperties: false, description: 'New recovery codes.'
+})
+
+/** The shared schemas of the document, in its order. */
+export const factorSchemas = [SecondFactor, TotpSecret, TotpCode, TotpResult, RecoveryCodes, Passkey]

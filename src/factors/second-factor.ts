@@ -1,0 +1,96 @@
+import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
+import type { SecurityLog } from '../accounts/events.ts'
+import type { CodeOrigin, SecondFactor } from '../accounts/sign-in.ts'
+import type { Reserve } from '../blobs/blob-store.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord, Attempt, AttemptLimit, AttemptOutcome, Factor } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
+import { hashCode } from './codes.ts'
+import type { Sealer } from './sealing.ts'
+import { findStep, TOTP_PATTERN } from './totp.ts'
+
+/** Wrong codes of six digits for one account from one network, in the window of failed sign-ins. */
+const MAX_WRONG_CODES = 10
+const WINDOW_SECONDS = 15 * 60
+
+/**
+ * Wrong codes for one account from networks it never signed in from: with three valid codes out of a million, a guess
+ * succeeds within a year with a probability of 2 %.
+ */
+const MAX_UNKNOWN_WRONG_CODES = 20
+const UNKNOWN_WINDOW_SECONDS = 24 * 3600
+
+const TOTP_CODE = new RegExp(TOTP_PATTERN)
+
+interface SecondFactorOptions {
+  metadata: Metadata
+  reserve: Reserve
+  sealer: Sealer
+  attemptLimiter: AttemptLimiter
+  securityLog: SecurityLog
+}
+
+/**
+ * Checks one-time codes, which can be guessed and so are limited, and recovery and confirmation codes, which can't: so
+ * nobody is locked out by the guesses of others.
+ */
+export class CodeVerifier implements SecondFactor {
+  readonly #options: SecondFactorOptions
+
+  constructor (options: SecondFactorOptions) {
+    this.#options = options
+  }
+
+  async use (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
+    const factor = TOTP_CODE.test(code)
+      ? await this.#useLimited(account, code, origin)
+      : await this.#useLongCode(account, hashCode(code), origin)
+    if (factor !== undefined) return factor
+    this.#options.securityLog.record({ kind: 'second_factor_wrong', account, ...origin })
+    throw new Problem('second_factor_wrong')
+  }
+
+  async #useLimited (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor | undefined> {
+    const { network, isKnownNetwork } = origin
+    const usernameKey = attemptKey(account.usernameKey)
+    const attempt = { kind: 'second_factor', network, usernameKey, isKnownNetwork } as const
+    const finish = await this.#options.attemptLimiter.acquire(attempt, limitsFor(attempt), 'too_many_codes')
+    let outcome: AttemptOutcome = 'released'
+    try {
+      const isRight = await this.#useTotp(account, code)
+      outcome = isRight ? 'succeeded' : 'failed'
+      return isRight ? 'totp' : undefined
+    } finally {
+      await finish(outcome)
+    }
+  }
+
+  /** On a full disk nothing is accepted that can't be recorded: it could be used again. */
+  async #useTotp ({ id }: AccountRecord, code: string): Promise<boolean> {
+    const { metadata: { factors }, reserve, sealer } = this.#options
+    const { totp, now } = await factors.findTotp(id)
+    if (totp === undefined) return false
+    const { secret } = totp
+    const step = await findStep(await sealer.open(id, secret), code, now)
+    return step !== undefined && reserve.withSpace(() => factors.useTotp(id, { secret, step }))
+  }
+
+  async #useLongCode (account: AccountRecord, hash: string, origin: CodeOrigin): Promise<Factor | undefined> {
+    const { metadata: { factors }, reserve, securityLog } = this.#options
+    if (await reserve.withSpace(() => factors.useRecoveryCode(account.id, hash)) !== undefined) {
+      securityLog.record({ kind: 'recovery_code_used', account, ...origin })
+      return 'recovery_code'
+    }
+    return await reserve.withSpace(() => factors.useConfirmation(account.id, hash)) ? 'passkey' : undefined
+  }
+}
+
+function limitsFor ({ kind, network, usernameKey, isKnownNetwork }: Omit<Attempt, 'at'>): AttemptLimit[] {
+  const limits: AttemptLimit[] = [
+    { matching: { kind, network, usernameKey }, limit: MAX_WRONG_CODES, seconds: WINDOW_SECONDS }
+  ]
+  // Networks the account has signed in from are exempt: an attacker elsewhere can't lock the owner out.
+  if (isKnownNetwork) return limits
+  const matching = { kind, usernameKey, isKnownNetwork }
+  return [...limits, { matching, limit: MAX_UNKNOWN_WRONG_CODES, seconds: UNKNOWN_WINDOW_SECONDS }]
+}

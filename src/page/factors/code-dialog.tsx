@@ -1,0 +1,74 @@
+import type { Password } from 'magicstore'
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { fieldsOf } from '../fields.tsx'
+import { ProblemText } from '../problem.tsx'
+import { texts } from '../texts.ts'
+import { useAction } from '../use-action.ts'
+import { confirmWithPasskey } from './passkeys.ts'
+import type { Demand } from './proof.ts'
+import { usePasskeys } from './use-passkeys.ts'
+
+const words = texts.factors
+
+/** Asks for a code of the second factor: from an app, a recovery code, or by a passkey. */
+export function CodeDialog ({ demand: { account, note, error, isAnswered, answer, cancel } }: { demand: Demand }) {
+  const [kind, setKind] = useState<'totp' | 'recovery'>('totp')
+  const [sentKind, setSentKind] = useState(kind)
+  const form = useRef<HTMLFormElement>(null)
+  const other = kind === 'totp' ? 'recovery' : 'totp'
+  // A layout effect, so that nothing typed since is lost.
+  useLayoutEffect(() => {
+    form.current?.reset()
+    form.current?.querySelector('input')?.focus()
+  }, [error, kind])
+  const submit = (event: SubmitEvent) => {
+    const code = String(fieldsOf(event).get('code')).replace(/\s/g, '')
+    setSentKind(kind)
+    if (!isAnswered) answer(code)
+  }
+  return (
+    <Dialog title={words.title} onClose={cancel}>
+      {note !== undefined && <p>{note}</p>}
+      <form ref={form} onSubmit={submit}>
+        <CodeField key={kind} kind={kind} error={kind === sentKind ? error : undefined} />
+        <button class='primary' aria-disabled={isAnswered}>{words.continue}</button>
+      </form>
+      <div class='ways'>
+        {account !== undefined && <PasskeyWay account={account} answer={answer} />}
+        <button type='button' class='link' onClick={() => setKind(other)}>{words.toKind[other]}</button>
+      </div>
+    </Dialog>
+  )
+}
+
+/** A field for a code. A refused one is never sent again. */
+export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: unknown }) {
+  const id = useId()
+  const isTotp = kind === 'totp'
+  return (
+    <div class='field'>
+      <label for={id}>{words.label[kind]}</label>
+      <input
+        id={id} name='code' class='code' required data-autofocus dir='ltr' autocapitalize='none' spellcheck={false}
+        inputMode={isTotp ? 'numeric' : 'text'} autocomplete={isTotp ? 'one-time-code' : 'off'}
+        aria-invalid={error !== undefined} aria-describedby={`${id}-hint ${id}-problem`}
+      />
+      <ProblemText id={`${id}-problem`} error={error} />
+      <p class='hint' id={`${id}-hint`}>{words.hint[kind]}</p>
+    </div>
+  )
+}
+
+/** A passkey beside the password. */
+function PasskeyWay ({ account, answer }: { account: Password, answer: (code: string) => void }) {
+  const { isUsable, reason } = usePasskeys()
+  const { run, isRunning, error } = useAction(async () => answer(await confirmWithPasskey(account)))
+  if (!isUsable) return reason === undefined ? null : <p class='hint'>{reason}</p>
+  return (
+    <>
+      <button type='button' aria-disabled={isRunning} onClick={() => { void run() }}>{words.usePasskey}</button>
+      <ProblemText error={error} />
+    </>
+  )
+}

@@ -1,0 +1,9 @@
+import { CodeDialog } from './code-dialog.tsx'
+import { demand } from './proof.ts'
+import { SetUpDialog } from './set-up-dialog.tsx'
+
+/** The dialog for what the server demands beside the password. */
+export function DemandDialog () {
+  if (demand.value === undefined) return null
+  return demand.value.kind === 'code' ? <CodeDialog demand={demand.value} /> : <SetUpDialog demand={demand.value} />
+}

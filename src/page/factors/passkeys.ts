@@ -1,0 +1,32 @@
+import { createMagicStore, type Password } from 'magicstore'
+import { baseUrl } from '../folder.ts'
+import { PageError } from '../page-error.ts'
+import { texts } from '../texts.ts'
+
+/** Makes a passkey on this device. @throws PageError. */
+export async function makePasskey (options: object): Promise<PublicKeyCredentialJSON> {
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options as PublicKeyCredentialCreationOptionsJSON)
+  return toJson(navigator.credentials.create({ publicKey }))
+}
+
+/** Signs the challenge of the options with a passkey. @throws PageError. */
+export async function assertPasskey (options: object): Promise<PublicKeyCredentialJSON> {
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options as PublicKeyCredentialRequestOptionsJSON)
+  return toJson(navigator.credentials.get({ publicKey }))
+}
+
+/** A code that stands for a passkey beside the password. @throws MagicStoreError, TypeError, PageError. */
+export async function confirmWithPasskey (account: Password): Promise<string> {
+  const store = createMagicStore({ baseUrl, credentials: account })
+  return store.confirm(await assertPasskey(await store.getConfirmOptions()))
+}
+
+async function toJson (asked: Promise<Credential | null>): Promise<PublicKeyCredentialJSON> {
+  try {
+    return (await asked as PublicKeyCredential).toJSON()
+  } catch (error) {
+    // WebAuthn level 3 section 5.1.3: the device has a passkey of the account. Else the user or a timeout ended it.
+    const isKnown = error instanceof DOMException && error.name === 'InvalidStateError'
+    throw new PageError(isKnown ? texts.factors.passkeyKnown : texts.factors.passkeyUnused, { cause: error })
+  }
+}

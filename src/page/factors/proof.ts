@@ -1,0 +1,93 @@
+import { signal } from '@preact/signals'
+import { createMagicStore, MagicStoreError, type MagicStore, type Password } from 'magicstore'
+import { whenFollowed } from '../dialog-history.ts'
+import { baseUrl } from '../folder.ts'
+import { texts } from '../texts.ts'
+
+/** What the server wants of the user beside the password: a code, or that a second factor is set up first. */
+export interface Demand {
+  readonly kind: 'code' | 'setup'
+  /** Unset if the password is forgotten. */
+  readonly account: Password | undefined
+  /** What the user should know, if this is not the only code that is asked for. */
+  readonly note: string | undefined
+  /** Why the last code was refused. */
+  readonly error: unknown
+  /** The user has answered, and the server not yet. */
+  readonly isAnswered: boolean
+  readonly answer: (code?: string) => void
+  readonly cancel: () => void
+}
+
+/** What the page asks the user for, in a dialog. */
+export const demand = signal<Demand | undefined>(undefined)
+
+/** Thrown if the user closes the dialog. */
+export class Cancelled extends Error {}
+
+/**
+ * Calls operations that take the password, and asks the user for a code if the server demands one.
+ * @throws MagicStoreError if the server refuses, TypeError if it can't be reached, and Cancelled.
+ */
+export async function withProof<Result> (
+  account: Password, request: (store: MagicStore) => Promise<Result>, note?: string
+): Promise<Result> {
+  return withCode(account, code => request(createMagicStore({ baseUrl, credentials: { ...account, code } })), note)
+}
+
+/** The same for a request that takes a code and no password. Each code is sent once. */
+export async function withCode<Result> (
+  account: Password | undefined, request: (code?: string) => Promise<Result>, note?: string
+): Promise<Result> {
+  let code: string | undefined
+  let isSetUp = false
+  let hasAsked = false
+  try {
+    for (;;) {
+      try {
+        return await request(code)
+      } catch (error) {
+        const hadCode = code !== undefined
+        const kind = kindOf(error, hadCode)
+        hasAsked = true
+        code = await ask({
+          kind, account, note: isSetUp ? texts.factors.isSetUp : note, error: hadCode ? error : undefined
+        })
+        isSetUp ||= kind === 'setup'
+      }
+    }
+  } finally {
+    // The set-up that is demanded calls this, too.
+    if (hasAsked) await dismiss()
+  }
+}
+
+/** What would help. @throws the error, if it is another one. */
+function kindOf (error: unknown, hadCode: boolean): Demand['kind'] {
+  const { code, problem } = error instanceof MagicStoreError ? error : {}
+  if (code === 'second_factor_setup_required') return 'setup'
+  if (code === 'second_factor_required') return 'code'
+  // With a field, it is another code in the body.
+  const isWrong = code === 'second_factor_wrong' && problem?.errors === undefined
+  if (hadCode && (isWrong || code === 'too_many_codes')) return 'code'
+  throw error
+}
+
+function ask (asked: Pick<Demand, 'kind' | 'account' | 'note' | 'error'>): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    demand.value = {
+      ...asked,
+      isAnswered: false,
+      answer (code) {
+        demand.value &&= { ...demand.value, isAnswered: true }
+        resolve(code)
+      },
+      cancel: () => reject(new Cancelled())
+    }
+  })
+}
+
+async function dismiss (): Promise<void> {
+  demand.value = undefined
+  await whenFollowed()
+}

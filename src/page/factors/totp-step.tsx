@@ -1,0 +1,64 @@
+import type { Password, TotpSecret } from 'magicstore'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import { encode } from 'uqr'
+import { fieldsOf } from '../fields.tsx'
+import { SecretField } from '../secret-field.tsx'
+import { session, sessionIdOf } from '../session-state.ts'
+import { texts } from '../texts.ts'
+import { useAction } from '../use-action.ts'
+import { CodeField } from './code-dialog.tsx'
+import { withProof } from './proof.ts'
+
+const words = texts.factors
+
+/** Asks the server for a secret. @throws what `withProof` throws. */
+export function startTotp (account: Password): Promise<TotpSecret> {
+  return withProof(account, store => store.setUpTotp(), words.codeOfOldApp)
+}
+
+interface TotpStepProps {
+  account: Password
+  totp: TotpSecret
+  /** Gets the recovery codes, if it was the first factor. */
+  onDone: (recoveryCodes: string[] | null) => void
+}
+
+/** Shows a secret for the app of the user, and turns one-time codes on with a code of it. */
+export function TotpStep ({ account, totp: { secret, uri }, onDone }: TotpStepProps) {
+  const form = useRef<HTMLFormElement>(null)
+  const { run, isRunning, error } = useAction(async (code: string) => {
+    const sessionId = sessionIdOf(session.peek())
+    onDone(await withProof(account, store => store.confirmTotp(code, { sessionId }), words.nextCodeOfOldApp))
+  })
+  // A layout effect, so that nothing typed since is lost.
+  useLayoutEffect(() => {
+    if (error === undefined) return
+    form.current?.reset()
+    form.current?.querySelector('input')?.focus()
+  }, [error])
+  const submit = (event: SubmitEvent) => { void run(String(fieldsOf(event).get('code')).replace(/\s/g, '')) }
+  return (
+    <>
+      <p>{words.scan}</p>
+      <QrCode text={uri} />
+      <SecretField label={words.key} secret={secret} />
+      <p><a href={uri}>{words.openApp}</a></p>
+      <form ref={form} onSubmit={submit}>
+        <CodeField kind='totp' error={error} />
+        <button class='primary' aria-disabled={isRunning}>{words.turnOn}</button>
+      </form>
+    </>
+  )
+}
+
+/** Dark on light in dark mode, too: not every app reads the opposite. */
+function QrCode ({ text }: { text: string }) {
+  const { size, data } = encode(text, { ecc: 'M', border: 4 })
+  const dark = data.flatMap((row, y) => row.map((isDark, x) => isDark ? `M${x} ${y}h1v1h-1z` : '')).join('')
+  return (
+    <svg class='qr-code' viewBox={`0 0 ${size} ${size}`} role='img' aria-label={words.qrCode} shape-rendering='crispEdges'>
+      <rect width={size} height={size} fill='#fff' />
+      <path d={dark} fill='#000' />
+    </svg>
+  )
+}

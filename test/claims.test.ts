@@ -1,0 +1,125 @@
+import t, { type Test } from 'tap'
+import { codeAt, STEP, turnOn, withCode, wrongCodeAt, type User } from './kit/one-time-codes.ts'
+import { issueToken, runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
+import { runSql } from './kit/stores.ts'
+
+const PATH = '/api/account/claim'
+
+function isProblem (t: Test, answer: Answer, status: number, code: string, message = code): void {
+  t.match(answer, { status, json: { code, status } }, message)
+}
+
+const resource = (client: Client, options: SendOptions) => client.send('GET', '/api/resource', options)
+const claim = (client: Client, json: object, options: SendOptions = {}) => client.send('POST', PATH, { ...options, json })
+
+/** The secret of a link that the operator makes. */
+async function linkFor ({ dataDir }: RunningServer, ...args: string[]): Promise<string> {
+  const { stdout, stderr } = await runBin(['user', ...args], { DATA_DIR: dataDir })
+  const [, secret] = /#claim=((?:inv|rst)_[a-z2-7]{32})/.exec(stdout) ?? []
+  if (secret === undefined) throw new Error(`no link: ${stderr}`)
+  return secret
+}
+
+async function kindsOf (client: Client, user: User, code?: string): Promise<string[]> {
+  const { json: { events } } = await client.send('GET', '/api/account/events', code === undefined ? { user } : withCode(user, code))
+  return events.map(({ kind }: { kind: string }) => kind)
+}
+
+t.test('an invitation makes one account, of any name, also where registration is closed', async t => {
+  const server = await startServer(t, { REGISTRATION: 'closed' })
+  const secret = await linkFor(server, 'invite')
+  const wanted = { secret, username: 'Zoë', password: 'correct horse battery' }
+  isProblem(t, await claim(server, { secret, password: 'pwd' }), 400, 'validation_failed', 'a name is needed')
+  isProblem(t, await claim(server, { ...wanted, username: 'a:b' }), 400, 'username_invalid')
+  isProblem(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
+  const made = await claim(server, wanted)
+  t.match(made, { status: 201, json: { id: 1, username: 'Zoë', createdAt: /Z$/ } })
+  t.match(made.headers.location, /\/api\/users\/1$/)
+  t.equal((await resource(server, { user: ['zoë', wanted.password] })).status, 200)
+  t.strictSame(await kindsOf(server, ['Zoë', wanted.password]), ['sign_in_new_network', 'invitation_used'])
+  isProblem(t, await claim(server, { ...wanted, username: 'another' }), 404, 'not_found', 'it is used')
+})
+
+t.test('an invitation for a name makes an account of that name', async t => {
+  const server = await startServer(t)
+  const [first, second] = [await linkFor(server, 'invite', 'Zoë'), await linkFor(server, 'invite', 'ada')]
+  isProblem(t, await claim(server, { secret: first, username: 'ada', password: 'pwd' }), 400, 'validation_failed', 'another name')
+  isProblem(t, await claim(server, { secret: first, username: 'a:b', password: 'pwd' }), 400, 'validation_failed', 'no name')
+  t.match(await claim(server, { secret: first, username: 'ZOË', password: 'pwd' }), { status: 201, json: { username: 'Zoë' } })
+  await signUp(server, 'ada')
+  isProblem(t, await claim(server, { secret: second, password: 'pwd' }), 400, 'username_taken')
+})
+
+t.test('a reset sets a password, ends all tokens and signs nobody in', async t => {
+  const server = await startServer(t)
+  const { user, token } = await signUp(server, 'ada')
+  const { json: { token: personal } } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account'] } })
+  const [replaced, secret] = [await linkFor(server, 'reset', 'ada'), await linkFor(server, 'reset', 'ada')]
+  const wanted = { secret, password: 'a longer secret' }
+  isProblem(t, await claim(server, { ...wanted, secret: replaced }), 404, 'not_found', 'a later one replaces it')
+  isProblem(t, await claim(server, { ...wanted, username: 'bob' }), 400, 'validation_failed')
+  isProblem(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
+  const done = await claim(server, wanted)
+  t.strictSame([done.status, done.text, done.headers['set-cookie']], [204, '', undefined])
+  for (const ended of [token, personal]) isProblem(t, await resource(server, { token: ended }), 401, 'token_revoked')
+  isProblem(t, await resource(server, { user }), 401, 'credentials_wrong')
+  const changed: User = ['ada', wanted.password]
+  t.equal((await resource(server, { user: changed })).status, 200)
+  t.match(await kindsOf(server, changed), ['sign_in_failed', 'password_reset'])
+  isProblem(t, await claim(server, wanted), 404, 'not_found', 'it is used')
+  const last = await linkFor(server, 'reset', 'ada')
+  await server.send('PUT', '/api/account/password', { user: changed, json: { password: 'mine' } })
+  isProblem(t, await claim(server, { ...wanted, secret: last }), 404, 'not_found', 'a changed password ends it')
+})
+
+t.test('a reset of an account with a factor needs a code, and keeps the factor', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ada')
+  const { secret: totp, recoveryCodes: [a = '', b = ''] } = await turnOn(server, user)
+  const secret = await linkFor(server, 'reset', 'ada')
+  const wanted = { secret, username: 'ADA', password: 'a longer secret' }
+  const bare = await claim(server, wanted)
+  isProblem(t, bare, 401, 'second_factor_required')
+  t.equal(bare.headers['www-authenticate'], 'Basic realm="MagicStore", charset="UTF-8"')
+  t.equal((await claim(server, wanted, { headers: { 'sec-fetch-dest': 'empty' } })).headers['www-authenticate'], 'Bearer realm="MagicStore"', 'a page opens no dialog')
+  const withHeader = (code: string) => claim(server, wanted, { headers: { 'one-time-code': code } })
+  isProblem(t, await claim(server, { ...wanted, password: '' }, { headers: { 'one-time-code': a } }), 400, 'validation_failed', 'no code is used up')
+  for (let count = 0; count < 10; count++) isProblem(t, await withHeader(wrongCodeAt(totp, Date.now())), 401, 'second_factor_wrong')
+  isProblem(t, await withHeader(codeAt(totp, Date.now() + STEP)), 429, 'too_many_codes')
+  t.equal((await withHeader(a)).status, 204)
+  const changed: User = ['ada', wanted.password]
+  isProblem(t, await resource(server, { user: changed }), 401, 'second_factor_required')
+  const kinds = await kindsOf(server, changed, b)
+  t.ok(kinds.includes('password_reset'))
+  t.equal(kinds.filter(kind => kind === 'second_factor_wrong').length, 10)
+})
+
+t.test('a reset without the factor removes it', async t => {
+  const server = await startServer(t)
+  const { user } = await signUp(server, 'ada')
+  await turnOn(server, user)
+  const secret = await linkFor(server, 'reset', 'ada', '--without-factor')
+  t.equal((await claim(server, { secret, password: 'a longer secret' })).status, 204)
+  const token = await issueToken(server, { user: ['ada', 'a longer secret'] })
+  const kinds = await kindsOf(server, ['ada', 'a longer secret'])
+  for (const kind of ['password_reset', 'factor_removed']) t.ok(kinds.includes(kind), kind)
+  t.strictSame((await server.send('GET', '/api/second-factor', { token })).json, { totp: null, passkeys: [], recoveryCodesLeft: 0 })
+})
+
+t.test('what is no secret, unknown or expired gets one answer', async t => {
+  const server = await startServer(t)
+  const secret = await linkFor(server, 'invite')
+  await runSql(server.dataDir, 'UPDATE one_time_secrets SET expires_at = 0')
+  for (const text of [secret, `inv_${'a'.repeat(32)}`, `rst_${'a'.repeat(32)}`, 'inv_', 'x', secret.toUpperCase()]) {
+    const answer = await claim(server, { secret: text, username: 'ada', password: 'pwd' })
+    t.strictSame([answer.status, answer.json.code, answer.json.detail], [404, 'not_found', 'Not found'], text)
+  }
+})
+
+t.test('from another machine, a claim needs TLS', async t => {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1' })
+  const secret = await linkFor(server, 'invite')
+  const json = { secret, username: 'ada', password: 'correct horse battery' }
+  isProblem(t, await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } }), 403, 'tls_required')
+  t.equal((await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' } })).status, 201)
+})
