@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MIB } from '../kit/sizes.ts'
 import { compareIdle, compareMemory, compareResource, compareSignIns, compareUnderSignIns, type Bench } from './cases.ts'
+import { compareFactors } from './factors.ts'
 import { compareFolders } from './folders.ts'
 import { compareGrowth } from './growth.ts'
 import { comparePocketBase } from './pocketbase.ts'
@@ -51,7 +52,8 @@ try {
     pocketbase: comparePocketBase,
     growth: () => compareGrowth({ ...scale, folder: workbench.folder }),
     folders: () => compareFolders({ ...scale, folder: workbench.folder }),
-    webdav: () => compareWebdav({ ...scale, folder: workbench.folder })
+    webdav: () => compareWebdav({ ...scale, folder: workbench.folder }),
+    factors: () => compareFactors({ ...scale, folder: workbench.folder })
   }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue

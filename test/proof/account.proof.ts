@@ -345,7 +345,7 @@ t.test('the valid tokens are listed to any credential, the newest first, without
       next: null
     })
     t.equal(answer.json.tokens.length, 4)
-    for (const each of answer.json.tokens) t.strictSame(Object.keys(each), ['id', 'kind', 'name', 'scopes', 'createdAt', 'expiresAt', 'lastUsedAt'])
+    for (const each of answer.json.tokens) t.strictSame(Object.keys(each), ['id', 'kind', 'name', 'scopes', 'createdAt', 'expiresAt', 'lastUsedAt', 'factors', 'browser', 'system'])
     for (const secret of [token, personal.token, endless.token, issued, String(token.split('.')[2])]) t.notMatch(answer.text, secret)
   }
   const used = (await server.send('GET', '/api/tokens', { user })).json.tokens[2].lastUsedAt
@@ -472,7 +472,7 @@ t.test('a personal access token is made with the password alone, shown once, and
   t.equal(made.status, 201)
   t.equal(made.headers['cache-control'], 'no-store')
   t.match(made.json, { id: Number, kind: 'personal', name: 'backup 💾', scopes: ['files:read', 'files:write'], createdAt: String, expiresAt: null, lastUsedAt: null, token: /^mst_[0-9A-Za-z]{36}$/ })
-  t.equal(Object.keys(made.json).length, 8)
+  t.equal(Object.keys(made.json).length, 11)
   const personal: string = made.json.token
   for (const authorization of [`Bearer ${personal}`, `token ${personal}`, `Basic ${base64(`${personal}:`)}`, `Basic ${base64(`${personal}:unused`)}`]) {
     t.strictSame((await server.send('GET', '/api/resource', { headers: { authorization } })).json, { data: 'Hello, ab!' }, authorization.slice(0, 8))
@@ -618,6 +618,16 @@ t.test('every operation asks of a token the scope that the document names, and o
       deleteToken: ['DELETE', '/api/tokens/4711', 'account', 404],
       createToken: ['POST', '/api/tokens', 'password', 201, { json: { name: 'x', scopes: ['account'] } }],
       createSession: ['POST', '/api/session', 'password', 201],
+      getSecondFactor: ['GET', '/api/second-factor', undefined, 200],
+      createTotp: ['POST', '/api/second-factor/totp', 'password', 200],
+      confirmTotp: ['PUT', '/api/second-factor/totp', 'password', 401, { json: { code: '123456' } }],
+      deleteTotp: ['DELETE', '/api/second-factor/totp', 'password', 404],
+      createRecoveryCodes: ['POST', '/api/second-factor/recovery-codes', 'password', 409],
+      createPasskeyOptions: ['POST', '/api/passkeys/options', 'password', 200],
+      registerPasskey: ['POST', '/api/passkeys', 'password', 400, { json: {} }],
+      confirmPasskeyOptions: ['POST', '/api/passkeys/confirm/options', 'password', 200],
+      confirmPasskey: ['POST', '/api/passkeys/confirm', 'password', 400, { json: {} }],
+      deletePasskey: ['DELETE', '/api/passkeys/4711', 'password', 404],
       changePassword: ['PUT', '/api/account/password', 'password', 204, { json: { password: 'x' } }],
       deleteAccount: ['DELETE', '/api/account', 'password', 204],
       deleteTokens: ['DELETE', '/api/tokens', 'account', 204],
@@ -629,7 +639,9 @@ t.test('every operation asks of a token the scope that the document names, and o
   t.strictSame(guarded.map(({ operationId }) => operationId).sort(), [...Object.keys(operations), 'getToken'].sort(), 'the table is complete')
   for (const { operationId, security, 'x-required-scope': required } of guarded) {
     const scope = operations[operationId]?.[2]
-    t.strictSame(security, scope === 'password' ? [{ basic: [] }] : [{ basic: [] }, { bearer: [] }, { token: [] }], operationId)
+    // What makes a code needs none.
+    const password = operationId.startsWith('confirmPasskey') ? [{ basic: [] }] : [{ basic: [] }, { basic: [], oneTimeCode: [] }]
+    t.strictSame(security, scope === 'password' ? password : [...password, { bearer: [] }, { token: [] }], operationId)
     t.equal(required, scope === 'password' ? undefined : scope, operationId)
   }
   let current = ''
@@ -792,7 +804,7 @@ t.test('what time has made useless is forgotten a minute later, however much the
   const { id } = await metadata.accounts.add({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
   const hour = 3600 * 1000
   const now = Date.now()
-  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, createdAt: 1 } as const
+  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1 } as const
   const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ab', isKnownNetwork: false } as const
   await Promise.all([
     ...Array.from({ length: 1200 }, () => metadata.tokens.add({ ...token, expiresAt: now - 25 * hour })),
@@ -845,12 +857,14 @@ t.test('a token is refused, not an error, where the account or the token it is i
   const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
   t.teardown(() => metadata.close())
   const { id } = await metadata.accounts.add({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
-  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, createdAt: 1, expiresAt: null } as const
+  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: null } as const
   await t.rejects(metadata.tokens.add({ ...token, parentId: 7 }), { code: 'token_revoked' })
   await t.rejects(metadata.tokens.add({ ...token, accountId: 7 }), { code: 'token_revoked' })
   await t.rejects(metadata.tokens.add({ ...token, scopes: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
-  await t.rejects(metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'other' }), { code: 'credentials_wrong' })
-  await t.rejects(metadata.accounts.setPasswordHash(7, 'new', { revokesTokens: true }), { code: 'credentials_wrong' })
-  await metadata.accounts.setPasswordHash(id, 'new', { revokesTokens: true, expectedHash: 'hash' })
+  const verified = { id, passwordHash: 'hash', factorVersion: 0 }
+  for (const other of [{ passwordHash: 'other' }, { factorVersion: 1 }, { id: 7 }]) {
+    await t.rejects(metadata.accounts.setPasswordHash({ ...verified, ...other }, 'new', { revokesTokens: true }), { code: 'credentials_wrong' })
+  }
+  await metadata.accounts.setPasswordHash(verified, 'new', { revokesTokens: true })
   t.equal((await metadata.accounts.find(id))?.passwordHash, 'new')
 })

@@ -195,7 +195,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   const box = page.getByRole('dialog')
   await box.waitFor()
   const texts = await box.locator('.auth-container').allInnerTexts()
-  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/, /^session\b[^]*pages in a browser/, /^sessionKey\b[^]*beside the cookie/]
+  const expected = [/^basic\b[^]*trying things out[^]*username and password/, /^oneTimeCode\b[^]*One-Time-Code/, /^bearer\b[^]*programs[^]*access token/, /^token\b[^]*Authorization: Token/, /^session\b[^]*pages in a browser/, /^sessionKey\b[^]*beside the cookie/]
   t.equal(texts.length, expected.length)
   for (const [index, pattern] of expected.entries()) t.match(texts[index]?.trim(), pattern)
   await keepsKeyboard(t, page, box)

@@ -79,8 +79,8 @@ t.test('what a server left is good in every respect, and so is a folder that is 
   for (const folder of [dataDir, join(dataDir, 'not', 'yet')]) {
     const { code, findings, verdicts } = await examine({ DATA_DIR: folder })
     t.equal(code, 0)
-    t.equal(findings.length, 24)
-    t.equal(new Set(findings.map(({ check }) => check)).size, 24, 'a line for each check')
+    t.equal(findings.length, 25)
+    t.equal(new Set(findings.map(({ check }) => check)).size, 25, 'a line for each check')
     t.strictSame(findings.filter(({ verdict, check }) => verdict !== 'good' && !check.startsWith('free_')), [])
     t.equal(verdicts.free_space, bavail < blocks * 0.05 ? 'warning' : 'good')
     t.notOk(findings.some(({ verdict, remedy }) => verdict === 'good' && remedy !== undefined))
@@ -124,7 +124,8 @@ for (const { settings, expected } of [
   { settings: { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://127.0.0.1:1', PASSWORD_POLICY: 'open' }, expected: { transport: 'good', proxy: 'good', public_url: 'good', password_policy: 'warning', public_address: 'warning' } },
   { settings: { PUBLIC_URL: 'https://[::1]:1' }, expected: { proxy: 'warning', public_url: 'good', password_policy: 'good' } },
   { settings: { METRICS_PORT: '0' }, expected: { metrics: 'good' } },
-  { settings: { METRICS_PORT: '0', METRICS_HOST: '0.0.0.0', SIGNING_KEYS: KEY }, expected: { metrics: 'warning', signing_keys: 'warning' } }
+  { settings: { METRICS_PORT: '0', METRICS_HOST: '0.0.0.0', SIGNING_KEYS: KEY }, expected: { metrics: 'warning', signing_keys: 'warning', sealing_keys: 'good' } },
+  { settings: { SEALING_KEYS: KEY }, expected: { signing_keys: 'good', sealing_keys: 'good' } }
 ] as { settings: Settings, expected: Record<string, Verdict> }[]) {
   t.test(`of ${Object.keys(settings).join(', ')} it finds ${Object.entries(expected).map(pair => pair.join(' ')).join(', ')}`, async t => {
     const { code, findings, verdicts } = await examine({ DATA_DIR: join(t.testdir(), 'new'), ...settings })
@@ -186,9 +187,20 @@ t.test('a file of the server that this user can\'t read and write is a fault tha
   t.match(await examine({ DATA_DIR: dataDir }, { under: WITHOUT_ROOTS_ACCESS }), { code: 0, verdicts: { folder: 'good', database: 'good' } })
 })
 
+t.test('a damaged file of sealing keys is a fault, which names the line', async t => {
+  const { dataDir } = await makeStore(t)
+  writeFileSync(join(dataDir, 'sealing-keys'), `${KEY}\nkid:short\n`, { mode: 0o600 })
+  writeFileSync(join(dataDir, 'sealing-keys.new'), '', { mode: 0o600 })
+  const { code, findings, verdicts } = await examine({ DATA_DIR: dataDir })
+  t.match({ code, verdicts }, { code: 1, verdicts: { signing_keys: 'good', sealing_keys: 'fault', names: 'good' } })
+  t.match(findings.find(({ check }) => check === 'sealing_keys'), { message: /sealing-keys, line 2: /, remedy: /recovery code/ })
+})
+
 t.test('what other users may read is found: a fault where it is keys or the database, else a warning', async t => {
   const { dataDir, database } = await makeStore(t)
-  for (const [path, mode, verdict] of [[dataDir, 0o755, 'warning'], [join(dataDir, 'blobs'), 0o710, 'warning'], [join(dataDir, 'signing-keys'), 0o644, 'fault'], [database, 0o660, 'fault']] as [string, number, Verdict][]) {
+  writeFileSync(join(dataDir, 'sealing-keys'), `${KEY}\n`, { mode: 0o600 })
+  const keyFiles = ['signing-keys', 'sealing-keys'].map(name => [join(dataDir, name), 0o644, 'fault'] as const)
+  for (const [path, mode, verdict] of [[dataDir, 0o755, 'warning'], [join(dataDir, 'blobs'), 0o710, 'warning'], ...keyFiles, [database, 0o660, 'fault']] as [string, number, Verdict][]) {
     const before = statSync(path).mode
     chmodSync(path, mode)
     const { code, findings } = await examine({ DATA_DIR: dataDir })
@@ -395,6 +407,6 @@ t.test('without room for a copy the database is looked through only where a serv
 t.test('on a terminal it says how far it is', { skip: lacksTerminal }, async t => {
   const { dataDir } = await makeStore(t)
   const shown = await runOnTerminal(t, ['doctor'], { DATA_DIR: dataDir, PORT: '0' })
-  t.match(shown, /done: 0 of 24 checks.*good {5}node/s)
-  t.match(shown, /done: 21 of 24 checks.*good {5}database/s)
+  t.match(shown, /done: 0 of 25 checks.*good {5}node/s)
+  t.match(shown, /done: 21 of 25 checks.*good {5}database/s)
 })

@@ -12,44 +12,13 @@ import { KIB } from '../kit/sizes.ts'
 import { TUS } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
 import { exchange } from '../kit/wire.ts'
-import { createDrawer, operationsOf, type Document, type Listed, type Operation, type Schema } from './arbitraries.ts'
-
-/** An example, its place in the document, and the schema it must match. */
-interface Example { where: string, value: unknown, schema: Schema }
-
-type Media = NonNullable<Operation['requestBody']>['content'][string]
+import { createDrawer, operationsOf, type Document, type Listed } from './arbitraries.ts'
+import { answeredBy, ask, askExample, exampleRequests, examplesIn, requestedBy, sentSchemas, type Asked, type Walkthrough } from './examples.ts'
+import { clock, impossibleOfFactors, isOfFactors, provokedByFactors, random, walkFactors } from './examples-factors.ts'
 
 async function readDocument (client: Client): Promise<Document> {
   return (await client.send('GET', '/openapi.json')).json
 }
-
-/** The examples within a schema, without those of referenced schemas. */
-function examplesIn (where: string, schema: Schema): Example[] {
-  return [
-    ...(schema.examples ?? []).map(value => ({ where, value, schema })),
-    ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => examplesIn(`${where}.${name}`, inner)),
-    ...(schema.items === undefined ? [] : examplesIn(`${where}[]`, schema.items)),
-    ...(schema.anyOf ?? schema.oneOf ?? []).flatMap(inner => examplesIn(where, inner))
-  ]
-}
-
-/** The examples of a parameter, header or body, except references to components. */
-function examplesOf (where: string, { schema = {}, example, examples = {} }: Partial<Pick<Media, 'schema' | 'example' | 'examples'>>): Example[] {
-  const named = Object.values(examples).filter(({ $ref }) => $ref === undefined).map(({ value }) => value)
-  const own = [...(example === undefined ? [] : [example]), ...named].map(value => ({ where, value, schema }))
-  return [...own, ...examplesIn(where, schema)]
-}
-
-const requestedBy = ({ operation: { operationId, parameters = [], requestBody } }: Listed): Example[] => [
-  ...parameters.flatMap(parameter => examplesOf(`${operationId} ${parameter.name}`, parameter)),
-  ...Object.values(requestBody?.content ?? {}).flatMap(media => examplesOf(`${operationId} body`, media))
-]
-
-const answeredBy = ({ operation: { operationId, responses } }: Listed): Example[] =>
-  Object.entries(responses).flatMap(([status, { headers = {}, content = {} }]) => [
-    ...Object.entries(headers).flatMap(([name, header]) => examplesOf(`${operationId} ${status} ${name.toLowerCase()}`, header)),
-    ...Object.values(content).flatMap(media => examplesOf(`${operationId} ${status}`, media))
-  ])
 
 test('every example matches the schema that it stands beside', async t => {
   const document = await readDocument(await startServer(t))
@@ -64,11 +33,9 @@ test('every example matches the schema that it stands beside', async t => {
   t.comment(`${all.length} examples compared with their schemas`)
 })
 
-const clock = 'the server\'s clock decides'
-const random = 'random, so that nobody can predict it'
-
 /** Examples of responses that a test can't produce. */
 const impossible: Record<string, string> = {
+  ...impossibleOfFactors,
   'Readiness.bucket': 'the server has no bucket',
   'Readiness.backup': 'no backup was made',
   'User.createdAt': clock,
@@ -102,105 +69,8 @@ const impossible: Record<string, string> = {
 const PERSONAL_TOKEN_ID = 7
 const LAST_LISTED_ID = 17
 const EXAMPLE_SIZE = 52417
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-interface Walkthrough {
-  readonly server: Pick<RunningServer, 'send' | 'dataDir'>
-  readonly document: Document
-  /** Every value that occurred in a response, by its place in the document. */
-  readonly seen: Map<string, unknown[]>
-  user: [string, string]
-  token: string
-  /** The headers of a session. */
-  session: Record<string, string>
-}
-
-interface Asked {
-  parameters?: Record<string, unknown>
-  body?: SendOptions
-  isSignedInByPassword?: boolean
-  headers?: Record<string, string>
-}
-
-/** Calls an operation by its id, and records the values in the response. */
-async function ask (
-  walkthrough: Walkthrough,
-  operationId: string,
-  { parameters = {}, body = {}, isSignedInByPassword = false, headers = {} }: Asked = {}
-): Promise<Answer> {
-  const listed =
-    operationsOf(walkthrough.document).find(({ operation }) => operation.operationId === operationId) as Listed
-  const { method, path, operation } = listed
-  const placed = (place: string) => (operation.parameters ?? []).filter(({ in: where, name }) => where === place &&
-    parameters[name] !== undefined).map(({ name }): [string, string] => [name, String(parameters[name])])
-  const query = new URLSearchParams(placed('query')).toString()
-  const address = placed('path').reduce((text, [name, value]) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
-  const schemes = operation.security.flatMap(requirement => Object.keys(requirement))
-  const takesTokens = schemes.includes('bearer') && operationId !== 'getToken' && !isSignedInByPassword
-  const session = schemes.includes('session') ? walkthrough.session : {}
-  const credential = schemes.length === 0 || schemes.includes('session') ? {} : takesTokens ? { token: walkthrough.token } : { user: walkthrough.user }
-  const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...session, ...body.headers, ...headers } })
-  if (operationId === 'createSession') walkthrough.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
-  keep(walkthrough, listed, answer)
-  return answer
-}
-
-function keep (walkthrough: Walkthrough, { operation: { operationId, responses } }: Listed, answer: Answer): void {
-  const where = `${operationId} ${answer.status}`
-  const { content = {}, headers = {} } = responses[String(answer.status)] ?? {}
-  for (const name of Object.keys(headers)) note(walkthrough.seen, `${where} ${name.toLowerCase()}`, answer.headers[name.toLowerCase()])
-  const type = String(answer.headers['content-type']).split(';')[0] ?? ''
-  const schema = content[type]?.schema
-  if (schema !== undefined && /json$/.test(type) && answer.bytes.length > 0) keepValue(walkthrough, where, schema, answer.json)
-  else note(walkthrough.seen, where, answer.text)
-}
-
-function keepValue (walkthrough: Walkthrough, where: string, schema: Schema, value: any): void {
-  if (schema.$ref !== undefined) {
-    const name = schema.$ref.replace('#/components/schemas/', '')
-    return keepValue(walkthrough, name, walkthrough.document.components.schemas[name] as Schema, value)
-  }
-  note(walkthrough.seen, where, value)
-  for (const inner of schema.anyOf ?? schema.oneOf ?? []) keepValue(walkthrough, where, inner, value)
-  if (Array.isArray(value)) for (const entry of value) keepValue(walkthrough, `${where}[]`, schema.items ?? {}, entry)
-  else if (typeof value === 'object' && value !== null) for (const [name, inner] of Object.entries(schema.properties ?? {})) keepValue(walkthrough, `${where}.${name}`, inner, value[name])
-}
-
-function note (seen: Map<string, unknown[]>, where: string, value: unknown): void {
-  seen.set(where, [...seen.get(where) ?? [], value])
-}
-
-/** Requests built from the examples of an operation: with no, each and all optional parameters, and with each body. */
-function exampleRequests (
-  { operation: { operationId, parameters = [], requestBody } }: Listed, document: Document
-): Asked[] {
-  const given = parameters.flatMap(parameter =>
-    examplesOf(operationId, parameter).slice(0, 1).map(({ value }) => ({ ...parameter, value })))
-  const pick = (chosen: typeof given) => Object.fromEntries(chosen.map(({ name, value }) => [name, value]))
-  const needed = given.filter(({ required }) => required === true)
-  const optional = given.filter(({ required }) => required !== true)
-  const addresses =
-    [needed, ...optional.map(each => [...needed, each]), ...(optional.length > 1 ? [given] : [])].map(pick)
-  return exampleBodies(requestBody?.content ?? {}, document)
-    .flatMap(body => addresses.map(parameters => ({ parameters, body })))
-}
-
-function exampleBodies (content: Record<string, Media>, document: Document): SendOptions[] {
-  const [entry] = Object.entries(content)
-  if (entry === undefined) return [{}]
-  const [type, media] = entry
-  if (type === 'multipart/form-data') return [formOf('report.pdf', 'the bytes', { type: 'application/pdf' })]
-  if (type === 'application/partial-upload' || type === 'application/offset+octet-stream') return [{ body: 'the bytes' }]
-  if (type === 'application/octet-stream') return [{ body: 'the bytes', headers: { 'content-type': 'application/pdf' } }]
-  const whole = examplesOf('', { ...media, schema: {} }).map(({ value }) => value)
-  const schema = document.components.schemas[String(media.schema.$ref).replace('#/components/schemas/', '')] as Schema
-  const built = Object.entries(schema.properties ?? {}).map(([name, { examples = [] }]) => [name, examples[0]] as const)
-  const needed = built.filter(([name]) => schema.required?.includes(name))
-  return [
-    ...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])
-  ].map(json => ({ json }))
-}
-
-/** Announces the protocol of tus. */
 /** Headers without an example that operations on uploads need. */
 const uploadHeaders: Record<string, Record<string, string>> = {
   createUpload: { 'upload-complete': '?0', 'upload-length': String(EXAMPLE_SIZE), 'if-match': '*', 'content-disposition': 'inline; filename=report.pdf', 'content-type': 'application/pdf' },
@@ -274,37 +144,40 @@ async function askForMore (walkthrough: Walkthrough): Promise<void> {
   await ask(walkthrough, 'downloadFile', { parameters: { name: 'nothing' } })
   await ask(walkthrough, 'putFile', { parameters: { name: 'nothing' }, body: { body: 'bytes' }, headers: { 'content-range': 'bytes 5-9/10' } })
   await ask(walkthrough, 'registerUser', { body: { json: { username: '', password: 'pwd' } } })
-  const { json: { tokens: [newest] } } = await ask(walkthrough, 'listTokens')
-  await ask(walkthrough, 'listTokens', { parameters: { limit: newest.id - LAST_LISTED_ID + 1 } })
+  await ask(walkthrough, 'createSession', { headers: { 'user-agent': FIREFOX } })
+  const { json: { tokens } } = await ask(walkthrough, 'listTokens')
+  await ask(walkthrough, 'listTokens', { parameters: { limit: tokens.findIndex(({ id }: { id: number }) => id === LAST_LISTED_ID) + 1 } })
   const { json: { events: [latest] } } = await ask(walkthrough, 'listEvents')
   await ask(walkthrough, 'listEvents', { parameters: { limit: latest.id - LAST_LISTED_ID + 1 } })
 }
 
 test('every example of a request is answered with a success, and every example of an answer is given', async t => {
   // The examples assume a server at its default address, behind a proxy that sets request ids.
-  const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
+  const server = await startServer(t, { DATA_DIR: join(t.testdir(), 'first'), PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
   const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
   const document = await readDocument(server)
   const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '', session: {} }
-  const operations = operationsOf(document)
+  const operations = operationsOf(document).filter(listed => !isOfFactors(listed))
     .sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
   const [register] = operations.filter(({ operation }) => operation.operationId === 'registerUser')
   let requests = 0
   for (const listed of [register as Listed, ...operations.filter(each => each !== register)]) {
     const { operationId } = listed.operation
     if (operationId === 'deleteFile') await askForMore(walkthrough)
-    for (const request of exampleRequests(listed, document)) {
+    for (const example of exampleRequests(listed, document)) {
       await restore(walkthrough, operationId)
-      const answer = await ask(walkthrough, operationId, await withIds(walkthrough, listed, request))
-      t.ok(answer.status < 400, `${operationId} ${JSON.stringify({ ...request.parameters, ...Object(request.body?.json) })}: ${answer.status}`)
+      const filled = await withIds(walkthrough, listed, example)
+      await askExample(t, walkthrough, operationId, { example, filled })
       requests++
     }
     if (operationId === 'registerUser') await prepare(walkthrough)
     if (operationId === 'changePassword') walkthrough.user = ['test_user', 'a longer secret']
   }
-  const sent = new Set(operations.flatMap(({ operation }) => Object.values(operation.requestBody?.content ?? {}).map(({ schema }) => String(schema.$ref).replace('#/components/schemas/', ''))))
+  requests += await walkFactors(t, walkthrough)
+  const all = operationsOf(document)
+  const sent = sentSchemas(document, all)
   const examples = [...Object.entries(document.components.schemas).filter(([name]) => !sent.has(name))
-    .flatMap(([name, schema]) => examplesIn(name, schema)), ...operations.flatMap(answeredBy)]
+    .flatMap(([name, schema]) => examplesIn(name, schema)), ...all.flatMap(answeredBy)]
   for (const { where, value } of examples) {
     if (impossible[where] === undefined) t.ok(walkthrough.seen.get(where)?.some(each => isDeepStrictEqual(each, value)), `${where}: ${JSON.stringify(value)}`)
   }
@@ -553,11 +426,12 @@ test('every example of a problem is answered, with the same type, title, status 
   const { json: { token: readToken } } = await server.send('POST', '/api/tokens', { user, json: { name: 'reader', scopes: ['files:read'] } })
   await server.send('PUT', '/uploads/present.txt', { token, body: 'bytes' })
   const { components: { examples } } = await readDocument(server)
+  const all: typeof provoked = { ...provoked, ...provokedByFactors }
   for (const [code, { value: { type, title, status } }] of Object.entries(examples)) {
-    const provoke = provoked[code]
+    const provoke = all[code]
     if (provoke === undefined) t.fail(`nothing here brings ${code} about`)
     else await t.test(code, async t => t.match(await provoke({ t, server, user, token, readToken }), { status, json: { type, title, status, code, detail: /./ } }))
   }
-  for (const code of Object.keys(provoked)) t.ok(examples[code] !== undefined, `${code} is documented`)
+  for (const code of Object.keys(all)) t.ok(examples[code] !== undefined, `${code} is documented`)
   t.comment(`${Object.keys(examples).length} examples of problems`)
 })

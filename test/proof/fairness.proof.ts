@@ -6,7 +6,7 @@ import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { Problem } from '#src/problems.ts'
 import { DAY, HOUR } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { hex, newFile, unlimited } from '../kit/records.ts'
+import { hex, newFile, setPassword, unlimited } from '../kit/records.ts'
 
 // What one account or network does on PostgreSQL leaves connections for all others.
 
@@ -19,7 +19,7 @@ const removal = { precondition: {}, isPermanent: false }
 
 const server = await startPostgres(t)
 
-const newToken = (accountId: number) => ({ accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, expiresAt: null }) as const
+const newToken = (accountId: number) => ({ accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, expiresAt: null }) as const
 
 /** A database with two accounts. */
 async function open (t: Test) {
@@ -52,6 +52,8 @@ type Call = (metadata: Metadata, ownerId: number, upload: UploadRecord) => Promi
 const changeOf = ({ id, ownerId, name, generation }: UploadRecord) =>
   ({ id, ownerId, name, generation, offset: 1, state: null, length: 1, lifetimeMilliseconds })
 
+const verified = (id: number) => ({ id, passwordHash: 'hash', factorVersion: 0 })
+
 /** Every write of an account that waits while its row is locked. */
 const writes: Record<string, Call> = {
   addFile: (metadata, id) => metadata.files.add(newFile(id, hex(4)), unlimited),
@@ -71,8 +73,16 @@ const writes: Record<string, Call> = {
   finishUpload: (metadata, _id, upload) =>
     metadata.uploads.finish(changeOf(upload), { sha256: hex(32), quota: unlimited }),
   addToken: (metadata, id) => metadata.tokens.add(newToken(id)),
-  addKnownNetwork: (metadata, id) => metadata.attempts.addKnownNetwork(id, hex(4), 1),
-  setPasswordHash: (metadata, id) => metadata.accounts.setPasswordHash(id, 'other', { revokesTokens: true }),
+  addKnownNetwork: (metadata, id) => metadata.attempts.addKnownNetwork({ id, factorVersion: 0 }, hex(4), 1),
+  setPendingTotp: (metadata, id) => metadata.factors.setPendingTotp(verified(id), 'sealed', HOUR),
+  addConfirmation: (metadata, id) => metadata.factors.addConfirmation(verified(id), hex(32), HOUR),
+  setRecoveryCodes: (metadata, id) => metadata.factors.setRecoveryCodes(verified(id), [hex(32)]),
+  addPasskey: (metadata, id) => metadata.factors.addPasskey(verified(id), {
+    name: 'a', credentialId: hex(16), publicKey: 'key', userHandle: 'handle', counter: 0
+  }, { id: hex(16), expiresAt: Date.now() + HOUR }, { recoveryCodes: [], sessionId: undefined }),
+  removeFactors: (metadata, id) => metadata.factors.removeAll(id),
+  addReset: (metadata, id) => metadata.claims.add({ hash: hex(32), accountId: id, username: 'ann', removesFactors: false }, HOUR),
+  setPasswordHash: (metadata, id) => setPassword(metadata, id, 'other', true),
   setQuota: (metadata, id) => metadata.accounts.setQuota(id, { bytes: null, files: null }),
   setDisabled: (metadata, id) => metadata.accounts.setDisabled(id, null),
   removeAccount: (metadata, id) => metadata.accounts.remove(id, 1)

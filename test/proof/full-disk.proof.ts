@@ -1,32 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
 import { inChunks } from '../kit/bytes.ts'
-import { mountDisk } from '../kit/disks.ts'
+import { fill, mountDisk } from '../kit/disks.ts'
 import { setLock } from '../kit/locks.ts'
 import { formOf, namesOf, runBin, signUp, spawnServer, startServer, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
 import { holdMinutes } from './minutes.ts'
-
-/** Fills the disk; the returned function frees the space again. */
-async function fill (disk: string): Promise<() => Promise<void>> {
-  const filler = join(disk, 'filler')
-  const handle = await open(filler, 'a')
-  for (const size of [MIB, 4096, 1]) {
-    for (;;) {
-      const written = await handle.write(Buffer.alloc(size, 1)).then(({ bytesWritten }) => bytesWritten, () => 0)
-      if (written < size) break
-    }
-  }
-  await handle.close()
-  return () => rm(filler)
-}
 
 async function freeBytes (disk: string): Promise<number> {
   const { bavail, bsize } = await statfs(disk)

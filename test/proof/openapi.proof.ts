@@ -9,6 +9,8 @@ import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { failures } from '#src/problems.ts'
+import { Authenticator, type CreationOptions, type RequestOptions } from '../kit/authenticator.ts'
+import { codeAt, withCode, wrongCodeAt, type User } from '../kit/one-time-codes.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
 
@@ -49,6 +51,9 @@ async function readDocument (client: Client): Promise<{ document: any, operation
 const isPublic = ({ operation }: Listed) => operation.security.some(way => Object.keys(way).length === 0)
 const schemesOf = ({ operation }: Listed) =>
   [...new Set(operation.security.flatMap(requirement => Object.keys(requirement)))].sort()
+
+/** Need no credential, and answer 401 all the same: to a wrong code, and to a wrong passkey. */
+const CHECK_FACTORS = ['claimAccount', 'createPasskeySession']
 
 /** Disables limits that are not under test. */
 const unlimited = { REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
@@ -119,7 +124,7 @@ test('the document is one that generators of clients can work with', async t => 
   const { document, operations } = await readDocument(await startServer(t))
   t.same(Object.keys(document.components.schemas).filter(name => name in globalThis), [], 'no schema hides a type of the platform')
   const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name, schema }) => (name === 'id' && !('format' in schema && /^(?:upload|content)-id$/.test(String(schema.format)))) || name === 'limit').map(parameter => ({ operationId, parameter })))
-  t.equal(numeric.length, 9)
+  t.equal(numeric.length, 10)
   for (const { operationId, parameter } of numeric) t.match(parameter, { schema: { type: 'integer', minimum: 1, maximum: Number } }, operationId)
   t.same(schemasIn(document).filter(({ format, maxLength }) => format === 'binary' && maxLength !== undefined), [], 'bytes have no length in characters')
   for (const { operation } of operations) t.notMatch(operation.description, /```|\*\/|\\/, `${operation.operationId}: no commands, and nothing that ends a comment or begins an escape`)
@@ -173,7 +178,7 @@ test('every operation says its id, summary, tag, security, a success and its fai
       t.same(schemesOf(listed).filter(name => !schemes.includes(name)), [])
       const statuses = Object.keys(operation.responses)
       t.ok(statuses.some(status => status.startsWith('2')))
-      t.equal(statuses.includes('401'), !isPublic(listed), '401 where credentials are asked for, and only there')
+      t.equal(statuses.includes('401'), !isPublic(listed) || CHECK_FACTORS.includes(operation.operationId), '401 where credentials are asked for, and only there')
       for (const [status, response] of Object.entries(operation.responses)) {
         t.match(response.description, /\S/)
         if (Number(status) < 400) continue
@@ -214,12 +219,13 @@ test('the operations stand in the order in which a newcomer needs them, in group
   ])
   t.same(groups, [
     ['Users', ['registerUser', 'getUser']],
-    ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'createSession', 'getSession', 'deleteSession']],
+    ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'createSession', 'getSession', 'deleteSession', 'createPasskeySessionOptions', 'createPasskeySession']],
+    ['Second factors', ['getSecondFactor', 'createTotp', 'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'confirmPasskeyOptions', 'confirmPasskey', 'deletePasskey']],
     ['Files', ['uploadFile', 'listFiles', 'downloadFile', 'putFile', 'headFile', 'deleteFile', 'getFile', 'renameFile', 'copyFile', 'breakFileLock']],
     ['Folders', ['listFolders', 'getFolder', 'putFolder', 'moveFolder', 'deleteFolder', 'breakFolderLock']],
     ['Versions and trash', ['listVersions', 'restoreVersion', 'deleteVersion', 'listTrash', 'emptyTrash', 'restoreDeletion', 'restoreFile', 'deleteFromTrash']],
     ['Uploads', ['createUpload', 'listUploads', 'overrideUpload', 'getUpload', 'headUpload', 'appendUpload', 'cancelUpload']],
-    ['Account', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword']],
+    ['Account', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword', 'claimAccount']],
     ['Document', ['getService', 'getOpenapiJson', 'getOpenapiYaml']],
     ['Health', ['getLiveness', 'getReadiness']]
   ])
@@ -322,7 +328,9 @@ test('every command in the document runs as typed, in its order, against a serve
   const { document, operations } = await readDocument(clientOf(port))
   const blocksOf = (text: string) => Array.from(text.matchAll(/^```sh\n([^]*?)\n```$/gm), ([, code = '']) => code)
   for (const { operation } of operations) t.match(operation['x-codeSamples'], [{ lang: 'Shell', label: 'curl', source: new RegExp(`^(?:\\w+=\\$\\()?curl .*${own}/`, 'm') }], operation.operationId)
-  const typed = [...blocksOf(document.info.description), ...operations.flatMap(({ operation }) => operation['x-codeSamples'].map(({ source }) => source))].join('\n')
+  const typed = [...blocksOf(document.info.description), ...operations.flatMap(({ operation }) => operation['x-codeSamples'].map(({ source }) => source))].join('\n').split('\n')
+    // Only an app, a passkey or the operator has what these need.
+    .filter(line => !/<(?:code|credential|secret)>/.test(line)).join('\n')
   const home = join(folder, 'home')
   const child = spawn('bash', ['-e', '-o', 'pipefail', '-c', typed], { cwd: join(folder, 'desk'), env: { PATH: process.env.PATH, HOME: home, CURL_HOME: home } })
   const exited = once(child, 'exit')
@@ -350,7 +358,7 @@ test('every string, number and list in the document has a limit', async t => {
 test('the security of each operation is what the server asks for', async t => {
   const server = await startServer(t, unlimited)
   const { operations } = await readDocument(server)
-  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['deleteSession', 'getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getSession', 'getUser', 'registerUser'])
+  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['deleteSession', 'getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getSession', 'getUser', 'registerUser', 'claimAccount', 'createPasskeySession', 'createPasskeySessionOptions'].sort())
   for (const listed of operations) {
     const { method, path, operation } = listed
     const isTaken = async (options: SendOptions) => (await server.send(method, addressOf(path), options)).status !== 401
@@ -370,7 +378,7 @@ test('the security of each operation is what the server asks for', async t => {
     }
     const taken = []
     for (const [scheme, tries] of Object.entries(schemes)) if (await tries()) taken.push(scheme)
-    t.same(taken, schemesOf(listed), `${operation.operationId} takes the schemes that the document names`)
+    t.same(taken, schemesOf(listed).filter(name => name !== 'oneTimeCode'), `${operation.operationId} takes the schemes that the document names`)
   }
 })
 
@@ -381,7 +389,23 @@ interface Walker {
   uploadId: string
   contentId: string
   deletedWith: string
+  /** Of one-time codes. */
+  secret: string
+  /** Recovery codes, and in the end a confirmation code. */
+  codes: string[]
+  authenticator: Authenticator
+  options: CreationOptions & RequestOptions
+  passkeyId: number
+  invitation: string
 }
+
+/** The user with second factors. */
+const careful: User = ['careful', 'pwd']
+
+const coded = ({ codes }: Walker, json?: unknown): SendOptions =>
+  ({ ...withCode(careful, String(codes.shift())), json })
+
+const passkeyPath = ({ passkeyId }: Walker) => `/api/passkeys/${passkeyId}`
 
 const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
 const versionPath = ({ contentId }: Walker) => `/api/files/report-2026.pdf/versions/${contentId}`
@@ -492,6 +516,32 @@ const walk: {
   { id: 'getSession', status: 200, send: ({ session }) => ({ headers: session }) },
   { id: 'deleteSession', status: 204, send: ({ session }) => ({ headers: session }) },
   { id: 'getSession', status: 204, send: ({ session }) => ({ headers: session }) },
+  { id: 'registerUser', status: 201, send: () => ({ json: { username: 'careful', password: 'pwd' } }) },
+  { id: 'getSecondFactor', status: 200, send: () => ({ user: careful }) },
+  { id: 'deleteTotp', status: 404, send: () => ({ user: careful }) },
+  { id: 'createRecoveryCodes', status: 409, send: () => ({ user: careful }) },
+  { id: 'createTotp', status: 200, send: () => ({ user: careful }) },
+  { id: 'confirmTotp', status: 400, send: () => ({ user: careful, json: { code: '12345' } }) },
+  { id: 'confirmTotp', status: 401, send: ({ secret }) => ({ user: careful, json: { code: wrongCodeAt(secret, Date.now()) } }) },
+  { id: 'confirmTotp', status: 200, send: ({ secret }) => ({ user: careful, json: { code: codeAt(secret, Date.now()) } }) },
+  { id: 'confirmTotp', status: 409, send: walker => coded(walker, { code: '123456' }) },
+  { id: 'createTotp', status: 401, send: () => ({ user: careful }) },
+  { id: 'createRecoveryCodes', status: 200, send: walker => coded(walker) },
+  { id: 'createPasskeyOptions', status: 200, send: walker => coded(walker) },
+  { id: 'registerPasskey', status: 201, send: walker => coded(walker, { name: 'my phone', credential: walker.authenticator.create(walker.options) }) },
+  { id: 'registerPasskey', status: 400, send: walker => coded(walker, { name: 'my phone', credential: walker.authenticator.create(walker.options) }) },
+  { id: 'getSecondFactor', status: 200, send: walker => coded(walker) },
+  { id: 'createPasskeySessionOptions', status: 200, send: () => ({}) },
+  { id: 'createPasskeySession', status: 201, send: ({ authenticator, options }) => ({ json: { credential: authenticator.get(options) } }) },
+  { id: 'createPasskeySession', status: 401, send: ({ authenticator, options }) => ({ json: { credential: authenticator.get(options) } }) },
+  { id: 'confirmPasskeyOptions', status: 200, send: () => ({ user: careful }) },
+  { id: 'confirmPasskey', status: 200, send: ({ authenticator, options }) => ({ user: careful, json: { credential: authenticator.get(options) } }) },
+  { id: 'confirmPasskey', status: 401, send: ({ authenticator, options }) => ({ user: careful, json: { credential: authenticator.get(options) } }) },
+  { id: 'deletePasskey', path: passkeyPath, status: 204, send: walker => coded(walker) },
+  { id: 'deletePasskey', path: passkeyPath, status: 404, send: walker => coded(walker) },
+  { id: 'deleteTotp', status: 204, send: walker => coded(walker) },
+  { id: 'claimAccount', status: 404, send: (_, json) => ({ json }) },
+  { id: 'claimAccount', status: 201, send: ({ invitation }, json) => ({ json: { ...json, username: 'invited', secret: invitation } }) },
   { id: 'changePassword', status: 204, send: (_, json) => ({ user: ['test_user', 'pwd'], json }) },
   { id: 'deleteAccount', status: 401, send: () => ({ user: ['test_user', 'pwd'] }) },
   { id: 'deleteAccount', status: 204, send: () => ({ user: ['test_user', 'a longer secret'] }) }
@@ -509,8 +559,8 @@ test('the examples of the document work, and every answer is as the document say
   function exampleOf ({ requestBody }: Operation): unknown {
     const ref = requestBody?.content['application/json']?.schema.$ref
     if (ref === undefined) return undefined
-    return Object.fromEntries(Object.entries<{ examples: unknown[] }>(follow(document, ref).properties)
-      .map(([name, { examples }]) => [name, examples[0]]))
+    return Object.fromEntries(Object.entries<{ examples?: unknown[] }>(follow(document, ref).properties)
+      .map(([name, { examples = [] }]) => [name, examples[0]]))
   }
 
   function conforms ({ responses }: Operation, answer: Answer, step: string): void {
@@ -535,7 +585,20 @@ test('the examples of the document work, and every answer is as the document say
     t.ok(validate(answer.json), `${step}: its body`, { errors: validate.errors })
   }
 
-  const walker: Walker = { token: '', personalId: 0, session: {}, uploadId: '', contentId: '', deletedWith: '' }
+  const walker: Walker = {
+    token: '',
+    personalId: 0,
+    session: {},
+    uploadId: '',
+    contentId: '',
+    deletedWith: '',
+    secret: '',
+    codes: [],
+    passkeyId: 0,
+    authenticator: new Authenticator(`http://localhost:${server.port}`),
+    options: { rp: { id: '' }, user: { id: '', name: '' }, rpId: '', challenge: '' },
+    invitation: (await runBin(['user', 'invite'], { DATA_DIR: server.dataDir })).stdout.match(/inv_[a-z2-7]+/)?.[0] ?? ''
+  }
   for (const { id, path: exact, status, send } of walk) {
     const { method, path, operation } = operations.find(listed => listed.operation.operationId === id) as Listed
     const address = typeof exact === 'function' ? exact(walker) : exact ?? addressOf(path)
@@ -545,6 +608,11 @@ test('the examples of the document work, and every answer is as the document say
     if (id === 'getToken') walker.token = answer.json.token
     if (id === 'createToken') walker.personalId = answer.json.id
     if (id === 'createSession' && status === 201) walker.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
+    if (id === 'createTotp' && status === 200) walker.secret = answer.json.secret
+    if (/^(?:confirmTotp|createRecoveryCodes)$/.test(id) && status === 200) walker.codes = answer.json.recoveryCodes
+    if (/Passkey.*Options$/.test(id)) walker.options = answer.json
+    if (id === 'registerPasskey' && status === 201) walker.passkeyId = answer.json.id
+    if (id === 'confirmPasskey' && status === 200) walker.codes.push(answer.json.code)
     if (id === 'createUpload' && status === 201) walker.uploadId = answer.json.id
     if (/^list(?:Versions|Trash)$/.test(id) && status === 200) walker.contentId = (answer.json.versions ?? answer.json.files)[0].id
     if (id === 'listTrash' && status === 200) walker.deletedWith = answer.json.files[0].deletedWith
@@ -582,7 +650,7 @@ for (const { who, accept, isBrowser } of accepts) {
       for (const { headers } of [answer, redirected]) t.match(headers.vary, /\baccept\b/i)
       if (isBrowser || method === 'HEAD') continue
       const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-      t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs` })
+      t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs`, passkeyHost: 'localhost', secondFactor: 'optional' })
       t.equal((await server.send('GET', new URL(answer.json.openapi).pathname)).json.info.version, version)
     }
   })

@@ -85,7 +85,9 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     ...['-1', '1e3', '', '10 apples', '0.5'].map(limit => [['user', 'quota', 'ann', `--bytes=${limit}`]] as [string[]]),
     [['user', 'quota', 'ann', '--files=many', '--bytes=1']], [['user', 'quota', 'ann', '--files=1K']],
     ...['nowhere', 'empty'].map(name => [['keys', 'rotate'], { DATA_DIR: join(dataDir, name) }] as [string[], Settings]),
-    [['keys']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
+    [['user', 'second-factor', 'ann']], [['user', 'show', 'ann', '--remove']], [['user', 'invite', 'ben', 'cleo']], [['user', 'reset']],
+    [['user', 'invite'], { DATA_DIR: join(dataDir, 'nowhere') }], [['user', 'add', 'ben', '--without-factor']],
+    [['keys']], [['keys', 'reseal', 'now']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
     [['trash']], [['trash', 'frobnicate', '--all', '--yes']], [['trash', 'empty', '--yes']], [['trash', 'empty', 'ann']], [['trash', 'empty', '--all']],
     [['trash', 'empty', 'ann', '--all', '--yes']], [['trash', 'empty', 'ann', 'ben', '--yes']], [['trash', 'empty', '--all', '--yes'], { DATA_DIR: join(dataDir, 'nowhere') }],
     [['fsck', '--frob']], [['fsck', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
@@ -94,6 +96,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
   ]
   const refused: [args: string[], settings?: Settings, input?: string | Uint8Array][] = [
     ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
+    [['user', 'second-factor', 'ann', '--remove']], [['user', 'reset', 'nobody']], [['user', 'invite', 'ANN']], [['user', 'invite', 'a:b']],
     [['user', 'show', 'a:b']], [['trash', 'empty', 'nobody', '--yes']],
     [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
     [['user', 'add', 'ben'], {}, Buffer.from('pass\xff', 'latin1')], [['user', 'passwd', 'ann'], {}, Buffer.from('pass\xff', 'latin1')],
@@ -237,13 +240,13 @@ t.test('a quota set for one account applies from its next upload on, and not for
   await operator.json(['user', 'quota', 'ben', '--bytes=default'])
   await operator.json(['user', 'quota', 'ann', '--files=none'])
   t.strictSame([await put('d', 0), await quota()], [201, [null, null]])
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t0 folders\t100020 of unlimited bytes\t0 bytes of versions and trash\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of unlimited files\t0 folders\t100020 of unlimited bytes\t0 bytes of versions and trash\tno second factor\n$/)
   t.strictSame([await put('a', 11, other.user), await put('a', 10, other.user)], [413, 201])
   t.match(await operator.json(['user', 'quota', 'ann']), [{ usedFiles: 4 }], 'without a limit it only shows')
   t.strictSame(await quota(), [null, null])
   await operator.json(['user', 'quota', 'ann', '--bytes=default', '--files=0'])
   t.strictSame([await quota(), await put('e', 0), await put('c', 99_999), await put('c', 100_000)], [[10, 0], 413, 200, 413], 'what is stored stays and may shrink')
-  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t0 folders\t100019 of the default bytes\t0 bytes of versions and trash\n$/)
+  t.match((await operator.run(['user', 'show', 'ann'])).stdout, /4 of 0 files\t0 folders\t100019 of the default bytes\t0 bytes of versions and trash\tno second factor\n$/)
 })
 
 /** Runs a command on a terminal, types `keys` at the prompt, and returns everything displayed. */

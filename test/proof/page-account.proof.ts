@@ -1,40 +1,14 @@
 import { readFile } from 'node:fs/promises'
-import type { Locator, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { issueToken, runBin, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
+import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from './account-page.ts'
 import { browserTest, isFocused, shows, tabThrough, tabTo } from './browser.ts'
 import {
-  PASSWORD, checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage,
+  PASSWORD, checkAccessible, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage,
   openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
   type PageVisit
 } from './page.ts'
-
-/** What Chromium writes to the console about a response that the page expects. */
-const refused = (...statuses: number[]) => statuses.map(status => new RegExp(`status of ${status}\\b`))
-
-const section = (page: Page, name: string) => page.getByRole('region', { name, exact: true })
-const dialog = (page: Page, name: string) => page.getByRole('dialog', { name, exact: true })
-const button = (scope: Page | Locator, name: string | RegExp) => scope.getByRole('button', { name, exact: true })
-
-/** Waits for a problem and returns its text. */
-async function problemIn (scope: Page | Locator): Promise<string> {
-  const problem = scope.locator('.problem p')
-  await problem.waitFor()
-  return problem.innerText()
-}
-
-/** Asserts that the page fits 320 px and 4K, and text of twice the size. */
-async function checkEveryWidth (t: Test, page: Page, what: string): Promise<void> {
-  const size = page.viewportSize()
-  await page.evaluate(() => { document.documentElement.style.fontSize = '200%' })
-  await checkFits(t, page, `${what} in large text`)
-  await page.evaluate(() => { document.documentElement.style.fontSize = '' })
-  for (const width of [320, 3840]) {
-    await page.setViewportSize({ width, height: 800 })
-    await checkFits(t, page, what)
-  }
-  if (size !== null) await page.setViewportSize(size)
-}
 
 /** Asserts that each element with the focus has a visible outline and is large enough for touch. */
 async function checkStops (t: Test, page: Page): Promise<void> {
@@ -43,17 +17,6 @@ async function checkStops (t: Test, page: Page): Promise<void> {
   t.ok(stops.length > 10 && stops.length < 100, 'Tab goes through the page and leaves it')
   const isSeen = ({ outline, top, bottom }: typeof stops[number]) => outline === 'solid 2px' && top >= 0 && bottom <= windowHeight
   t.same(stops.filter(stop => !isSeen(stop) || Math.min(stop.width, stop.height) < 24), [])
-}
-
-/** Presses Tab until the element has the focus, then a key. */
-async function press (page: Page, target: Locator, key = 'Enter'): Promise<void> {
-  await tabTo(page, target)
-  await page.keyboard.press(key)
-}
-
-async function type (page: Page, target: Locator, text: string): Promise<void> {
-  await tabTo(page, target)
-  await page.keyboard.type(text)
 }
 
 browserTest('a new user registers, and each refusal is shown at its field', async t => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
+import type { AccountRecord } from '#src/metadata/records.ts'
 import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { copyDatabase } from '#src/metadata/sqlite/database-file.ts'
@@ -10,17 +11,33 @@ import { DAY } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { removeFolder, unlimited } from '../kit/records.ts'
 
-const TABLES = ['installation', 'accounts', 'tokens', 'account_networks', 'events', 'folders', 'files', 'kept', 'sqlite_sequence']
+const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'kept', 'sqlite_sequence']
 
 /** Every row of a SQLite database that a backup keeps. */
 function rowsOf (file: string): Record<string, unknown[]> {
   const client = new Database(file, { readonly: true })
   try {
-    const filter = "WHERE name IN ('accounts', 'tokens', 'events', 'folders', 'files')"
+    const filter = "WHERE name IN ('accounts', 'tokens', 'passkeys', 'events', 'folders', 'files')"
     return Object.fromEntries(TABLES.map(table => [table, client.prepare(`SELECT * FROM ${table} ${table === 'sqlite_sequence' ? filter : ''} ORDER BY ${table === 'installation' ? '1' : '1, 2'}`).all()]))
   } finally {
     client.close()
   }
+}
+
+/** One-time codes and a passkey, another passkey that is removed, and what belongs to a running store. */
+async function addFactors ({ accounts, factors, claims }: Metadata): Promise<void> {
+  const account = async () => await accounts.find(1) as AccountRecord
+  const first = { recoveryCodes: ['b', 'a'].map(digit => digit.repeat(64)), sessionId: undefined }
+  await factors.setPendingTotp(await account(), 'kid.sealed', DAY)
+  await factors.confirmTotp(await account(), { secret: 'kid.sealed', step: 7 }, first)
+  await factors.setPendingTotp(await account(), 'kid.pending', DAY)
+  for (const name of ['ключ', 'gone']) {
+    const passkey = { name, credentialId: `id of ${name}`, publicKey: 'key', userHandle: 'handle', counter: 2 ** 32 - 1 }
+    await factors.addPasskey(await account(), passkey, { id: name, expiresAt: Date.now() + DAY }, first)
+  }
+  await factors.removePasskey(await account(), 2)
+  await factors.addConfirmation(await account(), 'c'.repeat(64), DAY)
+  await claims.add({ hash: 'd'.repeat(64), accountId: 1, username: 'ada', removesFactors: true }, DAY)
 }
 
 const keeping = { milliseconds: 30 * DAY, versions: 10 }
@@ -33,15 +50,18 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   for (const name of ['ada', 'zoë', 'gone', 'last']) await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
   await metadata.accounts.setQuota(1, { bytes: 2 ** 50, files: null })
   await metadata.accounts.setDisabled(2, 5)
-  const token = { accountId: 1, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1000, expiresAt: 2000 } as const
+  const token = { accountId: 1, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1000, expiresAt: 2000 } as const
   const parent = await metadata.tokens.add({ ...token, kind: 'personal', name: 'kept', secretHash: 'ab'.repeat(32), expiresAt: null })
   await metadata.tokens.add({ ...token, parentId: parent.id })
   const session = await metadata.tokens.add({ ...token, kind: 'session', secretHash: 'cd'.repeat(32) })
   await metadata.tokens.add({ ...token, parentId: session.id })
   await metadata.tokens.remove(1, (await metadata.tokens.add(token)).id)
-  await metadata.attempts.addKnownNetwork(1, '192.0.2.1', 7)
-  await metadata.attempts.addKnownNetwork(1, '2001:db8::/64', 8)
-  await metadata.attempts.addKnownNetwork(2, '192.0.2.1', 9)
+  clock.set(Date.now())
+  await addFactors(metadata)
+  const { factorVersion } = await metadata.accounts.find(1) as AccountRecord
+  await metadata.attempts.addKnownNetwork({ id: 1, factorVersion }, '192.0.2.1', 7)
+  await metadata.attempts.addKnownNetwork({ id: 1, factorVersion }, '2001:db8::/64', 8)
+  await metadata.attempts.addKnownNetwork({ id: 2, factorVersion: 0 }, '192.0.2.1', 9)
   await metadata.events.add({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
   const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), modifiedAt: index % 2 === 0 ? null : index - 2, isLeased: false })
   for (let batch = 0; batch < 15; batch++) {
@@ -83,15 +103,20 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
 
   const postgres = await openPostgresMetadata({ url: await server.newDatabase(), keeping })
   t.teardown(() => postgres.close())
-  const keys = [{ kid: 'of-the-backup', secret: 'a secret that is long enough to be one' }]
+  const ringOf = (kid: string) => [{ kid, secret: 'a secret that is long enough to be one' }]
+  const keys = { 'signing-keys': ringOf('signs'), 'sealing-keys': ringOf('seals') }
   await postgres.importMetadata(copy, keys)
-  await t.rejects(postgres.importMetadata(copy, [{ kid: 'other', secret: 'another secret that is long enough' }]), { message: /has accounts/ })
-  t.strictSame(await postgres.readSigningKeys(), keys, 'those of a store that is in use stay')
+  await t.rejects(postgres.importMetadata(copy, { 'signing-keys': ringOf('other') }), { message: /has accounts/ })
+  t.strictSame(await postgres.signingKeys.read(), keys['signing-keys'], 'those of a store that is in use stay')
+  t.strictSame(await postgres.sealingKeys.find(), keys['sealing-keys'])
   t.strictSame(await postgres.accounts.usageMismatches(), [])
   t.strictSame(await postgres.checkIntegrity(), [])
   await postgres.exportMetadata(back)
   t.strictSame(rowsOf(back), rowsOf(original))
 
+  t.match(await postgres.factors.list(1), { totp: { secret: 'kid.sealed', lastStep: 7 }, passkeys: [{ name: 'ключ', counter: 2 ** 32 - 1 }], recoveryCodes: 2 })
+  t.equal((await postgres.accounts.find(1))?.factorCount, 2)
+  t.equal(await postgres.claims.find('d'.repeat(64)), undefined, 'an invitation or a reset stays behind')
   const account = await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
   t.equal(account.id, 5)
   const page = { after: undefined, limit: 1000 }

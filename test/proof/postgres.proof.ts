@@ -68,7 +68,7 @@ t.test('ten processes that start at once on an empty database make it once', asy
   const url = await server.newDatabase()
   const all = await Promise.all(Array.from({ length: 10 }, () => open(t, url)))
   t.equal(new Set(all.map(({ installationId }) => installationId)).size, 1)
-  const keys = await Promise.all(all.map(metadata => metadata.readSigningKeys()))
+  const keys = await Promise.all(all.map(metadata => metadata.signingKeys.read()))
   t.equal(new Set(keys.map(keys => JSON.stringify(keys))).size, 1, 'and one signing key')
   const journal = JSON.parse(await readFile('drizzle/postgres/meta/_journal.json', 'utf8')) as { entries: unknown[] }
   t.equal((await server.run(url, 'SELECT FROM drizzle.__drizzle_migrations')).length, journal.entries.length)
@@ -143,7 +143,7 @@ t.test('between two processes exactly as many operations succeed as may', async 
   t.strictSame(await outcomes(many((metadata, index) => metadata.files.put(newFile(id, `r${index}`), { bytes: 105, files: undefined }, always))), { ok: 1, quota_exceeded: 39 }, 'bytes')
   const current = await one.files.find(id, 'a')
   t.strictSame(await outcomes(many(metadata => metadata.files.remove(id, 'a', { ...removal, precondition: { 'if-match': `"${current?.sha256}"` } }))), { ok: 1, not_found: 39 }, 'removal')
-  t.strictSame(await outcomes(many(metadata => metadata.tokens.add({ accountId: id, kind: 'personal', parentId: null, name: 'n', scopes: '', secretHash: null, createdAt: 1, expiresAt: null }, { maxTokens: 5 }))), { ok: 5, too_many_tokens: 35 }, 'tokens')
+  t.strictSame(await outcomes(many(metadata => metadata.tokens.add({ accountId: id, kind: 'personal', parentId: null, name: 'n', scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: null }, { maxTokens: 5 }))), { ok: 5, too_many_tokens: 35 }, 'tokens')
   t.strictSame(await one.accounts.usageMismatches(), [])
 
   const limits = [{ matching: { kind: 'sign_in', network: 'n1' }, limit: 3, seconds: 900 }, { matching: { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, limit: 9, seconds: 900 }] as const
@@ -268,7 +268,7 @@ t.test('what is no id finds no token', async t => {
   const metadata = await open(t, await server.newDatabase())
   for (const id of [NaN, 1.5, 2 ** 64, -1]) t.equal(await metadata.tokens.find(id), undefined, String(id))
   const { id: accountId } = await metadata.accounts.add(newAccount('ada'))
-  const token = { accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: null } as const
+  const token = { accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: null } as const
   const tokens = await Promise.all(Array.from({ length: 250 }, () => metadata.tokens.add(token)))
   const asked = [...tokens.map(({ id }) => id), 999_999, ...tokens.map(({ id }) => id)]
   t.strictSame((await Promise.all(asked.map(id => metadata.tokens.find(id)))).map(found => found?.token), [...tokens, undefined, ...tokens], 'many at once each find their own')
@@ -277,15 +277,17 @@ t.test('what is no id finds no token', async t => {
 t.test('signing keys are rotated for all processes, and two rotations at once both count', async t => {
   const url = await server.newDatabase()
   const [one, two] = await Promise.all([open(t, url), open(t, url)])
-  const [first] = await one.readSigningKeys()
-  t.strictSame(await two.readSigningKeys(), [first])
+  const [first] = await one.signingKeys.read()
+  t.strictSame(await two.signingKeys.read(), [first])
   const keys = [1, 2].map(kid => ({ kid: `new-${kid}`, secret: hex(32) }))
-  await Promise.all(keys.map((key, index) => (index === 0 ? one : two).rotateSigningKeys(key, 3)))
-  const rotated = await one.readSigningKeys()
+  const rotate = ({ signingKeys }: typeof one, key: typeof keys[number]) =>
+    signingKeys.change(others => [key, ...others].slice(0, 3))
+  await Promise.all(keys.map((key, index) => rotate(index === 0 ? one : two, key)))
+  const rotated = await one.signingKeys.read()
   t.strictSame(rotated.slice(0, 2).sort((a, b) => a.kid < b.kid ? -1 : 1), keys)
   t.strictSame(rotated[2], first)
-  await two.rotateSigningKeys({ kid: 'last', secret: hex(32) }, 3)
-  t.strictSame((await one.readSigningKeys()).map(({ kid }) => kid), ['last', ...rotated.slice(0, 2).map(({ kid }) => kid)])
+  await rotate(two, { kid: 'last', secret: hex(32) })
+  t.strictSame((await one.signingKeys.read()).map(({ kid }) => kid), ['last', ...rotated.slice(0, 2).map(({ kid }) => kid)])
 })
 
 t.test('rows that refer to nothing and wrong sums are found, and the sums repaired', async t => {
@@ -370,7 +372,7 @@ t.test('a failure of an attempt that can\'t be recorded is no error, but anythin
   await t.rejects(metadata.attempts.finish(second, 'failed'), { code: 'P0001' })
   await server.run(url, 'UPDATE attempt_claims SET expires_at = 1')
   t.match(await metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false, at: Date.now() }, limits), { state: 'granted' }, 'a claim lapses')
-  await metadata.attempts.removeOutside({ since: 0, until: Date.now(), limit: 9 })
+  await metadata.attempts.removeOutside({ since: 0, codesSince: 0, until: Date.now(), limit: 9 })
   t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 1, 'and is deleted')
 })
 
@@ -505,7 +507,7 @@ t.test('a connection that is cut at the end of an attempt, or when all tokens ar
     await duringCut(proxy, { kind, what: COMMIT }, () => metadata.attempts.finish(claim.state === 'granted' ? claim.id : 0, 'failed'))
     t.equal((await server.run(url, 'SELECT FROM attempts')).length, index + 1, 'it is recorded once')
     t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 0)
-    await metadata.tokens.add({ accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, expiresAt: null })
+    await metadata.tokens.add({ accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, expiresAt: null })
     await duringCut(proxy, { kind, what: /remove_tokens/ }, () => metadata.tokens.removeAll(accountId))
     t.equal((await server.run(url, 'SELECT FROM tokens')).length, 0)
   }

@@ -19,7 +19,15 @@ const runs = countOf({ quick: 10, full: 30 })
  * more.
  */
 const HASHING_SHARE = 5
-const HASHING = new Set(['registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens'])
+const HASHING = new Set([
+  'registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens', 'createTotp', 'confirmTotp',
+  'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'deletePasskey', 'confirmPasskeyOptions', 'confirmPasskey'
+])
+
+/** Need what nobody can draw: the code of an app, what an authenticator has signed, or the link of an operator. */
+const UNDRAWABLE = new Set([
+  'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'registerPasskey', 'deletePasskey', 'confirmPasskey', 'createPasskeySession', 'claimAccount'
+])
 
 /** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */
 const MAX_ROUNDS = 10
@@ -319,11 +327,12 @@ test('a valid request of any operation is never given an undocumented answer, an
       accept(listed, answer)
       if (/json/.test(String(answer.headers['content-type'])) && answer.status < 300 && !/openapi/.test(target)) learn(fixture.known, answer.json)
     })
-    const hasSucceeded = () => Array.from(statuses.keys()).some(status => status < 400)
-    for (let round = 0; round < MAX_ROUNDS && !hasSucceeded(); round++) {
+    const isEnough = (status: number) => status < 400 || UNDRAWABLE.has(listed.operation.operationId)
+    const canStop = () => Array.from(statuses.keys()).some(isEnough)
+    for (let round = 0; round < MAX_ROUNDS && !canStop(); round++) {
       await fc.assert(property, { ...runsOf(listed, 1), seed: seed + round })
     }
-    t.ok(hasSucceeded(), `${listed.operation.operationId}: ${Array.from(statuses).map(pair => pair.join(' x ')).join(', ')}`)
+    t.ok(canStop(), `${listed.operation.operationId}: ${Array.from(statuses).map(pair => pair.join(' x ')).join(', ')}`)
   }
   t.comment(`${operations.length} operations, ${cases} valid requests`)
 })

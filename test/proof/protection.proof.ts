@@ -11,6 +11,7 @@ import type { Metadata } from '#src/metadata/metadata.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import type { Problem } from '#src/problems.ts'
+import { setPassword } from '../kit/records.ts'
 import { recordFailure } from '../kit/attempts.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { HOUR } from '../kit/durations.ts'
@@ -380,7 +381,7 @@ t.test('a password hashed with older parameters is hashed anew when its owner ne
   const hash = async () => (await metadata.accounts.find(id))?.passwordHash ?? ''
   const current = await hash()
   const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 })
-  await metadata.accounts.setPasswordHash(id, old, { revokesTokens: false })
+  await setPassword(metadata, id, old)
   t.equal((await signIn(server, 'ann', 'wrong')).status, 401)
   t.equal(await hash(), old, 'a wrong password changes nothing')
   t.equal((await server.send('GET', '/api/token', { user })).status, 200)

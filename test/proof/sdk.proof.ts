@@ -69,7 +69,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
   await writeFile(join(program, 'sdk/example.ts'), example)
   await writeFile(join(page, 'sdk/example.ts'), examplePage)
   await writeFile(join(mixed, 'sdk/example.ts'), example)
-  for (const name of ['openapi-fetch.ts', 'ready-client.ts']) await copyFile(join(stories, name), join(program, name))
+  for (const name of ['openapi-fetch.ts', 'ready-client.ts', 'factors.ts']) await copyFile(join(stories, name), join(program, name))
   await copyFile(join(stories, 'browser.ts'), join(page, 'browser.ts'))
 
   const compiled = await Promise.all([
@@ -182,6 +182,34 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'remove with an aborted signal: AbortError',
       'a download that is aborted: AbortError',
       'a sign-in that takes too long: TimeoutError'
+    ], { stderr })
+  })
+
+  await t.test('sends each code of a second factor once', async t => {
+    const { url } = await startServer(t, { DATA_DIR: join(folder, 'factors') })
+    const { stdout, stderr } = await run(process.execPath, [script('factors.js'), url])
+    t.same(stdout.trim().split('\n'), [
+      'a secret: true',
+      'a wrong code: 401 second_factor_wrong',
+      'recovery codes of the first factor: 10, POST /api/second-factor/totp Basic without a code, PUT /api/second-factor/totp Basic without a code, PUT /api/second-factor/totp Basic without a code',
+      'the password alone: 401 second_factor_required, POST /api/second-factor/recovery-codes Basic without a code',
+      'a token for the password alone: 401 second_factor_required, GET /api/token Basic without a code',
+      'a code for three uploads: GET /api/token Basic with a code, PUT /uploads/b.txt Bearer without a code, PUT /uploads/c.txt Bearer without a code, PUT /uploads/d.txt Bearer without a code',
+      'the same client for the password: 401 second_factor_required, POST /api/second-factor/recovery-codes Basic without a code',
+      'a code that was used: 401 second_factor_wrong, POST /api/second-factor/recovery-codes Basic with a code',
+      'a request with a body, after its code was asked for: string, POST /api/tokens Basic without a code, POST /api/tokens Basic with a code',
+      'what there is: true 0 7, asked 2 times, GET /api/token Basic without a code, GET /api/token Basic with a code, GET /api/second-factor Bearer without a code',
+      'a wrong code is asked for once: 401 second_factor_wrong, DELETE /api/second-factor/totp Basic without a code, DELETE /api/second-factor/totp Basic with a code',
+      'without an answer: no code, DELETE /api/second-factor/totp Basic without a code',
+      'an answer that takes too long: enough',
+      'a wrong password: 401 credentials_wrong',
+      'a refusal of something else: 401 undefined',
+      'a personal token: none',
+      'new recovery codes: 10 false',
+      'without a factor: null, 404 not_found',
+      'options of passkeys: none, none, none',
+      'passkeys that are none: 400 passkey_invalid, 401 passkey_refused, 401 passkey_refused',
+      'a claim that is none: 404 not_found'
     ], { stderr })
   })
 

@@ -8,6 +8,7 @@ import { MigrationError, NewerDatabaseError } from '#src/metadata/sqlite/migrati
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { mountDisk } from '../kit/disks.ts'
+import { codeAt, withCode } from '../kit/one-time-codes.ts'
 import { execute } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { runBin, spawnServer, startServer, type Client } from '../kit/server.ts'
@@ -27,6 +28,8 @@ interface Fixture {
   /** From format 0006 on. */
   versions?: Stored[]
   trash?: Stored[]
+  /** From format 0011 on. */
+  factors?: { username: string, password: string, secret: string, recoveryCodes: string[] }[]
 }
 
 const journalOf = async (folder: string) => JSON.parse(await readFile(join(folder, 'meta/_journal.json'), 'utf8'))
@@ -101,6 +104,11 @@ for (const number of numbers) {
       t.equal((await server.send('GET', '/api/account', { user })).json.usage.files, own.length + 1)
       await checkKept(t, server, { user, stored })
     }
+    for (const { username, password, secret, recoveryCodes: [recoveryCode = ''] } of stored.factors ?? []) {
+      const user: [string, string] = [username, password]
+      t.match(await server.send('GET', '/api/resource', { user }), { status: 401, json: { code: 'second_factor_required' } })
+      for (const code of [recoveryCode, codeAt(secret, Date.now())]) t.equal((await server.send('GET', '/api/resource', withCode(user, code))).status, 200)
+    }
     await server.close()
     t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and knows the copy')
     const fresh = join(t.testdirName, 'fresh.db')
@@ -151,7 +159,7 @@ t.test('access tokens of the first format stay valid, with all that a password m
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
   t.match(await metadata.tokens.find(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: stored.people[0]?.username } })
-  const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
+  const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: 2 })
   t.equal(id, Number(ids.at(-1)) + 1)
 })
 
@@ -163,7 +171,7 @@ t.test('ids of tokens that all ended before the upgrade are not used again', asy
   old.close()
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
-  const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 })
+  const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: 2 })
   t.equal(id, Number(last) + 1)
 })
 
@@ -219,7 +227,7 @@ t.test('a migration that makes a table anew keeps what refers to its rows', asyn
   const migrationsFolder = await laterMigrations(t, [[sql.replace('accounts', 'new_accounts'), 'INSERT INTO new_accounts SELECT * FROM accounts', 'DROP TABLE accounts', 'ALTER TABLE new_accounts RENAME TO accounts', 'CREATE UNIQUE INDEX accounts_username_key ON accounts (username_key)']])
   const metadata = await openSqliteMetadata(database, { migrationsFolder })
   t.strictSame(await metadata.checkIntegrity(), [])
-  await t.rejects(metadata.tokens.add({ accountId: 77, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, createdAt: 1, expiresAt: 2 }), { code: 'token_revoked' }, 'references are in force again')
+  await t.rejects(metadata.tokens.add({ accountId: 77, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: 2 }), { code: 'token_revoked' }, 'references are in force again')
   await metadata.close()
   const after = dump(database)
   for (const name of ['accounts', 'tokens', 'files', 'account_networks']) t.strictSame(after[name], before[name], name)

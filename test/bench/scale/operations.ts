@@ -44,7 +44,7 @@ const owners = await Promise.all(Array.from({ length: ACCOUNTS }, (_, index) =>
 const pageOf = (index: number) => `page-${8 + (index >> 5) % 50}`
 const ownerOf = (index: number) => owners[index % ACCOUNTS]?.id as number
 const tokens = await Promise.all(owners.map(({ id }) =>
-  metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, createdAt: 1, expiresAt: NEVER })))
+  metadata.tokens.add({ accountId: id, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: NEVER })))
 const newFile = (ownerId: number, name: string) => ({ ownerId, name, size: 4096, type: 'text/plain', sha256: SHA256, blobId: newId(), modifiedAt: null, isLeased: false })
 fillIds(60 * ACCOUNTS + 1000)
 for (const { id } of owners) for (let index = 0; index < 60; index++) await metadata.files.add(newFile(id, `page-${index}`), quota)

@@ -1,0 +1,165 @@
+import { test, type Test } from 'tap'
+import { DAY } from '../kit/durations.ts'
+import { comparable, runBin, signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
+import { codeAt, holdClock, newSecret, outcomesOf, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
+
+// Invitations and resets: used once, within a day, and silent about why one is refused.
+
+const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATION: 'closed' }
+
+const PASSWORD = 'correct horse battery'
+
+/** The secret in the link that a command prints. */
+async function secretOf (args: string[], settings: Settings): Promise<string> {
+  const { code, stdout, stderr } = await runBin(['user', ...args], settings)
+  const [, secret] = /#claim=((?:inv|rst)_[a-z2-7]{32})(?![a-z2-7])/.exec(stdout) ?? []
+  if (code !== 0 || secret === undefined) throw new Error(`user ${args.join(' ')}: ${code} ${stdout} ${stderr}`)
+  return secret
+}
+
+const claim = (client: Client, json: object, options: SendOptions = {}): Promise<Answer> => client.send('POST', '/api/account/claim', { ...options, json })
+
+async function start (t: Test, settings: Settings = {}) {
+  const dataDir = t.testdir()
+  const server = await startServer(t, { DATA_DIR: dataDir, ...unlimited, ...settings })
+  const make = (...args: string[]) => secretOf(args, { DATA_DIR: dataDir })
+  /** An account that an invitation made. */
+  async function add (username: string): Promise<User> {
+    const { status } = await claim(server, { secret: await make('invite', username), password: PASSWORD })
+    if (status !== 201) throw new Error(`no account: ${status}`)
+    return [username, PASSWORD]
+  }
+  return { server, make, add }
+}
+
+const statusOf = async (client: Client, user: User) => (await client.send('GET', '/api/account', { user })).status
+
+test('an invitation that is used 32 times at once makes one account', async t => {
+  const { server, make } = await start(t)
+  const secret = await make('invite')
+  const names = Array.from({ length: 32 }, (_, index) => `guest-${index}`)
+  const answers = await Promise.all(names.map(username => claim(server, { secret, username, password: PASSWORD })))
+  t.strictSame(outcomesOf(answers), { 201: 1, '404 not_found': 31 })
+  const statuses = await Promise.all(names.map(name => statusOf(server, [name, PASSWORD])))
+  t.strictSame(statuses.filter(status => status === 200).length, 1)
+  t.equal(statuses.indexOf(200), answers.findIndex(({ status }) => status === 201), 'the one that was answered')
+  const { stdout } = await runBin(['user', 'list', '--json'], { DATA_DIR: server.dataDir })
+  t.equal(stdout.trim().split('\n').length, 1)
+})
+
+test('a reset that is used 32 times at once sets one password', async t => {
+  const { server, make, add } = await start(t)
+  const user = await add('ada')
+  const { json: { token } } = await server.send('GET', '/api/token', { user })
+  const secret = await make('reset', 'ada')
+  const passwords = Array.from({ length: 32 }, (_, index) => `${PASSWORD} ${index}`)
+  const answers = await Promise.all(passwords.map(password => claim(server, { secret, password })))
+  t.strictSame(outcomesOf(answers), { 204: 1, '404 not_found': 31 })
+  const winner = answers.findIndex(({ status }) => status === 204)
+  t.equal(await statusOf(server, ['ada', String(passwords[winner])]), 200)
+  for (const password of [PASSWORD, String(passwords[(winner + 1) % 32])]) t.equal(await statusOf(server, ['ada', password]), 401)
+  t.equal((await server.send('GET', '/api/resource', { token })).status, 401, 'all tokens have ended')
+  t.ok(answers.every(({ headers }) => headers['set-cookie'] === undefined), 'nobody is signed in')
+})
+
+test('a claim that is unknown, used, expired, replaced or of no form gets the same answer, byte for byte', async t => {
+  const clock = holdClock(t)
+  const { server, make, add } = await start(t)
+  const user = await add('ada')
+  const bodies = { username: 'guest', password: PASSWORD }
+  const used = await make('invite', 'guest')
+  t.equal((await claim(server, { secret: used, password: PASSWORD })).status, 201)
+  const usedReset = await make('reset', 'guest')
+  t.equal((await claim(server, { secret: usedReset, password: PASSWORD })).status, 204)
+  const [expired, expiredReset] = [await make('invite'), await make('reset', 'guest')]
+  const replaced = await make('reset', 'ada')
+  const changed = await make('reset', 'ada')
+  t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: `${PASSWORD} 2` } })).status, 204)
+  clock.advance(DAY + 600_000)
+  const gone: Record<string, string> = {
+    used,
+    usedReset,
+    expired,
+    expiredReset,
+    replaced,
+    changed,
+    unknown: `inv_${'a'.repeat(32)}`,
+    'an unknown reset': `rst_${'a'.repeat(32)}`,
+    'another kind': used.replace('inv', 'rst'),
+    'upper case': used.toUpperCase()
+  }
+  const expected = await claim(server, { secret: used, ...bodies })
+  t.match(expected, { status: 404, json: { code: 'not_found' } })
+  for (const [what, secret] of Object.entries(gone)) {
+    t.strictSame(comparable(await claim(server, { secret, ...bodies })), comparable(expected), what)
+    // The secret is judged before a password that would be refused.
+    t.strictSame(comparable(await claim(server, { secret, ...bodies, password: 'guest' })), comparable(expected), what)
+  }
+})
+
+test('a claim can be used for a day, and is not used up by what is refused', async t => {
+  const clock = holdClock(t)
+  const { server, make } = await start(t)
+  const secret = await make('invite')
+  const refused = [{ username: 'a:b', password: PASSWORD }, { username: 'guest', password: '' }, { password: PASSWORD }]
+  for (const body of refused) t.equal((await claim(server, { secret, ...body })).status, 400, JSON.stringify(body))
+  t.match(await claim(server, { secret: await make('invite', 'named'), username: 'guest', password: PASSWORD }), { status: 400, json: { code: 'validation_failed' } }, 'it is for another name')
+  clock.advance(DAY - 600_000)
+  t.match(await claim(server, { secret, username: 'guest', password: PASSWORD }), { status: 201, headers: { location: /^\S+\/api\/users\/\d+$/ }, json: { username: 'guest' } })
+  t.equal(await statusOf(server, ['guest', PASSWORD]), 200)
+})
+
+test('a wrong secret costs no hash', async t => {
+  const { server, make } = await start(t)
+  const cpuOf = async (act: () => Promise<unknown>) => {
+    const before = process.cpuUsage()
+    await act()
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  }
+  const secret = await make('invite', 'guest')
+  const right = await cpuOf(() => claim(server, { secret, password: PASSWORD }))
+  const unknown = { secret: `rst_${'a'.repeat(32)}`, username: 'guest', password: PASSWORD }
+  const wrong = await cpuOf(async () => {
+    for (let count = 0; count < 20; count++) t.equal((await claim(server, unknown)).status, 404)
+  })
+  t.ok(wrong / 20 < right / 2, `${wrong / 20} µs, and ${right} µs with a hash`)
+})
+
+test('a reset of an account with a factor needs the factor, and ends with a change of it', async t => {
+  const clock = holdClock(t)
+  const { server, make, add } = await start(t)
+  const user = await add('ada')
+  const { secret: authenticator, recoveryCodes } = await turnOn(server, user)
+  const code = () => codeAt(authenticator, clock.now())
+  const secret = await make('reset', 'ada')
+  const next: User = ['ada', 'another horse battery']
+  const reset = (headers: Record<string, string> = {}) => claim(server, { secret, password: next[1] }, { headers })
+  t.match(await reset(), { status: 401, json: { code: 'second_factor_required' } })
+  for (let count = 0; count < 10; count++) t.match(await reset({ 'one-time-code': '000000' }), { status: 401, json: { code: 'second_factor_wrong' } })
+  clock.advance(STEP)
+  t.match(await reset({ 'one-time-code': code() }), { status: 429, json: { code: 'too_many_codes' } })
+  t.equal((await reset({ 'one-time-code': recoveryCodes[0] ?? '' })).status, 204, 'a recovery code')
+  t.match(await server.send('GET', '/api/account', { user: next }), { status: 401, json: { code: 'second_factor_required' } }, 'the factor stays')
+
+  const ended = await make('reset', 'ada')
+  const changed = await newSecret(server, withCode(next, recoveryCodes[1] ?? ''))
+  const confirmation = { json: { code: codeAt(changed, clock.now()) } }
+  t.equal((await server.send('PUT', '/api/second-factor/totp', withCode(next, recoveryCodes[2] ?? '', confirmation))).status, 200)
+  t.equal((await claim(server, { secret: ended, password: PASSWORD }, { headers: { 'one-time-code': recoveryCodes[3] ?? '' } })).status, 404)
+  const open = await make('reset', 'ada', '--without-factor')
+  t.equal((await claim(server, { secret: open, password: PASSWORD })).status, 204)
+  t.equal(await statusOf(server, user), 200, 'without a factor')
+  t.match((await server.send('GET', '/api/second-factor', { user })).json, { totp: null, recoveryCodesLeft: 0 })
+})
+
+test('a claim whose name is taken meanwhile is not used up', async t => {
+  const { server, make } = await start(t, { REGISTRATION: 'open' })
+  const [one, other] = [await make('invite'), await make('invite')]
+  const answers = await Promise.all([one, other].map(secret => claim(server, { secret, username: 'guest', password: PASSWORD })))
+  t.strictSame(outcomesOf(answers), { 201: 1, '400 username_taken': 1 })
+  const left = answers[0]?.status === 201 ? other : one
+  t.equal((await claim(server, { secret: left, username: 'guest-2', password: PASSWORD })).status, 201, 'the other one is not used up')
+  await signUp(server, 'ben')
+  t.match(await claim(server, { secret: await make('invite'), username: 'ben', password: PASSWORD }), { status: 400, json: { code: 'username_taken' } })
+})

@@ -1,0 +1,50 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import pg from 'pg'
+import { test, type Test } from 'tap'
+import { personalToken } from '../kit/drive.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { signUp, startServer, type SendOptions } from '../kit/server.ts'
+import { codeAt, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
+
+/** Counts the queries of this process to PostgreSQL, by their beginning. */
+function countQueries (t: Test): { taken: () => string[] } {
+  const { query } = pg.Client.prototype
+  let seen: string[] = []
+  function counted (this: pg.Client, ...args: unknown[]): unknown {
+    const [first] = args
+    seen.push(String(typeof first === 'string' ? first : (first as { text: string }).text).slice(0, 200))
+    return Reflect.apply(query, this, args)
+  }
+  pg.Client.prototype.query = counted as typeof query
+  t.teardown(() => { pg.Client.prototype.query = query })
+  return {
+    taken () {
+      const taken = seen
+      seen = []
+      return taken
+    }
+  }
+}
+
+test('a request with a token makes one query, whether its account has a factor or not', async t => {
+  const postgres = await startPostgres(t)
+  const queries = countQueries(t)
+  const server = await startServer(t, { DATABASE_URL: await postgres.newDatabase(), DATA_DIR: t.testdir(), RATE_LIMIT_PER_MINUTE: '0' })
+  const [free, guarded] = [await signUp(server, 'ada'), await signUp(server, 'ben')]
+  const personal = (user: User) => personalToken(server, user, ['files:read'])
+  const tokens = [await personal(free.user), await personal(guarded.user)]
+  const { secret } = await turnOn(server, guarded.user)
+  const issued = await server.send('GET', '/api/token', withCode(guarded.user, codeAt(secret, Date.now() + STEP)))
+  for (const token of [...tokens, free.token, issued.json.token] as string[]) {
+    const send = (options: SendOptions = {}) => server.send('GET', '/api/resource', { token, ...options })
+    // The first request of a minute notes the time of use.
+    await send()
+    // What is written in the background is done.
+    do await wait(300)
+    while (queries.taken().length > 0)
+    t.equal((await send()).status, 200)
+    // The signing keys are read once a second.
+    const taken = queries.taken().filter(text => !text.includes('"signing_keys"'))
+    t.equal(taken.length, 1, taken.join('\n'))
+  }
+})
