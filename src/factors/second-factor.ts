@@ -42,15 +42,17 @@ export class CodeVerifier implements SecondFactor {
   }
 
   async use (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
-    const factor = TOTP_CODE.test(code)
-      ? await this.#useLimited(account, code, origin)
-      : await this.#useLongCode(account, hashCode(code), origin)
-    if (factor !== undefined) return factor
+    if (TOTP_CODE.test(code)) return this.#useLimited(account, code, origin)
+    return await this.#useLongCode(account, hashCode(code), origin) ?? this.#refuse(account, origin)
+  }
+
+  /** @throws second_factor_wrong. */
+  #refuse (account: AccountRecord, origin: CodeOrigin): never {
     this.#options.securityLog.record({ kind: 'second_factor_wrong', account, ...origin })
     throw new Problem('second_factor_wrong')
   }
 
-  async #useLimited (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor | undefined> {
+  async #useLimited (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
     const { network, isKnownNetwork } = origin
     const usernameKey = attemptKey(account.usernameKey)
     const attempt = { kind: 'second_factor', network, usernameKey, isKnownNetwork } as const
@@ -59,7 +61,9 @@ export class CodeVerifier implements SecondFactor {
     try {
       const isRight = await this.#useTotp(account, code)
       outcome = isRight ? 'succeeded' : 'failed'
-      return isRight ? 'totp' : undefined
+      // The event shares the commit of the outcome.
+      if (!isRight) this.#refuse(account, origin)
+      return 'totp'
     } finally {
       await finish(outcome)
     }
