@@ -21,6 +21,7 @@ import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
 import { refuseForeignParameters } from './http/foreign-parameters.ts'
+import { isOfLink } from './http/link-paths.ts'
 import { addNestedNames } from './http/nested-names.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { ProblemDetails } from './http/problem-details.ts'
@@ -28,7 +29,14 @@ import { fastify } from './http/plugins.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
+import { prepareVisit } from './http/visit.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
+import { linkRoutes } from './links/routes.ts'
+import { linkSchemas } from './links/schemas.ts'
+import { linkUploadRoutes } from './links/upload-routes.ts'
+import { linkUploadSchemas } from './links/upload-schemas.ts'
+import { visitorRoutes } from './links/visitor-routes.ts'
+import { visitorSchemas } from './links/visitor-schemas.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
@@ -57,7 +65,7 @@ const schemas = [
   Token, TokenList, NewToken, PersonalToken, NewSession, Session, ...factorSchemas, ...passkeySchemas,
   StoredFile, FileList, Rename, Folder, FolderList, FolderMove,
   Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
-  ServiceFacts, Liveness, Readiness
+  ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
 ]
 
 /** The application and what its process must do with it: listen, renew TLS, flush the log. */
@@ -101,12 +109,13 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   })
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   addNestedNames(app)
-  const addOtherMethods = refuseOtherMethods(app, requestLog)
+  const addOtherMethods = refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
   prepareCaller(app)
+  prepareVisit(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: () => connections.countInProgress() })
   app.setNotFoundHandler(refuseUnknownPath)
@@ -125,7 +134,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
 async function registerRoutes (app: FastifyInstance, store: Store, watchers: Watchers): Promise<void> {
   const {
     links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, factorOptions,
-    passkeyOptions, fileOptions, davOptions, facts
+    passkeyOptions, fileOptions, linkOptions, visitorOptions, davOptions, facts
   } = await createRouteOptions(app, store, watchers)
 
   app.addHook('preValidation', refuseForeignParameters)
@@ -180,6 +189,12 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     await scope.register(personalTokenRoutes, tokenOptions)
     await scope.register(sessionSignInRoutes, sessionOptions)
   })
+  await app.register(async scope => {
+    authenticate(scope, guard, { credential: 'any', scope: 'links' })
+    await scope.register(linkRoutes, linkOptions)
+  })
+  await app.register(visitorRoutes, visitorOptions)
+  await app.register(linkUploadRoutes, visitorOptions)
   await app.register(davDiscoveryRoutes)
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'token', scope: 'files:read', answer: sendDavProblem })

@@ -13,6 +13,8 @@ import { createLinks } from './http/links.ts'
 import { findPage } from './http/page.ts'
 import { jwt } from './http/plugins.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
+import { LinkPasswords } from './links/link-passwords.ts'
+import { ShareLinks } from './links/share-links.ts'
 import { openEventLog } from './monitoring/event-log.ts'
 import { createHealth } from './monitoring/health.ts'
 import type { Outages } from './monitoring/outages.ts'
@@ -30,7 +32,7 @@ export interface Watchers { readonly connections: Connections, readonly outages:
 export async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
   const {
     config, accounts, passwords, attemptLimiter, files, folders, copies, locks, properties, keptFiles, uploads, quotas,
-    metadata, blobs, reserve, keyRing, sealer, failures
+    metadata, blobs, reserve, keyRing, sealer, failures, linkUses
   } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
@@ -52,12 +54,15 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   const links = createLinks(config.publicUrl)
   const signedTexts = new SignedTexts(keyRing)
   const cursors = createCursors(signedTexts)
+  const linkPasswords = new LinkPasswords({ passwords, attemptLimiter, texts: signedTexts, maxFailures })
+  const { hasLinks } = config
   const challenges = new Challenges(signedTexts, () => metadata.now())
   const passkeys = new Passkeys({ metadata, reserve, challenges, securityLog })
-  const limitTransfers = createTransferLimits(connections)
+  const { limitTransfers, limitVisits } = createTransferLimits(connections)
+  const page = await findPage(config, app.log)
   return {
     links,
-    page: await findPage(config, app.log),
+    page,
     health: createHealth({ ...config, metadata, blobs, hasBucket: config.storageUrl !== undefined, outages }),
     transport: config,
     guard: { signIn, tokens, accessTokens, transport: config, secondFactor: config.secondFactor },
@@ -68,7 +73,12 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
     sessionOptions: { sessions },
     factorOptions: { factors: new Factors({ metadata, reserve, sealer }), sessions, securityLog },
     passkeyOptions: { passkeys, sessions, securityLog, publicUrl },
-    facts: { passkeyHost: findPasskeyHost(publicUrl) ?? null, secondFactor: config.secondFactor },
+    facts: {
+      passkeyHost: findPasskeyHost(publicUrl) ?? null,
+      secondFactor: config.secondFactor,
+      links: hasLinks ? 'on' : 'off',
+      linkMaxDays: config.linkMaxDays
+    } as const,
     fileOptions: {
       files,
       folders,
@@ -80,6 +90,24 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
       links,
       maxFileBytes: config.maxFileBytes,
       limitTransfers
+    },
+    linkOptions: {
+      shareLinks: new ShareLinks({ metadata, reserve, passwords, hasLinks, maxDays: config.linkMaxDays }),
+      securityLog,
+      links
+    },
+    visitorOptions: {
+      admission: { hasLinks, links: metadata.links, linkPasswords, transport: config },
+      shared: metadata.links,
+      files,
+      uploads,
+      cursors,
+      links,
+      page,
+      linkUses,
+      maxFileBytes: config.maxFileBytes,
+      limitVisits,
+      publicUrl
     },
     davOptions: { files, folders, copies, locks, properties, quotas, publicUrl: config.publicUrl, limitTransfers }
   }

@@ -16,6 +16,7 @@ import { KeptFiles } from './files/kept.ts'
 import { Locks } from './files/locks.ts'
 import { Properties } from './files/properties.ts'
 import { Quotas } from './files/quotas.ts'
+import { LinkUses } from './links/link-uses.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
 
@@ -33,6 +34,7 @@ interface Rules {
   readonly properties: Properties
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
+  readonly linkUses: LinkUses
 }
 
 /** The store as operator commands use it, with or without a running server. */
@@ -130,11 +132,13 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     locks: new Locks({ metadata, reserve, files }),
     properties: new Properties({ metadata, room }),
     keptFiles: new KeptFiles({ metadata, reserve, quotas, files }),
-    uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
+    uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config }),
+    linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') })
   }
 }
 
-async function closeAll ({ metadata, blobs }: Backends, { files, uploads }: Rules): Promise<void> {
+async function closeAll ({ metadata, blobs }: Backends, { files, uploads, linkUses }: Rules): Promise<void> {
+  await linkUses.close()
   await uploads.close()
   await files.close()
   await blobs.close()

@@ -8,6 +8,7 @@ import { createPasswords } from '#src/accounts/password.ts'
 import { callerOf, prepareCaller } from '#src/http/caller.ts'
 import { clientErrorResponse, sendProblem } from '#src/http/error-handler.ts'
 import { createLinks } from '#src/http/links.ts'
+import { prepareVisit, visitOf } from '#src/http/visit.ts'
 import { normaliseWithin } from '#src/http/wire-values.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
@@ -570,19 +571,21 @@ t.test('a route outside the authenticated scopes fails at its first call, and th
   t.teardown(() => app.close())
   app.setErrorHandler(sendProblem)
   prepareCaller(app)
+  prepareVisit(app)
   app.get('/', async request => callerOf(request).account.id)
+  app.get('/visit', async request => visitOf(request).link.id)
   app.get('/broken', async () => { throw Object.assign(new Error('hunter2'), { statusCode: 502 }) })
   app.get('/refused', async () => { throw Object.assign(new Error('hunter2'), { statusCode: 418 }) })
   app.get('/invalid', async () => { throw Object.assign(new Error('hunter2'), { validation: [{ instancePath: '/a/0', params: {} }] }) })
   app.get('/damaged', async () => { throw new Problem('file_damaged') })
-  const codes = { '/': [500, 'internal_error'], '/broken': [500, 'internal_error'], '/refused': [400, 'malformed_request'], '/invalid': [400, 'validation_failed'], '/damaged': [500, 'file_damaged'] } as const
+  const codes = { '/': [500, 'internal_error'], '/visit': [500, 'internal_error'], '/broken': [500, 'internal_error'], '/refused': [400, 'malformed_request'], '/invalid': [400, 'validation_failed'], '/damaged': [500, 'file_damaged'] } as const
   for (const [url, [status, code]] of Object.entries(codes)) {
     const answer = await app.inject(url)
     t.equal(answer.statusCode, status, url)
     t.equal(answer.json().code, code, url)
     t.match(answer.headers['content-type'], /^application\/problem\+json/, url)
     t.equal(answer.headers['cache-control'], 'no-store', url)
-    t.notMatch(answer.body, /hunter2|authenticated/, url)
+    t.notMatch(answer.body, /hunter2|authenticated|visitors/, url)
   }
   t.match((await app.inject('/invalid')).json().errors, [{ field: 'a.0', message: /./ }])
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'tap'
+import { createLink } from './kit/links.ts'
 import { signUp, startServer, type Client } from './kit/server.ts'
 import { KIB } from './kit/sizes.ts'
 
@@ -12,7 +13,7 @@ async function operationsOf (client: Client): Promise<Listed[]> {
   return Object.entries<Record<string, { security: object[] }>>(json.paths)
     .flatMap(([path, item]) => Object.entries(item).map(([method, { security }]) => ({
       method: method.toUpperCase(),
-      path: path.replace('{id}', '1').replace('{name}', 'report.pdf'),
+      path: path.replace('{id}', '1').replace('{name}', 'report.pdf').replace('{secret}', 'a'.repeat(22)),
       isGuarded: security.every(way => Object.keys(way).length > 0)
     })))
 }
@@ -39,8 +40,8 @@ test('every operation refuses a request with two Hosts', async t => {
 test('every operation counts against the rate limit, and refuses what is above it, but for the offset of an upload', async t => {
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '1' })
   const operations = await operationsOf(server)
-  const limited = operations.filter(({ method, path }) => method !== 'HEAD' || !path.startsWith('/api/uploads/'))
-  t.equal(limited.length, operations.length - 1)
+  const limited = operations.filter(({ method, path }) => method !== 'HEAD' || !/^\/(?:api|s\/a+)\/uploads\//.test(path))
+  t.equal(limited.length, operations.length - 2)
   for (const { method, path } of limited) {
     const { status, headers, text } = await server.send(method, path)
     t.equal(status, 429, `${method} ${path}`)
@@ -143,13 +144,15 @@ test('every operation that changes something refuses the page of another site', 
 })
 
 test('every operation that takes JSON refuses another type, and more than 64 KiB', async t => {
-  const server = await startServer(t)
+  const server = await startServer(t, { LINKS: 'on' })
   const { user } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/report.pdf', { user, body: 'bytes' })
+  const { path } = await createLink(server, { user }, { name: 'report.pdf', kind: 'download' })
   const operations = [
     ['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['POST', '/api/account/claim'],
     ['PUT', '/api/second-factor/totp'], ['POST', '/api/passkeys'], ['POST', '/api/passkeys/confirm'],
-    ['POST', '/api/session/passkey'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore']
+    ['POST', '/api/session/passkey'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore'],
+    ['POST', '/api/links'], ['PATCH', '/api/links/1'], ['POST', `${path}/unlock`]
   ] as const
   for (const [method, path] of operations) {
     const refused = await server.send(method, path, { user, headers: { 'content-type': 'text/plain' }, body: '{}' })

@@ -57,6 +57,8 @@ const table: { name: string, field: keyof Config, unset: unknown, set: [string, 
   { name: 'EVENT_DAYS', field: 'eventMilliseconds', unset: 90 * DAY, set: [['1', DAY], ['36500', 36_500 * DAY]], wrong: ['0', '36501', 'never'] },
   { name: 'EVENT_LOG', field: 'eventLog', unset: undefined, set: [['/var/log/events.json', '/var/log/events.json']], wrong: [] },
   { name: 'LOG_LEVEL', field: 'logLevel', unset: 'info', set: [['silent', 'silent'], ['trace', 'trace']], wrong: ['verbose', 'INFO'] },
+  { name: 'LINKS', field: 'hasLinks', unset: false, set: [['on', true], ['off', false]], wrong: ['yes', 'ON', '1'] },
+  { name: 'LINK_MAX_DAYS', field: 'linkMaxDays', unset: 30, set: [['0', 0], ['36500', 36_500]], wrong: ['-1', '36501', '1.5', '30d', 'none'] },
   { name: 'SECOND_FACTOR', field: 'secondFactor', unset: 'optional', set: [['required', 'required'], ['optional', 'optional']], wrong: ['yes', 'REQUIRED'] },
   { name: 'SEALING_KEYS', field: 'sealingKeys', unset: undefined, set: [[`a:${secret},b:${secret}`, [{ kid: 'a', secret }, { kid: 'b', secret }]]], wrong: [secret, `a:${secret},`, 'a:short'] },
   { name: 'SIGNING_KEYS', field: 'signingKeys', unset: undefined, set: [[`a:${secret}`, [{ kid: 'a', secret }]], [`a-1:${secret},b_2:${secret}:with:colons`, [{ kid: 'a-1', secret }, { kid: 'b_2', secret: `${secret}:with:colons` }]]], wrong: ['', secret, `:${secret}`, `a b:${secret}`, `${'k'.repeat(33)}:${secret}`, `a:${secret},`].filter(text => text !== '') }

@@ -73,7 +73,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await add('deleted/x')
     const before = [await names(), await usage()]
     const [entry] = await trash()
-    const upload = { id: hex(16), ownerId, type: 'a/b', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR } as const
+    const upload = { id: hex(16), ownerId, linkId: null, type: 'a/b', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR } as const
     const limits = { maxUploads: 9, quota: unlimited }
     t.strictSame(await outcomes([
       put('folder'),
@@ -103,7 +103,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an upload becomes a file in a folder, or says at its end that it can\'t', async t => {
     const { metadata, ownerId, add, find, usage } = await start(t)
     const begin = (name: string) => metadata.uploads.add({
-      id: hex(16), ownerId, name, type: 'a/b', blobId: hex(16), length: 1, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: 7, lifetimeMilliseconds: HOUR
+      id: hex(16), ownerId, linkId: null, name, type: 'a/b', blobId: hex(16), length: 1, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: 7, lifetimeMilliseconds: HOUR
     }, { maxUploads: 9, quota: unlimited })
     const finish = ({ id, name, generation }: { id: string, name: string, generation: number }, quota: Quota) =>
       metadata.uploads.finish({

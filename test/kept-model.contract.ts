@@ -203,7 +203,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
         const upload = { id: id(), name, length, isConditional, blobId: newBlob(), offset: 0 }
         const { offset: _offset, isConditional: _isConditional, ...fields } = upload
         return [
-          () => metadata.uploads.add({ ...fields, ownerId, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR }, { maxUploads: 99, quota }),
+          () => metadata.uploads.add({ ...fields, ownerId, linkId: null, type, method: 'PUT', precondition: isConditional ? { 'if-match': '*' } : {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR }, { maxUploads: 99, quota }),
           () => model.beginUpload(upload)
         ]
       }

@@ -104,7 +104,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       },
       discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
       newUpload: (name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
-        id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
+        id: hex(16), ownerId, linkId: null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
       }),
       async reopen (keeping: Keeping) {
         await metadata.close()
@@ -962,7 +962,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('a', { size: 8 })
     t.strictSame(ids(await trash()), blobsOf(deleted.slice(2)).reverse(), 'also for a version')
     t.strictSame(ids(await versions(living.id)), [living.blobId])
-    const upload = await metadata.uploads.add({ id: hex(16), ownerId: living.ownerId, name: 'a', type: 'a/b', blobId: hex(16), length: 1, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR }, { maxUploads: 9, quota: unlimited })
+    const upload = await metadata.uploads.add({ id: hex(16), ownerId: living.ownerId, linkId: null, name: 'a', type: 'a/b', blobId: hex(16), length: 1, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR }, { maxUploads: 9, quota: unlimited })
     tick()
     await metadata.uploads.finish(changeOf(upload, 1), { sha256: hex(32), quota: unlimited })
     t.strictSame(ids(await trash()), blobsOf(deleted.slice(3)).reverse(), 'and for that of an upload')

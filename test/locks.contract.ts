@@ -137,7 +137,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { token } = await lock('a')
     await put('b')
     const upload = {
-      id: hex(16), ownerId, name: 'a', type: 'text/plain', blobId: hex(16), length: 3, method: 'PUT' as const, precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
+      id: hex(16), ownerId, linkId: null, name: 'a', type: 'text/plain', blobId: hex(16), length: 3, method: 'PUT' as const, precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
     }
     const changes: [string, (conditions: Conditions) => Promise<unknown>][] = [
       ['a put', conditions => put('a', {}, conditions)],
@@ -364,7 +364,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const all = { quota: unlimited, after: undefined, limit: 10 }
     t.match(await kept.restoreDeletion(ownerId, deletedWith, all), { restored: 1, kept: [{ name: 'f/g/b', code: 'file_locked' }] })
     const upload = await uploads.add({
-      id: hex(16), ownerId, name: 'up', type: 'text/plain', blobId: hex(16), length: 3, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
+      id: hex(16), ownerId, linkId: null, name: 'up', type: 'text/plain', blobId: hex(16), length: 3, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
     }, { maxUploads: 10, quota: unlimited })
     await put('up')
     const { token: later } = await lock('up')

@@ -10,6 +10,7 @@ import { createTestClock, type TestClock } from './kit/clock.ts'
 import { DAY } from './kit/durations.ts'
 import { hex, newFile, setPassword, unlimited } from './kit/records.ts'
 import { openFresh, type OpenMetadata } from './kit/reopening.ts'
+import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
 import { suite as uploadsSuite } from './uploads.contract.ts'
 
@@ -89,6 +90,7 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   uploadsSuite(t, open)
   foldersSuite(t, open)
+  linksSuite(t, open)
   locksSuite(t, open)
   factorsSuite(t, open)
   keptSuite(t, open)

@@ -11,7 +11,7 @@ const folder = join(root, 'dist/page')
 const bytesOf = (path: string) => readFileSync(join(folder, path))
 const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
   .map(entry => join(entry.parentPath, entry.name).slice(folder.length))
-const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && path !== '/index.html')
+const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && !path.endsWith('.html'))
 const assets = paths.filter(path => path.startsWith('/assets/'))
 
 const POLICY = [
@@ -30,8 +30,8 @@ t.test('a browser gets the page at /, whose policy allows only what it needs', a
   const server = await startServer(t)
   const answer = await visit(server)
   t.equal(answer.status, 200)
-  t.equal(answer.text, bytesOf('index.html').toString().replace('data-registration=""', 'data-registration="open"'))
-  t.match(answer.text, 'data-registration="open"')
+  const settings = '<html lang="en" data-registration="open" data-links="off" data-link-max-days="30">'
+  t.equal(answer.text, bytesOf('index.html').toString().replace(/<html [^>]*>/, settings))
   t.strictSame(String(answer.headers['content-security-policy']).split(';'), POLICY)
   t.match(answer.headers, {
     'content-type': 'text/html; charset=utf-8',
@@ -68,6 +68,12 @@ t.test('the page knows whether registration is open', async t => {
   const { text } = await visit(server)
   t.match(text, 'data-registration="closed"')
   t.notMatch(text, 'data-registration="open"')
+})
+
+t.test('the page knows whether there are links, and how long they last', async t => {
+  const server = await startServer(t, { LINKS: 'on', LINK_MAX_DAYS: '7' })
+  const { text } = await visit(server)
+  t.match(text, 'data-links="on" data-link-max-days="7"')
 })
 
 t.test('the page loads only files of this server, and has no inline script or style', async t => {
@@ -134,7 +140,7 @@ t.test('no other path is served: no folder, no file outside, no other name of a 
     '/assets', '/assets/', '/assets/.', '/assets/..', '/assets/../index.html', '/assets/%2e%2e/index.html', '/assets/..%2findex.html', '/assets/%2e%2e%2findex.html', '/assets/..%5cindex.html',
     '/assets/..\\index.html', '/assets/../../main.js', '/assets/../../../package.json', '/assets/%2e%2e/%2e%2e/%2e%2e/package.json', '/assets//etc/passwd', '/assets/%00', `/assets/${name}%00`,
     `/assets/./${name}`, `/assets//${name}`, `//assets/${name}`, `/assets/x/../${name}`, `/assets/${name}/`, `/assets/${name}/.`, `/assets/${name.toUpperCase()}`, `/ASSETS/${name}`, `${asset}.br`, `${asset}.gz`, `${asset}.map`,
-    '/index.html', '/index.html.br', '/page', '/page/index.html', '/dist/page/index.html', '/service-worker.js.br', '/service-worker.js/', '/assets/.env', '/.env', '/assets/missing.js', '/main.js'
+    '/index.html', '/index.html.br', '/link.html', '/page/link.html', '/page', '/page/index.html', '/dist/page/index.html', '/service-worker.js.br', '/service-worker.js/', '/assets/.env', '/.env', '/assets/missing.js', '/main.js'
   ]
   for (const path of others) {
     const answer = await server.send('GET', path, { headers: { accept: 'text/html', 'accept-encoding': 'br' } })
@@ -172,7 +178,7 @@ t.test('WEB_PAGE=off removes the page: a browser is redirected to /docs', async 
 t.test('a checkout without a build has no page, and the log says so once', async t => {
   const warnings: unknown[] = []
   const log = { warn: (text: string) => { warnings.push(text) } } as Parameters<typeof findPage>[1]
-  const settings = { hasWebPage: true, registration: 'open' } as const
+  const settings = { hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30 } as const
   t.equal(await findPage(settings, log, t.testdir()), undefined)
   t.equal(warnings.length, 1)
   t.equal(await findPage({ ...settings, hasWebPage: false }, log), undefined)

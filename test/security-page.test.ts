@@ -132,6 +132,15 @@ test('every test that the security page names exists, under this name and in thi
   t.ok(rows.length > 100)
 })
 
+test('every row of the security page about links has a test of its name', async t => {
+  const { text } = await readPage()
+  const [, section = ''] = text.split('\n## What a link can\'t do\n')
+  const [table = ''] = section.split('\n## ')
+  const named = Array.from(table.matchAll(/^\| [A-Z].* \| (.+) \|$/gm), ([, name = '']) => name)
+  t.same(named, await testsIn('proof/link-advisories.proof.ts'))
+  t.ok(named.length >= 12)
+})
+
 test('the security page has every requirement of level 1 and 2 once, with its level, or says why it does not apply', async t => {
   const { rows, omitted, named } = await readPage()
   for (const { id, level, requirement, how, more } of rows) {

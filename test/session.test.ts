@@ -135,7 +135,7 @@ t.test('a session is one of the account\'s tokens, lasts 30 days, and its access
   const session = await beginSession(server, user)
   await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && lastUsedAt !== null))
   const [, listed] = await tokensOf(server, user)
-  t.match(listed, { kind: 'session', name: null, scopes: ['files:read', 'files:write', 'account'] })
+  t.match(listed, { kind: 'session', name: null, scopes: ['files:read', 'files:write', 'account', 'links'] })
   t.equal(Date.parse(String(listed?.expiresAt)) - Date.parse(String(listed?.createdAt)), 30 * DAY)
   t.ok(Date.parse(String(listed?.createdAt)) >= before)
 

@@ -10,6 +10,7 @@ function newUpload (ownerId: number, name: string, fields: Partial<NewUpload> = 
   return {
     id: hex(16),
     ownerId,
+    linkId: null,
     name,
     type: 'text/plain',
     blobId: hex(16),

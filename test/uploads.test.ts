@@ -827,7 +827,7 @@ t.test('a reader whose file is replaced between two looks gets the new one whole
     quotas,
     limits
   })
-  const { plan, bytes } = await slowReader.download(owner.id, 'a', { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' })
+  const { plan, bytes } = await slowReader.download(slowReader.finderOf(owner.id, 'a'), { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' })
   t.match(plan, { status: 200, headers: { 'content-length': '9' } })
   t.equal(String(bytes), 'new bytes')
   await blobs.close()

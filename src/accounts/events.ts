@@ -9,7 +9,7 @@ export const eventKinds = [
   'personal_token_created', 'session_created', 'password_changed', 'factor_added', 'factor_removed',
   'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_wrong', 'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
-  'trash_emptied', 'files_restored', 'account_removed'
+  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'trash_emptied', 'files_restored', 'account_removed'
 ] as const
 
 /** Kinds of events of the whole store. */

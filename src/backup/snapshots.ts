@@ -13,6 +13,13 @@ export const prefixes = Array.from({ length: 256 }, (_, index) => index.toString
 /** Opens a copy of a database. @throws if a newer version made it. */
 export type OpenSnapshot = (file: string) => Snapshot
 
+/** How many links the folder of a snapshot has. */
+export function countLinks (folder: string, openSnapshot: OpenSnapshot): number {
+  const snapshot = openSnapshot(join(folder, dataFolderLayout.database))
+  snapshot.close()
+  return snapshot.links
+}
+
 /** A snapshot in a backup folder; `summary` is undefined if its manifest is missing or damaged. */
 export interface ListedSnapshot { readonly name: string, readonly summary: BackupSummary | undefined }
 

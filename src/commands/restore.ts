@@ -7,7 +7,7 @@ import type { BackupSummary } from '../backup/manifest.ts'
 import { restoreInto, type RestoreIntoOptions } from '../backup/restore-into.ts'
 import { restoreBackup } from '../backup/restore.ts'
 import { findSecondFactors, type SecondFactors } from '../backup/second-factors.ts'
-import { findSnapshot, isSnapshotOrTime } from '../backup/snapshots.ts'
+import { countLinks, findSnapshot, isSnapshotOrTime } from '../backup/snapshots.ts'
 import { readConfig, type Config } from '../config.ts'
 import { recordStoreAct, warnOfLostRecord } from './acts.ts'
 import { folderApartFrom, folderArgument, UsageError } from './command.ts'
@@ -85,6 +85,7 @@ async function restoreUser (
 interface Report
   extends Pick<BackupSummary, 'snapshot' | 'createdAt' | 'accounts' | 'files' | 'bytes' | 'hasSigningKeys'>, SecondFactors {
   readonly folder: string
+  readonly links: number
 }
 
 async function restoreStore (config: Config, folder: string, { at, discard: isDiscarding }: Values): Promise<Report> {
@@ -103,7 +104,8 @@ async function restoreStore (config: Config, folder: string, { at, discard: isDi
   const isSet = (kid: string) => config.sealingKeys?.some(key => key.kid === kid) === true
   const missingSealingKeys = factors.missingSealingKeys.filter(kid => !isSet(kid))
   const content = { snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
-  return { folder: place, ...content, ...factors, missingSealingKeys }
+  const links = countLinks(join(folder, snapshot), restoreTools.openSnapshot)
+  return { folder: place, ...content, ...factors, missingSealingKeys, links }
 }
 
 /** Into a database server or a bucket. */
@@ -120,12 +122,13 @@ function isDataFolderAlone ({ databaseUrl, storageUrl }: Config): boolean {
 }
 
 function textOf (report: Report, seconds: number): string {
-  const { folder, createdAt, accounts, files, bytes, hasSigningKeys, recoveryCodes, missingSealingKeys } = report
+  const { folder, createdAt, accounts, files, bytes, hasSigningKeys, recoveryCodes, missingSealingKeys, links } = report
   return [
     `restored ${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash, as of ${createdAt}, to ${folder} in ${seconds} s`,
     ...(hasSigningKeys ? [] : ['  the backup has no signing keys: set SIGNING_KEYS as before, or all access tokens become invalid']),
     ...(missingSealingKeys.length > 0 ? ['  the backup lacks sealing keys: set SEALING_KEYS as before, or one-time codes stop working'] : []),
-    ...(recoveryCodes === 0 ? [] : ['  recovery codes that were used after the backup can be used again: their owners should make new ones'])
+    ...(recoveryCodes === 0 ? [] : ['  recovery codes that were used after the backup can be used again: their owners should make new ones']),
+    ...(links === 0 ? [] : ['  links that were revoked after the backup work again: their owners should revoke them again'])
   ].join('\n')
 }
 

@@ -12,6 +12,7 @@ import { recordAct } from './acts.ts'
 import { allAccounts } from './accounts.ts'
 import { printInvitation, printReset } from './claims.ts'
 import { jsonOption, print, UsageError } from './command.ts'
+import { printLinks } from './links.ts'
 import { confirm, deleteBytes, readPassword } from './terminal.ts'
 
 export const help = `magicstore user: manage accounts, with or without a running server.
@@ -30,16 +31,19 @@ export const help = `magicstore user: manage accounts, with or without a running
                        factor is asked for, or with --without-factor removed. An earlier link ends
   user second-factor NAME --remove
                        remove all second factors and recovery codes: the password alone is enough
+  user links NAME [--revoke]
+                       list the links with which the account gives files and folders away, never their secrets; with --revoke end all
   user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes is given
 
   --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes (of
                        versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none); of one account also
-                       totp (whether one-time codes are on), passkeys (how many) and recoveryCodesLeft; of a link instead link, username
-                       and expiresAt
+                       totp (whether one-time codes are on), passkeys (how many) and recoveryCodesLeft. invite and reset: link, username
+                       and expiresAt. links: id, kind, name, hasPassword, createdAt, expiresAt, uses, lastUsedAt; with --revoke revoked
 
-  A folder counts as a file in the quota. Links begin with PUBLIC_URL. Whoever has one can use it: send it by a safe way.`
+  A folder counts as a file in the quota. The links of invite and reset begin with PUBLIC_URL. Whoever has one can use it: send it by a
+  safe way.`
 
-const verbs = ['add', 'invite', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'reset', 'second-factor', 'rm'] as const
+const verbs = ['add', 'invite', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'reset', 'second-factor', 'links', 'rm'] as const
 type Verb = typeof verbs[number]
 
 /** The verbs that are recorded as security events of the account. */
@@ -59,12 +63,13 @@ const options = {
   files: { type: 'string' },
   'without-factor': { type: 'boolean' },
   remove: { type: 'boolean' },
+  revoke: { type: 'boolean' },
   yes: { type: 'boolean', default: false }
 } as const
 
 /** The verbs that take an option; `--json` and `--yes` are for all. */
 const TAKEN_BY: Partial<Record<keyof typeof options, Verb>> = {
-  bytes: 'quota', files: 'quota', 'without-factor': 'reset', remove: 'second-factor'
+  bytes: 'quota', files: 'quota', 'without-factor': 'reset', remove: 'second-factor', revoke: 'links'
 }
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
@@ -87,8 +92,9 @@ export async function run (args: string[]): Promise<void> {
       for await (const account of allAccounts(store.metadata.accounts)) show(account)
       return
     }
-    if (verb === 'reset') {
+    if (verb === 'reset' || verb === 'links') {
       const account = await store.accounts.getByUsername(name)
+      if (verb === 'links') return await printLinks(config, store, { ...values, account, isRevoking: values.revoke === true })
       return await printReset(config, store, { ...values, account, removesFactors: values['without-factor'] === true })
     }
     const account = await carryOut(store, { verb, name, values })
@@ -120,7 +126,7 @@ function checkArguments (verb: Verb, name: string | undefined, values: Values): 
 
 async function carryOut (
   { accounts, metadata }: OperatorStore,
-  { verb, name, values }: { verb: Exclude<Verb, 'list' | 'invite' | 'reset'>, name: string, values: Values }
+  { verb, name, values }: { verb: Exclude<Verb, 'list' | 'invite' | 'reset' | 'links'>, name: string, values: Values }
 ): Promise<AccountRecord> {
   if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
   const account = await accounts.getByUsername(name)

@@ -1,6 +1,6 @@
 /** Makes dist/ complete, after tsc has compiled the server: adds the files of `magicstore sdk` and the page. */
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { schemaText } from '../../openapi/sdk/schema-text.js'
@@ -10,7 +10,7 @@ const sdk = 'dist/sdk'
 const folder = 'dist/page'
 const assets = join(folder, 'assets')
 
-/** The page and its service worker are built alike. */
+/** The pages and the service worker are built alike. */
 const options = {
   bundle: true,
   minify: true,
@@ -33,7 +33,9 @@ writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
 const { metafile } = await build({
   ...options,
   metafile: true,
-  entryPoints: [`${source}/main.tsx`, `${source}/page.css`, `${source}/icon.svg`],
+  entryPoints: [
+    `${source}/main.tsx`, `${source}/page.css`, `${source}/icon.svg`, `${source}/link/main.tsx`, `${source}/link/link.css`
+  ],
   loader: { '.svg': 'copy' },
   outdir: assets,
   entryNames: '[name]-[hash]',
@@ -42,24 +44,31 @@ const { metafile } = await build({
 // Without a hash, because browsers look for a new service worker at the same address.
 await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
 for (const file of [...readdirSync(assets).map(name => join(assets, name)), join(folder, 'service-worker.js')]) compress(file)
+// The page of a link is served one level deeper, at s/SECRET.
+writeFileSync(join(folder, 'link.html'), htmlFor(`${source}/link/link.html`, '../assets'))
 // Last: `npm run build` compares the time of this file.
-writeFileSync(join(folder, 'index.html'), htmlFor(metafile.outputs))
+writeFileSync(join(folder, 'index.html'), htmlFor(`${source}/index.html`, 'assets'))
 
 /**
- * index.html with the addresses of the built files.
- * @param {import('esbuild').Metafile['outputs']} outputs
+ * The HTML of a page with the addresses of the built files. `served` is the folder of those, from the page.
+ * @param {string} file
+ * @param {string} served
  */
-function htmlFor (outputs) {
-  let html = readFileSync(`${source}/index.html`, 'utf8')
-  for (const [path, { entryPoint }] of Object.entries(outputs)) {
-    if (entryPoint !== undefined) html = html.replace(`"${servedName(entryPoint)}"`, `"assets/${basename(path)}"`)
+function htmlFor (file, served) {
+  let html = readFileSync(file, 'utf8')
+  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+    if (entryPoint !== undefined) html = html.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
   }
   return html
 }
 
-/** @param {string} entryPoint */
-function servedName (entryPoint) {
-  return basename(entryPoint).replace(/\.tsx$/, '.js')
+/**
+ * How the HTML in `source` refers to an entry point.
+ * @param {string} entryPoint
+ * @param {string} file
+ */
+function referenceTo (entryPoint, file) {
+  return relative(dirname(file), entryPoint).replace(/\.tsx$/, '.js')
 }
 
 /** @param {string} file */

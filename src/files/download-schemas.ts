@@ -10,7 +10,7 @@ export const DownloadQuery = Type.Object({
 })
 
 /** Headers for ranges and conditions of a download. */
-const DownloadHeaders = Type.Object({
+export const DownloadHeaders = Type.Object({
   range: Field('Range of bytes, such as `bytes=0-1023` (RFC 9110 section 14.2).'),
   'if-range': Field('Apply `Range` only if the file has this entity tag; else send the whole file. A date never matches.'),
   'if-none-match': Field('Only if the file has none of these entity tags; else 304.'),
@@ -21,7 +21,7 @@ const DownloadHeaders = Type.Object({
 })
 
 /** The same for HEAD, which has no ranges (RFC 9110 section 14.2). */
-const HeadHeaders = Type.Omit(DownloadHeaders, ['range', 'if-range'])
+export const HeadHeaders = Type.Omit(DownloadHeaders, ['range', 'if-range'])
 
 /** Headers that identify a version of a file. */
 const validators = {
@@ -47,16 +47,20 @@ const whole = {
   content: { '*/*': { schema: Bytes('The bytes of the file.'), example: 'the bytes' } },
   headers: { ...validators, ...representation }
 }
-const headResponses = {
+export const headResponses = {
   200: whole,
   304: { description: 'The client has the current content.', type: 'null', headers: validators },
   ...problems(['not_found', 'precondition_failed', 'file_damaged'])
 }
-const downloadResponses = {
+/** Of a download that is never redirected. */
+export const directResponses = {
   ...headResponses,
   206: { ...whole, description: 'The requested ranges; several of them as `multipart/byteranges`.', headers: { ...whole.headers, ...contentRange } },
-  307: { description: 'The bytes are at another address, for this request and a limited time. Only if the server is set up for it.', type: 'null', headers: presigned },
   ...problems(['range_not_satisfiable', 'too_many_transfers'])
+}
+const downloadResponses = {
+  ...directResponses,
+  307: { description: 'The bytes are at another address, for this request and a limited time. Only if the server is set up for it.', type: 'null', headers: presigned }
 }
 
 export const downloadFile = {

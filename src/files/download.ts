@@ -16,8 +16,11 @@ export interface DownloadRequest {
   }
   /** `attachment` by default. */
   readonly disposition: 'attachment' | 'inline' | undefined
-  /** Whether it is of a drive: `Last-Modified` is the time of the content, and there is no redirect. */
-  readonly isOfDrive?: boolean | undefined
+  /**
+   * A door beside that of the API of owners. There is no redirect. On a drive, `Last-Modified` is the time of the
+   * content; by a link, nothing may be kept.
+   */
+  readonly door?: 'drive' | 'link' | undefined
   /** Gives the boundary of a multipart response. Random, so that no file can contain it on purpose. */
   readonly createBoundary: () => string
 }
@@ -63,7 +66,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   const headers: Record<string, string> = {
     etag: entityTag(file.sha256),
     'last-modified': new Date(lastModified(request, file, now)).toUTCString(),
-    'cache-control': 'private, no-cache',
+    'cache-control': request.door === 'link' ? 'no-store' : 'private, no-cache',
     'cross-origin-resource-policy': SAME_ORIGIN,
     vary: 'Authorization'
   }
@@ -76,9 +79,14 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
 }
 
 /** On a drive it equals `getlastmodified` (RFC 4918 section 15.7). Conditions always use `updatedAt`. */
-function lastModified ({ isOfDrive }: DownloadRequest, { updatedAt, modifiedAt }: FileMetadata, now: number): number {
+function lastModified ({ door }: DownloadRequest, { updatedAt, modifiedAt }: FileMetadata, now: number): number {
   const past = Math.min(updatedAt, now)
-  return isOfDrive === true ? modifiedAt ?? past : past
+  return door === 'drive' ? modifiedAt ?? past : past
+}
+
+/** Whether the first byte of the file is sent, or would be if it had one. */
+export function sendsBeginning (plan: DownloadPlan): boolean {
+  return plan.status === 200 || (plan.status === 206 && plan.pieces.some(piece => typeof piece === 'object' && piece.start === 0))
 }
 
 /** Opens the bytes that are to be sent; undefined if there are none. @throws file_damaged. */

@@ -3,32 +3,36 @@ import type { Http2Stream } from 'node:http2'
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
-import type { DownloadRequest } from './download.ts'
-import type { Files } from './files.ts'
+import { type DownloadRequest, sendsBeginning } from './download.ts'
+import type { Files, FindFile } from './files.ts'
 
-/** A `GET` or `HEAD` of a file, or of one of its versions. */
-interface FileRequest extends Partial<Pick<DownloadRequest, 'disposition' | 'isOfDrive'>> {
+/** A `GET` or `HEAD` of what `find` finds. */
+interface FileRequest extends Partial<Pick<DownloadRequest, 'disposition' | 'door'>> {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
-  readonly ownerId: number
-  readonly name: string
-  readonly version?: string | undefined
+  readonly find: FindFile
+  /** Called if the first byte of the file is sent. */
+  readonly onBegin?: () => void
 }
 
-/** Answers with a file, for a route to return. @throws not_found, precondition_failed, range_not_satisfiable. */
+/**
+ * Answers with a file, for a route to return.
+ * @throws precondition_failed, range_not_satisfiable, and as `Files.download` does.
+ */
 export async function sendFile (
-  { request, reply, ownerId, name, version, disposition, isOfDrive }: FileRequest, files: Files
+  { request, reply, find, disposition, door, onBegin }: FileRequest, files: Files
 ): Promise<FastifyReply | Readable | Buffer> {
-  const { plan, bytes } = await files.download(ownerId, name, {
-    method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+  const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
+  const { plan, bytes } = await files.download(find, {
+    method,
     headers: request.headers,
     disposition,
-    isOfDrive,
-    version,
+    door,
     createBoundary: () => randomBytes(16).toString('hex')
   })
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
+  if (method === 'GET' && sendsBeginning(plan)) onBegin?.()
   reply.code(plan.status).headers(plan.headers)
   // Bytes are returned, not sent: for a reply that is returned, Fastify also listens to the end of the response.
   // Without an argument it keeps the headers; '' or null would become JSON for a JSON file.

@@ -5,15 +5,17 @@ import type { Metadata } from '../metadata/metadata.ts'
 import { seconds } from '../metadata/preconditions.ts'
 import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/uploads-repository.ts'
-import { Problem, refuseSize } from '../problems.ts'
+import { Problem } from '../problems.ts'
 import type { BlobCleanup } from './blob-cleanup.ts'
 import type { DiskRoom } from './disk-room.ts'
 import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
 import type { IncomingBlobs } from './incoming-blobs.ts'
-import type { IncomingFile, StoreRequest } from './incoming-file.ts'
-import { mediaTypeOf } from './media-type.ts'
-import { extensionOf, fileName, getName } from './names.ts'
+import { type StoreRequest, uploaderOf } from './incoming-file.ts'
+import { IncomingFiles } from './incoming-files.ts'
+import { getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
+import { UploadSpace } from './upload-space.ts'
+import type { Uploader } from './uploader.ts'
 
 interface FilesOptions {
   metadata: Metadata
@@ -32,28 +34,39 @@ interface FilesOptions {
   }
 }
 
+/** A stored file. `asked`: its name as it was asked for; by a link, the file may have another. */
+interface Stored extends StoreResult { readonly asked: string }
+
+/** Finds the file, or the version, of a download. */
+export type FindFile = () => Promise<FileRecord>
+
 interface Download { readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }
 
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
 export class Files {
   readonly #options: FilesOptions
+  readonly #space: UploadSpace
+  readonly #incomingFiles: IncomingFiles
 
   constructor (options: FilesOptions) {
     this.#options = options
+    this.#space = new UploadSpace(options)
+    this.#incomingFiles = new IncomingFiles({ ...options, space: this.#space })
   }
 
   /**
    * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything
    * fails, nothing is stored. Creating a file that exists with the same bytes returns that file.
-   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, storage_full, name_taken,
-   * precondition_failed, not_found if the account was deleted meanwhile, and what the upload throws.
+   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, link_limit_reached, storage_full,
+   * name_taken, precondition_failed, file_locked, not_found if the account was deleted or the link ended meanwhile, and
+   * what the upload throws.
    */
-  async store (request: StoreRequest): Promise<StoreResult> {
-    const received = await this.#readUpload(request)
+  async store (request: StoreRequest): Promise<Stored> {
+    const received = await this.#incomingFiles.receive(request)
     const stored = await this.#options.incoming.commitWith(received.blobId, this.#record(request, received))
     // Bytes were replaced, or kept content was deleted for space.
     if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) this.sweep()
-    return stored
+    return { ...stored, asked: received.name }
   }
 
   /** @throws not_found. */
@@ -64,22 +77,25 @@ export class Files {
   }
 
   /**
-   * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the
-   * file is replaced or deleted. The caller reads or destroys the stream, if it is one. `request.version`: the id of a
-   * version, instead of the file.
-   * @throws not_found, file_damaged.
+   * What a download of a name finds: the file, or the version with the id `version`. The function that is returned
+   * throws not_found.
    */
-  async download (
-    ownerId: number, name: string, request: DownloadRequest & { version?: string | undefined }
-  ): Promise<Download> {
+  finderOf (ownerId: number, name: string, version?: string): FindFile {
+    return () => version === undefined ? this.#getWithPastDate(ownerId, name) : this.#getVersion(ownerId, name, version)
+  }
+
+  /**
+   * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the
+   * file is replaced or deleted. The caller reads or destroys the stream, if it is one. `find` is called again if the
+   * bytes of what it found are gone.
+   * @throws file_damaged, and what `find` throws.
+   */
+  async download (find: FindFile, request: DownloadRequest): Promise<Download> {
     const { blobs, limits } = this.#options
-    const find = () => request.version === undefined
-      ? this.#getWithPastDate(ownerId, name)
-      : this.#getVersion(ownerId, name, request.version)
     for (;;) {
       const file = await find()
       const planned = planDownload(request, file, Date.now())
-      const seconds = request.isOfDrive === true ? 0 : limits.redirectSeconds ?? 0
+      const seconds = request.door === undefined ? limits.redirectSeconds ?? 0 : 0
       const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds })
       try {
         return { plan, bytes: await openBytes(blobs, file, plan) }
@@ -125,14 +141,9 @@ export class Files {
     this.sweep()
   }
 
-  /** The name of a new file, as it is stored. @throws name_invalid, extension_not_allowed. */
-  acceptName (text: string): string {
-    const name = fileName(text)
-    const { allowedExtensions } = this.#options.limits
-    if (allowedExtensions !== undefined && !allowedExtensions.includes(extensionOf(name))) {
-      throw new Problem('extension_not_allowed', { detail: `Allowed are: ${allowedExtensions.join(', ')}.` })
-    }
-    return name
+  /** The name of a new file, as it is stored; by a link, one segment. @throws name_invalid, extension_not_allowed. */
+  acceptName (text: string, uploader?: Pick<Uploader, 'linkId'>): string {
+    return this.#incomingFiles.acceptName(text, uploader)
   }
 
   /** Requests the removal of deleted accounts and unused bytes in the background. Failures are retried in a minute. */
@@ -146,78 +157,15 @@ export class Files {
     await this.#options.cleanup.close()
   }
 
-  async #readUpload (request: StoreRequest): Promise<NewFile> {
-    const current = await this.#checkAnnounced(request)
-    const received: Omit<NewFile, 'modifiedAt'>[] = []
-    try {
-      await request.upload.read(async file => { received.push(await this.#receive(request, file, current)) })
-    } catch (error) {
-      for (const { blobId } of received) await this.#options.incoming.discard(blobId)
-      throw error
-    }
-    const [file] = received as [Omit<NewFile, 'modifiedAt'>]
-    return { ...file, modifiedAt: request.upload.modifiedAt?.() ?? null }
-  }
-
-  /** Refuses what can't be stored as announced, before the body is read. Returns the file to be replaced, if known. */
-  async #checkAnnounced (request: StoreRequest): Promise<FileRecord | undefined> {
-    const { files } = this.#options.metadata
-    const { owner, upload } = request
-    const { minBytes, maxBytes } = upload
-    if ('folder' in upload) {
-      // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
-      const isRetry = await files.hasOfSize(owner.id, { folder: upload.folder, minBytes, maxBytes })
-      if (!isRetry) await this.#checkLimits(owner, minBytes, { newFolders: 0 })
-      return undefined
-    }
-    const conditions = request.mode === 'put' ? request.precondition : {}
-    const { lockedUntil } = owner
-    const place = await files.findPlace(owner.id, this.acceptName(upload.name), { conditions, lockedUntil })
-    await this.#checkLimits(owner, minBytes, place)
-    return fileAt(place)
-  }
-
-  async #checkLimits (owner: AccountRecord, size: number, place: Place): Promise<void> {
-    const { limits: { maxFileBytes }, quotas, room } = this.#options
-    if (size > maxFileBytes) refuseSize(maxFileBytes)
-    const added = 'newFolders' in place
-      ? { bytes: size, files: place.newFolders + 1 }
-      : { bytes: size - place.size, files: 0 }
-    await quotas.check(owner, added)
-    await room.requireSpace(size)
-  }
-
-  async #receive (
-    { owner, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile, announced: FileRecord | undefined
-  ): Promise<Omit<NewFile, 'modifiedAt'>> {
-    const { metadata, blobs, incoming, room, limits: { maxFileBytes } } = this.#options
-    const name = this.acceptName(text)
-    const current = 'folder' in upload ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
-    const available = await this.#availableBytes(owner, current)
-    const options = { maxBytes: Math.min(maxFileBytes, available), makeRoom: room.makerFor(owner.id) }
-    try {
-      const { id: blobId, size, sha256 } = await incoming.put(bytes, options)
-      return {
-        ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased: blobs.needsLeases, size, sha256
-      }
-    } catch (error) {
-      if (!(error instanceof Problem) || error.code !== 'file_too_large' || available >= maxFileBytes) throw error
-      throw new Problem('quota_exceeded', { detail: `The quota leaves ${available} bytes for this file.`, cause: error })
-    }
-  }
-
-  /** Bytes that the quota leaves for a file that replaces `current`. The same size always fits, for retries. */
-  async #availableBytes (owner: AccountRecord, current: FileRecord | undefined): Promise<number> {
-    const currentBytes = current?.size ?? 0
-    return Math.max(currentBytes, await this.#options.quotas.availableBytes(owner, currentBytes))
-  }
-
   #record (request: StoreRequest, file: NewFile): Promise<StoreResult> {
-    const { metadata: { files }, quotas, room } = this.#options
+    const { metadata: { files, links }, quotas } = this.#options
     const quota = quotas.of(request.owner)
-    return room.withRoom(request.owner.id, () => request.mode === 'create'
-      ? files.add(file, quota)
-      : files.put(file, quota, request.precondition, request.lock))
+    return this.#space.record(uploaderOf(request), () => {
+      if (request.mode === 'link') return links.store(request.linkId, file, quota)
+      return request.mode === 'create'
+        ? files.add(file, quota)
+        : files.put(file, quota, request.precondition, request.lock)
+    })
   }
 
   /**
@@ -241,12 +189,4 @@ export class Files {
     const { file, version: { size, type, sha256, storedAt, modifiedAt } } = found
     return { ...file, size, type, sha256, storedAt, modifiedAt, blobId: id, updatedAt: storedAt }
   }
-}
-
-/** The file of a name, or how many folders would be made for it. */
-type Place = Awaited<ReturnType<Metadata['files']['findPlace']>>
-
-/** The file of the name; undefined if there is none. */
-export function fileAt (place: Place): FileRecord | undefined {
-  return 'newFolders' in place ? undefined : place
 }

@@ -1,6 +1,7 @@
 import type { Conditions } from '../metadata/conditions.ts'
 import type { NewLock } from '../metadata/lock-repository.ts'
 import type { AccountRecord } from '../metadata/records.ts'
+import type { Uploader } from './uploader.ts'
 
 /** A file in the body of a request. */
 export interface IncomingFile {
@@ -28,7 +29,16 @@ interface UnreadBody {
   modifiedAt? (): number | null
 }
 
-/** `create` needs a free name; `put` also replaces a file, if the conditions permit it. `lock`: also locks it. */
+/**
+ * `create` needs a free name; `put` also replaces a file, if the conditions permit it. `lock`: also locks it. `link`
+ * adds a file to the folder of a link, under a free name.
+ */
 export type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
   | { readonly mode: 'create' }
-  | { readonly mode: 'put', readonly precondition: Conditions, readonly lock?: NewLock })
+  | { readonly mode: 'put', readonly precondition: Conditions, readonly lock?: NewLock }
+  | { readonly mode: 'link', readonly linkId: number })
+
+/** Who stores the file. */
+export function uploaderOf (request: StoreRequest): Uploader {
+  return { owner: request.owner, linkId: request.mode === 'link' ? request.linkId : null }
+}

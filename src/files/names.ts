@@ -1,9 +1,6 @@
 import { normaliseWithin } from '../http/wire-values.ts'
-import { MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from '../metadata/paths.ts'
+import { MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, MAX_SEGMENT_BYTES, splitPath } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
-
-/** Maximum length of a segment of a name, in bytes of UTF-8 after NFC. */
-export const MAX_SEGMENT_BYTES = 255
 
 /** Maximum length of a name: the path of a folder, `/` and a segment. */
 export const MAX_NAME_BYTES = MAX_FOLDER_BYTES + 1 + MAX_SEGMENT_BYTES
@@ -31,6 +28,13 @@ export function folderPath (text: string): string {
 /** The path of a folder in a parameter: empty for the root, for which `/` also stands. @throws name_invalid. */
 export function folderOrRoot (text: string): string {
   return text === '' || text === '/' ? '' : folderPath(text)
+}
+
+/** A name of one segment, in NFC. @throws name_invalid, as `fileName` does, and if it has a `/`. */
+export function segmentName (text: string): string {
+  const name = pathOf(text, MAX_SEGMENT_BYTES)
+  if (name.includes('/')) refuse('It has a slash.')
+  return name
 }
 
 /** A name as it is stored, by `fileName` or `nameOf`; undefined if that refuses it. */

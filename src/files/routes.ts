@@ -36,17 +36,21 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     exposeHeadRoute: false,
     onRequest: limitTransfers,
     schema: downloadFile
-  }, async (request, reply) => sendFile({
-    request, reply, ownerId: callerOf(request).account.id, ...request.params, ...request.query
-  }, files))
+  }, async (request, reply) => {
+    const { params: { name }, query: { version, disposition } } = request
+    const find = files.finderOf(callerOf(request).account.id, name, version)
+    return sendFile({ request, reply, find, disposition }, files)
+  })
 
   app.head('/uploads/:name', {
     // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
     config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
     schema: headFile
-  }, async (request, reply) => sendFile({
-    request, reply, ownerId: callerOf(request).account.id, ...request.params, ...request.query
-  }, files))
+  }, async (request, reply) => {
+    const { params: { name }, query: { version, disposition } } = request
+    const find = files.finderOf(callerOf(request).account.id, name, version)
+    return sendFile({ request, reply, find, disposition }, files)
+  })
 
   app.get('/api/files', {
     links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix' }) },

@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { failures, Problem, type FailureCode, type FieldError } from '../problems.ts'
-import { NESTED } from './nested-names.ts'
+import { isNested } from './nested-names.ts'
 import { problemDetails } from './problem-details.ts'
 import type { RequestLog } from './request-log.ts'
 
@@ -37,10 +37,12 @@ export function refuseUnknownPath (): never {
 const UNKNOWN_METHOD = 'UNLINK'
 
 /**
- * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6). Call it before the routes are
- * added, and the function that it returns after them.
+ * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6), and with 404 on one that is
+ * hidden. Call it before the routes are added, and the function that it returns after them.
  */
-export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog): () => void {
+export function refuseOtherMethods (
+  app: FastifyInstance, requestLog: RequestLog, isHidden: (url: string) => boolean
+): () => void {
   const urls = new Set<string>()
   app.addHttpMethod(UNKNOWN_METHOD)
   let known = new Set<string>()
@@ -51,14 +53,16 @@ export function refuseOtherMethods (app: FastifyInstance, requestLog: RequestLog
     })
   }
   // The CORS plugin answers preflights at `*`, whatever their path. What is added for names goes for nested ones too.
-  app.addHook('onRoute', ({ url }) => { if (url !== '*' && url !== NESTED) urls.add(url) })
+  app.addHook('onRoute', ({ url }) => { if (url !== '*' && !isNested(url)) urls.add(url) })
   return () => {
     known = new Set(app.supportedMethods)
     for (const url of Array.from(urls)) {
       const others = app.supportedMethods.filter(method => !app.hasRoute({ url, method }))
       const allow = app.supportedMethods.filter(method => !others.includes(method)).sort().join(', ')
       // In a hook, because the body is parsed before the handler.
-      const refuse = async () => { throw new Problem('method_not_allowed', { headers: { allow } }) }
+      const refuse = async () => {
+        throw isHidden(url) ? new Problem('not_found') : new Problem('method_not_allowed', { headers: { allow } })
+      }
       app.route({ url, method: others, schema: { hide: true }, onRequest: refuse, handler: refuse })
     }
   }

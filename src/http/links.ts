@@ -27,6 +27,11 @@ export function createLinks (publicUrl: string | undefined): Links {
   }
 }
 
+/** The path at which a browser sees the server; empty for the root of a host. */
+export function publicFolder (publicUrl: string | undefined): string {
+  return publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/$/, '')
+}
+
 function ownOrigin (host: string | undefined, socket: LinkRequest['socket']): string {
   const scheme = socket.encrypted === true ? 'https' : 'http'
   const url = host === undefined ? undefined : parseUrl(`${scheme}://${host}`)

@@ -67,12 +67,15 @@ export function isEssential (route: Route): boolean {
   return route.url === LIVENESS_PATH || isUploadState(route)
 }
 
+/** The paths of an upload: of an account, and by a link. */
+const UPLOAD_PATHS = new Set<string | undefined>(['/api/uploads/:id', '/s/:secret/uploads/:id'])
+
 /**
  * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload
  * and begin again with the first byte (tus-js-client 4.3.1), which costs more than the answer.
  */
 export function isUploadState ({ method, url }: Route): boolean {
-  return url === '/api/uploads/:id' && (method === 'HEAD' || method === 'OPTIONS')
+  return UPLOAD_PATHS.has(url) && (method === 'HEAD' || method === 'OPTIONS')
 }
 
 /**

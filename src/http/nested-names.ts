@@ -1,21 +1,33 @@
 import type { FastifyInstance } from 'fastify'
 
-const SEGMENT = '/uploads/:name'
+/**
+ * Paths that end with a name, and those for names with a plain `/`. The document does not list these: OpenAPI has no
+ * parameter of several segments.
+ */
+const NESTED = new Map([
+  ['/uploads/:name', '/uploads/*'],
+  ['/s/:secret/files/:name', '/s/:secret/files/*']
+])
 
-/** The path for names with a plain `/`. The document does not list it: OpenAPI has no parameter of several segments. */
-export const NESTED = '/uploads/*'
+const nestedPaths = new Set(NESTED.values())
+
+/** Whether a route is one that {@link addNestedNames} added. */
+export function isNested (url: string): boolean {
+  return nestedPaths.has(url)
+}
 
 /**
- * Repeats each route of `/uploads/:name`, where a `/` in the name is `%2F`, at `/uploads/*`. Call it before the routes
- * are added, and before hooks that add something to a route: they see both.
+ * Repeats each route whose path ends with a name, in which a `/` is `%2F`, at a path where it may be plain. Call it
+ * before the routes are added, and before hooks that add something to a route: they see both.
  */
 export function addNestedNames (app: FastifyInstance): void {
   app.addHook('onRoute', function (route) {
-    if (route.url !== SEGMENT) return
+    const url = NESTED.get(route.url)
+    if (url === undefined) return
     const { schema, preValidation = [] } = route
     this.route({
       ...route,
-      url: NESTED,
+      url,
       schema: { ...schema, hide: true },
       preValidation: [readName, preValidation].flat()
     })
@@ -23,6 +35,6 @@ export function addNestedNames (app: FastifyInstance): void {
 }
 
 async function readName (request: { params: unknown }): Promise<void> {
-  const { '*': name } = request.params as { '*': string }
-  request.params = { name }
+  const { '*': name, ...others } = request.params as { '*': string }
+  request.params = { ...others, name }
 }

@@ -33,9 +33,9 @@ export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page
   })
 }
 
-/** The names of the files in a folder, without index.html and the compressed forms. */
+/** The names of the files in a folder, without pages and the compressed forms. */
 async function namesIn (folder: string): Promise<Set<string>> {
   const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.filter(entry => entry.isFile()).map(({ name }) => name)
-  return new Set(names.filter(name => name !== 'index.html' && !/^\.|\.(?:br|gz)$/.test(name)))
+  return new Set(names.filter(name => !/^\.|\.(?:html|br|gz)$/.test(name)))
 }

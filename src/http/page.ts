@@ -9,9 +9,16 @@ export interface Page {
   readonly folder: string
   /** The HTML of `/`, with the settings that the page needs. */
   readonly html: string
+  /** The HTML of links. */
+  readonly linkHtml: string
 }
 
-interface PageSettings { readonly hasWebPage: boolean, readonly registration: 'open' | 'closed' }
+interface PageSettings {
+  readonly hasWebPage: boolean
+  readonly registration: 'open' | 'closed'
+  readonly hasLinks: boolean
+  readonly linkMaxDays: number
+}
 
 /** The build replaces this folder. A running server knows the files that were there at its start. */
 const FOLDER = join(packageFolder, 'dist/page')
@@ -20,14 +27,19 @@ const FOLDER = join(packageFolder, 'dist/page')
 export async function findPage (
   settings: PageSettings, log: FastifyBaseLogger, folder = FOLDER
 ): Promise<Page | undefined> {
-  const { hasWebPage, registration } = settings
-  if (!hasWebPage) return undefined
+  if (!settings.hasWebPage) return undefined
   try {
-    const html = await readFile(join(folder, 'index.html'), 'utf8')
-    return { folder, html: html.replace('data-registration=""', `data-registration="${registration}"`) }
+    const [html, linkHtml] = await Promise.all(['index.html', 'link.html'].map(name => readFile(join(folder, name), 'utf8'))) as [string, string]
+    return { folder, html: withSettings(html, settings), linkHtml }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     log.warn('there is no page for browsers, because it was not built: run npm run build')
     return undefined
   }
+}
+
+/** The HTML with the settings that scripts read from its first element. */
+function withSettings (html: string, { registration, hasLinks, linkMaxDays }: PageSettings): string {
+  const values = { registration, links: hasLinks ? 'on' : 'off', 'link-max-days': linkMaxDays }
+  return Object.entries(values).reduce((html, [name, value]) => html.replace(`data-${name}=""`, `data-${name}="${value}"`), html)
 }

@@ -5,6 +5,7 @@ import { isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
+import { isOfLink } from './link-paths.ts'
 import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
 import { rateLimit } from './plugins.ts'
 
@@ -160,6 +161,7 @@ function isDecodable (text: string): boolean {
 /** Headers of every response, unless its route sets others. The request id is also in the log. */
 export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): void {
   reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id).header('cache-control', 'no-store')
+  if (isOfLink(request.url)) reply.header('referrer-policy', 'no-referrer').header('x-robots-tag', 'noindex')
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
 }
 

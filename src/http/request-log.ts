@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FailureCode } from '../problems.ts'
 import { findCaller } from './caller.ts'
+import { withoutSecret } from './link-paths.ts'
 import { LogController, proxyAddr } from './plugins.ts'
 
 type RawRequest = FastifyRequest['raw']
@@ -10,7 +11,7 @@ type RawRequest = FastifyRequest['raw']
 /**
  * Logs one line for each request when it is over: client, method, path, status and duration in milliseconds, and
  * whether the connection closed before the end of the response. The query is left out, because a client may have put
- * its token there.
+ * its token there, and so are the secrets of links.
  */
 export class RequestLog extends LogController {
   readonly #sentMethods = new WeakMap<RawRequest, string>()
@@ -40,7 +41,7 @@ export class RequestLog extends LogController {
       const { raw, url, log } = request
       log.info({
         method: this.#sentMethods.get(raw) ?? raw.method,
-        path: url.split('?', 1)[0],
+        path: withoutSecret(String(url.split('?', 1)[0])),
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime * 100) / 100,
         // pino leaves undefined fields out.

@@ -34,6 +34,8 @@ export interface Engine {
   readonly read: <T>(rule: () => Rule<T>) => Promise<T>
   /** The same; may return the row that it returned before for this key, unless anything was changed since. */
   readonly readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) => Promise<Row | undefined>
+  /** The time at which a row with `now` was returned by {@link Engine.readCached}. */
+  readonly timeOf: (row: { readonly now: number }) => number
   /** Runs a rule in a transaction, again if that was rolled back because of others or of a lost connection. */
   readonly transact: <T>(rule: () => Rule<T>) => Promise<T>
   /**

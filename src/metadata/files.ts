@@ -1,6 +1,7 @@
 import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
+import type { EarlierStores } from './earlier-stores.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
 import { type Beginning, updateTimeOf, type FileContents } from './file-contents.ts'
@@ -26,6 +27,7 @@ interface FileOptions {
   readonly contents: FileContents
   readonly keptContents: KeptContents
   readonly guard: LockGuard
+  readonly earlierStores: EarlierStores
 }
 
 interface Move { readonly newName: string, readonly quota: Quota, readonly destination: Destination }
@@ -46,9 +48,10 @@ export class FileRules implements FileRepository {
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
   readonly #guard: LockGuard
+  readonly #earlierStores: EarlierStores
   readonly #listing: FileListing
 
-  constructor ({ engine, owners, tree, contents, keptContents, guard }: FileOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, guard, earlierStores }: FileOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
@@ -56,6 +59,7 @@ export class FileRules implements FileRepository {
     this.#contents = contents
     this.#keptContents = keptContents
     this.#guard = guard
+    this.#earlierStores = earlierStores
     this.#listing = new FileListing(engine, tree)
   }
 
@@ -107,23 +111,12 @@ export class FileRules implements FileRepository {
 
   #store<T> (file: NewFile, quota: Quota, store: Store<T>): Promise<StoreResult | T> {
     const { ownerId, name } = file
-    const [contents, storedEarlier] = [this.#contents, () => this.#storedEarlier(file)]
+    const [contents, earlierStores] = [this.#contents, this.#earlierStores]
     return this.#keptContents.transactWithRoom(ownerId, function * (isRepeated) {
       const beginning = yield * contents.begin(ownerId, name, quota)
-      const earlier = isRepeated ? yield * storedEarlier() : undefined
+      const earlier = isRepeated ? yield * earlierStores.find(file) : undefined
       return earlier ?? (yield * store(beginning))
     })
-  }
-
-  /** The result of an earlier try whose answer was lost; undefined if it stored nothing. */
-  * #storedEarlier ({ blobId }: NewFile): Rule<StoreResult | undefined> {
-    const { byBlob, leaseOf } = this.#queries
-    const [[file], [lease]] = yield * together(ask(byBlob, { blobId }), ask(leaseOf, { blobId }))
-    if (file !== undefined) return { file, isNew: file.createdAt === file.updatedAt }
-    // Without a lease, it may have added a file that another request has since replaced or removed.
-    const detail = 'It is not known whether the file was stored.'
-    if (lease === undefined) throw new Problem('unavailable', { detail, headers: { 'retry-after': '1' } })
-    return undefined
   }
 
   find (ownerId: number, name: string): Promise<FileRecord | undefined> {
@@ -208,7 +201,7 @@ export class FileRules implements FileRepository {
 }
 
 function queriesOf ({ tables }: Engine) {
-  const { files, blobLeases } = tables
+  const { files } = tables
   const folder = { ownerId: placeholder('ownerId'), folder: placeholder('folder') }
   return {
     copyProperties: writing('copy_properties', db => db.update(files).set({
@@ -218,9 +211,6 @@ function queriesOf ({ tables }: Engine) {
       eq(files.ownerId, placeholder('ownerId')),
       isInFolder(tables, folder),
       between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
-    )).orderBy(limitedTo(asc(files.size), 1))),
-    byBlob: reading('file_by_blob', db => db.select(fileColumns(tables)).from(files).where(eq(files.blobId, placeholder('blobId')))),
-    leaseOf: reading('lease_of_blob', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-      .where(eq(blobLeases.blobId, placeholder('blobId'))))
+    )).orderBy(limitedTo(asc(files.size), 1)))
   }
 }

@@ -4,6 +4,7 @@ import type { Conditions, Destination } from './conditions.ts'
 import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
 import type { FolderRepository } from './folder-repository.ts'
 import type { KeptRepository } from './kept-repository.ts'
+import type { LinkRepository } from './link-repository.ts'
 import type { LockRepository, NewLock } from './lock-repository.ts'
 import type { PropertyRepository } from './properties.ts'
 import type {
@@ -49,6 +50,7 @@ export interface Metadata {
   readonly folders: FolderRepository
   readonly kept: KeptRepository
   readonly locks: LockRepository
+  readonly links: LinkRepository
   readonly properties: PropertyRepository
   readonly uploads: UploadRepository
   readonly blobs: BlobRepository

@@ -2,7 +2,7 @@ import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { refuseBeyondQuota, type Quota } from './records.ts'
-import { type Ask, ask, reading, writing } from './rule.ts'
+import { type Ask, ask, type Db, reading, writing } from './rule.ts'
 import type { UploadUsage } from './uploads-repository.ts'
 
 const { placeholder } = sql
@@ -29,7 +29,11 @@ export interface Change {
 }
 
 /** The usage of unfinished uploads, and the time. */
-export interface Reserved extends UploadUsage { readonly time: number }
+export interface Reserved extends UploadUsage {
+  readonly time: number
+  /** Uploads that came by no link. */
+  readonly ownUploads: number
+}
 
 /** The usage of accounts: quotas are decided by it, and every change of files and kept content updates it. */
 export class Owners {
@@ -41,11 +45,12 @@ export class Owners {
 
   /** Locks an account. @throws not_found if it was deleted. */
   lock (id: number): Ask<Owner> {
-    return ask(this.#queries.lock, { id }, ([owner]) => {
-      // The account was deleted during the upload.
-      if (owner === undefined) throw new Problem('not_found')
-      return owner
-    })
+    return ask(this.#queries.lock, { id }, getOwner)
+  }
+
+  /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
+  read (id: number): Ask<Owner> {
+    return ask(this.#queries.read, { id }, getOwner)
   }
 
   /** What unfinished uploads reserve now, without the upload `except`. */
@@ -58,12 +63,28 @@ export class Owners {
   }
 }
 
+function getOwner ([owner]: Owner[]): Owner {
+  // The account was deleted during the upload.
+  if (owner === undefined) throw new Problem('not_found')
+  return owner
+}
+
 function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
+  const owner = (db: Db) => db.select({
+    id: accounts.id,
+    bytes: accounts.usedBytes,
+    files: accounts.usedFiles,
+    folders: accounts.usedFolders,
+    keptBytes: accounts.keptBytes,
+    keptContents: accounts.keptContents,
+    lockedUntil: accounts.lockedUntil
+  }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt)))
   return {
     sums: reading('reserved_by_uploads', db => db.select({
       uploads: sql`count(*)`.mapWith(Number),
       bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number),
       receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
+      ownUploads: sql`coalesce(sum(CASE WHEN ${uploads.linkId} IS NULL THEN 1 ELSE 0 END), 0)`.mapWith(Number),
       time: clock.mapWith(Number)
     }).from(uploads).where(and(
       eq(uploads.ownerId, placeholder('ownerId')),
@@ -71,15 +92,8 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
     ))),
-    lock: reading('lock_owner', db => locking(db.select({
-      id: accounts.id,
-      bytes: accounts.usedBytes,
-      files: accounts.usedFiles,
-      folders: accounts.usedFolders,
-      keptBytes: accounts.keptBytes,
-      keptContents: accounts.keptContents,
-      lockedUntil: accounts.lockedUntil
-    }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt))))),
+    lock: reading('lock_owner', db => locking(owner(db))),
+    read: reading('owner', owner),
     charge: writing('charge_owner', db => db.update(accounts).set({
       usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
       usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,

@@ -15,6 +15,24 @@ export function joinPath (folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`
 }
 
+/** Maximum length of a segment, in bytes of UTF-8. */
+export const MAX_SEGMENT_BYTES = 255
+
+/** Longer ones are not kept apart from the rest of a name, in bytes with the dot. */
+const MAX_EXTENSION_BYTES = 32
+
+/** `report (2).pdf` for `report.pdf` and 2; for 1 the name itself. A long name is cut before the number. */
+export function numberedName (name: string, number: number): string {
+  if (number === 1) return name
+  const dot = name.lastIndexOf('.')
+  const isShort = Buffer.byteLength(name.slice(dot)) <= MAX_EXTENSION_BYTES
+  const [stem, extension] = dot > 0 && isShort ? [name.slice(0, dot), name.slice(dot)] : [name, '']
+  const end = ` (${number})${extension}`
+  const points = Array.from(stem)
+  while (Buffer.byteLength(points.join('') + end) > MAX_SEGMENT_BYTES) points.pop()
+  return points.join('') + end
+}
+
 /** The paths of the folders that something is in, the outermost first, without the root. */
 export function ancestorsOf (path: string): string[] {
   const segments = path.split('/')

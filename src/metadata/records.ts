@@ -110,9 +110,15 @@ export interface TokenRecord extends NewToken {
 /** `now` is the time at which the token was read: it tells whether the token has expired. */
 export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord, readonly now: number }
 
-/** A sign-in, a one-time code or a registration, counted by its network and its username. */
+/** What limits count. */
+export const attemptKinds = ['sign_in', 'second_factor', 'registration', 'link_password'] as const
+
+/**
+ * A sign-in, a one-time code, a registration or the password of a link, counted by its network and its username; of a
+ * link, by the link.
+ */
 export interface Attempt {
-  readonly kind: 'sign_in' | 'second_factor' | 'registration'
+  readonly kind: typeof attemptKinds[number]
   readonly network: string
   /** A digest of the normalised username, whether an account has it or not. */
   readonly usernameKey: string

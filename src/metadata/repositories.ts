@@ -4,6 +4,7 @@ import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } 
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter, EventRules } from './events.ts'
+import { EarlierStores } from './earlier-stores.ts'
 import { FactorChanges } from './factor-changes.ts'
 import { FactorRules } from './factors.ts'
 import { FileContents } from './file-contents.ts'
@@ -13,6 +14,8 @@ import { FolderRules } from './folders.ts'
 import { KeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-repository.ts'
 import { KeptRules } from './kept.ts'
+import { LinkUploads } from './link-uploads.ts'
+import { LinkRules } from './links.ts'
 import { LockGuard } from './lock-guard.ts'
 import { LockRules } from './locks.ts'
 import type { Metadata } from './metadata.ts'
@@ -34,7 +37,7 @@ interface RepositoryOptions {
 }
 
 type Repositories = Pick<
-  Metadata, 'accounts' | 'tokens' | 'attempts' | 'factors' | 'claims' | 'events' | 'files' | 'folders' | 'kept' | 'locks' | 'properties' | 'uploads' |
+  Metadata, 'accounts' | 'tokens' | 'attempts' | 'factors' | 'claims' | 'events' | 'files' | 'folders' | 'kept' | 'links' | 'locks' | 'properties' | 'uploads' |
   'blobs'
 >
 
@@ -63,6 +66,8 @@ export function createRepositories ({
     endLease: createLeaseEnder(engine),
     keepsDeleted: keeping.milliseconds > 0
   })
+  const earlierStores = new EarlierStores(engine)
+  const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
   return {
     accounts,
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
@@ -70,12 +75,13 @@ export function createRepositories ({
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: new EventRules(engine, writeEvent),
-    files: new FileRules({ engine, owners, tree, contents, keptContents, guard }),
+    files: new FileRules({ engine, owners, tree, contents, keptContents, guard, earlierStores }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard }),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
+    links: new LinkRules({ engine, owners, tree, contents, linkUploads, earlierStores }),
     locks: new LockRules({ engine, owners, tree, contents, guard }),
     properties: new PropertyRules({ engine, owners, tree, contents, guard }),
-    uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard }),
+    uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),
     blobs: new BlobRules(engine, discardedBlobs)
   }
 }

@@ -1,8 +1,9 @@
-import { type HasDefault, isNotNull, isNull, type NotNull } from 'drizzle-orm'
+import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { linkKinds } from './link-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './properties.ts'
-import type { EventDetails } from './records.ts'
+import { attemptKinds, type EventDetails } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>
@@ -45,11 +46,13 @@ export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs
 /** The tables that every database has. Tables of one database, or with other columns, are in its own `schema.ts`. */
 export function createTables (dialect: Dialect) {
   const accounts = accountTable(dialect)
+  const files = fileTables(dialect, accounts)
   return {
     accounts,
     ...signInTables(dialect, accounts),
     ...factorTables(dialect, accounts),
-    ...fileTables(dialect, accounts),
+    ...files,
+    ...linkTables(dialect, accounts, files),
     ...uploadTables(dialect, accounts)
   }
 }
@@ -114,7 +117,7 @@ function signInTables (
   /** Recent failed sign-ins, wrong codes and registrations, for the attempt limiter. */
   const attempts = table('attempts', {
     id: identity('id'),
-    kind: text('kind', { enum: ['sign_in', 'second_factor', 'registration'] }).notNull(),
+    kind: text('kind', { enum: attemptKinds }).notNull(),
     network: key('network').notNull(),
     // A digest of the username, whether an account has it or not: counting must not reveal which exist.
     usernameKey: key('username_key').notNull(),
@@ -301,6 +304,41 @@ function fileTables (dialect: Dialect, accounts: Accounts) {
   return { files, folders, kept, locks }
 }
 
+/** A link ends with the row of its account, file or folder. */
+function linkTables (
+  { table, index, uniqueIndex, number, boolean, text, key, identity }: Dialect,
+  accounts: Accounts,
+  { files, folders }: Pick<ReturnType<typeof fileTables>, 'files' | 'folders'>
+) {
+  const links = table('links', {
+    id: identity('id'),
+    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    kind: text('kind', { enum: linkKinds }).notNull(),
+    // One of the two is null.
+    fileId: number('file_id').references(() => files.id, { onDelete: 'cascade' }),
+    folderId: number('folder_id').references(() => folders.id, { onDelete: 'cascade' }),
+    secretHash: key('secret_hash').notNull(),
+    passwordHash: text('password_hash'),
+    expiresAt: number('expires_at'),
+    maxFiles: number('max_files'),
+    maxBytes: number('max_bytes'),
+    showsOwner: boolean('shows_owner').notNull(),
+    usedFiles: number('used_files').notNull().default(0),
+    usedBytes: number('used_bytes').notNull().default(0),
+    createdAt: number('created_at').notNull(),
+    uses: number('uses').notNull().default(0),
+    lastUsedAt: number('last_used_at')
+  }, columns => [
+    uniqueIndex('links_secret_hash').on(columns.secretHash),
+    index('links_account').on(columns.accountId, columns.id),
+    // Partial: every deletion of a file or folder looks for its links.
+    index('links_file').on(columns.fileId).where(isNotNull(columns.fileId)),
+    index('links_folder').on(columns.folderId).where(isNotNull(columns.folderId))
+  ])
+
+  return { links }
+}
+
 function uploadTables (dialect: Dialect, accounts: Accounts) {
   const { table, index, uniqueIndex, number, boolean, text, key, json, uploadId, uploadSequence } = dialect
 
@@ -309,6 +347,8 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
     sequence: uploadSequence('sequence'),
     id: uploadId('id'),
     ownerId: number('owner_id').notNull().references(() => accounts.id),
+    // Not a reference: the bytes of an upload whose link has ended must still be discarded.
+    linkId: number('link_id'),
     name: key('name').notNull(),
     type: text('type').notNull(),
     blobId: key('blob_id').notNull(),
@@ -334,8 +374,14 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
     // Partial: every change of a file sums the unfinished uploads of its owner, and most uploads are finished.
     index('uploads_unfinished').on(columns.ownerId, columns.sequence).where(isNull(columns.result)),
     // Of these only the newest are remembered.
-    index('uploads_finished').on(columns.ownerId, columns.expiresAt, columns.sequence).where(isNotNull(columns.result)),
-    index('uploads_expiry').on(columns.expiresAt)
+    index('uploads_finished').on(columns.ownerId, columns.expiresAt, columns.sequence)
+      .where(sql`${isNotNull(columns.result)} and ${isNull(columns.linkId)}`),
+    index('uploads_expiry').on(columns.expiresAt),
+    // Partial: most uploads are the owner's own.
+    index('uploads_unfinished_by_link').on(columns.linkId)
+      .where(sql`${isNotNull(columns.linkId)} and ${isNull(columns.result)}`),
+    index('uploads_finished_by_link').on(columns.linkId, columns.expiresAt, columns.sequence)
+      .where(sql`${isNotNull(columns.linkId)} and ${isNotNull(columns.result)}`)
   ])
 
   /** Blobs that are being written to a store that can't tell which writes were interrupted. */

@@ -11,6 +11,8 @@ export interface Snapshot {
   readonly totals: SnapshotTotals
   /** Of all accounts: how many recovery codes, and the ids of the keys that sealed their secrets. */
   readonly secondFactors: { readonly recoveryCodes: number, readonly sealedBy: readonly string[] }
+  /** Of all accounts, also those that have expired. */
+  readonly links: number
   /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
   blobs (prefix: string): SnapshotBlob[]
   /** Must be called before anything else opens the file. */

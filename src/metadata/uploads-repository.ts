@@ -19,6 +19,8 @@ export interface NewUpload {
   /** 32 lower-case hex digits, random: part of its URL. */
   readonly id: string
   readonly ownerId: number
+  /** The link that it came by: then `name` is one segment, in the folder of the link. Null for the owner's own. */
+  readonly linkId: number | null
   /** The name of the file that it becomes. */
   readonly name: string
   /** A well-formed media type. */
@@ -101,6 +103,8 @@ export interface UploadChange extends UploadProgress {
 export interface TakeOver {
   readonly isAppending: boolean
   readonly lifetimeMilliseconds: number
+  /** Of an upload by a link. */
+  readonly linkId?: number | null | undefined
   readonly precondition?: Precondition | undefined
   readonly modifiedAt?: number | null | undefined
 }
@@ -117,12 +121,14 @@ export interface TakeOver {
 export interface UploadRepository {
   /**
    * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
-   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, name_taken if no file can have this name,
-   * file_locked, quota_exceeded, not_found if the owner was deleted.
+   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, or the link {@link MAX_LINK_UPLOADS};
+   * name_taken if no file can have this name, file_locked, quota_exceeded, link_limit_reached, not_found if the owner
+   * was deleted or the link has ended.
    */
   add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
-  find (ownerId: number, id: string): Promise<UploadRecord | undefined>
-  /** Unfinished uploads, newest first. */
+  /** The upload; one by a link only with the id of that. */
+  find (ownerId: number, id: string, linkId?: number | null): Promise<UploadRecord | undefined>
+  /** Unfinished uploads, newest first, but not those by links. */
   list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
   /**
    * Takes an upload over: raises its generation, and sets `isAppending`. `isAppending` restarts its expiry, and
@@ -132,8 +138,8 @@ export interface UploadRepository {
   takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>
   /**
    * Records progress. `isAppending` says whether the request goes on.
-   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded, and then
-   * nothing changes.
+   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded or
+   * link_limit_reached, and then nothing changes.
    */
   save (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
   /**
@@ -142,14 +148,15 @@ export interface UploadRepository {
    * replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more
    * than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were
    * finished are forgotten.
+   * One by a link gets the next free name in the folder of that, as by `links.store`.
    * @throws name_taken if no file can have this name, file_locked, and as `uploads.save`.
    */
   finish (
     change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }
   ): Promise<StoreResult | undefined>
   /** Ends an upload; a file that it became stays. @throws not_found. */
-  remove (ownerId: number, id: string): Promise<void>
+  remove (ownerId: number, id: string, linkId?: number | null): Promise<void>
   usage (ownerId: number): Promise<UploadUsage>
-  /** Deletes up to `limit` uploads that have expired; true if there may be more. */
+  /** Deletes up to `limit` uploads that have expired, or whose link has ended; true if there may be more. */
   removeExpired (limit: number): Promise<boolean>
 }

@@ -5,6 +5,8 @@ import type { Engine } from './engine.ts'
 import type { Beginning, FileContents } from './file-contents.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
+import { refuseBeyondRoom } from './link-repository.ts'
+import type { LinkUploads } from './link-uploads.ts'
 import { type LockGuard, stores } from './lock-guard.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
@@ -22,6 +24,9 @@ const { placeholder } = sql
 /** Seconds after which one of many uploads may have ended. */
 const RETRY_SECONDS = 60
 
+/** Whose upload it is: the owner's own, or one by a link. */
+type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
+
 type Row = Tables['uploads']['$inferSelect']
 type Changes = Partial<Row>
 type Refused = Pick<Beginning, 'owner' | 'time' | 'quota'>
@@ -34,6 +39,7 @@ interface UploadOptions {
   readonly keptContents: KeptContents
   readonly guard: LockGuard
   readonly discard: Discard
+  readonly linkUploads: LinkUploads
 }
 
 type Limits = Parameters<UploadRepository['add']>[1]
@@ -49,8 +55,9 @@ export class UploadRules implements UploadRepository {
   readonly #keptContents: KeptContents
   readonly #guard: LockGuard
   readonly #discard: Discard
+  readonly #linkUploads: LinkUploads
 
-  constructor ({ engine, owners, tree, contents, keptContents, guard, discard }: UploadOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }: UploadOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
@@ -59,6 +66,7 @@ export class UploadRules implements UploadRepository {
     this.#keptContents = keptContents
     this.#guard = guard
     this.#discard = discard
+    this.#linkUploads = linkUploads
   }
 
   add (upload: NewUpload, limits: Limits): Promise<UploadRecord> {
@@ -67,28 +75,33 @@ export class UploadRules implements UploadRepository {
   }
 
   * #add (
-    { lifetimeMilliseconds, ...upload }: NewUpload, { maxUploads, quota }: Limits, isRepeated: boolean
+    { lifetimeMilliseconds, ...upload }: NewUpload, limits: Limits, isRepeated: boolean
   ): Rule<UploadRecord> {
-    const { ownerId, name, length, method } = upload
-    const [owner, createdAt, current, known] = yield * together(
-      this.#owners.lock(ownerId),
-      this.#engine.now(),
-      this.#contents.find(ownerId, name),
-      this.#tree.known(ownerId, name)
-    )
+    const { ownerId, linkId, length } = upload
+    const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
     const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
     if (earlier !== undefined) return earlier
+    if (linkId === null) yield * this.#admitOwn({ owner, time: createdAt }, upload, limits)
+    else yield * this.#linkUploads.admit(yield * this.#linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
+    const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
+    return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
+  }
+
+  /** @throws name_taken, file_locked, quota_exceeded, too_many_uploads. */
+  * #admitOwn (
+    { owner, time }: Pick<Beginning, 'owner' | 'time'>,
+    { ownerId, name, length, method }: Omit<NewUpload, 'lifetimeMilliseconds'>,
+    { maxUploads, quota }: Limits
+  ): Rule<void> {
+    const [current, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
     const place = yield * this.#tree.place(ownerId, name, known)
-    yield * this.#guard.admit({ owner, time: createdAt }, {}, stores(name, { current, place }))
+    yield * this.#guard.admit({ owner, time }, {}, stores(name, { current, place }))
     requireFree(place)
     if (method === 'PUT') yield * this.#removePuts(ownerId, name)
     const reserved = yield * this.#owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
-    if (reserved.uploads >= maxUploads) {
-      throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
-    }
-    const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
-    return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
+    if (reserved.ownUploads < maxUploads) return
+    throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
   }
 
   /** The result of an earlier try whose answer was lost; undefined if it added nothing. */
@@ -103,16 +116,17 @@ export class UploadRules implements UploadRepository {
   * #removePuts (ownerId: number, name: string): Rule<void> {
     const { uploads } = this.#engine.tables
     yield * this.#remove(and(
-      eq(uploads.ownerId, ownerId), isNull(uploads.result), eq(uploads.method, 'PUT'), eq(uploads.name, name)
+      eq(uploads.ownerId, ownerId), isNull(uploads.linkId), isNull(uploads.result),
+      eq(uploads.method, 'PUT'), eq(uploads.name, name)
     ))
   }
 
-  find (ownerId: number, id: string): Promise<UploadRecord | undefined> {
-    return this.#engine.read(() => this.#find(ownerId, id, this.#queries.byId))
+  find (ownerId: number, id: string, linkId: number | null = null): Promise<UploadRecord | undefined> {
+    return this.#engine.read(() => this.#find({ ownerId, linkId }, id, this.#queries.byId))
   }
 
-  #find (ownerId: number, id: string, query: Query<Row[]>): Ask<UploadRecord | undefined> {
-    return ask(query, { id }, ([row]) => row?.ownerId === ownerId ? recordOf(row) : undefined)
+  #find ({ ownerId, linkId }: Holder, id: string, query: Query<Row[]>): Ask<UploadRecord | undefined> {
+    return ask(query, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
   }
 
   list (ownerId: number, { name, method, before, limit }: UploadPage): Promise<ListedUpload[]> {
@@ -120,6 +134,7 @@ export class UploadRules implements UploadRepository {
     const columns = listedColumns(uploads)
     return read(() => ask(reading('', db => db.select(columns).from(uploads).where(and(
       eq(uploads.ownerId, ownerId),
+      isNull(uploads.linkId),
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       name === undefined ? undefined : eq(uploads.name, name),
@@ -129,14 +144,14 @@ export class UploadRules implements UploadRepository {
   }
 
   // If the answer is lost, it is taken over once more.
-  takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#takeOver(ownerId, id, to), { repeats: true })
+  takeOver (ownerId: number, id: string, { linkId = null, ...to }: TakeOver): Promise<UploadRecord> {
+    return this.#engine.transactFor(ownerId, () => this.#takeOver({ ownerId, linkId }, id, to), { repeats: true })
   }
 
   * #takeOver (
-    ownerId: number, id: string, { isAppending, lifetimeMilliseconds, precondition, modifiedAt }: TakeOver
+    holder: Holder, id: string, { isAppending, lifetimeMilliseconds, precondition, modifiedAt }: TakeOver
   ): Rule<UploadRecord> {
-    const [upload, time] = yield * this.#lock(ownerId, id)
+    const [upload, time] = yield * this.#lock(holder, id)
     if (upload.result !== undefined) return upload
     return yield * this.#update(upload, {
       generation: upload.generation + 1,
@@ -148,9 +163,9 @@ export class UploadRules implements UploadRepository {
   }
 
   /** The upload, locked with its owner, and the time. */
-  * #lock (ownerId: number, id: string): Rule<[UploadRecord, number]> {
+  * #lock (holder: Holder, id: string): Rule<[UploadRecord, number]> {
     const [, upload, time] = yield * together(
-      this.#owners.lock(ownerId), this.#find(ownerId, id, this.#queries.lockById), this.#engine.now()
+      this.#owners.lock(holder.ownerId), this.#find(holder, id, this.#queries.lockById), this.#engine.now()
     )
     if (upload === undefined) throw new Problem('not_found')
     return [upload, time]
@@ -173,7 +188,13 @@ export class UploadRules implements UploadRepository {
     const upload = getCurrent(found, change.generation)
     const { time } = reserved
     const bytes = reservation(change) - reservation(upload)
-    const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
+    const { linkId } = upload
+    if (linkId !== null) {
+      // All of it: kept content may have taken the room since, and does not go for what arrives by a link.
+      const { room } = yield * this.#linkUploads.open({ ownerId, linkId, quota, except: id })
+      refuseBeyondRoom(room, { bytes: reservation(change), files: 1 })
+    }
+    const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
     yield * this.#update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
     // Only what has arrived needs room.
     yield * this.#keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
@@ -186,33 +207,36 @@ export class UploadRules implements UploadRepository {
 
   * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing, isRepeated: boolean) {
     const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
-    const [owner, found, reserved, current, known] = yield * together(
-      this.#owners.lock(ownerId),
-      ask(this.#queries.lockById, { id }),
-      this.#owners.reserved(ownerId, id),
-      this.#contents.find(ownerId, name),
-      this.#tree.known(ownerId, name)
+    const [owner, found, reserved] = yield * together(
+      this.#owners.lock(ownerId), ask(this.#queries.lockById, { id }), this.#owners.reserved(ownerId, id)
     )
     const upload = getCurrent(found, change.generation, isRepeated)
     if (upload.result !== undefined) return upload.result
     const { time } = reserved
-    const { type, blobId, modifiedAt } = upload
+    const { type, blobId, modifiedAt, linkId } = upload
     const file = { ownerId, name, type, blobId, modifiedAt, size: offset, sha256, isLeased: false }
-    const place = yield * this.#tree.place(ownerId, name, known)
-    const result = yield * this.#store(upload, file, { owner, current, place, time, reserved, quota })
+    const result = linkId === null
+      ? yield * this.#storeOwn(upload, file, { owner, time, reserved, quota })
+      : yield * this.#linkUploads.store(yield * this.#linkUploads.open({ ownerId, linkId, quota, except: id }), file)
     const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
     if (result === undefined) {
       return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
     }
     const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }
     yield * this.#update(upload, { ...progress, ...finished })
-    yield * this.#forgetFinished(ownerId, maxFinished)
+    yield * this.#forgetFinished(upload, maxFinished)
     return result
   }
 
   /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
-  * #store (upload: UploadRecord, file: NewFile, beginning: Beginning): Rule<StoreResult | undefined> {
-    const { current, time } = beginning
+  * #storeOwn (
+    upload: UploadRecord, file: NewFile, start: Omit<Beginning, 'current' | 'place'>
+  ): Rule<StoreResult | undefined> {
+    const { ownerId, name } = file
+    const [current, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
+    const place = yield * this.#tree.place(ownerId, name, known)
+    const beginning = { ...start, current, place }
+    const { time } = beginning
     if (upload.method === 'POST' && isUnconditional(upload.precondition) && current !== undefined) {
       if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
       yield * together(this.#discard([file.blobId], time))
@@ -232,21 +256,24 @@ export class UploadRules implements UploadRepository {
     return undefined
   }
 
-  /** Forgets the first finished uploads of an owner who has too many, a few at a time. */
-  * #forgetFinished (ownerId: number, maxFinished: number): Rule<void> {
+  /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
+  * #forgetFinished ({ ownerId, linkId }: Holder, maxFinished: number): Rule<void> {
     const { uploads } = this.#engine.tables
-    const surplus = (yield * ask(this.#queries.surplusFinished, { ownerId, maxFinished })).length
-    if (surplus === 0) return
-    const first = (yield * ask(this.#queries.firstFinished, { ownerId, surplus })).map(({ sequence }) => sequence)
-    yield * ask(writing('', db => db.delete(uploads).where(inArray(uploads.sequence, first))))
+    const { finished, finishedByLink } = this.#queries
+    const { surplus, first } = linkId === null ? finished : finishedByLink
+    const { length } = yield * ask(surplus, { ownerId, linkId, maxFinished })
+    if (length === 0) return
+    const forgotten = yield * ask(first, { ownerId, linkId, surplus: length })
+    yield * ask(writing('', db => db.delete(uploads)
+      .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence)))))
   }
 
-  remove (ownerId: number, id: string): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#removeById(ownerId, id))
+  remove (ownerId: number, id: string, linkId: number | null = null): Promise<void> {
+    return this.#engine.transactFor(ownerId, () => this.#removeById({ ownerId, linkId }, id))
   }
 
-  * #removeById (ownerId: number, id: string): Rule<void> {
-    yield * this.#lock(ownerId, id)
+  * #removeById (holder: Holder, id: string): Rule<void> {
+    yield * this.#lock(holder, id)
     yield * this.#remove(eq(this.#engine.tables.uploads.id, id))
   }
 
@@ -271,41 +298,63 @@ export class UploadRules implements UploadRepository {
 
   async removeExpired (limit: number): Promise<boolean> {
     // Usually there is none, and a write costs a sync.
-    if ((await this.#engine.read(() => ask(this.#queries.anyExpired))).length === 0) return false
+    const { anyExpired, anyWithoutLink } = this.#queries
+    const found = await this.#engine.read(() => together(ask(anyExpired), ask(anyWithoutLink)))
+    if (found.flat().length === 0) return false
     return this.#engine.transact(() => this.#removeExpired(limit))
   }
 
   * #removeExpired (limit: number): Rule<boolean> {
-    const { tables: { uploads }, clock, skippingLocked } = this.#engine
+    const { tables: { uploads }, tables, clock, skippingLocked } = this.#engine
     // Those that another process is deleting are left to it.
-    const expired = yield * ask(reading('', db => skippingLocked(db.select({ id: uploads.id }).from(uploads)
-      .where(lte(uploads.expiresAt, clock)).limit(limit))))
-    return (yield * this.#remove(inArray(uploads.id, expired.map(({ id }) => id)))) === limit
+    const some = (condition: SQL | undefined) => ask(reading('', db =>
+      skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit))))
+    // Not with OR, which uses no index.
+    const found = (yield * together(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
+    const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
+    return (yield * this.#remove(inArray(uploads.id, ids))) === limit
   }
 }
 
-function queriesOf ({ tables: { uploads, discardedBlobs }, clock, locking }: Engine) {
+/** Condition for the unfinished uploads of links that expired, or ended with their folder. */
+function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefined {
+  return and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
+    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
+}
+
+function queriesOf ({ tables: { uploads, discardedBlobs }, tables, clock, locking }: Engine) {
   const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
-  const finished = and(eq(uploads.ownerId, placeholder('ownerId')), isNotNull(uploads.result))
-  const sequences = (db: Db) => db.select({ sequence: uploads.sequence }).from(uploads)
+  const isOwn = and(eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.linkId))
   return {
     byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
     lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
     uploadDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
       .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
     insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
-      'id', 'ownerId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
+      'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
     )).returning()),
     update: writing('change_upload', db => db.update(uploads).set(placeholders(
       'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
     )).where(eq(uploads.id, placeholder('id'))).returning()),
-    firstFinished: reading('first_finished_uploads', db => sequences(db).where(finished)
-      .orderBy(limitedTo(sql`${asc(uploads.expiresAt)}, ${asc(uploads.sequence)}`, placeholder('surplus')))),
-    surplusFinished: reading('surplus_finished_uploads', db => sequences(db).where(finished).orderBy(
-      limitedTo(sql`${desc(uploads.expiresAt)}, ${desc(uploads.sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
-    )),
+    finished: finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn }),
+    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: eq(uploads.linkId, placeholder('linkId')) }),
     anyExpired: reading('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
-      .where(lte(uploads.expiresAt, clock)).limit(1))
+      .where(lte(uploads.expiresAt, clock)).limit(1)),
+    anyWithoutLink: reading('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
+      .where(hasNoLink(tables, clock)).limit(1))
+  }
+}
+
+/** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
+function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: string, isOf: SQL | undefined }) {
+  const { sequence, expiresAt, result } = uploads
+  const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
+  return {
+    surplus: reading(`surplus_${name}`, db => sequences(db).orderBy(
+      limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
+    )),
+    first: reading(`first_${name}`, db => sequences(db)
+      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus'))))
   }
 }
 

@@ -56,7 +56,9 @@ export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = route.schema.response as Record<number, Partial<ProblemResponse>>
   const declared = Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})) as FailureCode[]
-  route.schema.response = { ...responses, ...problems([...new Set([...declared, ...codes])]) }
+  const added = Object.entries(problems([...new Set([...declared, ...codes])])).map(([status, problem]) =>
+    [status, { ...problem, content: { ...responses[Number(status)]?.content, ...problem.content } }])
+  route.schema.response = { ...responses, ...Object.fromEntries(added) }
 }
 
 /** Adds to every route the errors and headers that all operations share. Call it before the routes are added. */

@@ -27,6 +27,8 @@ const PATHS = [
   '/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock',
   '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}',
   '/api/uploads', '/api/uploads/{id}',
+  '/api/links', '/api/links/{id}', '/api/links/{id}/secret',
+  '/s/{secret}', '/s/{secret}/unlock', '/s/{secret}/list', '/s/{secret}/files/{name}', '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}',
   '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim',
   '/openapi.json', '/openapi.yaml',
   '/health/live', '/health/ready'

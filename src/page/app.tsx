@@ -9,6 +9,7 @@ import { TrashView } from './files/trash-view.tsx'
 import { focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
 import { Notices } from './notices.tsx'
+import { LinksView } from './links/links-view.tsx'
 import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
 import { restoreSession, signIn, signOut } from './session.ts'
@@ -45,6 +46,7 @@ function Content () {
       <TopBar username={state.username} />
       <main id='main' tabIndex={-1}>
         {view.value === 'files' && <FilesView key={openFolder.value} />}
+        {view.value === 'links' && <LinksView />}
         {view.value === 'trash' && <TrashView />}
         {view.value === 'account' && <AccountView />}
       </main>

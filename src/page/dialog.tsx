@@ -3,7 +3,7 @@ import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { addDialog } from './dialog-history.ts'
 import { focusMain } from './focus.ts'
 import { Icon } from './icon.tsx'
-import { texts } from './texts.ts'
+import { frameTexts } from './frame-texts.ts'
 
 interface DialogProps {
   title: ComponentChildren
@@ -50,7 +50,7 @@ export function Dialog ({ title, onClose, onKeyDown, class: className = '', chil
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
         {onClose !== undefined && (
-          <button type='button' class='quiet' onClick={onClose} aria-label={texts.close}><Icon name='close' /></button>
+          <button type='button' class='quiet' onClick={onClose} aria-label={frameTexts.close}><Icon name='close' /></button>
         )}
       </header>
       {children}

@@ -46,7 +46,7 @@ export function PasswordField ({ name, label, autocomplete, error, autofocus = f
           spellcheck={false} aria-invalid={error !== undefined} aria-describedby={`${id}-problem`} data-autofocus={autofocus || undefined}
         />
         <button
-          type='button' class='quiet' aria-pressed={isShown} aria-label={texts.sign.showPassword} title={texts.sign.showPassword}
+          type='button' class='quiet' aria-pressed={isShown} aria-label={texts.showPassword} title={texts.showPassword}
           onClick={() => setShown(!isShown)}
         >
           <Icon name={isShown ? 'eyeOff' : 'eye'} />

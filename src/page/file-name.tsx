@@ -1,5 +1,5 @@
 import { lastOf, parentOf } from './paths.ts'
-import { texts } from './texts.ts'
+import { frameTexts } from './frame-texts.ts'
 import { piecesOf, visibleName } from './visible-name.ts'
 
 interface NameProps { name: string, class?: string | undefined }
@@ -9,7 +9,7 @@ export function FileName ({ name, class: className }: NameProps) {
   return (
     <bdi class={className} title={visibleName(name)}>
       {piecesOf(name)
-        .map((piece, index) => index % 2 === 0 ? piece : <mark key={index} title={texts.invisible}>{piece}</mark>)}
+        .map((piece, index) => index % 2 === 0 ? piece : <mark key={index} title={frameTexts.invisible}>{piece}</mark>)}
     </bdi>
   )
 }

@@ -1,9 +1,9 @@
-import { MagicStoreError, type Problem } from 'magicstore'
+import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { Cancelled } from './factors/proof.ts'
-import { formatDuration, formatSize } from './format.ts'
 import { breakLocks, lockedBy } from './locks.ts'
 import { PageError } from './page-error.ts'
+import { wordsOf, type ProblemWords } from './problem-words.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
@@ -12,21 +12,11 @@ import { useAction } from './use-action.ts'
  * The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is
  * no error, the page asks for the password instead, or the user cancelled.
  */
-export function describe (error: unknown): { title: string, detail?: string } | undefined {
+export function describe (error: unknown): ProblemWords | undefined {
   if (error === undefined || error instanceof SessionEnded || error instanceof Cancelled) return undefined
   if (error instanceof PageError) return { title: error.message }
   if (!(error instanceof MagicStoreError)) return { title: texts.networkProblem }
-  const { problem, status } = error
-  if (problem === undefined) return { title: texts.unexpectedProblem(status) }
-  const wait = error.retryAfterSeconds === undefined ? '' : ` ${texts.retryAfter(formatDuration(error.retryAfterSeconds))}`
-  const detail = `${detailOf(problem).replace(/\b(\d+) bytes\b/g, (_, bytes) => formatSize(Number(bytes)))}${wait}`.trim()
-  return detail === '' ? { title: problem.title } : { title: problem.title, detail }
-}
-
-/** The detail of a `validation_failed` does not name the fields. */
-function detailOf ({ code, title, detail, errors = [] }: Problem): string {
-  if (code === 'validation_failed' && errors.length > 0) return `${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}.`
-  return detail === title ? '' : detail
+  return wordsOf(error)
 }
 
 /** Shows an error next to what caused it, and announces it. */

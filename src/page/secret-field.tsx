@@ -3,18 +3,27 @@ import { Icon } from './icon.tsx'
 import { texts } from './texts.ts'
 import { useCopy } from './use-copy.ts'
 
+interface SecretFieldProps {
+  label: string
+  secret: string
+  copiesAtOnce?: boolean
+}
+
 /**
  * A secret with a button that copies it. If the browser does not allow that, the secret is selected for the user to
  * copy.
  */
-export function SecretField ({ label, secret }: { label: string, secret: string }) {
+export function SecretField ({ label, secret, copiesAtOnce = false }: SecretFieldProps) {
   const id = useId()
   const field = useRef<HTMLInputElement>(null)
   const { copy, isCopied } = useCopy(secret)
-  useEffect(() => field.current?.select(), [])
   async function copyOrSelect (): Promise<void> {
     if (!await copy()) field.current?.select()
   }
+  useEffect(() => {
+    field.current?.select()
+    if (copiesAtOnce) void copyOrSelect()
+  }, [])
   return (
     <div class='field'>
       <label for={id}>{label}</label>

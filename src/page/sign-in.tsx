@@ -5,6 +5,7 @@ import { fieldsOf, PasswordField } from './fields.tsx'
 import { Logo } from './icon.tsx'
 import { ProblemText } from './problem.tsx'
 import { register, signIn, signInWithPasskey } from './session.ts'
+import { isRegistrationOpen } from './settings.ts'
 import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
 
@@ -12,7 +13,6 @@ import { useAction } from './use-action.ts'
 export function SignIn () {
   const [isNew, setNew] = useState(false)
   const [farewell] = useState(takeFarewell)
-  const isRegistrationOpen = document.documentElement.dataset.registration === 'open'
   const title = isNew ? texts.sign.up : texts.sign.in
   return (
     <main class='sign-in'>

@@ -1,21 +1,14 @@
+import { frameTexts } from './frame-texts.ts'
 import { visibleName } from './visible-name.ts'
 
 /** What a user showed to sign in. */
 const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
 type Factor = keyof typeof factorWords
 
-/** Every text of the page, in English. A translation is another object of this shape. */
+/** Every text of the page of an account, in English. A translation is another object of this shape. */
 export const texts = {
-  /** BCP 47, for numbers. */
-  language: 'en',
-  title: 'MagicStore',
-  close: 'Close',
+  ...frameTexts,
   cancel: 'Cancel',
-  tryAgain: 'Try again',
-  loading: 'Loading…',
-  networkProblem: 'The server cannot be reached. Check your connection, then try again.',
-  unexpectedProblem: (status: number) => `The server answered with status ${status}.`,
-  retryAfter: (wait: string) => `Try again in ${wait}.`,
   copy: 'Copy',
   copied: 'Copied.',
   copyByHand: 'The text is selected. Copy it with Ctrl+C or ⌘C.',
@@ -23,10 +16,9 @@ export const texts = {
   breakLock: 'Break the lock',
   breakLockHint: 'Do this only if no other program is changing it.',
   lockBroken: 'The lock is broken. Try again.',
-  invisible: 'An invisible character',
   skipToMain: 'Skip to the content',
   navigation: 'Pages',
-  views: { files: 'Files', trash: 'Trash', account: 'Account' },
+  views: { files: 'Files', links: 'Links', trash: 'Trash', account: 'Account' },
   sign: {
     in: 'Sign in',
     out: 'Sign out',
@@ -35,7 +27,6 @@ export const texts = {
     toSignIn: 'Sign in instead',
     username: 'Username',
     password: 'Password',
-    showPassword: 'Show the password',
     endedTitle: 'Your session has ended',
     ended: 'Sign in again to continue where you were. Nothing on this page is lost.',
     asAnother: 'Sign in as another user instead',
@@ -308,6 +299,62 @@ export const texts = {
     resetDone: 'The new password is set. Sign in with it.',
     toSignIn: 'Sign in instead'
   },
+  links: {
+    of: 'Link…',
+    request: 'Request files…',
+    titleOf: (name: string) => `Link to ${visibleName(name)}`,
+    requestTitleOf: (name: string) => `Request files for ${visibleName(name)}`,
+    hint: 'Anyone who has this link can download, without an account.',
+    requestHint: 'Anyone who has this link can send files to this folder, and see nothing of it.',
+    address: 'Link',
+    once: 'Copy the link now: it is shown only this once.',
+    creating: 'The link is being made…',
+    has: 'has a link',
+    listTitle: 'Your links',
+    listHint: 'Files and folders that you have given away. Each link works without an account, until it expires or you revoke it.',
+    none: 'You have no links',
+    noneHint: 'Choose “Link…” in the menu of a file or folder to give it away.',
+    kinds: { download: 'Download', upload: 'Request for files' },
+    withPassword: 'With a password',
+    expired: 'Expired',
+    full: 'Accepts no more',
+    created: (date: string) => `Created ${date}`,
+    expires: (time: string) => `Expires ${time}`,
+    neverExpires: 'Never expires',
+    used: (count: string, time: string) => `Used ${count === '1' ? 'once' : `${count} times`}, last ${time}`,
+    neverUsed: 'Never used',
+    received: (files: string, maxFiles: string, bytes: string, maxBytes: string) => `${files} of ${maxFiles} files, ${bytes} of ${maxBytes}`,
+    change: 'Change',
+    changeOf: (name: string) => `Change the link to ${visibleName(name)}`,
+    changed: 'The link is changed.',
+    save: 'Save',
+    newSecret: 'New address',
+    newSecretOf: (name: string) => `Make a new address for the link to ${visibleName(name)}`,
+    newSecretTitle: 'Make a new address?',
+    newSecretHint: 'The old address of this link ends at once. Its settings stay:',
+    revoke: 'Revoke',
+    revokeOf: (name: string) => `Revoke the link to ${visibleName(name)}`,
+    revokeTitle: 'Revoke this link?',
+    revokeHint: 'Nobody can use it from now on. This cannot be undone:',
+    revoked: 'The link is revoked.',
+    revokeAll: 'Revoke all',
+    revokeAllTitle: 'Revoke all links?',
+    revokeAllHint: 'Nobody can use any of your links from now on. This cannot be undone.',
+    allRevoked: 'All links are revoked.',
+    stayAfterPassword: 'Your links stay valid.',
+    revokeAllLinks: 'Revoke all links',
+    expiry: 'It expires',
+    lifetimes: { keep: 'As now', '1 day': 'In a day', '7 days': 'In a week', '30 days': 'In 30 days', year: 'In a year', date: 'On a date', never: 'Never' },
+    lastDay: 'Last day of the link',
+    keep: (current: string) => `As now: ${current}`,
+    password: 'Password',
+    passwordHint: 'Optional. Tell it by another way than the link.',
+    passwordKept: 'It has a password. Leave this empty to keep it.',
+    removePassword: 'Remove the password',
+    maxFiles: 'Most files in all',
+    maxMegabytes: 'Most MB in all',
+    showsOwner: 'Show my username to those who have the link'
+  },
   account: {
     profile: 'Profile',
     username: 'Username',
@@ -333,7 +380,8 @@ export const texts = {
     scopes: {
       'files:read': { name: 'Read files', hint: 'List and download files, versions and the trash.' },
       'files:write': { name: 'Change files', hint: 'Upload, replace, rename, delete and restore files.' },
-      account: { name: 'Revoke tokens', hint: 'End any session or token of your account.' }
+      account: { name: 'Revoke tokens', hint: 'End any session or token of your account.' },
+      links: { name: 'Give files away', hint: 'Create, change and revoke links.' }
     },
     expiry: 'It expires',
     lifetimes: { '30 days': 'In 30 days', '90 days': 'In 90 days', year: 'In a year', date: 'On a date', never: 'Never' },
@@ -391,6 +439,10 @@ export const texts = {
       invitation_used: 'Account created by an invitation',
       reset_created: 'Link for a new password created',
       password_reset: 'Password changed by a link',
+      link_created: 'Link created',
+      link_changed: 'Link changed',
+      link_revoked: 'Link revoked',
+      links_revoked: 'All links revoked',
       disabled: 'Account disabled',
       enabled: 'Account enabled'
     } as { [kind: string]: string | undefined },

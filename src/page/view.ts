@@ -1,9 +1,11 @@
 import { batch, signal } from '@preact/signals'
 import { claim, claimOf } from './claim.ts'
+import { hasLinks } from './settings.ts'
+
+export type View = 'files' | 'links' | 'trash' | 'account'
 
 /** The views, in the order of the navigation. */
-export const views = ['files', 'trash', 'account'] as const
-export type View = typeof views[number]
+export const views: readonly View[] = ['files', ...hasLinks ? ['links' as const] : [], 'trash', 'account']
 
 /** What the page shows: the part of its address after `#`, so that the browser's back button works. */
 export const view = signal(viewOf(location.hash))

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
+import { publicFolder } from '../http/links.ts'
 import { SESSION_KEY } from '../http/protection.ts'
 import type { AccessTokens } from './jwt.ts'
 import { SESSION_COOKIE, SESSION_SECONDS, type Sessions, type SessionSecrets } from './sessions.ts'
@@ -77,8 +78,7 @@ export class SessionRequests {
     const { publicUrl } = this.#options
     const shared = { httpOnly: true, sameSite: 'strict' } as const
     if (protocol === 'https') return { ...shared, secure: true, path: '/' }
-    const folder = publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/$/, '')
-    return { ...shared, path: folder + SESSION_PATH }
+    return { ...shared, path: publicFolder(publicUrl) + SESSION_PATH }
   }
 }
 

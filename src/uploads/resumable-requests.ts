@@ -1,10 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { fileOf, pathOf } from '../files/schemas.ts'
-import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
-import { entityTag } from '../metadata/preconditions.ts'
+import type { Uploader } from '../files/uploader.ts'
 import type { StoreResult, UploadRecord } from '../metadata/uploads-repository.ts'
 import { addHeaders } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
@@ -13,27 +10,40 @@ import { INTEROP_VERSION, wantsInterim } from './draft.ts'
 import type { Completion } from './protocol.ts'
 import type { UploadAppend } from './upload-append.ts'
 import type { ResumableUploads, UploadCreation } from './resumable.ts'
-import { createdUpload, failureHeaders, tusHeaders, UPLOADS_PATH, uploadUrl } from './schemas.ts'
+import { createdUpload, failureHeaders, tusHeaders } from './schemas.ts'
 import { TUS_VERSION, tusFields } from './tus.ts'
 import { remainingLimit, uploadFields, uploadLimit } from './upload-fields.ts'
 
-interface RequestsOptions { readonly uploads: ResumableUploads, readonly links: Links }
+/** An upload that has become a file. */
+export type StoredUpload = UploadRecord & { readonly result: StoreResult }
+
+/** Where requests about uploads come in: at the paths of an account, or at those of a link. */
+export interface UploadDoor {
+  /** Who uploads. */
+  uploaderOf (request: FastifyRequest): Uploader
+  /** The address of an upload. */
+  urlOf (request: FastifyRequest, upload: { readonly id: string }): string
+  /** Answers the request that completed an upload, with the body that is returned. */
+  answerFile (exchange: Exchange, upload: StoredUpload): object
+}
+
+interface RequestsOptions { readonly uploads: ResumableUploads, readonly door: UploadDoor }
 
 /** A request to the rule, and the response that it is for. */
 export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
 
-type NewUpload = Omit<UploadCreation, 'owner' | 'announcedBytes'>
+type NewUpload = Omit<UploadCreation, 'uploader' | 'announcedBytes'>
 
 type Beginning = Completion & { readonly body: PartialBody }
 
 /** What all requests about uploads share, whatever their protocol. */
 export class UploadRequests {
   readonly #uploads: ResumableUploads
-  readonly #links: Links
+  readonly #door: UploadDoor
 
-  constructor ({ uploads, links }: RequestsOptions) {
+  constructor ({ uploads, door }: RequestsOptions) {
     this.#uploads = uploads
-    this.#links = links
+    this.#door = door
   }
 
   /** Creates an upload, and appends the content of the request to it. */
@@ -43,8 +53,8 @@ export class UploadRequests {
     const { announcedBytes, confirm } = body
     // No content is appended, so nothing else would compare its digest.
     if (announcedBytes === 0) confirm?.()
-    const upload = await this.#uploads.create({ ...creation, owner: callerOf(request).account, announcedBytes })
-    const location = uploadUrl(upload, request.raw, this.#links)
+    const upload = await this.#uploads.create({ ...creation, uploader: this.#door.uploaderOf(request), announcedBytes })
+    const location = this.#door.urlOf(request, upload)
     if (wantsInterim(request.headers)) {
       sendInterim(request.raw, { location, 'upload-limit': remainingLimit(this.#uploads.limits, upload, Date.now()) })
     }
@@ -55,7 +65,7 @@ export class UploadRequests {
   }
 
   append ({ request, reply }: Exchange, id: string, append: UploadAppend): Promise<UploadRecord> {
-    return this.#uploads.append(callerOf(request).account, id, { ...append, clientGone: signalOfClient(reply) })
+    return this.#uploads.append(this.#door.uploaderOf(request), id, { ...append, clientGone: signalOfClient(reply) })
   }
 
   /** Adds the headers of a success. */
@@ -63,14 +73,11 @@ export class UploadRequests {
     reply.headers(uploadFields(upload, this.#uploads.limits, Date.now()))
     if (request.headers['tus-resumable'] !== undefined) reply.headers(tusFields(upload))
   }
+}
 
-  /** Answers like `PUT /uploads/{name}`. */
-  answerFile ({ request, reply }: Exchange, { file, isNew }: StoreResult): ReturnType<typeof fileOf> {
-    reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
-    if (isNew) reply.header('location', pathOf(file))
-    else reply.removeHeader('location')
-    return fileOf(file, request.raw, this.#links)
-  }
+/** Whether an upload has become a file. */
+export function isStored (upload: UploadRecord): upload is StoredUpload {
+  return upload.result !== undefined
 }
 
 /** Aborted when the connection closes before the response is sent. */
@@ -99,11 +106,14 @@ function sendInterim (request: IncomingMessage, fields: Record<string, string>):
 /** A streamed body is not validated: Ajv would refuse it, because it is not a JSON value. */
 export const streamedBody = () => () => true
 
+/** Paths of which clients of tus ask for more than the file. */
+const TUS_PATH = /^\/(?:api|s)\//
+
 /** Adds the headers that all responses of a Fastify scope have, failures included, and documents them. */
 export function addUploadHeaders (app: FastifyInstance, { limits }: ResumableUploads): void {
   app.addHook('onRoute', route => describeHeaders(route))
   app.addHook('onSend', ({ headers, url }, reply, _payload, done) => {
-    if (headers['tus-resumable'] !== undefined && url.startsWith('/api/')) reply.header('tus-resumable', TUS_VERSION)
+    if (headers['tus-resumable'] !== undefined && TUS_PATH.test(url)) reply.header('tus-resumable', TUS_VERSION)
     if (reply.statusCode === 413) reply.header('upload-limit', uploadLimit(limits))
     done()
   })
@@ -114,9 +124,13 @@ const CONTENT_REFUSED = new Set([400, 404, 409, 412, 413, 423, 500, 503, 507])
 
 /** Whether a route creates an upload and appends to it in one request. */
 function isCreation ({ method, url }: RouteOptions): boolean {
-  return method === 'PUT' || (method === 'POST' && url === UPLOADS_PATH)
+  return method === 'PUT' || (method === 'POST' && url.endsWith('/uploads'))
 }
 
 function describeHeaders (route: RouteOptions): void {
-  addHeaders(route, status => ({ ...failureHeaders[status], ...(isCreation(route) && CONTENT_REFUSED.has(status) && createdUpload), ...(route.url.startsWith('/api/') && tusHeaders) }))
+  addHeaders(route, status => ({
+    ...failureHeaders[status],
+    ...(isCreation(route) && CONTENT_REFUSED.has(status) && createdUpload),
+    ...(TUS_PATH.test(route.url) && tusHeaders)
+  }))
 }

@@ -5,14 +5,14 @@ import { problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import {
   echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders,
-  UploadList, UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
+  uploadLinks, UploadList, UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
 } from './schemas.ts'
 import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 
 // The operations of resumable uploads, as `resumable-routes.ts` registers them.
 
 /** What can refuse the content of a request. */
-const refusedContent: FailureCode[] = [
+export const refusedContent: FailureCode[] = [
   'upload_header_invalid', 'upload_protocol_missing', 'partial_upload', 'upload_length_inconsistent',
   'name_taken', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'not_found', 'upload_taken_over', 'precondition_failed',
   'tus_version_unsupported', 'file_too_large', 'quota_exceeded', 'unsupported_media_type',
@@ -21,7 +21,7 @@ const refusedContent: FailureCode[] = [
 
 const refusedAppends: FailureCode[] = [...refusedContent, 'upload_offset_mismatch', 'upload_completed']
 
-export const createUpload = {
+const createUpload = {
   operationId: 'createUpload',
   summary: 'Create a resumable upload',
   description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. The name is the whole path; missing folders are created with the file. Without a precondition, a file of this name must not exist, unless it has the same bytes. A lock of the file, or of the folder if the file is new, refuses the creation with 423; one that is set later refuses the last request, and the upload stays: ask for its offset once the lock has ended.',
@@ -56,7 +56,7 @@ const lookupFailures = problems([
   'not_found', 'name_taken', 'precondition_failed', 'tus_version_unsupported', 'quota_exceeded', 'file_locked'
 ])
 
-export const getUpload = {
+const getUpload = {
   operationId: 'getUpload',
   summary: 'Get an upload',
   description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 while a lock refuses it.',
@@ -72,7 +72,7 @@ const headResponses = {
   ...lookupFailures
 }
 
-export const headUpload = {
+const headUpload = {
   summary: 'Get the offset of an upload',
   description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
   ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
@@ -82,7 +82,7 @@ export const headUpload = {
   response: headResponses
 }
 
-export const appendUpload = {
+const appendUpload = {
   operationId: 'appendUpload',
   summary: 'Continue an upload',
   description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to a client of the draft is then that of `PUT /uploads/{name}`. Another append in progress ends.',
@@ -100,7 +100,7 @@ export const appendUpload = {
   }
 }
 
-export const overrideUpload = {
+const overrideUpload = {
   operationId: 'overrideUpload',
   summary: 'Continue or cancel an upload with POST',
   description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: `X-HTTP-Method-Override` names the method.',
@@ -120,7 +120,7 @@ export const overrideUpload = {
   }
 }
 
-export const cancelUpload = {
+const cancelUpload = {
   operationId: 'cancelUpload',
   summary: 'Cancel an upload',
   description: 'Ends the upload and deletes its bytes. A file that it became stays.',
@@ -132,4 +132,16 @@ export const cancelUpload = {
     204: { description: 'The upload is cancelled.', type: 'null' },
     ...problems(['not_found', 'tus_version_unsupported'])
   }
+}
+
+/** The operations on uploads of the caller, but for their list. */
+export const ownOperations = {
+  create: createUpload,
+  get: getUpload,
+  head: headUpload,
+  headId: 'headUpload',
+  append: appendUpload,
+  override: overrideUpload,
+  cancel: cancelUpload,
+  links: uploadLinks
 }

@@ -1,9 +1,12 @@
 import { type BlobStore, createBlobId, isBlobId, type Reserve } from '../blobs/blob-store.ts'
 import { expectDigests } from '../files/digests.ts'
 import type { DiskRoom } from '../files/disk-room.ts'
-import { fileAt, type Files } from '../files/files.ts'
+import type { Files } from '../files/files.ts'
+import { fileAt } from '../files/incoming-files.ts'
 import { mediaTypeOf } from '../files/media-type.ts'
 import type { Quotas } from '../files/quotas.ts'
+import { UploadSpace } from '../files/upload-space.ts'
+import type { Uploader } from '../files/uploader.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { isUnconditional, permits, type Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
@@ -19,7 +22,7 @@ const MAX_UPLOADS = 1000
 
 /** A request to create an upload. Its values are as sent, except for numbers. */
 export interface UploadCreation {
-  readonly owner: AccountRecord
+  readonly uploader: Uploader
   /** If undefined, the file is called like the upload's id. */
   readonly name: string | undefined
   readonly type: string | undefined
@@ -63,23 +66,26 @@ export class ResumableUploads {
     this.#options = options
     this.limits = { maxBytes: maxFileBytes, maxAgeSeconds: uploadExpiryHours * 3600 }
     const digests = new ContentDigests(parts.blobs)
-    this.#sessions = { ...parts, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
+    const space = new UploadSpace(options)
+    this.#sessions = { ...parts, space, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
   }
 
   /**
    * Creates an upload with offset 0. If its length and its content are 0 bytes, it is complete at once.
-   * @throws name_invalid, extension_not_allowed, name_taken, file_too_large, quota_exceeded, too_many_uploads,
-   * precondition_failed if it is certain, digest_malformed, storage_full.
+   * @throws name_invalid, extension_not_allowed, name_taken, file_too_large, quota_exceeded, link_limit_reached,
+   * too_many_uploads, precondition_failed if it is certain, digest_malformed, storage_full.
    */
   async create (request: UploadCreation): Promise<UploadRecord> {
-    const { files, room, metadata, quotas } = this.#options
-    const { owner, length = null, announcedBytes, method, precondition } = request
+    const { files, metadata, quotas } = this.#options
+    const { uploader, length = null, announcedBytes, method, precondition } = request
+    const { owner, linkId } = uploader
     const id = createBlobId()
-    const name = files.acceptName(request.name ?? id)
+    const name = files.acceptName(request.name ?? id, uploader)
     await this.#checkCreation(request, name)
     const added = {
       id,
       ownerId: owner.id,
+      linkId,
       name,
       type: mediaTypeOf(name, request.type),
       blobId: createBlobId(),
@@ -92,37 +98,47 @@ export class ResumableUploads {
       lifetimeMilliseconds: this.#sessions.lifetimeMilliseconds
     }
     const limits = { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) }
-    const upload = await room.withRoom(owner.id, () => metadata.uploads.add(added, limits))
+    const upload = await this.#sessions.space.record(uploader, () => metadata.uploads.add(added, limits))
     if (length !== 0 || announcedBytes !== 0) return upload
-    return this.append(owner, upload.id, { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true })
+    const nothing = { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true }
+    return this.append(uploader, upload.id, nothing)
   }
 
-  async #checkCreation (
-    { owner, length, announcedBytes = 0, method, precondition, reprDigest }: UploadCreation, name: string
-  ): Promise<void> {
-    const { limits: { maxFileBytes }, quotas, metadata, room } = this.#options
+  async #checkCreation (creation: UploadCreation, name: string): Promise<void> {
+    const { uploader, length, announcedBytes = 0, reprDigest } = creation
+    const { limits: { maxFileBytes } } = this.#options
+    const { space } = this.#sessions
     expectDigests({ 'repr-digest': reprDigest })
     const leastBytes = length ?? announcedBytes
     if (leastBytes > maxFileBytes) refuseSize(maxFileBytes)
-    if (length === undefined) await quotas.check(owner, { bytes: announcedBytes, files: 0 })
-    const current = fileAt(await metadata.files.findPlace(owner.id, name))
+    if (length === undefined) await space.check(uploader, { bytes: announcedBytes, files: 0 })
+    // By a link, a free name is found at the end.
+    if (uploader.linkId === null) await this.#requireFree(creation, name)
+    await space.requireDisk(uploader, leastBytes)
+  }
+
+  /** @throws precondition_failed if it is certain that the file will be refused. */
+  async #requireFree (
+    { uploader: { owner }, length, method, precondition }: UploadCreation, name: string
+  ): Promise<void> {
+    const current = fileAt(await this.#options.metadata.files.findPlace(owner.id, name))
     // A file with the same bytes is no conflict. A different length proves that the bytes differ.
     const isRefused = method === 'POST' && isUnconditional(precondition)
       ? current !== undefined && length !== undefined && length !== current.size
       : !permits(precondition, current)
     if (isRefused) throw new Problem('precondition_failed')
-    await room.requireSpace(leastBytes)
   }
 
   /** Reads the upload; a running append continues. @throws not_found, precondition_failed as `offset`. */
-  async get (owner: AccountRecord, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
-    const upload = isBlobId(id) ? await this.#options.metadata.uploads.find(owner.id, id) : undefined
+  async get (uploader: Uploader, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
+    const { owner, linkId } = uploader
+    const upload = isBlobId(id) ? await this.#options.metadata.uploads.find(owner.id, id, linkId) : undefined
     if (upload === undefined) throw new Problem('not_found')
     if (upload.result !== undefined || upload.offset !== upload.length) return upload
-    return this.offset(owner, id, clientGone)
+    return this.offset(uploader, id, clientGone)
   }
 
-  /** Unfinished ones, newest first. */
+  /** Unfinished ones of the owner, without those by links, newest first. */
   list (owner: AccountRecord, page: UploadPage): Promise<ListedUpload[]> {
     return this.#options.metadata.uploads.list(owner.id, page)
   }
@@ -136,19 +152,19 @@ export class ResumableUploads {
    * The offset on stable storage. Ends a running append once its bytes are committed.
    * @throws not_found, precondition_failed if all bytes are there and the file was refused.
    */
-  offset (owner: AccountRecord, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
-    return this.#inTurn(owner, id, session => session.complete(clientGone))
+  offset (uploader: Uploader, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
+    return this.#inTurn(uploader, id, session => session.complete(clientGone))
   }
 
   /**
    * Appends bytes, and ends a running append. After the last byte, one transaction ends the upload and adds the file.
    * An empty append at the full offset retries that, or returns the stored file.
    * @throws not_found, upload_offset_mismatch, upload_length_inconsistent, upload_completed, upload_taken_over,
-   * file_too_large, quota_exceeded, digest_mismatch, precondition_failed, storage_full, and what `bytes` throws, once
-   * the bytes before are committed.
+   * file_too_large, quota_exceeded, link_limit_reached, digest_mismatch, precondition_failed, storage_full, and what
+   * `bytes` throws, once the bytes before are committed.
    */
-  append (owner: AccountRecord, id: string, append: UploadAppend): Promise<UploadRecord> {
-    return this.#inTurn(owner, id, session => session.append(append).catch(async (error: unknown) => {
+  append (uploader: Uploader, id: string, append: UploadAppend): Promise<UploadRecord> {
+    return this.#inTurn(uploader, id, session => session.append(append).catch(async (error: unknown) => {
       if (!(error instanceof Problem) || error.code !== 'upload_taken_over') throw error
       // With the committed offset, which the next append can use.
       throw new Problem('upload_taken_over', { headers: offsetFields(await session.read()), cause: error })
@@ -156,8 +172,8 @@ export class ResumableUploads {
   }
 
   /** Ends an upload. A file that it became stays. @throws not_found. */
-  cancel (owner: AccountRecord, id: string): Promise<void> {
-    return this.#inTurn(owner, id, session => session.end())
+  cancel (uploader: Uploader, id: string): Promise<void> {
+    return this.#inTurn(uploader, id, session => session.end())
   }
 
   /** Ends all running appends once their bytes are committed. For SIGTERM. */
@@ -172,15 +188,15 @@ export class ResumableUploads {
   }
 
   /** Aborts the running request about this upload, waits for its end, and runs `work`. The next request aborts that. */
-  async #inTurn<T> (owner: AccountRecord, id: string, work: (session: UploadSession) => Promise<T>): Promise<T> {
+  async #inTurn<T> (uploader: Uploader, id: string, work: (session: UploadSession) => Promise<T>): Promise<T> {
     if (!isBlobId(id)) throw new Problem('not_found')
-    // One account can't interrupt another's upload.
-    const key = `${owner.id} ${id}`
+    // One account can't interrupt another's upload, and a link neither.
+    const key = `${uploader.owner.id} ${uploader.linkId} ${id}`
     const before = this.#turns.get(key)
     before?.controller.abort(new Problem('upload_taken_over'))
     const controller = new AbortController()
     if (this.#stopped !== undefined) controller.abort(this.#stopped)
-    const session = new UploadSession(this.#sessions, { owner, id, signal: controller.signal })
+    const session = new UploadSession(this.#sessions, { uploader, id, signal: controller.signal })
     const result = (before?.ended ?? Promise.resolve()).then(() => work(session))
     const turn = {
       controller,

@@ -1,9 +1,6 @@
-import type { Readable } from 'node:stream'
-import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import type { Files } from '../files/files.ts'
-import type { IncomingBody } from '../files/incoming-file.ts'
 import { fileName, folderOrRoot } from '../files/names.ts'
 import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
@@ -11,22 +8,24 @@ import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, isUnconditional, preconditionOf } from '../metadata/preconditions.ts'
-import { joinPath } from '../metadata/paths.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 import { acceptAnyBody } from './any-body.ts'
-import { openPartialBody, openUploadBody } from './body.ts'
+import { openPartialBody } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
+import { formUpload } from './form-upload.ts'
 import { modifiedAtOf } from './modified-time.ts'
-import { FORM_OVERHEAD_BYTES, multipartLimits, readForm } from './multipart.ts'
+import { multipartLimits } from './multipart.ts'
 import { declaredType, rawUpload } from './raw-upload.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
-import { addUploadHeaders, streamedBody, UploadRequests, type Exchange } from './resumable-requests.ts'
+import { answerFile, ownDoor } from './own-door.ts'
+import { addDiscovery } from './resumable-operations.ts'
+import { addUploadHeaders, isStored, streamedBody, UploadRequests, type Exchange } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
-import { isTus, tusDiscovery } from './tus.ts'
-import { DRAFT_BYTES, fieldOf, refuseField, TUS_BYTES, uploadLimit } from './upload-fields.ts'
+import { isTus } from './tus.ts'
+import { fieldOf, refuseField } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
 
 interface UploadRoutesOptions {
@@ -71,7 +70,8 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
   app, { files, uploads, links, limitTransfers }
 ) => {
-  const requests = new UploadRequests({ uploads, links })
+  const door = ownDoor(links)
+  const requests = new UploadRequests({ uploads, door })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
 
@@ -85,10 +85,10 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const part = await storePart(exchange, request.params.name)
     if (part === undefined) {
       const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
-      return requests.answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }))
+      return answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }), links)
     }
     requests.describe(exchange, part)
-    if (part.result !== undefined) return requests.answerFile(exchange, part.result)
+    if (isStored(part)) return door.answerFile(exchange, part)
     return sendUpload(exchange, uploadOf(part), uploadUrl(part, request.raw, links))
   })
 
@@ -138,19 +138,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
 export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
   app, { uploads: { limits } }
 ) => {
-  for (const [url, allow] of Object.entries(METHODS)) {
-    app.options(url, {
-      // A preflight gets the headers of CORS as well.
-      config: { cors: { preflightContinue: true } },
-      schema: { hide: true }
-    }, async (_request, reply) => reply.code(204).headers({
-      allow,
-      ...tusDiscovery,
-      'tus-max-size': String(limits.maxBytes),
-      'accept-patch': `${DRAFT_BYTES}, ${TUS_BYTES}`,
-      'upload-limit': uploadLimit(limits)
-    }).send())
-  }
+  for (const [url, allow] of Object.entries(METHODS)) addDiscovery(app, url, { allow, limits })
 }
 
 /** Answers like `POST /api/uploads`. Not in the schema: every generated client would have to handle both answers. */
@@ -163,37 +151,4 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
 function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
   if (typeof folder === 'string') return folderOrRoot(folder)
   throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
-}
-
-/** The file in a form. Its name is unknown until the form is read; its size is known roughly. @throws file_missing. */
-function formUpload (
-  request: FastifyRequest, { folder, maxFileBytes }: { folder: string, maxFileBytes: number }
-): IncomingBody {
-  const contentType = request.headers['content-type']
-  if (contentType === undefined) throw new Problem('file_missing')
-  const body = openUploadBody(request.raw)
-  const { announcedBytes } = body
-  const fromHeader = modifiedAtOf(request.headers)
-  let modifiedAt: number | null
-  return {
-    folder,
-    minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
-    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
-    async read (use) {
-      modifiedAt = await readForm({
-        body,
-        contentType,
-        maxFileBytes,
-        parse: (source, options) => withBody(request, source).parts(options) as AsyncIterable<MultipartFile>
-      }, file => use({ ...file, name: joinPath(folder, file.name) }))
-      body.confirm()
-    },
-    modifiedAt: () => modifiedAt ?? fromHeader
-  }
-}
-
-/** The request with `source` as its body, for `@fastify/multipart`, which would read the socket itself. */
-function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
-  const raw = Object.assign(source, { headers: request.raw.headers })
-  return Object.create(request, { raw: { value: raw } }) as FastifyRequest
 }

@@ -14,19 +14,19 @@ const bodyDigest = {
 }
 
 /** The client's time of the content. */
-const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339. It becomes `modifiedAt` of the file.') }
+export const fileModified = { 'x-file-modified': Field('When the content was last changed, as a time of RFC 3339. It becomes `modifiedAt` of the file.') }
 
 /** Headers of a form. */
-const FormHeaders = Type.Object({ ...fileModified, ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
+export const FormHeaders = Type.Object({ ...fileModified, ...bodyDigest, 'repr-digest': Field('The same as `Content-Digest`, because a form is always complete.') })
 
 /** Digests that a raw upload is verified with. */
-const DigestHeaders = Type.Object({
+export const DigestHeaders = Type.Object({
   ...bodyDigest,
   'repr-digest': Field('Digest of the whole file (RFC 9530 section 3). The same as `Content-Digest` if the body is the whole file.')
 })
 
 /** A form with one part `file`. For the document only: the parts are checked as they arrive. */
-const UploadForm = Type.Object({
+export const UploadForm = Type.Object({
   file: Bytes('The file; the last segment of its `filename` becomes the name.'),
   modifiedAt: Type.Optional(Type.String({ format: 'date-time', maxLength: 64, description: 'When the content was last changed. RFC 3339, before or after the file. Without it, `X-File-Modified` counts.', examples: ['2026-11-24T09:30:00.000Z'] }))
 }, { description: 'Exactly one part `file`. Fields other than these are ignored.' })
@@ -76,7 +76,8 @@ const contentDigest = { 'content-digest': Field('Digest of the content of this r
 
 const interopVersion = { 'upload-draft-interop-version': Field('Version of the draft that the client follows. With `8`, an interim response 104 tells the address of the upload before the content is read.') }
 
-export const UploadCreationHeaders = Type.Composite([Type.Object({
+/** Headers of a creation, but for its conditions. */
+export const NewUploadHeaders = Type.Object({
   ...tusResumable,
   ...fileModified,
   'upload-complete': uploadComplete,
@@ -87,7 +88,9 @@ export const UploadCreationHeaders = Type.Composite([Type.Object({
   ...contentDigest,
   'repr-digest': Field('Digest of the whole file, `sha-256` or `sha-512` (RFC 9530 section 3). If it does not match at the end, the upload ends.'),
   ...interopVersion
-}), ChangeHeaders])
+})
+
+export const UploadCreationHeaders = Type.Composite([NewUploadHeaders, ChangeHeaders])
 
 export const UploadAppendHeaders = Type.Object({
   ...tusResumable,
@@ -138,7 +141,7 @@ export const failureHeaders: Record<number, Record<string, Header>> = {
   423: { 'Upload-Offset': offsetHeader, 'Upload-Complete': completeHeader }
 }
 
-export const uploadLocation = { Location: { type: 'string' as const, format: 'uri-reference', maxLength: 4096, pattern: '/api/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
+export const uploadLocation = { Location: { type: 'string' as const, format: 'uri-reference', maxLength: 4096, pattern: '/(?:api|s/[^/]+)/uploads/[^/]+$', description: 'Address of the upload: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.' } }
 
 /** After a creation whose content was refused. */
 export const createdUpload = { Location: { ...uploadLocation.Location, description: 'Address of the upload, if it was created before its content was refused.' } }
@@ -153,7 +156,7 @@ export const uploadLinks = Object.fromEntries(Object.entries({
 }).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
 
 /** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
-const refusedUploads: FailureCode[] = [
+export const refusedUploads: FailureCode[] = [
   'name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large',
   'quota_exceeded', 'extension_not_allowed', 'content_encoding_unsupported', 'file_locked', 'storage_full',
   'too_many_transfers'

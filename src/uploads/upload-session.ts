@@ -1,9 +1,9 @@
 import { type BlobStore, type Draft, type Reserve, Superseded } from '../blobs/blob-store.ts'
-import type { DiskRoom } from '../files/disk-room.ts'
 import type { Files } from '../files/files.ts'
 import type { Quotas } from '../files/quotas.ts'
+import type { UploadLimit, UploadSpace } from '../files/upload-space.ts'
+import type { Uploader } from '../files/uploader.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord } from '../metadata/records.ts'
 import type { TakeOver, UploadChange, UploadProgress, UploadRecord } from '../metadata/uploads-repository.ts'
 import { type FailureCode, Problem, refuseSize } from '../problems.ts'
 import type { ContentDigests, WatchedBytes } from './content-digests.ts'
@@ -14,7 +14,7 @@ export interface SessionOptions {
   readonly metadata: Pick<Metadata, 'uploads'>
   readonly blobs: BlobStore
   readonly reserve: Reserve
-  readonly room: DiskRoom
+  readonly space: UploadSpace
   readonly files: Pick<Files, 'sweep'>
   readonly quotas: Quotas
   readonly digests: ContentDigests
@@ -45,21 +45,21 @@ interface Received { readonly received: UploadRecord, readonly watched: WatchedB
 const SUPERSEDED = ['upload_taken_over', 'not_found']
 
 /** Failures that the client can mend, and then ask for the file again. */
-const REFUSALS = ['name_taken', 'quota_exceeded', 'file_locked']
+const REFUSALS = ['name_taken', 'quota_exceeded', 'link_limit_reached', 'file_locked']
 
 /** One request about an upload, while no other one is in progress in this process. */
 export class UploadSession {
   readonly #options: SessionOptions
-  readonly #owner: AccountRecord
+  readonly #uploader: Uploader
   readonly #id: string
   /** Aborted with `upload_taken_over` when the next request comes. */
   readonly #signal: AbortSignal
 
   constructor (
-    options: SessionOptions, { owner, id, signal }: { owner: AccountRecord, id: string, signal: AbortSignal }
+    options: SessionOptions, { uploader, id, signal }: { uploader: Uploader, id: string, signal: AbortSignal }
   ) {
     this.#options = options
-    this.#owner = owner
+    this.#uploader = uploader
     this.#id = id
     this.#signal = signal
   }
@@ -67,7 +67,8 @@ export class UploadSession {
   /** Ends the upload. @throws not_found. */
   async end (): Promise<void> {
     const { reserve, metadata, files } = this.#options
-    await reserve.withSpace(() => metadata.uploads.remove(this.#owner.id, this.#id))
+    const { owner, linkId } = this.#uploader
+    await reserve.withSpace(() => metadata.uploads.remove(owner.id, this.#id, linkId))
     files.sweep()
   }
 
@@ -107,7 +108,7 @@ export class UploadSession {
     }
     const { received, watched, isComplete } = await this.#receive(upload, append, length)
     if (isComplete) return store({ ...received, length: received.offset }, watched)
-    if (this.#owner.keptBytes > 0) this.#options.files.sweep()
+    if (this.#uploader.owner.keptBytes > 0) this.#options.files.sweep()
     if (append.isLast) throw new Problem('upload_length_inconsistent')
     return received
   }
@@ -126,23 +127,26 @@ export class UploadSession {
   }
 
   #find (): Promise<UploadRecord | undefined> {
-    return this.#options.metadata.uploads.find(this.#owner.id, this.#id)
+    const { owner, linkId } = this.#uploader
+    return this.#options.metadata.uploads.find(owner.id, this.#id, linkId)
   }
 
-  async #takeOver (to: Omit<TakeOver, 'lifetimeMilliseconds'>): Promise<UploadRecord> {
+  async #takeOver (wanted: Pick<TakeOver, 'isAppending' | 'precondition' | 'modifiedAt'>): Promise<UploadRecord> {
     const { reserve, metadata, lifetimeMilliseconds } = this.#options
+    const { owner, linkId } = this.#uploader
+    const to = { ...wanted, linkId, lifetimeMilliseconds }
     // A full disk must not hide the offset.
-    return reserve.withSpace(() => metadata.uploads.takeOver(this.#owner.id, this.#id, { ...to, lifetimeMilliseconds }))
+    return reserve.withSpace(() => metadata.uploads.takeOver(owner.id, this.#id, to))
   }
 
   /**
    * The length that upload and request agree on; null while it is unknown.
-   * @throws upload_length_inconsistent, file_too_large, quota_exceeded.
+   * @throws upload_length_inconsistent, file_too_large, quota_exceeded, link_limit_reached.
    */
   async #agreeOnLength (
     upload: UploadRecord, { offset, announcedBytes, length, isLast }: UploadAppend
   ): Promise<number | null> {
-    const { maxFileBytes, quotas } = this.#options
+    const { maxFileBytes, space } = this.#options
     const known = new Set<number>()
     if (upload.length !== null) known.add(upload.length)
     if (length !== undefined) known.add(length)
@@ -157,7 +161,7 @@ export class UploadSession {
     const [final = null] = known
     if (upload.length === null && (final ?? offset + (announcedBytes ?? 0)) > maxFileBytes) refuseSize(maxFileBytes)
     // If the length is known, it is checked against the quota when it is recorded, also before bytes are read.
-    if (final === null) await quotas.check(this.#owner, { bytes: announcedBytes ?? 0, files: 0 })
+    if (final === null) await space.check(this.#uploader, { bytes: announcedBytes ?? 0, files: 0 })
     return final
   }
 
@@ -169,16 +173,17 @@ export class UploadSession {
 
   /**
    * Receives bytes. If they fail, what arrived is recorded.
-   * @throws upload_length_inconsistent beyond the length, and then the upload ends; file_too_large, quota_exceeded.
+   * @throws upload_length_inconsistent beyond the length, and then the upload ends; file_too_large, quota_exceeded,
+   * link_limit_reached.
    */
   async #receive (upload: UploadRecord, append: UploadAppend, length: number | null): Promise<Received> {
-    const { blobs, room, quotas, digests, maxFileBytes } = this.#options
+    const { blobs, space, digests } = this.#options
     const { offset, state } = upload
     // If no bytes follow, the length is saved with the file.
     if (length !== upload.length && length !== offset) {
       await this.#save(upload, { offset, state, length }, { isAppending: true })
     }
-    const maxBytes = length ?? Math.min(maxFileBytes, await quotas.availableBytes(this.#owner, offset))
+    const limit = await this.#limitOf(offset, length)
     const watched = digests.watch(upload, untilAborted(append, this.#signal))
     let recorded: Draft = { size: offset, state }
 
@@ -208,9 +213,9 @@ export class UploadSession {
 
     try {
       const { size, state } = await blobs.append(upload.blobId, recorded, watched.bytes, {
-        maxBytes,
+        maxBytes: limit.bytes,
         save,
-        makeRoom: room.makerFor(this.#owner.id),
+        ...space.moreFor(this.#uploader),
         checkCurrent: () => this.read(),
         // Bytes with a digest are kept all or not at all.
         isAtomic: append.confirm !== undefined
@@ -220,21 +225,25 @@ export class UploadSession {
     } catch (error) {
       if (error instanceof Superseded) throw error.cause
       if (!(error instanceof Problem) || error.code !== 'file_too_large') throw error
-      if (length !== null) return await this.#refuseExcess(error)
-      if (maxBytes < maxFileBytes) throw new Problem('quota_exceeded', { detail: `The quota leaves ${maxBytes} bytes for this file.`, cause: error })
-      throw error
+      return await limit.refuse(error)
     }
+  }
+
+  /** The most bytes that the upload may have. */
+  async #limitOf (offset: number, length: number | null): Promise<UploadLimit> {
+    if (length !== null) return { bytes: length, refuse: cause => this.#refuseExcess(cause) }
+    return this.#options.space.limitOf(this.#uploader, offset)
   }
 
   /**
    * Records what has arrived, also on a full disk.
-   * @throws upload_taken_over, not_found, quota_exceeded, storage_full.
+   * @throws upload_taken_over, not_found, quota_exceeded, link_limit_reached, storage_full.
    */
   async #save (upload: UploadRecord, progress: UploadProgress, at: { isAppending: boolean }): Promise<void> {
-    const { metadata, reserve, room, quotas } = this.#options
+    const { metadata, reserve, space, quotas } = this.#options
     const change = this.#changeOf(upload, progress)
-    const record = () => metadata.uploads.save(change, { ...at, quota: quotas.of(this.#owner) })
-    await reserve.withSpace(() => room.withRoom(this.#owner.id, record))
+    const record = () => metadata.uploads.save(change, { ...at, quota: quotas.of(this.#uploader.owner) })
+    await reserve.withSpace(() => space.record(this.#uploader, record))
   }
 
   #changeOf ({ id, ownerId, name, generation }: UploadRecord, { offset, state, length }: UploadProgress): UploadChange {
@@ -247,25 +256,32 @@ export class UploadSession {
    * @throws precondition_failed; digest_mismatch, and then the upload ends.
    */
   async #store (upload: UploadRecord, { watched, reprDigest, signal }: Ending): Promise<UploadRecord> {
-    const { metadata, blobs, room, quotas, digests, files } = this.#options
+    const { metadata, blobs, space, quotas, digests, files } = this.#options
     const { blobId, offset: size, state } = upload
     const whole = { offset: size, state, length: size }
     await blobs.finish(blobId, { size, state })
     const store = async () => {
       const reprDigests = [upload.reprDigest ?? undefined, reprDigest]
       const sha256 = await digests.verify(upload, { size, state }, { watched, reprDigests, signal })
-      return room.withRoom(this.#owner.id, () =>
-        metadata.uploads.finish(this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#owner) }))
+      return space.record(this.#uploader, () => metadata.uploads.finish(
+        this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#uploader.owner) }
+      ))
     }
     const stored = await store().catch(async (error: unknown) => {
-      if (error instanceof Problem && error.code === 'digest_mismatch') await this.end()
+      if (error instanceof Problem && error.code === 'digest_mismatch') {
+        await this.end()
+        throw error
+      }
       // Records the full offset, so that the next request continues here.
-      else await this.#save(upload, whole, { isAppending: true }).catch(() => {})
-      throw error instanceof Problem && REFUSALS.includes(error.code) ? refusal(size, error.code, error) : error
+      await this.#save(upload, whole, { isAppending: true }).catch(() => {})
+      if (!(error instanceof Problem) || !REFUSALS.includes(error.code)) throw error
+      // By a link, there may be no space for what has arrived either.
+      throw (await this.read()).offset === size ? refusal(size, error.code, error) : error
     })
     if (stored === undefined) throw refusal(size)
     // Deletes replaced bytes, duplicates, and kept content that made room.
-    if (!stored.isNew || this.#owner.keptBytes > 0) files.sweep()
+    if (!stored.isNew || this.#uploader.owner.keptBytes > 0) files.sweep()
+    this.#uploader.onStored?.()
     return { ...upload, ...whole, result: stored }
   }
 }

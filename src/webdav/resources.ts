@@ -20,7 +20,7 @@ export async function sendResource (context: DavContext, request: FastifyRequest
   const { id: ownerId } = callerOf(request).account
   const { path: name, hasSlash } = targetOf(request)
   const file = hasSlash ? undefined : await ifNot('not_found', files.get(ownerId, name))
-  if (file !== undefined) return sendFile({ request, reply, ownerId, name, isOfDrive: true }, files)
+  if (file !== undefined) return sendFile({ request, reply, find: files.finderOf(ownerId, name), door: 'drive' }, files)
   if (name !== '') await folders.get(ownerId, name)
   return reply.type('text/plain; charset=utf-8').send(FOLDER_TEXT)
 }

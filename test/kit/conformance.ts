@@ -19,7 +19,7 @@ const UNIVERSAL = new Set([
   'date', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'content-type', 'cache-control', 'vary',
   'x-content-type-options', 'content-security-policy', 'strict-transport-security', 'access-control-allow-origin', 'access-control-expose-headers',
   'cross-origin-opener-policy', 'cross-origin-resource-policy', 'origin-agent-cluster', 'permissions-policy', 'referrer-policy', 'x-dns-prefetch-control',
-  'x-download-options', 'x-frame-options', 'x-permitted-cross-domain-policies', 'x-xss-protection'
+  'x-download-options', 'x-frame-options', 'x-permitted-cross-domain-policies', 'x-robots-tag', 'x-xss-protection'
 ])
 
 /** Documented headers that a response with this status may omit. */
@@ -73,8 +73,9 @@ export function createConformance (document: Document): Conformance {
       const { method, path, status } = exchange
       const address = path.split('?')[0] ?? ''
       // A plain `/` in a name is the same as `%2F`, as the document says in words only.
-      const template = address.startsWith('/uploads/')
-        ? '/uploads/{name}'
+      const [, nested] = /^(\/uploads\/|\/s\/[^/]*\/files\/)./.exec(address) ?? []
+      const template = nested !== undefined
+        ? nested === '/uploads/' ? '/uploads/{name}' : '/s/{secret}/files/{name}'
         : document.paths[address] === undefined ? templates.find(({ pattern }) => pattern.test(address))?.path : address
       const item = template === undefined ? undefined : document.paths[template]
       const isBegun = method === 'PUT' && status === 201 && exchange.headers['upload-complete'] === '?0'

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FolderRemoval } from '#src/metadata/folder-repository.ts'
+import type { NewLink } from '#src/metadata/link-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, NewFile, Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
@@ -41,4 +42,11 @@ export async function removeFolder (
     acts++
   } while (from !== undefined)
   return acts
+}
+
+/** A link to download; for uploads with `kind` and limits. */
+export function newLink (accountId: number, name: string, fields: Partial<NewLink> = {}): NewLink {
+  return {
+    accountId, kind: 'download', name, secretHash: hex(32), expiresAt: null, passwordHash: null, maxFiles: null, maxBytes: null, showsOwner: true, ...fields
+  }
 }

@@ -56,6 +56,7 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     now: () => ask(time, {}, ([row]) => Number(row?.now)),
     read: rule => connections.read(db => run(db, rule())),
     readCached: (_key, rule) => connections.read(db => run(db, rule())),
+    timeOf: ({ now }) => now,
     transact: rule => connections.transact((db, { begun }) => run(db, rule(), begun)),
     transactFor: (key, rule, options) =>
       connections.transact((db, { begun, isRepeated }) => run(db, rule(isRepeated), begun), { key, ...options }),

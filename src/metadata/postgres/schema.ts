@@ -1,4 +1,5 @@
 import { bigint, boolean, customType, index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { attemptKinds } from '../records.ts'
 import { createTables, jsonText, type Dialect } from '../schema.ts'
 
 /** The driver would return it as text. */
@@ -28,7 +29,7 @@ const dialect: Dialect = {
 export const {
   accounts, tokens, attempts, accountNetworks, events,
   totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
-  files, folders, kept, locks, uploads, blobLeases
+  files, folders, kept, locks, links, uploads, blobLeases
 } = createTables(dialect)
 
 /**
@@ -43,7 +44,7 @@ export const installation = pgTable('installation', {
 /** Attempts under way. A row counts until it expires, in case its process ends before the attempt is finished. */
 export const attemptClaims = pgTable('attempt_claims', {
   id: identity('id'),
-  kind: text('kind', { enum: ['sign_in', 'second_factor', 'registration'] }).notNull(),
+  kind: text('kind', { enum: attemptKinds }).notNull(),
   network: byCodePoint('network').notNull(),
   usernameKey: byCodePoint('username_key').notNull(),
   isKnownNetwork: boolean('is_known_network').notNull(),

@@ -62,6 +62,7 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
     read: rule => committer.read(() => run(rule())),
     readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
       committer.read(() => cached(key, () => run(rule())) as Row | undefined),
+    timeOf: () => clock(),
     transact: rule => committer.commit(() => run(rule())),
     transactFor: (_key, rule) => committer.commit(() => run(rule(false))),
     apply: rule => committer.commit(() => run(rule())),

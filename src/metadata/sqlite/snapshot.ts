@@ -5,8 +5,8 @@ import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
 import { isOutdated, refuseNewer } from './migrations.ts'
 import {
-  accounts, attempts, blobLeases, files, installation, kept, locks, oneTimeSecrets, recoveryCodes, totpSecrets, uploads,
-  usedChallenges
+  accounts, attempts, blobLeases, files, installation, kept, links, locks, oneTimeSecrets, recoveryCodes, totpSecrets,
+  uploads, usedChallenges
 } from './schema.ts'
 
 /**
@@ -52,6 +52,7 @@ export function openSnapshot (file: string): Snapshot {
       isOutdated: isOutdated(client),
       // Older databases have none.
       secondFactors: hasTable(client, 'totp_secrets') ? secondFactorsOf(db) : { recoveryCodes: 0, sealedBy: [] },
+      links: hasTable(client, 'links') ? countRows(db, links) : 0,
       totals: {
         accounts: Number(owners?.count),
         files: sums.reduce((total, { count }) => total + count, 0),
@@ -88,9 +89,13 @@ function contentOf (
 function secondFactorsOf (db: BetterSQLite3Database): Snapshot['secondFactors'] {
   const kid = sql<string>`substr(${totpSecrets.secret}, 1, instr(${totpSecrets.secret}, '.') - 1)`
   return {
-    recoveryCodes: Number(db.select({ rows: count() }).from(recoveryCodes).get()?.rows),
+    recoveryCodes: countRows(db, recoveryCodes),
     sealedBy: db.selectDistinct({ kid }).from(totpSecrets).all().map(row => row.kid)
   }
+}
+
+function countRows (db: BetterSQLite3Database, table: typeof recoveryCodes | typeof links): number {
+  return Number(db.select({ rows: count() }).from(table).get()?.rows)
 }
 
 function hasTable (client: Database, name: string): boolean {

@@ -2,7 +2,7 @@ import { bodyOf, MagicStoreError } from 'magicstore'
 import { useRef } from 'preact/hooks'
 import { AccountPassword, fieldsOf, isPasswordWrong, PasswordField } from '../fields.tsx'
 import { withProof } from '../factors/proof.ts'
-import { notify } from '../notices.tsx'
+import { notifyOfLinks } from '../links/notify-of-links.ts'
 import { ProblemText } from '../problem.tsx'
 import { signIn } from '../session.ts'
 import { session, usernameOf } from '../session-state.ts'
@@ -27,7 +27,7 @@ export function PasswordSection ({ reload }: { reload: () => Promise<void> }) {
   const { run, isRunning, error } = useAction(async (change: Change) => {
     await changePassword(change)
     form.current?.reset()
-    notify({ text: texts.account.passwordChanged })
+    await notifyOfLinks(texts.account.passwordChanged)
     void reload()
   })
   const field = refusedField(error)

@@ -1,13 +1,15 @@
 import { bodyOf } from 'magicstore'
 import { loadAll, type PageQuery } from '../pages.ts'
 import { call } from '../session.ts'
+import { hasLinks } from '../settings.ts'
 
 export type Token = Awaited<ReturnType<typeof loadPage>>['entries'][number]
 export type Scope = Token['scopes'][number]
 
 export interface NewToken { readonly name: string, readonly scopes: Scope[], readonly expiresAt: string | null }
 
-export const scopes = ['files:read', 'files:write', 'account'] as const satisfies Scope[]
+/** What a personal token may be allowed to do. */
+export const scopes = ['files:read', 'files:write', 'account', ...hasLinks ? ['links' as const] : []] as const satisfies Scope[]
 
 /** Personal tokens and sessions, newest first. The server lists access tokens as well. */
 export async function loadTokens (): Promise<Token[]> {

@@ -1,6 +1,7 @@
 import { FileName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { linkedNames } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
@@ -54,7 +55,7 @@ interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
 
 /** A folder is a link, so that it can be opened in another window. */
 function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
-  const name = <FileName name={lastOf(entry.name)} />
+  const name = <><FileName name={lastOf(entry.name)} />{linkedNames.value.has(entry.name) && <LinkMark />}</>
   if (isFolder(entry)) {
     return <a class='file-name folder' data-cell tabIndex={tabIndex} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
   }
@@ -63,6 +64,11 @@ function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
       <Icon name={kindOf(entry)} />{name}
     </button>
   )
+}
+
+/** At the name of a file or folder that has a link. */
+function LinkMark () {
+  return <span class='link-mark' title={texts.links.has}><Icon name='links' /><span class='hidden'>{texts.links.has}</span></span>
 }
 
 /** Why the last action on this entry failed. */

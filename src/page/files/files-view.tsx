@@ -1,7 +1,10 @@
 import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
+import { LinkDialog } from '../links/link-dialog.tsx'
+import { refreshLinks } from '../links/links.ts'
 import { lastOf, parentOf } from '../paths.ts'
+import { hasLinks } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
@@ -23,7 +26,7 @@ import { refreshUsage, UsageBar } from './usage.tsx'
 import { useFresh } from './use-fresh.ts'
 import { Versions } from './versions.tsx'
 
-type Part = 'preview' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
+type Part = 'link' | 'request' | 'preview' | 'versions' | 'renaming' | 'moving' | 'copying' | 'removal'
 
 type Opened =
   | { readonly kind: Part, readonly entry: Entry }
@@ -78,6 +81,8 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
   const { kind, entry } = opened
   if (kind === 'moving') return <MoveDialog entry={entry} onClose={onClose} />
+  if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
+  if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (isFolder(entry)) return kind === 'removal' ? <RemovalQuestion folder={entry} onClose={onClose} /> : null
   if (kind === 'copying') return <CopyDialog file={entry} onClose={onClose} />
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
@@ -110,18 +115,23 @@ function MissingFolder () {
 function refresh (): void {
   showFolder()
   refreshUsage()
+  refreshLinks()
 }
 
 function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const move = { label: texts.folders.move, action: () => open('moving', entry) }
   const rename = { label: texts.files.rename, action: () => open('renaming', entry) }
   const remove = { label: texts.files.remove, isDanger: true, action: () => { void removeEntry(entry, open) } }
+  const link = hasLinks ? [{ label: texts.links.of, action: () => open('link', entry) }] : []
+  const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
   if (isFolder(entry)) {
-    return [{ label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }, rename, move, remove]
+    const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
+    return [openEntry, ...link, ...request, rename, move, remove]
   }
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
     { label: texts.files.download, action: () => { void runInRow(entry, download) } },
+    ...link,
     rename,
     move,
     { label: texts.files.copy, action: () => open('copying', entry) },

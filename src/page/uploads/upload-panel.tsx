@@ -9,7 +9,8 @@ import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { openFolder } from '../view.ts'
 import { announcement } from './announcements.ts'
-import { isDragging, takeFiles } from './arrivals.ts'
+import { takeArrivals } from './arrivals.ts'
+import { isDragging } from './drops.ts'
 import { useKeptFocus } from './kept-focus.ts'
 import { refreshUnfinished } from './outcome.ts'
 import { pauseAll, resumeAll, startNext } from './queue.ts'
@@ -45,7 +46,7 @@ export function UploadPanel () {
     void run()
     startNext()
   }
-  useEffect(takeFiles, [])
+  useEffect(takeArrivals, [])
   useSignalEffect(() => { if (isOpen.value) untracked(continueUploads) })
   useUnloadWarning()
   useProgressAnnouncements()

@@ -1,0 +1,84 @@
+import type { BlobStore, PutOptions } from '../blobs/blob-store.ts'
+import { type LinkRoom, refuseBeyondRoom } from '../metadata/link-repository.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AccountRecord, Amount } from '../metadata/records.ts'
+import { Problem } from '../problems.ts'
+import type { DiskRoom } from './disk-room.ts'
+import type { Quotas } from './quotas.ts'
+import type { Uploader } from './uploader.ts'
+
+interface UploadSpaceOptions {
+  readonly metadata: Pick<Metadata, 'links'>
+  readonly blobs: BlobStore
+  readonly room: DiskRoom
+  readonly quotas: Quotas
+  readonly limits: { readonly maxFileBytes: number }
+}
+
+/** The most bytes that an upload may have. `refuse` throws why it may have no more; `cause` is `file_too_large`. */
+export interface UploadLimit { readonly bytes: number, readonly refuse: (cause: Problem) => Promise<never> | never }
+
+/**
+ * The space for uploads, on the disk and by the quota of an owner or the limits of a link. Kept content is deleted for
+ * uploads of the owner, never for those by a link. This is an early check; the transaction decides.
+ */
+export class UploadSpace {
+  readonly #options: UploadSpaceOptions
+
+  constructor (options: UploadSpaceOptions) {
+    this.#options = options
+  }
+
+  /** @throws quota_exceeded, link_limit_reached, not_found if the link has ended. */
+  async check ({ owner, linkId }: Uploader, added: Amount): Promise<void> {
+    if (linkId === null) return this.#options.quotas.check(owner, added)
+    refuseBeyondRoom(await this.#roomOf({ owner, linkId }), added)
+  }
+
+  /** Checks that so many bytes could be stored. @throws storage_full. */
+  async requireDisk ({ linkId }: Uploader, bytes: number): Promise<void> {
+    const { blobs, room } = this.#options
+    await (linkId === null ? room : blobs).requireSpace(bytes)
+  }
+
+  /** The limit of an upload, of which `ownBytes` are counted already: so many always fit. @throws not_found. */
+  async limitOf ({ owner, linkId }: Uploader, ownBytes: number): Promise<UploadLimit> {
+    const { maxFileBytes } = this.#options.limits
+    const limit = linkId === null
+      ? await this.#limitByQuota(owner, ownBytes)
+      : limitBy(await this.#roomOf({ owner, linkId }), ownBytes)
+    return limit.bytes < maxFileBytes ? limit : { bytes: maxFileBytes, refuse (cause) { throw cause } }
+  }
+
+  async #limitByQuota (owner: AccountRecord, ownBytes: number): Promise<UploadLimit> {
+    const bytes = Math.max(ownBytes, await this.#options.quotas.availableBytes(owner, ownBytes))
+    const detail = `The quota leaves ${bytes} bytes for this file.`
+    return { bytes, refuse (cause) { throw new Problem('quota_exceeded', { detail, cause }) } }
+  }
+
+  /** Where the store of the bytes finds more space. */
+  moreFor ({ owner, linkId }: Uploader): Pick<PutOptions, 'makeRoom'> {
+    return linkId === null ? { makeRoom: this.#options.room.makerFor(owner.id) } : {}
+  }
+
+  /** Runs `work`, which records an upload. @throws storage_full, and what `work` throws. */
+  record<T> ({ owner, linkId }: Uploader, work: () => Promise<T>): Promise<T> {
+    return linkId === null ? this.#options.room.withRoom(owner.id, work) : work()
+  }
+
+  #roomOf ({ owner, linkId }: Uploader & { linkId: number }): Promise<LinkRoom> {
+    const { metadata, quotas } = this.#options
+    return metadata.links.room(owner.id, linkId, quotas.of(owner))
+  }
+}
+
+function limitBy (room: LinkRoom, ownBytes: number): UploadLimit {
+  const left = Math.min(room.link.bytes, room.owner.bytes)
+  return {
+    bytes: ownBytes + left,
+    refuse (cause) {
+      refuseBeyondRoom(room, { files: 0, bytes: left + 1 })
+      throw cause
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { OpenLink } from '../metadata/link-repository.ts'
+
+/** What a visitor sees by a link. `isUnlocked`: it has no password, or the request has shown it. */
+export interface Visit extends OpenLink { readonly isUnlocked: boolean }
+
+/** Declares the visit on requests. */
+export function prepareVisit (app: FastifyInstance): void {
+  app.decorateRequest('visit')
+}
+
+/** Called only by `links/admission.ts`. */
+export function setVisit (request: FastifyRequest, visit: Visit): void {
+  request.setDecorator('visit', visit)
+}
+
+/** The visit. @throws outside a scope that admits visitors: a route in the wrong scope fails at its first call. */
+export function visitOf (request: FastifyRequest): Visit {
+  const visit = request.getDecorator<Visit | undefined>('visit')
+  if (visit === undefined) throw new Error('this route is not in a scope of visitors')
+  return visit
+}

@@ -1,0 +1,95 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { originOf } from '../accounts/network.ts'
+import { countFieldLines } from '../http/caller.ts'
+import { cookie } from '../http/plugins.ts'
+import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { setVisit } from '../http/visit.ts'
+import type { LinkKind, LinkRepository, OpenLink } from '../metadata/link-repository.ts'
+import { noCredential } from '../openapi/operation.ts'
+import { addFailures } from '../openapi/responses.ts'
+import { Problem } from '../problems.ts'
+import type { LinkPasswords } from './link-passwords.ts'
+import { hashOfSecret, SECRET_PATTERN } from './link-secrets.ts'
+
+export interface AdmissionOptions {
+  /** Whether the operator allows links. */
+  readonly hasLinks: boolean
+  readonly links: Pick<LinkRepository, 'findBySecret'>
+  readonly linkPasswords: LinkPasswords
+  readonly transport: Transport
+}
+
+/** What the routes of a Fastify scope require: a kind of link, and the password, if the link has one. */
+interface Requirement {
+  readonly kind?: LinkKind
+  /** Default: true. */
+  readonly needsPassword?: boolean
+}
+
+const SECRET = new RegExp(`^${SECRET_PATTERN}$`)
+
+/** The name of the cookie that unlocks a link. */
+export const LINK_COOKIE = 'magicstore_link'
+
+/** Browsers accept a cookie of this name only over TLS (RFC 6265bis section 4.1.3.1). */
+const SECURE_LINK_COOKIE = `__Secure-${LINK_COOKIE}`
+
+/** The name that the cookie of a request has. */
+export function linkCookieOf ({ protocol }: FastifyRequest): string {
+  return protocol === 'https' ? SECURE_LINK_COOKIE : LINK_COOKIE
+}
+
+/**
+ * Admits visitors to the routes of a Fastify scope, whose paths begin with `/s/:secret`, before the body is read. Links
+ * that are unknown, malformed, expired, revoked or of the other kind get the same 404.
+ */
+export function admitVisitors (
+  scope: FastifyInstance, options: AdmissionOptions, { kind, needsPassword = true }: Requirement = {}
+): void {
+  const { hasLinks, links, linkPasswords, transport } = options
+  scope.addHook('onRoute', route => {
+    if (route.schema !== undefined) Object.assign(route.schema, { security: noCredential })
+    addFailures(route, [
+      'not_found', 'link_password_wrong', 'tls_required', 'too_many_passwords', 'overloaded',
+      ...(needsPassword ? ['link_password_required'] as const : [])
+    ])
+  })
+  scope.addHook('onRequest', async request => {
+    const found = await find(request)
+    const isUnlocked = await unlocks(found, request)
+    if (needsPassword && !isUnlocked) throw new Problem('link_password_required')
+    setVisit(request, { ...found, isUnlocked })
+  })
+
+  /** @throws not_found. */
+  async function find ({ params }: FastifyRequest): Promise<OpenLink> {
+    const { secret } = params as { secret: string }
+    const found = hasLinks && SECRET.test(secret) ? await links.findBySecret(hashOfSecret(secret)) : undefined
+    if (found === undefined || (kind !== undefined && found.link.kind !== kind)) throw new Problem('not_found')
+    return found
+  }
+
+  /** Whether the request may use the link. @throws link_password_wrong. */
+  async function unlocks ({ link, now }: OpenLink, request: FastifyRequest): Promise<boolean> {
+    if (link.passwordHash === null) return true
+    // Not by the hooks of the plugin, which all downloads would pay for.
+    const cookies = cookie.parse(request.headers.cookie ?? '')
+    if (await linkPasswords.isUnlocked(link, cookies[linkCookieOf(request)], now)) return true
+    const password = passwordOf(request)
+    if (password === undefined) return false
+    refuseInsecurePassword(request, transport)
+    if (await linkPasswords.verify(link, password, originOf(request))) return true
+    throw new Problem('link_password_wrong')
+  }
+}
+
+/**
+ * The password in `Authorization: Basic`, with an empty username. Anything else there is ignored: browsers and programs
+ * send what they have for the server.
+ */
+function passwordOf ({ headers: { authorization = '' }, raw }: FastifyRequest): string | undefined {
+  const [, value] = /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization.trim()) ?? []
+  if (value === undefined || countFieldLines(raw, 'authorization') !== 1) return undefined
+  const text = Buffer.from(value, 'base64').toString()
+  return text.startsWith(':') ? text.slice(1) : undefined
+}

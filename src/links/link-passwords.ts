@@ -1,0 +1,72 @@
+import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
+import type { Origin } from '../accounts/network.ts'
+import type { Passwords } from '../accounts/password.ts'
+import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '../accounts/sign-in.ts'
+import type { LinkRecord } from '../metadata/link-repository.ts'
+import type { AttemptLimit, AttemptOutcome } from '../metadata/records.ts'
+import type { SignedTexts } from '../tokens/signed-texts.ts'
+
+/** How long a link stays unlocked. */
+export const UNLOCKED_SECONDS = 12 * 3600
+
+/** A link and its password; what a cookie is sealed over. */
+type Locked = Pick<LinkRecord, 'id' | 'passwordHash'>
+
+interface LinkPasswordOptions {
+  readonly passwords: Passwords
+  readonly attemptLimiter: AttemptLimiter
+  readonly texts: SignedTexts
+  /** Wrong passwords allowed for one link from one network. */
+  readonly maxFailures: number
+}
+
+/** Checks the passwords of links, within the limits of failed sign-ins. */
+export class LinkPasswords {
+  readonly #options: LinkPasswordOptions
+
+  constructor (options: LinkPasswordOptions) {
+    this.#options = options
+  }
+
+  /** Whether the password of a link is right. @throws too_many_passwords before any hashing, overloaded. */
+  async verify ({ id, passwordHash }: Locked, password: string, { network }: Origin): Promise<boolean> {
+    const { passwords, attemptLimiter, maxFailures } = this.#options
+    const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${id}`), isKnownNetwork: false } as const
+    const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_passwords')
+    let outcome: AttemptOutcome = 'released'
+    try {
+      const isRight = await passwords.verify(password, String(passwordHash))
+      outcome = isRight ? 'succeeded' : 'failed'
+      return isRight
+    } finally {
+      await finish(outcome)
+    }
+  }
+
+  /** The value of a cookie that unlocks the link until 12 hours from `now`, or until its password changes. */
+  seal (link: Locked, now: number): Promise<string> {
+    return this.#options.texts.write(String(now + UNLOCKED_SECONDS * 1000), purposeOf(link))
+  }
+
+  /** Whether a cookie unlocks the link. */
+  async isUnlocked (link: Locked, cookie: string | undefined, now: number): Promise<boolean> {
+    const until = cookie === undefined ? undefined : await this.#options.texts.read(cookie, purposeOf(link))
+    return until !== undefined && Number(until) > now
+  }
+}
+
+function purposeOf ({ id, passwordHash }: Locked) {
+  return ['link', id, passwordHash] as const
+}
+
+function limitsFor (
+  { network, usernameKey }: { network: string, usernameKey: string }, maxFailures: number
+): AttemptLimit[] {
+  const kind = 'link_password'
+  const seconds = SIGN_IN_WINDOW_SECONDS
+  return [
+    { matching: { kind, network, usernameKey }, limit: maxFailures, seconds },
+    { matching: { kind, network }, limit: maxFailures * NETWORK_FACTOR, seconds },
+    { matching: { kind, usernameKey, isKnownNetwork: false }, limit: UNKNOWN_NETWORK_FAILURES, seconds }
+  ]
+}

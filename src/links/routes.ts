@@ -1,0 +1,91 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import type { EventKind, SecurityLog } from '../accounts/events.ts'
+import { originOf } from '../accounts/network.ts'
+import { callerOf } from '../http/caller.ts'
+import type { Links } from '../http/links.ts'
+import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
+import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { LinkKind } from '../metadata/link-repository.ts'
+import { requireScope } from '../tokens/scopes.ts'
+import {
+  changeLink, createLink, deleteLink, deleteLinks, getLink, LINK_PATH, LINK_SECRET_PATH, linkLinks, linkOf, LINKS_PATH,
+  listLinks, replaceLinkSecret
+} from './schemas.ts'
+import type { LinkAndSecret, ShareLinks } from './share-links.ts'
+
+export interface LinkRoutesOptions { shareLinks: ShareLinks, securityLog: SecurityLog, links: Links }
+
+/** What a token may give away: only what it may do itself. */
+const GIVEN = { download: 'files:read', upload: 'files:write' } as const
+
+/** The links of the caller. */
+export const linkRoutes: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (app, options) => {
+  const { shareLinks, securityLog, links } = options
+  await app.register(secretRoute, options)
+
+  app.post(LINKS_PATH, { links: { 201: linkLinks }, schema: createLink }, async (request, reply) => {
+    requireGiven(request, request.body.kind)
+    const created = await shareLinks.create(callerOf(request).account.id, request.body)
+    record(securityLog, request, 'link_created')
+    reply.code(201)
+    return createdLinkOf(created, request, links)
+  })
+
+  app.get(LINKS_PATH, {
+    links: { 200: nextPageOf('listLinks', { name: '$request.query.name' }) },
+    schema: listLinks
+  }, async request => {
+    const page = { ...pageOf(request.query), name: request.query.name }
+    const { entries, next } = cutPage(await shareLinks.list(callerOf(request).account.id, page), page.limit, idCursor)
+    return { links: entries.map(linkOf), next }
+  })
+
+  app.get(LINK_PATH, { schema: getLink }, async request =>
+    linkOf(await shareLinks.get(callerOf(request).account.id, request.params.id)))
+
+  app.patch(LINK_PATH, { schema: changeLink }, async request => {
+    const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
+    requireGiven(request, link.kind)
+    const changed = await shareLinks.change(link, request.body)
+    record(securityLog, request, 'link_changed')
+    return linkOf(changed)
+  })
+
+  app.delete(LINK_PATH, { schema: deleteLink }, async (request, reply) => {
+    await shareLinks.remove(callerOf(request).account.id, request.params.id)
+    record(securityLog, request, 'link_revoked')
+    return reply.code(204).send()
+  })
+
+  app.delete(LINKS_PATH, { schema: deleteLinks }, async (request, reply) => {
+    await shareLinks.removeAll(callerOf(request).account.id, request.query.name)
+    record(securityLog, request, 'links_revoked')
+    return reply.code(204).send()
+  })
+}
+
+const secretRoute: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (app, { shareLinks, securityLog, links }) => {
+  ignoreBodies(app)
+
+  app.post(LINK_SECRET_PATH, { schema: replaceLinkSecret }, async request => {
+    const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
+    requireGiven(request, link.kind)
+    const replaced = await shareLinks.replaceSecret(link)
+    record(securityLog, request, 'link_changed')
+    return createdLinkOf(replaced, request, links)
+  })
+}
+
+/** Refuses a token that lacks what the link gives. @throws insufficient_scope. */
+function requireGiven (request: FastifyRequest, kind: LinkKind): void {
+  requireScope(callerOf(request).token, GIVEN[kind])
+}
+
+function createdLinkOf ({ link, secret }: LinkAndSecret, { raw }: Pick<FastifyRequest, 'raw'>, links: Links) {
+  return { ...linkOf(link), url: links.to(raw, `/s/${secret}`) }
+}
+
+function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
+  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
+}

@@ -1,0 +1,236 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { MAX_NAME_BYTES } from '../files/names.ts'
+import { PATH_PATTERN } from '../files/schemas.ts'
+import { NextId, PageQuery } from '../http/pagination.ts'
+import { Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, Timestamp } from '../http/wire-values.ts'
+import { linkKinds, type LinkKind, type LinkRecord } from '../metadata/link-repository.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { SECRET_PATTERN } from './link-secrets.ts'
+
+/** The paths of the owner's operations. */
+export const LINKS_PATH = '/api/links'
+export const LINK_PATH = `${LINKS_PATH}/:id`
+export const LINK_SECRET_PATH = `${LINK_PATH}/secret`
+
+/** Most files that a link accepts. */
+const MAX_FILES = 1_000_000
+
+/** A limit of an `upload` link in a response. */
+const Limit = (description: string, maximum: number) => Type.Unsafe<number | null>({
+  type: ['integer', 'null'], format: 'int64', minimum: 1, maximum, description: `${description}; null for a link of the kind \`download\`.`, examples: [null]
+})
+
+const Kind = (description: string) =>
+  Type.Unsafe<LinkKind>({ type: 'string', enum: [...linkKinds], description, examples: ['download'] })
+
+const linkProperties = {
+  id: Id('Id of the link; never reused. It opens nothing.', 3),
+  kind: Kind('`download` gives the bytes of a file, or of all files in a folder. `upload` takes files for a folder, and shows none of it.'),
+  name: Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description: 'The path of the file or folder now: a link follows it when it is renamed or moved.', examples: ['report.pdf'] }),
+  isFolder: Type.Boolean({ description: 'Whether it is a folder.', examples: [false] }),
+  createdAt: Timestamp('When the link was created.'),
+  expiresAt: NullableTimestamp('When the link ends (RFC 3339, UTC, with milliseconds); null if it ends only when you revoke it. Links that have ended stay in the list.', '2026-12-24T09:30:00.000Z'),
+  hasPassword: Type.Boolean({ description: 'Whether visitors need a password.', examples: [false] }),
+  maxFiles: Limit('Files that the link accepts in all', MAX_FILES),
+  maxBytes: Limit('Bytes that the link accepts in all', Number.MAX_SAFE_INTEGER),
+  usedFiles: Count('Files that were stored by the link. Deleting them gives nothing back to it.', 0),
+  usedBytes: Count('Bytes of these files.', 0),
+  showsOwner: Type.Boolean({ description: 'Whether visitors see your username.', examples: [true] }),
+  uses: Count('Downloads and uploads by the link. A download that continues another is not counted.', 0),
+  lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC), accurate to a minute; null if never used.')
+}
+
+export const Link = Type.Object(linkProperties, {
+  $id: 'Link', additionalProperties: false, description: 'A link, without its secret.'
+})
+
+export const CreatedLink = Type.Object({
+  ...linkProperties,
+  url: Type.String({
+    format: 'uri-reference',
+    maxLength: 4096,
+    pattern: `/s/${SECRET_PATTERN}$`,
+    description: 'The link. It is returned only here: the server keeps a hash of the secret at its end. Absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.',
+    examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL']
+  })
+}, { $id: 'CreatedLink', additionalProperties: false, description: 'A link with its secret.' })
+
+export const LinkList = Type.Object({
+  links: Type.Array(Type.Ref(Link), { maxItems: 1000, description: 'Newest first.' }),
+  next: { ...NextId, examples: [null] }
+}, { $id: 'LinkList', additionalProperties: false, description: 'A page of links.' })
+
+// The time and the limits have no examples: they depend on the settings and on the kind.
+const terms = {
+  expiresAt: Type.Optional(Type.Union([Type.String({ format: 'date-time', maxLength: 64 }), Type.Null()], {
+    description: 'When the link ends: a time in the future (RFC 3339), at most LINK_MAX_DAYS from now, which is `linkMaxDays` of `getService`. Null for no end, which only a server without that limit allows.'
+  })),
+  password: Type.Optional(Type.Union([Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS }), Type.Null()], {
+    description: 'A password that visitors need beside the link; null for none. The rules are those of an account. It is compared exactly, after NFC normalisation, and stored as a hash.', examples: ['tell it by phone']
+  })),
+  maxFiles: Type.Optional(Type.Integer({ format: 'int32', minimum: 1, maximum: MAX_FILES, description: 'Only for `upload`: files that the link accepts in all. 100 unless you set it.' })),
+  maxBytes: Type.Optional(Type.Integer({ format: 'int64', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Only for `upload`: bytes that the link accepts in all. 1 GiB unless you set it. Your quota holds too.' })),
+  showsOwner: Type.Optional(Type.Boolean({ description: 'Whether visitors see your username.', examples: [true] }))
+}
+
+export const NewLink = Type.Object({
+  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The path of a file or folder; not the root. An `upload` link needs a folder.', examples: ['report.pdf'] }),
+  kind: Kind('`download` or `upload`.'),
+  ...terms,
+  expiresAt: { ...terms.expiresAt, description: `${terms.expiresAt.description} Without it, the latest time that is allowed.` },
+  showsOwner: { ...terms.showsOwner, default: true }
+}, { $id: 'NewLink', additionalProperties: false, description: 'A link to create.', examples: [{ name: 'report.pdf', kind: 'download' }] })
+
+export const LinkChange = Type.Object(terms, {
+  $id: 'LinkChange', additionalProperties: false, minProperties: 1, description: 'Changes of a link. What is absent stays.', examples: [{ showsOwner: false }]
+})
+
+/** The shared schemas of the owner's operations, for the document. */
+export const linkSchemas: TSchema[] = [Link, CreatedLink, LinkList, NewLink, LinkChange]
+
+const LinkParams = Type.Object({ id: Id('The `id` of the link.', 3) })
+
+const nameQuery = (description: string) =>
+  ({ name: Type.Optional(Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description })) })
+
+const LinkListQuery = Type.Composite([
+  PageQuery, Type.Object(nameQuery('Only links of the file or folder with this path.'))
+], { additionalProperties: false })
+
+// A mistyped parameter would revoke all.
+const LinkDeletionQuery = Type.Object(nameQuery('Only links of the file or folder with this path.'), {
+  additionalProperties: false
+})
+
+/** Operations that use a link (OpenAPI links). */
+export const linkLinks = Object.fromEntries(Object.entries({
+  getLink: 'Get the link with its uses.',
+  changeLink: 'Change the expiry, the password or the limits.',
+  replaceLinkSecret: 'Give it another secret.',
+  deleteLink: 'Revoke it.'
+}).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
+
+/** Sets `$id` to that of a new link. */
+const newLinkId = 'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"report.pdf","kind":"download"}\' http://127.0.0.1:5000/api/links | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')'
+
+const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
+
+const tags = ['Links']
+
+export const createLink = {
+  operationId: 'createLink',
+  summary: 'Create a link',
+  description: [
+    'Anyone who has the `url` of the response can use the link, without an account, until it expires or is revoked: send it by a safe way.',
+    'It gives access to one file, or to one folder with everything in it, also what is added later, and to nothing else: no versions, no trash, no other names.',
+    'It follows the file or folder when that is renamed or moved, and ends when it is deleted.',
+    'With `download`, visitors list and download; with `upload`, they add files to a folder, and can neither see, change nor delete what is in it.',
+    'A token also needs `files:read` for `download`, and `files:write` for `upload`. An account has at most 1,000 links, expired ones included.'
+  ].join(' '),
+  ...codeSamples(
+    'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links'
+  ),
+  tags,
+  body: Type.Ref(NewLink),
+  response: {
+    201: { ...Type.Ref(CreatedLink), description: 'The new link.' },
+    ...problems([
+      ...jsonBody, 'name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links', 'overloaded', 'storage_full'
+    ])
+  }
+}
+
+export const listLinks = {
+  operationId: 'listLinks',
+  summary: 'List links',
+  description: 'Lists your links, newest first, also those that have expired. The secret of a link is never returned.',
+  ...codeSamples('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links?name=report.pdf"'),
+  tags,
+  querystring: LinkListQuery,
+  response: { 200: { ...Type.Ref(LinkList), description: 'A page of links.' } }
+}
+
+export const getLink = {
+  operationId: 'getLink',
+  summary: 'Get a link',
+  description: 'Returns a link with its uses, without its secret.',
+  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id"'),
+  tags,
+  params: LinkParams,
+  response: { 200: { ...Type.Ref(Link), description: 'The link.' }, ...problems(['not_found']) }
+}
+
+export const changeLink = {
+  operationId: 'changeLink',
+  summary: 'Change a link',
+  description: 'Changes the expiry, the password, the limits or whether visitors see your username. The address stays, and a link that has expired opens again with a new `expiresAt`. Visitors who gave the earlier password must give the new one. A limit below what is used already ends uploads. A token needs the scopes as for `createLink`.',
+  ...codeSamples(
+    newLinkId,
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"password":"another one"}\' "http://127.0.0.1:5000/api/links/$id"'
+  ),
+  tags,
+  params: LinkParams,
+  body: Type.Ref(LinkChange),
+  response: {
+    200: { ...Type.Ref(Link), description: 'The changed link.' },
+    ...problems([...jsonBody, 'password_invalid', 'links_off', 'not_found', 'overloaded', 'storage_full'])
+  }
+}
+
+export const replaceLinkSecret = {
+  operationId: 'replaceLinkSecret',
+  summary: 'Replace the secret of a link',
+  description: 'Returns a new address of the link; the earlier one opens nothing from now on. Limits, password and uses stay. Use it if the address got into wrong hands, or is lost. A token needs the scopes as for `createLink`.',
+  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd -X POST "http://127.0.0.1:5000/api/links/$id/secret"'),
+  tags,
+  params: LinkParams,
+  response: {
+    200: { ...Type.Ref(CreatedLink), description: 'The link with its new secret.' },
+    ...problems(['links_off', 'not_found', 'storage_full'])
+  }
+}
+
+export const deleteLink = {
+  operationId: 'deleteLink',
+  summary: 'Revoke a link',
+  description: 'Ends a link: the next request with it gets 404, and its unfinished uploads end. Downloads in progress complete. Files that were uploaded by it stay.',
+  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/links/$id"'),
+  tags,
+  params: LinkParams,
+  response: {
+    204: { description: 'The link is revoked.', type: 'null' },
+    ...problems(['not_found', 'storage_full'])
+  }
+}
+
+export const deleteLinks = {
+  operationId: 'deleteLinks',
+  summary: 'Revoke all links',
+  description: 'Ends all your links, or with `name` those of one file or folder. A change of the password ends no links: use this if somebody else had access to your account.',
+  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/links'),
+  tags,
+  querystring: LinkDeletionQuery,
+  response: { 204: { description: 'The links are revoked.', type: 'null' }, ...problems(['storage_full']) }
+}
+
+/** A link as its owner sees it. */
+export function linkOf (link: LinkRecord): Static<typeof Link> {
+  const { id, kind, name, maxFiles, maxBytes, usedFiles, usedBytes, showsOwner, uses } = link
+  return {
+    id,
+    kind,
+    name,
+    isFolder: link.folderId !== null,
+    createdAt: dateOf(link.createdAt),
+    expiresAt: knownDateOf(link.expiresAt),
+    hasPassword: link.passwordHash !== null,
+    maxFiles,
+    maxBytes,
+    usedFiles,
+    usedBytes,
+    showsOwner,
+    uses,
+    lastUsedAt: knownDateOf(link.lastUsedAt)
+  }
+}

@@ -1,0 +1,201 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { FileParams, StoredFile } from '../files/schemas.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import type { FailureCode } from '../problems.ts'
+import { refusedContent } from '../uploads/resumable-schemas.ts'
+import {
+  DigestHeaders, echoedMetadata, fileModified, FormHeaders, NewUploadHeaders, OverrideHeaders, refusedUploads, Upload,
+  UploadAppendHeaders, UploadBytes, UploadForm, uploadHeaders, uploadLocation, UploadLookupHeaders, UploadParams
+} from '../uploads/schemas.ts'
+import { DRAFT_BYTES, TUS_BYTES } from '../uploads/upload-fields.ts'
+import { LINK_PATH, newSecret, SecretParams } from './visitor-schemas.ts'
+
+/** The paths of an `upload` link. */
+export const LINK_FILES_PATH = `${LINK_PATH}/files`
+export const LINK_UPLOADS_PATH = `${LINK_PATH}/uploads`
+
+const { size, sha256 } = StoredFile.properties
+
+export const SharedUploadResult = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Name of the file as it was asked for, in NFC. If it is taken, the owner finds the file under another, such as `report (2).pdf`.', examples: ['report.pdf'] }),
+  size,
+  sha256
+}, { $id: 'SharedUploadResult', additionalProperties: false, description: 'A file that was stored by a link.' })
+export type SharedUploadResult = Static<typeof SharedUploadResult>
+
+/** The shared schemas of visitors who upload, for the document. */
+export const linkUploadSchemas = [SharedUploadResult]
+
+const NewFileParams = Type.Object({
+  ...SecretParams.properties,
+  name: { ...FileParams.properties.name, description: 'Name of the file: one segment, without `/`.' }
+})
+
+const LinkUploadParams = Type.Object({ ...SecretParams.properties, ...UploadParams.properties })
+
+/** Sets `$secret` to that of a new link. */
+const inboxSecret = newSecret('{"name":"reports","kind":"upload"}')
+
+const tags = ['Links']
+
+/** What all uploads by a link have in common. */
+const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as `report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all files that it ever stored, and unfinished uploads; the quota of the owner holds, too.'
+
+const stored = { ...Type.Ref(SharedUploadResult), description: 'The new file.' }
+
+const refusedFiles: FailureCode[] = [...refusedUploads, 'link_limit_reached', 'upload_header_invalid']
+
+export const putSharedFile = {
+  operationId: 'putSharedFile',
+  summary: 'Upload a file by a link',
+  description: `Stores the request body in the folder of an \`upload\` link. ${rules} \`Content-Type\`, \`Content-Digest\` and \`Repr-Digest\` are as for \`putFile\`. \`If-Match\`, \`If-None-Match\`, \`If-Unmodified-Since\`, \`Content-Range\`, \`Upload-Complete\` and \`Tus-Resumable\` are refused; \`createSharedUpload\` makes an upload that can be continued.`,
+  ...codeSamples(inboxSecret, 'curl -f -T report.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"'),
+  tags,
+  params: NewFileParams,
+  headers: Type.Composite([DigestHeaders, Type.Object(fileModified)]),
+  consumes: ['application/octet-stream'],
+  body: UploadBytes,
+  response: { 201: stored, ...problems(refusedFiles) }
+}
+
+export const uploadSharedFile = {
+  operationId: 'uploadSharedFile',
+  summary: 'Upload a file by a link, from a form',
+  description: `Stores the file of a form with one part named \`file\` in the folder of an \`upload\` link. ${rules} \`Content-Digest\` and \`Repr-Digest\` cover the whole form as sent.`,
+  ...codeSamples(inboxSecret, 'curl -f -F file=@report.pdf "http://127.0.0.1:5000/s/$secret/files"'),
+  tags,
+  params: SecretParams,
+  headers: FormHeaders,
+  consumes: ['multipart/form-data'],
+  body: UploadForm,
+  response: {
+    201: stored,
+    ...problems([
+      ...refusedFiles, 'malformed_multipart', 'file_missing', 'file_unexpected', 'unsupported_media_type'
+    ])
+  }
+}
+
+/** Only uploads of the owner have conditions, and can meet a file of the same name. */
+const refusedParts: FailureCode[] = [
+  ...refusedContent.filter(code => code !== 'name_taken' && code !== 'precondition_failed'), 'link_limit_reached'
+]
+
+const refusedAppends: FailureCode[] = [...refusedParts, 'upload_offset_mismatch', 'upload_completed']
+
+const createSharedUpload = {
+  operationId: 'createSharedUpload',
+  summary: 'Create a resumable upload by a link',
+  description: `Creates an upload to the folder of an \`upload\` link, as \`createUpload\` does: with the tus protocol (\`Tus-Resumable\`) or, experimentally, draft-ietf-httpbis-resumable-upload (\`Upload-Complete\`). ${rules} A link may have 20 unfinished uploads. Their addresses are listed nowhere: keep \`Location\`. They end with the link.`,
+  ...codeSamples(
+    inboxSecret,
+    'upload=$(curl -f -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" "http://127.0.0.1:5000/s/$secret/uploads" | sed \'s|.*"id":"\\([0-9a-f]*\\)".*|\\1|\')'
+  ),
+  tags,
+  params: SecretParams,
+  headers: NewUploadHeaders,
+  consumes: [DRAFT_BYTES, TUS_BYTES],
+  body: UploadBytes,
+  response: {
+    201: { ...Type.Ref(Upload), description: 'The upload.', headers: { ...uploadLocation, ...uploadHeaders } },
+    ...problems([...refusedParts, 'name_invalid', 'extension_not_allowed', 'too_many_uploads'])
+  }
+}
+
+const lookupFailures = problems([
+  'not_found', 'tus_version_unsupported', 'quota_exceeded', 'link_limit_reached', 'file_locked'
+])
+
+const getSharedUpload = {
+  operationId: 'getSharedUpload',
+  summary: 'Get an upload by a link',
+  description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it.',
+  ...codeSamples('curl -f "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
+  tags,
+  params: LinkUploadParams,
+  headers: UploadLookupHeaders,
+  response: { 200: { ...Type.Ref(Upload), description: 'The upload.', headers: uploadHeaders }, ...lookupFailures }
+}
+
+const headResponses = {
+  200: { description: 'The headers.', type: 'null', headers: { ...uploadHeaders, ...echoedMetadata } },
+  ...lookupFailures
+}
+
+const headSharedUpload = {
+  summary: 'Get the offset of an upload by a link',
+  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`. This operation has no rate limit.',
+  ...codeSamples('curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
+  tags,
+  params: LinkUploadParams,
+  headers: UploadLookupHeaders,
+  response: headResponses
+}
+
+const appendSharedUpload = {
+  operationId: 'appendSharedUpload',
+  summary: 'Continue an upload by a link',
+  description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to a client of the draft is then that of `putSharedFile`. Another append in progress ends.',
+  ...codeSamples('curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: application/partial-upload" --data-binary @report.pdf "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
+  tags,
+  params: LinkUploadParams,
+  headers: UploadAppendHeaders,
+  consumes: [DRAFT_BYTES, TUS_BYTES],
+  body: UploadBytes,
+  response: {
+    201: { ...stored, headers: uploadHeaders },
+    204: { description: 'The bytes are stored.', type: 'null', headers: uploadHeaders },
+    ...problems(refusedAppends)
+  }
+}
+
+const overrideSharedUpload = {
+  operationId: 'overrideSharedUpload',
+  summary: 'Continue or cancel an upload by a link with POST',
+  description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: `X-HTTP-Method-Override` names the method.',
+  ...codeSamples('curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
+  tags,
+  params: LinkUploadParams,
+  headers: OverrideHeaders,
+  consumes: [TUS_BYTES],
+  body: UploadBytes,
+  response: {
+    ...headResponses,
+    204: { description: 'The bytes are stored, or the upload is cancelled.', type: 'null', headers: uploadHeaders },
+    ...problems(refusedAppends)
+  }
+}
+
+const cancelSharedUpload = {
+  operationId: 'cancelSharedUpload',
+  summary: 'Cancel an upload by a link',
+  description: 'Ends the upload and deletes its bytes. A file that it became stays.',
+  ...codeSamples('curl -f -X DELETE "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
+  tags,
+  params: LinkUploadParams,
+  headers: UploadLookupHeaders,
+  response: {
+    204: { description: 'The upload is cancelled.', type: 'null' },
+    ...problems(['not_found', 'tus_version_unsupported'])
+  }
+}
+
+/** Operations on the upload in a response (OpenAPI links). */
+const sharedLinks = Object.fromEntries(Object.entries({
+  headSharedUpload: 'Get its offset.',
+  appendSharedUpload: 'Send more bytes.',
+  cancelSharedUpload: 'Cancel it.'
+}).map(([operationId, description]) => [operationId, { operationId, parameters: { secret: '$request.path.secret', id: '$response.body#/id' }, description }]))
+
+/** The operations on uploads by a link. */
+export const linkOperations = {
+  create: createSharedUpload,
+  get: getSharedUpload,
+  head: headSharedUpload,
+  headId: 'headSharedUpload',
+  append: appendSharedUpload,
+  override: overrideSharedUpload,
+  cancel: cancelSharedUpload,
+  links: sharedLinks
+}

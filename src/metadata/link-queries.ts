@@ -1,0 +1,74 @@
+import { and, desc, eq, getTableColumns, isNull, sql } from 'drizzle-orm'
+import { accountColumns } from './accounts.ts'
+import type { Engine } from './engine.ts'
+import { fileColumns, folderColumns } from './file-columns.ts'
+import { MAX_LINKS } from './link-repository.ts'
+import { limitedTo } from './paging.ts'
+import { reading, writing } from './rule.ts'
+import type { Tables } from './schema.ts'
+
+const { placeholder } = sql
+
+/** The columns of a `LinkRecord`. Its name is the path of its file or folder. */
+export function linkColumns ({ links }: Tables) {
+  const name = sql<string>`coalesce(
+    (SELECT lf.path FROM folders lf WHERE lf.id = links.folder_id),
+    (SELECT coalesce((SELECT fo.path || '/' FROM folders fo WHERE fo.id = fi.folder_id), '') || fi.name
+      FROM files fi WHERE fi.id = links.file_id))`
+  return { ...getTableColumns(links), name }
+}
+
+/** The named queries of links. */
+export function linkQueries ({ tables, clock }: Engine) {
+  const { accounts, files, folders, links } = tables
+  const columns = linkColumns(tables)
+  const isOfOwner = eq(links.accountId, placeholder('ownerId'))
+  // In one statement with what is found in it: the linked folder may be moved at the same time.
+  const isBelow = and(
+    eq(folders.ownerId, placeholder('ownerId')),
+    sql`${folders.path} = (SELECT lf.path FROM folders lf
+      WHERE lf.id = ${placeholder('folderId')}) || cast(${placeholder('below')} AS text)`
+  )
+  return {
+    lastAllowed: reading('last_allowed_link', db => db.select({ id: links.id }).from(links)
+      .where(eq(links.accountId, placeholder('accountId'))).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1))),
+    insert: writing('add_link', db => db.insert(links).values({
+      accountId: placeholder('accountId'),
+      kind: placeholder('kind'),
+      fileId: placeholder('fileId'),
+      folderId: placeholder('folderId'),
+      secretHash: placeholder('secretHash'),
+      passwordHash: placeholder('passwordHash'),
+      expiresAt: placeholder('expiresAt'),
+      maxFiles: placeholder('maxFiles'),
+      maxBytes: placeholder('maxBytes'),
+      showsOwner: placeholder('showsOwner'),
+      createdAt: placeholder('createdAt')
+    }).returning(columns)),
+    byId: reading('link_by_id', db => db.select(columns).from(links)
+      .where(and(isOfOwner, eq(links.id, placeholder('id'))))),
+    bySecret: reading('link_by_secret', db => db.select({
+      link: columns,
+      account: accountColumns(tables),
+      file: fileColumns(tables),
+      folder: folderColumns(tables),
+      now: clock.mapWith(Number)
+    }).from(links)
+      .innerJoin(accounts, eq(accounts.id, links.accountId))
+      .leftJoin(files, eq(files.id, links.fileId))
+      .leftJoin(folders, eq(folders.id, links.folderId))
+      .where(and(
+        eq(links.secretHash, placeholder('secretHash')), isNull(accounts.removedAt), isNull(accounts.disabledAt)
+      ))),
+    recordUses: writing('record_link_uses', db => db.update(links).set({
+      uses: sql`${links.uses} + cast(${placeholder('count')} AS bigint)`,
+      lastUsedAt: sql`${placeholder('at')}`
+    }).where(eq(links.id, placeholder('id')))),
+    fileBelow: reading('file_below_link', db => db.select(fileColumns(tables)).from(files).where(and(
+      eq(files.ownerId, placeholder('ownerId')),
+      eq(files.folderId, db.select({ id: folders.id }).from(folders).where(isBelow)),
+      eq(files.name, placeholder('name'))
+    ))),
+    folderBelow: reading('folder_below_link', db => db.select({ id: folders.id }).from(folders).where(isBelow))
+  }
+}

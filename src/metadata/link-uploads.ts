@@ -1,0 +1,196 @@
+import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
+import type { FileContents } from './file-contents.ts'
+import type { FolderTree } from './folder-tree.ts'
+import { type LinkRoom, MAX_LINK_UPLOADS, refuseBeyondRoom } from './link-repository.ts'
+import { alters, adds, type LockGuard } from './lock-guard.ts'
+import type { Owner, Owners, Reserved } from './owners.ts'
+import { joinPath, numberedName } from './paths.ts'
+import type { Amount, NewFile, Quota } from './records.ts'
+import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import type { StoreResult, UploadUsage } from './uploads-repository.ts'
+
+const { placeholder } = sql
+
+/** Seconds after which one of many uploads may have ended. */
+const RETRY_SECONDS = 60
+
+const unlimited: Quota = { bytes: undefined, files: undefined }
+
+interface LinkUploadOptions {
+  readonly engine: Engine
+  readonly owners: Owners
+  readonly tree: FolderTree
+  readonly contents: FileContents
+  readonly guard: LockGuard
+}
+
+/** An upload by a link. */
+interface LinkedUpload {
+  readonly ownerId: number
+  readonly linkId: number
+  readonly quota: Quota
+  /** Not counted: it becomes the file. */
+  readonly except?: string | undefined
+}
+
+/** An `upload` link that has not ended, and what it has room for. The owner is locked. */
+interface Target {
+  readonly owner: Owner
+  readonly time: number
+  readonly linkId: number
+  readonly folderId: number
+  readonly folder: string
+  readonly reserved: Reserved
+  readonly uploads: number
+  readonly room: LinkRoom
+}
+
+/** Stores what arrives by links in the current transaction. Nothing kept is deleted for it. */
+export class LinkUploads {
+  readonly #options: LinkUploadOptions
+  readonly #queries: ReturnType<typeof queriesOf>
+
+  constructor (options: LinkUploadOptions) {
+    this.#options = options
+    this.#queries = queriesOf(options.engine)
+  }
+
+  /** Locks the owner, and finds where an upload goes. @throws not_found if the link has ended. */
+  open (upload: LinkedUpload): Rule<Target> {
+    return this.#open(this.#options.owners.lock(upload.ownerId), upload)
+  }
+
+  /** What there is room for, as far as is known without waiting for others. @throws not_found if the link has ended. */
+  * room (upload: LinkedUpload): Rule<LinkRoom> {
+    return (yield * this.#open(this.#options.owners.read(upload.ownerId), upload)).room
+  }
+
+  * #open (found: Ask<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
+    const { owners } = this.#options
+    const [owner, [link], [own], reserved] = yield * together(
+      found,
+      ask(this.#queries.link, { ownerId, linkId }),
+      ask(this.#queries.reservedByLink, { linkId, except }),
+      owners.reserved(ownerId, except)
+    )
+    if (link === undefined || own === undefined) throw new Problem('not_found')
+    const { folderId, folder, maxFiles, maxBytes, usedFiles, usedBytes } = link
+    const ofLink = {
+      files: (maxFiles ?? Infinity) - usedFiles - own.uploads,
+      bytes: (maxBytes ?? Infinity) - usedBytes - own.bytes
+    }
+    const room = { link: atLeastNone(ofLink), owner: atLeastNone(ownersRoom(quota, owner, reserved)) }
+    const { uploads } = own
+    return { owner, time: reserved.time, linkId, folderId: Number(folderId), folder, reserved, uploads, room }
+  }
+
+  /**
+   * Admits a new upload with a reservation.
+   * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
+   */
+  * admit ({ owner, time, folder, room, uploads }: Target, bytes: number): Rule<void> {
+    yield * this.#options.guard.admit({ owner, time }, {}, alters(folder))
+    refuseBeyondRoom(room, { files: 1, bytes })
+    if (uploads < MAX_LINK_UPLOADS) return
+    const detail = `A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`
+    throw new Problem('too_many_uploads', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  }
+
+  /**
+   * Adds a file to the folder, under the next free one of `name`, `name (2)` and so on; `file.name` is one segment.
+   * @throws link_limit_reached, quota_exceeded, file_locked.
+   */
+  * store (target: Target, file: NewFile): Rule<StoreResult> {
+    const { tree, contents, guard } = this.#options
+    const { owner, time, folder, linkId, reserved, room } = target
+    refuseBeyondRoom(room, { files: 1, bytes: file.size })
+    const name = joinPath(folder, yield * this.#freeName(target, file.name))
+    const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
+    // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
+    const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
+    yield * guard.admit(beginning, {}, adds(name, place))
+    const stored = yield * contents.store({ ...file, name }, beginning)
+    yield * ask(this.#queries.charge, { linkId, bytes: file.size })
+    return stored
+  }
+
+  /** A name that is free, and the one before it is taken: found in as many steps as the number has bits. */
+  * #freeName (target: Target, name: string): Rule<string> {
+    let [taken, free] = [0, 1]
+    while (yield * this.#isTaken(target, numberedName(name, free))) [taken, free] = [free, free * 2]
+    while (free - taken > 1) {
+      const middle = Math.floor((taken + free) / 2)
+      if (yield * this.#isTaken(target, numberedName(name, middle))) taken = middle
+      else free = middle
+    }
+    return numberedName(name, free)
+  }
+
+  * #isTaken ({ owner, folderId }: Target, name: string): Rule<boolean> {
+    const values = { ownerId: owner.id, folderId, name }
+    const [files, folders] = yield * together(
+      ask(this.#queries.fileOfName, values), ask(this.#queries.folderOfName, values)
+    )
+    return files.length + folders.length > 0
+  }
+
+  /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
+  end (ownerId: number, linkIds: readonly number[]): Ask<unknown> {
+    return ask(this.#queries.end, { ownerId, linkIds })
+  }
+}
+
+/** What a quota leaves, with all that is kept: a stranger must not push that out. */
+function ownersRoom (quota: Quota, owner: Owner, { bytes, uploads }: UploadUsage): Amount {
+  return {
+    files: (quota.files ?? Infinity) - owner.files - owner.folders - uploads,
+    bytes: (quota.bytes ?? Infinity) - owner.bytes - owner.keptBytes - bytes
+  }
+}
+
+function atLeastNone ({ files, bytes }: Amount): Amount {
+  return { files: Math.max(files, 0), bytes: Math.max(bytes, 0) }
+}
+
+function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock, isAmong }: Engine) {
+  const isOwn = (column: typeof files.ownerId) => eq(column, placeholder('ownerId'))
+  return {
+    link: reading('upload_link', db => db.select({
+      folderId: links.folderId,
+      folder: folders.path,
+      maxFiles: links.maxFiles,
+      maxBytes: links.maxBytes,
+      usedFiles: links.usedFiles,
+      usedBytes: links.usedBytes
+    }).from(links)
+      .innerJoin(folders, eq(folders.id, links.folderId))
+      .innerJoin(accounts, and(eq(accounts.id, links.accountId), isNull(accounts.disabledAt)))
+      .where(and(
+        eq(links.id, placeholder('linkId')),
+        eq(links.accountId, placeholder('ownerId')),
+        eq(links.kind, 'upload'),
+        or(isNull(links.expiresAt), gt(links.expiresAt, clock))
+      ))),
+    reservedByLink: reading('reserved_by_link', db => db.select({
+      uploads: sql`count(*)`.mapWith(Number),
+      bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
+    }).from(uploads).where(and(
+      eq(uploads.linkId, placeholder('linkId')),
+      isNull(uploads.result),
+      gt(uploads.expiresAt, clock),
+      ne(uploads.id, placeholder('except'))
+    ))),
+    charge: writing('charge_link', db => db.update(links).set({
+      usedFiles: sql`${links.usedFiles} + 1`,
+      usedBytes: sql`${links.usedBytes} + cast(${placeholder('bytes')} AS bigint)`
+    }).where(eq(links.id, placeholder('linkId')))),
+    fileOfName: reading('file_of_name', db => db.select({ id: files.id }).from(files)
+      .where(and(isOwn(files.ownerId), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))))),
+    folderOfName: reading('folder_of_name', db => db.select({ id: folders.id }).from(folders)
+      .where(and(eq(folders.ownerId, placeholder('ownerId')), eq(folders.parentId, placeholder('folderId')), eq(folders.name, placeholder('name'))))),
+    end: writing('end_link_uploads', db => db.update(uploads).set({ expiresAt: clock })
+      .where(and(eq(uploads.ownerId, placeholder('ownerId')), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result))))
+  }
+}

@@ -1,0 +1,14 @@
+/** Texts of both pages: that of an account, and that of a link. */
+export const frameTexts = {
+  /** BCP 47, for numbers. */
+  language: 'en',
+  title: 'MagicStore',
+  close: 'Close',
+  tryAgain: 'Try again',
+  loading: 'Loading…',
+  networkProblem: 'The server cannot be reached. Check your connection, then try again.',
+  unexpectedProblem: (status: number) => `The server answered with status ${status}.`,
+  retryAfter: (wait: string) => `Try again in ${wait}.`,
+  invisible: 'An invisible character',
+  showPassword: 'Show the password'
+} as const

@@ -1,0 +1,14 @@
+import { formatSize, formatTime } from '../format.ts'
+import { texts } from './texts.ts'
+import type { SharedLink } from './visit.ts'
+
+/** What a link is, from whom, and until when. */
+export function Facts ({ link: { kind, isFolder, size, owner, expiresAt } }: { link: SharedLink }) {
+  return (
+    <ul class='facts'>
+      {kind === 'download' && <li>{isFolder || size === null ? texts.folder : formatSize(size)}</li>}
+      {owner !== undefined && <li dir='auto'>{kind === 'upload' ? texts.requestedBy(owner) : texts.sharedBy(owner)}</li>}
+      {expiresAt !== null && <li><time dateTime={expiresAt}>{texts.until(formatTime(expiresAt))}</time></li>}
+    </ul>
+  )
+}

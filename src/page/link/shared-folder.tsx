@@ -1,0 +1,114 @@
+import { useSignalEffect } from '@preact/signals'
+import { MagicStoreError } from 'magicstore'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { RowGrid } from '../files/row-grid.tsx'
+import { FileName } from '../file-name.tsx'
+import { formatSize } from '../format.ts'
+import { frameTexts } from '../frame-texts.ts'
+import { Icon } from '../icon.tsx'
+import { ancestorsOf, lastOf } from '../paths.ts'
+import { DownloadFailure, DownloadLink } from './download-link.tsx'
+import { EntryCells, EntryHeader } from './entry-cells.tsx'
+import { Facts } from './facts.tsx'
+import { entries, entriesFocus, followListFailure, showFolder, type FileEntry } from './folder-entries.ts'
+import { MediaPreview } from './media-preview.tsx'
+import { folderAddress, openFolder } from './open-folder.ts'
+import { Refusal } from './refusal.tsx'
+import { texts } from './texts.ts'
+import type { SharedLink } from './visit.ts'
+
+/** A linked folder: what is in it, with the way in and out of its folders. */
+export function SharedFolder ({ link }: { link: SharedLink }) {
+  const folder = openFolder.value
+  const [shown, setShown] = useState<FileEntry>()
+  const close = () => {
+    setShown(undefined)
+    entriesFocus.focus()
+  }
+  // A layout effect, so that the entries of another folder are never seen.
+  useLayoutEffect(showFolder, [folder])
+  useSignalEffect(() => { if (entries.error.value !== undefined) followListFailure() })
+  useFolderFocus(folder)
+  return (
+    <>
+      <section class='shared-top'>
+        {folder !== '' && <Breadcrumbs top={link.name} folder={folder} />}
+        <h1 dir='auto'><FileName name={folder === '' ? link.name : lastOf(folder)} /></h1>
+        <Facts link={link} />
+        <DownloadFailure />
+      </section>
+      <ListState />
+      {entries.entries.value.length > 0 && (
+        <RowGrid
+          class='files shared-files' label={link.name} listing={entries} keyOf={({ name }) => name} focus={entriesFocus} header={<EntryHeader />}
+          cells={(entry, isActive) => <EntryCells entry={entry} isActive={isActive} onShow={setShown} />}
+        />
+      )}
+      {shown !== undefined && <PreviewDialog file={shown} onClose={close} />}
+    </>
+  )
+}
+
+/** The folders above the open one. */
+function Breadcrumbs ({ top, folder }: { top: string, folder: string }) {
+  return (
+    <nav class='breadcrumbs' aria-label={texts.path}>
+      <ol>
+        {['', ...ancestorsOf(folder)].map(path => (
+          <li key={path}><a href={folderAddress(path)}><FileName name={path === '' ? top : lastOf(path)} /></a></li>
+        ))}
+      </ol>
+    </nav>
+  )
+}
+
+/** Why the list could not be loaded, or that it is loading or empty. */
+function ListState () {
+  const error = entries.error.value
+  if (error instanceof MagicStoreError && error.status === 404) {
+    return (
+      <div class='list-state empty' role='status'>
+        <h2>{texts.missingFolder}</h2>
+        <p class='muted'>{texts.missingFolderHint}</p>
+        <p><a href={folderAddress('')}>{texts.toTop}</a></p>
+      </div>
+    )
+  }
+  if (error !== undefined) {
+    return (
+      <div class='list-state'>
+        <Refusal error={error} />
+        <button type='button' onClick={() => entries.refresh()}>{frameTexts.tryAgain}</button>
+      </div>
+    )
+  }
+  if (entries.entries.value.length > 0) return null
+  if (!entries.isComplete.value) return <p class='list-state muted' role='status'>{frameTexts.loading}</p>
+  return <div class='list-state empty'><h2>{texts.emptyFolder}</h2></div>
+}
+
+function PreviewDialog ({ file, onClose }: { file: FileEntry, onClose: () => void }) {
+  return (
+    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose}>
+      <div class='actions'>
+        <DownloadLink name={file.name} class='button primary'>
+          <Icon name='download' />{texts.download}
+        </DownloadLink>
+        <span class='muted'>{formatSize(file.size)}</span>
+      </div>
+      <MediaPreview file={file} />
+    </Dialog>
+  )
+}
+
+/** After a change of folder, the heading gets the focus, because the focused element is gone. */
+function useFolderFocus (folder: string): void {
+  const isLaterOne = useRef(false)
+  useEffect(() => {
+    const heading = document.querySelector<HTMLElement>('#main h1')
+    heading?.setAttribute('tabindex', '-1')
+    if (isLaterOne.current) heading?.focus()
+    isLaterOne.current = true
+  }, [folder])
+}

@@ -1,0 +1,105 @@
+import { computed, signal } from '@preact/signals'
+import { bodyOf, type MagicStore } from 'magicstore'
+import { throttled } from '../files/throttle.ts'
+import { loadAll, type PageQuery } from '../pages.ts'
+import { call } from '../session.ts'
+import { hasLinks } from '../settings.ts'
+
+export type Link = Awaited<ReturnType<typeof loadPage>>['entries'][number]
+
+/** A link with its address, which the server tells only once. */
+export type CreatedLink = Awaited<ReturnType<typeof postLink>>
+
+export type LinkKind = Link['kind']
+
+/** What the owner may change. The limits are those of a request for files. */
+export interface LinkTerms {
+  expiresAt?: string | null
+  /** Null for none. */
+  password?: string | null
+  maxFiles?: number
+  maxBytes?: number
+  showsOwner?: boolean
+}
+
+/** The links of the account, newest first; undefined until they are loaded. There are at most 1,000. */
+export const links = signal<readonly Link[] | undefined>(undefined)
+
+/** The paths of files and folders with a link that can be used. */
+export const linkedNames = computed(() => {
+  const open = (links.value ?? []).filter(link => !isOver(link))
+  return new Set(open.map(({ name }) => name))
+})
+
+/** Asks for the links again. If this fails, the marks at files stay as they are. */
+export const refreshLinks = throttled(() => { if (hasLinks) loadLinks().catch(() => {}) })
+
+/** @throws what `call` throws. */
+export async function loadLinks (): Promise<void> {
+  links.value = await loadAll(loadPage)
+}
+
+/** Whether a link has expired, or accepts no more files. */
+export function isOver ({ expiresAt, maxFiles, usedFiles }: Link): boolean {
+  return isExpired({ expiresAt }) || (maxFiles !== null && usedFiles >= maxFiles)
+}
+
+export function isExpired ({ expiresAt }: Pick<Link, 'expiresAt'>): boolean {
+  return expiresAt !== null && Date.parse(expiresAt) <= Date.now()
+}
+
+/** Creates a link with the defaults of the server. @throws what `call` throws. */
+export async function createLink (name: string, kind: LinkKind): Promise<CreatedLink> {
+  const created = await call(store => postLink(store, { name, kind, showsOwner: true }))
+  show(created)
+  return created
+}
+
+/** @throws what `call` throws. */
+export async function changeLink ({ id }: Link, terms: LinkTerms): Promise<Link> {
+  const params = { path: { id } }
+  const changed = await call(async store => bodyOf(await store.api.PATCH('/api/links/{id}', { params, body: terms })))
+  show(changed)
+  return changed
+}
+
+/** Gives a link another address; the earlier one ends. @throws what `call` throws. */
+export async function replaceSecret ({ id }: Link): Promise<CreatedLink> {
+  return call(async store => bodyOf(await store.api.POST('/api/links/{id}/secret', { params: { path: { id } } })))
+}
+
+/** Ends a link. It may have ended already. @throws what `call` throws. */
+export async function revokeLink ({ id }: Link): Promise<void> {
+  await call(async store => {
+    const answer = await store.api.DELETE('/api/links/{id}', { params: { path: { id } } })
+    if (answer.response.status !== 404) bodyOf(answer)
+  })
+  links.value = links.peek()?.filter(link => link.id !== id)
+}
+
+/** Ends all links. @throws what `call` throws. */
+export async function revokeAllLinks (): Promise<void> {
+  await call(async store => bodyOf(await store.api.DELETE('/api/links')))
+  links.value = []
+}
+
+/** The whole address of a link. The server tells only its path, if it does not know its own address. */
+export function addressOf ({ url }: CreatedLink): string {
+  return new URL(url, location.href).href
+}
+
+async function postLink (store: MagicStore, body: { name: string, kind: 'download' | 'upload', showsOwner: boolean }) {
+  return bodyOf(await store.api.POST('/api/links', { body }))
+}
+
+async function loadPage (query: PageQuery) {
+  const { links: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/links', { params: { query } })))
+  return { entries, next }
+}
+
+/** Shows a link as it is now, in its place or as the newest. */
+function show (link: Link): void {
+  const all = links.peek() ?? []
+  const isKnown = all.some(({ id }) => id === link.id)
+  links.value = isKnown ? all.map(other => other.id === link.id ? link : other) : [link, ...all]
+}

@@ -1,0 +1,263 @@
+import { readdir, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { LinkUses } from '#src/links/link-uses.ts'
+import { createLink, type CreatedLink } from './kit/links.ts'
+import { comparable, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { refuseUpdates, skipWithoutFolder } from './kit/stores.ts'
+import { until } from './kit/waiting.ts'
+
+const SANDBOX = "default-src 'none'; sandbox"
+
+interface Owner {
+  readonly server: RunningServer
+  /** Sends as the owner. */
+  send (method: string, path: string, options?: SendOptions): Promise<Answer>
+  put (name: string, body: string): Promise<Answer>
+  share (name: string, options?: object): Promise<CreatedLink>
+  /** Sends as a visitor. */
+  get (path: string, headers?: Record<string, string>): Promise<Answer>
+}
+
+/** A server with links, and an account with a report. */
+async function startOwner (t: Test, settings: Settings = {}): Promise<Owner> {
+  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const { user } = await signUp(server, 'ann')
+  const send = (method: string, path: string, options: SendOptions = {}) =>
+    server.send(method, path, { user, ...options })
+  const put = (name: string, body: string) => send('PUT', `/uploads/${encodeURIComponent(name)}`, { body, headers: { 'content-type': 'text/html' } })
+  await put('report.html', 'the bytes')
+  return {
+    server,
+    send,
+    put,
+    share: (name, options) => createLink(server, { user }, { name, kind: 'download', ...options }),
+    get: (path, headers = {}) => server.send('GET', path, { headers })
+  }
+}
+
+function isGone (t: Test, answer: Answer, message: string): void {
+  t.match(answer, { status: 404, json: { code: 'not_found' } }, message)
+}
+
+const usesOf = async ({ send }: Owner, { id }: CreatedLink) => (await send('GET', `/api/links/${id}`)).json.uses
+
+t.test('a link of a file gives its bytes to anybody, as an attachment that runs nothing and is kept nowhere', async t => {
+  const owner = await startOwner(t)
+  const { server, get } = owner
+  const { path } = await owner.share('report.html')
+  const answer = await get(`${path}/files/report.html`)
+  t.match(answer, {
+    status: 200,
+    text: 'the bytes',
+    headers: {
+      'content-type': 'text/html',
+      'content-disposition': /^attachment; filename=report.html; /,
+      'content-security-policy': SANDBOX,
+      'cross-origin-resource-policy': 'same-origin',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'x-robots-tag': 'noindex',
+      'x-content-type-options': 'nosniff'
+    }
+  })
+  const head = await server.send('HEAD', `${path}/files/report.html`)
+  t.strictSame({ ...comparable(head), text: '' }, { ...comparable(answer), text: '' })
+  t.equal(head.text, '')
+  for (const name of ['x', '..%2f..%2fother', 'a/b', '%2e%2e', 'other.html', '']) t.equal((await get(`${path}/files/${name}`)).text, 'the bytes', `the name ${name} is not looked up`)
+  for (const authorization of ['Bearer none', 'Basic bm9ib2R5OnB3ZA==', 'Basic !', 'Token x', 'Basic Og==']) t.equal((await get(`${path}/files/x`, { authorization })).status, 200, `${authorization} is ignored`)
+})
+
+t.test('ranges and conditions apply to a download by a link', async t => {
+  const owner = await startOwner(t)
+  const { path } = await owner.share('report.html')
+  const get = (headers: Record<string, string>, method = 'GET') => owner.server.send(method, `${path}/files/x`, { headers })
+  const etag = String((await get({})).headers.etag)
+  t.match(await get({ range: 'bytes=4-8' }), { status: 206, text: 'bytes', headers: { 'content-range': 'bytes 4-8/9', 'cache-control': 'no-store' } })
+  t.match(await get({ range: 'bytes=0-2,4-8' }), { status: 206, headers: { 'content-type': /^multipart\/byteranges/ } })
+  t.match(await get({ range: 'bytes=9-' }), { status: 416, json: { code: 'range_not_satisfiable' } })
+  t.match(await get({ 'if-none-match': etag }), { status: 304, text: '', headers: { 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' } })
+  t.match(await get({ 'if-match': '"other"' }), { status: 412, json: { code: 'precondition_failed' } })
+  t.equal((await get({ 'if-none-match': etag }, 'HEAD')).status, 304)
+  t.equal((await get({ 'if-match': '"other"' }, 'HEAD')).status, 412)
+})
+
+t.test('a download from the first byte is a use; nothing else is', async t => {
+  const owner = await startOwner(t, { DATA_DIR: t.testdir() })
+  await owner.put('empty', '')
+  const link = await owner.share('report.html')
+  const empty = await owner.share('empty')
+  const get = (headers: Record<string, string> = {}) => owner.get(`${link.path}/files/x`, headers)
+  const { headers: { etag } } = await owner.server.send('HEAD', `${link.path}/files/x`)
+  for (const headers of [{ range: 'bytes=1-' }, { range: 'bytes=9-' }, { 'if-none-match': String(etag) }, { range: 'bytes=1-2,4-5' }]) await get(headers)
+  for (const path of ['', '/list']) await owner.get(link.path + path)
+  t.match((await owner.send('GET', `/api/links/${link.id}`)).json, { uses: 0, lastUsedAt: null })
+  await owner.get(`${empty.path}/files/x`)
+  await until(() => usesOf(owner, empty), uses => uses === 1)
+  await get()
+  await until(() => usesOf(owner, link), uses => uses === 1)
+  t.match((await owner.send('GET', `/api/links/${link.id}`)).json, { lastUsedAt: /Z$/ })
+  for (const headers of [{}, { range: 'bytes=0-0' }, { range: 'bytes=4-,0-1' }]) await get(headers)
+  t.equal(await usesOf(owner, link), 1, 'at most one write a minute')
+  await owner.server.close()
+  const restarted = await startServer(t, { LINKS: 'on', DATA_DIR: owner.server.dataDir })
+  t.equal((await restarted.send('GET', `/api/links/${link.id}`, { user: ['ann', 'correct horse battery'] })).json.uses, 4, 'a server that stops writes the rest')
+})
+
+t.test('a download does not fail with the record of its use', async t => {
+  const owner = await startOwner(t)
+  const { path, id } = await owner.share('report.html')
+  await refuseUpdates(owner.server.dataDir, 'links')
+  t.equal((await owner.get(`${path}/files/x`)).text, 'the bytes')
+  t.equal((await owner.send('GET', `/api/links/${id}`)).json.uses, 0)
+})
+
+t.test('uses are written at once, then together, and not counted for more links than there is room for', async t => {
+  const written: { id: number, count: number, at: number }[] = []
+  const links = {
+    async recordUses (id: number, uses: { count: number, at: number }) { written.push({ id, ...uses }) }
+  }
+  const uses = new LinkUses({ links, onFailure: error => t.fail(String(error)), intervalMilliseconds: 1 })
+  uses.add(1, 10)
+  uses.add(1, 20)
+  uses.add(1, 30)
+  await until(() => written.length === 2)
+  t.strictSame(written, [{ id: 1, count: 1, at: 10 }, { id: 1, count: 2, at: 30 }])
+  uses.add(1, 40)
+  await until(() => written.length === 3)
+  await uses.close()
+  const many = new LinkUses({ links: { recordUses: async () => {} }, onFailure: error => t.fail(String(error)) })
+  for (let id = 1; id <= 100_001; id++) many.add(id, 0)
+  await many.close()
+})
+
+t.test('a link follows its file, and ends with it', async t => {
+  const owner = await startOwner(t)
+  const { path } = await owner.share('report.html')
+  const text = async () => (await owner.get(`${path}/files/report.html`)).text
+  await owner.send('PATCH', '/api/files/report.html', { json: { name: 'a/b/renamed.html' } })
+  t.equal(await text(), 'the bytes')
+  t.match((await owner.get(path)).json, { name: 'renamed.html' }, 'the folders above are not told')
+  await owner.put('a/b/renamed.html', 'new bytes')
+  t.equal(await text(), 'new bytes')
+  await owner.put('report.html', 'another file')
+  t.equal(await text(), 'new bytes', 'a new file of the old name is another')
+  await owner.send('PATCH', '/api/folders/a', { json: { name: 'moved' } })
+  t.equal(await text(), 'new bytes')
+  await owner.send('DELETE', '/uploads/moved/b/renamed.html')
+  isGone(t, await owner.get(`${path}/files/report.html`), 'deleted')
+  const { json: { files: [{ id }] } } = await owner.send('GET', '/api/trash')
+  await owner.send('POST', `/api/trash/${id}/restore`)
+  t.equal((await owner.send('GET', '/uploads/moved/b/renamed.html')).text, 'new bytes')
+  isGone(t, await owner.get(`${path}/files/report.html`), 'restored')
+})
+
+/** An account with a linked folder `team/reports`, and what is beside it. */
+async function shareFolder (t: Test) {
+  const owner = await startOwner(t)
+  for (const name of ['team/reports/a.txt', 'team/reports/2026/b.txt', 'team/reports/2026/May/c.txt', 'team/reports2/sibling.txt', 'team/secret.txt', 'team/reports/é.txt']) await owner.put(name, `bytes of ${name}`)
+  return { owner, link: await owner.share('team/reports') }
+}
+
+t.test('a link of a folder gives the files in it and below it, by their path from there', async t => {
+  const { owner, link: { path } } = await shareFolder(t)
+  for (const name of ['a.txt', '2026/b.txt', '2026%2Fb.txt', '2026/May/c.txt', '2026%2FMay/c.txt', 'e%CC%81.txt', '%C3%A9.txt']) {
+    const answer = await owner.get(`${path}/files/${name}`)
+    t.equal(answer.text, `bytes of team/reports/${decodeURIComponent(name).normalize('NFC')}`, name)
+    t.equal((await owner.server.send('HEAD', `${path}/files/${name}`)).status, 200)
+  }
+  const unreachable = [
+    '..', '%2e%2e', '..%2Fsecret.txt', '../secret.txt', '%2e%2e/secret.txt', '%2E%2E%2Fsecret.txt', '2026/../a.txt', '2026/%2e%2e/a.txt', './a.txt', '.%2Fa.txt',
+    '%2Fa.txt', '/a.txt', '%2Fteam%2Freports%2Fa.txt', 'a.txt/', 'a.txt%2F', '2026', '2026/', '', '%2F', '2026%2F%2Fb.txt', '..%5Csecret.txt', 'a.txt%00',
+    'team/reports/a.txt', '..2/sibling.txt', '2/sibling.txt', '../reports2/sibling.txt', 'sibling.txt', 'secret.txt', 'report.html', 'A.txt', 'none'
+  ]
+  for (const name of unreachable) isGone(t, await owner.get(`${path}/files/${name}`), name)
+  t.equal((await owner.server.send('HEAD', `${path}/files/none`)).status, 404)
+})
+
+t.test('a linked folder is found where it is, and what is in it as it is now', async t => {
+  const { owner, link: { path } } = await shareFolder(t)
+  const text = async (name: string) => (await owner.get(`${path}/files/${name}`)).text
+  await owner.send('PATCH', '/api/folders/team', { json: { name: 'crew/of/2026' } })
+  t.equal(await text('2026/b.txt'), 'bytes of team/reports/2026/b.txt')
+  await owner.put('team/reports/a.txt', 'of a new folder with the old name')
+  t.equal(await text('a.txt'), 'bytes of team/reports/a.txt')
+  await owner.send('PATCH', '/api/files/crew%2Fof%2F2026%2Freports%2Fa.txt', { json: { name: 'elsewhere.txt' } })
+  isGone(t, await owner.get(`${path}/files/a.txt`), 'moved out')
+  await owner.put('crew/of/2026/reports/2026/b.txt', 'second')
+  t.equal(await text('2026/b.txt'), 'second')
+  const { json: { versions: [{ id }] } } = await owner.send('GET', '/api/files/crew%2Fof%2F2026%2Freports%2F2026%2Fb.txt/versions')
+  t.match(await owner.get(`${path}/files/2026/b.txt?version=${id}`), { status: 400, json: { code: 'validation_failed' } }, 'a version is out of reach')
+  await owner.send('DELETE', '/api/folders/crew?recursive=true')
+  isGone(t, await owner.get(`${path}/files/2026/b.txt`), 'the folder is deleted')
+  isGone(t, await owner.get(`${path}/list`), 'and its link')
+})
+
+t.test('a linked folder is listed page by page, with paths from there', async t => {
+  const { owner, link: { path } } = await shareFolder(t)
+  const list = async (query = '') => (await owner.get(`${path}/list${query}`)).json
+  const { folders, files, next } = await list()
+  t.match(folders, [{ name: '2026', url: `${owner.server.url}${path}/list?folder=2026` }])
+  t.strictSame(Object.keys(folders[0]), ['name', 'createdAt', 'url'])
+  t.match(files, [{ name: 'a.txt', size: 27, type: 'text/html' }, { name: 'é.txt' }])
+  t.strictSame(Object.keys(files[0]), ['name', 'size', 'type', 'sha256', 'createdAt', 'updatedAt', 'modifiedAt', 'url'])
+  t.equal(next, null)
+  for (const { name, url } of files) t.equal((await owner.get(url.slice(owner.server.url.length))).text, `bytes of team/reports/${name}`)
+  t.match(await list('?folder=2026'), { folders: [{ name: '2026/May' }], files: [{ name: '2026/b.txt' }] })
+  t.match(await list('?folder=2026%2FMay'), { folders: [], files: [{ name: '2026/May/c.txt', url: /\/files\/2026\/May\/c.txt$/ }] })
+  t.strictSame(await list('?folder=%2F'), await list())
+  t.strictSame((await owner.server.send('HEAD', `${path}/list`)).status, 200)
+  for (const folder of ['none', '..', '../reports2', '%2Fteam', '2026/', 'a.txt', '2026/..']) isGone(t, await owner.get(`${path}/list?folder=${folder}`), folder)
+  for (const query of ['?cursor=x', '?limit=0', '?order=name', '?version=x', '?permanent=true', '?disposition=inline']) t.match(await owner.get(`${path}/list${query}`), { status: 400, json: { code: 'validation_failed' } }, query)
+})
+
+t.test('a page of a listing goes on where the last one ended, also between folders and files', async t => {
+  const owner = await startOwner(t)
+  for (const name of ['f/x/1', 'f/y/1', 'f/z/1', 'f/a', 'f/b', 'g/a']) await owner.put(name, name)
+  const link = await owner.share('f')
+  const other = await owner.share('f')
+  for (const limit of [1, 2, 3, 4, 5, 6]) {
+    const names: string[] = []
+    let query = `?limit=${limit}`
+    for (let pages = 0; query !== '' && pages < 9; pages++) {
+      const { json, headers } = await owner.get(`${link.path}/list${query}`)
+      t.ok(json.folders.length + json.files.length <= limit)
+      names.push(...[...json.folders, ...json.files].map(({ name }: { name: string }) => name))
+      query = json.next === null ? '' : `?limit=${limit}&cursor=${json.next}`
+      t.equal(headers.link, json.next === null ? undefined : `<${owner.server.url}${link.path}/list${query}>; rel="next"`)
+    }
+    t.strictSame(names, ['x', 'y', 'z', 'a', 'b'], `${limit} a page`)
+  }
+  const { json: { next } } = await owner.get(`${link.path}/list?limit=1`)
+  for (const path of [`${other.path}/list?cursor=${next}`, `${link.path}/list?folder=x&cursor=${next}`]) t.equal((await owner.get(path)).status, 400, 'a cursor is of one link and one folder')
+})
+
+t.test('a link of a file lists that', async t => {
+  const owner = await startOwner(t)
+  await owner.put('deep/down/note.txt', 'a note')
+  const { path } = await owner.share('deep/down/note.txt')
+  t.match((await owner.get(`${path}/list`)).json, { folders: [], files: [{ name: 'note.txt', size: 6 }], next: null })
+  isGone(t, await owner.get(`${path}/list?folder=deep`), 'no folder')
+})
+
+t.test('parameters of other operations are refused by a link that is there', async t => {
+  const owner = await startOwner(t)
+  const { path } = await owner.share('report.html')
+  for (const parameter of ['version=x', 'permanent=true', 'disposition=inline', 'folder=a', 'recursive=true']) {
+    for (const [method, address] of [['GET', path], ['GET', `${path}/files/x`], ['HEAD', `${path}/files/x`], ['GET', `${path}/files/a/b`], ['POST', `${path}/unlock`]] as const) {
+      const { status } = await owner.server.send(method, `${address}?${parameter}`, { ...method === 'POST' && { json: { password: 'x' } } })
+      t.equal(status, 400, `${method} ${address}?${parameter}`)
+    }
+    isGone(t, await owner.get(`/s/${'a'.repeat(22)}/files/x?${parameter}`), `dead with ${parameter}`)
+  }
+})
+
+t.test('a damaged file is an error by a link, too', { skip: skipWithoutFolder }, async t => {
+  const owner = await startOwner(t)
+  const { path } = await owner.share('report.html')
+  const folder = join(owner.server.dataDir, 'blobs')
+  const [blob] = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
+  await truncate(join(String(blob?.parentPath), String(blob?.name)), 1)
+  t.match(await owner.server.send('GET', `${path}/files/x`), { status: 500, json: { code: 'file_damaged' } })
+  t.equal((await owner.server.send('HEAD', `${path}/files/x`)).status, 500)
+})

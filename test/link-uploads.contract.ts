@@ -1,0 +1,395 @@
+import type { Test } from 'tap'
+import type { Keeping } from '#src/metadata/kept-repository.ts'
+import { type LinkRecord, MAX_LINK_UPLOADS, type NewLink } from '#src/metadata/link-repository.ts'
+import type { NewFile, Quota } from '#src/metadata/records.ts'
+import type { NewUpload, UploadChange, UploadRecord } from '#src/metadata/uploads-repository.ts'
+import { createTestClock } from './kit/clock.ts'
+import { DAY, HOUR } from './kit/durations.ts'
+import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import type { OpenMetadata } from './kit/reopening.ts'
+
+const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
+
+type Terms = Partial<NewLink>
+type Fields = Partial<NewFile>
+
+/** The change that makes an upload whole, unless `fields` say something else. */
+function changeOf (
+  { id, ownerId, name, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}
+): UploadChange {
+  const offset = length ?? 0
+  return { id, ownerId, name, generation, offset, state: null, length, lifetimeMilliseconds: HOUR, ...fields }
+}
+
+/** What src/metadata/link-repository.ts and uploads-repository.ts say of uploads by links. */
+export function suite (t: Test, open: OpenMetadata): void {
+  async function start (t: Test) {
+    const clock = createTestClock(Date.now() - DAY)
+    const metadata = await open(t.testdir(), { keeping: month, clock: clock.now })
+    t.teardown(() => metadata.close())
+    const account = async (username: string) =>
+      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
+    const [ownerId, otherId] = [await account('ada'), await account('bob')]
+    const { files, folders, links, locks, uploads } = metadata
+    await folders.add(ownerId, 'in', unlimited)
+    return {
+      metadata,
+      clock,
+      ownerId,
+      otherId,
+      link: (terms: Terms = {}, folder = 'in') => links.add(newLink(ownerId, folder, { kind: 'upload', ...terms })),
+      put: async (name: string, fields: Fields = {}) =>
+        (await files.put(newFile(ownerId, name, fields), unlimited, {})).file,
+      store: async ({ id }: LinkRecord, name: string, fields: Fields = {}, quota: Quota = unlimited) =>
+        (await links.store(id, newFile(ownerId, name, fields), quota)).file.name,
+      room: ({ id }: LinkRecord, quota: Quota = unlimited) => links.room(ownerId, id, quota),
+      used: async ({ id }: LinkRecord) => {
+        const found = await links.find(ownerId, id)
+        return { files: found?.usedFiles, bytes: found?.usedBytes }
+      },
+      lock: (path: string) => locks.add(ownerId, { token: `urn:uuid:${hex(16)}`, path, isDeep: false, isExclusive: true, owner: null, seconds: 3600 }, {}),
+      names: async (folder: string) =>
+        (await files.list(ownerId, { order: 'name', folder, prefix: undefined, limit: 100, after: undefined })).map(({ name }) => name),
+      begin: (
+        link: Pick<LinkRecord, 'id'> | undefined,
+        name: string,
+        fields: Partial<NewUpload> = {},
+        { quota = unlimited, maxUploads = 1000 } = {}
+      ) => uploads.add({
+        id: hex(16), ownerId, linkId: link?.id ?? null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
+      }, { maxUploads, quota }),
+      save: (upload: UploadRecord, fields: Partial<UploadChange>, quota: Quota = unlimited) =>
+        uploads.save(changeOf(upload, fields), { isAppending: true, quota }),
+      finish: (upload: UploadRecord, quota: Quota = unlimited, maxFinished?: number) =>
+        uploads.finish(changeOf(upload), { sha256: hex(32), quota, ...(maxFinished !== undefined && { maxFinished }) }),
+      find: ({ id, linkId }: UploadRecord) => uploads.find(ownerId, id, linkId),
+      async listed () {
+        const found = await uploads.list(ownerId, { name: undefined, before: undefined, limit: 100 })
+        return found.map(({ id }) => id)
+      },
+      reserved: async () => (await uploads.usage(ownerId)).uploads,
+      kept: async () => (await metadata.accounts.find(ownerId))?.keptBytes,
+      discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
+      removeTree: (path: string) =>
+        removeFolder(metadata, ownerId, path, { limit: 9, isPermanent: true, deletedWith: hex(16) })
+    }
+  }
+
+  t.test('a file that arrives by a link gets the next free name in its folder, and replaces nothing', async t => {
+    const { metadata, ownerId, link, put, store, names } = await start(t)
+    const drop = await link()
+    t.equal(await store(drop, 'a.txt'), 'in/a.txt')
+    t.equal(await store(drop, 'a.txt'), 'in/a (2).txt')
+    await put('in/a (3).txt')
+    await metadata.folders.add(ownerId, 'in/a (4).txt', unlimited)
+    t.equal(await store(drop, 'a.txt'), 'in/a (5).txt', 'files and folders take a name')
+    await metadata.files.remove(ownerId, 'in/a (2).txt', { precondition: {}, isPermanent: false })
+    t.equal(await store(drop, 'a.txt'), 'in/a (2).txt', 'one that was deleted is free')
+    t.equal(await store(drop, 'A.txt'), 'in/A.txt')
+    t.equal(await store(drop, 'a (3).txt'), 'in/a (3) (2).txt')
+    await put('b.txt')
+    t.equal(await store(drop, 'b.txt'), 'in/b.txt', 'beside the folder nothing counts')
+    await metadata.folders.move(ownerId, 'in', 'moved/deep', unlimited)
+    t.equal(await store(drop, 'b.txt'), 'moved/deep/b (2).txt')
+    t.equal((await names('moved/deep')).length, 8)
+    t.strictSame(await metadata.accounts.usageMismatches(), [])
+  })
+
+  t.test('of 40 files with one name, stored at once, each gets its own number', async t => {
+    const { link, store, used } = await start(t)
+    const drop = await link()
+    const stored = await Promise.all(Array.from({ length: 40 }, (_, size) => store(drop, 'a.tar.gz', { size })))
+    const expected = ['in/a.tar.gz', ...Array.from({ length: 39 }, (_, index) => `in/a.tar (${index + 2}).gz`)]
+    t.strictSame(stored.sort(), expected.sort())
+    t.strictSame(await used(drop), { files: 40, bytes: 780 })
+  })
+
+  const long = (bytes: number, letter = 'n') => letter.repeat(bytes / Buffer.byteLength(letter))
+  for (const [what, name, numbered] of [
+    ['without an extension', 'README', 'README (2)'],
+    ['that begins with its only dot', '.profile', '.profile (2)'],
+    ['that ends with a dot', 'a.', 'a (2).'],
+    ['of 255 bytes', `${long(251)}.txt`, `${long(247)} (2).txt`],
+    ['of 255 bytes without an extension', long(255), `${long(251)} (2)`],
+    ['of 255 bytes in letters of three', long(255, '€'), `${long(249, '€')} (2)`],
+    ['of 252 bytes in letters of four with an extension', `${long(248, '😀')}.txt`, `${long(244, '😀')} (2).txt`],
+    ['with the longest extension that is kept', `${long(223)}.${long(31, 'x')}`, `${long(219)} (2).${long(31, 'x')}`],
+    ['with a longer one', `${long(222)}.${long(32, 'x')}`, `${long(222)}.${long(28, 'x')} (2)`]
+  ] as const) {
+    t.test(`a name ${what} gets a number, and no more than 255 bytes`, async t => {
+      const { link, store } = await start(t)
+      const drop = await link()
+      t.equal(await store(drop, name), `in/${name}`)
+      t.equal(await store(drop, name), `in/${numbered}`)
+      t.ok(Buffer.byteLength(numbered) <= 255)
+    })
+  }
+
+  t.test('the limits of a link are exact, and nothing is given back', async t => {
+    const { metadata: { files, links }, ownerId, link, store, room, used } = await start(t)
+    const drop = await link({ maxFiles: 4, maxBytes: 100 })
+    t.strictSame(await room(drop), { link: { files: 4, bytes: 100 }, owner: { files: Infinity, bytes: Infinity } })
+    t.strictSame(await outcomes([store(drop, 'a', { size: 101 })]), { link_limit_reached: 1 })
+    await store(drop, 'a', { size: 60 })
+    t.strictSame(await outcomes([store(drop, 'b', { size: 41 })]), { link_limit_reached: 1 })
+    await store(drop, 'b', { size: 40 })
+    await files.remove(ownerId, 'in/a', { precondition: {}, isPermanent: true })
+    t.strictSame((await room(drop)).link, { files: 2, bytes: 0 })
+    t.strictSame(await outcomes([store(drop, 'c', { size: 1 })]), { link_limit_reached: 1 })
+    for (const name of ['c', 'd']) await store(drop, name, { size: 0 })
+    t.strictSame(await outcomes([store(drop, 'e', { size: 0 })]), { link_limit_reached: 1 })
+    t.strictSame(await used(drop), { files: 4, bytes: 100 })
+    await links.change(ownerId, drop.id, { maxFiles: 1, maxBytes: 1 })
+    t.strictSame((await room(drop)).link, { files: 0, bytes: 0 })
+    await links.change(ownerId, drop.id, { maxFiles: null, maxBytes: null })
+    await store(drop, 'e', { size: 1000 })
+    t.strictSame(await used(drop), { files: 5, bytes: 1100 })
+    t.strictSame(await used(await link()), { files: 0, bytes: 0 }, 'each link has its own')
+  })
+
+  t.test('of 32 files at once, a link with room for five gets five', async t => {
+    const { link, store, used, names } = await start(t)
+    const [byFiles, byBytes] = [await link({ maxFiles: 5 }), await link({ maxBytes: 59 })]
+    for (const drop of [byFiles, byBytes]) {
+      t.strictSame(await outcomes(Array.from({ length: 32 }, () => store(drop, 'a'))), { ok: 5, link_limit_reached: 27 })
+      t.strictSame(await used(drop), { files: 5, bytes: 50 })
+    }
+    t.equal((await names('in')).length, 10)
+  })
+
+  t.test('the quota of the owner holds with all that is kept, and nothing kept is deleted for a link', async t => {
+    const { metadata, ownerId, link, put, store, room, kept } = await start(t)
+    for (const name of ['a', 'a', 'b']) await put(name, { size: 30 })
+    await metadata.files.remove(ownerId, 'b', { precondition: {}, isPermanent: false })
+    const drop = await link({ maxFiles: 99, maxBytes: 999 })
+    const quota = { bytes: 100, files: 4 }
+    t.strictSame(await room(drop, quota), { link: { files: 99, bytes: 999 }, owner: { files: 2, bytes: 10 } })
+    t.strictSame(await outcomes([store(drop, 'c', { size: 11 }, quota)]), { quota_exceeded: 1 })
+    await store(drop, 'c', { size: 10 }, quota)
+    t.strictSame(await outcomes([store(drop, 'd', { size: 1 }, quota)]), { quota_exceeded: 1 })
+    await store(drop, 'd', { size: 0 }, quota)
+    t.strictSame(await outcomes([store(drop, 'e', { size: 0 }, quota)]), { quota_exceeded: 1 })
+    t.strictSame((await room(drop, { bytes: 1, files: 1 })).owner, { files: 0, bytes: 0 })
+    await store(drop, 'e', { size: 0 }, { bytes: 1, files: 9 })
+    t.equal(await kept(), 60, 'nor for an empty file if the quota was lowered')
+    await metadata.files.put(newFile(ownerId, 'e', { size: 30 }), { bytes: 100, files: 9 }, {})
+    t.equal(await kept(), 30, 'but for the owner it is')
+    t.strictSame(await metadata.accounts.usageMismatches(), [])
+  })
+
+  t.test('a lock of the folder, or of the name, refuses what arrives by a link', async t => {
+    const { metadata: { locks }, ownerId, link, put, store, lock, begin, finish } = await start(t)
+    const drop = await link()
+    const upload = await begin(drop, 'b')
+    await lock('in')
+    t.strictSame(await outcomes([store(drop, 'a'), begin(drop, 'a'), finish(upload)]), { file_locked: 3 })
+    await locks.break(ownerId, 'in')
+    await put('in/a')
+    await lock('in/a')
+    t.equal(await store(drop, 'a'), 'in/a (2)', 'not the name that is asked for, if another one is stored')
+    t.match(await finish(upload), { file: { name: 'in/b' } })
+  })
+
+  t.test('a link that has ended, or is of another kind or account, accepts nothing', async t => {
+    const { metadata, clock, ownerId, otherId, link, store, room, begin, finish, save, find } = await start(t)
+    const { accounts, links } = metadata
+    const expiring = await link({ expiresAt: clock.now() + HOUR })
+    const [download, removed, living] = [await link({ kind: 'download' }), await link(), await link()]
+    const uploads = []
+    for (const each of [expiring, removed, living]) uploads.push(await begin(each, 'a', { lifetimeMilliseconds: DAY }))
+    const [ofExpiring, ofRemoved, ofLiving] = uploads as [UploadRecord, UploadRecord, UploadRecord]
+    clock.advance(HOUR)
+    await links.remove(ownerId, removed.id)
+    const refused = async (...ended: LinkRecord[]) => {
+      const all = ended.flatMap(each => [store(each, 'a'), room(each), begin(each, 'a')])
+      t.strictSame(await outcomes(all), { not_found: all.length })
+    }
+    await refused(expiring, download, removed)
+    t.ok(await find(ofExpiring), 'its bytes are still there')
+    const late = [finish(ofExpiring), save(ofExpiring, { offset: 5 }), finish(ofRemoved)]
+    t.strictSame(await outcomes(late), { not_found: 3 })
+    t.strictSame(await outcomes([links.store(living.id, newFile(otherId, 'a'), unlimited), links.room(otherId, living.id, unlimited)]), { not_found: 2 })
+    await accounts.setDisabled(ownerId, clock.now())
+    await refused(living)
+    t.strictSame(await outcomes([finish(ofLiving)]), { not_found: 1 })
+    await accounts.setDisabled(ownerId, null)
+    t.match(await finish(ofLiving), { file: { name: 'in/a' } })
+    await links.change(ownerId, expiring.id, { expiresAt: null })
+    t.match(await finish(ofExpiring), { file: { name: 'in/a (2)' } }, 'a later expiry revives it')
+    await accounts.remove(ownerId, clock.now())
+    await refused(living)
+  })
+
+  t.test('an upload by a link is found, taken over and ended with that link only, and is not the owner\'s', async t => {
+    const { metadata: { uploads }, ownerId, otherId, link, begin, find, listed, discarded } = await start(t)
+    const [drop, other] = [await link(), await link()]
+    const upload = await begin(drop, 'a', { method: 'PUT' })
+    t.match(upload, { linkId: drop.id, name: 'a', generation: 1 })
+    t.strictSame(await find(upload), upload)
+    const to = { isAppending: true, lifetimeMilliseconds: 2 * HOUR }
+    for (const linkId of [undefined, null, other.id]) {
+      t.equal(await uploads.find(ownerId, upload.id, linkId), undefined)
+      const acts = [
+        uploads.takeOver(ownerId, upload.id, { ...to, linkId }), uploads.remove(ownerId, upload.id, linkId)
+      ]
+      t.strictSame(await outcomes(acts), { not_found: 2 })
+    }
+    t.equal(await uploads.find(otherId, upload.id, drop.id), undefined)
+    const own = await begin(undefined, 'a', { method: 'PUT' })
+    t.equal(await uploads.find(ownerId, own.id, drop.id), undefined)
+    t.strictSame(await listed(), [own.id])
+    t.strictSame(await find(upload), upload, 'one of the owner with the same name does not cancel it')
+    t.match(await begin(drop, 'a', { method: 'PUT' }), { linkId: drop.id })
+    t.ok(await find(upload), 'nor another one by the link')
+    const taken = await uploads.takeOver(ownerId, upload.id, { ...to, linkId: drop.id })
+    t.match(taken, { generation: 2, isAppending: true })
+    await uploads.remove(ownerId, upload.id, drop.id)
+    t.equal(await find(upload), undefined)
+    t.strictSame(await discarded(), [upload.blobId])
+  })
+
+  t.test(`a link has ${MAX_LINK_UPLOADS} unfinished uploads at most, beside those of the owner and of other links`, async t => {
+    const { metadata: { uploads }, ownerId, link, begin, finish, reserved } = await start(t)
+    const [drop, other] = [await link(), await link()]
+    const begun = () => Array.from({ length: MAX_LINK_UPLOADS + 5 }, () => begin(drop, 'a', {}, { maxUploads: 1 }))
+    t.strictSame(await outcomes(begun()), { ok: MAX_LINK_UPLOADS, too_many_uploads: 5 })
+    const upload = await begin(other, 'a')
+    t.strictSame(await outcomes([begin(undefined, 'a', {}, { maxUploads: 1 }), begin(undefined, 'b', {}, { maxUploads: 1 })]), { ok: 1, too_many_uploads: 1 })
+    t.equal(await reserved(), MAX_LINK_UPLOADS + 2)
+    await finish(upload)
+    const last = await begin(other, 'b')
+    await uploads.remove(ownerId, last.id, other.id)
+    t.equal(await reserved(), MAX_LINK_UPLOADS + 1)
+  })
+
+  t.test('unfinished uploads reserve room of their link and of the owner, and a finished one is charged instead', async t => {
+    const { metadata: { accounts }, link, store, room, used, begin, finish, save, clock } = await start(t)
+    const drop = await link({ maxFiles: 3, maxBytes: 100 })
+    const quota = { bytes: 200, files: 5 }
+    const [known, unknown] = [await begin(drop, 'a', { length: 60 }), await begin(drop, 'a', { length: null })]
+    await save(unknown, { offset: 15 })
+    t.strictSame(await room(drop, quota), { link: { files: 1, bytes: 25 }, owner: { files: 2, bytes: 125 } })
+    t.strictSame(await outcomes([begin(drop, 'b', { length: 26 }), store(drop, 'b', { size: 26 }), save(unknown, { offset: 41 })]), { link_limit_reached: 3 })
+    await save(unknown, { offset: 40, length: 40 })
+    t.strictSame(await outcomes([begin(drop, 'b', { length: 1 }), save(unknown, { offset: 40, length: 41 })]), { link_limit_reached: 2 })
+    t.match(await finish(known, quota), { isNew: true, file: { name: 'in/a', size: 60 } })
+    t.match(await finish({ ...unknown, length: 40 }, quota), { file: { name: 'in/a (2)', size: 40 } })
+    t.strictSame(await used(drop), { files: 2, bytes: 100 })
+    await begin(drop, 'c', { length: 0 })
+    t.strictSame(await outcomes([begin(drop, 'c', { length: null }), store(drop, 'c', { size: 0 })]), { link_limit_reached: 2 })
+    clock.advance(HOUR)
+    t.strictSame((await room(drop)).link, { files: 1, bytes: 0 }, 'until it expires')
+    t.strictSame(await accounts.usageMismatches(), [])
+  })
+
+  t.test('an upload by a link that was finished keeps its result, under its link', async t => {
+    const { metadata, ownerId, link, begin, finish, find, save, listed, reserved } = await start(t)
+    const drop = await link()
+    const upload = await begin(drop, 'a', { modifiedAt: 7, type: 'image/png' })
+    await metadata.folders.move(ownerId, 'in', 'moved', unlimited)
+    const stored = await finish(upload)
+    t.match(stored, { isNew: true, file: { name: 'moved/a', blobId: upload.blobId, modifiedAt: 7, type: 'image/png' } })
+    t.match(await find(upload), { result: stored, name: 'a', linkId: drop.id })
+    t.equal(await metadata.uploads.find(ownerId, upload.id), undefined)
+    t.strictSame(await outcomes([finish(upload), save(upload, { offset: 10 })]), { upload_taken_over: 2 })
+    t.strictSame([await listed(), await reserved()], [[], 0])
+    await metadata.links.remove(ownerId, drop.id)
+    t.match(await find(upload), { result: stored }, 'nothing of it is left to end')
+  })
+
+  t.test('each link remembers its finished uploads, and the owner their own', async t => {
+    const { link, begin, finish, find, clock } = await start(t)
+    const [drop, other] = [await link(), await link()]
+    const finished = []
+    for (const each of [undefined, other, drop, drop, undefined, drop, drop]) {
+      clock.advance(1)
+      const upload = await begin(each, hex(4))
+      await finish(upload, unlimited, 2)
+      finished.push(upload)
+    }
+    const found = await Promise.all(finished.map(find))
+    t.strictSame(found.map(upload => upload !== undefined), [true, true, false, false, true, true, true])
+  })
+
+  t.test('what is kept since an upload by a link began is not deleted for it', async t => {
+    const { link, put, begin, save, finish, kept } = await start(t)
+    const quota = { bytes: 100, files: 9 }
+    const drop = await link()
+    const [upload, unknown] = [await begin(drop, 'b', { length: 40 }, { quota }), await begin(drop, 'c', { length: null }, { quota })]
+    await save(upload, { offset: 20 }, quota)
+    await put('a', { size: 30 })
+    await put('a', { size: 31 })
+    const acts = [save(upload, { offset: 30 }, quota), save(unknown, { offset: 1 }, quota), finish(upload, quota)]
+    t.strictSame(await outcomes(acts), { quota_exceeded: 3 })
+    await save(unknown, { offset: 0 }, { bytes: 1, files: 9 })
+    t.equal(await kept(), 30)
+    await save(upload, { offset: 30 }, { bytes: 101, files: 9 })
+    t.match(await finish(upload, { bytes: 101, files: 9 }), { file: { name: 'in/b' } })
+    t.equal(await kept(), 30)
+  })
+
+  t.test('an upload that its link has no room for since its limits were lowered goes no further', async t => {
+    const { metadata: { links }, ownerId, link, begin, save, finish } = await start(t)
+    const drop = await link({ maxFiles: 2, maxBytes: 20 })
+    const [first, second] = [await begin(drop, 'a'), await begin(drop, 'b')]
+    for (const terms of [{ maxBytes: 9 }, { maxBytes: 20, maxFiles: 1 }]) {
+      await links.change(ownerId, drop.id, terms)
+      t.strictSame(await outcomes([save(first, { offset: 5 }), finish(first)]), { link_limit_reached: 2 })
+    }
+    await links.change(ownerId, drop.id, { maxFiles: 2 })
+    for (const upload of [first, second]) await finish(upload)
+  })
+
+  t.test('a link that is revoked ends its unfinished uploads at once, and housekeeping discards their bytes', async t => {
+    const { metadata: { links, uploads }, ownerId, link, begin, find, save, reserved, discarded } = await start(t)
+    const [one, two, other] = [await link(), await link(), await link({}, 'in')]
+    const ended = [await begin(one, 'a'), await begin(one, 'b'), await begin(two, 'a')]
+    const stays = await begin(other, 'a')
+    const own = await begin(undefined, 'a')
+    await links.remove(ownerId, one.id)
+    await links.remove(ownerId, two.id)
+    for (const upload of ended) {
+      t.equal(await find(upload), undefined)
+      t.strictSame(await outcomes([save(upload, { offset: 5 })]), { not_found: 1 })
+    }
+    t.equal(await reserved(), 2)
+    t.equal(await uploads.removeExpired(2), true)
+    t.equal(await uploads.removeExpired(2), false)
+    t.equal(await uploads.removeExpired(2), false)
+    t.strictSame(await discarded(), ended.map(({ blobId }) => blobId).sort())
+    for (const upload of [stays, own]) t.ok(await find(upload))
+  })
+
+  t.test('housekeeping ends the unfinished uploads of a link that has expired', async t => {
+    const { metadata: { uploads }, clock, link, begin, find, discarded } = await start(t)
+    const [expiring, lasting] = [await link({ expiresAt: clock.now() + HOUR }), await link()]
+    const options = { lifetimeMilliseconds: DAY }
+    const [ended, stays] = [await begin(expiring, 'a', options), await begin(lasting, 'a', options)]
+    t.equal(await uploads.removeExpired(10), false)
+    t.ok(await find(ended))
+    clock.advance(HOUR)
+    t.equal(await uploads.removeExpired(10), false)
+    t.strictSame(await discarded(), [ended.blobId])
+    t.equal(await find(ended), undefined)
+    t.ok(await find(stays))
+  })
+
+  t.test('unfinished uploads of a link that ended with its folder end, and housekeeping discards their bytes', async t => {
+    const { metadata: { uploads }, link, begin, finish, save, find, removeTree, discarded, put } = await start(t)
+    await put('other/a')
+    const [drop, other] = [await link(), await link({}, 'other')]
+    const finished = await begin(drop, 'z')
+    await finish(finished)
+    const ended = [await begin(drop, 'a'), await begin(drop, 'b'), await begin(drop, 'c', { lifetimeMilliseconds: 0 })]
+    const stays = await begin(other, 'a')
+    await removeTree('in')
+    const [first] = ended as [UploadRecord]
+    t.strictSame(await outcomes([save(first, { offset: 5 }), finish(first)]), { not_found: 2 })
+    t.equal(await uploads.removeExpired(2), true)
+    t.equal(await uploads.removeExpired(2), false)
+    t.strictSame(await discarded(), [...ended, finished].map(({ blobId }) => blobId).sort())
+    t.ok(await find(stays))
+    t.ok(await find(finished), 'one that was finished is remembered')
+    t.equal(await uploads.removeExpired(2), false)
+  })
+}

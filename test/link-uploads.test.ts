@@ -1,0 +1,689 @@
+import { once } from 'node:events'
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
+import { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import { readConfig } from '#src/config.ts'
+import { openOperatorStore } from '#src/store.ts'
+import { untilTaken } from './kit/arrivals.ts'
+import { digestField, sha256Of } from './kit/digests.ts'
+import { createLink, type CreatedLink } from './kit/links.ts'
+import { endLocks, setLock } from './kit/locks.ts'
+import {
+  formOf, namesOf, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings
+} from './kit/server.ts'
+import { runSql, skipWithoutFolder, storedBlobs, storeSettings, uploadsBegun } from './kit/stores.ts'
+import { TUS } from './kit/tus.ts'
+import { until } from './kit/waiting.ts'
+
+const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
+const DRAFT_BYTES = { 'content-type': 'application/partial-upload' }
+const UNKNOWN = 'f'.repeat(32)
+
+type Headers = Record<string, string | string[]>
+type Body = string | Uint8Array | Readable
+
+/** The requests of a visitor. */
+function visit (server: RunningServer, { path }: Pick<CreatedLink, 'path'>) {
+  const ask = (method: string, rest: string, headers: Headers = {}, body?: Body) =>
+    server.send(method, `${path}${rest}`, { headers, ...(body !== undefined && { body }) })
+  const create = (headers: Headers, body?: Body) => ask('POST', '/uploads', headers, body)
+  return {
+    path,
+    ask,
+    create,
+    put: (name: string, body: Body, headers: Headers = {}) => ask('PUT', `/files/${encodeURIComponent(name)}`, headers, body),
+    form (name: string, bytes: string | Uint8Array, more: Headers = {}) {
+      const { headers, body } = formOf(name, bytes)
+      return ask('POST', '/files', { ...headers, ...more }, body)
+    },
+    begin: (name: string, length: number) => create({ ...TUS, ...named(name), 'upload-length': String(length) }),
+    tus: (name: string, bytes: Body, length: number) => create({ ...TUS_BYTES, ...named(name), 'upload-length': String(length) }, bytes),
+    draft: (name: string, bytes: Body) => create({ 'upload-complete': '?1', 'content-disposition': `inline; filename="${name}"` }, bytes),
+    get: (id: string) => ask('GET', `/uploads/${id}`),
+    head: (id: string, headers: Headers = {}) => ask('HEAD', `/uploads/${id}`, headers),
+    tusPatch: (id: string, offset: number, body: Body, headers: Headers = {}) =>
+      ask('PATCH', `/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), ...headers }, body),
+    patch: (id: string, offset: number, body: Body, headers: Headers = {}) =>
+      ask('PATCH', `/uploads/${id}`, { ...DRAFT_BYTES, 'upload-offset': String(offset), 'upload-complete': '?1', ...headers }, body),
+    override: (id: string, offset: number, body: Body, headers: Headers = {}) =>
+      ask('POST', `/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': String(offset), ...headers }, body),
+    cancel: (id: string) => ask('DELETE', `/uploads/${id}`)
+  }
+}
+
+type Visitor = ReturnType<typeof visit>
+
+/** A server, an account with a folder, and an `upload` link to it. */
+async function open (t: Test, settings: Settings = {}, terms: object = {}) {
+  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const { user, token } = await signUp(server, 'ann')
+  const send = (method: string, path: string, options: SendOptions = {}) =>
+    server.send(method, path, { token, ...options })
+  await send('PUT', '/api/folders/inbox')
+  const share = (options: object = {}) => createLink(server, { user }, { name: 'inbox', kind: 'upload', ...options })
+  const link = await share(terms)
+  return {
+    server,
+    user,
+    token,
+    send,
+    share,
+    link,
+    ...visit(server, link),
+    change: (json: object) => send('PATCH', `/api/links/${link.id}`, { json }),
+    record: async () => (await send('GET', `/api/links/${link.id}`)).json,
+    names: () => namesOf(server, { token }),
+    text: async (name: string) => (await send('GET', `/uploads/${encodeURIComponent(name)}`)).text,
+    usage: async () => (await send('GET', '/api/account')).json.usage
+  }
+}
+
+type Ann = Awaited<ReturnType<typeof open>>
+
+const named = (name: string) => ({ 'upload-metadata': `filename ${Buffer.from(name).toString('base64')}` })
+
+const idOf = ({ headers }: Answer): string => String(headers.location).split('/').at(-1) ?? ''
+
+/** What a response says about the upload: offset, length and completeness. */
+const stateOf = ({ status, headers }: Answer) => [status, headers['upload-offset'], headers['upload-length'], headers['upload-complete']]
+
+function refused (t: Test, answer: Answer, status: number, code: string, message = code): void {
+  const isHead = answer.text === ''
+  t.same({ status: answer.status, code: isHead ? code : answer.json.code }, { status, code }, message)
+}
+
+const resultOf = (name: string, text: string) => ({ name, size: Buffer.byteLength(text), sha256: sha256Of(text) })
+
+/** A body without a length. */
+async function * pieces (...texts: string[]): AsyncGenerator<Buffer> {
+  for (const text of texts) yield Buffer.from(text)
+}
+const chunked = (...texts: string[]) => Readable.from(pieces(...texts))
+
+/** Bodies that have sent all but the last byte; `finish` sends it. */
+function heldBack () {
+  let finish = () => {}
+  const finished = new Promise<void>(resolve => { finish = resolve })
+  const body = (bytes: Uint8Array) => Readable.from((async function * () {
+    yield bytes.subarray(0, -1)
+    await finished
+    yield bytes.subarray(-1)
+  })())
+  return { body, finish }
+}
+
+interface Sending {
+  readonly request: ClientRequest
+  readonly answered: Promise<{ status: number, headers: IncomingMessage['headers'], code: string } | 'cut'>
+}
+
+/** A request of a visitor whose body goes on. */
+function begin (server: RunningServer, method: string, path: string, headers: Record<string, string>): Sending {
+  const request = httpRequest({ host: '127.0.0.1', port: server.port, method, path, agent: false, headers })
+  const answered = (async () => {
+    try {
+      const [response] = await once(request, 'response') as [IncomingMessage]
+      const text = Buffer.concat(await response.toArray()).toString()
+      return { status: response.statusCode ?? 0, headers: response.headers, code: text === '' ? '' : JSON.parse(text).code }
+    } catch {
+      return 'cut' as const
+    }
+  })()
+  request.on('error', () => {})
+  request.flushHeaders()
+  return { request, answered }
+}
+
+/** Begins an append, and resolves when the server has taken its first bytes. */
+async function beginAppend (
+  server: RunningServer,
+  { path }: Visitor,
+  id: string,
+  { offset, length, bytes }: { offset: number, length: number, bytes: string }
+): Promise<Sending> {
+  const sending = begin(server, 'PATCH', `${path}/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
+  sending.request.write(bytes)
+  await untilTaken(sending.request)
+  return sending
+}
+
+/** An upload of 10 bytes by PUT that waits for its last 5. */
+async function beginPut (server: RunningServer, { path }: Visitor, name: string): Promise<Sending> {
+  const sending = begin(server, 'PUT', `${path}/files/${name}`, { 'content-length': '10' })
+  sending.request.write('12345')
+  await untilTaken(sending.request)
+  return sending
+}
+
+t.test('files are uploaded by a link in every way, each time a new one, and answered as asked', async t => {
+  const ann = await open(t)
+  const ways: [string, () => Promise<Answer>][] = [
+    ['PUT', () => ann.put('a.txt', 'text')],
+    ['PUT without a length', () => ann.put('a.txt', chunked('te', 'xt'))],
+    ['a form', () => ann.form('a.txt', 'text')]
+  ]
+  for (const [what, upload] of ways) {
+    const answer = await upload()
+    t.same([answer.status, answer.json], [201, resultOf('a.txt', 'text')], what)
+    t.match(answer.headers, { location: undefined, etag: undefined, 'cache-control': 'no-store', 'x-robots-tag': 'noindex' }, what)
+  }
+  t.same(await ann.names(), ['inbox/a (2).txt', 'inbox/a (3).txt', 'inbox/a.txt'])
+
+  const created = await ann.begin('a.txt', 4)
+  t.same(stateOf(created), [201, '0', '4', '?0'])
+  t.match(created.json, { name: 'a.txt', size: 4, offset: 0 })
+  t.equal(created.headers.location, `${ann.server.url}${ann.path}/uploads/${created.json.id}`)
+  t.match(created.headers, { 'tus-resumable': '1.0.0', 'upload-expires': / GMT$/ })
+  const id = idOf(created)
+  t.match((await ann.head(id)).headers, named('a.txt'))
+  t.same(stateOf(await ann.tusPatch(id, 0, 'te')), [204, '2', '4', '?0'])
+  t.match((await ann.get(id)).json, { id, name: 'a.txt', offset: 2 })
+  t.same(stateOf(await ann.override(id, 2, 'xt')), [204, '4', '4', '?1'])
+  t.same(stateOf(await ann.head(id)), [200, '4', '4', '?1'])
+  t.match((await ann.get(id)).json, { name: 'a.txt', offset: 4 }, 'the name stays that which was asked for')
+  t.equal((await ann.cancel(id)).status, 204)
+  refused(t, await ann.head(id), 404, 'not_found')
+
+  const draft = await ann.create({ 'upload-complete': '?0', 'content-disposition': 'inline; filename=a.txt' }, 'te')
+  t.same(stateOf(draft), [201, '2', undefined, '?0'])
+  const last = await ann.patch(idOf(draft), 2, 'xt')
+  t.same([last.status, last.json], [201, resultOf('a.txt', 'text')])
+  t.match(last.headers, { location: undefined, etag: undefined, 'upload-complete': '?1' })
+  t.same((await ann.patch(idOf(draft), 4, '')).json, last.json, 'the last answer is repeated')
+  t.same(stateOf(await ann.draft('a.txt', 'text')), [201, '4', '4', '?1'])
+  t.same(stateOf(await ann.tus('a.txt', 'text', 4)), [201, '4', '4', '?1'])
+  t.same(stateOf(await ann.begin('a.txt', 0)), [201, '0', '0', '?1'])
+  const names = await ann.names()
+  t.equal(names.length, 8)
+  for (const name of names) t.match(await ann.text(name), name === 'inbox/a (8).txt' ? '' : 'text', name)
+  t.match(await ann.record(), { usedFiles: 8, usedBytes: 28, uses: 1, lastUsedAt: /Z$/ }, 'further uses are written later')
+  t.match(await ann.usage(), { files: 8, bytes: 28, uploadBytes: 0 })
+  await ann.server.close()
+  t.same(await runSql(ann.server.dataDir, 'SELECT uses FROM links'), [{ uses: 8 }])
+})
+
+t.test('a name by a link is one segment in NFC, and says nothing about what is there', async t => {
+  const ann = await open(t)
+  await ann.send('PUT', '/api/folders/inbox%2Ftaken')
+  for (const name of ['u\u0308.txt', 'taken', '.hidden', 'ä'.repeat(127), '__proto__']) {
+    const asked = name.normalize('NFC')
+    t.match(await ann.put(name, 'x'), { status: 201, json: { name: asked } }, name)
+    t.match(await ann.form(name, 'x'), { status: 201, json: { name: asked } }, name)
+    t.match(await ann.tus(name, 'x', 1), { status: 201, json: { name: asked } }, name)
+  }
+  const stored = await ann.names()
+  for (const name of ['inbox/ü.txt', 'inbox/ü (3).txt', 'inbox/taken (4)', `inbox/${'ä'.repeat(125)} (3)`]) t.ok(stored.includes(name), name)
+  t.notOk(stored.includes('inbox/taken'))
+  for (const name of ['a/b', '..', '.', 'a\\b', 'a\u0001', 'a'.repeat(256), '../a']) {
+    refused(t, await ann.put(name, 'x'), 400, 'name_invalid', name)
+    refused(t, await ann.tus(name, 'x', 1), 400, 'name_invalid', name)
+  }
+  refused(t, await ann.ask('PUT', '/files/a/b', {}, 'x'), 400, 'name_invalid', 'a plain slash')
+  refused(t, await ann.form('..', 'x'), 400, 'name_invalid')
+  const created = await ann.create({ ...TUS, 'upload-length': '1' })
+  t.equal(created.json.name, created.json.id, 'without a name')
+  t.equal((await ann.names()).length, stored.length)
+})
+
+t.test('an upload by a link has no conditions, and by PUT no parts', async t => {
+  const ann = await open(t)
+  for (const field of ['if-match', 'if-none-match', 'if-unmodified-since']) {
+    const headers = { [field]: field === 'if-unmodified-since' ? 'Thu, 01 Jan 1970 00:00:00 GMT' : '*' }
+    refused(t, await ann.put('a', 'x', headers), 400, 'upload_header_invalid', field)
+    refused(t, await ann.form('a', 'x', headers), 400, 'upload_header_invalid', field)
+    refused(t, await ann.create({ ...TUS, 'upload-length': '1', ...headers }), 400, 'upload_header_invalid', field)
+  }
+  for (const headers of [{ 'content-range': 'bytes 0-0/1' }, { 'upload-complete': '?0' }, { 'upload-complete': '?1' }, TUS, { 'tus-resumable': '2' }]) {
+    refused(t, await ann.put('a', 'x', headers), 400, 'upload_header_invalid', JSON.stringify(headers))
+  }
+  for (const query of ['?version=1', '?folder=sub', '?permanent=true']) {
+    refused(t, await ann.ask('PUT', `/files/a${query}`, {}, 'x'), 400, 'validation_failed', query)
+  }
+  t.same(await ann.names(), [])
+})
+
+t.test('a link of the other kind, and one that is none, are the same 404 for every upload', async t => {
+  const ann = await open(t)
+  const download = visit(ann.server, await ann.share({ kind: 'download' }))
+  const none = visit(ann.server, { path: `/s/${'x'.repeat(22)}` })
+  const malformed = visit(ann.server, { path: '/s/x' })
+  for (const [what, upload] of Object.entries<(by: Visitor) => Promise<Answer>>({
+    PUT: by => by.put('a', 'x'),
+    form: by => by.form('a', 'x'),
+    creation: by => by.begin('a', 1),
+    append: by => by.tusPatch(UNKNOWN, 0, 'x'),
+    override: by => by.override(UNKNOWN, 0, 'x'),
+    state: by => by.get(UNKNOWN),
+    offset: by => by.head(UNKNOWN),
+    cancellation: by => by.cancel(UNKNOWN),
+    discovery: by => by.ask('OPTIONS', '/uploads')
+  })) {
+    for (const by of [download, none, malformed]) refused(t, await upload(by), 404, 'not_found', what)
+  }
+  refused(t, await ann.ask('GET', '/files/a'), 404, 'not_found', 'what arrives can not be read by the link')
+  refused(t, await ann.ask('GET', '/uploads'), 405, 'method_not_allowed', 'uploads are listed nowhere')
+})
+
+t.test('the files and bytes of a link are exact, unfinished uploads included', async t => {
+  const ann = await open(t, {}, { maxFiles: 4, maxBytes: 20 })
+  t.equal((await ann.put('a', '1234567890')).status, 201)
+  const id = idOf(await ann.begin('b', 6))
+  for (const [what, answer] of [
+    ['PUT', await ann.put('c', '12345')],
+    ['PUT without a length', await ann.put('c', chunked('12345'))],
+    ['a form', await ann.form('c', '12345')],
+    ['tus', await ann.begin('c', 5)],
+    ['a draft', await ann.draft('c', '12345')]
+  ] as const) refused(t, answer, 413, 'link_limit_reached', what)
+  const deferred = await ann.create({ ...TUS, ...named('c'), 'upload-defer-length': '1' })
+  t.equal(deferred.status, 201, 'a length that is not known yet')
+  refused(t, await ann.tusPatch(idOf(deferred), 0, '12345'), 413, 'link_limit_reached')
+  refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('12345')), 413, 'link_limit_reached', 'nor without an announced length')
+  refused(t, await ann.override(idOf(deferred), 0, '12345'), 413, 'link_limit_reached')
+  t.equal((await ann.tusPatch(idOf(deferred), 0, '', { 'upload-length': '4' })).status, 204)
+  t.equal((await ann.form('d', '')).status, 201, 'an empty one')
+  refused(t, await ann.put('e', ''), 413, 'link_limit_reached', 'a fifth file')
+  t.same(stateOf(await ann.tusPatch(idOf(deferred), 0, '1234')), [204, '4', '4', '?1'])
+  t.equal((await ann.tusPatch(id, 0, '123456')).status, 204)
+  t.match(await ann.record(), { usedFiles: 4, usedBytes: 20 })
+  await ann.send('DELETE', '/uploads/inbox%2Fa?permanent=true')
+  refused(t, await ann.put('e', ''), 413, 'link_limit_reached', 'a deletion gives nothing back')
+  await ann.change({ maxFiles: 6 })
+  const cancelled = idOf(await ann.begin('e', 0).then(() => ann.create({ ...TUS, ...named('e'), 'upload-defer-length': '1' })))
+  refused(t, await ann.put('f', ''), 413, 'link_limit_reached')
+  await ann.cancel(cancelled)
+  t.equal((await ann.put('f', '')).status, 201, 'a cancelled upload does')
+})
+
+t.test('a limit that is lowered in the middle refuses what arrives then', async t => {
+  const ann = await open(t)
+  const id = idOf(await ann.begin('a', 10))
+  await ann.tusPatch(id, 0, '12345')
+  await ann.change({ maxBytes: 5 })
+  const refusal = await ann.tusPatch(id, 5, '67890')
+  refused(t, refusal, 413, 'link_limit_reached')
+  t.equal(refusal.headers['upload-offset'], undefined)
+  t.same(stateOf(await ann.head(id)), [200, '5', '10', '?0'])
+  await ann.change({ maxBytes: 10 })
+  await setLock(ann.server.dataDir, 'inbox')
+  refused(t, await ann.tusPatch(id, 5, '67890'), 423, 'file_locked')
+  await endLocks(ann.server.dataDir)
+  await ann.change({ maxBytes: 5 })
+  for (const [what, ask] of Object.entries<() => Promise<Answer>>({
+    append: () => ann.tusPatch(id, 10, ''),
+    override: () => ann.override(id, 10, ''),
+    state: () => ann.get(id),
+    offset: () => ann.head(id)
+  })) {
+    const answer = await ask()
+    refused(t, answer, 413, 'link_limit_reached', what)
+    t.match(answer.headers, { 'upload-offset': '10', 'upload-complete': '?1' }, `${what}: the bytes wait`)
+  }
+  await ann.change({ maxBytes: 10 })
+  t.same(stateOf(await ann.head(id)), [200, '10', '10', '?1'])
+  t.equal(await ann.text('inbox/a'), '1234567890')
+})
+
+t.test('of 32 uploads at once into a link for 5 files, exactly 5 are stored', async t => {
+  const ann = await open(t)
+  const numbers = Array.from({ length: 32 }, (_, index) => index)
+  const ways: Record<string, (by: Visitor) => Promise<Answer[]>> = {
+    async PUT (by) {
+      const { body, finish } = heldBack()
+      const racing = Promise.all(numbers.map(() => by.put('a', body(Buffer.from('ab')))))
+      await until(async () => await uploadsBegun(ann.server.dataDir) === 32)
+      finish()
+      return racing
+    },
+    async form (by) {
+      const { body, finish } = heldBack()
+      const { headers, body: form } = formOf('a', 'ab')
+      const racing = Promise.all(numbers.map(() => by.ask('POST', '/files', headers, body(form))))
+      await until(async () => await uploadsBegun(ann.server.dataDir) === 32)
+      finish()
+      return racing
+    },
+    tus: by => Promise.all(numbers.map(() => by.tus('a', 'ab', 2))),
+    draft: by => Promise.all(numbers.map(() => by.draft('a', 'ab')))
+  }
+  for (const [what, race] of Object.entries(ways)) {
+    const link = await ann.share({ maxFiles: 5 })
+    const before = (await ann.names()).length
+    const answers = await race(visit(ann.server, link))
+    t.same(answers.map(({ status }) => status).sort(), [...Array(5).fill(201), ...Array(27).fill(413)], what)
+    for (const answer of answers.filter(({ status }) => status === 413)) refused(t, answer, 413, 'link_limit_reached')
+    t.equal((await ann.names()).length, before + 5, what)
+    t.match((await ann.send('GET', `/api/links/${link.id}`)).json, { usedFiles: 5, usedBytes: 10 }, what)
+  }
+  const link = await ann.share({ maxBytes: 10 })
+  const answers = await Promise.all(numbers.map(() => visit(ann.server, link).put('b', 'xyz')))
+  t.equal(answers.filter(({ status }) => status === 201).length, 3, 'nor more bytes')
+  await ann.server.close()
+  t.equal((await storedBlobs(ann.server.dataDir)).length, 23, 'no other bytes are left')
+})
+
+t.test('a link has at most 20 unfinished uploads, beside those of its owner', async t => {
+  const ann = await open(t)
+  await Promise.all(Array.from({ length: 20 }, () => ann.begin('a', 1)))
+  const answer = await ann.begin('a', 1)
+  refused(t, answer, 429, 'too_many_uploads')
+  t.match(answer.headers, { 'retry-after': '60' })
+  t.equal((await visit(ann.server, await ann.share()).begin('a', 1)).status, 201, 'each link')
+  t.equal((await ann.send('POST', '/api/uploads', { headers: { ...TUS, ...named('a'), 'upload-length': '1' } })).status, 201)
+})
+
+t.test('a link has at most 64 transfers at once', async t => {
+  const ann = await open(t)
+  const stalled = Array.from({ length: 64 }, () => begin(ann.server, 'PUT', `${ann.path}/files/a`, { 'content-length': '5' }))
+  t.teardown(() => { for (const { request } of stalled) request.destroy() })
+  await Promise.all(stalled.map(({ request }) => untilTaken(request)))
+  for (const [what, answer] of [
+    ['PUT', await ann.put('a', 'x')],
+    ['a form', await ann.form('a', 'x')],
+    ['a creation', await ann.begin('a', 1)],
+    ['an append', await ann.tusPatch(UNKNOWN, 0, 'x')],
+    ['an override', await ann.override(UNKNOWN, 0, 'x')]
+  ] as const) refused(t, answer, 429, 'too_many_transfers', what)
+  refused(t, await ann.head(UNKNOWN), 404, 'not_found', 'to ask is no transfer')
+  t.equal((await ann.send('PUT', '/uploads/own', { body: 'x' })).status, 201, 'the owner has others')
+})
+
+t.test('the quota of the owner holds, and nothing kept makes way', async t => {
+  const ann = await open(t, { QUOTA_BYTES: '30', QUOTA_FILES: '4' })
+  await ann.send('PUT', '/uploads/old', { body: '1234567890' })
+  await ann.send('DELETE', '/uploads/old')
+  const kept = async () => (await ann.usage()).keptBytes
+  t.equal(await kept(), 10)
+  for (const [what, answer] of [
+    ['PUT', await ann.put('a', 'x'.repeat(21))],
+    ['PUT without a length', await ann.put('a', chunked('x'.repeat(21)))],
+    ['a form', await ann.form('a', 'x'.repeat(21))],
+    ['tus', await ann.begin('a', 21)],
+    ['a draft', await ann.draft('a', 'x'.repeat(21))]
+  ] as const) {
+    refused(t, answer, 413, 'quota_exceeded', what)
+    t.notMatch(answer.json.detail, /\d/, 'the numbers are those of the owner')
+  }
+  const deferred = idOf(await ann.create({ ...TUS, ...named('a'), 'upload-defer-length': '1' }))
+  refused(t, await ann.tusPatch(deferred, 0, chunked('x'.repeat(21))), 413, 'quota_exceeded')
+  t.equal((await ann.cancel(deferred)).status, 204)
+  t.equal((await ann.put('a', 'x'.repeat(20))).status, 201, 'what is left')
+  t.equal((await ann.form('b', '')).status, 201)
+  t.equal((await ann.begin('c', 0)).status, 201)
+  refused(t, await ann.put('d', ''), 413, 'quota_exceeded', 'files and folders')
+  t.equal(await kept(), 10)
+})
+
+t.test('content that is kept after a reservation does not make way either', async t => {
+  const ann = await open(t, { QUOTA_BYTES: '30' })
+  await ann.send('PUT', '/uploads/old', { body: '1234567890' })
+  const id = idOf(await ann.begin('a', 15))
+  await ann.send('PUT', '/uploads/old', { body: 'abcde' })
+  t.match(await ann.usage(), { bytes: 5, keptBytes: 10, uploadBytes: 15 })
+  t.equal((await ann.send('PUT', '/uploads/new', { body: '12345' })).status, 201)
+  const refusal = await ann.tusPatch(id, 0, 'x'.repeat(15))
+  refused(t, refusal, 413, 'quota_exceeded')
+  t.equal(refusal.headers['upload-offset'], undefined, 'the bytes do not wait: there is no space for them')
+  t.same(stateOf(await ann.head(id)), [200, '0', '15', '?0'])
+  t.match(await ann.usage(), { bytes: 10, keptBytes: 10 })
+  await ann.send('DELETE', '/uploads/new?permanent=true')
+  t.same(stateOf(await ann.tusPatch(id, 0, 'y'.repeat(15))), [204, '15', '15', '?1'])
+  t.equal(await ann.text('inbox/a'), 'y'.repeat(15))
+  t.match(await ann.usage(), { bytes: 20, keptBytes: 10 })
+})
+
+t.test('a lock of the folder refuses uploads by a link', async t => {
+  const ann = await open(t)
+  const id = idOf(await ann.begin('a', 5))
+  await ann.tusPatch(id, 0, '123')
+  await setLock(ann.server.dataDir, 'inbox')
+  for (const [what, answer] of [
+    ['PUT', await ann.put('b', 'x')],
+    ['a form', await ann.form('b', 'x')],
+    ['a creation', await ann.begin('b', 1)],
+    ['the last bytes', await ann.tusPatch(id, 3, '45')],
+    ['the end again', await ann.override(id, 5, '')],
+    ['the state', await ann.get(id)],
+    ['the offset', await ann.head(id)]
+  ] as const) {
+    refused(t, answer, 423, 'file_locked', what)
+    t.notMatch(answer.text, /inbox is|"locked"/, `${what}: the path is the owner's`)
+  }
+  await endLocks(ann.server.dataDir)
+  t.same(stateOf(await ann.head(id)), [200, '5', '5', '?1'])
+  t.same(await ann.names(), ['inbox/a'])
+})
+
+/** Does once what a server does each minute. */
+async function keepHouse (dataDir: string): Promise<void> {
+  const store = await openOperatorStore(readConfig({ DATA_DIR: dataDir, MIN_FREE_BYTES: '0', ...await storeSettings(dataDir) }))
+  while (await store.metadata.uploads.removeExpired(10));
+  await store.cleanup.sweepNow()
+  await store.close()
+}
+
+/** What ends a link, and whether for good. */
+const ends: Record<string, { end: (ann: Ann) => Promise<unknown>, isForGood: boolean }> = {
+  'is revoked': { end: ann => ann.send('DELETE', `/api/links/${ann.link.id}`), isForGood: true },
+  'has expired': { end: ann => runSql(ann.server.dataDir, 'UPDATE links SET expires_at = 1'), isForGood: true },
+  'is of a folder that is deleted': { end: ann => ann.send('DELETE', '/api/folders/inbox?recursive=true'), isForGood: true },
+  'is of an account that is disabled': { end: ann => runSql(ann.server.dataDir, 'UPDATE accounts SET disabled_at = 1'), isForGood: false },
+  'is of an account that is deleted': { end: ann => ann.server.send('DELETE', '/api/account', { user: ann.user }), isForGood: true }
+}
+
+for (const [what, { end, isForGood }] of Object.entries(ends)) {
+  t.test(`an upload ends when its link ${what}`, async t => {
+    const ann = await open(t, { KEEP_DAYS: '0' })
+    const [first, second] = [idOf(await ann.begin('a', 10)), idOf(await ann.begin('b', 10))]
+    await ann.tusPatch(first, 0, '12345')
+    const append = await beginAppend(ann.server, ann, second, { offset: 0, length: 10, bytes: '12345' })
+    const put = await beginPut(ann.server, ann, 'c')
+    await end(ann)
+    for (const { request } of [append, put]) request.end('67890')
+    for (const { answered } of [append, put]) t.match(await answered, { status: 404, code: 'not_found' })
+    for (const answer of [await ann.head(first), await ann.tusPatch(first, 5, '67890'), await ann.get(second), await ann.cancel(second), await ann.put('d', 'x')]) {
+      refused(t, answer, 404, 'not_found')
+    }
+    await ann.server.close()
+    const { dataDir } = ann.server
+    t.same(await runSql(dataDir, 'SELECT name FROM files'), [])
+    t.equal(await uploadsBegun(dataDir), 0)
+    await keepHouse(dataDir)
+    t.equal((await storedBlobs(dataDir)).length === 0, isForGood, isForGood ? 'no bytes are left' : 'they wait for the account')
+  })
+}
+
+t.test('an upload follows its folder to another place and name', async t => {
+  const ann = await open(t)
+  const id = idOf(await ann.begin('a', 10))
+  const append = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
+  const put = await beginPut(ann.server, ann, 'b')
+  await ann.send('PUT', '/api/folders/archive')
+  t.equal((await ann.send('PATCH', '/api/folders/inbox', { json: { name: 'archive/old' } })).status, 200)
+  for (const { request } of [append, put]) request.end('67890')
+  t.match(await append.answered, { status: 204 })
+  t.match(await put.answered, { status: 201 })
+  t.same(await ann.names(), ['archive/old/a', 'archive/old/b'])
+})
+
+t.test('uploads of a link, of another link and of the owner do not see one another', async t => {
+  const ann = await open(t)
+  const id = idOf(await ann.begin('a', 10))
+  const own = idOf(await ann.send('POST', '/api/uploads', { headers: { ...TUS, ...named('inbox/a'), 'upload-length': '10' } }))
+  const append = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
+  const asOwner = (method: string, headers: Headers = {}, body?: string) =>
+    ann.send(method, `/api/uploads/${id}`, { headers, ...(body !== undefined && { body }) })
+  for (const answer of [
+    await asOwner('GET'), await asOwner('HEAD'), await asOwner('DELETE'),
+    await asOwner('PATCH', { ...TUS_BYTES, 'upload-offset': '0' }, 'x'),
+    await asOwner('POST', { ...TUS_BYTES, 'x-http-method-override': 'HEAD' }, '')
+  ]) refused(t, answer, 404, 'not_found', 'the owner')
+  const other = visit(ann.server, await ann.share())
+  for (const [by, upload] of [[other, id], [other, own], [ann, own]] as const) {
+    for (const answer of [
+      await by.get(upload), await by.head(upload), await by.tusPatch(upload, 0, 'x'), await by.override(upload, 0, 'x'), await by.cancel(upload)
+    ]) refused(t, answer, 404, 'not_found')
+  }
+  t.same((await ann.send('GET', '/api/uploads')).json.uploads.map((upload: { id: string }) => upload.id), [own])
+  t.match(await ann.usage(), { uploadBytes: 20 }, 'both count')
+  append.request.end('67890')
+  t.match(await append.answered, { status: 204 }, 'no one has interrupted it')
+})
+
+t.test('a lost connection keeps what arrived, and the visitor goes on', async t => {
+  const ann = await open(t)
+  const id = idOf(await ann.begin('a', 10))
+  const { request } = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
+  request.destroy()
+  await until(async () => (await ann.get(id)).json.offset === 5)
+  t.same(stateOf(await ann.head(id)), [200, '5', '10', '?0'])
+  t.equal((await ann.tusPatch(id, 5, '67890')).status, 204)
+  t.equal(await ann.text('inbox/a'), '1234567890')
+
+  const put = await beginPut(ann.server, ann, 'b')
+  put.request.destroy()
+  await until(async () => await uploadsBegun(ann.server.dataDir) === 0)
+  t.same(await ann.names(), ['inbox/a'], 'of a PUT nothing is left')
+})
+
+t.test('a request takes an upload by a link over from an append that is under way', async t => {
+  const ann = await open(t)
+  for (const takeOver of ['HEAD', 'override']) {
+    const id = idOf(await ann.begin(takeOver, 10))
+    const older = takeOver === 'HEAD'
+      ? await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '123' })
+      : begin(ann.server, 'POST', `${ann.path}/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0', 'content-length': '10' })
+    older.request.write('')
+    await untilTaken(older.request)
+    t.equal((await ann.head(id)).status, 200)
+    const answer = await older.answered
+    t.ok(answer === 'cut' || answer.code === 'upload_taken_over')
+    older.request.destroy()
+  }
+  const creation = begin(ann.server, 'POST', `${ann.path}/uploads`, { 'upload-complete': '?1', 'content-disposition': 'inline; filename=c', 'transfer-encoding': 'chunked', 'upload-draft-interop-version': '8' })
+  const [interim] = await once(creation.request, 'information') as [{ headers: Record<string, string> }]
+  t.match(interim.headers.location, new RegExp(`^${ann.server.url}${ann.path}/uploads/[0-9a-f]{32}$`))
+  creation.request.write('abc')
+  await untilTaken(creation.request)
+  t.equal((await ann.head(String(interim.headers.location?.split('/').at(-1)))).status, 200)
+  t.match(await creation.answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3' } })
+  creation.request.destroy()
+})
+
+t.test('a client whose creation by a link is taken over gets the whole refusal', async t => {
+  const { server, path, head } = await open(t)
+  const socket = connect(server.port, '127.0.0.1').setEncoding('utf8')
+  let text = ''
+  socket.on('data', (chunk: string) => { text += chunk })
+  const received = (expected: RegExp) => until(async () => expected.exec(text) ?? false)
+  socket.write([`POST ${path}/uploads HTTP/1.1`, `Host: 127.0.0.1:${server.port}`, 'Upload-Complete: ?1', 'Transfer-Encoding: chunked', 'Upload-Draft-Interop-Version: 8', '', '3\r\nabc\r\n'].join('\r\n'))
+  const [, id] = await received(/^HTTP\/1\.1 104 [^]*\r\nlocation: .*\/uploads\/([0-9a-f]{32})\r\n/)
+  t.equal((await head(String(id))).status, 200)
+  await received(/\r\n\r\nHTTP\/1\.1 409 [^]*"code":"upload_taken_over"/)
+  socket.write('0\r\n\r\n')
+  await once(socket, 'close')
+})
+
+t.test('what is wrong with an upload by a link is refused as for the owner', async t => {
+  const ann = await open(t, { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt' })
+  const digest = { 'content-digest': digestField('sha-256', 'other') }
+  const repr = { 'repr-digest': digestField('sha-256', 'other') }
+  const id = idOf(await ann.begin('a.txt', 10))
+  for (const [what, answer, status, code] of [
+    ['PUT of another extension', await ann.put('a.exe', 'x'), 415, 'extension_not_allowed'],
+    ['a form of another extension', await ann.form('a.exe', 'x'), 415, 'extension_not_allowed'],
+    ['tus of another extension', await ann.begin('a.exe', 1), 415, 'extension_not_allowed'],
+    ['no name, and so no extension', await ann.create({ ...TUS, 'upload-length': '1' }), 415, 'extension_not_allowed'],
+    ['PUT over the limit', await ann.put('a.txt', 'x'.repeat(1001)), 413, 'file_too_large'],
+    ['PUT over the limit, chunked', await ann.put('a.txt', chunked('x'.repeat(1001))), 413, 'file_too_large'],
+    ['tus over the limit', await ann.begin('a.txt', 1001), 413, 'file_too_large'],
+    ['PUT of another digest', await ann.put('a.txt', 'x', digest), 400, 'digest_mismatch'],
+    ['a form of another digest', await ann.form('a.txt', 'x', digest), 400, 'digest_mismatch'],
+    ['a part of another digest', await ann.tusPatch(id, 0, 'x', digest), 400, 'digest_mismatch'],
+    ['a draft of another digest', await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=a.txt', ...repr }, 'x'), 400, 'digest_mismatch'],
+    ['a malformed digest', await ann.put('a.txt', 'x', { 'repr-digest': '?' }), 400, 'digest_malformed'],
+    ['compressed bytes', await ann.put('a.txt', 'x', { 'content-encoding': 'gzip' }), 415, 'content_encoding_unsupported'],
+    ['no form', await ann.ask('POST', '/files', { 'content-type': 'text/plain' }, 'x'), 415, 'unsupported_media_type'],
+    ['a form without a file', await ann.ask('POST', '/files'), 400, 'file_missing'],
+    ['no protocol', await ann.create(named('a.txt')), 412, 'upload_protocol_missing'],
+    ['no protocol of an append', await ann.ask('PATCH', `/uploads/${id}`, {}, 'x'), 412, 'upload_protocol_missing'],
+    ['no protocol of an override', await ann.ask('POST', `/uploads/${id}`, { 'x-http-method-override': 'HEAD' }), 412, 'upload_protocol_missing'],
+    ['an unknown override', await ann.ask('POST', `/uploads/${id}`, { ...TUS, 'x-http-method-override': 'PUT' }), 400, 'upload_header_invalid'],
+    ['another offset', await ann.tusPatch(id, 5, 'x'), 409, 'upload_offset_mismatch'],
+    ['another offset by POST', await ann.override(id, 5, 'x'), 409, 'upload_offset_mismatch'],
+    ['another type', await ann.tusPatch(id, 0, 'x', { 'content-type': 'text/plain' }), 415, 'unsupported_media_type'],
+    ['another type by POST', await ann.override(id, 0, 'x', { 'content-type': 'text/plain' }), 415, 'unsupported_media_type'],
+    ['another version of tus', await ann.ask('GET', `/uploads/${id}`, { 'tus-resumable': '2' }), 412, 'tus_version_unsupported'],
+    ['another version of tus', await ann.head(id, { 'tus-resumable': '2' }), 412, 'tus_version_unsupported'],
+    ['another version of tus', await ann.ask('DELETE', `/uploads/${id}`, { 'tus-resumable': '2' }), 412, 'tus_version_unsupported'],
+    ['more bytes than announced', await ann.tusPatch(id, 0, 'x'.repeat(11)), 400, 'upload_length_inconsistent'],
+    ['an upload that has ended by that', await ann.tusPatch(id, 0, 'x'), 404, 'not_found']
+  ] as const) refused(t, answer, status, code, what)
+  const early = begin(ann.server, 'PUT', `${ann.path}/files/a.txt`, { 'content-length': '1001', expect: '100-continue' })
+  early.request.on('continue', () => t.fail('the body is not read'))
+  t.match(await early.answered, { status: 413, code: 'file_too_large' })
+  early.request.destroy()
+  t.same(await ann.names(), [])
+})
+
+t.test('an upload by a link with a password needs it, and the limit of wrong ones holds for every request', async t => {
+  const ann = await open(t, { SIGN_IN_FAILURES: '1', TRUST_PROXY: '127.0.0.1' }, { password: 'correct horse battery' })
+  const basic = (password: string) => ({ authorization: `Basic ${Buffer.from(`:${password}`).toString('base64')}` })
+  const requests: [string, string, Headers, string?][] = [
+    ['PUT', '/files/a', {}, 'x'], ['POST', '/files', {}], ['POST', '/uploads', { ...TUS, 'upload-length': '1' }],
+    ['GET', `/uploads/${UNKNOWN}`, {}], ['HEAD', `/uploads/${UNKNOWN}`, {}], ['PATCH', `/uploads/${UNKNOWN}`, {}, 'x'],
+    ['POST', `/uploads/${UNKNOWN}`, {}], ['DELETE', `/uploads/${UNKNOWN}`, {}]
+  ]
+  const all = async (headers: Headers, status: number, code: string) => {
+    for (const [method, path, own, body] of requests) refused(t, await ann.ask(method, path, { ...own, ...headers }, body), status, code, `${method} ${path}: ${code}`)
+  }
+  const tls = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' }
+  await all(tls, 403, 'link_password_required')
+  await all({ ...tls, 'x-forwarded-proto': 'http', ...basic('correct horse battery') }, 403, 'tls_required')
+  t.match(await ann.ask('PUT', '/files/a', { ...tls, ...basic('correct horse battery') }, 'x'), { status: 201 })
+  refused(t, await ann.ask('PUT', '/files/a', { ...tls, ...basic('wrong') }, 'x'), 403, 'link_password_wrong')
+  await all({ ...tls, ...basic('wrong') }, 429, 'too_many_passwords')
+  t.equal((await ann.ask('OPTIONS', '/uploads')).status, 204, 'discovery needs none')
+})
+
+t.test('the offset of an upload by a link has no rate limit, and OPTIONS tells what uploads can do', async t => {
+  const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '20', MAX_FILE_BYTES: '1000', CORS_ORIGINS: 'https://app.example.org' })
+  const id = idOf(await ann.begin('a', 10))
+  for (const [path, allow] of [['/uploads', 'OPTIONS, POST'], [`/uploads/${id}`, 'DELETE, GET, HEAD, OPTIONS, PATCH, POST']] as const) {
+    t.match(await ann.ask('OPTIONS', path), { status: 204, headers: { allow, 'tus-version': '1.0.0', 'tus-max-size': '1000', 'accept-patch': /partial-upload/ } })
+    t.equal((await ann.ask('TRACE', path)).headers.allow, allow, 'the methods that are there')
+  }
+  await until(async () => (await ann.get(id)).status === 429)
+  for (let count = 0; count < 30; count++) t.same(stateOf(await ann.head(id)), [200, '0', '10', '?0'])
+  const preflight = { origin: 'https://app.example.org', 'access-control-request-method': 'HEAD' }
+  t.equal((await ann.ask('OPTIONS', `/uploads/${id}`, preflight)).status, 204)
+})
+
+t.test('an upload by a link needs space on the disk, for which nothing kept is deleted', { skip: skipWithoutFolder }, async t => {
+  const dataDir = t.testdir()
+  const ann = await open(t, { DATA_DIR: dataDir })
+  await ann.send('PUT', '/uploads/old', { body: 'kept' })
+  await ann.send('DELETE', '/uploads/old')
+  const id = idOf(await ann.begin('a', 10))
+  await ann.server.close()
+  const full = await startServer(t, { DATA_DIR: dataDir, LINKS: 'on', MIN_FREE_BYTES: '1000 TB' })
+  const later = visit(full, ann.link)
+  for (const answer of [
+    await later.put('b', 'x'), await later.put('b', chunked('x')), await later.form('b', 'x'), await later.begin('b', 1), await later.tusPatch(id, 0, 'x'), await later.override(id, 0, 'x')
+  ]) refused(t, answer, 507, 'storage_full')
+  t.same(stateOf(await later.head(id)), [200, '0', '10', '?0'])
+  t.equal((await full.send('GET', '/api/trash', { user: ann.user })).json.files.length, 1)
+})
+
+t.test('with LINKS=off every path of an upload is 404', async t => {
+  const dataDir = t.testdir()
+  const ann = await open(t, { DATA_DIR: dataDir })
+  const id = idOf(await ann.begin('a', 10))
+  await ann.server.close()
+  const off = visit(await startServer(t, { DATA_DIR: dataDir }), ann.link)
+  for (const answer of [
+    await off.put('a', 'x'), await off.form('a', 'x'), await off.begin('a', 1), await off.get(id), await off.head(id), await off.tusPatch(id, 0, 'x'),
+    await off.override(id, 0, 'x'), await off.cancel(id), await off.ask('OPTIONS', '/uploads')
+  ]) refused(t, answer, 404, 'not_found')
+})
