@@ -12,6 +12,7 @@ import { compareIdle, compareMemory, compareResource, compareSignIns, compareUnd
 import { compareFactors } from './factors.ts'
 import { compareFolders } from './folders.ts'
 import { compareGrowth } from './growth.ts'
+import { compareLinks } from './links.ts'
 import { comparePocketBase } from './pocketbase.ts'
 import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
@@ -53,7 +54,8 @@ try {
     growth: () => compareGrowth({ ...scale, folder: workbench.folder }),
     folders: () => compareFolders({ ...scale, folder: workbench.folder }),
     webdav: () => compareWebdav({ ...scale, folder: workbench.folder }),
-    factors: () => compareFactors({ ...scale, folder: workbench.folder })
+    factors: () => compareFactors({ ...scale, folder: workbench.folder }),
+    links: () => compareLinks({ ...scale, folder: workbench.folder })
   }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue

@@ -58,18 +58,20 @@ export interface RequestTarget extends Omit<Target, 'path'> {
   method: string
   /** The path and the body of the next request. */
   next: () => { path: string, body?: Buffer }
+  /** That of the responses, instead of any 2xx. */
+  status?: number
 }
 
 /**
  * A persistent connection with one request at a time; responses need a Content-Length, unless they are 204.
- * @throws if one is not 2xx.
+ * @throws if one has another status than is expected.
  */
-export async function openRequester ({ port, method, headers = {}, next }: RequestTarget): Promise<Requester> {
+export async function openRequester ({ port, method, headers = {}, next, status }: RequestTarget): Promise<Requester> {
   const socket = await dial(port)
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return {
     async send () {
-      const answered = readAnswer(socket)
+      const answered = readAnswer(socket, status)
       const { path, body } = next()
       const head = Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${lines}${body === undefined ? '' : `Content-Length: ${body.length}\r\n`}\r\n`)
       socket.write(body === undefined ? head : Buffer.concat([head, body]))
@@ -115,7 +117,8 @@ async function dial (port: number): Promise<Socket> {
 }
 
 /** Waits for one response, discards its body and returns the length. */
-function readAnswer (socket: Socket): Promise<number> {
+function readAnswer (socket: Socket, status?: number): Promise<number> {
+  const expected = new RegExp(`^HTTP/1\\.1 ${status ?? '2\\d\\d'} `)
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0)
     let length = -1
@@ -132,7 +135,7 @@ function readAnswer (socket: Socket): Promise<number> {
         const end = head.indexOf('\r\n\r\n')
         if (end === -1) return
         const text = head.toString('latin1', 0, end)
-        if (!/^HTTP\/1\.1 2\d\d /.test(text)) return fail(new Error(`answered ${head.toString('latin1', 0, 600)}`))
+        if (!expected.test(text)) return fail(new Error(`answered ${head.toString('latin1', 0, 600)}`))
         length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? 0)
         left = length - (head.length - end - 4)
       } else left -= chunk.length

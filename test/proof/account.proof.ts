@@ -340,7 +340,7 @@ t.test('the valid tokens are listed to any credential, the newest first, without
         { id: Number, kind: 'access', name: null, scopes: ['files:read', 'account'], createdAt: time, expiresAt: time },
         { id: endless.id, kind: 'personal', name: 'a script', scopes: ['files:write'], createdAt: time, expiresAt: null },
         { id: personal.id, kind: 'personal', name: 'a script', scopes: ['files:read', 'account'], createdAt: time, expiresAt: '2098-12-31T22:00:00.000Z', lastUsedAt: time },
-        { id: 1, kind: 'access', name: null, scopes: ['files:read', 'files:write', 'account'], createdAt: time, expiresAt: time }
+        { id: 1, kind: 'access', name: null, scopes: ['files:read', 'files:write', 'account', 'links'], createdAt: time, expiresAt: time }
       ],
       next: null
     })
@@ -567,7 +567,7 @@ t.test('a mistyped personal token is known by its checksum, without the database
 })
 
 t.test('every operation asks of a token the scope that the document names, and of an access token that of its parent', async t => {
-  const server = await startServer(t)
+  const server = await startServer(t, { LINKS: 'on' })
   const { user } = await signUp(server, 'ab', 'cde')
   await server.send('PUT', '/uploads/a.txt', { user, body: 'a' })
   await server.send('PUT', '/api/folders/a', { user })
@@ -615,6 +615,13 @@ t.test('every operation asks of a token the scope that the document names, and o
       appendUpload: ['PATCH', upload, 'files:write', 404, { headers: append, body: 'a' }],
       overrideUpload: ['POST', upload, 'files:write', 404, { headers: { ...append, 'x-http-method-override': 'PATCH' }, body: 'a' }],
       cancelUpload: ['DELETE', upload, 'files:write', 404],
+      createLink: ['POST', '/api/links', 'links', 404, { json: { name: 'nothing', kind: 'download' } }],
+      listLinks: ['GET', '/api/links', 'links', 200],
+      getLink: ['GET', '/api/links/4711', 'links', 404],
+      changeLink: ['PATCH', '/api/links/4711', 'links', 404, { json: { showsOwner: true } }],
+      replaceLinkSecret: ['POST', '/api/links/4711/secret', 'links', 404],
+      deleteLink: ['DELETE', '/api/links/4711', 'links', 404],
+      deleteLinks: ['DELETE', '/api/links', 'links', 204],
       deleteToken: ['DELETE', '/api/tokens/4711', 'account', 404],
       createToken: ['POST', '/api/tokens', 'password', 201, { json: { name: 'x', scopes: ['account'] } }],
       createSession: ['POST', '/api/session', 'password', 201],
@@ -645,7 +652,7 @@ t.test('every operation asks of a token the scope that the document names, and o
     t.equal(required, scope === 'password' ? undefined : scope, operationId)
   }
   let current = ''
-  for (const granted of [['files:read'], ['files:write'], ['account'], ['files:read', 'account'], ['files:read', 'files:write', 'account']]) {
+  for (const granted of [['files:read'], ['files:write'], ['account'], ['files:read', 'account'], ['files:read', 'links'], ['files:read', 'files:write', 'account', 'links']]) {
     for (const isIssued of [false, true]) {
       for (const [name, [method, path, scope, status, options]] of Object.entries(operations)) {
         const endsTokens = name === 'deleteTokens' || name === 'endToken' || name === 'getResource'

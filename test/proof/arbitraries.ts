@@ -22,6 +22,7 @@ export interface Schema {
   uniqueItems?: boolean
   properties?: Record<string, Schema>
   required?: string[]
+  minProperties?: number
   examples?: unknown[]
 }
 
@@ -93,11 +94,11 @@ export function createDrawer (document: Document, hints: Hints): Drawer {
     }
   }
 
-  function objects ({ properties = {}, required = [] }: Schema): fc.Arbitrary<object> {
+  function objects ({ properties = {}, required = [], minProperties = 0 }: Schema): fc.Arbitrary<object> {
     return fc.record(
       Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, valuesOf(schema, name)])),
       { requiredKeys: required }
-    )
+    ).filter(drawn => Object.keys(drawn).length >= minProperties)
   }
 
   function arrays ({

@@ -81,10 +81,15 @@ export async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Ta
 /** An element that had the focus. Lengths are in CSS pixels; `top` and `bottom` are relative to the window. */
 interface Stop { label: string, outline: string, width: number, height: number, top: number, bottom: number }
 
-/** Presses Tab until the focus leaves the page, at most 300 times. Returns the elements that had the focus. */
+/** Far more than a page has. */
+export const MAX_STOPS = 500
+
+/**
+ * Presses Tab until the focus leaves the page, at most {@link MAX_STOPS} times. Returns what had the focus.
+ */
 export async function tabThrough (page: Page): Promise<Stop[]> {
   const stops: Stop[] = []
-  while (stops.length < 300) {
+  while (stops.length < MAX_STOPS) {
     await page.keyboard.press('Tab')
     const stop = await page.evaluate(() => {
       const element = document.activeElement

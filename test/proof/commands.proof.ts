@@ -15,9 +15,11 @@ function addOrphans (dataDir: string, count: number): void {
 
 test('with --json every command prints one object per line, whose properties its --help names', async t => {
   const folder = t.testdir({ document: {}, elsewhere: {} })
-  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data'), LINKS: 'on' })
   const { user } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/a', { user, body: 'abc' })
+  await server.send('PUT', '/api/folders/inbox', { user })
+  await server.send('POST', '/api/links', { user, json: { name: 'inbox', kind: 'upload' } })
   await server.send('DELETE', '/uploads/a', { user })
   await server.close()
   addOrphans(server.dataDir, 2)
@@ -31,6 +33,8 @@ test('with --json every command prints one object per line, whose properties its
     { args: ['user', 'enable', 'ann'], expected: [account] },
     { args: ['user', 'quota', 'ann', '--files', '3'], expected: [{ ...account, quotaFiles: 3, quotaBytes: null }] },
     { args: ['user', 'passwd', 'ann'], expected: [account] },
+    { args: ['user', 'links', 'ann'], expected: [{ id: 1, kind: 'upload', name: 'inbox', hasPassword: false, uses: 0, lastUsedAt: null }] },
+    { args: ['user', 'links', 'ann', '--revoke'], expected: [{ revoked: 1 }] },
     { args: ['fsck'], expected: [{ kind: 'orphan', blobId: /^0{31}[01]$/, isRepaired: false }, { kind: 'orphan' }], code: 1 },
     { args: ['fsck', '--repair'], expected: [{ isRepaired: true }, { isRepaired: true }] },
     { args: ['fsck'], expected: [] },

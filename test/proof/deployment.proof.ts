@@ -17,6 +17,7 @@ import { blocksOf, readGuide, sectionOf } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { spawnBin } from '../kit/server.ts'
 import { KIB, MIB } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 import { freePort } from '../kit/wire.ts'
 import { lineOf, NAME, proxies, read, skipWithout, startFront, type Front } from './fronts.ts'
 
@@ -322,6 +323,42 @@ for (const proxy of proxies) {
     const clients = Buffer.concat(server.log).toString().split('\n').flatMap(line => /"client":"([^"]+)"/.exec(line)?.[1] ?? [])
     t.same(new Set(clients), new Set(['127.0.0.2', '127.0.0.3', '127.0.0.4']), 'the log has the addresses of the clients')
   })
+}
+
+for (const proxy of proxies) {
+  t.test(`the log of ${proxy.program}, set up by the example, has no secret of a link`, { skip: skipWithout(proxy.program, 'curl', 'openssl') }, async t => {
+    const server = await startBehind(t, { LINKS: 'on' })
+    const front = await startFront(t, proxy, server.port)
+    let url = ''
+    await t.test('visits', async t => { url = await visitLink(t, createCurl(t, front, '--http1.1')) })
+    t.equal(await server.end(), 0)
+    await t.test('a visit of a server that is gone', async t => {
+      t.equal((await createCurl(t, front, '--http2')([`${url}/files/report.txt`])).status, 502)
+    })
+    const log = await until(() => front.log(), text => text.includes('502'))
+    const secret = url.slice(-22)
+    t.notOk(log.includes(secret))
+    t.match(log, '/s/-/files/report.txt')
+    t.notOk(Buffer.concat(server.log).toString().includes(secret))
+  })
+}
+
+/** Creates a link and asks for it in many ways. Returns its URL. */
+async function visitLink (t: Test, curl: Curl): Promise<string> {
+  const site = `https://${NAME}`
+  const asJson = (value: object) => ['-H', 'Content-Type: application/json', '-d', JSON.stringify(value)]
+  const user = ['-u', `ann:${PASSWORD}`]
+  await curl([...asJson({ username: 'ann', password: PASSWORD }), `${site}/api/users`])
+  await curl([...user, '-X', 'PUT', '-d', 'the bytes', `${site}/uploads/report.txt`])
+  const { url } = json(await curl([...user, ...asJson({ name: 'report.txt', kind: 'download' }), `${site}/api/links`]))
+  t.match(url, new RegExp(`^${site}/s/[0-9A-Za-z]{22}$`))
+  const secret = url.slice(-22)
+  const visits = [['', 200], ['/files/report.txt', 200], ['?download', 303], ['/files/none?version=1', 400], ['%ff', 400]] as const
+  for (const [path, status] of visits) t.equal((await curl(['-e', `${url}/list`, url + path])).status, status, path)
+  t.equal((await curl([`${site}/%73/${secret}/list`])).status, 200)
+  for (const path of [`//s//${secret}`, '/s']) t.equal((await curl([site + path])).status, 404)
+  t.equal((await curl([`http://${NAME}/s/${secret}/files/report.txt`])).status, 308)
+  return url
 }
 
 async function runSession (t: Test, curl: Curl, username: string): Promise<void> {

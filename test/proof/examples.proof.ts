@@ -15,6 +15,7 @@ import { exchange } from '../kit/wire.ts'
 import { createDrawer, operationsOf, type Document, type Listed } from './arbitraries.ts'
 import { answeredBy, ask, askExample, exampleRequests, examplesIn, requestedBy, sentSchemas, type Asked, type Walkthrough } from './examples.ts'
 import { clock, impossibleOfFactors, isOfFactors, provokedByFactors, random, walkFactors } from './examples-factors.ts'
+import { impossibleOfLinks, isOfVisitors, provokedByLinks, walkLinks } from './examples-links.ts'
 
 async function readDocument (client: Client): Promise<Document> {
   return (await client.send('GET', '/openapi.json')).json
@@ -36,6 +37,7 @@ test('every example matches the schema that it stands beside', async t => {
 /** Examples of responses that a test can't produce. */
 const impossible: Record<string, string> = {
   ...impossibleOfFactors,
+  ...impossibleOfLinks,
   'Readiness.bucket': 'the server has no bucket',
   'Readiness.backup': 'no backup was made',
   'User.createdAt': clock,
@@ -87,6 +89,7 @@ async function withIds (
   if (operationId === 'restoreDeletion') return { ...request, body: { json: { deletedWith: await makeDeletion(walkthrough) } } }
   if (path.includes('/trash/{id}')) return { ...request, parameters: { ...request.parameters, id: await makeDeleted(walkthrough) } }
   if (operationId.startsWith('break')) await setLock(walkthrough.server.dataDir, String(request.parameters?.name))
+  if (path.startsWith('/api/links/{id}')) return { ...request, parameters: { ...request.parameters, id: (await ask(walkthrough, 'createLink', { body: { json: { name: 'report.pdf', kind: 'download' } } })).json.id } }
   if (path !== '/api/uploads/{id}') return { ...request, headers }
   const { json: { id } } = await ask(walkthrough, 'createUpload', { body: { body: 'the bytes' }, headers: uploadHeaders.createUpload ?? {} })
   return { ...request, parameters: { ...request.parameters, id }, headers }
@@ -123,7 +126,7 @@ const LAST = ['deleteFile', 'deleteToken', 'endToken', 'deleteTokens', 'changePa
  */
 async function prepare (walkthrough: Walkthrough): Promise<void> {
   await renewToken(walkthrough)
-  const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } } })
+  const all = await ask(walkthrough, 'createToken', { body: { json: { name: 'all', scopes: ['files:read', 'files:write', 'account', 'links'] } } })
   const issueToken = () => walkthrough.server.send('GET', '/api/token', { token: all.json.token })
   for (let id = all.json.id + 1; id < PERSONAL_TOKEN_ID; id++) await issueToken()
   const { json: { id } } = await ask(walkthrough, 'createToken', { body: { json: { name: 'backup script', scopes: ['files:read'], expiresAt: '2099-11-24T09:30:00Z' } } })
@@ -153,11 +156,11 @@ async function askForMore (walkthrough: Walkthrough): Promise<void> {
 
 test('every example of a request is answered with a success, and every example of an answer is given', async t => {
   // The examples assume a server at its default address, behind a proxy that sets request ids.
-  const server = await startServer(t, { DATA_DIR: join(t.testdir(), 'first'), PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0' })
+  const server = await startServer(t, { DATA_DIR: join(t.testdir(), 'first'), PUBLIC_URL: 'http://127.0.0.1:5000', TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on' })
   const named = { send: (method: string, path: string, options: SendOptions = {}) => server.send(method, path, { ...options, headers: { 'x-request-id': '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90', ...options.headers } }) }
   const document = await readDocument(server)
   const walkthrough: Walkthrough = { server: { ...server, ...named }, document, seen: new Map(), user: ['test_user', 'pwd'], token: '', session: {} }
-  const operations = operationsOf(document).filter(listed => !isOfFactors(listed))
+  const operations = operationsOf(document).filter(listed => !isOfFactors(listed) && !isOfVisitors(listed))
     .sort((a, b) => LAST.indexOf(a.operation.operationId) - LAST.indexOf(b.operation.operationId))
   const [register] = operations.filter(({ operation }) => operation.operationId === 'registerUser')
   let requests = 0
@@ -175,6 +178,7 @@ test('every example of a request is answered with a success, and every example o
   }
   requests += await walkFactors(t, walkthrough)
   const all = operationsOf(document)
+  requests += await walkLinks(t, walkthrough, all)
   const sent = sentSchemas(document, all)
   const examples = [...Object.entries(document.components.schemas).filter(([name]) => !sent.has(name))
     .flatMap(([name, schema]) => examplesIn(name, schema)), ...all.flatMap(answeredBy)]
@@ -426,7 +430,7 @@ test('every example of a problem is answered, with the same type, title, status 
   const { json: { token: readToken } } = await server.send('POST', '/api/tokens', { user, json: { name: 'reader', scopes: ['files:read'] } })
   await server.send('PUT', '/uploads/present.txt', { token, body: 'bytes' })
   const { components: { examples } } = await readDocument(server)
-  const all: typeof provoked = { ...provoked, ...provokedByFactors }
+  const all: typeof provoked = { ...provoked, ...provokedByFactors, ...provokedByLinks }
   for (const [code, { value: { type, title, status } }] of Object.entries(examples)) {
     const provoke = all[code]
     if (provoke === undefined) t.fail(`nothing here brings ${code} about`)

@@ -142,9 +142,9 @@ function exampleBodies (content: Record<string, Media>, document: Document): Sen
   const schema = document.components.schemas[String(media.schema.$ref).replace('#/components/schemas/', '')] as Schema
   const built = Object.entries(schema.properties ?? {}).map(([name, { examples = [] }]) => [name, examples[0]] as const)
   const needed = built.filter(([name]) => schema.required?.includes(name))
-  return [
-    ...whole, Object.fromEntries(built), ...(needed.length < built.length ? [Object.fromEntries(needed)] : [])
-  ].map(json => ({ json }))
+  const isEnough = needed.length < built.length && needed.length >= (schema.minProperties ?? 0)
+  const bodies = [Object.fromEntries(built), ...(isEnough ? [Object.fromEntries(needed)] : [])]
+  return [...whole, ...bodies].map(json => ({ json }))
 }
 
 /** The schemas of what clients send, with those within them. */

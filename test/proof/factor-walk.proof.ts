@@ -118,9 +118,9 @@ test('with a factor on, the drive takes no password, and personal tokens as befo
 })
 
 test('with a factor on, personal tokens go on everywhere, by every scheme', { timeout: 300_000 }, async t => {
-  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on' })
   const { user } = await signUp(server, 'ada')
-  const scopes = ['files:read', 'files:write', 'account']
+  const scopes = ['files:read', 'files:write', 'account', 'links']
   const [token, another] = [await personalToken(server, user, scopes), await personalToken(server, user, scopes)]
   await turnOn(server, user)
   const operations = (await operationsOf(server)).filter(({ name, schemes }) => schemes.includes('bearer') && !ENDING.includes(name))

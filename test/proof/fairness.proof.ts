@@ -66,7 +66,7 @@ const writes: Record<string, Call> = {
   removeFromTrash: (metadata, id) => metadata.kept.removeFromTrash(id, hex(16)),
   emptyTrash: (metadata, id) => metadata.kept.emptyTrash(id, 10),
   addUpload: (metadata, ownerId) => metadata.uploads.add({
-    id: hex(16), ownerId, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds
+    id: hex(16), ownerId, linkId: null, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds
   }, { maxUploads: 1000, quota: unlimited }),
   saveUpload: (metadata, _id, upload) =>
     metadata.uploads.save(changeOf(upload), { isAppending: true, quota: unlimited }),

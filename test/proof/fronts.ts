@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
@@ -55,7 +55,8 @@ function nginxWith (example: string, address: string): Proxy {
   return {
     program: 'nginx',
     example,
-    replaced: ({ http, https, servers, cert, key }) => [
+    replaced: ({ folder, http, https, servers, cert, key }) => [
+      ['/var/log/nginx/access.log', `${folder}/access.log`], ['/var/log/nginx/error.log', `${folder}/error.log`],
       ['  listen [::]:80;\n', ''], ['  listen [::]:443 ssl;\n', ''],
       ['listen 80;', `listen 127.0.0.1:${http};`], ['listen 443 ssl;', `listen 127.0.0.1:${https} ssl;`],
       [address, servers.map(port => `server 127.0.0.1:${port};`).join('\n')],
@@ -74,8 +75,8 @@ function nginxWith (example: string, address: string): Proxy {
 const caddy: Proxy = {
   program: 'caddy',
   example: 'Caddyfile',
-  replaced: ({ servers, cert, key }) => [[`${NAME} {\n`, `${NAME} {\n\ttls ${cert} ${key}\n`], ['127.0.0.1:5000', `127.0.0.1:${servers[0]}`]],
-  wrapped: (example, { http, https }) => `{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port ${http}\n\thttps_port ${https}\n}\n${example}`,
+  replaced: ({ servers, cert, key }) => [[`${NAME} {\n`, `${NAME} {\n\tlog\n\ttls ${cert} ${key}\n`], ['127.0.0.1:5000', `127.0.0.1:${servers[0]}`]],
+  wrapped: (example, { http, https }) => example.replace('\n{\n', `\n{\n\tadmin off\n\tdefault_bind 127.0.0.1\n\thttp_port ${http}\n\thttps_port ${https}\n`),
   check: file => ['validate', '--adapter', 'caddyfile', '--config', file],
   serve: file => ['run', '--adapter', 'caddyfile', '--config', file],
   ready: /serving initial configuration/
@@ -87,7 +88,13 @@ export const proxies: readonly Proxy[] = [nginxWith('nginx.conf', 'server 127.0.
 /** The example of nginx in front of several servers. */
 export const clusterProxy = nginxWith('nginx-cluster.conf', 'server magicstore:5000 resolve;')
 
-export interface Front { readonly cert: string, readonly http: number, readonly https: number }
+export interface Front {
+  readonly cert: string
+  readonly http: number
+  readonly https: number
+  /** What it has logged: access and errors. */
+  log (): Promise<string>
+}
 
 /** Checks the example of a proxy with the proxy itself, then runs it in front of servers. */
 export async function startFront (t: Test, proxy: Proxy, ...servers: number[]): Promise<Front> {
@@ -111,6 +118,10 @@ export async function startFront (t: Test, proxy: Proxy, ...servers: number[]): 
     child.kill('SIGTERM')
     await ended
   })
+  const errors: Buffer[] = []
+  child.stderr.on('data', chunk => errors.push(chunk))
   await lineOf(child.stderr, proxy.ready)
-  return { cert, http: place.http, https: place.https }
+  const logs = (await readdir(folder)).filter(name => name.endsWith('.log')).map(name => join(folder, name))
+  const log = async () => Buffer.concat([...errors, ...await Promise.all(logs.map(path => readFile(path)))]).toString()
+  return { cert, http: place.http, https: place.https, log }
 }

@@ -342,9 +342,10 @@ t.test('what is kept gives way also where other bytes can\'t be deleted', async 
 t.test('with no byte free and the reserve given up, whatever writes is 507 and changes nothing, and reading goes on', { timeout: 120_000 }, async t => {
   const disk = await mountDisk(t, 'size=24m')
   if (disk === undefined) return
-  const server = await startServer(t, { DATA_DIR: join(disk, 'data'), RATE_LIMIT_PER_MINUTE: '0' })
+  const server = await startServer(t, { DATA_DIR: join(disk, 'data'), RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on' })
   const { user, token } = await signUp(server, 'ada')
   for (const body of ['former', 'a']) await server.send('PUT', '/uploads/a', { user, body })
+  await server.send('POST', '/api/links', { user, json: { name: 'a', kind: 'download' } })
   await server.send('PUT', '/uploads/gone/a', { user, body: 'gone' })
   await server.send('DELETE', '/api/folders/gone?recursive=true', { user })
   const { json: { files: [{ deletedWith }] } } = await server.send('GET', '/api/trash', { user })
@@ -389,7 +390,12 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
     ['PATCH', '/api/folders/empty', { token, json: { name: 'moved' } }],
     ['DELETE', '/api/folders/empty', { token }],
     ['DELETE', '/api/folders/empty?recursive=true', { token }],
-    ['POST', '/api/trash/restore', { token, json: { deletedWith } }]
+    ['POST', '/api/trash/restore', { token, json: { deletedWith } }],
+    ['POST', '/api/links', { token, json: { name: 'a', kind: 'download' } }],
+    ['PATCH', '/api/links/1', { token, json: { showsOwner: false } }],
+    ['POST', '/api/links/1/secret', { token }],
+    ['DELETE', '/api/links/1', { token }],
+    ['DELETE', '/api/links', { token }]
   ]
   for (const [method, path, options] of writers) t.match(await server.send(method, path, options), { status: 507, json: { code: 'storage_full' } }, `${method} ${path}`)
   t.match(await server.send('GET', '/uploads/a', { token }), { status: 200, text: 'a' })

@@ -31,7 +31,7 @@ const hasRestic = spawnSync('restic', ['version']).status === 0
  * `guide-facts.proof.ts` and `deployment.proof.ts`.
  */
 const settingsOnly = ['Settings file', 'Run behind TLS']
-const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
+const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Links', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {
   readonly dataDir: string
@@ -166,7 +166,7 @@ t.test('the guide as typed, from the first start to a new disk: the same users, 
   t.same(await machine.follow(await linesOf('Versions and trash')), [])
   t.same((await machine.client().send('GET', '/api/trash', { token })).json.files, [])
   await look('with an empty trash')
-  t.same(await machine.follow([...await linesOf('Invitations and lost passwords'), ...await linesOf('Second factors')]), [])
+  t.same(await machine.follow([...await linesOf('Invitations and lost passwords'), ...await linesOf('Links'), ...await linesOf('Second factors')]), [])
   await look('with links that nobody has used')
   t.same(await machine.follow(await linesOf('Rotate keys')), [])
   // The guide promises the new key within two seconds.

@@ -4,9 +4,9 @@ import type { Answer } from '../kit/server.ts'
 import { folderOutcomes, isFit, folderOf, isObstructed, lastOf, missingParents, withParents, type FolderOperation } from './model-folders.ts'
 import { afterMakingRoom, afterReplacing, contentOf, timeAfter, trashOf, versionsOf, withoutContent } from './model-kept.ts'
 
-export type Scope = 'files:read' | 'files:write' | 'account'
+export type Scope = 'files:read' | 'files:write' | 'account' | 'links'
 
-export const allScopes: readonly Scope[] = ['files:read', 'files:write', 'account']
+export const allScopes: readonly Scope[] = ['files:read', 'files:write', 'account', 'links']
 
 /** Bounds of a point in time, in milliseconds since 1970: the server read its clock between them. */
 export interface Span { readonly from: number, readonly to: number }

@@ -86,6 +86,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['user', 'quota', 'ann', '--files=many', '--bytes=1']], [['user', 'quota', 'ann', '--files=1K']],
     ...['nowhere', 'empty'].map(name => [['keys', 'rotate'], { DATA_DIR: join(dataDir, name) }] as [string[], Settings]),
     [['user', 'second-factor', 'ann']], [['user', 'show', 'ann', '--remove']], [['user', 'invite', 'ben', 'cleo']], [['user', 'reset']],
+    [['user', 'links']], [['user', 'links', 'ann', '--remove']], [['user', 'show', 'ann', '--revoke']],
     [['user', 'invite'], { DATA_DIR: join(dataDir, 'nowhere') }], [['user', 'add', 'ben', '--without-factor']],
     [['keys']], [['keys', 'reseal', 'now']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
     [['trash']], [['trash', 'frobnicate', '--all', '--yes']], [['trash', 'empty', '--yes']], [['trash', 'empty', 'ann']], [['trash', 'empty', '--all']],
@@ -96,7 +97,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
   ]
   const refused: [args: string[], settings?: Settings, input?: string | Uint8Array][] = [
     ...[['show'], ['passwd'], ['rm', '--yes']].map(words => [['user', ...words, 'nobody']] as [string[]]),
-    [['user', 'second-factor', 'ann', '--remove']], [['user', 'reset', 'nobody']], [['user', 'invite', 'ANN']], [['user', 'invite', 'a:b']],
+    [['user', 'second-factor', 'ann', '--remove']], [['user', 'reset', 'nobody']], [['user', 'links', 'nobody', '--revoke']], [['user', 'invite', 'ANN']], [['user', 'invite', 'a:b']],
     [['user', 'show', 'a:b']], [['trash', 'empty', 'nobody', '--yes']],
     [['user', 'add', 'ANN']], [['user', 'add', 'a:b'], {}, 'pwd'], [['user', 'add', 'ben'], {}, '\n'], [['user', 'add', 'ben'], { PASSWORD_POLICY: 'strict' }, 'short\n'],
     [['user', 'add', 'ben'], {}, Buffer.from('pass\xff', 'latin1')], [['user', 'passwd', 'ann'], {}, Buffer.from('pass\xff', 'latin1')],

@@ -65,7 +65,7 @@ export async function openPageAs (
 }
 
 /** Goes to another view, by the navigation. */
-export async function goTo (page: Page, view: 'Files' | 'Trash' | 'Account'): Promise<void> {
+export async function goTo (page: Page, view: 'Files' | 'Links' | 'Trash' | 'Account'): Promise<void> {
   await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: view }).click()
   await page.getByRole('heading', { name: view, level: 2, exact: true }).waitFor()
 }

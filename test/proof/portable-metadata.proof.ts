@@ -9,15 +9,15 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createTestClock, type TestClock } from '../kit/clock.ts'
 import { DAY } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { removeFolder, unlimited } from '../kit/records.ts'
+import { newLink, removeFolder, unlimited } from '../kit/records.ts'
 
-const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'kept', 'sqlite_sequence']
+const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'links', 'kept', 'sqlite_sequence']
 
 /** Every row of a SQLite database that a backup keeps. */
 function rowsOf (file: string): Record<string, unknown[]> {
   const client = new Database(file, { readonly: true })
   try {
-    const filter = "WHERE name IN ('accounts', 'tokens', 'passkeys', 'events', 'folders', 'files')"
+    const filter = "WHERE name IN ('accounts', 'tokens', 'passkeys', 'events', 'folders', 'files', 'links')"
     return Object.fromEntries(TABLES.map(table => [table, client.prepare(`SELECT * FROM ${table} ${table === 'sqlite_sequence' ? filter : ''} ORDER BY ${table === 'installation' ? '1' : '1, 2'}`).all()]))
   } finally {
     client.close()
@@ -38,6 +38,16 @@ async function addFactors ({ accounts, factors, claims }: Metadata): Promise<voi
   await factors.removePasskey(await account(), 2)
   await factors.addConfirmation(await account(), 'c'.repeat(64), DAY)
   await claims.add({ hash: 'd'.repeat(64), accountId: 1, username: 'ada', removesFactors: true }, DAY)
+}
+
+/** Links of every kind, one that was used, and one that was revoked. */
+async function addLinks ({ links }: Metadata): Promise<void> {
+  const secretHash = (digit: string) => digit.repeat(64)
+  const link = await links.add(newLink(1, 'file 100 עברית 😀', { secretHash: secretHash('1'), expiresAt: 7000, passwordHash: 'hash' }))
+  await links.recordUses(link.id, { count: 2, at: 5 })
+  await links.add(newLink(2, 'later/ö', { kind: 'upload', secretHash: secretHash('2'), maxFiles: 9, maxBytes: 2 ** 50, showsOwner: false }))
+  const revoked = await links.add(newLink(1, 'file 100 עברית 😀'))
+  await links.remove(1, revoked.id)
 }
 
 const keeping = { milliseconds: 30 * DAY, versions: 10 }
@@ -85,6 +95,7 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   await metadata.files.remove(1, 'removed', { precondition: {}, isPermanent: true })
   for (const [index, name] of ['ö/b/c', 'later/d', 'deleted/e/f', 'deleted/g'].entries()) await metadata.files.add(file(2, name, 10 + index), unlimited)
   await metadata.folders.move(2, 'ö', 'later/ö', unlimited)
+  await addLinks(metadata)
   await removeFolder(metadata, 2, 'deleted', { limit: 10, isPermanent: false, deletedWith: 'd'.repeat(32) })
   await metadata.accounts.remove(3, 10)
   await metadata.accounts.remove(4, 11)
@@ -116,6 +127,9 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
 
   t.match(await postgres.factors.list(1), { totp: { secret: 'kid.sealed', lastStep: 7 }, passkeys: [{ name: 'ключ', counter: 2 ** 32 - 1 }], recoveryCodes: 2 })
   t.equal((await postgres.accounts.find(1))?.factorCount, 2)
+  const link = { name: 'file 100 עברית 😀', expiresAt: 7000, passwordHash: 'hash', uses: 2, lastUsedAt: 5 }
+  t.match(await postgres.links.list(1, { beforeId: undefined, limit: 9 }), [link])
+  t.equal((await postgres.links.add(newLink(1, link.name))).id, 4)
   t.equal(await postgres.claims.find('d'.repeat(64)), undefined, 'an invitation or a reset stays behind')
   const account = await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })
   t.equal(account.id, 5)

@@ -93,6 +93,17 @@ t.test('a server of an older version that starts during the upgrade undoes it', 
   await open(t, { url })
 })
 
+t.test('sessions, access tokens of passwords and of sessions may make links after the upgrade, and others may not', async t => {
+  const url = await oldDatabase(t, 0)
+  const before = 'files:read files:write account'
+  await server.run(url, `INSERT INTO tokens (id, account_id, kind, parent_id, name, scopes, secret_hash, created_at, expires_at) VALUES
+    (1, 1, 'access', NULL, NULL, '${before}', NULL, 1, 9), (2, 1, 'session', NULL, NULL, '${before}', 'a', 1, 9), (3, 1, 'access', 2, NULL, '${before}', NULL, 1, 9),
+    (4, 1, 'personal', NULL, 'p', '${before}', 'b', 1, 9), (5, 1, 'access', 4, NULL, '${before}', NULL, 1, 9)`)
+  await open(t, { url })
+  const rows = await server.run(url, 'SELECT scopes FROM tokens ORDER BY id')
+  t.strictSame(rows.map(({ scopes }) => scopes), [`${before} links`, `${before} links`, `${before} links`, before, before])
+})
+
 t.test('a start says that it upgrades the database, and of how many files', async t => {
   const url = await oldDatabase(t, 0)
   const settings = { DATABASE_URL: url, DATA_DIR: join(t.testdirName, 'data') }

@@ -14,7 +14,7 @@ import { ConfigError, OperatorError, Problem } from '#src/problems.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { DAY, HOUR } from '../kit/durations.ts'
 import { type Cut, duringCut, startPostgres, startProxy } from '../kit/postgres.ts'
-import { hex, newFile, outcomes, unlimited } from '../kit/records.ts'
+import { hex, newFile, newLink, outcomes, unlimited } from '../kit/records.ts'
 import { runBin, startServer } from '../kit/server.ts'
 import { eventually } from '../kit/waiting.ts'
 import { suite } from '../metadata.contract.ts'
@@ -520,7 +520,7 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
   const behind = await open(t, url)
   const { id: ownerId } = await metadata.accounts.add(newAccount('ada'))
   const newUpload = (name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
-    id: hex(16), ownerId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
+    id: hex(16), ownerId, linkId: null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
   })
   const limits = { maxUploads: 9, quota: { bytes: 100, files: 9 } }
   const changeOf = ({ id, ownerId, name, generation }: UploadRecord) => ({ id, ownerId, name, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: HOUR })
@@ -562,6 +562,43 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
   const added = await metadata.uploads.add(ended, limits)
   await t.rejects(during(endedMeanwhile(ended), () => finish(added, 'aa')), unknown, 'whether it became a file is not known')
   t.match(await metadata.files.find(ownerId, 'ended'), { blobId: ended.blobId })
+})
+
+t.test('what arrives by a link is stored, and charged, once if its connection is cut', async t => {
+  const url = await server.newDatabase()
+  const proxy = await startProxy(t, server.port)
+  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const behind = await open(t, url)
+  const { id: ownerId } = await metadata.accounts.add(newAccount('ada'))
+  await metadata.folders.add(ownerId, 'in', unlimited)
+  const { id: linkId } = await metadata.links.add(newLink(ownerId, 'in', { kind: 'upload', maxFiles: 20, maxBytes: 170 }))
+  const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
+  const leased = async (name: string) => {
+    const file = newFile(ownerId, name, { isLeased: true })
+    await metadata.blobs.lease(file.blobId, 60)
+    return file
+  }
+  const begin = (name: string) => metadata.uploads.add({
+    id: hex(16), ownerId, linkId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
+  }, { maxUploads: 9, quota: unlimited })
+  for (const [index, cut] of cutsOf(/charge_link/).entries()) {
+    const file = await leased('a')
+    const name = index === 0 ? 'in/a' : `in/a (${index + 1})`
+    t.match(await during(cut, () => metadata.links.store(linkId, file, unlimited)), { isNew: true, file: { name, blobId: file.blobId } }, `${cut.kind} ${cut.what}`)
+    const upload = await during(cutsOf(/add_upload/)[index] as Cut, () => begin('b'))
+    const { id, generation } = upload
+    const change = { id, ownerId, name: 'b', generation, offset: 10, state: null, length: 10, lifetimeMilliseconds: HOUR }
+    const stored = await during(cut, () => metadata.uploads.finish(change, { sha256: 'aa', quota: unlimited }))
+    t.match(stored, { isNew: true, file: { name: index === 0 ? 'in/b' : `in/b (${index + 1})`, blobId: upload.blobId } })
+  }
+  t.match(await metadata.links.find(ownerId, linkId), { usedFiles: 16, usedBytes: 160 })
+
+  const ended = await leased('c')
+  const meanwhile = () => behind.links.remove(ownerId, linkId)
+  t.match(await during({ kind: 'cutAnswer', what: COMMIT, meanwhile }, () => metadata.links.store(linkId, ended, unlimited)), { file: { blobId: ended.blobId } }, 'although the link has ended since')
+  t.strictSame(await outcomes([metadata.links.store(linkId, await leased('c'), unlimited), begin('c')]), { not_found: 2 })
+  t.match(await metadata.accounts.find(ownerId), { usedFiles: 17, usedBytes: 170 })
+  t.strictSame(await metadata.accounts.usageMismatches(), [])
 })
 
 t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {

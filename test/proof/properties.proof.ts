@@ -21,7 +21,8 @@ const runs = countOf({ quick: 10, full: 30 })
 const HASHING_SHARE = 5
 const HASHING = new Set([
   'registerUser', 'createToken', 'createSession', 'deleteSession', 'changePassword', 'deleteAccount', 'deleteTokens', 'createTotp', 'confirmTotp',
-  'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'deletePasskey', 'confirmPasskeyOptions', 'confirmPasskey'
+  'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'deletePasskey', 'confirmPasskeyOptions', 'confirmPasskey',
+  'createLink', 'changeLink', 'unlockLink'
 ])
 
 /** Need what nobody can draw: the code of an app, what an authenticator has signed, or the link of an operator. */
@@ -35,7 +36,7 @@ const MAX_ROUNDS = 10
 /** Time limit for reducing a failure to its smallest example. */
 const SHRINKING_MILLISECONDS = 60_000
 
-const settings = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', SIGN_IN_FAILURES: '1000000', MAX_FILE_BYTES: '100000', MAX_EVENT_LOOP_DELAY_MS: '0' }
+const settings = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0', SIGN_IN_FAILURES: '1000000', MAX_FILE_BYTES: '100000', MAX_EVENT_LOOP_DELAY_MS: '0', LINKS: 'on', LINK_MAX_DAYS: '0' }
 
 /** Known values of stored resources, by the name of the parameter that accepts them. */
 type Known = Record<string, string[]>
@@ -119,8 +120,8 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
   const placed = (place: string) => place === 'header' && fixed !== undefined ? Object.entries(fixed).map(([name, value]) => ({ name, value })) : given.filter(each => each.place === place)
   const query = new URLSearchParams(placed('query').map(({ name, value }) => [name, value])).toString()
   const address = placed('path').reduce((text, { name, value }) => text.replace(`{${name}}`, encodeURIComponent(value)), path)
-  const isKnown = operation.operationId === 'restoreDeletion' && recipe.credential % 2 === 0
-  const drawn = isKnown ? { deletedWith: fixture.known.deletedWith?.[0] } : recipe.body
+  const known = recipe.credential % 2 === 0 ? knownBody(operation.operationId, fixture) : undefined
+  const drawn = known ?? recipe.body
   const { headers, body } = contentOf(operation.requestBody?.content ?? {}, drawn)
   return {
     method,
@@ -133,8 +134,16 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
   }
 }
 
+/** Bodies that name what exists. */
+function knownBody (operationId: string, { known }: Fixture): object | undefined {
+  if (operationId === 'restoreDeletion') return { deletedWith: known.deletedWith?.[0] }
+  return operationId === 'createLink' ? { name: 'full/file', kind: 'download' } : undefined
+}
+
 /** What the id in a path is that of, and its name among the known values. */
 function kindOfId (path: string): string {
+  if (path.startsWith('/api/links')) return 'link'
+  if (path.startsWith('/s/')) return 'sharedUpload'
   return path.startsWith('/api/uploads') ? 'upload' : path.startsWith('/api/trash') ? 'trash' : path.includes('/versions/') ? 'version' : 'id'
 }
 
@@ -160,18 +169,22 @@ function credentials (
 }
 
 /** Ensures that the account and its tokens are valid, whatever the last request did, and stores the files. */
-async function prepare (fixture: Fixture, { path }: Pick<Listed, 'path'>, files: Recipe['files']): Promise<void> {
+async function prepare (
+  fixture: Fixture, listed: Pick<Listed, 'path'> & Partial<Listed>, files: Recipe['files']
+): Promise<void> {
   const { server, known } = fixture
+  const { path } = listed
   if (!await hasTokens(fixture, path)) await signInAgain(fixture)
   if (path === '/api/session') await renewSession(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
   if (path.startsWith('/api/folders') || path === '/api/trash/restore') await renewFolders(fixture)
+  if (path.startsWith('/api/links') || path.startsWith('/s/')) await renewLinks(fixture, listed)
   if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
   for (const { name, bytes } of files) {
     const { status, json, headers } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token: fixture.token, body: bytes })
     // A request whose client did not wait for the response, such as an account deletion, may still be in progress.
-    if (status === 401 || status === 404) return prepare(fixture, { path }, files)
+    if (status === 401 || status === 404) return prepare(fixture, listed, files)
     learn(known, json)
     const [tag, date] = [String(headers.etag), new Date(json.updatedAt).toUTCString()]
     for (const field of ['if-match', 'if-none-match', 'if-range']) remember(known, field, tag, '*')
@@ -231,6 +244,24 @@ async function renewFolders ({ server, known, token }: Fixture): Promise<void> {
   known.deletedWith = [(await ask('GET', '/api/trash')).json.files?.[0]?.deletedWith]
 }
 
+/** Operations by an `upload` link. */
+const BY_UPLOAD_LINK = /^(?:put|upload)SharedFile$|SharedUpload$/
+
+/** Makes a link, and ends those before: an account may have 1,000. With an upload, if the operation needs one. */
+async function renewLinks ({ server, known, token }: Fixture, { path, operation }: Partial<Listed>): Promise<void> {
+  await server.send('DELETE', '/api/links', { token })
+  await server.send('PUT', '/uploads/full/file', { token, body: 'full' })
+  const kind = BY_UPLOAD_LINK.test(String(operation?.operationId)) ? 'upload' : 'download'
+  const { json } = await server.send('POST', '/api/links', { token, json: { name: 'full', kind } })
+  known.link = [String(json.id)]
+  known.secret = [json.url.slice(-22)]
+  if (path?.includes('/files/') === true) known.name = ['file']
+  if (path?.includes('/list') === true) known.folder = ['', '/']
+  if (path?.startsWith('/s/{secret}/uploads/') !== true) return
+  const headers = { 'tus-resumable': '1.0.0', 'upload-defer-length': '1', 'upload-metadata': 'filename Yg==' }
+  known.sharedUpload = [(await server.send('POST', `/s/${known.secret[0]}/uploads`, { headers })).json.id]
+}
+
 /** Whether the tokens are valid. An expired access token is renewed with the personal one, without hashing. */
 async function hasTokens (fixture: Fixture, path: string): Promise<boolean> {
   const { server, token, personal } = fixture
@@ -252,7 +283,7 @@ async function signInAgain (fixture: Fixture): Promise<void> {
     Object.assign(fixture, { user, token })
     remember(known, 'id', String(id))
   }
-  const made = await server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'all', scopes: ['files:read', 'files:write', 'account'] } })
+  const made = await server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'all', scopes: ['files:read', 'files:write', 'account', 'links'] } })
   if (made.status !== 201) return signInAgain(fixture)
   fixture.personal = made.json.token
 }
@@ -295,9 +326,9 @@ function runsOf (
 
 /**
  * Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the
- * future.
+ * future, only a link for uploads has limits.
  */
-const RULED = new Set(['listFiles', 'listFolders', 'listVersions', 'listTrash', 'createToken'])
+const RULED = new Set(['listFiles', 'listFolders', 'listVersions', 'listTrash', 'createToken', 'createLink', 'changeLink', 'listSharedFolder'])
 
 /**
  * Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them
@@ -306,7 +337,10 @@ const RULED = new Set(['listFiles', 'listFolders', 'listVersions', 'listTrash', 
 const byProtocol: Record<string, Record<string, string>> = {
   createUpload: { 'upload-complete': '?0', 'content-disposition': 'attachment; filename="c.txt"' },
   appendUpload: { 'upload-complete': '?0', 'upload-offset': '0' },
-  overrideUpload: { 'tus-resumable': '1.0.0', 'x-http-method-override': 'PATCH', 'upload-offset': '0' }
+  overrideUpload: { 'tus-resumable': '1.0.0', 'x-http-method-override': 'PATCH', 'upload-offset': '0' },
+  createSharedUpload: { 'upload-complete': '?0', 'content-disposition': 'attachment; filename="c.txt"' },
+  appendSharedUpload: { 'upload-complete': '?0', 'upload-offset': '0' },
+  overrideSharedUpload: { 'tus-resumable': '1.0.0', 'x-http-method-override': 'PATCH', 'upload-offset': '0' }
 }
 
 test('a valid request of any operation is never given an undocumented answer, and succeeds at times', async t => {

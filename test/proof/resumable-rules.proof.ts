@@ -19,6 +19,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const reserve = await openReserve(join(folder, 'reserve'))
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const uploader = { owner, linkId: null }
   const shared = {
     blobs,
     reserve,
@@ -28,7 +29,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   }
   const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
-    owner,
+    uploader,
     name,
     type: undefined,
     length,
@@ -60,15 +61,15 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     }
   })
   const { id } = await away.create(creation('a'))
-  await t.rejects(away.append(owner, id, appendOf('abc')), { message: 'away' })
+  await t.rejects(away.append(uploader, id, appendOf('abc')), { message: 'away' })
   isAway = false
   t.match(await metadata.uploads.find(owner.id, id), { offset: 3, length: 3, result: undefined })
-  t.match(await uploads.get(owner, id), { offset: 3, result: { isNew: true, file: { name: 'a', size: 3 } } })
+  t.match(await uploads.get(uploader, id), { offset: 3, result: { isNew: true, file: { name: 'a', size: 3 } } })
 
   // Between the look at an upload and its take-over another process finishes it.
   isAway = true
   const late = await away.create(creation('b'))
-  await t.rejects(away.append(owner, late.id, appendOf('abc')), { message: 'away' })
+  await t.rejects(away.append(uploader, late.id, appendOf('abc')), { message: 'away' })
   const meanwhile: (() => Promise<unknown>)[] = []
   const slow = new ResumableUploads({
     ...shared,
@@ -82,28 +83,28 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
       })
     }
   })
-  meanwhile.push(async () => {}, () => uploads.offset(owner, late.id))
-  t.match((await slow.offset(owner, late.id)).result, { isNew: true, file: { name: 'b' } })
+  meanwhile.push(async () => {}, () => uploads.offset(uploader, late.id))
+  t.match((await slow.offset(uploader, late.id)).result, { isNew: true, file: { name: 'b' } })
   const empty = await uploads.create(creation('empty', 0))
-  meanwhile.push(() => uploads.append(owner, empty.id, appendOf('')))
-  t.match((await slow.append(owner, empty.id, appendOf(''))).result, { isNew: true, file: { name: 'empty' } })
+  meanwhile.push(() => uploads.append(uploader, empty.id, appendOf('')))
+  t.match((await slow.append(uploader, empty.id, appendOf(''))).result, { isNew: true, file: { name: 'empty' } })
   const raced = await away.create(creation('c'))
-  await t.rejects(away.append(owner, raced.id, appendOf('abc')), { message: 'away' })
-  meanwhile.push(() => uploads.offset(owner, raced.id))
-  t.match((await slow.append(owner, raced.id, appendOf('', 3))).result, { isNew: true, file: { name: 'c' } })
+  await t.rejects(away.append(uploader, raced.id, appendOf('abc')), { message: 'away' })
+  meanwhile.push(() => uploads.offset(uploader, raced.id))
+  t.match((await slow.append(uploader, raced.id, appendOf('', 3))).result, { isNew: true, file: { name: 'c' } })
 
   // Bytes that were not recorded do not count in the digest of those that were.
   const deferred = await away.create(creation('d', undefined))
-  await t.rejects(away.append(owner, deferred.id, { ...appendOf('AAA'), isLast: true, length: 3, announcedBytes: 3 }), { message: 'away' })
+  await t.rejects(away.append(uploader, deferred.id, { ...appendOf('AAA'), isLast: true, length: 3, announcedBytes: 3 }), { message: 'away' })
   await metadata.uploads.remove(owner.id, deferred.id)
 
   // What contradicts the length.
   const long = await uploads.create(creation('long', 10))
-  await t.rejects(uploads.append(owner, long.id, { ...appendOf('abc'), isLast: true }), { code: 'upload_length_inconsistent' })
-  await t.rejects(uploads.append(owner, long.id, { ...appendOf('abc'), isLast: true, announcedBytes: undefined }), { code: 'upload_length_inconsistent' })
-  t.match(await uploads.get(owner, long.id), { offset: 3, length: 10 })
+  await t.rejects(uploads.append(uploader, long.id, { ...appendOf('abc'), isLast: true }), { code: 'upload_length_inconsistent' })
+  await t.rejects(uploads.append(uploader, long.id, { ...appendOf('abc'), isLast: true, announcedBytes: undefined }), { code: 'upload_length_inconsistent' })
+  t.match(await uploads.get(uploader, long.id), { offset: 3, length: 10 })
   const huge = await uploads.create({ ...creation('huge'), length: undefined })
-  await t.rejects(uploads.append(owner, huge.id, { ...appendOf('abc'), length: 1001 }), { code: 'file_too_large' })
+  await t.rejects(uploads.append(uploader, huge.id, { ...appendOf('abc'), length: 1001 }), { code: 'file_too_large' })
 
   // The digest of no bytes, of another algorithm.
   const sha512 = digestField('sha-512', '')
@@ -115,11 +116,11 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     ...shared, metadata, blobs: override(blobs, { finish: async (_id, { size }) => { assembled.push(size) } })
   })
   const parts = await assembling.create(creation('parts'))
-  t.match((await assembling.append(owner, parts.id, appendOf('abc'))).result, { file: { size: 3 } })
+  t.match((await assembling.append(uploader, parts.id, appendOf('abc'))).result, { file: { size: 3 } })
   t.strictSame(assembled, [3])
 
   uploads.stop()
-  await t.rejects(uploads.append(owner, (await uploads.create(creation('e'))).id, appendOf('abc')), { code: 'stopping' })
+  await t.rejects(uploads.append(uploader, (await uploads.create(creation('e'))).id, appendOf('abc')), { code: 'stopping' })
 })
 
 test('a digest is cached for recorded bytes only', async t => {
@@ -127,6 +128,7 @@ test('a digest is cached for recorded bytes only', async t => {
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const uploader = { owner, linkId: null }
   const reserve = await openReserve(join(folder, 'reserve'))
   let isFull = true
   const uploads = new ResumableUploads({
@@ -148,8 +150,8 @@ test('a digest is cached for recorded bytes only', async t => {
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
   async function * bytes (text: string) { yield Buffer.from(text) }
-  const upload = await uploads.create({ owner, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null })
-  const append = (offset: number, text: string) => uploads.append(owner, upload.id, {
+  const upload = await uploads.create({ uploader, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null })
+  const append = (offset: number, text: string) => uploads.append(uploader, upload.id, {
     offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined
   })
   await t.rejects(append(0, 'AAA'), { message: 'full' })

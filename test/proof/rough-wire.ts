@@ -19,10 +19,15 @@ export interface RoughServer {
   readonly mishaps: Mishap[]
 }
 
-/** Starts a server on `dataDir` behind such a wire; `origin` may call it from a browser. */
-export async function startRoughServer (t: Test, dataDir: string, origin: string): Promise<RoughServer> {
+/**
+ * Starts a server on `dataDir` behind such a wire; `origin` may call it from a browser. More `settings` are lines such
+ * as `LINKS=on`.
+ */
+export async function startRoughServer (
+  t: Test, dataDir: string, origin: string, settings: string[] = []
+): Promise<RoughServer> {
   const sockets = new Set<Socket>()
-  const start = () => startProcess(dataDir, ['env', `CORS_ORIGINS=${origin}`])
+  const start = () => startProcess(dataDir, ['env', `CORS_ORIGINS=${origin}`, ...settings])
   let server: Promise<ServerProcess> = start()
   const rough = { url: '', sent: 0, mishaps: [] as Mishap[] }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
+import { createLink } from '../kit/links.ts'
 import { credentials, openS3, type FakeS3, type Fault } from '../kit/s3.ts'
 import { formOf, runBin, signUp, spawnServer, startServer, type RunningServer, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
@@ -159,8 +160,8 @@ test('an upload whose lease ran out before it was recorded is not acknowledged',
 
 test('a large download is redirected to the bucket, where it keeps its name, type and ranges until the URL expires', async t => {
   const { settings } = await startBucket(t)
-  const server = await startServer(t, { ...settings, DOWNLOAD_REDIRECT_SECONDS: '2' })
-  const { token } = await signUp(server, 'ann')
+  const server = await startServer(t, { ...settings, DOWNLOAD_REDIRECT_SECONDS: '2', LINKS: 'on' })
+  const { token, user } = await signUp(server, 'ann')
   const bytes = randomBytes(6 * MIB)
   for (const [name, body] of [['small.txt', bytes.subarray(0, 5 * MIB)], ['résumé.txt', bytes]] as const) {
     await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: { 'content-type': 'text/plain; charset=utf-8' } })
@@ -185,6 +186,8 @@ test('a large download is redirected to the bucket, where it keeps its name, typ
   t.match(await server.send('GET', '/uploads/small.txt', { token }), { status: 200 })
   t.match(await server.send('GET', path), { status: 401 })
   t.match(await server.send('GET', path.replace('uploads', 'dav'), { token }), { status: 200 }, 'clients of a drive follow no redirect')
+  const link = await createLink(server, { user }, { name: 'résumé.txt', kind: 'download' })
+  t.match(await server.send('GET', `${link.path}/files/x`), { status: 200 }, 'the URL would work when the link is revoked')
 
   t.equal((await fetch(url.replace('attachment', 'inline'))).status, 403, 'what the URL says can\'t be changed')
   await wait(3000)

@@ -30,6 +30,8 @@ interface Fixture {
   trash?: Stored[]
   /** From format 0011 on. */
   factors?: { username: string, password: string, secret: string, recoveryCodes: string[] }[]
+  /** From format 0012 on. */
+  links?: { name: string, kind: 'download' | 'upload', path: string }[]
 }
 
 const journalOf = async (folder: string) => JSON.parse(await readFile(join(folder, 'meta/_journal.json'), 'utf8'))
@@ -77,7 +79,7 @@ for (const number of numbers) {
     const expected = number === newest ? [] : [`magicstore.db.before-${String(Number(number) + 1).padStart(4, '0')}`]
     const before = dump(database)
     // What a fixture keeps must not expire.
-    const settings = { DATA_DIR: dataDir, KEEP_DAYS: '36500' }
+    const settings = { DATA_DIR: dataDir, KEEP_DAYS: '36500', LINKS: 'on' }
     let server = await startServer(t, settings)
     t.strictSame(await copiesIn(dataDir), expected)
     for (const name of expected) {
@@ -108,6 +110,11 @@ for (const number of numbers) {
       const user: [string, string] = [username, password]
       t.match(await server.send('GET', '/api/resource', { user }), { status: 401, json: { code: 'second_factor_required' } })
       for (const code of [recoveryCode, codeAt(secret, Date.now())]) t.equal((await server.send('GET', '/api/resource', withCode(user, code))).status, 200)
+    }
+    for (const { kind, path } of stored.links ?? []) {
+      const file = `${path}/files/a`
+      if (kind === 'download') t.match(await server.send('GET', file), { status: 200, text: 'the first report' })
+      else t.equal((await server.send('PUT', file, { body: 'a' })).status, 201)
     }
     await server.close()
     t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and knows the copy')
@@ -158,9 +165,26 @@ t.test('access tokens of the first format stay valid, with all that a password m
   old.close()
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
-  t.match(await metadata.tokens.find(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account', lastUsedAt: null }, account: { username: stored.people[0]?.username } })
+  t.match(await metadata.tokens.find(Number(ids[0])), { token: { kind: 'access', parentId: null, scopes: 'files:read files:write account links', lastUsedAt: null }, account: { username: stored.people[0]?.username } })
   const { id } = await metadata.tokens.add({ accountId: 1, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: 2 })
   t.equal(id, Number(ids.at(-1)) + 1)
+})
+
+t.test('sessions, access tokens of passwords and of sessions may make links after the upgrade, and others may not', async t => {
+  const { database } = await unpack(t, '0011')
+  const old = new Database(database)
+  old.exec(`DELETE FROM tokens; INSERT INTO tokens (id, account_id, kind, parent_id, name, scopes, secret_hash, factors, created_at, expires_at) VALUES
+    (1, 1, 'access', NULL, NULL, 'files:read files:write account', NULL, 'password', 1, 9),
+    (2, 1, 'session', NULL, NULL, 'files:read files:write account', 'a', 'password', 1, 9),
+    (3, 1, 'access', 2, NULL, 'files:read files:write account', NULL, 'password', 1, 9),
+    (4, 1, 'personal', NULL, 'p', 'files:read files:write account', 'b', 'password', 1, 9),
+    (5, 1, 'access', 4, NULL, 'files:read files:write account', NULL, 'password', 1, 9)`)
+  old.close()
+  const metadata = await openSqliteMetadata(database)
+  t.teardown(() => metadata.close())
+  const scopes = await Promise.all([1, 2, 3, 4, 5].map(async id => (await metadata.tokens.find(id))?.token.scopes))
+  const [all, before] = ['files:read files:write account links', 'files:read files:write account']
+  t.strictSame(scopes, [all, all, all, before, before])
 })
 
 t.test('ids of tokens that all ended before the upgrade are not used again', async t => {

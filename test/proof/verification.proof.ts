@@ -142,7 +142,7 @@ async function openProcesses (t: Test) {
     await s3.stop()
   })
   const create = async (length: number) => (await processes[0].create({
-    owner,
+    uploader: { owner, linkId: null },
     name: 'a',
     type: undefined,
     length,
@@ -155,7 +155,7 @@ async function openProcesses (t: Test) {
   }))
   /** Appends with one of the processes. */
   async function append (index: 0 | 1, id: string, { offset, bytes }: { offset: number, bytes: Buffer }) {
-    return processes[index].append(owner, id, {
+    return processes[index].append({ owner, linkId: null }, id, {
       offset, bytes: inChunks(bytes), announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined
     })
   }

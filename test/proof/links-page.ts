@@ -1,0 +1,48 @@
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { signUp, startServer, type Client, type RunningServer } from '../kit/server.ts'
+import { openTab } from './browser.ts'
+import { PASSWORD, type PageVisit } from './page.ts'
+
+/** Steps with links, for tests of both pages. */
+
+export interface LinkServer extends RunningServer {
+  readonly token: string
+  put (name: string, content: string | Buffer, type?: string): Promise<void>
+}
+
+/** A server with links, and its user `ann`. */
+export async function startLinks (t: Test, settings: Record<string, string> = {}): Promise<LinkServer> {
+  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const { token } = await signUp(server, 'ann', PASSWORD)
+  return {
+    ...server,
+    token,
+    async put (name, body, type) {
+      const headers = type === undefined ? {} : { 'content-type': type }
+      const { status } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers })
+      if (status !== 201) t.fail(`no ${name}: ${status}`)
+    }
+  }
+}
+
+interface GivenLink { readonly id: number, readonly url: string }
+
+/** Creates a link for `name`. */
+export async function giveAway (
+  client: Client, token: string, link: { name: string, kind?: 'download' | 'upload' } & Record<string, unknown>
+): Promise<GivenLink> {
+  const { status, json } = await client.send('POST', '/api/links', { token, json: { kind: 'download', ...link } })
+  if (status !== 201) throw new Error(`no link: ${status} ${JSON.stringify(json)}`)
+  return json
+}
+
+/** The page of a link in a new browser. */
+export async function openLink (t: Test, address: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
+  const tab = await openTab(t, { acceptDownloads: true, ...options })
+  await tab.page.goto(address)
+  if (options.javaScriptEnabled !== false) await heading(tab.page).waitFor()
+  return { ...tab, url: new URL(address).origin }
+}
+
+export const heading = (page: Page) => page.getByRole('heading', { level: 1 })

@@ -1,0 +1,234 @@
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { button, checkEveryWidth, dialog, problemIn, refused, section } from './account-page.ts'
+import { browserTest, phone, shows } from './browser.ts'
+import { choose, fileButton, menuButton, noDialog } from './files-page.ts'
+import { giveAway, heading, openLink, startLinks, type LinkServer } from './links-page.ts'
+import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, openPage, PASSWORD, signInOn, type PageVisit } from './page.ts'
+
+const clipboard: BrowserContextOptions = { permissions: ['clipboard-read', 'clipboard-write'] }
+
+const copied = (page: Page) => page.evaluate(() => navigator.clipboard.readText())
+const address = (page: Page) => page.getByLabel('Link', { exact: true })
+const linkRow = (page: Page, name: string) =>
+  section(page, 'Your links').getByRole('listitem').filter({ has: page.getByText(name, { exact: true }) })
+const linksOf = async ({ send, token }: LinkServer) => (await send('GET', '/api/links', { token })).json.links
+
+/** The page of the user `ann` of a server with links. */
+async function visitLinks (
+  t: Test, server: LinkServer, options: BrowserContextOptions = clipboard
+): Promise<PageVisit> {
+  const visit = await openPage(t, server.url, options)
+  await signInOn(visit.page, 'ann')
+  return visit
+}
+
+const statusOf = async (server: LinkServer, url: string) => (await server.send('GET', new URL(url).pathname)).status
+
+browserTest('one choice makes a link and copies it; it opens for somebody else', async t => {
+  const server = await startLinks(t)
+  await server.put('report.pdf', 'bytes', 'application/pdf')
+  const visit = await visitLinks(t, server)
+  const { page } = visit
+  await choose(page, 'report.pdf', 'Link…')
+  await address(page).waitFor()
+  await page.getByText('Copied.').waitFor()
+  const url = await copied(page)
+  t.equal(url, await address(page).inputValue())
+  t.match(url, /^http:\/\/127\.0\.0\.1:\d+\/s\/[0-9A-Za-z]{22}$/)
+  t.ok(await hasFocusIn(address(page)), 'the address has the focus')
+  await checkAccessible(t, page, 'a new link')
+  await checkEveryWidth(t, page, 'a new link')
+  await button(page, 'Done').click()
+  await noDialog(page)
+  t.ok(await hasFocusIn(page.getByRole('grid')), 'the focus returns to the list')
+  await page.getByRole('grid').getByRole('button', { name: 'report.pdf has a link' }).waitFor()
+  await checkAccessible(t, page, 'a file with a link')
+  checkQuiet(t, visit)
+  const other = await openLink(t, url)
+  t.equal(await heading(other.page).innerText(), 'report.pdf')
+
+  await choose(page, 'report.pdf', 'Link…')
+  await address(page).waitFor()
+  await button(page, 'Revoke').click()
+  await page.getByText('The link is revoked.').waitFor()
+  t.equal((await linksOf(server)).length, 1)
+})
+
+browserTest('a new link is changed at once: expiry, password, owner', async t => {
+  const server = await startLinks(t)
+  await server.put('report.pdf', 'bytes')
+  const { page } = await visitLinks(t, server)
+  await choose(page, 'report.pdf', 'Link…')
+  await address(page).waitFor()
+  const lifetime = page.getByLabel('It expires')
+  t.same((await lifetime.locator('option').allInnerTexts()).slice(1), ['In a day', 'In a week', 'In 30 days', 'On a date'], 'what LINK_MAX_DAYS allows')
+  await lifetime.selectOption('date')
+  await page.getByLabel('Last day of the link').fill('2020-01-01')
+  await button(page, 'Save').click()
+  t.match(await problemIn(page.getByRole('dialog')), /expiresAt/)
+  await lifetime.selectOption('7 days')
+  await page.getByLabel('Show my username').uncheck()
+  await page.getByLabel('Password', { exact: true }).fill('a long password of a link')
+  await button(page, 'Save').click()
+  await page.getByText('The link is changed.').waitFor()
+  const [link] = await linksOf(server)
+  t.match(link, { hasPassword: true, showsOwner: false })
+  const days = (Date.parse(link.expiresAt) - Date.parse(link.createdAt)) / 86_400_000
+  t.ok(days > 6.9 && days < 7.1)
+})
+
+browserTest('a folder gives files away or requests them, with limits', async t => {
+  const server = await startLinks(t, { LINK_MAX_DAYS: '0' })
+  await server.put('trip/map.txt', 'a map')
+  const { page } = await visitLinks(t, server)
+  await choose(page, 'trip', 'Request files…')
+  await address(page).waitFor()
+  const url = await address(page).inputValue()
+  await page.getByLabel('Most files in all').fill('5')
+  await page.getByLabel('Most MB in all').fill('20')
+  await page.getByLabel('It expires').selectOption('never')
+  await checkAccessible(t, page, 'a new request')
+  await checkEveryWidth(t, page, 'a new request')
+  await button(page, 'Save').click()
+  await noDialog(page)
+  t.match(await linksOf(server), [{ kind: 'upload', name: 'trip', maxFiles: 5, maxBytes: 20_000_000, expiresAt: null }])
+  const visitor = await openLink(t, url)
+  await visitor.page.getByText('Room for 5 more files and 20 MB').waitFor()
+  await choose(page, 'trip', 'Link…')
+  await address(page).waitFor()
+  await page.keyboard.press('Escape')
+  await noDialog(page)
+  t.match(await linksOf(server), [{ kind: 'download', name: 'trip' }, { kind: 'upload' }])
+  await page.getByRole('grid').getByRole('link', { name: 'trip has a link' }).waitFor()
+})
+
+browserTest('the list: uses, change, a new address, revoke one, revoke all', async t => {
+  const server = await startLinks(t)
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await server.put(`docs/${name}`, name)
+  const a = await giveAway(server, server.token, { name: 'docs/a.txt' })
+  const b = await giveAway(server, server.token, { name: 'docs/b.txt', password: 'a long password of a link' })
+  const c = await giveAway(server, server.token, { name: 'docs', kind: 'upload' })
+  await server.send('GET', `${new URL(a.url).pathname}/files/a.txt`)
+  await server.send('PUT', `${new URL(c.url).pathname}/files/new.txt`, { body: 'sent' })
+  const visit = await visitLinks(t, server)
+  const { page } = visit
+  await goTo(page, 'Links')
+  await linkRow(page, 'a.txt').getByText(/^Used once, last /).waitFor()
+  await linkRow(page, 'b.txt').getByText('With a password').waitFor()
+  await linkRow(page, 'b.txt').getByText('Never used').waitFor()
+  await linkRow(page, 'docs').getByText('Request for files').waitFor()
+  await linkRow(page, 'docs').getByText('1 of 100 files, 4 bytes of 1.1 GB').waitFor()
+  await checkAccessible(t, page, 'the links')
+  await checkEveryWidth(t, page, 'the links')
+
+  await button(page, 'Change the link to docs/b.txt').click()
+  await checkAccessible(t, page, 'the change of a link')
+  await page.getByLabel('Remove the password').check()
+  await button(page, 'Save').click()
+  await shows(t, () => linkRow(page, 'b.txt').getByText('With a password').count(), 0)
+  t.equal((await server.send('GET', new URL(b.url).pathname)).json.name, 'b.txt')
+
+  await button(page, 'Make a new address for the link to docs/a.txt').click()
+  await checkAccessible(t, page, 'the question before a new address')
+  await dialog(page, 'Make a new address?').getByRole('button', { name: 'New address' }).click()
+  await page.getByText('Copied.').waitFor()
+  const url = await copied(page)
+  t.same([await statusOf(server, a.url), await statusOf(server, url)], [404, 200])
+  await button(page, 'Done').click()
+
+  await button(page, 'Revoke the link to docs/a.txt').click()
+  await checkAccessible(t, page, 'the question before a revocation')
+  await dialog(page, 'Revoke this link?').getByRole('button', { name: 'Revoke' }).click()
+  await shows(t, () => linkRow(page, 'a.txt').count(), 0)
+  t.same([await statusOf(server, url), await statusOf(server, b.url)], [404, 200])
+
+  await button(page, 'Revoke all').click()
+  await dialog(page, 'Revoke all links?').getByRole('button', { name: 'Revoke all' }).click()
+  await page.getByText('You have no links').waitFor()
+  await checkAccessible(t, page, 'no links')
+  await checkFits(t, page, 'no links')
+  t.equal(await statusOf(server, b.url), 404)
+  checkQuiet(t, visit)
+})
+
+browserTest('a list of many links is shown in parts, and says which are over', async t => {
+  const server = await startLinks(t)
+  await server.put('a.txt', 'a')
+  const { id } = await giveAway(server, server.token, { name: 'a.txt', expiresAt: new Date(Date.now() + 1500).toISOString() })
+  for (let count = 0; count < 101; count++) await giveAway(server, server.token, { name: 'a.txt' })
+  const full = await server.send('PUT', '/api/folders/in', { token: server.token }) && await giveAway(server, server.token, { name: 'in', kind: 'upload', maxFiles: 1 })
+  await server.send('PUT', `${new URL(full.url).pathname}/files/new.txt`, { body: 'sent' })
+  const { page } = await visitLinks(t, server)
+  await goTo(page, 'Links')
+  await linkRow(page, 'in').getByText('Accepts no more').waitFor()
+  const rows = section(page, 'Your links').getByRole('listitem')
+  await shows(t, () => rows.count(), 100)
+  await button(page, 'Show more').click()
+  await shows(t, () => rows.count(), 103)
+  await shows(t, async () => Date.parse((await server.send('GET', `/api/links/${id}`, { token: server.token })).json.expiresAt) < Date.now(), true)
+  await page.reload()
+  await button(page, 'Show more').click()
+  await rows.last().getByText('Expired').waitFor()
+})
+
+browserTest('a new password keeps links, and the page offers to revoke them', async t => {
+  const server = await startLinks(t)
+  await server.put('a.txt', 'a')
+  const { url } = await giveAway(server, server.token, { name: 'a.txt' })
+  const { page } = await visitLinks(t, server)
+  const change = async (current: string, next: string) => {
+    await page.getByLabel('Current password').fill(current)
+    await page.getByLabel('New password').fill(next)
+    await button(page, 'Change the password').click()
+  }
+  await goTo(page, 'Account')
+  await change(PASSWORD, 'another password of the tests')
+  await page.getByText('Your links stay valid.').waitFor()
+  await checkAccessible(t, page, 'the notice of a new password')
+  t.equal(await statusOf(server, url), 200)
+  await button(page, 'Revoke all links').click()
+  await page.getByText('All links are revoked.').waitFor()
+  t.equal(await statusOf(server, url), 404)
+  await change('another password of the tests', 'one more password of the tests')
+  await page.getByText('The password has changed. All other sessions and all tokens have ended.', { exact: true }).waitFor()
+})
+
+browserTest('refusals of the server are shown', async t => {
+  const server = await startLinks(t)
+  await server.put('a.txt', 'a')
+  const visit = await visitLinks(t, server)
+  const { page } = visit
+  await menuButton(page, 'a.txt').click()
+  await server.send('DELETE', '/uploads/a.txt', { token: server.token })
+  await page.getByRole('menuitem', { name: 'Link…' }).click()
+  t.match(await problemIn(page.getByRole('dialog')), /\w/)
+  await button(page, 'Try again').click()
+  t.match(await problemIn(page.getByRole('dialog')), /\w/)
+  checkQuiet(t, visit, refused(404))
+})
+
+browserTest('without links on the server, the page has none of it', async t => {
+  const server = await startLinks(t, { LINKS: 'off' })
+  await server.put('a.txt', 'a')
+  const visit = await visitLinks(t, server)
+  const { page } = visit
+  t.same(await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').allInnerTexts(), ['Files', 'Trash', 'Account'])
+  await fileButton(page, 'a.txt').waitFor()
+  await menuButton(page, 'a.txt').click()
+  t.equal(await page.getByRole('menuitem', { name: /Link|Request/ }).count(), 0)
+  t.same(visit.requested.filter(address => address.includes('/api/links')), [])
+})
+
+browserTest('links fit a phone', async t => {
+  const server = await startLinks(t)
+  await server.put('a.txt', 'a')
+  await giveAway(server, server.token, { name: 'a.txt' })
+  const { page } = await visitLinks(t, server, { ...phone, ...clipboard })
+  await choose(page, 'a.txt', 'Link…')
+  await address(page).waitFor()
+  await checkFits(t, page, 'a new link')
+  await page.keyboard.press('Escape')
+  await goTo(page, 'Links')
+  await checkFits(t, page, 'the links')
+})
