@@ -125,6 +125,12 @@ t.test('uses are written at once, then together, and not counted for more links 
   t.strictSame(written, [{ id: 1, count: 1, at: 10 }, { id: 1, count: 2, at: 30 }])
   uses.add(1, 40)
   await until(() => written.length === 3)
+  // Written at once only if it was not used for so long.
+  await until(() => {
+    const before = written.length
+    uses.add(1, 50)
+    return written.length > before
+  })
   await uses.close()
   const many = new LinkUses({ links: { recordUses: async () => {} }, onFailure: error => t.fail(String(error)) })
   for (let id = 1; id <= 100_001; id++) many.add(id, 0)

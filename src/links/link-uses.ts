@@ -34,22 +34,28 @@ export class LinkUses {
       return
     }
     if (this.#waiting.size >= MAX_WAITING) return
-    const waiting = { count: 0, at }
-    this.#waiting.set(linkId, waiting)
-    this.#write(linkId, { count: 1, at })
-    setTimeout(() => this.#flush(linkId, waiting), this.#options.intervalMilliseconds ?? INTERVAL_MILLISECONDS).unref()
+    this.#waiting.set(linkId, { count: 1, at })
+    this.#flush(linkId)
   }
 
   /** Writes what waits. Call it when no more uses come, before the database is closed. */
   async close (): Promise<void> {
-    for (const [linkId, waiting] of Array.from(this.#waiting)) this.#flush(linkId, waiting)
+    for (const [linkId, uses] of this.#waiting) if (uses.count > 0) this.#write(linkId, uses)
+    this.#waiting.clear()
     await Promise.all(this.#writes)
   }
 
-  #flush (linkId: number, waiting: Waiting): void {
-    this.#waiting.delete(linkId)
-    if (waiting.count > 0) this.#write(linkId, { ...waiting })
-    waiting.count = 0
+  /** Writes what waits, and again after a minute, until there were no uses for so long. */
+  #flush (linkId: number): void {
+    const uses = this.#waiting.get(linkId)
+    if (uses === undefined) return
+    if (uses.count === 0) {
+      this.#waiting.delete(linkId)
+      return
+    }
+    this.#write(linkId, uses)
+    this.#waiting.set(linkId, { count: 0, at: uses.at })
+    setTimeout(() => this.#flush(linkId), this.#options.intervalMilliseconds ?? INTERVAL_MILLISECONDS).unref()
   }
 
   #write (linkId: number, uses: Waiting): void {
