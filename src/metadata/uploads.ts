@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
@@ -9,17 +9,14 @@ import { refuseBeyondRoom } from './link-repository.ts'
 import type { LinkUploads } from './link-uploads.ts'
 import { type LockGuard, stores } from './lock-guard.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
-import { limitedTo } from './paging.ts'
 import { isUnconditional, permits } from './preconditions.ts'
 import type { NewFile } from './records.ts'
-import { type Ask, ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
-import type { Tables } from './schema.ts'
+import { type Ask, ask, type Query, reading, together, writing, type Rule } from './rule.ts'
+import { hasNoLink, listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
 import {
-  type ListedUpload, MAX_FINISHED, MAX_FORGOTTEN, type NewUpload, type StoreResult, type TakeOver, type UploadChange,
+  type ListedUpload, MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange,
   type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
 } from './uploads-repository.ts'
-
-const { placeholder } = sql
 
 /** Seconds after which one of many uploads may have ended. */
 const RETRY_SECONDS = 60
@@ -27,7 +24,6 @@ const RETRY_SECONDS = 60
 /** Whose upload it is: the owner's own, or one by a link. */
 type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
 
-type Row = Tables['uploads']['$inferSelect']
 type Changes = Partial<Row>
 type Refused = Pick<Beginning, 'owner' | 'time' | 'quota'>
 
@@ -48,7 +44,7 @@ type Finishing = Parameters<UploadRepository['finish']>[1]
 
 export class UploadRules implements UploadRepository {
   readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #queries: ReturnType<typeof uploadQueries>
   readonly #owners: Owners
   readonly #tree: FolderTree
   readonly #contents: FileContents
@@ -59,7 +55,7 @@ export class UploadRules implements UploadRepository {
 
   constructor ({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }: UploadOptions) {
     this.#engine = engine
-    this.#queries = queriesOf(engine)
+    this.#queries = uploadQueries(engine)
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
@@ -314,58 +310,6 @@ export class UploadRules implements UploadRepository {
     const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
     return (yield * this.#remove(inArray(uploads.id, ids))) === limit
   }
-}
-
-/** Condition for the unfinished uploads of links that expired, or ended with their folder. */
-function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefined {
-  return and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
-    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
-}
-
-function queriesOf ({ tables: { uploads, discardedBlobs }, tables, clock, locking }: Engine) {
-  const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
-  const isOwn = and(eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.linkId))
-  return {
-    byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
-    lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
-    uploadDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-      .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
-    insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
-      'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
-    )).returning()),
-    update: writing('change_upload', db => db.update(uploads).set(placeholders(
-      'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
-    )).where(eq(uploads.id, placeholder('id'))).returning()),
-    finished: finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn }),
-    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: eq(uploads.linkId, placeholder('linkId')) }),
-    anyExpired: reading('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
-      .where(lte(uploads.expiresAt, clock)).limit(1)),
-    anyWithoutLink: reading('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
-      .where(hasNoLink(tables, clock)).limit(1))
-  }
-}
-
-/** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
-function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: string, isOf: SQL | undefined }) {
-  const { sequence, expiresAt, result } = uploads
-  const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
-  return {
-    surplus: reading(`surplus_${name}`, db => sequences(db).orderBy(
-      limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
-    )),
-    first: reading(`first_${name}`, db => sequences(db)
-      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus'))))
-  }
-}
-
-/** The columns of a `ListedUpload`. */
-function listedColumns ({ id, name, type, length, offset, createdAt, expiresAt, sequence }: Tables['uploads']) {
-  return { id, name, type, length, offset, createdAt, expiresAt, sequence }
-}
-
-/** The columns, as placeholders. */
-function placeholders<Names extends readonly (keyof Row)[]> (...names: Names): Record<Names[number], never> {
-  return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Names[number], never>
 }
 
 /** The upload, if no later request has taken it over. @throws upload_taken_over, not_found, unavailable. */

@@ -1,0 +1,63 @@
+import { and, asc, desc, eq, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
+import type { Engine } from './engine.ts'
+import { limitedTo } from './paging.ts'
+import { type Db, reading, writing } from './rule.ts'
+import type { Tables } from './schema.ts'
+import { MAX_FORGOTTEN } from './uploads-repository.ts'
+
+const { placeholder } = sql
+
+export type UploadRow = Tables['uploads']['$inferSelect']
+
+/** Condition for the unfinished uploads of links that expired, or ended with their folder. */
+export function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefined {
+  return and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
+    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
+}
+
+/** The named queries of uploads. */
+export function uploadQueries ({ tables: { uploads, discardedBlobs }, tables, clock, locking }: Engine) {
+  const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
+  const isOwn = and(eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.linkId))
+  return {
+    byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
+    lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
+    uploadDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+      .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
+    insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
+      'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
+    )).returning()),
+    update: writing('change_upload', db => db.update(uploads).set(placeholders(
+      'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
+    )).where(eq(uploads.id, placeholder('id'))).returning()),
+    finished: finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn }),
+    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: eq(uploads.linkId, placeholder('linkId')) }),
+    anyExpired: reading('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
+      .where(lte(uploads.expiresAt, clock)).limit(1)),
+    anyWithoutLink: reading('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
+      .where(hasNoLink(tables, clock)).limit(1))
+  }
+}
+
+/** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
+function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: string, isOf: SQL | undefined }) {
+  const { sequence, expiresAt, result } = uploads
+  const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
+  return {
+    surplus: reading(`surplus_${name}`, db => sequences(db).orderBy(
+      limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
+    )),
+    first: reading(`first_${name}`, db => sequences(db)
+      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus'))))
+  }
+}
+
+/** The columns of a `ListedUpload`. */
+export function listedColumns ({ id, name, type, length, offset, createdAt, expiresAt, sequence }: Tables['uploads']) {
+  return { id, name, type, length, offset, createdAt, expiresAt, sequence }
+}
+
+/** The columns, as placeholders. */
+function placeholders<Names extends readonly (keyof UploadRow)[]> (...names: Names): Record<Names[number], never> {
+  return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Names[number], never>
+}
