@@ -180,7 +180,8 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
         yield * inChunks(bytes.subarray(first))
         throw failure
       }()), { maxBytes, save: saveAllButTheLast }), failure)
-      t.strictSame(isUnrecorded, [bytes.length])
+      // More than once if the disk takes its time: what arrived is also offered every few seconds.
+      t.strictSame(new Set(isUnrecorded), new Set([bytes.length]))
       t.equal(row.draft.size, first)
       const again = await reopen()
       await append(again, id, row, inChunks(bytes.subarray(first)))

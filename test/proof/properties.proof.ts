@@ -137,6 +137,7 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
 /** Bodies that name what exists. */
 function knownBody (operationId: string, { known }: Fixture): object | undefined {
   if (operationId === 'restoreDeletion') return { deletedWith: known.deletedWith?.[0] }
+  if (operationId === 'changeLink') return { showsOwner: false }
   return operationId === 'createLink' ? { name: 'full/file', kind: 'download' } : undefined
 }
 
