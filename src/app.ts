@@ -9,6 +9,8 @@ import { changePasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPa
 import { passkeySchemas } from './factors/passkey-schemas.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
 import { factorSchemas } from './factors/schemas.ts'
+import { changeRoutes } from './files/change-routes.ts'
+import { Change, ChangeList } from './files/change-schemas.ts'
 import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
 import { Folder, FolderList, FolderMove } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
@@ -17,6 +19,8 @@ import {
   DeletedFile, DeletedFileList, DeletionRestore, FileRestore, RestoredFiles, Version, VersionList
 } from './files/kept-schemas.ts'
 import { FileList, Rename, StoredFile } from './files/schemas.ts'
+import { zipRoutes } from './files/zip-routes.ts'
+import { ZipNames } from './files/zip-schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
@@ -63,7 +67,7 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, NewClaim, AccountEvent, AccountEventList, AccessToken, Greeting,
   Token, TokenList, NewToken, PersonalToken, NewSession, Session, ...factorSchemas, ...passkeySchemas,
-  StoredFile, FileList, Rename, Folder, FolderList, FolderMove,
+  StoredFile, FileList, Rename, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames,
   Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
   ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
 ]
@@ -117,7 +121,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   prepareCaller(app)
   prepareVisit(app)
   addSharedResponses(app)
-  await protect(app, { ...config, countInProgress: () => connections.countInProgress() })
+  await protect(app, { ...config, countInProgress: () => connections.countInProgress() - store.changes.countWaiting() })
   app.setNotFoundHandler(refuseUnknownPath)
   acceptJson(app)
   await app.register(swagger, documentOptions())
@@ -134,7 +138,7 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
 async function registerRoutes (app: FastifyInstance, store: Store, watchers: Watchers): Promise<void> {
   const {
     links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, factorOptions,
-    passkeyOptions, fileOptions, linkOptions, visitorOptions, davOptions, facts
+    passkeyOptions, fileOptions, changeOptions, zipOptions, linkOptions, visitorOptions, davOptions, facts
   } = await createRouteOptions(app, store, watchers)
 
   app.addHook('preValidation', refuseForeignParameters)
@@ -162,7 +166,9 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
     authenticate(scope, guard, { credential: 'any', scope: 'files:read' })
     await scope.register(readFileRoutes, fileOptions)
     await scope.register(readFolderRoutes, fileOptions)
+    await scope.register(changeRoutes, changeOptions)
     await scope.register(readKeptRoutes, fileOptions)
+    await scope.register(zipRoutes, zipOptions)
   })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'any', scope: 'files:write' })

@@ -8,6 +8,7 @@ import { Passkeys } from './factors/passkeys.ts'
 import { findPasskeyHost } from './factors/relying-party.ts'
 import { CodeVerifier } from './factors/second-factor.ts'
 import { createCursors } from './files/cursor.ts'
+import { Zips } from './files/zips.ts'
 import type { Connections } from './http/connections.ts'
 import { createLinks } from './http/links.ts'
 import { findPage } from './http/page.ts'
@@ -19,6 +20,7 @@ import { openEventLog } from './monitoring/event-log.ts'
 import { createHealth } from './monitoring/health.ts'
 import type { Outages } from './monitoring/outages.ts'
 import type { Store } from './store.ts'
+import { createCredentialCheck } from './tokens/credential-check.ts'
 import { AccessTokens } from './tokens/jwt.ts'
 import { SessionRequests } from './tokens/session-requests.ts'
 import { Sessions } from './tokens/sessions.ts'
@@ -31,8 +33,8 @@ export interface Watchers { readonly connections: Connections, readonly outages:
 /** Creates the rules that need the application, and the options of each group of routes. */
 export async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
   const {
-    config, accounts, passwords, attemptLimiter, files, folders, copies, locks, properties, keptFiles, uploads, quotas,
-    metadata, blobs, reserve, keyRing, sealer, failures, linkUses
+    config, accounts, passwords, attemptLimiter, files, folders, changes, copies, locks, properties, keptFiles,
+    uploads, quotas, metadata, blobs, reserve, keyRing, sealer, failures, linkUses
   } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
@@ -58,7 +60,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   const { hasLinks } = config
   const challenges = new Challenges(signedTexts, () => metadata.now())
   const passkeys = new Passkeys({ metadata, reserve, challenges, securityLog })
-  const { limitTransfers, limitVisits } = createTransferLimits(connections)
+  const { limitTransfers, limitVisits, limitZips } = createTransferLimits(connections)
   const page = await findPage(config, app.log)
   return {
     links,
@@ -91,6 +93,10 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
       maxFileBytes: config.maxFileBytes,
       limitTransfers
     },
+    changeOptions: {
+      changes, connections, cursors, links, requireCurrent: createCredentialCheck({ signIn, tokens })
+    },
+    zipOptions: { zips: new Zips({ files, folders, blobs }), limitZips },
     linkOptions: {
       shareLinks: new ShareLinks({ metadata, reserve, passwords, hasLinks, maxDays: config.linkMaxDays }),
       securityLog,

@@ -6,6 +6,7 @@ import type { Config } from './config.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
+import { Changes } from './files/changes.ts'
 import { Copies } from './files/copies.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
@@ -29,6 +30,7 @@ interface Rules {
   readonly cleanup: BlobCleanup
   readonly files: Files
   readonly folders: Folders
+  readonly changes: Changes
   readonly copies: Copies
   readonly locks: Locks
   readonly properties: Properties
@@ -128,6 +130,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     cleanup,
     files,
     folders,
+    changes: new Changes(metadata.changes),
     copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders }),
     locks: new Locks({ metadata, reserve, files }),
     properties: new Properties({ metadata, room }),

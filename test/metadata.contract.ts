@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { fileOrders, type AccountRecord, type AttemptLimit, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewAttempt, type NewFile, type NewToken, type StoredContent } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
+import { suite as changesSuite } from './changes.contract.ts'
 import { suite as factorsSuite } from './factors.contract.ts'
 import { suite as foldersSuite } from './folders.contract.ts'
 import { suite as keptSuite } from './kept.contract.ts'
@@ -12,6 +13,7 @@ import { hex, newFile, setPassword, unlimited } from './kit/records.ts'
 import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
+import { suite as searchSuite } from './search.contract.ts'
 import { suite as uploadsSuite } from './uploads.contract.ts'
 
 const always = {}
@@ -90,10 +92,12 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   uploadsSuite(t, open)
   foldersSuite(t, open)
+  changesSuite(t, open)
   linksSuite(t, open)
   locksSuite(t, open)
   factorsSuite(t, open)
   keptSuite(t, open)
+  searchSuite(t, open)
 
   t.test('the id of an installation stays, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { findPage } from '#src/http/page.ts'
@@ -13,6 +13,14 @@ const built = readdirSync(folder, { recursive: true, withFileTypes: true }).filt
   .map(entry => join(entry.parentPath, entry.name).slice(folder.length))
 const paths = built.filter(path => !/\.(?:br|gz)$/.test(path) && !path.endsWith('.html'))
 const assets = paths.filter(path => path.startsWith('/assets/'))
+
+const types: Record<string, RegExp> = {
+  '.js': /^(?:text|application)\/javascript\b/,
+  '.css': /^text\/css\b/,
+  '.svg': /^image\/svg[+]xml\b/,
+  '.png': /^image\/png$/,
+  '.webmanifest': /^application\/manifest[+]json\b/
+}
 
 const POLICY = [
   "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob: data:", "media-src 'self' blob:", "frame-src 'self'", "connect-src 'self'",
@@ -113,7 +121,7 @@ t.test('every file of the page is served as it was built, compressed if the clie
       t.equal(answer.headers['cache-control'], path.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache', message)
       t.equal(answer.headers['x-content-type-options'], 'nosniff', message)
       t.equal(answer.headers['set-cookie'], undefined, message)
-      if (path.endsWith('.js')) t.match(answer.headers['content-type'], /^(?:text|application)\/javascript\b/, message)
+      t.match(answer.headers['content-type'], types[extname(path)], message)
       const head = await server.send('HEAD', path, { headers })
       t.equal(head.bytes.length, 0, message)
       t.strictSame(lastingHeaders(head), lastingHeaders(answer), message)
@@ -132,6 +140,18 @@ t.test('the service worker has no validators: all files of a package have the sa
   }
 })
 
+t.test('the manifest names icons of the page, each of the size that it says', async t => {
+  const server = await startServer(t)
+  const { json: { icons, ...manifest } } = await server.send('GET', '/manifest.webmanifest')
+  t.strictSame([manifest.start_url, manifest.scope, manifest.share_target.action], ['./', './', 'share'], 'in the folder of the page')
+  t.strictSame(icons.map(({ sizes, purpose = 'any' }: Record<string, string>) => `${sizes} ${purpose}`), ['any any', '192x192 any', '512x512 any', '192x192 maskable', '512x512 maskable'])
+  for (const { src, sizes, type } of icons) {
+    const { headers, bytes } = await server.send('GET', `/${src}`)
+    t.equal(headers['content-type'], type)
+    if (type === 'image/png') t.equal(`${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`, sizes)
+  }
+})
+
 t.test('no other path is served: no folder, no file outside, no other name of a file', async t => {
   const server = await startServer(t)
   const [asset = ''] = assets
@@ -140,7 +160,7 @@ t.test('no other path is served: no folder, no file outside, no other name of a 
     '/assets', '/assets/', '/assets/.', '/assets/..', '/assets/../index.html', '/assets/%2e%2e/index.html', '/assets/..%2findex.html', '/assets/%2e%2e%2findex.html', '/assets/..%5cindex.html',
     '/assets/..\\index.html', '/assets/../../main.js', '/assets/../../../package.json', '/assets/%2e%2e/%2e%2e/%2e%2e/package.json', '/assets//etc/passwd', '/assets/%00', `/assets/${name}%00`,
     `/assets/./${name}`, `/assets//${name}`, `//assets/${name}`, `/assets/x/../${name}`, `/assets/${name}/`, `/assets/${name}/.`, `/assets/${name.toUpperCase()}`, `/ASSETS/${name}`, `${asset}.br`, `${asset}.gz`, `${asset}.map`,
-    '/index.html', '/index.html.br', '/link.html', '/page/link.html', '/page', '/page/index.html', '/dist/page/index.html', '/service-worker.js.br', '/service-worker.js/', '/assets/.env', '/.env', '/assets/missing.js', '/main.js'
+    '/index.html', '/index.html.br', '/link.html', '/page/link.html', '/page', '/page/index.html', '/dist/page/index.html', '/service-worker.js.br', '/service-worker.js/', '/assets/.env', '/.env', '/assets/missing.js', '/main.js', '/manifest.webmanifest.br', '/share'
   ]
   for (const path of others) {
     const answer = await server.send('GET', path, { headers: { accept: 'text/html', 'accept-encoding': 'br' } })

@@ -38,6 +38,9 @@ export type DeletedFile = components['schemas']['DeletedFile']
 /** A folder. Its name is its path: segments joined by `/`. */
 export type Folder = components['schemas']['Folder']
 
+/** Changes of files and folders, and the cursor with which the next call goes on. */
+export type ChangeList = components['schemas']['ChangeList']
+
 /** What `restoreDeletion` did. Files in `kept` stay in the trash, each for the reason in its `code`. */
 export type RestoredFiles = components['schemas']['RestoredFiles']
 
@@ -193,6 +196,8 @@ export interface Download {
   response: Response
 }
 
+export type ChangeQuery = NonNullable<paths['/api/changes']['get']['parameters']['query']>
+
 export type ListQuery = Omit<NonNullable<paths['/api/files']['get']['parameters']['query']>, 'cursor'>
 
 /** A name of a file or folder is its path, such as `reports/2026/q1.pdf`. Missing folders are created with a file. */
@@ -213,13 +218,24 @@ export interface MagicStore {
   putResumable (name: string, content: Content, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
   download (name: string, options?: DownloadOptions): Promise<Download>
+  /** Downloads all that is in a folder, or in the root, as a zip. */
+  zipFolder (folder?: string, options?: RequestOptions): Promise<Download>
+  /** Downloads files, and folders with all that is in them, as one zip. */
+  zip (names: string[], options?: RequestOptions): Promise<Download>
   /**
    * Lists all files, or those directly in the folder `folder`, which is `/` for the root. The orders by date and size
-   * and a `prefix` list one folder, the root by default. Pages are requested when they are needed.
+   * and a `prefix` list one folder, the root by default. With `contains`, finds files by a part of their name, in all
+   * folders or in `folder`. Pages are requested when they are needed.
    */
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
   /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
+  /**
+   * Lists what has changed since the `next` of an earlier call, or waits up to `wait` seconds until something has. If
+   * `reset` is true, as without a cursor, the changes are not all known: list all files and folders, then go on with
+   * `next`.
+   */
+  changes (query?: ChangeQuery, options?: RequestOptions): Promise<ChangeList>
   /** Copies a file on the server, without its versions. Fails with `name_taken` if the new name exists. */
   copy (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
   /** Moves a file to the trash, or deletes it for good. Downloads in progress complete. */
@@ -339,12 +355,21 @@ export function createMagicStore ({
       const { first, last, version } = options
       const header = first === undefined && last === undefined ? {} : { range: `bytes=${first ?? 0}-${last ?? ''}` }
       const answer = await api.GET('/uploads/{name}', { params: { path: { name }, header, query: version === undefined ? {} : { version } }, parseAs: 'stream', ...initOf(options) })
-      return { stream: bodyOf(answer) ?? new Blob([]).stream(), response: answer.response }
+      return downloadOf(answer)
+    },
+    async zipFolder (folder = '', options) {
+      return downloadOf(await api.GET('/api/zip', { params: { query: { folder } }, parseAs: 'stream', ...initOf(options) }))
+    },
+    async zip (names, options) {
+      return downloadOf(await api.POST('/api/zip', { body: { names }, parseAs: 'stream', ...initOf(options) }))
     },
     list: (query = {}, options) => entriesOf(async cursor => {
       const { files: entries, next } = bodyOf(await api.GET('/api/files', { params: { query: { ...query, ...cursor } }, ...initOf(options) }))
       return { entries, next }
     }),
+    async changes (query = {}, options) {
+      return bodyOf(await api.GET('/api/changes', { params: { query }, ...initOf(options) }))
+    },
     async rename (name, newName, options) {
       return bodyOf(await api.PATCH('/api/files/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
     },
@@ -465,6 +490,12 @@ async function * entriesOf<Entry> (
 export function bodyOf<Body> ({ data, error, response }: { data?: Body, error?: unknown, response: Response }): Body {
   if (!response.ok) throw new MagicStoreError(response.status, error, response.headers)
   return data as Body
+}
+
+function downloadOf (
+  answer: { data?: ReadableStream<Uint8Array> | null, error?: unknown, response: Response }
+): Download {
+  return { stream: bodyOf(answer) ?? new Blob([]).stream(), response: answer.response }
 }
 
 /** The value of an Authorization header: Basic (RFC 7617) or Bearer (RFC 6750). */

@@ -74,6 +74,7 @@ function stopOnSignal (store: Store, { http, connections, metrics }: App): void 
     // Their clients continue them with the next server.
     store.uploads.stop()
     store.copies.stop()
+    store.changes.stop()
     await http.close()
     await store.close()
     await metrics?.close()

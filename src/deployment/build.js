@@ -1,9 +1,11 @@
 /** Makes dist/ complete, after tsc has compiled the server: adds the files of `magicstore sdk` and the page. */
+import { createHash } from 'node:crypto'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { schemaText } from '../../openapi/sdk/schema-text.js'
+import { iconImages } from './icon-images.js'
 
 const source = 'src/page'
 const sdk = 'dist/sdk'
@@ -43,23 +45,39 @@ const { metafile } = await build({
 })
 // Without a hash, because browsers look for a new service worker at the same address.
 await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
-for (const file of [...readdirSync(assets).map(name => join(assets, name)), join(folder, 'service-worker.js')]) compress(file)
+const icons = Object.entries(iconImages()).map(([name, bytes]) => writeHashed(name, bytes))
+// Without a hash, because a browser identifies an installed page by it.
+writeFileSync(join(folder, 'manifest.webmanifest'), withBuilt(`${source}/manifest.webmanifest`, 'assets'))
+for (const file of [...readdirSync(assets).map(name => join(assets, name)), ...['service-worker.js', 'manifest.webmanifest'].map(name => join(folder, name))]) compress(file)
 // The page of a link is served one level deeper, at s/SECRET.
-writeFileSync(join(folder, 'link.html'), htmlFor(`${source}/link/link.html`, '../assets'))
+writeFileSync(join(folder, 'link.html'), withBuilt(`${source}/link/link.html`, '../assets'))
 // Last: `npm run build` compares the time of this file.
-writeFileSync(join(folder, 'index.html'), htmlFor(`${source}/index.html`, 'assets'))
+writeFileSync(join(folder, 'index.html'), withBuilt(`${source}/index.html`, 'assets'))
 
 /**
- * The HTML of a page with the addresses of the built files. `served` is the folder of those, from the page.
+ * The text of a page or a manifest with the addresses of the built files. `served` is the folder of those, from there.
  * @param {string} file
  * @param {string} served
  */
-function htmlFor (file, served) {
-  let html = readFileSync(file, 'utf8')
-  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
-    if (entryPoint !== undefined) html = html.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
+function withBuilt (file, served) {
+  let text = readFileSync(file, 'utf8')
+  for (const [path, { entryPoint }] of [...Object.entries(metafile.outputs), ...icons]) {
+    if (entryPoint !== undefined) text = text.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
   }
-  return html
+  return text
+}
+
+/**
+ * Writes a file as esbuild does. Returns its path and what it was made for.
+ * @param {string} name
+ * @param {Buffer} bytes
+ * @returns {[string, { entryPoint: string }]}
+ */
+function writeHashed (name, bytes) {
+  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 8).toUpperCase()
+  const path = join(assets, name.replace('.', `-${hash}.`))
+  writeFileSync(path, bytes)
+  return [path, { entryPoint: `${source}/${name}` }]
 }
 
 /**

@@ -42,13 +42,13 @@ export type DownloadPlan =
   | { readonly status: 412 | 416, readonly headers: Record<string, string> }
 
 /** No scripts, styles, forms or plugins, and an opaque origin: an uploaded file can't run anything. */
-const SANDBOX = "default-src 'none'; sandbox"
+export const SANDBOX = "default-src 'none'; sandbox"
 
 /** For media that a browser displays itself. A sandbox would disable its PDF viewer. */
 const MEDIA_ONLY = "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'"
 
 /** Pages of other origins can't embed a file, even if the browser remembers the password. CORS restricts `fetch`. */
-const SAME_ORIGIN = 'same-origin'
+export const SAME_ORIGIN = 'same-origin'
 
 /** Types that a browser may display, because they can't run scripts. SVG and other XML (`+xml`) can. */
 const INLINE_TYPE = /^(?:(?:image|audio|video)\/(?!svg)[^;+\s]+|application\/pdf|text\/plain)\s*(?:;|$)/i
@@ -146,7 +146,7 @@ function addFileHeaders (
 }
 
 /** RFC 6266, always with the extended parameter (RFC 8187): clients decode a plain one in different ways. */
-function dispositionOf (name: string, type: string): string {
+export function dispositionOf (name: string, type: string): string {
   const plain = name.replace(/[^ -~]|%/gu, '_')
   return format({ type, parameters: { filename: plain, 'filename*': encodeExtended(name) } }, { extended: false })
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Http2Stream } from 'node:http2'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 import { type DownloadRequest, sendsBeginning } from './download.ts'
@@ -34,9 +34,14 @@ export async function sendFile (
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   if (method === 'GET' && sendsBeginning(plan)) onBegin?.()
   reply.code(plan.status).headers(plan.headers)
+  return Buffer.isBuffer(bytes) ? bytes : streamTo(reply, bytes)
+}
+
+/** The response with a stream, for a route to return. Closes the stream when the client is gone. */
+export function streamTo (reply: FastifyReply, bytes: Readable | undefined): FastifyReply | Readable {
   // Bytes are returned, not sent: for a reply that is returned, Fastify also listens to the end of the response.
   // Without an argument it keeps the headers; '' or null would become JSON for a JSON file.
-  return bytes === undefined || (bytes instanceof Readable && isAbandoned(reply, bytes)) ? reply.send() : bytes
+  return bytes === undefined || isAbandoned(reply, bytes) ? reply.send() : bytes
 }
 
 /** Closes the file when the client is gone. Over HTTP/2 Fastify misses that before the response begins. */

@@ -3,7 +3,7 @@ import { isBlobId, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { seconds } from '../metadata/preconditions.ts'
-import type { AccountRecord, FilePage, FileRecord, NewFile } from '../metadata/records.ts'
+import type { AccountRecord, FilePage, FileRecord, FileSearch, FoundFiles, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 import type { BlobCleanup } from './blob-cleanup.ts'
@@ -110,6 +110,11 @@ export class Files {
   /** @throws not_found if the folder does not exist. */
   async list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
     return this.#options.metadata.files.list(ownerId, page)
+  }
+
+  /** @throws not_found if the folder does not exist. */
+  async search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
+    return this.#options.metadata.files.search(ownerId, search)
   }
 
   /**

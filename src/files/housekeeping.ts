@@ -54,8 +54,8 @@ interface HousekeepingOptions {
 }
 
 /**
- * Once a minute, deletes expired tokens, uploads and kept content, old attempts, events and discarded blobs, and
- * restores the reserve if there is space.
+ * Once a minute, deletes expired tokens, uploads and kept content, old attempts, events and changes, and discarded
+ * blobs, and restores the reserve if there is space.
  */
 export function startHousekeeping ({
   metadata, blobs, reserve, sweep, eventMilliseconds, failures
@@ -105,6 +105,7 @@ export function startHousekeeping ({
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
     await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
     await untilNone(() => metadata.locks.removeExpired(BATCH))
+    await untilNone(() => metadata.changes.removeExpired(BATCH))
     await untilNone(() => metadata.factors.removeExpired(BATCH))
     sweep()
     await reserve.restore()

@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
+import type { FastifyReply } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
-import type { FilePage, FilePosition } from '../metadata/records.ts'
+import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { Copies } from './copies.ts'
 import { positionOf, type Cursors, type Listing } from './cursor.ts'
@@ -52,21 +53,33 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     return sendFile({ request, reply, find, disposition }, files)
   })
 
+  const listPage = async (ownerId: number, page: FilePage) => {
+    const limit = page.limit + 1
+    return cutPage(await files.list(ownerId, { ...page, limit }), limit, last => positionOf(last, page))
+  }
+
+  const foundPage = async (ownerId: number, search: FileSearch) => {
+    const { files: entries, next = null } = await files.search(ownerId, search)
+    return { entries, next }
+  }
+
   app.get('/api/files', {
-    links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix' }) },
+    links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix', contains: '$request.query.contains' }) },
     schema: listFiles
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
     const selection = selectionOf(request.query)
     const { order, folder, prefix } = selection
+    const { contains, cursor } = request.query
     // No folder has the path `/`.
-    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '']
-    const after = await cursors.read<FilePosition>(request.query.cursor, listing)
-    const limit = limitOf(request.query)
-    const page = cutPage(await files.list(ownerId, { ...selection, limit, after }), limit, last =>
-      cursors.write(positionOf(last, selection), listing))
-    const next = await page.next
-    if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit - 1), cursor: next }))
+    const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...contains === undefined ? [] : [contains]]
+    const after = await cursors.read<FilePosition>(cursor, listing)
+    const limit = limitOf(request.query) - 1
+    const page = contains === undefined
+      ? await listPage(ownerId, { ...selection, limit, after })
+      : await foundPage(ownerId, { ...selection, contains, limit, after, signal: signalOf(reply) })
+    const next = page.next && await cursors.write(page.next, listing)
+    if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit), cursor: next }))
     return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
   })
 
@@ -113,14 +126,18 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   })
 }
 
-/** What to list. Without a folder, an order by name lists everything, unless there is a prefix. @throws not_found. */
+/**
+ * What to list. Without a folder, an order by name lists everything, unless there is a prefix, and so does a search.
+ * @throws not_found.
+ */
 function selectionOf (
-  { folder, order = 'name', prefix }: Static<typeof FileListQuery>
+  { folder, order = 'name', prefix, contains }: Static<typeof FileListQuery>
 ): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
   const isByName = order === 'name' || order === '-name'
+  if (prefix !== undefined && contains !== undefined) refusePrefix('can\'t be combined with `contains`')
   if (prefix !== undefined && !isByName) refusePrefix('needs an order by name')
   if (prefix?.includes('/') === true) refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
-  const isAll = folder === undefined && isByName && prefix === undefined
+  const isAll = folder === undefined && prefix === undefined && (isByName || contains !== undefined)
   return {
     order,
     folder: isAll ? undefined : getName(folder ?? '', folderOrRoot),
@@ -130,4 +147,11 @@ function selectionOf (
 
 function refusePrefix (message: string): never {
   throw new Problem('validation_failed', { errors: [{ field: 'prefix', message }] })
+}
+
+/** Aborted when the response is sent, or the connection closed. */
+function signalOf ({ raw }: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  raw.once('close', () => controller.abort())
+  return controller.signal
 }

@@ -46,7 +46,7 @@ export const StoredFile = Type.Object({
 export type StoredFile = Static<typeof StoredFile>
 
 /** The form of an opaque cursor. */
-const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
+export const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
 
 /** The cursor of the next page. */
 export const NextCursor = NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
@@ -63,12 +63,16 @@ export const FileList = Type.Object({
 export const FolderQuery = (description: string) =>
   ({ folder: Type.Optional(Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description })) })
 
+/** Longest text to search for, in code points. */
+const MAX_SEARCH_POINTS = 200
+
 export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
-  cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order` and `prefix`.'),
-  ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, an order by name lists all files: those in the root, then folder after folder. Another order, or a `prefix`, lists the root.'),
+  cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order`, `prefix` and `contains`.'),
+  ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, an order by name lists all files: those in the root, then folder after folder. Another order, or a `prefix`, lists the root. A search without it finds files in all folders, in every order.'),
   order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
-  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only files whose last segment has this prefix. Needs an order by name. To list a folder, use `folder`.' }))
+  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only files whose last segment has this prefix. Needs an order by name. To list a folder, use `folder`.' })),
+  contains: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_SEARCH_POINTS, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Only files whose last segment contains this text. Upper and lower case and accents make no difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix`.' }))
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
@@ -117,11 +121,12 @@ export const fileLinks = Object.fromEntries(Object.entries({
 export const listFiles = {
   operationId: 'listFiles',
   summary: 'List files',
-  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile.',
+  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, searches for files by name. In an order by name, one request searches at most 100,000 names, so a page can have fewer files than `limit`, or none: only `next: null` is the end. The other orders search all names for every page. A file that is renamed or moved during a search can be missing.',
   ...codeSamples(
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',
-    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports"'
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports"',
+    'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?contains=report&order=newest"'
   ),
   tags: ['Files'],
   querystring: FileListQuery,

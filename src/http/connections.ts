@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
+import { finished, Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from '../problems.ts'
 import { clientErrorResponse } from './error-handler.ts'
@@ -97,6 +97,15 @@ export class Connections {
   onceOver (response: ServerResponse, onOver: () => void): void {
     if (this.#begun.has(response)) response.once('close', onOver)
     else onOver()
+  }
+
+  /**
+   * The same, also when the client closes its side of an HTTP/1.1 connection: it may be gone, or still read a response.
+   * Over HTTP/2 a client that is gone resets the stream.
+   */
+  onceLeft (request: IncomingMessage, response: ServerResponse, onLeft: () => void): void {
+    this.onceOver(response, onLeft)
+    if (!isHttp2(request)) response.once('close', finished(request.socket, { writable: false }, onLeft))
   }
 
   #setTimeouts (): void {

@@ -4,7 +4,7 @@ import { NullableText } from './wire-values.ts'
 /** The cursor of a list ordered by id; opaque text to clients. */
 const ID_CURSOR = { pattern: '^[1-9][0-9]{0,15}$', maxLength: 16 }
 
-const DEFAULT_PAGE_SIZE = 100
+export const DEFAULT_PAGE_SIZE = 100
 
 /** The page size of a list. */
 export const PageSize = (description: string) => Type.Integer({

@@ -14,6 +14,10 @@ const MAX_TRANSFERS_PER_LINK = 64
 /** Users behind one address share it. An IPv6 client has all addresses of its /64. */
 const MAX_TRANSFERS_PER_NETWORK = 512
 
+/** Zips of one account, and of all: each holds the list of its entries while it is sent. */
+const MAX_ZIPS_PER_ACCOUNT = 2
+const MAX_ZIPS = 16
+
 /** Most transfers take seconds. */
 const RETRY_SECONDS = 5
 
@@ -24,13 +28,13 @@ const RETRY_SECONDS = 5
  */
 export type TransferLimits = onRequestHookHandler
 
-/** Whose transfers are counted together, beside those of the network. */
-interface Holder { readonly key: string, readonly subject: string, readonly limit: number }
+/** What is counted together. */
+interface Holder { readonly key: string, readonly subject: string, readonly limit: number, readonly what: string }
 
-/** The limits for accounts, and for visitors. Both share those of networks. */
+/** The limits for accounts, for visitors, and for zips of accounts. All share those of networks. */
 export function createTransferLimits (
   connections: Connections
-): { limitTransfers: TransferLimits, limitVisits: TransferLimits } {
+): { limitTransfers: TransferLimits, limitVisits: TransferLimits, limitZips: TransferLimits } {
   const inProgress = new Map<string, number>()
 
   function change (key: string, by: number): void {
@@ -41,28 +45,42 @@ export function createTransferLimits (
 
   const countOf = (key: string) => inProgress.get(key) ?? 0
 
-  const limitBy = (holderOf: (request: FastifyRequest) => Holder): TransferLimits => (request, reply, done) => {
-    const { key, subject, limit } = holderOf(request)
-    const network = networkOf(request.ip)
-    if (countOf(key) >= limit) refuse(subject, limit)
-    if (countOf(network) >= MAX_TRANSFERS_PER_NETWORK) refuse('A client address, or an IPv6 /64,', MAX_TRANSFERS_PER_NETWORK)
-    const keys = [key, network]
-    for (const key of keys) change(key, 1)
-    connections.onceOver(reply.raw, () => { for (const key of keys) change(key, -1) })
+  const limitBy = (...holdersOf: ((request: FastifyRequest) => Holder)[]): TransferLimits => (request, reply, done) => {
+    const holders = holdersOf.map(holderOf => holderOf(request))
+    const full = holders.find(({ key, limit }) => countOf(key) >= limit)
+    if (full !== undefined) refuse(full)
+    for (const { key } of holders) change(key, 1)
+    connections.onceOver(reply.raw, () => { for (const { key } of holders) change(key, -1) })
     done()
   }
-  return { limitTransfers: limitBy(accountOf), limitVisits: limitBy(linkOf) }
+  return {
+    limitTransfers: limitBy(accountOf, networkHolderOf),
+    limitVisits: limitBy(linkOf, networkHolderOf),
+    limitZips: limitBy(zipsOf, () => ALL_ZIPS, accountOf, networkHolderOf)
+  }
 }
 
+const TRANSFERS = 'uploads and downloads'
+
+const ALL_ZIPS: Holder = { key: 'zips', subject: 'The server', limit: MAX_ZIPS, what: 'zips' }
+
 function accountOf (request: FastifyRequest): Holder {
-  return { key: `account ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_TRANSFERS_PER_ACCOUNT }
+  return { key: `account ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_TRANSFERS_PER_ACCOUNT, what: TRANSFERS }
+}
+
+function zipsOf (request: FastifyRequest): Holder {
+  return { key: `zips of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_ZIPS_PER_ACCOUNT, what: 'zips' }
 }
 
 function linkOf (request: FastifyRequest): Holder {
-  return { key: `link ${visitOf(request).link.id}`, subject: 'A link', limit: MAX_TRANSFERS_PER_LINK }
+  return { key: `link ${visitOf(request).link.id}`, subject: 'A link', limit: MAX_TRANSFERS_PER_LINK, what: TRANSFERS }
 }
 
-function refuse (subject: string, limit: number): never {
-  const detail = `${subject} may have at most ${limit} concurrent uploads and downloads.`
+function networkHolderOf (request: FastifyRequest): Holder {
+  return { key: networkOf(request.ip), subject: 'A client address, or an IPv6 /64,', limit: MAX_TRANSFERS_PER_NETWORK, what: TRANSFERS }
+}
+
+function refuse ({ subject, limit, what }: Holder): never {
+  const detail = `${subject} may have at most ${limit} concurrent ${what}.`
   throw new Problem('too_many_transfers', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }

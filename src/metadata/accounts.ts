@@ -158,9 +158,9 @@ export class AccountRules implements AccountRepository {
     return true
   }
 
-  /** Deletes some uploads, else files, else kept contents, else folders; false if there are none. */
+  /** Deletes some uploads, else files, else kept contents, else folders, else changes; false if there are none. */
   * #removeSome (ownerId: number, limit: number): Rule<boolean> {
-    const { files, folders, kept, uploads } = this.#tables
+    const { changes, files, folders, kept, uploads } = this.#tables
     const someUploads = yield * ask(writing('', db => db.delete(uploads)
       .where(inArray(
         uploads.id, db.select({ id: uploads.id }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit)
@@ -180,7 +180,13 @@ export class AccountRules implements AccountRepository {
         folders.id, db.select({ id: folders.id }).from(folders).where(eq(folders.ownerId, ownerId)).limit(limit)
       ))
       .returning({ id: folders.id })))
-    return someFolders.length > 0
+    if (someFolders.length > 0) return true
+    const someChanges = yield * ask(writing('', db => db.delete(changes)
+      .where(inArray(
+        changes.id, db.select({ id: changes.id }).from(changes).where(eq(changes.ownerId, ownerId)).limit(limit)
+      ))
+      .returning({ id: changes.id })))
+    return someChanges.length > 0
   }
 
   * #discardAll (blobs: { blobId: string }[]): Rule<true> {

@@ -54,6 +54,8 @@ export interface Engine {
   readonly skippingLocked: <Rows>(query: Lockable<Rows>) => Preparable<Rows>
   /** Rows that one transaction may delete without making others wait. */
   readonly maxDeletedRows: number
+  /** The id of a row of `changes` that a query inserts from others: Drizzle wants each column. */
+  readonly newChangeId: SQL<number>
   /** Whether the value of a column is in the list of a placeholder. */
   readonly isAmong: (column: Column, placeholder: string) => SQL
   /** Whether a name begins with `prefix` and comes after another one, in an order. */

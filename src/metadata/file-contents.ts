@@ -1,6 +1,7 @@
 import { eq, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import type { Discard, EndLease } from './blobs.ts'
+import type { ChangeLog } from './changes.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './file-columns.ts'
@@ -43,6 +44,7 @@ interface FileContentsOptions {
   readonly tree: FolderTree
   readonly keptContents: KeptContents
   readonly guard: LockGuard
+  readonly changeLog: ChangeLog
   readonly discard: Discard
   readonly endLease: EndLease
   /** Whether deleted files are kept. */
@@ -90,7 +92,7 @@ export class FileContents {
   }
 
   * #create (file: NewFile, beginning: Beginning): Rule<FileRecord> {
-    const { owners, endLease, keptContents } = this.#options
+    const { owners, endLease, keptContents, changeLog } = this.#options
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
     const { time } = beginning
@@ -98,6 +100,7 @@ export class FileContents {
     const { name } = splitPath(file.name)
     const [[created]] = yield * together(
       ask(this.#queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
+      changeLog.stored(file, time),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
@@ -144,17 +147,18 @@ export class FileContents {
    * how much `keptBytes` grew.
    */
   * #exchange (current: FileRecord, next: FileContent, beginning: Beginning, { lease, version }: ExchangeOptions) {
-    const { owners, keptContents, discard } = this.#options
+    const { owners, keptContents, changeLog, discard } = this.#options
     const { owner, reserved, time, quota } = beginning
-    const { id, ownerId, blobId } = current
+    const { id, ownerId, name, blobId } = current
     const bytes = next.size - current.size
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
     const isKept = keptContents.keepsReplaced(current, next)
     const keptBytes = (isKept ? current.size : 0) - (version?.size ?? 0)
     const keptCount = Number(isKept) - Number(version !== undefined)
-    const [, [replaced],,, surplus] = yield * together(
+    const [, [replaced],,,, surplus] = yield * together(
       version && keptContents.take(version),
       ask(this.#queries.update, { ...next, id }),
+      changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
       owners.charge(ownerId, { bytes, keptBytes, keptContents: keptCount }),
       isKept ? keptContents.keepVersion(current, next.updatedAt) : discard([blobId], time),
       isKept ? keptContents.surplusOf(current) : undefined,
@@ -177,7 +181,7 @@ export class FileContents {
   * removeAll (
     { owner, time }: Omit<Removed, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
   ): Rule<void> {
-    const { owners, keptContents, discard, keepsDeleted } = this.#options
+    const { owners, keptContents, changeLog, discard, keepsDeleted } = this.#options
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
     const bytes = removed.reduce((sum, { size }) => sum + size, 0)
@@ -187,6 +191,7 @@ export class FileContents {
     const [versions] = yield * together(
       isKept ? undefined : keptContents.versionsOf(ids),
       isKept ? keptContents.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
+      changeLog.deleted(ids, time),
       ask(this.#queries.remove, { ids }),
       owners.charge(owner.id, {
         bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
@@ -208,7 +213,7 @@ export class FileContents {
 
   /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
   * restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord> {
-    const { owners, keptContents, guard } = this.#options
+    const { owners, keptContents, guard, changeLog } = this.#options
     const { owner, current, place, time } = beginning
     const { id: blobId, fileId: id, size, keptAt } = entry
     if (current !== undefined) throw fileTaken(name)
@@ -217,6 +222,7 @@ export class FileContents {
     const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
     const [[restored]] = yield * together(
       ask(this.#queries.insertAgain, values),
+      changeLog.stored({ ownerId: owner.id, name, blobId }, time),
       owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
       keptContents.take(entry)
     )

@@ -1,11 +1,13 @@
 import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
+import type { ChangeLog } from './changes.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { EarlierStores } from './earlier-stores.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
 import { type Beginning, updateTimeOf, type FileContents } from './file-contents.ts'
 import { FileListing } from './file-listing.ts'
+import { FileSearcher } from './file-search.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
 import { adds, all, type LockGuard, removes, stores } from './lock-guard.ts'
@@ -14,7 +16,7 @@ import type { FileRepository } from './metadata.ts'
 import type { Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
-import type { FilePage, FileRecord, NewFile, Quota } from './records.ts'
+import type { FilePage, FileRecord, FileSearch, FoundFiles, NewFile, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
@@ -27,6 +29,7 @@ interface FileOptions {
   readonly contents: FileContents
   readonly keptContents: KeptContents
   readonly guard: LockGuard
+  readonly changeLog: ChangeLog
   readonly earlierStores: EarlierStores
 }
 
@@ -48,10 +51,12 @@ export class FileRules implements FileRepository {
   readonly #contents: FileContents
   readonly #keptContents: KeptContents
   readonly #guard: LockGuard
+  readonly #changeLog: ChangeLog
   readonly #earlierStores: EarlierStores
   readonly #listing: FileListing
+  readonly #searcher: FileSearcher
 
-  constructor ({ engine, owners, tree, contents, keptContents, guard, earlierStores }: FileOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, guard, changeLog, earlierStores }: FileOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
@@ -59,8 +64,10 @@ export class FileRules implements FileRepository {
     this.#contents = contents
     this.#keptContents = keptContents
     this.#guard = guard
+    this.#changeLog = changeLog
     this.#earlierStores = earlierStores
     this.#listing = new FileListing(engine, tree)
+    this.#searcher = new FileSearcher(engine, tree)
   }
 
   add (file: NewFile, quota: Quota): Promise<StoreResult> {
@@ -153,6 +160,10 @@ export class FileRules implements FileRepository {
     return this.#engine.read(() => this.#listing.list(ownerId, page))
   }
 
+  search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
+    return this.#searcher.search(ownerId, search)
+  }
+
   rename (
     ownerId: number, name: string, newName: string, quota: Quota, destination: Destination = {}
   ): Promise<FileRecord> {
@@ -175,8 +186,11 @@ export class FileRules implements FileRepository {
     // A move alone does not change what a download of the file says.
     const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
     const { modifiedAt = current.modifiedAt } = destination
-    const [renamed] = yield * ask(writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
-      .where(eq(files.id, current.id)).returning(fileColumns(this.#engine.tables))))
+    const rename = writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
+      .where(eq(files.id, current.id)).returning(fileColumns(this.#engine.tables)))
+    const [[renamed]] = yield * together(
+      ask(rename), this.#changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
+    )
     return renamed as FileRecord
   }
 

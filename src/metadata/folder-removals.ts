@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, gt, gte, lt, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
@@ -20,6 +21,7 @@ interface RemovalOptions {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly guard: LockGuard
+  readonly changeLog: ChangeLog
 }
 
 /** Deletes folders in the current transaction. */
@@ -30,14 +32,16 @@ export class FolderRemovals {
   readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #guard: LockGuard
+  readonly #changeLog: ChangeLog
 
-  constructor ({ engine, owners, tree, contents, guard }: RemovalOptions) {
+  constructor ({ engine, owners, tree, contents, guard, changeLog }: RemovalOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
     this.#guard = guard
+    this.#changeLog = changeLog
   }
 
   /** Deletes an empty folder. @throws not_found, folder_not_empty, file_locked. */
@@ -51,15 +55,19 @@ export class FolderRemovals {
       ask(this.#queries.anyFile, { ownerId, ids: [id] }), ask(this.#queries.anyFolder, { ownerId, id })
     )
     if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
-    yield * this.#drop(ownerId, [id])
+    yield * this.#drop({ owner, time }, [id])
   }
 
   #begin (ownerId: number, path: string): Rule<[Owner, FolderRow | undefined, number]> {
     return together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path), this.#engine.now())
   }
 
-  * #drop (ownerId: number, ids: readonly number[]): Rule<void> {
-    yield * together(ask(this.#queries.drop, { ids }), this.#owners.charge(ownerId, { folders: -ids.length }))
+  * #drop ({ owner, time }: Moment, ids: readonly number[]): Rule<void> {
+    yield * together(
+      this.#changeLog.foldersDeleted(ids, time),
+      ask(this.#queries.drop, { ids }),
+      this.#owners.charge(owner.id, { folders: -ids.length })
+    )
   }
 
   /** One act of a recursive deletion, as the repository's method. */
@@ -71,7 +79,7 @@ export class FolderRemovals {
     yield * this.#admitRemoval({ owner, time }, path, { from, ...removal })
     const position = from ?? { folderId: folder.id, lastId: yield * this.#newestFile(), path }
     return position.path === undefined
-      ? yield * this.#removeEmpty(folder, position, removal.limit)
+      ? yield * this.#removeEmpty({ owner, time }, folder, { position, limit: removal.limit })
       : yield * this.#removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
   }
 
@@ -112,14 +120,14 @@ export class FolderRemovals {
   }
 
   * #removeEmpty (
-    folder: FolderRow, position: FolderRemovalPosition, limit: number
+    moment: Moment, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
   ): Rule<FolderRemovalPosition | undefined> {
     const { ownerId, path } = folder
     const below = yield * ask(this.#queries.deepest, { ownerId, ...boundsBelow(path), limit })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
     if ((yield * ask(this.#queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
-    yield * this.#drop(ownerId, ids)
+    yield * this.#drop(moment, ids)
     return isLast ? undefined : position
   }
 }

@@ -1,5 +1,6 @@
 import { and, asc, eq, gte, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
 import type { Owners } from './owners.ts'
@@ -31,10 +32,12 @@ export interface Place {
 export class FolderTree {
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #owners: Owners
+  readonly #changeLog: ChangeLog
 
-  constructor (engine: Engine, owners: Owners) {
+  constructor (engine: Engine, owners: Owners, changeLog: ChangeLog) {
     this.#queries = queriesOf(engine)
     this.#owners = owners
+    this.#changeLog = changeLog
   }
 
   find (ownerId: number, path: string): Ask<FolderRow | undefined> {
@@ -96,6 +99,7 @@ export class FolderTree {
   * add (ownerId: number, folder: { parentId: number, path: string, time: number }): Rule<number> {
     const [[added]] = yield * together(
       ask(this.#queries.insert, { ownerId, name: splitPath(folder.path).name, ...folder }),
+      this.#changeLog.folderMade(ownerId, folder.path, folder.time),
       this.#owners.charge(ownerId, { folders: 1 })
     )
     return Number(added?.id)

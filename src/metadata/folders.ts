@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { ChangeLog } from './changes.ts'
 import type { Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
@@ -24,6 +25,7 @@ interface FolderOptions {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly guard: LockGuard
+  readonly changeLog: ChangeLog
 }
 
 interface Added { readonly folder: FolderRecord, readonly isNew: boolean }
@@ -39,9 +41,10 @@ export class FolderRules implements FolderRepository {
   readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #guard: LockGuard
+  readonly #changeLog: ChangeLog
   readonly #removals: FolderRemovals
 
-  constructor ({ engine, longRunning, owners, tree, contents, guard }: FolderOptions) {
+  constructor ({ engine, longRunning, owners, tree, contents, guard, changeLog }: FolderOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#longRunning = longRunning
@@ -49,7 +52,8 @@ export class FolderRules implements FolderRepository {
     this.#tree = tree
     this.#contents = contents
     this.#guard = guard
-    this.#removals = new FolderRemovals({ engine, owners, tree, contents, guard })
+    this.#changeLog = changeLog
+    this.#removals = new FolderRemovals({ engine, owners, tree, contents, guard, changeLog })
   }
 
   find (ownerId: number, path: string): Promise<FolderRecord | undefined> {
@@ -134,11 +138,12 @@ export class FolderRules implements FolderRepository {
     if (newPath === path) return folder
     if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
     yield * this.#tree.requireShort(ownerId, path, newPath)
-    const { parentId } = yield * this.#makeParents(ownerId, { ...arrival, added: 0, removed: [path] })
+    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added: 0, removed: [path] })
     const { name } = splitPath(newPath)
     yield * together(
       ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),
-      ask(this.#queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) })
+      ask(this.#queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
+      this.#changeLog.folderMoved({ ownerId, name: newPath, fromName: path, at: time })
     )
     return { ...folder, path: newPath }
   }

@@ -1,5 +1,6 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
+import type { ChangeRepository } from './change-repository.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
 import type { FolderRepository } from './folder-repository.ts'
@@ -9,7 +10,7 @@ import type { LockRepository, NewLock } from './lock-repository.ts'
 import type { PropertyRepository } from './properties.ts'
 import type {
   AccountRecord, AttemptClaim, AttemptLimit, AttemptOutcome, AttemptRange,
-  EventRecord, FactorState, EventSelection, FilePage, FileRecord,
+  EventRecord, FactorState, EventSelection, FilePage, FileRecord, FileSearch, FoundFiles,
   NewAccount, NewAttempt, NewEvent, NewFile, NewToken, Quota, StoredContent, TokenAndAccount, TokenConditions,
   TokenRecord, UsageMismatch, VerifiedAccount
 } from './records.ts'
@@ -48,6 +49,7 @@ export interface Metadata {
   readonly events: EventRepository
   readonly files: FileRepository
   readonly folders: FolderRepository
+  readonly changes: ChangeRepository
   readonly kept: KeptRepository
   readonly locks: LockRepository
   readonly links: LinkRepository
@@ -225,6 +227,14 @@ export interface FileRepository {
    * @throws not_found if the folder does not exist.
    */
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
+  /**
+   * One page of the files whose last segment contains a text, in the given order; compares without case and accents, as
+   * `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be missing. In
+   * an order by name it ends early, so that no page takes long; other orders read all names for every page. Searches of
+   * one account run one after another.
+   * @throws not_found if the folder does not exist.
+   */
+  search (ownerId: number, search: FileSearch): Promise<FoundFiles>
   /**
    * Renames or moves a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last segment.
    * With `overwrites`, a file that has the new name goes to the trash.

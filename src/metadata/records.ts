@@ -240,6 +240,22 @@ export interface FilePage {
  */
 export interface FilePosition { readonly key: string | number, readonly id: number }
 
+/** What to search for, and which part of what is found to read. Without a folder, all files in every order. */
+export interface FileSearch extends Omit<FilePage, 'prefix'> {
+  /** What the last segment of the name contains, whatever the case and accents. Not empty, no control characters. */
+  readonly contains: string
+  /** Ends the search early: then it returns what it has found. */
+  readonly signal: AbortSignal
+}
+
+/** A page of a search. In the orders by name, `id` of a position is that of the folder. */
+export interface FoundFiles {
+  /** May be fewer than the limit, or none, also if there are more. */
+  readonly files: readonly FileRecord[]
+  /** Where the next page begins; undefined if there are no more. */
+  readonly next: FilePosition | undefined
+}
+
 /** A folder as stored. Its id stays when it is moved. */
 export interface FolderRecord {
   readonly id: number

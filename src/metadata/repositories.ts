@@ -1,6 +1,7 @@
 import { AccountRules, createAccountAdder } from './accounts.ts'
 import { type AttemptClaims, AttemptRules } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
+import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter, EventRules } from './events.ts'
@@ -37,7 +38,7 @@ interface RepositoryOptions {
 }
 
 type Repositories = Pick<
-  Metadata, 'accounts' | 'tokens' | 'attempts' | 'factors' | 'claims' | 'events' | 'files' | 'folders' | 'kept' | 'links' | 'locks' | 'properties' | 'uploads' |
+  Metadata, 'accounts' | 'tokens' | 'attempts' | 'factors' | 'claims' | 'events' | 'files' | 'folders' | 'changes' | 'kept' | 'links' | 'locks' | 'properties' | 'uploads' |
   'blobs'
 >
 
@@ -46,7 +47,8 @@ export function createRepositories ({
   engine, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
-  const tree = new FolderTree(engine, owners)
+  const changeLog = new ChangeLog(engine)
+  const tree = new FolderTree(engine, owners, changeLog)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = new TokenRemover(engine)
@@ -62,6 +64,7 @@ export function createRepositories ({
     tree,
     keptContents,
     guard,
+    changeLog,
     discard,
     endLease: createLeaseEnder(engine),
     keepsDeleted: keeping.milliseconds > 0
@@ -75,8 +78,9 @@ export function createRepositories ({
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: new EventRules(engine, writeEvent),
-    files: new FileRules({ engine, owners, tree, contents, keptContents, guard, earlierStores }),
-    folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard }),
+    files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog, earlierStores }),
+    folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
+    changes: new ChangeRules(engine),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
     links: new LinkRules({ engine, owners, tree, contents, linkUploads, earlierStores }),
     locks: new LockRules({ engine, owners, tree, contents, guard }),

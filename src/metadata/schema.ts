@@ -1,5 +1,6 @@
 import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { changeKinds } from './change-repository.ts'
 import { linkKinds } from './link-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './properties.ts'
@@ -52,6 +53,7 @@ export function createTables (dialect: Dialect) {
     ...signInTables(dialect, accounts),
     ...factorTables(dialect, accounts),
     ...files,
+    ...changeTables(dialect, accounts),
     ...linkTables(dialect, accounts, files),
     ...uploadTables(dialect, accounts)
   }
@@ -302,6 +304,24 @@ function fileTables (dialect: Dialect, accounts: Accounts) {
   ])
 
   return { files, folders, kept, locks }
+}
+
+function changeTables ({ table, index, number, text, key, identity }: Dialect, accounts: Accounts) {
+  /** What has changed in the tree of an account: a row is written by the transaction of the change. */
+  const changes = table('changes', {
+    // In the order of an account's commits: its row is locked before a number is taken.
+    id: identity('id'),
+    ownerId: number('owner_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    kind: text('kind', { enum: changeKinds }).notNull(),
+    name: key('name').notNull(),
+    // The name before a move.
+    fromName: key('from_name'),
+    // Not a reference: a change outlives its file.
+    fileId: number('file_id'),
+    at: number('at').notNull()
+  }, columns => [index('changes_owner').on(columns.ownerId, columns.id)])
+
+  return { changes }
 }
 
 /** A link ends with the row of its account, file or folder. */

@@ -23,7 +23,7 @@ const PATHS = [
   '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}', '/api/session', '/api/session/passkey/options', '/api/session/passkey',
   '/api/second-factor', '/api/second-factor/totp', '/api/second-factor/recovery-codes',
   '/api/passkeys/options', '/api/passkeys', '/api/passkeys/confirm/options', '/api/passkeys/confirm', '/api/passkeys/{id}',
-  '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock',
+  '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock', '/api/changes', '/api/zip',
   '/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock',
   '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}',
   '/api/uploads', '/api/uploads/{id}',

@@ -4,6 +4,7 @@ import { claim, wordsOf } from './claim.ts'
 import { ClaimView } from './claim-view.tsx'
 import { Dialog } from './dialog.tsx'
 import { DemandDialog } from './factors/demand-dialog.tsx'
+import { FailedEntries } from './files/failed-entries.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { focusMain } from './focus.ts'
@@ -14,8 +15,10 @@ import { lastOf } from './paths.ts'
 import { ProblemText } from './problem.tsx'
 import { restoreSession, signIn, signOut } from './session.ts'
 import { session } from './session-state.ts'
+import { Shortcuts, showShortcuts } from './shortcuts.tsx'
 import { CredentialForm, PasskeySignIn, SignIn } from './sign-in.tsx'
 import { texts } from './texts.ts'
+import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UploadPanel } from './uploads/upload-panel.tsx'
 import { useAction } from './use-action.ts'
 import { openFolder, view, views, type View } from './view.ts'
@@ -52,6 +55,9 @@ function Content () {
       </main>
       <UploadPanel />
       <Notices />
+      <FailedEntries />
+      <Shortcuts />
+      <SharedQuestion />
       {state.kind === 'ended' && (
         <Dialog title={texts.sign.endedTitle}>
           <p>{texts.sign.ended}</p>
@@ -128,6 +134,12 @@ function TopBar ({ username }: { username: string }) {
         </nav>
         <div class='user'>
           <span class='username' dir='auto' title={username}>{username}</span>
+          <button
+            type='button' class='quiet by-keyboard' aria-label={texts.shortcuts.title} title={texts.shortcuts.title}
+            onClick={showShortcuts}
+          >
+            <Icon name='keyboard' />
+          </button>
           <button
             type='button' class='quiet' aria-label={texts.sign.out} title={texts.sign.out} aria-disabled={isRunning}
             onClick={() => { void run() }}

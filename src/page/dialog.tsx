@@ -10,6 +10,8 @@ interface DialogProps {
   /** Called by Escape, the close button and Back. Without it the dialog can't be closed. */
   onClose?: () => void
   onKeyDown?: (event: KeyboardEvent) => void
+  /** Whether a click outside closes it. */
+  closesOutside?: boolean
   class?: string
   children: ComponentChildren
 }
@@ -17,9 +19,9 @@ interface DialogProps {
 /**
  * A modal dialog. The focus starts at the element with `data-autofocus`, stays inside, and returns when the dialog
  * closes. `autofocus` would do the same, but Chromium writes a message about it to the console. A click outside does
- * nothing, so that no input is lost.
+ * nothing in dialogs with inputs, so that no input is lost.
  */
-export function Dialog ({ title, onClose, onKeyDown, class: className = '', children }: DialogProps) {
+export function Dialog ({ title, onClose, onKeyDown, closesOutside = false, class: className = '', children }: DialogProps) {
   const close = useRef(onClose)
   close.current = onClose
   const element = useRef<HTMLDialogElement>(null)
@@ -43,9 +45,11 @@ export function Dialog ({ title, onClose, onKeyDown, class: className = '', chil
   }
   // Browsers close a dialog at the second Escape, even if the page prevents it.
   const open = () => { if (element.current?.isConnected === true) element.current.showModal() }
+  const outside = useOutside(() => { if (closesOutside) onClose?.() })
   return (
     <dialog
       ref={element} class={className} aria-labelledby={titleId} onCancel={cancel} onClose={open} onKeyDown={onKeyDown}
+      {...outside}
     >
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
@@ -56,6 +60,28 @@ export function Dialog ({ title, onClose, onKeyDown, class: className = '', chil
       {children}
     </dialog>
   )
+}
+
+/**
+ * The event listeners of a dialog for clicks on its backdrop, which is part of the element. A press that began inside,
+ * such as the selection of a text, is not one.
+ */
+function useOutside (action: () => void) {
+  const isPressed = useRef(false)
+  return {
+    onMouseDown (event: MouseEvent): void {
+      isPressed.current = isOutside(event)
+      // The focus stays where it is.
+      if (isPressed.current) event.preventDefault()
+    },
+    onClick (event: MouseEvent): void { if (isPressed.current && isOutside(event)) action() }
+  }
+}
+
+function isOutside ({ target, currentTarget, clientX: x, clientY: y }: MouseEvent): boolean {
+  if (target !== currentTarget || !(target instanceof Element)) return false
+  const { left, right, top, bottom } = target.getBoundingClientRect()
+  return x < left || x > right || y < top || y > bottom
 }
 
 /**

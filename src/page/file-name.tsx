@@ -4,12 +4,42 @@ import { piecesOf, visibleName } from './visible-name.ts'
 
 interface NameProps { name: string, class?: string | undefined }
 
+/** The end of a name that tells files apart: an extension. */
+const EXTENSION = /\.\w{1,10}$/
+
+/** An extension with the number before it: `-0012.jpg` or ` (2).txt`. */
+const LONG_ENDING = /(?:[ _-]?\(?\d{1,6}\)?)?(?:\.\w{1,10})?$/
+
 /** The name of a file, in its own direction, with marks for characters that can't be seen. */
 export function FileName ({ name, class: className }: NameProps) {
   return (
     <bdi class={className} title={visibleName(name)}>
+      <Marked name={name} />
+    </bdi>
+  )
+}
+
+function Marked ({ name }: { name: string }) {
+  return (
+    <>
       {piecesOf(name)
         .map((piece, index) => index % 2 === 0 ? piece : <mark key={index} title={frameTexts.invisible}>{piece}</mark>)}
+    </>
+  )
+}
+
+/**
+ * The name of a file in one line. If there is little room, its middle is cut. Screen readers would read a space there:
+ * its control needs `aria-label`.
+ */
+export function CutName ({ name }: NameProps) {
+  // In other scripts, letters that are next to each other can have one form, and numbers another place.
+  const pattern = /^[\p{ASCII}\p{Script=Latin}]*$/u.test(name) ? LONG_ENDING : EXTENSION
+  const [ending = ''] = pattern.exec(name) ?? []
+  return (
+    <bdi class='cut-name' title={visibleName(name)}>
+      <span class='stem'><Marked name={name.slice(0, name.length - ending.length)} /></span>
+      <span class='ending'>{ending}</span>
     </bdi>
   )
 }

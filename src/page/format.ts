@@ -2,13 +2,17 @@ import { frameTexts } from './frame-texts.ts'
 
 const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const
 
-/** Created once: that takes longer than to format a number, and each row of a list shows a size. */
+/**
+ * In the locale of the browser, as dates: the separators are what its user is used to. Created once: that takes longer
+ * than to format a number, and each row of a list shows a size.
+ */
 const sizeFormats = units.map((unit, power) => {
   const style = { style: 'unit', unit, unitDisplay: power === 0 ? 'long' : 'short', maximumFractionDigits: power === 0 ? 0 : 1 } as const
-  return new Intl.NumberFormat(frameTexts.language, style)
+  return new Intl.NumberFormat(undefined, style)
 })
 
-const numberFormat = new Intl.NumberFormat(frameTexts.language)
+/** With the digits that the texts expect. */
+const numberFormat = new Intl.NumberFormat(undefined, { numberingSystem: 'latn' })
 
 /** A size in powers of 1000, such as `1.2 MB`. */
 export function formatSize (bytes: number): string {
@@ -39,7 +43,7 @@ export function formatDate (timestamp: string): string {
   return dateFormat.format(new Date(timestamp))
 }
 
-/** A wait in the largest unit that it fills, rounded up, such as `12 minutes`. */
+/** For a sentence, in its language: a wait in the largest unit that it fills, rounded up, such as `12 minutes`. */
 export function formatDuration (seconds: number): string {
   const [unit, size] = seconds < 90 ? ['second', 1] as const : seconds < 5400 ? ['minute', 60] as const : ['hour', 3600] as const
   return new Intl.NumberFormat(frameTexts.language, { style: 'unit', unit, unitDisplay: 'long' }).format(Math.ceil(seconds / size))

@@ -9,8 +9,8 @@ import { texts } from './texts.ts'
 import { useAction } from './use-action.ts'
 
 /**
- * The title and detail of an error, as the server sent them, with sizes as elsewhere on the page. Undefined if there is
- * no error, the page asks for the password instead, or the user cancelled.
+ * The title and detail of an error, as the server sent them, with numbers as elsewhere on the page. Undefined if there
+ * is no error, the page asks for the password instead, or the user cancelled.
  */
 export function describe (error: unknown): ProblemWords | undefined {
   if (error === undefined || error instanceof SessionEnded || error instanceof Cancelled) return undefined

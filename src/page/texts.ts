@@ -36,7 +36,7 @@ export const texts = {
     welcome: 'Your private files: upload them here, get them back anywhere.'
   },
   files: {
-    columns: { name: 'Name', size: 'Size', added: 'Added', deleted: 'Deleted', expires: 'Kept until', actions: 'Actions' },
+    columns: { name: 'Name', size: 'Size', own: 'Date of the file', added: 'Added', deleted: 'Deleted', expires: 'Kept until', actions: 'Actions' },
     orders: {
       name: 'Name, A to Z',
       '-name': 'Name, Z to A',
@@ -46,15 +46,24 @@ export const texts = {
       smallest: 'Smallest first'
     },
     order: 'Order',
-    search: 'Names that begin with…',
-    found: (count: number, isAll: boolean) => `${isAll ? count : `More than ${count}`} found, sorted by name.`,
+    search: 'Search names…',
+    scope: 'Where to search',
+    scopes: { folder: 'This folder', everywhere: 'Everywhere' },
+    found: (count: string, isAll: boolean) => `${isAll ? count : `More than ${count}`} found.`,
     searchFailed: 'The search failed.',
-    nothingFound: 'No name of a file or folder begins with',
+    nothingFound: 'No name in this folder contains',
+    nothingFoundAnywhere: 'No name of a file contains',
+    showInFolder: 'Show in its folder',
+    jump: 'A–Z: jump to a letter',
+    letters: 'A–Z',
+    layout: 'Layout',
+    layouts: { list: 'List', tiles: 'Tiles' },
     empty: 'No files yet',
     emptyHint: 'Drop files or folders anywhere on this page, paste files, or choose them with the buttons above.',
     menuOf: (name: string) => `Actions for ${visibleName(name)}`,
     open: 'Open',
     download: 'Download',
+    zip: 'files',
     rename: 'Rename',
     versions: 'Versions',
     remove: 'Delete',
@@ -119,6 +128,33 @@ export const texts = {
       uploading: (size: string) => `${size} being uploaded`,
       ofBytes: (size: string) => `of ${size}`,
       ofFiles: (count: string) => `at most ${count} files and folders`
+    }
+  },
+  selection: {
+    label: 'Selection',
+    of: (name: string) => `Select ${visibleName(name)}`,
+    all: 'Select all',
+    chosen: (count: string) => `${count} selected`,
+    items: (count: string) => count === '1' ? '1 item' : `${count} items`,
+    end: 'End the selection',
+    stop: 'Stop',
+    running: { remove: 'Deleting', move: 'Moving', restore: 'Restoring', deleteForGood: 'Deleting for good' },
+    progress: (done: string, all: string) => `${done} of ${all}`,
+    deleted: (items: string) => `Moved to the trash: ${items}`,
+    removed: (items: string) => `Deleted: ${items}`,
+    deletedForGood: (items: string) => `Deleted for good: ${items}`,
+    restored: (items: string) => `Restored: ${items}`,
+    moved: (items: string, folder: string) => `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${items}`,
+    movedBack: (items: string) => `Moved back: ${items}`,
+    removeTitle: (items: string) => `Delete ${items}?`,
+    removeHint: 'This deletes everything in these folders:',
+    deleteForGoodTitle: (items: string) => `Delete ${items} for good?`,
+    deleteForGoodHint: 'This also deletes their older versions and cannot be undone:',
+    failed: {
+      remove: (items: string) => `Not deleted: ${items}`,
+      move: (items: string) => `Not moved: ${items}`,
+      restore: (items: string) => `Not restored: ${items}`,
+      deleteForGood: (items: string) => `Not deleted: ${items}`
     }
   },
   folders: {
@@ -204,6 +240,12 @@ export const texts = {
       startAgain: 'Start again'
     },
     rename: { label: 'Another name', submit: 'Upload under this name' },
+    shared: {
+      title: 'Upload the shared files?',
+      hint: 'Another app or page gave these files to MagicStore:',
+      add: 'Upload',
+      discard: 'Discard'
+    },
     unfinished: {
       title: 'Not finished',
       explanation: 'To continue an upload, choose the same file again.',
@@ -225,6 +267,37 @@ export const texts = {
       resumableOne: (name: string) => `An unfinished upload of ${visibleName(name)} exists. Choose in the list of uploads what to do.`,
       progress: (percent: string, name: string) => `${percent} of ${visibleName(name)} sent.`
     }
+  },
+  shortcuts: {
+    title: 'Keyboard shortcuts',
+    use: 'Use the shortcuts / and ?',
+    useHint: 'Turn them off if you control this device by voice.',
+    groups: [
+      { name: 'Anywhere', keys: [['/', 'Search'], ['?', 'Show this list'], ['Escape', 'Close or cancel']] },
+      {
+        name: 'In the list of files',
+        keys: [
+          ['↑ ↓', 'Move up and down'],
+          ['PageUp PageDown', 'Move by a page'],
+          ['Home End', 'Move to the first or last'],
+          ['← →', 'Move between the controls of a row'],
+          ['A–Z', 'Move to a name that begins with what you type'],
+          ['Enter', 'Open'],
+          ['F2', 'Rename'],
+          ['Delete', 'Move to the trash']
+        ]
+      },
+      {
+        name: 'Selection',
+        keys: [
+          ['Space', 'Select or unselect'],
+          ['Shift+↑ Shift+↓', 'Select more or fewer'],
+          ['Ctrl+A', 'Select all'],
+          ['Escape', 'Select none']
+        ]
+      },
+      { name: 'In a preview', keys: [['← →', 'Previous or next file'], ['Escape', 'Close']] }
+    ]
   },
   factors: {
     title: 'Second factor',

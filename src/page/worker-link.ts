@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals'
+import { MagicStoreError } from 'magicstore'
 import { folder } from './folder.ts'
 import { accessToken } from './session.ts'
 
@@ -44,6 +45,50 @@ export function bytesAddress ({ name, version, disposition }: BytesAddress): str
   return `${folder}uploads/${name.split('/').map(encodeURIComponent).join('/')}?${query}`
 }
 
+/** A folder, or files and folders by their names. */
+export type Wanted = { readonly folder: string } | { readonly names: readonly string[] }
+
+interface ZipDownload {
+  /** For a frame. The service worker answers it. */
+  readonly address: string
+  /** Resolves when the zip begins. Rejects with a MagicStoreError if the server refuses, or a TypeError. */
+  readonly begun: Promise<void>
+}
+
+/** Zips that have not begun, by a number. */
+const waiting = new Map<number, { readonly wanted: Wanted, readonly settle: (outcome: Outcome) => void }>()
+
+let downloads = 0
+
+/** A download of a zip by this window; undefined without a service worker. */
+export function zipDownload (wanted: Wanted): ZipDownload | undefined {
+  if (windowId.value === undefined || navigator.serviceWorker.controller === null) return undefined
+  const id = ++downloads
+  const query = new URLSearchParams({
+    window: windowId.value, download: String(id), ...('folder' in wanted && { folder: wanted.folder })
+  })
+  const begun = new Promise<void>((resolve, reject) => {
+    waiting.set(id, { wanted, settle: outcome => settle(outcome, resolve, reject) })
+  })
+  return { address: `${folder}zip?${query}`, begun }
+}
+
+/** How the server has answered a request for a zip; `status` is 0 if it could not be reached. */
+interface Outcome { readonly status: number, readonly body: string }
+
+function settle ({ status, body }: Outcome, resolve: () => void, reject: (reason: Error) => void): void {
+  if (status === 200) resolve()
+  else reject(status === 0 ? new TypeError('no response') : new MagicStoreError(status, problemIn(body)))
+}
+
+function problemIn (body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}
+
 /** The address of the service worker. With Trusted Types, a policy allows only this script. */
 function scriptUrl (): string {
   const { trustedTypes } = window as { trustedTypes?: TrustedTypes }
@@ -54,7 +99,21 @@ function scriptUrl (): string {
   return trustedTypes === undefined ? workerUrl : trustedTypes.createPolicy('magicstore', { createScriptURL }).createScriptURL(workerUrl)
 }
 
-/** The service worker asks for the token at each request, and keeps none. */
-function answer ({ data, ports: [port] }: MessageEvent<{ refused?: string }>): void {
+interface WorkerMessage extends Partial<Outcome> {
+  readonly refused?: string
+  readonly download?: string
+}
+
+/** The service worker asks for the token at each request and for the names in a zip, and keeps none. */
+function answer ({ data, ports: [port] }: MessageEvent<WorkerMessage>): void {
+  if (data.download !== undefined) return answerDownload(Number(data.download), data, port)
   accessToken(data.refused).then(token => port?.postMessage(token), () => port?.postMessage(undefined))
+}
+
+/** Says what a zip is to have, or takes how the server has answered. */
+function answerDownload (id: number, { status, body = '' }: Partial<Outcome>, port: MessagePort | undefined): void {
+  const download = waiting.get(id)
+  if (status === undefined) return port?.postMessage(download && JSON.stringify(download.wanted))
+  waiting.delete(id)
+  download?.settle({ status, body })
 }

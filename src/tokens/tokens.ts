@@ -119,6 +119,12 @@ export class Tokens {
     return found
   }
 
+  /** Refuses a token that was revoked since it was verified. @throws token_revoked. */
+  async requireActive ({ id }: TokenRecord): Promise<void> {
+    const found = await this.#options.metadata.tokens.find(id)
+    if (found === undefined || found.account.disabledAt !== null) refuseRevoked()
+  }
+
   /** A session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
   async findSession (secretHash: string): Promise<TokenAndAccount | undefined> {
     const found = await this.#options.metadata.tokens.findBySecret(secretHash)

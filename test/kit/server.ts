@@ -53,12 +53,17 @@ export interface SendOptions {
   isBroken?: boolean
 }
 
-export interface RunningServer extends Client { readonly dataDir: string, close (): Promise<void> }
+export interface RunningServer extends Client {
+  readonly dataDir: string
+  /** The number of requests that wait for changes. */
+  countWaiting (): number
+  close (): Promise<void>
+}
 
 /** A server in this process on a free port, with its data in the test's folder; closed when the test ends. */
 export async function startServer (t: Test, settings: Settings = {}): Promise<RunningServer> {
-  const { port, dataDir, close } = await serve(t, settings)
-  return { ...clientOf(port), dataDir, close }
+  const { store, port, dataDir, close } = await serve(t, settings)
+  return { ...clientOf(port), dataDir, countWaiting: () => store.changes.countWaiting(), close }
 }
 
 export type TlsServer = Awaited<ReturnType<typeof startTls>>
@@ -81,6 +86,7 @@ async function serve (t: Test, settings: Settings, tls?: { cert: Buffer, key: Bu
     connections.stop()
     store.uploads.stop()
     store.copies.stop()
+    store.changes.stop()
     await http.close()
     await store.close()
   }

@@ -101,6 +101,11 @@ report('renaming to a name that exists', await failureOf(store.rename('renamed.h
 const copied = await store.copy('renamed.html', 'copies/page.html')
 report('copying', `${copied.name} ${copied.sha256 === renamed.sha256} ${copied.type}`)
 report('copying to a name that exists', await failureOf(store.copy('renamed.html', '3.txt')))
+for (const { stream, response } of [await reader.zipFolder('copies'), await reader.zip(['renamed.html', 'copies'])]) {
+  const bytes = await text(stream)
+  report('a zip', `${response.headers.get('content-length')} ${bytes.slice(0, 2)} ${bytes.includes('copies/page.html')}`)
+}
+report('a zip of what is not there', await failureOf(reader.zip(['missing'])))
 report('breaking a lock that is not there', await failureOf(store.breakLock('copies/page.html')))
 report('the same of a folder', await failureOf(store.breakFolderLock('copies')))
 await store.removeFolder('copies', { recursive: true, permanent: true })
@@ -129,7 +134,10 @@ const inFolders = [await store.put('a/b/ü.txt', 'x'), await store.upload('y', '
 report('names with folders', inFolders.map(({ name }) => name))
 report('folders of the root', await namesOf(store.listFolders()))
 report('folders of a folder', await namesOf(store.listFolders('a')))
+const { next: cursor, reset } = await store.changes()
 const made = await store.createFolder('a/c/new')
+const { changes } = await store.changes({ cursor, wait: 5 })
+report('changes', `${reset} ${changes.map(({ kind, name }) => `${kind} ${name}`).join()}`)
 report('a new folder', `${made.name}, twice: ${(await store.createFolder('a/c/new')).createdAt === made.createdAt}`)
 report('a folder in place of a file', await failureOf(store.createFolder('a/c/two.txt')))
 const retries: unknown[] = []

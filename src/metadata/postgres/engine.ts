@@ -64,6 +64,7 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     locking: query => query.for('no key update') as typeof query,
     skippingLocked: query => query.for('no key update', { skipLocked: true }) as typeof query,
     maxDeletedRows: Infinity,
+    newChangeId: sql`nextval('changes_id_seq')`,
     isAmong: (column, placeholder) => sql`${column} = any(${sql.placeholder(placeholder)})`,
     namesBetween
   }

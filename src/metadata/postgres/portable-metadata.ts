@@ -43,6 +43,7 @@ const tables = [
   { name: 'events', key: ['id'], hasSequence: true },
   { name: 'folders', key: ['id'], hasSequence: true },
   { name: 'files', key: ['id'], hasSequence: true },
+  { name: 'changes', key: ['id'], hasSequence: true },
   { name: 'links', key: ['id'], hasSequence: true },
   { name: 'kept', key: ['id'], hasSequence: false }
 ] as const

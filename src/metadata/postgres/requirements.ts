@@ -14,7 +14,7 @@ const ANY_VERSION = 'magicstore '
  * The beginning of the names of this version's connections; a random part for each process follows. Raise the number
  * with a migration that servers of the version before can't work with: it is then refused while one is connected.
  */
-export const APPLICATION = `${ANY_VERSION}v4 `
+export const APPLICATION = `${ANY_VERSION}v5 `
 
 const perServer = POOL_SIZES.short + POOL_SIZES.long
 

@@ -69,6 +69,7 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
     locking: query => query,
     skippingLocked: query => query,
     maxDeletedRows: MAX_DELETED_ROWS,
+    newChangeId: sql`NULL`,
     isAmong: (column, placeholder) => {
       const list = sql.param(sql.placeholder(placeholder), { mapToDriverValue: JSON.stringify })
       return sql`${column} IN (SELECT value FROM json_each(${list}))`

@@ -1,9 +1,9 @@
 import { signal } from '@preact/signals'
 
-/** Counts changes of the account's files that this page made. Lists and usage ask the server again when it changes. */
+/** Counts changes of the account's files. Lists and usage ask the server again when it changes. */
 export const changes = signal(0)
 
-/** Call it after a file was stored, renamed, deleted or restored. */
+/** Call it after a file was stored, renamed, deleted or restored, here or elsewhere. */
 export function filesChanged (): void {
   changes.value++
 }

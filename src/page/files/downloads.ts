@@ -1,9 +1,9 @@
 import { bodyOf } from 'magicstore'
 import { notify } from '../notices.tsx'
-import { lastOf } from '../paths.ts'
+import { lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { bytesAddress } from '../worker-link.ts'
+import { bytesAddress, zipDownload, type Wanted } from '../worker-link.ts'
 
 /** The bytes of a file, or of one of its versions. */
 export interface Bytes {
@@ -27,6 +27,30 @@ export async function download (bytes: Bytes): Promise<void> {
   const address = bytesAddress(bytes)
   if (address !== undefined) loadInFrame(address, bytes.name)
   else save(await readBytes(bytes), bytes.name)
+}
+
+/**
+ * Lets the browser save a folder, or files and folders, as a zip. Resolves when the zip begins. Without the service
+ * worker, the zip is loaded into memory first.
+ * @throws MagicStoreError if the server refuses, and TypeError if it can't be reached.
+ */
+export async function downloadZip (wanted: Wanted): Promise<void> {
+  const download = zipDownload(wanted)
+  const name = zipName(wanted)
+  if (download === undefined) return save(await readZip(wanted), name)
+  loadInFrame(download.address, name)
+  await download.begun
+}
+
+function readZip (wanted: Wanted): Promise<Blob> {
+  return call(async ({ api }) => bodyOf('folder' in wanted
+    ? await api.GET('/api/zip', { params: { query: wanted }, parseAs: 'blob' })
+    : await api.POST('/api/zip', { body: { names: [...wanted.names] }, parseAs: 'blob' })))
+}
+
+function zipName (wanted: Wanted): string {
+  const folder = 'folder' in wanted ? wanted.folder : parentOf(wanted.names[0] ?? '')
+  return `${lastOf(folder) || texts.files.zip}.zip`
 }
 
 /** Reads the first `count` bytes, by default all. @throws what `call` throws. */

@@ -2,13 +2,15 @@ import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { lastOf } from '../paths.ts'
+import { chosenEntries } from './chosen.ts'
 import { isFolder, runInRow, type Entry } from './entries.ts'
 import { canMove, moveEntry } from './folders.ts'
+import { moveAll } from './many-files.ts'
 
-/** The entry that is being dragged. Other windows and programs can't drop here. */
-let dragged: Entry | undefined
+/** The entries that are being dragged. Other windows and programs can't drop here. */
+let dragged: readonly Entry[] = []
 
-/** The folder that the dragged entry is over. */
+/** The folder that the dragged entries are over. */
 const target = signal<string | undefined>(undefined)
 
 /** The attributes of a row that can be dragged, and that takes others if it is a folder. */
@@ -16,7 +18,7 @@ export function draggable (entry: Entry): JSX.HTMLAttributes<HTMLDivElement> {
   return {
     draggable: true,
     onDragStart ({ dataTransfer }) {
-      dragged = entry
+      dragged = chosenEntries.has(entry) ? chosenEntries.entries.peek() : [entry]
       // Firefox starts no drag without data.
       dataTransfer?.setData('text/plain', lastOf(entry.name))
     },
@@ -49,22 +51,24 @@ function dragOver (event: DragEvent): void {
 
 function drop (event: DragEvent): void {
   const folder = folderAt(event)
-  const entry = dragged
+  const [entry, ...others] = dragged
   end()
   if (folder === undefined || entry === undefined) return
   // Otherwise Firefox would open what is dropped.
   event.preventDefault()
-  void runInRow(entry, entry => moveEntry(entry, folder))
+  if (others.length > 0) void moveAll([entry, ...others], folder)
+  else void runInRow(entry, entry => moveEntry(entry, folder))
 }
 
 function end (): void {
-  dragged = undefined
+  dragged = []
   target.value = undefined
 }
 
-/** The folder at the pointer, if the dragged entry can be moved there. */
+/** The folder at the pointer, if the dragged entries can be moved there. */
 function folderAt (event: DragEvent): string | undefined {
   const element = event.target instanceof Element ? event.target.closest<HTMLElement>('[data-folder]') : null
   const folder = element?.dataset.folder
-  return folder !== undefined && dragged !== undefined && canMove(dragged, folder) ? folder : undefined
+  if (folder === undefined || dragged.length === 0) return undefined
+  return dragged.some(entry => canMove(entry, folder)) ? folder : undefined
 }

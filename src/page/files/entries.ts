@@ -3,34 +3,43 @@ import { bodyOf, type Folder, type ListQuery, type MagicStore, type StoredFile }
 import type { Page, PageQuery } from '../pages.ts'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
-import { openFolder } from '../view.ts'
+import { addressOf, openFolder } from '../view.ts'
 import { filesChanged } from './changes.ts'
+import { folded } from './folded.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
 
 export type Order = NonNullable<ListQuery['order']>
 
-/** What is directly in the open folder. */
+/** Where a search looks: directly in the open folder, or in all of them. */
+export type Scope = 'folder' | 'everywhere'
+
+/** What is directly in the open folder, or a file that was found in another one. */
 export type Entry = FolderEntry | StoredFile
 export type FolderEntry = Folder & { readonly size?: never }
 
-const chosenOrder = signal<Order>('name')
+export const order = signal<Order>('name')
 
-/** The prefix that is searched for; empty for all entries. */
-export const prefix = signal('')
+/** The text that names must contain; empty for all entries. */
+export const searchText = signal('')
 
-/** The API searches by name only in the orders by name. The chosen order comes back with an empty search. */
-export const order = computed<Order>(() => prefix.value === '' || isByName(chosenOrder.value) ? chosenOrder.value : 'name')
+export const scope = signal<Scope>('folder')
+
+/** Whether the list has what was found in all folders. */
+export const isEverywhere = computed(() => searchText.value !== '' && scope.value === 'everywhere')
+
+/** The file that gets the focus as soon as its folder lists it. */
+export const sought = signal<string | undefined>(undefined)
 
 /** The folder whose entries are listed. */
 let listedFolder = openFolder.peek()
 
-/** The entries of the open folder: its folders by name, then its files in the chosen order. */
+/** The entries of the open folder: its folders by name, then its files in the chosen order. Or what was found. */
 export const entries = new Listing<Entry>((query, signal) => {
   // No segment contains one.
-  if (prefix.value.includes('/')) return Promise.resolve({ entries: [], next: null })
-  return call(store => loadEntries(store, query, signal))
-})
+  if (searchText.value.includes('/')) return Promise.resolve({ entries: [], next: null })
+  return call(store => isEverywhere.value ? loadFiles(store, query, signal) : loadEntries(store, query, signal))
+}, ({ name }) => name)
 
 export const files = computed(() => entries.entries.value.filter(entry => !isFolder(entry)))
 
@@ -48,13 +57,28 @@ export function isByName (order: Order): boolean {
 }
 
 export function sortBy (next: Order): void {
-  chosenOrder.value = next
+  order.value = next
   showFromTop()
 }
 
 export function search (text: string): void {
-  prefix.value = text
+  searchText.value = text
   showFromTop()
+}
+
+export function searchIn (next: Scope): void {
+  scope.value = next
+  showFromTop()
+}
+
+/** Opens the folder of a file that was found, with the focus on the file. */
+export function showInFolder ({ name }: StoredFile): void {
+  sought.value = name
+  if (parentOf(name) !== openFolder.peek()) location.hash = addressOf(parentOf(name))
+  else {
+    searchText.value = ''
+    entries.replace()
+  }
 }
 
 function showFromTop (): void {
@@ -67,7 +91,7 @@ export function showFolder (): void {
   const [folder, before] = [openFolder.peek(), listedFolder]
   if (folder === before) return entries.refresh()
   listedFolder = folder
-  prefix.value = ''
+  searchText.value = ''
   const below = [...ancestorsOf(before), before].find(path => parentOf(path) === folder)
   filesFocus.active.value = below === undefined ? undefined : { key: below, column: 0 }
   entries.replace()
@@ -85,9 +109,13 @@ export function placeEntry (entry: Entry, oldName = entry.name): void {
   filesChanged()
 }
 
-/** Whether an entry belongs to the folder that is listed. */
-export function isListed ({ name }: Entry): boolean {
-  return parentOf(name) === listedFolder
+/** Whether an entry belongs to the folder that is listed, or to what is searched for everywhere. */
+export function isListed (entry: Entry): boolean {
+  return isEverywhere.value ? !isFolder(entry) && isFound(entry) : parentOf(entry.name) === listedFolder
+}
+
+function isFound ({ name }: Entry): boolean {
+  return folded(lastOf(name)).includes(folded(searchText.value))
 }
 
 /** Runs an action on an entry of the list. If it fails, the row shows why. */
@@ -104,22 +132,28 @@ function isAfter (other: Entry, entry: Entry): boolean {
 }
 
 /** Pages of the folders, then pages of the files. The cursor says which. */
-async function loadEntries (
-  { api }: MagicStore, { limit, cursor = 'folders' }: PageQuery, signal: AbortSignal
-): Promise<Page<Entry>> {
+async function loadEntries (store: MagicStore, query: PageQuery, signal: AbortSignal): Promise<Page<Entry>> {
+  const { limit, cursor = 'folders' } = query
   const [kind, position] = cursor.split(' ')
-  const query = { folder: listedFolder, limit }
   const at = position === undefined ? {} : { cursor: position }
-  const loadFiles = async (at: { cursor?: string }) => {
-    const search = prefix.value === '' ? {} : { prefix: prefix.value }
-    const { files, next } = bodyOf(await api.GET('/api/files', { params: { query: { ...query, ...at, ...search, order: order.value } }, signal }))
-    return { entries: files, next: next && `files ${next}` }
+  const filesAt = async (at: { cursor?: string }) => {
+    const { entries, next } = await loadFiles(store, { limit, ...at }, signal)
+    return { entries, next: next && `files ${next}` }
   }
-  if (kind === 'files') return loadFiles(at)
+  if (kind === 'files') return filesAt(at)
+  const params = { query: { folder: listedFolder, limit, ...at } }
   // At the same time: most folders have few folders.
-  const [answer, files] = await Promise.all([api.GET('/api/folders', { params: { query: { ...query, ...at } }, signal }), loadFiles({})])
+  const [answer, files] = await Promise.all([store.api.GET('/api/folders', { params, signal }), filesAt({})])
   const { folders, next } = bodyOf(answer)
-  const found = folders.filter(({ name }) => lastOf(name).startsWith(prefix.value.normalize('NFC')))
+  const found = folders.filter(isFound)
   if (next !== null) return { entries: found, next: `folders ${next}` }
   return { entries: [...found, ...files.entries], next: files.next }
+}
+
+async function loadFiles ({ api }: MagicStore, page: PageQuery, signal: AbortSignal): Promise<Page<StoredFile>> {
+  const search = searchText.value === '' ? {} : { contains: searchText.value }
+  const place = isEverywhere.value ? {} : { folder: listedFolder }
+  const query = { ...page, ...place, ...search, order: order.value }
+  const { files, next } = bodyOf(await api.GET('/api/files', { params: { query }, signal }))
+  return { entries: files, next }
 }

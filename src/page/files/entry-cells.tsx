@@ -1,4 +1,4 @@
-import { FileName } from '../file-name.tsx'
+import { CutName, PathName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { linkedNames } from '../links/links.ts'
@@ -6,13 +6,16 @@ import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { addressOf } from '../view.ts'
-import { isByName, isFolder, order, prefix, refused, sortBy, type Entry, type Order } from './entries.ts'
+import { visibleName } from '../visible-name.ts'
+import { chosenEntries } from './chosen.ts'
+import { isEverywhere, isFolder, order, refused, sortBy, type Entry, type Order } from './entries.ts'
 import { renameFile } from './files.ts'
 import { renameFolder } from './folders.ts'
-import { kindOf } from './kinds.ts'
+import { kindOf, lookOf } from './kinds.ts'
 import { RenameForm } from './rename-form.tsx'
+import { SelectionHeader } from './selection-box.tsx'
 
-interface EntryCellsProps {
+export interface EntryCellsProps {
   entry: Entry
   isActive: boolean
   isRenaming: boolean
@@ -25,10 +28,7 @@ interface EntryCellsProps {
 export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
-  const rename = async (newName: string) => {
-    await (isFolder(entry) ? renameFolder(entry, newName) : renameFile(entry, newName))
-    onRenamed()
-  }
+  const rename = useRename(entry, onRenamed)
   return (
     <>
       <div role='gridcell' class='name-cell'>
@@ -38,6 +38,7 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
         <Refusal name={entry.name} />
       </div>
       <div role='gridcell' class='size'>{isFolder(entry) ? texts.folders.kind : formatSize(entry.size)}</div>
+      <div role='gridcell' class='date own'>{!isFolder(entry) && entry.modifiedAt !== null && <OwnDate date={entry.modifiedAt} />}</div>
       <div role='gridcell' class='date'><time dateTime={entry.createdAt}>{formatTime(entry.createdAt)}</time></div>
       <div role='gridcell' class='menu-cell'>
         <button
@@ -51,28 +52,47 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
   )
 }
 
+function OwnDate ({ date }: { date: string }) {
+  return <time dateTime={date}>{formatTime(date)}</time>
+}
+
+/** Renames an entry. */
+export function useRename (entry: Entry, onRenamed: () => void): (newName: string) => Promise<void> {
+  return async newName => {
+    await (isFolder(entry) ? renameFolder(entry, newName) : renameFile(entry, newName))
+    onRenamed()
+  }
+}
+
 interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
 
 /** A folder is a link, so that it can be opened in another window. */
 function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
-  const name = <><FileName name={lastOf(entry.name)} />{linkedNames.value.has(entry.name) && <LinkMark />}</>
+  const shown = isEverywhere.value ? <PathName name={entry.name} /> : <CutName name={lastOf(entry.name)} />
+  const name = <>{shown}{linkedNames.value.has(entry.name) && <LinkMark />}</>
   if (isFolder(entry)) {
-    return <a class='file-name folder' data-cell tabIndex={tabIndex} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
+    return <a class='file-name folder' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
   }
   return (
-    <button type='button' class='file-name' data-cell tabIndex={tabIndex} onClick={onOpen}>
+    <button type='button' class='file-name' data-cell data-look={lookOf(entry)} tabIndex={tabIndex} aria-label={nameLabel(entry)} onClick={onOpen}>
       <Icon name={kindOf(entry)} />{name}
     </button>
   )
 }
 
+/** The name of the control that opens an entry: what is found in other folders has its whole path. */
+export function nameLabel ({ name }: Entry): string {
+  const shown = visibleName(isEverywhere.value ? name : lastOf(name))
+  return linkedNames.value.has(name) ? `${shown} ${texts.links.has}` : shown
+}
+
 /** At the name of a file or folder that has a link. */
-function LinkMark () {
+export function LinkMark () {
   return <span class='link-mark' title={texts.links.has}><Icon name='links' /><span class='hidden'>{texts.links.has}</span></span>
 }
 
 /** Why the last action on this entry failed. */
-function Refusal ({ name }: { name: string }) {
+export function Refusal ({ name }: { name: string }) {
   if (refused.value?.name !== name) return null
   return (
     <div class='refusal'>
@@ -93,17 +113,21 @@ interface Column {
   readonly first: Order
 }
 
-const columns: readonly Column[] = [
-  { label: texts.files.columns.name, class: 'name-cell', ascending: 'name', descending: '-name', first: 'name' },
-  { label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest' },
-  { label: texts.files.columns.added, class: 'date', ascending: 'oldest', descending: 'newest', first: 'newest' }
-]
+const columns = {
+  name: { label: texts.files.columns.name, class: 'name-cell', ascending: 'name', descending: '-name', first: 'name' },
+  size: { label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest' },
+  added: { label: texts.files.columns.added, class: 'date', ascending: 'oldest', descending: 'newest', first: 'newest' }
+} as const satisfies Record<string, Column>
 
 /** The column headers. A click sorts by the column; another click reverses the order. */
 export function EntryHeader () {
   return (
     <div role='row' class='row' aria-rowindex={1}>
-      {columns.map(column => <ColumnHeader key={column.label} {...column} />)}
+      <SelectionHeader selection={chosenEntries} />
+      <ColumnHeader {...columns.name} />
+      <ColumnHeader {...columns.size} />
+      <div role='columnheader' class='date own'>{texts.files.columns.own}</div>
+      <ColumnHeader {...columns.added} />
       <div role='columnheader' class='menu-cell'><span class='hidden'>{texts.files.columns.actions}</span></div>
     </div>
   )
@@ -112,10 +136,9 @@ export function EntryHeader () {
 function ColumnHeader ({ label, class: className, ascending, descending, first }: Column) {
   const direction = order.value === ascending ? 'ascending' : order.value === descending ? 'descending' : undefined
   const next = direction === undefined ? first : direction === 'ascending' ? descending : ascending
-  const isDisabled = prefix.value !== '' && !isByName(ascending)
   return (
     <div role='columnheader' class={className} aria-sort={direction ?? 'none'}>
-      <button type='button' class='sort' disabled={isDisabled} onClick={() => sortBy(next)}>
+      <button type='button' class='sort' onClick={() => sortBy(next)}>
         {label}{direction !== undefined && <Icon name={direction === 'ascending' ? 'up' : 'down'} />}
       </button>
     </div>

@@ -1,5 +1,5 @@
 import { MagicStoreError } from 'magicstore'
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
 import { LinkDialog } from '../links/link-dialog.tsx'
 import { refreshLinks } from '../links/links.ts'
@@ -8,19 +8,26 @@ import { hasLinks } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
+import { ChosenEntries, removeChosen } from './chosen-entries.tsx'
+import { chosenEntries } from './chosen.ts'
 import { CopyDialog } from './copy-dialog.tsx'
-import { download } from './downloads.ts'
+import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
-import { entries, filesFocus, isFolder, prefix, runInRow, showFolder, type Entry } from './entries.ts'
+import {
+  entries, filesFocus, isEverywhere, isFolder, runInRow, searchText, showFolder, showInFolder, sought, type Entry
+} from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
+import { EntryTile } from './entry-tile.tsx'
 import { removeFile } from './files.ts'
 import { NewFolder, RemovalQuestion } from './folder-dialogs.tsx'
-import { removeEmpty } from './folders.ts'
+import { moveEntry, removeEmpty } from './folders.ts'
+import { layout } from './layout.ts'
 import { ListState } from './list-state.tsx'
 import { Menu, type MenuItem } from './menu.tsx'
 import { MoveDialog } from './move-dialog.tsx'
 import { Preview } from './preview.tsx'
 import { RowGrid } from './row-grid.tsx'
+import { TileGrid } from './tile-grid.tsx'
 import { Toolbar } from './toolbar.tsx'
 import { refreshUsage, UsageBar } from './usage.tsx'
 import { useFresh } from './use-fresh.ts'
@@ -40,28 +47,44 @@ export function FilesView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   useFresh(refresh)
   useDragging()
+  useSought()
+  useEffect(() => () => entries.pause(), [])
   const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
   const hasEntries = entries.entries.value.length > 0 && !isMissing()
   const isRenaming = ({ name }: Entry) => opened?.kind === 'renaming' && opened.entry.name === name
-  const cellsOf = (entry: Entry, isActive: boolean) => (
-    <EntryCells
-      entry={entry} isActive={isActive} isRenaming={isRenaming(entry)} onOpen={() => open('preview', entry)}
-      onMenu={opener => setOpened({ kind: 'menu', entry, opener })} onRenamed={() => closeDialog(close)}
-    />
-  )
+  const propsOf = (entry: Entry, isActive: boolean) => ({
+    entry,
+    isActive,
+    isRenaming: isRenaming(entry),
+    onOpen: () => open('preview', entry),
+    onMenu: (opener: HTMLElement) => setOpened({ kind: 'menu', entry, opener }),
+    onRenamed: () => closeDialog(close)
+  })
+  const grid = {
+    label: texts.views.files,
+    listing: entries,
+    keyOf: ({ name }: Entry) => name,
+    nameOf: ({ name }: Entry) => name,
+    focus: filesFocus,
+    selection: chosenEntries,
+    onKey: (key: string, entry: Entry) => pressKey(key, entry, open),
+    attributes: (entry: Entry) => isRenaming(entry) ? {} : draggable(entry)
+  }
   return (
     <>
       <Toolbar onNewFolder={() => setOpened({ kind: 'newFolder' })} />
       <UsageBar />
       {isMissing() ? <MissingFolder /> : <ListState listing={entries}><NoEntries /></ListState>}
-      {hasEntries && (
+      <ChosenEntries />
+      {hasEntries && layout.value === 'list' && (
         <RowGrid
-          class='files' label={texts.views.files} listing={entries} keyOf={({ name }) => name} focus={filesFocus} header={<EntryHeader />}
-          cells={cellsOf} onKey={(key, entry) => pressKey(key, entry, open)}
-          attributes={entry => isRenaming(entry) ? {} : draggable(entry)}
+          {...grid} class='files own-dates' header={<EntryHeader />}
+          cells={(entry, isActive) => <EntryCells {...propsOf(entry, isActive)} />}
         />
       )}
+      {hasEntries && layout.value === 'tiles' &&
+        <TileGrid {...grid} tile={(entry, isActive) => <EntryTile {...propsOf(entry, isActive)} />} />}
       {opened?.kind === 'menu' && (
         <Menu
           label={texts.files.menuOf(lastOf(opened.entry.name))}
@@ -80,7 +103,7 @@ interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
   const { kind, entry } = opened
-  if (kind === 'moving') return <MoveDialog entry={entry} onClose={onClose} />
+  if (kind === 'moving') return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (isFolder(entry)) return kind === 'removal' ? <RemovalQuestion folder={entry} onClose={onClose} /> : null
@@ -93,6 +116,16 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
 function closeDialog (close: () => void): void {
   close()
   if (entries.entries.value.length > 0) filesFocus.focus()
+}
+
+/** Focuses the file that is sought, when its folder lists it. */
+function useSought (): void {
+  useEffect(() => {
+    const name = sought.value
+    if (name === undefined || !entries.entries.value.some(entry => entry.name === name)) return
+    sought.value = undefined
+    filesFocus.focus({ key: name, column: 0 })
+  }, [entries.entries.value])
 }
 
 /** Whether the server has no folder at the address of the page. */
@@ -126,10 +159,14 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
   const request = hasLinks ? [{ label: texts.links.request, action: () => open('request', entry) }] : []
   if (isFolder(entry)) {
     const openEntry = { label: texts.files.open, action: () => { location.hash = addressOf(entry.name) } }
-    return [openEntry, ...link, ...request, rename, move, remove]
+    const save = () => { void runInRow(entry, ({ name }) => downloadZip({ folder: name })) }
+    const zip = { label: texts.files.download, action: save }
+    return [openEntry, zip, ...link, ...request, rename, move, remove]
   }
+  const show = isEverywhere.peek() ? [{ label: texts.files.showInFolder, action: () => showInFolder(entry) }] : []
   return [
     { label: texts.files.open, action: () => open('preview', entry) },
+    ...show,
     { label: texts.files.download, action: () => { void runInRow(entry, download) } },
     ...link,
     rename,
@@ -143,6 +180,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
 /** Returns whether the key has a meaning. */
 function pressKey (key: string, entry: Entry, open: Open): boolean {
   if (key === 'F2') open('renaming', entry)
+  else if (key === 'Delete' && !chosenEntries.isEmpty.peek()) removeChosen()
   else if (key === 'Delete') void removeEntry(entry, open)
   else return false
   return true
@@ -157,7 +195,10 @@ async function removeEntry (entry: Entry, open: Open): Promise<void> {
 }
 
 function NoEntries () {
-  if (prefix.value !== '') return <p class='list-state muted'>{texts.files.nothingFound} <FileName name={prefix.value} /></p>
+  if (searchText.value !== '') {
+    const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
+    return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
+  }
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
   return <div class='list-state empty'><h3>{title}</h3><p class='muted'>{texts.files.emptyHint}</p></div>
 }

@@ -91,7 +91,8 @@ export async function restoreDeletion (deletedWith: string): Promise<void> {
   filesChanged()
 }
 
-async function renameEntry (entry: Entry, name: string): Promise<Entry> {
+/** Gives a file or folder another path. @throws what `call` throws. */
+export async function renameEntry (entry: Entry, name: string): Promise<Entry> {
   const renamed =
     await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, name) : store.rename(entry.name, name))
   placeEntry(renamed, entry.name)

@@ -7,9 +7,12 @@ export interface GridPosition { readonly key: string, readonly column: number }
 export interface GridFocus {
   readonly active: Signal<GridPosition | undefined>
   /** The control that is to be focused as soon as its row is rendered. */
-  readonly request: Signal<{ readonly position: GridPosition | undefined } | undefined>
-  /** Focuses a row, or the active one. If it is gone, the focus goes to the row that is now in its place. */
-  focus (position?: GridPosition): void
+  readonly request: Signal<{ readonly position: GridPosition | undefined, readonly block: 'nearest' | 'start' } | undefined>
+  /**
+   * Focuses a row, or the active one. If it is gone, the focus goes to the row that is now in its place. With `start`,
+   * the row comes to the top of the view.
+   */
+  focus (position?: GridPosition, block?: 'nearest' | 'start'): void
 }
 
 export function createGridFocus (): GridFocus {
@@ -18,9 +21,9 @@ export function createGridFocus (): GridFocus {
   return {
     active,
     request,
-    focus (position = active.value) {
+    focus (position = active.value, block = 'nearest') {
       active.value = position
-      request.value = { position }
+      request.value = { position, block }
     }
   }
 }

@@ -1,11 +1,20 @@
+import { lastOf } from '../paths.ts'
 import type { GridFocus } from './grid-focus.ts'
+import { chooseByKey, holdBackClick } from './selection-keys.ts'
+import type { Selection } from './selection.ts'
+import type { TypeAhead } from './type-ahead.ts'
 
 interface GridKeys<Entry> {
   entries: readonly Entry[]
   keyOf: (entry: Entry) => string
+  nameOf: (entry: Entry) => string
   focus: GridFocus
+  selection: Selection<Entry> | undefined
+  typeAhead: TypeAhead
   /** How many rows Page Up and Page Down move the focus by. */
   page: number
+  /** Entries beside each other in a row; 1 in a list. */
+  perRow?: number
   /** Keys besides those that move the focus. Returns whether the key was one of them. */
   onKey?: ((key: string, entry: Entry) => boolean) | undefined
   /** Called after a key has changed the active control. */
@@ -13,17 +22,37 @@ interface GridKeys<Entry> {
 }
 
 /**
- * The event listeners of the rows of a grid: keys change the active control, and a control that gets the focus becomes
- * the active one.
+ * The event listeners of the rows of a grid: keys change the active control, and with Shift the selection; letters find
+ * a name. A control that gets the focus becomes the active one.
  */
-export function listenersOf<Entry> ({ entries, keyOf, focus, page, onKey, onMove }: GridKeys<Entry>) {
-  function moveFocus (key: string, from: Place): boolean {
-    const target = targetOf(key, { ...from, count: entries.length, page })
-    const entry = target && entries[target.index]
-    if (target === undefined || entry === undefined) return false
-    focus.active.value = { key: keyOf(entry), column: target.column }
+export function listenersOf<Entry> ({
+  entries, keyOf, nameOf, focus, selection, typeAhead, page, perRow = 1, onKey, onMove
+}: GridKeys<Entry>) {
+  function focusRow (index: number, column: number): Entry | undefined {
+    const entry = entries[index]
+    if (entry === undefined) return undefined
+    focus.active.value = { key: keyOf(entry), column }
     onMove()
-    return true
+    return entry
+  }
+
+  function moveFocus ({ key, shiftKey }: KeyboardEvent, from: Place): boolean {
+    const target = targetOf(key, { ...from, count: entries.length, page, perRow })
+    const entry = target && focusRow(target.index, target.column)
+    if (shiftKey && entry !== undefined && target?.index !== from.index) selection?.extend(entry, entries[from.index])
+    return entry !== undefined
+  }
+
+  function findName ({ key }: KeyboardEvent, { index, column }: Place): boolean {
+    if (!isLetter(key) || (key === ' ' && !typeAhead.isTyping())) return false
+    const found = focusRow(typeAhead.find(key, entries.map(entry => lastOf(nameOf(entry))), index), column)
+    return found !== undefined || key !== ' '
+  }
+
+  function follow (event: KeyboardEvent, at: Place, entry: Entry): boolean {
+    // A key that is held down would apply to each row that follows: it only moves the focus.
+    return (!event.repeat && onKey?.(event.key, entry) === true) || moveFocus(event, at) || findName(event, at) ||
+      (selection !== undefined && chooseByKey({ event, entry, selection }))
   }
 
   return {
@@ -31,10 +60,10 @@ export function listenersOf<Entry> ({ entries, keyOf, focus, page, onKey, onMove
       const at = placeOf(event.target)
       const entry = at && entries[at.index]
       if (at === undefined || entry === undefined || event.ctrlKey || event.metaKey || event.altKey) return
-      // A key that is held down would apply to each row that follows: it only moves the focus.
-      const isAct = !event.repeat && onKey?.(event.key, entry) === true
-      if (isAct || moveFocus(event.key, at)) event.preventDefault()
+      if (follow(event, at, entry)) event.preventDefault()
     },
+
+    onKeyUp: selection === undefined ? undefined : holdBackClick,
 
     onFocusIn (event: FocusEvent): void {
       const at = placeOf(event.target)
@@ -44,33 +73,45 @@ export function listenersOf<Entry> ({ entries, keyOf, focus, page, onKey, onMove
   }
 }
 
-/** Where a control is in the grid. `columns` is the number of controls in its row. */
-interface Place { readonly index: number, readonly column: number, readonly columns: number }
+/** A character of a name, but not a shortcut of the page. */
+function isLetter (key: string): boolean {
+  return Array.from(key).length === 1 && !'/?'.includes(key)
+}
+
+/** Where a control is in the grid. The columns go from `first`, which is -1 if the row has a box, to `last`. */
+interface Place { readonly index: number, readonly column: number, readonly first: number, readonly last: number }
 
 /** Undefined for other elements, such as the input for a new name. */
 function placeOf (target: EventTarget | null): Place | undefined {
   const control = target instanceof Element ? target.closest('[data-cell]') : null
   const row = control?.closest<HTMLElement>('[data-index]')
   if (control === null || !row) return undefined
-  const controls = Array.from(row.querySelectorAll('[data-cell]'))
-  return { index: Number(row.dataset.index), column: controls.indexOf(control), columns: controls.length }
+  const { controls, first } = cellsOf(row)
+  const column = controls.findIndex(other => other === control) + first
+  return { index: Number(row.dataset.index), column, first, last: controls.length - 1 + first }
 }
 
-interface Position extends Place { readonly count: number, readonly page: number }
+/** The controls of a row. `first` is the column of the first one: -1 is the box that chooses the row. */
+export function cellsOf (row: Element): { controls: HTMLElement[], first: number } {
+  const controls = Array.from(row.querySelectorAll<HTMLElement>('[data-cell]'))
+  return { controls, first: controls[0]?.closest('.select-cell') == null ? 0 : -1 }
+}
+
+interface Position extends Place { readonly count: number, readonly page: number, readonly perRow: number }
 
 function targetOf (
-  key: string, { index, column, count, columns, page }: Position
+  key: string, { index, column, first, last, count, page, perRow }: Position
 ): { index: number, column: number } | undefined {
   const to = (target: number) => ({ index: Math.max(0, Math.min(target, count - 1)), column })
   switch (key) {
-    case 'ArrowDown': return to(index + 1)
-    case 'ArrowUp': return to(index - 1)
-    case 'PageDown': return to(index + page)
-    case 'PageUp': return to(index - page)
+    case 'ArrowDown': return to(index + perRow)
+    case 'ArrowUp': return to(index - perRow)
+    case 'PageDown': return to(index + page * perRow)
+    case 'PageUp': return to(index - page * perRow)
     case 'Home': return to(0)
     case 'End': return to(count - 1)
-    case 'ArrowRight': return { index, column: Math.min(column + 1, columns - 1) }
-    case 'ArrowLeft': return { index, column: Math.max(column - 1, 0) }
+    case 'ArrowRight': return perRow > 1 ? to(index + 1) : { index, column: Math.min(column + 1, last) }
+    case 'ArrowLeft': return perRow > 1 ? to(index - 1) : { index, column: Math.max(column - 1, first) }
     default: return undefined
   }
 }

@@ -27,3 +27,17 @@ export function kindOf ({ name, type }: { name: string, type: string }): Kind {
   if (TEXT_TYPE.test(type)) return 'text'
   return type === UNKNOWN_TYPE && TEXT_ENDING.test(name) ? 'text' : 'other'
 }
+
+/** Kinds of files that have no preview, but a colour. */
+export type Look = Kind | 'archive' | 'document' | 'sheet'
+
+const LOOKS: readonly (readonly [look: Look, type: RegExp])[] = [
+  ['archive', /\b(?:zip|gzip|x-tar|x-7z-compressed|x-rar|vnd\.rar|x-bzip2?|x-xz|zstd|x-compress)/i],
+  ['sheet', /spreadsheet|ms-excel|\bcsv\b|tab-separated/i],
+  ['document', /wordprocessing|msword|opendocument\.text|presentation|ms-powerpoint|epub|\brtf\b/i]
+]
+
+/** What a file is, for its colour. */
+export function lookOf (file: { name: string, type: string }): Look {
+  return LOOKS.find(([, type]) => type.test(file.type))?.[0] ?? kindOf(file)
+}

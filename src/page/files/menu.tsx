@@ -14,11 +14,12 @@ interface MenuProps {
   /** The button that opened it gets the focus back. */
   opener: HTMLElement
   items: readonly MenuItem[]
+  class?: string
   onClose: () => void
 }
 
 /** A menu at its button (ARIA menu button pattern). */
-export function Menu ({ label, opener, items, onClose }: MenuProps) {
+export function Menu ({ label, opener, items, class: className = '', onClose }: MenuProps) {
   const list = useRef<HTMLDivElement>(null)
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
@@ -39,7 +40,7 @@ export function Menu ({ label, opener, items, onClose }: MenuProps) {
     if (event.key === 'Escape' || target !== undefined) event.preventDefault()
   }
   return (
-    <div class='menu' role='menu' aria-label={label} ref={list} onKeyDown={press}>
+    <div class={`menu ${className}`} role='menu' aria-label={label} ref={list} onKeyDown={press}>
       {items.map(({ label, isDanger = false, action }) => (
         <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); action() }}>
           {label}
@@ -52,8 +53,8 @@ export function Menu ({ label, opener, items, onClose }: MenuProps) {
 function targetOf (key: string, buttons: HTMLElement[], focused: Element | null): HTMLElement | undefined {
   const index = buttons.findIndex(button => button === focused)
   switch (key) {
-    case 'ArrowDown': return buttons[(index + 1) % buttons.length]
-    case 'ArrowUp': return buttons.at(index - 1)
+    case 'ArrowDown': case 'ArrowRight': return buttons[(index + 1) % buttons.length]
+    case 'ArrowUp': case 'ArrowLeft': return buttons.at(index - 1)
     case 'Home': return buttons[0]
     case 'End': return buttons.at(-1)
     default: return key.length === 1

@@ -1,6 +1,7 @@
 import { bodyOf } from 'magicstore'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { loadAll } from '../pages.ts'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
@@ -11,19 +12,27 @@ import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import type { Entry } from './entries.ts'
-import { canMove, moveEntry } from './folders.ts'
+import { canMove } from './folders.ts'
 
-/** Chooses the folder to which an entry is moved. */
-export function MoveDialog ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
-  const [folder, setFolder] = useState(parentOf(entry.name))
+interface MoveDialogProps {
+  /** Entries of one folder. */
+  entries: readonly Entry[]
+  action: (folder: string) => Promise<void>
+  onClose: () => void
+}
+
+/** Chooses the folder to which entries are moved. */
+export function MoveDialog ({ entries, action, onClose }: MoveDialogProps) {
+  const [first] = entries
+  const [folder, setFolder] = useState(parentOf(first?.name ?? ''))
   const { run, isRunning, error } = useAction(async () => {
-    await moveEntry(entry, folder)
+    await action(folder)
     onClose()
   })
-  const isPossible = canMove(entry, folder)
+  const isPossible = entries.some(entry => canMove(entry, folder))
   return (
-    <Dialog title={texts.folders.moveTitle(lastOf(entry.name))} class='move' onClose={onClose}>
-      <Folders key={folder} folder={folder} moved={entry.name} onOpen={setFolder} />
+    <Dialog title={texts.folders.moveTitle(titleOf(entries))} class='move' onClose={onClose}>
+      <Folders key={folder} folder={folder} moved={entries.map(({ name }) => name)} onOpen={setFolder} />
       <ProblemText error={error} />
       <div class='actions end'>
         <button type='button' onClick={onClose}>{texts.cancel}</button>
@@ -38,10 +47,17 @@ export function MoveDialog ({ entry, onClose }: { entry: Entry, onClose: () => v
   )
 }
 
+function titleOf (entries: readonly Entry[]): string {
+  const [first] = entries
+  return entries.length > 1 || first === undefined
+    ? texts.selection.items(formatNumber(entries.length))
+    : lastOf(first.name)
+}
+
 interface FoldersProps {
   folder: string
-  /** The entry that is moved. It can't be moved into itself. */
-  moved: string
+  /** The entries that are moved. They can't be moved into themselves. */
+  moved: readonly string[]
   onOpen: (folder: string) => void
 }
 
@@ -49,7 +65,7 @@ interface FoldersProps {
 function Folders ({ folder, moved, onOpen }: FoldersProps) {
   const heading = useRef<HTMLHeadingElement>(null)
   const { value, error, reload } = useLoaded(() => foldersIn(folder))
-  const folders = value?.filter(name => name !== moved)
+  const folders = value?.filter(name => !moved.includes(name))
   // The button with the focus has been removed.
   useLayoutEffect(() => heading.current?.focus(), [])
   return (

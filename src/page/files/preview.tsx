@@ -15,6 +15,10 @@ import { FileDetails } from './file-details.tsx'
 import { removeFile, renameFile } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 import { RenameForm } from './rename-form.tsx'
+import { useSwipe } from './swipe.ts'
+
+/** What uses the arrow keys itself. */
+const ARROW_USERS = 'input, audio, video, pre, iframe'
 
 interface PreviewProps {
   file: StoredFile
@@ -34,12 +38,14 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
     onMove(target)
   }
   const body = useRef<HTMLDivElement>(null)
-  // Players, texts and inputs use the arrow keys themselves. A click beside them focuses the body.
-  function press ({ key, target }: KeyboardEvent): void {
-    if (!(target instanceof HTMLButtonElement) && target !== body.current) return
+  // A click beside what uses the keys focuses the body.
+  function press (event: KeyboardEvent): void {
+    const { key, target, altKey, ctrlKey, metaKey } = event
+    if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(ARROW_USERS) !== null)) return
     if (key === 'ArrowLeft') move(previous)
-    if (key === 'ArrowRight') move(next)
+    else if (key === 'ArrowRight') move(next)
   }
+  useSwipe(body, { onPrevious: () => move(previous), onNext: () => move(next) })
   const rename = async (newName: string) => {
     onMove(await renameFile(file, newName))
     setRenaming(false)
@@ -48,7 +54,7 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
   // The input with the focus has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
-    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press}>
+    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press} closesOutside={!isRenaming}>
       <div class='preview-body' ref={body} tabIndex={-1}>
         <div class='actions'>
           <Step icon='previous' label={texts.files.previous} target={previous} action={move} />

@@ -1,9 +1,13 @@
 import type { ComponentChildren, JSX } from 'preact'
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
 import type { GridFocus, GridPosition } from './grid-focus.ts'
-import { listenersOf } from './grid-keys.ts'
+import { cellsOf, listenersOf } from './grid-keys.ts'
 import type { Listing } from './listing.ts'
+import { SelectionBox } from './selection-box.tsx'
+import { usePointerSelection } from './selection-pointer.ts'
+import type { Selection } from './selection.ts'
+import { createTypeAhead } from './type-ahead.ts'
 import { useVisibleRows, type VisibleRows } from './use-visible-rows.ts'
 
 interface RowGridProps<Entry> {
@@ -11,7 +15,11 @@ interface RowGridProps<Entry> {
   class: string
   listing: Listing<Entry>
   keyOf: (entry: Entry) => string
+  /** The path of an entry. Letters find its last segment. */
+  nameOf: (entry: Entry) => string
   focus: GridFocus
+  /** With it, rows can be chosen. */
+  selection?: Selection<Entry>
   /** The row of column headers. */
   header: ComponentChildren
   /** The cells of a row. The controls in them have `data-cell`, and `tabIndex` 0 if `isActive`. */
@@ -28,7 +36,7 @@ interface RowGridProps<Entry> {
  * scrolling box no room.
  */
 export function RowGrid<Entry> ({
-  label, class: className, listing, keyOf, focus, header, cells, onKey, attributes
+  label, class: className, listing, keyOf, nameOf, focus, selection, header, cells, onKey, attributes
 }: RowGridProps<Entry>) {
   const body = useRef<HTMLDivElement>(null)
   const entries = listing.entries.value
@@ -37,21 +45,34 @@ export function RowGrid<Entry> ({
   const activeIndex = useActiveIndex(entries, keyOf, focus)
   useRowFocus({ body, isMoving, activeIndex, focus, indexOf: key => entries.findIndex(entry => keyOf(entry) === key) })
   useEffect(() => listing.see(rows.end - 1), [rows.end, entries, listing.isLoading.value])
-  const listeners =
-    listenersOf({ entries, keyOf, focus, page: rows.page, onKey, onMove: () => { isMoving.current = true } })
+  const typeAhead = useMemo(createTypeAhead, [])
+  const onMove = () => { isMoving.current = true }
+  const listeners = listenersOf({ entries, keyOf, nameOf, focus, selection, typeAhead, page: rows.page, onKey, onMove })
+  const pointerListeners = usePointerSelection(selection, index => entries[index])
   // ARIA: -1 if it is not known. The header counts as a row.
   const rowCount = listing.isComplete.value ? entries.length + 1 : -1
   return (
-    <div class={`grid ${className}`} role='grid' aria-label={label} aria-rowcount={rowCount} aria-busy={listing.isLoading.value}>
+    <div
+      class={`grid ${className} ${selection === undefined ? '' : 'selectable'}`} role='grid' aria-label={label}
+      aria-multiselectable={selection && true} aria-rowcount={rowCount} aria-busy={listing.isLoading.value}
+    >
       <div role='rowgroup' class='header'>{header}</div>
-      <div role='rowgroup' class='body' ref={body} style={{ height: `${entries.length * rows.height}px` }} {...listeners}>
+      <div
+        role='rowgroup' class='body' ref={body} style={{ height: `${entries.length * rows.height}px` }}
+        {...listeners} {...pointerListeners}
+      >
         {indexesOf(rows, activeIndex).map(index => {
           const entry = entries[index]
           return entry !== undefined && (
             <div
               key={keyOf(entry)} role='row' class='row' data-index={index} aria-rowindex={index + 2}
-              style={{ top: `${index * rows.height}px` }} {...attributes?.(entry)}
+              aria-selected={selection?.has(entry)} style={{ top: `${index * rows.height}px` }} {...attributes?.(entry)}
             >
+              {selection && (
+                <SelectionBox
+                  selection={selection} entry={entry} name={nameOf(entry)} isActive={index === activeIndex}
+                />
+              )}
               {cells(entry, index === activeIndex)}
             </div>
           )
@@ -68,7 +89,7 @@ function indexesOf ({ start, end }: VisibleRows, activeIndex: number): number[] 
 }
 
 /** The index of the active row. If it is gone, the index of the row in its place. -1 if there are no rows. */
-function useActiveIndex<Entry> (
+export function useActiveIndex<Entry> (
   entries: readonly Entry[], keyOf: (entry: Entry) => string, { active }: GridFocus
 ): number {
   const last = useRef(0)
@@ -91,11 +112,11 @@ interface RowFocus {
 }
 
 /** Moves the focus to the requested row, or to the active one after a key press or the removal of the focused row. */
-function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus): void {
+export function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus): void {
   const request = focus.request.value
   const hadFocus = body.current?.contains(document.activeElement) === true
-  const focusRow = (index: number, position: GridPosition | undefined) =>
-    focusControl(rowAt(body.current, index), position?.column ?? 0)
+  const focusRow = (index: number, position: GridPosition | undefined, block: 'nearest' | 'start' = 'nearest') =>
+    focusControl(rowAt(body.current, index), position?.column ?? 0, block)
   // A layout effect, so that the focus has moved before the next key is pressed.
   useLayoutEffect(() => {
     if (isMoving.current || (hadFocus && isFocusLost())) focusRow(activeIndex, focus.active.value)
@@ -107,8 +128,8 @@ function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus)
     const index = request.position === undefined ? -1 : indexOf(request.position.key)
     focus.request.value = undefined
     // A row that is not near the view is rendered only while it is the active one.
-    if (index !== -1 && rowAt(body.current, index) === null) focus.focus(request.position)
-    else focusRow(index === -1 ? activeIndex : index, request.position)
+    if (index !== -1 && rowAt(body.current, index) === null) focus.focus(request.position, request.block)
+    else focusRow(index === -1 ? activeIndex : index, request.position, request.block)
   }, [request])
   useLayoutEffect(() => {
     const element = body.current
@@ -116,10 +137,10 @@ function useRowFocus ({ body, isMoving, activeIndex, focus, indexOf }: RowFocus)
   }, [])
 }
 
-function focusControl (row: Element | null, column: number): void {
-  const controls = row?.querySelectorAll<HTMLElement>('[data-cell]')
-  controls?.[Math.min(column, controls.length - 1)]?.focus({ preventScroll: true })
-  row?.scrollIntoView({ block: 'nearest' })
+function focusControl (row: Element | null, column: number, block: 'nearest' | 'start'): void {
+  const { controls, first } = row === null ? { controls: [], first: 0 } : cellsOf(row)
+  controls[Math.min(column - first, controls.length - 1)]?.focus({ preventScroll: true })
+  row?.scrollIntoView({ block })
 }
 
 function rowAt (body: HTMLElement | null, index: number): Element | null {

@@ -1,19 +1,28 @@
 import { useId } from 'preact/hooks'
+import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
 import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
 import { openFolder } from '../view.ts'
 import { Breadcrumbs, FolderName } from './breadcrumbs.tsx'
-import { entries, isByName, order, prefix, search, sortBy, type Order } from './entries.ts'
+import { entries, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope } from './entries.ts'
+import { LayoutChoice } from './layout-choice.tsx'
+import { layout } from './layout.ts'
+import { Letters } from './letters.tsx'
 
 const orders: readonly Order[] = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest']
+
+const scopes: readonly Scope[] = ['folder', 'everywhere']
+
+/** The longest text that the API searches for. */
+const MAX_SEARCH_LENGTH = 200
 
 /** The open folder, search, order, and the buttons to add files and folders. */
 export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
   const id = useId()
-  const isSearch = prefix.value !== ''
+  const isSearch = searchText.value !== ''
   return (
-    <div class='toolbar'>
+    <div class={`toolbar as-${layout.value}`}>
       <Breadcrumbs />
       <h2 dir='auto'><FolderName path={openFolder.value} /></h2>
       <div class='adding'>
@@ -26,21 +35,29 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
       <div class='search' role='search'>
         <Icon name='search' />
         <input
-          type='search' value={prefix.value} onInput={event => search(event.currentTarget.value)}
+          type='search' value={searchText.value} maxLength={MAX_SEARCH_LENGTH} onInput={event => search(event.currentTarget.value)}
           aria-label={texts.files.search} placeholder={texts.files.search} aria-describedby={id}
           dir='auto' autocomplete='off' spellcheck={false}
         />
       </div>
+      {isSearch && (
+        <select
+          class='scope' aria-label={texts.files.scope} value={scope.value}
+          onChange={event => searchIn(event.currentTarget.value as Scope)}
+        >
+          {scopes.map(value => <option key={value} value={value}>{texts.files.scopes[value]}</option>)}
+        </select>
+      )}
+      <Letters />
       <label class='order'>
         <span class='hidden'>{texts.files.order}</span>
         <select value={order.value} onChange={event => sortBy(event.currentTarget.value as Order)}>
           {orders.map(value => (
-            <option key={value} value={value} disabled={isSearch && !isByName(value)}>
-              {texts.files.orders[value]}
-            </option>
+            <option key={value} value={value}>{texts.files.orders[value]}</option>
           ))}
         </select>
       </label>
+      <LayoutChoice />
       <p class={isSearch ? 'found muted' : 'hidden'} id={id} role='status'>{isSearch && found()}</p>
     </div>
   )
@@ -49,5 +66,5 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
 function found (): string {
   if (entries.error.value !== undefined) return texts.files.searchFailed
   if (entries.isLoading.value) return texts.loading
-  return texts.files.found(entries.entries.value.length, entries.isComplete.value)
+  return texts.files.found(formatNumber(entries.entries.value.length), entries.isComplete.value)
 }

@@ -11,9 +11,13 @@ import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
 import { nextName } from '../uploads/names.ts'
 import { useAction } from '../use-action.ts'
+import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
+import { chosenDeleted } from './chosen.ts'
 import { kindOf } from './kinds.ts'
 import { ListState } from './list-state.tsx'
+import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
+import { SelectionHeader } from './selection-box.tsx'
 import { deleteForGood, emptyTrash, restoreFile, trash, trashFocus } from './trash.ts'
 import { useFresh } from './use-fresh.ts'
 
@@ -32,7 +36,8 @@ export function TrashView () {
     if (trash.entries.value.length > 0) trashFocus.focus()
   }
   const onKey = (key: string, file: DeletedFile) => {
-    if (key === 'Delete') setOpened({ kind: 'deletion', file })
+    if (key === 'Delete' && !chosenDeleted.isEmpty.peek()) deleteChosenForGood()
+    else if (key === 'Delete') setOpened({ kind: 'deletion', file })
     return key === 'Delete'
   }
   const cellsOf = (file: DeletedFile, isActive: boolean) => (
@@ -51,9 +56,11 @@ export function TrashView () {
       </div>
       <ListState listing={trash}><NoDeletedFiles /></ListState>
       {entries.length > 0 && trash.error.value === undefined && <p class='muted'>{texts.files.trashHint}</p>}
+      <ChosenDeleted />
       {entries.length > 0 && (
         <RowGrid
-          class={hasFolders ? 'trash paths' : 'trash'} label={texts.views.trash} listing={trash} keyOf={({ id }) => id} focus={trashFocus}
+          class={hasFolders ? 'trash paths' : 'trash'} label={texts.views.trash} listing={trash} keyOf={({ id }) => id}
+          nameOf={({ name }) => name} focus={trashFocus} selection={chosenDeleted}
           header={<TrashHeader />} cells={cellsOf} onKey={onKey}
         />
       )}
@@ -72,6 +79,7 @@ function TrashHeader () {
   const { name, size, deleted, expires, actions } = texts.files.columns
   return (
     <div role='row' class='row' aria-rowindex={1}>
+      <SelectionHeader selection={chosenDeleted} />
       <div role='columnheader' class='name-cell'>{name}</div>
       <div role='columnheader' class='size'>{size}</div>
       <div role='columnheader' class='date'>{deleted}</div>
@@ -142,19 +150,11 @@ function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () =
   )
 }
 
-/** How many files the question names before it empties the trash. */
-const NAMED_FILES = 5
-
 function EmptyQuestion ({ onClose }: { onClose: () => void }) {
-  const entries = trash.entries.value
-  const others = entries.length - NAMED_FILES
   return (
     <Question title={texts.files.emptyTrash} label={texts.files.deleteAllForGood} action={emptyTrash} onClose={onClose}>
       <p>{texts.files.emptyTrashWarning}</p>
-      <ul class='named-files'>
-        {entries.slice(0, NAMED_FILES).map(({ id, name }) => <li key={id}><FileName name={name} /></li>)}
-        {others > 0 && <li>{texts.files.andOthers(others, trash.isComplete.value)}</li>}
-      </ul>
+      <NamedEntries names={trash.entries.value.map(({ name }) => name)} isAll={trash.isComplete.value} />
     </Question>
   )
 }

@@ -11,7 +11,7 @@ import { Listing } from './listing.ts'
 export const trash = new Listing<DeletedFile>(async (query, signal) => {
   const { files: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query }, signal })))
   return { entries, next }
-})
+}, ({ id }) => id)
 
 export const trashFocus = createGridFocus()
 

@@ -10,7 +10,6 @@ export interface VisibleRows {
   readonly page: number
 }
 
-/** Rows above and below the view that are in the document as well. */
 const AHEAD = 15
 
 /** The range moves in steps of this many rows, so that most scroll events change nothing. */
@@ -19,12 +18,17 @@ const STEP = 5
 /** Until the first row is measured. */
 const FIRST_HEIGHT_PX = 48
 
-/** Which rows of a list are near the view. `body` holds them and has the height of all. */
-export function useVisibleRows (body: { readonly current: HTMLElement | null }, count: number): VisibleRows {
+/**
+ * Which rows of a list are near the view. `body` holds them and has the height of all. `ahead` is how many rows above
+ * and below the view are in the document as well.
+ */
+export function useVisibleRows (
+  body: { readonly current: HTMLElement | null }, count: number, ahead = AHEAD
+): VisibleRows {
   const [rows, setRows] =
-    useState<VisibleRows>({ start: 0, end: Math.min(count, 2 * AHEAD), height: FIRST_HEIGHT_PX, page: AHEAD })
+    useState<VisibleRows>({ start: 0, end: Math.min(count, 2 * ahead), height: FIRST_HEIGHT_PX, page: ahead })
   useLayoutEffect(() => {
-    const measure = () => setRows(before => changed(before, measured(body.current, count, before.height)))
+    const measure = () => setRows(before => changed(before, measured(body.current, { count, ahead }, before.height)))
     measure()
     addEventListener('scroll', measure, { passive: true })
     addEventListener('resize', measure)
@@ -36,12 +40,15 @@ export function useVisibleRows (body: { readonly current: HTMLElement | null }, 
   return { ...rows, end: Math.min(rows.end, count) }
 }
 
-function measured (body: HTMLElement | null, count: number, lastHeight: number): VisibleRows {
+function measured (
+  body: HTMLElement | null, { count, ahead }: { count: number, ahead: number }, lastHeight: number
+): VisibleRows {
   const height = body?.querySelector<HTMLElement>('[data-index]')?.offsetHeight ?? lastHeight
   const first = Math.floor(-(body?.getBoundingClientRect().top ?? 0) / height)
   const page = Math.max(1, Math.floor(innerHeight / height) - 1)
-  const start = Math.max(0, Math.floor((first - AHEAD) / STEP) * STEP)
-  const end = Math.max(start, Math.min(count, Math.ceil((first + page + 2 + AHEAD) / STEP) * STEP))
+  const step = Math.min(STEP, ahead)
+  const start = Math.max(0, Math.floor((first - ahead) / step) * step)
+  const end = Math.max(start, Math.min(count, Math.ceil((first + page + 2 + ahead) / step) * step))
   return { start: Math.min(start, end), end, height, page }
 }
 

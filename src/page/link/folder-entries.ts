@@ -25,7 +25,7 @@ export const entries = new Listing<Entry>(async ({ limit, cursor }, signal): Pro
   const response = await ask(`/list?${query}`, { signal })
   const { folders, files, next } = await response.json() as FolderPage
   return { entries: [...folders, ...files], next }
-})
+}, ({ name }) => name)
 
 export const entriesFocus = createGridFocus()
 

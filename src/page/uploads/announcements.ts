@@ -18,7 +18,9 @@ let queued = new Map<News, Upload[]>()
 export function announce (news: News, uploads: readonly Upload[]): void {
   if (uploads.length === 0) return
   if (queued.size === 0) setTimeout(flush, BATCH_MS)
-  queued.set(news, [...queued.get(news) ?? [], ...uploads])
+  const others = queued.get(news) ?? []
+  queued.set(news, others)
+  for (const upload of uploads) others.push(upload)
 }
 
 function flush (): void {

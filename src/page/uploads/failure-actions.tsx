@@ -5,8 +5,8 @@ import { lockedBy } from '../locks.ts'
 import { BreakLock } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
+import { ImpossibleName } from './obstacles.ts'
 import { renameUpload, resume } from './queue.ts'
-import { ImpossibleName } from './transfer.ts'
 import type { Upload } from './upload.ts'
 
 /** Why an upload failed, and what can be done about it. */

@@ -1,6 +1,6 @@
 import { describe } from '../problem.tsx'
 import { texts } from '../texts.ts'
-import { EndedElsewhere, FileUnreadable, ImpossibleName, UploadedElsewhere } from './transfer.ts'
+import { EndedElsewhere, FileUnreadable, ImpossibleName, UploadedElsewhere } from './obstacles.ts'
 
 interface FailureText { readonly title: string, readonly detail?: string | undefined }
 

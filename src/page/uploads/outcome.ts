@@ -1,19 +1,19 @@
-import { bodyOf, MagicStoreError } from 'magicstore'
+import { bodyOf, MagicStoreError, type StoredFile } from 'magicstore'
 import { call } from '../session.ts'
 import { removeFingerprints } from './fingerprints.ts'
 import { nextName } from './names.ts'
-import { EndedElsewhere, transfer } from './transfer.ts'
+import { EndedElsewhere } from './obstacles.ts'
+import { transfer } from './transfer.ts'
 import { cancelUnfinished, loadUnfinished } from './unfinished.ts'
 import type { Upload, UploadState } from './upload.ts'
 import { uploads } from './upload-list.ts'
+import { isArrived } from './whole-file.ts'
 
 /** Sends an upload. Resolves to the state that follows. */
 export async function stateAfter (upload: Upload, aborter: AbortController): Promise<UploadState> {
   const wasBegun = upload.id !== undefined
   try {
-    const { size } = await transfer(upload, aborter)
-    upload.sentBytes.value = size
-    return { kind: 'stored' }
+    return stored(upload, await transfer(upload, aborter))
   } catch (error) {
     const status = error instanceof MagicStoreError ? error.status : undefined
     if (status === 404) return afterEnd(upload, { wasBegun })
@@ -23,9 +23,15 @@ export async function stateAfter (upload: Upload, aborter: AbortController): Pro
   }
 }
 
+function stored (upload: Upload, { size }: StoredFile): UploadState {
+  upload.sentBytes.value = size
+  return { kind: 'stored' }
+}
+
 /** Makes an upload start from the beginning. */
 export function startAgain (upload: Upload): UploadState {
   if (upload.id !== undefined) forgetUpload(upload, upload.id)
+  upload.isDoubtful = false
   upload.replacedTag = undefined
   return { kind: 'waiting' }
 }
@@ -67,12 +73,17 @@ function afterEnd (upload: Upload, { wasBegun }: { wasBegun: boolean }): UploadS
 /** After a 412: the name is taken, or the file is no longer the one that the user agreed to replace. */
 async function afterTaken (upload: Upload): Promise<UploadState> {
   const name = upload.name.peek()
-  if (upload.keepsBoth) {
-    upload.name.value = nextName(name)
-    return { kind: 'waiting' }
-  }
+  if (upload.keepsBoth && !upload.isDoubtful) return afterOtherName(upload)
   const answer = await call(store => store.api.GET('/api/files/{name}', { params: { path: { name } } }))
   // It has been deleted.
   if (answer.response.status === 404) return startAgain(upload)
-  return { kind: 'conflict', current: bodyOf(answer) }
+  const current = bodyOf(answer)
+  if (isArrived(upload, current)) return stored(upload, current)
+  upload.isDoubtful = false
+  return upload.keepsBoth ? afterOtherName(upload) : { kind: 'conflict', current }
+}
+
+function afterOtherName (upload: Upload): UploadState {
+  upload.name.value = nextName(upload.name.peek())
+  return { kind: 'waiting' }
 }

@@ -1,16 +1,14 @@
-import { batch } from '@preact/signals'
 import { filesChanged } from '../files/changes.ts'
+import { throttled } from '../files/throttle.ts'
 import { session } from '../session-state.ts'
 import { announce } from './announcements.ts'
 import { keyOf, nextName, type NamedFile } from './names.ts'
+import { FileUnreadable } from './obstacles.ts'
 import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'
-import { FileUnreadable } from './transfer.ts'
+import { Slots } from './slots.ts'
 import { createMatcher, dropUnfinished, returnUnfinished } from './unfinished.ts'
 import { createUpload, type Upload, type UploadState } from './upload.ts'
-import { begunNames, counts, isBehind, isResumable, isStopped, remove, uploads } from './upload-list.ts'
-
-/** Two use the whole bandwidth, even while one of them waits for a response. More would make each of them slower. */
-const MAX_RUNNING = 2
+import { isBehind, isIn, isResumable, isStopped, namesBegun, remove, setState, setUploads, uploads } from './upload-list.ts'
 
 export type Decision = 'replace' | 'keep' | 'skip'
 
@@ -27,10 +25,10 @@ export function addFiles (files: readonly NamedFile[]): void {
   const added = files.flatMap(named => {
     const upload = stopped.get(keyOf(named.name))
     if (upload === undefined || !acceptsFile(upload, named.file)) return [createMatched(named, match)]
-    upload.state.value = { kind: 'waiting' }
+    setState(upload, { kind: 'waiting' })
     return []
   })
-  uploads.value = [...uploads.peek(), ...added]
+  setUploads([...uploads.peek(), ...added])
   announce('added', added)
   announce('resumable', added.filter(({ state }) => state.peek().kind === 'resumable'))
   startNext()
@@ -52,7 +50,7 @@ function createMatched (file: NamedFile, match: ReturnType<typeof createMatcher>
   if (found === undefined) return upload
   dropUnfinished(found.upload.id)
   if (found.isCertain) upload.id = found.upload.id
-  else upload.state.value = { kind: 'resumable', unfinished: found.upload }
+  else setState(upload, { kind: 'resumable', unfinished: found.upload })
   upload.sentBytes.value = found.upload.offset
   return upload
 }
@@ -69,13 +67,13 @@ export function answerResume (upload: Upload, answer: 'continue' | 'startAgain')
 
 /** Stops sending. The bytes that are stored stay. */
 export function pause (upload: Upload): void {
-  upload.state.value = { kind: 'paused' }
+  setState(upload, { kind: 'paused' })
   transfers.get(upload)?.aborter.abort()
 }
 
 /** Continues after a pause, a failure or an answer. */
 export function resume (upload: Upload): void {
-  upload.state.value = { kind: 'waiting' }
+  setState(upload, { kind: 'waiting' })
   startNext()
 }
 
@@ -92,8 +90,8 @@ export function cancel (upload: Upload): void {
 /** Follows the user's decision for a name that is taken, or for all such names. */
 export function answerTaken (upload: Upload, decision: Decision, { isForAll }: { isForAll: boolean }): void {
   if (isForAll) decisionForAll = decision
-  const all = isForAll ? uploads.peek().filter(({ state }) => state.peek().kind === 'conflict') : [upload]
-  batch(() => all.forEach(each => decide(each, decision)))
+  const all = isForAll ? uploads.peek().filter(isIn('conflict')) : [upload]
+  decide(all, decision)
   startNext()
 }
 
@@ -104,37 +102,36 @@ export function renameUpload (upload: Upload, name: string): void {
 }
 
 export function pauseAll (): void {
-  batch(() => {
-    for (const upload of uploads.peek()) {
-      if (['waiting', 'running'].includes(upload.state.peek().kind)) pause(upload)
-    }
-  })
+  uploads.peek().filter(({ state }) => ['waiting', 'running'].includes(state.peek().kind)).forEach(pause)
 }
 
 /** Continues all uploads that are paused, and those that failed for a reason that may be over. */
 export function resumeAll (): void {
-  batch(() => uploads.peek().filter(isResumable).forEach(({ state }) => { state.value = { kind: 'waiting' } }))
+  uploads.peek().filter(isResumable).forEach(upload => setState(upload, { kind: 'waiting' }))
   startNext()
 }
 
 /** Starts waiting uploads, as many as may run. Without a session it does nothing: call it again after the sign-in. */
 export function startNext (): void {
   if (session.peek().kind !== 'open') return
-  const busyNames = new Set(begunNames.peek())
-  let free = MAX_RUNNING - uploads.peek().filter(({ state }) => state.peek().kind === 'running').length
-  for (const upload of uploads.peek()) {
-    if (free <= 0) return
-    if (upload.state.peek().kind !== 'waiting' || isBehind(upload, busyNames)) continue
+  const all = uploads.peek()
+  const running = all.filter(isIn('running'))
+  const slots = new Slots(running)
+  const busyNames = namesBegun(all)
+  let isIdle = running.length === 0
+  for (const upload of all) {
+    if (slots.isFull) return
+    if (upload.state.peek().kind !== 'waiting' || isBehind(upload, busyNames) || !slots.take(upload)) continue
     busyNames.add(keyOf(upload.name.peek()))
-    free--
+    isIdle = false
     void run(upload)
   }
-  if (free === MAX_RUNNING && counts.peek().conflict === 0) decisionForAll = undefined
+  if (isIdle && !all.some(isIn('conflict'))) decisionForAll = undefined
 }
 
 async function run (upload: Upload): Promise<void> {
   const running: UploadState = { kind: 'running' }
-  upload.state.value = running
+  setState(upload, running)
   const before = transfers.get(upload)?.ended
   const aborter = new AbortController()
   const send = async () => {
@@ -150,20 +147,25 @@ async function run (upload: Upload): Promise<void> {
   startNext()
 }
 
+/** Each announcement of a change renders the list again. */
+const announceChange = throttled(filesChanged)
+
 function finish (upload: Upload, next: UploadState): void {
-  upload.state.value = next
-  if (next.kind === 'stored') filesChanged()
-  if (next.kind === 'conflict' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide(upload, decisionForAll)
+  setState(upload, next)
+  if (next.kind === 'stored') announceChange()
+  if (next.kind === 'conflict' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide([upload], decisionForAll)
   if (next.kind === 'stored' || next.kind === 'conflict' || next.kind === 'failed') announce(next.kind, [upload])
 }
 
-function decide (upload: Upload, decision: Decision): void {
-  const state = upload.state.peek()
-  if (state.kind !== 'conflict') return
-  if (decision === 'skip') return remove(upload)
-  // Replaces only the content that the question describes: if the content changes meanwhile, the page asks again.
-  if (decision === 'replace') upload.replacedTag = `"${state.current.sha256}"`
-  else upload.name.value = nextName(upload.name.peek())
-  upload.keepsBoth = decision === 'keep'
-  upload.state.value = { kind: 'waiting' }
+function decide (asking: readonly Upload[], decision: Decision): void {
+  if (decision === 'skip') return remove(...asking)
+  for (const upload of asking) {
+    const state = upload.state.peek()
+    if (state.kind !== 'conflict') continue
+    // Replaces only the content that the question describes: if the content changes meanwhile, the page asks again.
+    if (decision === 'replace') upload.replacedTag = `"${state.current.sha256}"`
+    else upload.name.value = nextName(upload.name.peek())
+    upload.keepsBoth = decision === 'keep'
+    setState(upload, { kind: 'waiting' })
+  }
 }

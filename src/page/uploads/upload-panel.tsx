@@ -1,4 +1,4 @@
-import { computed, untracked, useComputed, useSignal, useSignalEffect } from '@preact/signals'
+import { computed, untracked, useComputed, useSignalEffect } from '@preact/signals'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
@@ -11,6 +11,7 @@ import { openFolder } from '../view.ts'
 import { announcement } from './announcements.ts'
 import { takeArrivals } from './arrivals.ts'
 import { isDragging } from './drops.ts'
+import { useFolding } from './folding.ts'
 import { useKeptFocus } from './kept-focus.ts'
 import { refreshUnfinished } from './outcome.ts'
 import { pauseAll, resumeAll, startNext } from './queue.ts'
@@ -18,25 +19,27 @@ import { useProgressAnnouncements, useUnloadWarning } from './running.ts'
 import { summary } from './summary.ts'
 import { unfinished } from './unfinished.ts'
 import { UnfinishedList } from './unfinished-list.tsx'
-import type { Upload, UploadState } from './upload.ts'
-import { clearFinished, counts, hasResumable, uploads } from './upload-list.ts'
+import type { UploadState } from './upload.ts'
+import { clearFinished, counts, hasResumable, isIn, SHOWN_STORED, shownUploads, uploads } from './upload-list.ts'
 import { UploadRow } from './upload-row.tsx'
 
 /** The most rows of each state. The summary counts all uploads. */
-const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: 5 }
+const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: SHOWN_STORED }
 
 /**
  * The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other
  * state.
  */
-const shownUploads = computed(() => {
+const rows = computed(() => {
   const left = { ...MAX_ROWS, stored: Infinity }
-  const first = uploads.value.filter(({ state }) => left[state.value.kind]-- > 0)
-  const isStored = ({ state }: Upload) => state.peek().kind === 'stored'
+  const first = shownUploads.value.filter(({ state }) => left[state.peek().kind]-- > 0)
+  const isStored = isIn('stored')
   let surplus = first.filter(isStored).length - MAX_ROWS.stored
-  const shown = first.filter(upload => !isStored(upload) || surplus-- <= 0)
-  return { shown, hiddenCount: uploads.value.length - shown.length }
+  return first.filter(upload => !isStored(upload) || surplus-- <= 0)
 })
+
+const hiddenCount = computed(() =>
+  Object.values(counts.value).reduce((sum, count) => sum + count, 0) - rows.value.length)
 
 /** All uploads. The panel stays when the view changes. */
 export function UploadPanel () {
@@ -68,10 +71,7 @@ function DropTarget ({ folder }: { folder: string }) {
 function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<void> }) {
   const panel = useRef<HTMLElement>(null)
   const titleId = useId()
-  const isOpen = useSignal(true)
-  const asking = useComputed(() => counts.value.conflict + counts.value.resumable)
-  // Opens the list for each question.
-  useSignalEffect(() => { if (asking.value > 0) isOpen.value = true })
+  const { isOpen, isDone } = useFolding(panel)
   useKeptFocus(panel)
   return (
     <section ref={panel} class='uploads' aria-labelledby={titleId}>
@@ -84,6 +84,11 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
         >
           <Icon name={isOpen.value ? 'down' : 'up'} />
         </button>
+        {!isOpen.value && isDone.value && (
+          <button type='button' class='quiet' aria-label={texts.uploads.clearFinished} title={texts.uploads.clearFinished} onClick={clearFinished}>
+            <Icon name='close' />
+          </button>
+        )}
       </header>
       {isOpen.value && <AllActions />}
       {isOpen.value && (
@@ -109,13 +114,12 @@ function AllActions () {
 }
 
 function UploadList () {
-  const { shown, hiddenCount } = shownUploads.value
   return (
     <>
       <ul>
-        {shown.map(upload => <UploadRow key={upload.key} upload={upload} />)}
+        {rows.value.map(upload => <UploadRow key={upload.key} upload={upload} />)}
       </ul>
-      {hiddenCount > 0 && <p class='muted'>{texts.uploads.more(formatNumber(hiddenCount))}</p>}
+      {hiddenCount.value > 0 && <p class='muted'>{texts.uploads.more(formatNumber(hiddenCount.value))}</p>}
     </>
   )
 }

@@ -60,7 +60,7 @@ function StateText ({ upload }: { upload: Upload }) {
   switch (kind) {
     case 'waiting': return <p class='muted'>{isBehind(upload, begunNames.value) ? state.behind : state.waiting}</p>
     case 'paused': return <p class='muted'>{state.paused(formatSize(upload.sentBytes.value), formatSize(upload.file.size))}</p>
-    case 'stored': return <p class='muted'>{state.stored(formatSize(upload.file.size))}</p>
+    case 'stored': return <p class='muted'>{state.stored(formatSize(upload.sentBytes.value))}</p>
     case 'running': return <RunningText upload={upload} />
     case 'conflict': case 'resumable': case 'failed': return null
   }

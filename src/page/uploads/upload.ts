@@ -16,12 +16,15 @@ export type UploadState =
 export interface Upload {
   /** Identifies the row in the list. */
   readonly key: number
+  /** Empty after it was stored: the browser keeps what a page refers to. */
   file: File
   /** The path under which the file was added. */
   readonly chosenName: string
   readonly name: Signal<string>
   /** The id of the unfinished upload on the server; undefined before it is created. */
   id: string | undefined
+  /** Whether it was sent in one request, and no response said whether it is stored. */
+  isDoubtful: boolean
   /** The entity tag of the content that the user agreed to replace; undefined to replace nothing. */
   replacedTag: string | undefined
   /** Whether the user wants another name if this one is conflict. */
@@ -45,6 +48,7 @@ export function createUpload ({ file, name }: NamedFile): Upload {
     chosenName: name,
     name: signal(name),
     id: undefined,
+    isDoubtful: false,
     replacedTag: undefined,
     keepsBoth: false,
     state: signal({ kind: 'waiting' }),

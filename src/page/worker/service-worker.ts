@@ -1,3 +1,6 @@
+import { takeShares } from './share-target.ts'
+import { passBy } from './static-routing.ts'
+
 /**
  * The service worker of the page. It adds the access token to requests for bytes that the browser makes by itself, such
  * as those for images, videos and downloads. It keeps no token, but asks the window of the request: two windows may
@@ -7,7 +10,14 @@ const worker = self as unknown as ServiceWorkerGlobalScope
 
 const folder = `${worker.registration.scope}uploads/`
 
-worker.addEventListener('install', () => { void worker.skipWaiting() })
+/** The address of a zip in the page. The server does not have it. */
+const zip = `${worker.registration.scope}zip?`
+
+takeShares(worker)
+worker.addEventListener('install', event => {
+  void worker.skipWaiting()
+  event.waitUntil(passBy(event))
+})
 worker.addEventListener('activate', event => event.waitUntil(worker.clients.claim()))
 
 /** Tells a window its id. After a forced reload, a window has no service worker until it is claimed. */
@@ -22,9 +32,11 @@ worker.addEventListener('fetch', event => {
   const { request } = event
   const url = new URL(request.url)
   const windowId = url.searchParams.get('window')
-  if (request.method !== 'GET' || !request.url.startsWith(folder) || windowId === null) return
+  const isZip = request.url.startsWith(zip)
+  if (request.method !== 'GET' || !(isZip || request.url.startsWith(folder)) || windowId === null) return
   url.searchParams.delete('window')
-  event.respondWith(isFrom(event, windowId) ? respond(request, url.href, windowId) : Response.error())
+  const answer = isZip ? respondWithZip : respond
+  event.respondWith(isFrom(event, windowId) ? answer(request, url.href, windowId) : Response.error())
 })
 
 /**
@@ -38,22 +50,56 @@ function isFrom ({ request: { mode, destination }, clientId }: FetchEvent, windo
   return mode === 'navigate' ? destination === 'iframe' : clientId === windowId && DESTINATIONS.includes(destination)
 }
 
-/** Sends the request with a token, and once more with a new token if the server refuses the first one. */
 async function respond (request: Request, url: string, windowId: string): Promise<Response> {
   const window = await worker.clients.get(windowId)
-  const token = window && await askToken(window)
-  if (window === undefined || token === undefined) return Response.error()
-  const response = await send(request, url, token)
-  const newToken = response.status === 401 ? await askToken(window, token) : undefined
-  return newToken === undefined ? response : send(request, url, newToken)
+  return window === undefined ? Response.error() : withToken(window, token => send(request, url, token))
 }
 
-/** The access token of a window; undefined if no user is signed in. `refused` is a token that the server refused. */
-function askToken (window: Client, refused?: string): Promise<string | undefined> {
+/** Tells the window whether the zip begins: a refusal would be shown in a hidden frame. */
+async function respondWithZip ({ signal }: Request, url: string, windowId: string): Promise<Response> {
+  const download = new URL(url).searchParams.get('download')
+  const window = await worker.clients.get(windowId)
+  const init = window && await zipRequest(window, url)
+  if (window === undefined || init === undefined) return Response.error()
+  const response = await withToken(window, token => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+    return fetch(`${worker.registration.scope}api/zip${init.query}`, { ...init, headers, signal, redirect: 'error' })
+  }).catch(() => Response.error())
+  const { ok, status } = response
+  window.postMessage({ download, status, body: ok ? '' : await response.text() })
+  // Without content, the frame stays as it is.
+  return ok ? response : new Response(null, { status: 204 })
+}
+
+interface ZipRequest { readonly query: string, readonly method: string, readonly body?: string }
+
+/** What is sent for a zip of a folder or of names. The window keeps the names: an address has no room for thousands. */
+async function zipRequest (window: Client, url: string): Promise<ZipRequest | undefined> {
+  const { searchParams } = new URL(url)
+  const folder = searchParams.get('folder')
+  if (folder !== null) return { query: `?${new URLSearchParams({ folder })}`, method: 'GET' }
+  const body = await ask(window, { download: searchParams.get('download') })
+  return body === undefined ? undefined : { query: '', method: 'POST', body }
+}
+
+/** Sends a request with a token, and once more with a new token if the server refuses the first one. */
+async function withToken (window: Client, send: (token: string) => Promise<Response>): Promise<Response> {
+  const token = await ask(window, {})
+  if (token === undefined) return Response.error()
+  const response = await send(token)
+  const newToken = response.status === 401 ? await ask(window, { refused: token }) : undefined
+  return newToken === undefined ? response : send(newToken)
+}
+
+/**
+ * Asks a window for its access token, or what it wants of a download. `refused` is a token that the server refused.
+ * Undefined if no user is signed in, or there is no such download.
+ */
+function ask (window: Client, question: object): Promise<string | undefined> {
   const { port1, port2 } = new MessageChannel()
   return new Promise(resolve => {
     port1.onmessage = ({ data }: MessageEvent<string | undefined>) => resolve(data)
-    window.postMessage({ refused }, [port2])
+    window.postMessage(question, [port2])
   })
 }
 

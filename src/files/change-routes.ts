@@ -1,0 +1,55 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { type Caller, callerOf } from '../http/caller.ts'
+import type { Connections } from '../http/connections.ts'
+import type { Links } from '../http/links.ts'
+import { DEFAULT_PAGE_SIZE } from '../http/pagination.ts'
+import type { ChangePosition } from '../metadata/change-repository.ts'
+import { changeOf, CHANGES_PATH, listChanges, nextChanges } from './change-schemas.ts'
+import type { Changes } from './changes.ts'
+import type { Cursors, Listing } from './cursor.ts'
+
+interface ChangeRoutesOptions {
+  changes: Changes
+  connections: Pick<Connections, 'onceLeft'>
+  cursors: Cursors
+  links: Links
+  /** Refuses a credential that has been revoked since the request began. */
+  requireCurrent: (caller: Caller) => Promise<void>
+}
+
+interface Cursor { readonly key: readonly [at: number, readAt: number], readonly id: number }
+
+export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (
+  app, { changes, connections, cursors, links, requireCurrent }
+) => {
+  app.get(CHANGES_PATH, {
+    links: { 200: nextChanges },
+    schema: listChanges
+  }, async (request, reply) => {
+    const caller = callerOf(request)
+    const { id: ownerId } = caller.account
+    const { cursor, wait: seconds = 0, limit = DEFAULT_PAGE_SIZE } = request.query
+    const listing: Listing = [ownerId, 'changes']
+    const after = positionOf(await cursors.read<Cursor>(cursor, listing))
+    const read = () => changes.list(ownerId, { after, limit })
+    let page = await read()
+    if (seconds > 0 && !page.isReset && page.changes.length === 0) {
+      const onceGone = (end: () => void) => connections.onceLeft(request.raw, reply.raw, end)
+      await changes.wait(ownerId, { lastId: page.next.id, seconds, onceGone })
+      await requireCurrent(caller)
+      page = await read()
+    }
+    const { id, at, readAt } = page.next
+    return {
+      changes: page.changes.map(change => changeOf(change, request.raw, links)),
+      next: await cursors.write({ key: [at, readAt], id }, listing),
+      reset: page.isReset
+    }
+  })
+}
+
+function positionOf (cursor: Cursor | undefined): ChangePosition | undefined {
+  if (cursor === undefined) return undefined
+  const { key: [at, readAt], id } = cursor
+  return { id, at, readAt }
+}

@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http'
+import { Type, type Static } from '@sinclair/typebox'
+import type { Links } from '../http/links.ts'
+import { PageSize } from '../http/pagination.ts'
+import { dateOf, Timestamp } from '../http/wire-values.ts'
+import { changeKinds, type ChangeRecord } from '../metadata/change-repository.ts'
+import { codeSamples } from '../openapi/operation.ts'
+import { problems } from '../openapi/responses.ts'
+import { MAX_NAME_BYTES } from './names.ts'
+import { Cursor, CURSOR, fileOf, PATH_PATTERN, StoredFile } from './schemas.ts'
+
+export const CHANGES_PATH = '/api/changes'
+
+const MAX_WAIT_SECONDS = 60
+
+const Path = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description, examples: ['reports/q1.pdf'] })
+
+export const Change = Type.Object({
+  kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before.' }),
+  name: Path('The path of the file or folder; after a move, the new one.'),
+  from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
+  at: Timestamp('When it happened.'),
+  file: Type.Optional({ ...Type.Ref(StoredFile), description: 'For `stored` and `moved`: the file as it is now. Later changes may have given it another name, or other bytes. Absent if it has been deleted since; a later change says so.' })
+}, { $id: 'Change', additionalProperties: false, description: 'A change of a file or folder.' })
+
+export const ChangeList = Type.Object({
+  changes: Type.Array(Type.Ref(Change), { maxItems: 1000, description: 'The changes after the cursor, in the order in which they happened.' }),
+  next: Type.String({ ...CURSOR, minLength: 1, description: 'The `cursor` of the next request.' }),
+  reset: Type.Boolean({ description: 'Whether the changes before `next` are not all known: without a cursor, with one older than 30 days, and after an older backup was restored. List all files and folders, then go on from `next`.' })
+}, { $id: 'ChangeList', additionalProperties: false, description: 'Changes, and where to go on.' })
+
+const ChangeQuery = Type.Object({
+  cursor: Cursor('`next` of the previous response.'),
+  wait: Type.Optional(Type.Integer({ format: 'int32', minimum: 0, maximum: MAX_WAIT_SECONDS, default: 0, description: 'If there are no changes, wait so many seconds for one; then the list is empty. Without a cursor there is nothing to wait for.', examples: [0] })),
+  limit: Type.Optional(PageSize('Changes in a response'))
+}, { additionalProperties: false })
+
+export const listChanges = {
+  operationId: 'listChanges',
+  summary: 'List changes',
+  description: 'Lists what has changed in your files and folders since an earlier request, whoever changed it: for a copy that is kept up to date, or a view. None is missing, and they are in order. Start without a cursor: the response has no changes and `reset` is true. Then list all files and folders, and go on with `next`. Repeat the changes to your copy in their order: a change that happened while you were listing may be in it already. If `limit` is reached, more may follow. With `wait`, the response comes within a second of a change. Changes are kept for 30 days. After a response without changes use its `next` too, so that the cursor does not become too old.',
+  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes'),
+  tags: ['Files'],
+  querystring: ChangeQuery,
+  response: {
+    200: { ...Type.Ref(ChangeList), description: 'The changes.' },
+    ...problems(['too_many_waiting'])
+  }
+}
+
+/** The request that continues this one (OpenAPI links). */
+export const nextChanges = {
+  nextChanges: {
+    operationId: 'listChanges',
+    parameters: { cursor: '$response.body#/next', wait: '$request.query.wait', limit: '$request.query.limit' },
+    description: 'The changes that follow.'
+  }
+}
+
+/** A change as clients see it. */
+export function changeOf (
+  { kind, name, fromName, at, file }: ChangeRecord, request: IncomingMessage, links: Links
+): Static<typeof Change> {
+  return {
+    kind,
+    name,
+    ...(fromName !== null && { from: fromName }),
+    at: dateOf(at),
+    ...(file !== null && { file: fileOf(file, request, links) })
+  }
+}

@@ -1,0 +1,189 @@
+import type { BlobStore } from '../blobs/blob-store.ts'
+import { joinPath, splitPath } from '../metadata/paths.ts'
+import type { FileRecord, FolderRecord } from '../metadata/records.ts'
+import { ifNot, Problem } from '../problems.ts'
+import type { Files } from './files.ts'
+import type { Folders } from './folders.ts'
+import { fileName, getName } from './names.ts'
+import { filePages, folderPages } from './pages.ts'
+import { zip, zipLength, type ZipEntry } from './zip.ts'
+import { ZipNames } from './zip-names.ts'
+
+/** Files and folders in a zip. With so many, their list takes 30 MB of memory while the zip is sent. */
+export const MAX_ZIP_ENTRIES = 100_000
+
+/** Names that are looked up at once. */
+const LOOKUPS = 50
+
+interface ZipsOptions {
+  readonly blobs: Pick<BlobStore, 'readWhole'>
+  readonly files: Pick<Files, 'get' | 'list'>
+  readonly folders: Pick<Folders, 'get' | 'list'>
+}
+
+/** Whose zip it is. `signal`: aborted when nobody waits for it any more. */
+interface ZipRequest { readonly ownerId: number, readonly signal: AbortSignal }
+
+/** A file or folder in a zip. A folder has no blob: both are empty. */
+interface Entry extends ZipEntry { readonly blobId: string, readonly sha256: string }
+
+/** A folder of the zip, by its path there. */
+interface Place { readonly path: string, readonly names: ZipNames }
+
+/** What was asked for by its name. */
+type Named = { readonly file: FileRecord } | { readonly folder: FolderRecord }
+
+/** A zip that is ready to be sent. */
+export interface Zip {
+  /** Its file name. */
+  readonly name: string
+  /** Bytes. */
+  readonly length: number
+  /** Its bytes. They fail if those of a file are gone or damaged. */
+  readonly open: () => AsyncGenerator<Buffer, void, undefined>
+}
+
+/** Zips of files and folders. Every method takes the owner. */
+export class Zips {
+  readonly #options: ZipsOptions
+
+  constructor (options: ZipsOptions) {
+    this.#options = options
+  }
+
+  /** A zip of all that is in a folder; the path of the root is empty. @throws not_found, zip_too_large. */
+  async ofFolder (request: ZipRequest, path: string): Promise<Zip> {
+    const entries = this.#entries(request)
+    await entries.addContent(path, top())
+    return this.#zip(path, entries.list)
+  }
+
+  /**
+   * A zip of files and folders, with paths from the deepest folder that all of them are in. What is named twice, or is
+   * in a folder that is named, is in it once.
+   * @throws not_found if one is missing, zip_too_large.
+   */
+  async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
+    const found = await this.#find(request, [...new Set(names.map(name => getName(name, fileName)))].sort())
+    const folders = new Set(found.flatMap(named => 'folder' in named ? [named.folder.path] : []))
+    const isBelow = createBelow(folders)
+    const chosen = found.filter(named => !isBelow(splitPath(pathOf(named)).folder))
+    const base = commonFolder(chosen.map(pathOf))
+    const entries = this.#entries(request)
+    const places = new Map([[base, top()]])
+    for (const named of chosen) {
+      const place = placeOf(splitPath(pathOf(named)).folder, places)
+      if ('file' in named) entries.addFile(named.file, place)
+      else await entries.addFolder(named.folder, place)
+    }
+    return this.#zip(base, entries.list)
+  }
+
+  #entries (request: ZipRequest): Entries {
+    return new Entries(this.#options, request)
+  }
+
+  #zip (folder: string, entries: readonly Entry[]): Zip {
+    return {
+      name: `${splitPath(folder).name || 'files'}.zip`,
+      length: zipLength(entries),
+      open: () => zip(entries, ({ blobId: id, size, sha256 }) => this.#options.blobs.readWhole({ id, size, sha256 }))
+    }
+  }
+
+  async #find ({ ownerId, signal }: ZipRequest, names: readonly string[]): Promise<Named[]> {
+    const found: Named[] = []
+    for (let index = 0; index < names.length; index += LOOKUPS) {
+      signal.throwIfAborted()
+      found.push(...await Promise.all(names.slice(index, index + LOOKUPS).map(name => this.#get(ownerId, name))))
+    }
+    return found
+  }
+
+  async #get (ownerId: number, name: string): Promise<Named> {
+    const { files, folders } = this.#options
+    const file = await ifNot('not_found', files.get(ownerId, name))
+    return file === undefined ? { folder: await folders.get(ownerId, name) } : { file }
+  }
+}
+
+/** Collects the entries of a zip. */
+class Entries {
+  readonly list: Entry[] = []
+  readonly #options: ZipsOptions
+  readonly #request: ZipRequest
+
+  constructor (options: ZipsOptions, request: ZipRequest) {
+    this.#options = options
+    this.#request = request
+  }
+
+  addFile ({ name, size, blobId, sha256, updatedAt, modifiedAt }: FileRecord, place: Place): void {
+    const zipName = place.names.add(splitPath(name).name)
+    this.#add({ folder: place.path, name: zipName, size, modifiedAt: modifiedAt ?? updatedAt, blobId, sha256 })
+  }
+
+  async addFolder ({ path, createdAt }: FolderRecord, place: Place): Promise<void> {
+    const name = `${place.names.add(splitPath(path).name)}/`
+    this.#add({ folder: place.path, name, size: 0, modifiedAt: createdAt, blobId: '', sha256: '' })
+    // It may be gone since it was listed.
+    await ifNot('not_found', this.addContent(path, { path: place.path + name, names: new ZipNames() }))
+  }
+
+  /** Adds all that is in a folder. @throws not_found. */
+  async addContent (path: string, place: Place): Promise<void> {
+    const { files, folders } = this.#options
+    const { ownerId } = this.#request
+    for await (const page of filePages(files, ownerId, path)) for (const file of page) this.addFile(file, place)
+    for await (const page of folderPages(folders, ownerId, path)) {
+      for (const folder of page) await this.addFolder(folder, place)
+    }
+  }
+
+  #add (entry: Entry): void {
+    this.#request.signal.throwIfAborted()
+    if (this.list.length === MAX_ZIP_ENTRIES) throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
+    this.list.push(entry)
+  }
+}
+
+/** Whether a folder is one of these, or below one. It remembers: thousands of names share their folders. */
+function createBelow (folders: ReadonlySet<string>): (folder: string) => boolean {
+  const known = new Map([['', false], ...Array.from(folders, path => [path, true] as const)])
+  return function isBelow (folder): boolean {
+    const result = known.get(folder) ?? isBelow(splitPath(folder).folder)
+    known.set(folder, result)
+    return result
+  }
+}
+
+function top (): Place {
+  return { path: '', names: new ZipNames() }
+}
+
+/** The place for what is in a folder. `places` has that of one of the folders that it is in, and gets the others. */
+function placeOf (folder: string, places: Map<string, Place>): Place {
+  const known = places.get(folder)
+  if (known !== undefined) return known
+  const { folder: parent, name } = splitPath(folder)
+  const { path, names } = placeOf(parent, places)
+  const place = { path: `${path}${names.add(name)}/`, names: new ZipNames() }
+  places.set(folder, place)
+  return place
+}
+
+function pathOf (named: Named): string {
+  return 'file' in named ? named.file.name : named.folder.path
+}
+
+/** The deepest folder that all of these are in. */
+function commonFolder (paths: readonly string[]): string {
+  return paths.map(path => splitPath(path).folder).reduce(commonPath)
+}
+
+function commonPath (one: string, other: string): string {
+  const segments = other.split('/')
+  const own = one.split('/')
+  const end = own.findIndex((segment, index) => segment !== segments[index])
+  return own.slice(0, end === -1 ? own.length : end).reduce(joinPath, '')
+}

@@ -1,0 +1,55 @@
+import type { FileRecord } from './records.ts'
+
+/** What happened: a file was stored or restored, moved, or deleted; a folder was made, moved, or deleted. */
+export const changeKinds = ['stored', 'moved', 'deleted', 'folder_made', 'folder_moved', 'folder_deleted'] as const
+export type ChangeKind = typeof changeKinds[number]
+
+const DAY_MILLISECONDS = 24 * 3600 * 1000
+
+/** How long a position is valid. */
+export const CHANGES_MILLISECONDS = 30 * DAY_MILLISECONDS
+
+/** A change of the tree of an account. */
+export interface ChangeRecord {
+  /** Higher than those of all changes of the account before it. */
+  readonly id: number
+  readonly kind: ChangeKind
+  /** The path of the file or folder, after a move the new one. */
+  readonly name: string
+  /** The path before a move. */
+  readonly fromName: string | null
+  readonly at: number
+  /** Of a file that was stored or moved: as it is now, maybe under another name; null if it has been deleted since. */
+  readonly file: FileRecord | null
+}
+
+/** How far the changes of an account were read. */
+export interface ChangePosition {
+  /** The last change before it; 0 for none. */
+  readonly id: number
+  /** The time of that change; 0 for none. */
+  readonly at: number
+  /** When it was read. */
+  readonly readAt: number
+}
+
+export interface ChangePage {
+  readonly changes: readonly ChangeRecord[]
+  /** The position after these. */
+  readonly next: ChangePosition
+  /** The changes after the position are not all known, so that none is listed: `next` is after all changes. */
+  readonly isReset: boolean
+}
+
+/**
+ * The changes of files and folders. Each is recorded by the transaction that makes it, which has locked the account: a
+ * reader that goes on from a position misses none and sees them in their order. The move of a folder is one change.
+ */
+export interface ChangeRepository {
+  /** The changes after a position, at most `limit`. Without one, or with one that is no longer valid: a reset. */
+  list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage>
+  /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
+  newest (ownerIds: readonly number[]): Promise<Map<number, number>>
+  /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
+  removeExpired (limit: number): Promise<boolean>
+}

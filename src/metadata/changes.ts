@@ -1,0 +1,189 @@
+import { and, asc, desc, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
+import {
+  type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, type ChangeRepository, CHANGES_MILLISECONDS
+} from './change-repository.ts'
+import type { Engine } from './engine.ts'
+import { fileColumns, wholeName } from './file-columns.ts'
+import { limitedTo } from './paging.ts'
+import type { FileRecord } from './records.ts'
+import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+
+const { placeholder } = sql
+
+/** A change has the time at which its transaction began, which may have waited. */
+const SLACK_MILLISECONDS = 3600 * 1000
+
+interface Move { readonly ownerId: number, readonly name: string, readonly fromName: string, readonly at: number }
+
+/** Records changes in the current transaction, which has locked the owner. PostgreSQL needs no further round trip. */
+export class ChangeLog {
+  readonly #queries: ReturnType<typeof recordingQueriesOf>
+
+  constructor (engine: Engine) {
+    this.#queries = recordingQueriesOf(engine)
+  }
+
+  /** A file has got the bytes of a blob: ask it after the query that stores the blob's id. */
+  stored ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number): Ask<unknown> {
+    return ask(this.#queries.stored, { ownerId, name, blobId, at })
+  }
+
+  moved (fileId: number, move: Move): Ask<unknown> {
+    return ask(this.#queries.add, { ...move, kind: 'moved', fileId })
+  }
+
+  /** Files are about to be deleted. */
+  deleted (ids: readonly number[], at: number): Ask<unknown> {
+    return ask(this.#queries.deleted, { ids, at })
+  }
+
+  folderMade (ownerId: number, name: string, at: number): Ask<unknown> {
+    return ask(this.#queries.add, { ownerId, name, at, kind: 'folder_made', fromName: null, fileId: null })
+  }
+
+  folderMoved (move: Move): Ask<unknown> {
+    return ask(this.#queries.add, { ...move, kind: 'folder_moved', fileId: null })
+  }
+
+  /** Folders are about to be deleted. */
+  foldersDeleted (ids: readonly number[], at: number): Ask<unknown> {
+    return ask(this.#queries.foldersDeleted, { ids, at })
+  }
+}
+
+export class ChangeRules implements ChangeRepository {
+  readonly #engine: Engine
+  readonly #queries: ReturnType<typeof queriesOf>
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+    this.#queries = queriesOf(engine)
+  }
+
+  list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage> {
+    return this.#engine.read(() => this.#list(ownerId, page))
+  }
+
+  * #list (
+    ownerId: number, { after, limit }: { after: ChangePosition | undefined, limit: number }
+  ): Rule<ChangePage> {
+    if (after === undefined) return yield * this.#reset(ownerId)
+    const [readAt, [last], changes] = yield * together(
+      // First, so that no change from before it is missing in what follows.
+      this.#engine.now(),
+      ask(this.#queries.timeOf, { ownerId, id: after.id }),
+      ask(this.#queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[])
+    )
+    if (!isValid(after, last?.at, readAt)) return yield * this.#reset(ownerId)
+    const { id, at } = changes.at(-1) ?? after
+    return { changes, next: { id, at, readAt }, isReset: false }
+  }
+
+  * #reset (ownerId: number): Rule<ChangePage> {
+    const [readAt, [last]] = yield * together(this.#engine.now(), ask(this.#queries.last, { ownerId }))
+    const { id, at } = last ?? { id: 0, at: 0 }
+    return { changes: [], next: { id, at, readAt }, isReset: true }
+  }
+
+  newest (ownerIds: readonly number[]): Promise<Map<number, number>> {
+    return this.#engine.read(() => ask(this.#queries.newest, { ids: ownerIds },
+      rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id]))))
+  }
+
+  async removeExpired (limit: number): Promise<boolean> {
+    // Usually there is none, and a write costs a sync.
+    if ((await this.#engine.read(() => ask(this.#queries.anyExpired))).length === 0) return false
+    const { tables: { changes }, apply } = this.#engine
+    return apply(() => ask(writing('', db => {
+      const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
+        .as('oldest')
+      const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, this.#queries.end))
+      return db.delete(changes).where(inArray(changes.id, expired)).returning({ id: changes.id })
+    }), {}, removed => removed.length === limit))
+  }
+}
+
+/** Whether all changes after a position are known. `at`: the time of its change, if there still is one of that id. */
+function isValid (position: ChangePosition, at: number | undefined, now: number): boolean {
+  const start = now - CHANGES_MILLISECONDS
+  if (position.readAt < start) return false
+  // Without it, or with another one in its place, an older backup has been restored.
+  return position.at < start || position.at === at
+}
+
+function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
+  const { changes, files, folders } = tables
+  const inserted = (
+    { ownerId }: typeof files | typeof folders, kind: ChangeKind, name: SQL.Aliased<string> | typeof folders.path
+  ) => ({
+    id: newChangeId.as('id'),
+    ownerId,
+    kind: sql<ChangeKind>`${sql.raw(`'${kind}'`)}`.as('kind'),
+    name,
+    fromName: sql<null>`cast(NULL AS text)`.as('from_name'),
+    fileId: sql<null>`cast(NULL AS bigint)`.as('file_id'),
+    at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at')
+  })
+  return {
+    add: writing('add_change', db => db.insert(changes).values({
+      ownerId: placeholder('ownerId'),
+      kind: placeholder('kind'),
+      name: placeholder('name'),
+      fromName: placeholder('fromName'),
+      fileId: placeholder('fileId'),
+      at: placeholder('at')
+    })),
+    stored: writing('add_stored_change', db => db.insert(changes).values({
+      ownerId: placeholder('ownerId'),
+      kind: 'stored',
+      name: placeholder('name'),
+      fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`,
+      at: placeholder('at')
+    })),
+    deleted: writing('add_deleted_changes', db => db.insert(changes).select(
+      db.select(inserted(files, 'deleted', wholeName(files).as('name'))).from(files)
+        .where(isAmong(files.id, 'ids')).orderBy(asc(files.id))
+    )),
+    // What is in a folder goes before it.
+    foldersDeleted: writing('add_folder_deleted_changes', db => db.insert(changes).select(
+      db.select(inserted(folders, 'folder_deleted', folders.path)).from(folders)
+        .where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
+    ))
+  }
+}
+
+/**
+ * The changes of an account after an id. Both bounds are those of the index: PostgreSQL may otherwise read the changes
+ * of all accounts in the order of their ids.
+ */
+function after (changes: SQL, owner: SQL, id: SQL): SQL {
+  const place = sql`(${changes}.owner_id, ${changes}.id)`
+  return sql`${place} > (${owner}, ${id}) AND ${place} < (${owner} + 1, 0)`
+}
+
+function queriesOf ({ tables, clock, isAmong }: Engine) {
+  const { accounts, changes, files } = tables
+  const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
+  const own = (id: SQL) => after(sql`changes`, owner, id)
+  const isOwn = eq(changes.ownerId, placeholder('ownerId'))
+  const { id, kind, name, fromName, at } = changes
+  const end = sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
+  return {
+    end,
+    timeOf: reading('change_time', db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id'))))),
+    last: reading('last_change', db => db.select({ id, at }).from(changes).where(own(sql`0`))
+      .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1))),
+    after: reading('changes_after', db => db.select({ id, kind, name, fromName, at, file: fileColumns(tables) }).from(changes)
+      .leftJoin(files, and(eq(files.id, changes.fileId), eq(files.ownerId, changes.ownerId)))
+      .where(own(sql`cast(${placeholder('id')} AS bigint)`))
+      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit')))),
+    newest: reading('newest_changes', db => db.select({
+      ownerId: accounts.id,
+      // Raw SQL: in a query of one table Drizzle omits the table's name, and changes have an id as well.
+      id: sql`coalesce((SELECT c.id FROM changes c WHERE ${after(sql`c`, sql`accounts.id`, sql`0`)}
+        ORDER BY c.owner_id DESC, c.id DESC LIMIT 1), 0)`.mapWith(Number)
+    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt)))),
+    anyExpired: reading('expired_change', db => db.select({ id }).from(changes)
+      .where(and(eq(id, sql`(SELECT min(c.id) FROM changes c)`), lt(at, end))))
+  }
+}

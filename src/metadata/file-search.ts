@@ -1,0 +1,143 @@
+import { and, eq, sql } from 'drizzle-orm'
+import type { Engine } from './engine.ts'
+import { fileColumns } from './file-columns.ts'
+import type { FolderTree } from './folder-tree.ts'
+import { type Chunk, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
+import { splitPath } from './paths.ts'
+import type { FileOrder, FilePosition, FileRecord, FileSearch, FoundFiles } from './records.ts'
+import { ask, reading } from './rule.ts'
+
+/** Times 10,000 names that a page in an order by name searches at most. */
+const MAX_ENDS = 10
+
+/** What an order that is not by name sorts by. */
+interface Sorting { readonly key: 'createdAt' | 'size', readonly sign: 1 | -1 }
+
+/** A file that was found, with the value that it is ordered by. */
+interface Sorted extends FoundFile { readonly key: number }
+
+/** Undefined for the orders by name, which are those of a scan. */
+const sortings: Record<FileOrder, Sorting | undefined> = {
+  name: undefined,
+  '-name': undefined,
+  oldest: { key: 'createdAt', sign: 1 },
+  newest: { key: 'createdAt', sign: -1 },
+  smallest: { key: 'size', sign: 1 },
+  largest: { key: 'size', sign: -1 }
+}
+
+/** Finds files whose last segment contains a text. */
+export class FileSearcher {
+  readonly #engine: Engine
+  readonly #tree: FolderTree
+  readonly #queries: ReturnType<typeof queriesOf>
+  readonly #scan: NameScan
+  /** The end of the latest search of each account. */
+  readonly #latest = new Map<number, Promise<unknown>>()
+
+  constructor (engine: Engine, tree: FolderTree) {
+    this.#engine = engine
+    this.#tree = tree
+    this.#queries = queriesOf(engine)
+    this.#scan = new NameScan(engine)
+  }
+
+  /**
+   * Searches of one account run one after another, so that many at once slow down none of another account.
+   * @throws not_found if the folder does not exist.
+   */
+  async search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
+    const found = Promise.resolve(this.#latest.get(ownerId)).then(() => this.#search(ownerId, search))
+    const end = found.catch(() => {})
+    this.#latest.set(ownerId, end)
+    await end
+    if (this.#latest.get(ownerId) === end) this.#latest.delete(ownerId)
+    return found
+  }
+
+  async #search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
+    const { folder, order } = search
+    const folderId = folder === undefined
+      ? undefined
+      : await this.#engine.read(() => this.#tree.idOf(ownerId, folder))
+    const sorting = sortings[order]
+    const chunks = this.#scan.chunks(ownerId, {
+      ...search, stretches: stretchesOf(search, folderId), isAscending: order !== '-name'
+    })
+    return sorting === undefined
+      ? this.#firstOf(chunks, ownerId, search)
+      : this.#bestOf(chunks, ownerId, { ...search, sorting })
+  }
+
+  /** In the order of the scan. */
+  async #firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
+    const found: FoundFile[] = []
+    let end: Place | undefined
+    let count = 0
+    for await (const chunk of chunks) {
+      found.push(...chunk.found)
+      if (chunk.end !== undefined && ++count === MAX_ENDS) end = chunk.end
+      if (found.length > limit) end = found[limit - 1]
+      if (end !== undefined) break
+    }
+    const files = await this.#read(ownerId, found.slice(0, limit))
+    return { files, next: end && { key: end.name, id: end.folderId } }
+  }
+
+  /** In another order, for which every page reads all names. */
+  async #bestOf (
+    chunks: AsyncIterable<Chunk>, ownerId: number, { sorting, limit, after }: FileSearch & { sorting: Sorting }
+  ): Promise<FoundFiles> {
+    let best: Sorted[] = []
+    for await (const { found } of chunks) {
+      const sorted = found.map(file => ({ ...file, key: file[sorting.key] }))
+      const further = sorted.filter(file => after === undefined || compare(file, after, sorting) > 0)
+      best = [...best, ...further].sort((a, b) => compare(a, b, sorting)).slice(0, limit + 1)
+    }
+    const page = best.slice(0, limit)
+    const last = best.length > limit ? page.at(-1) : undefined
+    return { files: await this.#read(ownerId, page), next: last && { key: last.key, id: last.id } }
+  }
+
+  /** The files, without those that were deleted, renamed or moved meanwhile. */
+  async #read (ownerId: number, found: readonly FoundFile[]): Promise<FileRecord[]> {
+    const ids = found.map(({ id }) => id)
+    const rows = await this.#engine.read(() => ask(this.#queries.byIds, { ownerId, ids }))
+    const files = new Map(rows.map(file => [placeOf(file.folderId, splitPath(file.name).name), file]))
+    return found.map(({ folderId, name }) => files.get(placeOf(folderId, name))).filter(file => file !== undefined)
+  }
+}
+
+const placeOf = (folderId: number, name: string) => `${folderId}/${name}`
+
+/** Below zero if `a` comes before `b`. */
+function compare (a: FilePosition, b: FilePosition, { sign }: Sorting): number {
+  return sign * (Number(a.key) - Number(b.key) || a.id - b.id)
+}
+
+/** What to scan, in this order: in both orders by name the root comes before all folders. */
+function stretchesOf ({ order, after }: FileSearch, folderId: number | undefined): Stretch[] {
+  const position = sortings[order] === undefined ? after : undefined
+  const ranges = foldersOf(order, folderId).filter(({ to }) => position === undefined || position.id < to)
+  return ranges.map(({ from, to }, index) => {
+    const [low, high] = [{ folderId: from, name: '' }, { folderId: to, name: '' }]
+    const stretch = order === '-name' ? { start: high, end: low } : { start: low, end: high }
+    if (position === undefined || index > 0) return stretch
+    return { ...stretch, start: { folderId: position.id, name: String(position.key) } }
+  })
+}
+
+/** Ranges of ids of folders; `to` is not in them. */
+function foldersOf (order: FileOrder, folderId: number | undefined): { from: number, to: number }[] {
+  const to = Number.MAX_SAFE_INTEGER
+  if (folderId !== undefined) return [{ from: folderId, to: folderId + 1 }]
+  return order === '-name' ? [{ from: 0, to: 1 }, { from: 1, to }] : [{ from: 0, to }]
+}
+
+function queriesOf ({ tables, isAmong }: Engine) {
+  const { files } = tables
+  return {
+    byIds: reading('found_files', db => db.select(fileColumns(tables)).from(files)
+      .where(and(eq(files.ownerId, sql.placeholder('ownerId')), isAmong(files.id, 'ids'))))
+  }
+}

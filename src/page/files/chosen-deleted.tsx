@@ -1,0 +1,44 @@
+import { signal } from '@preact/signals'
+import { formatNumber } from '../format.ts'
+import { Question } from '../question.tsx'
+import { texts } from '../texts.ts'
+import { chosenDeleted } from './chosen.ts'
+import { deleteAllForGood, restoreAll } from './many-deleted.ts'
+import { running } from './many.ts'
+import { NamedEntries } from './named-entries.tsx'
+import { SelectionBar } from './selection-bar.tsx'
+import { trashFocus } from './trash.ts'
+
+const words = texts.selection
+
+const isAsking = signal(false)
+
+const close = () => { isAsking.value = false }
+
+/** Asks before the chosen files are deleted for good. */
+export function deleteChosenForGood (): void {
+  isAsking.value = running.peek() === undefined
+}
+
+/** The bar and the question of the chosen files in the trash. */
+export function ChosenDeleted () {
+  const chosen = chosenDeleted.entries.value
+  const acts = [
+    { label: texts.files.restore, icon: 'restore', run: () => { void restoreAll(chosen) } },
+    { label: texts.files.deleteForGood, icon: 'trash', isDanger: true, run: deleteChosenForGood }
+  ] as const
+  return (
+    <>
+      <SelectionBar selection={chosenDeleted} focus={trashFocus} acts={acts} />
+      {isAsking.value && (
+        <Question
+          title={words.deleteForGoodTitle(words.items(formatNumber(chosen.length)))} label={texts.files.deleteForGood}
+          action={async () => { void deleteAllForGood(chosen) }} onClose={close}
+        >
+          <p>{words.deleteForGoodHint}</p>
+          <NamedEntries names={chosen.map(({ name }) => name)} />
+        </Question>
+      )}
+    </>
+  )
+}

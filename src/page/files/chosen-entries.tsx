@@ -1,0 +1,66 @@
+import { signal } from '@preact/signals'
+import { formatNumber } from '../format.ts'
+import { Question } from '../question.tsx'
+import { texts } from '../texts.ts'
+import { chosenEntries } from './chosen.ts'
+import { download, downloadZip } from './downloads.ts'
+import { filesFocus, isFolder, type Entry } from './entries.ts'
+import { notifyProblem } from './files.ts'
+import { moveAll, removeAll } from './many-files.ts'
+import { running } from './many.ts'
+import { MoveDialog } from './move-dialog.tsx'
+import { NamedEntries } from './named-entries.tsx'
+import { SelectionBar } from './selection-bar.tsx'
+
+const words = texts.selection
+
+/** The dialog about the chosen files and folders. */
+const opened = signal<'moving' | 'removal' | undefined>(undefined)
+
+const close = () => { opened.value = undefined }
+
+/** Deletes the chosen files and folders. Asks before it deletes folders. */
+export function removeChosen (): void {
+  if (running.peek() !== undefined) return
+  const chosen = chosenEntries.entries.peek()
+  if (chosen.some(isFolder)) opened.value = 'removal'
+  else void removeAll(chosen)
+}
+
+/** A file as it is, and otherwise a zip. */
+async function downloadChosen (chosen: readonly Entry[]): Promise<void> {
+  const [first] = chosen
+  if (first === undefined) return
+  if (chosen.length > 1) await downloadZip({ names: chosen.map(({ name }) => name) })
+  else if (isFolder(first)) await downloadZip({ folder: first.name })
+  else await download(first)
+}
+
+/** The bar and the dialogs of the chosen files and folders. */
+export function ChosenEntries () {
+  const chosen = chosenEntries.entries.value
+  const acts = [
+    { label: texts.files.download, icon: 'download', run: () => { downloadChosen(chosen).catch(notifyProblem) } },
+    { label: texts.folders.move, icon: 'move', run: () => { opened.value = 'moving' } },
+    { label: texts.files.remove, icon: 'trash', isDanger: true, run: removeChosen }
+  ] as const
+  return (
+    <>
+      <SelectionBar selection={chosenEntries} focus={filesFocus} acts={acts} />
+      {opened.value === 'moving' && <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
+      {opened.value === 'removal' && <RemovalQuestion />}
+    </>
+  )
+}
+
+function RemovalQuestion () {
+  const chosen = chosenEntries.entries.value
+  const folders = chosen.filter(isFolder)
+  const title = words.removeTitle(words.items(formatNumber(chosen.length)))
+  return (
+    <Question title={title} label={texts.files.remove} action={async () => { void removeAll(chosen) }} onClose={close}>
+      <p>{words.removeHint}</p>
+      <NamedEntries names={folders.map(({ name }) => name)} />
+    </Question>
+  )
+}

@@ -1,0 +1,68 @@
+import { CutName } from '../file-name.tsx'
+import { formatDate, formatSize } from '../format.ts'
+import { Icon } from '../icon.tsx'
+import { linkedNames } from '../links/links.ts'
+import { lastOf, parentOf } from '../paths.ts'
+import { texts } from '../texts.ts'
+import { addressOf } from '../view.ts'
+import { FolderName } from './breadcrumbs.tsx'
+import { isEverywhere, isFolder, type Entry } from './entries.ts'
+import { LinkMark, nameLabel, Refusal, type EntryCellsProps, useRename } from './entry-cells.tsx'
+import { RenameForm } from './rename-form.tsx'
+import { Thumbnail } from './thumbnail.tsx'
+
+/** The tile of a file or folder: its picture, its name, and when it is from. */
+export function EntryTile ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
+  const tabIndex = isActive ? 0 : -1
+  const name = lastOf(entry.name)
+  const rename = useRename(entry, onRenamed)
+  return (
+    <>
+      <Opener entry={entry} tabIndex={tabIndex} onOpen={onOpen} />
+      <div class='facts'><Facts entry={entry} /></div>
+      <div class='menu-cell'>
+        <button
+          type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
+          aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
+        >
+          <Icon name='more' />
+        </button>
+      </div>
+      {isRenaming && <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />}
+      <Refusal name={entry.name} />
+    </>
+  )
+}
+
+interface OpenerProps { entry: Entry, tabIndex: number, onOpen: () => void }
+
+/** A folder is a link, so that it can be opened in another window. */
+function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
+  const name = (
+    <span class='file-name'>
+      <CutName name={lastOf(entry.name)} />{linkedNames.value.has(entry.name) && <LinkMark />}
+    </span>
+  )
+  if (isFolder(entry)) {
+    return (
+      <a class='opener folder' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} href={addressOf(entry.name)}>
+        <span class='picture' aria-hidden='true'><Icon name='files' /></span>
+        {name}
+      </a>
+    )
+  }
+  return (
+    <button type='button' class='opener' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} onClick={onOpen}>
+      <Thumbnail key={entry.sha256} file={entry} />
+      {name}
+    </button>
+  )
+}
+
+/** The size, and the date of the file itself if the client told it. In results of a search everywhere, the folder. */
+function Facts ({ entry }: { entry: Entry }) {
+  if (isFolder(entry)) return <>{texts.folders.kind}</>
+  if (isEverywhere.value) return <FolderName path={parentOf(entry.name)} />
+  const date = entry.modifiedAt ?? entry.createdAt
+  return <>{formatSize(entry.size)} <time dateTime={date}>{formatDate(date)}</time></>
+}

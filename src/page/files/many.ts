@@ -1,0 +1,79 @@
+import { signal } from '@preact/signals'
+import { MagicStoreError } from 'magicstore'
+
+/** A browser sends at most six requests to a server at a time. Two are left for what the user does meanwhile. */
+const AT_ONCE = 4
+
+/** Without a Retry-After. */
+const DEFAULT_WAIT_SECONDS = 1
+
+export type ManyAct = 'remove' | 'move' | 'restore' | 'deleteForGood'
+
+/** An act on many entries that is running. */
+export interface Running {
+  readonly act: ManyAct
+  readonly done: number
+  readonly all: number
+  readonly stop: () => void
+}
+
+export interface Failure { readonly name: string, readonly error: unknown }
+
+export const running = signal<Running | undefined>(undefined)
+
+/** The entries for which the last act failed. */
+export const failed = signal<{ readonly act: ManyAct, readonly failures: readonly Failure[] } | undefined>(undefined)
+
+/** Settles when the last act has ended. */
+let last: Promise<unknown> = Promise.resolve()
+
+interface Named { readonly name: string }
+
+/**
+ * Runs an act on each entry, a few at a time, after the acts before it. Returns the results of those that succeeded. A
+ * dialog names the others.
+ */
+export async function runAll<Entry extends Named, Result> (
+  act: ManyAct, entries: readonly Entry[], run: (entry: Entry) => Promise<Result>
+): Promise<Result[]> {
+  const ended = last.then(() => runNow(act, entries, run))
+  last = ended
+  return ended
+}
+
+async function runNow<Entry extends Named, Result> (
+  act: ManyAct, entries: readonly Entry[], run: (entry: Entry) => Promise<Result>
+): Promise<Result[]> {
+  const results: Result[] = []
+  const failures: Failure[] = []
+  let isStopped = false
+  const stop = () => { isStopped = true }
+  const report = () => { running.value = { act, done: results.length + failures.length, all: entries.length, stop } }
+  // The workers take entries from the same iterator.
+  const waiting = entries.values()
+  const work = async () => {
+    for (const entry of waiting) {
+      if (isStopped) return
+      report()
+      await patiently(() => run(entry))
+        .then(result => results.push(result), (error: unknown) => failures.push({ name: entry.name, error }))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  running.value = undefined
+  failed.value = failures.length === 0 ? undefined : { act, failures }
+  return results
+}
+
+/** Waits if the server asks for fewer requests, and tries again. */
+async function patiently<Result> (run: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      if (!(error instanceof MagicStoreError) || error.status !== 429) throw error
+      const seconds = error.retryAfterSeconds ?? DEFAULT_WAIT_SECONDS
+      await new Promise(resolve => setTimeout(resolve, seconds * 1000))
+    }
+  }
+}

@@ -1,0 +1,237 @@
+import type { Test } from 'tap'
+import { CHANGES_MILLISECONDS, type ChangePosition, type ChangeRecord } from '#src/metadata/change-repository.ts'
+import type { Keeping } from '#src/metadata/kept-repository.ts'
+import type { NewFile } from '#src/metadata/records.ts'
+import { createTestClock } from './kit/clock.ts'
+import { DAY, HOUR } from './kit/durations.ts'
+import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import type { OpenMetadata } from './kit/reopening.ts'
+
+const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
+
+/** A change in few words. */
+const wordsOf = ({ kind, name, fromName }: ChangeRecord) => [kind, ...fromName === null ? [] : [fromName], name].join(' ')
+
+/** The contract in src/metadata/change-repository.ts. */
+export function suite (t: Test, open: OpenMetadata): void {
+  async function start (t: Test) {
+    const clock = createTestClock(Date.now() - DAY)
+    const metadata = await open(t.testdir(), { keeping: month, clock: clock.now })
+    t.teardown(() => metadata.close())
+    const account = async (username: string) =>
+      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
+    const [ownerId, otherId] = [await account('ada'), await account('bob')]
+    const { changes, files, folders, kept } = metadata
+    const list = (after: ChangePosition | undefined, limit = 1000) => changes.list(ownerId, { after, limit })
+    let read = (await list(undefined)).next
+    return {
+      metadata,
+      clock,
+      ownerId,
+      otherId,
+      list,
+      /** What an act has changed, in its order. */
+      async since (act: () => Promise<unknown>): Promise<string[]> {
+        await act()
+        const page = await list(read)
+        read = page.next
+        return page.isReset ? ['reset'] : page.changes.map(wordsOf)
+      },
+      put: async (name: string, fields: Partial<NewFile> = {}) =>
+        (await files.put(newFile(ownerId, name, fields), unlimited, {})).file,
+      rename: (name: string, newName: string, destination = {}) =>
+        files.rename(ownerId, name, newName, unlimited, destination),
+      remove: (name: string, isPermanent = false) => files.remove(ownerId, name, { precondition: {}, isPermanent }),
+      move: (path: string, newPath: string, destination = {}) =>
+        folders.move(ownerId, path, newPath, unlimited, destination),
+      removeTree: (path: string, { deletedWith = hex(16), isPermanent = false, limit = 100 } = {}) =>
+        removeFolder(metadata, ownerId, path, { limit, isPermanent, deletedWith }),
+      trash: () => kept.listTrash(ownerId, { after: undefined, limit: 99 })
+    }
+  }
+
+  t.test('each act on files records what it changes, in its order', async t => {
+    const { metadata, ownerId, since, put, rename, remove } = await start(t)
+    const { files } = metadata
+    t.strictSame(await since(() => put('a/b/c')), ['folder_made a', 'folder_made a/b', 'stored a/b/c'])
+    t.strictSame(await since(() => put('a/b/c')), ['stored a/b/c'], 'replaced')
+    const d = newFile(ownerId, 'd')
+    t.strictSame(await since(() => files.add(d, unlimited)), ['stored d'])
+    t.strictSame(await since(() => files.add({ ...d, blobId: hex(16) }, unlimited)), [], 'the same bytes again')
+    t.strictSame(await since(() => rename('d', 'e/f')), ['folder_made e', 'moved d e/f'])
+    t.strictSame(await since(() => rename('e/f', 'e/f')), [], 'to the same name')
+    t.strictSame(await since(() => rename('e/f', 'a/b/c', { overwrites: true })), ['deleted a/b/c', 'moved e/f a/b/c'])
+    const source = await files.find(ownerId, 'a/b/c')
+    t.strictSame(await since(() => files.copy({ name: 'a/b/c', blobId: String(source?.blobId) }, newFile(ownerId, 'g'), unlimited, {})), ['stored g'])
+    t.strictSame(await since(() => remove('g')), ['deleted g'])
+    t.strictSame(await since(() => remove('a/b/c', true)), ['deleted a/b/c'], 'for good')
+  })
+
+  t.test('each act on folders records what it changes; the move of a folder is one change', async t => {
+    const { metadata, ownerId, since, put, move, removeTree, trash } = await start(t)
+    const { folders, kept } = metadata
+    t.strictSame(await since(() => folders.add(ownerId, 'a/b', unlimited)), ['folder_made a', 'folder_made a/b'])
+    t.strictSame(await since(() => folders.add(ownerId, 'a/b', unlimited)), [], 'it exists')
+    await since(async () => { for (const name of ['a/1', 'a/b/2', 'a/b/3', 'file']) await put(name) })
+    t.strictSame(await since(() => move('a', 'x/y')), ['folder_made x', 'folder_moved a x/y'])
+    t.strictSame(await since(() => move('x/y', 'x/y')), [])
+    t.strictSame(await since(() => move('x/y', 'file', { overwrites: true })), ['deleted file', 'folder_moved x/y file'])
+    t.strictSame(await since(() => folders.remove(ownerId, 'x')), ['folder_deleted x'])
+    t.strictSame(await since(() => folders.copy(ownerId, 'file', 'copy/of', unlimited)), ['folder_made copy', 'folder_made copy/of'])
+    const deletedWith = hex(16)
+    t.strictSame(await since(() => removeTree('file', { deletedWith })), [
+      'deleted file/1', 'deleted file/b/2', 'deleted file/b/3', 'folder_deleted file/b', 'folder_deleted file'
+    ])
+    const restore = () => kept.restoreDeletion(ownerId, deletedWith, { quota: unlimited, after: undefined, limit: 9 })
+    const restored = await since(restore)
+    t.strictSame(restored.filter(words => words.startsWith('folder_made')), ['folder_made file', 'folder_made file/b'])
+    t.strictSame(restored.filter(words => words.startsWith('stored')).sort(), ['stored file/1', 'stored file/b/2', 'stored file/b/3'])
+    t.strictSame((await since(() => removeTree('file', { isPermanent: true, limit: 1 }))).sort(), [
+      'deleted file/1', 'deleted file/b/2', 'deleted file/b/3', 'folder_deleted file', 'folder_deleted file/b'
+    ])
+    t.strictSame((await trash()).map(({ name }) => name), ['file'])
+  })
+
+  t.test('what is restored is stored', async t => {
+    const { metadata, ownerId, since, put, remove, trash } = await start(t)
+    const { kept } = metadata
+    const { id } = await put('a/b')
+    await put('a/b')
+    await since(() => remove('a/b'))
+    const [entry] = await trash()
+    const restore = { quota: unlimited, name: 'c/d' }
+    t.strictSame(await since(() => kept.restoreFile(ownerId, String(entry?.id), restore)), ['folder_made c', 'stored c/d'])
+    const [version] = await kept.listVersions(ownerId, id, { after: undefined, limit: 9 })
+    const change = { quota: unlimited, precondition: {} }
+    t.strictSame(await since(() => kept.restoreVersion(ownerId, 'c/d', String(version?.id), change)), ['stored c/d'])
+    t.strictSame(await since(() => kept.removeVersion(ownerId, 'c/d', String(entry?.id))), [])
+    await since(() => remove('c/d'))
+    t.strictSame(await since(() => kept.emptyTrash(ownerId, 9)), [])
+  })
+
+  t.test('an upload in several requests is recorded when it becomes a file, and one by a link for the owner', async t => {
+    const { metadata, ownerId, since } = await start(t)
+    const { folders, links, uploads } = metadata
+    const upload = { id: hex(16), ownerId, linkId: null, name: 'u/v', type: 'a/b', blobId: hex(16), length: 4, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR } as const
+    t.strictSame(await since(() => uploads.add(upload, { maxUploads: 9, quota: unlimited })), [])
+    const change = {
+      id: upload.id, ownerId, name: 'u/v', generation: 1, offset: 4, length: 4, state: null, lifetimeMilliseconds: HOUR
+    }
+    t.strictSame(await since(() => uploads.save(change, { isAppending: true, quota: unlimited })), [])
+    t.strictSame(await since(() => uploads.finish(change, { sha256: hex(32), quota: unlimited })), ['folder_made u', 'stored u/v'])
+    await since(() => folders.add(ownerId, 'in', unlimited))
+    const { id } = await links.add(newLink(ownerId, 'in', { kind: 'upload' }))
+    t.strictSame(await since(() => links.store(id, newFile(ownerId, 'w'), unlimited)), ['stored in/w'])
+  })
+
+  t.test('what is refused records nothing', async t => {
+    const { metadata, ownerId, since, put, rename, remove, move, removeTree } = await start(t)
+    const { files, folders } = metadata
+    const limited = { bytes: 25, files: undefined }
+    await since(async () => { for (const name of ['a/1', 'b']) await put(name) })
+    t.strictSame(await since(() => outcomes([
+      put('a'),
+      put('b/below'),
+      put('a/1/x/y'),
+      files.put(newFile(ownerId, 'new/file', { size: 99 }), limited, {}),
+      files.put(newFile(ownerId, 'b', { size: 99 }), limited, {}),
+      files.put(newFile(ownerId, 'b'), unlimited, { 'if-match': '"other"' }),
+      files.add(newFile(ownerId, 'b'), unlimited),
+      rename('b', 'a/1'),
+      rename('b', 'a'),
+      rename('nothing', 'new/name'),
+      remove('nothing'),
+      folders.add(ownerId, 'b', unlimited),
+      folders.remove(ownerId, 'a'),
+      move('a', 'b'),
+      move('a', 'a/c'),
+      move('nothing', 'new/path'),
+      removeTree('nothing')
+    ])), [])
+  })
+
+  t.test('a change has its time and its file as it is now', async t => {
+    const { clock, list, put, rename, remove, move } = await start(t)
+    const { next } = await list(undefined)
+    const [at, file] = [clock.now(), await put('a/b', { modifiedAt: 5 })]
+    clock.advance(1000)
+    const renamed = await rename('a/b', 'a/c')
+    await put('gone')
+    await remove('gone')
+    await move('a', 'd')
+    const { changes } = await list(next)
+    const now = { ...renamed, name: 'd/c' }
+    t.match(now, { id: file.id, modifiedAt: 5, updatedAt: at + 1000 })
+    t.strictSame(changes.map(({ at, file }) => [at, file]), [
+      [at, null], [at, now], [at + 1000, now], [at + 1000, null], [at + 1000, null], [at + 1000, null]
+    ])
+  })
+
+  t.test('pages follow each other, and nobody sees the changes of others', async t => {
+    const { metadata, otherId, list, put } = await start(t)
+    const { next } = await list(undefined)
+    for (const name of ['1', '2', '3']) await put(name)
+    await metadata.files.put(newFile(otherId, 'other'), unlimited, {})
+    await put('4')
+    const first = await list(next, 3)
+    t.strictSame(first.changes.map(wordsOf), ['stored 1', 'stored 2', 'stored 3'])
+    const second = await list(first.next, 3)
+    t.strictSame(second.changes.map(wordsOf), ['stored 4'])
+    t.match(await list(second.next), { changes: [], isReset: false, next: { id: second.next.id } })
+    const ofOther = await metadata.changes.list(otherId, { after: { id: 0, at: 0, readAt: next.readAt }, limit: 9 })
+    t.strictSame(ofOther.changes.map(wordsOf), ['stored other'])
+    t.match(await metadata.changes.list(otherId, { after: second.next, limit: 9 }), { isReset: true }, 'a position of another account')
+  })
+
+  t.test('without a position, or with one that has become worthless, the reader begins again', async t => {
+    const { clock, list, put } = await start(t)
+    t.match(await list(undefined), { changes: [], isReset: true, next: { id: 0, at: 0, readAt: clock.now() } })
+    await put('a')
+    const { next } = await list(undefined)
+    t.match(next, { id: Number, at: clock.now(), readAt: clock.now() })
+    await put('b')
+    for (const [position, why] of [
+      [{ ...next, id: next.id + 1_000_000 }, 'no such change: it is not in the backup that was restored'],
+      [{ ...next, at: next.at - 1 }, 'another change has its id'],
+      [{ ...next, readAt: clock.now() - CHANGES_MILLISECONDS - 1 }, 'too old']
+    ] as const) t.match(await list(position), { changes: [], isReset: true, next: { id: next.id + 1 } }, why)
+    t.match(await list(next), { changes: [{ name: 'b' }], isReset: false })
+    clock.advance(CHANGES_MILLISECONDS)
+    t.match(await list(next), { changes: [{ name: 'b' }], isReset: false })
+    clock.advance(1)
+    t.match(await list(next), { changes: [], isReset: true })
+    const fresh = { ...next, id: 7_000_000, readAt: clock.now() }
+    t.match(await list(fresh), { isReset: false }, 'of a change that is so old its row may be gone')
+  })
+
+  t.test('changes that no position needs are deleted, some at a time', async t => {
+    const { metadata: { changes }, clock, ownerId, list, put } = await start(t)
+    t.notOk(await changes.removeExpired(2))
+    for (const name of ['1', '2', '3']) await put(name)
+    const { next } = await list(undefined)
+    clock.advance(CHANGES_MILLISECONDS)
+    const all = () => list({ id: 0, at: 0, readAt: clock.now() })
+    t.notOk(await changes.removeExpired(2))
+    t.equal((await all()).changes.length, 3)
+    await put('4')
+    clock.advance(HOUR + 1)
+    t.ok(await changes.removeExpired(2))
+    t.notOk(await changes.removeExpired(2))
+    t.strictSame((await all()).changes.map(wordsOf), ['stored 4'])
+    t.match(await list({ ...next, readAt: clock.now() }), { isReset: false, changes: [{ name: '4' }] })
+    t.strictSame(await changes.newest([ownerId]), new Map([[ownerId, next.id + 1]]))
+  })
+
+  t.test('the newest changes of accounts are known, and nothing of those that were deleted', async t => {
+    const { metadata, ownerId, otherId, list, put } = await start(t)
+    const { accounts, changes } = metadata
+    t.strictSame(await changes.newest([ownerId, otherId, 999]), new Map([[ownerId, 0], [otherId, 0]]))
+    await put('a/b')
+    const { id } = (await list(undefined)).next
+    t.strictSame(await changes.newest([otherId, ownerId]), new Map([[otherId, 0], [ownerId, id]]))
+    await accounts.remove(ownerId, Date.now())
+    t.strictSame(await changes.newest([otherId, ownerId]), new Map([[otherId, 0]]))
+    while (await accounts.purgeDeleted(1));
+    t.match(await list({ id: 0, at: 0, readAt: Date.now() }), { changes: [] })
+  })
+}

@@ -1,0 +1,224 @@
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Changes, MAX_WAITING } from '#src/files/changes.ts'
+import { createCursors } from '#src/files/cursor.ts'
+import { CHANGES_MILLISECONDS } from '#src/metadata/change-repository.ts'
+import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
+import { createKeyRing } from '#src/tokens/key-ring.ts'
+import { SignedTexts } from '#src/tokens/signed-texts.ts'
+import { openAccount } from './kit/kept-account.ts'
+import { newFile, unlimited } from './kit/records.ts'
+import { issueToken, signUp, startTls, type SendOptions, type Settings } from './kit/server.ts'
+import { runSql } from './kit/stores.ts'
+import { until } from './kit/waiting.ts'
+
+type Query = Record<string, string | number>
+
+/** Longer than any test that is right. */
+const LONG = 60
+
+async function start (t: Test, settings: Settings = {}) {
+  const account = await openAccount(t, settings)
+  const { send, server } = account
+  const changes = (query: Query = {}, options: SendOptions = {}) =>
+    send('GET', `/api/changes?${new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))}`, options)
+  return {
+    ...account,
+    changes,
+    cursor: async () => String((await changes()).json.next),
+    /** A request that is waiting for changes. */
+    async waiting (query: Query, options: SendOptions = {}) {
+      const before = server.countWaiting()
+      const answer = changes({ wait: LONG, ...query }, options)
+      await until(() => server.countWaiting() > before)
+      return { answer }
+    }
+  }
+}
+
+t.test('the changes since a cursor are listed in their order, with the files as they are now', async t => {
+  const { send, put, rename, remove, changes } = await start(t)
+  const first = await changes()
+  t.match(first, { status: 200, headers: { 'cache-control': 'no-store' } })
+  t.strictSame(first.json, { changes: [], next: first.json.next, reset: true })
+  await put('a/b.txt', 'x')
+  await put('gone', 'x')
+  await rename('a/b.txt', 'c.txt')
+  await send('PATCH', '/api/folders/a', { json: { name: 'd' } })
+  await remove('gone')
+  await send('DELETE', '/api/folders/d')
+  const { json } = await changes({ cursor: first.json.next })
+  const { json: file } = await send('GET', '/api/files/c.txt')
+  t.strictSame(json.changes.map(({ at: _at, ...change }: { at: string }) => change), [
+    { kind: 'folder_made', name: 'a' },
+    { kind: 'stored', name: 'a/b.txt', file },
+    { kind: 'stored', name: 'gone' },
+    { kind: 'moved', name: 'c.txt', from: 'a/b.txt', file },
+    { kind: 'folder_moved', name: 'd', from: 'a' },
+    { kind: 'deleted', name: 'gone' },
+    { kind: 'folder_deleted', name: 'd' }
+  ])
+  t.equal(json.reset, false)
+  t.ok(json.changes.every(({ at }: { at: string }) => Math.abs(Date.parse(at) - Date.now()) < 60_000))
+  t.strictSame((await changes({ cursor: json.next })).json.changes, [])
+  t.strictSame((await changes({ cursor: first.json.next })).json.changes, json.changes, 'a cursor can be used again')
+})
+
+t.test('pages of changes follow each other', async t => {
+  const { put, changes, cursor } = await start(t)
+  let next = await cursor()
+  for (const name of ['1', '2', '3']) await put(name, name)
+  const pages: string[][] = []
+  for (const wait of [0, LONG, 1]) {
+    const { json } = await changes({ cursor: next, limit: 2, wait })
+    pages.push(json.changes.map(({ name }: { name: string }) => name))
+    next = json.next
+  }
+  t.strictSame(pages, [['1', '2'], ['3'], []], 'what there is is not waited for')
+})
+
+t.test('a request waits until there is a change, of this account alone, or until its time is over', async t => {
+  const { server, put, changes, cursor, waiting } = await start(t)
+  const other = await signUp(server, 'bert')
+  const next = await cursor()
+  t.match(await changes({ wait: LONG }), { json: { reset: true } }, 'without a cursor there is nothing to wait for')
+  const { answer } = await waiting({ cursor: next })
+  const short = await waiting({ cursor: next, wait: 1 })
+  await server.send('PUT', '/uploads/theirs', { token: other.token, body: 'x' })
+  const { status, json } = await short.answer
+  t.match([status, json.changes, json.reset], [200, [], false])
+  t.not(json.next, next, 'of a later time')
+  t.equal(server.countWaiting(), 1)
+  await put('mine', 'x')
+  t.match((await answer).json, { changes: [{ kind: 'stored', name: 'mine' }], reset: false })
+  t.equal(server.countWaiting(), 0)
+})
+
+t.test('what waits when the server stops is answered at once', async t => {
+  const { server, cursor, waiting } = await start(t)
+  const { answer } = await waiting({ cursor: await cursor() })
+  await server.close()
+  t.match(await answer, { status: 200, json: { changes: [], reset: false } })
+})
+
+t.test('a credential that is revoked meanwhile gets no changes', async t => {
+  const { server, user, token, id, dataDir, send, cursor, waiting } = await start(t)
+  const next = await cursor()
+  const { json: { id: tokenId, token: personal } } = await server.send('POST', '/api/tokens', { user, json: { name: 'a sync', scopes: ['files:read'] } })
+  const [byToken, byPassword] = [await waiting({ cursor: next }, { token: personal }), await waiting({ cursor: next }, { user, token: '' })]
+  t.equal((await send('DELETE', `/api/tokens/${tokenId}`)).status, 204)
+  t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: 'another horse battery' } })).status, 204)
+  const renewed = await issueToken(server, { user: [user[0], 'another horse battery'] })
+  await server.send('PUT', '/uploads/a', { token: renewed, body: 'x' })
+  t.match(await byToken.answer, { status: 401, json: { code: 'token_revoked' } })
+  t.match(await byPassword.answer, { status: 401, json: { code: 'credentials_wrong' } })
+  t.not(renewed, token)
+  const after = (await server.send('GET', '/api/changes', { token: renewed })).json.next
+  const { answer } = await waiting({ cursor: after, wait: 2 }, { token: renewed })
+  await runSql(dataDir, `UPDATE accounts SET disabled_at = 1 WHERE id = ${id}`)
+  t.match(await answer, { status: 401, json: { code: 'token_revoked' } }, 'of an account that was disabled')
+})
+
+t.test('at most a hundred requests of an account wait, and clients that are gone do not count', async t => {
+  const { server, token, put, changes, cursor } = await start(t)
+  const next = await cursor()
+  const path = `/api/changes?wait=${LONG}&cursor=${next}`
+  const requests = Array.from({ length: MAX_WAITING }, () =>
+    httpRequest({ port: server.port, host: '127.0.0.1', path, agent: false, headers: { authorization: `Bearer ${token}` } }).on('error', () => {}))
+  for (const request of requests) request.end()
+  await until(() => server.countWaiting() === MAX_WAITING)
+  t.match(await changes({ cursor: next, wait: 1 }), { status: 429, json: { code: 'too_many_waiting' }, headers: { 'retry-after': '5' } })
+  const other = await signUp(server, 'bert')
+  const theirs = (await server.send('GET', '/api/changes', { token: other.token })).json.next
+  t.equal((await server.send('GET', `/api/changes?wait=1&cursor=${theirs}`, { token: other.token })).status, 200, 'of another account')
+  const [kept, ...gone] = requests
+  const answered = once(kept as typeof requests[number], 'response')
+  for (const request of gone) request.destroy()
+  await until(() => server.countWaiting() === 1)
+  await put('a', 'x')
+  const [response] = await answered
+  t.match(JSON.parse(Buffer.concat(await response.toArray()).toString()), { changes: [{ name: 'a' }] })
+  t.equal(server.countWaiting(), 0)
+})
+
+t.test('over HTTP/2 a client that resets its stream no longer waits', async t => {
+  const { ca, port, store } = await startTls(t)
+  const session = connectHttp2(`https://localhost:${port}`, { ca })
+  t.teardown(() => session.close())
+  const open = (method: string, path: string, headers: Record<string, string>, body?: string) =>
+    session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined }).end(body)
+  const jsonOf = async (stream: ReturnType<typeof open>) => JSON.parse(Buffer.concat(await stream.toArray()).toString())
+  const [username, password] = ['ann', 'correct horse battery']
+  await jsonOf(open('POST', '/api/users', { 'content-type': 'application/json' }, JSON.stringify({ username, password })))
+  const basic = { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
+  const { token } = await jsonOf(open('GET', '/api/token', basic))
+  const auth = { authorization: `Bearer ${token}` }
+  const { next } = await jsonOf(open('GET', '/api/changes', auth))
+  const waiting = () => open('GET', `/api/changes?wait=${LONG}&cursor=${next}`, auth)
+  const [gone, kept] = [waiting(), waiting()]
+  await until(() => store.changes.countWaiting() === 2)
+  gone.close()
+  await until(() => store.changes.countWaiting() === 1)
+  await once(open('PUT', '/uploads/a', auth, 'x'), 'response')
+  t.match(await jsonOf(kept), { changes: [{ name: 'a' }] })
+})
+
+t.test('a cursor of another account, a forged one and a wrong query are refused', async t => {
+  const { server, changes, cursor } = await start(t)
+  const next = await cursor()
+  const other = await signUp(server, 'bert')
+  const theirs = (await server.send('GET', '/api/changes', { token: other.token })).json.next
+  const listing = (await server.send('GET', '/api/files?limit=1', { token: other.token })).json.next
+  t.equal(listing, null)
+  for (const cursor of [theirs, `${next}A`, `A${next.slice(1)}`, 'AAAA', '']) {
+    t.match(await changes({ cursor }), { status: 400, json: { code: 'validation_failed', errors: [{ field: 'cursor' }] } }, cursor)
+  }
+  for (const query of [{ wait: 61 }, { wait: -1 }, { wait: 'long' }, { limit: 0 }, { limit: 1001 }, { since: 1 }]) {
+    t.match(await changes(query), { status: 400, json: { code: 'validation_failed' } }, JSON.stringify(query))
+  }
+  const { json: { token } } = await server.send('POST', '/api/tokens', { user: other.user, json: { name: 'w', scopes: ['files:write'] } })
+  t.match(await server.send('GET', '/api/changes', { token }), { status: 403, json: { code: 'insufficient_scope' } })
+  t.match(await server.send('GET', '/api/changes'), { status: 401, json: { code: 'credentials_missing' } })
+})
+
+t.test('a cursor that is too old, or from a store that was restored to before it, begins again', async t => {
+  const secret = 'a-secret-of-a-test-that-is-long-enough-for-the-rules'
+  const { id, dataDir, put, changes } = await start(t, { SIGNING_KEYS: `a:${secret}` })
+  await put('a', 'x')
+  const cursors = createCursors(new SignedTexts(createKeyRing([{ kid: 'a', secret }], async () => undefined)))
+  const readAt = Date.now() - CHANGES_MILLISECONDS
+  const [old, recent] = await Promise.all([-60_000, 60_000].map(milliseconds =>
+    cursors.write({ key: [0, readAt + milliseconds], id: 0 }, [id, 'changes'])))
+  t.match(await changes({ cursor: String(old) }), { status: 200, json: { changes: [], reset: true } })
+  t.match(await changes({ cursor: String(old), wait: LONG }), { json: { reset: true } }, 'that is not waited for')
+  const { json } = await changes({ cursor: String(recent) })
+  t.match(json, { changes: [{ name: 'a' }], reset: false })
+  await runSql(dataDir, 'DELETE FROM changes')
+  t.match((await changes({ cursor: json.next })).json, { changes: [], reset: true })
+})
+
+t.test('who waits is woken if the database fails, and nobody waits once it is stopped', async t => {
+  const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
+  const { id } = await metadata.accounts.add({ username: 'ada', usernameKey: 'ada', passwordHash: 'hash' })
+  const changes = new Changes(metadata.changes)
+  t.teardown(() => changes.stop())
+  const wait = (onceGone = (_end: () => void) => {}) => changes.wait(id, { lastId: 0, seconds: 3600, onceGone })
+  await wait(end => end())
+  t.equal(changes.countWaiting(), 0, 'a client that was gone before')
+  let close = () => {}
+  const woken = wait(end => { close = end })
+  await metadata.files.put(newFile(id, 'a'), unlimited, {})
+  await woken
+  const waiting = changes.wait(id, { lastId: Number.MAX_SAFE_INTEGER, seconds: 3600, onceGone: () => {} })
+  close()
+  t.equal(changes.countWaiting(), 1, 'after the connection of the one before has closed')
+  const failed = wait()
+  await metadata.close()
+  await Promise.all([failed, waiting])
+  changes.stop()
+  await wait()
+  t.equal(changes.countWaiting(), 0)
+})

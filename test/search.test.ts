@@ -1,0 +1,158 @@
+import t, { type Test } from 'tap'
+import { accountOf, openAccount as openKept } from './kit/kept-account.ts'
+import { signUp, type Answer, type Client, type Settings } from './kit/server.ts'
+import { runSql } from './kit/stores.ts'
+
+const ORDERS = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
+
+type Query = Record<string, string>
+
+interface Listed { name: string, size: number, type: string, createdAt: string }
+
+const namesIn = ({ json }: Answer): string[] => json.files.map(({ name }: Listed) => name)
+
+/** An account that searches. */
+function searcherOf (client: Client, token: string) {
+  const account = accountOf(client, token)
+  const search = (contains: string, query: Query = {}) => account.send('GET', `/api/files?${new URLSearchParams({ contains, ...query })}`)
+  /** The pages of a search. */
+  const pages = async (contains: string, query: Query = {}): Promise<string[][]> => {
+    const pages = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const answer = await search(contains, { ...query, ...(cursor !== '' && { cursor }) })
+      pages.push(namesIn(answer))
+      cursor = answer.json.next
+    }
+    return pages
+  }
+  const names = async (contains: string, query: Query = {}) => (await pages(contains, query)).flat()
+  return { ...account, search, pages, names }
+}
+
+async function openAccount (t: Test, settings: Settings = {}) {
+  const { server, token, dataDir } = await openKept(t, settings)
+  return { ...searcherOf(server, token), server, dataDir }
+}
+
+/** Adds files without bytes to the database: `count` in the root, of which every 10,000th name contains `needle`. */
+async function addMany (dataDir: string, count: number): Promise<void> {
+  await runSql(dataDir, `INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
+    SELECT 1, CASE WHEN n % 10000 = 0 THEN 'needle ' ELSE 'photo ' END || substr(cast(1000000 + n AS text), 2), n, 'image/jpeg', '${'0'.repeat(64)}', cast(n AS text), n % 1000, n
+    FROM numbers`)
+}
+
+t.test('a search finds files by a part of their name, whatever the case and accents', async t => {
+  const { put, search, names, server, send } = await openAccount(t)
+  await put('photo-lake.jpg', 'bytes')
+  for (const name of ['Straße.txt', 'Łódź/ÉTÉ 100%.txt', 'a_b']) await put(name, name)
+  const { json, headers } = await search('LAKE')
+  t.strictSame(json, { files: [(await send('GET', '/api/files/photo-lake.jpg')).json], next: null })
+  t.match(headers, { 'cache-control': 'no-store', link: undefined })
+  t.equal(json.files[0].url, `${server.url}/uploads/photo-lake.jpg`)
+  const expected: Record<string, string[]> = {
+    STRASSE: ['Straße.txt'],
+    éte: ['Łódź/ÉTÉ 100%.txt'],
+    '0%': ['Łódź/ÉTÉ 100%.txt'],
+    '.TXT': ['Straße.txt', 'Łódź/ÉTÉ 100%.txt'],
+    _: ['a_b'],
+    lodz: [],
+    '\\': [],
+    '/': [],
+    'Łódź/É': [],
+    ' ': ['Łódź/ÉTÉ 100%.txt']
+  }
+  for (const [text, found] of Object.entries(expected)) t.strictSame(await names(text), found, text)
+  t.match(await search('x'.repeat(200)), { status: 200, text: '{"files":[],"next":null}' })
+})
+
+t.test('a search is in all folders or in one, in every order', async t => {
+  const { put, names } = await openAccount(t)
+  for (const [index, name] of ['b lake', 'f/lake', 'f/g/lakes', 'a lake', 'f/sea'].entries()) await put(name, 'x'.repeat(3 * index % 7))
+  const expected: Record<typeof ORDERS[number], string[]> = {
+    name: ['a lake', 'b lake', 'f/lake', 'f/g/lakes'],
+    '-name': ['b lake', 'a lake', 'f/g/lakes', 'f/lake'],
+    newest: ['a lake', 'f/g/lakes', 'f/lake', 'b lake'],
+    oldest: ['b lake', 'f/lake', 'f/g/lakes', 'a lake'],
+    largest: ['f/g/lakes', 'f/lake', 'a lake', 'b lake'],
+    smallest: ['b lake', 'a lake', 'f/lake', 'f/g/lakes']
+  }
+  for (const order of ORDERS) {
+    const [found, inRoot] = [expected[order], expected[order].filter(name => !name.includes('/'))]
+    for (const limit of ['1', '2', '3', '4', '1000']) {
+      t.strictSame(await names('Lake', { order, limit }), found, `${order}, ${limit} at a time`)
+      for (const folder of ['', '/']) t.strictSame(await names('Lake', { order, limit, folder }), inRoot)
+      t.strictSame(await names('Lake', { order, limit, folder: 'f' }), ['f/lake'])
+    }
+  }
+})
+
+t.test('a cursor belongs to one search, and what is no search is refused', async t => {
+  const { put, search, server, send } = await openAccount(t)
+  for (const name of ['a1', 'a2', 'f/a3', 'f/a4']) await put(name, '')
+  const { json: { next: cursor }, headers } = await search('a', { limit: '1', folder: 'f' })
+  const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link)) ?? []
+  t.strictSame(namesIn(await send('GET', link.slice(server.url.length))), ['f/a4'], 'the link leads on')
+  const plain = (await send('GET', '/api/files?limit=1&folder=f')).json.next
+  const refused: [query: string, field: string][] = [
+    ...['contains=a', 'contains=A&folder=f', 'contains=a&folder=', 'contains=a&folder=f&order=-name', 'contains=a4&folder=f', 'folder=f'].map((query): [string, string] => [`${query}&cursor=${cursor}`, 'cursor']),
+    [`contains=a&folder=f&cursor=${plain}`, 'cursor'],
+    ['contains=', 'contains'],
+    ['contains=a&contains=a', 'contains'],
+    [`contains=${'x'.repeat(201)}`, 'contains'],
+    ...['%00', 'a%0Ab', '%C2%85'].map((text): [string, string] => [`contains=${text}`, 'contains']),
+    ...['prefix=a', 'prefix=', 'prefix=a&order=-name', 'prefix=b&folder=f'].map((query): [string, string] => [`contains=a&${query}`, 'prefix'])
+  ]
+  for (const [query, field] of refused) t.match(await send('GET', `/api/files?${query}`), { status: 400, json: { code: 'validation_failed', errors: [{ field }] } }, query)
+  for (const order of ORDERS) t.match(await search('a', { order, folder: 'x' }), { status: 404, json: { code: 'not_found' } })
+  t.equal((await send('GET', '/api/files?contains=a', { token: 'x' })).status, 401)
+})
+
+t.test('files of another account are never found', async t => {
+  const { put, server } = await openAccount(t)
+  await put('diary.txt', 'secret')
+  await put('f/diary.txt', 'secret')
+  const ben = searcherOf(server, (await signUp(server, 'ben')).token)
+  for (const order of ORDERS) t.equal((await ben.search('diary', { order })).text, '{"files":[],"next":null}')
+  t.equal((await ben.search('diary', { folder: 'f' })).status, 404)
+  await ben.put('diary of ben', '')
+  t.strictSame(await ben.names('DIARY'), ['diary of ben'])
+})
+
+t.test('a search shows each file exactly once while others come and go', async t => {
+  const { put, search, remove } = await openAccount(t)
+  const stable = Array.from({ length: 40 }, (_, index) => `${index * 7 % 40}-stays-${index % 3 === 0 ? 'Ä' : 'x'}`)
+  for (const [index, name] of stable.entries()) await put(name, 'x'.repeat(index % 5))
+  let count = 0
+  for (const order of ORDERS) {
+    const seen: string[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const answer = await search('-s', { order, limit: '7', ...(cursor !== '' && { cursor }) })
+      seen.push(...namesIn(answer))
+      cursor = answer.json.next
+      await put(`${++count * 11 % 40}-sometimes-${count}`, 'x'.repeat(count % 6))
+      if (count > 1) await remove(`${(count - 1) * 11 % 40}-sometimes-${count - 1}`)
+    }
+    t.equal(new Set(seen).size, seen.length, `${order}: none twice`)
+    t.strictSame(new Set(seen.filter(name => name.includes('stays'))), new Set(stable), `${order}: each that stays`)
+  }
+})
+
+t.test('an order by name searches 100,000 names a page, and another one all of them', async t => {
+  const { put, pages, names, dataDir } = await openAccount(t)
+  await put('f/NEEDLE é', '')
+  await addMany(dataDir, 130_000)
+  const needles = Array.from({ length: 13 }, (_, index) => `needle ${String((index + 1) * 10_000).padStart(6, '0')}`)
+  const all = [...needles, 'f/NEEDLE é']
+  const [first, ...others] = await pages('needle')
+  t.strictSame(first, needles)
+  t.strictSame(others, [['f/NEEDLE é']])
+  t.strictSame(await pages('needle', { limit: '5' }), [all.slice(0, 5), all.slice(5, 10), all.slice(10, 13), all.slice(13)])
+  t.strictSame(await names('needle', { order: '-name', limit: '6' }), [...needles.toReversed(), 'f/NEEDLE é'])
+  t.strictSame(await pages('needle', { order: 'largest', limit: '13' }), [needles.toReversed(), ['f/NEEDLE é']])
+  t.strictSame(await pages('nothing'), [[], []], 'a page can be empty')
+  t.strictSame(await pages('nothing', { folder: 'f' }), [[]])
+  const many = await names('PHOTO 1', { limit: '1000' })
+  t.strictSame(many, many.toSorted())
+  t.equal(new Set(many).size, 30_001 - 4, 'each of many')
+})
