@@ -15,10 +15,12 @@ import { compareGrowth } from './growth.ts'
 import { compareLinks } from './links.ts'
 import { comparePocketBase } from './pocketbase.ts'
 import { chartOf, rowOf, sectionOf, withResults, type Comparison } from './report.ts'
+import { compareSearch } from './search.ts'
 import { hasNginx, openWorkbench, startBaseline, startMagicStore, startNginx } from './servers.ts'
 import { compareDeletes, compareSmall } from './small.ts'
 import { compareAppends, compareDownloads, compareUploads } from './transfers.ts'
 import { compareWebdav } from './webdav.ts'
+import { compareZips } from './zips.ts'
 
 const isBrief = process.argv.includes('--brief')
 const only = process.argv.find(argument => argument.startsWith('--only='))?.slice('--only='.length) ?? ''
@@ -48,6 +50,7 @@ try {
     small: compareSmall,
     deletes: compareDeletes,
     downloads: compareDownloads,
+    zips: compareZips,
     uploads: compareUploads,
     appends: compareAppends,
     pocketbase: comparePocketBase,
@@ -55,7 +58,8 @@ try {
     folders: () => compareFolders({ ...scale, folder: workbench.folder }),
     webdav: () => compareWebdav({ ...scale, folder: workbench.folder }),
     factors: () => compareFactors({ ...scale, folder: workbench.folder }),
-    links: () => compareLinks({ ...scale, folder: workbench.folder })
+    links: () => compareLinks({ ...scale, folder: workbench.folder }),
+    search: () => compareSearch({ ...scale, folder: workbench.folder })
   }
   for (const [name, compare] of Object.entries(cases)) {
     if (!name.startsWith(only)) continue

@@ -14,7 +14,7 @@ const REPEATS = 300
 interface Grown { readonly server: Running, readonly dataDir: string, readonly user: string }
 
 /** A server whose only user has `count` files. */
-async function grow (folder: string, name: string, count: number): Promise<Grown> {
+export async function grow (folder: string, name: string, count: number): Promise<Grown> {
   const dataDir = join(folder, name)
   const user = 'anna:correct horse battery'
   const server = await startMagicStore(dataDir)

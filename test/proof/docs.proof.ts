@@ -291,7 +291,7 @@ browserTest('a form shows what is needed, and the rest after a key on its button
   await button.click()
   await shows(t, namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
 
-  for (const [id, names] of Object.entries({ uploadFile: ['folder'], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix'] })) await shows(t, namesIn(await open(page, id)), names, id)
+  for (const [id, names] of Object.entries({ uploadFile: ['folder'], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains'] })) await shows(t, namesIn(await open(page, id)), names, id)
 })
 
 browserTest('the page links to the document, and asks the server that it came from, whatever PUBLIC_URL is', async t => {

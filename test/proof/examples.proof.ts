@@ -48,6 +48,7 @@ const impossible: Record<string, string> = {
   'Upload.createdAt': clock,
   'Upload.expiresAt': clock,
   'Upload.id': random,
+  'Change.at': clock,
   'Version.createdAt': clock,
   'Version.replacedAt': clock,
   'Version.expiresAt': clock,
@@ -148,6 +149,10 @@ async function askForMore (walkthrough: Walkthrough): Promise<void> {
   await ask(walkthrough, 'putFile', { parameters: { name: 'nothing' }, body: { body: 'bytes' }, headers: { 'content-range': 'bytes 5-9/10' } })
   await ask(walkthrough, 'registerUser', { body: { json: { username: '', password: 'pwd' } } })
   await ask(walkthrough, 'createSession', { headers: { 'user-agent': FIREFOX } })
+  const { json: { next } } = await ask(walkthrough, 'listChanges')
+  await ask(walkthrough, 'putFile', { parameters: { name: 'reports/q1.pdf' }, body: { body: 'the bytes' } })
+  await ask(walkthrough, 'renameFile', { parameters: { name: 'reports/q1.pdf' }, body: { json: { name: 'reports/q2.pdf' } } })
+  await ask(walkthrough, 'listChanges', { parameters: { cursor: next } })
   const { json: { tokens } } = await ask(walkthrough, 'listTokens')
   await ask(walkthrough, 'listTokens', { parameters: { limit: tokens.findIndex(({ id }: { id: number }) => id === LAST_LISTED_ID) + 1 } })
   const { json: { events: [latest] } } = await ask(walkthrough, 'listEvents')
@@ -378,6 +383,29 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     const answer = await server.send('GET', '/uploads/none', { token })
     for (const socket of sockets) socket.destroy()
     return answer
+  },
+  async too_many_waiting (fixture) {
+    const server = await withSettings(fixture, {})
+    const { token } = await signUp(server, 'ann')
+    const { json: { next } } = await server.send('GET', '/api/changes', { token })
+    const path = `/api/changes?wait=60&cursor=${next}`
+    const sockets = Array.from({ length: 100 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
+    for (const socket of sockets) socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    await until(() => server.countWaiting() === sockets.length)
+    const answer = await server.send('GET', path, { token })
+    for (const socket of sockets) socket.destroy()
+    return answer
+  },
+  async zip_too_large (fixture) {
+    const server = await withSettings(fixture, {})
+    const { token } = await signUp(server, 'ann')
+    const database = new Database(join(server.dataDir, 'magicstore.db'))
+    database.exec(`
+      WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
+      INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
+      SELECT 1, n, 1, 'text/plain', '', n, 0, 0 FROM numbers`)
+    database.close()
+    return server.send('GET', '/api/zip', { token })
   },
   async too_many_tokens (fixture) {
     const server = await withSettings(fixture, {})

@@ -1,4 +1,4 @@
-import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { startServer, signUp, type RunningServer } from '../kit/server.ts'
 import { openPage, PASSWORD, signInOn, type PageVisit } from './page.ts'
@@ -36,9 +36,22 @@ export async function visitAs (
 export const fileButton = (page: Page, name: string) => page.getByRole('grid').getByRole('button', { name, exact: true })
 export const menuButton = (page: Page, name: string) => page.getByRole('button', { name: `Actions for ${name}`, exact: true })
 export const dialogButton = (page: Page, name: string) => page.getByRole('dialog').last().getByRole('button', { name, exact: true })
-export const namesOf = (page: Page) => page.locator('.file-name').allInnerTexts()
+/** The names in some elements. A name that can be cut has two parts. */
+export const namesIn = (place: Locator) => place.locator('.file-name > bdi').allTextContents()
+export const namesOf = (page: Page) => namesIn(page.locator('body'))
 export const noDialog = (page: Page) => page.getByRole('dialog').waitFor({ state: 'detached' })
 export const refusal = (page: Page) => page.getByRole('alert').filter({ hasText: /\w/ })
+
+/** What the browser writes on its console about a page that is deaf. */
+export const DEAF = /ERR_FAILED/
+
+/** From now on, the page does not learn what other programs change. */
+export async function deafen ({ page, put }: FilesVisit): Promise<void> {
+  const deaf = page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))
+  for (const addresses of ['**/api/changes*', '**/api/files?*']) await page.route(addresses, route => route.abort())
+  await put('x.txt', 'ends the request that waits')
+  await deaf
+}
 
 export async function choose (page: Page, name: string, item: string): Promise<void> {
   await menuButton(page, name).click()

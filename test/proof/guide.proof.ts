@@ -30,7 +30,7 @@ const hasRestic = spawnSync('restic', ['version']).status === 0
  * The sections of operating.md: `followed` by the tests below, or with settings only, which are tested in
  * `guide-facts.proof.ts` and `deployment.proof.ts`.
  */
-const settingsOnly = ['Settings file', 'Run behind TLS']
+const settingsOnly = ['Settings file', 'Run behind TLS', 'Zips', 'Changes']
 const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Links', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
 
 interface Machine {

@@ -201,9 +201,6 @@ browserTest('a folder of a thousand files is loaded in pages', async t => {
   for (const name of names) await server.put(`many/${name}`, name)
   const { page } = await openLink(t, (await giveAway(server, server.token, { name: 'many' })).url)
   await link(page, 'f000.txt').focus()
-  await page.keyboard.press('End')
-  await shows(t, () => page.evaluate(() => document.activeElement?.textContent), 'f199.txt')
-  await link(page, 'f199.txt').focus()
   await shows(t, async () => { await page.keyboard.press('End'); return page.evaluate(() => document.activeElement?.textContent) }, 'f259.txt')
 })
 
@@ -291,6 +288,7 @@ browserTest('under a folder of a proxy, all addresses are relative', async t => 
   await shows(t, () => heading(page).innerText(), 'a.txt')
   t.ok(tab.requested.slice(-5).every(address => new URL(address).pathname.startsWith('/store/')), 'every address is below it')
   t.match(await link(page, 'Download').getAttribute('href'), /\/store\/s\/[0-9A-Za-z]{22}\/files\/a\.txt$/)
+  await page.context().unrouteAll({ behavior: 'wait' })
 })
 
 browserTest('the page fits a phone', async t => {

@@ -217,7 +217,7 @@ browserTest('folders come first, in the order of names; a search finds both; all
   await page.getByRole('searchbox').fill('b')
   await shows(t, () => namesOf(page), ['beta', 'b.txt'])
   await page.getByRole('searchbox').fill('beta/')
-  await page.getByText('No name of a file or folder begins with').waitFor()
+  await page.getByText('No name in this folder contains').waitFor()
   await page.getByRole('searchbox').fill('b')
   await folderLink(page, 'beta').click()
   await shows(t, () => namesOf(page), ['x.txt'])

@@ -147,3 +147,40 @@ browserTest('the same holds for the name of a folder', async t => {
   await checkVisible(t, page, 'the trash')
   checkQuiet(t, visit, [/status of 409/])
 })
+
+browserTest('if there is little room, a name keeps its number and its extension, and screen readers read all of it', async t => {
+  const server = await startServer(t)
+  const { token } = await signUp(server, 'ann', PASSWORD)
+  const long = 'a long name of a photo of the lake at the foot of the mountain '.repeat(3).trim()
+  const endings = {
+    [`${long} (0012).jpg`]: ' (0012).jpg',
+    [`${long}-7`]: '-7',
+    [`${long}.jpg .exe`]: '.exe',
+    [`${'שלום'.repeat(25)} 2024.pdf`]: '.pdf',
+    [`\u202E${'photo'.repeat(30)}gpj.exe`]: '.exe'
+  }
+  for (const name of Object.keys(endings)) await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body: 'x' })
+  const visit = await openPage(t, server.url)
+  const { page } = visit
+  await signInOn(page, 'ann')
+  for (const layout of ['List', 'Tiles']) {
+    await page.getByRole('button', { name: layout, exact: true }).click()
+    for (const width of [320, 1280]) {
+      await page.setViewportSize({ width, height: 800 })
+      for (const [name, ending] of Object.entries(endings)) {
+        const control = page.getByRole('grid').getByRole('button', { name: visibleName(name), exact: true })
+        const end = control.locator('.cut-name .ending')
+        t.equal(await end.textContent(), ending)
+        t.ok(await end.evaluate(element => {
+          const [outer, inner] = [element.closest('.cut-name')!, element].map(element => element.getBoundingClientRect())
+          return inner!.width > 0 && inner!.left >= outer!.left - 1 && inner!.right <= outer!.right + 1
+        }), `${layout}, ${width} px: the end of ${visibleName(name)} is seen`)
+        t.ok(await control.locator('.stem').evaluate(stem => stem.scrollWidth > stem.clientWidth), 'its middle is cut')
+      }
+      await checkFits(t, page, layout)
+      await checkVisible(t, page, layout)
+      await checkAccessible(t, page, `${layout}, ${width} px`)
+    }
+  }
+  checkQuiet(t, visit)
+})

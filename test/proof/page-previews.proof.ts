@@ -1,7 +1,8 @@
+import type { Locator } from 'playwright-core'
 import { startServer } from '../kit/server.ts'
 import { browserTest, isFocused, shows, tabTo } from './browser.ts'
 import { choose, dialogButton, fileButton, namesOf, noDialog, press, visitAs } from './files-page.ts'
-import { checkAccessible, checkQuiet, goTo } from './page.ts'
+import { checkAccessible, checkQuiet, goTo, PASSWORD } from './page.ts'
 
 const damaged = { bytes: '%PDF-1.4\nnothing of a PDF', type: 'application/pdf' }
 const sound = {
@@ -154,14 +155,16 @@ browserTest('a search that failed says so', async t => {
   const visit = await visitAs(t, 'search', { 'a.txt': 'a', 'b.txt': 'b' })
   const { page } = visit
   const status = page.locator('.toolbar').getByRole('status')
+  const listings = () => visit.requested.filter(address => address.includes('/api/files?')).length
+  await shows(t, async () => listings() >= 2, true, 'the list was loaded again with the first cursor of the changes')
   let isBroken = true
-  await page.route('**/api/files?*prefix=*', route => isBroken ? route.abort() : route.continue())
+  await page.route('**/api/files?*contains=*', route => isBroken ? route.abort() : route.continue())
   await page.getByRole('searchbox').fill('b')
   await shows(t, () => status.innerText(), 'The search failed.')
   await checkAccessible(t, page, 'a failed search')
   isBroken = false
   await page.getByRole('button', { name: 'Try again' }).click()
-  await shows(t, () => status.innerText(), '1 found, sorted by name.')
+  await shows(t, () => status.innerText(), '1 found.')
   t.same(await namesOf(page), ['b.txt'])
   checkQuiet(t, visit, [/ERR_FAILED/])
 })
@@ -169,28 +172,93 @@ browserTest('a search that failed says so', async t => {
 browserTest('a search that is still running does not say that nothing was found', async t => {
   const visit = await visitAs(t, 'slow', { 'a.txt': 'a' })
   const { page } = visit
-  await page.getByRole('searchbox').fill('x')
-  await page.getByText('No name of a file or folder begins with').waitFor()
+  await page.getByRole('searchbox').fill('q')
+  await page.getByText('No name in this folder contains').waitFor()
   let answer = () => {}
-  await page.route('**/api/files?*prefix=*', async route => {
+  await page.route('**/api/files?*contains=*', async route => {
     await new Promise<void>(resolve => { answer = resolve })
     await route.continue()
   })
   await page.getByRole('searchbox').fill('a')
   await page.getByText('Loading…').first().waitFor()
-  t.equal(await page.getByText('No name of a file or folder begins with').count(), 0)
+  t.equal(await page.getByText('No name in this folder contains').count(), 0)
   answer()
   await shows(t, () => namesOf(page), ['a.txt'])
   checkQuiet(t, visit)
 })
 
-browserTest('dates are in the locale of the browser', async t => {
+browserTest('dates, sizes and numbers are in the locale of the browser', async t => {
   const server = await startServer(t)
   for (const locale of ['en-US', 'en-GB', 'de-DE', 'ar-EG']) {
     const username = locale.toLowerCase()
-    const { page } = await visitAs(t, username, { 'a.txt': 'a' }, { server, locale, timezoneId: 'Asia/Tokyo' })
+    const { page } = await visitAs(t, username, { 'a.txt': 'a'.repeat(1234) }, { server, locale, timezoneId: 'Asia/Tokyo' })
     const time = page.getByRole('grid').locator('time')
     const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'Asia/Tokyo' })
     t.equal(await time.innerText(), format.format(new Date(String(await time.getAttribute('datetime')))), locale)
+    const size = new Intl.NumberFormat(locale, { style: 'unit', unit: 'kilobyte', unitDisplay: 'short', maximumFractionDigits: 1 })
+    t.equal(await page.getByRole('row').last().locator('.size').innerText(), size.format(1.234), locale)
+    t.match(await page.locator('.storage').innerText(), /1 file\b/)
   }
+})
+
+browserTest('the date of the file itself is shown in the list, on its tile and in its preview', async t => {
+  const visit = await visitAs(t, 'dated', {})
+  const { page, server } = visit
+  const { token } = (await server.send('GET', '/api/token', { user: ['dated', PASSWORD] })).json
+  const modified = new Date('2019-05-04T12:00:00Z')
+  await server.send('PUT', '/uploads/old.txt', { token, body: 'x', headers: { 'x-file-modified': modified.toISOString() } })
+  await page.reload()
+  const dates = (place: Locator) => place.locator('time').evaluateAll(times => times.map(time => time.getAttribute('datetime')))
+  await fileButton(page, 'old.txt').waitFor()
+  t.equal((await dates(page.getByRole('grid')))[0], modified.toISOString())
+  await page.setViewportSize({ width: 390, height: 800 })
+  t.equal(await page.locator('.own time').isVisible(), false, 'a small screen has no room for two dates')
+  await page.getByRole('button', { name: 'Tiles', exact: true }).click()
+  await shows(t, () => dates(page.locator('.tile')), [modified.toISOString()])
+  await fileButton(page, 'old.txt').click()
+  t.ok((await dates(page.getByRole('dialog'))).includes(modified.toISOString()))
+  await page.getByRole('dialog').getByText('Date of the file').waitFor()
+  checkQuiet(t, visit)
+})
+
+browserTest('a click outside closes a preview, but not while a name is typed, and no other dialog', async t => {
+  const visit = await visitAs(t, 'outside', { 'a.txt': 'some text', 'b.txt': 'b' })
+  const { page } = visit
+  await fileButton(page, 'a.txt').click()
+  const text = (await page.locator('dialog pre').boundingBox())!
+  await page.mouse.move(text.x + 20, text.y + 15)
+  await page.mouse.down()
+  await page.mouse.move(5, 400, { steps: 5 })
+  await page.mouse.up()
+  t.equal(await page.getByRole('dialog').count(), 1, 'a selection of text that ends outside is no click')
+  await dialogButton(page, 'Rename').click()
+  await page.mouse.click(5, 400)
+  t.equal(await page.getByRole('textbox', { name: 'New name of a.txt' }).count(), 1, 'what is typed is not lost')
+  await press(page, 'Escape')
+  await page.mouse.click(5, 400)
+  await noDialog(page)
+  await shows(t, () => isFocused(fileButton(page, 'a.txt')), true)
+  await choose(page, 'a.txt', 'Versions')
+  await page.mouse.click(5, 400)
+  t.equal(await page.getByRole('dialog').count(), 1)
+  await press(page, 'Escape')
+  await shows(t, () => page.evaluate(() => history.state), null, 'it leaves no entry behind')
+  checkQuiet(t, visit)
+})
+
+browserTest('arrow keys work in the preview of a video and of a PDF as soon as it is open', async t => {
+  const visit = await visitAs(t, 'media', {
+    'a.mp4': { bytes: 'no video', type: 'video/mp4' }, 'b.pdf': sound, 'c.txt': 'x'
+  })
+  const { page } = visit
+  await fileButton(page, 'a.mp4').click()
+  await page.getByRole('dialog').waitFor()
+  await press(page, 'ArrowRight')
+  await page.getByRole('heading', { name: 'b.pdf' }).waitFor()
+  await page.locator('dialog iframe').waitFor()
+  await press(page, 'ArrowRight')
+  await page.getByRole('heading', { name: 'c.txt' }).waitFor()
+  await press(page, 'ArrowLeft', 'ArrowLeft')
+  await page.getByRole('heading', { name: 'a.mp4' }).waitFor()
+  checkQuiet(t, { ...visit, requested: visit.requested.filter(address => !/^chrome/.test(address)) })
 })

@@ -180,6 +180,7 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
   t.equal(new Set([...mine, ...others]).size, mine.length + others.length)
   t.strictSame(await one.blobs.claimDiscarded(10, 0), mine, 'those of this process again')
   await one.accounts.remove(id, 1)
+  t.ok(await one.accounts.purgeDeleted(100), 'the changes of its files')
   const purges = await Promise.all([one.accounts.purgeDeleted(5), two.accounts.purgeDeleted(5)])
   t.ok(purges.includes(true))
   t.notOk(await one.accounts.purgeDeleted(5))

@@ -137,6 +137,7 @@ function requestOf ({ method, path, operation }: Listed, recipe: Recipe, fixture
 /** Bodies that name what exists. */
 function knownBody (operationId: string, { known }: Fixture): object | undefined {
   if (operationId === 'restoreDeletion') return { deletedWith: known.deletedWith?.[0] }
+  if (operationId === 'zipFiles') return { names: ['full'] }
   if (operationId === 'changeLink') return { showsOwner: false }
   return operationId === 'createLink' ? { name: 'full/file', kind: 'download' } : undefined
 }
@@ -179,7 +180,7 @@ async function prepare (
   if (path === '/api/session') await renewSession(fixture)
   if (path.includes('{id}')) learn(known, (await server.send('GET', '/api/tokens?limit=2', { token: fixture.token })).json)
   if (path.startsWith('/api/uploads/')) await renewUpload(fixture)
-  if (path.startsWith('/api/folders') || path === '/api/trash/restore') await renewFolders(fixture)
+  if (path.startsWith('/api/folders') || path === '/api/trash/restore' || path === '/api/zip') await renewFolders(fixture)
   if (path.startsWith('/api/links') || path.startsWith('/s/')) await renewLinks(fixture, listed)
   if (/^\/(?:uploads|api\/files\/.+\/versions|api\/trash)\b/.test(path)) await renewKept(fixture)
   for (const { name, bytes } of files) {
@@ -326,10 +327,10 @@ function runsOf (
 }
 
 /**
- * Rules beyond the schema: a prefix needs an order by name, a cursor belongs to its listing, an expiry must be in the
- * future, only a link for uploads has limits.
+ * Rules beyond the schema: a prefix needs an order by name and no search, a cursor belongs to its listing, an expiry
+ * must be in the future, only a link for uploads has limits.
  */
-const RULED = new Set(['listFiles', 'listFolders', 'listVersions', 'listTrash', 'createToken', 'createLink', 'changeLink', 'listSharedFolder'])
+const RULED = new Set(['listFiles', 'listChanges', 'listFolders', 'listVersions', 'listTrash', 'createToken', 'createLink', 'changeLink', 'listSharedFolder'])
 
 /**
  * Header fields of uploads that depend on each other: half of the requests have these. Their media type depends on them

@@ -47,6 +47,12 @@ const story = [
   'refused 401 token_revoked'
 ]
 
+/** The length of a zip of files with 6 bytes, and of folders. */
+function zipBytes (...paths: string[]): number {
+  const sizes = paths.map(path => 30 + 46 + 2 * (path.length + 9) + (path.endsWith('/') ? 0 : 16 + 6))
+  return sizes.reduce((sum, size) => sum + size, 22)
+}
+
 /** Runs one client in a test folder with the files that it uploads. */
 async function checkStory (t: Test, [command = '', ...args]: string[]): Promise<void> {
   const folder = t.testdir({ 'large.bin': large, 'other.bin': other })
@@ -118,6 +124,9 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'renaming to a name that exists: 409 name_taken 409',
       'copying: copies/page.html true text/html',
       'copying to a name that exists: 409 name_taken 409',
+      `a zip: ${zipBytes('page.html')} PK false`,
+      `a zip: ${zipBytes('renamed.html', 'copies/', 'copies/page.html')} PK true`,
+      'a zip of what is not there: 404 not_found 404',
       'breaking a lock that is not there: 404 not_found 404',
       'the same of a folder: 404 not_found 404',
       'removing a gone version: 412 precondition_failed 412',
@@ -132,6 +141,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
       'names with folders: a/b/ü.txt,a/c/two.txt,a/b/three.txt,2.txt',
       'folders of the root: a',
       'folders of a folder: a/b,a/c',
+      'changes: true folder_made a/c/new',
       'a new folder: a/c/new, twice: true',
       'a folder in place of a file: 409 name_taken 409',
       'a resumable upload in place of a folder: 409 name_taken 409, 0 retries',

@@ -1,0 +1,154 @@
+import { randomInt } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { countOf } from '../kit/counts.ts'
+import { personalToken } from '../kit/drive.ts'
+import { createLink } from '../kit/links.ts'
+import { startPostgres } from '../kit/postgres.ts'
+import { credentials, openS3 } from '../kit/s3.ts'
+import { formOf, signUp, spawnServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
+import { append, beginUpload } from '../kit/tus.ts'
+import { listTree, Mirror } from './mirror.ts'
+import { createRandom, type Random } from './random.ts'
+
+const seed = Number(process.env.CHANGES_SEED ?? randomInt(2 ** 31))
+const acts = countOf({ quick: 400, full: 10_000 })
+const WRITERS = 4
+
+const files = ['x', 'y', 'z', 'a/x', 'a/y', 'a/b/x', 'b/x', 'b/y', 'c/d/x', 'in/x', 'a', 'b']
+const folders = ['a', 'b', 'c', 'a/b', 'c/d', 'd/e', 'in', 'x']
+const json = { 'content-type': 'application/json' }
+
+/** Does random acts of one account. */
+class Writer {
+  readonly #client: Client
+  readonly #token: string
+  readonly #random: Random
+  readonly #link: string
+  /** How often each act succeeded. */
+  readonly done = new Map<string, number>()
+
+  constructor ({ client, token, link, seed }: { client: Client, token: string, link: string, seed: number }) {
+    this.#client = client
+    this.#token = token
+    this.#link = link
+    this.#random = createRandom(seed)
+  }
+
+  async act (): Promise<void> {
+    const [kind, act] = this.#random.pick(Object.entries(this.#acts))
+    const answer = await act(this.#random.pick(files), this.#random.pick(folders))
+    if (answer === undefined || answer.status >= 300) return
+    this.done.set(kind, (this.done.get(kind) ?? 0) + 1)
+  }
+
+  readonly #acts: Record<string, (file: string, folder: string) => Promise<Answer | undefined>> = {
+    form: file => this.#send('POST', '/', formOf(String(file.split('/').at(-1)), this.#bytes())),
+    put: file => this.#send('PUT', bytesOf(file), { body: this.#bytes() }),
+    'put again': file => this.#send('PUT', bytesOf(file), { body: this.#bytes() }),
+    'put below': (file, folder) => this.#send('PUT', bytesOf(`${folder}/${file}`), { body: this.#bytes() }),
+    tus: file => this.#tus(file),
+    rename: file => this.#send('PATCH', `/api/files/${encodeURIComponent(file)}`, { json: { name: this.#random.pick(files) } }),
+    'move folder': (_file, folder) => this.#send('PATCH', folderAt(folder), { json: { name: this.#random.pick(folders) } }),
+    'make folder': (_file, folder) => this.#send('PUT', folderAt(folder)),
+    'delete file': file => this.#send('DELETE', `${bytesOf(file)}?permanent=${this.#random.chance(0.3)}`),
+    'delete folder': (_file, folder) => this.#send('DELETE', `${folderAt(folder)}?recursive=${this.#random.chance(0.5)}`),
+    copy: file => this.#send('POST', `/api/files/${encodeURIComponent(file)}/copy`, { json: { name: this.#random.pick(files) } }),
+    'restore file': () => this.#restoreFile(),
+    'restore deletion': () => this.#restoreDeletion(),
+    'restore version': file => this.#restoreVersion(file),
+    'dav put': file => this.#dav('PUT', file, { body: this.#bytes() }),
+    'dav make': (_file, folder) => this.#dav('MKCOL', folder),
+    'dav delete': file => this.#dav('DELETE', file),
+    'dav move file': file => this.#davTo('MOVE', file, this.#random.pick(files)),
+    'dav move folder': (_file, folder) => this.#davTo('MOVE', folder, this.#random.pick(folders)),
+    'dav copy file': file => this.#davTo('COPY', file, this.#random.pick(files)),
+    'dav copy folder': (_file, folder) => this.#davTo('COPY', folder, this.#random.pick(folders)),
+    'by link': () => this.#client.send('PUT', `${this.#link}/files/${this.#random.pick(['x', 'y'])}`, { body: this.#bytes() })
+  }
+
+  #bytes (): string {
+    return 'x'.repeat(this.#random.below(20))
+  }
+
+  #send (method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    return this.#client.send(method, path, { token: this.#token, ...options })
+  }
+
+  #dav (method: string, path: string, options: SendOptions = {}): Promise<Answer> {
+    return this.#send(method, `/dav/${path}`, options)
+  }
+
+  #davTo (method: string, path: string, to: string): Promise<Answer> {
+    return this.#dav(method, path, { headers: { destination: `/dav/${to}`, overwrite: this.#random.pick(['T', 'F']) } })
+  }
+
+  async #tus (name: string): Promise<Answer | undefined> {
+    const bytes = Buffer.from(this.#bytes())
+    const path = await beginUpload(this.#client, this.#token, { name, length: bytes.length }).catch(() => undefined)
+    return path === undefined ? undefined : append(this.#client, this.#token, { path, offset: 0, bytes })
+  }
+
+  async #restoreFile (): Promise<Answer | undefined> {
+    const entries = (await this.#send('GET', '/api/trash?limit=20')).json.files
+    if (entries.length === 0) return undefined
+    return this.#send('POST', `/api/trash/${this.#random.pick<{ id: string }>(entries).id}/restore`, { headers: json, body: '{}' })
+  }
+
+  async #restoreDeletion (): Promise<Answer | undefined> {
+    const entries = (await this.#send('GET', '/api/trash?limit=200')).json.files
+    const { deletedWith } = entries.find((entry: { deletedWith: string | null }) => entry.deletedWith !== null) ?? {}
+    return deletedWith === undefined ? undefined : this.#send('POST', '/api/trash/restore', { json: { deletedWith } })
+  }
+
+  async #restoreVersion (file: string): Promise<Answer | undefined> {
+    const path = `/api/files/${encodeURIComponent(file)}/versions`
+    const { status, json } = await this.#send('GET', path)
+    const [version] = status === 200 ? json.versions : []
+    return version && this.#send('POST', `${path}/${version.id}/restore`)
+  }
+}
+
+const bytesOf = (file: string) => `/uploads/${encodeURIComponent(file)}`
+const folderAt = (folder: string) => `/api/folders/${encodeURIComponent(folder)}`
+
+const shared: Settings = { RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on', MAX_EVENT_LOOP_DELAY_MS: '0', LOG_LEVEL: 'error' }
+
+/** Writers change an account on all servers at once, while a mirror follows them on the last one. */
+async function prove (t: Test, servers: readonly Client[]): Promise<void> {
+  const [client, last] = [servers[0] as Client, servers.at(-1) as Client]
+  const { user, token: access } = await signUp(client, 'ada')
+  const token = await personalToken(client, user, ['files:read', 'files:write'])
+  const mirror = new Mirror(last, token)
+  await mirror.begin()
+  await client.send('PUT', '/api/folders/in', { token })
+  const { path: link } = await createLink(client, { token: access }, { name: 'in', kind: 'upload' })
+  const writers = Array.from({ length: WRITERS }, (_, index) =>
+    new Writer({ client: servers[index % servers.length] as Client, token, link, seed: seed + index }))
+  const left = Array.from({ length: acts })
+  const follow = async () => { while (left.length > 0) await mirror.follow('wait=1&limit=50') }
+  const write = async (writer: Writer) => { for (; left.length > 0; left.pop()) await writer.act() }
+  await Promise.all([follow(), ...writers.map(write)])
+  while (await mirror.follow('limit=1000') > 0);
+  t.strictSame(mirror.faults, [], `seed ${seed}`)
+  t.strictSame(mirror.tree(), await listTree(client, token), `seed ${seed}`)
+  const kinds = new Set(writers.flatMap(({ done }) => [...done.keys()]))
+  t.comment(`${acts} acts of ${kinds.size} kinds, ${mirror.changes} changes, seed ${seed}`)
+}
+
+t.test('a mirror that the feed keeps equals the listing: SQLite and a folder', async t => {
+  await prove(t, [await spawnServer(t, { ...shared, DATA_DIR: t.testdir() })])
+})
+
+t.test('the same with PostgreSQL and a folder', async t => {
+  const postgres = await startPostgres(t)
+  const settings = { ...shared, DATABASE_URL: await postgres.newDatabase(), DATA_DIR: t.testdir() }
+  await prove(t, [await spawnServer(t, settings)])
+})
+
+for (const size of [1, 2]) {
+  t.test(`the same with PostgreSQL and a bucket, ${size} server${size === 1 ? '' : 's'}`, async t => {
+    const [postgres, s3] = [await startPostgres(t), await openS3(t)]
+    const settings = { ...shared, ...credentials, DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), BLOB_GRACE_SECONDS: '0' }
+    await prove(t, await Promise.all(Array.from({ length: size }, () => spawnServer(t, settings))))
+  })
+}

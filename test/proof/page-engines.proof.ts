@@ -1,0 +1,227 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { test, type Test } from 'tap'
+import { chromiumEngine } from '../kit/chromium.ts'
+import type { Engine, EngineBrowser, EngineWindow } from '../kit/engine.ts'
+import { firefox } from '../kit/firefox.ts'
+import { root } from '../kit/root.ts'
+import { webkit } from '../kit/webkit.ts'
+import { shows } from './browser.ts'
+import {
+  choose, click, evaluate, fill, fillCredentials, focused, goTo, isSaved, names, noDialog, reads, signIn, tabTo, upload,
+  visit, waitFor
+} from './engine-steps.ts'
+import { giveAway, startLinks, type LinkServer } from './links-page.ts'
+import { PASSWORD } from './page.ts'
+
+/** The page in every engine. The other proofs of the page go deeper, in Chromium only. */
+
+interface Story {
+  readonly t: Test
+  readonly server: LinkServer
+  readonly browser: EngineBrowser
+  /** The page, of nobody yet. */
+  readonly window: EngineWindow
+  /** A folder for files of the user's disk. */
+  readonly disk: string
+}
+
+/** What Chromium writes on the console about a response that the page expects. */
+const REFUSED = /status of 4\d\d/
+
+function inEachEngine (name: string, run: (t: Test, engine: Engine) => Promise<void>): void {
+  for (const engine of [chromiumEngine, firefox, webkit]) {
+    void test(`${engine.name}: ${name}`, { skip: engine.lacks }, t => run(t, engine))
+  }
+}
+
+/** Runs a story in each engine, on a server with links whose user is `ann`. */
+function story (name: string, run: (story: Story) => Promise<void>): void {
+  inEachEngine(name, (t, engine) => tell(t, engine, run))
+}
+
+async function tell (t: Test, engine: Engine, run: (story: Story) => Promise<void>): Promise<void> {
+  const folder = t.testdir({ data: {}, disk: {} })
+  const server = await startLinks(t, { DATA_DIR: join(folder, 'data') })
+  const browser = await engine.open(t)
+  await run({ t, server, browser, window: await visit(browser, server.url), disk: join(folder, 'disk') })
+  t.strictSame((await browser.complaints()).filter(text => !REFUSED.test(text)), [], 'no complaints')
+}
+
+/** The bytes of files that the server has. */
+async function storedBy ({ server }: Story, username: string, files: string[]): Promise<string[]> {
+  const user: [string, string] = [username, PASSWORD]
+  const answers = await Promise.all(files.map(name => server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })))
+  return answers.map(({ text }) => text)
+}
+
+story('a user registers, uploads files, reloads the page, and signs out and in', async ({ t, window, ...rest }) => {
+  await click(window, 'button', 'Create an account instead')
+  await fillCredentials(window, 'béa')
+  await click(window, 'button', 'Create an account')
+  await waitFor(window, 'button', 'Sign out')
+  await reads(t, window, 'No files yet')
+  const files = { 'a.txt': 'an a', 'b.txt': 'a b', 'grüße 你好.txt': 'a text with a name' }
+  await upload(window, rest.disk, files)
+  await shows(t, () => names(window), Object.keys(files))
+  t.strictSame(await storedBy({ t, window, ...rest }, 'béa', Object.keys(files)), Object.values(files))
+
+  await window.reload()
+  await shows(t, () => names(window), Object.keys(files), 'a reload keeps the session')
+  await click(window, 'button', 'Sign out')
+  await waitFor(window, 'button', 'Sign in')
+  await window.reload()
+  await signIn(window, 'béa')
+  await shows(t, () => names(window), Object.keys(files))
+})
+
+story('an image and a text are shown, and saved to the disk', async ({ t, server, browser, window }) => {
+  const image = await readFile(join(root, 'src/page/picture.png'))
+  await server.put('image.png', image, 'image/png')
+  await server.put('text ü.txt', 'a text that is shown', 'text/plain')
+  await signIn(window, 'ann')
+  await click(window, 'button', 'image.png')
+  await shows(t, () => evaluate(window, () => document.querySelector<HTMLImageElement>('dialog img')?.naturalWidth), image.readUInt32BE(16), 'the image is shown')
+  await click(window, 'button', 'Download')
+  await isSaved(t, browser, 'image.png', image)
+  await click(window, 'button', 'Next file')
+  await reads(t, window, 'a text that is shown')
+  await click(window, 'button', 'Close')
+  await noDialog(t, window)
+  await choose(window, 'text ü.txt', 'Download')
+  await isSaved(t, browser, 'text ü.txt', Buffer.from('a text that is shown'))
+})
+
+story('by mouse, files are renamed, moved, deleted and restored', async ({ t, server, window }) => {
+  for (const name of ['a.txt', 'b.txt', 'docs/c.txt']) await server.put(name, name)
+  await signIn(window, 'ann')
+  await choose(window, 'a.txt', 'Rename')
+  await fill(window, 'New name of a.txt', 'z.txt')
+  await click(window, 'button', 'Save the name')
+  await shows(t, () => names(window), ['docs', 'b.txt', 'z.txt'])
+
+  await choose(window, 'z.txt', 'Move')
+  await click(window, 'button', 'docs')
+  await click(window, 'button', 'Move here')
+  await shows(t, () => names(window), ['docs', 'b.txt'])
+  await click(window, 'link', 'docs')
+  await shows(t, () => names(window), ['c.txt', 'z.txt'])
+
+  await choose(window, 'c.txt', 'Delete')
+  await shows(t, () => names(window), ['z.txt'])
+  await click(window, 'button', 'Undo')
+  await shows(t, () => names(window), ['c.txt', 'z.txt'])
+})
+
+story('by keyboard alone, files are opened, renamed, deleted and restored', async ({ t, server, window }) => {
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await server.put(name, `the content of ${name}`)
+  await signIn(window, 'ann')
+  await tabTo(window, 'a.txt')
+  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowUp', 'Enter']) await window.press(key)
+  await reads(t, window, 'the content of b.txt')
+  await window.press('Escape')
+  await shows(t, () => focused(window), 'b.txt', 'the focus is on the file')
+  await window.press('F2')
+  await shows(t, () => focused(window), 'New name of b.txt')
+  await window.type('new')
+  await window.press('Enter')
+  await shows(t, () => focused(window), 'new.txt', 'the ending stays')
+  await window.press('Delete')
+  await shows(t, () => names(window), ['a.txt', 'c.txt'])
+  await tabTo(window, 'Undo')
+  await window.press('Enter')
+  await shows(t, () => focused(window), 'new.txt', 'the focus is on the restored file')
+  await shows(t, () => names(window), ['a.txt', 'c.txt', 'new.txt'])
+})
+
+story('a second window has the session, a visitor opens a link, and the account is shown', async ({ t, server, browser, window }) => {
+  await server.put('given.txt', 'a given text', 'text/plain')
+  await server.put('own.txt', 'a text of ann')
+  const { url } = await giveAway(server, server.token, { name: 'given.txt' })
+  const link = await visit(browser, url)
+  await waitFor(link, 'heading', 'given.txt')
+  await click(link, 'link', 'Download')
+  await isSaved(t, browser, 'given.txt', Buffer.from('a given text'))
+
+  await signIn(window, 'ann')
+  const second = await visit(browser, server.url)
+  await waitFor(second, 'button', 'own.txt')
+  await goTo(second, 'Account')
+  for (const heading of ['Password', 'Signed-in sessions']) await waitFor(second, 'heading', heading)
+  await click(window, 'button', 'Sign out')
+  await waitFor(window, 'button', 'Sign in')
+  await waitFor(second, 'button', 'Sign in')
+})
+
+story('six small files are uploaded at once, chosen by mouse and keyboard, deleted and restored', async ({ t, window, disk }) => {
+  const all = [1, 2, 3, 4, 5, 6].map(number => `${number}.txt`)
+  await signIn(window, 'ann')
+  await upload(window, disk, Object.fromEntries(all.map(name => [name, `the text of ${name}`])))
+  await reads(t, window, '6 files uploaded')
+  await shows(t, () => names(window), all)
+  await click(window, 'field', 'Select 2.txt')
+  await reads(t, window, '1 selected')
+  await click(window, 'field', 'Select 4.txt')
+  await reads(t, window, '2 selected')
+  await click(window, 'button', 'Delete')
+  await shows(t, () => names(window), ['1.txt', '3.txt', '5.txt', '6.txt'])
+  await click(window, 'button', 'Undo')
+  await shows(t, () => names(window), all)
+
+  await window.reload()
+  await shows(t, () => names(window), all)
+  await tabTo(window, '1.txt')
+  for (const key of [' ', 'Shift+ArrowDown', 'Shift+ArrowDown']) await window.press(key)
+  await reads(t, window, '3 selected')
+  await window.press('Delete')
+  await shows(t, () => names(window), ['4.txt', '5.txt', '6.txt'])
+  await window.press('Control+a')
+  await reads(t, window, '3 selected')
+  await window.press('Escape')
+  await shows(t, () => evaluate(window, () => document.querySelectorAll('[role=grid] [aria-selected=true]').length), 0)
+})
+
+story('a search finds a part of a name, tiles show an image, and a second window is live', async ({ t, server, browser, window }) => {
+  await server.put('photo-lake.png', await readFile(join(root, 'src/page/picture.png')), 'image/png')
+  await server.put('notes.txt', 'some notes')
+  await signIn(window, 'ann')
+  await fill(window, 'Search names…', 'LAKE')
+  await shows(t, () => names(window), ['photo-lake.png'])
+  await click(window, 'button', 'Tiles')
+  await shows(t, () => evaluate(window, () => document.querySelector<HTMLCanvasElement>('.tile canvas')?.hidden), false, 'the image is on its tile')
+  await click(window, 'button', 'List')
+
+  const second = await visit(browser, server.url)
+  await waitFor(second, 'button', 'notes.txt')
+  await server.put('at once.txt', 'a new text')
+  await waitFor(second, 'button', 'at once.txt')
+  await choose(second, 'photo-lake.png', 'Delete')
+  await reads(t, window, 'No name in this folder contains')
+})
+
+/** A page whose policy forbids images. */
+async function startFaulty (t: Test): Promise<string> {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': "img-src 'none'" })
+    response.end('<!doctype html><title>Faults</title>')
+  })
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+inEachEngine('what goes wrong on a page is noticed', async (t, engine) => {
+  const browser = await engine.open(t)
+  const window = await visit(browser, await startFaulty(t))
+  await evaluate(window, () => {
+    console.error('an error on the console')
+    queueMicrotask(() => { throw new Error('an exception') })
+    document.body.append(Object.assign(new Image(), { src: '/picture.png' }))
+  })
+  for (const complaint of [/an error on the console/, /an exception/, /violates img-src: .*picture\.png/]) {
+    await shows(t, async () => (await browser.complaints()).some(text => complaint.test(text)), true, String(complaint))
+  }
+})

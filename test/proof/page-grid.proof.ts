@@ -1,0 +1,266 @@
+import type { Locator, Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { browserTest, isFocused, phone, shows, tabTo } from './browser.ts'
+import { dialogButton, fileButton, menuButton, noDialog, press, refusal, visitAs, type Content, type FilesVisit } from './files-page.ts'
+import { openPictures } from './pictures.ts'
+import { checkAccessible, checkFits, checkQuiet, hasFocusIn } from './page.ts'
+
+const png = (bytes: Buffer) => ({ bytes, type: 'image/png' })
+const tile = (page: Page, name: string) =>
+  page.locator('.tile').filter({ has: page.getByRole('button', { name, exact: true }) })
+
+async function showTiles (page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Tiles', exact: true }).click()
+  await page.locator('.tile').first().waitFor()
+}
+
+/** The colour in the middle of a thumbnail, as `r g b`; empty if there is none. */
+function colorOf (place: Locator): Promise<string> {
+  return place.locator('canvas').evaluate((canvas: HTMLCanvasElement) => {
+    if (canvas.hidden) return ''
+    const [red, green, blue] = canvas.getContext('2d')!.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data
+    return [red, green, blue].join(' ')
+  })
+}
+
+/** Counts addresses of bytes in memory that are not revoked, and requests for bytes of files that run at a time. */
+async function watchBytes ({ page }: FilesVisit) {
+  await page.addInitScript(() => {
+    const kept = new Set<string>()
+    const { createObjectURL, revokeObjectURL } = URL
+    URL.createObjectURL = object => {
+      const address = createObjectURL.call(URL, object)
+      kept.add(address)
+      return address
+    }
+    URL.revokeObjectURL = address => {
+      kept.delete(address)
+      revokeObjectURL.call(URL, address)
+    }
+    Object.assign(window, { kept })
+  })
+  await page.reload()
+  const running = new Set<unknown>()
+  const asked: string[] = []
+  let most = 0
+  page.on('request', request => {
+    if (!request.url().includes('/uploads/')) return
+    asked.push(request.url())
+    most = Math.max(most, running.add(request).size)
+  })
+  page.on('requestfinished', request => { running.delete(request) })
+  page.on('requestfailed', request => { running.delete(request) })
+  const kept = () => page.evaluate(() => (window as unknown as { kept: Set<string> }).kept.size)
+  return { kept, asked, most: () => most }
+}
+
+/** Stores many small files, some at a time. */
+async function putMany (visit: FilesVisit, names: readonly string[], content: Content = 'x'): Promise<void> {
+  for (let first = 0; first < names.length; first += 100) {
+    await Promise.all(names.slice(first, first + 100).map(name => visit.put(name, content)))
+  }
+}
+
+browserTest('tiles show images and videos, and the kind of other files; the browser keeps the choice, but no picture', async t => {
+  const { picture, video } = await openPictures(t)
+  const visit = await visitAs(t, 'tiles', {
+    'a.png': png(await picture('rgb(200, 10, 10)')),
+    'b.webm': { bytes: await video('rgb(0, 0, 255)'), type: 'video/webm' },
+    'c.svg': { bytes: '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="40" height="40" fill="rgb(0,128,0)"/></svg>', type: 'image/svg+xml' },
+    'broken.png': png(Buffer.from('no picture')),
+    'empty.png': png(Buffer.alloc(0)),
+    'large.png': png(Buffer.alloc(30_000_001)),
+    'notes.txt': 'x',
+    'box.zip': { bytes: 'PK', type: 'application/zip' },
+    'folder/x.txt': 'x'
+  })
+  const { page } = visit
+  const { kept, asked } = await watchBytes(visit)
+  await showTiles(page)
+  await shows(t, () => colorOf(tile(page, 'a.png')), '200 10 10')
+  await shows(t, () => colorOf(tile(page, 'c.svg')), '0 128 0')
+  await shows(t, async () => {
+    const [red = 99, green = 99, blue = 0] = (await colorOf(tile(page, 'b.webm'))).split(' ').map(Number)
+    return red < 40 && green < 40 && blue > 200
+  }, true, 'a frame of the video')
+  for (const [name, look] of [['notes.txt', 'text'], ['box.zip', 'archive'], ['broken.png', 'image'], ['empty.png', 'image'], ['large.png', 'image']] as const) {
+    t.equal(await tile(page, name).locator('[data-look]').getAttribute('data-look'), look)
+    await shows(t, () => tile(page, name).locator('[data-ending]').getAttribute('data-ending'), name.replace(/.*\./, ''))
+  }
+  t.same(asked.filter(address => /large|empty|notes|box/.test(address)), [], 'nothing is loaded in vain')
+  await shows(t, kept, 0, 'no picture stays in memory but on its tile')
+  t.same(await page.evaluate(() => caches.keys()), [])
+  await page.reload()
+  await shows(t, () => colorOf(tile(page, 'a.png')), '200 10 10', 'tiles again')
+  await page.getByRole('button', { name: 'List', exact: true }).click()
+  await page.getByRole('columnheader').first().waitFor()
+  await page.reload()
+  await page.getByRole('columnheader').first().waitFor()
+  await visit.put('a.png', png(await picture('rgb(1, 2, 3)')))
+  await showTiles(page)
+  await page.reload()
+  await shows(t, () => colorOf(tile(page, 'a.png')), '1 2 3', 'the new content')
+  checkQuiet(t, visit)
+})
+
+browserTest('thumbnails are made for tiles in view only, three at a time, also without a service worker', async t => {
+  const { picture, video } = await openPictures(t)
+  const red = png(await picture('red'))
+  const numbered = (index: number) => `photo ${String(index).padStart(3, '0')}.png`
+  const visit = await visitAs(t, 'view', { 'a.webm': { bytes: await video('rgb(0, 0, 255)'), type: 'video/webm' } }, { serviceWorkers: 'block' })
+  const { page } = visit
+  await putMany(visit, Array.from({ length: 300 }, (_, index) => numbered(index)), red)
+  const { kept, asked, most } = await watchBytes(visit)
+  await showTiles(page)
+  await shows(t, async () => await colorOf(tile(page, 'a.webm')) !== '', true)
+  await shows(t, () => colorOf(tile(page, numbered(0))), '255 0 0')
+  await fileButton(page, numbered(0)).focus()
+  await press(page, 'End')
+  await shows(t, () => colorOf(tile(page, numbered(299))), '255 0 0')
+  t.ok(asked.length < 150, `${asked.length} of 301 were loaded`)
+  t.ok(await page.locator('canvas').count() < 120, 'only tiles near the view are in the document')
+  t.ok(most() <= 3, `${most()} at a time`)
+  await shows(t, kept, 0)
+  checkQuiet(t, visit, [/Service Worker registration blocked/])
+})
+
+browserTest('by keyboard alone, tiles are reached in two dimensions, opened, renamed and deleted', async t => {
+  const nameOf = (index: number) => `${String.fromCharCode(97 + index)}.txt`
+  const visit = await visitAs(t, 'keys', Object.fromEntries(Array.from({ length: 20 }, (_, index) => [nameOf(index), 'x'])))
+  const { page } = visit
+  await showTiles(page)
+  const perRow = Number(await page.getByRole('grid').getAttribute('aria-colcount'))
+  t.equal(await page.getByRole('row').first().getByRole('gridcell').count(), perRow)
+  t.equal(await page.getByRole('grid').getAttribute('aria-rowcount'), String(Math.ceil(20 / perRow)))
+  const nth = (index: number) => fileButton(page, nameOf(index))
+  await tabTo(page, nth(0))
+  for (const [key, index] of [['ArrowRight', 1], ['ArrowDown', 1 + perRow], ['ArrowLeft', perRow], ['ArrowUp', 0], ['End', 19], ['Home', 0]] as const) {
+    await press(page, key)
+    await shows(t, () => isFocused(nth(index)), true, key)
+  }
+  await press(page, 'Enter')
+  await page.getByRole('heading', { name: 'a.txt' }).waitFor()
+  await press(page, 'ArrowRight')
+  await page.getByRole('heading', { name: 'b.txt' }).waitFor()
+  await press(page, 'Escape')
+  await shows(t, () => isFocused(nth(1)), true)
+  await press(page, 'F2')
+  await page.getByRole('textbox', { name: 'New name of b.txt' }).waitFor()
+  await page.keyboard.type('c')
+  await press(page, 'Enter')
+  await refusal(page).waitFor()
+  await checkAccessible(t, page, 'a tile with a refused name')
+  await press(page, 'Escape')
+  await shows(t, () => isFocused(nth(1)), true)
+  await press(page, 'Tab')
+  t.ok(await isFocused(menuButton(page, 'b.txt')), 'Tab goes to the actions of the tile')
+  await press(page, 'Enter', 'v', 'Enter')
+  await page.getByRole('heading', { name: 'Versions of b.txt' }).waitFor()
+  await press(page, 'Escape')
+  await noDialog(page)
+  await nth(1).focus()
+  await press(page, 'Delete')
+  await shows(t, () => isFocused(nth(2)), true)
+  t.ok(await hasFocusIn(page.getByRole('grid')))
+  checkQuiet(t, visit, [/status of 4\d\d/])
+})
+
+browserTest('axe finds nothing in the tiles, which fit 320 and 1280 px', async t => {
+  const { picture } = await openPictures(t)
+  const visit = await visitAs(t, 'axe', {
+    'a.png': png(await picture('red')),
+    ...Object.fromEntries([`${'W'.repeat(240)}.pdf`, 'photo\u202Egpj.exe', 'שלום.txt', 'a folder/x'].map(name => [name, 'x'])),
+    ...Object.fromEntries(['mp3', 'mp4', 'pdf', 'txt', 'zip', 'docx', 'xlsx', 'bin'].map(ending => [`kind.${ending}`, 'x']))
+  })
+  const { page } = visit
+  await showTiles(page)
+  for (const width of [1280, 320]) {
+    await page.setViewportSize({ width, height: 800 })
+    await checkFits(t, page, 'the tiles')
+    await checkAccessible(t, page, `tiles, ${width} px`)
+    await fileButton(page, 'photo[U+202E]gpj.exe').click()
+    await dialogButton(page, 'Next file').waitFor()
+    await press(page, 'Escape')
+    await noDialog(page)
+  }
+  checkQuiet(t, visit)
+})
+
+const lengthOf = (page: Page) => page.locator('.body').evaluate((body: HTMLElement) => body.offsetHeight)
+
+async function checkWholeLength (t: Test, page: Page, names: readonly string[]): Promise<void> {
+  const last = names.at(-1) ?? ''
+  await shows(t, () => page.getByRole('grid').getAttribute('aria-busy'), 'false')
+  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
+  await fileButton(page, last).waitFor()
+  await page.evaluate(() => scrollTo(0, 0))
+  await fileButton(page, names[0] ?? '').focus()
+  await press(page, 'End')
+  await shows(t, () => isFocused(fileButton(page, last)), true, 'End goes to the last of all files')
+  const before = await lengthOf(page)
+  await page.evaluate(() => dispatchEvent(new Event('focus')))
+  await page.evaluate(() => new Promise(resolve => setTimeout(resolve)))
+  t.equal(await lengthOf(page), before, 'the list keeps its length while it is loaded again')
+  t.ok(await page.locator('[data-index]').count() < 120, 'only what is near the view is in the document')
+}
+
+browserTest('the scroll bar has the length of 5,000 files, and a letter leads to its first name, in the list and in tiles', async t => {
+  const names = Array.from({ length: 5000 }, (_, index) => `${String.fromCharCode(65 + Math.floor(index / 200))} ${String(index).padStart(4, '0')}.txt`)
+  const visit = await visitAs(t, 'long', {})
+  const { page } = visit
+  await putMany(visit, names)
+  const begun = Date.now()
+  await page.reload()
+  await fileButton(page, names[0]!).waitFor()
+  const first = Date.now()
+  await shows(t, () => page.getByRole('grid').getAttribute('aria-rowcount'), '5001')
+  t.comment(`the first rows after ${first - begun} ms, all 5,000 after ${Date.now() - begun} ms`)
+  for (const shownAs of ['List', 'Tiles']) {
+    await page.getByRole('button', { name: shownAs, exact: true }).click()
+    await checkWholeLength(t, page, names)
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.getByRole('button', { name: 'A–Z: jump to a letter' }).click()
+    await checkAccessible(t, page, 'the letters')
+    await press(page, 'n', 'Enter')
+    const wanted = names.find(name => name.startsWith('N'))!
+    await shows(t, () => isFocused(fileButton(page, wanted)), true, 'by key')
+    t.ok(await fileButton(page, wanted).evaluate(element => element.getBoundingClientRect().top < innerHeight / 2), 'at the top of the view')
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.getByRole('button', { name: 'A–Z: jump to a letter' }).click()
+    await page.getByRole('menuitem', { name: 'C', exact: true }).click()
+    await shows(t, () => isFocused(fileButton(page, names.find(name => name.startsWith('C'))!)), true, 'by mouse')
+  }
+  await page.getByRole('combobox', { name: 'Order' }).selectOption('largest')
+  await shows(t, () => page.getByRole('button', { name: 'A–Z: jump to a letter' }).count(), 0, 'letters only in the order of names')
+  checkQuiet(t, visit)
+})
+
+browserTest('on a phone, tiles are tapped open, and a swipe shows the next file', async t => {
+  const { picture } = await openPictures(t)
+  const visit = await visitAs(t, 'phone', { 'a.png': png(await picture('red')), 'b.png': png(await picture('blue')), 'c.txt': 'x' }, phone)
+  const { page } = visit
+  await showTiles(page)
+  await checkFits(t, page, 'the tiles')
+  await fileButton(page, 'a.png').tap()
+  await page.locator('dialog img').waitFor()
+  const client = await page.context().newCDPSession(page)
+  const swipe = async (from: [number, number], to: [number, number]) => {
+    const point = ([x, y]: [number, number]) => [{ x, y }]
+    await client.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: point(from) })
+    await client.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: point(to) })
+    await client.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
+  }
+  const heading = (name: string) => page.getByRole('heading', { name }).waitFor()
+  const { x, y } = (await page.locator('dialog img').boundingBox())!
+  await swipe([x + 60, y + 30], [x + 5, y + 34])
+  await heading('b.png')
+  await swipe([x + 5, y + 10], [x + 30, y + 50])
+  await swipe([x + 5, y + 30], [x + 70, y + 34])
+  await heading('a.png')
+  await swipe([x + 5, y + 30], [x + 70, y + 34])
+  await swipe([x + 60, y + 30], [x + 5, y + 34])
+  await heading('b.png')
+  await page.goBack()
+  await noDialog(page)
+  checkQuiet(t, visit)
+})

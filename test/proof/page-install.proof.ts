@@ -1,0 +1,175 @@
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Page } from 'playwright-core'
+import type { Test } from 'tap'
+import { startServer, type RunningServer } from '../kit/server.ts'
+import { browserTest, phone, shows } from './browser.ts'
+import { checkAccessible, checkFits, checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signInOn } from './page.ts'
+
+/** The page as an app that is installed on a phone, with which other apps share files. */
+
+/** A server at the folder `/store` of another one, as behind a proxy. */
+async function startBelowFolder (t: Test): Promise<{ server: RunningServer, url: string }> {
+  let port = 0
+  const proxy = createServer((request, response) => {
+    const { method, url = '', headers } = request
+    const upstream = httpRequest({ port, method, path: url.replace(/^\/store/, ''), headers, agent: false }, answer => {
+      response.writeHead(Number(answer.statusCode), answer.headers)
+      answer.pipe(response)
+    })
+    upstream.on('error', () => response.destroy())
+    request.pipe(upstream)
+  })
+  await new Promise<void>(resolve => { proxy.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { proxy.closeAllConnections(); proxy.close() })
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/store/`
+  const server = await startServer(t, { PUBLIC_URL: url.slice(0, -1) })
+  port = server.port
+  return { server, url }
+}
+
+/** Each browser of the tests forgets everything, as in private windows, in which nothing can be installed. */
+const OF_TESTS = ['in-incognito']
+
+/** Asserts that Chromium would install the page at an address, and where it opens it. */
+async function checkInstallable (t: Test, page: Page, url: string): Promise<void> {
+  const devTools = await page.context().newCDPSession(page)
+  const { url: manifestUrl, errors, data = '' } = await devTools.send('Page.getAppManifest')
+  t.strictSame([manifestUrl, errors], [`${url}manifest.webmanifest`, []])
+  const { installabilityErrors } = await devTools.send('Page.getInstallabilityErrors')
+  t.strictSame(installabilityErrors.map(({ errorId }) => errorId).filter(id => !OF_TESTS.includes(id)), [])
+  const { start_url: start, scope, share_target: { action } } = JSON.parse(data)
+  t.strictSame([start, scope, action].map(path => new URL(path, manifestUrl).href), [url, url, `${url}share`])
+}
+
+browserTest('Chromium installs the page, also below a folder', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  await checkInstallable(t, visit.page, `${server.url}/`)
+  checkQuiet(t, visit)
+
+  const below = await startBelowFolder(t)
+  const { page } = await openPage(t, below.url)
+  await registerOn(page, 'bob')
+  await checkInstallable(t, page, below.url)
+})
+
+browserTest('the icons look like icon.svg, and nothing of a maskable one is cut off', async t => {
+  const server = await startServer(t)
+  const { page } = await openPage(t, server.url)
+  const differences = await page.evaluate(async () => {
+    const { icons } = await (await fetch('manifest.webmanifest')).json() as { icons: { src: string, purpose?: string }[] }
+    async function pixelsOf (src: string, size: number, scale = 1): Promise<Uint8ClampedArray> {
+      const image = new Image()
+      image.src = src
+      await image.decode()
+      const context = new OffscreenCanvas(size, size).getContext('2d')
+      if (context === null) throw new Error('no canvas')
+      if (scale < 1) {
+        context.fillStyle = '#4452c8'
+        context.fillRect(0, 0, size, size)
+      }
+      context.drawImage(image, size * (1 - scale) / 2, size * (1 - scale) / 2, size * scale, size * scale)
+      return context.getImageData(0, 0, size, size).data
+    }
+    const [{ src: svg = '' } = {}, ...images] = icons
+    return Promise.all(images.map(async ({ src, purpose }) => {
+      const drawn = await pixelsOf(src, 192)
+      const expected = await pixelsOf(svg, 192, purpose === 'maskable' ? 0.8 : 1)
+      return drawn.reduce((sum, value, index) => sum + Math.abs(value - Number(expected[index])), 0) / drawn.length
+    }))
+  })
+  t.equal(differences.length, 4)
+  t.ok(differences.every(difference => difference < 0.5), 'half a level of 255 on average at most', { differences })
+})
+
+/** Opens the address of the share target as the system does: with a form. Here another window sends it. */
+async function share (page: Page, url: string, files: Record<string, string>): Promise<void> {
+  await page.evaluate(({ url, files }) => {
+    const dataTransfer = new DataTransfer()
+    for (const [name, content] of Object.entries(files)) dataTransfer.items.add(new File([content], name))
+    const form = Object.assign(document.createElement('form'), { action: `${url}share`, method: 'post', enctype: 'multipart/form-data' })
+    form.append(Object.assign(document.createElement('input'), { type: 'file', name: 'files', multiple: true, files: dataTransfer.files }))
+    document.body.append(form)
+    form.submit()
+  }, { url, files })
+  await page.waitForURL(url)
+}
+
+const question = (page: Page) => page.getByRole('dialog', { name: 'Upload the shared files?' })
+const answer = (page: Page, name: string) => question(page).getByRole('button', { name, exact: true }).click()
+const filesOf = async (server: RunningServer, username: string) =>
+  (await server.send('GET', '/api/files', { user: [username, PASSWORD] })).json.files.map(({ name }: { name: string }) => name)
+
+/** A window of the same browser that shows nothing, from which files are shared. */
+async function openSharer (page: Page): Promise<Page> {
+  const sharer = await page.context().newPage()
+  await sharer.goto('about:blank')
+  return sharer
+}
+
+browserTest('files that another app shares are uploaded after a question, also below a folder', async t => {
+  const { server, url } = await startBelowFolder(t)
+  const { page } = await openPage(t, url, phone)
+  await registerOn(page, 'ann')
+  // The service worker takes them. It is there since the first visit.
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
+  const sharer = await openSharer(page)
+  await share(sharer, url, { 'a.txt': 'first', 'b.txt': 'second', 'ümlaut.txt': 'third', d: '', e: '', f: '', g: '' })
+  await question(sharer).getByText('ümlaut.txt').waitFor()
+  await question(sharer).getByText('and 2 more').waitFor()
+  await checkAccessible(t, sharer, 'the question about shared files')
+  await checkFits(t, sharer, 'the question about shared files')
+  t.same(await filesOf(server, 'ann'), [], 'nothing is stored before the answer')
+  await answer(sharer, 'Upload')
+  await sharer.getByText('7 files uploaded').first().waitFor()
+  t.same(await filesOf(server, 'ann'), ['a.txt', 'b.txt', 'd', 'e', 'f', 'g', 'ümlaut.txt'])
+  await sharer.reload()
+  await sharer.getByRole('grid').waitFor()
+  t.equal(await question(sharer).count(), 0, 'the page asks once')
+})
+
+browserTest('shared files wait for the sign-in and for an answer, and are forgotten if the user wants that', async t => {
+  const server = await startServer(t)
+  const url = `${server.url}/`
+  await server.send('POST', '/api/users', { json: { username: 'ann', password: PASSWORD } })
+  const visit = await openPage(t, url)
+  const { page } = visit
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
+  const sharer = await openSharer(page)
+  await share(sharer, url, { 'one.txt': 'first' })
+  await sharer.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
+  const other = await openSharer(page)
+  await share(other, url, { 'two.txt': 'second' })
+  await signInOn(other, 'ann')
+  await question(other).getByText('one.txt').waitFor()
+  await question(other).getByText('two.txt').waitFor()
+  await other.keyboard.press('Escape')
+  await question(other).waitFor({ state: 'hidden' })
+  await other.reload()
+  await question(other).getByText('one.txt').waitFor()
+  await answer(other, 'Discard')
+  await question(other).waitFor({ state: 'hidden' })
+  await other.reload()
+  await other.getByText('No files yet').waitFor()
+  t.equal(await question(other).count(), 0, 'they are forgotten')
+  t.same(await filesOf(server, 'ann'), [])
+  checkQuiet(t, { ...visit, url: server.url })
+})
+
+browserTest('only the navigation of the share target is taken', async t => {
+  const server = await startServer(t)
+  const visit = await openPageAs(t, server.url, 'ann')
+  const { page } = visit
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
+  const statuses = await page.evaluate(() => Promise.all(['share', 'share?files', 'share/more'].map(async path => {
+    const body = new FormData()
+    body.append('files', new File(['x'], 'x.txt'))
+    return (await fetch(path, { method: 'POST', body })).status
+  })))
+  t.same(statuses, [404, 404, 404], 'the server has no such address')
+  const second = await openSecondWindow(visit)
+  await second.page.getByText('No files yet').waitFor()
+  await shows(t, () => question(second.page).count(), 0)
+  checkQuiet(t, visit, [/status of 404/])
+})

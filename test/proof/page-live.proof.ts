@@ -1,0 +1,98 @@
+import { startServer } from '../kit/server.ts'
+import { browserTest, isFocused, shows } from './browser.ts'
+import { fileButton, namesOf, press, visitAs } from './files-page.ts'
+import { checkQuiet, goTo, openSecondWindow, PASSWORD, signedIn } from './page.ts'
+
+/** A change that a test makes as another program. */
+const USER: [string, string] = ['ann', PASSWORD]
+
+/** What a browser writes on its console about a server that is away. */
+const AWAY = [/ERR_(?:CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)/, /status of 503/]
+
+browserTest('what another program stores, renames and deletes stands in the list at once, and the focus and the chosen rows stay', async t => {
+  const visit = await visitAs(t, 'ann', { 'b.txt': 'b', 'd.txt': 'd', 'f.txt': 'f' })
+  const { page, put, server } = visit
+  await fileButton(page, 'd.txt').focus()
+  await press(page, 'Space')
+  const begun = Date.now()
+  await put('c.txt', 'see')
+  await shows(t, () => namesOf(page), ['b.txt', 'c.txt', 'd.txt', 'f.txt'])
+  t.comment(`a new file is shown after ${Date.now() - begun} ms`)
+  await put('a/b.txt', 'in a folder')
+  await put('e.txt', 'e')
+  await shows(t, () => namesOf(page), ['a', 'b.txt', 'c.txt', 'd.txt', 'e.txt', 'f.txt'])
+  await page.getByText('6 files, 1 folder').waitFor()
+  await server.send('PATCH', '/api/files/c.txt', { user: USER, json: { name: 'z.txt' } })
+  await server.send('DELETE', '/uploads/b.txt', { user: USER })
+  await shows(t, () => namesOf(page), ['a', 'd.txt', 'e.txt', 'f.txt', 'z.txt'])
+  t.ok(await isFocused(fileButton(page, 'd.txt')))
+  t.equal(await page.locator('.grid .body [aria-selected=true]').count(), 1)
+
+  await server.send('PATCH', '/api/files/z.txt', { user: USER, json: { name: 'a/z.txt' } })
+  await shows(t, () => namesOf(page), ['a', 'd.txt', 'e.txt', 'f.txt'])
+  await server.send('PATCH', '/api/folders/a', { user: USER, json: { name: 'g' } })
+  await shows(t, () => namesOf(page), ['g', 'd.txt', 'e.txt', 'f.txt'])
+  await server.send('DELETE', '/api/folders/g?recursive=true', { user: USER })
+  await shows(t, () => namesOf(page), ['d.txt', 'e.txt', 'f.txt'])
+  await goTo(page, 'Trash')
+  await shows(t, async () => (await namesOf(page)).length, 3)
+  await server.send('DELETE', '/uploads/e.txt', { user: USER })
+  await shows(t, async () => (await namesOf(page)).length, 4)
+  checkQuiet(t, visit)
+})
+
+browserTest('a file that is added in one window stands in the other, in each order', async t => {
+  const visit = await visitAs(t, 'ann', { 'b.txt': 'bb', 'd.txt': 'dddd' })
+  const { page } = visit
+  const second = await openSecondWindow(visit)
+  await signedIn(second.page)
+  for (const [order, text, expected] of [
+    ['Name', 'c', ['d.txt', 'c.txt', 'b.txt']],
+    ['Size', 'eee', ['d.txt', 'e.txt', 'b.txt', 'c.txt']],
+    ['Added', 'f', ['f.txt', 'e.txt', 'c.txt', 'd.txt', 'b.txt']]
+  ] as const) {
+    await second.page.getByRole('button', { name: order, exact: true }).click()
+    const name = expected.find(name => name.startsWith(text.slice(0, 1))) ?? ''
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Add files' }).click()])
+    await chooser.setFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(text) })
+    await shows(t, () => namesOf(second.page), [...expected])
+  }
+  checkQuiet(t, visit)
+  checkQuiet(t, second)
+})
+
+browserTest('a hidden window does not wait for changes, and shows them when it is visible again', async t => {
+  const visit = await visitAs(t, 'ann', { 'a.txt': 'a' })
+  const { page, put } = visit
+  const setVisibility = (state: string) => page.evaluate(state => {
+    Object.defineProperty(document, 'visibilityState', { value: state, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange'))
+  }, state)
+  const waiting = page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))
+  await setVisibility('hidden')
+  await waiting
+  const asked = () => visit.requested.filter(address => address.includes('/api/changes')).length
+  const before = asked()
+  await put('b.txt', 'b')
+  t.equal(asked(), before)
+  await setVisibility('visible')
+  await shows(t, () => namesOf(page), ['a.txt', 'b.txt'])
+  checkQuiet(t, visit)
+})
+
+browserTest('while the server is away, the page asks less and less often, and then goes on', async t => {
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const visit = await visitAs(t, 'ann', { 'a.txt': 'a' }, { server })
+  const { page } = visit
+  await fileButton(page, 'a.txt').waitFor()
+  let isAway = true
+  await page.route('**/api/changes*', route => isAway ? route.abort('connectionrefused') : route.continue())
+  await visit.put('b.txt', 'b')
+  await shows(t, () => namesOf(page), ['a.txt', 'b.txt'])
+  await page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))
+  await visit.put('c.txt', 'c')
+  isAway = false
+  await page.evaluate(() => dispatchEvent(new Event('online')))
+  await shows(t, () => namesOf(page), ['a.txt', 'b.txt', 'c.txt'], 'what was stored meanwhile is shown, too')
+  checkQuiet(t, visit, AWAY)
+})
