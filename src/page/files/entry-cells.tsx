@@ -41,12 +41,7 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
       <div role='gridcell' class='date own'>{!isFolder(entry) && entry.modifiedAt !== null && <OwnDate date={entry.modifiedAt} />}</div>
       <div role='gridcell' class='date'><time dateTime={entry.createdAt}>{formatTime(entry.createdAt)}</time></div>
       <div role='gridcell' class='menu-cell'>
-        <button
-          type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
-          aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
-        >
-          <Icon name='more' />
-        </button>
+        <MenuButton name={name} tabIndex={tabIndex} onMenu={onMenu} />
       </div>
     </>
   )
@@ -84,6 +79,20 @@ function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
 export function nameLabel ({ name }: Entry): string {
   const shown = visibleName(isEverywhere.value ? name : lastOf(name))
   return linkedNames.value.has(name) ? `${shown} ${texts.links.has}` : shown
+}
+
+/** The button that opens the menu of an entry. */
+export function MenuButton (
+  { name, tabIndex, onMenu }: { name: string, tabIndex: number, onMenu: EntryCellsProps['onMenu'] }
+) {
+  return (
+    <button
+      type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
+      aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
+    >
+      <Icon name='more' />
+    </button>
+  )
 }
 
 /** At the name of a file or folder that has a link. */

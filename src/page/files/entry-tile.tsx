@@ -7,7 +7,7 @@ import { texts } from '../texts.ts'
 import { addressOf } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import { isEverywhere, isFolder, type Entry } from './entries.ts'
-import { LinkMark, nameLabel, Refusal, type EntryCellsProps, useRename } from './entry-cells.tsx'
+import { LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps, useRename } from './entry-cells.tsx'
 import { RenameForm } from './rename-form.tsx'
 import { Thumbnail } from './thumbnail.tsx'
 
@@ -21,12 +21,7 @@ export function EntryTile ({ entry, isActive, isRenaming, onOpen, onMenu, onRena
       <Opener entry={entry} tabIndex={tabIndex} onOpen={onOpen} />
       <div class='facts'><Facts entry={entry} /></div>
       <div class='menu-cell'>
-        <button
-          type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
-          aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
-        >
-          <Icon name='more' />
-        </button>
+        <MenuButton name={name} tabIndex={tabIndex} onMenu={onMenu} />
       </div>
       {isRenaming && <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />}
       <Refusal name={entry.name} />

@@ -1,3 +1,5 @@
+import { folded } from './folded.ts'
+
 /** Letters that follow each other within this time are one beginning of a name. */
 const PAUSE_MS = 1000
 
@@ -32,8 +34,4 @@ function nextOf (names: readonly string[], start: number, beginning: string): nu
   const begins = (name: string) => folded(name.slice(0, 2 * beginning.length + 2)).startsWith(beginning)
   const after = names.slice(start).findIndex(begins)
   return after === -1 ? names.findIndex(begins) : start + after
-}
-
-function folded (text: string): string {
-  return text.normalize('NFKD').replace(/\p{Mark}/gu, '').toLowerCase()
 }
