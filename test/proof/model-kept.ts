@@ -132,9 +132,14 @@ export function matchListed (state: State, listed: ListedKept, keptMilliseconds:
 
 const timeOf = ({ replacedAt, deletedAt }: Listed) => Date.parse(String(replacedAt ?? deletedAt))
 
+/** Newest first; what one act of a recursive deletion took has one time, and is ordered by its ids. */
 function isInOrder (entries: readonly Listed[]): boolean {
-  return entries.every((entry, index) =>
-    entries.slice(index + 1, index + 2).every(next => timeOf(entry) > timeOf(next)))
+  return entries.slice(1).every((entry, index) => isNewer(entries[index] as Listed, entry))
+}
+
+function isNewer (a: Listed, b: Listed): boolean {
+  const later = timeOf(a) - timeOf(b)
+  return later > 0 || (later === 0 && a.id > b.id && a.deletedWith != null && a.deletedWith === b.deletedWith)
 }
 
 function fits (content: KeptContent, entry: Listed, state: State, keptMilliseconds: number): boolean {
