@@ -270,10 +270,11 @@ t.test('live properties are protected, and the answer says so', async t => {
 })
 
 t.test('the time of a file is set by one of three properties', async t => {
-  const { put, make, metadata, find, change } = await openDrive(t)
+  const { put, make, metadata, find, change, send } = await openDrive(t)
   await put('a', '1')
   await make('b')
   const { updatedAt } = (await metadata('a')).json
+  const { next } = (await send('GET', '/api/changes')).json
   const asked = prop('<D:getlastmodified/><D:lastmodified/><m:Win32LastModifiedTime/>')
   const win32 = `{${MICROSOFT}}Win32LastModifiedTime`
   const found = (date: string) =>
@@ -302,6 +303,9 @@ t.test('the time of a file is set by one of three properties', async t => {
   t.match(await find('/dav/b/', prop('<m:Win32LastModifiedTime/>')), { 200: { [win32]: 'x' } }, 'it only keeps what Explorer says')
   t.match((await find('/dav/b/'))[200], { [win32]: 'x' })
   t.match((await find('/dav/b/', '<D:propname/>'))[200], { [win32]: '' })
+  await change('/dav/a', set('<x:b/>'))
+  const file = (await metadata('a')).json
+  t.match((await send('GET', `/api/changes?cursor=${next}`)).json.changes, Array(6).fill({ kind: 'stored', name: 'a', file }), 'each new time is a change of the file, and no other property is')
 })
 
 t.test('a property has at most 4 KiB, and all of a file 16 KiB', async t => {

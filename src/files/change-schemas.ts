@@ -16,7 +16,7 @@ const MAX_WAIT_SECONDS = 60
 const Path = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description, examples: ['reports/q1.pdf'] })
 
 export const Change = Type.Object({
-  kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before.' }),
+  kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before.' }),
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
   at: Timestamp('When it happened.'),

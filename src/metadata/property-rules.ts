@@ -1,5 +1,6 @@
 import { and, eq, isNotNull, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { ChangeLog } from './changes.ts'
 import type { Conditions } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
@@ -20,6 +21,7 @@ interface PropertyOptions {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly guard: LockGuard
+  readonly changeLog: ChangeLog
 }
 
 /** Rows of a table with dead properties; none without. */
@@ -32,14 +34,16 @@ export class PropertyRules implements PropertyRepository {
   readonly #tree: FolderTree
   readonly #contents: FileContents
   readonly #guard: LockGuard
+  readonly #changeLog: ChangeLog
 
-  constructor ({ engine, owners, tree, contents, guard }: PropertyOptions) {
+  constructor ({ engine, owners, tree, contents, guard, changeLog }: PropertyOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
     this.#guard = guard
+    this.#changeLog = changeLog
   }
 
   ofFiles (ownerId: number, ids: readonly number[]): Promise<Map<number, readonly Property[]>> {
@@ -71,9 +75,12 @@ export class PropertyRules implements PropertyRepository {
     const current = yield * ask(file === undefined ? ofFolders : ofFiles, { ownerId, ids: [id] }, mapOf)
     const properties = changed(current.get(id) ?? [], changes.properties)
     const modifiedAt = changes.modifiedAt ?? file?.modifiedAt
-    yield * ask(writing('', db => file === undefined
-      ? db.update(folders).set({ properties }).where(eq(folders.id, id))
-      : db.update(files).set({ properties, modifiedAt }).where(eq(files.id, id))))
+    yield * together(
+      ask(writing('', db => file === undefined
+        ? db.update(folders).set({ properties }).where(eq(folders.id, id))
+        : db.update(files).set({ properties, modifiedAt }).where(eq(files.id, id)))),
+      file !== undefined && modifiedAt !== file.modifiedAt ? this.#changeLog.stored(file, time) : undefined
+    )
   }
 }
 

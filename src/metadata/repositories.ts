@@ -84,7 +84,7 @@ export function createRepositories ({
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
     links: new LinkRules({ engine, owners, tree, contents, linkUploads, earlierStores }),
     locks: new LockRules({ engine, owners, tree, contents, guard }),
-    properties: new PropertyRules({ engine, owners, tree, contents, guard }),
+    properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
     uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),
     blobs: new BlobRules(engine, discardedBlobs)
   }
