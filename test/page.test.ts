@@ -38,7 +38,7 @@ t.test('a browser gets the page at /, whose policy allows only what it needs', a
   const server = await startServer(t)
   const answer = await visit(server)
   t.equal(answer.status, 200)
-  const settings = '<html lang="en" data-registration="open" data-links="off" data-link-max-days="30">'
+  const settings = '<html lang="en" data-registration="open" data-links="off" data-link-max-days="30" data-trash="on">'
   t.equal(answer.text, bytesOf('index.html').toString().replace(/<html [^>]*>/, settings))
   t.strictSame(String(answer.headers['content-security-policy']).split(';'), POLICY)
   t.match(answer.headers, {
@@ -82,6 +82,11 @@ t.test('the page knows whether there are links, and how long they last', async t
   const server = await startServer(t, { LINKS: 'on', LINK_MAX_DAYS: '7' })
   const { text } = await visit(server)
   t.match(text, 'data-links="on" data-link-max-days="7"')
+})
+
+t.test('the page knows whether deleted files are kept', async t => {
+  const server = await startServer(t, { KEEP_DAYS: '0' })
+  t.match((await visit(server)).text, 'data-trash="off"')
 })
 
 t.test('the page loads only files of this server, and has no inline script or style', async t => {
@@ -198,7 +203,7 @@ t.test('WEB_PAGE=off removes the page: a browser is redirected to /docs', async 
 t.test('a checkout without a build has no page, and the log says so once', async t => {
   const warnings: unknown[] = []
   const log = { warn: (text: string) => { warnings.push(text) } } as Parameters<typeof findPage>[1]
-  const settings = { hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30 } as const
+  const settings = { hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30, keeping: { milliseconds: 0 } } as const
   t.equal(await findPage(settings, log, t.testdir()), undefined)
   t.equal(warnings.length, 1)
   t.equal(await findPage({ ...settings, hasWebPage: false }, log), undefined)

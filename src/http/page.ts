@@ -18,6 +18,8 @@ interface PageSettings {
   readonly registration: 'open' | 'closed'
   readonly hasLinks: boolean
   readonly linkMaxDays: number
+  /** How long what is deleted is kept; 0: not at all. */
+  readonly keeping: { readonly milliseconds: number }
 }
 
 /** The build replaces this folder. A running server knows the files that were there at its start. */
@@ -39,7 +41,8 @@ export async function findPage (
 }
 
 /** The HTML with the settings that scripts read from its first element. */
-function withSettings (html: string, { registration, hasLinks, linkMaxDays }: PageSettings): string {
-  const values = { registration, links: hasLinks ? 'on' : 'off', 'link-max-days': linkMaxDays }
+function withSettings (html: string, { registration, hasLinks, linkMaxDays, keeping }: PageSettings): string {
+  const trash = keeping.milliseconds > 0 ? 'on' : 'off'
+  const values = { registration, links: hasLinks ? 'on' : 'off', 'link-max-days': linkMaxDays, trash }
   return Object.entries(values).reduce((html, [name, value]) => html.replace(`data-${name}=""`, `data-${name}="${value}"`), html)
 }

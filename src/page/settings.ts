@@ -1,4 +1,4 @@
-const { registration, links, linkMaxDays: maxDays } = document.documentElement.dataset
+const { registration, links, linkMaxDays: maxDays, trash } = document.documentElement.dataset
 
 /** Whether anybody can create an account. */
 export const isRegistrationOpen = registration === 'open'
@@ -8,3 +8,6 @@ export const hasLinks = links === 'on'
 
 /** Longest lifetime of a link in days, and the default; 0: no limit. */
 export const linkMaxDays = Number(maxDays)
+
+/** Whether the server keeps what is deleted for some time. */
+export const hasTrash = trash !== 'off'

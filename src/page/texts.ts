@@ -150,6 +150,7 @@ export const texts = {
     removeHint: 'This deletes everything in these folders:',
     deleteForGoodTitle: (items: string) => `Delete ${items} for good?`,
     deleteForGoodHint: 'This also deletes their older versions and cannot be undone:',
+    deleteAllHint: 'This deletes everything in them too, and cannot be undone:',
     failed: {
       remove: (items: string) => `Not deleted: ${items}`,
       move: (items: string) => `Not moved: ${items}`,

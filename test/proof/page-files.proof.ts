@@ -384,12 +384,23 @@ browserTest('if it can\'t be told whether the trash has a deleted file, the page
   checkQuiet(t, visit, [/ERR_FAILED/])
 })
 
-browserTest('if the server keeps no deleted files, the page does not offer to undo a deletion', async t => {
+browserTest('if the server keeps no deleted files, the page asks before a deletion, and does not offer to undo it', async t => {
   const server = await startServer(t, { KEEP_DAYS: '0' })
-  const visit = await visitAs(t, 'brief', { 'a.txt': 'a' }, { server })
-  await choose(visit.page, 'a.txt', 'Delete')
-  await visit.page.getByText('Deleted for good: a.txt').waitFor()
-  t.equal(await visit.page.getByRole('button', { name: 'Undo' }).count(), 0)
+  const visit = await visitAs(t, 'brief', { 'a.txt': 'a', 'b.txt': 'b' }, { server })
+  const { page } = visit
+  await choose(page, 'a.txt', 'Delete')
+  await page.getByRole('heading', { name: 'Delete this file for good?' }).waitFor()
+  await dialogButton(page, 'Cancel').click()
+  t.equal(await page.getByText('Deleted for good').count(), 0)
+  await fileButton(page, 'a.txt').focus()
+  await page.keyboard.press('Delete')
+  await dialogButton(page, 'Delete for good').click()
+  await page.getByText('Deleted for good: a.txt').waitFor()
+  await fileButton(page, 'b.txt').click()
+  await dialogButton(page, 'Delete').click()
+  await dialogButton(page, 'Delete for good').click()
+  await page.getByText('Deleted for good: b.txt').waitFor()
+  t.equal(await page.getByRole('button', { name: 'Undo' }).count(), 0)
   checkQuiet(t, visit)
 })
 

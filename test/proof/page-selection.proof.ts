@@ -234,12 +234,15 @@ browserTest('chosen rows are dragged together', async t => {
   checkQuiet(t, visit)
 })
 
-browserTest('if the server keeps no deleted files, the page does not offer to undo the deletion of many', async t => {
+browserTest('if the server keeps no deleted files, the page asks before the deletion of many, and does not offer to undo it', async t => {
   const server = await startServer(t, { KEEP_DAYS: '0' })
   const visit = await visitAs(t, 'ann', { 'a.txt': 'a', 'b.txt': 'b' }, { server })
   const { page } = visit
   await fileButton(page, 'a.txt').focus()
   await press(page, 'Control+a', 'Delete')
+  await page.getByRole('heading', { name: 'Delete 2 items for good?' }).waitFor()
+  t.strictSame(await page.getByRole('dialog').getByRole('listitem').allTextContents(), ['a.txt', 'b.txt'])
+  await dialogButton(page, 'Delete for good').click()
   await notice(page, 'Deleted for good: 2 items').waitFor()
   t.equal(await page.getByRole('button', { name: 'Undo' }).count(), 0)
   checkQuiet(t, visit)

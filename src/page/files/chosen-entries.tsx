@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { formatNumber } from '../format.ts'
 import { Question } from '../question.tsx'
+import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { chosenEntries } from './chosen.ts'
 import { download, downloadZip } from './downloads.ts'
@@ -19,11 +20,11 @@ const opened = signal<'moving' | 'removal' | undefined>(undefined)
 
 const close = () => { opened.value = undefined }
 
-/** Deletes the chosen files and folders. Asks before it deletes folders. */
+/** Deletes the chosen files and folders. Asks before it deletes folders, or anything for good. */
 export function removeChosen (): void {
   if (running.peek() !== undefined) return
   const chosen = chosenEntries.entries.peek()
-  if (chosen.some(isFolder)) opened.value = 'removal'
+  if (!hasTrash || chosen.some(isFolder)) opened.value = 'removal'
   else void removeAll(chosen)
 }
 
@@ -55,12 +56,15 @@ export function ChosenEntries () {
 
 function RemovalQuestion () {
   const chosen = chosenEntries.entries.value
-  const folders = chosen.filter(isFolder)
-  const title = words.removeTitle(words.items(formatNumber(chosen.length)))
+  const count = words.items(formatNumber(chosen.length))
+  const [title, label] = hasTrash
+    ? [words.removeTitle(count), texts.files.remove]
+    : [words.deleteForGoodTitle(count), texts.files.deleteForGood]
+  const named = hasTrash ? chosen.filter(isFolder) : chosen
   return (
-    <Question title={title} label={texts.files.remove} action={async () => { void removeAll(chosen) }} onClose={close}>
-      <p>{words.removeHint}</p>
-      <NamedEntries names={folders.map(({ name }) => name)} />
+    <Question title={title} label={label} action={async () => { void removeAll(chosen) }} onClose={close}>
+      <p>{hasTrash ? words.removeHint : words.deleteAllHint}</p>
+      <NamedEntries names={named.map(({ name }) => name)} />
     </Question>
   )
 }

@@ -4,7 +4,7 @@ import { FileName } from '../file-name.tsx'
 import { LinkDialog } from '../links/link-dialog.tsx'
 import { refreshLinks } from '../links/links.ts'
 import { lastOf, parentOf } from '../paths.ts'
-import { hasLinks } from '../settings.ts'
+import { hasLinks, hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
@@ -106,11 +106,17 @@ function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (kind === 'moving') return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
-  if (isFolder(entry)) return kind === 'removal' ? <RemovalQuestion folder={entry} onClose={onClose} /> : null
+  if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
+  if (isFolder(entry)) return null
   if (kind === 'copying') return <CopyDialog file={entry} onClose={onClose} />
   if (kind === 'versions') return <Versions name={entry.name} onClose={onClose} />
   if (kind !== 'preview') return null
-  return <Preview file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)} onClose={onClose} />
+  return (
+    <Preview
+      file={entry} onMove={file => open('preview', file)} onVersions={() => open('versions', entry)}
+      onRemove={() => open('removal', entry)} onClose={onClose}
+    />
+  )
 }
 
 function closeDialog (close: () => void): void {
@@ -186,11 +192,11 @@ function pressKey (key: string, entry: Entry, open: Open): boolean {
   return true
 }
 
-/** Deletes a file or an empty folder. Asks before it deletes another folder. */
+/** Deletes a file or an empty folder. Asks before it deletes another folder, or a file for good. */
 async function removeEntry (entry: Entry, open: Open): Promise<void> {
   await runInRow(entry, async () => {
-    if (!isFolder(entry)) await removeFile(entry)
-    else if (!await removeEmpty(entry)) open('removal', entry)
+    if (!isFolder(entry) && hasTrash) await removeFile(entry)
+    else if (!isFolder(entry) || !await removeEmpty(entry)) open('removal', entry)
   })
 }
 

@@ -1,4 +1,3 @@
-import type { Folder } from 'magicstore'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf, NameField } from '../fields.tsx'
 import { FileName } from '../file-name.tsx'
@@ -6,6 +5,8 @@ import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
+import { isFolder, type Entry } from './entries.ts'
+import { removeFile } from './files.ts'
 import { createFolder, removeFolder } from './folders.ts'
 
 /** Asks for the name of a new folder. */
@@ -25,12 +26,21 @@ export function NewFolder ({ onClose }: { onClose: () => void }) {
   )
 }
 
-/** Asks before a folder is deleted that is not empty. */
-export function RemovalQuestion ({ folder, onClose }: { folder: Folder, onClose: () => void }) {
-  const { removeTitle, removeHint } = texts.folders
+/** Asks before a folder is deleted that is not empty, or a file that no trash keeps. */
+export function RemovalQuestion ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
+  const { files, folders } = texts
+  if (!isFolder(entry)) {
+    return (
+      <Question
+        title={files.deleteForGoodTitle} label={files.deleteForGood} action={() => removeFile(entry)} onClose={onClose}
+      >
+        <p>{files.deleteForGoodOf(0)} <FileName name={entry.name} /></p>
+      </Question>
+    )
+  }
   return (
-    <Question title={removeTitle} label={texts.files.remove} action={() => removeFolder(folder)} onClose={onClose}>
-      <p>{removeHint} <FileName name={folder.name} /></p>
+    <Question title={folders.removeTitle} label={files.remove} action={() => removeFolder(entry)} onClose={onClose}>
+      <p>{folders.removeHint} <FileName name={entry.name} /></p>
     </Question>
   )
 }

@@ -7,6 +7,7 @@ import { Icon } from '../icon.tsx'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session-state.ts'
+import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
@@ -24,11 +25,13 @@ interface PreviewProps {
   file: StoredFile
   onMove: (file: StoredFile) => void
   onVersions: () => void
+  /** Asks before the file is deleted for good. */
+  onRemove: () => void
   onClose: () => void
 }
 
 /** A preview of a file, with buttons for the previous file and the next one. */
-export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
+export function Preview ({ file, onMove, onVersions, onRemove, onClose }: PreviewProps) {
   const [isRenaming, setRenaming] = useState(false)
   const { previous, next } = useNeighbours(file)
   const move = (target: StoredFile | undefined) => {
@@ -61,7 +64,7 @@ export function Preview ({ file, onMove, onVersions, onClose }: PreviewProps) {
           <Step icon='next' label={texts.files.next} target={next} action={move} />
           <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
-          <FileActs file={file} onClose={onClose} />
+          <FileActs file={file} onRemove={onRemove} onClose={onClose} />
         </div>
         {isRenaming &&
           <RenameForm key={file.name} name={lastOf(file.name)} action={rename} onCancel={() => setRenaming(false)} />}
@@ -105,9 +108,10 @@ function Step ({ icon, label, target, action }: StepProps) {
 }
 
 /** The buttons for download and deletion, and why they failed. */
-function FileActs ({ file, onClose }: { file: StoredFile, onClose: () => void }) {
+function FileActs ({ file, onRemove, onClose }: Pick<PreviewProps, 'file' | 'onRemove' | 'onClose'>) {
   const downloading = useAction(() => download(file))
   const removing = useAction(async () => {
+    if (!hasTrash) return onRemove()
     await removeFile(file)
     onClose()
   })
