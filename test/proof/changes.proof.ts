@@ -63,6 +63,7 @@ class Writer {
     'dav move folder': (_file, folder) => this.#davTo('MOVE', folder, this.#random.pick(folders)),
     'dav copy file': file => this.#davTo('COPY', file, this.#random.pick(files)),
     'dav copy folder': (_file, folder) => this.#davTo('COPY', folder, this.#random.pick(folders)),
+    'dav touch': file => this.#dav('PROPPATCH', file, { headers: xml, body: `<propertyupdate xmlns="DAV:"><set><prop><lastmodified>${this.#random.below(1000)}</lastmodified></prop></set></propertyupdate>` }),
     'by link': () => this.#client.send('PUT', `${this.#link}/files/${this.#random.pick(['x', 'y'])}`, { body: this.#bytes() })
   }
 
@@ -108,6 +109,7 @@ class Writer {
   }
 }
 
+const xml = { 'content-type': 'application/xml' }
 const bytesOf = (file: string) => `/uploads/${encodeURIComponent(file)}`
 const folderAt = (folder: string) => `/api/folders/${encodeURIComponent(folder)}`
 
