@@ -7,6 +7,8 @@ import { MAX_FORGOTTEN } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
+export type UploadQueries = ReturnType<typeof uploadQueries>
+
 export type UploadRow = Tables['uploads']['$inferSelect']
 
 /** Condition for the unfinished uploads of links that expired, or ended with their folder. */

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, lt } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
@@ -11,8 +11,9 @@ import { type LockGuard, stores } from './lock-guard.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
 import { isUnconditional, permits } from './preconditions.ts'
 import type { NewFile } from './records.ts'
-import { type Ask, ask, type Query, reading, together, writing, type Rule } from './rule.ts'
-import { hasNoLink, listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
+import { type Ask, ask, type Query, reading, together, type Rule } from './rule.ts'
+import { listedColumns, type UploadQueries, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
+import { UploadRemovals } from './upload-removals.ts'
 import {
   type ListedUpload, MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange,
   type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
@@ -44,7 +45,8 @@ type Finishing = Parameters<UploadRepository['finish']>[1]
 
 export class UploadRules implements UploadRepository {
   readonly #engine: Engine
-  readonly #queries: ReturnType<typeof uploadQueries>
+  readonly #queries: UploadQueries
+  readonly #removals: UploadRemovals
   readonly #owners: Owners
   readonly #tree: FolderTree
   readonly #contents: FileContents
@@ -56,6 +58,7 @@ export class UploadRules implements UploadRepository {
   constructor ({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }: UploadOptions) {
     this.#engine = engine
     this.#queries = uploadQueries(engine)
+    this.#removals = new UploadRemovals({ engine, queries: this.#queries, discard })
     this.#owners = owners
     this.#tree = tree
     this.#contents = contents
@@ -93,7 +96,7 @@ export class UploadRules implements UploadRepository {
     const place = yield * this.#tree.place(ownerId, name, known)
     yield * this.#guard.admit({ owner, time }, {}, stores(name, { current, place }))
     requireFree(place)
-    if (method === 'PUT') yield * this.#removePuts(ownerId, name)
+    if (method === 'PUT') yield * this.#removals.removePuts(ownerId, name)
     const reserved = yield * this.#owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
     if (reserved.ownUploads < maxUploads) return
@@ -107,14 +110,6 @@ export class UploadRules implements UploadRepository {
     // Another request has ended it since: its bytes are to be deleted, and must not become those of a new one.
     if (discarded !== undefined) throw ended()
     return row && recordOf(row)
-  }
-
-  * #removePuts (ownerId: number, name: string): Rule<void> {
-    const { uploads } = this.#engine.tables
-    yield * this.#remove(and(
-      eq(uploads.ownerId, ownerId), isNull(uploads.linkId), isNull(uploads.result),
-      eq(uploads.method, 'PUT'), eq(uploads.name, name)
-    ))
   }
 
   find (ownerId: number, id: string, linkId: number | null = null): Promise<UploadRecord | undefined> {
@@ -220,7 +215,7 @@ export class UploadRules implements UploadRepository {
     }
     const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }
     yield * this.#update(upload, { ...progress, ...finished })
-    yield * this.#forgetFinished(upload, maxFinished)
+    yield * this.#removals.forgetFinished(upload, maxFinished)
     return result
   }
 
@@ -252,35 +247,13 @@ export class UploadRules implements UploadRepository {
     return undefined
   }
 
-  /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
-  * #forgetFinished ({ ownerId, linkId }: Holder, maxFinished: number): Rule<void> {
-    const { uploads } = this.#engine.tables
-    const { finished, finishedByLink } = this.#queries
-    const { surplus, first } = linkId === null ? finished : finishedByLink
-    const { length } = yield * ask(surplus, { ownerId, linkId, maxFinished })
-    if (length === 0) return
-    const forgotten = yield * ask(first, { ownerId, linkId, surplus: length })
-    yield * ask(writing('', db => db.delete(uploads)
-      .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence)))))
-  }
-
   remove (ownerId: number, id: string, linkId: number | null = null): Promise<void> {
     return this.#engine.transactFor(ownerId, () => this.#removeById({ ownerId, linkId }, id))
   }
 
   * #removeById (holder: Holder, id: string): Rule<void> {
     yield * this.#lock(holder, id)
-    yield * this.#remove(eq(this.#engine.tables.uploads.id, id))
-  }
-
-  /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
-  * #remove (condition: SQL | undefined): Rule<number> {
-    const { tables: { uploads }, now } = this.#engine
-    const deleted = yield * ask(writing('', db => db.delete(uploads).where(condition)
-      .returning({ blobId: uploads.blobId, result: uploads.result })))
-    const unfinished = deleted.filter(({ result }) => result === null).map(({ blobId }) => blobId)
-    yield * together(this.#discard(unfinished, yield * now()))
-    return deleted.length
+    yield * this.#removals.remove(eq(this.#engine.tables.uploads.id, id))
   }
 
   usage (ownerId: number): Promise<UploadUsage> {
@@ -292,23 +265,8 @@ export class UploadRules implements UploadRepository {
     return { uploads, bytes, receivedBytes }
   }
 
-  async removeExpired (limit: number): Promise<boolean> {
-    // Usually there is none, and a write costs a sync.
-    const { anyExpired, anyWithoutLink } = this.#queries
-    const found = await this.#engine.read(() => together(ask(anyExpired), ask(anyWithoutLink)))
-    if (found.flat().length === 0) return false
-    return this.#engine.transact(() => this.#removeExpired(limit))
-  }
-
-  * #removeExpired (limit: number): Rule<boolean> {
-    const { tables: { uploads }, tables, clock, skippingLocked } = this.#engine
-    // Those that another process is deleting are left to it.
-    const some = (condition: SQL | undefined) => ask(reading('', db =>
-      skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit))))
-    // Not with OR, which uses no index.
-    const found = (yield * together(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
-    const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
-    return (yield * this.#remove(inArray(uploads.id, ids))) === limit
+  removeExpired (limit: number): Promise<boolean> {
+    return this.#removals.removeExpired(limit)
   }
 }
 
