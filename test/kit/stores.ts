@@ -115,8 +115,11 @@ export async function uploadsBegun (dataDir: string): Promise<number> {
 /** The names of all that is stored of bytes: of blobs, and of parts of them. */
 export async function storedBlobs (dataDir: string): Promise<string[]> {
   if (isInFolder) {
-    const folders = await Promise.all(['incoming', 'blobs'].map(name => readdir(join(dataDir, name), { recursive: true, withFileTypes: true })))
-    return folders.flat().filter(entry => entry.isFile()).map(({ name }) => name)
+    const filesIn = async (folder: string) =>
+      (await readdir(join(dataDir, folder), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
+    // In this order: a blob that is moved meanwhile is in both, and not in neither.
+    const files = [...await filesIn('incoming'), ...await filesIn('blobs')]
+    return Array.from(new Set(files.map(({ name }) => name)))
   }
   const { s3, prefix } = await placeOf(dataDir)
   return [...s3.objects(), ...s3.uploads()].filter(key => key.startsWith(`${prefix}/`))
