@@ -33,16 +33,19 @@ function recorded (page: Page, color: string): Promise<string> {
     const canvas = document.createElement('canvas')
     canvas.width = canvas.height = 64
     const context = canvas.getContext('2d')!
+    const paint = () => {
+      context.fillStyle = color
+      context.fillRect(0, 0, 64, 64)
+      return new Promise(requestAnimationFrame)
+    }
+    // Before the recording, whose first frame would else be black on a busy machine.
+    await paint()
     const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: 'video/webm' })
     const chunks: Blob[] = []
     recorder.ondataavailable = ({ data }) => { chunks.push(data) }
     const stopped = new Promise(resolve => { recorder.onstop = resolve })
     recorder.start()
-    for (let frame = 0; frame < 20; frame++) {
-      context.fillStyle = color
-      context.fillRect(0, 0, 64, 64)
-      await new Promise(requestAnimationFrame)
-    }
+    for (let frame = 0; frame < 20; frame++) await paint()
     recorder.stop()
     await stopped
     const reader = new FileReader()
