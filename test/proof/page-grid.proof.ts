@@ -80,9 +80,10 @@ browserTest('tiles show images and videos, and the kind of other files; the brow
   await shows(t, () => colorOf(tile(page, 'a.png')), '200 10 10')
   await shows(t, () => colorOf(tile(page, 'c.svg')), '0 128 0')
   await shows(t, async () => {
-    const [red = 99, green = 99, blue = 0] = (await colorOf(tile(page, 'b.webm'))).split(' ').map(Number)
-    return red < 40 && green < 40 && blue > 200
-  }, true, 'a frame of the video')
+    const color = await colorOf(tile(page, 'b.webm'))
+    const [red = 99, green = 99, blue = 0] = color.split(' ').map(Number)
+    return red < 40 && green < 40 && blue > 200 ? 'blue' : color
+  }, 'blue', 'a frame of the video')
   for (const [name, look] of [['notes.txt', 'text'], ['box.zip', 'archive'], ['broken.png', 'image'], ['empty.png', 'image'], ['large.png', 'image']] as const) {
     t.equal(await tile(page, name).locator('[data-look]').getAttribute('data-look'), look)
     await shows(t, () => tile(page, name).locator('[data-ending]').getAttribute('data-ending'), name.replace(/.*\./, ''))

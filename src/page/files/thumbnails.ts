@@ -18,6 +18,10 @@ const EDGE = 360
 /** A video from which no frame comes gives up its turn. */
 const MAX_WAIT_MS = 15_000
 
+/** A seek may end before its frame can be drawn, and then nothing is drawn. A film may also be transparent. */
+const FRAME_TRIES = 20
+const FRAME_WAIT_MS = 50
+
 let running = 0
 
 /** Those that wait for their turn. The newest comes first: older ones may have left the view. */
@@ -81,7 +85,12 @@ async function drawFrame (canvas: HTMLCanvasElement, address: string, signal: Ab
     const sought = once(video, 'seeked', signal)
     video.currentTime = Number.isFinite(video.duration) ? Math.min(1, video.duration / 4) : 0
     await sought
-    draw(canvas, video, [video.videoWidth, video.videoHeight])
+    for (let tries = 1; tries <= FRAME_TRIES; tries++) {
+      draw(canvas, video, [video.videoWidth, video.videoHeight])
+      if (!isBlank(canvas)) return
+      await new Promise(resolve => { setTimeout(resolve, FRAME_WAIT_MS) })
+      signal.throwIfAborted()
+    }
   } finally {
     // Ends its requests.
     video.removeAttribute('src')
@@ -96,10 +105,20 @@ function draw (
   const side = Math.min(width, height)
   if (side === 0) throw new RangeError('no picture')
   canvas.width = canvas.height = Math.min(side, EDGE)
-  const context = canvas.getContext('2d')
-  if (context === null) throw new RangeError('no canvas')
+  const context = contextOf(canvas)
   context.imageSmoothingQuality = 'high'
   context.drawImage(source, (width - side) / 2, (height - side) / 2, side, side, 0, 0, canvas.width, canvas.height)
+}
+
+function contextOf (canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const context = canvas.getContext('2d', { willReadFrequently: true })
+  if (context === null) throw new RangeError('no canvas')
+  return context
+}
+
+/** Whether nothing was drawn. */
+function isBlank (canvas: HTMLCanvasElement): boolean {
+  return contextOf(canvas).getImageData(0, 0, 1, 1).data[3] === 0
 }
 
 async function withAddress (bytes: Blob, use: (address: string) => Promise<void>): Promise<void> {
