@@ -1,8 +1,8 @@
 import type { FileRecord } from './records.ts'
 
 /**
- * What happened: a file was stored, restored, or got another time, was moved, or deleted; a folder was made, moved, or
- * deleted.
+ * What happened: a file was stored (also restored, or given another `modifiedAt`), moved, or deleted; a folder was
+ * made, moved, or deleted.
  */
 export const changeKinds = ['stored', 'moved', 'deleted', 'folder_made', 'folder_moved', 'folder_deleted'] as const
 export type ChangeKind = typeof changeKinds[number]
