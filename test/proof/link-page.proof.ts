@@ -404,7 +404,7 @@ browserTest('a large file continues after a cut, after a reload, and can be canc
   t.ok(Number(offsets.at(-1)) > 0, 'what is stored is not sent again')
 
   page.on('dialog', dialog => { void dialog.accept() })
-  await limitSpeed(page, 2 * MIB)
+  await limitSpeed(page, MIB)
   await choose(page, [path])
   await isUnderWay(t, page, 'large.bin')
   await checkAccessible(t, page, 'a file on its way')
@@ -417,7 +417,7 @@ browserTest('a large file continues after a cut, after a reload, and can be canc
   t.equal(visit.requested.filter(address => address.endsWith('/uploads')).length, created, 'no other upload was created')
   t.equal(await digestOf('large (2).bin'), sha256Of(bytes))
 
-  await limitSpeed(page, MIB)
+  await limitSpeed(page, MIB / 2)
   await choose(page, [path])
   await isUnderWay(t, page, 'large.bin')
   await button(page, 'Cancel large.bin').click()

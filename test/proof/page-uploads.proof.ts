@@ -144,7 +144,7 @@ browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and
   const bytes = randomBytes(4 * MIB)
   // The browser begins to report its dialog some time after it is asked to, and a key is faster.
   page.on('filechooser', () => {})
-  await limitSpeed(page, MIB)
+  await limitSpeed(page, MIB / 4)
   await tabTo(page, addFiles(page))
   await choose(page, [fileOf('large.bin', bytes), fileOf('other.bin', bytes), fileOf(`${'n'.repeat(252)}.txt`)], () => page.keyboard.press('Enter'))
   await isUnderWay(t, page, 'large.bin')
@@ -327,7 +327,7 @@ browserTest('after a reload, the same file continues, the page asks about a simi
   const paths = Object.entries(bytes).map(([name, content]) => diskFile(folder, name, content))
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
-  await limitSpeed(page, MIB)
+  await limitSpeed(page, MIB / 4)
   await choose(page, paths)
   for (const name of Object.keys(bytes)) {
     await isUnderWay(t, page, name)
@@ -414,13 +414,15 @@ browserTest('if the session ends during uploads, they continue after the next si
   const visit = await openPageAs(t, server.url, 'ann')
   const { page } = visit
   const bytes = randomBytes(3 * MIB)
-  await limitSpeed(page, MIB)
+  await limitSpeed(page, MIB / 4)
   await choose(page, [fileOf('large.bin', bytes), fileOf('expired.txt')])
   await isStored(page, 'expired.txt')
   await isUnderWay(t, page, 'large.bin')
-  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
   await button(page, 'Pause large.bin').click()
-  await button(page, 'Resume large.bin').click()
+  await button(page, 'Resume large.bin').waitFor()
+  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
+  // The request that waits for changes may tell the page at once, and its dialog then takes the clicks.
+  await button(page, 'Resume large.bin').dispatchEvent('click')
   await page.getByRole('dialog').waitFor()
   await panel(page).getByText('This upload continues when you have signed in again.').waitFor()
   await limitSpeed(page, -1)
@@ -438,7 +440,7 @@ browserTest('a user who signs out during an upload leaves, and the next user of 
   const first = await openPageAs(t, server.url, 'ann')
   const asked: string[] = []
   first.page.on('dialog', dialog => { asked.push(dialog.type()); void dialog.dismiss() })
-  await limitSpeed(first.page, MIB / 2)
+  await limitSpeed(first.page, MIB / 8)
   await choose(first.page, [fileOf('secret plan.bin', randomBytes(4 * MIB)), fileOf('secret list.bin', randomBytes(4 * MIB))])
   await isUnderWay(t, first.page, 'secret plan.bin')
   t.notMatch(await first.page.evaluate(() => JSON.stringify(localStorage)), 'secret', 'what stays in the browser does not tell the names')
@@ -463,7 +465,7 @@ browserTest('two windows, two devices and two users do not take uploads from eac
   const bytes = randomBytes(4 * MIB)
   const path = diskFile(folder, 'large.bin', bytes)
   const first = await openPageAs(t, server.url, 'ann')
-  await limitSpeed(first.page, MIB / 2)
+  await limitSpeed(first.page, MIB / 8)
   await choose(first.page, [path])
   await isUnderWay(t, first.page, 'large.bin')
 
@@ -498,10 +500,11 @@ browserTest('a file that changed on disk before it was sent is refused, and can 
   const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
   const { page } = await openPageAs(t, server.url, 'ann')
   const path = diskFile(folder, 'gone.txt', Buffer.from('first'))
-  await limitSpeed(page, MIB)
+  await limitSpeed(page, MIB / 4)
   const others = ['1.bin', '2.bin'].map(name => diskFile(folder, name, Buffer.alloc(MIB)))
   await choose(page, [...others, path])
   writeFileSync(path, 'changed since')
+  await limitSpeed(page, -1)
   await row(page, 'gone.txt').getByText('The file can no longer be read').waitFor()
   await choose(page, [path])
   await panel(page).getByText('3 files uploaded').waitFor()

@@ -57,6 +57,8 @@ function Bar ({ upload }: { upload: Upload }) {
 function StateText ({ upload }: { upload: Upload }) {
   const { kind } = upload.state.value
   const { state } = texts.uploads
+  const isActive = kind === 'waiting' || kind === 'running'
+  if (isActive && session.value.kind === 'ended') return <p class='interrupted'>{state.sessionEnded}</p>
   switch (kind) {
     case 'waiting': return <p class='muted'>{isBehind(upload, begunNames.value) ? state.behind : state.waiting}</p>
     case 'paused': return <p class='muted'>{state.paused(formatSize(upload.sentBytes.value), formatSize(upload.file.size))}</p>
@@ -71,7 +73,6 @@ function RunningText ({ upload }: { upload: Upload }) {
   const error = upload.interruption.value
   const bytesPerSecond = upload.speed.bytesPerSecond.value
   const rest = upload.file.size - upload.sentBytes.value
-  if (session.value.kind === 'ended') return <p class='interrupted'>{state.sessionEnded}</p>
   if (error !== undefined) return <p class='interrupted'>{state.interrupted(failureText(error).title)}</p>
   if (rest === 0) return <p class='muted'>{state.finishing}</p>
   const parts = [state.running(formatSize(upload.sentBytes.value), formatSize(upload.file.size))]
