@@ -1,6 +1,10 @@
 import type { Test } from 'tap'
+import type { AttemptLimit, NewAttempt } from '#src/metadata/attempt-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
-import { fileOrders, type AccountRecord, type AttemptLimit, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewAttempt, type NewFile, type NewToken, type StoredContent } from '#src/metadata/records.ts'
+import {
+  fileOrders, type AccountRecord, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile,
+  type NewToken, type StoredContent
+} from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 import { suite as changesSuite } from './changes.contract.ts'
 import { suite as factorsSuite } from './factors.contract.ts'

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { AttemptRepository } from '../metadata/metadata.ts'
-import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/records.ts'
 import { Problem, type FailureCode } from '../problems.ts'
+import type { Attempt, AttemptLimit, AttemptOutcome, AttemptRepository } from '../metadata/attempt-repository.ts'
 
 /** Attempts that may wait for others to finish. */
 const MAX_WAITING = 256

@@ -1,5 +1,6 @@
+import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, Attempt, AttemptLimit, AttemptOutcome, Factor, VerifiedAccount } from '../metadata/records.ts'
+import type { AccountRecord, Factor, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { UsernameAndPassword } from './accounts.ts'
 import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'

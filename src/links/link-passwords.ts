@@ -2,8 +2,8 @@ import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { Passwords } from '../accounts/password.ts'
 import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '../accounts/sign-in.ts'
+import type { AttemptLimit, AttemptOutcome } from '../metadata/attempt-repository.ts'
 import type { LinkRecord } from '../metadata/link-repository.ts'
-import type { AttemptLimit, AttemptOutcome } from '../metadata/records.ts'
 import type { SignedTexts } from '../tokens/signed-texts.ts'
 
 /** How long a link stays unlocked. */

@@ -3,12 +3,13 @@ import {
 } from 'drizzle-orm'
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
+import type { AccountRepository, Totals } from './account-repository.ts'
+import type { NewAttempt } from './attempt-repository.ts'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
-import type { AccountRepository, Totals } from './metadata.ts'
 import type { OneTimeSecrets } from './one-time-secrets.ts'
 import {
-  type AccountRecord, type NewAccount, type NewAttempt, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
+  type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
 import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'

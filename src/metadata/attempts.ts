@@ -1,8 +1,8 @@
 import { and, eq, gt, inArray, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
+import type { AttemptFilter, AttemptRange, AttemptRepository } from './attempt-repository.ts'
 import type { Engine } from './engine.ts'
-import type { AttemptRepository } from './metadata.ts'
-import type { AttemptFilter, AttemptRange, FactorState } from './records.ts'
+import type { FactorState } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql

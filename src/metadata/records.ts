@@ -110,58 +110,6 @@ export interface TokenRecord extends NewToken {
 /** `now` is the time at which the token was read: it tells whether the token has expired. */
 export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord, readonly now: number }
 
-/** What limits count. */
-export const attemptKinds = ['sign_in', 'second_factor', 'registration', 'link_password'] as const
-
-/**
- * A sign-in, a one-time code, a registration or the password of a link, counted by its network and its username; of a
- * link, by the link.
- */
-export interface Attempt {
-  readonly kind: typeof attemptKinds[number]
-  readonly network: string
-  /** A digest of the normalised username, whether an account has it or not. */
-  readonly usernameKey: string
-  readonly isKnownNetwork: boolean
-  readonly at: number
-}
-
-/** `at` is now by default. */
-export type NewAttempt = Omit<Attempt, 'at'> & { readonly at?: number }
-
-/**
- * Which attempts are counted together: all from a network, those for a username from a network, or those for a username
- * from unknown networks.
- */
-export type AttemptFilter =
-  | { readonly kind: Attempt['kind'], readonly network: string }
-  | { readonly kind: Attempt['kind'], readonly network: string, readonly usernameKey: string }
-  | { readonly kind: Attempt['kind'], readonly usernameKey: string, readonly isKnownNetwork: false }
-
-/** At most `limit` matching failures within `seconds`. */
-export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
-
-/**
- * Granted, with the id of the claim; refused for `retrySeconds`, because a limit is reached; or busy, because the
- * attempts under way may still reach one.
- */
-export type AttemptClaim =
-  | { readonly state: 'granted', readonly id: number }
-  | { readonly state: 'refused', readonly retrySeconds: number }
-  | { readonly state: 'busy' }
-
-/** The times of the attempts that a limit can still count; `limit` rows are deleted at most. */
-export interface AttemptRange {
-  readonly since: number
-  /** Of wrong codes: their limit has a longer window. */
-  readonly codesSince: number
-  readonly until: number
-  readonly limit: number
-}
-
-/** `released`: neither a failure nor a success. */
-export type AttemptOutcome = 'failed' | 'succeeded' | 'released'
-
 /** A security event of an account, or with the `accountId` null, of the whole store. */
 export interface NewEvent {
   readonly accountId: number | null

@@ -1,10 +1,11 @@
 import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import { attemptKinds } from './attempt-repository.ts'
 import { changeKinds } from './change-repository.ts'
 import { linkKinds } from './link-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './properties.ts'
-import { attemptKinds, type EventDetails } from './records.ts'
+import type { EventDetails } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>

@@ -1,5 +1,5 @@
+import type { Attempt, AttemptFilter, NewAttempt } from '#src/metadata/attempt-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
-import type { Attempt, AttemptFilter, NewAttempt } from '#src/metadata/records.ts'
 
 /** Records an attempt that fails now, by the clock of the database. */
 export async function recordFailure (metadata: Metadata, attempt: NewAttempt): Promise<void> {

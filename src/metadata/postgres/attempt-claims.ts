@@ -1,8 +1,8 @@
 import { and, desc, eq, gt, inArray, lte, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
+import type { AttemptLimit } from '../attempt-repository.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
-import type { AttemptLimit } from '../records.ts'
 import { ask, reading, together, writing } from '../rule.ts'
 import { attemptClaims, attempts } from './schema.ts'
 

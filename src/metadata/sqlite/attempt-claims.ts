@@ -1,7 +1,7 @@
 import { and, desc, gte, lte } from 'drizzle-orm'
+import type { Attempt, AttemptFilter, AttemptLimit } from '../attempt-repository.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
-import type { Attempt, AttemptFilter, AttemptLimit } from '../records.ts'
 import { ask, reading, writing, type Rule } from '../rule.ts'
 
 /** Attempts kept in memory because they could not be recorded; 2 MiB. */

@@ -1,0 +1,83 @@
+import type { NewAttempt } from './attempt-repository.ts'
+import type {
+  AccountRecord, NewAccount, NewToken, Quota, TokenAndAccount, TokenConditions, TokenRecord, UsageMismatch,
+  VerifiedAccount
+} from './records.ts'
+
+/** Accounts. One that was removed is not found, and its name is free. */
+export interface AccountRepository {
+  /**
+   * Adds an account, and the registration `attempt` if given. Ids start at 1 and are never reused.
+   * @throws username_taken if another account has `usernameKey`.
+   */
+  add (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord>
+  find (id: number): Promise<AccountRecord | undefined>
+  findByKey (usernameKey: string): Promise<AccountRecord | undefined>
+  /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
+  listAfter (afterId: number, limit: number): Promise<AccountRecord[]>
+  /**
+   * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does, and its
+   * reset. @throws credentials_wrong if the account was changed meanwhile, as {@link VerifiedAccount} says, or deleted.
+   */
+  setPasswordHash (
+    account: VerifiedAccount, passwordHash: string, consequences: { revokesTokens: boolean }
+  ): Promise<void>
+  /** Sets the limits of one account; null: those of the settings apply. */
+  setQuota (id: number, quota: { bytes: number | null, files: number | null }): Promise<void>
+  /** Disables an account at the time `at`, or enables it if `at` is null. */
+  setDisabled (id: number, at: number | null): Promise<void>
+  /**
+   * Marks an account as deleted, in one transaction: from then on neither it nor its tokens are found, it gets no new
+   * files, and its name is free. `accounts.purgeDeleted` deletes its files.
+   */
+  remove (id: number, at: number): Promise<void>
+  /**
+   * Deletes up to `limit` files, kept contents, uploads or folders of deleted accounts, and their tokens. The blobs
+   * become discarded. False if nothing is left to delete.
+   */
+  purgeDeleted (limit: number): Promise<boolean>
+  /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
+  totals (quota: Quota): Promise<Totals>
+  /** Accounts whose recorded usage is not the sum of their files. For fsck. */
+  usageMismatches (): Promise<UsageMismatch[]>
+  /** Sets the recorded usage of every account to the sum of its files. For fsck. */
+  repairUsage (): Promise<void>
+}
+
+/** Access tokens, personal tokens and sessions. */
+export interface TokenRepository {
+  /**
+   * Adds a token. Beyond `maxTokens`, the account's oldest access token is deleted in the same transaction.
+   * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if it is no longer
+   * `verified`; too_many_tokens if the account has no access token to delete.
+   */
+  add (token: NewToken, conditions?: TokenConditions): Promise<TokenRecord>
+  /** The token and its account, in one query; undefined if either was deleted. */
+  find (id: number): Promise<TokenAndAccount | undefined>
+  findBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
+  /** Tokens that have not expired, newest first: at most `limit` with an id below `beforeId`. */
+  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
+  /** Sets the time at which a token was last used. */
+  recordUse (id: number, at: number): Promise<void>
+  /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
+  remove (accountId: number, id: number): Promise<void>
+  /**
+   * Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in
+   * transactions of their own.
+   */
+  removeAll (accountId: number): Promise<void>
+  /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
+  removeExpired (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
+}
+
+/** Sums over all accounts that are not deleted. */
+export interface Totals {
+  readonly accounts: number
+  readonly files: number
+  readonly folders: number
+  readonly bytes: number
+  /** Of versions and trash. */
+  readonly keptBytes: number
+  /** Accounts that have used nine tenths of their own limits, or else of `quota`. */
+  readonly accountsNearQuota: number
+}
