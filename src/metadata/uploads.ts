@@ -3,14 +3,13 @@ import { Problem } from '../problems.ts'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import type { Beginning, FileContents } from './file-contents.ts'
-import { type FolderTree, requireFree } from './folder-tree.ts'
+import type { FolderTree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
 import { refuseBeyondRoom } from './link-repository.ts'
 import type { LinkUploads } from './link-uploads.ts'
-import { type LockGuard, stores } from './lock-guard.ts'
+import type { LockGuard } from './lock-guard.ts'
+import { OwnUploads } from './own-uploads.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
-import { isUnconditional, permits } from './preconditions.ts'
-import type { NewFile } from './records.ts'
 import { type Ask, ask, type Query, reading, together, type Rule } from './rule.ts'
 import { listedColumns, type UploadQueries, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
 import { UploadRemovals } from './upload-removals.ts'
@@ -18,9 +17,6 @@ import {
   type ListedUpload, MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange,
   type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
 } from './uploads-repository.ts'
-
-/** Seconds after which one of many uploads may have ended. */
-const RETRY_SECONDS = 60
 
 /** Whose upload it is: the owner's own, or one by a link. */
 type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
@@ -48,11 +44,8 @@ export class UploadRules implements UploadRepository {
   readonly #queries: UploadQueries
   readonly #removals: UploadRemovals
   readonly #owners: Owners
-  readonly #tree: FolderTree
-  readonly #contents: FileContents
   readonly #keptContents: KeptContents
-  readonly #guard: LockGuard
-  readonly #discard: Discard
+  readonly #ownUploads: OwnUploads
   readonly #linkUploads: LinkUploads
 
   constructor ({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }: UploadOptions) {
@@ -60,11 +53,8 @@ export class UploadRules implements UploadRepository {
     this.#queries = uploadQueries(engine)
     this.#removals = new UploadRemovals({ engine, queries: this.#queries, discard })
     this.#owners = owners
-    this.#tree = tree
-    this.#contents = contents
     this.#keptContents = keptContents
-    this.#guard = guard
-    this.#discard = discard
+    this.#ownUploads = new OwnUploads({ owners, tree, contents, guard, discard, removals: this.#removals })
     this.#linkUploads = linkUploads
   }
 
@@ -80,27 +70,10 @@ export class UploadRules implements UploadRepository {
     const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
     const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
     if (earlier !== undefined) return earlier
-    if (linkId === null) yield * this.#admitOwn({ owner, time: createdAt }, upload, limits)
+    if (linkId === null) yield * this.#ownUploads.admit(upload, { ...limits, owner, time: createdAt })
     else yield * this.#linkUploads.admit(yield * this.#linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
     const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
     return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
-  }
-
-  /** @throws name_taken, file_locked, quota_exceeded, too_many_uploads. */
-  * #admitOwn (
-    { owner, time }: Pick<Beginning, 'owner' | 'time'>,
-    { ownerId, name, length, method }: Omit<NewUpload, 'lifetimeMilliseconds'>,
-    { maxUploads, quota }: Limits
-  ): Rule<void> {
-    const [current, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
-    const place = yield * this.#tree.place(ownerId, name, known)
-    yield * this.#guard.admit({ owner, time }, {}, stores(name, { current, place }))
-    requireFree(place)
-    if (method === 'PUT') yield * this.#removals.removePuts(ownerId, name)
-    const reserved = yield * this.#owners.reserved(ownerId)
-    refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
-    if (reserved.ownUploads < maxUploads) return
-    throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
   }
 
   /** The result of an earlier try whose answer was lost; undefined if it added nothing. */
@@ -207,7 +180,7 @@ export class UploadRules implements UploadRepository {
     const { type, blobId, modifiedAt, linkId } = upload
     const file = { ownerId, name, type, blobId, modifiedAt, size: offset, sha256, isLeased: false }
     const result = linkId === null
-      ? yield * this.#storeOwn(upload, file, { owner, time, reserved, quota })
+      ? yield * this.#ownUploads.store(upload, file, { owner, time, reserved, quota })
       : yield * this.#linkUploads.store(yield * this.#linkUploads.open({ ownerId, linkId, quota, except: id }), file)
     const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
     if (result === undefined) {
@@ -217,25 +190,6 @@ export class UploadRules implements UploadRepository {
     yield * this.#update(upload, { ...progress, ...finished })
     yield * this.#removals.forgetFinished(upload, maxFinished)
     return result
-  }
-
-  /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
-  * #storeOwn (
-    upload: UploadRecord, file: NewFile, start: Omit<Beginning, 'current' | 'place'>
-  ): Rule<StoreResult | undefined> {
-    const { ownerId, name } = file
-    const [current, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
-    const place = yield * this.#tree.place(ownerId, name, known)
-    const beginning = { ...start, current, place }
-    const { time } = beginning
-    if (upload.method === 'POST' && isUnconditional(upload.precondition) && current !== undefined) {
-      if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
-      yield * together(this.#discard([file.blobId], time))
-      return { file: current, isNew: false }
-    }
-    if (!permits(upload.precondition, current)) return undefined
-    yield * this.#guard.admit(beginning, {}, stores(file.name, beginning))
-    return yield * this.#contents.store(file, beginning)
   }
 
   * #refuse (upload: UploadRecord, changes: Changes, { owner, time, quota }: Refused): Rule<undefined> {

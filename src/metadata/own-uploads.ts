@@ -1,0 +1,80 @@
+import { Problem } from '../problems.ts'
+import type { Discard } from './blobs.ts'
+import type { Beginning, FileContents } from './file-contents.ts'
+import { type FolderTree, requireFree } from './folder-tree.ts'
+import { type LockGuard, stores } from './lock-guard.ts'
+import { type Owner, type Owners, refuseBeyond } from './owners.ts'
+import { isUnconditional, permits } from './preconditions.ts'
+import type { NewFile, Quota } from './records.ts'
+import { together, type Rule } from './rule.ts'
+import type { UploadRemovals } from './upload-removals.ts'
+import type { NewUpload, StoreResult, UploadRecord } from './uploads-repository.ts'
+
+/** Seconds after which one of many uploads may have ended. */
+const RETRY_SECONDS = 60
+
+interface OwnUploadOptions {
+  readonly owners: Owners
+  readonly tree: FolderTree
+  readonly contents: FileContents
+  readonly guard: LockGuard
+  readonly discard: Discard
+  readonly removals: UploadRemovals
+}
+
+/** The owner, who is locked, and what an account may have. */
+interface Admission {
+  readonly owner: Owner
+  readonly time: number
+  readonly maxUploads: number
+  readonly quota: Quota
+}
+
+/** Stores what owners upload themselves, in the current transaction. */
+export class OwnUploads {
+  readonly #options: OwnUploadOptions
+
+  constructor (options: OwnUploadOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Admits a new upload with a reservation. It ends an earlier one by `PUT` of the same name.
+   * @throws name_taken, file_locked, quota_exceeded, too_many_uploads.
+   */
+  * admit (
+    { ownerId, name, length, method }: Pick<NewUpload, 'ownerId' | 'name' | 'length' | 'method'>,
+    { owner, time, maxUploads, quota }: Admission
+  ): Rule<void> {
+    const { owners, tree, contents, guard, removals } = this.#options
+    const [current, known] = yield * together(contents.find(ownerId, name), tree.known(ownerId, name))
+    const place = yield * tree.place(ownerId, name, known)
+    yield * guard.admit({ owner, time }, {}, stores(name, { current, place }))
+    requireFree(place)
+    if (method === 'PUT') yield * removals.removePuts(ownerId, name)
+    const reserved = yield * owners.reserved(ownerId)
+    refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
+    if (reserved.ownUploads < maxUploads) return
+    throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  }
+
+  /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
+  * store (
+    { method, precondition }: UploadRecord, file: NewFile, start: Omit<Beginning, 'current' | 'place'>
+  ): Rule<StoreResult | undefined> {
+    const { tree, contents, guard, discard } = this.#options
+    const { ownerId, name } = file
+    const [current, known] = yield * together(contents.find(ownerId, name), tree.known(ownerId, name))
+    const place = yield * tree.place(ownerId, name, known)
+    const beginning = { ...start, current, place }
+    const { time } = beginning
+    if (method === 'POST' && isUnconditional(precondition) && current !== undefined) {
+      if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
+      yield * together(discard([file.blobId], time))
+      return { file: current, isNew: false }
+    }
+    if (!permits(precondition, current)) return undefined
+    yield * guard.admit(beginning, {}, stores(name, beginning))
+    return yield * contents.store(file, beginning)
+  }
+}
