@@ -190,7 +190,7 @@ const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|chi
  * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, and the client of PostgreSQL gets the socket that
  * it connects.
  */
-const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/connections.ts: Socket of node:net']
+const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/corked-client.ts: Socket of node:net']
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureContext', 'lookup']
 
 /** The settings that make the server or a command connect to another machine, and the packages that then do it. */

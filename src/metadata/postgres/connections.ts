@@ -1,22 +1,19 @@
-import { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { BackendRequest, RequestObserver } from '../../monitoring/request-observer.ts'
-import { failures, Problem } from '../../problems.ts'
 import { type CommitObserver, type ConnectionCounts, OutcomeUnknown } from '../metadata.ts'
 import type { QueueKey } from '../engine.ts'
 import { createCallQueues } from './call-queues.ts'
-import { ConnectionLost, failureOf, isConnectionLost, isUndone, unavailable } from './failures.ts'
+import { CorkedClient } from './corked-client.ts'
+import { ConnectionLost, isConnectionLost, isUndone, unavailable } from './failures.ts'
+import { isHarmless, repeated } from './repetition.ts'
 
 /** How long a call waits for a connection, new or from the pool. */
 const CONNECT_MILLISECONDS = 10_000
 
 /** After this time without an answer a connection is given up. A lock is waited for at most 5 s. */
 const ANSWER_MILLISECONDS = 15_000
-
-/** After this time nothing is tried again: a request would wait several times for a server that does not answer. */
-const REPEAT_MILLISECONDS = 5000
 
 /** How long closing waits for the server to close its side. */
 const CLOSE_MILLISECONDS = 3000
@@ -29,9 +26,6 @@ const IDLE_MILLISECONDS = 60_000
  * block all others. With three, the next write is at the server when the lock becomes free.
  */
 const MAX_CONNECTIONS_PER_KEY = 3
-
-/** How often a transaction is tried: after a serialisation failure, a deadlock or a lost connection. */
-const MAX_TRIES = 4
 
 /** If this process stops in a transaction, PostgreSQL ends that before those who wait for its locks give up. */
 const BEGIN = {
@@ -207,33 +201,6 @@ export class Connections {
   }
 }
 
-/**
- * Sends the queries of one turn of the event loop by one system call: 16 at once, adding a file takes 350 µs of CPU
- * time, and 410 without.
- */
-class CorkedClient extends pg.Client {
-  readonly #socket: Socket
-  #isCorked = false
-
-  constructor (options?: pg.ClientConfig) {
-    const socket = new Socket()
-    super({ ...options, stream: () => socket })
-    this.#socket = socket
-  }
-
-  /** This client, for a query that goes out at the end of the turn. */
-  corked (): this {
-    if (this.#isCorked) return this
-    this.#isCorked = true
-    this.#socket.cork()
-    setImmediate(() => {
-      this.#isCorked = false
-      this.#socket.uncork()
-    })
-    return this
-  }
-}
-
 /** The name of a prepared statement, or the first word of another one. Neither depends on what clients send. */
 function operationOf ({ name, text }: pg.QueryConfig): string {
   return name === undefined || name === '' ? String(/^\w*/.exec(text)).toLowerCase() : name
@@ -255,30 +222,4 @@ async function inTransaction<T> (
 /** A statement that commits: if the connection breaks, it may have done so. */
 async function committing<T> (statement: Promise<T>): Promise<T> {
   return statement.catch((error: unknown) => { throw isConnectionLost(error) ? new OutcomeUnknown(error, 'unavailable') : error })
-}
-
-/** Repeats `run` while `canRepeat` allows. An unknown outcome stays unknown until a retry is refused. */
-async function repeated<T> (
-  run: (isRepeated: boolean) => Promise<T>, canRepeat: (error: unknown) => boolean
-): Promise<T> {
-  let unknown: OutcomeUnknown | undefined
-  const start = performance.now()
-  for (let tries = 1; ; tries++) {
-    const end = await run(unknown !== undefined).then(value => ({ value }), (error: unknown) => ({ error }))
-    if ('value' in end) return end.value
-    if (end.error instanceof OutcomeUnknown) unknown ??= end.error
-    if (tries === MAX_TRIES || performance.now() - start > REPEAT_MILLISECONDS || !canRepeat(end.error)) {
-      const failure = failureOf(end.error)
-      throw unknown === undefined || isRefusal(failure) ? failure : unknown
-    }
-  }
-}
-
-/** True if nothing has happened: a transaction whose connection breaks before its commit is undone. */
-function isHarmless (error: unknown): boolean {
-  return isConnectionLost(error) || isUndone(error)
-}
-
-function isRefusal (failure: unknown): boolean {
-  return failure instanceof Problem && failures[failure.code].status < 500
 }
