@@ -1,8 +1,7 @@
-import {
-  and, asc, type Column, eq, getTableColumns, gt, inArray, isNotNull, isNull, ne, or, type SQL, sql
-} from 'drizzle-orm'
+import { and, asc, type Column, eq, getTableColumns, gt, isNull, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
+import { AccountPurge } from './account-purge.ts'
 import type { AccountRepository, Totals } from './account-repository.ts'
 import type { NewAttempt } from './attempt-repository.ts'
 import type { Discard } from './blobs.ts'
@@ -11,7 +10,7 @@ import type { OneTimeSecrets } from './one-time-secrets.ts'
 import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
-import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
+import { ask, reading, Refusal, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { TokenRemover } from './tokens.ts'
 
@@ -61,7 +60,7 @@ export class AccountRules implements AccountRepository {
   readonly #queries: ReturnType<typeof queriesOf>
   readonly #longRunning: AccountOptions['longRunning']
   readonly #tokenRemover: TokenRemover
-  readonly #discard: Discard
+  readonly #purge: AccountPurge
   readonly #secrets: OneTimeSecrets
   readonly #addAccount: AddAccount
 
@@ -73,7 +72,7 @@ export class AccountRules implements AccountRepository {
     this.#queries = queriesOf(engine)
     this.#longRunning = longRunning
     this.#tokenRemover = tokenRemover
-    this.#discard = discard
+    this.#purge = new AccountPurge({ engine, tokenRemover, discard })
   }
 
   add (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord> {
@@ -142,57 +141,8 @@ export class AccountRules implements AccountRepository {
     }, id)
   }
 
-  async purgeDeleted (limit: number): Promise<boolean> {
-    // Usually there is none, and a transaction would cost a sync or two more round trips.
-    const [account] = await this.#engine.read(() => ask(this.#queries.anyRemoved))
-    if (account === undefined) return false
-    await this.#tokenRemover.thinOut(account.id)
-    return this.#engine.transact(() => this.#purge(limit))
-  }
-
-  * #purge (limit: number): Rule<boolean> {
-    const { accounts } = this.#tables
-    // Skips an account that another process is purging.
-    const [locked] = yield * ask(this.#queries.lockRemoved)
-    if (locked === undefined) return false
-    if (!(yield * this.#removeSome(locked.id, limit))) yield * ask(writing('', db => db.delete(accounts).where(eq(accounts.id, locked.id))))
-    return true
-  }
-
-  /** Deletes some uploads, else files, else kept contents, else folders, else changes; false if there are none. */
-  * #removeSome (ownerId: number, limit: number): Rule<boolean> {
-    const { changes, files, folders, kept, uploads } = this.#tables
-    const someUploads = yield * ask(writing('', db => db.delete(uploads)
-      .where(inArray(
-        uploads.id, db.select({ id: uploads.id }).from(uploads).where(eq(uploads.ownerId, ownerId)).limit(limit)
-      ))
-      .returning({ blobId: uploads.blobId, result: uploads.result })))
-    if (someUploads.length > 0) return yield * this.#discardAll(someUploads.filter(({ result }) => result === null))
-    const someFiles = yield * ask(writing('', db => db.delete(files)
-      .where(inArray(files.id, db.select({ id: files.id }).from(files).where(eq(files.ownerId, ownerId)).limit(limit)))
-      .returning({ blobId: files.blobId })))
-    if (someFiles.length > 0) return yield * this.#discardAll(someFiles)
-    const someKept = yield * ask(writing('', db => db.delete(kept)
-      .where(inArray(kept.id, db.select({ id: kept.id }).from(kept).where(eq(kept.ownerId, ownerId)).limit(limit)))
-      .returning({ blobId: kept.id })))
-    if (someKept.length > 0) return yield * this.#discardAll(someKept)
-    const someFolders = yield * ask(writing('', db => db.delete(folders)
-      .where(inArray(
-        folders.id, db.select({ id: folders.id }).from(folders).where(eq(folders.ownerId, ownerId)).limit(limit)
-      ))
-      .returning({ id: folders.id })))
-    if (someFolders.length > 0) return true
-    const someChanges = yield * ask(writing('', db => db.delete(changes)
-      .where(inArray(
-        changes.id, db.select({ id: changes.id }).from(changes).where(eq(changes.ownerId, ownerId)).limit(limit)
-      ))
-      .returning({ id: changes.id })))
-    return someChanges.length > 0
-  }
-
-  * #discardAll (blobs: { blobId: string }[]): Rule<true> {
-    yield * together(this.#discard(blobs.map(({ blobId }) => blobId), yield * this.#engine.now()))
-    return true
+  purgeDeleted (limit: number): Promise<boolean> {
+    return this.#purge.removeSome(limit)
   }
 
   totals (quota: Quota): Promise<Totals> {
@@ -234,13 +184,11 @@ export class AccountRules implements AccountRepository {
   }
 }
 
-function queriesOf ({ tables, locking, skippingLocked }: Engine) {
+function queriesOf ({ tables, locking }: Engine) {
   const { accounts } = tables
   const columns = accountColumns(tables)
   const isActive = isNull(accounts.removedAt)
   const isThis = eq(accounts.id, placeholder('id'))
-  const removed = (db: Db) =>
-    db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
   // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
   const actual = {
     bytes: sql`(SELECT cast(coalesce(sum(f.size), 0) AS bigint) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
@@ -269,8 +217,6 @@ function queriesOf ({ tables, locking, skippingLocked }: Engine) {
     byId: reading('account_by_id', db => db.select(columns).from(accounts).where(and(isThis, isActive))),
     byKey: reading('account_by_key', db => db.select(columns).from(accounts)
       .where(and(eq(accounts.usernameKey, placeholder('key')), isActive))),
-    anyRemoved: reading('removed_account', removed),
-    lockRemoved: reading('lock_removed_account', db => skippingLocked(removed(db))),
     mismatches: reading('', db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)),
     lock: reading('lock_account', db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis))),
     repair: writing('', db => db.update(accounts).set({
