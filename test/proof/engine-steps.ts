@@ -25,11 +25,13 @@ const selectors = {
 
 type Role = keyof typeof selectors
 
-/** The middle of the first element with this name that nothing covers. Scrolls to it. */
+/** The middle of the first element with this name that nothing covers and that has appeared. Scrolls to it. */
 function middleOf (selector: string, name: string): Point | null {
   for (const element of document.querySelectorAll<HTMLInputElement>(selector)) {
     const text = element.ariaLabel ?? element.labels?.[0]?.textContent ?? element.textContent
     if (text?.trim() !== name) continue
+    // A browser on a busy machine may draw no frame of an animation for a while: then nothing seems to move.
+    if (document.getAnimations().some(({ effect }) => (effect as KeyframeEffect).target?.contains(element))) continue
     element.scrollIntoView({ block: 'center', behavior: 'instant' })
     const { x, y, width, height } = element.getBoundingClientRect()
     const point = { x: Math.round(x + width / 2), y: Math.round(y + height / 2) }

@@ -131,6 +131,8 @@ story('by keyboard alone, files are opened, renamed, deleted and restored', asyn
   await shows(t, () => focused(window), 'new.txt', 'the ending stays')
   await window.press('Delete')
   await shows(t, () => names(window), ['a.txt', 'c.txt'])
+  // Else Tab could leave the page, whose last button this is.
+  await waitFor(window, 'button', 'Undo')
   await tabTo(window, 'Undo')
   await window.press('Enter')
   await shows(t, () => focused(window), 'new.txt', 'the focus is on the restored file')
@@ -161,6 +163,7 @@ story('six small files are uploaded at once, chosen by mouse and keyboard, delet
   await signIn(window, 'ann')
   await upload(window, disk, Object.fromEntries(all.map(name => [name, `the text of ${name}`])))
   await reads(t, window, '6 files uploaded')
+  await shows(t, () => evaluate(window, () => document.querySelectorAll('.uploads-body').length), 0, 'the panel folds away')
   await shows(t, () => names(window), all)
   await click(window, 'field', 'Select 2.txt')
   await reads(t, window, '1 selected')

@@ -23,7 +23,8 @@ async function drop (page: Page, { names, bytes = 100 }: Drop): Promise<void> {
 const numbered = (count: number, folder = '') => Array.from({ length: count }, (_, index) => `${folder}${index}.bin`)
 
 /** Waits until the page says that all its files are stored. */
-const areStored = (page: Page, count: number) => panel(page).getByText(`${count.toLocaleString('en')} files uploaded`, { exact: true }).waitFor()
+const areStored = (page: Page, count: number) =>
+  panel(page).getByText(`${count.toLocaleString('en')} files uploaded`, { exact: true }).waitFor({ timeout: 120_000 })
 
 browserTest('small files are sent in one request each, six at a time, and do not wait for the service worker', async t => {
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
