@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { chromium, type Browser, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContextOptions, type CDPSession, type Locator, type Page } from 'playwright-core'
 import tap, { test, type Test } from 'tap'
 import { chromiumPath, lacksChromium } from '../kit/chromium.ts'
 
@@ -65,6 +65,16 @@ export async function shows (t: Test, read: () => Promise<unknown>, expected: un
     found = await read()
   }
   t.strictSame(found, expected, message)
+}
+
+/** The session of each page that has limited its speed. Only the session that set a limit can lift it. */
+const limiting = new WeakMap<Page, CDPSession>()
+
+/** Makes the browser send so many bytes in a second, so that an upload is under way until the limit is lifted (-1). */
+export async function limitSpeed (page: Page, uploadThroughput: number): Promise<void> {
+  const devTools = limiting.get(page) ?? await page.context().newCDPSession(page)
+  limiting.set(page, devTools)
+  await devTools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput })
 }
 
 export const isFocused = (locator: Locator) => locator.evaluate(element => element === document.activeElement)

@@ -7,7 +7,7 @@ import { sha256Of } from '../kit/digests.ts'
 import { clientOf, signUp } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 import { checkEveryWidth, refused } from './account-page.ts'
-import { browserTest, phone, shows } from './browser.ts'
+import { browserTest, limitSpeed, phone, shows } from './browser.ts'
 import { giveAway, heading, openLink, startLinks, type LinkServer } from './links-page.ts'
 import { checkAccessible, checkFits, checkQuiet, hasFocusIn } from './page.ts'
 import { startRoughServer } from './rough-wire.ts'
@@ -52,12 +52,6 @@ const isSent = (page: Page, name: string) => row(page, name).getByText(/^Sent, /
 async function filesOf (server: LinkServer, folder: string): Promise<Record<string, number>> {
   const { json } = await server.send('GET', `/api/files?folder=${folder}`, { token: server.token })
   return Object.fromEntries(json.files.map(({ name, size }: { name: string, size: number }) => [name, size]))
-}
-
-/** Makes the browser send so many bytes in a second. */
-async function limitSpeed (page: Page, uploadThroughput: number): Promise<void> {
-  const devTools = await page.context().newCDPSession(page)
-  await devTools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput })
 }
 
 /** Waits until some bytes of a file have gone, but not all. */

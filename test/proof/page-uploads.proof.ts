@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { sha256Of } from '../kit/digests.ts'
 import { startServer, type Client } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
-import { browserTest, isFocused, phone, shows, tabTo } from './browser.ts'
+import { browserTest, isFocused, limitSpeed, phone, shows, tabTo } from './browser.ts'
 import { checkAccessible, checkFits, checkQuiet, hasFocusIn, openPage, openPageAs, openSecondWindow, PASSWORD, signedIn, signInOn } from './page.ts'
 import { startRoughServer } from './rough-wire.ts'
 
@@ -60,12 +60,6 @@ function diskFile (folder: string, name: string, bytes: Buffer): string {
   writeFileSync(path, bytes)
   utimesSync(path, 1_700_000_000, 1_700_000_000)
   return path
-}
-
-/** Makes the browser send so many bytes in a second, so that an upload is under way until the limit is lifted (-1). */
-async function limitSpeed (page: Page, uploadThroughput: number): Promise<void> {
-  const devTools = await page.context().newCDPSession(page)
-  await devTools.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput })
 }
 
 /** Waits until some bytes of an upload have gone, but not all. */
