@@ -51,8 +51,8 @@ async function outcomeOf (answered: Promise<Answer>): Promise<Answer | 'cut'> {
 /** The digest of the bytes of a download, or how else it ended. */
 function digestOf (answer: Answer | 'cut'): unknown {
   if (answer === 'cut') return answer
-  const { status, bytes, json, headers } = answer
-  return status < 300 ? sha256Of(bytes) : { status, json, headers }
+  const { status, bytes, headers } = answer
+  return status < 300 ? sha256Of(bytes) : { status, text: bytes.toString(), headers }
 }
 
 const isUnavailable = { status: 503, headers: { 'retry-after': '5', 'content-type': 'application/problem+json' }, json: { code: 'unavailable' } }
