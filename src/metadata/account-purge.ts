@@ -52,8 +52,7 @@ export class AccountPurge {
   }
 
   * #discardBlobs (removed: readonly Removed[]): Rule<true> {
-    const unfinished = removed.filter(({ result = null }) => result === null)
-    const blobIds = unfinished.flatMap(({ blobId }) => blobId ?? [])
+    const blobIds = removed.filter(({ result = null }) => result === null).flatMap(({ blobId }) => blobId ?? [])
     yield * together(this.#discard(blobIds, yield * this.#engine.now()))
     return true
   }

@@ -32,8 +32,8 @@ export interface AccountRepository {
    */
   remove (id: number, at: number): Promise<void>
   /**
-   * Deletes up to `limit` files, kept contents, uploads or folders of deleted accounts, and their tokens. The blobs
-   * become discarded. False if nothing is left to delete.
+   * Deletes up to `limit` uploads, files, kept contents, folders or changes of deleted accounts, and their tokens. The
+   * blobs become discarded. False if nothing is left to delete.
    */
   purgeDeleted (limit: number): Promise<boolean>
   /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */

@@ -9,12 +9,9 @@ import type { Owner, Owners, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
-import type { StoreResult, UploadUsage } from './uploads-repository.ts'
+import { tooManyUploads, type StoreResult, type UploadUsage } from './uploads-repository.ts'
 
 const { placeholder } = sql
-
-/** Seconds after which one of many uploads may have ended. */
-const RETRY_SECONDS = 60
 
 const unlimited: Quota = { bytes: undefined, files: undefined }
 
@@ -94,8 +91,7 @@ export class LinkUploads {
     yield * this.#options.guard.admit({ owner, time }, {}, alters(folder))
     refuseBeyondRoom(room, { files: 1, bytes })
     if (uploads < MAX_LINK_UPLOADS) return
-    const detail = `A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`
-    throw new Problem('too_many_uploads', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+    throw tooManyUploads(`A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`)
   }
 
   /**

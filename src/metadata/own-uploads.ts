@@ -1,4 +1,3 @@
-import { Problem } from '../problems.ts'
 import type { Discard } from './blobs.ts'
 import type { Beginning, FileContents } from './file-contents.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
@@ -8,10 +7,7 @@ import { isUnconditional, permits } from './preconditions.ts'
 import type { NewFile, Quota } from './records.ts'
 import { together, type Rule } from './rule.ts'
 import type { UploadRemovals } from './upload-removals.ts'
-import type { NewUpload, StoreResult, UploadRecord } from './uploads-repository.ts'
-
-/** Seconds after which one of many uploads may have ended. */
-const RETRY_SECONDS = 60
+import { tooManyUploads, type NewUpload, type StoreResult, type UploadRecord } from './uploads-repository.ts'
 
 interface OwnUploadOptions {
   readonly owners: Owners
@@ -55,7 +51,7 @@ export class OwnUploads {
     const reserved = yield * owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
     if (reserved.ownUploads < maxUploads) return
-    throw new Problem('too_many_uploads', { detail: `An account may have at most ${maxUploads} unfinished uploads.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+    throw tooManyUploads(`An account may have at most ${maxUploads} unfinished uploads.`)
   }
 
   /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */

@@ -1,8 +1,17 @@
+import { Problem } from '../problems.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
 
 /** Longest `Upload-Metadata`, in bytes: it is stored with each upload. */
 export const MAX_METADATA_BYTES = 4096
+
+/** Seconds after which one of many uploads may have ended. */
+const RETRY_SECONDS = 60
+
+/** The refusal of a new upload beside too many unfinished ones. */
+export function tooManyUploads (detail: string): Problem {
+  return new Problem('too_many_uploads', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+}
 
 /** How far the bytes of an upload are on stable storage. */
 export interface UploadProgress {
