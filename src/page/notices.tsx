@@ -20,7 +20,8 @@ export function notify (next: Notice): void {
   notice.value = next
 }
 
-function dismiss (): void {
+/** Takes the notice away. An act does so when it begins: else the undo of the act before would seem to be its own. */
+export function dismiss (): void {
   notice.value = undefined
 }
 

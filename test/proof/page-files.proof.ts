@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Download, Page } from 'playwright-core'
 import { visibleName } from '../../src/page/visible-name.ts'
@@ -20,6 +21,14 @@ const REFUSED = [/status of 4\d\d/]
 
 /** What playwright writes on the console if service workers are blocked. */
 const BLOCKED = /Service Worker registration blocked/
+
+/** Holds requests back until the result is called. */
+async function hold (page: Page, url: string): Promise<() => void> {
+  const released = new EventEmitter()
+  const release = once(released, 'release')
+  await page.route(url, async route => { await release; await route.continue() })
+  return () => released.emit('release')
+}
 
 browserTest('by mouse, files are searched, sorted, renamed, deleted and restored', async t => {
   const visit = await visitAs(t, 'mouse', { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
@@ -55,6 +64,29 @@ browserTest('by mouse, files are searched, sorted, renamed, deleted and restored
   await shows(t, async () => (await namesOf(page)).includes('beta.bin'), true)
   await shows(t, () => isFocused(fileButton(page, 'beta.bin')), true, 'the focus is on the restored file')
   checkQuiet(t, visit, REFUSED)
+})
+
+browserTest('while an act runs, no notice offers to undo the one before', async t => {
+  const visit = await visitAs(t, 'acts', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c', 'd.txt': 'd' })
+  const { page } = visit
+  const undo = page.getByRole('button', { name: 'Undo' })
+  await choose(page, 'a.txt', 'Delete')
+  await undo.waitFor()
+  const listTrash = await hold(page, '**/api/trash**')
+  await choose(page, 'b.txt', 'Delete')
+  await shows(t, () => namesOf(page), ['c.txt', 'd.txt'])
+  t.equal(await undo.count(), 0, 'after another deletion')
+  listTrash()
+  await undo.waitFor()
+
+  const remove = await hold(page, '**/uploads/c.txt')
+  await page.getByRole('grid').getByRole('checkbox', { name: 'Select c.txt' }).click()
+  await page.getByRole('button', { name: 'Delete', exact: true }).click()
+  t.equal(await undo.count(), 0, 'nor of several files')
+  remove()
+  await undo.click()
+  await shows(t, () => namesOf(page), ['c.txt', 'd.txt'], 'the last act is undone')
+  checkQuiet(t, visit)
 })
 
 browserTest('by keyboard alone, files are opened, renamed, deleted and restored', async t => {

@@ -1,5 +1,5 @@
 import { bodyOf, type DeletedFile, type StoredFile } from 'magicstore'
-import { notify } from '../notices.tsx'
+import { dismiss, notify } from '../notices.tsx'
 import { joined, parentOf } from '../paths.ts'
 import { describe } from '../problem.tsx'
 import { call } from '../session.ts'
@@ -41,6 +41,7 @@ const leaving = new Set<string>()
 export async function removeFile (file: StoredFile): Promise<void> {
   if (leaving.has(file.name)) return
   leaving.add(file.name)
+  dismiss()
   try {
     await call(store => store.remove(file.name))
     await showRemoval(file)

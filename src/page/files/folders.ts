@@ -1,6 +1,6 @@
 import { MagicStoreError, type Folder } from 'magicstore'
 import { formatNumber } from '../format.ts'
-import { notify } from '../notices.tsx'
+import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
@@ -30,6 +30,7 @@ export function canMove ({ name }: Entry, folder: string): boolean {
 
 /** Moves an entry to another folder and offers to undo that. @throws what `call` throws; `name_taken`. */
 export async function moveEntry (entry: Entry, folder: string): Promise<void> {
+  dismiss()
   const moved = await renameEntry(entry, joined(folder, lastOf(entry.name)))
   const undo = async () => {
     showEntry(await renameEntry(moved, entry.name))
@@ -43,6 +44,7 @@ export async function moveEntry (entry: Entry, folder: string): Promise<void> {
 
 /** Deletes a folder if it is empty. Resolves to whether it was. @throws what `call` throws. */
 export async function removeEmpty (folder: Folder): Promise<boolean> {
+  dismiss()
   try {
     await call(store => store.removeFolder(folder.name))
   } catch (error) {

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
+import { dismiss } from '../notices.tsx'
 
 /** A browser sends at most six requests to a server at a time. Two are left for what the user does meanwhile. */
 const AT_ONCE = 4
@@ -36,6 +37,7 @@ interface Named { readonly name: string }
 export async function runAll<Entry extends Named, Result> (
   act: ManyAct, entries: readonly Entry[], run: (entry: Entry) => Promise<Result>
 ): Promise<Result[]> {
+  dismiss()
   const ended = last.then(() => runNow(act, entries, run))
   last = ended
   return ended
