@@ -1,6 +1,6 @@
 import { startServer } from '../kit/server.ts'
 import { browserTest, isFocused, shows } from './browser.ts'
-import { fileButton, namesOf, press, visitAs } from './files-page.ts'
+import { choose, fileButton, namesOf, press, visitAs } from './files-page.ts'
 import { checkQuiet, goTo, openSecondWindow, PASSWORD, signedIn } from './page.ts'
 
 /** A change that a test makes as another program. */
@@ -61,6 +61,29 @@ browserTest('a file that is added in one window stands in the other, in each ord
   checkQuiet(t, second)
 })
 
+browserTest('a change of the page itself is shown once, even if it is told of before the answer', async t => {
+  const visit = await visitAs(t, 'ann', { 'a.txt': 'a', 'b.txt': 'b' })
+  const { page } = visit
+  await shows(t, async () => visit.requested.some(address => address.includes('wait=')), true, 'it waits for changes')
+  let answer = () => {}
+  const answered = new Promise<void>(resolve => { answer = resolve })
+  await page.route('**/api/files/*', async route => {
+    const response = await route.fetch()
+    await answered
+    await route.fulfill({ response })
+  })
+  await choose(page, 'a.txt', 'Rename')
+  await page.getByRole('textbox', { name: 'New name of a.txt' }).fill('c.txt')
+  await press(page, 'Enter')
+  await fileButton(page, 'c.txt').waitFor()
+  // The list must not be loaded again before it is read.
+  await page.route('**/api/files?*', route => route.abort())
+  answer()
+  await page.getByRole('status').getByText('Renamed to c.txt').waitFor()
+  t.strictSame(await namesOf(page), ['b.txt', 'c.txt'])
+  checkQuiet(t, visit, [/ERR_FAILED/])
+})
+
 browserTest('a hidden window does not wait for changes, and shows them when it is visible again', async t => {
   const visit = await visitAs(t, 'ann', { 'a.txt': 'a' })
   const { page, put } = visit
@@ -68,6 +91,7 @@ browserTest('a hidden window does not wait for changes, and shows them when it i
     Object.defineProperty(document, 'visibilityState', { value: state, configurable: true })
     document.dispatchEvent(new Event('visibilitychange'))
   }, state)
+  await shows(t, async () => visit.requested.some(address => address.includes('wait=')), true, 'it waits for changes')
   const waiting = page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))
   await setVisibility('hidden')
   await waiting

@@ -3,7 +3,7 @@ import { bodyOf, type Folder, type ListQuery, type MagicStore, type StoredFile }
 import type { Page, PageQuery } from '../pages.ts'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
-import { addressOf, openFolder } from '../view.ts'
+import { addressOf, openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
 import { folded } from './folded.ts'
 import { createGridFocus } from './grid-focus.ts'
@@ -97,16 +97,22 @@ export function showFolder (): void {
   entries.replace()
 }
 
-/** Shows the new state of an entry in the list, which may have had another name or another folder. */
+/** Shows the new state of an entry at its place in the list. It may have had another name or another folder. */
 export function placeEntry (entry: Entry, oldName = entry.name): void {
   entries.change(all => {
-    const index = all.findIndex(({ name }) => name === oldName)
-    const others = all.filter(({ name }) => name !== oldName)
+    // The list of changes may have shown it before.
+    const others = all.filter(({ name }) => name !== oldName && name !== entry.name)
     if (!isListed(entry)) return others
-    const place = index !== -1 && !isFolder(entry) ? index : others.findIndex(other => isAfter(other, entry))
+    const place = others.findIndex(other => isAfter(other, entry))
     return others.toSpliced(place === -1 ? others.length : place, 0, entry)
   })
   filesChanged()
+}
+
+/** Shows an entry in the list, with the focus. The user may have opened another folder or view. */
+export function showEntry (entry: Entry): void {
+  placeEntry(entry)
+  if (view.peek() === 'files' && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
 }
 
 /** Whether an entry belongs to the folder that is listed, or to what is searched for everywhere. */
@@ -127,8 +133,18 @@ export async function runInRow<Row extends Entry> (
 }
 
 /** Whether an entry comes after one that is new in the list. */
-function isAfter (other: Entry, entry: Entry): boolean {
-  return !isFolder(other) || (isFolder(entry) && other.name > entry.name)
+export function isAfter (other: Entry, entry: Entry): boolean {
+  if (isFolder(other)) return isFolder(entry) && other.name > entry.name
+  return isFolder(entry) || fileOrders[order.peek()](other, entry)
+}
+
+const fileOrders: Record<Order, (other: StoredFile, file: StoredFile) => boolean> = {
+  name: (other, file) => other.name > file.name,
+  '-name': (other, file) => other.name < file.name,
+  newest: (other, file) => other.createdAt <= file.createdAt,
+  oldest: (other, file) => other.createdAt > file.createdAt,
+  largest: (other, file) => other.size <= file.size,
+  smallest: (other, file) => other.size > file.size
 }
 
 /** Pages of the folders, then pages of the files. The cursor says which. */

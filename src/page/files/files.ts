@@ -4,9 +4,8 @@ import { joined, parentOf } from '../paths.ts'
 import { describe } from '../problem.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { view } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, filesFocus, isListed, placeEntry } from './entries.ts'
+import { entries, filesFocus, placeEntry, showEntry } from './entries.ts'
 
 /** Renames a file. @throws what `call` throws; the server refuses a name that is taken or not possible. */
 export async function renameFile ({ name }: StoredFile, newName: string): Promise<StoredFile> {
@@ -51,7 +50,6 @@ export async function removeFile (file: StoredFile): Promise<void> {
 }
 
 async function showRemoval (file: StoredFile): Promise<void> {
-  const index = entries.entries.value.findIndex(({ name }) => name === file.name)
   entries.change(all => all.filter(({ name }) => name !== file.name))
   filesChanged()
   const deleted = await findDeleted(({ name }) => name === file.name).catch((error: unknown) => ({ error }))
@@ -60,7 +58,7 @@ async function showRemoval (file: StoredFile): Promise<void> {
   else {
     notify({
       text: texts.files.deleted(file.name),
-      action: { label: texts.files.undo, run: () => { void undoRemoval(deleted, index) } }
+      action: { label: texts.files.undo, run: () => { void undoRemoval(deleted) } }
     })
   }
 }
@@ -74,13 +72,10 @@ export async function findDeleted (isMeant: (file: DeletedFile) => boolean): Pro
   return newest.find(isMeant)
 }
 
-async function undoRemoval ({ id }: DeletedFile, index: number): Promise<void> {
+async function undoRemoval ({ id }: DeletedFile): Promise<void> {
   try {
     const restored = await call(store => store.restore(id))
-    // The user may have opened another folder.
-    if (isListed(restored)) entries.change(all => all.toSpliced(index === -1 ? 0 : index, 0, restored))
-    if (isListed(restored) && view.value === 'files') filesFocus.focus({ key: restored.name, column: 0 })
-    filesChanged()
+    showEntry(restored)
     notify({ text: texts.files.restored(restored.name) })
   } catch (error) {
     notifyProblem(error)

@@ -4,9 +4,9 @@ import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { openFolder, view } from '../view.ts'
+import { openFolder } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, filesFocus, isFolder, isListed, placeEntry, type Entry } from './entries.ts'
+import { entries, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
 import { findDeleted, notifyProblem } from './files.ts'
 
 /** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name. */
@@ -99,12 +99,6 @@ export async function renameEntry (entry: Entry, name: string): Promise<Entry> {
     await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, name) : store.rename(entry.name, name))
   placeEntry(renamed, entry.name)
   return renamed
-}
-
-/** Shows an entry in the list, with the focus. The user may have opened another folder or view. */
-function showEntry (entry: Entry): void {
-  placeEntry(entry)
-  if (view.value === 'files' && isListed(entry)) filesFocus.focus({ key: entry.name, column: 0 })
 }
 
 function drop (folder: Folder): void {

@@ -1,9 +1,9 @@
-import type { ChangeList, StoredFile } from 'magicstore'
+import type { ChangeList } from 'magicstore'
 import { folder } from '../folder.ts'
 import { parentOf } from '../paths.ts'
 import { openFolder, view } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, isFolder, order, searchText, type Entry, type Order } from './entries.ts'
+import { entries, isAfter, isFolder, searchText, type Entry } from './entries.ts'
 
 /** A change of a file or folder of the account. */
 type Change = ChangeList['changes'][number]
@@ -67,19 +67,4 @@ function merged (all: readonly Entry[], states: States): readonly Entry[] {
     else if (entries.isComplete.peek()) result.push(entry)
   }
   return result
-}
-
-/** Whether an entry comes after a new one. */
-function isAfter (other: Entry, entry: Entry): boolean {
-  if (isFolder(other)) return isFolder(entry) && other.name > entry.name
-  return isFolder(entry) || fileOrders[order.peek()](other, entry)
-}
-
-const fileOrders: Record<Order, (other: StoredFile, file: StoredFile) => boolean> = {
-  name: (other, file) => other.name > file.name,
-  '-name': (other, file) => other.name < file.name,
-  newest: (other, file) => other.createdAt <= file.createdAt,
-  oldest: (other, file) => other.createdAt > file.createdAt,
-  largest: (other, file) => other.size <= file.size,
-  smallest: (other, file) => other.size > file.size
 }
