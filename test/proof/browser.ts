@@ -50,7 +50,11 @@ export async function watch (page: Page): Promise<Visit> {
   const complaints: string[] = []
   page.on('request', request => requested.push(request.url()))
   page.on('pageerror', error => complaints.push(error.message))
-  page.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
+  page.on('console', message => {
+    // The request that waits for changes may be the first to learn that the session has ended.
+    if (message.text().includes('status of 401') && message.location().url.includes('/api/changes')) return
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
   await page.exposeFunction('complain', (text: string) => { complaints.push(text) })
   await page.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
   return { page, requested, complaints }
@@ -81,6 +85,7 @@ export const isFocused = (locator: Locator) => locator.evaluate(element => eleme
 
 /** Presses Tab or Shift+Tab until the element has the focus. */
 export async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
+  await wanted.waitFor({ state: 'attached' })
   for (let presses = 0; presses < 300; presses++) {
     await page.keyboard.press(key)
     if (await isFocused(wanted)) return

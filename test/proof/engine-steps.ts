@@ -88,8 +88,9 @@ export const reads = (t: Test, window: EngineWindow, text: string) =>
 export const noDialog = (t: Test, window: EngineWindow) =>
   shows(t, () => evaluate(window, () => document.querySelectorAll('dialog').length), 0, 'no dialog')
 
-/** Presses Tab until an element with this text or label has the focus. */
+/** Presses Tab until the button with this name has the focus. It waits for it first: Tab could leave the page. */
 export async function tabTo (window: EngineWindow, name: string): Promise<void> {
+  await waitFor(window, 'button', name)
   for (let presses = 0; presses < 100; presses++) {
     await window.press('Tab')
     if (await focused(window) === name) return

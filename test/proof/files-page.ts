@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { startServer, signUp, type RunningServer } from '../kit/server.ts'
@@ -13,7 +14,7 @@ export interface FilesVisit extends PageVisit {
   put (name: string, content: Content): Promise<void>
 }
 
-/** The page of a new user who has these files. */
+/** The page of a new user who has these files, when it lists them. */
 export async function visitAs (
   t: Test,
   username: string,
@@ -30,6 +31,7 @@ export async function visitAs (
   for (const [name, content] of Object.entries(files)) await put(name, content)
   const visit = await openPage(t, url ?? at.url, options)
   await signInOn(visit.page, username)
+  if (Object.keys(files).length > 0) await visit.page.locator('.file-name').first().waitFor()
   return { ...visit, server: at, put }
 }
 
@@ -41,6 +43,14 @@ export const namesIn = (place: Locator) => place.locator('.file-name > bdi').all
 export const namesOf = (page: Page) => namesIn(page.locator('body'))
 export const noDialog = (page: Page) => page.getByRole('dialog').waitFor({ state: 'detached' })
 export const refusal = (page: Page) => page.getByRole('alert').filter({ hasText: /\w/ })
+
+/** Holds requests back until the result is called. */
+export async function hold (page: Page, url: string): Promise<() => void> {
+  const released = new EventEmitter()
+  const release = once(released, 'release')
+  await page.route(url, async route => { await release; await route.continue() })
+  return () => released.emit('release')
+}
 
 /** What the browser writes on its console about a page that is deaf. */
 export const DEAF = /ERR_FAILED/

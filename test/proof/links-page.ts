@@ -37,11 +37,11 @@ export async function giveAway (
   return json
 }
 
-/** The page of a link in a new browser. */
+/** The page of a link in a new browser, which has asked what the link gives. */
 export async function openLink (t: Test, address: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
   const tab = await openTab(t, { acceptDownloads: true, ...options })
   await tab.page.goto(address)
-  if (options.javaScriptEnabled !== false) await heading(tab.page).waitFor()
+  if (options.javaScriptEnabled !== false) await heading(tab.page).filter({ hasNotText: 'Loading…' }).waitFor()
   return { ...tab, url: new URL(address).origin }
 }
 

@@ -1,11 +1,10 @@
-import { EventEmitter, once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Download, Page } from 'playwright-core'
 import { visibleName } from '../../src/page/visible-name.ts'
 import { startServer } from '../kit/server.ts'
 import { KIB } from '../kit/sizes.ts'
 import { browserTest, isFocused, shows, tabTo } from './browser.ts'
-import { choose, DEAF, deafen, dialogButton, fileButton, menuButton, namesOf, noDialog, press, refusal, visitAs } from './files-page.ts'
+import { choose, DEAF, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, press, refusal, visitAs } from './files-page.ts'
 import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, PASSWORD, type PageVisit } from './page.ts'
 
 /** The file that the browser saves. */
@@ -21,14 +20,6 @@ const REFUSED = [/status of 4\d\d/]
 
 /** What playwright writes on the console if service workers are blocked. */
 const BLOCKED = /Service Worker registration blocked/
-
-/** Holds requests back until the result is called. */
-async function hold (page: Page, url: string): Promise<() => void> {
-  const released = new EventEmitter()
-  const release = once(released, 'release')
-  await page.route(url, async route => { await release; await route.continue() })
-  return () => released.emit('release')
-}
 
 browserTest('by mouse, files are searched, sorted, renamed, deleted and restored', async t => {
   const visit = await visitAs(t, 'mouse', { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })

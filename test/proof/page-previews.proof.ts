@@ -1,7 +1,7 @@
 import type { Locator } from 'playwright-core'
 import { startServer } from '../kit/server.ts'
 import { browserTest, isFocused, shows, tabTo } from './browser.ts'
-import { choose, dialogButton, fileButton, namesOf, noDialog, press, visitAs } from './files-page.ts'
+import { choose, dialogButton, fileButton, hold, namesOf, noDialog, press, visitAs } from './files-page.ts'
 import { checkAccessible, checkQuiet, goTo, PASSWORD } from './page.ts'
 
 const damaged = { bytes: '%PDF-1.4\nnothing of a PDF', type: 'application/pdf' }
@@ -174,11 +174,7 @@ browserTest('a search that is still running does not say that nothing was found'
   const { page } = visit
   await page.getByRole('searchbox').fill('q')
   await page.getByText('No name in this folder contains').waitFor()
-  let answer = () => {}
-  await page.route('**/api/files?*contains=*', async route => {
-    await new Promise<void>(resolve => { answer = resolve })
-    await route.continue()
-  })
+  const answer = await hold(page, '**/api/files?*contains=*')
   await page.getByRole('searchbox').fill('a')
   await page.getByText('Loading…').first().waitFor()
   t.equal(await page.getByText('No name in this folder contains').count(), 0)
@@ -197,7 +193,7 @@ browserTest('dates, sizes and numbers are in the locale of the browser', async t
     t.equal(await time.innerText(), format.format(new Date(String(await time.getAttribute('datetime')))), locale)
     const size = new Intl.NumberFormat(locale, { style: 'unit', unit: 'kilobyte', unitDisplay: 'short', maximumFractionDigits: 1 })
     t.equal(await page.getByRole('row').last().locator('.size').innerText(), size.format(1.234), locale)
-    t.match(await page.locator('.storage').innerText(), /1 file\b/)
+    await page.locator('.storage').getByText(/1 file\b/).waitFor()
   }
 })
 

@@ -151,6 +151,7 @@ browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and
   await page.keyboard.press('Space')
   await button(page, 'Pause large.bin').waitFor()
 
+  await isUnderWay(t, page, 'other.bin')
   await tabTo(page, button(page, 'Cancel other.bin'))
   await page.keyboard.press('Enter')
   await row(page, 'other.bin').waitFor({ state: 'hidden' })
