@@ -45,7 +45,7 @@ export async function openTab (t: Test, options: BrowserContextOptions = {}): Pr
 }
 
 export async function watch (page: Page): Promise<Visit> {
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   const requested: string[] = []
   const complaints: string[] = []
   page.on('request', request => requested.push(request.url()))
@@ -62,7 +62,7 @@ export async function watch (page: Page): Promise<Visit> {
 
 /** Polls until the page shows what is expected: it renders some time after a click. */
 export async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, message = 'is shown'): Promise<void> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 60_000
   let found = await read()
   while (!isDeepStrictEqual(found, expected) && Date.now() < end) {
     await setTimeout(50)

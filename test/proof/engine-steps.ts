@@ -44,7 +44,7 @@ const find = (window: EngineWindow, role: Role, name: string) => evaluate(window
 
 /** Waits until an element is there and stands still. Returns its middle. */
 export async function waitFor (window: EngineWindow, role: Role, name: string): Promise<Point> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 60_000
   let before: Point | null = null
   while (Date.now() < end) {
     // A page that is being left can't be asked.
