@@ -87,8 +87,8 @@ export const isFocused = (locator: Locator) => locator.evaluate(element => eleme
 export async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
   await wanted.waitFor({ state: 'attached' })
   for (let presses = 0; presses < 300; presses++) {
-    await page.keyboard.press(key)
     if (await isFocused(wanted)) return
+    await page.keyboard.press(key)
   }
   throw new Error('Tab never reached it')
 }
