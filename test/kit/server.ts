@@ -126,7 +126,7 @@ export async function spawnServer (t: Test, settings: Settings, start: Start = {
   }
   child.stdout?.resume()
   const port = Number(/:(\d+)$/.exec(welcome.find(line => line.startsWith('MagicStore serves')) ?? '')?.[1])
-  if (Number.isNaN(port)) throw new Error(`the server did not start: ${welcome.join('\n')}`)
+  if (Number.isNaN(port)) throw new Error(`the server did not start: ${welcome.join('\n')}${child.stderr?.read() ?? ''}`)
   return { ...clientOf(port), child, welcome, end }
 }
 

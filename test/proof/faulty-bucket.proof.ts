@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { allowNonConforming } from '../kit/conformance.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { credentials, openS3, type Fault, type S3Request } from '../kit/s3.ts'
+import { credentials, openS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
 import { signUp, spawnServer, type Client, type ServerProcess } from '../kit/server.ts'
 import { KIB, MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
@@ -20,11 +20,16 @@ const KILLS = 2
 const MAX_ATTEMPTS = 300
 const FAULTS: readonly Fault[] = [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, 'reset', 'lost', 'cut', 'corrupt']
 
-/** 20 % of the requests go wrong, and 50 % of those that read: there are few. A server that starts is spared. */
-function createFaults (random: Random): (request: S3Request) => Fault | undefined {
+/**
+ * 20 % of the requests go wrong, and 50 % of those that read: there are few. A server that starts is spared: it lists,
+ * it writes a probe, and it reads an object that does not exist.
+ */
+function createFaults (random: Random, s3: FakeS3): (request: S3Request) => Fault | undefined {
   return ({ method, key }) => {
     if (key === '' || key.includes('installations/') || key.endsWith('probe')) return undefined
-    return random.chance(method === 'GET' ? 0.5 : 0.2) ? random.pick(method === 'GET' ? [...FAULTS, 'corrupt', 'corrupt'] : FAULTS) : undefined
+    const isRead = method === 'GET'
+    if (isRead && !s3.objects().includes(key)) return undefined
+    return random.chance(isRead ? 0.5 : 0.2) ? random.pick(isRead ? [...FAULTS, 'corrupt', 'corrupt'] : FAULTS) : undefined
   }
 }
 
@@ -57,7 +62,7 @@ test('no acknowledged byte is lost by two servers, one of which is killed, with 
     acknowledged: 0, wentBack: 0, wrong: 0, refused: new Map<string, number>(), faults: new Map<string, number>()
   }
   const count = <K>(all: Map<K, number>, key: K) => all.set(key, (all.get(key) ?? 0) + 1)
-  const faults = createFaults(random)
+  const faults = createFaults(random, s3)
   s3.fault = request => {
     const fault = faults(request)
     if (fault !== undefined) count(counts.faults, `${request.method} ${typeof fault === 'string' ? fault : Object.values(fault)[0]}`)
