@@ -20,7 +20,7 @@ export function notify (next: Notice): void {
   notice.value = next
 }
 
-/** Takes the notice away. An act does so when it begins: else the undo of the act before would seem to be its own. */
+/** Takes the notice away. Deletions and moves begin so: until their own notice comes, no other undo is shown. */
 export function dismiss (): void {
   notice.value = undefined
 }

@@ -51,8 +51,8 @@ export async function watch (page: Page): Promise<Visit> {
   page.on('request', request => requested.push(request.url()))
   page.on('pageerror', error => complaints.push(error.message))
   page.on('console', message => {
-    // Reads that are under way when the page ends its session are refused.
-    if (message.text().includes('status of 401') && /\/api\/(?!session)/.test(message.location().url)) return
+    // The request that waits for changes may be the first to learn that the session has ended.
+    if (message.text().includes('status of 401') && message.location().url.includes('/api/changes')) return
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
   })
   await page.exposeFunction('complain', (text: string) => { complaints.push(text) })

@@ -70,7 +70,7 @@ browserTest('a new user registers, and each refusal is shown at its field', asyn
   t.equal(await page.getByText('Username already taken').count(), 0, 'but not the problem')
   await button(page, 'Sign in').click()
   await signedIn(page)
-  checkQuiet(t, visit, refused(400))
+  checkQuiet(t, visit, refused(400, 401))
 })
 
 browserTest('from an empty server to a downloaded file takes five clicks and two fields', async t => {
@@ -354,7 +354,7 @@ browserTest('by the keyboard alone: end another session, sign out everywhere, de
   await page.keyboard.press('Enter')
   await page.getByText('Your account and all your files are deleted.').waitFor()
   await shows(t, () => isFocused(page.getByLabel('Username')), true)
-  checkQuiet(t, visit)
+  checkQuiet(t, visit, refused(401))
 })
 
 browserTest('signing out everywhere asks first, then ends all sessions and tokens', async t => {
@@ -376,7 +376,7 @@ browserTest('signing out everywhere asks first, then ends all sessions and token
   await page.reload()
   await page.getByLabel('Username').waitFor()
   t.equal(await page.getByText('You are signed out everywhere.').count(), 0, 'it is shown once')
-  checkQuiet(t, visit)
+  checkQuiet(t, visit, refused(401))
 })
 
 browserTest('the page continues after a program revokes all tokens, and after the operator disables and enables the user', async t => {
