@@ -1,8 +1,8 @@
 import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -10,6 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import type { Test } from 'tap'
 import { MIB } from './sizes.ts'
+import { freePort } from './wire.ts'
 
 // A server with the part of the S3 protocol that the store uses. It is strict: it refuses what some S3-compatible store
 // refuses.
@@ -340,7 +341,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
   }
 
   const s3: FakeS3 = {
-    port: 0,
+    port: await freePort(),
     url: (prefix = '') => `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}?endpoint=${encodeURIComponent(`http://127.0.0.1:${s3.port}`)}&region=${REGION}`,
     log: [],
     fault: () => undefined,
@@ -360,8 +361,8 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
       await closed
     },
     async listen () {
-      await new Promise<void>(resolve => server.listen(s3.port, '127.0.0.1', resolve))
-      Object.assign(s3, { port: (server.address() as AddressInfo).port })
+      server.listen(s3.port, '127.0.0.1')
+      await once(server, 'listening')
     }
   }
   await s3.listen()

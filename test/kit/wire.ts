@@ -1,5 +1,6 @@
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 
 /** A response parsed from raw bytes. */
 export interface WireAnswer { status: number, headers: Record<string, string>, body: Buffer }
@@ -116,11 +117,17 @@ function answersIn (bytes: Buffer, { method, isExact }: { method: string, isExac
   return []
 }
 
-/** A port of this machine that was free a moment ago. */
+/** Ports that are not used, and that Linux gives to nobody who asks for any (`ip_local_port_range`, 32768 and more). */
+const [FIRST_PORT, LAST_PORT] = [20_000, 32_767]
+
+/** A port of this machine that is free, and stays so until a server listens at it, also if that is started again. */
 export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const port = randomInt(FIRST_PORT, LAST_PORT + 1)
+  const server = createServer()
+  const isFree = await new Promise<boolean>(resolve => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (!isFree) return freePort()
   server.close()
   await once(server, 'close')
   return port

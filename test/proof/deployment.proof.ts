@@ -126,7 +126,7 @@ async function copyOrLink (source: string, target: string): Promise<void> {
 function spawnCommand (
   [, ...args]: string[], { cwd, settings }: { cwd: string, settings: Record<string, string> }
 ): ChildProcess {
-  return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'ignore'] })
+  return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 const hasDocker = skipWithout('docker') === false && spawnSync('docker', ['info']).status === 0

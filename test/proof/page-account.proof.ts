@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { issueToken, runBin, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
+import { freePort } from '../kit/wire.ts'
 import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from './account-page.ts'
 import { browserTest, isFocused, shows, tabThrough, tabTo } from './browser.ts'
 import {
@@ -510,7 +511,7 @@ browserTest('if registration is closed, the page does not offer it, and users th
 })
 
 browserTest('a page that still offers registration shows that a restarted server has closed it', async t => {
-  const settings = { DATA_DIR: t.testdir(), WEB_PAGE: 'on' }
+  const settings = { DATA_DIR: t.testdir(), WEB_PAGE: 'on', PORT: String(await freePort()) }
   const before = await spawnServer(t, settings)
   const { page } = await openPage(t, before.url)
   await button(page, 'Create an account instead').click()
@@ -518,7 +519,7 @@ browserTest('a page that still offers registration shows that a restarted server
   await before.end('SIGTERM')
   await button(page, 'Create an account').click()
   t.match(await problemIn(page), /cannot be reached/)
-  const after = await spawnServer(t, { ...settings, PORT: String(before.port), REGISTRATION: 'closed' })
+  const after = await spawnServer(t, { ...settings, REGISTRATION: 'closed' })
   await button(page, 'Create an account').click()
   await page.locator('.problem', { hasText: 'Registration is closed' }).waitFor()
   t.equal(await page.getByLabel('Username').inputValue(), 'ann', 'the typed text stays')

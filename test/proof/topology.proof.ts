@@ -15,6 +15,7 @@ import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
 import { formOf, signUp, spawnServer, type ServerProcess, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 import { eventually, until } from '../kit/waiting.ts'
+import { freePort } from '../kit/wire.ts'
 import { clusterProxy, NAME, read, skipWithout, startFront } from './fronts.ts'
 
 // Several servers behind nginx: compose.yaml, and what it describes, started by hand.
@@ -137,9 +138,9 @@ async function startTopology (t: Test, settings: Settings = {}): Promise<Topolog
   const s3 = await openS3(t)
   const database = await postgres.newDatabase()
   const counts: number[] = []
-  async function start (port = 0): Promise<ServerProcess> {
+  async function start (port?: number): Promise<ServerProcess> {
     const index = counts.push(0) - 1
-    const server = await spawnServer(t, { PORT: String(port), DATABASE_URL: database, STORAGE_URL: s3.url(), TRUST_PROXY: '127.0.0.1', BLOB_GRACE_SECONDS: '0', RATE_LIMIT_PER_MINUTE: '0', ...credentials, ...settings })
+    const server = await spawnServer(t, { PORT: String(port ?? await freePort()), DATABASE_URL: database, STORAGE_URL: s3.url(), TRUST_PROXY: '127.0.0.1', BLOB_GRACE_SECONDS: '0', RATE_LIMIT_PER_MINUTE: '0', ...credentials, ...settings })
     server.child.stdout?.on('data', (chunk: Buffer) => { counts[index] = Number(counts[index]) + chunk.toString().split('"msg":"request"').length - 1 })
     return server
   }
