@@ -95,8 +95,9 @@ async function askSecret (question: string): Promise<string | undefined> {
 }
 
 async function readLine (question: string, options: ReadLineOptions): Promise<string | undefined> {
-  process.stderr.write(question)
   const terminal = createInterface(options)
+  // The terminal echoes nothing from here on: also not what is typed as soon as the question is there.
+  process.stderr.write(question)
   try {
     const { value } = await terminal[Symbol.asyncIterator]().next()
     return value

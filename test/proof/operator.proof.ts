@@ -259,8 +259,6 @@ async function onTerminal (t: Test, args: string[], dataDir: string, keys: strin
     const isAsked = shown.includes(question)
     shown += chunk
     if (!isAsked && shown.includes(question)) {
-      // The command turns echo off shortly after the prompt; keys typed before that would be displayed.
-      await wait(200)
       child.stdin.write(keys)
     }
   }
