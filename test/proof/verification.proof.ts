@@ -107,7 +107,7 @@ test('reading ends when the client has gone, and goes on from there with the nex
   leaving.end()
   await until(() => reads.length > 0)
   // Nothing shows how many of them have been read.
-  await wait(500)
+  await wait(2000)
   leaving.destroy()
   failReads(undefined)
   t.equal((await finish(id)).status, 201)
