@@ -1,4 +1,4 @@
-import { readdir, stat, truncate } from 'node:fs/promises'
+import { stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -13,8 +13,8 @@ import { override } from './kit/override.ts'
 import { rulesOver } from './kit/rules.ts'
 import { signUp, startServer, type Answer } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
-import { skipWithoutFolder, storedBlobs } from './kit/stores.ts'
-import { eventually, until } from './kit/waiting.ts'
+import { blobFiles, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
+import { eventually } from './kit/waiting.ts'
 
 function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
   t.same([answer.status, answer.json.code], [status, code], message)
@@ -25,13 +25,6 @@ async function openCopies (...[t, settings]: Parameters<typeof openAccount>) {
   const account = await openAccount(t, settings)
   const copy = (name: string, json: unknown) => account.send('POST', `${metadataPath(name)}/copy`, { json })
   return { ...account, copy, copyTo: (name: string, newName: string) => copy(name, { name: newName }) }
-}
-
-/** The files of the blobs in a data folder, once all are committed. */
-async function blobFiles (dataDir: string): Promise<string[]> {
-  await until(async () => (await readdir(join(dataDir, 'incoming'))).length === 0)
-  const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })
-  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
 t.test('a copy has the content, type and time of a file, none of its versions, and dates of its own', async t => {

@@ -1,10 +1,9 @@
-import { readdir, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
+import { truncate } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { LinkUses } from '#src/links/link-uses.ts'
 import { createLink, type CreatedLink } from './kit/links.ts'
 import { comparable, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
-import { refuseUpdates, skipWithoutFolder } from './kit/stores.ts'
+import { blobFiles, refuseUpdates, skipWithoutFolder } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
 
 const SANDBOX = "default-src 'none'; sandbox"
@@ -261,9 +260,8 @@ t.test('parameters of other operations are refused by a link that is there', asy
 t.test('a damaged file is an error by a link, too', { skip: skipWithoutFolder }, async t => {
   const owner = await startOwner(t)
   const { path } = await owner.share('report.html')
-  const folder = join(owner.server.dataDir, 'blobs')
-  const [blob] = (await readdir(folder, { recursive: true, withFileTypes: true })).filter(entry => entry.isFile())
-  await truncate(join(String(blob?.parentPath), String(blob?.name)), 1)
+  const [blob = ''] = await blobFiles(owner.server.dataDir)
+  await truncate(blob, 1)
   t.match(await owner.server.send('GET', `${path}/files/x`), { status: 500, json: { code: 'file_damaged' } })
   t.equal((await owner.server.send('HEAD', `${path}/files/x`)).status, 500)
 })

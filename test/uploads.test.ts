@@ -21,7 +21,7 @@ import { override } from './kit/override.ts'
 import { filesOver } from './kit/rules.ts'
 import { formOf, namesOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './kit/server.ts'
 import { KIB, MIB } from './kit/sizes.ts'
-import { isInFolder, openHandles, runSql, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './kit/stores.ts'
+import { blobFiles, isInFolder, openHandles, runSql, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './kit/stores.ts'
 import { eventually, until } from './kit/waiting.ts'
 
 const BOUNDARY = 'boundary-of-a-test'
@@ -73,11 +73,10 @@ function nameIn (header: string | undefined): string | undefined {
   return extended === undefined ? undefined : decodeURIComponent(extended)
 }
 
-/** The path of the only blob, once it is committed. */
-async function committedBlob ({ dataDir }: RunningServer): Promise<string> {
-  await until(async () => await uploadsBegun(dataDir) === 0 && (await storedBlobs(dataDir)).length === 1)
-  const [id = ''] = await storedBlobs(dataDir)
-  return join(dataDir, 'blobs', id.slice(0, 2), id)
+/** The path of the only blob, once those that were replaced are deleted. */
+async function onlyBlob ({ dataDir }: RunningServer): Promise<string> {
+  const [path = ''] = await until(() => blobFiles(dataDir), paths => paths.length === 1)
+  return path
 }
 
 /**
@@ -762,7 +761,7 @@ t.test('a start commits what was acknowledged and sweeps what was not, however m
 t.test('bytes that were lost behind the server\'s back are an error, never others with a good status', { skip: skipWithoutFolder }, async t => {
   const { server, token, put, get } = await open(t, { KEEP_DAYS: '0' })
   await put('cut.bin', randomBytes(1000))
-  const path = await committedBlob(server)
+  const path = await onlyBlob(server)
   for (const damage of [
     () => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)
   ]) {
@@ -775,7 +774,7 @@ t.test('bytes that were lost behind the server\'s back are an error, never other
   t.equal((await server.send('DELETE', '/uploads/cut.bin', { token })).status, 204)
 
   await put('large.bin', randomBytes(20_000_000))
-  const large = await committedBlob(server)
+  const large = await onlyBlob(server)
   const request = httpRequest({ host: '127.0.0.1', port: server.port, path: '/uploads/large.bin', headers: { authorization: `Bearer ${token}` }, agent: false }).end()
   const [response] = await once(request, 'response')
   truncateSync(large, 19_999_999)
@@ -786,7 +785,7 @@ t.test('bytes that were lost behind the server\'s back are an error, never other
 t.test('what lies where the bytes of a deleted file were does not stop the server', { skip: skipWithoutFolder }, async t => {
   const { server, token, put, names } = await open(t, { KEEP_DAYS: '0' })
   await put('a.txt', 'a')
-  const path = await committedBlob(server)
+  const path = await onlyBlob(server)
   rmSync(path)
   mkdirSync(path)
   t.equal((await server.send('DELETE', '/uploads/a.txt', { token })).status, 204)

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { connect as connectHttp2 } from 'node:http2'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { zip, zipLength } from '#src/files/zip.ts'
@@ -11,7 +10,7 @@ import { Zips } from '#src/files/zips.ts'
 import { accountOf, folderPath, openAccount as openKept } from './kit/kept-account.ts'
 import { signUp, startTls, type Answer, type Client, type Settings } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
-import { isInFolder, openHandles, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
+import { blobFiles, isInFolder, openHandles, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
 import { eventually, until } from './kit/waiting.ts'
 import { readZip } from './kit/zips.ts'
 
@@ -235,9 +234,8 @@ t.test('what is replaced, moved or deleted to the trash in the middle is in the 
 t.test('damage of the first file is an error before the head', { skip: skipWithoutFolder }, async t => {
   const { put, zipFolder, zipNames, dataDir } = await openAccount(t)
   await put('a', 'the bytes')
-  const [blob = ''] = await storedBlobs(dataDir)
-  await until(async () => (await readdir(join(dataDir, 'incoming'))).length === 0)
-  await rm(join(dataDir, 'blobs', blob.slice(0, 2), blob))
+  const [blob = ''] = await blobFiles(dataDir)
+  await rm(blob)
   for (const answer of [await zipFolder(), await zipNames('a')]) {
     refused(t, answer, 500, 'file_damaged', 'the file is gone')
     t.notOk(answer.headers['content-disposition'])

@@ -6,6 +6,7 @@ import tap from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import type { PostgresServer } from './postgres.ts'
 import type { FakeS3 } from './s3.ts'
+import { until } from './waiting.ts'
 
 // Where the servers of a test file keep metadata and bytes: SQLite and a folder, or what TEST_STORE says.
 
@@ -123,6 +124,13 @@ export async function storedBlobs (dataDir: string): Promise<string[]> {
   }
   const { s3, prefix } = await placeOf(dataDir)
   return [...s3.objects(), ...s3.uploads()].filter(key => key.startsWith(`${prefix}/`))
+}
+
+/** The paths of all blobs in a data folder, once all of them are committed, which is shortly after the answer. */
+export async function blobFiles (dataDir: string): Promise<string[]> {
+  await until(async () => (await readdir(join(dataDir, 'incoming'))).length === 0)
+  const entries = await readdir(join(dataDir, 'blobs'), { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
 /** The blob files in a data folder that this process has open. */
