@@ -38,6 +38,9 @@ export interface Recording {
   readonly users: readonly User[]
 }
 
+/** What the processes did, without what it meant to their clients. */
+type Traced = Pick<Recording, 'root' | 'moments' | 'starts'>
+
 /** Records a server from its very first start, with several clients, kills and restarts. */
 export async function record (folder: string): Promise<Recording> {
   const root = join(folder, 'recorded')
@@ -86,7 +89,7 @@ async function resume (user: User, url: string): Promise<void> {
 }
 
 /** A disk after all calls of a recording up to a moment. */
-export function diskAt ({ root, moments, starts }: Pick<Recording, 'root' | 'moments' | 'starts'>, moment: number, order: NameOrder): Disk {
+export function diskAt ({ root, moments, starts }: Traced, moment: number, order: NameOrder): Disk {
   const disk = createDisk(root, order)
   for (let index = 0; index <= moment && index < moments.length; index++) {
     if (starts.includes(index)) disk.closeAll()
@@ -99,30 +102,58 @@ export function diskAt ({ root, moments, starts }: Pick<Recording, 'root' | 'mom
  * The ends of calls that completed although their process was killed in them, so strace did not report them. With these
  * the model of the disk equals the real one. @throws if it can't.
  */
-function completedCalls (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): Moment[] {
+function completedCalls (recording: Traced, real: Image): Moment[] {
   const { moments, starts } = recording
   const begun = moments.slice(starts.at(-1)).filter(({ isEnd }) => !isEnd).map(({ call }) => call)
   const uncertain = begun.filter(({ name, result }) => result === undefined && !/sync$|close/.test(name))
-  for (let choice = 0; choice < 2 ** Math.min(uncertain.length, MAX_UNCERTAIN); choice++) {
-    const done = uncertain.filter((_call, index) => (choice >> index) % 2 === 1)
-    const ends = done.map(call => ({ call, isEnd: true }))
-    for (const call of done) call.result = resultOf(call)
-    if (isPossible({ ...recording, moments: [...moments, ...ends] }, real)) return ends
-    for (const call of done) call.result = undefined
+  const choices = Array.from({ length: 2 ** Math.min(uncertain.length, MAX_UNCERTAIN) }, (_, choice) =>
+    uncertain.filter((_call, index) => (choice >> index) % 2 === 1))
+  // A kill in a write leaves its first part at times: Linux looks for one after each page.
+  for (const isPossible of [isReal, isRealIfCut]) {
+    for (const done of choices) {
+      const ends = done.map(call => ({ call, isEnd: true }))
+      for (const call of done) call.result = resultOf(call)
+      if (isPossible({ ...recording, moments: [...moments, ...ends] }, real, done)) return ends
+      for (const call of done) call.result = undefined
+    }
   }
   throw new Error(`the model of the disk is wrong: ${differenceOf(diskAt(recording, Infinity, 'folder').asSeen(), real)}`)
 }
 
-/**
- * Whether the disk is the real one. A call that has failed can't be among those that completed: what it works on is not
- * there.
- */
-function isPossible (recording: Pick<Recording, 'root' | 'moments' | 'starts'>, real: Image): boolean {
+/** The model of the disk; undefined if a call fails in it: that can't be one that completed. */
+function modelOf (recording: Traced): Image | undefined {
   try {
-    return differenceOf(diskAt(recording, Infinity, 'folder').asSeen(), real) === undefined
+    return diskAt(recording, Infinity, 'folder').asSeen()
   } catch {
-    return false
+    return undefined
   }
+}
+
+/** Whether the model of the disk is the real one. */
+function isReal (recording: Traced, real: Image): boolean {
+  const model = modelOf(recording)
+  return model !== undefined && differenceOf(model, real) === undefined
+}
+
+/** Whether it is if one of the writes was cut, whose result is set then. */
+function isRealIfCut (recording: Traced, real: Image, done: SystemCall[]): boolean {
+  const model = modelOf(recording)
+  const path = model && differenceOf(model, real)
+  if (path === undefined) return false
+  return done.filter(({ name }) => name.includes('write')).some(call => {
+    call.result = writtenOf(call, model?.get(path), real.get(path))
+    if (isReal(recording, real)) return true
+    call.result = resultOf(call)
+    return false
+  })
+}
+
+/** How many bytes of a write are in the real file, if it is that of the call. */
+function writtenOf (call: SystemCall, model?: Buffer, real?: Buffer): number {
+  const bytes = Buffer.concat(call.strings)
+  const start = call.name === 'pwrite64' ? Number(call.args[3]) : Number(model?.length) - bytes.length
+  const end = bytes.findIndex((byte, index) => byte !== real?.[start + index])
+  return end === -1 ? bytes.length : end
 }
 
 function resultOf ({ name, strings }: SystemCall): number {
