@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import tap, { test, type Test } from 'tap'
 import { digestField, sha256Of } from '../kit/digests.ts'
+import { MINUTE } from '../kit/durations.ts'
 import { duringCut, startPostgres, startProxy, type Cut, type PostgresServer, type Proxy } from '../kit/postgres.ts'
 import { credentials, openS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
 import { formOf, signUp, spawnServer, type Answer, type SendOptions, type ServerProcess, type Settings } from '../kit/server.ts'
@@ -225,8 +226,10 @@ test('PostgreSQL that no longer answers makes each of many requests wait for a b
   await send('PUT', '/uploads/a', { token, body: 'bytes' })
   const before = await openFiles(server)
   wire.isSilent = true
+  const start = performance.now()
   const answers = await Promise.all(Array.from({ length: 60 }, (_, index) =>
     index % 2 === 0 ? send('GET', '/uploads/a', { token }) : send('PUT', `/uploads/b-${index}`, { token, body: 'bytes' })))
+  t.ok(performance.now() - start < 3 * MINUTE)
   for (const answer of answers) t.match(answer, isUnavailable)
   wire.isSilent = false
   t.equal((await send('GET', '/uploads/a', { token })).text, 'bytes')
@@ -271,9 +274,11 @@ test('an upload to a bucket that fails once is repeated, and to one that fails a
       t.ok(once.status === 201 || (fault === 'corrupt' && once.status === 503), `${name}: ${once.status}`)
       if (once.status === 201) acknowledged.add(name)
       s3.fault = faultOf(fault, isUpload)
+      const start = performance.now()
       const refused = await send('PUT', `/uploads/${name}-refused`, { token, body })
       if (isHarmless) acknowledged.add(`${name}-refused`)
       else t.match(refused, isUnavailable, `${name} with a fault of each request`)
+      t.ok(performance.now() - start < 3 * MINUTE, `${name} took ${Math.round(performance.now() - start)} ms`)
       t.equal((await send('GET', `/api/files/${name}-refused`, { token })).status, isHarmless ? 200 : 404)
       s3.fault = () => undefined
     }
@@ -300,11 +305,13 @@ test('a download from a bucket that fails is answered 503, or cut if it has begu
         const what = `${JSON.stringify(fault)} of ${name} ${JSON.stringify(headers)}`
         const expected = body.subarray('range' in headers ? 1000 : 0)
         const ask = () => outcomeOf(send('GET', `/uploads/${name}`, { token, headers }))
+        const start = performance.now()
         s3.fault = faultOf(fault, isDownload)
         const always = await ask()
         if (isHarmless) t.ok(always !== 'cut' && always.bytes.equals(expected), what)
         else if (isInBody && name === 'large') t.equal(always, 'cut', what)
         else t.match(always, isUnavailable, what)
+        t.ok(performance.now() - start < 3 * MINUTE, `${what} took ${Math.round(performance.now() - start)} ms`)
         s3.fault = faultOf(fault, isDownload, 1)
         const once = await ask()
         if (!isInBody) t.same(digestOf(once), sha256Of(expected), `${what}, once`)
@@ -350,8 +357,10 @@ test('while the bucket hangs, many uploads and downloads get 503, and what needs
   const before = await openFiles(server)
   await send('PUT', '/uploads/a', { token, body: 'bytes' })
   s3.fault = () => 'hang'
+  const start = performance.now()
   const transfers = Promise.all(Array.from({ length: 150 }, (_, index) => outcomeOf(index % 3 === 0 ? send('GET', '/uploads/a', { token }) : send('PUT', `/uploads/b-${index}`, { token, body: randomBytes(1000) }))))
   for (const over = transfers.then(() => true); !await Promise.race([over, wait(200, false)]);) t.equal((await send('GET', '/api/files', { token })).status, 200)
+  t.ok(performance.now() - start < 3 * MINUTE, `${Math.round(performance.now() - start)} ms`)
   for (const answer of await transfers) t.match(answer, isUnavailable)
   s3.fault = () => undefined
   t.equal((await send('GET', '/uploads/a', { token })).text, 'bytes')
