@@ -25,5 +25,14 @@ export default [
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/unbound-method': 'error'
     }
+  },
+  {
+    files: ['test/**/*.ts'],
+    ignores: ['test/kit/random.ts', 'test/ring.ts'],
+    rules: {
+      // All chance comes from the seed of the run.
+      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Use test/kit/random.ts.' }],
+      'no-restricted-imports': ['error', { paths: [{ name: 'node:crypto', importNames: ['randomInt'], message: 'Use test/kit/random.ts.' }] }]
+    }
   }
 ]

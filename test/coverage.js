@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector'
+import { basename } from 'node:path'
 
 // Loaded into the tests and the bin. With COVERAGE=1 it measures dist/ and, when the process exits, writes the result
 // for `tap report`, which maps it to the source. NODE_V8_COVERAGE would also measure all packages: 4 MB per process,
@@ -10,6 +11,9 @@ const built = new URL('../dist/', import.meta.url).href
 const folder = new URL('../.tap/coverage/', import.meta.url)
 
 if (process.env.COVERAGE === '1') {
+  // The bin is told by its test; `npm run mutants` runs the test files that touch a line.
+  process.env.TEST_FILE ??= basename(process.argv[1] ?? '')
+  const name = `${process.env.TEST_FILE}~${randomUUID()}.json`
   const session = new Session()
   session.connect()
   session.post('Profiler.enable')
@@ -17,7 +21,8 @@ if (process.env.COVERAGE === '1') {
   const write = () => session.post('Profiler.takePreciseCoverage', (error, coverage) => {
     if (error) throw error
     mkdirSync(folder, { recursive: true })
-    writeFileSync(new URL(`${randomUUID()}.json`, folder), JSON.stringify({ result: coverage.result.filter(({ url }) => url.startsWith(built)) }))
+    const result = coverage.result.filter(({ url }) => url.startsWith(built))
+    writeFileSync(new URL(name, folder), JSON.stringify({ result }))
   })
   process.on('exit', write)
   // Stays the last listener, so that what the others do counts too.

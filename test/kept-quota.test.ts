@@ -4,11 +4,10 @@ import { request as httpRequest } from 'node:http'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { countOf } from './kit/counts.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { accountOf, openAccount, type KeptAccount } from './kit/kept-account.ts'
 import { formOf, runBin, signUp, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
-import { MIB } from './kit/sizes.ts'
+import { MIB, sizes } from './kit/sizes.ts'
 import { isInFolder, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
 import { until } from './kit/waiting.ts'
@@ -107,7 +106,7 @@ t.test('of many who write at once, those succeed that fit, and what is kept goes
   for (const { quota, writers, succeed, kept } of [{ quota: 1250, writers: 20, succeed: 10, kept: 0 }, {
     quota: 1250, writers: 5, succeed: 5, kept: 5
   }, { quota: 2000, writers: 20, succeed: 18, kept: 0 }, { quota: 1110, writers: 1, succeed: 1, kept: 8 }]) {
-    for (let round = 0; round < countOf({ quick: 1, full: 3 }); round++) {
+    for (let round = 0; round < sizes.quotaRaces; round++) {
       const account = await openAccount(t, { QUOTA_BYTES: String(quota), DATA_DIR: t.testdir() })
       const { put, send, remove, trash, usage } = account
       await put('live', bytes(100))
@@ -296,7 +295,7 @@ t.test('whatever is done at once to a few files, no answer is an error and every
     () => send('DELETE', '/api/trash')
   ]
   const counts: Record<number, number> = {}
-  const rounds = countOf({ quick: 60, full: 400 })
+  const rounds = sizes.quotaActs
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let round = 0; round < rounds; round++) {
       const { status } = await (pick(operations) as () => Promise<Answer>)()

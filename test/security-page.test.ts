@@ -137,7 +137,7 @@ test('every row of the security page about links has a test of its name', async 
   const [, section = ''] = text.split('\n## What a link can\'t do\n')
   const [table = ''] = section.split('\n## ')
   const named = Array.from(table.matchAll(/^\| [A-Z].* \| (.+) \|$/gm), ([, name = '']) => name)
-  t.same(named, await testsIn('proof/link-advisories.proof.ts'))
+  t.same(named, await testsIn('proof/link-advisories.check.ts'))
   t.ok(named.length >= 12)
 })
 

@@ -31,7 +31,7 @@ export function commandOf (
 ): [program: string, args: string[]] {
   const counting = isCounted && isMeasured
   const { PATH = '', HOME = '' } = process.env
-  const variables = Object.entries({ PATH, HOME, ...(counting && { COVERAGE: '1' }), ...settings }).map(([name, value]) => `${name}=${value}`)
+  const variables = Object.entries({ PATH, HOME, ...(counting && { COVERAGE: '1', TEST_FILE: String(process.env.TEST_FILE) }), ...settings }).map(([name, value]) => `${name}=${value}`)
   return ['env', ['-i', ...variables, ...under, node, ...v8Flags, ...nodeArgs, ...(counting ? ['--import', coverage] : []), join(root, 'dist/main.js'), ...args]]
 }
 

@@ -66,6 +66,25 @@ export async function startServer (t: Test, settings: Settings = {}): Promise<Ru
   return { ...clientOf(port), dataDir, countWaiting: () => store.changes.countWaiting(), close }
 }
 
+/** The servers of this file that its tests share, by their settings. */
+const shared = new Map<string, Promise<RunningServer>>()
+
+/**
+ * The server of this test file with these settings: the first test that asks for it starts it. Its tests have accounts
+ * of their own ({@link signUp} without a name). For what an account can't be separated by, there is {@link startServer}.
+ */
+export function sharedServer (settings: Settings = {}): Promise<RunningServer> {
+  const key = JSON.stringify(settings)
+  const known = shared.get(key)
+  if (known !== undefined) return known
+  const folder = shared.size === 0 ? tap.testdir() : tap.testdirName
+  const dataDir = join(folder, `shared-${shared.size}`)
+  const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
+  const started = startServer(tap, { ...unlimited, DATA_DIR: dataDir, ...settings })
+  shared.set(key, started)
+  return started
+}
+
 export type TlsServer = Awaited<ReturnType<typeof startTls>>
 
 /** The same with TLS and a self-signed certificate, for clients that trust `ca`. */
@@ -202,8 +221,10 @@ export function comparable ({ status, rawHeaders, text }: Answer) {
   return { status, text, headers: rawHeaders.filter((_, index) => !['Date', 'x-request-id'].includes(String(rawHeaders[index - index % 2]))) }
 }
 
-/** Registers a user and signs in, over HTTP. */
-export async function signUp (client: Client, username: string, password = 'correct horse battery'): Promise<{ id: number, user: [string, string], token: string }> {
+let accounts = 0
+
+/** Registers a user and signs in, over HTTP; by default with a name that no other test of the file has. */
+export async function signUp (client: Client, username = `user-${++accounts}`, password = 'correct horse battery'): Promise<{ id: number, user: [string, string], token: string }> {
   const { json: { id } } = await client.send('POST', '/api/users', { json: { username, password } })
   return { id, user: [username, password], token: await issueToken(client, { user: [username, password] }) }
 }

@@ -1,3 +1,55 @@
 export const KIB = 1024
 export const MIB = 1024 ** 2
 export const GIB = 1024 ** 3
+
+/** The rings of tests: what runs at every commit, before a landing, and as long as wanted. RING says which. */
+const RINGS = ['tests', 'checks', 'proofs'] as const
+
+const ring = RINGS.findIndex(name => name === (process.env.RING ?? 'tests'))
+if (ring === -1) throw new Error(`RING is one of ${RINGS.join(', ')}`)
+
+/** Whether this run takes the full sizes and walks tables whole. */
+export const isProof = RINGS[ring] === 'proofs'
+
+/**
+ * How much is done and how often: in the tests, in the checks and in the proofs. What is no part of the tests has the
+ * sizes of the checks where it is run by hand.
+ */
+const TABLE = {
+  quotaActs: [60, 60, 400],
+  quotaRaces: [1, 1, 3],
+
+  backupRounds: [1, 1, 3],
+  clientCuts: [3, 3, 10],
+  clientKills: [1, 1, 2],
+  clientUploadBytes: [20 * MIB, 20 * MIB, 200 * MIB],
+  crashes: [5, 5, 15],
+  feedActs: [400, 400, 10_000],
+  filesAtStart: [20_000, 20_000, 100_000],
+  firstFactorKills: [6, 6, 25],
+  firstFactorRaces: [3, 3, 12],
+  folderRaces: [6, 6, 20],
+  killedLinkUploadBytes: [10 * MIB, 10 * MIB, 60 * MIB],
+  killedUploadBytes: [20 * MIB, 20 * MIB, 100 * MIB],
+  linkLimitRounds: [1, 1, 5],
+  linkModelRuns: [30, 30, 300],
+  linkModelRunsOnPostgres: [5, 5, 50],
+  linkUploadKills: [3, 3, 10],
+  modelSteps: [500, 500, 2000],
+  passwordChangeRaces: [3, 3, 10],
+  powerCuts: [20, 20, 40],
+  propertyRuns: [10, 10, 30],
+  twoFactorRaces: [2, 2, 6],
+  unfinishedUploads: [300, 300, 10_000],
+  uploadKills: [4, 4, 12],
+  zipBucketBytes: [32 * MIB, 32 * MIB, 512 * MIB],
+  zipBucketFiles: [50, 50, 1000],
+  zipFilesPerFolder: [100, 100, 1000],
+  zipFolders: [7, 7, 70],
+  zipLargeBytes: [16 * MIB, 16 * MIB, 820 * MIB],
+  zipLargestBytes: [64 * MIB, 64 * MIB, 4.25 * GIB]
+} satisfies Record<string, readonly [tests: number, checks: number, proofs: number]>
+
+/** The sizes of this run. */
+export const sizes =
+  Object.fromEntries(Object.entries(TABLE).map(([name, row]) => [name, row[ring]])) as Record<keyof typeof TABLE, number>

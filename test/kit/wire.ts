@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
@@ -117,18 +116,48 @@ function answersIn (bytes: Buffer, { method, isExact }: { method: string, isExac
   return []
 }
 
-/** Ports that are not used, and that Linux gives to nobody who asks for any (`ip_local_port_range`, 32768 and more). */
+/** Below the ports that Linux gives to whoever asks for any (`ip_local_port_range`, 32768 and more). */
 const [FIRST_PORT, LAST_PORT] = [20_000, 32_767]
 
-/** A port of this machine that is free, and stays so until a server listens at it, also if that is started again. */
-export async function freePort (): Promise<number> {
-  const port = randomInt(FIRST_PORT, LAST_PORT + 1)
-  const server = createServer()
-  const isFree = await new Promise<boolean>(resolve => {
-    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+/** How many ports a process has for itself. */
+const RANGE = 128
+
+/** The last port that this process has given out. */
+let lastPort: Promise<number> | undefined
+
+/** Listens at a port until the process ends. */
+async function holdPort (port: number): Promise<boolean> {
+  const server = createServer().unref()
+  return new Promise<boolean>(resolve => {
+    server.once('error', () => resolve(false)).listen({ port, host: '127.0.0.1', exclusive: true }, () => resolve(true))
   })
-  if (!isFree) return freePort()
+}
+
+/** The first port of a range that no other process of the tests has: each listens at the first port of its range. */
+async function holdRange (): Promise<number> {
+  for (let first = FIRST_PORT; first + RANGE <= LAST_PORT + 1; first += RANGE) if (await holdPort(first)) return first
+  throw new Error('all ports of the tests are taken')
+}
+
+async function isFree (port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+  } catch {
+    return false
+  }
   server.close()
   await once(server, 'close')
-  return port
+  return true
+}
+
+/** A port of this machine that is free, and that no other test gets: a server can be started at it again and again. */
+export function freePort (): Promise<number> {
+  lastPort = (lastPort ?? holdRange()).then(async last => {
+    let port = last + 1
+    while (!await isFree(port)) port++
+    if (port % RANGE === FIRST_PORT % RANGE) throw new Error('this process has used all its ports')
+    return port
+  })
+  return lastPort
 }

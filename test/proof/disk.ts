@@ -1,5 +1,5 @@
 import { createFolders, type FileNode, type Folder, type NameOrder, type Node } from './folders.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../kit/random.ts'
 import type { Survival } from './stored-file.ts'
 import type { Moment, SystemCall } from './system-calls.ts'
 

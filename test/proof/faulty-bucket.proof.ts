@@ -9,7 +9,7 @@ import { credentials, openS3, type FakeS3, type Fault, type S3Request } from '..
 import { signUp, spawnServer, type Client, type ServerProcess } from '../kit/server.ts'
 import { KIB, MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
-import { createRandom, type Random } from './random.ts'
+import { createRandom, type Random } from '../kit/random.ts'
 
 // Two servers, a bucket that answers with errors, cuts and wrong bytes, clients that lose their connections, and a
 // server that is killed.
@@ -54,7 +54,7 @@ async function startServers (t: Test) {
 }
 
 test('no acknowledged byte is lost by two servers, one of which is killed, with a bucket whose requests fail and whose bytes change on their way', async t => {
-  const random = createRandom(29)
+  const random = createRandom('faulty bucket')
   const { s3, servers, start } = await startServers(t)
   const { token } = await signUp(servers[0], 'ada')
   const files = Array.from({ length: UPLOADS }, (_, index) => ({ name: `file-${index}`, bytes: randomBytes(random.pick([3 * KIB, 100 * KIB, 6 * MIB, 13 * MIB])) }))

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../kit/random.ts'
 import { createStoredFile, type StoredFile } from './stored-file.ts'
 
 /** The order in which names become durable: per folder, or in one journal for the whole disk, as in ext4 and XFS. */

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../kit/random.ts'
 
 /** A change of a file's content: written bytes, or a new length. `at` counts the changes of the whole disk. */
 export type ContentChange =

@@ -1,6 +1,6 @@
 import { createMagicStore } from './sdk/client.js'
 
-// Compiled and run in a browser by sdk.proof.ts, beside the client written to ./sdk.
+// Compiled and run in a browser by sdk.check.ts, beside the client written to ./sdk.
 
 async function story (baseUrl: string): Promise<Record<string, string>> {
   const credentials = { username: 'ann', password: 'correct horse battery' }

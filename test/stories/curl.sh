@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The story with curl, run by sdk.proof.ts. Prints one line per operation: its name, the status, and the result.
+# The story with curl, run by sdk.check.ts. Prints one line per operation: its name, the status, and the result.
 set -euo pipefail
 base=$1
 

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { createMagicStore, MagicStoreError } from './sdk/client.js'
 
-// Compiled and run by sdk.proof.ts, beside the client written to ./sdk. Prints one line per check and its result.
+// Compiled and run by sdk.check.ts, beside the client written to ./sdk. Prints one line per check and its result.
 
 const [baseUrl] = process.argv.slice(2)
 const report = (tried: string, outcome: unknown) => console.log(`${tried}: ${outcome}`)

@@ -2,7 +2,7 @@ import { openAsBlob } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { authorizationOf, createMagicStore } from './sdk/client.js'
 
-// Compiled and run by sdk.proof.ts, beside the SDK generated in ./sdk. Prints one line per operation: its name, the
+// Compiled and run by sdk.check.ts, beside the SDK generated in ./sdk. Prints one line per operation: its name, the
 // status, and the result.
 
 const [baseUrl] = process.argv.slice(2)

@@ -1,6 +1,6 @@
 import { createMagicStore } from './sdk/client.js'
 
-// Compiled by sdk.proof.ts, beside the client written to ./sdk, and run over a wire that is cut: in Node, and in a
+// Compiled by sdk.check.ts, beside the client written to ./sdk, and run over a wire that is cut: in Node, and in a
 // browser.
 
 const credentials = { username: 'ann', password: 'correct horse battery' }

@@ -4,17 +4,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import type { Image } from './disk.ts'
 import type { NameOrder } from './folders.ts'
 import { pastOf } from './observation.ts'
-import { createRandom } from './random.ts'
+import { createRandom } from '../kit/random.ts'
 import { diskAt, record, writeImage, type Recording } from './recording.ts'
 import { describeCall, type SystemCall } from './system-calls.ts'
 import { findViolations } from './verdict.ts'
 
 /** Number of images to test. */
-const IMAGES = countOf({ quick: 20, full: 40 })
+const IMAGES = sizes.powerCuts
 
 /** Image n uses the random numbers of this seed plus n. */
 const SEED = Number(process.env.POWER_CUT_SEED ?? randomInt(2 ** 31))
@@ -55,7 +55,7 @@ interface Attempt {
 
 /** Tests one image, and returns the kinds of its violations. */
 async function tryImage (t: Test, { recording, moments, number, folder }: Attempt): Promise<Set<string>> {
-  const random = createRandom(SEED + number)
+  const random = createRandom('power cut', SEED + number)
   const moment = random.pick(moments[random.pick(SHARES)])
   const order = random.pick<NameOrder>(['folder', 'journal'])
   const disk = diskAt(recording, moment, order)

@@ -5,14 +5,14 @@ import fc from 'fast-check'
 import { test, type Test } from 'tap'
 import { createLinks } from '#src/http/links.ts'
 import { checkConformance } from '../kit/conformance.ts'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from '../kit/server.ts'
 import { exchange } from '../kit/wire.ts'
 import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from './arbitraries.ts'
 import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
 
 const seed = Number(process.env.PROPERTY_SEED ?? randomInt(2 ** 31))
-const runs = countOf({ quick: 10, full: 30 })
+const runs = sizes.propertyRuns
 
 /**
  * Operations that hash a password, or need it afterwards, run fewer cases, by this factor: each takes 20 ms of CPU or

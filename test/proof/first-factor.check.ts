@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { personalToken } from '../kit/drive.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
@@ -109,7 +109,7 @@ async function turnOnMeanwhile (t: Test, clients: Client[], rounds: number): Pro
 }
 
 test('no token that is issued for the password while the first factor is turned on survives', { timeout: 300_000 }, async t => {
-  await turnOnMeanwhile(t, [await startServer(t, unlimited)], countOf({ quick: 3, full: 12 }))
+  await turnOnMeanwhile(t, [await startServer(t, unlimited)], sizes.firstFactorRaces)
 })
 
 test('nor over two servers on PostgreSQL', { timeout: 300_000 }, async t => {
@@ -117,7 +117,7 @@ test('nor over two servers on PostgreSQL', { timeout: 300_000 }, async t => {
   const s3 = await openS3(t)
   const store = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
   const servers = await Promise.all([0, 1].map(() => spawnServer(t, { ...store, ...unlimited })))
-  await turnOnMeanwhile(t, servers, countOf({ quick: 3, full: 12 }))
+  await turnOnMeanwhile(t, servers, sizes.firstFactorRaces)
 })
 
 /** A body whose end comes only when it is released. Node sends no head before the first byte. */
@@ -150,7 +150,7 @@ test('a password is not changed with a factor that was removed after it was chec
 test('a change of the password and the removal of a factor at once leave no half of either', async t => {
   holdClock(t)
   const server = await startServer(t, unlimited)
-  for (let round = 0; round < countOf({ quick: 3, full: 10 }); round++) {
+  for (let round = 0; round < sizes.passwordChangeRaces; round++) {
     const { user } = await signUp(server, `user-${round}`)
     const { recoveryCodes: [first = '', second = '', third = ''] } = await turnOn(server, user)
     const next: User = [user[0], 'another horse battery']
@@ -195,7 +195,7 @@ for (const [what, both] of [['one-time codes twice', false], ['one-time codes an
   test(`of two first factors at once, ${what}, one gives the recovery codes, and only these work`, async t => {
     const clock = holdClock(t)
     const server = await startServer(t, unlimited)
-    for (let round = 0; round < countOf({ quick: 2, full: 6 }); round++) {
+    for (let round = 0; round < sizes.twoFactorRaces; round++) {
       const { user } = await signUp(server, `user-${round}`)
       const passkey = new Authenticator(`http://localhost:${server.port}`)
       const { json: options } = await server.send('POST', '/api/passkeys/options', { user })
@@ -218,7 +218,7 @@ test('a server that is killed while a first factor is turned on has done all of 
   const settings: Settings = { DATA_DIR: t.testdir(), ...unlimited }
   let server = await spawnServer(t, settings)
   let [on, milliseconds] = [0, 0]
-  for (let round = 0; round < countOf({ quick: 6, full: 25 }); round++) {
+  for (let round = 0; round < sizes.firstFactorKills; round++) {
     const { user, token } = await signUp(server, `user-${round}`)
     const stolen = await beginSession(server, user)
     const secret = await newSecret(server, { user })

@@ -7,7 +7,7 @@ import { run } from '../kit/programs.ts'
 import { blocksOf, readPage } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 
-// The alert rules and the dashboard, as Prometheus evaluates them. `monitoring.proof.ts` checks the names of metrics.
+// The alert rules and the dashboard, as Prometheus evaluates them. `monitoring.check.ts` checks the names of metrics.
 
 const rulesFile = join(root, 'src/monitoring/alerts.yaml')
 

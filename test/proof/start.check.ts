@@ -6,13 +6,13 @@ import type { Readable } from 'node:stream'
 import { test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { blobsIn } from '../kit/backups.ts'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { runBin, signUp, spawnServer, startServer, type ServerProcess } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
 
 /** Several seconds of removal. Half of them are as many as the server says in its log. */
-const FILES = countOf({ quick: 20_000, full: 100_000 })
+const FILES = sizes.filesAtStart
 
 const SHA256_OF_NOTHING = sha256Of('')
 

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { personalToken } from '../kit/drive.ts'
 import { createLink } from '../kit/links.ts'
 import { startPostgres } from '../kit/postgres.ts'
@@ -8,10 +8,10 @@ import { credentials, openS3 } from '../kit/s3.ts'
 import { formOf, signUp, spawnServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
 import { append, beginUpload } from '../kit/tus.ts'
 import { listTree, Mirror } from './mirror.ts'
-import { createRandom, type Random } from './random.ts'
+import { createRandom, type Random } from '../kit/random.ts'
 
 const seed = Number(process.env.CHANGES_SEED ?? randomInt(2 ** 31))
-const acts = countOf({ quick: 400, full: 10_000 })
+const acts = sizes.feedActs
 const WRITERS = 4
 
 const files = ['x', 'y', 'z', 'a/x', 'a/y', 'a/b/x', 'b/x', 'b/y', 'c/d/x', 'in/x', 'a', 'b']
@@ -31,7 +31,7 @@ class Writer {
     this.#client = client
     this.#token = token
     this.#link = link
-    this.#random = createRandom(seed)
+    this.#random = createRandom('changes', seed)
   }
 
   async act (): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { formOf, issueToken, runBin, signUp, spawnServer, type Answer, type Client } from '../kit/server.ts'
 import { runSql } from '../kit/stores.ts'
@@ -13,7 +13,7 @@ import { skipWithoutStrace, straced } from '../kit/strace.ts'
 import { until } from '../kit/waiting.ts'
 
 /** Rounds of the random test. */
-const ROUNDS = countOf({ quick: 5, full: 15 })
+const ROUNDS = sizes.crashes
 const WORKERS = 6
 const LARGEST_BYTES = 1_500_000
 

@@ -6,12 +6,11 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
 import { bytesPath, folderPath } from '../kit/kept-account.ts'
 import { execute } from '../kit/programs.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { signUp, spawnServer, type SendOptions, type ServerProcess, type Settings } from '../kit/server.ts'
-import { GIB, KIB, MIB } from '../kit/sizes.ts'
+import { KIB, MIB, sizes } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { until } from '../kit/waiting.ts'
 
@@ -148,8 +147,8 @@ const NAMES = ['a:b', 'a?b', 'A_B', 'CON', 'nul.txt', 'dot.', 'dot ', 'dot_', 's
 
 t.test('a zip of 70,000 files is opened by unzip, Python and Java, and has names that Explorer accepts', async t => {
   const { server, token, put, dataDir } = await openServer(t)
-  const folders = countOf({ quick: 7, full: 70 })
-  const perFolder = countOf({ quick: 100, full: 1000 })
+  const folders = sizes.zipFolders
+  const perFolder = sizes.zipFilesPerFolder
   for (let index = 0; index < folders; index++) t.equal((await server.send('PUT', folderPath(`in ${index}`), { token })).status, 201)
   const bytes = randomBytes(1000)
   for (const name of NAMES) t.equal((await put(name, bytes)).status, 201, name)
@@ -172,8 +171,8 @@ t.test('a zip of 70,000 files is opened by unzip, Python and Java, and has names
 
 t.test('a zip of more than 5 GiB is opened by unzip, Python and Java, and takes no memory', async t => {
   const { server, token, put, dataDir } = await openServer(t)
-  const large = countOf({ quick: 64 * MIB, full: 4.25 * GIB })
-  const medium = countOf({ quick: 16 * MIB, full: 820 * MIB })
+  const large = sizes.zipLargestBytes
+  const medium = sizes.zipLargeBytes
   for (const [name, size] of [['a', large], ['b', medium], ['c', 5]] as const) {
     t.equal((await put(name, Buffer.from('begin'))).status, 201)
     truncateSync(await blobOf(dataDir, name), size)
@@ -188,8 +187,8 @@ t.test('a zip of more than 5 GiB is opened by unzip, Python and Java, and takes 
 t.test('a zip from a bucket is the same, and takes no memory', async t => {
   const s3 = await openS3(t)
   const { server, token, put } = await openServer(t, { STORAGE_URL: s3.url(), ...credentials })
-  const size = countOf({ quick: 32 * MIB, full: 512 * MIB })
-  const count = countOf({ quick: 50, full: 1000 })
+  const size = sizes.zipBucketBytes
+  const count = sizes.zipBucketFiles
   t.equal((await put('large', Readable.from(inChunks(size)))).status, 201)
   for (let index = 0; index < count; index += 10) {
     await Promise.all(Array.from({ length: 10 }, (_, number) => put(`in/${index + number}`, Buffer.from(String(index)))))

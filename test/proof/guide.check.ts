@@ -28,7 +28,7 @@ const hasRestic = spawnSync('restic', ['version']).status === 0
 
 /**
  * The sections of operating.md: `followed` by the tests below, or with settings only, which are tested in
- * `guide-facts.proof.ts` and `deployment.proof.ts`.
+ * `guide-facts.check.ts` and `deployment.check.ts`.
  */
 const settingsOnly = ['Settings file', 'Run behind TLS', 'Zips', 'Changes']
 const followed = ['Install', 'Run commands', 'Back up and restore', 'Versions and trash', 'Invitations and lost passwords', 'Links', 'Second factors', 'Rotate keys', 'Watch', 'Recover from a lost disk']
@@ -125,7 +125,7 @@ t.test('every command of the pages about upgrades and monitoring is typed by a t
   const languages = async (page: string) => fencedIn(await readPage(page)).map(({ language }) => language)
   t.same(await languages('upgrading.md'), ['text', 'bash', 'console', 'console', 'bash', 'console'], 'a message, and those of "One server", which a test below types')
   t.same((await linesOf('Several servers', 'upgrading.md')).map(({ text }) => text.split(' ')[1]), ['systemctl', 'git', 'systemctl', 'curl'])
-  t.same(await languages('monitoring.md'), ['logrotate', 'console', 'yaml'], 'the files are tested in guide-facts.proof.ts and alerts.proof.ts')
+  t.same(await languages('monitoring.md'), ['logrotate', 'console', 'yaml'], 'the files are tested in guide-facts.check.ts and alerts.check.ts')
   t.same((await linesOf('Log', 'monitoring.md')).filter(({ language }) => language === 'console').map(({ text }) => text.split(' ')[1]), ['journalctl'])
 })
 
@@ -133,7 +133,7 @@ t.test('every command of the pages about growth and speed is typed by a test, ne
   const [scaling = '', benchmarks = ''] = await Promise.all(['src/deployment/scaling.md', 'openapi/benchmarks.md'].map(name => readFile(join(root, name), 'utf8')))
   t.same(new Set(fencedIn(scaling).map(({ language }) => language)), new Set(['console', 'bash', 'sql', 'json']))
   const { secrets, move, elsewhere } = await scalingCommands()
-  t.ok(secrets.length > 0 && move.length > 0, 'topology.proof.ts and move.proof.ts type them')
+  t.ok(secrets.length > 0 && move.length > 0, 'topology.check.ts and move.check.ts type them')
   t.same(elsewhere.map(line => line.split(' ').slice(1, 3).join(' ')), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
   t.same(fencedIn(benchmarks), [])
   const inText = `${scaling}${benchmarks}`.matchAll(/`((?:npm|node|npx|docker) [^`]+)`/g)

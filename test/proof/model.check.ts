@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { test, type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { DAY } from '../kit/durations.ts'
 import { formOf, signUp, startServer, type Answer, type RunningServer, type SendOptions } from '../kit/server.ts'
@@ -12,7 +12,7 @@ import { bytesOfKept, matchListed, trashOf, versionsOf, type Listed, type Listed
 import { allScopes, entityTag, expect, nextStates, metadataOf, validityOf, judgeToken, keyOf, listed, usageOf, type Operation, type FileOrder, type IssuedToken, type Limits, type User, type Scope, type Span, type State, type StoredFile, type Usage } from './model.ts'
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(2 ** 31))
-const wantedSteps = countOf({ quick: 500, full: 2000 })
+const wantedSteps = sizes.modelSteps
 
 /** Time limit for reducing a failure to the fewest steps; the two sequences of a round take a few seconds. */
 const SHRINKING_MILLISECONDS = 90_000

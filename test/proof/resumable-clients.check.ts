@@ -10,15 +10,14 @@ import { build } from 'esbuild'
 import tap, { test, type Test } from 'tap'
 import * as tus from 'tus-js-client'
 import { lacksChromium, openBrowser } from '../kit/chromium.ts'
-import { countOf } from '../kit/counts.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { execute } from '../kit/programs.ts'
-import { MIB } from '../kit/sizes.ts'
+import { MIB, sizes } from '../kit/sizes.ts'
 import { startRoughServer, type Mishap, type RoughServer } from './rough-wire.ts'
 
-const SIZE = countOf({ quick: 20, full: 200 }) * MIB
-const CUTS = countOf({ quick: 3, full: 10 })
-const KILLS = countOf({ quick: 1, full: 2 })
+const SIZE = sizes.clientUploadBytes
+const CUTS = sizes.clientCuts
+const KILLS = sizes.clientKills
 
 /** Before so many bytes were sent, a client may not know yet where its upload is. */
 const FIRST_BYTES = 8 * MIB

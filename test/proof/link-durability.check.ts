@@ -4,15 +4,14 @@ import t from 'tap'
 import { readConfig } from '#src/config.ts'
 import { openOperatorStore } from '#src/store.ts'
 import { blobsIn } from '../kit/backups.ts'
-import { countOf } from '../kit/counts.ts'
 import { createLink } from '../kit/links.ts'
 import { namesOf, runBin, signUp, spawnServer, type Client } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
+import { MIB, sizes } from '../kit/sizes.ts'
 import { TUS } from '../kit/tus.ts'
 
 const UPLOADS = 4
-const UPLOAD_BYTES = countOf({ quick: 10, full: 60 }) * MIB
-const KILLS = countOf({ quick: 3, full: 10 })
+const UPLOAD_BYTES = sizes.killedLinkUploadBytes
+const KILLS = sizes.linkUploadKills
 
 const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
@@ -10,7 +10,7 @@ import { skipWithoutStrace, straced } from '../kit/strace.ts'
 
 // Folders under races, and under kills in the midst of what changes them.
 
-const ROUNDS = countOf({ quick: 6, full: 20 })
+const ROUNDS = sizes.folderRaces
 
 /** More than two acts of a recursive deletion. */
 const FILES = 1100

@@ -1,5 +1,5 @@
 import { test, type Test } from 'tap'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { createLink, type CreatedLink } from '../kit/links.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
@@ -10,7 +10,7 @@ import { TUS } from '../kit/tus.ts'
 
 const UPLOADS = 32
 const MAX_FILES = 5
-const ROUNDS = countOf({ quick: 1, full: 5 })
+const ROUNDS = sizes.linkLimitRounds
 
 const draft = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=a' }
 const tus = { ...TUS, 'content-type': 'application/offset+octet-stream', 'upload-metadata': `filename ${Buffer.from('a').toString('base64')}` }

@@ -9,20 +9,19 @@ import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { blobsIn, createStore, hasStrace, report } from '../kit/backups.ts'
-import { countOf } from '../kit/counts.ts'
 import { issueToken, namesOf, runBin, signUp, spawnServer, startServer, type Client, type ServerProcess } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
+import { MIB, sizes } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { append, beginUpload, offsetOf, stall } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
 
 const UPLOADS = 4
-const UPLOAD_BYTES = countOf({ quick: 20, full: 100 }) * MIB
-const KILLS = countOf({ quick: 4, full: 12 })
+const UPLOAD_BYTES = sizes.killedUploadBytes
+const KILLS = sizes.uploadKills
 
 /** At most so many for each account. */
 const UPLOADS_PER_ACCOUNT = 1000
-const MANY = countOf({ quick: 300, full: 10_000 })
+const MANY = sizes.unfinishedUploads
 
 const needsStrace = { skip: hasStrace ? false : 'strace is not installed', timeout: 600_000 }
 

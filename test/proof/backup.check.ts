@@ -6,18 +6,17 @@ import t, { type Test } from 'tap'
 import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
 import { blobsIn, contentsOf, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from '../kit/backups.ts'
 import { commandOf } from '../kit/bin.ts'
-import { countOf } from '../kit/counts.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { mountDisk } from '../kit/disks.ts'
 import { execute } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { formOf, issueToken, runBin, signUp, spawnServer, startServer, type Client } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
+import { MIB, sizes } from '../kit/sizes.ts'
 import { lacksTerminal, runOnTerminal } from '../kit/terminal.ts'
 import { until } from '../kit/waiting.ts'
 
 /** Rounds of the test under load. */
-const ROUNDS = countOf({ quick: 1, full: 3 })
+const ROUNDS = sizes.backupRounds
 
 /** The versions and the trash of a user, after checking the bytes of the versions. */
 async function keptOfUser (

@@ -6,7 +6,7 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { Problem } from '#src/problems.ts'
 import { createTestClock, type TestClock } from '../kit/clock.ts'
-import { countOf } from '../kit/counts.ts'
+import { sizes } from '../kit/sizes.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { hex, newFile, newLink, removeFolder, unlimited } from '../kit/records.ts'
 import type { OpenMetadata } from '../kit/reopening.ts'
@@ -259,11 +259,11 @@ async function check (t: Test, open: OpenMetadata, numRuns: number): Promise<voi
 }
 
 t.test('after whatever acts, links on SQLite are what a simple model says', async t =>
-  check(t, (place, options) => openSqliteMetadata(join(place, 'magicstore.db'), options), countOf({ quick: 30, full: 300 })))
+  check(t, (place, options) => openSqliteMetadata(join(place, 'magicstore.db'), options), sizes.linkModelRuns))
 
 t.test('after whatever acts, links on PostgreSQL are what a simple model says', async t => {
   const server = await startPostgres(t)
   const open: OpenMetadata = async (place, options) =>
     openPostgresMetadata({ url: await server.databaseOf(place), ...options })
-  await check(t, open, countOf({ quick: 5, full: 50 }))
+  await check(t, open, sizes.linkModelRunsOnPostgres)
 })

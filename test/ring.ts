@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { root } from './kit/root.ts'
+
+// Runs the checks or the proofs: `test/ring.ts checks|proofs [FILE...]`.
+//
+// The ending of a test file names the innermost ring that runs it: `.test.ts` (npm test), `.check.ts` and `.timed.ts`
+// (the checks, the timed ones alone and last, since they wait for timers of sockets), `.proof.ts` (the proofs). An outer
+// ring repeats the inner ones, at sizes of its own: `kit/sizes.ts`.
+
+const [ring = '', ...named] = process.argv.slice(2)
+const isProofs = ring === 'proofs'
+
+/** The files of a folder with one of these endings. */
+const filesIn = (folder: string, ending: RegExp) =>
+  readdirSync(new URL(`../${folder}`, import.meta.url)).filter(name => ending.test(name)).map(name => `${folder}/${name}`)
+
+const FILES_OF_BYTES = ['download', 'files', 'folder-uploads', 'kept-quota', 'resumable', 'sweeper', 'trash', 'uploads']
+const pathsOf = (names: readonly string[]) => names.map(name => `test/${name}.test.ts`)
+
+/**
+ * The HTTP tests that run again where TEST_STORE says. The contracts hold what a database or a store of bytes must do;
+ * these show that the server asks it for that.
+ */
+const CELLS: Readonly<Record<string, readonly string[]>> = {
+  'postgres-s3': pathsOf([...FILES_OF_BYTES, 'accounts', 'answers', 'session', 'tokens', 'kept', 'folders']),
+  'sqlite-s3': pathsOf(FILES_OF_BYTES),
+  'postgres-folder': pathsOf(FILES_OF_BYTES)
+}
+
+type Environment = Readonly<Record<string, string>>
+
+/** Runs test files. Returns whether all are green. */
+function run (files: readonly string[], env: Environment, jobs = 2): boolean {
+  console.log(`== ${ring}: ${files.length} files ${JSON.stringify(env)}`)
+  return spawnSync('tap', ['--disable-coverage', `--jobs=${jobs}`, ...files], {
+    cwd: root, stdio: 'inherit', env: { ...process.env, RING: ring, ...env }
+  }).status === 0
+}
+
+function runAll (env: Environment): boolean {
+  if (named.length > 0) return run(named, env)
+  return [
+    run([...isProofs ? filesIn('test', /\.test\.ts$/) : [], ...filesIn('test/proof', isProofs ? /\.(?:check|proof)\.ts$/ : /\.check\.ts$/)], env),
+    // Coverage is measured with SQLite and a folder.
+    ...Object.entries(CELLS).map(([store, files]) => run(files, { ...env, TEST_STORE: store, COVERAGE: '0' })),
+    run(filesIn('test/proof', /\.timed\.ts$/), env, 1)
+  ].every(Boolean)
+}
+
+// The proofs draw their chance, and are repeated with other seeds until MINUTES are over.
+const end = Date.now() + Number(process.env.MINUTES ?? 0) * 60_000
+let seed = Number(process.env.SEED ?? randomInt(2 ** 31))
+let isGreen = runAll(isProofs ? { SEED: String(seed) } : {})
+while (isProofs && Date.now() < end) isGreen = runAll({ SEED: String(++seed) }) && isGreen
+process.exitCode = isGreen ? 0 : 1
