@@ -6,8 +6,8 @@ import { root } from './kit/root.ts'
 // Runs the checks or the proofs: `test/ring.ts checks|proofs [FILE...]`.
 //
 // The ending of a test file names the innermost ring that runs it: `.test.ts` (npm test), `.check.ts` and `.timed.ts`
-// (the checks, the timed ones alone and last, since they wait for timers of sockets), `.proof.ts` (the proofs). An outer
-// ring repeats the inner ones, at sizes of its own: `kit/sizes.ts`.
+// (the checks; the timed ones run alone and last, since they wait for timers of sockets), `.proof.ts` (the proofs). The
+// proofs repeat the others at full sizes: `kit/sizes.ts`.
 
 const [ring = '', ...named] = process.argv.slice(2)
 const isProofs = ring === 'proofs'
@@ -51,7 +51,7 @@ function runAll (env: Environment): boolean {
 
 // The proofs draw their chance, and are repeated with other seeds until MINUTES are over.
 const end = Date.now() + Number(process.env.MINUTES ?? 0) * 60_000
-let seed = Number(process.env.SEED ?? randomInt(2 ** 31))
-let isGreen = runAll(isProofs ? { SEED: String(seed) } : {})
-while (isProofs && Date.now() < end) isGreen = runAll({ SEED: String(++seed) }) && isGreen
-process.exitCode = isGreen ? 0 : 1
+const first = Number(process.env.SEED ?? randomInt(2 ** 31))
+const outcomes = [runAll(isProofs ? { SEED: String(first) } : {})]
+while (isProofs && Date.now() < end) outcomes.push(runAll({ SEED: String(first + outcomes.length) }))
+process.exitCode = outcomes.every(Boolean) ? 0 : 1

@@ -103,7 +103,7 @@ export const listTrash = {
   tags,
   querystring: KeptListQuery,
   response: {
-    200: { ...Type.Ref(DeletedFileList), description: 'A page.', headers: nextPage },
+    200: { ...Type.Ref(DeletedFileList), description: 'A page.', headers: nextPage }
   }
 }
 

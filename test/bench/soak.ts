@@ -2,12 +2,13 @@
  * Mixed load on the built server for SOAK_MINUTES (20): node --import ts-blank-space/register test/bench/soak.ts
  * Prints memory, open handles and event loop delay each minute; exits with 1 if a response was unexpected.
  */
-import { randomFillSync, randomInt } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { sha256Of } from '../kit/digests.ts'
+import { createRandom } from '../kit/random.ts'
 import { KIB, MIB } from '../kit/sizes.ts'
 import { openWorkbench, residentBytes, startMagicStore } from './servers.ts'
 
@@ -15,6 +16,7 @@ const WORKERS = 8
 /** Pause between two requests of a worker: the load is steady and leaves some CPU idle. */
 const PAUSE_MILLISECONDS = 20
 const METRICS_PORT = 6190
+const random = createRandom('soak')
 const end = Date.now() + Number(process.env.SOAK_MINUTES ?? 20) * 60_000
 
 const workbench = await openWorkbench()
@@ -45,14 +47,14 @@ async function work (index: number): Promise<void> {
   let headers: Record<string, string> = {}
   for (let count = 0; Date.now() < end; count++) {
     if (count % 500 === 0) headers = { authorization: `Bearer ${(await (await send('GET', '/api/token', { headers: { authorization: `Basic ${btoa(user)}` } })).json()).token}` }
-    const name = `file-${randomInt(50)}`
+    const name = `file-${random.below(50)}`
     const known = digests.get(name)
     if (count % 5 === 0 && known !== undefined) {
       expect((await send('DELETE', `/uploads/${name}?permanent=true`, { headers })).status === 204, 'DELETE')
       digests.delete(name)
     } else if (count % 5 === 1) expect((await send('GET', '/api/files?limit=50', { headers })).status === 200, 'list')
     else if (count % 5 === 2 || known === undefined) {
-      const body = randomFillSync(Buffer.alloc(randomInt(50) === 0 ? randomInt(8 * MIB) : randomInt(64 * KIB)))
+      const body = randomFillSync(Buffer.alloc(random.chance(0.02) ? random.below(8 * MIB) : random.below(64 * KIB)))
       const isRight = [200, 201].includes((await send('PUT', `/uploads/${name}`, { headers, body })).status)
       expect(isRight, 'PUT')
       if (isRight) digests.set(name, sha256Of(body))

@@ -70,8 +70,8 @@ export async function startServer (t: Test, settings: Settings = {}): Promise<Ru
 const shared = new Map<string, Promise<RunningServer>>()
 
 /**
- * The server of this test file with these settings: the first test that asks for it starts it. Its tests have accounts
- * of their own ({@link signUp} without a name). For what an account can't be separated by, there is {@link startServer}.
+ * The server of this test file with these settings, started by the first test that asks for it. Each test has an account
+ * of its own: {@link signUp} without a name. A test of the whole store uses {@link startServer}.
  */
 export function sharedServer (settings: Settings = {}): Promise<RunningServer> {
   const key = JSON.stringify(settings)

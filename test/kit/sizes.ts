@@ -51,5 +51,6 @@ const TABLE = {
 } satisfies Record<string, readonly [tests: number, checks: number, proofs: number]>
 
 /** The sizes of this run. */
-export const sizes =
-  Object.fromEntries(Object.entries(TABLE).map(([name, row]) => [name, row[ring]])) as Record<keyof typeof TABLE, number>
+export const sizes = Object.fromEntries(
+  Object.entries(TABLE).map(([name, row]) => [name, row[ring]])
+) as Record<keyof typeof TABLE, number>
