@@ -1,21 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { sha256Of } from '../kit/digests.ts'
-import { compile, npmEnvironment, run, runUnwatched, strict } from '../kit/programs.ts'
+import { installPackages } from '../kit/packages.ts'
+import { compile, run, strict } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { startServer } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 
 const stories = join(root, 'test/stories')
-
-/**
- * A separate package with the generators and the run-time packages of their clients: 300 packages, too many to install
- * for every test.
- */
-const generatorPackage = fileURLToPath(new URL('generators', import.meta.url))
 
 /** hey-api's generator has no option for the extension of imports. */
 const heyApi = (url: string) => `import { createClient } from '@hey-api/openapi-ts'
@@ -55,10 +49,7 @@ const story = [
 
 test('clients that generators make of the served document compile under strict and go through the story', async t => {
   const folder = t.testdir({ data: {} })
-  for (const name of ['package.json', 'package-lock.json']) await copyFile(join(generatorPackage, name), join(folder, name))
-  const installed = await runUnwatched('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: folder, env: npmEnvironment })
-  t.equal(installed.code, 0, { stderr: installed.stderr })
-
+  await installPackages(t, 'generators', folder)
   for (const { name, command, args, isPrinted = false, written } of generators) {
     await t.test(name, async t => {
       const program = join(folder, name)

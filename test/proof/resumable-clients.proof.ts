@@ -1,17 +1,22 @@
-import { randomBytes, randomInt } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { build } from 'esbuild'
 import tap, { test, type Test } from 'tap'
-import * as tus from 'tus-js-client'
 import { lacksChromium, openBrowser } from '../kit/chromium.ts'
 import { sha256Of } from '../kit/digests.ts'
-import { execute } from '../kit/programs.ts'
+import { installPackages } from '../kit/packages.ts'
+import { compile, execute, strict } from '../kit/programs.ts'
+import { createRandom } from '../kit/random.ts'
+import { fencedIn } from '../kit/readme.ts'
+import { root } from '../kit/root.ts'
+import { runBin, signUp, startServer } from '../kit/server.ts'
 import { MIB, sizes } from '../kit/sizes.ts'
 import { startRoughServer, type Mishap, type RoughServer } from './rough-wire.ts'
 
@@ -44,6 +49,13 @@ await once(site, 'listening')
 tap.teardown(() => { site.close() })
 const origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
 let script = ''
+
+const random = createRandom('resumable clients')
+
+/** The packages of the clients. */
+const clients = tap.testdir()
+await installPackages(tap, 'clients', clients)
+const tus = createRequire(join(clients, 'package.json'))('tus-js-client')
 
 /**
  * Uploads the same bytes as `name` with a client, over a wire that is cut at random places, to a server that is killed.
@@ -86,7 +98,7 @@ function story (name: string, upload: (story: Story) => Promise<void>, skip: str
 
 function mishaps (): Mishap[] {
   const kinds = [...new Array<'cut'>(CUTS).fill('cut'), ...new Array<'kill'>(KILLS).fill('kill')]
-  return kinds.map(kind => ({ atBytes: randomInt(FIRST_BYTES, SIZE), kind })).sort((a, b) => a.atBytes - b.atBytes)
+  return kinds.map(kind => ({ atBytes: random.between(FIRST_BYTES, SIZE - 1), kind })).sort((a, b) => a.atBytes - b.atBytes)
 }
 
 /** Tries again while the server is away. */
@@ -105,14 +117,14 @@ function tusStory (protocol: 'tus-v1' | 'ietf-draft-05', chunkSize: number) {
         // The client sends metadata to tus servers only.
         ...(protocol === 'ietf-draft-05' && { 'content-disposition': 'attachment; filename="file.bin"' })
       },
-      onBeforeRequest: request => { if (request.getMethod() === 'PATCH') diary.send(Number(request.getHeader('Upload-Offset'))) },
-      onAfterResponse: (_request, response) => {
+      onBeforeRequest: (request: any) => { if (request.getMethod() === 'PATCH') diary.send(Number(request.getHeader('Upload-Offset'))) },
+      onAfterResponse: (_request: any, response: any) => {
         const offset = response.getHeader('Upload-Offset')
         if (offset !== undefined && response.getStatus() < 300) diary.acknowledge(Number(offset))
       },
       onError: reject,
       onSuccess: () => resolve()
-    } as tus.UploadOptions).start()
+    }).start()
   })
 }
 
@@ -216,7 +228,7 @@ story('Uppy in a browser', async ({ server: { url }, file, diary, t }) => {
       uppy.addFile({ name: 'file.bin', type: 'application/octet-stream', data: file })
       uppy.upload()
     })`
-  const { outputFiles: [bundle] } = await build({ stdin: { contents: entry, resolveDir: import.meta.dirname }, bundle: true, write: false, format: 'iife', minify: true })
+  const { outputFiles: [bundle] } = await build({ stdin: { contents: entry, resolveDir: clients }, bundle: true, write: false, format: 'iife', minify: true })
   script = String(bundle?.text)
   const browser = await openBrowser(t)
   const page = await browser.newPage()
@@ -225,3 +237,34 @@ story('Uppy in a browser', async ({ server: { url }, file, diary, t }) => {
   await page.setInputFiles('input', file)
   await page.evaluate(([endpoint, authorization]) => (globalThis as unknown as { upload (...args: unknown[]): Promise<void> }).upload(endpoint, authorization), [`${url}/api/uploads`, CREDENTIALS])
 }, lacksChromium)
+
+test('the code of the page on resumable uploads compiles under strict and uploads from a browser', async t => {
+  const target = join(clients, 'page')
+  await mkdir(target)
+  const server = await startServer(t)
+  const { url, send } = server
+  const { token } = await signUp(server, 'ann')
+  const page = await readFile(join(root, 'openapi/resumable-uploads.md'), 'utf8')
+  t.equal((await runBin(['sdk', join(target, 'magicstore')])).code, 0)
+  const snippets = fencedIn(page).filter(({ language }) => language === 'ts')
+  t.equal(snippets.length, 3)
+  for (const [index, { lines }] of snippets.entries()) await writeFile(join(target, `client-${index}.ts`), lines.join('\n').replaceAll('http://127.0.0.1:5000', url))
+  await writeFile(join(target, 'entry.ts'), snippets.map((_, index) => `import { upload as upload${index} } from './client-${index}.js'\n`).join('') +
+    'Object.assign(globalThis, { uploads: [upload0, upload1, upload2] })\n')
+  const { code, stdout } = await compile(target, { ...strict, lib: ['es2023', 'dom', 'dom.iterable'], module: 'esnext', moduleResolution: 'bundler' })
+  t.equal(code, 0, { stdout })
+
+  await t.test('in a browser', { skip: lacksChromium }, async t => {
+    const { outputFiles: [bundle] } = await build({ entryPoints: [join(target, 'entry.ts')], bundle: true, nodePaths: [join(root, 'node_modules')], write: false })
+    const browser = await openBrowser(t)
+    const tab = await browser.newPage()
+    await tab.goto(`${url}/health/live`)
+    await tab.evaluate(bundle?.text ?? '')
+    for (const index of snippets.keys()) {
+      const name = `file-${index}.txt`
+      await tab.evaluate(`uploads[${index}](new File(['the bytes of ${name}'], '${name}', { type: 'text/x-story' }), '${token}')`)
+      const answer = await send('GET', `/uploads/${name}`, { token })
+      t.same([answer.status, answer.headers['content-type'], answer.text], [200, 'text/x-story', `the bytes of ${name}`])
+    }
+  })
+})
