@@ -4,7 +4,8 @@ import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { sha256Of } from './kit/digests.ts'
 import { DAY, HOUR } from './kit/durations.ts'
-import { issueToken, runBin, signUp, startServer, startTls, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
+import { guardedOperations, isGuarded } from './kit/guarded.ts'
+import { issueToken, runBin, sharedServer, signUp, startServer, startTls, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
 import { refuseUpdates, runSql, skipWithoutSqlite, textOfDatabase } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
 
@@ -48,6 +49,7 @@ async function isOver (t: Test, client: Client, session: Begun, message: string)
 }
 
 t.test('a password begins a session, whose cookie gives a new access token after every reload, for the same account', async t => {
+  // Reading the files of the database ends its locks: no server that is shared.
   const server = await startServer(t)
   const { user } = await signUp(server, 'Zoë')
   const begun = await server.send('POST', '/api/session', { user })
@@ -80,8 +82,8 @@ t.test('a password begins a session, whose cookie gives a new access token after
 })
 
 t.test('without a valid session the response is 204', async t => {
-  const server = await startServer(t)
-  const { user, token } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user, token } = await signUp(server)
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account'] } })
   const { cookie, key } = await beginSession(server, user)
   const bare = await server.send('GET', '/api/session')
@@ -107,14 +109,14 @@ t.test('without a valid session the response is 204', async t => {
 })
 
 t.test('only the password begins a session', async t => {
-  const server = await startServer(t)
-  const { user, token } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user, token } = await signUp(server)
   const { json: personal } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account', 'files:read', 'files:write'] } })
   const { cookie, key, token: issued } = await beginSession(server, user)
   for (const [options, code] of [
     [{}, 'credentials_missing'],
     [{ headers: headersOf({ cookie, key }) }, 'credentials_missing'],
-    [{ user: ['ann', 'wrong'] }, 'credentials_wrong'],
+    [{ user: [user[0], 'wrong'] }, 'credentials_wrong'],
     [{ token }, 'password_required'],
     [{ token: issued }, 'password_required'],
     [{ token: personal.token }, 'password_required']
@@ -129,8 +131,8 @@ t.test('only the password begins a session', async t => {
 })
 
 t.test('a session is one of the account\'s tokens, lasts 30 days, and its access tokens expire no later', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { id, user } = await signUp(server)
   const before = Date.now()
   const session = await beginSession(server, user)
   await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && lastUsedAt !== null))
@@ -140,7 +142,7 @@ t.test('a session is one of the account\'s tokens, lasts 30 days, and its access
   t.ok(Date.parse(String(listed?.createdAt)) >= before)
 
   // As if 30 days, less 100 seconds, had passed.
-  const moveExpiry = (milliseconds: number) => runSql(server.dataDir, `UPDATE tokens SET expires_at = ${Date.now() + milliseconds} WHERE kind = 'session'`)
+  const moveExpiry = (milliseconds: number) => runSql(server.dataDir, `UPDATE tokens SET expires_at = ${Date.now() + milliseconds} WHERE kind = 'session' AND account_id = ${id}`)
   await moveExpiry(100_000)
   const late = await getSession(server, session)
   t.ok(late.json.duration <= 100 && late.json.duration > 90, `${late.json.duration} s are left`)
@@ -151,13 +153,13 @@ t.test('a session is one of the account\'s tokens, lasts 30 days, and its access
 })
 
 t.test('a renewal is a use of the session and no event; sign-in and sign-out are events', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { id, user } = await signUp(server)
   const session = await beginSession(server, user)
   const begun = await kindsOf(server, user)
   t.strictSame(begun.filter(kind => kind === 'session_created').length, 1)
   const issued = begun.filter(kind => kind === 'token_issued').length
-  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() - HOUR} WHERE kind = 'session'`)
+  await runSql(server.dataDir, `UPDATE tokens SET last_used_at = ${Date.now() - HOUR} WHERE kind = 'session' AND account_id = ${id}`)
   for (let count = 0; count < 5; count++) await getSession(server, session)
   await until(async () => (await tokensOf(server, user)).some(({ kind, lastUsedAt }) => kind === 'session' && Date.parse(String(lastUsedAt)) > Date.now() - 60_000))
   t.strictSame(await kindsOf(server, user), begun)
@@ -178,10 +180,10 @@ const ends: {
   { by: 'signing in again in the same browser', end: (server, session) => server.send('POST', '/api/session', { user: session.user, headers: headersOf(session) }) }
 ]
 
-for (const { by, end } of ends) {
-  t.test(`a session and its access tokens end by ${by}, and at once`, async t => {
-    const server = await startServer(t)
-    const { user } = await signUp(server, 'ann')
+t.test('a session and its access tokens end at once, by whatever ends it', async t => {
+  const server = await sharedServer()
+  for (const { by, end } of ends) {
+    const { user } = await signUp(server)
     const session = await beginSession(server, user)
     const { json: { token } } = await getSession(server, session)
     const id = (await tokensOf(server, user)).find(({ kind }) => kind === 'session')?.id as number
@@ -189,19 +191,19 @@ for (const { by, end } of ends) {
     t.ok((await end(server, { ...session, user, id })).status < 300)
     await isOver(t, server, session, by)
     await isOver(t, server, { ...session, token }, by)
-  })
-}
+  }
+})
 
 t.test('two sessions of one account are independent', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
-  const other = await signUp(server, 'bob')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
+  const other = await signUp(server)
   const [first, second, foreign] = [
     await beginSession(server, user), await beginSession(server, user), await beginSession(server, other.user)
   ]
   t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(first) })).status, 204)
   await isOver(t, server, first, 'the one that ended')
-  for (const [session, username] of [[second, 'ann'], [foreign, 'bob']] as const) {
+  for (const [session, username] of [[second, user[0]], [foreign, other.user[0]]] as const) {
     t.match((await getSession(server, session)).json, { username })
     t.equal(await statusOf(server, { token: session.token }), 200)
   }
@@ -211,21 +213,21 @@ t.test('two sessions of one account are independent', async t => {
 })
 
 t.test('an account that is disabled has no session until it is enabled, and can end one', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
   const [session, other] = [await beginSession(server, user), await beginSession(server, user)]
-  t.equal((await runBin(['user', 'disable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
+  t.equal((await runBin(['user', 'disable', user[0]], { DATA_DIR: server.dataDir })).code, 0)
   await isOver(t, server, session, 'disabled')
   t.equal((await server.send('POST', '/api/session', { user })).status, 401)
   t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(other) })).status, 204)
-  t.equal((await runBin(['user', 'enable', 'ann'], { DATA_DIR: server.dataDir })).code, 0)
+  t.equal((await runBin(['user', 'enable', user[0]], { DATA_DIR: server.dataDir })).code, 0)
   t.equal((await getSession(server, session)).status, 200, 'like every other token')
   await isOver(t, server, other, 'a session that ended meanwhile')
 })
 
 t.test('only pages of this server and programs can use the cookie: pages of other sites and ports are refused', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
   const session = await beginSession(server, user)
   for (const site of ['cross-site', 'same-site', 'SAME-ORIGIN', '']) {
     for (const method of ['GET', 'DELETE']) {
@@ -240,9 +242,9 @@ t.test('only pages of this server and programs can use the cookie: pages of othe
 })
 
 t.test('the cookie and the key of a session work only together', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
-  const mallory = await signUp(server, 'mallory')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
+  const mallory = await signUp(server)
   const [session, other, foreign] = [
     await beginSession(server, user), await beginSession(server, user), await beginSession(server, mallory.user)
   ]
@@ -263,17 +265,17 @@ t.test('the cookie and the key of a session work only together', async t => {
     for (const method of ['GET', 'DELETE']) t.match(await server.send(method, '/api/session', { headers }), { status: 204, text: '' }, `${what}: ${method}`)
     t.equal((await server.send('POST', '/api/session', { user, headers })).status, 201, `${what}: a sign-in begins a session of its own`)
   }
-  for (const [begun, username] of [[session, 'ann'], [other, 'ann'], [foreign, 'mallory']] as const) {
+  for (const [begun, username] of [[session, user[0]], [other, user[0]], [foreign, mallory.user[0]]] as const) {
     t.match(await getSession(server, begun), { status: 200, json: { username } }, 'and none of them has ended a session')
   }
 })
 
 t.test('a session from before there were keys has ended', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { id, user } = await signUp(server)
   const { cookie, key } = await beginSession(server, user)
   const secret = cookie.slice('magicstore_session='.length)
-  await runSql(server.dataDir, `UPDATE tokens SET secret_hash = '${sha256Of(secret)}' WHERE kind = 'session'`)
+  await runSql(server.dataDir, `UPDATE tokens SET secret_hash = '${sha256Of(secret)}' WHERE kind = 'session' AND account_id = ${id}`)
   t.equal((await server.send('GET', '/api/session', { headers: { cookie } })).status, 204)
   t.equal((await getSession(server, { cookie, key })).status, 204)
 })
@@ -287,34 +289,30 @@ t.test('a preflight never allows the key of a session, and a page of CORS_ORIGIN
   })).headers.get('access-control-allow-headers')
   t.equal(await allowed('authorization, session-key,range'), 'authorization, range')
   t.notMatch(await allowed('Session-Key'), /session-key/i)
-  const { user } = await signUp(server, 'ann')
+  const { user } = await signUp(server)
   const answer = await getSession(server, await beginSession(server, user), { origin, 'sec-fetch-site': 'cross-site' })
   t.match(answer, { status: 403, json: { code: 'cross_site_request' } })
 })
 
 t.test('no other operation reads the cookie', async t => {
-  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
   const session = await beginSession(server, user)
-  const { json } = await server.send('GET', '/openapi.json')
-  const operations = Object.entries<Record<string, { operationId: string, security: object[] }>>(json.paths).flatMap((
-    [path, item]
-  ) => Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, ...operation })))
-  t.ok(operations.length > 40)
-  for (const { method, path, operationId, security } of operations.filter(({ operationId }) => !['getSession', 'deleteSession'].includes(operationId))) {
-    const address = path.replace('{id}', '1').replace('{name}', 'report.pdf')
-    const without = await server.send(method, address)
-    const withCookie = await server.send(method, address, { headers: headersOf(session) })
+  for (const operation of await guardedOperations(server)) {
+    const { method, path, operationId } = operation
+    if (['getSession', 'deleteSession'].includes(operationId)) continue
+    const without = await server.send(method, path)
+    const withCookie = await server.send(method, path, { headers: headersOf(session) })
     t.equal(withCookie.status, without.status, operationId)
     t.equal(withCookie.headers['set-cookie'], undefined, operationId)
-    if (security.every(way => Object.keys(way).length > 0)) t.equal(withCookie.status, 401, operationId)
+    if (isGuarded(operation)) t.equal(withCookie.status, 401, operationId)
   }
   t.equal((await getSession(server, session)).status, 200, 'and none of them has ended the session')
 })
 
 t.test('the secret of a session is not accepted as a token', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
   const { cookie, key } = await beginSession(server, user)
   const texts = [cookie.slice('magicstore_session='.length), key]
   for (const [path, secret] of ['/api/resource', '/api/token', '/api/files'].flatMap(path => texts.map(secret => [path, secret] as const))) {
@@ -327,26 +325,26 @@ t.test('the secret of a session is not accepted as a token', async t => {
 })
 
 t.test('if an access token can\'t be created, no session is left behind', async t => {
-  const server = await startServer(t)
-  const { id, user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { id, user } = await signUp(server)
   await runSql(server.dataDir, `
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
     INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT ${id}, 'personal', 'account', 0, 9e12 FROM numbers`)
   await server.send('DELETE', '/api/token', { token: await issueToken(server, { user }) })
-  const sessions = async () => Number((await runSql(server.dataDir, "SELECT count(*) AS count FROM tokens WHERE kind = 'session'"))[0]?.count)
+  const sessions = async () => Number((await runSql(server.dataDir, `SELECT count(*) AS count FROM tokens WHERE kind = 'session' AND account_id = ${id}`))[0]?.count)
   for (const round of ['once', 'twice']) {
     t.match(await server.send('POST', '/api/session', { user }), { status: 409, json: { code: 'too_many_tokens' } }, round)
     t.equal(await sessions(), 0, round)
   }
-  await runSql(server.dataDir, 'DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE kind = \'personal\' ORDER BY id LIMIT 1)')
+  await runSql(server.dataDir, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE kind = 'personal' AND account_id = ${id} ORDER BY id LIMIT 1)`)
   const session = await beginSession(server, user)
-  await runSql(server.dataDir, 'UPDATE tokens SET kind = \'personal\' WHERE kind = \'access\'')
+  await runSql(server.dataDir, `UPDATE tokens SET kind = 'personal' WHERE kind = 'access' AND account_id = ${id}`)
   t.match(await getSession(server, session), { status: 409, json: { code: 'too_many_tokens' } })
 })
 
 t.test('a session that can\'t be marked as used still gives an access token', async t => {
   const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const { user } = await signUp(server)
   await refuseUpdates(server.dataDir, 'tokens')
   const session = await beginSession(server, user)
   t.equal((await getSession(server, session)).status, 200)
@@ -354,7 +352,7 @@ t.test('a session that can\'t be marked as used still gives an access token', as
 
 t.test('if the database fails, a session is neither ended nor renewed', { skip: skipWithoutSqlite }, async t => {
   const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const { user } = await signUp(server)
   const session = await beginSession(server, user)
   for (const change of ['INSERT', 'DELETE']) await runSql(server.dataDir, `CREATE TRIGGER refuse_${change} BEFORE ${change} ON tokens BEGIN SELECT RAISE(ABORT, 'no'); END`)
   for (const method of ['GET', 'DELETE']) {
@@ -382,8 +380,8 @@ async function sendAtOnce (port: number, requests: string[]): Promise<string[]> 
 }
 
 t.test('concurrent renewals and ends of one session leave no valid token, and only one event', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ann')
+  const server = await sharedServer()
+  const { user } = await signUp(server)
   const { cookie, key } = await beginSession(server, user)
   const answers = await sendAtOnce(server.port, ['DELETE', 'GET', 'DELETE', 'GET'].map(method => `${method} /api/session HTTP/1.1\r\nCookie: ${cookie}\r\nSession-Key: ${key}`))
   for (const [index, answer] of answers.entries()) {
@@ -398,7 +396,7 @@ t.test('concurrent renewals and ends of one session leave no valid token, and on
 t.test('behind a proxy that reports TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
   const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://files.example.org/store' })
   const secure = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' }
-  const { user } = await signUp(server, 'ann')
+  const { user } = await signUp(server)
   const begun = await server.send('POST', '/api/session', { user, headers: secure })
   const { pair, secret, attributes } = cookieOf(begun)
   const { key } = begun.json

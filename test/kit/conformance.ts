@@ -33,21 +33,32 @@ export interface Conformance {
   violationsOf (exchange: Recorded): string[]
 }
 
-/** Checks exchanges against the document: path, method, status, headers, media type and the raw body. */
-export function createConformance (document: Document): Conformance {
-  const templates = Object.keys(document.paths).map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`) }))
+/** Gives the validators of schemas in a document, each compiled once. */
+export function createValidators (document: object): (schema: object) => ValidateFunction {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
   addFormats.default(ajv)
+  // Formats of OpenAPI and of this server only describe.
+  for (const name of formatsIn(document)) if (ajv.formats[name] === undefined) ajv.addFormat(name, true)
   ajv.addSchema({ $id: 'http://document.invalid/', ...document })
   const validators = new Map<object, ValidateFunction>()
-
-  function validatorOf (schema: object): ValidateFunction {
+  return schema => {
     const known = validators.get(schema)
     if (known !== undefined) return known
     const validate = ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"http://document.invalid/#/')))
     validators.set(schema, validate)
     return validate
   }
+}
+
+function formatsIn (value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => key === 'format' && typeof inner === 'string' ? [inner] : formatsIn(inner))
+}
+
+/** Checks exchanges against the document: path, method, status, headers, media type and the raw body. */
+export function createConformance (document: Document): Conformance {
+  const templates = Object.keys(document.paths).map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`) }))
+  const validatorOf = createValidators(document)
 
   function headerViolations ({ headers = {} }: Response, { status, headers: sent }: Recorded): string[] {
     const documented = new Set(Object.keys(headers).map(name => name.toLowerCase()))
@@ -98,9 +109,18 @@ function codeOf ({ headers, body }: Recorded): string | undefined {
   return body !== '' && String(headers['content-type']).startsWith('application/problem+json') ? JSON.parse(body).code : undefined
 }
 
+/** What this process has seen. */
+const seen = new Set<string>()
+
 function note (line: string): void {
+  if (seen.size === 0) process.once('exit', writeSeen)
+  seen.add(line)
+}
+
+function writeSeen (): void {
   mkdirSync(exchangesFolder, { recursive: true })
-  appendFileSync(`${exchangesFolder}/${process.pid}`, `${line}\n`)
+  // An earlier process may have had the same id.
+  appendFileSync(`${exchangesFolder}/${process.pid}`, Array.from(seen, line => `${line}\n`).join(''))
 }
 
 /** Conformance to the committed document; another test checks that the server serves the same. */
@@ -113,8 +133,15 @@ export function allowNonConforming (method: string, path: string): void {
   nonConforming.add(`${method} ${path}`)
 }
 
-/** @throws if the exchange differs from the document. */
+/** The ids of requests whose exchange was checked where it was answered, in this process. */
+const checked = new Set<unknown>()
+
+/** Checks what a client has seen, unless the server has checked it. @throws if it differs from the document. */
 export function checkConformance (exchange: Recorded): void {
+  if (!checked.delete(exchange.headers['x-request-id'])) check(exchange)
+}
+
+function check (exchange: Recorded): void {
   const { method, path, status } = exchange
   if (status === 500 && nonConforming.has(`${method} ${path}`)) return
   const violations = committed.violationsOf(exchange)
@@ -125,11 +152,8 @@ export function checkConformance (exchange: Recorded): void {
 export function checkServer (t: Test, server: EventEmitter): void {
   const listen = (request: IncomingMessage, response: ServerResponse) => {
     record(request, response, exchange => {
-      try {
-        checkConformance(
-          exchange
-        )
-      } catch (error) { t.fail((error as Error).message) }
+      checked.add(exchange.headers['x-request-id'])
+      try { check(exchange) } catch (error) { t.fail((error as Error).message) }
     })
   }
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, listen)
@@ -143,6 +167,6 @@ export function checkRecorded (t: Test, file: string): void {
   rmSync(file, { force: true })
   // The last line is empty, or truncated by a kill.
   for (const line of lines.slice(0, -1)) {
-    try { checkConformance(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
+    try { check(JSON.parse(line)) } catch (error) { t.fail((error as Error).message) }
   }
 }

@@ -1,6 +1,5 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import addFormats from 'ajv-formats'
 import fc from 'fast-check'
+import { createValidators } from '../kit/conformance.ts'
 
 /** The subset of JSON Schema that the document uses for input. */
 export interface Schema {
@@ -66,11 +65,8 @@ export interface Drawer {
 
 /** Draws values from the schemas of a document. Ajv checks them, so an unsupported keyword can't go unnoticed. */
 export function createDrawer (document: Document, hints: Hints): Drawer {
-  const ajv = new Ajv2020({ strict: false, formats: { binary: true, password: true, int64: true } })
-  addFormats.default(ajv)
-  for (const name of formatsOf(document)) if (ajv.formats[name] === undefined) ajv.addFormat(name, true)
-  ajv.addSchema({ $id: 'http://document.invalid/', ...document })
-  const isValid = (schema: Schema, value: unknown) => ajv.validate(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"http://document.invalid/#/')), value)
+  const validatorOf = createValidators(document)
+  const isValid = (schema: Schema, value: unknown) => validatorOf(schema)(value)
 
   function follow (ref: string): Schema {
     return document.components.schemas[ref.replace('#/components/schemas/', '')] as Schema
@@ -114,11 +110,6 @@ export function createDrawer (document: Document, hints: Hints): Drawer {
   }
 
   return { valuesOf, isValid }
-}
-
-function formatsOf (value: unknown): string[] {
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, inner]) => key === 'format' && typeof inner === 'string' ? [inner] : formatsOf(inner))
 }
 
 function strings ({ format, pattern, minLength = 0, maxLength = MAX_DRAWN_LENGTH }: Schema): fc.Arbitrary<string> {

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { Authenticator } from '../kit/authenticator.ts'
 import { codeAt, turnOn, withCode, wrongCodeAt } from '../kit/one-time-codes.ts'
 import { authenticatorFor, codeHeader, codeWith, creationOptions, registerPasskey, sendAssertion, sendAttestation, signInOptions } from '../kit/passkeys.ts'
-import { runBin, signUp, startServer, type Answer } from '../kit/server.ts'
+import { runBin, sharedServer, signUp, startServer, type Answer } from '../kit/server.ts'
 import { runSql } from '../kit/stores.ts'
 import type { Listed } from './arbitraries.ts'
 import { ask, askExample, exampleRequests, findOperation, type Asked, type Walkthrough } from './examples.ts'
@@ -126,63 +126,63 @@ export async function walkFactors (t: Test, { document, seen }: Walkthrough): Pr
   return requests
 }
 
-/** A separate server with a user. */
-async function start (t: Test, settings: Record<string, string> = {}) {
-  const server = await startServer(t, { DATA_DIR: t.testdir(), ...settings })
-  return { server, user: (await signUp(server, 'ann')).user }
+/** A server with these settings, and a new user. */
+async function open (settings: Record<string, string> = {}) {
+  const server = await sharedServer(settings)
+  return { server, ...await signUp(server) }
 }
 
 /** How to provoke the problems of second factors. */
-export const provokedByFactors: Record<string, (fixture: { t: Test }) => Promise<Answer>> = {
-  async passkey_invalid ({ t }) {
-    const { server, user } = await start(t)
+export const provokedByFactors: Record<string, () => Promise<Answer>> = {
+  async passkey_invalid () {
+    const { server, user } = await open()
     const elsewhere = new Authenticator('http://localhost:1')
     return sendAttestation(server, user, elsewhere.create(await creationOptions(server, user)))
   },
-  async second_factor_required ({ t }) {
-    const { server, user } = await start(t)
+  async second_factor_required () {
+    const { server, user } = await open()
     await turnOn(server, user)
     return server.send('GET', '/api/resource', { user })
   },
-  async second_factor_wrong ({ t }) {
-    const { server, user } = await start(t)
+  async second_factor_wrong () {
+    const { server, user } = await open()
     const { secret } = await turnOn(server, user)
     return server.send('GET', '/api/resource', withCode(user, wrongCodeAt(secret, Date.now())))
   },
-  async passkey_refused ({ t }) {
-    const { server } = await start(t)
+  async passkey_refused () {
+    const { server } = await open()
     return sendAssertion(server, authenticatorFor(server).get(await signInOptions(server)))
   },
-  async second_factor_setup_required ({ t }) {
-    const { server, user } = await start(t, { SECOND_FACTOR: 'required' })
+  async second_factor_setup_required () {
+    const { server, user } = await open({ SECOND_FACTOR: 'required' })
     return server.send('GET', '/api/resource', { user })
   },
-  async second_factor_missing ({ t }) {
-    const { server, user } = await start(t)
+  async second_factor_missing () {
+    const { server, user } = await open()
     return server.send('POST', '/api/second-factor/recovery-codes', { user })
   },
-  async factor_not_pending ({ t }) {
-    const { server, user } = await start(t)
+  async factor_not_pending () {
+    const { server, user } = await open()
     return server.send('PUT', '/api/second-factor/totp', { user, json: { code: '123456' } })
   },
-  async too_many_passkeys ({ t }) {
-    const { server, user } = await start(t)
+  async too_many_passkeys () {
+    const { server, user, id } = await open()
     const phone = authenticatorFor(server)
     await registerPasskey(server, user, phone)
     await runSql(server.dataDir, `
       WITH RECURSIVE numbers (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20)
       INSERT INTO passkeys (account_id, name, credential_id, public_key, user_handle, counter, created_at)
-      SELECT account_id, name, 'copy' || n, public_key, user_handle, counter, created_at FROM passkeys, numbers`)
+      SELECT account_id, name, 'copy' || n, public_key, user_handle, counter, created_at FROM passkeys, numbers WHERE account_id = ${id}`)
     const options = await creationOptions(server, user, await codeWith(server, user, phone))
     const code = await codeWith(server, user, phone)
     return sendAttestation(server, user, authenticatorFor(server).create(options), { code })
   },
-  async passkeys_unavailable ({ t }) {
-    const { server } = await start(t, { PUBLIC_URL: 'http://127.0.0.1:5000' })
+  async passkeys_unavailable () {
+    const { server } = await open({ PUBLIC_URL: 'http://127.0.0.1:5000' })
     return server.send('POST', '/api/session/passkey/options')
   },
-  async too_many_codes ({ t }) {
-    const { server, user } = await start(t)
+  async too_many_codes () {
+    const { server, user } = await open()
     const { secret } = await turnOn(server, user)
     const guess = () => server.send('GET', '/api/resource', withCode(user, wrongCodeAt(secret, Date.now())))
     for (let count = 0; count < 10; count++) await guess()

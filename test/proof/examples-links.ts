@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createLink } from '../kit/links.ts'
-import { signUp, startServer, type Answer } from '../kit/server.ts'
+import { sharedServer, signUp, startServer, type Answer } from '../kit/server.ts'
 import { runSql } from '../kit/stores.ts'
 import { TUS } from '../kit/tus.ts'
 import type { Listed } from './arbitraries.ts'
@@ -86,12 +86,10 @@ async function visitMore (walkthrough: Walkthrough): Promise<void> {
   await ask(walkthrough, 'putSharedFile', { parameters: { secret: inbox, name: 'report.pdf' }, body: { body: Buffer.alloc(SIZE) } })
 }
 
-interface Provoking { readonly t: Test }
-
-/** A separate server with links, and a link to its file or folder. */
-async function start (t: Test, json: object) {
-  const server = await startServer(t, { DATA_DIR: t.testdir(), LINKS: 'on' })
-  const { token } = await signUp(server, 'ann')
+/** A server with links, and a link of a new account to its file or folder. */
+async function open (json: object) {
+  const server = await sharedServer({ LINKS: 'on' })
+  const { token } = await signUp(server)
   await server.send('PUT', '/uploads/box/a.txt', { token, body: 'bytes' })
   return { server, token, ...await createLink(server, { token }, { name: 'box/a.txt', kind: 'download', ...json }) }
 }
@@ -99,35 +97,35 @@ async function start (t: Test, json: object) {
 const unlocked = { headers: { authorization: `Basic ${btoa(':wrong')}` } }
 
 /** How to provoke the problems of links. */
-export const provokedByLinks: Record<string, (fixture: Provoking) => Promise<Answer>> = {
-  async links_off ({ t }) {
-    const server = await startServer(t, { DATA_DIR: t.testdir() })
-    const { token } = await signUp(server, 'ann')
+export const provokedByLinks: Record<string, () => Promise<Answer>> = {
+  async links_off () {
+    const server = await sharedServer()
+    const { token } = await signUp(server)
     return server.send('POST', '/api/links', { token, json: { name: 'a.txt', kind: 'download' } })
   },
-  async too_many_links ({ t }) {
-    const { server, token } = await start(t, {})
+  async too_many_links () {
+    const { server, token, id } = await open({})
     await runSql(server.dataDir, `
       WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
       INSERT INTO links (account_id, kind, file_id, secret_hash, shows_owner, created_at)
-      SELECT account_id, kind, file_id, secret_hash || n, shows_owner, created_at FROM links, numbers`)
+      SELECT account_id, kind, file_id, secret_hash || n, shows_owner, created_at FROM links, numbers WHERE id = ${id}`)
     return server.send('POST', '/api/links', { token, json: { name: 'box/a.txt', kind: 'download' } })
   },
-  async link_password_required ({ t }) {
-    const { server, path } = await start(t, { password: 'tell it by phone' })
+  async link_password_required () {
+    const { server, path } = await open({ password: 'tell it by phone' })
     return server.send('GET', `${path}/files/a.txt`)
   },
-  async link_password_wrong ({ t }) {
-    const { server, path } = await start(t, { password: 'tell it by phone' })
+  async link_password_wrong () {
+    const { server, path } = await open({ password: 'tell it by phone' })
     return server.send('GET', `${path}/files/a.txt`, unlocked)
   },
-  async too_many_passwords ({ t }) {
-    const { server, path } = await start(t, { password: 'tell it by phone' })
+  async too_many_passwords () {
+    const { server, path } = await open({ password: 'tell it by phone' })
     for (let count = 0; count < 10; count++) await server.send('GET', `${path}/files/a.txt`, unlocked)
     return server.send('GET', `${path}/files/a.txt`, unlocked)
   },
-  async link_limit_reached ({ t }) {
-    const { server, path } = await start(t, { name: 'box', kind: 'upload', maxBytes: 1 })
+  async link_limit_reached () {
+    const { server, path } = await open({ name: 'box', kind: 'upload', maxBytes: 1 })
     return server.send('PUT', `${path}/files/b.txt`, { body: 'bytes' })
   }
 }

@@ -1,14 +1,14 @@
-import { mkdirSync, readdirSync, truncateSync } from 'node:fs'
+import { mkdirSync, truncateSync } from 'node:fs'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { test, type Test } from 'tap'
-import { Database } from '#src/metadata/sqlite/driver.ts'
 import { endLocks, setLock } from '../kit/locks.ts'
 import { credentials, startS3 } from '../kit/s3.ts'
-import { formOf, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../kit/server.ts'
+import { formOf, sharedServer, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from '../kit/server.ts'
 import { KIB } from '../kit/sizes.ts'
+import { runSql } from '../kit/stores.ts'
 import { TUS } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
 import { exchange } from '../kit/wire.ts'
@@ -22,7 +22,7 @@ async function readDocument (client: Client): Promise<Document> {
 }
 
 test('every example matches the schema that it stands beside', async t => {
-  const document = await readDocument(await startServer(t))
+  const document = await readDocument(await sharedServer())
   const { isValid } = createDrawer(document, {})
   const { schemas, examples } = document.components
   const all = [
@@ -230,9 +230,11 @@ async function wired ({ server }: Fixture, lines: string[]): Promise<Problem> {
   return { status: Number(answer?.status), json: JSON.parse(String(answer?.body)) }
 }
 
-/** A separate server, for problems that depend on settings. */
-const withSettings = ({ t }: Fixture, settings: Record<string, string>) =>
-  startServer(t, { DATA_DIR: t.testdir(), ...settings })
+/** A new account at a server with these settings. */
+async function openAccount (settings: Record<string, string> = {}) {
+  const server = await sharedServer(settings)
+  return { server, ...await signUp(server) }
+}
 
 /** How to provoke each problem. */
 const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
@@ -272,8 +274,7 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     return append(fixture, upload, { offset: 1, body: '' })
   },
   async upload_taken_over (fixture) {
-    const server = await withSettings(fixture, {})
-    const { token } = await signUp(server, 'ann')
+    const { server, token } = await openAccount()
     const upload = await createUpload({ ...fixture, server, token }, { ...TUS, 'upload-length': '5' })
     const { id, expiresAt } = upload.json
     const older = connect(server.port, '127.0.0.1')
@@ -287,10 +288,15 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   },
   tus_version_unsupported: fixture => createUpload(fixture, { 'tus-resumable': '0.2.2' }),
   async too_many_uploads (fixture) {
-    const server = await withSettings(fixture, { RATE_LIMIT_PER_MINUTE: '0' })
-    const { token } = await signUp(server, 'ann')
+    const { server, token } = await openAccount()
     const create = () => createUpload({ ...fixture, server, token }, { ...TUS, 'upload-length': '1' })
-    for (let count = 0; count < 1000; count += 50) await Promise.all(Array.from({ length: 50 }, create))
+    const { json: { id } } = await create()
+    const [row = {}] = await runSql(server.dataDir, `SELECT * FROM uploads WHERE id = '${id}'`)
+    const columns = Object.keys(row)
+    const copied = columns.map(name => ['id', 'blob_id'].includes(name) ? "printf('%032x', n)" : name)
+    await runSql(server.dataDir, `
+      WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
+      INSERT INTO uploads (${columns.join()}) SELECT ${copied.join()} FROM uploads, numbers WHERE id = '${id}'`)
     return create()
   },
   digest_malformed: fixture => put(fixture, 'a.txt', { headers: { 'content-digest': 'sha-256=1' } }),
@@ -301,10 +307,9 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
   password_required: ({ server, token }) => server.send('POST', '/api/tokens', { token, json: { name: 'a', scopes: ['account'] } }),
   token_malformed: fixture => resource(fixture, { token: 'x' }),
   async token_expired (fixture) {
-    const { json } = await fixture.server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'brief', scopes: ['account'], expiresAt: new Date(Date.now() + 3000).toISOString() } })
-    let answer = await resource(fixture, { token: json.token })
-    while (answer.status === 200) answer = await resource(fixture, { token: json.token })
-    return answer
+    const { json } = await fixture.server.send('POST', '/api/tokens', { user: fixture.user, json: { name: 'brief', scopes: ['account'] } })
+    await runSql(fixture.server.dataDir, `UPDATE tokens SET expires_at = 1 WHERE id = ${json.id}`)
+    return resource(fixture, { token: json.token })
   },
   async token_revoked (fixture) {
     const { json: { token } } = await fixture.server.send('GET', '/api/token', { user: fixture.user })
@@ -312,12 +317,12 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     return resource(fixture, { token })
   },
   insufficient_scope: fixture => put({ ...fixture, token: fixture.readToken }, 'a.txt'),
-  async tls_required (fixture) {
-    const server = await withSettings(fixture, { TRUST_PROXY: '127.0.0.1' })
+  async tls_required () {
+    const server = await sharedServer({ TRUST_PROXY: '127.0.0.1' })
     return server.send('GET', '/api/token', { user: ['ann', 'pwd'], headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } })
   },
   async registration_closed (fixture) {
-    return register({ ...fixture, server: await withSettings(fixture, { REGISTRATION: 'closed' }) }, 'zoe')
+    return register({ ...fixture, server: await sharedServer({ REGISTRATION: 'closed' }) }, 'zoe')
   },
   not_found: ({ server, token }) => server.send('GET', '/uploads/nothing', { token }),
   name_taken: fixture => form(fixture, formOf('present.txt', 'other bytes')),
@@ -335,32 +340,31 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     return answer
   },
   range_not_satisfiable: ({ server, token }) => server.send('GET', '/uploads/present.txt', { token, headers: { range: 'bytes=100-' } }),
-  async too_many_requests (fixture) {
-    const server = await withSettings(fixture, { RATE_LIMIT_PER_MINUTE: '1' })
+  async too_many_requests () {
+    const server = await sharedServer({ RATE_LIMIT_PER_MINUTE: '1' })
     await server.send('GET', '/')
     return server.send('GET', '/')
   },
   async too_many_sign_ins (fixture) {
-    const server = await withSettings(fixture, { SIGN_IN_FAILURES: '1' })
+    const server = await sharedServer({ SIGN_IN_FAILURES: '1' })
     await resource({ ...fixture, server }, { user: ['ann', 'wrong'] })
     return resource({ ...fixture, server }, { user: ['ann', 'wrong'] })
   },
   async too_many_registrations (fixture) {
-    const server = await withSettings(fixture, { REGISTRATIONS_PER_HOUR: '1' })
+    const server = await sharedServer({ REGISTRATIONS_PER_HOUR: '1' })
     await register({ ...fixture, server }, 'first')
     return register({ ...fixture, server }, 'second')
   },
   async file_damaged (fixture) {
-    const server = await withSettings(fixture, {})
-    const { token } = await signUp(server, 'ann')
+    const { server, token, id } = await openAccount()
     await put({ ...fixture, server, token }, 'a.txt')
-    for (const entry of readdirSync(server.dataDir, { recursive: true, withFileTypes: true })) {
-      if (entry.isFile() && /^[0-9a-f]{32}$/.test(entry.name)) truncateSync(join(entry.parentPath, entry.name))
-    }
+    const [row] = await runSql(server.dataDir, `SELECT blob_id FROM files WHERE owner_id = ${id}`)
+    const blob = String(row?.blob_id)
+    truncateSync(join(server.dataDir, 'blobs', blob.slice(0, 2), blob))
     return server.send('GET', '/uploads/a.txt', { token })
   },
-  async stopping (fixture) {
-    const server = await withSettings(fixture, {})
+  async stopping ({ t }) {
+    const server = await startServer(t)
     const socket = connect(server.port, '127.0.0.1')
     await once(socket, 'connect')
     socket.write('GET / HTTP/1.1\r\nHost: te')
@@ -373,9 +377,8 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     return { status: Number(head.split(' ')[1]), json: JSON.parse(body) }
   },
   cross_site_request: ({ server }) => server.send('POST', '/api/users', { headers: { 'sec-fetch-site': 'cross-site' }, json: {} }),
-  async too_many_transfers (fixture) {
-    const server = await withSettings(fixture, {})
-    const { token } = await signUp(server, 'ann')
+  async too_many_transfers () {
+    const { server, token } = await openAccount()
     // Uploads whose body never arrives. 100 Continue shows that each has begun.
     const sockets = Array.from({ length: 256 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
     for (const [index, socket] of sockets.entries()) socket.write(`PUT /uploads/${index} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`)
@@ -384,9 +387,8 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     for (const socket of sockets) socket.destroy()
     return answer
   },
-  async too_many_waiting (fixture) {
-    const server = await withSettings(fixture, {})
-    const { token } = await signUp(server, 'ann')
+  async too_many_waiting () {
+    const { server, token } = await openAccount()
     const { json: { next } } = await server.send('GET', '/api/changes', { token })
     const path = `/api/changes?wait=60&cursor=${next}`
     const sockets = Array.from({ length: 100 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
@@ -396,31 +398,24 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     for (const socket of sockets) socket.destroy()
     return answer
   },
-  async zip_too_large (fixture) {
-    const server = await withSettings(fixture, {})
-    const { token } = await signUp(server, 'ann')
-    const database = new Database(join(server.dataDir, 'magicstore.db'))
-    database.exec(`
+  async zip_too_large () {
+    const { server, token, id } = await openAccount()
+    await runSql(server.dataDir, `
       WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
       INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
-      SELECT 1, n, 1, 'text/plain', '', n, 0, 0 FROM numbers`)
-    database.close()
+      SELECT ${id}, n, 1, 'text/plain', '', n, 0, 0 FROM numbers`)
     return server.send('GET', '/api/zip', { token })
   },
-  async too_many_tokens (fixture) {
-    const server = await withSettings(fixture, {})
-    const { user } = await signUp(server, 'ann')
-    const database = new Database(join(server.dataDir, 'magicstore.db'))
-    database.exec(`
-      DELETE FROM tokens;
+  async too_many_tokens () {
+    const { server, user, id } = await openAccount()
+    await runSql(server.dataDir, `DELETE FROM tokens WHERE account_id = ${id}`)
+    await runSql(server.dataDir, `
       WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)
-      INSERT INTO tokens (account_id, kind, scopes, created_at) SELECT 1, 'personal', 'account', 0 FROM numbers`)
-    database.close()
+      INSERT INTO tokens (account_id, kind, scopes, created_at) SELECT ${id}, 'personal', 'account', 0 FROM numbers`)
     return server.send('GET', '/api/token', { user })
   },
   async overloaded (fixture) {
-    const server = await withSettings(fixture, { MAX_MEMORY_BYTES: '1' })
-    const { token } = await signUp(server, 'ann')
+    const { server, token } = await openAccount({ MAX_MEMORY_BYTES: '1' })
     // Memory refuses a request only while more than 16 are in progress.
     for (let count = 0; count < 17; count++) {
       const upload = connect(server.port, '127.0.0.1').on('error', () => {})
@@ -439,21 +434,20 @@ const provoked: Record<string, (fixture: Fixture) => Promise<Problem>> = {
     await s3.stop()
     return server.send('GET', '/uploads/a.txt', { token })
   },
-  async not_ready (fixture) {
-    const server = await withSettings(fixture, {})
+  async not_ready ({ t }) {
+    const server = await startServer(t)
     // The folder in which the server checks that the disk is writable.
     mkdirSync(join(server.dataDir, 'probe'))
     return server.send('GET', '/health/ready')
   },
   async storage_full (fixture) {
-    const server = await withSettings(fixture, { MIN_FREE_BYTES: String(Number.MAX_SAFE_INTEGER) })
-    const { token } = await signUp(server, 'ann')
+    const { server, token } = await openAccount({ MIN_FREE_BYTES: String(Number.MAX_SAFE_INTEGER) })
     return put({ ...fixture, server, token }, 'a.txt')
   }
 }
 
 test('every example of a problem is answered, with the same type, title, status and code', async t => {
-  const server = await startServer(t, { MAX_FILE_BYTES: '100', QUOTA_BYTES: '104', ALLOWED_EXTENSIONS: 'txt', RATE_LIMIT_PER_MINUTE: '0' })
+  const server = await sharedServer({ MAX_FILE_BYTES: '100', QUOTA_BYTES: '104', ALLOWED_EXTENSIONS: 'txt' })
   const { user, token } = await signUp(server, 'ann')
   const { json: { token: readToken } } = await server.send('POST', '/api/tokens', { user, json: { name: 'reader', scopes: ['files:read'] } })
   await server.send('PUT', '/uploads/present.txt', { token, body: 'bytes' })

@@ -1,13 +1,14 @@
-import { randomBytes, randomInt } from 'node:crypto'
-import { setTimeout as wait } from 'node:timers/promises'
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { readConfig } from '#src/config.ts'
 import { openOperatorStore } from '#src/store.ts'
 import { blobsIn } from '../kit/backups.ts'
 import { createLink } from '../kit/links.ts'
+import { createRandom } from '../kit/random.ts'
 import { namesOf, runBin, signUp, spawnServer, type Client } from '../kit/server.ts'
 import { MIB, sizes } from '../kit/sizes.ts'
 import { TUS } from '../kit/tus.ts'
+import { until } from '../kit/waiting.ts'
 
 const UPLOADS = 4
 const UPLOAD_BYTES = sizes.killedLinkUploadBytes
@@ -34,7 +35,10 @@ t.test('what visitors were told to be stored outlives kill -9, and nothing else 
   })
 
   const uploads = await Promise.all(Array.from({ length: UPLOADS }, async (_, index) => ({
-    name: `upload-${index}`, acknowledged: 0, path: await begin(link.path, `upload-${index}`)
+    name: `upload-${index}`,
+    acknowledged: 0,
+    path: await begin(link.path, `upload-${index}`),
+    random: createRandom(`link durability ${index}`)
   })))
   const orphan = await begin(revoked.path, 'orphan')
   t.equal((await append(server, orphan, 0, MIB)).status, 204)
@@ -47,7 +51,7 @@ t.test('what visitors were told to be stored outlives kill -9, and nothing else 
     t.ok(offset >= upload.acknowledged, `${upload.name}: ${offset} is not before ${upload.acknowledged}`)
     upload.acknowledged = offset
     while (upload.acknowledged < bytes.length) {
-      const end = Math.min(bytes.length, upload.acknowledged + randomInt(1, bytes.length / 8))
+      const end = Math.min(bytes.length, upload.acknowledged + upload.random.between(1, bytes.length / 8))
       t.equal((await append(client, upload.path, upload.acknowledged, end)).status, 204)
       upload.acknowledged = end
     }
@@ -68,9 +72,11 @@ t.test('what visitors were told to be stored outlives kill -9, and nothing else 
     if (error.code === undefined) throw error
   })
 
+  const random = createRandom('link durability')
   for (let kill = 0; kill < KILLS; kill++) {
     const working = [...uploads.map(upload => work(server, upload)), putMany(server)].map(untilKilled)
-    await wait(randomInt(20, 400))
+    const last = acknowledged + random.between(1, 20)
+    await until(() => acknowledged >= last)
     await server.end('SIGKILL')
     await Promise.all(working)
     server = await spawnServer(t, settings)

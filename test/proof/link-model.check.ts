@@ -6,6 +6,7 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { Problem } from '#src/problems.ts'
 import { createTestClock, type TestClock } from '../kit/clock.ts'
+import { SEED } from '../kit/random.ts'
 import { sizes } from '../kit/sizes.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { hex, newFile, newLink, removeFolder, unlimited } from '../kit/records.ts'
@@ -252,7 +253,7 @@ async function check (t: Test, open: OpenMetadata, numRuns: number): Promise<voi
     for (const each of acts) await run.perform(each)
     await metadata.accounts.remove(id, clock.now())
     while (await metadata.accounts.purgeDeleted(100));
-  }), { numRuns })
+  }), { numRuns, seed: SEED })
   t.strictSame(await metadata.accounts.usageMismatches(), [])
   t.strictSame(await metadata.checkIntegrity(), [])
   t.pass(`${runs} runs`)

@@ -5,14 +5,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import addFormats from 'ajv-formats'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { failures } from '#src/problems.ts'
-import { Authenticator, type CreationOptions, type RequestOptions } from '../kit/authenticator.ts'
-import { codeAt, withCode, wrongCodeAt, type User } from '../kit/one-time-codes.ts'
 import { root } from '../kit/root.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
+import { clientOf, formOf, runBin, sharedServer, signUp, spawnServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
 
 const committed = (name: string) => readFile(fileURLToPath(new URL(`../../openapi/${name}`, import.meta.url)), 'utf8')
 
@@ -55,8 +52,8 @@ const schemesOf = ({ operation }: Listed) =>
 /** Need no credential, and answer 401 all the same: to a wrong code, and to a wrong passkey. */
 const CHECK_FACTORS = ['claimAccount', 'createPasskeySession']
 
-/** Disables limits that are not under test. */
-const unlimited = { REGISTRATIONS_PER_HOUR: '0', RATE_LIMIT_PER_MINUTE: '0' }
+const openServer = () => sharedServer({ LINKS: 'on' })
+const openDocument = async () => readDocument(await openServer())
 
 /** The value at a JSON Pointer of the document. */
 function follow (document: any, pointer: string): any {
@@ -80,25 +77,24 @@ function schemasIn (value: unknown): { type: unknown, format?: string, maxLength
 const addressOf = (path: string) => path.replace('{id}', '1').replace('{name}', 'report.pdf').replace('{secret}', 'a'.repeat(22))
 
 test('the document is the same as JSON, as YAML and in openapi/', async t => {
-  // The public URL in the committed document.
-  const server = await startServer(t, { PUBLIC_URL: 'http://127.0.0.1:5000' })
+  const server = await openServer()
   const json = await server.send('GET', '/openapi.json')
   const yaml = await server.send('GET', '/openapi.yaml')
   for (const answer of [json, yaml]) t.equal(answer.status, 200)
   t.match(json.headers['content-type'], /^application\/json\b/)
   t.match(yaml.headers['content-type'], /^application\/yaml\b/)
   t.same(parse(yaml.text), json.json)
-  t.same(JSON.parse(await committed('openapi.json')), json.json, 'openapi/openapi.json is stale: npm run openapi')
-  t.same(parse(await committed('openapi.yaml')), json.json, 'openapi/openapi.yaml is stale: npm run openapi')
+  const here = async (name: string) => (await committed(name)).replaceAll('http://127.0.0.1:5000', server.url)
+  t.same(JSON.parse(await here('openapi.json')), json.json, 'openapi/openapi.json is stale: npm run openapi')
+  t.same(parse(await here('openapi.yaml')), json.json, 'openapi/openapi.yaml is stale: npm run openapi')
 })
 
 /** Every server URL in a text, without its path. */
 const originsIn = (text: string) => [...new Set(Array.from(text.matchAll(/https?:\/\/(?:127\.0\.0\.1|localhost|[\w.-]+\.example\.org)(?::\d+)?(?:\/store)?/g), ([origin]) => origin))]
 
 test('the document names the address in use: PUBLIC_URL, or the one that was asked, and a Host that was made up changes nothing', async t => {
-  const folder = t.testdir({ a: {}, b: {} })
-  const server = await startServer(t, { DATA_DIR: join(folder, 'a') })
-  const behindProxy = await startServer(t, { DATA_DIR: join(folder, 'b'), PUBLIC_URL: 'https://files.example.org/store/' })
+  const server = await openServer()
+  const behindProxy = await sharedServer({ PUBLIC_URL: 'https://files.example.org/store/' })
   const cases: { client: Client, host: string, url: string, origins: string[] }[] = [
     { client: server, host: `127.0.0.1:${server.port}`, url: server.url, origins: [server.url] },
     { client: server, host: `localhost:${server.port}`, url: `http://localhost:${server.port}`, origins: [`http://localhost:${server.port}`] },
@@ -113,15 +109,17 @@ test('the document names the address in use: PUBLIC_URL, or the one that was ask
     t.same(originsIn(json.text), origins, host)
     t.same(parse(yaml.text), json.json, 'as YAML too')
   }
+  t.match((await behindProxy.send('GET', '/')).json, { openapi: 'https://files.example.org/store/openapi.json', docs: 'https://files.example.org/store/docs' })
+  t.match((await server.send('GET', '/', { headers: { host: 'evil.example.org' } })).json, { openapi: '/openapi.json', docs: '/docs' })
 })
 
 test('the page of the document has no copies of it', async t => {
-  const server = await startServer(t)
+  const server = await openServer()
   for (const name of ['json', 'yaml']) t.match(await server.send('GET', `/docs/${name}`), { status: 302, headers: { location: `/openapi.${name}` } })
 })
 
 test('the document is one that generators of clients can work with', async t => {
-  const { document, operations } = await readDocument(await startServer(t))
+  const { document, operations } = await openDocument()
   t.same(Object.keys(document.components.schemas).filter(name => name in globalThis), [], 'no schema hides a type of the platform')
   const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name, schema }) => (name === 'id' && !('format' in schema && /^(?:upload|content)-id$/.test(String(schema.format)))) || name === 'limit').map(parameter => ({ operationId, parameter })))
   t.equal(numeric.length, 17)
@@ -149,7 +147,7 @@ test('magicstore openapi into a folder that can\'t be written fails and leaves n
 })
 
 test('the document is valid OpenAPI 3.1 and each of its references leads somewhere', async t => {
-  const { document } = await readDocument(await startServer(t))
+  const { document } = await openDocument()
   t.match(document.openapi, /^3\.1\.\d+$/)
   const { valid, errors } = await new Validator().validate(document)
   t.ok(valid, { errors })
@@ -161,37 +159,32 @@ test('the document is valid OpenAPI 3.1 and each of its references leads somewhe
 })
 
 test('every operation says its id, summary, tag, security, a success and its failures', async t => {
-  const { document, operations } = await readDocument(await startServer(t))
+  const { document, operations } = await openDocument()
   const ids = operations.map(({ operation }) => operation.operationId)
   t.equal(new Set(ids).size, ids.length, 'ids are unique')
   const tags = document.tags.map((tag: { name: string }) => tag.name)
   const schemes = Object.keys(document.components.securitySchemes)
   for (const listed of operations) {
-    const { method, path, operation } = listed
-    t.test(`${method} ${path}`, async t => {
-      t.match(operation.operationId, /^[a-z][A-Za-z]+$/)
-      t.match(operation.summary, /\S/)
-      t.ok(operation.description.length > operation.summary.length, 'more is said than in the summary')
-      t.equal(operation.tags.length, 1)
-      t.ok(tags.includes(operation.tags[0]), 'a tag that the document describes')
-      t.ok(Array.isArray(operation.security) && operation.security.length > 0)
-      t.same(schemesOf(listed).filter(name => !schemes.includes(name)), [])
-      const statuses = Object.keys(operation.responses)
-      t.ok(statuses.some(status => status.startsWith('2')))
-      t.equal(statuses.includes('401'), !isPublic(listed) || CHECK_FACTORS.includes(operation.operationId), '401 where credentials are asked for, and only there')
-      for (const [status, response] of Object.entries(operation.responses)) {
-        t.match(response.description, /\S/)
-        if (Number(status) < 400) continue
-        // Browsers get the page of a link for one that is not there, too.
-        const page = operation.operationId === 'getSharedLink' && status === '404' ? ['text/html'] : []
-        t.same(Object.keys(response.content ?? {}), [...page, 'application/problem+json'])
-        for (const { $ref } of Object.values(response.content?.['application/problem+json']?.examples ?? {})) {
-          const { code, status: exampleStatus } = follow(document, $ref).value
-          t.equal(exampleStatus, Number(status), `${code} is shown where it is answered`)
-          t.equal(failures[code as keyof typeof failures].status, Number(status))
-        }
+    const { operation } = listed
+    const { operationId, summary } = operation
+    t.match(operation, { operationId: /^[a-z][A-Za-z]+$/, summary: /\S/ }, operationId)
+    t.ok(operation.description.length > summary.length, `${operationId}: more is said than in the summary`)
+    t.ok(operation.tags.length === 1 && tags.includes(operation.tags[0]), `${operationId}: one tag that the document describes`)
+    t.ok(operation.security.length > 0 && schemesOf(listed).every(name => schemes.includes(name)), `${operationId}: its security`)
+    const statuses = Object.keys(operation.responses)
+    t.ok(statuses.some(status => status.startsWith('2')), `${operationId}: a success`)
+    t.equal(statuses.includes('401'), !isPublic(listed) || CHECK_FACTORS.includes(operationId), `${operationId}: 401 where credentials are asked for, and only there`)
+    for (const [status, response] of Object.entries(operation.responses)) {
+      t.match(response.description, /\S/, `${operationId} ${status}`)
+      if (Number(status) < 400) continue
+      // Browsers get the page of a link for one that is not there, too.
+      const page = operationId === 'getSharedLink' && status === '404' ? ['text/html'] : []
+      t.same(Object.keys(response.content ?? {}), [...page, 'application/problem+json'], `${operationId} ${status}`)
+      for (const { $ref } of Object.values(response.content?.['application/problem+json']?.examples ?? {})) {
+        const { code, status: exampleStatus } = follow(document, $ref).value
+        t.same([exampleStatus, failures[code as keyof typeof failures].status], [Number(status), Number(status)], `${code} is shown where it is answered`)
       }
-    })
+    }
   }
 })
 
@@ -209,14 +202,14 @@ function describableIn (value: unknown, path: string[] = []): { path: string, de
 }
 
 test('every parameter, header, property, status, link and component has a description', async t => {
-  const { document } = await readDocument(await startServer(t))
+  const { document } = await openDocument()
   const describable = describableIn(document)
   t.ok(describable.length > 300)
   t.same(describable.filter(({ description }) => typeof description !== 'string' || description.trim() === '').map(({ path }) => path), [])
 })
 
 test('the operations stand in the order in which a newcomer needs them, in groups', async t => {
-  const { document, operations } = await readDocument(await startServer(t))
+  const { document, operations } = await openDocument()
   const groups = document.tags.map(({ name }: { name: string }) => [
     name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)
   ])
@@ -236,7 +229,7 @@ test('the operations stand in the order in which a newcomer needs them, in group
 })
 
 test('every failure is told: by the operations that answer it, or by the introduction', async t => {
-  const { document, operations } = await readDocument(await startServer(t))
+  const { document, operations } = await openDocument()
   const documented = new Set(operations.flatMap(({ operation }) => Object.values(operation.responses)).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})))
   const others = Array.from(String(document.info.description).matchAll(/^- (\d{3}) `([a-z_]+)`: /gm), ([, status, code]) => ({ status: Number(status), code }))
   t.ok(others.length > 0)
@@ -258,14 +251,16 @@ function evaluate (
 const tus = { 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream', 'upload-metadata': `filename ${btoa('tus.txt')}` }
 
 test('every link leads on, with the parameters that it fills in', async t => {
-  const server = await startServer(t, { ...unlimited, LINKS: 'on' })
+  const server = await openServer()
   const { operations } = await readDocument(server)
-  const { user } = await signUp(server, 'someone')
+  const { user, token } = await signUp(server)
+  /** A password costs a hash. */
+  const credentialFor = ({ operation }: Listed): SendOptions => operation.operationId !== 'getToken' && schemesOf({ operation } as Listed).includes('bearer') ? { token } : { user }
   const bodies: Record<string, SendOptions> = { changeLink: { json: { showsOwner: false } }, renameFile: { json: { name: 'a new.txt' } }, moveFolder: { json: { name: 'moved' } }, appendUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' }, appendSharedUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' } }
   const tusUpload = { headers: { ...tus, 'upload-length': '5' } }
   const form = formOf('a file.txt', 'bytes')
-  const idIn = async (path: string) => { const { json: { versions, files } } = await server.send('GET', path, { user }); return (versions ?? files)[0].id }
-  const share = async (kind: string) => (await server.send('POST', '/api/links', { user, json: { name: 'f', kind } })).json.url.slice(-22)
+  const idIn = async (path: string) => { const { json: { versions, files } } = await server.send('GET', path, { token }); return (versions ?? files)[0].id }
+  const share = async (kind: string) => (await server.send('POST', '/api/links', { token, json: { name: 'f', kind } })).json.url.slice(-22)
   const sent: { id: string, status: number, path?: string | (() => Promise<string>), send: SendOptions }[] = [
     { id: 'registerUser', status: 201, send: { json: { username: 'test_user', password: 'pwd' } } },
     { id: 'uploadFile', status: 201, send: form },
@@ -300,17 +295,17 @@ test('every link leads on, with the parameters that it fills in', async t => {
 
   const find = (id: string) => operations.find(({ operation }) => operation.operationId === id) as Listed
   for (const { id, status, path: given, send } of sent) {
-    for (const text of ['', '1', '2']) for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { user, body: name + text })
-    for (const name of ['1', '2']) await server.send('PUT', `/api/folders/f%2F${name}`, { user })
-    if (/Trash|restoreFile/.test(id)) for (const name of ['p1', 'p2']) await server.send('DELETE', `/uploads/${name}`, { user })
+    for (const text of ['', '1', '2']) for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { token, body: name + text })
+    for (const name of ['1', '2']) await server.send('PUT', `/api/folders/f%2F${name}`, { token })
+    if (/Trash|restoreFile/.test(id)) for (const name of ['p1', 'p2']) await server.send('DELETE', `/uploads/${name}`, { token })
     const exact = typeof given === 'function' ? await given() : given
-    for (const name of ['t1', 't2']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
-    if (id === 'renameFile' || (id === 'uploadFile' && status === 200)) await server.send('POST', '/', { user, ...form })
-    if (id === 'listUploads') for (let count = 0; count < 2; count++) await server.send('POST', '/api/uploads', { user, ...tusUpload })
-    if (id === 'listLinks') for (let count = 0; count < 2; count++) await server.send('POST', '/api/links', { user, json: { name: 'p1', kind: 'download' } })
-    if (id === 'putFile' && status === 200) await server.send('PUT', String(exact), { user, body: 'bytes' })
+    if (/Token/.test(id)) for (const name of ['t1', 't2']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
+    if (id === 'renameFile' || (id === 'uploadFile' && status === 200)) await server.send('POST', '/', { token, ...form })
+    if (id === 'listUploads') for (let count = 0; count < 2; count++) await server.send('POST', '/api/uploads', { token, ...tusUpload })
+    if (id === 'listLinks') for (let count = 0; count < 2; count++) await server.send('POST', '/api/links', { token, json: { name: 'p1', kind: 'download' } })
+    if (id === 'putFile' && status === 200) await server.send('PUT', String(exact), { token, body: 'bytes' })
     const { method, path, operation } = find(id)
-    const answer = await server.send(method, exact ?? path, { user, ...send })
+    const answer = await server.send(method, exact ?? path, { ...credentialFor(find(id)), ...send })
     t.equal(answer.status, status, `${id} ${status}`)
     for (const [name, link] of Object.entries(operation.responses[status]?.links ?? {})) {
       const target = find(link.operationId)
@@ -325,12 +320,12 @@ test('every link leads on, with the parameters that it fills in', async t => {
         if (parameter?.in === 'path') address = address.replace(`{${key}}`, encodeURIComponent(String(value)))
         else query.set(key, String(value))
       }
-      const credential: [string, string] = id === 'registerUser' ? ['test_user', 'pwd'] : link.operationId === 'getToken' ? [answer.json.token, ''] : user
-      const next = await server.send(target.method, `${address}${query.size > 0 ? `?${query}` : ''}`, { user: credential, ...bodies[link.operationId] })
+      const credential: SendOptions = id === 'registerUser' ? { user: ['test_user', 'pwd'] } : link.operationId === 'getToken' ? { token: answer.json.token } : credentialFor(target)
+      const next = await server.send(target.method, `${address}${query.size > 0 ? `?${query}` : ''}`, { ...credential, ...bodies[link.operationId] })
       t.ok(next.status >= 200 && next.status < 300, `${name} of ${id} ${status} leads to ${link.operationId}`, { status: next.status, text: next.text })
       // Each link starts from the response: the next link needs the old name again after a rename.
-      if (link.operationId === 'renameFile') await server.send('PATCH', '/api/files/a%20new.txt', { user, json: { name: answer.json.name } })
-      if (link.operationId === 'moveFolder') await server.send('PATCH', '/api/folders/moved', { user, json: { name: answer.json.name } })
+      if (link.operationId === 'renameFile') await server.send('PATCH', '/api/files/a%20new.txt', { token, json: { name: answer.json.name } })
+      if (link.operationId === 'moveFolder') await server.send('PATCH', '/api/folders/moved', { token, json: { name: answer.json.name } })
     }
   }
 })
@@ -356,7 +351,7 @@ test('every command in the document runs as typed, in its order, against a serve
 })
 
 test('every string, number and list in the document has a limit', async t => {
-  const { document } = await readDocument(await startServer(t))
+  const { document } = await openDocument()
   const schemas = schemasIn(document)
   t.ok(schemas.length > 300)
   const limitsOf: Record<string, (keys: object) => boolean> = {
@@ -372,331 +367,44 @@ test('every string, number and list in the document has a limit', async t => {
 const sharedOperations = (operations: Listed[]) => operations.filter(({ path }) => path.startsWith('/s/')).map(({ operation }) => operation.operationId)
 
 test('the security of each operation is what the server asks for', async t => {
-  const server = await startServer(t, unlimited)
+  const server = await openServer()
   const { operations } = await readDocument(server)
   t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['deleteSession', 'getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getSession', 'getUser', 'registerUser', 'claimAccount', 'createPasskeySession', 'createPasskeySessionOptions', ...sharedOperations(operations)].sort())
+  let account = await openAccount(server)
   for (const listed of operations) {
     const { method, path, operation } = listed
     const isTaken = async (options: SendOptions) => (await server.send(method, addressOf(path), options)).status !== 401
     t.equal(await isTaken({}), isPublic(listed), `${operation.operationId} without credentials`)
     if (isPublic(listed)) continue
-
-    // A new session each time, because an operation may revoke the token or delete the account.
-    const access = async () => (await signUp(server, 'test_user')).token
-    const personal = async () => {
-      const { user } = await signUp(server, 'test_user')
-      return (await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['files:read', 'files:write', 'account'] } })).json.token
+    const byScheme: Record<string, (account: OpenAccount) => SendOptions[]> = {
+      basic: ({ user }) => [{ user }],
+      bearer: ({ token, personal }) => [{ token }, { token: personal }],
+      token: ({ token, personal }) => [token, personal].map(each => ({ headers: { authorization: `Token ${each}` } }))
     }
-    const schemes: Record<string, () => Promise<boolean>> = {
-      basic: async () => isTaken({ user: (await signUp(server, 'test_user')).user }),
-      bearer: async () => await isTaken({ token: await access() }) || await isTaken({ token: await personal() }),
-      token: async () => await isTaken({ headers: { authorization: `Token ${await access()}` } }) || await isTaken({ headers: { authorization: `Token ${await personal()}` } })
+    const taken = new Set<string>()
+    for (const [scheme, credentialsOf] of Object.entries(byScheme)) {
+      for (const index of credentialsOf(account).keys()) {
+        if (await isTaken(credentialsOf(account)[index] as SendOptions)) taken.add(scheme)
+        if (!await isWhole(server, account)) account = await openAccount(server)
+      }
     }
-    const taken = []
-    for (const [scheme, tries] of Object.entries(schemes)) if (await tries()) taken.push(scheme)
-    t.same(taken, schemesOf(listed).filter(name => name !== 'oneTimeCode'), `${operation.operationId} takes the schemes that the document names`)
+    t.same([...taken], schemesOf(listed).filter(name => name !== 'oneTimeCode'), `${operation.operationId} takes the schemes that the document names`)
   }
 })
 
-interface Walker {
-  token: string
-  personalId: number
-  session: Record<string, string>
-  uploadId: string
-  contentId: string
-  deletedWith: string
-  linkId: number
-  linkSecret: string
-  /** Of one-time codes. */
-  secret: string
-  /** Recovery codes, and in the end a confirmation code. */
-  codes: string[]
-  authenticator: Authenticator
-  options: CreationOptions & RequestOptions
-  passkeyId: number
-  invitation: string
+interface OpenAccount { user: [string, string], token: string, personal: string }
+
+async function openAccount (server: Client): Promise<OpenAccount> {
+  const { user, token } = await signUp(server)
+  const { json } = await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['files:read', 'files:write', 'account', 'links'] } })
+  return { user, token, personal: json.token }
 }
 
-/** The user with second factors. */
-const careful: User = ['careful', 'pwd']
-
-const coded = ({ codes }: Walker, json?: unknown): SendOptions =>
-  ({ ...withCode(careful, String(codes.shift())), json })
-
-const passkeyPath = ({ passkeyId }: Walker) => `/api/passkeys/${passkeyId}`
-
-const sharedPath = ({ linkSecret }: Walker) => `/s/${linkSecret}`
-const sharedFilePath = (walker: Walker) => `${sharedPath(walker)}/files/report.pdf`
-const sharedUploadPath = (walker: Walker) => `${sharedPath(walker)}/uploads/${walker.uploadId}`
-/** The password of the link, as a program sends it. */
-const unlocked = (headers: Record<string, string> = {}): SendOptions => ({ headers: { authorization: `Basic ${btoa(':tell it by phone')}`, ...headers } })
-const linkPath = ({ linkId }: Walker) => `/api/links/${linkId}`
-const uploadPath = ({ uploadId }: Walker) => `/api/uploads/${uploadId}`
-const versionPath = ({ contentId }: Walker) => `/api/files/report-2026.pdf/versions/${contentId}`
-const trashPath = ({ contentId }: Walker) => `/api/trash/${contentId}`
-
-/** Calls every operation, by its id, in an order that works; `example` is the request body from the document. */
-const walk: {
-  id: string,
-  path?: string | ((walker: Walker) => string),
-  status: number,
-  send: (
-    walker: Walker, example: any
-  ) => SendOptions
-}[] = [
-  { id: 'registerUser', status: 201, send: (_, json) => ({ json }) },
-  { id: 'getUser', status: 200, send: () => ({}) },
-  { id: 'getToken', status: 200, send: () => ({ user: ['test_user', 'pwd'] }) },
-  { id: 'getResource', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'uploadFile', status: 201, send: ({ token }) => ({ token, ...formOf('report.pdf', 'bytes') }) },
-  { id: 'uploadFile', status: 200, send: ({ token }) => ({ token, ...formOf('report.pdf', 'bytes') }) },
-  { id: 'uploadFile', status: 409, send: ({ token }) => ({ token, ...formOf('report.pdf', 'other bytes') }) },
-  { id: 'downloadFile', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'downloadFile', status: 206, send: ({ token }) => ({ token, headers: { range: 'bytes=0-1' } }) },
-  { id: 'downloadFile', status: 416, send: ({ token }) => ({ token, headers: { range: 'bytes=100-' } }) },
-  { id: 'downloadFile', status: 304, send: ({ token }) => ({ token, headers: { 'if-none-match': '*' } }) },
-  { id: 'downloadFile', status: 412, send: ({ token }) => ({ token, headers: { 'if-match': '"another"' } }) },
-  { id: 'downloadFile', path: '/uploads/missing', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'headFile', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'putFile', status: 200, send: ({ token }) => ({ token, body: 'new bytes' }) },
-  { id: 'putFile', path: '/uploads/second.txt', status: 201, send: ({ token }) => ({ token, body: 'new bytes' }) },
-  { id: 'putFile', status: 400, send: ({ token }) => ({ token, body: 'b', headers: { 'content-range': 'bytes 0-0/2' } }) },
-  { id: 'listFiles', path: '/api/files?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listFiles', path: '/api/files?limit=0', status: 400, send: ({ token }) => ({ token }) },
-  { id: 'getFile', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listChanges', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listChanges', path: '/api/changes?cursor=A', status: 400, send: ({ token }) => ({ token }) },
-  { id: 'copyFile', status: 201, send: ({ token }) => ({ token, json: { name: 'copy.pdf' } }) },
-  { id: 'copyFile', status: 409, send: ({ token }) => ({ token, json: { name: 'copy.pdf' } }) },
-  { id: 'breakFileLock', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'downloadZip', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'downloadZip', path: '/api/zip?folder=missing', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'zipFiles', status: 200, send: ({ token }) => ({ token, json: { names: ['report.pdf'] } }) },
-  { id: 'zipFiles', status: 400, send: ({ token }) => ({ token, json: { names: [] } }) },
-  { id: 'renameFile', status: 200, send: ({ token }, json) => ({ token, json }) },
-  { id: 'deleteFile', path: '/uploads/second.txt', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'deleteFile', path: '/uploads/second.txt?version=1', status: 400, send: ({ token }) => ({ token }) },
-  { id: 'listFiles', path: '/api/files?contains=a&prefix=a', status: 400, send: ({ token }) => ({ token }) },
-  { id: 'listFiles', path: '/api/files?folder=missing', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'putFolder', path: '/api/folders/reports%2F2026', status: 201, send: ({ token }) => ({ token }) },
-  { id: 'putFolder', path: '/api/folders/reports%2F2026', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'putFolder', path: '/api/folders/report-2026.pdf', status: 409, send: ({ token }) => ({ token }) },
-  { id: 'putFolder', path: '/api/folders/reports%2F2025', status: 201, send: ({ token }) => ({ token }) },
-  { id: 'getFolder', path: '/api/folders/reports', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'getFolder', path: '/api/folders/missing', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'putFolder', path: '/api/folders/inbox%2Fempty', status: 201, send: ({ token }) => ({ token }) },
-  { id: 'putFile', path: '/uploads/inbox/a.pdf', status: 201, send: ({ token }) => ({ token, body: 'the bytes' }) },
-  { id: 'createLink', status: 201, send: ({ token }) => ({ token, json: { name: 'inbox', kind: 'download' } }) },
-  { id: 'listSharedFolder', path: walker => `${sharedPath(walker)}/list?limit=1`, status: 200, send: () => ({}) },
-  { id: 'listSharedFolder', path: walker => `${sharedPath(walker)}/list?limit=0`, status: 400, send: () => ({}) },
-  { id: 'listSharedFolder', path: walker => `${sharedPath(walker)}/list?folder=none`, status: 404, send: () => ({}) },
-  { id: 'createLink', status: 201, send: ({ token }) => ({ token, json: { name: 'inbox', kind: 'upload' } }) },
-  { id: 'putSharedFile', path: walker => `${sharedPath(walker)}/files/b.pdf`, status: 201, send: () => ({ body: 'the bytes' }) },
-  { id: 'putSharedFile', path: walker => `${sharedPath(walker)}/files/b.pdf`, status: 400, send: () => ({ body: 'b', headers: { 'if-match': '*' } }) },
-  { id: 'uploadSharedFile', path: walker => `${sharedPath(walker)}/files`, status: 201, send: () => formOf('b.pdf', 'the bytes') },
-  { id: 'downloadSharedFile', path: walker => `${sharedPath(walker)}/files/b.pdf`, status: 404, send: () => ({}) },
-  { id: 'createSharedUpload', path: walker => `${sharedPath(walker)}/uploads`, status: 201, send: () => ({ headers: { ...tus, 'upload-length': '10' } }) },
-  { id: 'getSharedUpload', path: sharedUploadPath, status: 200, send: () => ({}) },
-  { id: 'headSharedUpload', path: sharedUploadPath, status: 200, send: () => ({}) },
-  { id: 'overrideSharedUpload', path: sharedUploadPath, status: 200, send: () => ({ headers: { ...tus, 'x-http-method-override': 'HEAD' } }) },
-  { id: 'appendSharedUpload', path: sharedUploadPath, status: 204, send: () => ({ headers: { ...tus, 'upload-offset': '0' }, body: '12' }) },
-  { id: 'appendSharedUpload', path: sharedUploadPath, status: 409, send: () => ({ headers: { ...tus, 'upload-offset': '5' }, body: '34' }) },
-  { id: 'cancelSharedUpload', path: sharedUploadPath, status: 204, send: () => ({}) },
-  { id: 'cancelSharedUpload', path: sharedUploadPath, status: 404, send: () => ({}) },
-  { id: 'createLink', status: 400, send: ({ token }) => ({ token, json: { name: '/', kind: 'download' } }) },
-  { id: 'createLink', status: 404, send: ({ token }) => ({ token, json: { name: 'missing', kind: 'download' } }) },
-  { id: 'createLink', status: 201, send: ({ token }, json) => ({ token, json: { ...json, name: 'report-2026.pdf' } }) },
-  { id: 'getSharedLink', path: sharedPath, status: 200, send: () => ({}) },
-  { id: 'unlockLink', path: walker => `${sharedPath(walker)}/unlock`, status: 204, send: (_, json) => ({ json }) },
-  { id: 'unlockLink', path: walker => `${sharedPath(walker)}/unlock`, status: 403, send: () => ({ json: { password: 'wrong' } }) },
-  { id: 'downloadSharedFile', path: sharedFilePath, status: 403, send: () => ({}) },
-  { id: 'getSharedLink', path: sharedPath, status: 200, send: () => unlocked() },
-  { id: 'downloadSharedFile', path: sharedFilePath, status: 200, send: () => unlocked() },
-  { id: 'downloadSharedFile', path: sharedFilePath, status: 206, send: () => unlocked({ range: 'bytes=0-1' }) },
-  { id: 'downloadSharedFile', path: sharedFilePath, status: 416, send: () => unlocked({ range: 'bytes=100-' }) },
-  { id: 'downloadSharedFile', path: sharedFilePath, status: 304, send: () => unlocked({ 'if-none-match': '*' }) },
-  { id: 'downloadSharedFile', path: sharedFilePath, status: 412, send: () => unlocked({ 'if-match': '"another"' }) },
-  { id: 'headSharedFile', path: sharedFilePath, status: 200, send: () => unlocked() },
-  { id: 'listLinks', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listLinks', path: '/api/links?limit=0', status: 400, send: ({ token }) => ({ token }) },
-  { id: 'getLink', path: linkPath, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'changeLink', path: linkPath, status: 200, send: ({ token }, json) => ({ token, json }) },
-  { id: 'changeLink', path: linkPath, status: 400, send: ({ token }) => ({ token, json: {} }) },
-  { id: 'replaceLinkSecret', path: walker => `${linkPath(walker)}/secret`, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'deleteLink', path: linkPath, status: 204, send: ({ token }) => ({ token }) },
-  { id: 'getLink', path: linkPath, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'changeLink', path: linkPath, status: 404, send: ({ token }, json) => ({ token, json }) },
-  { id: 'replaceLinkSecret', path: walker => `${linkPath(walker)}/secret`, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'deleteLink', path: linkPath, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'deleteLinks', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'breakFolderLock', path: '/api/folders/reports/lock', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'listFolders', path: '/api/folders?limit=1&folder=reports', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listFolders', path: '/api/folders?folder=missing', status: 404, send: ({ token }) => ({ token }) },
-  { id: 'moveFolder', path: '/api/folders/reports', status: 400, send: ({ token }) => ({ token, json: { name: 'reports/2026/reports' } }) },
-  { id: 'moveFolder', path: '/api/folders/reports%2F2026', status: 200, send: ({ token }, json) => ({ token, json }) },
-  { id: 'putFile', path: '/uploads/archive/2026/q1.pdf', status: 201, send: ({ token }) => ({ token, body: 'bytes' }) },
-  { id: 'deleteFolder', path: '/api/folders/archive', status: 409, send: ({ token }) => ({ token }) },
-  { id: 'deleteFolder', path: '/api/folders/archive?recursive=true', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'deleteFolder', path: '/api/folders/reports?recursive=true', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'listTrash', path: '/api/trash?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'restoreDeletion', status: 200, send: ({ token, deletedWith }) => ({ token, json: { deletedWith } }) },
-  { id: 'restoreDeletion', status: 404, send: ({ token, deletedWith }) => ({ token, json: { deletedWith } }) },
-  { id: 'putFile', path: '/uploads/report-2026.pdf', status: 200, send: ({ token }) => ({ token, body: 'newer bytes' }) },
-  { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=0', status: 400, send: ({ token }) => ({ token }) },
-  { id: 'downloadFile', path: ({ contentId }) => `/uploads/report-2026.pdf?version=${contentId}`, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'headFile', path: ({ contentId }) => `/uploads/report-2026.pdf?version=${contentId}`, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'restoreVersion', path: walker => `${versionPath(walker)}/restore`, status: 412, send: ({ token }) => ({ token, headers: { 'if-none-match': '*' } }) },
-  { id: 'restoreVersion', path: walker => `${versionPath(walker)}/restore`, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'restoreVersion', path: walker => `${versionPath(walker)}/restore`, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'listVersions', path: '/api/files/report-2026.pdf/versions?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'deleteVersion', path: versionPath, status: 204, send: ({ token }) => ({ token }) },
-  { id: 'deleteVersion', path: versionPath, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'deleteFile', path: '/uploads/report-2026.pdf', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'listTrash', path: '/api/trash?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'restoreFile', path: walker => `${trashPath(walker)}/restore`, status: 400, send: ({ token }) => ({ token, json: { name: '..' } }) },
-  { id: 'restoreFile', path: walker => `${trashPath(walker)}/restore`, status: 200, send: ({ token }, json) => ({ token, json }) },
-  { id: 'restoreFile', path: walker => `${trashPath(walker)}/restore`, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'deleteFile', path: '/uploads/report-2026.pdf', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'listTrash', path: '/api/trash?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'deleteFromTrash', path: trashPath, status: 204, send: ({ token }) => ({ token }) },
-  { id: 'deleteFromTrash', path: trashPath, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'emptyTrash', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'createUpload', status: 201, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10' }, body: '12' }) },
-  { id: 'createUpload', status: 400, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10', 'upload-defer-length': '1' } }) },
-  { id: 'createUpload', status: 201, send: ({ token }) => ({ token, headers: { ...tus, 'upload-length': '10' } }) },
-  { id: 'listUploads', path: '/api/uploads?limit=1', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'getUpload', path: uploadPath, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'headUpload', path: uploadPath, status: 200, send: ({ token }) => ({ token }) },
-  { id: 'overrideUpload', path: uploadPath, status: 200, send: ({ token }) => ({ token, headers: { ...tus, 'x-http-method-override': 'HEAD' } }) },
-  { id: 'appendUpload', path: uploadPath, status: 204, send: ({ token }) => ({ token, headers: { ...tus, 'upload-offset': '0' }, body: '12' }) },
-  { id: 'appendUpload', path: uploadPath, status: 409, send: ({ token }) => ({ token, headers: { ...tus, 'upload-offset': '5' }, body: '34' }) },
-  { id: 'cancelUpload', path: uploadPath, status: 204, send: ({ token }) => ({ token }) },
-  { id: 'cancelUpload', path: uploadPath, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'getService', status: 200, send: () => ({}) },
-  { id: 'getOpenapiJson', status: 200, send: () => ({}) },
-  { id: 'getOpenapiYaml', status: 200, send: () => ({}) },
-  { id: 'getLiveness', status: 200, send: () => ({}) },
-  { id: 'getReadiness', status: 200, send: () => ({}) },
-  { id: 'getAccount', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'listEvents', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'createToken', status: 201, send: (_, json) => ({ user: ['test_user', 'pwd'], json }) },
-  { id: 'listTokens', status: 200, send: ({ token }) => ({ token }) },
-  { id: 'deleteToken', path: ({ personalId }) => `/api/tokens/${personalId}`, status: 204, send: ({ token }) => ({ token }) },
-  { id: 'deleteToken', path: ({ personalId }) => `/api/tokens/${personalId}`, status: 404, send: ({ token }) => ({ token }) },
-  { id: 'endToken', status: 204, send: ({ token }) => ({ token }) },
-  { id: 'endToken', status: 401, send: ({ token }) => ({ token }) },
-  { id: 'deleteTokens', status: 204, send: () => ({ user: ['test_user', 'pwd'] }) },
-  { id: 'createSession', status: 201, send: () => ({ user: ['test_user', 'pwd'] }) },
-  { id: 'createSession', status: 401, send: () => ({}) },
-  { id: 'getSession', status: 200, send: ({ session }) => ({ headers: session }) },
-  { id: 'deleteSession', status: 204, send: ({ session }) => ({ headers: session }) },
-  { id: 'getSession', status: 204, send: ({ session }) => ({ headers: session }) },
-  { id: 'registerUser', status: 201, send: () => ({ json: { username: 'careful', password: 'pwd' } }) },
-  { id: 'getSecondFactor', status: 200, send: () => ({ user: careful }) },
-  { id: 'deleteTotp', status: 404, send: () => ({ user: careful }) },
-  { id: 'createRecoveryCodes', status: 409, send: () => ({ user: careful }) },
-  { id: 'createTotp', status: 200, send: () => ({ user: careful }) },
-  { id: 'confirmTotp', status: 400, send: () => ({ user: careful, json: { code: '12345' } }) },
-  { id: 'confirmTotp', status: 401, send: ({ secret }) => ({ user: careful, json: { code: wrongCodeAt(secret, Date.now()) } }) },
-  { id: 'confirmTotp', status: 200, send: ({ secret }) => ({ user: careful, json: { code: codeAt(secret, Date.now()) } }) },
-  { id: 'confirmTotp', status: 409, send: walker => coded(walker, { code: '123456' }) },
-  { id: 'createTotp', status: 401, send: () => ({ user: careful }) },
-  { id: 'createRecoveryCodes', status: 200, send: walker => coded(walker) },
-  { id: 'createPasskeyOptions', status: 200, send: walker => coded(walker) },
-  { id: 'registerPasskey', status: 201, send: walker => coded(walker, { name: 'my phone', credential: walker.authenticator.create(walker.options) }) },
-  { id: 'registerPasskey', status: 400, send: walker => coded(walker, { name: 'my phone', credential: walker.authenticator.create(walker.options) }) },
-  { id: 'getSecondFactor', status: 200, send: walker => coded(walker) },
-  { id: 'createPasskeySessionOptions', status: 200, send: () => ({}) },
-  { id: 'createPasskeySession', status: 201, send: ({ authenticator, options }) => ({ json: { credential: authenticator.get(options) } }) },
-  { id: 'createPasskeySession', status: 401, send: ({ authenticator, options }) => ({ json: { credential: authenticator.get(options) } }) },
-  { id: 'confirmPasskeyOptions', status: 200, send: () => ({ user: careful }) },
-  { id: 'confirmPasskey', status: 200, send: ({ authenticator, options }) => ({ user: careful, json: { credential: authenticator.get(options) } }) },
-  { id: 'confirmPasskey', status: 401, send: ({ authenticator, options }) => ({ user: careful, json: { credential: authenticator.get(options) } }) },
-  { id: 'deletePasskey', path: passkeyPath, status: 204, send: walker => coded(walker) },
-  { id: 'deletePasskey', path: passkeyPath, status: 404, send: walker => coded(walker) },
-  { id: 'deleteTotp', status: 204, send: walker => coded(walker) },
-  { id: 'claimAccount', status: 404, send: (_, json) => ({ json }) },
-  { id: 'claimAccount', status: 201, send: ({ invitation }, json) => ({ json: { ...json, username: 'invited', secret: invitation } }) },
-  { id: 'changePassword', status: 204, send: (_, json) => ({ user: ['test_user', 'pwd'], json }) },
-  { id: 'deleteAccount', status: 401, send: () => ({ user: ['test_user', 'pwd'] }) },
-  { id: 'deleteAccount', status: 204, send: () => ({ user: ['test_user', 'a longer secret'] }) }
-]
-
-test('the examples of the document work, and every answer is as the document says', async t => {
-  const server = await startServer(t, { LINKS: 'on' })
-  const { document, operations } = await readDocument(server)
-  t.same([...new Set(walk.map(({ id }) => id))].sort(), operations.map(({ operation }) => operation.operationId).sort(), 'every operation is walked through')
-  const ajv = new Ajv2020({ strict: false, allErrors: true })
-  addFormats.default(ajv)
-  ajv.addSchema({ $id: 'http://document.invalid/', components: document.components })
-
-  /** The body built from the examples of the properties. */
-  function exampleOf ({ requestBody }: Operation): unknown {
-    const ref = requestBody?.content['application/json']?.schema.$ref
-    if (ref === undefined) return undefined
-    return Object.fromEntries(Object.entries<{ examples?: unknown[] }>(follow(document, ref).properties)
-      .map(([name, { examples = [] }]) => [name, examples[0]]))
-  }
-
-  function conforms ({ responses }: Operation, answer: Answer, step: string): void {
-    const response = responses[answer.status]
-    if (response === undefined) {
-      t.fail(`${step}: the document knows no ${answer.status}`)
-      return
-    }
-    const [type, media] = Object.entries(response.content ?? {})[0] ?? []
-    // Those of tus and of uploads are there only for their clients, and the offset of an upload has no rate limit.
-    // A refusal has a location only if an upload was created before it; 403 a challenge only if a scope is missing.
-    const isOptional = (name: string) => /^(?:Upload|Tus)-/.test(name) || (/^head(?:Shared)?Upload 200$/.test(step) && name.startsWith('RateLimit')) || (answer.status >= 400 && name === 'Location') || (answer.status === 403 && name === 'WWW-Authenticate')
-    for (const name of Object.keys(response.headers ?? {})) t.ok(isOptional(name) || answer.headers[name.toLowerCase()], `${step}: ${name} is there`)
-    if (type === undefined || media === undefined) {
-      t.equal(answer.bytes.length, 0, `${step}: no body`)
-      return
-    }
-    if (type === '*/*') return
-    t.equal(answer.headers['content-type']?.split(';')[0], type, `${step}: its type`)
-    if (!/json/.test(type)) return
-    const validate = ajv.compile(JSON.parse(JSON.stringify(media.schema).replaceAll('"#/', '"http://document.invalid/#/')))
-    t.ok(validate(answer.json), `${step}: its body`, { errors: validate.errors })
-  }
-
-  const walker: Walker = {
-    token: '',
-    personalId: 0,
-    session: {},
-    uploadId: '',
-    contentId: '',
-    deletedWith: '',
-    linkId: 0,
-    linkSecret: '',
-    secret: '',
-    codes: [],
-    passkeyId: 0,
-    authenticator: new Authenticator(`http://localhost:${server.port}`),
-    options: { rp: { id: '' }, user: { id: '', name: '' }, rpId: '', challenge: '' },
-    invitation: (await runBin(['user', 'invite'], { DATA_DIR: server.dataDir })).stdout.match(/inv_[a-z2-7]+/)?.[0] ?? ''
-  }
-  for (const { id, path: exact, status, send } of walk) {
-    const { method, path, operation } = operations.find(listed => listed.operation.operationId === id) as Listed
-    const address = typeof exact === 'function' ? exact(walker) : exact ?? addressOf(path)
-    const answer = await server.send(method, address, send(walker, exampleOf(operation)))
-    t.equal(answer.status, status, `${id} ${status}`)
-    conforms(operation, answer, `${id} ${status}`)
-    if (id === 'getToken') walker.token = answer.json.token
-    if (id === 'createToken') walker.personalId = answer.json.id
-    if (id === 'createLink' && status === 201) Object.assign(walker, { linkId: answer.json.id, linkSecret: answer.json.url.slice(-22) })
-    if (id === 'createSession' && status === 201) walker.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
-    if (id === 'createTotp' && status === 200) walker.secret = answer.json.secret
-    if (/^(?:confirmTotp|createRecoveryCodes)$/.test(id) && status === 200) walker.codes = answer.json.recoveryCodes
-    if (/Passkey.*Options$/.test(id)) walker.options = answer.json
-    if (id === 'registerPasskey' && status === 201) walker.passkeyId = answer.json.id
-    if (id === 'confirmPasskey' && status === 200) walker.codes.push(answer.json.code)
-    if (/^create(?:Shared)?Upload$/.test(id) && status === 201) walker.uploadId = answer.json.id
-    if (/^list(?:Versions|Trash)$/.test(id) && status === 200) walker.contentId = (answer.json.versions ?? answer.json.files)[0].id
-    if (id === 'listTrash' && status === 200) walker.deletedWith = answer.json.files[0].deletedWith
-  }
-})
+/** Whether the operation has not revoked a token or deleted the account. */
+async function isWhole (server: Client, { token, personal }: OpenAccount): Promise<boolean> {
+  const answers = await Promise.all([token, personal].map(each => server.send('GET', '/api/resource', { token: each })))
+  return answers.every(({ status }) => status === 200)
+}
 
 const accepts: { who: string, accept?: string, isBrowser: boolean }[] = [
   { who: 'Firefox', accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', isBrowser: true },
@@ -713,31 +421,19 @@ const accepts: { who: string, accept?: string, isBrowser: boolean }[] = [
   { who: 'a program with a similar type', accept: 'text/html5', isBrowser: false }
 ]
 
-for (const { who, accept, isBrowser } of accepts) {
-  test(`GET / ${isBrowser ? 'is the page, or sends to /docs, for' : 'tells name, version and document to'} ${who}`, async t => {
-    const folder = t.testdir({ on: {}, off: {} })
-    const server = await startServer(t, { DATA_DIR: join(folder, 'on') })
-    const withoutPage = await startServer(t, { WEB_PAGE: 'off', DATA_DIR: join(folder, 'off') })
+test('GET / is the page, or sends to /docs, for browsers, and tells name, version and document to programs', async t => {
+  const [server, withoutPage] = [await openServer(), await sharedServer({ WEB_PAGE: 'off' })]
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  for (const { who, accept, isBrowser } of accepts) {
     for (const method of ['GET', 'HEAD']) {
       const ask = (client: Client) => client.send(method, '/', accept === undefined ? {} : { headers: { accept } })
-      const redirected = await ask(withoutPage)
-      t.equal(redirected.status, isBrowser ? 302 : 200)
-      t.equal(redirected.headers.location, isBrowser ? '/docs' : undefined)
-      const answer = await ask(server)
-      t.equal(answer.status, 200)
-      t.match(answer.headers['content-type'], isBrowser ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
-      for (const { headers } of [answer, redirected]) t.match(headers.vary, /\baccept\b/i)
+      const [answer, redirected] = [await ask(server), await ask(withoutPage)]
+      t.match(redirected, isBrowser ? { status: 302, headers: { location: '/docs' } } : { status: 200, headers: { location: undefined } }, who)
+      t.match(answer, { status: 200, headers: { 'content-type': isBrowser ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8' } }, who)
+      for (const { headers } of [answer, redirected]) t.match(headers.vary, /\baccept\b/i, who)
       if (isBrowser || method === 'HEAD') continue
-      const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-      t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs`, passkeyHost: 'localhost', secondFactor: 'optional', links: 'off', linkMaxDays: 30 })
-      t.equal((await server.send('GET', new URL(answer.json.openapi).pathname)).json.info.version, version)
+      t.same(answer.json, { name: 'MagicStore', version, openapi: `${server.url}/openapi.json`, docs: `${server.url}/docs`, passkeyHost: 'localhost', secondFactor: 'optional', links: 'on', linkMaxDays: 30 }, who)
     }
-  })
-}
-
-test('GET / names addresses below PUBLIC_URL, and paths alone where the Host is made up', async t => {
-  const named = await startServer(t, { PUBLIC_URL: 'https://files.example.org/', DATA_DIR: join(t.testdir({ a: {}, b: {} }), 'a') })
-  t.match((await named.send('GET', '/')).json, { openapi: 'https://files.example.org/openapi.json', docs: 'https://files.example.org/docs' })
-  const unnamed = await startServer(t, { DATA_DIR: join(t.testdirName, 'b') })
-  t.match((await unnamed.send('GET', '/', { headers: { host: 'evil.example.org' } })).json, { openapi: '/openapi.json', docs: '/docs' })
+  }
+  t.equal((await openDocument()).document.info.version, version)
 })
