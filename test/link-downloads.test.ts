@@ -1,39 +1,27 @@
 import { truncate } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { LinkUses } from '#src/links/link-uses.ts'
-import { createLink, type CreatedLink } from './kit/links.ts'
-import { comparable, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { openLinkOwner, type CreatedLink, type LinkOwner } from './kit/links.ts'
+import { comparable, sharedServer, startServer, type Answer, type RunningServer } from './kit/server.ts'
 import { blobFiles, refuseUpdates, skipWithoutFolder } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
 
 const SANDBOX = "default-src 'none'; sandbox"
 
-interface Owner {
-  readonly server: RunningServer
-  /** Sends as the owner. */
-  send (method: string, path: string, options?: SendOptions): Promise<Answer>
+interface Owner extends Omit<LinkOwner, 'share'> {
   put (name: string, body: string): Promise<Answer>
-  share (name: string, options?: object): Promise<CreatedLink>
-  /** Sends as a visitor. */
-  get (path: string, headers?: Record<string, string>): Promise<Answer>
+  share (name: string): Promise<CreatedLink>
 }
 
-/** A server with links, and an account with a report. */
-async function startOwner (t: Test, settings: Settings = {}): Promise<Owner> {
-  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { user } = await signUp(server, 'ann')
-  const send = (method: string, path: string, options: SendOptions = {}) =>
-    server.send(method, path, { user, ...options })
-  const put = (name: string, body: string) => send('PUT', `/uploads/${encodeURIComponent(name)}`, { body, headers: { 'content-type': 'text/html' } })
+/** An account with a report. */
+async function openOwner (server: RunningServer): Promise<Owner> {
+  const owner = await openLinkOwner(server)
+  const put = (name: string, body: string) => owner.send('PUT', `/uploads/${encodeURIComponent(name)}`, { body, headers: { 'content-type': 'text/html' } })
   await put('report.html', 'the bytes')
-  return {
-    server,
-    send,
-    put,
-    share: (name, options) => createLink(server, { user }, { name, kind: 'download', ...options }),
-    get: (path, headers = {}) => server.send('GET', path, { headers })
-  }
+  return { ...owner, put, share: name => owner.share({ name, kind: 'download' }) }
 }
+
+const shareOwner = async () => openOwner(await sharedServer({ LINKS: 'on' }))
 
 function isGone (t: Test, answer: Answer, message: string): void {
   t.match(answer, { status: 404, json: { code: 'not_found' } }, message)
@@ -42,7 +30,7 @@ function isGone (t: Test, answer: Answer, message: string): void {
 const usesOf = async ({ send }: Owner, { id }: CreatedLink) => (await send('GET', `/api/links/${id}`)).json.uses
 
 t.test('a link of a file gives its bytes to anybody, as an attachment that runs nothing and is kept nowhere', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { server, get } = owner
   const { path } = await owner.share('report.html')
   const answer = await get(`${path}/files/report.html`)
@@ -68,7 +56,7 @@ t.test('a link of a file gives its bytes to anybody, as an attachment that runs 
 })
 
 t.test('ranges and conditions apply to a download by a link', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { path } = await owner.share('report.html')
   const get = (headers: Record<string, string>, method = 'GET') => owner.server.send(method, `${path}/files/x`, { headers })
   const etag = String((await get({})).headers.etag)
@@ -82,7 +70,7 @@ t.test('ranges and conditions apply to a download by a link', async t => {
 })
 
 t.test('a download from the first byte is a use; nothing else is', async t => {
-  const owner = await startOwner(t, { DATA_DIR: t.testdir() })
+  const owner = await openOwner(await startServer(t, { LINKS: 'on', DATA_DIR: t.testdir() }))
   await owner.put('empty', '')
   const link = await owner.share('report.html')
   const empty = await owner.share('empty')
@@ -100,11 +88,11 @@ t.test('a download from the first byte is a use; nothing else is', async t => {
   t.equal(await usesOf(owner, link), 1, 'at most one write a minute')
   await owner.server.close()
   const restarted = await startServer(t, { LINKS: 'on', DATA_DIR: owner.server.dataDir })
-  t.equal((await restarted.send('GET', `/api/links/${link.id}`, { user: ['ann', 'correct horse battery'] })).json.uses, 4, 'a server that stops writes the rest')
+  t.equal((await restarted.send('GET', `/api/links/${link.id}`, { user: owner.user })).json.uses, 4, 'a server that stops writes the rest')
 })
 
 t.test('a download does not fail with the record of its use', async t => {
-  const owner = await startOwner(t)
+  const owner = await openOwner(await startServer(t, { LINKS: 'on' }))
   const { path, id } = await owner.share('report.html')
   await refuseUpdates(owner.server.dataDir, 'links')
   t.equal((await owner.get(`${path}/files/x`)).text, 'the bytes')
@@ -137,7 +125,7 @@ t.test('uses are written at once, then together, and not counted for more links 
 })
 
 t.test('a link follows its file, and ends with it', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { path } = await owner.share('report.html')
   const text = async () => (await owner.get(`${path}/files/report.html`)).text
   await owner.send('PATCH', '/api/files/report.html', { json: { name: 'a/b/renamed.html' } })
@@ -158,14 +146,14 @@ t.test('a link follows its file, and ends with it', async t => {
 })
 
 /** An account with a linked folder `team/reports`, and what is beside it. */
-async function shareFolder (t: Test) {
-  const owner = await startOwner(t)
+async function shareFolder () {
+  const owner = await shareOwner()
   for (const name of ['team/reports/a.txt', 'team/reports/2026/b.txt', 'team/reports/2026/May/c.txt', 'team/reports2/sibling.txt', 'team/secret.txt', 'team/reports/é.txt']) await owner.put(name, `bytes of ${name}`)
   return { owner, link: await owner.share('team/reports') }
 }
 
 t.test('a link of a folder gives the files in it and below it, by their path from there', async t => {
-  const { owner, link: { path } } = await shareFolder(t)
+  const { owner, link: { path } } = await shareFolder()
   for (const name of ['a.txt', '2026/b.txt', '2026%2Fb.txt', '2026/May/c.txt', '2026%2FMay/c.txt', 'e%CC%81.txt', '%C3%A9.txt']) {
     const answer = await owner.get(`${path}/files/${name}`)
     t.equal(answer.text, `bytes of team/reports/${decodeURIComponent(name).normalize('NFC')}`, name)
@@ -181,7 +169,7 @@ t.test('a link of a folder gives the files in it and below it, by their path fro
 })
 
 t.test('a linked folder is found where it is, and what is in it as it is now', async t => {
-  const { owner, link: { path } } = await shareFolder(t)
+  const { owner, link: { path } } = await shareFolder()
   const text = async (name: string) => (await owner.get(`${path}/files/${name}`)).text
   await owner.send('PATCH', '/api/folders/team', { json: { name: 'crew/of/2026' } })
   t.equal(await text('2026/b.txt'), 'bytes of team/reports/2026/b.txt')
@@ -199,7 +187,7 @@ t.test('a linked folder is found where it is, and what is in it as it is now', a
 })
 
 t.test('a linked folder is listed page by page, with paths from there', async t => {
-  const { owner, link: { path } } = await shareFolder(t)
+  const { owner, link: { path } } = await shareFolder()
   const list = async (query = '') => (await owner.get(`${path}/list${query}`)).json
   const { folders, files, next } = await list()
   t.match(folders, [{ name: '2026', url: `${owner.server.url}${path}/list?folder=2026` }])
@@ -217,7 +205,7 @@ t.test('a linked folder is listed page by page, with paths from there', async t 
 })
 
 t.test('a page of a listing goes on where the last one ended, also between folders and files', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   for (const name of ['f/x/1', 'f/y/1', 'f/z/1', 'f/a', 'f/b', 'g/a']) await owner.put(name, name)
   const link = await owner.share('f')
   const other = await owner.share('f')
@@ -238,7 +226,7 @@ t.test('a page of a listing goes on where the last one ended, also between folde
 })
 
 t.test('a link of a file lists that', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   await owner.put('deep/down/note.txt', 'a note')
   const { path } = await owner.share('deep/down/note.txt')
   t.match((await owner.get(`${path}/list`)).json, { folders: [], files: [{ name: 'note.txt', size: 6 }], next: null })
@@ -246,7 +234,7 @@ t.test('a link of a file lists that', async t => {
 })
 
 t.test('parameters of other operations are refused by a link that is there', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { path } = await owner.share('report.html')
   for (const parameter of ['version=x', 'permanent=true', 'disposition=inline', 'folder=a', 'recursive=true']) {
     for (const [method, address] of [['GET', path], ['GET', `${path}/files/x`], ['HEAD', `${path}/files/x`], ['GET', `${path}/files/a/b`], ['POST', `${path}/unlock`]] as const) {
@@ -258,7 +246,7 @@ t.test('parameters of other operations are refused by a link that is there', asy
 })
 
 t.test('a damaged file is an error by a link, too', { skip: skipWithoutFolder }, async t => {
-  const owner = await startOwner(t)
+  const owner = await openOwner(await startServer(t, { LINKS: 'on' }))
   const { path } = await owner.share('report.html')
   const [blob = ''] = await blobFiles(owner.server.dataDir)
   await truncate(blob, 1)

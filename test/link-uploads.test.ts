@@ -7,10 +7,10 @@ import { readConfig } from '#src/config.ts'
 import { openOperatorStore } from '#src/store.ts'
 import { untilTaken } from './kit/arrivals.ts'
 import { digestField, sha256Of } from './kit/digests.ts'
-import { createLink, type CreatedLink } from './kit/links.ts'
+import { openLinkOwner, type CreatedLink } from './kit/links.ts'
 import { endLocks, setLock } from './kit/locks.ts'
 import {
-  formOf, namesOf, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings
+  formOf, namesOf, sharedServer, startServer, type Answer, type RunningServer, type Settings
 } from './kit/server.ts'
 import { runSql, skipWithoutFolder, storedBlobs, storeSettings, uploadsBegun } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
@@ -54,20 +54,16 @@ function visit (server: RunningServer, { path }: Pick<CreatedLink, 'path'>) {
 
 type Visitor = ReturnType<typeof visit>
 
-/** A server, an account with a folder, and an `upload` link to it. */
-async function open (t: Test, settings: Settings = {}, terms: object = {}) {
-  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { user, token } = await signUp(server, 'ann')
-  const send = (method: string, path: string, options: SendOptions = {}) =>
-    server.send(method, path, { token, ...options })
+/** An account with a folder, and an `upload` link to it. */
+async function openOn (server: RunningServer, terms: object = {}) {
+  const { id: accountId, ...owner } = await openLinkOwner(server)
+  const { send, token } = owner
   await send('PUT', '/api/folders/inbox')
-  const share = (options: object = {}) => createLink(server, { user }, { name: 'inbox', kind: 'upload', ...options })
+  const share = (options: object = {}) => owner.share({ name: 'inbox', kind: 'upload', ...options })
   const link = await share(terms)
   return {
-    server,
-    user,
-    token,
-    send,
+    ...owner,
+    accountId,
     share,
     link,
     ...visit(server, link),
@@ -78,6 +74,13 @@ async function open (t: Test, settings: Settings = {}, terms: object = {}) {
     usage: async () => (await send('GET', '/api/account')).json.usage
   }
 }
+
+/** At a server of the test's own, for what can't be told apart by accounts. */
+const open = async (t: Test, settings: Settings = {}, terms: object = {}) =>
+  openOn(await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings }), terms)
+
+const shared = async (settings: Settings = {}, terms: object = {}) =>
+  openOn(await sharedServer({ LINKS: 'on', ...settings }), terms)
 
 type Ann = Awaited<ReturnType<typeof open>>
 
@@ -204,7 +207,7 @@ t.test('files are uploaded by a link in every way, each time a new one, and answ
 })
 
 t.test('a name by a link is one segment in NFC, and says nothing about what is there', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   await ann.send('PUT', '/api/folders/inbox%2Ftaken')
   for (const name of ['u\u0308.txt', 'taken', '.hidden', 'ä'.repeat(127), '__proto__']) {
     const asked = name.normalize('NFC')
@@ -227,7 +230,7 @@ t.test('a name by a link is one segment in NFC, and says nothing about what is t
 })
 
 t.test('an upload by a link has no conditions, and by PUT no parts', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   for (const field of ['if-match', 'if-none-match', 'if-unmodified-since']) {
     const headers = { [field]: field === 'if-unmodified-since' ? 'Thu, 01 Jan 1970 00:00:00 GMT' : '*' }
     refused(t, await ann.put('a', 'x', headers), 400, 'upload_header_invalid', field)
@@ -244,7 +247,7 @@ t.test('an upload by a link has no conditions, and by PUT no parts', async t => 
 })
 
 t.test('a link of the other kind, and one that is none, are the same 404 for every upload', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   const download = visit(ann.server, await ann.share({ kind: 'download' }))
   const none = visit(ann.server, { path: `/s/${'x'.repeat(22)}` })
   const malformed = visit(ann.server, { path: '/s/x' })
@@ -266,7 +269,7 @@ t.test('a link of the other kind, and one that is none, are the same 404 for eve
 })
 
 t.test('the files and bytes of a link are exact, unfinished uploads included', async t => {
-  const ann = await open(t, {}, { maxFiles: 4, maxBytes: 20 })
+  const ann = await shared({}, { maxFiles: 4, maxBytes: 20 })
   t.equal((await ann.put('a', '1234567890')).status, 201)
   const id = idOf(await ann.begin('b', 6))
   for (const [what, answer] of [
@@ -297,7 +300,7 @@ t.test('the files and bytes of a link are exact, unfinished uploads included', a
 })
 
 t.test('a limit that is lowered in the middle refuses what arrives then', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   const id = idOf(await ann.begin('a', 10))
   await ann.tusPatch(id, 0, '12345')
   await ann.change({ maxBytes: 5 })
@@ -364,7 +367,7 @@ t.test('of 32 uploads at once into a link for 5 files, exactly 5 are stored', as
 })
 
 t.test('a link has at most 20 unfinished uploads, beside those of its owner', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   await Promise.all(Array.from({ length: 20 }, () => ann.begin('a', 1)))
   const answer = await ann.begin('a', 1)
   refused(t, answer, 429, 'too_many_uploads')
@@ -374,7 +377,7 @@ t.test('a link has at most 20 unfinished uploads, beside those of its owner', as
 })
 
 t.test('a link has at most 64 transfers at once', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   const stalled = Array.from({ length: 64 }, () => begin(ann.server, 'PUT', `${ann.path}/files/a`, { 'content-length': '5' }))
   t.teardown(() => { for (const { request } of stalled) request.destroy() })
   await Promise.all(stalled.map(({ request }) => untilTaken(request)))
@@ -390,7 +393,7 @@ t.test('a link has at most 64 transfers at once', async t => {
 })
 
 t.test('the quota of the owner holds, and nothing kept makes way', async t => {
-  const ann = await open(t, { QUOTA_BYTES: '30', QUOTA_FILES: '4' })
+  const ann = await shared({ QUOTA_BYTES: '30', QUOTA_FILES: '4' })
   await ann.send('PUT', '/uploads/old', { body: '1234567890' })
   await ann.send('DELETE', '/uploads/old')
   const kept = async () => (await ann.usage()).keptBytes
@@ -416,7 +419,7 @@ t.test('the quota of the owner holds, and nothing kept makes way', async t => {
 })
 
 t.test('content that is kept after a reservation does not make way either', async t => {
-  const ann = await open(t, { QUOTA_BYTES: '30' })
+  const ann = await shared({ QUOTA_BYTES: '30' })
   await ann.send('PUT', '/uploads/old', { body: '1234567890' })
   const id = idOf(await ann.begin('a', 15))
   await ann.send('PUT', '/uploads/old', { body: 'abcde' })
@@ -495,7 +498,7 @@ for (const [what, { end, isForGood }] of Object.entries(ends)) {
 }
 
 t.test('an upload follows its folder to another place and name', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   const id = idOf(await ann.begin('a', 10))
   const append = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
   const put = await beginPut(ann.server, ann, 'b')
@@ -508,7 +511,7 @@ t.test('an upload follows its folder to another place and name', async t => {
 })
 
 t.test('uploads of a link, of another link and of the owner do not see one another', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   const id = idOf(await ann.begin('a', 10))
   const own = idOf(await ann.send('POST', '/api/uploads', { headers: { ...TUS, ...named('inbox/a'), 'upload-length': '10' } }))
   const append = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
@@ -548,7 +551,7 @@ t.test('a lost connection keeps what arrived, and the visitor goes on', async t 
 })
 
 t.test('a request takes an upload by a link over from an append that is under way', async t => {
-  const ann = await open(t)
+  const ann = await shared()
   for (const takeOver of ['HEAD', 'override']) {
     const id = idOf(await ann.begin(takeOver, 10))
     const older = takeOver === 'HEAD'
@@ -572,7 +575,7 @@ t.test('a request takes an upload by a link over from an append that is under wa
 })
 
 t.test('a client whose creation by a link is taken over gets the whole refusal', async t => {
-  const { server, path, head } = await open(t)
+  const { server, path, head } = await shared()
   const socket = connect(server.port, '127.0.0.1').setEncoding('utf8')
   let text = ''
   socket.on('data', (chunk: string) => { text += chunk })
@@ -586,7 +589,7 @@ t.test('a client whose creation by a link is taken over gets the whole refusal',
 })
 
 t.test('what is wrong with an upload by a link is refused as for the owner', async t => {
-  const ann = await open(t, { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt' })
+  const ann = await shared({ MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt' })
   const digest = { 'content-digest': digestField('sha-256', 'other') }
   const repr = { 'repr-digest': digestField('sha-256', 'other') }
   const id = idOf(await ann.begin('a.txt', 10))
@@ -628,7 +631,7 @@ t.test('what is wrong with an upload by a link is refused as for the owner', asy
 })
 
 t.test('an upload by a link with a password needs it, and the limit of wrong ones holds for every request', async t => {
-  const ann = await open(t, { SIGN_IN_FAILURES: '1', TRUST_PROXY: '127.0.0.1' }, { password: 'correct horse battery' })
+  const ann = await shared({ SIGN_IN_FAILURES: '1', TRUST_PROXY: '127.0.0.1' }, { password: 'correct horse battery' })
   const basic = (password: string) => ({ authorization: `Basic ${Buffer.from(`:${password}`).toString('base64')}` })
   const requests: [string, string, Headers, string?][] = [
     ['PUT', '/files/a', {}, 'x'], ['POST', '/files', {}], ['POST', '/uploads', { ...TUS, 'upload-length': '1' }],
@@ -648,7 +651,7 @@ t.test('an upload by a link with a password needs it, and the limit of wrong one
 })
 
 t.test('the offset of an upload by a link has no rate limit, and OPTIONS tells what uploads can do', async t => {
-  const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '20', MAX_FILE_BYTES: '1000', CORS_ORIGINS: 'https://app.example.org' })
+  const ann = await shared({ RATE_LIMIT_PER_MINUTE: '20', MAX_FILE_BYTES: '1000', CORS_ORIGINS: 'https://app.example.org' })
   const id = idOf(await ann.begin('a', 10))
   for (const [path, allow] of [['/uploads', 'OPTIONS, POST'], [`/uploads/${id}`, 'DELETE, GET, HEAD, OPTIONS, PATCH, POST']] as const) {
     t.match(await ann.ask('OPTIONS', path), { status: 204, headers: { allow, 'tus-version': '1.0.0', 'tus-max-size': '1000', 'accept-patch': /partial-upload/ } })

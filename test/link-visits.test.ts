@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { createLink, type CreatedLink } from './kit/links.ts'
-import { comparable, formOf, signUp, spawnServer, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { createLink, openLinkOwner, type CreatedLink, type LinkOwner as Owner } from './kit/links.ts'
+import { comparable, formOf, sharedServer, signUp, spawnServer, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
 import { MIB } from './kit/sizes.ts'
 import { eventually } from './kit/waiting.ts'
@@ -13,32 +13,15 @@ const HTML = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
 
 const UNKNOWN = 'a'.repeat(22)
 
-interface Owner {
-  readonly server: RunningServer
-  readonly user: [string, string]
-  /** Sends as the owner. */
-  send (method: string, path: string, options?: SendOptions): Promise<Answer>
-  share (json: object): Promise<CreatedLink>
-  /** Sends as a visitor. */
-  get (path: string, headers?: Record<string, string>): Promise<Answer>
+/** An account with a report and a folder. */
+async function openOwner (server: RunningServer): Promise<Owner> {
+  const owner = await openLinkOwner(server)
+  await owner.send('PUT', '/uploads/report.txt', { body: 'the bytes', headers: { 'content-type': 'text/plain' } })
+  await owner.send('PUT', '/api/folders/inbox')
+  return { ...owner, share: json => owner.share({ name: 'report.txt', kind: 'download', ...json }) }
 }
 
-/** A server with links, and an account with a report and a folder. */
-async function startOwner (t: Test, settings: Settings = {}): Promise<Owner> {
-  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { user } = await signUp(server, 'ann')
-  const send = (method: string, path: string, options: SendOptions = {}) =>
-    server.send(method, path, { user, ...options })
-  await send('PUT', '/uploads/report.txt', { body: 'the bytes', headers: { 'content-type': 'text/plain' } })
-  await send('PUT', '/api/folders/inbox')
-  return {
-    server,
-    user,
-    send,
-    share: json => createLink(server, { user }, { name: 'report.txt', kind: 'download', ...json }),
-    get: (path, headers = {}) => server.send('GET', path, { headers })
-  }
-}
+const shareOwner = async (settings: Settings = {}) => openOwner(await sharedServer({ LINKS: 'on', ...settings }))
 
 const inbox = { name: 'inbox', kind: 'upload' }
 
@@ -54,10 +37,10 @@ function isProblem (t: Test, answer: Answer, status: number, code: string, messa
 }
 
 t.test('a link tells what it gives, from whom, until when and how much it accepts', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const expiresAt = new Date(Math.ceil(Date.now() / 1000) * 1000 + 60_000).toISOString()
   const file = await owner.share({ expiresAt })
-  const shown = { needsPassword: false, kind: 'download', name: 'report.txt', isFolder: false, size: 9, type: 'text/plain', expiresAt, owner: 'ann', accepts: null }
+  const shown = { needsPassword: false, kind: 'download', name: 'report.txt', isFolder: false, size: 9, type: 'text/plain', expiresAt, owner: owner.user[0], accepts: null }
   t.strictSame((await owner.get(file.path)).json, shown)
   t.equal((await owner.server.send('HEAD', file.path)).status, 200)
   const { owner: none, ...hidden } = shown
@@ -67,12 +50,12 @@ t.test('a link tells what it gives, from whom, until when and how much it accept
   t.strictSame((await owner.get(folder.path)).json, ofFolder)
   const request = await owner.share({ ...inbox, maxFiles: 5, maxBytes: 1000, expiresAt })
   t.strictSame((await owner.get(request.path)).json, { ...ofFolder, kind: 'upload', accepts: { files: 5, bytes: 1000 } })
-  await runSql(owner.server.dataDir, 'UPDATE links SET used_files = 9')
+  await runSql(owner.server.dataDir, `UPDATE links SET used_files = 9 WHERE id = ${request.id}`)
   t.strictSame((await owner.get(request.path)).json.accepts, { files: 0, bytes: 1000 }, 'not less than nothing')
 })
 
 t.test('browsers get one page for every link, also for one that is not there', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const open = await owner.share({})
   const [locked, request] = [await owner.share({ password: PASSWORD }), await owner.share(inbox)]
   const page = await owner.get(open.path, HTML)
@@ -89,14 +72,14 @@ t.test('browsers get one page for every link, also for one that is not there', a
 })
 
 t.test('without a page, browsers get what programs get', async t => {
-  const owner = await startOwner(t, { WEB_PAGE: 'off' })
+  const owner = await shareOwner({ WEB_PAGE: 'off' })
   const { path } = await owner.share({})
   t.match(await owner.get(path, HTML), { status: 200, json: { name: 'report.txt' }, headers: { vary: 'Accept' } })
   isProblem(t, await owner.get(`/s/${UNKNOWN}`, HTML), 404, 'not_found')
 })
 
 t.test('a form without a script downloads a file that needs no password', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   await owner.send('PATCH', '/api/files/report.txt', { json: { name: 'a/50% off?.txt' } })
   const { path, secret } = await owner.share({ name: 'a/50% off?.txt' })
   const answer = await owner.get(`${path}?download=`, HTML)
@@ -107,7 +90,7 @@ t.test('a form without a script downloads a file that needs no password', async 
 })
 
 t.test('a password locks a link until it is given', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { path, secret } = await owner.share({ password: PASSWORD })
   t.strictSame((await owner.get(path)).json, { needsPassword: true })
   for (const [method, address] of [['GET', `${path}/list`], ['GET', `${path}/files/x`], ['HEAD', `${path}/files/x`]] as const) {
@@ -132,7 +115,7 @@ t.test('a password locks a link until it is given', async t => {
 })
 
 t.test('a cookie unlocks one link, until its password changes', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const [one, other] = [await owner.share({ password: PASSWORD }), await owner.share({ password: PASSWORD })]
   const cookie = cookieIn(await unlock(owner, one.path, PASSWORD))
   const status = async ({ path }: CreatedLink) => (await owner.get(`${path}/files/x`, { cookie })).status
@@ -145,7 +128,7 @@ t.test('a cookie unlocks one link, until its password changes', async t => {
 })
 
 t.test('over TLS, the cookie has its secure form, and the path of PUBLIC_URL', async t => {
-  const proxied = await startOwner(t, { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://example.org/files/' })
+  const proxied = await shareOwner({ TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://example.org/files/' })
   const { path } = await proxied.share({ password: PASSWORD })
   const secure = { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' }
   const unlocked = await unlock(proxied, path, PASSWORD, secure)
@@ -160,7 +143,7 @@ t.test('over TLS, the cookie has its secure form, and the path of PUBLIC_URL', a
 })
 
 t.test('wrong passwords are limited for a link and a network, before any is hashed', async t => {
-  const owner = await startOwner(t, { TRUST_PROXY: '127.0.0.1', SIGN_IN_FAILURES: '2', PASSWORD_POLICY: 'open' })
+  const owner = await shareOwner({ TRUST_PROXY: '127.0.0.1', SIGN_IN_FAILURES: '2', PASSWORD_POLICY: 'open' })
   const [one, other] = [await owner.share({ password: PASSWORD }), await owner.share({ password: PASSWORD })]
   const from = (address: string) => ({ 'x-forwarded-for': address, 'x-forwarded-proto': 'https' })
   isProblem(t, await unlock(owner, one.path, 'wrong', from('192.0.2.1')), 403, 'link_password_wrong')
@@ -174,7 +157,7 @@ t.test('wrong passwords are limited for a link and a network, before any is hash
 })
 
 t.test('the body of an unlock is read after the link is found', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { path } = await owner.share({ password: PASSWORD })
   const bodies: [SendOptions, number, string][] = [
     [{ body: '{', headers: { 'content-type': 'application/json' } }, 400, 'malformed_json'],
@@ -217,7 +200,7 @@ async function deadLinks (owner: Owner): Promise<Record<string, string>> {
   await send('POST', `/api/links/${idOf('replaced')}/secret`)
   await send('DELETE', `/uploads/${encodeURIComponent('of a deleted file')}`)
   for (const name of ['bob', 'cleo']) {
-    const { user, id } = await signUp(server, name)
+    const { user, id } = await signUp(server)
     await server.send('PUT', '/uploads/a.txt', { user, body: 'bytes' })
     links[name] = await createLink(server, { user }, { name: 'a.txt', kind: 'download' })
     if (name === 'bob') await runSql(server.dataDir, `UPDATE accounts SET disabled_at = 1 WHERE id = ${id}`)
@@ -235,10 +218,10 @@ function refusal (answer: Answer): Answer['headers'] {
 }
 
 t.test('every link that is not there gets the same 404, whatever is asked and sent', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { server } = owner
   const dead = { ...malformed, ...await deadLinks(owner) }
-  const off = await startServer(t, { LINKS: 'off', RATE_LIMIT_PER_MINUTE: '0', DATA_DIR: t.testdir({ off: {} }) + '/off' })
+  const off = await sharedServer({ LINKS: 'off' })
   for (const [method, path, options] of [...requests, ...uploads]) {
     const expected = refusal(await server.send(method, `/s/${UNKNOWN}${path}`, options))
     t.equal(expected.status, '404', `${method} ${path}`)
@@ -258,7 +241,7 @@ t.test('every link that is not there gets the same 404, whatever is asked and se
 })
 
 t.test('with LINKS=off, every path and method below /s/ is 404, and links rest', async t => {
-  const { server, share } = await startOwner(t, { DATA_DIR: t.testdir() })
+  const { server, share } = await openOwner(await startServer(t, { LINKS: 'on', DATA_DIR: t.testdir() }))
   const { path } = await share({})
   await server.close()
   const off = await startServer(t, { LINKS: 'off', RATE_LIMIT_PER_MINUTE: '0', DATA_DIR: server.dataDir })
@@ -271,7 +254,7 @@ t.test('with LINKS=off, every path and method below /s/ is 404, and links rest',
 })
 
 t.test('64 downloads by one link are the most, and none of those of its owner', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   await owner.send('PUT', '/uploads/large', { body: Buffer.alloc(32 * MIB) })
   const [one, other] = [await owner.share({ name: 'large' }), await owner.share({ name: 'large' })]
   const sockets: Socket[] = await Promise.all(Array.from({ length: 64 }, async () => {

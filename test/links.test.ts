@@ -5,12 +5,18 @@ import { sha256Of } from './kit/digests.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { blocksOf, typeLines } from './kit/readme.ts'
 import { root } from './kit/root.ts'
-import { runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { runBin, sharedServer, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
 import { runSql, textOfDatabase } from './kit/stores.ts'
 
 type User = [string, string]
 
-interface Owner { readonly server: RunningServer, readonly user: User, readonly token: string }
+interface Owner {
+  readonly server: RunningServer
+  readonly user: User
+  readonly token: string
+  /** One less than the id of the first link that {@link create} makes: the tests number links from 1. */
+  before: number | undefined
+}
 
 const PASSWORD = 'tell it by phone'
 
@@ -18,32 +24,41 @@ function isProblem (t: Test, answer: Answer, status: number, code: string, messa
   t.match(answer, { status, json: { code, status } }, message)
 }
 
-/** A server with links, and a user with a file and a folder. */
-async function startOwner (t: Test, settings: Settings = {}): Promise<Owner> {
-  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { user, token } = await signUp(server, 'ann')
-  await server.send('PUT', '/uploads/report.pdf', { user, body: 'the bytes' })
-  await server.send('PUT', '/api/folders/inbox', { user })
-  return { server, user, token }
+/** A user with a file and a folder, at a server with links. */
+async function openOwner (server: RunningServer): Promise<Owner> {
+  const { user, token } = await signUp(server)
+  await server.send('PUT', '/uploads/report.pdf', { token, body: 'the bytes' })
+  await server.send('PUT', '/api/folders/inbox', { token })
+  return { server, user, token, before: undefined }
 }
 
-const create = ({ server, user }: Owner, json: object, options: SendOptions = { user }) =>
-  server.send('POST', '/api/links', { ...options, json })
+const shareOwner = async (settings: Settings = {}) => openOwner(await sharedServer({ LINKS: 'on', ...settings }))
+
+/** With a server of its own: whoever reads the files of a database ends its locks. */
+const startOwner = async (t: Test) => openOwner(await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0' }))
+
+async function create (owner: Owner, json: object, options: SendOptions = { token: owner.token }): Promise<Answer> {
+  const answer = await owner.server.send('POST', '/api/links', { ...options, json })
+  if (answer.status === 201) owner.before ??= answer.json.id - 1
+  return answer
+}
+
 const file = { name: 'report.pdf', kind: 'download' }
 const inbox = { name: 'inbox', kind: 'upload' }
 
-const change = ({ server, user }: Owner, id: number, json: object, options: SendOptions = { user }) =>
-  server.send('PATCH', `/api/links/${id}`, { ...options, json })
-const replace = ({ server, user }: Owner, id: number, options: SendOptions = { user }) =>
-  server.send('POST', `/api/links/${id}/secret`, options)
-const get = ({ server, user }: Owner, id: number) => server.send('GET', `/api/links/${id}`, { user })
+const pathOf = ({ before = 0 }: Pick<Owner, 'before'>, number: number) => `/api/links/${before + number}`
+const change = (owner: Owner, number: number, json: object, options: SendOptions = { token: owner.token }) =>
+  owner.server.send('PATCH', pathOf(owner, number), { ...options, json })
+const replace = (owner: Owner, number: number, options: SendOptions = { token: owner.token }) =>
+  owner.server.send('POST', `${pathOf(owner, number)}/secret`, options)
+const get = (owner: Owner, number: number) => owner.server.send('GET', pathOf(owner, number), { token: owner.token })
 
-async function idsOf ({ server, user }: Pick<Owner, 'server' | 'user'>, query = ''): Promise<number[]> {
-  return (await server.send('GET', `/api/links${query}`, { user })).json.links.map(({ id }: { id: number }) => id)
+async function idsOf ({ server, token, before = 0 }: Pick<Owner, 'server' | 'token' | 'before'>, query = ''): Promise<number[]> {
+  return (await server.send('GET', `/api/links${query}`, { token })).json.links.map(({ id }: { id: number }) => id - before)
 }
 
-async function eventsOf (client: Client, user: User): Promise<string[]> {
-  const { json: { events } } = await client.send('GET', '/api/account/events', { user })
+async function eventsOf (client: Client, token: string): Promise<string[]> {
+  const { json: { events } } = await client.send('GET', '/api/account/events', { token })
   return events.map(({ kind }: { kind: string }) => kind).filter((kind: string) => kind.startsWith('link')).reverse()
 }
 
@@ -53,7 +68,7 @@ async function tokenWith ({ server, user }: Owner, scopes: string[]): Promise<st
 
 t.test('a link is shown with its secret once, which is 22 random characters and stored as a hash', async t => {
   const owner = await startOwner(t)
-  const { server, user } = owner
+  const { server, token } = owner
   const before = Date.now()
   const created = await create(owner, file)
   t.equal(created.status, 201)
@@ -82,7 +97,7 @@ t.test('a link is shown with its secret once, which is 22 random characters and 
   t.equal(new Set([secret, ...more.map(({ json }) => json.url.slice(-22))]).size, 21)
   const { url: none, ...listed } = created.json
   t.strictSame((await get(owner, 1)).json, listed)
-  for (const path of ['/api/links', '/api/links/1']) t.notOk((await server.send('GET', path, { user })).text.includes('/s/'), path)
+  for (const path of ['/api/links', '/api/links/1']) t.notOk((await server.send('GET', path, { token })).text.includes('/s/'), path)
 })
 
 t.test('a link to a folder takes files up to its limits, which have defaults', async t => {
@@ -100,7 +115,7 @@ t.test('a link to a folder takes files up to its limits, which have defaults', a
 })
 
 t.test('a link that can\'t be is refused', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const inDays = (days: number) => new Date(Date.now() + days * DAY).toISOString()
   const table: [json: object, status: number, code: string][] = [
     [{ ...file, name: '' }, 400, 'validation_failed'],
@@ -129,16 +144,16 @@ t.test('a link that can\'t be is refused', async t => {
   }
   const late = await create(owner, { ...file, expiresAt: inDays(31) })
   t.match(late.json.errors, [{ field: 'expiresAt', message: /./ }])
-  const { server, user } = owner
+  const { server, token } = owner
   const headers = { 'content-type': 'application/json' }
-  isProblem(t, await server.send('POST', '/api/links', { user, headers, body: '{' }), 400, 'malformed_json')
-  isProblem(t, await server.send('POST', '/api/links', { user, body: '{}', headers: { 'content-type': 'text/plain' } }), 415, 'unsupported_media_type')
+  isProblem(t, await server.send('POST', '/api/links', { token, headers, body: '{' }), 400, 'malformed_json')
+  isProblem(t, await server.send('POST', '/api/links', { token, body: '{}', headers: { 'content-type': 'text/plain' } }), 415, 'unsupported_media_type')
   isProblem(t, await create(owner, { ...file, name: 'x'.repeat(70_000) }), 413, 'body_too_large')
   t.strictSame(await idsOf(owner), [], 'nothing was made')
 })
 
 t.test('the password of a link keeps to the policy of the server', async t => {
-  const owner = await startOwner(t, { PASSWORD_POLICY: 'strict' })
+  const owner = await shareOwner({ PASSWORD_POLICY: 'strict' })
   for (const password of ['short', 'password123']) isProblem(t, await create(owner, { ...file, password }), 400, 'password_invalid', password)
   t.match(await create(owner, { ...file, password: PASSWORD }), { status: 201, json: { hasPassword: true } })
   isProblem(t, await change(owner, 1, { password: 'short' }), 400, 'password_invalid')
@@ -146,7 +161,7 @@ t.test('the password of a link keeps to the policy of the server', async t => {
 })
 
 t.test('without a limit of days a link may have no end', async t => {
-  const owner = await startOwner(t, { LINK_MAX_DAYS: '0' })
+  const owner = await shareOwner({ LINK_MAX_DAYS: '0' })
   const endless = { status: 201, json: { expiresAt: null } }
   for (const json of [file, { ...file, expiresAt: null }]) t.match(await create(owner, json), endless)
   const latest = '9999-12-31T23:59:59.999Z'
@@ -158,56 +173,57 @@ t.test('without a limit of days a link may have no end', async t => {
 })
 
 t.test('an account has at most 1,000 links', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   await create(owner, file)
   const fill = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 998)
     INSERT INTO links (account_id, kind, file_id, secret_hash, shows_owner, created_at)
-    SELECT account_id, kind, file_id, secret_hash || n, shows_owner, created_at FROM links, numbers`
+    SELECT account_id, kind, file_id, secret_hash || n, shows_owner, created_at FROM links, numbers WHERE id = ${Number(owner.before) + 1}`
   await runSql(owner.server.dataDir, fill)
   t.equal((await create(owner, file)).status, 201)
   isProblem(t, await create(owner, file), 409, 'too_many_links')
-  t.equal((await owner.server.send('DELETE', '/api/links/1', { user: owner.user })).status, 204)
+  t.equal((await owner.server.send('DELETE', pathOf(owner, 1), { token: owner.token })).status, 204)
   t.equal((await create(owner, file)).status, 201)
 })
 
 t.test('links are listed newest first, page by page, of one file or folder if its path is given', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   for (const json of [file, inbox, file, inbox, file]) await create(owner, json)
   t.strictSame(await idsOf(owner), [5, 4, 3, 2, 1])
-  const first = await owner.server.send('GET', '/api/links?name=report.pdf&limit=2', { user: owner.user })
-  t.match(first.json, { links: [{ id: 5 }, { id: 3 }], next: '3' })
-  t.match((await owner.server.send('GET', '/api/links?name=report.pdf&limit=2&cursor=3', { user: owner.user })).json, { links: [{ id: 1 }], next: null })
+  const first = await owner.server.send('GET', '/api/links?name=report.pdf&limit=2', { token: owner.token })
+  const { before = 0 } = owner
+  t.match(first.json, { links: [{ id: before + 5 }, { id: before + 3 }], next: String(before + 3) })
+  t.match((await owner.server.send('GET', `/api/links?name=report.pdf&limit=2&cursor=${first.json.next}`, { token: owner.token })).json, { links: [{ id: before + 1 }], next: null })
   for (const [name, ids] of [['inbox', [4, 2]], ['none', []], ['', []], ['..', []]] as const) t.strictSame(await idsOf(owner, `?name=${name}`), ids, name)
   for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'secret=x']) {
-    isProblem(t, await owner.server.send('GET', `/api/links?${query}`, { user: owner.user }), 400, 'validation_failed', query)
+    isProblem(t, await owner.server.send('GET', `/api/links?${query}`, { token: owner.token }), 400, 'validation_failed', query)
   }
-  await runSql(owner.server.dataDir, 'UPDATE links SET expires_at = 1 WHERE id = 5')
+  await runSql(owner.server.dataDir, `UPDATE links SET expires_at = 1 WHERE id = ${before + 5}`)
   t.match(await get(owner, 5), { status: 200, json: { expiresAt: '1970-01-01T00:00:00.001Z' } }, 'also an expired one')
 })
 
 t.test('a link follows its file and ends with it, and a restored one has none', async t => {
-  const owner = await startOwner(t)
-  const { server, user } = owner
+  const owner = await shareOwner()
+  const { server, token } = owner
   await create(owner, file)
   await create(owner, inbox)
-  await server.send('PATCH', '/api/files/report.pdf', { user, json: { name: 'archive/other.pdf' } })
-  await server.send('PATCH', '/api/folders/inbox', { user, json: { name: 'archive/box' } })
+  await server.send('PATCH', '/api/files/report.pdf', { token, json: { name: 'archive/other.pdf' } })
+  await server.send('PATCH', '/api/folders/inbox', { token, json: { name: 'archive/box' } })
   t.match(await get(owner, 1), { json: { name: 'archive/other.pdf' } })
   t.match(await get(owner, 2), { json: { name: 'archive/box' } })
-  await server.send('PUT', '/uploads/archive/other.pdf', { user, body: 'new bytes' })
+  await server.send('PUT', '/uploads/archive/other.pdf', { token, body: 'new bytes' })
   t.match(await get(owner, 1), { status: 200 }, 'new content changes nothing')
-  await server.send('DELETE', '/uploads/archive/other.pdf', { user })
-  await server.send('DELETE', '/api/folders/archive%2Fbox', { user })
-  const { json: { files: [{ id }] } } = await server.send('GET', '/api/trash', { user })
-  t.equal((await server.send('POST', `/api/trash/${id}/restore`, { user })).status, 200)
+  await server.send('DELETE', '/uploads/archive/other.pdf', { token })
+  await server.send('DELETE', '/api/folders/archive%2Fbox', { token })
+  const { json: { files: [{ id }] } } = await server.send('GET', '/api/trash', { token })
+  t.equal((await server.send('POST', `/api/trash/${id}/restore`, { token })).status, 200)
   t.strictSame(await idsOf(owner), [])
 })
 
 t.test('the terms of a link change one by one, and what is absent stays', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   await create(owner, { ...inbox, password: PASSWORD })
   const { json: made } = await get(owner, 1)
-  const hash = async () => (await runSql(owner.server.dataDir, 'SELECT password_hash FROM links WHERE id = 1'))[0]?.password_hash
+  const hash = async () => (await runSql(owner.server.dataDir, `SELECT password_hash FROM links WHERE id = ${Number(owner.before) + 1}`))[0]?.password_hash
   const first = await hash()
   const expiresAt = new Date(Date.now() + HOUR).toISOString()
   for (const json of [{ maxFiles: 1 }, { maxBytes: 2 }, { showsOwner: false }, { expiresAt }]) {
@@ -237,7 +253,7 @@ t.test('the terms of a link change one by one, and what is absent stays', async 
 })
 
 t.test('an end that is earlier than a new limit of days stays, and no end is prolonged beyond it', async t => {
-  const owner = await startOwner(t, { LINK_MAX_DAYS: '1' })
+  const owner = await shareOwner({ LINK_MAX_DAYS: '1' })
   await create(owner, file)
   await runSql(owner.server.dataDir, `UPDATE links SET expires_at = ${Date.now() + 9 * DAY}`)
   t.match(await change(owner, 1, { showsOwner: false }), { status: 200 }, 'the end is judged only if it is given')
@@ -246,25 +262,25 @@ t.test('an end that is earlier than a new limit of days stays, and no end is pro
 })
 
 t.test('a new secret replaces the earlier one', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { json: { url: former, ...link } } = await create(owner, { ...inbox, password: PASSWORD })
   const replaced = await replace(owner, 1)
   t.equal(replaced.status, 200)
   const { url, ...rest } = replaced.json
   t.strictSame(rest, link)
   t.not(url, former)
-  t.strictSame(await runSql(owner.server.dataDir, 'SELECT secret_hash FROM links'), [{ secret_hash: sha256Of(url.slice(-22)) }])
+  t.strictSame(await runSql(owner.server.dataDir, `SELECT secret_hash FROM links WHERE id = ${Number(owner.before) + 1}`), [{ secret_hash: sha256Of(url.slice(-22)) }])
   isProblem(t, await replace(owner, 2), 404, 'not_found')
-  t.equal((await replace(owner, 1, { user: owner.user, body: 'ignored', headers: { 'content-type': 'text/plain' } })).status, 200)
+  t.equal((await replace(owner, 1, { token: owner.token, body: 'ignored', headers: { 'content-type': 'text/plain' } })).status, 200)
 })
 
 t.test('links are revoked one by one, those of one file, or all', async t => {
-  const owner = await startOwner(t)
-  const { server, user } = owner
-  const remove = (path: string) => server.send('DELETE', path, { user })
+  const owner = await shareOwner()
+  const { server, token } = owner
+  const remove = (path: string) => server.send('DELETE', path, { token })
   for (const json of [file, inbox, file, inbox]) await create(owner, json)
-  t.equal((await remove('/api/links/1')).status, 204)
-  isProblem(t, await remove('/api/links/1'), 404, 'not_found')
+  t.equal((await remove(pathOf(owner, 1))).status, 204)
+  isProblem(t, await remove(pathOf(owner, 1)), 404, 'not_found')
   for (const name of ['', '..', 'none', '%2F']) {
     t.equal((await remove(`/api/links?name=${name}`)).status, 204, `none is of ${name}`)
     t.strictSame(await idsOf(owner), [4, 3, 2], name)
@@ -279,36 +295,36 @@ t.test('links are revoked one by one, those of one file, or all', async t => {
 })
 
 t.test('every change of links is an event of the account', async t => {
-  const owner = await startOwner(t)
-  const { server, user } = owner
+  const owner = await shareOwner()
+  const { server, token } = owner
   await create(owner, file)
   await change(owner, 1, { showsOwner: false })
   await replace(owner, 1)
-  await server.send('DELETE', '/api/links/1', { user })
-  await server.send('DELETE', '/api/links', { user })
+  await server.send('DELETE', pathOf(owner, 1), { token })
+  await server.send('DELETE', '/api/links', { token })
   await create(owner, { ...file, name: 'none' })
   await change(owner, 1, { showsOwner: false })
-  await server.send('DELETE', '/api/links/1', { user })
-  t.strictSame(await eventsOf(server, user), ['link_created', 'link_changed', 'link_changed', 'link_revoked', 'links_revoked'])
+  await server.send('DELETE', pathOf(owner, 1), { token })
+  t.strictSame(await eventsOf(server, token), ['link_created', 'link_changed', 'link_changed', 'link_revoked', 'links_revoked'])
 })
 
 t.test('another account can neither see nor change a link', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   await create(owner, file)
-  const { user } = await signUp(owner.server, 'ben')
-  const other = { ...owner, user }
+  const { token } = await signUp(owner.server)
+  const other = { ...owner, token }
   t.strictSame(await idsOf(other), [])
   isProblem(t, await create(other, file), 404, 'not_found')
   isProblem(t, await get(other, 1), 404, 'not_found')
   isProblem(t, await change(other, 1, { showsOwner: false }), 404, 'not_found')
   isProblem(t, await replace(other, 1), 404, 'not_found')
-  isProblem(t, await owner.server.send('DELETE', '/api/links/1', { user }), 404, 'not_found')
-  t.equal((await owner.server.send('DELETE', '/api/links', { user })).status, 204)
+  isProblem(t, await owner.server.send('DELETE', pathOf(owner, 1), { token }), 404, 'not_found')
+  t.equal((await owner.server.send('DELETE', '/api/links', { token })).status, 204)
   t.match(await get(owner, 1), { status: 200, json: { showsOwner: true } })
 })
 
 t.test('a token needs the scope for links, and makes none that gives more than itself', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { server } = owner
   const lacks = (answer: Answer, scope: string, message: string) => {
     isProblem(t, answer, 403, 'insufficient_scope', message)
@@ -316,8 +332,8 @@ t.test('a token needs the scope for links, and makes none that gives more than i
   }
   for (const json of [file, inbox]) await create(owner, json)
   const operations: [method: string, path: string, json?: object][] = [
-    ['POST', '/api/links', file], ['GET', '/api/links'], ['GET', '/api/links/1'], ['PATCH', '/api/links/1', { showsOwner: false }],
-    ['POST', '/api/links/1/secret'], ['DELETE', '/api/links/1'], ['DELETE', '/api/links']
+    ['POST', '/api/links', file], ['GET', '/api/links'], ['GET', pathOf(owner, 1)], ['PATCH', pathOf(owner, 1), { showsOwner: false }],
+    ['POST', `${pathOf(owner, 1)}/secret`], ['DELETE', pathOf(owner, 1)], ['DELETE', '/api/links']
   ]
   const without = await tokenWith(owner, ['files:read', 'files:write', 'account'])
   for (const [method, path, json] of operations) {
@@ -336,7 +352,7 @@ t.test('a token needs the scope for links, and makes none that gives more than i
   }
   const token = await tokenWith(owner, ['links'])
   t.match(await server.send('GET', '/api/links', { token }), { status: 200, json: { links: [{}, {}, {}, {}] } })
-  for (const path of ['/api/links/1', '/api/links']) t.equal((await server.send('DELETE', path, { token })).status, 204, path)
+  for (const path of [pathOf(owner, 1), '/api/links']) t.equal((await server.send('DELETE', path, { token })).status, 204, path)
   t.equal((await create(owner, file, { token: owner.token })).status, 201, 'the token of a password has every scope')
 })
 
@@ -352,42 +368,43 @@ t.test('where links are off none is made or changed, and those that exist can be
   isProblem(t, await replace(owner, 1), 403, 'links_off')
   t.strictSame(await idsOf(owner), [3, 2, 1])
   t.equal((await get(owner, 1)).status, 200)
-  t.equal((await server.send('DELETE', '/api/links/1', { user: owner.user })).status, 204)
-  t.equal((await server.send('DELETE', '/api/links', { user: owner.user })).status, 204)
+  t.equal((await server.send('DELETE', pathOf(owner, 1), { token: owner.token })).status, 204)
+  t.equal((await server.send('DELETE', '/api/links', { token: owner.token })).status, 204)
   t.strictSame(await idsOf(owner), [])
 })
 
 t.test('the operator sees the links of an account without their secrets, and ends them all', async t => {
-  const owner = await startOwner(t, { LINK_MAX_DAYS: '0' })
-  const { server, user } = owner
-  const run = (...args: string[]) => runBin(['user', 'links', 'ann', ...args], { DATA_DIR: server.dataDir })
+  const owner = await shareOwner({ LINK_MAX_DAYS: '0' })
+  const { server, token, user: [name] } = owner
+  const run = (...args: string[]) => runBin(['user', 'links', name, ...args], { DATA_DIR: server.dataDir })
   t.match(await run(), { code: 0, stdout: '', stderr: '' })
   const expiresAt = new Date(Date.now() + HOUR).toISOString()
   const { json: { url } } = await create(owner, file)
   await create(owner, { ...inbox, expiresAt, password: PASSWORD })
-  await runSql(server.dataDir, 'UPDATE links SET uses = 3, last_used_at = 0 WHERE id = 1')
+  const [first, second] = [1, 2].map(number => Number(owner.before) + number)
+  await runSql(server.dataDir, `UPDATE links SET uses = 3, last_used_at = 0 WHERE id = ${first}`)
   const { stdout } = await run()
-  t.equal(stdout, `2\tupload\tinbox\tuntil ${expiresAt}\t0 uses\twith a password\n1\tdownload\treport.pdf\tno end\t3 uses\tlast 1970-01-01T00:00:00.000Z\n`)
+  t.equal(stdout, `${second}\tupload\tinbox\tuntil ${expiresAt}\t0 uses\twith a password\n${first}\tdownload\treport.pdf\tno end\t3 uses\tlast 1970-01-01T00:00:00.000Z\n`)
   const { stdout: lines } = await run('--json')
   t.match(lines.split('\n', 2).map(line => JSON.parse(line)), [
-    { id: 2, kind: 'upload', name: 'inbox', hasPassword: true, expiresAt, uses: 0, lastUsedAt: null },
-    { id: 1, kind: 'download', name: 'report.pdf', hasPassword: false, expiresAt: null, uses: 3, lastUsedAt: '1970-01-01T00:00:00.000Z' }
+    { id: second, kind: 'upload', name: 'inbox', hasPassword: true, expiresAt, uses: 0, lastUsedAt: null },
+    { id: first, kind: 'download', name: 'report.pdf', hasPassword: false, expiresAt: null, uses: 3, lastUsedAt: '1970-01-01T00:00:00.000Z' }
   ])
   t.notOk((stdout + lines).includes(url.slice(-22)))
-  t.match(await run('--revoke'), { code: 0, stdout: 'revoked 2 links of ann\n', stderr: '' })
+  t.match(await run('--revoke'), { code: 0, stdout: `revoked 2 links of ${name}\n`, stderr: '' })
   t.strictSame(await idsOf(owner), [])
   t.match(await run('--revoke', '--json'), { code: 0, stdout: '{"revoked":0}\n' })
-  t.strictSame((await eventsOf(server, user)).slice(2), ['links_revoked', 'links_revoked'])
+  t.strictSame((await eventsOf(server, token)).slice(2), ['links_revoked', 'links_revoked'])
 })
 
 t.test('the commands of the page about links work as typed', async t => {
   const folder = t.testdir({ data: {}, desk: {} })
   const server = await startServer(t, { LINKS: 'on', DATA_DIR: join(folder, 'data') })
-  await signUp(server, 'test_user', 'pwd')
+  const { token } = await signUp(server, 'test_user', 'pwd')
   const lines = blocksOf(await readFile(join(root, 'openapi/links.md'), 'utf8'), 'sh').flat()
   const { code, stdout, stderr, statuses } = await typeLines(lines, { port: server.port, folder: join(folder, 'desk'), shell: 'sh' })
   t.equal(code, 0, { stderr })
   t.strictSame(statuses, [201, 201, 200, 200, 201, 201, 201, 201, 200, 200, 200, 200, 200, 204, 204, 204], { stderr })
   t.match(stdout, /"name":"inbox\/report \(2\)\.pdf"/)
-  t.strictSame(await idsOf({ server, user: ['test_user', 'pwd'] }), [])
+  t.strictSame(await idsOf({ server, token, before: 0 }), [])
 })

@@ -39,6 +39,7 @@ const TABLE = {
   passwordChangeRaces: [3, 3, 10],
   powerCuts: [20, 20, 40],
   propertyRuns: [4, 4, 30],
+  sdkFileBytes: [4 * MIB, 4 * MIB, 50 * MIB],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [300, 300, 10_000],
   uploadKills: [4, 4, 12],

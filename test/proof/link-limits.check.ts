@@ -42,13 +42,13 @@ async function startThree (t: Test) {
   const start = () => spawnServer(t, settings)
   const first = await start()
   const servers: [ServerProcess, ...ServerProcess[]] = [first, await start(), await start()]
-  const { user } = await signUp(servers[0], 'ada')
-  await servers[0].send('PUT', '/api/folders/inbox', { user })
+  const { token } = await signUp(servers[0])
+  await servers[0].send('PUT', '/api/folders/inbox', { token })
   return {
     servers,
-    user,
-    share: (terms: object) => createLink(servers[0], { user }, { name: 'inbox', kind: 'upload', ...terms }),
-    recordOf: async ({ id }: CreatedLink) => (await servers[0].send('GET', `/api/links/${id}`, { user })).json
+    token,
+    share: (terms: object) => createLink(servers[0], { token }, { name: 'inbox', kind: 'upload', ...terms }),
+    recordOf: async ({ id }: CreatedLink) => (await servers[0].send('GET', `/api/links/${id}`, { token })).json
   }
 }
 
@@ -60,7 +60,7 @@ function countTaken (t: Test, answers: readonly Answer[]): number {
 }
 
 test('of 32 uploads at once over three servers, a link takes exactly what it may', { timeout: 600_000 }, async t => {
-  const { servers, user, share, recordOf } = await startThree(t)
+  const { servers, token, share, recordOf } = await startThree(t)
   const send = (link: CreatedLink, upload: Upload, bytes: string) =>
     Promise.all(Array.from({ length: UPLOADS }, (_, index) =>
       upload(servers[index % servers.length] as Client, link.path, bytes)))
@@ -76,9 +76,9 @@ test('of 32 uploads at once over three servers, a link takes exactly what it may
       t.ok(taken > 0 && taken <= 3, `${what}: ${taken} files of 10 bytes in 39`)
       t.match(await recordOf(small), { usedFiles: taken, usedBytes: 10 * taken }, what)
       files += MAX_FILES + taken
-      for (const { id } of [few, small]) await servers[0].send('DELETE', `/api/links/${id}`, { user })
+      for (const { id } of [few, small]) await servers[0].send('DELETE', `/api/links/${id}`, { token })
     }
   }
-  t.equal((await namesOf(servers[0], { user })).length, files)
-  t.match((await servers[0].send('GET', '/api/account', { user })).json.usage, { files, bytes: 10 * files, uploadBytes: 0 })
+  t.equal((await namesOf(servers[0], { token })).length, files)
+  t.match((await servers[0].send('GET', '/api/account', { token })).json.usage, { files, bytes: 10 * files, uploadBytes: 0 })
 })

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { sha256Of } from '../kit/digests.ts'
-import { createLink, type CreatedLink } from '../kit/links.ts'
-import { signUp, spawnServer, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
+import { createLink, openLinkOwner, type LinkOwner as Owner } from '../kit/links.ts'
+import { sharedServer, signUp, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
+import { isProof, MIB } from '../kit/sizes.ts'
 import { runSql, skipWithoutSqlite } from '../kit/stores.ts'
 import { eventually } from '../kit/waiting.ts'
 import { exchange, type WireAnswer } from '../kit/wire.ts'
@@ -17,23 +17,13 @@ const PASSWORD = 'tell it by phone'
 
 const UNKNOWN = 'a'.repeat(22)
 
-interface Owner {
-  readonly server: RunningServer
-  readonly user: [string, string]
-  send (method: string, path: string, options?: SendOptions): Promise<Answer>
-  share (json: object): Promise<CreatedLink>
+async function openOwner (server: RunningServer): Promise<Owner> {
+  const owner = await openLinkOwner(server, { 'secret.txt': 'not shared', 'shared/note.txt': 'the shared note' })
+  await owner.send('PUT', '/api/folders/inbox')
+  return { ...owner, share: json => owner.share({ name: 'shared', kind: 'download', ...json }) }
 }
 
-async function startOwner (t: Test, settings: Settings = {}): Promise<Owner> {
-  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { user } = await signUp(server, 'ann')
-  const send = (method: string, path: string, options: SendOptions = {}) =>
-    server.send(method, path, { user, ...options })
-  await send('PUT', '/uploads/secret.txt', { body: 'not shared' })
-  await send('PUT', '/uploads/shared/note.txt', { body: 'the shared note' })
-  await send('PUT', '/api/folders/inbox')
-  return { server, user, send, share: json => createLink(server, { user }, { name: 'shared', kind: 'download', ...json }) }
-}
+const shareOwner = async () => openOwner(await sharedServer({ LINKS: 'on' }))
 
 /** Sends a request as bytes. The target is not changed by any client. */
 async function ask (
@@ -51,7 +41,7 @@ function comparable ({ status, headers, body }: WireAnswer): object {
 }
 
 t.test('no spelling of a target leads out of a link, and none is an error of the server', async t => {
-  const { server, share } = await startOwner(t)
+  const { server, share } = await shareOwner()
   const { secret } = await share({})
   const file = await share({ name: 'shared/note.txt' })
   const link = `/s/${secret}`
@@ -75,7 +65,7 @@ t.test('no spelling of a target leads out of a link, and none is an error of the
 })
 
 t.test('no second request can be hidden in one for a link', async t => {
-  const { server, share } = await startOwner(t)
+  const { server, share } = await shareOwner()
   const { path } = await share({})
   const hidden = 'GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n'
   const frames: string[][] = [
@@ -101,7 +91,7 @@ async function deadSecrets ({ server, send, share }: Owner): Promise<string[]> {
   await send('PUT', '/uploads/gone.txt', { body: 'gone' })
   const gone = await share({ name: 'gone.txt' })
   await send('DELETE', '/uploads/gone.txt?permanent=true')
-  const bob = await signUp(server, 'bob')
+  const bob = await signUp(server)
   await server.send('PUT', '/uploads/a', { user: bob.user, body: 'of bob' })
   const ofDisabled = await createLink(server, { user: bob.user }, { name: 'a', kind: 'download' })
   await runSql(server.dataDir, `UPDATE accounts SET disabled_at = 1 WHERE id = ${bob.id}`)
@@ -116,8 +106,12 @@ const bodies: { fields: string[], body?: string }[] = [
   { fields: ['Content-Type: not a type', 'Content-Length: 1'], body: 'x' }, { fields: ['Content-Type: multipart/form-data', 'Content-Length: 1'], body: 'x' }
 ]
 
+/** All values in the proofs; else a part of them, another one for each `index`. */
+const pairwise = <T> (values: readonly T[], index: number) =>
+  values.filter((_, at) => isProof || at % credentials.length === index % values.length)
+
 t.test('the 404 of every dead link is the same bytes, in every combination', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { server } = owner
   const dead = await deadSecrets(owner)
   const download = await owner.share({ password: PASSWORD })
@@ -135,29 +129,29 @@ t.test('the 404 of every dead link is the same bytes, in every combination', asy
   }
   for (const method of ['GET', 'HEAD']) {
     for (const suffix of ['', '?download', '?version=1', '/list', '/list?limit=0', '/files/a', '/files/a/b', '/files/%2e%2e', '/none']) {
-      for (const fields of credentials) {
-        for (const more of conditions) await compare(method, suffix, { fields: [...fields, ...more] })
+      for (const [index, fields] of credentials.entries()) {
+        for (const more of pairwise(conditions, index)) await compare(method, suffix, { fields: [...fields, ...more] })
       }
     }
   }
   for (const [method, suffix] of [['POST', '/unlock'], ['POST', '/unlock?version=1'], ['PUT', '/files/a'], ['PUT', '/files/a/b'], ['POST', '/files'], ['POST', '/uploads'], ['PATCH', `/uploads/${'b'.repeat(32)}`]] as const) {
-    for (const fields of credentials) {
-      for (const request of bodies) {
+    for (const [index, fields] of credentials.entries()) {
+      for (const request of pairwise(bodies, index)) {
         await compare(method, suffix, { ...request, fields: [...fields, ...request.fields] })
       }
     }
   }
   t.comment(`${compared} responses compared`)
-  t.ok(compared > 1000)
+  t.ok(compared > 500)
 })
 
 t.test('HEAD has the head of GET, for each state of a link', async t => {
-  const owner = await startOwner(t)
+  const owner = await shareOwner()
   const { server, share } = owner
   const links = [await share({}), await share({ name: 'shared/note.txt' }), await share({ password: PASSWORD }), await share({ name: 'inbox', kind: 'upload' }), { path: `/s/${UNKNOWN}` }]
   for (const { path } of links) {
     for (const suffix of ['', '?download', '/list', '/files/note.txt', '/files/none']) {
-      for (const fields of [...credentials, ['If-None-Match: *'], ['If-Match: "x"']]) {
+      for (const fields of isProof ? [...credentials, ...conditions] : [...credentials.slice(0, 2), ['If-None-Match: *']]) {
         const [get, head] = [await ask(server, 'GET', path + suffix, { fields }), await ask(server, 'HEAD', path + suffix, { fields })]
         t.strictSame({ ...comparable(head), body: '' }, { ...comparable(get), body: '' }, `${suffix} ${fields.join()}`)
         t.equal(head.body.length, 0)
@@ -167,9 +161,9 @@ t.test('HEAD has the head of GET, for each state of a link', async t => {
 })
 
 t.test('hundreds of dead links from one network do not block a good one', async t => {
-  const { server, share } = await startOwner(t)
+  const { server, share } = await shareOwner()
   const { path } = await share({})
-  const sockets = Array.from({ length: 600 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
+  const sockets = Array.from({ length: 300 }, () => connect(server.port, '127.0.0.1').on('error', () => {}))
   // Bodies that never arrive.
   for (const [index, socket] of sockets.entries()) {
     socket.write(`${index % 2 === 0 ? 'POST' : 'GET'} /s/${String(index).padStart(22, 'x')}/${index % 2 === 0 ? 'unlock' : 'files/a'} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n`)
@@ -177,12 +171,13 @@ t.test('hundreds of dead links from one network do not block a good one', async 
   await Promise.all(sockets.map(socket => once(socket, 'data')))
   t.equal((await server.send('GET', `${path}/files/note.txt`)).text, 'the shared note')
   for (const socket of sockets) socket.destroy()
-  for (let count = 0; count < 600; count++) await server.send('GET', `/s/${String(count).padStart(22, 'y')}`)
+  for (let count = 0; count < 300; count++) await server.send('GET', `/s/${String(count).padStart(22, 'y')}`)
   t.equal((await server.send('GET', `${path}/files/note.txt`)).text, 'the shared note')
 })
 
 t.test('a wrong secret writes nothing', { skip: skipWithoutSqlite }, async t => {
-  const { server } = await startOwner(t)
+  // Reading the files of the database ends its locks: no server that is shared.
+  const { server } = await openOwner(await startServer(t, { LINKS: 'on' }))
   const state = async () => Promise.all(['magicstore.db', 'magicstore.db-wal'].map(async name => sha256Of(await readFile(join(server.dataDir, name)))))
   const before = await state()
   for (let count = 0; count < 100; count++) {
@@ -193,18 +188,8 @@ t.test('a wrong secret writes nothing', { skip: skipWithoutSqlite }, async t => 
   t.strictSame(await state(), before)
 })
 
-t.test('programs that make previews use nothing up', async t => {
-  const { server, send, share } = await startOwner(t)
-  const { path, id } = await share({ name: 'shared/note.txt' })
-  for (const agent of ['Slackbot-LinkExpanding 1.0', 'facebookexternalhit/1.1', 'WhatsApp/2.0', 'TelegramBot (like TwitterBot)', 'Mozilla/5.0 (compatible; bingbot/2.0)']) {
-    for (const accept of ['*/*', 'text/html']) for (const method of ['HEAD', 'GET']) t.equal((await server.send(method, path, { headers: { 'user-agent': agent, accept } })).status, 200)
-    t.equal((await server.send('HEAD', `${path}/files/note.txt`, { headers: { 'user-agent': agent } })).status, 200)
-  }
-  t.match((await send('GET', `/api/links/${id}`)).json, { uses: 0, lastUsedAt: null })
-})
-
 t.test('a revoked link ends at once, but a download that has begun is complete', async t => {
-  const { server, send, share } = await startOwner(t)
+  const { server, send, share } = await shareOwner()
   await send('PUT', '/uploads/large', { body: Buffer.alloc(32 * MIB, 'x') })
   const { path, id } = await share({ name: 'large' })
   const socket = connect(server.port, '127.0.0.1')

@@ -6,8 +6,8 @@ import { test, type Test } from 'tap'
 import { lacksChromium, openBrowser } from '../kit/chromium.ts'
 import { compile, run, strict } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
-import { runBin, startServer } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
+import { runBin, sharedServer } from '../kit/server.ts'
+import { isProof, MIB, sizes } from '../kit/sizes.ts'
 import { startRoughServer } from './rough-wire.ts'
 
 const stories = join(root, 'test/stories')
@@ -27,7 +27,7 @@ const strictest = {
   isolatedModules: true
 }
 
-const large = randomBytes(50 * MIB)
+const large = randomBytes(sizes.sdkFileBytes)
 const other = Buffer.from('other bytes')
 const hashOf = (bytes: Buffer, encoding: 'hex' | 'base64') => createHash('sha256').update(bytes).digest(encoding)
 
@@ -63,10 +63,30 @@ async function checkStory (t: Test, [command = '', ...args]: string[]): Promise<
   t.ok((await readFile(join(folder, 'part.bin'))).equals(large.subarray(1_000_000, 2_000_000)), 'the range')
 }
 
+interface Resumed { pieces: number, begin (): Promise<any>, finish (id: string): Promise<any> }
+
+/**
+ * Runs the story of resumable uploads over a wire that is cut and a server that is killed: `begin`, then `finish` with
+ * the id of the paused upload.
+ */
+async function checkResumed (t: Test, open: (url: string) => Promise<Resumed>): Promise<void> {
+  const server = await startRoughServer(t, t.testdir(), 'http://127.0.0.1:1')
+  const { pieces, begin, finish } = await open(server.url)
+  const piece = Buffer.from(Uint8Array.from({ length: 8 * MIB }, (_, index) => index % 251))
+  const bytes = Buffer.concat(new Array<Buffer>(pieces).fill(piece))
+  server.mishaps.push(...(['cut', 'kill', 'cut'] as const).map((kind, index) => ({ kind, atBytes: Math.floor(bytes.length * (index + 1) / 5) })))
+  const file = { size: bytes.length, type: 'application/x-story', sha256: hashOf(bytes, 'hex') }
+  const { id, ...begun } = await begin()
+  t.same(begun, { cut: file, progress: [0, file.size], paused: ['AbortError', 'AbortError'], starts: [true, true] })
+  t.equal(server.mishaps.length, 0)
+  t.same(await finish(id), { file, continued: true, last: file.size })
+  t.comment(`${server.sent} bytes sent for twice ${file.size}`)
+}
+
 test('the client of `magicstore sdk` compiles under the strictest settings and goes through the whole story', async t => {
-  const folder = t.testdir({ data: {}, program: {}, page: {}, mixed: {} })
+  const folder = t.testdir({ program: {}, page: {}, mixed: {} })
   const [program, page, mixed] = [join(folder, 'program'), join(folder, 'page'), join(folder, 'mixed')]
-  const { url } = await startServer(t, { DATA_DIR: join(folder, 'data') })
+  const { url } = await sharedServer()
   const { code, stderr } = await writeSdk([join(program, 'sdk'), '--base-url', `${url}/`])
   t.equal(code, 0, { stderr })
   const readme = await readFile(join(program, 'sdk/README.md'), 'utf8')
@@ -77,6 +97,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
   await writeFile(join(mixed, 'sdk/example.ts'), example)
   for (const name of ['openapi-fetch.ts', 'ready-client.ts', 'factors.ts']) await copyFile(join(stories, name), join(program, name))
   await copyFile(join(stories, 'browser.ts'), join(page, 'browser.ts'))
+  await copyFile(join(stories, 'resumable.ts'), join(mixed, 'resumable.ts'))
 
   const compiled = await Promise.all([
     compile(program, { ...strictest, lib: ['es2023'] }),
@@ -196,7 +217,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
   })
 
   await t.test('sends each code of a second factor once', async t => {
-    const { url } = await startServer(t, { DATA_DIR: join(folder, 'factors') })
+    const { url } = await sharedServer({ PASSWORD_POLICY: 'open' })
     const { stdout, stderr } = await run(process.execPath, [script('factors.js'), url])
     t.same(stdout.trim().split('\n'), [
       'a secret: true',
@@ -250,64 +271,35 @@ test('the client of `magicstore sdk` compiles under the strictest settings and g
     t.same(stdout.trim().split('\n'), [`sha-256=:${hashOf(bytes, 'base64')}:`, `report.pdf 8 ${hashOf(bytes, 'hex')}`, '409 name_taken', 'archive/2026', 'archive/2026/q1.pdf', '8 of 8 bytes', '0 of 8 bytes', '8 of 8 bytes', 'large.pdf 8'], { stderr })
     t.equal(await readFile(join(desk, 'copy.pdf'), 'utf8'), 'a report')
   })
-})
 
-/** The file of the story of resumable uploads. */
-const repeated = Buffer.concat(
-  new Array<Buffer>(20).fill(Buffer.from(Uint8Array.from({ length: 8 * MIB }, (_, index) => index % 251)))
-)
+  await t.test('continues an upload after the wire was cut and the server was killed, after a pause, and in a new process', t =>
+    checkResumed(t, async url => {
+      const type = async (...args: string[]) => {
+        const { stdout, stderr } = await run(process.execPath, [join(mixed, 'out/resumable.js'), url, ...args])
+        return JSON.parse(stdout || JSON.stringify({ stderr }))
+      }
+      return { pieces: 8, begin: type, finish: type }
+    }))
 
-test('the client continues an upload after the wire was cut and the server was killed, after a pause, and in a new process or page', async t => {
-  const folder = t.testdir({ story: {} })
-  const target = join(folder, 'story')
-  t.equal((await writeSdk([join(target, 'sdk')])).code, 0)
-  await copyFile(join(stories, 'resumable.ts'), join(target, 'resumable.ts'))
-  const { code, stdout } = await compile(target, strictest)
-  t.equal(code, 0, { stdout })
-
-  /**
-   * Runs the story over a wire that is cut and a server that is killed: `begin`, then `finish` with the id of the
-   * paused upload.
-   */
-  async function checkResumed (
-    t: Test, open: (url: string) => Promise<{ begin (): Promise<any>, finish (id: string): Promise<any> }>
-  ): Promise<void> {
-    const server = await startRoughServer(t, t.testdir(), 'http://127.0.0.1:1')
-    const { begin, finish } = await open(server.url)
-    server.mishaps.push({ atBytes: 30 * MIB, kind: 'cut' }, { atBytes: 60 * MIB, kind: 'kill' }, { atBytes: 110 * MIB, kind: 'cut' })
-    const file = { size: repeated.length, type: 'application/x-story', sha256: hashOf(repeated, 'hex') }
-    const { id, ...begun } = await begin()
-    t.same(begun, { cut: file, progress: [0, file.size], paused: ['AbortError', 'AbortError'], starts: [true, true] })
-    t.equal(server.mishaps.length, 0)
-    t.same(await finish(id), { file, continued: true, last: file.size })
-    t.comment(`${server.sent} bytes sent for twice ${file.size}`)
+  if (isProof) {
+    await t.test('continues it in a new page', { skip: lacksChromium }, t => checkResumed(t, async url => {
+      const browser = await openBrowser(t)
+      const { outputFiles: [bundle] } = await build({ entryPoints: [join(mixed, 'resumable.ts')], bundle: true, format: 'esm', nodePaths: [join(root, 'node_modules')], write: false })
+      const inNewPage = async (call: string) => {
+        const page = await browser.newPage()
+        await page.goto(`${url}/health/live`)
+        await page.addScriptTag({ type: 'module', content: bundle?.text ?? '' })
+        await page.waitForFunction('globalThis.finish')
+        return page.evaluate(call)
+      }
+      return { pieces: 20, begin: () => inNewPage(`begin('${url}')`), finish: id => inNewPage(`finish('${url}', '${id}')`) }
+    }))
   }
-
-  await t.test('in Node', t => checkResumed(t, async url => {
-    const type = async (...args: string[]) => {
-      const { stdout, stderr } = await run(process.execPath, [join(target, 'out/resumable.js'), url, ...args])
-      return JSON.parse(stdout || JSON.stringify({ stderr }))
-    }
-    return { begin: type, finish: type }
-  }))
-
-  await t.test('in a browser', { skip: lacksChromium }, async t => checkResumed(t, async url => {
-    const browser = await openBrowser(t)
-    const { outputFiles: [bundle] } = await build({ entryPoints: [join(target, 'resumable.ts')], bundle: true, format: 'esm', nodePaths: [join(root, 'node_modules')], write: false })
-    const inNewPage = async (call: string) => {
-      const page = await browser.newPage()
-      await page.goto(`${url}/health/live`)
-      await page.addScriptTag({ type: 'module', content: bundle?.text ?? '' })
-      await page.waitForFunction('globalThis.finish')
-      return page.evaluate(call)
-    }
-    return { begin: () => inNewPage(`begin('${url}')`), finish: id => inNewPage(`finish('${url}', '${id}')`) }
-  }))
 })
 
 test('curl goes through the whole story', async t => {
-  const { url } = await startServer(t)
-  await t.test('by a script', t => checkStory(t, ['bash', join(stories, 'curl.sh'), url]))
+  const { url } = await sharedServer({ PASSWORD_POLICY: 'open' })
+  await checkStory(t, ['bash', join(stories, 'curl.sh'), url])
 })
 
 test('`magicstore sdk` writes where it wrote before, and leaves other files there alone', async t => {
