@@ -12,7 +12,11 @@ import { root } from './root.ts'
 interface Media { schema?: object, examples?: Record<string, unknown> }
 interface Response { headers?: Record<string, { schema: object }>, content?: Record<string, Media> }
 interface Operation { operationId: string, responses: Record<string, Response> }
-interface Document { paths: Record<string, Record<string, Operation>> }
+interface Problem { type: string, title: string, status: number, code: string }
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { examples: Record<string, { value: Problem }> }
+}
 
 /** General HTTP and CORS headers, which the document does not describe. */
 const UNIVERSAL = new Set([
@@ -97,16 +101,19 @@ export function createConformance (document: Document): Conformance {
       if (operation === undefined) return item === undefined || status === 405 ? [] : status < 400 ? [`${method} is not documented`] : []
       const response = operation.responses[status]
       if (response === undefined) return [`status ${status} is not documented`]
-      const code = codeOf(exchange)
+      const problem = problemOf(exchange)
+      const { code } = problem ?? {}
       if (code !== undefined && response.content?.['application/problem+json']?.examples?.[code] === undefined) return [`code ${code} of status ${status} is not documented`]
+      const { type, title } = document.components.examples[code ?? '']?.value ?? {}
+      if (problem?.type !== type || problem?.title !== title) return [`type and title of ${code} are not those of its example`]
       note(`${operation.operationId} ${status} ${code ?? ''}`)
       return [...headerViolations(response, exchange), ...bodyViolations(response, exchange)]
     }
   }
 }
 
-function codeOf ({ headers, body }: Recorded): string | undefined {
-  return body !== '' && String(headers['content-type']).startsWith('application/problem+json') ? JSON.parse(body).code : undefined
+function problemOf ({ headers, body }: Recorded): Problem | undefined {
+  return body !== '' && String(headers['content-type']).startsWith('application/problem+json') ? JSON.parse(body) : undefined
 }
 
 /** What this process has seen. */

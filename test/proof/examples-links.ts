@@ -1,29 +1,12 @@
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createLink } from '../kit/links.ts'
-import { sharedServer, signUp, startServer, type Answer } from '../kit/server.ts'
-import { runSql } from '../kit/stores.ts'
+import { signUp, startServer } from '../kit/server.ts'
 import { TUS } from '../kit/tus.ts'
 import type { Listed } from './arbitraries.ts'
 import { ask, askExample, exampleRequests, type Asked, type Walkthrough } from './examples.ts'
-import { clock, random } from './examples-factors.ts'
 
 // The examples of links and their visitors.
-
-/** Examples of responses that a test can't produce. */
-export const impossibleOfLinks: Record<string, string> = {
-  'Link.createdAt': clock,
-  'Link.expiresAt': clock,
-  'CreatedLink.createdAt': clock,
-  'CreatedLink.expiresAt': clock,
-  'CreatedLink.url': random,
-  'SharedFile.createdAt': clock,
-  'SharedFile.updatedAt': clock,
-  'SharedFile.url': random,
-  'SharedFolder.createdAt': clock,
-  'SharedFolder.url': random,
-  'headSharedFile 200': 'an answer to HEAD has no body'
-}
 
 export const isOfVisitors = ({ path }: Listed): boolean => path.startsWith('/s/')
 
@@ -55,10 +38,10 @@ async function withLink (
 }
 
 /** Makes the requests of the examples at a server with links. Returns how many they are. */
-export async function walkLinks (t: Test, { document, seen }: Walkthrough, operations: Listed[]): Promise<number> {
+export async function walkLinks (t: Test, { document }: Walkthrough, operations: Listed[]): Promise<number> {
   const server = await startServer(t, { DATA_DIR: join(t.testdirName, 'links'), PUBLIC_URL: 'http://127.0.0.1:5000', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on', LINK_MAX_DAYS: '0' })
   const { token } = await signUp(server, 'test_user', 'pwd')
-  const walkthrough: Walkthrough = { server, document, seen, user: ['test_user', 'pwd'], token, session: {} }
+  const walkthrough: Walkthrough = { server, document, user: ['test_user', 'pwd'], token, session: {} }
   const type = { 'content-type': 'application/pdf' }
   await server.send('PUT', '/uploads/report.pdf', { token, body: Buffer.alloc(SIZE), headers: type })
   await server.send('PUT', '/uploads/shared/report.pdf', { token, body: 'the bytes', headers: type })
@@ -71,61 +54,5 @@ export async function walkLinks (t: Test, { document, seen }: Walkthrough, opera
       requests++
     }
   }
-  await visitMore(walkthrough)
   return requests
-}
-
-/** Calls with responses that no example request produces. */
-async function visitMore (walkthrough: Walkthrough): Promise<void> {
-  const share = async (json: object) => (await createLink(walkthrough.server, walkthrough, json)).secret
-  const folder = await share({ name: 'shared', kind: 'download' })
-  await ask(walkthrough, 'listSharedFolder', { parameters: { secret: folder, folder: 'reports' } })
-  for (const range of [{}, { range: 'bytes=0-8' }]) await ask(walkthrough, 'downloadSharedFile', { parameters: { secret: folder, name: 'report.pdf' }, headers: range })
-  const inbox = await share({ name: 'inbox', kind: 'upload' })
-  await ask(walkthrough, 'getSharedLink', { parameters: { secret: inbox } })
-  await ask(walkthrough, 'putSharedFile', { parameters: { secret: inbox, name: 'report.pdf' }, body: { body: Buffer.alloc(SIZE) } })
-}
-
-/** A server with links, and a link of a new account to its file or folder. */
-async function open (json: object) {
-  const server = await sharedServer({ LINKS: 'on' })
-  const { token } = await signUp(server)
-  await server.send('PUT', '/uploads/box/a.txt', { token, body: 'bytes' })
-  return { server, token, ...await createLink(server, { token }, { name: 'box/a.txt', kind: 'download', ...json }) }
-}
-
-const unlocked = { headers: { authorization: `Basic ${btoa(':wrong')}` } }
-
-/** How to provoke the problems of links. */
-export const provokedByLinks: Record<string, () => Promise<Answer>> = {
-  async links_off () {
-    const server = await sharedServer()
-    const { token } = await signUp(server)
-    return server.send('POST', '/api/links', { token, json: { name: 'a.txt', kind: 'download' } })
-  },
-  async too_many_links () {
-    const { server, token, id } = await open({})
-    await runSql(server.dataDir, `
-      WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
-      INSERT INTO links (account_id, kind, file_id, secret_hash, shows_owner, created_at)
-      SELECT account_id, kind, file_id, secret_hash || n, shows_owner, created_at FROM links, numbers WHERE id = ${id}`)
-    return server.send('POST', '/api/links', { token, json: { name: 'box/a.txt', kind: 'download' } })
-  },
-  async link_password_required () {
-    const { server, path } = await open({ password: 'tell it by phone' })
-    return server.send('GET', `${path}/files/a.txt`)
-  },
-  async link_password_wrong () {
-    const { server, path } = await open({ password: 'tell it by phone' })
-    return server.send('GET', `${path}/files/a.txt`, unlocked)
-  },
-  async too_many_passwords () {
-    const { server, path } = await open({ password: 'tell it by phone' })
-    for (let count = 0; count < 10; count++) await server.send('GET', `${path}/files/a.txt`, unlocked)
-    return server.send('GET', `${path}/files/a.txt`, unlocked)
-  },
-  async link_limit_reached () {
-    const { server, path } = await open({ name: 'box', kind: 'upload', maxBytes: 1 })
-    return server.send('PUT', `${path}/files/b.txt`, { body: 'bytes' })
-  }
 }

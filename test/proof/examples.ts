@@ -41,8 +41,6 @@ export const answeredBy = ({ operation: { operationId, responses } }: Listed): E
 export interface Walkthrough {
   readonly server: RunningServer
   readonly document: Document
-  /** Every value that occurred in a response, by its place in the document. */
-  readonly seen: Map<string, unknown[]>
   user: [string, string]
   token: string
   /** The headers of a session. */
@@ -60,14 +58,13 @@ export function findOperation (document: Document, operationId: string): Listed 
   return operationsOf(document).find(({ operation }) => operation.operationId === operationId) as Listed
 }
 
-/** Calls an operation by its id, and records the values in the response. */
+/** Calls an operation by its id. */
 export async function ask (
   walkthrough: Walkthrough,
   operationId: string,
   { parameters = {}, body = {}, isSignedInByPassword = false, headers = {} }: Asked = {}
 ): Promise<Answer> {
-  const listed = findOperation(walkthrough.document, operationId)
-  const { method, path, operation } = listed
+  const { method, path, operation } = findOperation(walkthrough.document, operationId)
   const placed = (place: string) => (operation.parameters ?? []).filter(({ in: where, name }) => where === place &&
     parameters[name] !== undefined).map(({ name }): [string, string] => [name, String(parameters[name])])
   const query = new URLSearchParams(placed('query')).toString()
@@ -78,33 +75,7 @@ export async function ask (
   const credential = takesTokens ? { token: walkthrough.token } : schemes.includes('basic') ? { user: walkthrough.user } : {}
   const answer = await walkthrough.server.send(method, query === '' ? address : `${address}?${query}`, { ...credential, ...body, headers: { ...Object.fromEntries(placed('header')), ...session, ...body.headers, ...headers } })
   if (operationId === 'createSession') walkthrough.session = { cookie: String(answer.headers['set-cookie']?.[0]?.split(';')[0]), 'session-key': answer.json.key }
-  keep(walkthrough, listed, answer)
   return answer
-}
-
-function keep (walkthrough: Walkthrough, { operation: { operationId, responses } }: Listed, answer: Answer): void {
-  const where = `${operationId} ${answer.status}`
-  const { content = {}, headers = {} } = responses[String(answer.status)] ?? {}
-  for (const name of Object.keys(headers)) note(walkthrough.seen, `${where} ${name.toLowerCase()}`, answer.headers[name.toLowerCase()])
-  const type = String(answer.headers['content-type']).split(';')[0] ?? ''
-  const schema = content[type]?.schema
-  if (schema !== undefined && /json$/.test(type) && answer.bytes.length > 0) keepValue(walkthrough, where, schema, answer.json)
-  else note(walkthrough.seen, where, answer.text)
-}
-
-function keepValue (walkthrough: Walkthrough, where: string, schema: Schema, value: any): void {
-  if (schema.$ref !== undefined) {
-    const name = schema.$ref.replace('#/components/schemas/', '')
-    return keepValue(walkthrough, name, walkthrough.document.components.schemas[name] as Schema, value)
-  }
-  note(walkthrough.seen, where, value)
-  for (const inner of schema.anyOf ?? schema.oneOf ?? []) keepValue(walkthrough, where, inner, value)
-  if (Array.isArray(value)) for (const entry of value) keepValue(walkthrough, `${where}[]`, schema.items ?? {}, entry)
-  else if (typeof value === 'object' && value !== null) for (const [name, inner] of Object.entries(schema.properties ?? {})) keepValue(walkthrough, `${where}.${name}`, inner, value[name])
-}
-
-function note (seen: Map<string, unknown[]>, where: string, value: unknown): void {
-  seen.set(where, [...seen.get(where) ?? [], value])
 }
 
 /** Makes a request of an example, with `filled` for what no example can give, and expects a success. */
@@ -145,12 +116,4 @@ function exampleBodies (content: Record<string, Media>, document: Document): Sen
   const isEnough = needed.length < built.length && needed.length >= (schema.minProperties ?? 0)
   const bodies = [Object.fromEntries(built), ...(isEnough ? [Object.fromEntries(needed)] : [])]
   return [...whole, ...bodies].map(json => ({ json }))
-}
-
-/** The schemas of what clients send, with those within them. */
-export function sentSchemas ({ components: { schemas } }: Document, operations: Listed[]): Set<string> {
-  const namesIn = (value: unknown) => Array.from(String(JSON.stringify(value)).matchAll(/#\/components\/schemas\/(\w+)/g), ([, name = '']) => name)
-  const sent = new Set(operations.flatMap(({ operation }) => namesIn(operation.requestBody)))
-  for (const name of sent) for (const inner of namesIn(schemas[name])) sent.add(inner)
-  return sent
 }
