@@ -176,14 +176,17 @@ t.test('the body of an unlock is read after the link is found', async t => {
 const requests: [method: string, path: string, options?: SendOptions][] = [
   ['GET', ''], ['HEAD', ''], ['GET', '?download'], ['GET', '/list'], ['GET', '/list?cursor=x&version=1'], ['GET', '/files/report.txt'], ['GET', '/files/a/b'], ['HEAD', '/files/report.txt'],
   ['GET', '/files/report.txt?version=1'], ['POST', '/unlock', { json: { password: PASSWORD } }], ['POST', '/unlock', { body: 'x'.repeat(MIB), headers: { 'content-type': 'text/xml' } }],
-  ['POST', '/unlock', { body: '{', headers: { 'content-type': 'a malformed type' } }], ['GET', '/none'], ['GET', '/']
+  ['POST', '/unlock', { body: '{', headers: { 'content-type': 'a malformed type' } }], ['GET', '/none'], ['GET', '/'],
+  ['GET', '', { headers: HTML }], ['GET', '', { headers: basic(PASSWORD) }], ['GET', '/files/a', { headers: { range: 'bytes=0-1', 'if-match': '"x"', authorization: 'Bearer x', cookie: 'magicstore_link=x' } }],
+  ['HEAD', '/list', { headers: { 'if-none-match': '*' } }], ['POST', '/unlock', { headers: { 'content-length': '9', expect: '100-continue', ...basic(PASSWORD) } }]
 ]
 
 /** The same of an `upload` link. */
 const uploads: typeof requests = [
   ['PUT', '/files/a.txt', { body: 'x'.repeat(MIB) }], ['PUT', '/files/a%2Fb', { body: 'x', headers: { 'content-range': 'bytes 0-1/2' } }], ['POST', '/files', formOf('a.txt', 'x'.repeat(MIB))],
   ['POST', '/files', { body: 'x', headers: { 'content-type': 'text/plain' } }], ['POST', '/uploads', { headers: { 'tus-resumable': '1.0.0', 'upload-length': '99999999999999' } }],
-  ['PATCH', `/uploads/${'b'.repeat(32)}`, { body: 'x', headers: { 'tus-resumable': '1.0.0', 'upload-offset': '7' } }], ['HEAD', `/uploads/${'b'.repeat(32)}`], ['DELETE', `/uploads/${'b'.repeat(32)}`]
+  ['PATCH', `/uploads/${'b'.repeat(32)}`, { body: 'x', headers: { 'tus-resumable': '1.0.0', 'upload-offset': '7' } }], ['HEAD', `/uploads/${'b'.repeat(32)}`], ['DELETE', `/uploads/${'b'.repeat(32)}`], ['OPTIONS', '/uploads'],
+  ['GET', `/uploads/${'b'.repeat(32)}`], ['POST', `/uploads/${'b'.repeat(32)}`, { headers: { 'tus-resumable': '1.0.0', 'x-http-method-override': 'HEAD' } }]
 ]
 
 /** Links that are not there, by what happened to them; `secret` is the last part of their path. */

@@ -4,7 +4,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { findPage } from '#src/http/page.ts'
 import { root } from './kit/root.ts'
-import { startServer, type Answer, type Client } from './kit/server.ts'
+import { sharedServer, type Answer, type Client } from './kit/server.ts'
 
 /** The page that the build made. These tests do not depend on its content. */
 const folder = join(root, 'dist/page')
@@ -35,7 +35,7 @@ function lastingHeaders ({ headers }: Answer): object {
 }
 
 t.test('a browser gets the page at /, whose policy allows only what it needs', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const answer = await visit(server)
   t.equal(answer.status, 200)
   const settings = '<html lang="en" data-registration="open" data-links="off" data-link-max-days="30" data-trash="on">'
@@ -59,7 +59,7 @@ t.test('a browser gets the page at /, whose policy allows only what it needs', a
 })
 
 t.test('a program gets the service information, without the headers of the page', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const answer = await server.send('GET', '/')
   t.match(answer, { status: 200, json: { name: 'MagicStore' } })
   t.strictSame(lastingHeaders(answer), {
@@ -71,26 +71,13 @@ t.test('a program gets the service information, without the headers of the page'
   })
 })
 
-t.test('the page knows whether registration is open', async t => {
-  const server = await startServer(t, { REGISTRATION: 'closed' })
-  const { text } = await visit(server)
-  t.match(text, 'data-registration="closed"')
-  t.notMatch(text, 'data-registration="open"')
-})
-
-t.test('the page knows whether there are links, and how long they last', async t => {
-  const server = await startServer(t, { LINKS: 'on', LINK_MAX_DAYS: '7' })
-  const { text } = await visit(server)
-  t.match(text, 'data-links="on" data-link-max-days="7"')
-})
-
-t.test('the page knows whether deleted files are kept', async t => {
-  const server = await startServer(t, { KEEP_DAYS: '0' })
-  t.match((await visit(server)).text, 'data-trash="off"')
+t.test('the page knows whether registration is open, whether there are links and how long they last, and whether deleted files are kept', async t => {
+  const { text } = await visit(await sharedServer({ REGISTRATION: 'closed', LINKS: 'on', LINK_MAX_DAYS: '7', KEEP_DAYS: '0' }))
+  t.match(text, 'data-registration="closed" data-links="on" data-link-max-days="7" data-trash="off"')
 })
 
 t.test('the page loads only files of this server, and has no inline script or style', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const { text } = await visit(server)
   const loaded = Array.from(text.matchAll(/(?:src|href)="([^"]*)"/g), ([, path]) => new URL(String(path), `${server.url}/`))
   t.ok(loaded.length > 1)
@@ -102,7 +89,7 @@ t.test('the page loads only files of this server, and has no inline script or st
 })
 
 t.test('every file of the page is served as it was built, compressed if the client accepts that, and cached for a year if its name has a hash', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   t.ok(assets.length > 1)
   t.ok(paths.includes('/service-worker.js'))
   for (const path of paths) {
@@ -137,7 +124,7 @@ t.test('every file of the page is served as it was built, compressed if the clie
 })
 
 t.test('the service worker has no validators: all files of a package have the same date', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const { headers } = await server.send('GET', '/service-worker.js')
   t.strictSame([headers.etag, headers['last-modified']], [undefined, undefined])
   for (const conditions of [{ 'if-none-match': 'W/"1-2"' }, { 'if-modified-since': new Date().toUTCString() }]) {
@@ -146,7 +133,7 @@ t.test('the service worker has no validators: all files of a package have the sa
 })
 
 t.test('the manifest names icons of the page, each of the size that it says', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const { json: { icons, ...manifest } } = await server.send('GET', '/manifest.webmanifest')
   t.strictSame([manifest.start_url, manifest.scope, manifest.share_target.action], ['./', './', 'share'], 'in the folder of the page')
   t.strictSame(icons.map(({ sizes, purpose = 'any' }: Record<string, string>) => `${sizes} ${purpose}`), ['any any', '192x192 any', '512x512 any', '192x192 maskable', '512x512 maskable'])
@@ -158,7 +145,7 @@ t.test('the manifest names icons of the page, each of the size that it says', as
 })
 
 t.test('no other path is served: no folder, no file outside, no other name of a file', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const [asset = ''] = assets
   const name = asset.slice('/assets/'.length)
   const others = [
@@ -175,25 +162,22 @@ t.test('no other path is served: no folder, no file outside, no other name of a 
 })
 
 t.test('another method is 405 with Allow, and the limit on requests includes the page', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   for (const path of paths) {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       const answer = await server.send(method, path)
       t.match({ status: answer.status, allow: answer.headers.allow }, { status: 405, allow: 'GET, HEAD' }, `${method} ${path}`)
     }
   }
-  const [asset = ''] = assets
-  for (const path of ['/', '/service-worker.js', asset]) {
-    const limited = await startServer(t, { RATE_LIMIT_PER_MINUTE: '1', DATA_DIR: t.testdir() })
-    t.equal((await limited.send('GET', path)).status, 200)
-    const refused = await limited.send('GET', path)
-    t.match({ status: refused.status, code: refused.json.code }, { status: 429, code: 'too_many_requests' }, path)
-    await limited.close()
+  const limited = await sharedServer({ RATE_LIMIT_PER_MINUTE: '3' })
+  const limitedPaths = ['/', '/service-worker.js', String(assets[0])]
+  for (const status of [200, 429]) {
+    for (const path of limitedPaths) t.equal((await limited.send('GET', path)).status, status, path)
   }
 })
 
 t.test('WEB_PAGE=off removes the page: a browser is redirected to /docs', async t => {
-  const server = await startServer(t, { WEB_PAGE: 'off' })
+  const server = await sharedServer({ WEB_PAGE: 'off' })
   const home = await visit(server)
   t.match(home, { status: 302, headers: { location: '/docs', vary: 'Accept' } })
   t.equal((await server.send('GET', '/')).json.name, 'MagicStore')

@@ -38,7 +38,7 @@ const TABLE = {
   modelSteps: [500, 500, 2000],
   passwordChangeRaces: [3, 3, 10],
   powerCuts: [20, 20, 40],
-  propertyRuns: [4, 4, 30],
+  propertyRuns: [3, 3, 30],
   sdkFileBytes: [4 * MIB, 4 * MIB, 50 * MIB],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [300, 300, 10_000],

@@ -1,15 +1,9 @@
-import { randomBytes } from 'node:crypto'
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { test } from 'tap'
-import { sha256Of } from '../kit/digests.ts'
 import { installPackages } from '../kit/packages.ts'
 import { compile, run, strict } from '../kit/programs.ts'
-import { root } from '../kit/root.ts'
 import { startServer } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
-
-const stories = join(root, 'test/stories')
 
 /** hey-api's generator has no option for the extension of imports. */
 const heyApi = (url: string) => `import { createClient } from '@hey-api/openapi-ts'
@@ -35,36 +29,18 @@ const generators: Generator[] = [
   { name: 'openapi-client-axios', command: 'typegen', args: url => [url], isPrinted: true, written: 'client.d.ts' }
 ]
 
-const bytes = randomBytes(MIB)
-const sha256 = sha256Of(bytes)
-
-const story = [
-  'register story',
-  'sign-in 600',
-  `upload report.pdf application/pdf ${sha256}`,
-  `list report.pdf:${bytes.length}`,
-  `download ${sha256}`,
-  'delete'
-]
-
-test('clients that generators make of the served document compile under strict and go through the story', async t => {
-  const folder = t.testdir({ data: {} })
+test('the clients that generators make of the served document compile under strict', async t => {
+  const folder = t.testdir()
   await installPackages(t, 'generators', folder)
+  const { url } = await startServer(t, { DATA_DIR: join(folder, 'data') })
   for (const { name, command, args, isPrinted = false, written } of generators) {
-    await t.test(name, async t => {
-      const program = join(folder, name)
-      await mkdir(program)
-      const { url } = await startServer(t, { DATA_DIR: join(folder, 'data', name) })
-      const generated = await run(resolve(folder, 'node_modules/.bin', command), args(`${url}/openapi.json`), { cwd: program })
-      t.equal(generated.code, 0, { stderr: generated.stderr })
-      if (isPrinted) await writeFile(join(program, written), generated.stdout)
-      t.match(await readFile(join(program, written), 'utf8'), 'StoredFile')
-      await copyFile(join(stories, `${name}.ts`), join(program, 'story.ts'))
-      await writeFile(join(program, 'report.pdf'), bytes)
-      const compiled = await compile(program, strict)
-      t.equal(compiled.code, 0, { stdout: compiled.stdout })
-      const told = await run(process.execPath, [join(program, 'out/story.js'), url], { cwd: program })
-      t.same(told.stdout.trim().split('\n'), story, { stderr: told.stderr })
-    })
+    const program = join(folder, name)
+    await mkdir(program)
+    const generated = await run(resolve(folder, 'node_modules/.bin', command), args(`${url}/openapi.json`), { cwd: program })
+    t.equal(generated.code, 0, { stderr: generated.stderr })
+    if (isPrinted) await writeFile(join(program, written), generated.stdout)
+    t.match(await readFile(join(program, written), 'utf8'), 'StoredFile', name)
+    const { code, stdout } = await compile(program, strict)
+    t.equal(code, 0, { stdout })
   }
 })

@@ -8,8 +8,11 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { failures } from '#src/problems.ts'
+import { createValidators } from '../kit/conformance.ts'
 import { root } from '../kit/root.ts'
-import { clientOf, formOf, runBin, sharedServer, signUp, spawnServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
+import { clientOf, runBin, sharedServer, signUp, spawnServer, type Client, type SendOptions } from '../kit/server.ts'
+import { operationsOf, type Document } from './arbitraries.ts'
+import { answeredBy, examplesIn, requestedBy } from './examples.ts'
 
 const committed = (name: string) => readFile(fileURLToPath(new URL(`../../openapi/${name}`, import.meta.url)), 'utf8')
 
@@ -208,26 +211,6 @@ test('every parameter, header, property, status, link and component has a descri
   t.same(describable.filter(({ description }) => typeof description !== 'string' || description.trim() === '').map(({ path }) => path), [])
 })
 
-test('the operations stand in the order in which a newcomer needs them, in groups', async t => {
-  const { document, operations } = await openDocument()
-  const groups = document.tags.map(({ name }: { name: string }) => [
-    name, operations.filter(({ operation }) => operation.tags[0] === name).map(({ operation }) => operation.operationId)
-  ])
-  t.same(groups, [
-    ['Users', ['registerUser', 'getUser']],
-    ['Tokens', ['getToken', 'endToken', 'getResource', 'createToken', 'listTokens', 'deleteTokens', 'deleteToken', 'createSession', 'getSession', 'deleteSession', 'createPasskeySessionOptions', 'createPasskeySession']],
-    ['Second factors', ['getSecondFactor', 'createTotp', 'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'createPasskeyOptions', 'registerPasskey', 'confirmPasskeyOptions', 'confirmPasskey', 'deletePasskey']],
-    ['Files', ['uploadFile', 'listFiles', 'downloadFile', 'putFile', 'headFile', 'deleteFile', 'getFile', 'renameFile', 'copyFile', 'breakFileLock', 'listChanges', 'zipFiles', 'downloadZip']],
-    ['Folders', ['listFolders', 'getFolder', 'putFolder', 'moveFolder', 'deleteFolder', 'breakFolderLock']],
-    ['Versions and trash', ['listVersions', 'restoreVersion', 'deleteVersion', 'listTrash', 'emptyTrash', 'restoreDeletion', 'restoreFile', 'deleteFromTrash']],
-    ['Uploads', ['createUpload', 'listUploads', 'overrideUpload', 'getUpload', 'headUpload', 'appendUpload', 'cancelUpload']],
-    ['Links', ['createLink', 'listLinks', 'deleteLinks', 'getLink', 'changeLink', 'deleteLink', 'replaceLinkSecret', 'getSharedLink', 'unlockLink', 'listSharedFolder', 'downloadSharedFile', 'putSharedFile', 'headSharedFile', 'uploadSharedFile', 'createSharedUpload', 'overrideSharedUpload', 'getSharedUpload', 'headSharedUpload', 'appendSharedUpload', 'cancelSharedUpload']],
-    ['Account', ['getAccount', 'deleteAccount', 'listEvents', 'changePassword', 'claimAccount']],
-    ['Document', ['getService', 'getOpenapiJson', 'getOpenapiYaml']],
-    ['Health', ['getLiveness', 'getReadiness']]
-  ])
-})
-
 test('every failure is told: by the operations that answer it, or by the introduction', async t => {
   const { document, operations } = await openDocument()
   const documented = new Set(operations.flatMap(({ operation }) => Object.values(operation.responses)).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})))
@@ -238,96 +221,30 @@ test('every failure is told: by the operations that answer it, or by the introdu
   for (const { status, code } of others) t.equal(failures[code as keyof typeof failures].status, status)
 })
 
-/** The value of a runtime expression (OpenAPI 3.1, section 4.8.20.4) after an exchange. */
-function evaluate (
-  expression: string, { template, path, answer }: { template: string, path: string, answer: Answer }
-): unknown {
-  const [, pointer, query, segment] = /^\$(?:response\.body#\/(\w+)|request\.query\.(\w+)|request\.path\.(\w+))$/.exec(expression) ?? []
-  if (segment !== undefined) return decodeURIComponent(path.split('/')[template.split('/').indexOf(`{${segment}}`)] as string)
-  return pointer === undefined ? new URL(path, 'http://a').searchParams.get(String(query)) : answer.json[pointer]
-}
-
-/** Headers of tus for a file called tus.txt. */
-const tus = { 'tus-resumable': '1.0.0', 'content-type': 'application/offset+octet-stream', 'upload-metadata': `filename ${btoa('tus.txt')}` }
-
-test('every link leads on, with the parameters that it fills in', async t => {
-  const server = await openServer()
-  const { operations } = await readDocument(server)
-  const { user, token } = await signUp(server)
-  /** A password costs a hash. */
-  const credentialFor = ({ operation }: Listed): SendOptions => operation.operationId !== 'getToken' && schemesOf({ operation } as Listed).includes('bearer') ? { token } : { user }
-  const bodies: Record<string, SendOptions> = { changeLink: { json: { showsOwner: false } }, renameFile: { json: { name: 'a new.txt' } }, moveFolder: { json: { name: 'moved' } }, appendUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' }, appendSharedUpload: { headers: { ...tus, 'upload-offset': '0' }, body: 'by' } }
-  const tusUpload = { headers: { ...tus, 'upload-length': '5' } }
-  const form = formOf('a file.txt', 'bytes')
-  const idIn = async (path: string) => { const { json: { versions, files } } = await server.send('GET', path, { token }); return (versions ?? files)[0].id }
-  const share = async (kind: string) => (await server.send('POST', '/api/links', { token, json: { name: 'f', kind } })).json.url.slice(-22)
-  const sent: { id: string, status: number, path?: string | (() => Promise<string>), send: SendOptions }[] = [
-    { id: 'registerUser', status: 201, send: { json: { username: 'test_user', password: 'pwd' } } },
-    { id: 'uploadFile', status: 201, send: form },
-    { id: 'uploadFile', status: 200, send: form },
-    { id: 'putFile', status: 201, path: '/uploads/raw%20%25.txt', send: { body: 'bytes' } },
-    { id: 'putFile', status: 200, path: '/uploads/raw%20%25.txt', send: { body: 'other' } },
-    { id: 'renameFile', status: 200, path: '/api/files/a%20file.txt', send: { json: { name: 'a new.txt' } } },
-    { id: 'copyFile', status: 201, path: '/api/files/p1/copy', send: { json: { name: 'a copy.txt' } } },
-    { id: 'createToken', status: 201, send: { json: { name: 'a script', scopes: ['account'] } } },
-    { id: 'listFiles', status: 200, path: '/api/files?limit=1&order=-name&prefix=p&folder=/', send: {} },
-    { id: 'listFolders', status: 200, path: '/api/folders?limit=1&folder=f', send: {} },
-    { id: 'listChanges', status: 200, path: '/api/changes?wait=0&limit=1', send: {} },
-    { id: 'putFolder', status: 201, path: '/api/folders/new%2Ffolder', send: {} },
-    { id: 'putFolder', status: 200, path: '/api/folders/f%2F1', send: {} },
-    { id: 'getFolder', status: 200, path: '/api/folders/f%2F1', send: {} },
-    { id: 'moveFolder', status: 200, path: '/api/folders/f%2F1', send: { json: { name: 'g/1' } } },
-    { id: 'listVersions', status: 200, path: '/api/files/p1/versions?limit=1', send: {} },
-    { id: 'restoreVersion', status: 200, path: async () => `/api/files/p1/versions/${await idIn('/api/files/p1/versions')}/restore`, send: {} },
-    { id: 'listTrash', status: 200, path: '/api/trash?limit=1', send: {} },
-    { id: 'restoreFile', status: 200, path: async () => `/api/trash/${await idIn('/api/trash')}/restore`, send: { json: { name: 'restored.txt' } } },
-    { id: 'createUpload', status: 201, send: tusUpload },
-    { id: 'listUploads', status: 200, path: '/api/uploads?limit=1&name=tus.txt', send: {} },
-    { id: 'createLink', status: 201, send: { json: { name: 'p1', kind: 'download' } } },
-    { id: 'listLinks', status: 200, path: '/api/links?limit=1&name=p1', send: {} },
-    { id: 'listSharedFolder', status: 200, path: async () => `/s/${await share('download')}/list?limit=1&folder=/`, send: {} },
-    { id: 'createSharedUpload', status: 201, path: async () => `/s/${await share('upload')}/uploads`, send: tusUpload },
-    { id: 'listTokens', status: 200, path: '/api/tokens?limit=1', send: {} },
-    { id: 'listEvents', status: 200, path: '/api/account/events?limit=1', send: {} }
-  ]
-  const linked = operations.flatMap(({ operation: { operationId, responses } }) => Object.entries(responses).filter(([, { links }]) => links !== undefined).map(([status]) => `${operationId} ${status}`))
-  t.same(sent.map(({ id, status }) => `${id} ${status}`).sort(), linked.sort(), 'every answer with links is asked for')
-
-  const find = (id: string) => operations.find(({ operation }) => operation.operationId === id) as Listed
-  for (const { id, status, path: given, send } of sent) {
-    for (const text of ['', '1', '2']) for (const name of ['p1', 'p2']) await server.send('PUT', `/uploads/${name}`, { token, body: name + text })
-    for (const name of ['1', '2']) await server.send('PUT', `/api/folders/f%2F${name}`, { token })
-    if (/Trash|restoreFile/.test(id)) for (const name of ['p1', 'p2']) await server.send('DELETE', `/uploads/${name}`, { token })
-    const exact = typeof given === 'function' ? await given() : given
-    if (/Token/.test(id)) for (const name of ['t1', 't2']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
-    if (id === 'renameFile' || (id === 'uploadFile' && status === 200)) await server.send('POST', '/', { token, ...form })
-    if (id === 'listUploads') for (let count = 0; count < 2; count++) await server.send('POST', '/api/uploads', { token, ...tusUpload })
-    if (id === 'listLinks') for (let count = 0; count < 2; count++) await server.send('POST', '/api/links', { token, json: { name: 'p1', kind: 'download' } })
-    if (id === 'putFile' && status === 200) await server.send('PUT', String(exact), { token, body: 'bytes' })
-    const { method, path, operation } = find(id)
-    const answer = await server.send(method, exact ?? path, { ...credentialFor(find(id)), ...send })
-    t.equal(answer.status, status, `${id} ${status}`)
-    for (const [name, link] of Object.entries(operation.responses[status]?.links ?? {})) {
-      const target = find(link.operationId)
-      let address = target.path
-      const query = new URLSearchParams()
-      for (const [key, expression] of Object.entries(link.parameters ?? {})) {
-        // The request has a prefix, and so no text to search for.
-        if (key === 'contains') continue
-        const parameter = target.operation.parameters?.find(listed => listed.name === key)
-        const value = evaluate(expression, { template: path, path: exact ?? path, answer })
-        t.ok(parameter !== undefined && value !== undefined && value !== null, `${name} of ${id} fills ${key}`)
-        if (parameter?.in === 'path') address = address.replace(`{${key}}`, encodeURIComponent(String(value)))
-        else query.set(key, String(value))
+test('every link leads to an operation, whose parameters it fills from the request or the response', async t => {
+  const { document, operations } = await openDocument()
+  const find = (id: string) => operations.find(({ operation }) => operation.operationId === id)?.operation
+  const parametersOf = (operation: Operation | undefined, place?: string) =>
+    (operation?.parameters ?? []).filter(parameter => place === undefined || parameter.in === place).map(({ name }) => name)
+  let links = 0
+  for (const { operation } of operations) {
+    for (const response of Object.values(operation.responses)) {
+      const schema = response.content?.['application/json']?.schema as { $ref?: string } | undefined
+      const told = schema?.$ref === undefined ? [] : Object.keys(follow(document, schema.$ref).properties)
+      for (const [name, { operationId, parameters = {} }] of Object.entries(response.links ?? {})) {
+        links++
+        const target = find(operationId)
+        t.ok(target, `${name} of ${operation.operationId} leads to ${operationId}`)
+        for (const [parameter, expression] of Object.entries(parameters)) {
+          t.ok(parametersOf(target).includes(parameter), `${operationId} has ${parameter}`)
+          const [, place = '', source = ''] = /^\$(response\.body#\/|request\.query\.|request\.path\.)(\w+)$/.exec(expression) ?? []
+          const sources = place.startsWith('response') ? told : parametersOf(operation, place.split('.')[1])
+          t.ok(sources.includes(source), `${name} of ${operation.operationId} finds ${expression}`)
+        }
       }
-      const credential: SendOptions = id === 'registerUser' ? { user: ['test_user', 'pwd'] } : link.operationId === 'getToken' ? { token: answer.json.token } : credentialFor(target)
-      const next = await server.send(target.method, `${address}${query.size > 0 ? `?${query}` : ''}`, { ...credential, ...bodies[link.operationId] })
-      t.ok(next.status >= 200 && next.status < 300, `${name} of ${id} ${status} leads to ${link.operationId}`, { status: next.status, text: next.text })
-      // Each link starts from the response: the next link needs the old name again after a rename.
-      if (link.operationId === 'renameFile') await server.send('PATCH', '/api/files/a%20new.txt', { token, json: { name: answer.json.name } })
-      if (link.operationId === 'moveFolder') await server.send('PATCH', '/api/folders/moved', { token, json: { name: answer.json.name } })
     }
   }
+  t.ok(links > 30)
 })
 
 test('every command in the document runs as typed, in its order, against a server that was just started', async t => {
@@ -348,6 +265,20 @@ test('every command in the document runs as typed, in its order, against a serve
   const statuses = stderr.split('\n').filter(line => /^\d{3}$/.test(line)).map(Number)
   t.equal(statuses.length, typed.split(/\bcurl\b/).length - 1, 'one for each curl')
   t.same(statuses.filter(status => status < 200 || status > 299), [])
+})
+
+test('every example matches the schema that it stands beside', async t => {
+  const { document } = await openDocument()
+  const validatorOf = createValidators(document)
+  const { schemas, examples } = document.components as Document['components']
+  const all = [
+    ...Object.entries(schemas).flatMap(([name, schema]) => examplesIn(name, schema)),
+    ...Object.entries(examples)
+      .map(([where, { value }]) => ({ where, value, schema: { $ref: '#/components/schemas/Problem' } })),
+    ...operationsOf(document).flatMap(listed => [...requestedBy(listed), ...answeredBy(listed)])
+  ]
+  t.ok(all.length > 300)
+  t.same(all.filter(({ schema, value }) => !validatorOf(schema)(value)).map(({ where, value }) => `${where}: ${JSON.stringify(value)}`), [])
 })
 
 test('every string, number and list in the document has a limit', async t => {
