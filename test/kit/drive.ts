@@ -1,5 +1,4 @@
-import type { Test } from 'tap'
-import { signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
+import { sharedServer, signUp, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
 
 /** Sends a request to the drive, with the path percent-encoded by the caller. */
 export type Ask = (method: string, path: string, headers?: SendOptions['headers'], body?: SendOptions['body']) => Promise<Answer>
@@ -16,17 +15,17 @@ export interface Drive {
   names (): Promise<string[]>
 }
 
-/** A new server, and the drive of one account. */
-export async function openDrive (t: Test, settings: Settings = {}): Promise<Drive> {
-  const server = await startServer(t, settings)
-  return { server, ...await driveOf(server, 'Ann') }
+/** The drive of a new account on a server, by default the one that the test file shares. */
+export async function openDrive (settings: Settings = {}, own?: RunningServer): Promise<Drive> {
+  const server = own ?? await sharedServer(settings)
+  return { server, ...await driveOf(server) }
 }
 
 /** The drive of a new account. */
-export async function driveOf (server: Client, username: string) {
+export async function driveOf (server: Client, username?: string) {
   const { user, token } = await signUp(server, username)
   const secret = await personalToken(server, user, ['files:read', 'files:write'])
-  const ask = askWith(server, secret, username)
+  const ask = askWith(server, secret, user[0])
   async function names (): Promise<string[]> {
     const files = (await server.send('GET', '/api/files?limit=1000', { token })).json.files
     const walk = async (folder: string): Promise<string[]> => {

@@ -18,7 +18,6 @@ export const isProof = RINGS[ring] === 'proofs'
 const TABLE = {
   quotaActs: [60, 60, 400],
   quotaRaces: [1, 1, 3],
-
   backupRounds: [1, 1, 3],
   clientCuts: [3, 3, 10],
   clientKills: [1, 1, 2],
@@ -35,7 +34,7 @@ const TABLE = {
   linkModelRuns: [20, 20, 300],
   linkModelRunsOnPostgres: [3, 3, 50],
   linkUploadKills: [2, 2, 10],
-  modelSteps: [500, 500, 2000],
+  modelSteps: [300, 300, 2000],
   passwordChangeRaces: [3, 3, 10],
   powerCuts: [20, 20, 40],
   propertyRuns: [3, 3, 30],

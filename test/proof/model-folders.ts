@@ -1,19 +1,12 @@
-import type { Answer } from '../kit/server.ts'
-import { contentOf, timeAfter, trashOf, withoutContent } from './model-kept.ts'
-import { expect, isBeyond, judged, keyOf, refusal, usageOf, type Context, type KeptContent, type Outcome, type State } from './model.ts'
+import { expect, isBeyond, judged, keyOf, refusal, usageOf, type Context, type Outcome, type State } from './model.ts'
 
 // The tree of the model is nothing but paths: a folder is there if its path is in a set.
 
-/** An operation on a folder, or on what the deletion of one took. */
+/** An operation on a folder. */
 export type FolderOperation =
   | { readonly kind: 'make folder', readonly name: string }
   | { readonly kind: 'move folder', readonly name: string, readonly to: string }
-  | { readonly kind: 'delete folder', readonly name: string }
-  | { readonly kind: 'delete tree', readonly name: string, readonly isPermanent: boolean }
-  | { readonly kind: 'restore deletion', readonly id: string }
-
-/** The deletion that took a file, as long as no listing has told its id. */
-export const UNTOLD = ''
+  | { readonly kind: 'delete folder' | 'delete tree', readonly name: string }
 
 const MAX_FOLDER_BYTES = 768
 const MAX_FOLDER_SEGMENTS = 31
@@ -57,9 +50,7 @@ export function folderOutcomes (state: State, operation: FolderOperation, contex
     case 'make folder': return make(state, operation, context)
     case 'move folder': return move(state, operation, context)
     case 'delete folder': return [withFolder(state, operation.name, path => remove(state, path))]
-    case 'delete tree': return [withFolder(state, operation.name, path =>
-      ({ status: 204, next: () => [removeTree(state, path, operation, context)] }))]
-    case 'restore deletion': return [restoreDeletion(state, operation, context)]
+    case 'delete tree': return [withFolder(state, operation.name, path => ({ status: 204, next: () => removeTree(state, path) }))]
   }
 }
 
@@ -86,7 +77,7 @@ function make (state: State, { name }: { name: string }, context: Context): Outc
     next: answer => {
       expect('the folder', answer.json.name, path)
       const made = withParents(state, path)
-      return [{ ...made, folders: new Set([...made.folders, path]) }]
+      return { ...made, folders: new Set([...made.folders, path]) }
     }
   }))
 }
@@ -110,7 +101,7 @@ function move (state: State, { name, to }: { name: string, to: string }, context
       expect('the folder', answer.json.name, target)
       const files = Array.from(state.files.values(), file => ({ ...file, name: moved(file.name) }))
       const folders = [...Array.from(state.folders, moved), ...parentsOf(target)]
-      return [{ ...state, files: new Map(files.map(file => [file.name, file])), folders: new Set(folders) }]
+      return { ...state, files: new Map(files.map(file => [file.name, file])), folders: new Set(folders) }
     }
   }))
 }
@@ -119,57 +110,13 @@ function remove (state: State, path: string): Outcome {
   const isEmpty = ![...state.files.keys(), ...state.folders].some(name => isBelow(name, path))
   if (!isEmpty) return refusal(state, 409, 'folder_not_empty')
   const folders = new Set(Array.from(state.folders).filter(folder => folder !== path))
-  return { status: 204, next: () => [{ ...state, folders }] }
+  return { status: 204, next: () => ({ ...state, folders }) }
 }
 
-/** The order in which the files go is not known before the trash is listed. */
-function removeTree (
-  state: State, path: string, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context
-): State {
-  const inside = Array.from(state.files.values()).filter(({ name }) => isBelow(name, path))
-  const latest = Math.max(...inside.map(({ updatedAt }) => updatedAt), from)
-  const first = timeAfter(trashOf(state), { from, to: Math.max(to, latest) })
-  const entries = inside.map(file =>
-    ({ ...contentOf(file, { from: first.from, to: first.to + inside.length }, file.name), deletedWith: UNTOLD }))
+function removeTree (state: State, path: string): State {
   return {
     ...state,
     files: new Map(Array.from(state.files).filter(([name]) => !isBelow(name, path))),
-    folders: new Set(Array.from(state.folders).filter(folder => folder !== path && !isBelow(folder, path))),
-    kept: isPermanent ? entries.reduce(withoutContent, state.kept) : [...state.kept, ...entries]
-  }
-}
-
-function restoreDeletion (state: State, { id }: { id: string }, context: Context): Outcome {
-  const entries = trashOf(state).filter(({ deletedWith }) => deletedWith === id).reverse()
-  if (entries.length === 0) return refusal(state, 404, 'not_found')
-  return { status: 200, next: answer => [restoreAll(state, entries, answer, context)] }
-}
-
-function restoreAll (
-  state: State, entries: readonly KeptContent[], { json }: Answer, { limits, dates, span }: Context
-): State {
-  const kept: { name: string, code: string }[] = []
-  let next = state
-  for (const entry of entries) {
-    const name = String(entry.name)
-    const files = 1 + missingParents(next, name).length
-    if (next.files.has(name) || isObstructed(next, name)) kept.push({ name, code: 'name_taken' })
-    else if (isBeyond(usageOf(next), { bytes: entry.bytes.length, files }, limits)) kept.push({ name, code: 'quota_exceeded' })
-    else next = restored(next, entry, { at: Number(dates?.get(name)), span })
-  }
-  expect('what was restored', json, { restored: entries.length - kept.length, kept })
-  return next
-}
-
-function restored (state: State, entry: KeptContent, { at, span }: { at: number, span: Context['span'] }): State {
-  const { serial, bytes, type, storedAt, createdAt, keptAt } = entry
-  const name = String(entry.name)
-  const [from, to] = [Math.max(span.from, keptAt.from), Math.max(span.to, keptAt.to)]
-  if (!(at >= from && at <= to)) throw new Error(`${name} was restored at ${at}, not between ${from} and ${to}`)
-  const file = { name, serial, bytes, type, storedAt, createdAt, updatedAt: at }
-  return {
-    ...withParents(state, name),
-    files: new Map(state.files).set(name, file),
-    kept: state.kept.filter(content => content !== entry)
+    folders: new Set(Array.from(state.folders).filter(folder => folder !== path && !isBelow(folder, path)))
   }
 }

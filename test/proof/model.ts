@@ -2,11 +2,6 @@ import { isDeepStrictEqual } from 'node:util'
 import { sha256Of } from '../kit/digests.ts'
 import type { Answer } from '../kit/server.ts'
 import { folderOutcomes, isFit, folderOf, isObstructed, lastOf, missingParents, withParents, type FolderOperation } from './model-folders.ts'
-import { afterMakingRoom, afterReplacing, contentOf, timeAfter, trashOf, versionsOf, withoutContent } from './model-kept.ts'
-
-export type Scope = 'files:read' | 'files:write' | 'account' | 'links'
-
-export const allScopes: readonly Scope[] = ['files:read', 'files:write', 'account', 'links']
 
 /** Bounds of a point in time, in milliseconds since 1970: the server read its clock between them. */
 export interface Span { readonly from: number, readonly to: number }
@@ -19,54 +14,18 @@ export interface StoredFile {
   readonly type: string
   readonly createdAt: number
   readonly updatedAt: number
-  /** When these bytes were stored: a rename changes only `updatedAt`, and a restored version keeps its own time. */
-  readonly storedAt: number
-}
-
-/** A version of a file, or a deleted file. */
-export interface KeptContent {
-  /** Of the blob; undefined until it is listed. */
-  readonly id: string | undefined
-  /** Of the file. */
-  readonly serial: number
-  /** Of a deleted file; undefined for a version. */
-  readonly name: string | undefined
-  readonly bytes: Buffer
-  readonly type: string
-  readonly storedAt: number
-  /** When the file was created. */
-  readonly createdAt: number
-  /** When it was replaced or deleted, as far as it is known. */
-  readonly keptAt: Span
-  /** The deletion of a folder that took the file; null if none did. */
-  readonly deletedWith: string | null
-}
-
-export interface IssuedToken {
-  readonly secret: string
-  readonly kind: 'access' | 'personal'
-  readonly name: string | null
-  readonly scopes: readonly Scope[]
-  /** The secret of the personal token that an access token was issued for. */
-  readonly parent: string | undefined
-  /** Its expiry; null for never. For an access token only the bounds are known. */
-  readonly expires: Span | null
-  readonly isRevoked: boolean
 }
 
 export interface User {
   readonly id: number
-  readonly user: [username: string, password: string]
+  readonly token: string
   readonly store: State
-  /** In order of creation. */
-  readonly tokens: readonly IssuedToken[]
 }
 
-/** The files and folders of a user, what is kept, and the serial of the next file. Immutable. */
+/** The files and folders of a user, and the serial of the next file. Immutable. */
 export interface State {
   readonly files: ReadonlyMap<string, StoredFile>
   readonly folders: ReadonlySet<string>
-  readonly kept: readonly KeptContent[]
   readonly serial: number
 }
 
@@ -74,7 +33,6 @@ export interface Limits {
   readonly maxFileBytes: number
   readonly quotaBytes: number
   readonly quotaFiles: number
-  readonly keptVersions: number
 }
 
 interface Conditional { readonly conditions: Readonly<Record<string, string>> }
@@ -83,22 +41,14 @@ interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 export type Operation =
   | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
   | { readonly kind: 'post', readonly name: string, readonly folder: string | undefined, readonly bytes: Buffer, readonly type: string }
-  | { readonly kind: 'get' | 'head', readonly name: string, readonly version: string | undefined, readonly range: string | undefined } & Conditional
+  | { readonly kind: 'get' | 'head', readonly name: string, readonly range: string | undefined } & Conditional
   | { readonly kind: 'metadata', readonly name: string }
-  | { readonly kind: 'delete', readonly name: string, readonly isPermanent: boolean } & Conditional
+  | { readonly kind: 'delete', readonly name: string } & Conditional
   | { readonly kind: 'rename', readonly name: string, readonly to: string }
-  | { readonly kind: 'restore version', readonly name: string, readonly id: string } & Conditional
-  | { readonly kind: 'delete version', readonly name: string, readonly id: string }
-  | { readonly kind: 'restore file', readonly id: string, readonly to: string | undefined }
-  | { readonly kind: 'delete from trash', readonly id: string }
-  | { readonly kind: 'empty trash' }
   | FolderOperation
 
-/**
- * A response that is allowed, and the states that are possible after it: several if it is not known which content was
- * kept for the longest time. `next` throws if the rest of the response differs.
- */
-export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State[] }
+/** A response that is allowed, and the state after it. `next` throws if the rest of the response differs. */
+export interface Outcome { readonly status: number, readonly code?: string, readonly next: (answer: Answer) => State }
 
 /** The input of a judgement besides the state: the time, the limits, and the URL of the server. */
 export interface Context {
@@ -110,8 +60,6 @@ export interface Context {
    * meanwhile.
    */
   readonly usedBefore: Usage
-  /** When files were changed, as listings say it: of those that were restored together, nothing else does. */
-  readonly dates?: ReadonlyMap<string, number>
 }
 
 /** Folders count as files. */
@@ -132,8 +80,8 @@ export function keyOf (name: string): string | undefined {
   return name.isWellFormed() && isRight && isFit(folderOf(key)) ? key : undefined
 }
 
-/** The possible next states, by the first outcome that matches the response. @throws if none does. */
-export function nextStates (state: State, operation: Operation, answer: Answer, context: Context): State[] {
+/** The next state, by the first outcome that matches the response. @throws if none does. */
+export function nextState (state: State, operation: Operation, answer: Answer, context: Context): State {
   const outcomes = outcomesOf(state, operation, context)
   const code = operation.kind !== 'head' && answer.status >= 400 ? answer.json.code : undefined
   const outcome = outcomes.find(({ status, ...expected }) => status === answer.status && (operation.kind === 'head' || expected.code === code))
@@ -154,19 +102,14 @@ function outcomesOf (state: State, operation: Operation, context: Context): Outc
     case 'post': return post(state, operation, context)
     case 'get':
     case 'head': return [read(state, operation)]
-    case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return [state] } }))]
-    case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => [remove(state, file, operation, context)] } : refusal(state, 412, 'precondition_failed'))]
+    case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return state } }))]
+    case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => without(state, file.name) } : refusal(state, 412, 'precondition_failed'))]
     case 'rename': return rename(state, operation, context)
-    case 'restore version': return restoreVersion(state, operation, context)
-    case 'restore file': return restoreFile(state, operation, context)
-    case 'delete version': return [withFile(state, operation.name, file => forget(state, versionsOf(state, file), operation))]
-    case 'delete from trash': return [forget(state, trashOf(state), operation)]
-    case 'empty trash': return [{ status: 204, next: () => [{ ...state, kept: trashOf(state).reduce(withoutContent, state.kept) }] }]
     default: return folderOutcomes(state, operation, context)
   }
 }
 
-export const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => [state] })
+export const refusal = (state: State, status: number, code: string): Outcome => ({ status, code, next: () => state })
 
 export function judged (state: State, { due, possible }: Refusals, success: () => Outcome): Outcome[] {
   const refusals = [...due, ...possible].map(([status, code]) => refusal(state, status, code))
@@ -182,21 +125,6 @@ function without (state: State, name: string): State {
   const left = new Map(state.files)
   left.delete(name)
   return { ...state, files: left }
-}
-
-function remove (
-  state: State, file: StoredFile, { isPermanent }: { isPermanent: boolean }, { span: { from, to } }: Context
-): State {
-  const left = without(state, file.name)
-  const at = timeAfter(trashOf(state), { from: Math.max(from, file.updatedAt), to: Math.max(to, file.updatedAt) })
-  const entry = contentOf(file, at, file.name)
-  return { ...left, kept: isPermanent ? withoutContent(state.kept, entry) : [...state.kept, entry] }
-}
-
-/** Deletes what is kept under an id for good. */
-function forget (state: State, among: KeptContent[], { id }: { id: string }): Outcome {
-  const content = among.find(content => content.id === id)
-  return content === undefined ? refusal(state, 404, 'not_found') : { status: 204, next: () => [{ ...state, kept: withoutContent(state.kept, content) }] }
 }
 
 function putRefusals (state: State, { name, bytes, conditions }: Extract<Operation, { kind: 'put' }>, context: Context): Refusals {
@@ -222,7 +150,7 @@ function sizeRefusals (
   return { due, possible: isBeyond(usedBefore, added, limits) ? [[413, 'quota_exceeded']] : [] }
 }
 
-/** Whether a quota refuses something. What is kept never stands in the way. */
+/** Whether a quota refuses something. */
 export function isBeyond (used: Usage, added: Usage, limits: Limits): boolean {
   return (added.bytes > 0 && used.bytes + added.bytes > limits.quotaBytes) ||
     (added.files > 0 && used.files + added.files > limits.quotaFiles)
@@ -235,7 +163,7 @@ function post (state: State, operation: Extract<Operation, { kind: 'post' }>, co
   const key = keyOf(name)
   const current = state.files.get(key ?? '')
   if (current !== undefined && current.bytes.equals(operation.bytes)) {
-    return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return [state] } }]
+    return [{ status: 200, next: answer => { expectMetadata(answer.json, current, context); return state } }]
   }
   const { due, possible } = sizeRefusals(state, operation.bytes.length, { key: key ?? '', current }, context)
   // The server knows whether the name is free only after reading the form, but checks the number of files before.
@@ -261,91 +189,18 @@ function store (
         bytes,
         type,
         updatedAt,
-        storedAt: updatedAt,
-        createdAt: current?.createdAt ??
-        updatedAt,
+        createdAt: current?.createdAt ?? updatedAt,
         serial: current?.serial ?? state.serial
       }
       expectMetadata(answer.json, file, context)
       expect('the entity tag', answer.headers.etag, entityTag(file))
-      const next = {
+      return {
         ...withParents(state, key),
         files: new Map(state.files).set(key, file),
         serial: state.serial + (current === undefined ? 1 : 0)
       }
-      return current === undefined ? withRoom(next, context) : afterChange(next, { current, file }, context)
     }
   }
-}
-
-/** A state in which a file has got another content, with what is kept of its former one. */
-function afterChange (
-  next: State, { current, file: { bytes, updatedAt } }: { current: StoredFile, file: StoredFile }, context: Context
-): State[] {
-  const ends = afterReplacing(
-    next.kept, { file: current, bytes, at: updatedAt, keptVersions: context.limits.keptVersions }
-  )
-  return ends.flatMap(({ kept, newest }) => withRoom({ ...next, kept }, context, newest))
-}
-
-function withRoom (state: State, { limits: { quotaBytes } }: Context, newest?: KeptContent): State[] {
-  return afterMakingRoom(state.kept, { usedBytes: usageOf(state).bytes, quotaBytes, newest })
-    .map(kept => ({ ...state, kept }))
-}
-
-/** The version and the current content change places. */
-function restoreVersion (state: State, { name, id, conditions }: Extract<Operation, { kind: 'restore version' }>, context: Context): Outcome[] {
-  const current = state.files.get(keyOf(name) ?? '')
-  const version = current && versionsOf(state, current).find(content => content.id === id)
-  if (current === undefined || version === undefined) return [refusal(state, 404, 'not_found')]
-  const due: Refusals['due'] = permits(conditions, current) ? [] : [[412, 'precondition_failed']]
-  if (isBeyond(usageOf(state), { bytes: version.bytes.length - current.bytes.length, files: 0 }, context.limits)) due.push([413, 'quota_exceeded'])
-  return judged(state, { due, possible: [] }, () => ({
-    status: 200,
-    next: answer => {
-      const { bytes, type, storedAt } = version
-      const file = { ...current, bytes, type, storedAt, updatedAt: changedAt(answer, current, context.span) }
-      expectMetadata(answer.json, file, context)
-      return afterChange({
-        ...state, files: new Map(state.files).set(file.name, file), kept: withoutContent(state.kept, version)
-      }, { current, file }, context)
-    }
-  }))
-}
-
-function restoreFile (state: State, { id, to }: Extract<Operation, { kind: 'restore file' }>, context: Context): Outcome[] {
-  const entry = trashOf(state).find(content => content.id === id)
-  const key = to === undefined ? entry?.name : keyOf(to)
-  const due: Refusals['due'] = []
-  if (entry === undefined) due.push([404, 'not_found'])
-  if (to !== undefined && key === undefined) due.push([400, to === '' ? 'validation_failed' : 'name_invalid'])
-  if (key !== undefined && (state.files.has(key) || isObstructed(state, key))) due.push([409, 'name_taken'])
-  const files = 1 + missingParents(state, key ?? '').length
-  if (entry !== undefined && isBeyond(usageOf(state), { bytes: entry.bytes.length, files }, context.limits)) due.push([413, 'quota_exceeded'])
-  return judged(state, { due, possible: [] }, () => ({
-    status: 200,
-    next: answer => {
-      const { serial, bytes, type, storedAt, createdAt, keptAt } = entry as KeptContent
-      const file = {
-        name: String(key),
-        serial,
-        bytes,
-        type,
-        storedAt,
-        createdAt,
-        updatedAt: changedAt(
-          answer, { updatedAt: keptAt.from }, context.span
-        )
-      }
-      expectMetadata(answer.json, file, context)
-      // Its versions are now those of the file.
-      return [{
-        ...withParents(state, file.name),
-        files: new Map(state.files).set(file.name, file),
-        kept: state.kept.filter(content => content !== entry)
-      }]
-    }
-  }))
 }
 
 function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename' }>, context: Context): Outcome[] {
@@ -366,7 +221,7 @@ function rename (state: State, { name, to }: Extract<Operation, { kind: 'rename'
       const renamed = { ...current, name: String(key), updatedAt }
       expectMetadata(answer.json, renamed, context)
       const files = new Map(without(state, current.name).files).set(renamed.name, renamed)
-      return [{ ...withParents(state, renamed.name), files }]
+      return { ...withParents(state, renamed.name), files }
     }
   }))
 }
@@ -403,25 +258,16 @@ function verdict (conditions: Readonly<Record<string, string | undefined>>, file
 }
 
 function read (state: State, operation: Extract<Operation, { kind: 'get' | 'head' }>): Outcome {
-  return withFile(state, operation.name, current => {
-    // The id of a version that was made in the same race is not known yet.
-    const version = operation.version === undefined
-      ? undefined
-      : versionsOf(state, current).find(({ id }) => id === operation.version)
-    if (operation.version !== undefined && version === undefined) return refusal(state, 404, 'not_found')
-    // A version is as old as its bytes.
-    const file = version === undefined
-      ? current
-      : { ...current, bytes: version.bytes, type: version.type, updatedAt: version.storedAt }
+  return withFile(state, operation.name, file => {
     const found = verdict(operation.conditions, file)
     if (found === 'failed') return refusal(state, 412, 'precondition_failed')
-    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return [state] } }
+    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return state } }
     const isRanged = operation.kind === 'get' && operation.range !== undefined && [undefined, entityTag(file)].includes(operation.conditions['if-range'])
     const range = isRanged ? rangeOf(String(operation.range), file.bytes.length) : undefined
-    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return [state] } }
+    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return state } }
     return {
       status: range === undefined ? 200 : 206,
-      next: answer => { expectBytes(answer, operation.kind, file, range); return [state] }
+      next: answer => { expectBytes(answer, operation.kind, file, range); return state }
     }
   })
 }
@@ -501,25 +347,4 @@ export function listed (
   return Array.from(files.values())
     .filter(({ name }) => folderOf(name) === folder && lastOf(name).startsWith(prefix.normalize('NFC')))
     .sort(comparisons[order])
-}
-
-/** How a token may be answered in a span: the allowed refusals, and whether it may be accepted. */
-export function judgeToken (
-  { kind, scopes, expires, isRevoked }: IssuedToken, need: Scope | undefined, span: Span
-): { refusals: [status: number, code: string][], mayPass: boolean } {
-  const mayBeExpired = expires !== null && span.to >= expires.from
-  const isExpired = expires !== null && span.from >= expires.to
-  // The server checks the expiry in an access token before it checks whether the token is revoked.
-  if (isRevoked) return { refusals: [[401, 'token_revoked'], ...(mayBeExpired && kind === 'access' ? [[401, 'token_expired']] as [number, string][] : [])], mayPass: false }
-  const isWithinScope = need === undefined || scopes.includes(need)
-  return {
-    refusals: [...(mayBeExpired ? [[401, 'token_expired']] as [number, string][] : []), ...(isExpired || isWithinScope ? [] : [[403, 'insufficient_scope']] as [number, string][])],
-    mayPass: !isExpired && isWithinScope
-  }
-}
-
-/** Whether a token is valid during all of a span, none of it, or part of it. */
-export function validityOf ({ expires, isRevoked }: IssuedToken, span: Span): 'yes' | 'no' | 'perhaps' {
-  if (isRevoked || (expires !== null && span.from >= expires.to)) return 'no'
-  return expires === null || span.to < expires.from ? 'yes' : 'perhaps'
 }
