@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
-import { bytesPath, folderPath, metadataPath, openAccount } from './kit/kept-account.ts'
+import { bytesPath, folderPath, metadataPath } from './kit/kept-account.ts'
 import { endLocks, lockedPaths, setLock } from './kit/locks.ts'
-import { formOf, type Answer, type SendOptions } from './kit/server.ts'
+import { formOf, signUp, type Answer, type SendOptions } from './kit/server.ts'
+import { openSharedAccount } from './kit/shared-account.ts'
 import { TUS } from './kit/tus.ts'
 
 const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
@@ -14,8 +15,8 @@ function locked (t: Test, { status, json }: Answer, roots: string[], message: st
 }
 
 /** An account, and its locks. */
-async function openLocks (...[t, settings]: Parameters<typeof openAccount>) {
-  const account = await openAccount(t, settings)
+async function openLocks () {
+  const account = await openSharedAccount()
   const { dataDir, send } = account
   return {
     ...account,
@@ -31,7 +32,7 @@ async function openLocks (...[t, settings]: Parameters<typeof openAccount>) {
 }
 
 t.test('a locked file is not changed by any door until its lock is broken', async t => {
-  const { put, get, send, copy, lock, breakLock, lockedPaths, versions, rename, remove, usage } = await openLocks(t)
+  const { put, get, send, copy, lock, breakLock, lockedPaths, versions, rename, remove, usage } = await openLocks()
   for (const text of ['former', 'content']) await put('dir/a', text)
   await put('dir/b', 'b')
   const [version] = await versions('dir/a')
@@ -62,7 +63,7 @@ t.test('a locked file is not changed by any door until its lock is broken', asyn
 })
 
 t.test('a locked folder takes and loses nothing, and with infinite depth nothing below changes', async t => {
-  const account = await openLocks(t)
+  const account = await openLocks()
   const { put, copy, rename, remove, restoreFile, trash, send, lock, breakFolderLock, breakLock, upload } = account
   const make = (name: string) => send('PUT', folderPath(name))
   const restoreDeletion = (deletedWith: unknown) => send('POST', '/api/trash/restore', { json: { deletedWith } })
@@ -106,12 +107,11 @@ t.test('a locked folder takes and loses nothing, and with infinite depth nothing
 })
 
 t.test('the locks of one account are none of another, and a token that reads breaks none', async t => {
-  const { put, lock, breakLock, server, user, token } = await openLocks(t)
+  const { put, lock, breakLock, server, user, token } = await openLocks()
   await put('a', 'a')
   await lock('a')
   const path = `${metadataPath('a')}/lock`
-  await server.send('POST', '/api/users', { json: { username: 'ben', password: 'correct horse battery' } })
-  const other: SendOptions = { user: ['ben', 'correct horse battery'] }
+  const other: SendOptions = { user: (await signUp(server)).user }
   await server.send('PUT', bytesPath('a'), { ...other, body: 'a' })
   t.match(await server.send('DELETE', path, other), { status: 404, json: { code: 'not_found' } })
   t.equal((await server.send('PUT', bytesPath('a'), { ...other, body: 'b' })).status, 200)
@@ -124,7 +124,7 @@ t.test('the locks of one account are none of another, and a token that reads bre
 })
 
 t.test('an upload that a lock refuses at its end stays, and is a file once the lock has ended', async t => {
-  const { send, put, get, lock, breakLock, breakFolderLock, upload, append } = await openLocks(t)
+  const { send, put, get, lock, breakLock, breakFolderLock, upload, append } = await openLocks()
   const isWhole = { 'upload-offset': '5', 'upload-complete': '?1' }
   const { json: { id } } = await upload('dir/new')
   await put('dir/a', 'a')

@@ -1,6 +1,7 @@
-import t, { type Test } from 'tap'
-import { accountOf, openAccount as openKept } from './kit/kept-account.ts'
-import { signUp, type Answer, type Client, type Settings } from './kit/server.ts'
+import t from 'tap'
+import { accountOf } from './kit/kept-account.ts'
+import { signUp, type Answer, type Client } from './kit/server.ts'
+import { openSharedAccount } from './kit/shared-account.ts'
 import { runSql } from './kit/stores.ts'
 
 const ORDERS = ['name', '-name', 'newest', 'oldest', 'largest', 'smallest'] as const
@@ -29,21 +30,21 @@ function searcherOf (client: Client, token: string) {
   return { ...account, search, pages, names }
 }
 
-async function openAccount (t: Test, settings: Settings = {}) {
-  const { server, token, dataDir } = await openKept(t, settings)
-  return { ...searcherOf(server, token), server, dataDir }
+async function openAccount () {
+  const account = await openSharedAccount()
+  return { ...account, ...searcherOf(account.server, account.token) }
 }
 
 /** Adds files without bytes to the database: `count` in the root, of which every 10,000th name contains `needle`. */
-async function addMany (dataDir: string, count: number): Promise<void> {
+async function addMany (dataDir: string, ownerId: number, count: number): Promise<void> {
   await runSql(dataDir, `INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
     WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
-    SELECT 1, CASE WHEN n % 10000 = 0 THEN 'needle ' ELSE 'photo ' END || substr(cast(1000000 + n AS text), 2), n, 'image/jpeg', '${'0'.repeat(64)}', cast(n AS text), n % 1000, n
+    SELECT ${ownerId}, CASE WHEN n % 10000 = 0 THEN 'needle ' ELSE 'photo ' END || substr(cast(1000000 + n AS text), 2), n, 'image/jpeg', '${'0'.repeat(64)}', 'many' || n, n % 1000, n
     FROM numbers`)
 }
 
 t.test('a search finds files by a part of their name, whatever the case and accents', async t => {
-  const { put, search, names, server, send } = await openAccount(t)
+  const { put, search, names, server, send } = await openAccount()
   await put('photo-lake.jpg', 'bytes')
   for (const name of ['Straße.txt', 'Łódź/ÉTÉ 100%.txt', 'a_b']) await put(name, name)
   const { json, headers } = await search('LAKE')
@@ -67,7 +68,7 @@ t.test('a search finds files by a part of their name, whatever the case and acce
 })
 
 t.test('a search is in all folders or in one, in every order', async t => {
-  const { put, names } = await openAccount(t)
+  const { put, names } = await openAccount()
   for (const [index, name] of ['b lake', 'f/lake', 'f/g/lakes', 'a lake', 'f/sea'].entries()) await put(name, 'x'.repeat(3 * index % 7))
   const expected: Record<typeof ORDERS[number], string[]> = {
     name: ['a lake', 'b lake', 'f/lake', 'f/g/lakes'],
@@ -88,7 +89,7 @@ t.test('a search is in all folders or in one, in every order', async t => {
 })
 
 t.test('a cursor belongs to one search, and what is no search is refused', async t => {
-  const { put, search, server, send } = await openAccount(t)
+  const { put, search, server, send } = await openAccount()
   for (const name of ['a1', 'a2', 'f/a3', 'f/a4']) await put(name, '')
   const { json: { next: cursor }, headers } = await search('a', { limit: '1', folder: 'f' })
   const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link)) ?? []
@@ -109,10 +110,10 @@ t.test('a cursor belongs to one search, and what is no search is refused', async
 })
 
 t.test('files of another account are never found', async t => {
-  const { put, server } = await openAccount(t)
+  const { put, server } = await openAccount()
   await put('diary.txt', 'secret')
   await put('f/diary.txt', 'secret')
-  const ben = searcherOf(server, (await signUp(server, 'ben')).token)
+  const ben = searcherOf(server, (await signUp(server)).token)
   for (const order of ORDERS) t.equal((await ben.search('diary', { order })).text, '{"files":[],"next":null}')
   t.equal((await ben.search('diary', { folder: 'f' })).status, 404)
   await ben.put('diary of ben', '')
@@ -120,7 +121,7 @@ t.test('files of another account are never found', async t => {
 })
 
 t.test('a search shows each file exactly once while others come and go', async t => {
-  const { put, search, remove } = await openAccount(t)
+  const { put, search, remove } = await openAccount()
   const stable = Array.from({ length: 40 }, (_, index) => `${index * 7 % 40}-stays-${index % 3 === 0 ? 'Ä' : 'x'}`)
   for (const [index, name] of stable.entries()) await put(name, 'x'.repeat(index % 5))
   let count = 0
@@ -139,9 +140,9 @@ t.test('a search shows each file exactly once while others come and go', async t
 })
 
 t.test('an order by name searches 100,000 names a page, and another one all of them', async t => {
-  const { put, pages, names, dataDir } = await openAccount(t)
+  const { put, pages, names, dataDir, id } = await openAccount()
   await put('f/NEEDLE é', '')
-  await addMany(dataDir, 130_000)
+  await addMany(dataDir, id, 130_000)
   const needles = Array.from({ length: 13 }, (_, index) => `needle ${String((index + 1) * 10_000).padStart(6, '0')}`)
   const all = [...needles, 'f/NEEDLE é']
   const [first, ...others] = await pages('needle')

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { parseXml, type XmlElement } from '#src/webdav/xml.ts'
-import { openAccount } from './kit/kept-account.ts'
 import type { Answer, SendOptions, Settings } from './kit/server.ts'
+import { openSharedAccount } from './kit/shared-account.ts'
 import { KIB } from './kit/sizes.ts'
 import { skipWithoutSqlite } from './kit/stores.ts'
 
@@ -34,7 +34,7 @@ const valueOf = ({ text, children }: XmlElement): string => text + children.map(
 const dead = (name: string) => `{x:}${name}`
 
 async function openDrive (t: Test, settings: Settings = {}) {
-  const account = await openAccount(t, settings)
+  const account = await openSharedAccount(settings)
   const { send } = account
   const propfind = (path: string, content?: string, headers: Record<string, string> = {}) =>
     send('PROPFIND', path, {
@@ -364,10 +364,10 @@ t.test('locks are told of what they lock, and refuse changes of properties', asy
 })
 
 t.test('a listing that fails before its first byte is answered as a failure', { skip: skipWithoutSqlite }, async t => {
-  const { put, propfind, dataDir } = await openDrive(t)
+  const { put, propfind, dataDir, id } = await openDrive(t)
   await put('a', '1')
   const damaging = new Database(join(dataDir, 'magicstore.db'))
-  damaging.exec("UPDATE files SET properties = '{'")
+  damaging.exec(`UPDATE files SET properties = '{' WHERE owner_id = ${id}`)
   damaging.close()
   for (const depth of ['0', '1']) {
     const answer = await propfind(depth === '0' ? '/dav/a' : '/dav/', undefined, { depth })

@@ -4,7 +4,8 @@ import { lockInfoOf, MAX_ELEMENT_BYTES, propfindOf, proppatchOf } from '#src/web
 import { lockDiscovery } from '#src/webdav/lock-xml.ts'
 import { MULTISTATUS_END, PropertyElements, propstat, response } from '#src/webdav/multistatus.ts'
 import { escapeXml, parseXml, standalone, type XmlElement } from '#src/webdav/xml.ts'
-import { KIB } from './kit/sizes.ts'
+import { SEED } from './kit/random.ts'
+import { isProof, KIB } from './kit/sizes.ts'
 
 const XML_NAMESPACE = 'http://www.w3.org/XML/1998/namespace'
 
@@ -104,17 +105,22 @@ const hostile: [title: string, document: string | Buffer][] = [
   ['thousands of brackets', `<a><![CDATA[${fill(']')}`]
 ]
 
-for (const [title, document] of hostile) {
-  t.test(`XML is refused with ${title}`, async t => {
-    const bytes = Buffer.from(document)
-    // The compiler and the collector of garbage count too, and other processes are under way.
-    const times = Array.from({ length: 10 }, () => {
-      const before = process.cpuUsage()
-      t.throws(() => parseXml(bytes), { code: 'malformed_xml' })
-      const { user, system } = process.cpuUsage(before)
-      return (user + system) / 1000
-    })
-    t.ok(Math.min(...times) < 40, `${times} ms of CPU`)
+t.test('XML that is malformed, too deep or too large is refused', async t => {
+  for (const [title, document] of hostile) t.throws(() => parseXml(Buffer.from(document)), { code: 'malformed_xml' }, title)
+})
+
+if (isProof) {
+  t.test('none of it takes long, whatever the compiler and the collector of garbage do meanwhile', async t => {
+    for (const [title, document] of hostile) {
+      const bytes = Buffer.from(document)
+      const times = Array.from({ length: 10 }, () => {
+        const before = process.cpuUsage()
+        t.throws(() => parseXml(bytes))
+        const { user, system } = process.cpuUsage(before)
+        return (user + system) / 1000
+      })
+      t.ok(Math.min(...times) < 40, `${title}: ${times} ms of CPU`)
+    }
   })
 }
 
@@ -131,7 +137,7 @@ t.test('any bytes are XML or refused', async t => {
     } catch (error) {
       t.equal((error as { code: string }).code, 'malformed_xml')
     }
-  }))
+  }), { seed: SEED })
 })
 
 t.test('a document in UTF-8 or UTF-16 is read, with and without a declaration', async t => {
@@ -173,9 +179,7 @@ t.test('an element that would be too large alone is not made', async t => {
   t.equal(alone('<a xmlns="x"><b/></a>', 13), undefined, 'with the namespaces')
   const prefixes = Array.from({ length: 1000 }, (_, index) => `xmlns:b${index}="c"`).join(' ')
   const root = parse(`<a ${prefixes}>${'<b/>'.repeat(400)}</a>`)
-  const before = process.cpuUsage()
   t.ok(root.children.every(child => standalone(child, 100) === undefined))
-  t.ok(process.cpuUsage(before).user < 500_000)
 })
 
 /** The text with only characters that XML has. */
@@ -208,7 +212,7 @@ t.test('an element that stands alone says what it said in its document', async t
     const said = ({ namespace, name, text }: Drawn) => ({ namespace, name, text })
     t.strictSame(document.children.map(plain).map(said), root.children.map(said))
     for (const child of document.children) t.strictSame(plain(parse(standalone(child, Infinity) ?? '')), plain(child))
-  }))
+  }), { seed: SEED })
 })
 
 t.test('any text can be written, and is read as it was but for characters that XML does not have', async t => {
@@ -216,7 +220,7 @@ t.test('any text can be written, and is read as it was but for characters that X
   fc.assert(fc.property(fc.string({ unit: 'binary' }), text => {
     const { text: read, children: [child] } = parse(`<a>${escapeXml(text)}<b xml:lang="${escapeXml(text)}"/></a>`)
     t.strictSame([read, child?.language], [legal(text), legal(text)])
-  }))
+  }), { seed: SEED })
 })
 
 const D = 'xmlns:D="DAV:"'

@@ -372,7 +372,8 @@ t.test('of equal moves of a folder at once, one is made and nothing is lost', as
 t.test('of many copies to one name at once, or of many locks of a free name, one makes the file', async t => {
   const drive = await openDrive()
   await make(drive, 'a')
-  const atOnce = async (ask: () => Promise<Answer>) => (await Promise.all(Array.from({ length: 8 }, ask))).map(({ status }) => status).sort()
+  const atOnce = async (ask: () => Promise<Answer>) =>
+    (await Promise.all(Array.from({ length: 8 }, ask))).map(({ status }) => status).sort()
   t.same(await atOnce(() => drive.ask('COPY', '/dav/a', { destination: '/dav/b' })), [201, ...Array(7).fill(204)])
   t.same(await atOnce(() => drive.ask('LOCK', '/dav/c', {}, lockInfo('shared'))), [...Array(7).fill(200), 201])
 })
@@ -414,7 +415,7 @@ t.test('the failure may be deep in the folder', async t => {
   t.match(again.text, '<D:href>/dav/y/b/e/c/d</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status>')
 })
 
-t.test('the copy of a folder ends when its client is gone, or when the server stops, and says then how far it came', async t => {
+t.test('the copy of a folder ends when its client is gone, or the server stops, which says how far it came', async t => {
   const drive = await openDrive({}, await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' }))
   await make(drive, 'a/')
   for (let count = 0; count < 400; count += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => make(drive, `a/${count + index}`)))

@@ -7,8 +7,9 @@ import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { zip, zipLength } from '#src/files/zip.ts'
 import { Zips } from '#src/files/zips.ts'
-import { accountOf, folderPath, openAccount as openKept } from './kit/kept-account.ts'
-import { signUp, startTls, type Answer, type Client, type Settings } from './kit/server.ts'
+import { accountOf, folderPath } from './kit/kept-account.ts'
+import { signUp, startTls, type Answer, type Client } from './kit/server.ts'
+import { openSharedAccount } from './kit/shared-account.ts'
 import { MIB } from './kit/sizes.ts'
 import { blobFiles, isInFolder, openHandles, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
 import { eventually, until } from './kit/waiting.ts'
@@ -25,9 +26,9 @@ function zipsOf (client: Client, token: string) {
   }
 }
 
-async function openAccount (t: Test, settings: Settings = {}) {
-  const { server, token, user, dataDir } = await openKept(t, settings)
-  return { ...zipsOf(server, token), server, token, user, dataDir }
+async function openAccount () {
+  const account = await openSharedAccount()
+  return { ...account, ...zipsOf(account.server, account.token) }
 }
 
 /** The paths in a zip, and the texts of the files. */
@@ -48,7 +49,7 @@ async function beginZip (port: number, token: string, folder = ''): Promise<Inco
 }
 
 t.test('a zip of a folder has all that is in it, with paths from the folder', async t => {
-  const { put, make, zipFolder, send } = await openAccount(t)
+  const { put, make, zipFolder, send } = await openAccount()
   const modified = '2001-02-03T04:05:06.789Z'
   await put('reports/2026/q1.txt', 'first', { 'x-file-modified': modified })
   await put('reports/a.txt', 'a')
@@ -82,7 +83,7 @@ t.test('a zip of a folder has all that is in it, with paths from the folder', as
 })
 
 t.test('an empty folder and an empty account are an empty zip', async t => {
-  const { make, zipFolder, zipNames } = await openAccount(t)
+  const { make, zipFolder, zipNames } = await openAccount()
   t.strictSame(contentsOf(await zipFolder()), {})
   await make('e\u0301')
   const answer = await zipFolder('é')
@@ -93,7 +94,7 @@ t.test('an empty folder and an empty account are an empty zip', async t => {
 })
 
 t.test('a zip of names has paths from the deepest folder of all of them', async t => {
-  const { put, zipNames } = await openAccount(t)
+  const { put, zipNames } = await openAccount()
   const names = ['x', 'a/x', 'a/b/x', 'a/b/y', 'a/bb', 'a/c/d/x', 'a/c/d/y', 'a/c/e/x']
   for (const name of names) await put(name, name)
   const table: [names: string[], paths: string[], file: string][] = [
@@ -120,7 +121,7 @@ t.test('a zip of names has paths from the deepest folder of all of them', async 
 })
 
 t.test('names are such that Windows and macOS unzip each to a file of its own', async t => {
-  const { put, make, zipFolder, zipNames } = await openAccount(t)
+  const { put, make, zipFolder, zipNames } = await openAccount()
   // In the order of a listing, in which the first of equal names keeps its own.
   const table: [name: string, safe: string][] = [
     ['A.txt', 'A.txt'], ['a (2).txt', 'a (2).txt'], ['a.txt', 'a (3).txt'], ['B (2)', 'B (2)'], ['b (2)', 'b (2) (2)'],
@@ -144,8 +145,8 @@ t.test('names are such that Windows and macOS unzip each to a file of its own', 
   t.strictSame(Object.keys(contentsOf(named)), ['A.TXT/x', 'a (2).txt', '_prn/', '_prn/x'])
 })
 
-t.test('many names that become one each get a number, in a time that grows with them', async t => {
-  const { put, zipFolder, zipNames } = await openAccount(t)
+t.test('many names that become one each get a number', async t => {
+  const { put, zipFolder, zipNames } = await openAccount()
   const names = Array.from({ length: 64 }, (_, index) => Array.from({ length: 6 }, (_, bit) => '<>'[index >> bit & 1]).join(''))
   await Promise.all(names.map(name => put(`in/${name}`, name)))
   const contents = contentsOf(await zipFolder('in'))
@@ -154,9 +155,9 @@ t.test('many names that become one each get a number, in a time that grows with 
 })
 
 t.test('names that nothing has, that are not mine, or that are no names are refused', async t => {
-  const { put, zipFolder, zipNames, send, server } = await openAccount(t)
+  const { put, zipFolder, zipNames, send, server } = await openAccount()
   await put('dir/a', 'a')
-  const ben = zipsOf(server, (await signUp(server, 'ben')).token)
+  const ben = zipsOf(server, (await signUp(server)).token)
   for (const name of ['dir', 'dir/a']) {
     refused(t, await ben.zipNames(name), 404, 'not_found', `${name} of another account`)
   }
@@ -176,7 +177,7 @@ t.test('names that nothing has, that are not mine, or that are no names are refu
 })
 
 t.test('a token needs the scope to read, and an account needs to be signed in', async t => {
-  const { put, server, user } = await openAccount(t)
+  const { put, server, user } = await openAccount()
   await put('a', 'a')
   const tokenOf = async (...scopes: string[]): Promise<string> => (await server.send('POST', '/api/tokens', { user, json: { name: 'one', scopes } })).json.token
   const [reads, writes] = [zipsOf(server, await tokenOf('files:read')), zipsOf(server, await tokenOf('files:write'))]
@@ -186,33 +187,33 @@ t.test('a token needs the scope to read, and an account needs to be signed in', 
 })
 
 t.test('a body has room for 10,000 of the longest names, and for no more', async t => {
-  const { send } = await openAccount(t)
+  const { send } = await openAccount()
   const longest = `${`${'x'.repeat(255)}/`.repeat(3)}${'y'.repeat(255)}`
   refused(t, await send('POST', '/api/zip', { json: { names: Array.from({ length: 10_000 }, () => longest) } }), 404, 'not_found', 'as long as can be')
   refused(t, await send('POST', '/api/zip', { json: { names: ['x'.repeat(11 * MIB)] } }), 413, 'body_too_large', 'longer')
 })
 
 t.test('a zip has at most 100,000 files and folders', async t => {
-  const { put, make, send, zipNames, dataDir } = await openAccount(t)
+  const { put, make, send, zipNames, dataDir, id } = await openAccount()
   await put('in/1', 'x')
   await make('in/folder')
-  const columns = (await runSql(dataDir, 'SELECT * FROM files')).flatMap(row => Object.keys(row)).filter(name => !['id', 'name', 'blob_id'].includes(name)).join()
+  const columns = (await runSql(dataDir, 'SELECT * FROM files LIMIT 1')).flatMap(row => Object.keys(row)).filter(name => !['id', 'name', 'blob_id'].includes(name)).join()
   await runSql(dataDir, `WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
-    INSERT INTO files (name, blob_id, ${columns}) SELECT CAST(n AS text), CAST(n AS text), ${columns} FROM n, files`)
+    INSERT INTO files (name, blob_id, ${columns}) SELECT CAST(n AS text), 'many' || n, ${columns} FROM n, files WHERE owner_id = ${id}`)
   refused(t, await send('GET', '/api/zip?folder=in'), 413, 'zip_too_large', 'one more')
   refused(t, await zipNames('in'), 413, 'zip_too_large', 'two more')
-  await runSql(dataDir, "DELETE FROM files WHERE name = '2'")
+  await runSql(dataDir, `DELETE FROM files WHERE name = '2' AND owner_id = ${id}`)
   t.match(await send('HEAD', '/api/zip?folder=in'), { status: 200, headers: { 'content-length': /^\d+$/ } })
 })
 
 t.test('a file that is deleted for good in the middle cuts the connection', async t => {
-  const { put, remove, server, token, dataDir } = await openAccount(t)
+  const { put, remove, server, token, dataDir } = await openAccount()
   await put('in/a', randomBytes(16 * MIB))
-  const large = await storedBlobs(dataDir)
+  const large = (await storedBlobs(dataDir)).sort()
   await put('in/b', 'deleted')
   const response = await beginZip(server.port, token, 'in')
   t.equal((await remove('in/b', { permanent: 'true' })).status, 204)
-  await until(async () => (await storedBlobs(dataDir)).join() === large.join())
+  await until(async () => (await storedBlobs(dataDir)).sort().join() === large.join())
   let received = 0
   await t.rejects((async () => { for await (const chunk of response) received += chunk.length })(), { code: 'ECONNRESET' })
   t.ok(received < Number(response.headers['content-length']))
@@ -220,7 +221,7 @@ t.test('a file that is deleted for good in the middle cuts the connection', asyn
 })
 
 t.test('what is replaced, moved or deleted to the trash in the middle is in the zip as it was', async t => {
-  const { put, remove, rename, server, token } = await openAccount(t)
+  const { put, remove, rename, server, token } = await openAccount()
   const bytes = randomBytes(16 * MIB)
   await put('a', bytes)
   for (const name of ['b', 'c', 'd']) await put(name, name)
@@ -232,10 +233,10 @@ t.test('what is replaced, moved or deleted to the trash in the middle is in the 
 })
 
 t.test('damage of the first file is an error before the head', { skip: skipWithoutFolder }, async t => {
-  const { put, zipFolder, zipNames, dataDir } = await openAccount(t)
+  const { put, zipFolder, zipNames, dataDir, id } = await openAccount()
   await put('a', 'the bytes')
-  const [blob = ''] = await blobFiles(dataDir)
-  await rm(blob)
+  const [row] = await runSql(dataDir, `SELECT blob_id AS blob FROM files WHERE owner_id = ${id}`)
+  await rm((await blobFiles(dataDir)).find(path => path.endsWith(String(row?.blob))) ?? '')
   for (const answer of [await zipFolder(), await zipNames('a')]) {
     refused(t, answer, 500, 'file_damaged', 'the file is gone')
     t.notOk(answer.headers['content-disposition'])
@@ -243,10 +244,10 @@ t.test('damage of the first file is an error before the head', { skip: skipWitho
 })
 
 t.test('a client that goes away leaves no file open, and its zip no longer counts', { skip: skipWithoutFolder }, async t => {
-  const { put, zipFolder, zipNames, server, token, dataDir } = await openAccount(t)
+  const { put, zipFolder, zipNames, server, token, dataDir } = await openAccount()
   await put('a', randomBytes(16 * MIB))
   await put('in/b', 'b')
-  const ben = zipsOf(server, (await signUp(server, 'ben')).token)
+  const ben = zipsOf(server, (await signUp(server)).token)
   const responses = [await beginZip(server.port, token), await beginZip(server.port, token)]
   t.ok(await eventually(() => openHandles(dataDir).length === 2), 'two are under way')
   for (const answer of [await zipFolder('in'), await zipNames('in')]) {
@@ -260,11 +261,11 @@ t.test('a client that goes away leaves no file open, and its zip no longer count
 })
 
 t.test('16 zips at once are the most of all accounts', async t => {
-  const { server, put, token } = await openAccount(t)
-  const tokens = [token, ...await Promise.all(Array.from({ length: 7 }, async (_, index) => (await signUp(server, `user${index}`)).token))]
+  const { server, put, token } = await openAccount()
+  const tokens = [token, ...await Promise.all(Array.from({ length: 7 }, async () => (await signUp(server)).token))]
   await put('a', randomBytes(16 * MIB))
   for (const token of tokens.slice(1)) await server.send('PUT', '/uploads/a', { token, body: Buffer.alloc(16 * MIB) })
-  const last = zipsOf(server, (await signUp(server, 'last')).token)
+  const last = zipsOf(server, (await signUp(server)).token)
   const responses = await Promise.all([...tokens, ...tokens].map(token => beginZip(server.port, token)))
   t.strictSame(responses.map(({ statusCode }) => statusCode), Array(16).fill(200))
   refused(t, await last.zipFolder(), 429, 'too_many_transfers', 'the seventeenth')
