@@ -5,11 +5,13 @@ import type { RestoredFiles } from '#src/metadata/kept-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
 import { failures, Problem } from '#src/problems.ts'
-import { createKeptModel, type KeptModel, type ModelContent } from './kept-model.ts'
+import { createKeptModel, type KeptModel, type ModelContent, type ModelUpload } from './kept-model.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
 import { HOUR } from './kit/durations.ts'
+import { SEED } from './kit/random.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
+import { sizes } from './kit/sizes.ts'
 
 /** Every number chooses among what there is at that time, so that shrinking keeps an operation possible. */
 const pick = fc.nat({ max: 7 })
@@ -69,7 +71,7 @@ export function suite (t: Test, open: OpenMetadata): void {
         await metadata.accounts.remove(ownerId, Date.now())
         while (await metadata.accounts.purgeDeleted(100));
       }
-    }), { numRuns: 50 })
+    }), { seed: SEED, numRuns: sizes.keptModelRuns })
     t.pass(`${runs} runs`)
     t.comment(Array.from(counts).sort().map(([what, count]) => `${what}: ${count}`).join(', '))
   })
@@ -125,6 +127,9 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
   function chooseEntry (pick: number): string {
     return choose(model.kept().filter(({ name }) => name !== undefined || pick === 7), pick)?.blobId ?? 'none'
   }
+
+  const changeOf = ({ id, name, length }: ModelUpload, offset: number) =>
+    ({ id, ownerId, name, generation: 1, offset, state: null, length, lifetimeMilliseconds: HOUR })
 
   async function callsFor (operation: Operation): Promise<[() => Promise<unknown>, () => unknown] | undefined> {
     const { quota } = model
@@ -211,16 +216,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
         const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
         const offset = Math.min(upload.offset + operation.bytes, upload.length ?? Infinity)
-        const change = {
-          id: upload.id,
-          ownerId,
-          name: upload.name,
-          generation: 1,
-          offset,
-          state: null,
-          length: upload.length,
-          lifetimeMilliseconds: HOUR
-        }
+        const change = changeOf(upload, offset)
         return [() => metadata.uploads.save(change, { isAppending: true, quota }), () => model.append(upload, offset)]
       }
       case 'finish': {
@@ -228,16 +224,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
         if (upload === undefined) return undefined
         const size = upload.length ?? upload.offset
         const content = contentOf({ size, text: operation.text }, upload.blobId)
-        const change = {
-          id: upload.id,
-          ownerId,
-          name: upload.name,
-          generation: 1,
-          offset: size,
-          state: null,
-          length: upload.length,
-          lifetimeMilliseconds: HOUR
-        }
+        const change = changeOf(upload, size)
         return [async () => await metadata.uploads.finish(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
       }
       case 'cancel': {

@@ -1,209 +1,15 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
-import { formOf, issueToken, runBin, signUp, spawnServer, type Answer, type Client } from '../kit/server.ts'
+import { runBin, signUp, spawnServer, type Client } from '../kit/server.ts'
 import { runSql } from '../kit/stores.ts'
 import { skipWithoutStrace, straced } from '../kit/strace.ts'
 import { until } from '../kit/waiting.ts'
-
-/** Rounds of the random test. */
-const ROUNDS = sizes.crashes
-const WORKERS = 6
-const LARGEST_BYTES = 1_500_000
-
-/** A file of a worker, or an entry of its trash. */
-interface Entry { readonly name: string, readonly digest: string, readonly versions: readonly string[] }
-
-/** By name, and for a deleted file by `trash NAME DIGEST`. */
-type State = ReadonlyMap<string, Entry>
-
-/** A worker's acknowledged state, and the state after the operation in progress when the server died. */
-interface WorkerState { acknowledged: State, inFlight: State | undefined, operationCount: number }
-
-t.test('what was acknowledged survives kill -9, versions and trash included, and nothing else is there', { timeout: 600_000 }, async t => {
-  const settings = { DATA_DIR: t.testdir(), KEEP_VERSIONS: '1000', RATE_LIMIT_PER_MINUTE: '0' }
-  let server = await spawnServer(t, settings)
-  const { user } = await signUp(server, 'ada')
-  const states: WorkerState[] = Array.from(
-    { length: WORKERS }, () => ({ acknowledged: new Map(), inFlight: undefined, operationCount: 0 })
-  )
-  for (let round = 0; round < ROUNDS; round++) {
-    const token = await issueToken(server, { user })
-    const working = states.map((state, worker) => work(server, { state, worker, token }))
-    setTimeout(() => server.child.kill('SIGKILL'), randomInt(20, 500))
-    await Promise.all(working)
-    await server.end('SIGKILL')
-    server = await spawnServer(t, settings)
-    await checkState(t, server, { user, states, dataDir: settings.DATA_DIR })
-  }
-  t.equal(await server.end('SIGTERM'), 0)
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
-  t.comment(`${ROUNDS} rounds, ${states.reduce((sum, { operationCount }) => sum + operationCount, 0)} operations acknowledged, 0 lost`)
-})
-
-/**
- * Creates, replaces, renames, copies, deletes and restores files, one operation at a time, until the server is killed.
- */
-async function work (
-  client: Client, { state, worker, token }: { state: WorkerState, worker: number, token: string }
-): Promise<void> {
-  for (;;) {
-    const { what, send, after } = nextOperation(state, worker)
-    state.inFlight = after
-    try {
-      const { status } = await send(client, token)
-      if (status >= 300) throw new Error(`${what} was answered with ${status}`)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== undefined) return
-      throw error
-    }
-    state.acknowledged = after
-    state.inFlight = undefined
-    state.operationCount++
-  }
-}
-
-interface Operation {
-  readonly what: string
-  readonly after: State
-  send (client: Client, token: string): Promise<Answer>
-}
-
-const isDeleted = (key: string) => key.startsWith('trash ')
-const keyInTrash = ({ name, digest }: Entry) => `trash ${name} ${digest}`
-const pick = <T>(values: readonly T[]): T => values[randomInt(values.length)] as T
-
-function nextOperation ({ acknowledged }: WorkerState, worker: number): Operation {
-  const fresh = `w${worker}-${randomBytes(4).toString('hex')}`
-  const files = [...acknowledged.entries()].filter(([key]) => !isDeleted(key)).map(([, entry]) => entry)
-  const trash = [...acknowledged.entries()].filter(([key]) => isDeleted(key)).map(([, entry]) => entry)
-  const file = files[randomInt(files.length + 1)]
-  if (file === undefined) {
-    const kind = pick(trash.length > 0 ? ['put', 'post', 'restore', 'forget'] as const : ['put', 'post'] as const)
-    return kind === 'restore' || kind === 'forget' ? changeTrash(acknowledged, { entry: pick(trash), newName: kind === 'restore' ? fresh : undefined }) : create(acknowledged, { name: fresh, kind })
-  }
-  return change(acknowledged, { file, newName: fresh, kind: pick(['replace', 'replace', 'rename', 'copy', 'delete', 'restore'] as const) })
-}
-
-const randomContent = () => randomBytes(1 + (randomInt(3) === 0 ? randomInt(LARGEST_BYTES) : randomInt(5000)))
-
-function create (state: State, { name, kind }: { name: string, kind: 'put' | 'post' }): Operation {
-  const bytes = randomContent()
-  return {
-    what: `${kind} ${name}`,
-    after: new Map(state).set(name, { name, digest: sha256Of(bytes), versions: [] }),
-    send: (client, token) => kind === 'put' ? client.send('PUT', `/uploads/${name}`, { token, body: bytes }) : client.send('POST', '/', { token, ...formOf(name, bytes) })
-  }
-}
-
-function change (state: State, { file, newName, kind }: { file: Entry, newName: string, kind: 'replace' | 'rename' | 'copy' | 'delete' | 'restore' }): Operation {
-  const { name, versions } = file
-  const after = new Map(state)
-  const what = `${kind} ${name}`
-  switch (kind) {
-    case 'rename':
-      after.delete(name)
-      after.set(newName, { ...file, name: newName })
-      return { what, after, send: (client, token) => client.send('PATCH', `/api/files/${name}`, { token, json: { name: newName } }) }
-    case 'copy':
-      after.set(newName, { name: newName, digest: file.digest, versions: [] })
-      return { what, after, send: (client, token) => client.send('POST', `/api/files/${name}/copy`, { token, json: { name: newName } }) }
-    case 'delete':
-      after.delete(name)
-      after.set(keyInTrash(file), file)
-      return { what, after, send: (client, token) => client.send('DELETE', `/uploads/${name}`, { token }) }
-    case 'restore': {
-      if (versions.length === 0) return change(state, { file, newName, kind: 'replace' })
-      const wanted = pick(versions)
-      after.set(
-        name, { name, digest: wanted, versions: [file.digest, ...versions.filter(version => version !== wanted)] }
-      )
-      return {
-        what,
-        after,
-        async send (client, token) {
-          const { json } = await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })
-          const { id } = json.versions.find(({ sha256 }: { sha256: string }) => sha256 === wanted)
-          return client.send('POST', `/api/files/${name}/versions/${id}/restore`, { token })
-        }
-      }
-    }
-    case 'replace': {
-      const bytes = randomContent()
-      after.set(name, { name, digest: sha256Of(bytes), versions: [file.digest, ...versions] })
-      return { what, after, send: (client, token) => client.send('PUT', `/uploads/${name}`, { token, body: bytes }) }
-    }
-  }
-}
-
-/** Restores a deleted file under another name, or deletes it for good if there is none. */
-function changeTrash (state: State, { entry, newName }: { entry: Entry, newName: string | undefined }): Operation {
-  const after = new Map(state)
-  after.delete(keyInTrash(entry))
-  if (newName !== undefined) after.set(newName, { ...entry, name: newName })
-  return {
-    what: `take ${entry.name} out of the trash`,
-    after,
-    async send (client, token) {
-      const { id } = (await trashOf(client, token)).find(({ name, sha256 }) =>
-        name === entry.name && sha256 === entry.digest) as Listed
-      return newName === undefined
-        ? client.send('DELETE', `/api/trash/${id}`, { token })
-        : client.send('POST', `/api/trash/${id}/restore`, { token, json: { name: newName } })
-    }
-  }
-}
-
-interface Listed { readonly id: string, readonly name: string, readonly sha256: string, readonly versions: number }
-
-async function trashOf (client: Client, token: string): Promise<Listed[]> {
-  const found: Listed[] = []
-  for (let cursor: string | null = ''; cursor !== null;) {
-    const { json }: Answer = await client.send('GET', `/api/trash?limit=1000${cursor && `&cursor=${cursor}`}`, { token })
-    found.push(...json.files)
-    cursor = json.next
-  }
-  return found
-}
-
-/** What can be seen of a state: of a deleted file only the number of its versions. */
-function seenOf (state: State): Map<string, string> {
-  return new Map([...state].map(([key, { digest, versions }]) => [key, isDeleted(key) ? `${digest} ${versions.length}` : [digest, ...versions.toSorted()].join()]))
-}
-
-async function checkState (
-  t: Test, client: Client, { user, states, dataDir }: { user: [string, string], states: WorkerState[], dataDir: string }
-): Promise<void> {
-  const token = await issueToken(client, { user })
-  const { json: { files } } = await client.send('GET', '/api/files?limit=1000', { token })
-  const found = new Map<string, string>()
-  let blobCount = 0
-  for (const { name } of files) {
-    const { json: { versions } } = await client.send('GET', `/api/files/${name}/versions?limit=1000`, { token })
-    const old = await Promise.all(versions.map(async ({ id }: Listed) => sha256Of((await client.send('GET', `/uploads/${name}?version=${id}`, { token })).bytes)))
-    found.set(name, [sha256Of((await client.send('GET', `/uploads/${name}`, { token })).bytes), ...old.sort()].join())
-    blobCount += 1 + old.length
-  }
-  for (const { name, sha256, versions } of await trashOf(client, token)) {
-    found.set(`trash ${name} ${sha256}`, `${sha256} ${versions}`)
-    blobCount += 1 + versions
-  }
-  for (const [worker, state] of states.entries()) {
-    const own = new Map([...found].filter(([key]) => key.replace('trash ', '').startsWith(`w${worker}-`)))
-    const allowed = [state.acknowledged, state.inFlight].filter(state => state !== undefined)
-    const actual = allowed.find(state => isSame(seenOf(state), own))
-    if (actual === undefined) t.strictSame(own, seenOf(state.acknowledged), 'the state is the acknowledged one, or also includes the operation in flight')
-    state.acknowledged = actual ?? state.acknowledged
-    state.inFlight = undefined
-  }
-  await checkNoLeftovers(t, dataDir, blobCount)
-}
 
 /**
  * No temporary files are left, and no blobs but those that files, versions and trash need. A start does not wait for
@@ -222,10 +28,6 @@ async function untilSwept (dataDir: string): Promise<void> {
 async function blobsOf (dataDir: string): Promise<string[]> {
   const folders = await readdir(join(dataDir, 'blobs'))
   return (await Promise.all(folders.map(folder => readdir(join(dataDir, 'blobs', folder))))).flat()
-}
-
-function isSame (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
-  return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
 }
 
 /**
@@ -268,7 +70,7 @@ async function dieAtEachStep (
     if (kept && now !== before) version = before
     before = now
     const { json: { versions } } = await server.send('GET', '/api/files/victim/versions', { user })
-    t.strictSame(versions.map(({ sha256 }: Listed) => sha256), version === undefined ? [] : [version], step)
+    t.strictSame(versions.map(({ sha256 }: { sha256: string }) => sha256), version === undefined ? [] : [version], step)
     await checkNoLeftovers(t, settings.DATA_DIR, 1 + versions.length)
   }
   await server.end('SIGTERM')

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -8,7 +7,7 @@ import { sizes } from '../kit/sizes.ts'
 import type { Image } from './disk.ts'
 import type { NameOrder } from './folders.ts'
 import { pastOf } from './observation.ts'
-import { createRandom } from '../kit/random.ts'
+import { createRandom, SEED } from '../kit/random.ts'
 import { diskAt, record, writeImage, type Recording } from './recording.ts'
 import { describeCall, type SystemCall } from './system-calls.ts'
 import { findViolations } from './verdict.ts'
@@ -16,33 +15,24 @@ import { findViolations } from './verdict.ts'
 /** Number of images to test. */
 const IMAGES = sizes.powerCuts
 
-/** Image n uses the random numbers of this seed plus n. */
-const SEED = Number(process.env.POWER_CUT_SEED ?? randomInt(2 ** 31))
-
-/** Each recording has its own sequence of events. */
-const IMAGES_PER_RECORDING = 200
-
 const options = { skip: existsSync('/usr/bin/strace') ? false : 'strace is not installed', timeout: 0 }
 
 t.test('after a power cut at any moment the server starts, has all that it acknowledged, and nothing else', options, async t => {
-  t.comment(`${IMAGES} images, the first with POWER_CUT_SEED=${SEED}`)
   const counts = new Map<string, number>()
   const folder = t.testdir()
-  for (let first = 0; first < IMAGES; first += IMAGES_PER_RECORDING) {
-    const recording = await record(await mkdtemp(join(folder, 'recording-')))
-    const operations = recording.users.flatMap(({ steps }) => steps)
-    const ofFolders = operations.filter(({ what }) => what.includes('folder'))
-    t.comment(`recorded ${operations.length} operations, ${ofFolders.length} with folders, of ${recording.users.length} users over ${recording.starts.length} processes`)
-    const moments = momentsOf(recording)
-    const numbers = Array.from({ length: Math.min(IMAGES_PER_RECORDING, IMAGES - first) }, (_, index) => first + index)
-    const tryImages = async () => {
-      for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
-        const kinds = await tryImage(t, { recording, moments, number, folder })
-        for (const kind of kinds) counts.set(kind, 1 + (counts.get(kind) ?? 0))
-      }
+  const recording = await record(await mkdtemp(join(folder, 'recording-')))
+  const operations = recording.users.flatMap(({ steps }) => steps)
+  const ofFolders = operations.filter(({ what }) => what.includes('folder'))
+  t.comment(`recorded ${operations.length} operations, ${ofFolders.length} with folders, of ${recording.users.length} users over ${recording.starts.length} processes`)
+  const moments = momentsOf(recording)
+  const numbers = Array.from({ length: IMAGES }, (_, index) => index)
+  const tryImages = async () => {
+    for (let number = numbers.shift(); number !== undefined; number = numbers.shift()) {
+      const kinds = await tryImage(t, { recording, moments, number, folder })
+      for (const kind of kinds) counts.set(kind, 1 + (counts.get(kind) ?? 0))
     }
-    await Promise.all(Array.from({ length: availableParallelism() }, tryImages))
   }
+  await Promise.all(Array.from({ length: availableParallelism() }, tryImages))
   for (const [kind, count] of counts) t.comment(`${kind}: ${count} of ${IMAGES} images`)
 })
 
@@ -55,7 +45,7 @@ interface Attempt {
 
 /** Tests one image, and returns the kinds of its violations. */
 async function tryImage (t: Test, { recording, moments, number, folder }: Attempt): Promise<Set<string>> {
-  const random = createRandom('power cut', SEED + number)
+  const random = createRandom(`power cut ${number}`)
   const moment = random.pick(moments[random.pick(SHARES)])
   const order = random.pick<NameOrder>(['folder', 'journal'])
   const disk = diskAt(recording, moment, order)
@@ -65,7 +55,7 @@ async function tryImage (t: Test, { recording, moments, number, folder }: Attemp
   const isAcknowledged = (requestId: string) => Number(recording.answers.get(requestId)) <= moment
   const violations = await findViolations(join(image, 'data'), recording.users.map(user => pastOf(user, isAcknowledged)))
   await rm(image, { recursive: true })
-  const name = `image ${number}, seed ${SEED + number}: names by ${order}, cut at moment ${moment}`
+  const name = `image ${number}, seed ${SEED}: names by ${order}, cut at moment ${moment}`
   const lastCall = describeCall(recording.moments[moment]?.call as SystemCall, recording.root)
   if (violations.length === 0) t.pass(name)
   else t.fail(name, { violations, lastCall, unsynced: differencesOf(disk.asSeen(), left) })

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { sizes } from '../kit/sizes.ts'
 import { createDisk, type Disk, type Image } from './disk.ts'
 import type { NameOrder } from './folders.ts'
 import { differences, observe, pastOf } from './observation.ts'
@@ -16,11 +17,10 @@ interface Run { readonly operationCount: number, readonly signal: 'SIGKILL' | 'S
 
 /** The processes that serve the data folder, one after the other. */
 const RUNS: Run[] = [
-  { operationCount: 200, signal: 'SIGKILL' },
-  { operationCount: 80, signal: 'SIGKILL' },
-  { operationCount: 80, signal: 'SIGKILL' },
-  { operationCount: 80, signal: 'SIGTERM' },
-  { operationCount: 40, signal: 'SIGKILL' }
+  { operationCount: sizes.recordedOperations, signal: 'SIGKILL' },
+  { operationCount: sizes.recordedOperations / 2, signal: 'SIGKILL' },
+  { operationCount: sizes.recordedOperations / 2, signal: 'SIGTERM' },
+  { operationCount: sizes.recordedOperations / 4, signal: 'SIGKILL' }
 ]
 
 /** Maximum number of calls, in progress at a kill, whose completion must be determined. */

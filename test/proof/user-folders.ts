@@ -1,4 +1,4 @@
-import { bearer, changed, fileIn, fresh, namesOf, pickOne, request, withFile, type Operation, type Target, type User, type UserState } from './user.ts'
+import { bearer, changed, fileIn, fresh, namesOf, request, withFile, type Operation, type Target, type User, type UserState } from './user.ts'
 
 /** Maximum number of folders, so that each is used soon. */
 const MAX_FOLDERS = 5
@@ -15,18 +15,18 @@ export function folderOperations (
     [1, () => restoreDeletion(user, state, { session, deletion })]
   return [
     [folders.length < MAX_FOLDERS ? 1 : 0, () => make(user, state, session)],
-    [folders.length > 0 ? 3 : 0, () => move(user, state, target(pickOne(folders)))],
-    [empty.length > 0 ? 0.5 : 0, () => remove(user, state, target(pickOne(empty)))],
-    [folders.length > 0 ? 2 : 0, () => removeTree(user, state, target(pickOne(folders)))],
+    [folders.length > 0 ? 3 : 0, () => move(user, state, target(user.random.pick(folders)))],
+    [empty.length > 0 ? 0.5 : 0, () => remove(user, state, target(user.random.pick(empty)))],
+    [folders.length > 0 ? 2 : 0, () => removeTree(user, state, target(user.random.pick(folders)))],
     ...Array.from(deletions, restore)
   ]
 }
 
 /** A new name in the root, in a folder, or in one that is made with it. */
-export function newName (state: UserState): string {
+export function newName (user: User, state: UserState): string {
   const folders = namesOf(state, 'folder ')
-  const parent = pickOne(['', '', folders.length < MAX_FOLDERS ? fresh() : '', ...folders])
-  return parent === '' ? fresh() : `${parent}/${fresh()}`
+  const parent = user.random.pick(['', '', folders.length < MAX_FOLDERS ? fresh(user) : '', ...folders])
+  return parent === '' ? fresh(user) : `${parent}/${fresh(user)}`
 }
 
 /** The state with the parents of a name. */
@@ -44,7 +44,7 @@ function below (state: UserState, path: string): string[] {
 const pathOf = (url: string, name: string) => `${url}/api/folders/${encodeURIComponent(name)}`
 
 function make (user: User, state: UserState, session: string): Operation {
-  const path = newName(state)
+  const path = newName(user, state)
   return {
     what: `make the folder ${path}`,
     after: changed(withParents(state, path), { [`folder ${path}`]: 'there' }),
@@ -55,7 +55,7 @@ function make (user: User, state: UserState, session: string): Operation {
 function move (user: User, state: UserState, { session, name }: Target): Operation {
   const isFree = (path: string) => path !== name && !path.startsWith(`${name}/`)
   const others = new Map(Array.from(state).filter(([key]) => !key.startsWith('folder ') || isFree(key.slice('folder '.length))))
-  const to = newName(others)
+  const to = newName(user, others)
   const moved = new Set([`folder ${name}`, ...below(state, name)])
   const keyAfter = (key: string) => moved.has(key) ? key.replace(` ${name}`, ` ${to}`) : key
   const after = new Map(Array.from(state).map(([key, value]) => [keyAfter(key), value]))
@@ -76,9 +76,9 @@ function remove (user: User, state: UserState, { session, name }: Target): Opera
 
 /** Two acts: the files, and then the folders. */
 function removeTree (user: User, state: UserState, { session, name }: Target): Operation {
-  const isPermanent = Math.random() < 0.2
+  const isPermanent = user.random.chance(0.2)
   const files = namesOf(state, 'file ').filter(file => file.startsWith(`${name}/`))
-  const deletion = fresh()
+  const deletion = fresh(user)
   let withoutFiles = state
   for (const file of files) {
     const { content, versions } = fileIn(state, file)

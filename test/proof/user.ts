@@ -1,5 +1,6 @@
-import { createCipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv } from 'node:crypto'
 import { sha256Of } from '../kit/digests.ts'
+import { createRandom, type Random } from '../kit/random.ts'
 import { TUS } from '../kit/tus.ts'
 import { folderOperations, newName, withParents } from './user-folders.ts'
 
@@ -23,6 +24,7 @@ interface Step {
 /** A client that sends one operation at a time. */
 export interface User {
   readonly id: number
+  readonly random: Random
   /** All operations, in order. */
   readonly steps: Step[]
   /** Secrets of all tokens ever issued, by name, except those whose response was lost. */
@@ -50,7 +52,7 @@ const MAX_TOKENS = 3
 const MAX_UPLOADS = 2
 
 export function createUser (id: number): User {
-  return { id, steps: [], secrets: new Map(), buried: new Map(), deletions: new Map() }
+  return { id, random: createRandom(`user ${id}`), steps: [], secrets: new Map(), buried: new Map(), deletions: new Map() }
 }
 
 /** What the user has after all operations. */
@@ -98,6 +100,7 @@ export async function useServer (user: User, url: string, isOver: () => boolean)
 
 function nextOperation (user: User): Operation {
   const state = stateOf(user)
+  const { random } = user
   if (!state.has('username')) return register(user, state)
   const files = namesOf(state, 'file ')
   const uploads = namesOf(state, 'upload ')
@@ -108,36 +111,32 @@ function nextOperation (user: User): Operation {
   if (session === undefined) return signIn(user, state)
   const candidates: [weight: number, make: () => Operation][] = [
     [files.length < MAX_FILES ? 3 : 0, () => create(user, state, session)],
-    [files.length > 0 ? 5 : 0, () => replace(user, state, { session, name: pickOne(files) })],
-    [files.length > 2 ? 3 : 0, () => remove(user, state, { session, name: pickOne(files) })],
-    [files.length > 2 ? 0.3 : 0, () => remove(user, state, { session, name: pickOne(files), isPermanent: true })],
-    [files.length > 0 ? 1 : 0, () => rename(user, state, { session, name: pickOne(files) })],
-    [files.length > 0 && files.length < MAX_FILES ? 1 : 0, () => copy(user, state, { session, name: pickOne(files) })],
-    [versioned.length > 0 ? 2 : 0, () => restoreVersion(user, state, { session, name: pickOne(versioned) })],
-    [versioned.length > 0 ? 0.3 : 0, () => removeVersion(user, state, { session, name: pickOne(versioned) })],
-    [trash.length > 0 ? 1.5 : 0, () => restoreFile(user, state, { session, name: pickOne(trash) })],
-    [trash.length > 0 ? 0.3 : 0, () => removeFromTrash(user, state, { session, name: pickOne(trash) })],
+    [files.length > 0 ? 5 : 0, () => replace(user, state, { session, name: random.pick(files) })],
+    [files.length > 2 ? 3 : 0, () => remove(user, state, { session, name: random.pick(files) })],
+    [files.length > 2 ? 0.3 : 0, () => remove(user, state, { session, name: random.pick(files), isPermanent: true })],
+    [files.length > 0 ? 1 : 0, () => rename(user, state, { session, name: random.pick(files) })],
+    [[0, MAX_FILES].includes(files.length) ? 0 : 1, () => copy(user, state, { session, name: random.pick(files) })],
+    [versioned.length > 0 ? 2 : 0, () => restoreVersion(user, state, { session, name: random.pick(versioned) })],
+    [versioned.length > 0 ? 0.3 : 0, () => removeVersion(user, state, { session, name: random.pick(versioned) })],
+    [trash.length > 0 ? 1.5 : 0, () => restoreFile(user, state, { session, name: random.pick(trash) })],
+    [trash.length > 0 ? 0.3 : 0, () => removeFromTrash(user, state, { session, name: random.pick(trash) })],
     [trash.length > 0 ? 0.1 : 0, () => emptyTrash(user, state, session)],
     [uploads.length < MAX_UPLOADS ? 2 : 0, () => beginUpload(user, state, session)],
-    [uploads.length > 0 ? 5 : 0, () => append(user, state, { session, name: pickOne(uploads) })],
-    [uploads.length > 0 ? 0.3 : 0, () => cancel(user, state, { session, name: pickOne(uploads) })],
-    [tokens.length < MAX_TOKENS ? 0.5 : 0, () => pickOne([signIn, createToken])(user, state)],
-    [tokens.length > 1 ? 0.5 : 0, () => revoke(user, state, pickOne(tokens.slice(1)))],
+    [uploads.length > 0 ? 5 : 0, () => append(user, state, { session, name: random.pick(uploads) })],
+    [uploads.length > 0 ? 0.3 : 0, () => cancel(user, state, { session, name: random.pick(uploads) })],
+    [tokens.length < MAX_TOKENS ? 0.5 : 0, () => random.pick([signIn, createToken])(user, state)],
+    [tokens.length > 1 ? 0.5 : 0, () => revoke(user, state, random.pick(tokens.slice(1)))],
     ...folderOperations(user, state, session),
-    [0.15, () => changePassword(state)],
+    [0.15, () => changePassword(user, state)],
     [0.05, () => deleteAccount(state)]
   ]
-  let left = Math.random() * candidates.reduce((sum, [weight]) => sum + weight, 0)
+  let left = random.below(1000) / 1000 * candidates.reduce((sum, [weight]) => sum + weight, 0)
   const [, make] = candidates.find(([weight]) => (left -= weight) < 0) ?? [0, () => create(user, state, session)]
   return make()
 }
 
 export function namesOf (state: UserState, prefix: string): string[] {
   return Array.from(state.keys()).filter(key => key.startsWith(prefix)).map(key => key.slice(prefix.length))
-}
-
-export function pickOne<T> (values: readonly T[]): T {
-  return values[Math.floor(Math.random() * values.length)] as T
 }
 
 export function changed (state: UserState, changes: Record<string, string | undefined>): UserState {
@@ -149,12 +148,12 @@ export function changed (state: UserState, changes: Record<string, string | unde
   return after
 }
 
-export const fresh = () => randomBytes(4).toString('hex')
+export const fresh = ({ random }: User) => random.bytes(4).toString('hex')
 const credentials = (state: UserState) => basic(state.get('username'), state.get('password'))
 export const bearer = ({ secrets }: User, name: string) => `Bearer ${secrets.get(name)}`
 
-function register ({ id }: User, state: UserState): Operation {
-  const [username, password] = [`user-${id}-${fresh()}`, fresh()]
+function register (user: User, state: UserState): Operation {
+  const [username, password] = [`user-${user.id}-${fresh(user)}`, fresh(user)]
   return {
     what: `register ${username}`,
     after: changed(state, { username, password }),
@@ -162,24 +161,24 @@ function register ({ id }: User, state: UserState): Operation {
   }
 }
 
-function signIn ({ secrets }: User, state: UserState): Operation {
-  const name = `access-${fresh()}`
+function signIn (user: User, state: UserState): Operation {
+  const name = `access-${fresh(user)}`
   return {
     what: `get ${name}`,
     after: changed(state, { [`token ${name}`]: 'works' }),
     send: url => request(`${url}/api/token`, 'GET', { credential: credentials(state) }),
-    onResponse: ({ bytes }) => { secrets.set(name, JSON.parse(bytes.toString()).token) }
+    onResponse: ({ bytes }) => { user.secrets.set(name, JSON.parse(bytes.toString()).token) }
   }
 }
 
-function createToken ({ secrets }: User, state: UserState): Operation {
-  const name = `personal-${fresh()}`
+function createToken (user: User, state: UserState): Operation {
+  const name = `personal-${fresh(user)}`
   const json = { name, scopes: ['files:read', 'files:write', 'account'] }
   return {
     what: `create ${name}`,
     after: changed(state, { [`token ${name}`]: 'works' }),
     send: url => request(`${url}/api/tokens`, 'POST', { credential: credentials(state), json }),
-    onResponse: ({ bytes }) => { secrets.set(name, JSON.parse(bytes.toString()).token) }
+    onResponse: ({ bytes }) => { user.secrets.set(name, JSON.parse(bytes.toString()).token) }
   }
 }
 
@@ -191,8 +190,8 @@ function revoke (user: User, state: UserState, name: string): Operation {
   }
 }
 
-function changePassword (state: UserState): Operation {
-  const password = fresh()
+function changePassword (user: User, state: UserState): Operation {
+  const password = fresh(user)
   const ended = Object.fromEntries(namesOf(state, 'token ').map(name => [`token ${name}`, undefined]))
   return {
     what: 'change the password',
@@ -210,9 +209,8 @@ function deleteAccount (state: UserState): Operation {
 }
 
 /** Empty, small, or large enough for several writes. */
-function someBytes (): Uint8Array<ArrayBuffer> {
-  const kind = Math.random()
-  return new Uint8Array(randomBytes(kind < 0.1 ? 0 : Math.floor(Math.random() * (kind < 0.2 ? 300_000 : 5000))))
+function someBytes ({ random }: User): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(random.bytes(random.chance(0.1) ? 0 : random.below(random.chance(0.1) ? 300_000 : 5000)))
 }
 
 /** The digests of the versions of a file. */
@@ -245,16 +243,17 @@ function replaced ({ content, versions }: Content, next: string): Content {
 }
 
 function create (user: User, state: UserState, session: string): Operation {
-  const name = newName(state)
-  const bytes = someBytes()
+  const name = newName(user, state)
+  const bytes = someBytes(user)
   const { folder = '', last = '' } = /^(?:(?<folder>.+)\/)?(?<last>.+)$/.exec(name)?.groups ?? {}
   const form = new FormData()
   form.set('file', new Blob([bytes]), last)
   const credential = bearer(user, session)
+  const isForm = user.random.chance(0.5)
   return {
     what: `create ${name}`,
     after: changed(withParents(state, name), { [`file ${name}`]: sha256Of(bytes) }),
-    send: url => Math.random() < 0.5
+    send: url => isForm
       ? request(`${url}/?folder=${encodeURIComponent(folder)}`, 'POST', { credential, body: form })
       : request(`${url}/uploads/${name}`, 'PUT', { credential, body: bytes })
   }
@@ -263,7 +262,7 @@ function create (user: User, state: UserState, session: string): Operation {
 export interface Target { readonly session: string, readonly name: string }
 
 function replace (user: User, state: UserState, { session, name }: Target): Operation {
-  const bytes = someBytes()
+  const bytes = someBytes(user)
   return {
     what: `replace ${name}`,
     after: withFile(state, name, replaced(fileIn(state, name), sha256Of(bytes))),
@@ -285,7 +284,7 @@ function remove (
 }
 
 function rename (user: User, state: UserState, { session, name }: Target): Operation {
-  const to = newName(state)
+  const to = newName(user, state)
   return {
     what: `rename ${name} to ${to}`,
     after: withParents(withFile(withFile(state, name), to, fileIn(state, name)), to),
@@ -294,7 +293,7 @@ function rename (user: User, state: UserState, { session, name }: Target): Opera
 }
 
 function copy (user: User, state: UserState, { session, name }: Target): Operation {
-  const to = newName(state)
+  const to = newName(user, state)
   return {
     what: `copy ${name} to ${to}`,
     after: changed(withParents(state, to), { [`file ${to}`]: fileIn(state, name).content }),
@@ -317,7 +316,7 @@ async function versionPath (
 
 function restoreVersion (user: User, state: UserState, { session, name }: Target): Operation {
   const { content, versions } = fileIn(state, name)
-  const version = pickOne(versions)
+  const version = user.random.pick(versions)
   const credential = bearer(user, session)
   return {
     what: `restore a version of ${name}`,
@@ -330,7 +329,7 @@ function restoreVersion (user: User, state: UserState, { session, name }: Target
 
 function removeVersion (user: User, state: UserState, { session, name }: Target): Operation {
   const { content, versions } = fileIn(state, name)
-  const version = pickOne(versions)
+  const version = user.random.pick(versions)
   const credential = bearer(user, session)
   return {
     what: `delete a version of ${name}`,
@@ -349,7 +348,7 @@ async function trashPath (url: string, { name, credential }: { name: string, cre
 function restoreFile (user: User, state: UserState, { session, name }: Target): Operation {
   const [content = ''] = String(state.get(`trash ${name}`)).split(' ')
   const credential = bearer(user, session)
-  const to = pickOne([name, newName(state)])
+  const to = user.random.pick([name, newName(user, state)])
   const restored = withFile(state, to, { content, versions: user.buried.get(name) ?? [] })
   return {
     what: `restore the deleted file ${name} as ${to}`,
@@ -382,7 +381,7 @@ export function uploadBytes (name: string): Uint8Array<ArrayBuffer> {
 }
 
 function beginUpload (user: User, state: UserState, session: string): Operation {
-  const name = fresh()
+  const name = fresh(user)
   const fields = { ...TUS, 'upload-length': String(uploadBytes(name).length), 'upload-metadata': `filename ${Buffer.from(name).toString('base64')}` }
   return {
     what: `begin to upload ${name}`,
@@ -395,7 +394,7 @@ function beginUpload (user: User, state: UserState, session: string): Operation 
 function append (user: User, state: UserState, { session, name }: { session: string, name: string }): Operation {
   const bytes = uploadBytes(name)
   const offset = Number(state.get(`upload ${name}`))
-  const end = Math.random() < 0.3 ? bytes.length : offset + Math.floor(Math.random() * (bytes.length - offset + 1))
+  const end = user.random.chance(0.3) ? bytes.length : user.random.between(offset, bytes.length)
   const isWhole = end === bytes.length
   return {
     what: `append to ${name} from ${offset} to ${end} of ${bytes.length}`,
