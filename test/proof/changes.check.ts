@@ -1,6 +1,5 @@
-import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { sizes } from '../kit/sizes.ts'
+import { isProof, sizes } from '../kit/sizes.ts'
 import { personalToken } from '../kit/drive.ts'
 import { createLink } from '../kit/links.ts'
 import { startPostgres } from '../kit/postgres.ts'
@@ -10,7 +9,6 @@ import { append, beginUpload } from '../kit/tus.ts'
 import { listTree, Mirror } from './mirror.ts'
 import { createRandom, type Random } from '../kit/random.ts'
 
-const seed = Number(process.env.CHANGES_SEED ?? randomInt(2 ** 31))
 const acts = sizes.feedActs
 const WRITERS = 4
 
@@ -27,11 +25,11 @@ class Writer {
   /** How often each act succeeded. */
   readonly done = new Map<string, number>()
 
-  constructor ({ client, token, link, seed }: { client: Client, token: string, link: string, seed: number }) {
+  constructor ({ client, token, link, index }: { client: Client, token: string, link: string, index: number }) {
     this.#client = client
     this.#token = token
     this.#link = link
-    this.#random = createRandom('changes', seed)
+    this.#random = createRandom(`changes ${index}`)
   }
 
   async act (): Promise<void> {
@@ -125,29 +123,31 @@ async function prove (t: Test, servers: readonly Client[]): Promise<void> {
   await client.send('PUT', '/api/folders/in', { token })
   const { path: link } = await createLink(client, { token: access }, { name: 'in', kind: 'upload' })
   const writers = Array.from({ length: WRITERS }, (_, index) =>
-    new Writer({ client: servers[index % servers.length] as Client, token, link, seed: seed + index }))
+    new Writer({ client: servers[index % servers.length] as Client, token, link, index }))
   const left = Array.from({ length: acts })
   const follow = async () => { while (left.length > 0) await mirror.follow('wait=1&limit=50') }
   const write = async (writer: Writer) => { for (; left.length > 0; left.pop()) await writer.act() }
   await Promise.all([follow(), ...writers.map(write)])
   while (await mirror.follow('limit=1000') > 0);
-  t.strictSame(mirror.faults, [], `seed ${seed}`)
-  t.strictSame(mirror.tree(), await listTree(client, token), `seed ${seed}`)
+  t.strictSame(mirror.faults, [])
+  t.strictSame(mirror.tree(), await listTree(client, token))
   const kinds = new Set(writers.flatMap(({ done }) => [...done.keys()]))
-  t.comment(`${acts} acts of ${kinds.size} kinds, ${mirror.changes} changes, seed ${seed}`)
+  t.comment(`${acts} acts of ${kinds.size} kinds, ${mirror.changes} changes`)
 }
 
 t.test('a mirror that the feed keeps equals the listing: SQLite and a folder', async t => {
   await prove(t, [await spawnServer(t, { ...shared, DATA_DIR: t.testdir() })])
 })
 
-t.test('the same with PostgreSQL and a folder', async t => {
-  const postgres = await startPostgres(t)
-  const settings = { ...shared, DATABASE_URL: await postgres.newDatabase(), DATA_DIR: t.testdir() }
-  await prove(t, [await spawnServer(t, settings)])
-})
+if (isProof) {
+  t.test('the same with PostgreSQL and a folder', async t => {
+    const postgres = await startPostgres(t)
+    const settings = { ...shared, DATABASE_URL: await postgres.newDatabase(), DATA_DIR: t.testdir() }
+    await prove(t, [await spawnServer(t, settings)])
+  })
+}
 
-for (const size of [1, 2]) {
+for (const size of isProof ? [1, 2] : [2]) {
   t.test(`the same with PostgreSQL and a bucket, ${size} server${size === 1 ? '' : 's'}`, async t => {
     const [postgres, s3] = [await startPostgres(t), await openS3(t)]
     const settings = { ...shared, ...credentials, DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), BLOB_GRACE_SECONDS: '0' }

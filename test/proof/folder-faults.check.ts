@@ -4,44 +4,47 @@ import { Database } from '#src/metadata/sqlite/driver.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
 
-/** Each fault, how it is made and undone, and the folders and files that it is about. */
-const faults: { what: string, make: string, undo: string, of: RegExp[] }[] = [
-  { what: 'the path of a folder is not that of its parent and its name', make: "UPDATE folders SET path = 'x/b' WHERE path = 'a/b'", undo: "UPDATE folders SET path = 'a/b' WHERE path = 'x/b'", of: [/x\/b/, /a\/b\/c/] },
-  { what: 'the path of a folder in the root is not its name', make: "UPDATE folders SET path = 'e' WHERE path = 'd'", undo: "UPDATE folders SET path = 'd' WHERE path = 'e'", of: [/\be\b/] },
-  { what: 'the parent of a folder is missing', make: "UPDATE folders SET parent_id = 999 WHERE path = 'a/b'", undo: "UPDATE folders SET parent_id = (SELECT id FROM folders WHERE path = 'a') WHERE path = 'a/b'", of: [/a\/b/] },
-  { what: 'the parent of a folder is of another account', make: "UPDATE folders SET parent_id = (SELECT id FROM folders WHERE path = 'theirs') WHERE path = 'a/b'", undo: "UPDATE folders SET parent_id = (SELECT id FROM folders WHERE path = 'a') WHERE path = 'a/b'", of: [/a\/b/] },
-  { what: 'a folder is its own parent', make: "UPDATE folders SET parent_id = id WHERE path = 'd'", undo: "UPDATE folders SET parent_id = 0 WHERE path = 'd'", of: [/\bd\b/] },
-  { what: 'a folder is its own ancestor', make: "UPDATE folders SET parent_id = (SELECT id FROM folders WHERE path = 'a/b/c') WHERE path = 'a'", undo: "UPDATE folders SET parent_id = 0 WHERE path = 'a'", of: [/\ba\b/] },
-  { what: 'a file is in a folder that is missing', make: "UPDATE files SET folder_id = 999 WHERE name = 'lost.txt'", undo: "UPDATE files SET folder_id = (SELECT id FROM folders WHERE path = 'a/b') WHERE name = 'lost.txt'", of: [/lost\.txt/] },
-  { what: 'a file is in a folder of another account', make: "UPDATE files SET folder_id = (SELECT id FROM folders WHERE path = 'theirs') WHERE name = 'lost.txt'", undo: "UPDATE files SET folder_id = (SELECT id FROM folders WHERE path = 'a/b') WHERE name = 'lost.txt'", of: [/lost\.txt/] }
+const idOf = (path: string) => `(SELECT id FROM folders WHERE path = '${path}')`
+
+/** Each fault has a folder of its own, and is made, found as the folder or file that it is about, and undone. */
+const faults: { what: string, of: RegExp[], make: string, undo: string }[] = [
+  { what: 'the path of a folder is not that of its parent and its name', of: [/x1\/b/, /t1\/b\/c/], make: "folders SET path = 'x1/b' WHERE path = 't1/b'", undo: "folders SET path = 't1/b' WHERE path = 'x1/b'" },
+  { what: 'the path of a folder in the root is not its name', of: [/\bx2\b/], make: "folders SET path = 'x2' WHERE path = 't2'", undo: "folders SET path = 't2' WHERE path = 'x2'" },
+  { what: 'the parent of a folder is missing', of: [/t3\/b/], make: "folders SET parent_id = 999 WHERE path = 't3/b'", undo: `folders SET parent_id = ${idOf('t3')} WHERE path = 't3/b'` },
+  { what: 'the parent of a folder is of another account', of: [/t4\/b/], make: `folders SET parent_id = ${idOf('theirs')} WHERE path = 't4/b'`, undo: `folders SET parent_id = ${idOf('t4')} WHERE path = 't4/b'` },
+  { what: 'a folder is its own parent', of: [/\bt5\b/], make: "folders SET parent_id = id WHERE path = 't5'", undo: "folders SET parent_id = 0 WHERE path = 't5'" },
+  { what: 'a folder is its own ancestor', of: [/\bt6\b/], make: `folders SET parent_id = ${idOf('t6/b/c')} WHERE path = 't6'`, undo: "folders SET parent_id = 0 WHERE path = 't6'" },
+  { what: 'a file is in a folder that is missing', of: [/lost 7/], make: "files SET folder_id = 999 WHERE name = 'lost 7'", undo: `files SET folder_id = ${idOf('t7/b')} WHERE name = 'lost 7'` },
+  { what: 'a file is in a folder of another account', of: [/lost 8/], make: `files SET folder_id = ${idOf('theirs')} WHERE name = 'lost 8'`, undo: `files SET folder_id = ${idOf('t8/b')} WHERE name = 'lost 8'` }
 ]
 
-/** Makes each fault in a store that has some folders, and looks at what fsck says. `runSql` changes its database. */
+/** Makes the faults in a store that has some folders, and looks at what fsck says. `runSql` changes its database. */
 async function checkFaults (t: Test, settings: Settings, runSql: (sql: string) => Promise<unknown>): Promise<void> {
   const server = await spawnServer(t, settings)
   const { token } = await signUp(server, 'ada')
   const other = await signUp(server, 'zoë')
-  for (const name of ['a/b/lost.txt', 'a/b/c/other.txt', 'd/e.txt']) await server.send('PUT', `/uploads/${name}`, { token, body: name })
+  for (const [index] of faults.entries()) {
+    for (const name of ['b/lost', 'b/c/other']) await server.send('PUT', `/uploads/t${index + 1}/${name} ${index + 1}`.replaceAll(' ', '%20'), { token, body: 'x' })
+  }
   await server.send('PUT', '/api/folders/theirs', { token: other.token })
   await server.end('SIGTERM')
-  t.strictSame(await runBin(['fsck'], settings), { code: 0, stdout: 'all is well\n', stderr: '' })
 
-  for (const { what, make, undo, of } of faults) {
-    await runSql(make)
-    const { code, stdout, stderr } = await runBin(['fsck', '--repair', '--json'], settings)
-    t.strictSame([code, stderr], [1, ''], what)
-    const found = stdout.trim().split('\n').map(line => JSON.parse(line) as { kind: string, detail: string, isRepaired: boolean })
-    for (const { kind, isRepaired } of found) t.strictSame([kind, isRepaired], ['folder', false], what)
+  for (const { make } of faults) await runSql(`UPDATE ${make}`)
+  const { code, stdout, stderr } = await runBin(['fsck', '--repair', '--json'], settings)
+  t.strictSame([code, stderr], [1, ''])
+  const found = stdout.trim().split('\n').map(line => JSON.parse(line) as { kind: string, detail: string, isRepaired: boolean })
+  for (const { kind, isRepaired } of found) t.strictSame([kind, isRepaired], ['folder', false])
+  for (const { what, of } of faults) {
     for (const pattern of of) t.ok(found.some(({ detail }) => pattern.test(detail)), `${what}: ${stdout}`)
-    await runSql(undo)
-    t.strictSame(await runBin(['fsck'], settings), { code: 0, stdout: 'all is well\n', stderr: '' }, `${what}, but no more`)
   }
+  for (const { undo } of faults) await runSql(`UPDATE ${undo}`)
+  t.strictSame(await runBin(['fsck'], settings), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and then no more')
 
   await runSql('UPDATE accounts SET used_folders = used_folders + 7')
-  const { code, stdout } = await runBin(['fsck', '--repair'], settings)
-  t.equal(code, 0)
-  t.match(stdout, /recorded 34 bytes in 3 files, 11 folders,[^\n]*; stored 34 bytes in 3 files, 4 folders,[^\n]*\(repaired\)\n[^]*2 errors, 2 repaired\n$/)
-  t.match(JSON.parse((await runBin(['user', 'show', 'ada', '--json'], settings)).stdout), { usedFiles: 3, usedFolders: 4 })
+  const repaired = await runBin(['fsck', '--repair'], settings)
+  t.equal(repaired.code, 0)
+  t.match(repaired.stdout, /recorded 16 bytes in 16 files, 31 folders,[^\n]*; stored 16 bytes in 16 files, 24 folders,[^\n]*\(repaired\)\n[^]*2 errors, 2 repaired\n$/)
+  t.match(JSON.parse((await runBin(['user', 'show', 'ada', '--json'], settings)).stdout), { usedFiles: 16, usedFolders: 24 })
 }
 
 test('fsck finds folders and files in the wrong place in SQLite', async t => {

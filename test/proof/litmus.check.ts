@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { run } from '../kit/programs.ts'
 import { spawnServer } from '../kit/server.ts'
-import { holding, lock, openDrive, openStores, skipUnless, type Drive } from './webdav.ts'
+import { holding, lock, openDrive, openStore, skipUnless, storesOf, type Drive } from './webdav.ts'
 
 // litmus is the conformance suite of WebDAV servers.
 
@@ -37,11 +37,10 @@ async function sendWhole (t: Test, drive: Drive): Promise<void> {
   t.equal((await drive.send('DELETE', 'conditions', { headers: holding(token) })).status, 204)
 }
 
-const stores = await openStores(t)
-for (const [name, settingsIn] of Object.entries(stores)) {
+for (const name of storesOf('SQLite and a folder')) {
   t.test(`102 of the 104 tests of litmus pass on ${name}, and what it can't send whole has the right outcome`, { skip: skipUnless('litmus') }, async t => {
     const folder = t.testdir({ data: {}, litmus: {} })
-    const server = await spawnServer(t, await settingsIn(join(folder, 'data')))
+    const server = await spawnServer(t, await openStore(t, name, join(folder, 'data')))
     const drive = await openDrive(server)
     const { stdout, stderr } = await run('litmus', ['-k', `${server.url}/dav/`, drive.username, drive.token], { cwd: join(folder, 'litmus') })
     const verdicts = verdictsIn(stdout)

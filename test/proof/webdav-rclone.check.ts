@@ -9,7 +9,7 @@ import { run, type Ended } from '../kit/programs.ts'
 import { spawnServer } from '../kit/server.ts'
 import { KIB, MIB } from '../kit/sizes.ts'
 import { until } from '../kit/waiting.ts'
-import { openDrive, openRclone, openStores, rcloneEnvironment, skipUnless, skipWithoutFuse } from './webdav.ts'
+import { openDrive, openRclone, openStore, rcloneEnvironment, skipUnless, skipWithoutFuse, storesOf } from './webdav.ts'
 
 // rclone, and restic through rclone.
 
@@ -66,11 +66,10 @@ async function openDesk (t: Test, settings: Record<string, string> = {}) {
 }
 
 const skip = skipUnless('rclone')
-const stores = await openStores(t)
 
-for (const [name, settingsIn] of Object.entries(stores)) {
+for (const name of storesOf('SQLite and a folder')) {
   t.test(`rclone copies, syncs and checks a folder with its times on ${name}`, { skip }, async t => {
-    const { folder, drive, rclone, succeed } = await openDesk(t, await settingsIn(join(t.testdirName, 'data')))
+    const { folder, drive, rclone, succeed } = await openDesk(t, await openStore(t, name, join(t.testdirName, 'data')))
     const [tree, back] = [join(folder, 'tree'), join(folder, 'back')]
     await succeed('copy', 'tree', 'drive:box')
     await succeed('check', '--download', 'tree', 'drive:box')
@@ -146,9 +145,9 @@ t.test('a drive is mounted by rclone: programs read, write, append, rename and d
   for (const gone of ['empty', '.hidden/', 'photos/', 'note.txt']) t.equal((await drive.send('GET', gone)).status, 404, gone)
 })
 
-for (const [name, settingsIn] of Object.entries(stores)) {
+for (const name of storesOf('PostgreSQL and S3')) {
   t.test(`restic keeps its repository on the drive, on ${name}: each byte is read back and restored`, { skip: skip || skipUnless('restic') }, async t => {
-    const { folder, succeed } = await openDesk(t, await settingsIn(join(t.testdirName, 'data')))
+    const { folder, succeed } = await openDesk(t, await openStore(t, name, join(t.testdirName, 'data')))
     const [tree, back] = [join(folder, 'tree'), join(folder, 'back')]
     const env = { ...rcloneEnvironment(folder), RESTIC_REPOSITORY: 'rclone:drive:backups', RESTIC_PASSWORD: 'a long secret', RESTIC_CACHE_DIR: join(folder, 'cache') }
     const restic = async (...args: string[]): Promise<Ended> => {

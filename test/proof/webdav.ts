@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { startPostgres } from '../kit/postgres.ts'
 import { run, type Ended } from '../kit/programs.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
+import { isProof } from '../kit/sizes.ts'
 import { signUp, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
 import { skipWithout } from './fronts.ts'
 
@@ -28,19 +29,19 @@ export function skipWithoutFuse (): string | false {
   return (BigInt(`0x${capabilities}`) & MAY_MOUNT) === 0n && 'this user may not mount'
 }
 
-/** The combinations of database and bytes: each gives the settings of a new store in a folder. */
-export async function openStores (t: Test): Promise<Record<string, (folder: string) => Promise<Settings>>> {
+type StoreName = 'SQLite and a folder' | 'PostgreSQL and a folder' | 'PostgreSQL and S3'
+
+/** The combinations of database and bytes that are tried: all of them only by the proofs. */
+export const storesOf = (...inChecks: StoreName[]): StoreName[] =>
+  isProof ? ['SQLite and a folder', 'PostgreSQL and a folder', 'PostgreSQL and S3'] : inChecks
+
+/** The settings of a new store in a folder. */
+export async function openStore (t: Test, name: StoreName, DATA_DIR: string): Promise<Settings> {
+  if (name === 'SQLite and a folder') return { DATA_DIR }
   const postgres = await startPostgres(t)
-  const s3 = await openS3(t)
-  const inDatabase = async (DATA_DIR: string) => ({ DATA_DIR, DATABASE_URL: await postgres.newDatabase() })
-  return {
-    'SQLite and a folder': async DATA_DIR => ({ DATA_DIR }),
-    'PostgreSQL and a folder': inDatabase,
-    'PostgreSQL and S3': async folder => {
-      const settings = await inDatabase(folder)
-      return { ...settings, STORAGE_URL: s3.url(new URL(settings.DATABASE_URL).pathname.slice(1)), BLOB_GRACE_SECONDS: '0', ...credentials }
-    }
-  }
+  const settings = { DATA_DIR, DATABASE_URL: await postgres.newDatabase() }
+  if (name === 'PostgreSQL and a folder') return settings
+  return { ...settings, STORAGE_URL: (await openS3(t)).url(), BLOB_GRACE_SECONDS: '0', ...credentials }
 }
 
 /** An account with a personal token, which WebDAV clients use as the password. */

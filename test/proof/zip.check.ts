@@ -10,7 +10,7 @@ import { bytesPath, folderPath } from '../kit/kept-account.ts'
 import { execute } from '../kit/programs.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { signUp, spawnServer, type SendOptions, type ServerProcess, type Settings } from '../kit/server.ts'
-import { KIB, MIB, sizes } from '../kit/sizes.ts'
+import { GIB, isProof, KIB, MIB, sizes } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { until } from '../kit/waiting.ts'
 
@@ -65,13 +65,14 @@ public class ReadZip {
 
 interface Counts { readonly files: number, readonly folders: number, readonly bytes: number }
 
-/** Opens a zip with three programs, each of which reads all of it. */
+/** Opens a zip with other programs, each of which reads all of it. */
 async function checkZip (t: Test, path: string, counts: Counts): Promise<void> {
   const { stdout } = await execute('unzip', ['-tqq', path])
   t.equal(stdout, '', 'unzip')
   const options = { maxBuffer: 64 * MIB }
   const python = await execute('python3', ['-c', PYTHON, path], options)
   t.strictSame(JSON.parse(python.stdout), { damaged: null, ...counts, refused: [], twice: [] }, 'Python')
+  if (!isProof) return
   const source = join(t.testdirName, 'ReadZip.java')
   await writeFile(source, JAVA)
   const java = await execute('java', [source, path], options)
@@ -145,14 +146,12 @@ async function blobOf (dataDir: string, name: string): Promise<string> {
 /** Names that no system of the others accepts, or that are one for some. */
 const NAMES = ['a:b', 'a?b', 'A_B', 'CON', 'nul.txt', 'dot.', 'dot ', 'dot_', 'straße', 'STRASSE', 'é', 'É', '日本', '😀', 'ΣΑΣ', 'σας', 'x'.repeat(255), 'X'.repeat(255), '\u202etxt.exe']
 
-t.test('a zip of 70,000 files is opened by unzip, Python and Java, and has names that Explorer accepts', async t => {
+t.test('a zip of many files is opened by other programs, and has names that Explorer accepts', async t => {
   const { server, token, put, dataDir } = await openServer(t)
-  const folders = sizes.zipFolders
-  const perFolder = sizes.zipFilesPerFolder
+  const [count, folders] = [sizes.zipFiles, 7]
   for (let index = 0; index < folders; index++) t.equal((await server.send('PUT', folderPath(`in ${index}`), { token })).status, 201)
   const bytes = randomBytes(1000)
   for (const name of NAMES) t.equal((await put(name, bytes)).status, 201, name)
-  const count = folders * perFolder
   const columns = ['owner_id', 'size', 'type', 'sha256', 'created_at', 'updated_at', 'stored_at'].join()
   for (let number = 1; number <= count; number++) {
     const id = (number % 256).toString(16).padStart(2, '0') + number.toString(16).padStart(30, '0')
@@ -169,33 +168,30 @@ t.test('a zip of 70,000 files is opened by unzip, Python and Java, and has names
   await checkZip(t, zip, { files, folders, bytes: files * bytes.length })
 })
 
-t.test('a zip of more than 5 GiB is opened by unzip, Python and Java, and takes no memory', async t => {
-  const { server, token, put, dataDir } = await openServer(t)
-  const large = sizes.zipLargestBytes
-  const medium = sizes.zipLargeBytes
-  for (const [name, size] of [['a', large], ['b', medium], ['c', 5]] as const) {
-    t.equal((await put(name, Buffer.from('begin'))).status, 201)
-    truncateSync(await blobOf(dataDir, name), size)
-    await runSql(dataDir, `UPDATE files SET size = ${size} WHERE name = '${name}'`)
-  }
-  const zip = join(t.testdirName, 'large.zip')
-  const growth = growthIn(await download(t, server, token, zip))
-  t.ok(growth < 32 * MIB, `the memory grew by ${growth}`)
-  await checkZip(t, zip, { files: 3, folders: 0, bytes: large + medium + 5 })
-})
+if (isProof) {
+  t.test('a zip of more than 5 GiB is opened by other programs, and takes no memory', async t => {
+    const { server, token, put, dataDir } = await openServer(t)
+    const [large, medium] = [4.25 * GIB, 820 * MIB]
+    for (const [name, size] of [['a', large], ['b', medium], ['c', 5]] as const) {
+      t.equal((await put(name, Buffer.from('begin'))).status, 201)
+      truncateSync(await blobOf(dataDir, name), size)
+      await runSql(dataDir, `UPDATE files SET size = ${size} WHERE name = '${name}'`)
+    }
+    const zip = join(t.testdirName, 'large.zip')
+    const growth = growthIn(await download(t, server, token, zip))
+    t.ok(growth < 32 * MIB, `the memory grew by ${growth}`)
+    await checkZip(t, zip, { files: 3, folders: 0, bytes: large + medium + 5 })
+  })
+}
 
 t.test('a zip from a bucket is the same, and takes no memory', async t => {
   const s3 = await openS3(t)
   const { server, token, put } = await openServer(t, { STORAGE_URL: s3.url(), ...credentials })
-  const size = sizes.zipBucketBytes
-  const count = sizes.zipBucketFiles
+  const [size, count] = [sizes.zipBucketBytes, 20]
   t.equal((await put('large', Readable.from(inChunks(size)))).status, 201)
-  for (let index = 0; index < count; index += 10) {
-    await Promise.all(Array.from({ length: 10 }, (_, number) => put(`in/${index + number}`, Buffer.from(String(index)))))
-  }
+  await Promise.all(Array.from({ length: count }, (_, index) => put(`in/${index}`, 'small')))
   const zip = join(t.testdirName, 'bucket.zip')
   const growth = growthIn(await download(t, server, token, zip))
-  t.ok(growth < 48 * MIB, `the memory grew by ${growth}`)
-  const small = Array.from({ length: count }, (_, index) => `${index - index % 10}`).join('').length
-  await checkZip(t, zip, { files: count + 1, folders: 1, bytes: size + small })
+  if (isProof) t.ok(growth < 48 * MIB, `the memory grew by ${growth}`)
+  await checkZip(t, zip, { files: count + 1, folders: 1, bytes: size + count * 'small'.length })
 })
