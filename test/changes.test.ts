@@ -2,16 +2,16 @@ import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Changes, MAX_WAITING } from '#src/files/changes.ts'
 import { createCursors } from '#src/files/cursor.ts'
 import { CHANGES_MILLISECONDS } from '#src/metadata/change-repository.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createKeyRing } from '#src/tokens/key-ring.ts'
 import { SignedTexts } from '#src/tokens/signed-texts.ts'
-import { openAccount } from './kit/kept-account.ts'
+import { openAccount, shareAccount } from './kit/kept-account.ts'
 import { newFile, unlimited } from './kit/records.ts'
-import { issueToken, signUp, startTls, type SendOptions, type Settings } from './kit/server.ts'
+import { issueToken, signUp, startTls, type SendOptions } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
 
@@ -20,8 +20,11 @@ type Query = Record<string, string | number>
 /** Longer than any test that is right. */
 const LONG = 60
 
-async function start (t: Test, settings: Settings = {}) {
-  const account = await openAccount(t, settings)
+async function start () {
+  return changesOf(await shareAccount())
+}
+
+function changesOf (account: Awaited<ReturnType<typeof shareAccount>>) {
   const { send, server } = account
   const changes = (query: Query = {}, options: SendOptions = {}) =>
     send('GET', `/api/changes?${new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))}`, options)
@@ -40,7 +43,7 @@ async function start (t: Test, settings: Settings = {}) {
 }
 
 t.test('the changes since a cursor are listed in their order, with the files as they are now', async t => {
-  const { send, put, rename, remove, changes } = await start(t)
+  const { send, put, rename, remove, changes } = await start()
   const first = await changes()
   t.match(first, { status: 200, headers: { 'cache-control': 'no-store' } })
   t.strictSame(first.json, { changes: [], next: first.json.next, reset: true })
@@ -68,11 +71,11 @@ t.test('the changes since a cursor are listed in their order, with the files as 
 })
 
 t.test('pages of changes follow each other', async t => {
-  const { put, changes, cursor } = await start(t)
+  const { put, changes, cursor } = await start()
   let next = await cursor()
   for (const name of ['1', '2', '3']) await put(name, name)
   const pages: string[][] = []
-  for (const wait of [0, LONG, 1]) {
+  for (const wait of [0, LONG, 0]) {
     const { json } = await changes({ cursor: next, limit: 2, wait })
     pages.push(json.changes.map(({ name }: { name: string }) => name))
     next = json.next
@@ -81,8 +84,8 @@ t.test('pages of changes follow each other', async t => {
 })
 
 t.test('a request waits until there is a change, of this account alone, or until its time is over', async t => {
-  const { server, put, changes, cursor, waiting } = await start(t)
-  const other = await signUp(server, 'bert')
+  const { server, put, changes, cursor, waiting } = await start()
+  const other = await signUp(server)
   const next = await cursor()
   t.match(await changes({ wait: LONG }), { json: { reset: true } }, 'without a cursor there is nothing to wait for')
   const { answer } = await waiting({ cursor: next })
@@ -98,14 +101,14 @@ t.test('a request waits until there is a change, of this account alone, or until
 })
 
 t.test('what waits when the server stops is answered at once', async t => {
-  const { server, cursor, waiting } = await start(t)
+  const { server, cursor, waiting } = changesOf(await openAccount(t))
   const { answer } = await waiting({ cursor: await cursor() })
   await server.close()
   t.match(await answer, { status: 200, json: { changes: [], reset: false } })
 })
 
 t.test('a credential that is revoked meanwhile gets no changes', async t => {
-  const { server, user, token, id, dataDir, send, cursor, waiting } = await start(t)
+  const { server, user, token, id, dataDir, send, cursor, waiting } = await start()
   const next = await cursor()
   const { json: { id: tokenId, token: personal } } = await server.send('POST', '/api/tokens', { user, json: { name: 'a sync', scopes: ['files:read'] } })
   const [byToken, byPassword] = [await waiting({ cursor: next }, { token: personal }), await waiting({ cursor: next }, { user, token: '' })]
@@ -123,7 +126,7 @@ t.test('a credential that is revoked meanwhile gets no changes', async t => {
 })
 
 t.test('at most a hundred requests of an account wait, and clients that are gone do not count', async t => {
-  const { server, token, put, changes, cursor } = await start(t)
+  const { server, token, put, changes, cursor } = await start()
   const next = await cursor()
   const path = `/api/changes?wait=${LONG}&cursor=${next}`
   const requests = Array.from({ length: MAX_WAITING }, () =>
@@ -131,9 +134,12 @@ t.test('at most a hundred requests of an account wait, and clients that are gone
   for (const request of requests) request.end()
   await until(() => server.countWaiting() === MAX_WAITING)
   t.match(await changes({ cursor: next, wait: 1 }), { status: 429, json: { code: 'too_many_waiting' }, headers: { 'retry-after': '5' } })
-  const other = await signUp(server, 'bert')
+  const other = await signUp(server)
   const theirs = (await server.send('GET', '/api/changes', { token: other.token })).json.next
-  t.equal((await server.send('GET', `/api/changes?wait=1&cursor=${theirs}`, { token: other.token })).status, 200, 'of another account')
+  const answer = server.send('GET', `/api/changes?wait=${LONG}&cursor=${theirs}`, { token: other.token })
+  await until(() => server.countWaiting() === MAX_WAITING + 1)
+  await server.send('PUT', '/uploads/theirs', { token: other.token, body: 'x' })
+  t.equal((await answer).status, 200, 'of another account')
   const [kept, ...gone] = requests
   const answered = once(kept as typeof requests[number], 'response')
   for (const request of gone) request.destroy()
@@ -167,9 +173,9 @@ t.test('over HTTP/2 a client that resets its stream no longer waits', async t =>
 })
 
 t.test('a cursor of another account, a forged one and a wrong query are refused', async t => {
-  const { server, changes, cursor } = await start(t)
+  const { server, changes, cursor } = await start()
   const next = await cursor()
-  const other = await signUp(server, 'bert')
+  const other = await signUp(server)
   const theirs = (await server.send('GET', '/api/changes', { token: other.token })).json.next
   const listing = (await server.send('GET', '/api/files?limit=1', { token: other.token })).json.next
   t.equal(listing, null)
@@ -187,7 +193,7 @@ t.test('a cursor of another account, a forged one and a wrong query are refused'
 
 t.test('a cursor that is too old, or from a store that was restored to before it, begins again', async t => {
   const secret = 'a-secret-of-a-test-that-is-long-enough-for-the-rules'
-  const { id, dataDir, put, changes } = await start(t, { SIGNING_KEYS: `a:${secret}` })
+  const { id, dataDir, put, changes } = changesOf(await shareAccount({ SIGNING_KEYS: `a:${secret}` }))
   await put('a', 'x')
   const cursors = createCursors(new SignedTexts(createKeyRing([{ kid: 'a', secret }], async () => undefined)))
   const readAt = Date.now() - CHANGES_MILLISECONDS

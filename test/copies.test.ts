@@ -8,27 +8,26 @@ import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { Quotas } from '#src/files/quotas.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
-import { bytesPath, metadataPath, openAccount } from './kit/kept-account.ts'
+import { bytesPath, metadataPath, shareAccount } from './kit/kept-account.ts'
 import { override } from './kit/override.ts'
 import { rulesOver } from './kit/rules.ts'
-import { signUp, startServer, type Answer } from './kit/server.ts'
+import { refused } from './kit/refusals.ts'
+import { signUp, startServer } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
-import { blobFiles, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
-import { eventually } from './kit/waiting.ts'
+import { blobFiles, skipWithoutFolder } from './kit/stores.ts'
+import { areTidy, blobPath } from './kit/tidy.ts'
 
-function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
-  t.same([answer.status, answer.json.code], [status, code], message)
-}
+const NOTHING_KEPT = { KEEP_DAYS: '0' }
 
 /** An account, and what copies its files. */
-async function openCopies (...[t, settings]: Parameters<typeof openAccount>) {
-  const account = await openAccount(t, settings)
+async function openCopies (...settings: Parameters<typeof shareAccount>) {
+  const account = await shareAccount(...settings)
   const copy = (name: string, json: unknown) => account.send('POST', `${metadataPath(name)}/copy`, { json })
   return { ...account, copy, copyTo: (name: string, newName: string) => copy(name, { name: newName }) }
 }
 
 t.test('a copy has the content, type and time of a file, none of its versions, and dates of its own', async t => {
-  const { put, copyTo, get, metadata, versions, usage } = await openCopies(t)
+  const { put, copyTo, get, metadata, versions, usage } = await openCopies()
   await put('a.txt', 'former')
   const { json: original } = await put('a.txt', 'content', { 'content-type': 'text/x-own', 'x-file-modified': '2020-01-02T03:04:05.678Z' })
   const copied = await copyTo('a.txt', 'de\u0301p/b c.txt')
@@ -45,10 +44,10 @@ t.test('a copy has the content, type and time of a file, none of its versions, a
 })
 
 t.test('each of the two is changed and deleted without the other', async t => {
-  const { put, copyTo, get, remove, usage, dataDir } = await openCopies(t, { KEEP_DAYS: '0' })
+  const { put, copyTo, get, remove, usage } = await openCopies(NOTHING_KEPT)
   const bytes = Buffer.alloc(MIB, 'x')
-  for (const name of ['empty', 'large']) await put(name, name === 'empty' ? '' : bytes)
   for (const name of ['empty', 'large']) {
+    await put(name, name === 'empty' ? '' : bytes)
     t.equal((await copyTo(name, `${name} 1`)).status, 201)
     t.equal((await copyTo(`${name} 1`, `${name} 2`)).status, 201)
     await remove(name)
@@ -58,23 +57,22 @@ t.test('each of the two is changed and deleted without the other', async t => {
     t.match(await get(name), { status: 404 })
   }
   t.match(await usage(), { files: 4, bytes: MIB + 10 })
-  t.ok((await storedBlobs(dataDir)).length >= 4)
 })
 
 t.test('a copy takes no space on the disk', { skip: skipWithoutFolder }, async t => {
-  const { put, copyTo, dataDir } = await openCopies(t)
+  const { put, copyTo, id, dataDir } = await openCopies()
   await put('a', 'bytes')
   for (let count = 0; count < 3; count++) await copyTo('a', `copy ${count}`)
-  t.strictSame(await Promise.all((await blobFiles(dataDir)).map(async path => (await stat(path)).nlink)), [4, 4, 4, 4])
+  for (const name of ['a', 'copy 0', 'copy 1', 'copy 2']) t.equal((await stat(await blobPath(dataDir, name, id))).nlink, 4, name)
 })
 
 t.test('a copy follows the rules of names, and counts in full', async t => {
-  const { put, copy, copyTo, usage, server, user, metadata } = await openCopies(t, { QUOTA_BYTES: '25', QUOTA_FILES: '4', ALLOWED_EXTENSIONS: 'txt' })
+  const { put, copy, copyTo, usage, server, user, metadata } = await openCopies({ QUOTA_BYTES: '25', QUOTA_FILES: '4', ALLOWED_EXTENSIONS: 'txt' })
   await put('a.txt', '1234567890')
   await put('folder/b.txt', 'b')
   const before = await usage()
   for (const name of ['none.txt', 'folder', '..', 'A.txt']) refused(t, await copyTo(name, 'c.txt'), 404, 'not_found', name)
-  const { token: other } = await signUp(server, 'ben')
+  const { token: other } = await signUp(server)
   refused(t, await server.send('POST', `${metadataPath('a.txt')}/copy`, { token: other, json: { name: 'c.txt' } }), 404, 'not_found', 'of another account')
   for (const name of ['a.txt', 'folder/b.txt']) refused(t, await copyTo('a.txt', name), 409, 'name_taken', name)
   refused(t, await copyTo('a.txt', 'a.txt/c.txt'), 409, 'name_taken', 'a file is no folder')
@@ -98,24 +96,21 @@ t.test('a copy follows the rules of names, and counts in full', async t => {
 })
 
 t.test('of many copies to one name at once one is made, and of many from one file all', async t => {
-  const { put, copyTo, usage, dataDir } = await openCopies(t)
+  const { put, copyTo, usage } = await openCopies()
   await put('a', 'bytes')
   const same = await Promise.all(Array.from({ length: 8 }, () => copyTo('a', 'b')))
   t.strictSame(same.map(({ status }) => status).sort(), [201, ...Array(7).fill(409)])
   const others = await Promise.all(Array.from({ length: 8 }, (_, index) => copyTo('a', `copy ${index}`)))
   t.strictSame(others.map(({ status }) => status), Array(8).fill(201))
   t.match(await usage(), { files: 10, bytes: 50 })
-  t.ok(await eventually(async () => (await storedBlobs(dataDir)).length === 10), 'nothing else is left')
 })
 
-t.test('a file that is damaged is not copied, and nothing is left', { skip: skipWithoutFolder }, async t => {
-  const { put, copyTo, dataDir, usage } = await openCopies(t)
+t.test('a file that is damaged is not copied', { skip: skipWithoutFolder }, async t => {
+  const { put, copyTo, id, dataDir, usage } = await openCopies()
   await put('a', 'bytes')
-  const [path = ''] = await blobFiles(dataDir)
-  await truncate(path, 4)
+  await truncate(await blobPath(dataDir, 'a', id), 4)
   refused(t, await copyTo('a', 'b'), 500, 'file_damaged', 'cut')
   t.match(await usage(), { files: 1, bytes: 5 })
-  t.strictSame(await blobFiles(dataDir), [path])
 })
 
 t.test('a full disk refuses a copy', { skip: skipWithoutFolder }, async t => {
@@ -128,6 +123,8 @@ t.test('a full disk refuses a copy', { skip: skipWithoutFolder }, async t => {
   refused(t, await full.send('POST', '/api/files/a/copy', { user, json: { name: 'b' } }), 507, 'storage_full', 'none is free')
   t.equal((await blobFiles(DATA_DIR)).length, 1)
 })
+
+t.test('after all that, the bytes of files are stored, and nothing else', t => areTidy(t, {}, NOTHING_KEPT))
 
 interface Rough { metadata: Metadata, blobs: BlobStore, put: (name: string, text: string) => Promise<void> }
 
@@ -203,4 +200,17 @@ t.test('a name that is taken while it is locked is locked as it is then', { skip
   const wanted = { path: 'a', isDeep: false, isExclusive: true, owner: null, seconds: 60 }
   t.match(await locks.lock(owner, wanted, {}), { isNew: false, lock: { path: 'a' } })
   t.match(await metadata.files.find(owner.id, 'a'), { size: 10 })
+})
+
+t.test('a file that is replaced while it is opened is downloaded as it is then', { skip: skipWithoutFolder }, async t => {
+  const { owner, put, rules: { files } } = await openRules(t, ({ metadata, put }) => {
+    const replace = once(() => put('a', 'new bytes'))
+    const find = (...args: Parameters<Metadata['files']['find']>) => metadata.files.find(...args).finally(replace)
+    return { metadata: { ...metadata, files: override(metadata.files, { find }) } }
+  })
+  await put('a', 'old')
+  const request = { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' } as const
+  const { plan, bytes } = await files.download(files.finderOf(owner.id, 'a'), request)
+  t.match(plan, { status: 200, headers: { 'content-length': '9' } })
+  t.equal(String(bytes), 'new bytes')
 })

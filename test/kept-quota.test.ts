@@ -5,14 +5,27 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { DAY, HOUR } from './kit/durations.ts'
-import { accountOf, openAccount, type KeptAccount } from './kit/kept-account.ts'
-import { formOf, runBin, signUp, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
+import { accountOf, openAccount, shareAccount } from './kit/kept-account.ts'
+import { createRandom } from './kit/random.ts'
+import { formOf, runBin, sharedServer, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
 import { MIB, sizes } from './kit/sizes.ts'
 import { isInFolder, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
+import { areTidy } from './kit/tidy.ts'
 import { TUS } from './kit/tus.ts'
 import { until } from './kit/waiting.ts'
 
 const bytes = (count: number, text = 'x') => text.repeat(count)
+
+/** Fewer versions than the tests make. */
+const KEEPING = { KEEP_VERSIONS: '3' }
+const NOTHING_KEPT = { KEEP_DAYS: '0' }
+
+/** An account of the server that the tests share, with quotas of its own. */
+async function shareLimited (quotaBytes: number, quotaFiles?: number) {
+  const account = await shareAccount(KEEPING)
+  await runSql(account.dataDir, `UPDATE accounts SET quota_bytes = ${quotaBytes}, quota_files = ${quotaFiles ?? 'NULL'} WHERE id = ${account.id}`)
+  return account
+}
 
 /** Another server with the same data, and other settings. */
 async function restart (t: Test, { server, token }: { server: RunningServer, token: string }, settings: Settings) {
@@ -22,21 +35,10 @@ async function restart (t: Test, { server, token }: { server: RunningServer, tok
 }
 
 /** Makes it look as if what is kept had been kept for some time already. */
-const age = (dataDir: string, milliseconds: number, condition = '1 = 1') => runSql(dataDir, `UPDATE kept SET kept_at = kept_at - ${milliseconds} WHERE ${condition}`)
-
-/** At rest, the disk has the bytes that the account uses, and nothing is inconsistent. */
-async function addsUp (t: Test, account: { server: RunningServer, token: string } & KeptAccount): Promise<void> {
-  const usage = await account.usage()
-  const { server } = await restart(t, account, {})
-  await server.close()
-  const blobs = await storedBlobs(server.dataDir)
-  if (isInFolder) t.equal(blobs.reduce((sum, id) => sum + statSync(join(server.dataDir, 'blobs', id.slice(0, 2), id)).size, 0), usage.bytes + usage.keptBytes, 'the sums equal the disk')
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: server.dataDir }), { code: 0 })
-}
+const age = (dataDir: string, milliseconds: number, condition: string) => runSql(dataDir, `UPDATE kept SET kept_at = kept_at - ${milliseconds} WHERE ${condition}`)
 
 t.test('what is kept gives way to what needs the room: the oldest first, no more than needed, and what was just replaced last', async t => {
-  const account = await openAccount(t, { QUOTA_BYTES: '100' })
-  const { put, remove, trash, texts, usage } = account
+  const { put, remove, trash, texts, usage } = await shareLimited(100)
   await put('a', bytes(40, '1'))
   await put('a', bytes(30, '2'))
   await put('b', bytes(5, '1'))
@@ -64,11 +66,10 @@ t.test('what is kept gives way to what needs the room: the oldest first, no more
   await put('a', bytes(16, '6'))
   t.strictSame(await texts('a'), [bytes(15, '5')])
   t.match(await usage(), { bytes: 76, keptBytes: 15 })
-  await addsUp(t, account)
 })
 
 t.test('a file in the trash gives way with all its versions', async t => {
-  const { put, remove, trash, usage } = await openAccount(t, { QUOTA_BYTES: '100' })
+  const { put, remove, trash, usage } = await shareLimited(100)
   for (const count of [10, 20, 30]) await put('a', bytes(count))
   await remove('a')
   await put('b', bytes(1))
@@ -79,7 +80,8 @@ t.test('a file in the trash gives way with all its versions', async t => {
 })
 
 t.test('a restore beyond a quota is refused, and takes no room from others', async t => {
-  const { put, remove, restore, restoreFile, versions, trash, usage, rename, server, token } = await openAccount(t, { QUOTA_BYTES: '100', QUOTA_FILES: '2' })
+  const account = await shareLimited(100, 2)
+  const { put, remove, restore, restoreFile, versions, trash, usage, rename, server, token } = account
   await put('a', bytes(50))
   await put('a', bytes(10))
   await put('b', bytes(30))
@@ -107,8 +109,7 @@ t.test('of many who write at once, those succeed that fit, and what is kept goes
     quota: 1250, writers: 5, succeed: 5, kept: 5
   }, { quota: 2000, writers: 20, succeed: 18, kept: 0 }, { quota: 1110, writers: 1, succeed: 1, kept: 8 }]) {
     for (let round = 0; round < sizes.quotaRaces; round++) {
-      const account = await openAccount(t, { QUOTA_BYTES: String(quota), DATA_DIR: t.testdir() })
-      const { put, send, remove, trash, usage } = account
+      const { put, send, remove, trash, usage } = await shareLimited(quota)
       await put('live', bytes(100))
       await put('live', bytes(200))
       for (let index = 0; index < 9; index++) {
@@ -124,14 +125,12 @@ t.test('of many who write at once, those succeed that fit, and what is kept goes
       )
       t.strictSame((await trash()).map(({ name }) => name), Array.from({ length: kept }, (_, index) => `${8 - index}`), 'the newest are left')
       t.match(await usage(), { files: succeed + 1, bytes: 200 + succeed * 100, keptBytes: kept * 100 })
-      await addsUp(t, account)
     }
   }
 })
 
 t.test('a resumable upload takes room only as its bytes arrive', async t => {
-  const account = await openAccount(t, { QUOTA_BYTES: '1000' })
-  const { put, remove, trash, send, usage, dataDir } = account
+  const { put, remove, trash, send, usage, dataDir } = await shareLimited(1000)
   for (const [name, count] of [['older', 500], ['newer', 400]] as const) {
     await put(name, bytes(count))
     await remove(name)
@@ -153,7 +152,6 @@ t.test('a resumable upload takes room only as its bytes arrive', async t => {
   t.strictSame(await names(), ['newer'])
   t.equal((await append(101, 849)).status, 204)
   t.match([await names(), await usage()], [[], { files: 2, bytes: 1000, keptBytes: 0, uploadBytes: 0 }])
-  await addsUp(t, account)
 })
 
 t.test('what has expired by the settings of today is not there, swept or not', async t => {
@@ -185,11 +183,19 @@ t.test('what has expired by the settings of today is not there, swept or not', a
   t.match(await longer.trash(), [{ id: entry?.id, versions: 2 }])
   t.equal((await longer.restoreFile(String(entry?.id))).status, 200)
   t.equal((await longer.versions('b')).length, 2)
+
+  const { put: putAgain, ...unversioned } = await restart(t, longer, { KEEP_VERSIONS: '0' })
+  t.strictSame(await unversioned.versions('a'), [])
+  t.equal((await unversioned.restore('a', String(newest?.id))).status, 404)
+  await putAgain('a', 'last')
+  await unversioned.remove('a')
+  t.match(await unversioned.trash(), [{ name: 'a', versions: 0 }], 'only deleted files are kept')
+  t.equal((await unversioned.restoreFile(String((await unversioned.trash())[0]?.id))).json.size, 4)
+  t.strictSame(await unversioned.texts('a'), [])
 })
 
 t.test('with KEEP_DAYS=0 nothing is kept', async t => {
-  const account = await openAccount(t, { KEEP_DAYS: '0' })
-  const { put, remove, versions, trash, usage, restoreFile, emptyTrash, server, dataDir } = account
+  const { put, remove, versions, trash, usage, restoreFile, emptyTrash } = await shareAccount(NOTHING_KEPT)
   for (const text of ['1', '2']) for (const name of ['a', 'b']) await put(name, text)
   t.strictSame(await versions('a'), [])
   t.equal((await remove('a')).status, 204)
@@ -198,44 +204,18 @@ t.test('with KEEP_DAYS=0 nothing is kept', async t => {
   t.equal((await restoreFile('0'.repeat(32))).status, 404)
   t.equal((await emptyTrash()).status, 204)
   t.match(await usage(), { files: 0, bytes: 0, keptBytes: 0 })
-  await server.close()
-  t.strictSame(await storedBlobs(dataDir), [])
-})
-
-t.test('with KEEP_VERSIONS=0 only deleted files are kept', async t => {
-  const account = await openAccount(t)
-  for (const text of ['1', '2']) await account.put('a', text)
-  const [{ id } = { id: '' }] = await account.versions('a')
-  const { put, remove, versions, trash, texts, restore, restoreFile, usage } = await restart(t, account, { KEEP_VERSIONS: '0' })
-  for (const text of ['3', '4']) await put('a', text)
-  t.strictSame(await versions('a'), [])
-  t.equal((await restore('a', id)).status, 404)
-  await remove('a')
-  t.match(await trash(), [{ name: 'a', versions: 0 }])
-  t.equal((await restoreFile(String((await trash())[0]?.id))).json.size, 1)
-  t.strictSame(await texts('a'), [])
-  t.match(await usage(), { files: 1, bytes: 1, keptBytes: 1 })
 })
 
 t.test('an account is deleted with all that is kept of it', async t => {
-  const { put, remove, user, server, dataDir } = await openAccount(t)
-  const { token } = await signUp(server, 'ben')
-  const ben = accountOf(server, token)
-  for (const account of [{ put, remove }, ben]) {
-    for (const text of ['1', '2', '3']) for (const name of ['a', 'b']) await account.put(name, text)
-    await account.remove('b')
-  }
+  const { put, remove, id, user, server, dataDir } = await shareAccount(KEEPING)
+  for (const text of ['1', '2', '3']) for (const name of ['a', 'b']) await put(name, text)
+  await remove('b')
   t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
-  // A stop would leave the rest to the next start.
-  await until(async () => (await storedBlobs(dataDir)).length <= 6)
-  await server.close()
-  t.equal((await storedBlobs(dataDir)).length, 6, 'those of another account')
-  t.strictSame((await runSql(dataDir, 'SELECT DISTINCT owner_id AS id FROM kept')).map(({ id }) => Number(id)), [2])
+  await until(async () => (await runSql(dataDir, `SELECT id FROM kept WHERE owner_id = ${id}`)).length === 0)
 })
 
 t.test('of many who restore the same at once, one does', async t => {
-  const account = await openAccount(t)
-  const { put, remove, send, versions, trash, texts, usage } = account
+  const { put, remove, send, versions, trash, texts, usage } = await shareAccount(KEEPING)
   for (const text of ['one', 'two', 'three']) await put('a', text)
   const [, oldest] = await versions('a')
   const ten = (request: (index: number) => Promise<Answer>) =>
@@ -254,33 +234,30 @@ t.test('of many who restore the same at once, one does', async t => {
   const named = await ten(index => send('POST', `/api/trash/${again?.id}/restore`, { json: { name: `a${index}` } }))
   t.strictSame(statuses(named), [200, ...Array(9).fill(404)])
   t.equal((await usage()).files, 1)
-  await addsUp(t, account)
 })
 
 t.test('a version that is downloaded while it is deleted for good arrives whole', { skip: skipWithoutFolder }, async t => {
-  const { put, versions, removeVersion, remove, server, token, dataDir } = await openAccount(t)
+  const { put, versions, removeVersion, server, token, dataDir } = await shareAccount(KEEPING)
   // More than the buffers on both sides can contain.
   const content = randomBytes(16 * MIB)
-  for (const removal of [(id: string) => removeVersion('big', id), () => remove('big', { permanent: 'true' })]) {
-    await put('big', content)
-    await put('big', 'small')
-    const [{ id } = { id: '' }] = await versions('big')
-    const request = httpRequest({ host: '127.0.0.1', port: server.port, path: `/uploads/big?version=${id}`, headers: { authorization: `Bearer ${token}` }, agent: false }).end()
-    const [response] = await once(request, 'response')
-    t.equal((await removal(id)).status, 204)
-    await until(async () => !(await storedBlobs(dataDir)).includes(id))
-    t.ok(Buffer.concat(await response.toArray()).equals(content))
-  }
+  await put('big', content)
+  await put('big', 'small')
+  const [{ id } = { id: '' }] = await versions('big')
+  const request = httpRequest({ host: '127.0.0.1', port: server.port, path: `/uploads/big?version=${id}`, headers: { authorization: `Bearer ${token}` }, agent: false }).end()
+  const [response] = await once(request, 'response')
+  t.equal((await removeVersion('big', id)).status, 204)
+  await until(async () => !(await storedBlobs(dataDir)).includes(id))
+  t.ok(Buffer.concat(await response.toArray()).equals(content))
 })
 
 t.test('whatever is done at once to a few files, no answer is an error and everything adds up', async t => {
-  const account = await openAccount(t, { QUOTA_BYTES: '3000', KEEP_VERSIONS: '3' })
-  const { send, usage, trash, versions } = account
-  const pick = <T> (list: readonly T[]): T | undefined => list[Math.floor(Math.random() * list.length)]
+  const { send, usage, trash, versions } = await shareLimited(3000)
+  const random = createRandom('kept-quota')
+  const pick = <T> (list: readonly T[]): T | undefined => random.pick(list)
   const name = () => String(pick(['a', 'b', 'c']))
   const version = async () => { const of = name(); return `/api/files/${of}/versions/${pick(await versions(of))?.id ?? '0'}` }
   const operations: (() => Promise<Answer>)[] = [
-    () => send('PUT', `/uploads/${name()}`, { body: bytes(1 + Math.floor(Math.random() * 600), name()) }),
+    () => send('PUT', `/uploads/${name()}`, { body: bytes(random.between(1, 600), name()) }),
     () => send('PUT', `/uploads/${name()}`, { body: randomBytes(300) }),
     () => send('POST', '/', formOf(name(), randomBytes(200))),
     () => send('DELETE', `/uploads/${name()}`),
@@ -306,5 +283,17 @@ t.test('whatever is done at once to a few files, no answer is an error and every
   t.strictSame(Object.keys(counts).filter(status => ![200, 201, 204, 404, 409, 413].includes(Number(status))), [])
   const { bytes: used, keptBytes } = await usage()
   t.ok(used + keptBytes <= 3000)
-  await addsUp(t, account)
+})
+
+t.test('after all that, the sums of the accounts equal what is stored, and nothing is inconsistent', async t => {
+  await areTidy(t, KEEPING, NOTHING_KEPT)
+  const server = await sharedServer(KEEPING)
+  const { dataDir } = server
+  const sumOf = async (sql: string) => Number((await runSql(dataDir, sql))[0]?.sum)
+  const used = await sumOf('SELECT sum(used_bytes + kept_bytes) AS sum FROM accounts')
+  t.equal(await sumOf('SELECT sum(size) AS sum FROM (SELECT size FROM files UNION ALL SELECT size FROM kept) AS contents'), used)
+  await server.close()
+  const blobs = await storedBlobs(dataDir)
+  if (isInFolder) t.equal(blobs.reduce((sum, id) => sum + statSync(join(dataDir, 'blobs', id.slice(0, 2), id)).size, 0), used)
+  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0 })
 })

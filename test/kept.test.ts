@@ -1,17 +1,17 @@
 import { Readable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { sha256Of } from './kit/digests.ts'
 import { DAY } from './kit/durations.ts'
-import { bytesPath, metadataPath, openAccount } from './kit/kept-account.ts'
+import { bytesPath, metadataPath, shareAccount } from './kit/kept-account.ts'
 import { comparable, formOf, type SendOptions } from './kit/server.ts'
-import { runSql, storedBlobs } from './kit/stores.ts'
+import { runSql } from './kit/stores.ts'
+import { areTidy } from './kit/tidy.ts'
 
 const httpDate = (date: string) => new Date(date).toUTCString()
 const later = (date: string, milliseconds: number) => new Date(Date.parse(date) + milliseconds).toISOString()
 
 t.test('a file that was replaced three times has three versions, newest replaced first', async t => {
-  const { put, listVersions, metadata, usage } = await openAccount(t)
+  const { put, listVersions, metadata, usage } = await shareAccount()
   const states: any[] = []
   for (const [body, type] of [['one', 'text/x-one'], ['second', 'text/x-two'], ['3', 'text/x-three'], ['now', 'text/plain']] as const) states.push((await put('a b.txt', body, { 'content-type': type })).json)
   const answer = await listVersions('a b.txt')
@@ -36,7 +36,7 @@ t.test('a file that was replaced three times has three versions, newest replaced
 })
 
 t.test('a file without versions has an empty list, and one that is not there has none', async t => {
-  const { put, listVersions, restore, removeVersion } = await openAccount(t)
+  const { put, listVersions, restore, removeVersion } = await shareAccount()
   await put('a', 'bytes')
   t.match(await listVersions('a'), { status: 200, text: '{"versions":[],"next":null}' })
   const id = 'a'.repeat(32)
@@ -46,7 +46,7 @@ t.test('a file without versions has an empty list, and one that is not there has
 })
 
 t.test('the same bytes make no version, whatever stores them', async t => {
-  const { put, send, listVersions, versions, texts } = await openAccount(t)
+  const { put, send, listVersions, versions, texts } = await shareAccount()
   await put('a', 'bytes', { 'content-type': 'text/x-one' })
   t.equal((await put('a', 'bytes', { 'content-type': 'text/x-two' })).status, 200)
   t.equal((await send('POST', '/', formOf('a', 'bytes'))).status, 200)
@@ -62,19 +62,17 @@ t.test('the same bytes make no version, whatever stores them', async t => {
 })
 
 t.test('the newest ten versions are kept, and the bytes of others leave the disk', async t => {
-  const { put, texts, usage, dataDir, server } = await openAccount(t)
+  const { put, texts, usage } = await shareAccount()
   for (let count = 0; count < 13; count++) await put('a', `${count}`.padStart(10, '.'))
   t.strictSame(await texts('a'), Array.from({ length: 10 }, (_, index) => `${11 - index}`.padStart(10, '.')))
   t.match(await usage(), { bytes: 10, keptBytes: 100 })
-  await server.close()
-  t.equal((await storedBlobs(dataDir)).length, 11)
 })
 
 t.test('a version is downloaded as a file is', async t => {
-  const { put, get, send, versions, rename } = await openAccount(t)
+  const { put, get, send, versions, rename, id, dataDir } = await shareAccount()
   const { json: first } = await put('é.txt', 'the first bytes', { 'content-type': 'text/html' })
-  // The next one has another second.
-  await wait(1000 - Date.now() % 1000)
+  // The next one is of another second.
+  await runSql(dataDir, `UPDATE files SET updated_at = updated_at - 1000, stored_at = stored_at - 1000 WHERE owner_id = ${id}`)
   await put('é.txt', 'second', { 'content-type': 'image/png' })
   const [{ id: version, createdAt } = { id: '', createdAt: '' }] = await versions('é.txt')
   const etag = `"${sha256Of('the first bytes')}"`
@@ -88,7 +86,7 @@ t.test('a version is downloaded as a file is', async t => {
     'cache-control': 'private, no-cache',
     vary: /Authorization/
   }
-  t.equal(createdAt, first.updatedAt)
+  t.equal(createdAt, later(first.updatedAt, -1000))
   t.match(await get('é.txt', { version }), { status: 200, text: 'the first bytes', headers: { ...headers, 'content-length': '15' } })
   const head = await send('HEAD', `${bytesPath('é.txt')}?version=${version}`)
   t.match(head, { status: 200, text: '', headers: { ...headers, 'content-length': '15' } })
@@ -113,7 +111,7 @@ t.test('a version is downloaded as a file is', async t => {
 })
 
 t.test('a restore swaps: the version leaves the list, and the current content becomes one', async t => {
-  const { put, get, metadata, versions, restore, texts, usage, server } = await openAccount(t)
+  const { put, get, metadata, versions, restore, texts, usage, server } = await shareAccount()
   const { json: first } = await put('a.txt', 'one', { 'content-type': 'text/x-one' })
   await put('a.txt', 'second', { 'content-type': 'text/x-two' })
   const { json: current } = await put('a.txt', 'third!!')
@@ -139,7 +137,7 @@ t.test('a restore swaps: the version leaves the list, and the current content be
 })
 
 t.test('a restore keeps to its preconditions, and one that is refused changes nothing', async t => {
-  const { put, versions, restore, listVersions, metadata } = await openAccount(t)
+  const { put, versions, restore, listVersions, metadata } = await shareAccount()
   await put('a', 'one')
   const { headers: { etag } } = await put('a', 'two')
   const [{ id } = { id: '' }] = await versions('a')
@@ -152,7 +150,7 @@ t.test('a restore keeps to its preconditions, and one that is refused changes no
 })
 
 t.test('a restore of a version has no body: what is sent as one is not looked at', async t => {
-  const { put, versions, send } = await openAccount(t)
+  const { put, versions, send } = await shareAccount()
   await put('a', 'one')
   await put('a', 'two')
   const bodies: SendOptions[] = [{ json: {} }, { json: null }, { body: '{' }, { body: '{', headers: { 'content-type': 'application/json' } }, { body: 'x', headers: { 'content-type': 'nonsense;;' } }, { body: Readable.from(['x']) }, { body: Buffer.alloc(3_000_000) }, formOf('a', 'b')]
@@ -163,7 +161,7 @@ t.test('a restore of a version has no body: what is sent as one is not looked at
 })
 
 t.test('a version is deleted for good, and its bytes with it', async t => {
-  const { put, versions, removeVersion, texts, get, usage, server, dataDir } = await openAccount(t)
+  const { put, versions, removeVersion, texts, get, usage } = await shareAccount()
   for (const body of ['one', 'two', 'three']) await put('a', body)
   const [newest] = await versions('a')
   const answer = await removeVersion('a', String(newest?.id))
@@ -173,12 +171,10 @@ t.test('a version is deleted for good, and its bytes with it', async t => {
   t.equal((await get('a', { version: String(newest?.id) })).status, 404)
   t.equal((await removeVersion('a', String(newest?.id))).status, 404)
   t.match(await usage(), { files: 1, bytes: 5, keptBytes: 3 })
-  await server.close()
-  t.equal((await storedBlobs(dataDir)).length, 2)
 })
 
 t.test('versions go with the file when it is renamed, and meet only live names', async t => {
-  const { put, rename, texts, versions, listVersions, restore } = await openAccount(t)
+  const { put, rename, texts, versions, listVersions, restore } = await shareAccount()
   for (const body of ['a1', 'a2', 'a3']) await put('a', body)
   for (const body of ['b1', 'b2']) await put('b', body)
   t.match(await rename('a', 'b'), { status: 409, json: { code: 'name_taken' } })
@@ -195,14 +191,15 @@ t.test('versions go with the file when it is renamed, and meet only live names',
 })
 
 t.test('an id that is not that of a version of this file is 404, the same for all', async t => {
-  const { put, remove, versions, trash, send, listVersions, listTrash, usage, server, dataDir } = await openAccount(t)
+  const account = await shareAccount()
+  const { put, remove, versions, trash, send, listVersions, listTrash, usage, id: ownerId, dataDir } = account
   for (const body of ['a1', 'a2']) await put('a', body)
   for (const body of ['b1', 'b2']) await put('b', body)
   for (const body of ['c1', 'c2']) await put('c', body)
   const ofDeleted = String((await versions('c'))[0]?.id)
   await remove('c')
   const [own, ofOther, deleted] = [String((await versions('a'))[0]?.id), String((await versions('b'))[0]?.id), String((await trash())[0]?.id)]
-  const [{ blob: current } = { blob: '' }] = await runSql(dataDir, "SELECT blob_id AS blob FROM files WHERE name = 'a'")
+  const [{ blob: current } = { blob: '' }] = await runSql(dataDir, `SELECT blob_id AS blob FROM files WHERE name = 'a' AND owner_id = ${ownerId}`)
   const before = await Promise.all([listVersions('a'), listVersions('b'), listTrash()].map(async answer => (await answer).text))
   const ids = ['', 'f'.repeat(32), '0', 'x', 'null', '%00', 'a%00b', '%2F', 'a%2Fb', '%2E%2E', '%20', "'", '%22', '%F0%9F%98%80', 'x'.repeat(1024), 'x'.repeat(9000), own.toUpperCase(), `${own}%20`, own.slice(1), String(current), deleted, ofDeleted]
   const requests: [method: string, path: (id: string) => string, ids: string[], options?: SendOptions][] = [
@@ -221,6 +218,6 @@ t.test('an id that is not that of a version of this file is 404, the same for al
   }
   t.strictSame(await Promise.all([listVersions('a'), listVersions('b'), listTrash()].map(async answer => (await answer).text)), before, 'nothing has changed')
   t.match(await usage(), { files: 2, bytes: 4, keptBytes: 8 })
-  await server.close()
-  t.equal((await storedBlobs(dataDir)).length, 6)
 })
+
+t.test('after all that, the bytes of files, of versions and of the trash are stored, and nothing else', t => areTidy(t, {}))

@@ -2,27 +2,35 @@ import { once } from 'node:events'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
-import { setTimeout as wait } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { untilTaken, type Sender } from './kit/arrivals.ts'
 import { digestField } from './kit/digests.ts'
-import { issueToken, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { refused } from './kit/refusals.ts'
+import { sharedServer, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
-import { runSql, skipWithoutFolder } from './kit/stores.ts'
+import { isInFolder, runSql } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
-import { until } from './kit/waiting.ts'
+import { eventually, until } from './kit/waiting.ts'
 
 const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
 const DRAFT_BYTES = { 'content-type': 'application/partial-upload' }
 const IANA = 'https://iana.org/assignments/http-problem-types#'
 
+/** Settings of which the tests look at one each. */
+const LIMITED = { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt,bin', UPLOAD_EXPIRY_HOURS: '2', CORS_ORIGINS: 'https://app.example.org' }
+const LOADED = { RATE_LIMIT_PER_MINUTE: '25', MAX_MEMORY_BYTES: '1', CORS_ORIGINS: 'https://app.example.org', MAX_FILE_BYTES: String(Number.MAX_SAFE_INTEGER) }
+
 type Headers = Record<string, string | string[]>
 type Body = string | Uint8Array | Readable
 
-/** A server with a signed-in user. */
-async function open (t: Test, settings: Settings = {}) {
-  const server = await startServer(t, settings)
-  return { server, ...clientOf(server, (await signUp(server, 'ann')).token) }
+/** An account of the server that the tests share. */
+async function open (settings: Settings = {}) {
+  return openOn(await sharedServer(settings))
+}
+
+async function openOn (server: RunningServer) {
+  const { id, user, token } = await signUp(server)
+  return { server, accountId: id, user, ...clientOf(server, token) }
 }
 
 function clientOf (server: RunningServer, token: string) {
@@ -47,6 +55,8 @@ function clientOf (server: RunningServer, token: string) {
 
 type Ann = Awaited<ReturnType<typeof open>>
 
+const CHUNKED_CREATION = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt', 'transfer-encoding': 'chunked' }
+
 const base64 = (text: string) => Buffer.from(text).toString('base64')
 
 const idOf = ({ headers }: Answer): string => String(headers.location).split('/').at(-1) ?? ''
@@ -54,16 +64,16 @@ const idOf = ({ headers }: Answer): string => String(headers.location).split('/'
 /** What a response says about the upload: offset, length and completeness. */
 const stateOf = ({ status, headers }: Answer) => [status, headers['upload-offset'], headers['upload-length'], headers['upload-complete']]
 
-function refused (t: Test, answer: Answer, status: number, code: string, message = code): void {
-  const isHead = answer.text === ''
-  t.same({ status: answer.status, code: isHead ? code : answer.json.code }, { status, code }, message)
-}
-
 /** A body without a length. */
 async function * pieces (...texts: (string | Uint8Array)[]): AsyncGenerator<Buffer> {
   for (const text of texts) yield Buffer.from(text)
 }
 const chunked = (...texts: (string | Uint8Array)[]) => Readable.from(pieces(...texts))
+
+/** Gives an account quotas of its own. */
+async function setQuotas ({ server, accountId }: Ann, bytes: number, files?: number): Promise<void> {
+  await runSql(server.dataDir, `UPDATE accounts SET quota_bytes = ${bytes}, quota_files = ${files ?? 'NULL'} WHERE id = ${accountId}`)
+}
 
 interface Sending {
   readonly request: ClientRequest
@@ -90,9 +100,8 @@ function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string
 /** Begins an append, and resolves when the server has read its first bytes: the append renews the expiry. */
 async function untilAppending<T extends { request: Sender }> (ann: Ann, id: string, start: () => T): Promise<T> {
   const expiry = async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.expiresAt
+  await runSql(ann.server.dataDir, `UPDATE uploads SET expires_at = expires_at - 60000 WHERE id = '${id}'`)
   const before = await expiry()
-  // Not within the same millisecond.
-  await wait(5)
   const started = start()
   await until(async () => await expiry() !== before)
   await untilTaken(started.request)
@@ -131,7 +140,7 @@ function appendUnread ({ server, token }: Ann, id: string, { offset, size }: { o
 }
 
 t.test('tus: a file is created in two appends', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const created = await ann.create({ ...TUS, 'upload-length': '10', 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty` })
   t.same(stateOf(created), [201, '0', '10', '?0'])
   t.match(created.headers, { 'tus-resumable': '1.0.0', 'upload-limit': /^max-size=5368709120, max-age=86[34]\d\d$/, 'upload-expires': / GMT$/, 'cache-control': 'no-store' })
@@ -161,7 +170,7 @@ t.test('tus: a file is created in two appends', async t => {
 })
 
 t.test('tus: content of the creation is the beginning, and the length can come later', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const metadata = { 'upload-metadata': `name ${base64('b.txt')}, type ${base64('text/x-b')}` }
   const created = await ann.create({ ...TUS_BYTES, 'upload-defer-length': '1', ...metadata }, 'abc')
   t.same(stateOf(created), [201, '3', undefined, '?0'])
@@ -172,11 +181,15 @@ t.test('tus: content of the creation is the beginning, and the length can come l
   t.same(stateOf(await ann.tusPatch(id, 3, chunked('de'))), [204, '5', undefined, '?0'])
   t.match((await ann.head(id, TUS)).headers, { 'upload-defer-length': '1' })
   t.equal((await ann.head(id)).headers['upload-defer-length'], undefined, 'for clients of tus only')
+  for (const body of ['', 'x']) refused(t, await ann.tusPatch(id, 5, body, { 'upload-length': '4' }), 400, 'upload_length_inconsistent', 'below the offset')
   t.same(stateOf(await ann.tusPatch(id, 5, '', { 'upload-length': '6' })), [204, '5', '6', '?0'])
   refused(t, await ann.tusPatch(id, 5, 'f', { 'upload-length': '7' }), 400, 'upload_length_inconsistent')
+  refused(t, await ann.tusPatch(id, 5, '', { 'upload-offset': '9'.repeat(400) }), 409, 'upload_offset_mismatch')
   t.same(stateOf(await ann.tusPatch(id, 5, 'f')), [204, '6', '6', '?1'])
   t.equal((await ann.file('b.txt')).text, 'abcdef')
 
+  const ending = await ann.create({ ...TUS_BYTES, 'upload-defer-length': '1', ...named }, '12345')
+  t.same(stateOf(await ann.tusPatch(idOf(ending), 5, '', { 'upload-length': '5' })), [204, '5', '5', '?1'])
   t.same(stateOf(await ann.create({ ...TUS_BYTES, 'upload-length': '2', 'upload-metadata': `filename ${base64('c')}` }, 'hi')), [201, '2', '2', '?1'])
   t.same(stateOf(await ann.create({ ...TUS, 'upload-length': '0', 'upload-metadata': `filename ${base64('empty')}` })), [201, '0', '0', '?1'])
   t.equal((await ann.file('empty')).text, '')
@@ -187,15 +200,19 @@ const metadataOf = (bytes: number) => `filename ${base64('a.txt')},`.padEnd(byte
 
 const named = { 'upload-metadata': `filename ${base64('a.txt')}` }
 
-t.test('an id that no upload can have is 404, whatever it is', async t => {
-  const ann = await open(t)
-  for (const id of ['0', '%00', 'f'.repeat(32), 'F'.repeat(32), `${'f'.repeat(32)}%00`, '%2F', "'", '%F0%9F%98%80', 'x'.repeat(1024)]) {
+t.test('an id that no upload has is 404, whatever it is, and so is that of an upload that has expired', async t => {
+  const ann = await open()
+  const expired = await ann.tus(10)
+  await runSql(ann.server.dataDir, `UPDATE uploads SET expires_at = 1 WHERE id = '${expired}'`)
+  for (const id of [expired, '0', '%00', 'f'.repeat(31), 'f'.repeat(32), 'f'.repeat(33), 'F'.repeat(32), `${'f'.repeat(32)}%00`, '%2F', "'", '%F0%9F%98%80', 'x'.repeat(1024)]) {
     for (const answer of [await ann.head(id), await ann.ask('GET', `/api/uploads/${id}`), await ann.tusPatch(id, 0, 'x'), await ann.ask('DELETE', `/api/uploads/${id}`)]) refused(t, answer, 404, 'not_found', id.slice(0, 40))
   }
+  t.same(await ann.uploads(), [])
+  t.equal((await ann.usage()).uploadBytes, 0, 'it reserves nothing')
 })
 
 t.test('a creation that is wrong is refused, and nothing is created', async t => {
-  const ann = await open(t, { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt,bin' })
+  const ann = await open(LIMITED)
   const tus = { ...TUS, ...named }
   const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
   for (const [what, headers, status, code, body] of [
@@ -242,7 +259,8 @@ t.test('a creation that is wrong is refused, and nothing is created', async t =>
 })
 
 t.test('bytes announced beyond the limit or the quota are not read, also while the length of the file is unknown', async t => {
-  const ann = await open(t, { MAX_FILE_BYTES: '1000', QUOTA_BYTES: '900' })
+  const ann = await open(LIMITED)
+  await setQuotas(ann, 900)
   const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
   const tus = { ...TUS_BYTES, ...named, 'upload-defer-length': '1' }
   async function refuse (
@@ -268,7 +286,7 @@ t.test('bytes announced beyond the limit or the quota are not read, also while t
 })
 
 t.test('an append that is wrong is refused, and the upload stays as it is', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const id = await ann.tus(10)
   await ann.tusPatch(id, 0, '123')
   for (const [what, headers, status, code] of [
@@ -313,7 +331,7 @@ t.test('an append that is wrong is refused, and the upload stays as it is', asyn
 })
 
 t.test('an append is refused without taking the rest of its bytes', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const size = 256 * MIB
   const id = await ann.tus(size)
   const wrong = await appendUnread(ann, id, { offset: 5, size: size - 5 }).sendRest()
@@ -328,7 +346,7 @@ t.test('an append is refused without taking the rest of its bytes', async t => {
 })
 
 t.test('an upload that is complete takes no more bytes', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const id = await ann.tus(3)
   await ann.tusPatch(id, 0, 'abc')
   for (const answer of [await ann.tusPatch(id, 3, 'd'), await ann.patch(id, 3, '?1', 'd'), await ann.tusPatch(id, 3, chunked('d'))]) {
@@ -345,11 +363,12 @@ t.test('an upload that is complete takes no more bytes', async t => {
 })
 
 t.test('tus: POST with X-HTTP-Method-Override stands for other methods', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const id = await ann.tus(5)
   const post = (method: string, headers: Headers = {}, body = '') => ann.ask('POST', `/api/uploads/${id}`, { ...TUS, 'x-http-method-override': method, ...headers }, body)
   t.same(stateOf(await post('PATCH', { ...TUS_BYTES, 'upload-offset': '0' }, '12')), [204, '2', '5', '?0'])
   t.same(stateOf(await post('head')), [200, '2', '5', '?0'])
+  refused(t, await post('PATCH', { ...TUS_BYTES, 'upload-offset': '5' }, 'x'), 409, 'upload_offset_mismatch')
   refused(t, await post('PUT'), 400, 'upload_header_invalid')
   refused(t, await ann.ask('POST', `/api/uploads/${id}`, TUS), 400, 'upload_header_invalid')
   refused(t, await ann.ask('POST', `/api/uploads/${id}`, { 'upload-complete': '?0', 'x-http-method-override': 'PATCH' }), 412, 'upload_protocol_missing')
@@ -358,7 +377,7 @@ t.test('tus: POST with X-HTTP-Method-Override stands for other methods', async t
 })
 
 t.test('draft: appends, of which the last answers like PUT', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const created = await ann.create({ 'upload-complete': '?0', 'upload-draft-interop-version': '6', 'content-disposition': 'attachment; filename="a b.txt"', 'content-type': 'text/x-mine' }, 'one')
   t.same(stateOf(created), [201, '3', undefined, '?0'])
   t.match(created.json, { name: 'a b.txt', type: 'text/x-mine', size: null, offset: 3 })
@@ -386,7 +405,7 @@ t.test('draft: appends, of which the last answers like PUT', async t => {
 })
 
 t.test('an upload without a name is called like its id', async t => {
-  const ann = await open(t)
+  const ann = await open()
   for (const [what, headers] of [
     ['tus', { ...TUS, 'upload-length': '3' }],
     ['tus with a type', { ...TUS, 'upload-length': '3', 'upload-metadata': `filetype ${base64('text/x-a')}` }],
@@ -403,7 +422,7 @@ t.test('an upload without a name is called like its id', async t => {
 })
 
 t.test('draft: the name and the type', async t => {
-  const ann = await open(t)
+  const ann = await open()
   for (const [headers, name, type] of [
     [{ 'content-disposition': 'inline; filename="x.txt"; filename*=UTF-8\'\'%e2%82%ac.txt' }, '€.txt', 'text/plain'],
     [{ 'content-disposition': Buffer.from('inline; filename="ü.txt"').toString('latin1') }, 'ü.txt', 'text/plain'],
@@ -421,7 +440,7 @@ t.test('draft: the name and the type', async t => {
 })
 
 t.test('PUT with Upload-Complete can be continued, unless it is small', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const small = await ann.put('a.bin', { 'upload-complete': '?1' }, Buffer.alloc(MIB))
   t.same(stateOf(small), [201, undefined, undefined, undefined], 'an ordinary PUT')
   const large = Buffer.alloc(MIB + 1, 'a')
@@ -456,7 +475,7 @@ t.test('PUT with Upload-Complete can be continued, unless it is small', async t 
 })
 
 t.test('Upload-Metadata of up to 4 KiB is repeated, and a longer one is refused', async t => {
-  const ann = await open(t)
+  const ann = await open()
   for (const upload of [
     await ann.create({ ...TUS, 'upload-length': '1', 'upload-metadata': metadataOf(4096) }),
     await ann.put('a.txt', { 'upload-complete': '?0', 'upload-metadata': metadataOf(4096) }, '')
@@ -466,7 +485,7 @@ t.test('Upload-Metadata of up to 4 KiB is repeated, and a longer one is refused'
 })
 
 t.test('PUT with Content-Range sends the rest of an upload that was begun with PUT', async t => {
-  const ann = await open(t)
+  const ann = await open()
   await ann.put('a.txt', { 'upload-complete': '?0', 'upload-length': '10' }, '12345')
   for (const [range, status, code] of [
     ['bytes 5-8/10', 400, 'content_range_invalid'],
@@ -505,7 +524,7 @@ t.test('PUT with Content-Range sends the rest of an upload that was begun with P
 })
 
 t.test('preconditions are judged at the beginning and at the end', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const { headers: { etag } } = await ann.put('a.txt', {}, 'old')
   const disposition = { 'content-disposition': 'inline; filename=a.txt' }
   refused(t, await ann.create({ 'upload-complete': '?0', 'upload-length': '4', ...disposition }), 412, 'precondition_failed', 'a file of another length is there')
@@ -533,7 +552,7 @@ t.test('preconditions are judged at the beginning and at the end', async t => {
 })
 
 t.test('digests cover the content of a request, or the file', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const sha256 = (text: string) => digestField('sha-256', text)
   const id = await ann.tus(6)
   refused(t, await ann.tusPatch(id, 0, 'abc', { 'content-digest': sha256('xyz') }), 400, 'digest_mismatch')
@@ -579,17 +598,8 @@ t.test('digests cover the content of a request, or the file', async t => {
   }
 })
 
-t.test('an announced length is never below the offset', async t => {
-  const ann = await open(t)
-  const created = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named }, '12345')
-  for (const body of ['', 'x']) refused(t, await ann.tusPatch(idOf(created), 5, body, { 'upload-length': '4' }), 400, 'upload_length_inconsistent')
-  t.same(stateOf(await ann.head(idOf(created))), [200, '5', undefined, '?0'])
-  refused(t, await ann.tusPatch(idOf(created), 5, '', { 'upload-offset': '9'.repeat(400) }), 409, 'upload_offset_mismatch')
-  t.same(stateOf(await ann.tusPatch(idOf(created), 5, '', { 'upload-length': '5' })), [204, '5', '5', '?1'])
-})
-
 t.test('an upload that ends at its offset has no bytes of an append that failed', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const failed = Buffer.alloc(5 * MIB, 'x')
   const wrong = { 'content-digest': `sha-256=:${base64('x'.repeat(32))}:` }
   const ends: [string, (id: string) => Promise<Answer>][] = [
@@ -605,7 +615,7 @@ t.test('an upload that ends at its offset has no bytes of an append that failed'
 })
 
 t.test('no answer says that all bytes are there unless the file is', async t => {
-  const ann = await open(t)
+  const ann = await open()
   await ann.put('a.txt', {}, 'old')
   const { status } = await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=a.txt' }, 'new')
   t.equal(status, 412)
@@ -652,17 +662,8 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
   waiting.request.destroy()
 })
 
-t.test('an upload whose account is deleted meanwhile becomes no file', async t => {
-  const ann = await open(t)
-  const id = await ann.tus(10)
-  const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
-  t.equal((await ann.server.send('DELETE', '/api/account', { user: ['ann', 'correct horse battery'] })).status, 204)
-  sending.request.end('67890')
-  t.match(await sending.answered, { status: 404, code: 'not_found' })
-})
-
 t.test('the list has pages, newest first, and finds names', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const ids: string[] = []
   for (const name of ['a.txt', 'b.txt', 'u\u0308.txt', 'a.txt', 'a.txt']) ids.unshift(await ann.tus(1, `filename ${base64(name)}`))
   t.same((await ann.uploads()).map(({ id }) => id), ids)
@@ -682,8 +683,8 @@ t.test('the list has pages, newest first, and finds names', async t => {
 })
 
 t.test('the upload of another account does not exist', async t => {
-  const ann = await open(t)
-  const bob = clientOf(ann.server, (await signUp(ann.server, 'bob')).token)
+  const ann = await open()
+  const bob = await openOn(ann.server)
   const id = await ann.tus(10)
   const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
   // Requests for the upload end what is under way; those of others must not.
@@ -702,24 +703,14 @@ t.test('the upload of another account does not exist', async t => {
   t.same(await bob.uploads(), [])
   sending.request.end('67890')
   t.match(await sending.answered, { status: 204 })
-  const { json: { token } } = await ann.server.send('POST', '/api/tokens', { user: ['ann', 'correct horse battery'], json: { name: 'reader', scopes: ['files:read'] } })
+  const { json: { token } } = await ann.server.send('POST', '/api/tokens', { user: ann.user, json: { name: 'reader', scopes: ['files:read'] } })
   const reader = clientOf(ann.server, token)
   for (const answer of [await reader.ask('GET', '/api/uploads'), await reader.head(id), await reader.create({ ...TUS, 'upload-length': '1', ...named })]) refused(t, answer, 403, 'insufficient_scope')
   refused(t, await ann.server.send('GET', '/api/uploads'), 401, 'credentials_missing')
-  for (const length of [1, 31, 33, 1000]) refused(t, await ann.head('a'.repeat(length)), 404, 'not_found', `an id of ${length} characters`)
-})
-
-t.test('an upload that has expired does not exist, and reserves nothing', async t => {
-  const ann = await open(t)
-  const id = await ann.tus(10)
-  await runSql(ann.server.dataDir, `UPDATE uploads SET expires_at = ${Date.now() - 1}`)
-  for (const answer of [await ann.head(id), await ann.ask('GET', `/api/uploads/${id}`), await ann.tusPatch(id, 0, 'x'), await ann.ask('DELETE', `/api/uploads/${id}`)]) refused(t, answer, 404, 'not_found')
-  t.same(await ann.uploads(), [])
-  t.equal((await ann.usage()).uploadBytes, 0)
 })
 
 t.test('a lost connection keeps what arrived', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const id = await ann.tus(10)
   for (const [offset, text] of [[0, '123'], [3, '45']] as const) {
     const { request } = await beginAppend(ann, id, { offset, length: 10, bytes: text })
@@ -751,7 +742,7 @@ t.test('a lost connection keeps what arrived', async t => {
 })
 
 t.test('a request takes the upload over from an append that is under way', async t => {
-  const ann = await open(t)
+  const ann = await open()
   for (const [what, takeOver] of Object.entries<(id: string) => Promise<Answer>>({
     HEAD: id => ann.head(id),
     PATCH: id => ann.tusPatch(id, 3, '45'),
@@ -775,34 +766,40 @@ t.test('a request takes the upload over from an append that is under way', async
   }
 })
 
-t.test('stopping keeps what arrived, and the next server goes on', async t => {
-  const dataDir = t.testdir()
-  const ann = await open(t, { DATA_DIR: dataDir })
+t.test('stopping keeps what arrived, also while the disk is full, and the next server goes on', async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  const ann = await openOn(await startServer(t, settings))
   const id = await ann.tus(10)
   const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
   await ann.server.close()
   t.match(await sending.answered, { status: 503, code: 'stopping' })
   sending.request.destroy()
-  const again = await startServer(t, { DATA_DIR: dataDir })
-  const token = await issueToken(again, { user: ['ann', 'correct horse battery'] })
-  const later = clientOf(again, token)
+  if (isInFolder) {
+    const server = await startServer(t, { ...settings, MIN_FREE_BYTES: '1000 TB' })
+    const full = clientOf(server, ann.token)
+    refused(t, await full.create({ ...TUS, 'upload-length': '5', ...named }), 507, 'storage_full')
+    refused(t, await full.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '5' }, '67890'), 507, 'storage_full')
+    await server.close()
+  }
+  const later = clientOf(await startServer(t, settings), ann.token)
   t.same(stateOf(await later.head(id)), [200, '5', '10', '?0'])
   t.equal((await later.tusPatch(id, 5, '67890')).status, 204)
   t.equal((await later.file('a.bin')).text, '1234567890')
 })
 
 t.test('a file of unknown length has a limit as well', async t => {
-  const ann = await open(t, { MAX_FILE_BYTES: '10' })
+  const ann = await open(LIMITED)
   const deferred = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named })
-  refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('12345678901')), 413, 'file_too_large')
+  refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('x'.repeat(1001))), 413, 'file_too_large')
   const override = { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0' }
-  refused(t, await ann.ask('POST', `/api/uploads/${idOf(deferred)}`, override, chunked('12345678901')), 413, 'file_too_large', 'by POST')
+  refused(t, await ann.ask('POST', `/api/uploads/${idOf(deferred)}`, override, chunked('x'.repeat(1001))), 413, 'file_too_large', 'by POST')
   refused(t, await ann.ask('POST', `/api/uploads/${idOf(deferred)}`, { ...override, 'content-type': 'text/plain' }, 'x'), 415, 'unsupported_media_type', 'by POST')
   t.same(stateOf(await ann.head(idOf(deferred))), [200, '0', undefined, '?0'])
 })
 
 t.test('quotas count what uploads have reserved', async t => {
-  const ann = await open(t, { QUOTA_BYTES: '10', QUOTA_FILES: '3' })
+  const ann = await open()
+  await setQuotas(ann, 10, 3)
   await ann.tus(6)
   const second = await ann.create({ ...TUS, 'upload-length': '5', ...named })
   refused(t, second, 413, 'quota_exceeded')
@@ -815,18 +812,20 @@ t.test('quotas count what uploads have reserved', async t => {
 })
 
 t.test('an account has at most 1,000 unfinished uploads', async t => {
-  const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const ann = await open()
   const headers = { 'upload-complete': '?0', 'content-disposition': 'inline; filename=a.txt' }
-  for (let count = 0; count < 1000; count += 50) {
-    await Promise.all(Array.from({ length: 50 }, () => ann.create(headers)))
-  }
+  await ann.create(headers)
+  await runSql(ann.server.dataDir, `INSERT INTO uploads (id, owner_id, name, type, blob_id, method, precondition, created_at, expires_at)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 998)
+    SELECT 'copy ' || n, owner_id, name, type, 'copy ' || n, method, precondition, created_at, expires_at FROM uploads, numbers WHERE owner_id = ${ann.accountId}`)
+  t.equal((await ann.create(headers)).status, 201)
   const answer = await ann.create(headers)
   refused(t, answer, 429, 'too_many_uploads')
   t.match(answer.headers, { 'retry-after': '60' })
 })
 
 t.test('asking for the offset has no rate limit, and is answered under load', async t => {
-  const ann = await open(t, { RATE_LIMIT_PER_MINUTE: '25', MAX_MEMORY_BYTES: '1', CORS_ORIGINS: 'https://app.example.org' })
+  const ann = await open(LOADED)
   const id = await ann.tus(10)
   const stalled = Array.from({ length: 17 }, (_, index) => begin(ann, 'PUT', `/uploads/${index}`, { 'content-length': '5' }))
   t.teardown(() => { for (const { request } of stalled) request.destroy() })
@@ -838,7 +837,7 @@ t.test('asking for the offset has no rate limit, and is answered under load', as
 })
 
 t.test('OPTIONS tells without a credential what uploads can do', async t => {
-  const server = await startServer(t, { MAX_FILE_BYTES: '1000', UPLOAD_EXPIRY_HOURS: '2' })
+  const server = await sharedServer(LIMITED)
   for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
     for (const headers of [{}, { 'tus-resumable': '0.0.1' }]) {
       const answer = await server.send('OPTIONS', path, { headers })
@@ -854,14 +853,14 @@ t.test('OPTIONS tells without a credential what uploads can do', async t => {
       t.equal(answer.headers.allow, allow, 'the methods that are there')
     }
   }
-  const huge = await startServer(t, { DATA_DIR: t.testdir(), MAX_FILE_BYTES: String(Number.MAX_SAFE_INTEGER) })
+  const huge = await sharedServer(LOADED)
   t.match((await huge.send('OPTIONS', '/api/uploads')).headers['upload-limit'], /^max-size=999999999999999,/, 'the largest integer of a structured field')
 })
 
 t.test('pages of other origins may use every field', async t => {
-  const origin = 'https://app.example.org'
-  const server = await startServer(t, { CORS_ORIGINS: origin })
-  const fields = ['tus-resumable', 'upload-length', 'upload-defer-length', 'upload-metadata', 'upload-offset', 'upload-complete', 'upload-draft-interop-version', 'x-http-method-override']
+  const origin = LIMITED.CORS_ORIGINS
+  const server = await sharedServer(LIMITED)
+  const fields = ['tus-resumable', 'upload-length', 'upload-defer-length', 'upload-metadata', 'upload-offset', 'upload-complete', 'upload-draft-interop-version', 'x-http-method-override', 'x-file-modified']
   for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
     const preflight = await server.send('OPTIONS', path, { headers: { origin, 'access-control-request-method': 'PATCH', 'access-control-request-headers': fields.join(',') } })
     t.match(preflight, { status: 204, text: '' })
@@ -873,7 +872,7 @@ t.test('pages of other origins may use every field', async t => {
 })
 
 t.test('another version of tus is refused for every method', async t => {
-  const ann = await open(t)
+  const ann = await open()
   const id = await ann.tus(10)
   for (const [method, path] of [['GET', ''], ['POST', ''], ['GET', `/${id}`], ['HEAD', `/${id}`], ['PATCH', `/${id}`], ['POST', `/${id}`], ['DELETE', `/${id}`]] as const) {
     const answer = await ann.ask(method, `/api/uploads${path}`, { 'tus-resumable': '1.0' })
@@ -892,7 +891,7 @@ async function rawAnswer ({ server, token }: Ann, { path, version, protocol = 'H
 }
 
 t.test('104 tells clients of the draft, version 8, where the upload is', async t => {
-  const ann = await open(t)
+  const ann = await open()
   for (const creation of [{ path: '/api/uploads' }, { path: '/uploads/b.txt', method: 'PUT' }]) {
     const text = await rawAnswer(ann, { ...creation, version: 'Upload-Draft-Interop-Version: 8' })
     const [, location, limit] = /^HTTP\/1\.1 104 Upload Resumption Supported\r\nlocation: (.*)\r\nupload-limit: (.*)\r\nupload-draft-interop-version: 8\r\n\r\nHTTP\/1\.1 201 /.exec(text) ?? []
@@ -907,45 +906,35 @@ t.test('104 tells clients of the draft, version 8, where the upload is', async t
   t.match(await rawAnswer(ann, { path: '/api/uploads', version: 'Upload-Draft-Interop-Version: 8', protocol: 'HTTP/1.0' }), /^HTTP\/1\.1 201 /, 'HTTP/1.0 has no interim responses')
 })
 
-t.test('refusals that are rare are answered as documented', async t => {
-  const dataDir = t.testdir()
-  const ann = await open(t, { DATA_DIR: dataDir, SIGN_IN_FAILURES: '1' })
-  const override = (id: string, offset: number, body: string) => ann.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': String(offset) }, body)
-  const id = await ann.tus(10)
-  refused(t, await override(id, 5, 'x'), 409, 'upload_offset_mismatch')
-
-  const creation = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt', 'transfer-encoding': 'chunked' }
-  const overtaken = begin(ann, 'POST', '/api/uploads', creation)
+t.test('a creation that is taken over tells how far it came', async t => {
+  const ann = await open()
+  const overtaken = begin(ann, 'POST', '/api/uploads', CHUNKED_CREATION)
   overtaken.request.write('abc')
   const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
   await untilTaken(overtaken.request)
   t.equal((await ann.head(String(upload?.id))).status, 200)
   t.match(await overtaken.answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3', 'upload-complete': '?0' } })
   overtaken.request.destroy()
-  await ann.ask('DELETE', `/api/uploads/${upload?.id}`)
-
-  for (let count = 0; count < 2; count++) await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })
-  t.equal((await ann.server.send('HEAD', `/api/uploads/${id}`, { user: ['ann', 'wrong'] })).status, 429)
-
-  const other = await open(t, { DATA_DIR: t.testdir({ other: {} }) + '/other' })
-  const ended = begin(other, 'POST', '/api/uploads', creation)
-  ended.request.write('abc')
-  await until(async () => (await other.uploads('?name=b.txt')).length > 0)
-  await untilTaken(ended.request)
-  t.equal((await other.server.send('DELETE', '/api/account', { user: ['ann', 'correct horse battery'] })).status, 204)
-  ended.request.end('def')
-  t.match(await ended.answered, { status: 404, code: 'not_found' })
 })
 
-t.test('an upload needs space on the disk', { skip: skipWithoutFolder }, async t => {
-  const dataDir = t.testdir()
-  const ann = await open(t, { DATA_DIR: dataDir })
+t.test('an upload whose account is deleted meanwhile becomes no file', async t => {
+  const [ann, other] = [await open(), await open()]
   const id = await ann.tus(10)
-  await ann.server.close()
-  const full = await startServer(t, { DATA_DIR: dataDir, MIN_FREE_BYTES: '1000 TB' })
-  const token = await issueToken(full, { user: ['ann', 'correct horse battery'] })
-  const later = clientOf(full, token)
-  refused(t, await later.create({ ...TUS, 'upload-length': '5', ...named }), 507, 'storage_full')
-  refused(t, await later.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0' }, '12345'), 507, 'storage_full')
-  t.equal((await later.head(id)).status, 200)
+  const appending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
+  const creating = begin(other, 'POST', '/api/uploads', CHUNKED_CREATION)
+  creating.request.write('abc')
+  await until(async () => (await other.uploads('?name=b.txt')).length > 0)
+  await untilTaken(creating.request)
+  for (const [{ server, user }, { request, answered }, rest] of [[ann, appending, '67890'], [other, creating, 'def']] as const) {
+    t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
+    request.end(rest)
+    t.match(await answered, { status: 404, code: 'not_found' })
+  }
+})
+
+t.test('asking for the offset with wrong passwords has a limit', async t => {
+  const { server, user: [name], tus } = await open({ SIGN_IN_FAILURES: '1' })
+  const ask = async (id: string) => (await server.send('HEAD', `/api/uploads/${id}`, { user: [name, 'wrong'] })).status
+  const id = await tus(10)
+  t.ok(await eventually(async () => await ask(id) === 429))
 })

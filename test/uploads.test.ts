@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { request as httpRequest } from 'node:http'
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -9,33 +8,38 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
-import { openReserve } from '#src/blobs/disk/reserve.ts'
-import type { IncomingBody } from '#src/files/incoming-file.ts'
-import { Quotas } from '#src/files/quotas.ts'
 import { isMediaType } from '#src/files/media-type.ts'
 import { Committer } from '#src/metadata/sqlite/committer.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
-import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { digestField, sha256Of } from './kit/digests.ts'
-import { override } from './kit/override.ts'
-import { filesOver } from './kit/rules.ts'
-import { formOf, namesOf, signUp, startServer, type Answer, type Client, type RunningServer, type Settings } from './kit/server.ts'
-import { KIB, MIB } from './kit/sizes.ts'
-import { blobFiles, isInFolder, openHandles, runSql, skipWithoutFolder, skipWithoutSqlite, storedBlobs, uploadsBegun } from './kit/stores.ts'
+import { namesOf, sharedServer, signUp, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
+import { refused, answerToHead } from './kit/refusals.ts'
+import { isProof, KIB, MIB } from './kit/sizes.ts'
+import { runSql, skipWithoutSqlite, storedBlobs, uploadsBegun } from './kit/stores.ts'
+import { areTidy, isTidy } from './kit/tidy.ts'
 import { eventually, until } from './kit/waiting.ts'
 
 const BOUNDARY = 'boundary-of-a-test'
 const FORM_TYPE = `multipart/form-data; boundary=${BOUNDARY}`
 const FORM_OVERHEAD = 64 * KIB
 
-/** A server with a signed-in user. */
-async function open (t: Test, settings: Settings = {}) {
-  const server = await startServer(t, settings)
-  const { token, user } = await signUp(server, 'ann')
+/** The settings of the servers that the tests share. */
+const LIMITED = { MAX_FILE_BYTES: '200000', ALLOWED_EXTENSIONS: '.pdf, TXT, bin' }
+const EMPTY_FILES_ONLY = { MAX_FILE_BYTES: '0' }
+const QUOTAS = { QUOTA_BYTES: '1050', QUOTA_FILES: '14' }
+
+async function open (settings: Settings = {}) {
+  const server = await sharedServer(settings)
+  return { ...await openOn(server), isTidy: () => isTidy(server.dataDir) }
+}
+
+/** An account of a server. */
+async function openOn (server: RunningServer) {
+  const { id, token } = await signUp(server)
   return {
     server,
+    id,
     token,
-    user,
     put: (name: string, body: string | Uint8Array | Readable, headers: Record<string, string | string[]> = {}) => server.send('PUT', `/uploads/${percent(name)}`, { token, headers, body }),
     post: (body: Uint8Array | Readable, headers: Record<string, string | string[]> = {}) => server.send('POST', '/', { token, headers: { 'content-type': FORM_TYPE, ...headers }, body }),
     get: (name: string) => server.send('GET', `/uploads/${percent(name)}`, { token }),
@@ -73,44 +77,10 @@ function nameIn (header: string | undefined): string | undefined {
   return extended === undefined ? undefined : decodeURIComponent(extended)
 }
 
-/** The path of the only blob, once those that were replaced are deleted. */
-async function onlyBlob ({ dataDir }: RunningServer): Promise<string> {
-  const [path = ''] = await until(() => blobFiles(dataDir), paths => paths.length === 1)
-  return path
-}
-
-/**
- * After the server has closed, exactly the blobs of `count` files and what is kept are stored, all of them committed.
- */
-async function endsWith (t: Test, server: RunningServer, count: number): Promise<void> {
-  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'no bytes are open')
-  await server.close()
-  t.equal(await uploadsBegun(server.dataDir), 0, 'nothing is incoming')
-  const kept = await runSql(server.dataDir, 'SELECT id FROM kept')
-  t.equal((await storedBlobs(server.dataDir)).length, count + kept.length, 'blobs that are stored')
-}
-
-function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
-  t.same({ status: answer.status, type: answer.headers['content-type']?.split(';')[0], code: answer.json.code }, { status, type: 'application/problem+json', code }, message)
-}
-
 /** Asserts the status and these JSON properties exactly (`t.match` accepts a substring). */
 function answered (t: Test, answer: Answer, expected: { status: number, name?: string, size?: number, type?: string, sha256?: string }, message = 'the file'): void {
   const properties = Object.keys(expected).map(key => [key, key === 'status' ? answer.status : answer.json[key]])
   t.same(Object.fromEntries(properties), expected, message)
-}
-
-/** The response to a head whose body is never sent. */
-async function answerToHead (
-  client: Client, method: string, path: string, headers: Record<string, string>
-): Promise<{ status: number, code: string }> {
-  const request = httpRequest({ host: '127.0.0.1', port: client.port, method, path, headers, agent: false })
-  request.on('error', () => {})
-  request.flushHeaders()
-  const [response] = await once(request, 'response')
-  const text = Buffer.concat(await response.toArray()).toString()
-  request.destroy()
-  return { status: response.statusCode, code: JSON.parse(text).code }
 }
 
 /** A body in pieces, which the server receives one by one. */
@@ -141,7 +111,7 @@ const keptNames = [
 ]
 
 t.test('a name is kept as it was sent, by form and by path, and comes back in every place', async t => {
-  const { server, post, put, get, names } = await open(t)
+  const { server, post, put, get, names } = await open()
   for (const name of keptNames) {
     const posted = await post(form(filePart(name, `posted ${name}`)))
     answered(t, posted, { status: 201, name }, `POST ${name}`)
@@ -155,11 +125,10 @@ t.test('a name is kept as it was sent, by form and by path, and comes back in ev
     t.equal((await get(name)).text, `put ${name}`)
   }
   t.same((await names()).sort(), keptNames.toSorted())
-  await endsWith(t, server, keptNames.length)
 })
 
 t.test('the name of a form is read as clients write it', async t => {
-  const { server, post, get } = await open(t)
+  const { post, get } = await open()
   const variants: [parameters: string, name: string][] = [
     ['name="file"; filename="a \\"quoted\\" name.txt"', 'a "quoted" name.txt'],
     ['name="file"; filename="%22kept%22.txt"', '%22kept%22.txt'],
@@ -184,11 +153,10 @@ t.test('the name of a form is read as clients write it', async t => {
   }
   const bare = await post(form(['content-disposition:FORM-DATA; name="file"; filename="lower.txt"\r\nX-Other: 1', 'x']))
   answered(t, bare, { status: 201, name: 'lower.txt' }, 'fields in any case, others passed over')
-  await endsWith(t, server, variants.length + 1)
 })
 
 t.test('names that differ only in normalisation are one name', async t => {
-  const { server, token, post, put, get, names } = await open(t)
+  const { server, token, post, put, get, names } = await open()
   const [nfc, nfd] = ['Ame\u0301lie.txt'.normalize('NFC'), 'Ame\u0301lie.txt']
   answered(t, await post(form(filePart(nfd, 'one'))), { status: 201, name: nfc })
   t.equal((await post(form(filePart(nfc, 'one')))).status, 200)
@@ -203,11 +171,10 @@ t.test('names that differ only in normalisation are one name', async t => {
   for (const name of ['\uD800', 'cut \uDBFF', '\uDC00\uD800']) {
     refused(t, await server.send('PATCH', `/api/files/${percent(nfc)}`, { token, json: { name } }), 400, 'name_invalid', 'a name that is no Unicode')
   }
-  await endsWith(t, server, 3)
 })
 
 t.test('a name that can\'t be kept is refused, and nothing is stored', async t => {
-  const { server, token, post, put, names } = await open(t)
+  const { server, token, post, put, names } = await open()
   const refusedNames = ['.', '..', 'a'.repeat(256), 'é'.repeat(128), 'bell\x07', 'tab\t', 'delete\x7F', 'next\u0085line', 'first\x01']
   for (const name of refusedNames) {
     refused(t, await post(form(filePart(name))), 400, 'name_invalid', `POST ${JSON.stringify(name)}`)
@@ -229,11 +196,10 @@ t.test('a name that can\'t be kept is refused, and nothing is stored', async t =
   const empty = await server.send('PUT', '/uploads/', { token, body: 'bytes' })
   t.match(empty.status, /^40[04]$/, 'PUT without a name')
   t.same(await names(), [])
-  await endsWith(t, server, 0)
 })
 
 t.test('the media type is the declared one if it is well formed, else the one of the extension', async t => {
-  const { server, token, put, post, get } = await open(t)
+  const { server, token, put, post, get } = await open()
   const types: [name: string, declared: string | undefined, type: string][] = [
     ['a.txt', 'image/png', 'image/png'],
     ['b.txt', 'Text/HTML; charset="utf-8"; x=1', 'Text/HTML; charset="utf-8"; x=1'],
@@ -273,7 +239,7 @@ t.test('the media type is the declared one if it is well formed, else the one of
 })
 
 t.test('a form is taken with one file in the field named file, whatever else it contains', async t => {
-  const { server, post, get, names } = await open(t)
+  const { post, get, names } = await open()
   const field: [string, string] = [disposition('name="comment"'), 'text\r\n--not-the-boundary\r\n']
   const nameless: [string, string] = [disposition('name="file"'), 'a field without a filename is no file']
   const taken: [what: string, body: Buffer, name: string][] = [
@@ -309,11 +275,10 @@ t.test('a form is taken with one file in the field named file, whatever else it 
   ]
   for (const [what, body, code] of refusedForms) refused(t, await post(body), 400, code, what)
   t.equal((await names()).length, taken.length)
-  await endsWith(t, server, taken.length)
 })
 
 t.test('a form that is not well formed is refused, and nothing is stored', async t => {
-  const { server, token, post, names } = await open(t)
+  const { server, token, post, names } = await open()
   const good = form(filePart('x.txt'))
   const heads: [what: string, head: string, code: string][] = [
     ['an empty head', '', 'malformed_multipart'],
@@ -357,11 +322,10 @@ t.test('a form that is not well formed is refused, and nothing is stored', async
   refused(t, await server.send('POST', '/', { token, body: good }), 415, 'unsupported_media_type', 'a form as nothing')
   refused(t, await server.send('POST', '/', { token }), 400, 'file_missing', 'no body')
   t.same(await names(), [])
-  await endsWith(t, server, 0)
 })
 
 t.test('a part\'s head of 16 KiB and a boundary of 70 characters of every kind are taken', async t => {
-  const { server, post } = await open(t)
+  const { post } = await open()
   const start = 'X: '
   const end = `\r\n${disposition('name="file"; filename="x.txt"')}`
   const full = `${start}${'x'.repeat(16 * KIB - start.length - end.length - 2)}${end}`
@@ -369,32 +333,32 @@ t.test('a part\'s head of 16 KiB and a boundary of 70 characters of every kind a
   const boundary = `0aZ'()+_,-./:=? ${'x'.repeat(54)}`
   const body = Buffer.from(form(filePart('x.txt')).toString().replaceAll(BOUNDARY, boundary))
   t.equal((await post(body, { 'content-type': `multipart/form-data; charset=utf-8; BOUNDARY="${boundary}"; x=1` })).status, 200)
-  await endsWith(t, server, 1)
 })
 
 t.test('a form cut anywhere before its end answers 400 and leaves nothing', async t => {
-  const { server, token, post, names } = await open(t)
+  const { post, names, isTidy } = await open()
   const body = form([disposition('name="comment"'), 'c'], [`${filePart('cut.txt')[0]}\r\nContent-Type: text/plain`, `bytes\r\n--${BOUNDARY.slice(0, 9)}\r\n`])
   const wholeAt = body.length - '\r\n'.length
-  for (let length = 1; length < wholeAt; length++) {
+  // Proofs cut it at each byte.
+  for (let length = 1; length < wholeAt; length += isProof ? 1 : 4) {
     const answer = await post(body.subarray(0, length))
     if (answer.status !== 400 || answer.json.code !== 'upload_incomplete') t.fail(`cut at ${length}: ${answer.status} ${answer.text}`)
   }
   for (const length of [1, 60, wholeAt - 60, wholeAt - 1]) refused(t, await post(Readable.from([body.subarray(0, length)])), 400, 'upload_incomplete', `chunked, cut at ${length}`)
   t.same(await names(), [])
-  t.ok(await eventually(async () => (await storedBlobs(server.dataDir)).length === 0))
+  t.ok(await eventually(isTidy))
   t.equal((await post(body.subarray(0, wholeAt))).status, 201, 'the closing boundary is whole')
-  t.same(await namesOf(server, { token }), ['cut.txt'])
-  await endsWith(t, server, 1)
+  t.same(await names(), ['cut.txt'])
 })
 
 t.test('bytes that look like a boundary are bytes, wherever the body is cut into pieces', async t => {
   const tails = ['\r', '\r\n', '\r\n-', '\r\n--', `\r\n--${BOUNDARY.slice(0, -1)}`, `\r\n\r\n--${BOUNDARY.slice(0, -1)}\r\n--b\r`, `--${BOUNDARY}`, `\n--${BOUNDARY}--\n`]
   const bytes = Buffer.from(`${tails.join('')}${tails.toReversed().join('middle')}`)
   const body = form([disposition('name="before"'), bytes], filePart('edges.bin', bytes))
-  const { server, post, get, put } = await open(t)
-  for (const size of [...Array(64).keys()].map(index => index + 1).concat(body.length)) {
-    for (const headers of [{}, { 'content-length': String(body.length) }]) {
+  const { post, get, put } = await open()
+  const sizes = isProof ? Array.from({ length: 64 }, (_, index) => index + 1) : [1, 2, 3, 5, 8, 13, 19, 21, 23, 34, 64]
+  for (const [index, size] of [...sizes, body.length].entries()) {
+    for (const headers of [{}, { 'content-length': String(body.length) }].filter((_, way) => isProof || way === index % 2)) {
       const answer = await post(Readable.from(inPieces(body, size)), headers)
       t.match(answer.status, /^20[01]$/)
       answered(t, answer, { status: answer.status, size: bytes.length, sha256: sha256Of(bytes) }, `pieces of ${size} over the wire`)
@@ -407,12 +371,11 @@ t.test('bytes that look like a boundary are bytes, wherever the body is cut into
   t.equal((await post(form(filePart('large.bin', large)))).status, 201)
   t.ok((await get('large.bin')).bytes.equals(large))
   t.equal((await post(Readable.from(inPieces(form(filePart('large.bin', large)), 99_991)))).status, 200)
-  await endsWith(t, server, 3)
 })
 
 t.test('a file of exactly the limit is taken, one byte more is refused', async t => {
-  const limit = 200_000
-  const { server, token, post, put, get, names } = await open(t, { MAX_FILE_BYTES: String(limit) })
+  const limit = Number(LIMITED.MAX_FILE_BYTES)
+  const { server, token, post, put, get, names } = await open(LIMITED)
   const exact = randomBytes(limit)
   const over = Buffer.concat([exact, Buffer.from('x')])
   t.equal((await post(form(filePart('form.bin', exact)))).status, 201)
@@ -431,38 +394,35 @@ t.test('a file of exactly the limit is taken, one byte more is refused', async t
 
   const authorization = `Bearer ${token}`
   const head = { authorization, 'content-length': String(limit + 1) }
-  t.same(await answerToHead(server, 'PUT', '/uploads/over.bin', head), { status: 413, code: 'file_too_large' }, 'raw, before the body')
+  t.same(await answerToHead(server, 'PUT', '/uploads/over.bin', head), [413, 'file_too_large'], 'raw, before the body')
   const formHead = { authorization, 'content-type': FORM_TYPE, 'content-length': String(limit + FORM_OVERHEAD + 1) }
-  t.same(await answerToHead(server, 'POST', '/', formHead), { status: 413, code: 'file_too_large' }, 'form, before the body')
+  t.same(await answerToHead(server, 'POST', '/', formHead), [413, 'file_too_large'], 'form, before the body')
   t.same(await names(), ['form-chunked.bin', 'form.bin', 'raw-chunked.bin', 'raw.bin'])
   t.ok((await get('raw.bin')).bytes.equals(exact), 'what was there stays')
-  await endsWith(t, server, 4)
 })
 
 t.test('with a limit of nothing only empty files are taken', async t => {
-  const { server, post, put, get } = await open(t, { MAX_FILE_BYTES: '0' })
+  const { post, put, get } = await open(EMPTY_FILES_ONLY)
   answered(t, await post(form(filePart('a.txt', ''))), { status: 201, size: 0, sha256: sha256Of('') })
   t.equal((await put('b.txt', '')).status, 201)
   t.equal((await put('c.txt', Readable.from([]))).status, 201)
   t.match(await get('c.txt'), { status: 200, text: '', headers: { 'content-length': '0' } })
   refused(t, await post(form(filePart('d.txt', 'x'))), 413, 'file_too_large', 'a byte')
-  await endsWith(t, server, 3)
 })
 
 t.test('only allowed extensions are taken', async t => {
-  const { server, token, post, put, names } = await open(t, { ALLOWED_EXTENSIONS: '.pdf, TXT' })
+  const { server, token, post, put, names } = await open(LIMITED)
   for (const name of ['a.pdf', 'b.TXT', 'c.exe.Pdf']) t.equal((await post(form(filePart(name)))).status, 201, name)
   for (const name of ['a.exe', 'a.pdf.exe', 'pdf', '.pdf', 'a.pdf ', 'a.', 'a.pdf.', 'a.\uFF50df']) {
     refused(t, await post(form(filePart(name))), 415, 'extension_not_allowed', `POST ${name}`)
     refused(t, await put(name, 'x'), 415, 'extension_not_allowed', `PUT ${name}`)
   }
-  t.same(await answerToHead(server, 'PUT', '/uploads/a.exe', { authorization: `Bearer ${token}`, 'content-length': '9' }), { status: 415, code: 'extension_not_allowed' }, 'before the body')
+  t.same(await answerToHead(server, 'PUT', '/uploads/a.exe', { authorization: `Bearer ${token}`, 'content-length': '9' }), [415, 'extension_not_allowed'], 'before the body')
   t.same(await names(), ['a.pdf', 'b.TXT', 'c.exe.Pdf'])
-  await endsWith(t, server, 3)
 })
 
 t.test('an encoded body is refused, save as identity', async t => {
-  const { server, post, put, names } = await open(t)
+  const { post, put, names } = await open()
   for (const encoding of ['gzip', 'br', 'identity, gzip', 'x']) {
     const answer = await put('a.txt', 'x', { 'content-encoding': encoding })
     refused(t, answer, 415, 'content_encoding_unsupported', `PUT ${encoding}`)
@@ -472,11 +432,10 @@ t.test('an encoded body is refused, save as identity', async t => {
   t.equal((await put('b.txt', 'x', { 'content-encoding': 'Identity' })).status, 201)
   t.equal((await post(form(filePart('c.txt')), { 'content-encoding': '' })).status, 201)
   t.same(await names(), ['b.txt', 'c.txt'])
-  await endsWith(t, server, 2)
 })
 
 t.test('digests that a client sends are verified before anything can be seen', async t => {
-  const { server, post, put, names } = await open(t)
+  const { post, put, names } = await open()
   const body = form(filePart('posted.txt', 'bytes'))
   const uploads = [
     { what: 'PUT', covered: Buffer.from('bytes'), send: (headers: Record<string, string | string[]>) => put('put.txt', 'bytes', headers) },
@@ -500,6 +459,7 @@ t.test('digests that a client sends are verified before anything can be seen', a
     }
     t.notOk((await names()).includes(`${what.toLowerCase()}.txt`))
   }
+  refused(t, await post(body, { 'repr-digest': digestField('sha-256', 'bytes') }), 400, 'digest_mismatch', 'that of the file, where the form is covered')
   t.same(await names(), [])
   for (const { what, covered, send } of uploads) {
     const [sha256, sha512] = [digestField('sha-256', covered), digestField('sha-512', covered)]
@@ -507,17 +467,10 @@ t.test('digests that a client sends are verified before anything can be seen', a
     for (const headers of right) t.match((await send(headers)).status, /^20[01]$/, `${what} ${JSON.stringify(headers)}`)
   }
   t.equal((await names()).length, 2)
-  await endsWith(t, server, 2)
-})
-
-t.test('a wrong digest of the file alone does not pass for one of the form', async t => {
-  const { server, post } = await open(t)
-  refused(t, await post(form(filePart('a.txt', 'bytes')), { 'repr-digest': digestField('sha-256', 'bytes') }), 400, 'digest_mismatch', 'of the part')
-  await endsWith(t, server, 0)
 })
 
 t.test('PUT stores any body as it is and never reads it as anything', async t => {
-  const { server, token, put, get } = await open(t)
+  const { server, token, put, get } = await open()
   const bodies: [type: string, bytes: string][] = [
     ['application/json', '{"broken": '],
     ['application/json', '{"__proto__": {"x": 1}}'],
@@ -539,25 +492,17 @@ t.test('PUT stores any body as it is and never reads it as anything', async t =>
   t.match(replaced, { status: 200, headers: { etag: `"${sha256Of('newer')}"` } })
   t.notOk('location' in replaced.headers)
   t.equal(replaced.json.createdAt, created.json.createdAt)
+  for (const range of ['bytes 0-1/5', 'bytes 0-4/5', 'nonsense', '']) {
+    for (const name of ['new.txt', 'none.txt']) refused(t, await put(name, 'wh', { 'content-range': range }), 400, 'content_range_invalid', range)
+  }
+  t.equal((await get('new.txt')).text, 'newer', 'a range is never stored as the whole')
+  t.equal((await get('none.txt')).status, 404)
   const without = await server.send('PUT', '/uploads/nothing', { token })
   answered(t, without, { status: 201, size: 0 }, 'no body at all')
-  await endsWith(t, server, 3)
-})
-
-t.test('PUT of a range is never stored as the whole', async t => {
-  const { server, put, get } = await open(t)
-  await put('a.txt', 'whole')
-  for (const range of ['bytes 0-1/5', 'bytes 0-4/5', 'nonsense', '']) {
-    refused(t, await put('a.txt', 'wh', { 'content-range': range }), 400, 'content_range_invalid', range)
-    refused(t, await put('b.txt', 'wh', { 'content-range': range }), 400, 'content_range_invalid', range)
-  }
-  t.equal((await get('a.txt')).text, 'whole')
-  t.equal((await get('b.txt')).status, 404)
-  await endsWith(t, server, 1)
 })
 
 t.test('the same form again is 200 and the file that is there, with other bytes it is 409 and nothing changes', async t => {
-  const { server, token, post, get } = await open(t)
+  const { server, token, post, get } = await open()
   const first = await post(form([`${filePart('a.txt')[0]}\r\nContent-Type: text/html`, 'bytes']))
   t.equal(first.status, 201)
   const again = await post(form([`${filePart('a.txt')[0]}\r\nContent-Type: text/css`, 'bytes']))
@@ -568,24 +513,10 @@ t.test('the same form again is 200 and the file that is there, with other bytes 
   for (const bytes of ['other', 'bytes and more', '']) refused(t, await post(form(filePart('a.txt', bytes))), 409, 'name_taken', bytes)
   t.match(await get('a.txt'), { text: 'bytes', headers: { 'content-type': 'text/html', etag: first.headers.etag } })
   t.same((await server.send('GET', '/api/files/a.txt', { token })).json, first.json)
-  await endsWith(t, server, 1)
-})
-
-t.test('two users have files of the same name, and neither reaches the other\'s', async t => {
-  const { server, token, post, put } = await open(t)
-  const ben = await signUp(server, 'ben')
-  const bensForm = formOf('shared.txt', 'of ben')
-  await post(form(filePart('shared.txt', 'of ann')))
-  t.equal((await server.send('POST', '/', { token: ben.token, ...bensForm })).status, 201)
-  t.equal((await put('shared.txt', 'of ann again', { 'if-match': '*' })).status, 200)
-  t.equal((await server.send('GET', '/uploads/shared.txt', { token: ben.token })).text, 'of ben')
-  t.equal((await server.send('GET', '/uploads/shared.txt', { token })).text, 'of ann again')
-  refused(t, await server.send('PUT', '/uploads/only-anns.txt', { token: ben.token, headers: { 'if-match': '*' }, body: 'x' }), 412, 'precondition_failed', 'what is not theirs is not there')
-  await endsWith(t, server, 2)
 })
 
 t.test('PUT heeds its preconditions, before the body where it can', async t => {
-  const { server, token, put, get } = await open(t)
+  const { server, token, put, get } = await open()
   const { headers: { etag = '' } } = await put('a.txt', 'one', { 'if-none-match': '*' })
   const stale = '"0000"'
   const failing: [name: string, headers: Record<string, string>][] = [
@@ -593,18 +524,17 @@ t.test('PUT heeds its preconditions, before the body where it can', async t => {
   ]
   for (const [name, headers] of failing) {
     refused(t, await put(name, 'two', headers), 412, 'precondition_failed', `${name} ${JSON.stringify(headers)}`)
-    t.same(await answerToHead(server, 'PUT', `/uploads/${name}`, { ...headers, authorization: `Bearer ${token}`, 'content-length': '1000' }), { status: 412, code: 'precondition_failed' }, 'before the body')
+    t.same(await answerToHead(server, 'PUT', `/uploads/${name}`, { ...headers, authorization: `Bearer ${token}`, 'content-length': '1000' }), [412, 'precondition_failed'], 'before the body')
   }
   t.equal((await get('a.txt')).text, 'one')
   t.equal((await put('a.txt', 'two', { 'if-match': `${stale}, ${etag}` })).status, 200)
   t.equal((await put('a.txt', 'three', { 'if-none-match': etag })).status, 200)
   t.equal((await put('a.txt', 'four', { 'if-match': '*' })).status, 200)
   t.equal((await put('b.txt', 'four', { 'if-none-match': `"x", ${stale}` })).status, 201)
-  await endsWith(t, server, 2)
 })
 
 t.test('of twenty writers with one If-Match, or If-None-Match: *, exactly one wins, whole', async t => {
-  const { server, put, get, names } = await open(t)
+  const { server, put, get, names } = await open()
   const { headers: { etag = '' } } = await put('a.txt', 'original')
   const races: [name: string, headers: Record<string, string>, won: number][] = [['a.txt', { 'if-match': etag }, 200], ['b.txt', { 'if-none-match': '*' }, 201]]
   for (const [name, headers, won] of races) {
@@ -622,22 +552,20 @@ t.test('of twenty writers with one If-Match, or If-None-Match: *, exactly one wi
     t.equal(stored.headers.etag, winners[0]?.headers.etag)
   }
   t.same(await names(), ['a.txt', 'b.txt'])
-  await endsWith(t, server, 2)
 })
 
 t.test('of parallel forms with one name one creates it; the same bytes are 200, others 409', async t => {
-  const { server, post, get } = await open(t)
+  const { post, get } = await open()
   const same = await Promise.all(Array.from({ length: 10 }, () => post(form(filePart('same.txt', 'same bytes')))))
   t.same(same.map(answer => answer.status).sort(), [...Array(9).fill(200), 201])
   t.equal(new Set(same.map(answer => answer.text)).size, 1, 'all tell of the one file')
   const others = await Promise.all(Array.from({ length: 10 }, (_, index) => post(form(filePart('others.txt', `bytes ${index}`)))))
   t.same(others.map(answer => answer.status).sort(), [201, ...Array(9).fill(409)])
   t.equal((await get('others.txt')).text, `bytes ${others.findIndex(answer => answer.status === 201)}`)
-  await endsWith(t, server, 2)
 })
 
 t.test('a client that leaves in the middle leaves nothing behind', async t => {
-  const { server, token, put, get, names } = await open(t)
+  const { server, token, get, names, isTidy } = await open()
   const whole = form(filePart('gone.bin', randomBytes(3_000_000)))
   const head = (method: string, path: string, ...lines: string[]) => [`${method} ${path} HTTP/1.1`, 'Host: x', `Authorization: Bearer ${token}`, ...lines, '', ''].join('\r\n')
   const uploads: [what: string, head: string][] = [
@@ -647,15 +575,15 @@ t.test('a client that leaves in the middle leaves nothing behind', async t => {
     ['form, chunked', head('POST', '/', `Content-Type: ${FORM_TYPE}`, 'Transfer-Encoding: chunked') + `${whole.length.toString(16)}\r\n`],
     ['chunked with a chunk that is none', head('PUT', '/uploads/gone.bin', 'Transfer-Encoding: chunked') + `${(2_000_000).toString(16)}\r\n`]
   ]
-  for (const [what, text] of uploads) {
-    for (const leave of ['destroy', 'end', 'resetAndDestroy'] as const) {
+  for (const [index, [what, text]] of uploads.entries()) {
+    for (const leave of (['destroy', 'end', 'resetAndDestroy'] as const).filter((_, way) => isProof || way === index % 3)) {
       const socket = connect(server.port, '127.0.0.1').on('error', () => {}).resume()
       socket.write(text)
       socket.write(whole.subarray(0, 2_000_000))
       if (what === 'chunked with a chunk that is none') socket.write('\r\nnonsense\r\n')
       else t.ok(await eventually(async () => await uploadsBegun(server.dataDir) === 1), `${what}: has begun`)
       socket[leave]()
-      t.ok(await eventually(async () => openHandles(server.dataDir).length + await uploadsBegun(server.dataDir) + (await storedBlobs(server.dataDir)).length === 0), `${what}: ${leave}`)
+      t.ok(await eventually(isTidy), `${what}: ${leave}`)
     }
   }
   t.same(await names(), [])
@@ -664,20 +592,12 @@ t.test('a client that leaves in the middle leaves nothing behind', async t => {
   const socket = connect(server.port, '127.0.0.1').on('error', () => {}).resume()
   socket.write(Buffer.concat([Buffer.from(head('PUT', '/uploads/unanswered.bin', 'Content-Length: 9')), Buffer.from('all of it')]), () => socket.destroy())
   await once(socket, 'close')
-  await put('large.bin', randomBytes(20_000_000))
-  const reader = connect(server.port, '127.0.0.1').on('error', () => {})
-  reader.write(head('GET', '/uploads/large.bin'))
-  await once(reader, 'data')
-  if (isInFolder) t.equal(openHandles(server.dataDir).length, 1, 'a download has begun')
-  reader.destroy()
-  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'a reader that leaves')
   const stored = await names()
   if (stored.includes('unanswered.bin')) t.equal((await get('unanswered.bin')).text, 'all of it')
-  await endsWith(t, server, stored.length)
 })
 
 t.test('a quota of bytes is exact, however many write at once', async t => {
-  const { server, token, post, put, get } = await open(t, { QUOTA_BYTES: '1050' })
+  const { server, token, post, put, get } = await open(QUOTAS)
   const { body, finish } = heldBack()
   const racing = Promise.all(Array.from({ length: 20 }, (_, index) => index % 2 === 0 ? put(`${index}`, body(Buffer.alloc(100, index))) : post(body(form(filePart(`${index}`, Buffer.alloc(100, index)))))))
   t.ok(await eventually(async () => await uploadsBegun(server.dataDir) === 20), 'all have begun')
@@ -689,8 +609,8 @@ t.test('a quota of bytes is exact, however many write at once', async t => {
   t.equal(files.reduce((sum: number, file: { size: number }) => sum + file.size, 0), 1000)
 
   const authorization = `Bearer ${token}`
-  t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization, 'content-length': '51' }), { status: 413, code: 'quota_exceeded' }, 'before the body')
-  t.same(await answerToHead(server, 'POST', '/', { authorization, 'content-type': FORM_TYPE, 'content-length': String(FORM_OVERHEAD + 101) }), { status: 413, code: 'quota_exceeded' }, 'before a form')
+  t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization, 'content-length': '51' }), [413, 'quota_exceeded'], 'before the body')
+  t.same(await answerToHead(server, 'POST', '/', { authorization, 'content-type': FORM_TYPE, 'content-length': String(FORM_OVERHEAD + 101) }), [413, 'quota_exceeded'], 'before a form')
   refused(t, await put('new', Readable.from([Buffer.alloc(51)])), 413, 'quota_exceeded', 'chunked')
   refused(t, await post(form(filePart('new', Buffer.alloc(51)))), 413, 'quota_exceeded', 'a form')
   t.equal((await put('fills', Buffer.alloc(50, 'f'))).status, 201)
@@ -704,32 +624,31 @@ t.test('a quota of bytes is exact, however many write at once', async t => {
   refused(t, await put('two', Buffer.alloc(1)), 413, 'quota_exceeded', 'full')
   t.equal((await server.send('DELETE', '/uploads/one', { token })).status, 204)
   t.equal((await put('two', Buffer.alloc(1))).status, 201, 'a delete makes room')
-  const ben = await signUp(server, 'ben')
+  const ben = await signUp(server)
   t.equal((await server.send('PUT', '/uploads/own', { token: ben.token, body: Buffer.alloc(1050) })).status, 201, 'everyone has a quota of their own')
-  await endsWith(t, server, 14)
 })
 
 t.test('a quota of files is exact, however many write at once', async t => {
-  const { server, token, post, put } = await open(t, { QUOTA_FILES: '5' })
+  const { server, token, post, put } = await open(QUOTAS)
   const { body, finish } = heldBack()
-  const racing = Promise.all(Array.from({ length: 12 }, (_, index) => index % 2 === 0 ? put(`${index}`, body(Buffer.from('xx'))) : post(body(form(filePart(`${index}`, 'xx'))))))
-  t.ok(await eventually(async () => await uploadsBegun(server.dataDir) === 12), 'all have begun')
+  const racing = Promise.all(Array.from({ length: 20 }, (_, index) => index % 2 === 0 ? put(`${index}`, body(Buffer.from('xx'))) : post(body(form(filePart(`${index}`, 'xx'))))))
+  t.ok(await eventually(async () => await uploadsBegun(server.dataDir) === 20), 'all have begun')
   finish()
   const answers = await racing
-  t.same(answers.map(answer => answer.status).sort(), [...Array(5).fill(201), ...Array(7).fill(413)])
+  t.same(answers.map(answer => answer.status).sort(), [...Array(14).fill(201), ...Array(6).fill(413)])
   for (const answer of answers.filter(({ status }) => status === 413)) refused(t, answer, 413, 'quota_exceeded', 'one that did not fit')
-  t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization: `Bearer ${token}`, 'content-length': '1' }), { status: 413, code: 'quota_exceeded' }, 'before the body')
+  t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization: `Bearer ${token}`, 'content-length': '1' }), [413, 'quota_exceeded'], 'before the body')
   refused(t, await post(form(filePart('new', 'x'))), 413, 'quota_exceeded', 'a form')
   const there = answers.find(answer => answer.status === 201)?.json.name
   t.equal((await put(there, 'many more bytes')).status, 200, 'a replacement is no new file')
   t.equal((await post(form(filePart(there, 'many more bytes')))).status, 200, 'nor is the same again')
   t.equal((await server.send('DELETE', `/uploads/${there}`, { token })).status, 204)
   t.equal((await put('new', 'x')).status, 201, 'a delete makes room')
-  await endsWith(t, server, 5)
 })
 
 t.test('a start commits what was acknowledged and sweeps what was not, however much it is', { skip: skipWithoutSqlite }, async t => {
-  const { server, token, put } = await open(t)
+  const server = await startServer(t)
+  const { token, put } = await openOn(server)
   await put('committed.txt', 'committed')
   await put('pending.txt', 'pending')
   await server.close()
@@ -752,85 +671,7 @@ t.test('a start commits what was acknowledged and sweeps what was not, however m
   for (const name of ['committed', 'pending']) t.equal((await again.send('GET', `/uploads/${name}.txt`, { token })).text, name)
   t.equal(await uploadsBegun(dataDir), 0, 'at once')
   await until(async () => (await runSql(dataDir, 'SELECT blob_id FROM discarded_blobs LIMIT 1')).length === 0)
-  await endsWith(t, again, 2)
-  const after = new Database(join(dataDir, 'magicstore.db'))
-  t.same(after.prepare('SELECT count(*) AS count FROM discarded_blobs').get(), { count: 0 })
-  after.close()
-})
-
-t.test('bytes that were lost behind the server\'s back are an error, never others with a good status', { skip: skipWithoutFolder }, async t => {
-  const { server, token, put, get } = await open(t, { KEEP_DAYS: '0' })
-  await put('cut.bin', randomBytes(1000))
-  const path = await onlyBlob(server)
-  for (const damage of [
-    () => writeFileSync(path, randomBytes(999)), () => writeFileSync(path, randomBytes(1001)), () => rmSync(path)
-  ]) {
-    damage()
-    refused(t, await get('cut.bin'), 500, 'file_damaged', String(damage))
-    t.equal((await server.send('HEAD', '/uploads/cut.bin', { token })).status, 500)
-  }
-  t.equal((await put('cut.bin', 'whole again')).status, 200)
-  t.equal((await get('cut.bin')).text, 'whole again')
-  t.equal((await server.send('DELETE', '/uploads/cut.bin', { token })).status, 204)
-
-  await put('large.bin', randomBytes(20_000_000))
-  const large = await onlyBlob(server)
-  const request = httpRequest({ host: '127.0.0.1', port: server.port, path: '/uploads/large.bin', headers: { authorization: `Bearer ${token}` }, agent: false }).end()
-  const [response] = await once(request, 'response')
-  truncateSync(large, 19_999_999)
-  await t.rejects(response.toArray(), 'found on the way, the connection is cut')
-  await endsWith(t, server, 1)
-})
-
-t.test('what lies where the bytes of a deleted file were does not stop the server', { skip: skipWithoutFolder }, async t => {
-  const { server, token, put, names } = await open(t, { KEEP_DAYS: '0' })
-  await put('a.txt', 'a')
-  const path = await onlyBlob(server)
-  rmSync(path)
-  mkdirSync(path)
-  t.equal((await server.send('DELETE', '/uploads/a.txt', { token })).status, 204)
-  t.equal((await put('b.txt', 'b')).status, 201)
-  t.same(await names(), ['b.txt'])
-})
-
-t.test('a reader whose file is replaced between two looks gets the new one whole', async t => {
-  const folder = t.testdir()
-  const metadata = await openSqliteMetadata(join(folder, 'db'))
-  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
-  const reserve = await openReserve(join(folder, 'reserve'))
-  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
-  const files = filesOver({ metadata, blobs, reserve, quotas, limits })
-  const upload = (text: string): IncomingBody => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes: Readable.from([Buffer.from(text)]) }) })
-  const put = (text: string) => files.store({ owner, upload: upload(text), mode: 'put', precondition: {} })
-  await put('old')
-  let isReplaced = false
-  const slowReader = filesOver({
-    metadata: {
-      ...metadata,
-      files: override(metadata.files, {
-        async find (ownerId, name) {
-          const found = await metadata.files.find(ownerId, name)
-          if (!isReplaced) {
-            isReplaced = true
-            await put('new bytes')
-            await files.close()
-          }
-          return found
-        }
-      })
-    },
-    blobs,
-    reserve,
-    quotas,
-    limits
-  })
-  const { plan, bytes } = await slowReader.download(slowReader.finderOf(owner.id, 'a'), { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' })
-  t.match(plan, { status: 200, headers: { 'content-length': '9' } })
-  t.equal(String(bytes), 'new bytes')
-  await blobs.close()
-  await metadata.close()
+  t.ok(await eventually(() => isTidy(dataDir)))
 })
 
 t.test('a write to a blob that fails leaves nothing, says storage_full for want of room and what it was for anything else', async t => {
@@ -897,3 +738,5 @@ t.test('writes that arrive together share a commit: one that fails takes no othe
   await insert(1000)
   t.equal(stored().length, 600, 'work goes on')
 })
+
+t.test('after all that, the bytes of files and of what is kept are stored, and nothing else', t => areTidy(t, {}, LIMITED, EMPTY_FILES_ONLY, QUOTAS))

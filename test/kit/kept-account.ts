@@ -1,6 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from './server.ts'
+import {
+  sharedServer, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings
+} from './server.ts'
 
 export interface ListedVersion {
   id: string
@@ -29,10 +31,18 @@ type Query = Record<string, string>
 
 export type KeptAccount = ReturnType<typeof accountOf>
 
-/** A server with a signed-in user. */
+/** A server of the test, with a signed-in user. */
 export async function openAccount (t: Test, settings: Settings = {}) {
-  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { id, user, token } = await signUp(server, 'anna')
+  return joinServer(await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', ...settings }), 'anna')
+}
+
+/** An account of its own on the server that the tests of this file share. */
+export async function shareAccount (settings: Settings = {}) {
+  return joinServer(await sharedServer(settings))
+}
+
+async function joinServer (server: RunningServer, username?: string) {
+  const { id, user, token } = await signUp(server, username)
   return { ...accountOf(server, token), id, user, token, server, dataDir: server.dataDir }
 }
 
