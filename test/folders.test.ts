@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { accountOf, bytesPath, folderPath, metadataPath, shareAccount, type ListedFile } from './kit/kept-account.ts'
+import { accountOf, bytesPath, folderPath, metadataPath, namesIn, shareAccount, type ListedFile } from './kit/kept-account.ts'
 import { answerToHead, refused } from './kit/refusals.ts'
 import { formOf, signUp, type Answer, type Client, type SendOptions } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
@@ -13,23 +13,10 @@ function foldersOf (client: Client, token: string) {
   const account = accountOf(client, token)
   const { send } = account
   const listFolders = (query: Query = {}) => send('GET', `/api/folders?${new URLSearchParams(query)}`)
-  const list = (query: Query = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
-  /** Every name in a listing, read page by page. */
-  const all = async (read: typeof list, query: Query): Promise<string[]> => {
-    const names: string[] = []
-    for (let cursor: string | null = ''; cursor !== null;) {
-      const { json }: Answer = await read({ ...query, ...(cursor !== '' && { cursor }) })
-      names.push(...(json.files ?? json.folders).map(({ name }: { name: string }) => name))
-      cursor = json.next
-    }
-    return names
-  }
   return {
     ...account,
-    list,
     listFolders,
-    names: (query: Query = {}) => all(list, query),
-    folders: (folder = '', query: Query = {}) => all(listFolders, { folder, ...query }),
+    folders: (folder = '', query: Query = {}) => namesIn(listFolders, { folder, ...query }),
     getFolder: (name: string) => send('GET', folderPath(name)),
     make: (name: string) => send('PUT', folderPath(name)),
     move: (name: string, newName: unknown) => send('PATCH', folderPath(name), { json: { name: newName } }),
@@ -89,8 +76,7 @@ t.test('a listing by name has the root and then folder after folder; others have
   for (const [index, name] of all.entries()) await put(name, 'x'.repeat(index))
   const order = ['a.txt', 'b.txt', 'z/a.txt', 'z/b.txt', 'a/b.txt', 'a/c.txt', 'z/y/a.txt']
   for (const limit of ['1', '3', '1000']) {
-    t.strictSame(await names({ limit }), order, `${limit} at a time`)
-    t.strictSame(await names({ limit, order: 'name' }), order)
+    for (const query of [{}, { order: 'name' }]) t.strictSame(await names({ ...query, limit }), order, `${limit} at a time`)
     t.same((await names({ limit, order: '-name' })).sort(), order.toSorted(), 'each once')
     t.strictSame(await names({ limit, folder: 'z' }), ['z/a.txt', 'z/b.txt'])
     t.strictSame(await names({ limit, folder: 'z', order: '-name' }), ['z/b.txt', 'z/a.txt'])
@@ -180,7 +166,7 @@ t.test('a name that nothing can have is 400 where it is written, and 404 where i
 })
 
 t.test('a path has up to 32 segments and 1,024 bytes, and that of a folder 31 and 768', async t => {
-  const { put, make, get, move, names, getFolder, rename } = await openAccount()
+  const { put, make, get, move, names, rename } = await openAccount()
   t.equal((await put(deep(32), 'deep')).status, 201)
   t.equal((await get(deep(32))).text, 'deep')
   refused(t, await put(`${deep(32)}/f`, 'x'), 400, 'name_invalid', '33 levels')
@@ -203,12 +189,7 @@ t.test('a path has up to 32 segments and 1,024 bytes, and that of a folder 31 an
   t.equal((await put(longestText, 'long')).status, 201)
   refused(t, await rename(longest, longestText), 409, 'name_taken', 'its detail has the whole name')
 
-  // What is below counts too.
   refused(t, await move('s0', 'a/s0'), 400, 'name_invalid', 'a folder below would be too deep')
-  refused(t, await move('x'.repeat(255), `a/${'x'.repeat(255)}`), 400, 'name_invalid', 'a folder below would be too long')
-  t.equal((await getFolder('a')).status, 404, 'nor is the parent there')
-  t.equal((await move('s0', 'first')).status, 200)
-  t.equal((await get(deep(32).replace('s0', 'first'))).text, 'deep')
 })
 
 t.test('the body of a move, or of the restore of a deletion, is JSON of a limited size', async t => {
@@ -302,12 +283,12 @@ t.test('an empty folder is deleted, and one with files or folders only if that i
   t.equal(new Set(entries.map(({ deletedWith }) => deletedWith)).size, 1)
   t.match(entries[0]?.deletedWith, /^[0-9a-f]{32}$/)
 
-  await put('a/b/four', 'four')
-  await removeFolder('a', { recursive: 'true', permanent: 'true' })
-  t.equal((await trash()).length, 2, 'what is deleted for good is not in the trash')
   await put('e/five', 'five')
   await removeFolder('e', { recursive: 'true' })
   t.equal(new Set((await trash()).map(({ deletedWith }) => deletedWith)).size, 2, 'each deletion has its own id')
+  await put('e/six', 'six')
+  await removeFolder('e', { recursive: 'true', permanent: 'true' })
+  t.equal((await trash()).length, 3, 'what is deleted for good is not in the trash')
 
   // One of them alone, with its folders.
   const one = entries.find(({ name }) => name === 'a/one') as ListedFile
@@ -415,12 +396,10 @@ t.test('folders count in the quota of files, new parents too, and are not there 
   t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
   t.strictSame([await folders(), await names()], [['a', 'c'], ['c/2']])
 
-  // A restore needs its parents.
   await remove('c/2')
   await send('DELETE', folderPath('c'))
-  await put('a/3', '3')
-  await put('a/4', '4')
-  refused(t, await restoreFile(String((await trash())[0]?.id)), 413, 'quota_exceeded', 'a restore')
+  for (const name of ['a/3', 'a/4']) await put(name, 'x')
+  refused(t, await restoreFile(String((await trash())[0]?.id)), 413, 'quota_exceeded', 'a restore needs its parents')
   t.strictSame(await folders(), ['a'])
 })
 

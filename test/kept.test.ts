@@ -129,11 +129,6 @@ t.test('a restore swaps: the version leaves the list, and the current content be
 
   await put('a.txt', 'fourth')
   t.equal((await versions('a.txt'))[0]?.createdAt, first.updatedAt, 'restored bytes were stored when they were stored first')
-  await put('a.txt', 'one')
-  const [, before] = (await versions('a.txt')).filter(({ sha256: digest }) => digest !== sha256Of('third!!'))
-  t.equal(before?.sha256, sha256Of('one'))
-  t.equal((await restore('a.txt', String(before?.id))).status, 200)
-  t.strictSame(await texts('a.txt'), ['fourth', 'third!!', 'second'], 'the same bytes make no version')
 })
 
 t.test('a restore keeps to its preconditions, and one that is refused changes nothing', async t => {
@@ -171,23 +166,6 @@ t.test('a version is deleted for good, and its bytes with it', async t => {
   t.equal((await get('a', { version: String(newest?.id) })).status, 404)
   t.equal((await removeVersion('a', String(newest?.id))).status, 404)
   t.match(await usage(), { files: 1, bytes: 5, keptBytes: 3 })
-})
-
-t.test('versions go with the file when it is renamed, and meet only live names', async t => {
-  const { put, rename, texts, versions, listVersions, restore } = await shareAccount()
-  for (const body of ['a1', 'a2', 'a3']) await put('a', body)
-  for (const body of ['b1', 'b2']) await put('b', body)
-  t.match(await rename('a', 'b'), { status: 409, json: { code: 'name_taken' } })
-  t.equal((await rename('a', 'c')).status, 200)
-  t.strictSame(await texts('c'), ['a2', 'a1'])
-  t.equal((await listVersions('a')).status, 404)
-  t.equal((await put('a', 'new')).status, 201)
-  t.strictSame(await texts('a'), [], 'a new file of the name starts without any')
-  await rename('b', 'd')
-  await rename('c', 'b')
-  t.strictSame([await texts('b'), await texts('d')], [['a2', 'a1'], ['b1']])
-  t.equal((await restore('b', String((await versions('b'))[1]?.id))).json.name, 'b')
-  t.strictSame(await texts('b'), ['a3', 'a2'])
 })
 
 t.test('an id that is not that of a version of this file is 404, the same for all', async t => {

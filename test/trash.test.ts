@@ -2,12 +2,11 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { DAY } from './kit/durations.ts'
 import { accountOf, bytesPath, metadataPath, shareAccount, type KeptAccount, type ListedVersion } from './kit/kept-account.ts'
-import { formOf, signUp, type Answer, type SendOptions } from './kit/server.ts'
+import { signUp, type SendOptions } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
 import { areTidy } from './kit/tidy.ts'
 
-/** Settings of which the tests look at one each. */
-const LIMITED = { ALLOWED_EXTENSIONS: 'txt,md', KEEP_VERSIONS: '100' }
+const LIMITED = { ALLOWED_EXTENSIONS: 'txt,md' }
 
 t.test('a deleted file is in the trash with its versions, newest deleted first', async t => {
   const { put, remove, listTrash, get, usage, rename } = await shareAccount()
@@ -105,25 +104,6 @@ t.test('a restore that can\'t be is refused, and nothing changes', async t => {
   t.match(await restoreFile(String((await trash())[0]?.id)), { status: 200, json: { name: 'b.exe' } })
 })
 
-t.test('a new file of the name of a deleted one starts without versions, and either is restored beside the other', async t => {
-  const { put, remove, send, trash, texts, restoreFile, get } = await shareAccount()
-  for (const [store, text] of [
-    [() => put('a', 'first', { 'if-none-match': '*' }), 'first'],
-    [() => send('POST', '/', formOf('a', 'second')), 'second'],
-    [() => send('POST', '/api/uploads', { headers: { 'upload-complete': '?1', 'content-disposition': 'inline; filename=a', 'content-type': 'application/partial-upload' }, body: 'third' }), 'third']
-  ] as [() => Promise<Answer>, string][]) {
-    t.equal((await store()).status, 201, text)
-    t.strictSame(await texts('a'), [])
-    const { headers: { etag } } = await get('a')
-    t.equal((await put('a', `${text} replaced`, { 'if-match': String(etag) })).status, 200)
-    await remove('a')
-  }
-  const entries = await trash()
-  t.strictSame(entries.map(({ name, versions }) => [name, versions]), [['a', 1], ['a', 1], ['a', 1]])
-  for (const [index, { id }] of entries.entries()) t.equal((await restoreFile(id, { name: `${index}` })).status, 200)
-  t.strictSame(await Promise.all(['0', '1', '2'].map(texts)), [['third'], ['second'], ['first']])
-})
-
 t.test('what is deleted from the trash is gone for good, with its versions', async t => {
   const { put, remove, trash, removeFromTrash, emptyTrash, versions, usage } = await shareAccount()
   for (const name of ['a', 'b', 'c', 'stays']) for (const text of ['1', '2', '3']) await put(name, name + text)
@@ -175,45 +155,6 @@ t.test('another user\'s versions and trash are not there', async t => {
   t.strictSame(await ben.trash(), [])
   t.equal((await ben.emptyTrash()).status, 204)
   t.strictSame([(await listVersions('a')).text, (await listTrash()).text], before)
-})
-
-/** Every entry of a listing, read page by page; `disturb` happens between two pages. */
-async function readAll (
-  list: (query: Record<string, string>) => Promise<Answer>, disturb: (page: number) => Promise<unknown>
-): Promise<{ id: string }[]> {
-  const seen: { id: string }[] = []
-  let cursor: string | null = ''
-  for (let page = 0; cursor !== null; page++) {
-    const { json }: Answer = await list({ limit: '3', ...(cursor !== '' && { cursor }) })
-    seen.push(...json.versions ?? json.files)
-    cursor = json.next
-    await disturb(page)
-  }
-  return seen
-}
-
-t.test('paging shows what stays exactly once, while others come and go', async t => {
-  const account = await shareAccount(LIMITED)
-  const { put, remove, listVersions, listTrash, versions, trash } = account
-  const { restore, restoreFile, removeVersion, removeFromTrash } = account
-  for (let count = 0; count < 14; count++) await put('a.txt', `${count}`)
-  for (let count = 0; count < 13; count++) {
-    await put(`${count}.txt`, `${count}`)
-    await remove(`${count}.txt`)
-  }
-  const ids = (entries: { id: string }[]) => entries.map(({ id }) => id)
-  const [ofFile, ofTrash] = [ids(await versions('a.txt')), ids(await trash())]
-  const ofVersions = [
-    () => put('a.txt', 'another'), () => removeVersion('a.txt', String(ofFile[10])), () => restore('a.txt', String(ofFile[12])), () => removeVersion('a.txt', String(ofFile[0]))
-  ]
-  const ofDeleted = [
-    async () => { await put('new.txt', 'x'); await remove('new.txt') }, () => removeFromTrash(String(ofTrash[10])), () => restoreFile(String(ofTrash[12])), () => removeFromTrash(String(ofTrash[0]))
-  ]
-  t.strictSame(ids(await readAll(query => listVersions('a.txt', query), async page => ofVersions[page]?.())), ofFile.filter((_, index) => ![10, 12].includes(index)))
-  t.strictSame(
-    ids(await readAll(listTrash, async page => ofDeleted[page]?.())),
-    ofTrash.filter((_, index) => ![10, 12].includes(index))
-  )
 })
 
 t.test('a page leads to the next one, and a cursor is for its listing only', async t => {

@@ -59,14 +59,18 @@ export function accountOf (client: Client, token: string) {
   const listVersions = (name: string, query: Query = {}) => send('GET', `${metadataPath(name)}/versions?${new URLSearchParams(query)}`)
   const listTrash = (query: Query = {}) => send('GET', `/api/trash?${new URLSearchParams(query)}`)
   const restore = (name: string, id: string, headers: Record<string, string> = {}) => change('POST', `${metadataPath(name)}/versions/${id}/restore`, { headers })
+  const list = (query: Query = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
   const restoreFile = (id: string, json?: unknown) => change('POST', `/api/trash/${id}/restore`, json === undefined ? {} : { json })
   return {
     send,
-    put: (name: string, body: string | Uint8Array, headers: Record<string, string> = {}) => change('PUT', bytesPath(name), { body, headers }),
+    put: (name: string, body: string | Uint8Array = name, headers: Record<string, string> = {}) => change('PUT', bytesPath(name), { body, headers }),
     get: (name: string, query: Query = {}, headers: Record<string, string> = {}) => send('GET', `${bytesPath(name)}?${new URLSearchParams(query)}`, { headers }),
     metadata: (name: string) => send('GET', metadataPath(name)),
-    rename: (name: string, newName: string) => change('PATCH', metadataPath(name), { json: { name: newName } }),
+    rename: (name: string, newName: unknown) => change('PATCH', metadataPath(name), { json: { name: newName } }),
     remove: (name: string, query: Query = {}, headers: Record<string, string> = {}) => change('DELETE', `${bytesPath(name)}?${new URLSearchParams(query)}`, { headers }),
+    list,
+    /** The names of all files of a listing. */
+    names: (query: Query = {}) => namesIn(list, query),
     listVersions,
     listTrash,
     /** Empty if there is no such file. */
@@ -84,6 +88,17 @@ export function accountOf (client: Client, token: string) {
     },
     usage: async () => (await send('GET', '/api/account')).json.usage as { files: number, folders: number, bytes: number, keptBytes: number, uploadBytes: number }
   }
+}
+
+/** Every name of a listing of files or folders, read page by page. */
+export async function namesIn (list: (query: Query) => Promise<Answer>, query: Query): Promise<string[]> {
+  const names: string[] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { json }: Answer = await list({ ...query, ...(cursor !== '' && { cursor }) })
+    names.push(...(json.files ?? json.folders).map(({ name }: { name: string }) => name))
+    cursor = json.next
+  }
+  return names
 }
 
 export function bytesPath (name: string): string {

@@ -16,8 +16,7 @@ export const isProof = RINGS[ring] === 'proofs'
  * sizes of the checks where it is run by hand.
  */
 const TABLE = {
-  quotaActs: [60, 60, 400],
-  quotaRaces: [1, 1, 3],
+  quotaActs: [30, 30, 400],
   backupRounds: [1, 1, 3],
   clientCuts: [3, 3, 10],
   clientKills: [1, 1, 2],
