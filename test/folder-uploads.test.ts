@@ -1,8 +1,7 @@
 import t from 'tap'
-import { bytesPath, folderPath, metadataPath, shareAccount } from './kit/kept-account.ts'
+import { bytesPath, folderPath, metadataPath, setQuotas, shareAccount } from './kit/kept-account.ts'
 import { refused } from './kit/refusals.ts'
 import { formOf, namesOf, type Answer, type SendOptions } from './kit/server.ts'
-import { runSql } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
 import { sendRaw } from './kit/wire.ts'
 
@@ -69,8 +68,9 @@ t.test('every kind of upload stores a file in a folder, and makes what is missin
 })
 
 t.test('a file with the same bytes in the folder is no conflict, and one elsewhere is another', async t => {
-  const { send, put, server, token, id, dataDir } = await shareAccount()
-  await runSql(dataDir, `UPDATE accounts SET quota_files = 4 WHERE id = ${id}`)
+  const account = await shareAccount()
+  const { send, put, server, token } = account
+  await setQuotas(account, { files: 4 })
   await put('file', BYTES)
   await put('a/file', BYTES)
   t.equal((await send('POST', '/?folder=a', formOf('file', BYTES))).status, 200)

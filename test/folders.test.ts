@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { accountOf, bytesPath, folderPath, metadataPath, namesIn, shareAccount, type ListedFile } from './kit/kept-account.ts'
+import { accountOf, bytesPath, folderPath, metadataPath, namesIn, setQuotas, shareAccount, type ListedFile } from './kit/kept-account.ts'
 import { answerToHead, refused } from './kit/refusals.ts'
 import { formOf, signUp, type Answer, type Client, type SendOptions } from './kit/server.ts'
-import { runSql } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
 
 type Query = Record<string, string>
@@ -27,8 +26,9 @@ function foldersOf (client: Client, token: string) {
 
 /** An account of the server that the tests share; with a quota of files, if one is given. */
 async function openAccount (quotaFiles?: number) {
-  const { server, token, id, dataDir } = await shareAccount()
-  if (quotaFiles !== undefined) await runSql(dataDir, `UPDATE accounts SET quota_files = ${quotaFiles} WHERE id = ${id}`)
+  const account = await shareAccount()
+  const { server, token } = account
+  if (quotaFiles !== undefined) await setQuotas(account, { files: quotaFiles })
   return { ...foldersOf(server, token), server, token }
 }
 

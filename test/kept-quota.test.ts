@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { DAY, HOUR } from './kit/durations.ts'
-import { accountOf, openAccount, shareAccount } from './kit/kept-account.ts'
+import { accountOf, openAccount, setQuotas, shareAccount } from './kit/kept-account.ts'
 import { createRandom } from './kit/random.ts'
 import { formOf, runBin, sharedServer, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
 import { MIB, sizes } from './kit/sizes.ts'
@@ -21,9 +21,9 @@ const KEEPING = { KEEP_VERSIONS: '3' }
 const NOTHING_KEPT = { KEEP_DAYS: '0' }
 
 /** An account of the server that the tests share, with quotas of its own. */
-async function shareLimited (quotaBytes: number, quotaFiles?: number) {
+async function shareLimited (bytes: number, files?: number) {
   const account = await shareAccount(KEEPING)
-  await runSql(account.dataDir, `UPDATE accounts SET quota_bytes = ${quotaBytes}, quota_files = ${quotaFiles ?? 'NULL'} WHERE id = ${account.id}`)
+  await setQuotas(account, { bytes, ...(files !== undefined && { files }) })
   return account
 }
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { DAY } from './kit/durations.ts'
-import { accountOf, bytesPath, metadataPath, shareAccount, type KeptAccount, type ListedVersion } from './kit/kept-account.ts'
+import { accountOf, bytesPath, metadataPath, shareAccount, type KeptAccount } from './kit/kept-account.ts'
 import { signUp, type SendOptions } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
 import { areTidy } from './kit/tidy.ts'
@@ -194,25 +194,6 @@ t.test('a page leads to the next one, and a cursor is for its listing only', asy
   await anna.remove('e')
   await anna.put('a b', '1')
   t.match(await anna.listVersions('a b', { cursor: cursors.versions }), { status: 400 }, 'and not to the name')
-})
-
-t.test('a token that may only read lists and downloads, and changes nothing', async t => {
-  const { put, remove, versions, trash, server, user } = await shareAccount()
-  for (const text of ['1', '2']) for (const name of ['a', 'b']) await put(name, text)
-  await remove('b')
-  const [version, entry] = [String((await versions('a'))[0]?.id), String((await trash())[0]?.id)]
-  const tokenFor = async (scopes: string[]) => (await server.send('POST', '/api/tokens', { user, json: { name: 'x', scopes } })).json.token
-  const reader = accountOf(server, await tokenFor(['files:read']))
-  t.match((await reader.versions('a')) as ListedVersion[], [{ id: version }])
-  t.equal((await reader.get('a', { version })).text, '1')
-  t.match(await reader.trash(), [{ id: entry }])
-  for (const refused of [await reader.restore('a', version), await reader.removeVersion('a', version), await reader.restoreFile(entry), await reader.removeFromTrash(entry), await reader.emptyTrash(), await reader.remove('a', { permanent: 'true' })]) {
-    t.match(refused, { status: 403, json: { code: 'insufficient_scope' } })
-  }
-  const writer = accountOf(server, await tokenFor(['files:write']))
-  for (const refused of [await writer.listVersions('a'), await writer.get('a', { version }), await writer.listTrash()]) t.match(refused, { status: 403, json: { code: 'insufficient_scope' } })
-  t.equal((await writer.restore('a', version)).status, 200)
-  t.equal((await writer.restoreFile(entry)).status, 200)
 })
 
 t.test('after all that, the bytes of files, of versions and of the trash are stored, and nothing else', t => areTidy(t, {}, LIMITED))

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import {
   sharedServer, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings
 } from './server.ts'
+import { runSql } from './stores.ts'
 
 export interface ListedVersion {
   id: string
@@ -44,6 +45,13 @@ export async function shareAccount (settings: Settings = {}) {
 async function joinServer (server: RunningServer, username?: string) {
   const { id, user, token } = await signUp(server, username)
   return { ...accountOf(server, token), id, user, token, server, dataDir: server.dataDir }
+}
+
+/** Gives an account quotas of its own. */
+export async function setQuotas (
+  { id, dataDir }: { id: number, dataDir: string }, quotas: { bytes?: number, files?: number }
+): Promise<void> {
+  await runSql(dataDir, `UPDATE accounts SET quota_bytes = ${quotas.bytes ?? 'NULL'}, quota_files = ${quotas.files ?? 'NULL'} WHERE id = ${id}`)
 }
 
 /** What an account does with versions and the trash. */
