@@ -39,7 +39,7 @@ export interface Visit {
  * A tab of a browser of its own, which writes down what it asks for and what goes wrong. `files.test` is this machine.
  */
 export async function openTab (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
-  const context = await (await browser()).newContext({ locale: 'en-US', ...options })
+  const context = await (await browser()).newContext({ locale: 'en-US', reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
   return watch(await context.newPage())
 }
@@ -62,9 +62,9 @@ export async function watch (page: Page): Promise<Visit> {
 
 /** Polls until the page shows what is expected: it renders some time after a click. */
 export async function shows (t: Test, read: () => Promise<unknown>, expected: unknown, message = 'is shown'): Promise<void> {
-  const end = Date.now() + 60_000
+  const end = performance.now() + 60_000
   let found = await read()
-  while (!isDeepStrictEqual(found, expected) && Date.now() < end) {
+  while (!isDeepStrictEqual(found, expected) && performance.now() < end) {
     await setTimeout(50)
     found = await read()
   }

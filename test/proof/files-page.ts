@@ -1,40 +1,71 @@
 import { EventEmitter, once } from 'node:events'
-import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
+import { readFile } from 'node:fs/promises'
+import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { startServer, signUp, type RunningServer } from '../kit/server.ts'
-import { openPage, PASSWORD, signInOn, type PageVisit } from './page.ts'
+import { isProof } from '../kit/sizes.ts'
+import { visitWith, type Arrival, type UserVisit } from './page.ts'
 
 /** Steps in the list of files and in previews. */
 
 /** Bytes to upload, and their media type. */
 export type Content = string | Buffer | { bytes: string | Buffer, type: string }
 
-export interface FilesVisit extends PageVisit {
-  readonly server: RunningServer
+export interface FilesVisit extends UserVisit {
   put (name: string, content: Content): Promise<void>
 }
 
+/** The widths, in CSS pixels, that a view is looked at in: the narrow one comes last. */
+export const widths = (narrow: number) => isProof ? [1280, narrow] : [narrow]
+
 /** The page of a new user who has these files, when it lists them. */
 export async function visitAs (
-  t: Test,
-  username: string,
-  files: Record<string, Content>,
-  { server, url, ...options }: BrowserContextOptions & { server?: RunningServer, url?: string } = {}
+  t: Test, files: Record<string, Content>, arrival: Arrival = {}
 ): Promise<FilesVisit> {
-  const at = server ?? await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
-  const { token } = await signUp(at, username, PASSWORD)
-  const put = async (name: string, content: Content) => {
-    const { bytes: body, type } = typeof content === 'string' || Buffer.isBuffer(content) ? { bytes: content, type: undefined } : content
-    const { status } = await at.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: type === undefined ? {} : { 'content-type': type } })
-    if (status >= 300) t.fail(`no ${name}: ${status}`)
-  }
-  for (const [name, content] of Object.entries(files)) await put(name, content)
-  const visit = await openPage(t, url ?? at.url, options)
-  await signInOn(visit.page, username)
+  let put: FilesVisit['put'] = async () => {}
+  const visit = await visitWith(t, arrival, async ({ server, token }) => {
+    put = async (name, content) => {
+      const { bytes: body, type } = typeof content === 'string' || Buffer.isBuffer(content) ? { bytes: content, type: undefined } : content
+      const { status } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: type === undefined ? {} : { 'content-type': type } })
+      if (status >= 300) t.fail(`no ${name}: ${status}`)
+    }
+    for (const [name, content] of Object.entries(files)) await put(name, content)
+  })
   if (Object.keys(files).length > 0) await visit.page.locator('.file-name').first().waitFor()
-  return { ...visit, server: at, put }
+  return { ...visit, put }
 }
 
+/** Stores many small files, some at a time, and shows the list again. */
+export async function putMany ({ put, page }: FilesVisit, names: readonly string[], content: Content = 'x'): Promise<void> {
+  for (let first = 0; first < names.length; first += 50) {
+    await Promise.all(names.slice(first, first + 50).map(name => put(name, content)))
+  }
+  await page.reload()
+}
+
+/** The names of all files of the account. */
+export async function stored ({ server, user }: UserVisit): Promise<string[]> {
+  const { files } = (await server.send('GET', '/api/files?limit=1000', { user })).json
+  return files.map(({ name }: { name: string }) => name)
+}
+
+/** The file that the browser saves. */
+export async function savedBy (page: Page, action: () => Promise<unknown>): Promise<{ name: string, bytes: Buffer }> {
+  const [download] = await Promise.all([page.waitForEvent('download'), action()])
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) }
+}
+
+/** Drops files and folders of the disk on the page, as a file manager does. */
+export async function dropOn (page: Page, paths: string[]): Promise<void> {
+  const devTools = await page.context().newCDPSession(page)
+  const data = { items: [], files: paths, dragOperationsMask: 1 }
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const) await devTools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data })
+}
+
+export const folderLink = (page: Page, name: string) => page.getByRole('grid').getByRole('link', { name, exact: true })
+export const notice = (page: Page, text: string) => page.getByRole('status').getByText(text, { exact: true })
+/** The list of uploads. */
+export const panel = (page: Page) => page.getByRole('region', { name: 'Uploads', exact: true })
+export const undo = (page: Page) => page.getByRole('button', { name: 'Undo' })
 export const fileButton = (page: Page, name: string) => page.getByRole('grid').getByRole('button', { name, exact: true })
 export const menuButton = (page: Page, name: string) => page.getByRole('button', { name: `Actions for ${name}`, exact: true })
 export const dialogButton = (page: Page, name: string) => page.getByRole('dialog').last().getByRole('button', { name, exact: true })

@@ -1,6 +1,6 @@
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { signUp, startServer, type Client, type RunningServer } from '../kit/server.ts'
+import { sharedServer, signUp, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
 import { openTab } from './browser.ts'
 import { PASSWORD, type PageVisit } from './page.ts'
 
@@ -8,16 +8,26 @@ import { PASSWORD, type PageVisit } from './page.ts'
 
 export interface LinkServer extends RunningServer {
   readonly token: string
+  readonly username: string
   put (name: string, content: string | Buffer, type?: string): Promise<void>
 }
 
-/** A server with links, and its user `ann`. */
-export async function startLinks (t: Test, settings: Record<string, string> = {}): Promise<LinkServer> {
-  const server = await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings })
-  const { token } = await signUp(server, 'ann', PASSWORD)
+/** The server with links that stories share, and a new user of it. */
+export async function startLinks (t: Test, settings: Settings = {}): Promise<LinkServer> {
+  return ofUser(t, await sharedServer({ LINKS: 'on', ...settings }))
+}
+
+/** A server of its own with links, and its user `ann`. */
+export async function startOwnLinks (t: Test, settings: Settings = {}): Promise<LinkServer> {
+  return ofUser(t, await startServer(t, { LINKS: 'on', RATE_LIMIT_PER_MINUTE: '0', ...settings }), 'ann')
+}
+
+async function ofUser (t: Test, server: RunningServer, name?: string): Promise<LinkServer> {
+  const { token, user: [username] } = await signUp(server, name, PASSWORD)
   return {
     ...server,
     token,
+    username,
     async put (name, body, type) {
       const headers = type === undefined ? {} : { 'content-type': type }
       const { status } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers })

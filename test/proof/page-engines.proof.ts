@@ -14,7 +14,7 @@ import {
   choose, click, evaluate, fill, fillCredentials, focused, goTo, isSaved, names, noDialog, reads, signIn, tabTo, upload,
   visit, waitFor
 } from './engine-steps.ts'
-import { giveAway, startLinks, type LinkServer } from './links-page.ts'
+import { giveAway, startOwnLinks, type LinkServer } from './links-page.ts'
 import { PASSWORD } from './page.ts'
 
 /** The page in every engine. The other proofs of the page go deeper, in Chromium only. */
@@ -45,7 +45,7 @@ function story (name: string, run: (story: Story) => Promise<void>): void {
 
 async function tell (t: Test, engine: Engine, run: (story: Story) => Promise<void>): Promise<void> {
   const folder = t.testdir({ data: {}, disk: {} })
-  const server = await startLinks(t, { DATA_DIR: join(folder, 'data') })
+  const server = await startOwnLinks(t, { DATA_DIR: join(folder, 'data') })
   const browser = await engine.open(t)
   await run({ t, server, browser, window: await visit(browser, server.url), disk: join(folder, 'disk') })
   t.strictSame((await browser.complaints()).filter(text => !REFUSED.test(text)), [], 'no complaints')

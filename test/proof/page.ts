@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { root } from '../kit/root.ts'
+import { sharedServer, signUp, type RunningServer, type Settings } from '../kit/server.ts'
+import { isProof } from '../kit/sizes.ts'
 import { openTab, watch, type Visit } from './browser.ts'
 
 /** Steps on the page. They use the mouse. */
@@ -12,6 +14,14 @@ const axeSource = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), '
 export const PASSWORD = 'a password of the tests'
 
 export interface PageVisit extends Visit { readonly url: string }
+
+/** The page of a user of the server that the stories with these settings share. */
+export interface UserVisit extends PageVisit {
+  readonly server: RunningServer
+  readonly user: [string, string]
+  readonly username: string
+  readonly token: string
+}
 
 /** The page in a new browser without a session. */
 export async function openPage (t: Test, url: string, options: BrowserContextOptions = {}): Promise<PageVisit> {
@@ -55,13 +65,26 @@ export async function signedIn (page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Sign out', exact: true }).waitFor()
 }
 
-/** A page with a new user. */
-export async function openPageAs (
-  t: Test, url: string, username: string, options: BrowserContextOptions = {}
-): Promise<PageVisit> {
-  const visit = await openPage(t, url, options)
-  await registerOn(visit.page, username)
-  return visit
+/** How a new user comes to a server: its settings, its host if another than its address, and what the browser is. */
+export interface Arrival extends BrowserContextOptions { readonly settings?: Settings, readonly host?: string }
+
+/** The page with a new user, who has signed in. */
+export async function openPageAs (t: Test, arrival: Arrival = {}): Promise<UserVisit> {
+  return visitWith(t, arrival, async () => {})
+}
+
+/** The same after `prepare`. */
+export async function visitWith (
+  t: Test,
+  { settings = {}, host = '127.0.0.1', ...options }: Arrival,
+  prepare: (account: { server: RunningServer, token: string }) => Promise<void>
+): Promise<UserVisit> {
+  const server = await sharedServer(settings)
+  const { user, token } = await signUp(server, undefined, PASSWORD)
+  await prepare({ server, token })
+  const visit = await openPage(t, server.url.replace('127.0.0.1', host), options)
+  await signInOn(visit.page, user[0])
+  return { ...visit, server, user, username: user[0], token }
 }
 
 /** Goes to another view, by the navigation. */
@@ -70,10 +93,12 @@ export async function goTo (page: Page, view: 'Files' | 'Links' | 'Trash' | 'Acc
   await page.getByRole('heading', { name: view, level: 2, exact: true }).waitFor()
 }
 
-/** Asserts that axe-core finds nothing in the light and the dark colour scheme. `what` names the state of the page. */
+const COLOR_SCHEMES = isProof ? ['light', 'dark'] as const : ['light'] as const
+
+/** Asserts that axe-core finds nothing, in the proofs in both colour schemes. `what` names the state of the page. */
 export async function checkAccessible (t: Test, page: Page, what: string): Promise<void> {
-  await page.evaluate(axeSource)
-  for (const colorScheme of ['light', 'dark'] as const) {
+  if (!await page.evaluate(() => 'axe' in globalThis)) await page.evaluate(axeSource)
+  for (const colorScheme of COLOR_SCHEMES) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     const found = await page.evaluate(async () => {
       interface Violation { id: string, nodes: { target: unknown, failureSummary: string }[] }
@@ -81,12 +106,12 @@ export async function checkAccessible (t: Test, page: Page, what: string): Promi
       await Promise.allSettled(document.getAnimations().map(animation => animation.finished))
       const { axe } =
         globalThis as unknown as { axe: { run: (options: object) => Promise<{ violations: Violation[] }> } }
-      const { violations } = await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+      const { violations } = await axe.run({ resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
       return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${JSON.stringify(target)} ${failureSummary}`))
     })
     t.same(found, [], `axe finds nothing in ${what}, ${colorScheme}`)
   }
-  await page.emulateMedia({ colorScheme: null, reducedMotion: null })
+  await page.emulateMedia({ colorScheme: null, reducedMotion: 'reduce' })
 }
 
 /** Asserts that the page does not scroll sideways. */

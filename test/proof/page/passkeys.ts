@@ -1,8 +1,8 @@
 import type { CDPSession, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { checkEvents, codeHeader, factorsOf, newUser } from '../kit/passkeys.ts'
-import { startServer, type Client } from '../kit/server.ts'
-import { browserTest, openTab } from './browser.ts'
+import { checkEvents, codeHeader, factorsOf, newUser } from '../../kit/passkeys.ts'
+import { sharedServer, type Client } from '../../kit/server.ts'
+import { browserTest, openTab } from '../browser.ts'
 
 /** What the page got: an answer of the server, or the name of the exception of the browser. */
 interface Outcome { status: number, body: any, error?: string }
@@ -84,13 +84,13 @@ async function setCounter (devices: CDPSession, authenticatorId: string, signCou
 }
 
 browserTest('Chromium registers a passkey, signs in with it, and makes codes of it', async t => {
-  const server = await startServer(t)
-  const { user, token } = await newUser(server, 'ann')
+  const server = await sharedServer()
+  const { user, token } = await newUser(server, 'by-browser')
   const { page, devices, authenticatorId } = await openWithAuthenticator(t, server)
   const registered = await perform(page, registration(user))
   t.match(registered, { status: 201, body: { name: 'this browser', lastUsedAt: null } })
   t.equal(registered.body.recoveryCodes.length, 10)
-  t.match(await perform(page, signIn), { status: 201, body: { username: 'ann' } })
+  t.match(await perform(page, signIn), { status: 201, body: { username: 'by-browser' } })
   t.equal((await page.context().cookies(`http://localhost:${server.port}/api/session`)).length, 1, 'the browser keeps the cookie')
 
   const codes: string[] = []
@@ -110,8 +110,8 @@ browserTest('Chromium registers a passkey, signs in with it, and makes codes of 
 })
 
 browserTest('a passkey without a verified user opens nothing', async t => {
-  const server = await startServer(t)
-  const { user, token } = await newUser(server, 'ann')
+  const server = await sharedServer()
+  const { user, token } = await newUser(server, 'unverified')
   const without = await openWithAuthenticator(t, server, { verifies: false })
   t.match(await perform(without.page, registration(user)), { error: 'NotAllowedError' }, 'the options ask for a verified user')
   const lax = { authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'discouraged' } }
@@ -130,8 +130,8 @@ browserTest('a passkey without a verified user opens nothing', async t => {
 })
 
 browserTest('a page at an address has no passkeys', async t => {
-  const server = await startServer(t)
-  const { user } = await newUser(server, 'ann')
+  const server = await sharedServer()
+  const { user } = await newUser(server, 'at-address')
   const { page } = await openWithAuthenticator(t, server, { host: '127.0.0.1' })
   t.match(await perform(page, registration(user)), { error: 'SecurityError' })
   t.match(await perform(page, signIn), { error: 'SecurityError' })

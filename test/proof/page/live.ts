@@ -1,48 +1,42 @@
-import { startServer } from '../kit/server.ts'
-import { browserTest, isFocused, shows } from './browser.ts'
-import { choose, fileButton, namesOf, press, visitAs } from './files-page.ts'
-import { checkQuiet, goTo, openSecondWindow, PASSWORD, signedIn } from './page.ts'
-
-/** A change that a test makes as another program. */
-const USER: [string, string] = ['ann', PASSWORD]
+import { browserTest, isFocused, shows } from '../browser.ts'
+import { choose, fileButton, namesOf, press, visitAs } from '../files-page.ts'
+import { checkQuiet, goTo, openSecondWindow, signedIn } from '../page.ts'
 
 /** What a browser writes on its console about a server that is away. */
 const AWAY = [/ERR_(?:CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)/, /status of 503/]
 
 browserTest('what another program stores, renames and deletes stands in the list at once, and the focus and the chosen rows stay', async t => {
-  const visit = await visitAs(t, 'ann', { 'b.txt': 'b', 'd.txt': 'd', 'f.txt': 'f' })
-  const { page, put, server } = visit
+  const visit = await visitAs(t, { 'b.txt': 'b', 'd.txt': 'd', 'f.txt': 'f' })
+  const { page, put, server, user } = visit
   await fileButton(page, 'd.txt').focus()
   await press(page, 'Space')
-  const begun = Date.now()
   await put('c.txt', 'see')
   await shows(t, () => namesOf(page), ['b.txt', 'c.txt', 'd.txt', 'f.txt'])
-  t.comment(`a new file is shown after ${Date.now() - begun} ms`)
   await put('a/b.txt', 'in a folder')
   await put('e.txt', 'e')
   await shows(t, () => namesOf(page), ['a', 'b.txt', 'c.txt', 'd.txt', 'e.txt', 'f.txt'])
   await page.getByText('6 files, 1 folder').waitFor()
-  await server.send('PATCH', '/api/files/c.txt', { user: USER, json: { name: 'z.txt' } })
-  await server.send('DELETE', '/uploads/b.txt', { user: USER })
+  await server.send('PATCH', '/api/files/c.txt', { user, json: { name: 'z.txt' } })
+  await server.send('DELETE', '/uploads/b.txt', { user })
   await shows(t, () => namesOf(page), ['a', 'd.txt', 'e.txt', 'f.txt', 'z.txt'])
   t.ok(await isFocused(fileButton(page, 'd.txt')))
   t.equal(await page.locator('.grid .body [aria-selected=true]').count(), 1)
 
-  await server.send('PATCH', '/api/files/z.txt', { user: USER, json: { name: 'a/z.txt' } })
+  await server.send('PATCH', '/api/files/z.txt', { user, json: { name: 'a/z.txt' } })
   await shows(t, () => namesOf(page), ['a', 'd.txt', 'e.txt', 'f.txt'])
-  await server.send('PATCH', '/api/folders/a', { user: USER, json: { name: 'g' } })
+  await server.send('PATCH', '/api/folders/a', { user, json: { name: 'g' } })
   await shows(t, () => namesOf(page), ['g', 'd.txt', 'e.txt', 'f.txt'])
-  await server.send('DELETE', '/api/folders/g?recursive=true', { user: USER })
+  await server.send('DELETE', '/api/folders/g?recursive=true', { user })
   await shows(t, () => namesOf(page), ['d.txt', 'e.txt', 'f.txt'])
   await goTo(page, 'Trash')
   await shows(t, async () => (await namesOf(page)).length, 3)
-  await server.send('DELETE', '/uploads/e.txt', { user: USER })
+  await server.send('DELETE', '/uploads/e.txt', { user })
   await shows(t, async () => (await namesOf(page)).length, 4)
   checkQuiet(t, visit)
 })
 
 browserTest('a file that is added in one window stands in the other, in each order', async t => {
-  const visit = await visitAs(t, 'ann', { 'b.txt': 'bb', 'd.txt': 'dddd' })
+  const visit = await visitAs(t, { 'b.txt': 'bb', 'd.txt': 'dddd' })
   const { page } = visit
   const second = await openSecondWindow(visit)
   await signedIn(second.page)
@@ -62,7 +56,7 @@ browserTest('a file that is added in one window stands in the other, in each ord
 })
 
 browserTest('a change of the page itself is shown once, even if it is told of before the answer', async t => {
-  const visit = await visitAs(t, 'ann', { 'a.txt': 'a', 'b.txt': 'b' })
+  const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' })
   const { page } = visit
   await shows(t, async () => visit.requested.some(address => address.includes('wait=')), true, 'it waits for changes')
   let answer = () => {}
@@ -85,7 +79,7 @@ browserTest('a change of the page itself is shown once, even if it is told of be
 })
 
 browserTest('a hidden window does not wait for changes, and shows them when it is visible again', async t => {
-  const visit = await visitAs(t, 'ann', { 'a.txt': 'a' })
+  const visit = await visitAs(t, { 'a.txt': 'a' })
   const { page, put } = visit
   const setVisibility = (state: string) => page.evaluate(state => {
     Object.defineProperty(document, 'visibilityState', { value: state, configurable: true })
@@ -105,8 +99,7 @@ browserTest('a hidden window does not wait for changes, and shows them when it i
 })
 
 browserTest('while the server is away, the page asks less and less often, and then goes on', async t => {
-  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
-  const visit = await visitAs(t, 'ann', { 'a.txt': 'a' }, { server })
+  const visit = await visitAs(t, { 'a.txt': 'a' })
   const { page } = visit
   await fileButton(page, 'a.txt').waitFor()
   let isAway = true

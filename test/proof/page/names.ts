@@ -1,9 +1,9 @@
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { piecesOf, visibleName, withoutInvisible } from '../../src/page/visible-name.ts'
-import { signUp, startServer } from '../kit/server.ts'
-import { browserTest, shows } from './browser.ts'
-import { checkAccessible, checkFits, checkQuiet, goTo, openPage, PASSWORD, signInOn } from './page.ts'
+import { piecesOf, visibleName, withoutInvisible } from '../../../src/page/visible-name.ts'
+import { browserTest, shows } from '../browser.ts'
+import { putMany, visitAs, widths } from '../files-page.ts'
+import { checkAccessible, checkFits, checkQuiet, goTo } from '../page.ts'
 
 /** Without a mark, browsers show it as `photoexe.jpg`. */
 const TRICK = 'photo\u202Egpj.exe'
@@ -47,14 +47,9 @@ async function checkVisible (t: Test, page: Page, where: string): Promise<void> 
 }
 
 browserTest('a name with a character that turns the direction of text can\'t pass for another one', async t => {
-  const server = await startServer(t)
-  const { token } = await signUp(server, 'ann', PASSWORD)
-  const put = (body: string) => server.send('PUT', `/uploads/${encodeURIComponent(TRICK)}`, { token, body, headers: { 'content-type': 'text/plain' } })
-  await put('one')
-  await put('two')
-  const visit = await openPage(t, server.url)
-  const { page } = visit
-  await signInOn(page, 'ann')
+  const visit = await visitAs(t, { [TRICK]: { bytes: 'one', type: 'text/plain' } })
+  const { page, server, put, token } = visit
+  await put(TRICK, { bytes: 'two', type: 'text/plain' })
   const file = page.getByRole('grid').getByRole('button', { name: SHOWN, exact: true })
   await file.waitFor()
   t.equal(await file.locator('mark').innerText(), '[U+202E]')
@@ -64,12 +59,7 @@ browserTest('a name with a character that turns the direction of text can\'t pas
     await checkVisible(t, page, 'the menu')
     await page.getByRole('menuitem', { name: item, exact: true }).click()
   }
-  for (const [width, height] of [[375, 812], [1280, 800]] as const) {
-    await page.setViewportSize({ width, height })
-    await checkFits(t, page, 'the list')
-    await checkVisible(t, page, 'the list')
-    await checkAccessible(t, page, 'a marked name')
-  }
+  await checkVisible(t, page, 'the list')
   await file.click()
   await page.getByRole('dialog', { name: SHOWN, exact: true }).locator('pre').waitFor()
   await checkVisible(t, page, 'the preview')
@@ -113,12 +103,8 @@ browserTest('a name with a character that turns the direction of text can\'t pas
 })
 
 browserTest('the same holds for the name of a folder', async t => {
-  const server = await startServer(t)
-  const { token } = await signUp(server, 'ann', PASSWORD)
-  await server.send('PUT', `/uploads/${encodeURIComponent(`${TRICK}/${TRICK}/file.txt`)}`, { token, body: 'one' })
-  const visit = await openPage(t, server.url)
+  const visit = await visitAs(t, { [`${TRICK}/${TRICK}/file.txt`]: 'one' })
   const { page } = visit
-  await signInOn(page, 'ann')
   const folder = page.getByRole('grid').getByRole('link', { name: SHOWN, exact: true })
   await folder.click()
   await page.getByRole('heading', { name: SHOWN, level: 2 }).waitFor()
@@ -149,8 +135,6 @@ browserTest('the same holds for the name of a folder', async t => {
 })
 
 browserTest('if there is little room, a name keeps its number and its extension, and screen readers read all of it', async t => {
-  const server = await startServer(t)
-  const { token } = await signUp(server, 'ann', PASSWORD)
   const long = 'a long name of a photo of the lake at the foot of the mountain '.repeat(3).trim()
   const endings = {
     [`${long} (0012).jpg`]: ' (0012).jpg',
@@ -159,13 +143,12 @@ browserTest('if there is little room, a name keeps its number and its extension,
     [`${'שלום'.repeat(25)} 2024.pdf`]: '.pdf',
     [`\u202E${'photo'.repeat(30)}gpj.exe`]: '.exe'
   }
-  for (const name of Object.keys(endings)) await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body: 'x' })
-  const visit = await openPage(t, server.url)
+  const visit = await visitAs(t, {})
   const { page } = visit
-  await signInOn(page, 'ann')
+  await putMany(visit, Object.keys(endings))
   for (const layout of ['List', 'Tiles']) {
     await page.getByRole('button', { name: layout, exact: true }).click()
-    for (const width of [320, 1280]) {
+    for (const width of widths(320)) {
       await page.setViewportSize({ width, height: 800 })
       for (const [name, ending] of Object.entries(endings)) {
         const control = page.getByRole('grid').getByRole('button', { name: visibleName(name), exact: true })

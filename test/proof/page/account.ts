@@ -1,15 +1,16 @@
-import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { issueToken, runBin, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
-import { freePort } from '../kit/wire.ts'
-import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from './account-page.ts'
-import { browserTest, isFocused, shows, tabThrough, tabTo } from './browser.ts'
+import { runBin, sharedServer, signUp, type RunningServer } from '../../kit/server.ts'
+import { isProof } from '../../kit/sizes.ts'
+import { runSql } from '../../kit/stores.ts'
+import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from '../account-page.ts'
+import { browserTest, isFocused, shows, tabThrough, tabTo } from '../browser.ts'
+import { savedBy } from '../files-page.ts'
 import {
   PASSWORD, checkAccessible, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage,
   openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
   type PageVisit
-} from './page.ts'
+} from '../page.ts'
 
 /** Asserts that each element with the focus has a visible outline and is large enough for touch. */
 async function checkStops (t: Test, page: Page): Promise<void> {
@@ -21,17 +22,15 @@ async function checkStops (t: Test, page: Page): Promise<void> {
 }
 
 browserTest('a new user registers, and each refusal is shown at its field', async t => {
-  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
+  const server = await sharedServer({ PASSWORD_POLICY: 'strict' })
   const visit = await openPage(t, server.url)
   const { page } = visit
   await shows(t, () => page.title(), 'Sign in – MagicStore')
   await shows(t, () => isFocused(page.getByLabel('Username')), true, 'the first field has the focus')
-  await checkAccessible(t, page, 'the sign-in page')
   await button(page, 'Create an account instead').click()
-  await checkAccessible(t, page, 'the registration')
   await checkEveryWidth(t, page, 'the registration')
 
-  for (const username of ['a:b', '\u202Eevil', 'a\u200Bb', '<b>مرحبا</b>']) {
+  for (const username of isProof ? ['a:b', '\u202Eevil', 'a\u200Bb', '<b>مرحبا</b>'] : ['a:b']) {
     await fillCredentials(page, { username, password: 'a long sentence nobody guesses' })
     const answered = page.waitForResponse(response => response.url().endsWith('/api/users'))
     await button(page, 'Create an account').click()
@@ -75,28 +74,28 @@ browserTest('a new user registers, and each refusal is shown at its field', asyn
 })
 
 browserTest('from an empty server to a downloaded file takes five clicks and two fields', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const visit = await openPage(t, server.url)
   const { page } = visit
   await page.evaluate("globalThis.clicks = 0; addEventListener('click', event => { clicks += Number(event.isTrusted) }, true)")
-  await registerOn(page, 'ann')
+  await registerOn(page, 'clicks')
   const chosen = page.waitForEvent('filechooser')
   await button(page, 'Add files').click()
   await (await chosen).setFiles({ name: 'report.txt', mimeType: 'text/plain', buffer: Buffer.from('the first report') })
   await page.getByRole('button', { name: /^report.txt/ }).click()
-  const [download] = await Promise.all([page.waitForEvent('download'), button(page.getByRole('dialog'), 'Download').click()])
-  t.equal(await readFile(await download.path(), 'utf8'), 'the first report')
+  const { bytes } = await savedBy(page, () => button(page.getByRole('dialog'), 'Download').click())
+  t.equal(bytes.toString(), 'the first report')
   t.equal(await page.evaluate('clicks'), 5)
   checkQuiet(t, visit)
 })
 
 browserTest('by the keyboard alone: register, create and revoke a token, change the password, sign out and in', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const visit = await openPage(t, server.url)
   const { page } = visit
   await press(page, button(page, 'Create an account instead'))
   await page.keyboard.press('Shift+Tab')
-  await type(page, page.getByLabel('Username'), 'ann')
+  await type(page, page.getByLabel('Username'), 'keyboard')
   await type(page, page.getByLabel('Password', { exact: true }), PASSWORD)
   await page.keyboard.press('Enter')
   await signedIn(page)
@@ -147,7 +146,7 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await tabTo(page, button(page, 'Sign out'), 'Shift+Tab')
   await page.keyboard.press('Enter')
   await shows(t, () => isFocused(page.getByLabel('Username')), true)
-  await page.keyboard.type('ann')
+  await page.keyboard.type('keyboard')
   await type(page, page.getByLabel('Password', { exact: true }), 'another password')
   await page.keyboard.press('Enter')
   await signedIn(page)
@@ -155,45 +154,9 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   checkQuiet(t, visit, refused(401))
 })
 
-browserTest('a new password ends other sessions and all tokens, and the user stays signed in', async t => {
-  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
-  const token = await issueToken(server, { user: ['ann', PASSWORD] })
-  await goTo(page, 'Account')
-  const form = section(page, 'Password')
-  await form.getByLabel('Current password').fill('wrong')
-  await form.getByLabel('New password').fill('a much better sentence')
-  await button(form, 'Change the password').click()
-  t.match(await problemIn(form), /Wrong username or password/)
-  t.equal(await form.getByLabel('Current password').getAttribute('aria-invalid'), 'true')
-  t.equal(visit.requested.filter(address => address.endsWith('/api/account/password')).length, 1, 'a wrong password is sent once, because each attempt counts against the limit')
-  await form.getByLabel('Current password').fill(PASSWORD)
-  await form.getByLabel('New password').fill('password')
-  await button(form, 'Change the password').click()
-  await form.locator('.field', { hasText: 'Invalid password' }).getByLabel('New password').waitFor()
-  t.equal(await form.getByLabel('Current password').inputValue(), PASSWORD, 'the typed text stays')
-  await checkAccessible(t, page, 'a refused password')
-
-  await form.getByLabel('New password').fill('a much better sentence')
-  await button(form, 'Change the password').click()
-  await page.getByRole('status').getByText('The password has changed.').waitFor()
-  t.equal(await form.getByLabel('New password').inputValue(), '')
-  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
-  t.equal((await server.send('GET', '/api/token', { user: ['ann', PASSWORD] })).status, 401)
-  t.equal((await server.send('GET', '/api/token', { user: ['ann', 'a much better sentence'] })).status, 200)
-  await section(page, 'Recent events').getByText('Password changed').waitFor()
-  await goTo(page, 'Files')
-  await page.reload()
-  await signedIn(page)
-  t.equal(await page.getByRole('dialog').count(), 0)
-  checkQuiet(t, visit, refused(400, 401))
-})
-
 browserTest('a personal token works for programs within its scopes, its name is text, and its secret is shown once', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann', { permissions: ['clipboard-read', 'clipboard-write'] })
-  const { page } = visit
+  const visit = await openPageAs(t, { permissions: ['clipboard-read', 'clipboard-write'] })
+  const { page, server } = visit
   const name = '"><img src=x onerror=complain("ran")> \u05D0\u05D1 \u202Eevil'
   await goTo(page, 'Account')
   await button(page, 'New token').click()
@@ -209,7 +172,6 @@ browserTest('a personal token works for programs within its scopes, its name is 
   await form.getByLabel('Last day of the token').fill('2020-02-02')
   await button(form, 'Create the token').click()
   await form.locator('.problem', { hasText: 'expiresAt' }).waitFor()
-  await checkAccessible(t, page, 'a refused token')
   await form.getByLabel('Last day of the token').fill('2090-02-02')
   await button(form, 'Create the token').click()
   const shown = dialog(page, 'Token created')
@@ -231,11 +193,40 @@ browserTest('a personal token works for programs within its scopes, its name is 
   t.match((await server.send('PUT', '/uploads/a.txt', { token, body: 'a' })).json, { status: 403, code: 'insufficient_scope' })
   await row.getByRole('button').click()
   t.equal(await dialog(page, 'Revoke this token?').locator('.name').innerText(), name)
-  await checkAccessible(t, page, 'a question')
   await button(dialog(page, 'Revoke this token?'), 'Revoke').click()
   await row.waitFor({ state: 'detached' })
   t.equal((await server.send('GET', '/api/files', { token })).status, 401)
   checkQuiet(t, visit, refused(400))
+})
+
+browserTest('a new password ends all tokens, the user stays signed in, and each refusal is shown at its field', async t => {
+  const visit = await openPageAs(t, { settings: { PASSWORD_POLICY: 'strict' } })
+  const { page, server, token, username } = visit
+  await goTo(page, 'Account')
+  const form = section(page, 'Password')
+  const change = async (current: string, next: string) => {
+    await form.getByLabel('Current password').fill(current)
+    await form.getByLabel('New password').fill(next)
+    await button(form, 'Change the password').click()
+  }
+  await change('wrong', 'a much better sentence')
+  t.match(await problemIn(form), /Wrong username or password/)
+  t.equal(await form.getByLabel('Current password').getAttribute('aria-invalid'), 'true')
+  t.equal(visit.requested.filter(address => address.endsWith('/api/account/password')).length, 1, 'a wrong password is sent once, because each attempt counts against the limit')
+  await change(PASSWORD, 'password')
+  await form.locator('.field', { hasText: 'Invalid password' }).getByLabel('New password').waitFor()
+  t.equal(await form.getByLabel('Current password').inputValue(), PASSWORD, 'the typed text stays')
+  await checkAccessible(t, page, 'a refused password')
+  await change(PASSWORD, 'a much better sentence')
+  await page.getByRole('status').getByText('The password has changed.').waitFor()
+  t.equal(await form.getByLabel('New password').inputValue(), '')
+  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
+  t.equal((await server.send('GET', '/api/token', { user: [username, 'a much better sentence'] })).status, 200)
+  await section(page, 'Recent events').getByText('Password changed').waitFor()
+  await page.reload()
+  await signedIn(page)
+  t.equal(await page.getByRole('dialog').count(), 0)
+  checkQuiet(t, visit, refused(400, 401))
 })
 
 /** Types a password without sending it, then sends another request. The dialog may be there before it. */
@@ -254,16 +245,14 @@ async function checkGoesOn (t: Test, page: Page): Promise<void> {
 }
 
 browserTest('a token is listed even if a thousand access tokens are newer, and events are loaded page by page', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
-  for (const name of ['the oldest', 'newer']) await server.send('POST', '/api/tokens', { user: ['ann', PASSWORD], json: { name, scopes: ['account'] } })
-  const [cookie] = await page.context().cookies(`${server.url}/api/session`)
-  const renewals = Array.from({ length: 20 }, async () => {
-    for (let issued = 0; issued < 50; issued++) await server.send('GET', '/api/session', { headers: { cookie: `${cookie?.name}=${cookie?.value}` } })
-  })
-  await Promise.all(renewals)
-  for (let failed = 0; failed < 9; failed++) await server.send('GET', '/api/token', { user: ['ann', 'wrong'] })
+  const visit = await openPageAs(t)
+  const { page, server, user, username } = visit
+  for (const name of ['the oldest', 'newer']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
+  const now = Date.now()
+  await runSql(server.dataDir, `INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at)
+    WITH RECURSIVE rounds(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM rounds WHERE number < 1001)
+    SELECT (SELECT max(id) FROM accounts), 'access', 'account', ${now}, ${now + 600_000} FROM rounds`)
+  for (let failed = 0; failed < 9; failed++) await server.send('GET', '/api/token', { user: [username, 'wrong'] })
   await goTo(page, 'Account')
   const names = section(page, 'Personal access tokens').locator('li .name')
   await shows(t, () => names.allInnerTexts(), ['newer', 'the oldest'])
@@ -276,7 +265,7 @@ browserTest('a token is listed even if a thousand access tokens are newer, and e
   await page.keyboard.press('Enter')
   await rows.filter({ hasText: 'Account created' }).waitFor()
   const shown = await rows.allInnerTexts()
-  t.equal(shown.length, (await server.send('GET', '/api/account/events?limit=100', { user: ['ann', PASSWORD] })).json.events.length)
+  t.equal(shown.length, (await server.send('GET', '/api/account/events?limit=100', { user })).json.events.length)
   t.match(shown.at(-1), /Account created[^]*from 127\.0\.0\.1/)
   t.equal(await button(events, 'Show more').count(), 0)
   await shows(t, () => hasFocusIn(events), true, 'the focus is not lost with the button')
@@ -284,11 +273,10 @@ browserTest('a token is listed even if a thousand access tokens are newer, and e
 })
 
 browserTest('sessions: the current one is marked, another one can be ended, and its page continues after a new sign-in with the typed text', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
-  const other = await openPage(t, server.url)
-  await signInOn(other.page, 'ann')
+  const visit = await openPageAs(t)
+  const { page, url, username } = visit
+  const other = await openPage(t, url)
+  await signInOn(other.page, username)
   await goTo(other.page, 'Account')
   await goTo(page, 'Account')
   const rows = section(page, 'Signed-in sessions').getByRole('listitem')
@@ -308,7 +296,7 @@ browserTest('sessions: the current one is marked, another one can be ended, and 
   await other.page.mouse.click(5, 5)
   // The browser closes it at the second Escape, and the page opens it again.
   await shows(t, () => ended.isVisible(), true, 'neither Escape nor a click beside it closes the dialog')
-  t.equal(await ended.getByLabel('Username').inputValue(), 'ann')
+  t.equal(await ended.getByLabel('Username').inputValue(), username)
   await ended.getByLabel('Password', { exact: true }).fill('wrong')
   await button(ended, 'Sign in').click()
   t.match(await problemIn(ended), /Wrong username or password/)
@@ -321,87 +309,77 @@ browserTest('sessions: the current one is marked, another one can be ended, and 
   checkQuiet(t, other, refused(401))
 })
 
-browserTest('by the keyboard alone: end another session, sign out everywhere, delete the account', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
-  const { json: { token } } = await server.send('POST', '/api/session', { user: ['ann', PASSWORD] })
+browserTest('by the keyboard alone: end another session, sign out everywhere, delete the account; each asks first', async t => {
+  const visit = await openPageAs(t)
+  const { page, server, user, username, token } = visit
+  const { json: { token: other } } = await server.send('POST', '/api/session', { user })
   await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
   const end = button(section(page, 'Signed-in sessions'), /^End the session/)
   await end.waitFor()
   await press(page, end)
   await end.waitFor({ state: 'detached' })
-  t.equal((await server.send('GET', '/api/files', { token })).status, 401)
+  t.equal((await server.send('GET', '/api/files', { token: other })).status, 401)
   await tabTo(page, button(page, 'Sign out everywhere'))
   await page.keyboard.press('Enter')
   await shows(t, () => isFocused(button(page, 'Cancel')), true)
-  await page.keyboard.press('Escape')
-  await shows(t, () => isFocused(button(page, 'Sign out everywhere')), true)
-  await page.keyboard.press('Enter')
-  await press(page, button(dialog(page, 'Sign out everywhere?'), 'Sign out everywhere'))
-  await page.getByText('You are signed out everywhere.').waitFor()
-  await type(page, page.getByLabel('Password', { exact: true }), PASSWORD)
-  await tabTo(page, page.getByLabel('Username'), 'Shift+Tab')
-  await page.keyboard.type('ann')
-  await page.keyboard.press('Enter')
-  await signedIn(page)
-
-  await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
-  await press(page, button(page, 'Delete the account'))
-  const form = dialog(page, 'Delete the account?')
-  await shows(t, () => isFocused(form.getByLabel('Type your username')), true)
-  await page.keyboard.type('ann')
-  await type(page, form.getByLabel('Current password'), PASSWORD)
-  await page.keyboard.press('Enter')
-  await page.getByText('Your account and all your files are deleted.').waitFor()
-  await shows(t, () => isFocused(page.getByLabel('Username')), true)
-  checkQuiet(t, visit, refused(401))
-})
-
-browserTest('signing out everywhere asks first, then ends all sessions and tokens', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
-  const { json: { token } } = await server.send('POST', '/api/tokens', { user: ['ann', PASSWORD], json: { name: 'script', scopes: ['files:read'] } })
-  await goTo(page, 'Account')
-  await button(page, 'Sign out everywhere').click()
   const question = dialog(page, 'Sign out everywhere?')
   t.match(await question.innerText(), /personal access tokens/)
-  await button(question, 'Cancel').click()
+  await page.keyboard.press('Escape')
+  await shows(t, () => isFocused(button(page, 'Sign out everywhere')), true)
   t.equal((await server.send('GET', '/api/files', { token })).status, 200)
-  await button(page, 'Sign out everywhere').click()
-  await button(question, 'Sign out everywhere').click()
+  await page.keyboard.press('Enter')
+  await press(page, button(question, 'Sign out everywhere'))
   await page.getByRole('status').getByText('You are signed out everywhere.').waitFor()
   await checkAccessible(t, page, 'the sign-in page after it')
   t.equal((await server.send('GET', '/api/files', { token })).status, 401)
   await page.reload()
   await page.getByLabel('Username').waitFor()
   t.equal(await page.getByText('You are signed out everywhere.').count(), 0, 'it is shown once')
+  await signInOn(page, username)
+
+  await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
+  await press(page, button(page, 'Delete the account'))
+  const form = dialog(page, 'Delete the account?')
+  const name = form.getByLabel('Type your username')
+  await shows(t, () => isFocused(name), true)
+  await checkAccessible(t, page, 'the question before a deletion')
+  await page.keyboard.type('another')
+  await type(page, form.getByLabel('Current password'), 'wrong')
+  await page.keyboard.press('Enter')
+  t.equal(await name.evaluate((field: HTMLInputElement) => field.validationMessage), 'This is not your username.')
+  await name.fill(username)
+  await button(form, 'Delete the account').click()
+  t.match(await problemIn(form), /Wrong username or password/)
+  await form.getByLabel('Current password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.getByText('Your account and all your files are deleted.').waitFor()
+  await shows(t, () => isFocused(page.getByLabel('Username')), true)
+  t.equal((await server.send('GET', '/api/token', { user })).status, 401)
+  await registerOn(page, username)
   checkQuiet(t, visit, refused(401))
 })
 
 browserTest('the page continues after a program revokes all tokens, and after the operator disables and enables the user', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
+  const visit = await openPageAs(t)
+  const { page, server, user, username } = visit
   const second = await openPage(t, server.url)
-  await signInOn(second.page, 'ann')
+  await signInOn(second.page, username)
   await goTo(page, 'Account')
   await section(page, 'Signed-in sessions').getByRole('listitem').nth(1).waitFor()
-  await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })
+  await server.send('DELETE', '/api/tokens', { user })
   await typeAndAsk(page)
   await checkGoesOn(t, page)
 
-  await signInOn((await openPage(t, server.url)).page, 'ann')
+  await signInOn((await openPage(t, server.url)).page, username)
   await page.reload()
   await section(page, 'Signed-in sessions').getByRole('listitem').nth(1).waitFor()
-  t.equal((await operator(server, 'disable', 'ann')).code, 0)
+  t.equal((await operator(server, 'disable', username)).code, 0)
   await typeAndAsk(page)
   const ended = dialog(page, 'Your session has ended')
   await ended.getByLabel('Password', { exact: true }).fill(PASSWORD)
   await button(ended, 'Sign in').click()
   t.match(await problemIn(ended), /Wrong username or password/)
-  t.equal((await operator(server, 'enable', 'ann')).code, 0)
+  t.equal((await operator(server, 'enable', username)).code, 0)
   await ended.getByLabel('Password', { exact: true }).fill('')
   await checkGoesOn(t, page)
   await section(page, 'Recent events').getByText('Account enabled').waitFor()
@@ -416,17 +394,17 @@ const operator = ({ dataDir }: RunningServer, verb: string, name: string, input 
 const checksOf = ({ requested }: PageVisit) => requested.filter(address => address.endsWith('/api/session')).length
 
 browserTest('two windows of one browser follow each other\'s sign-in and sign-out, and never show the files of another user', async t => {
-  const server = await startServer(t)
-  await server.send('POST', '/api/users', { json: { username: 'bob', password: PASSWORD } })
-  const first = await openPageAs(t, server.url, 'ann')
+  const first = await openPageAs(t)
+  const { server, user, username } = first
+  const { user: [other] } = await signUp(server, undefined, PASSWORD)
   const second = await openSecondWindow(first)
   await signedIn(second.page)
-  t.equal(await second.page.locator('.username').innerText(), 'ann', 'the session is the browser\'s')
+  t.equal(await second.page.locator('.username').innerText(), username, 'the session is the browser\'s')
   await button(second.page, 'Sign out').click()
   await first.page.getByLabel('Username').waitFor()
-  t.equal(await first.page.locator('body').getByText('ann').count(), 0, 'who signs out leaves nothing in the other window')
-  await signInOn(second.page, 'bob')
-  await shows(t, () => first.page.locator('.username').innerText(), 'bob')
+  t.equal(await first.page.locator('body').getByText(username).count(), 0, 'who signs out leaves nothing in the other window')
+  await signInOn(second.page, other)
+  await shows(t, () => first.page.locator('.username').innerText(), other)
   t.equal(await first.page.getByRole('dialog').count(), 0)
 
   const returnTwice = () => second.page.evaluate(() => { for (let times = 0; times < 2; times++) dispatchEvent(new Event('focus')) })
@@ -453,14 +431,14 @@ browserTest('two windows of one browser follow each other\'s sign-in and sign-ou
     await settled(keys('readwrite').put(key, '/'))
     database.close()
   }, `Basic ${Buffer.from(`${username}:${PASSWORD}`).toString('base64')}`)
-  await signInAs('ann')
+  await signInAs(username)
   await first.page.getByRole('navigation').getByRole('link', { name: 'Account' }).click()
-  await shows(t, () => first.page.locator('.username').innerText(), 'ann', 'the next renewal finds the other user')
+  await shows(t, () => first.page.locator('.username').innerText(), username, 'the next renewal finds the other user')
   await second.page.clock.setSystemTime(Date.now() + 200_000)
   await returnTwice()
-  await shows(t, () => second.page.locator('.username').innerText(), 'ann', 'so does a window that gets the focus')
+  await shows(t, () => second.page.locator('.username').innerText(), username, 'so does a window that gets the focus')
 
-  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
+  t.equal((await server.send('DELETE', '/api/tokens', { user })).status, 204)
   await second.page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))
   await second.page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
   t.equal(await second.page.locator('.username').count(), 0, 'what the browser kept in memory leaves, if its session is over')
@@ -469,9 +447,8 @@ browserTest('two windows of one browser follow each other\'s sign-in and sign-ou
 })
 
 browserTest('a renewal that is answered after a later sign-in does not end its session', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  const { page } = visit
+  const visit = await openPageAs(t)
+  const { page, server, user } = visit
   let release = () => {}
   const released = new Promise<void>(resolve => { release = resolve })
   await page.route('**/api/session', async route => {
@@ -480,7 +457,7 @@ browserTest('a renewal that is answered after a later sign-in does not end its s
     if (response.status() === 204) await released
     await route.fulfill({ response })
   })
-  t.equal((await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD] })).status, 204)
+  t.equal((await server.send('DELETE', '/api/tokens', { user })).status, 204)
   const renewal = page.waitForRequest(request => request.url().endsWith('/api/session'))
   await goTo(page, 'Account')
   await renewal
@@ -500,35 +477,29 @@ browserTest('a renewal that is answered after a later sign-in does not end its s
 })
 
 browserTest('if registration is closed, the page does not offer it, and users that the operator adds can sign in', async t => {
-  const server = await startServer(t, { REGISTRATION: 'closed' })
+  const server = await sharedServer({ REGISTRATION: 'closed' })
   const visit = await openPage(t, server.url)
   await visit.page.getByText('Only the operator of this server can create accounts.').waitFor()
   t.equal(await visit.page.getByRole('button', { name: /account/ }).count(), 0)
   await checkAccessible(t, visit.page, 'a closed sign-in page')
-  t.equal((await operator(server, 'add', 'ann', `${PASSWORD}\n`)).code, 0)
-  await signInOn(visit.page, 'ann')
+  t.equal((await operator(server, 'add', 'added', `${PASSWORD}\n`)).code, 0)
+  await signInOn(visit.page, 'added')
   checkQuiet(t, visit)
-})
 
-browserTest('a page that still offers registration shows that a restarted server has closed it', async t => {
-  const settings = { DATA_DIR: t.testdir(), WEB_PAGE: 'on', PORT: String(await freePort()) }
-  const before = await spawnServer(t, settings)
-  const { page } = await openPage(t, before.url)
-  await button(page, 'Create an account instead').click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
-  await before.end('SIGTERM')
-  await button(page, 'Create an account').click()
-  t.match(await problemIn(page), /cannot be reached/)
-  const after = await spawnServer(t, { ...settings, REGISTRATION: 'closed' })
-  await button(page, 'Create an account').click()
-  await page.locator('.problem', { hasText: 'Registration is closed' }).waitFor()
-  t.equal(await page.getByLabel('Username').inputValue(), 'ann', 'the typed text stays')
-  t.equal(after.port, before.port)
+  const open = await openPage(t, (await sharedServer()).url)
+  await open.page.route('**/api/users', async route => {
+    const { status, text: body } = await server.send('POST', '/api/users', { json: route.request().postDataJSON() })
+    await route.fulfill({ status, body, contentType: 'application/problem+json' })
+  })
+  await button(open.page, 'Create an account instead').click()
+  await fillCredentials(open.page, { username: 'late', password: PASSWORD })
+  await button(open.page, 'Create an account').click()
+  await open.page.locator('.problem', { hasText: 'Registration is closed' }).waitFor()
+  t.equal(await open.page.getByLabel('Username').inputValue(), 'late', 'a page from before shows the refusal, and the typed text stays')
 })
 
 browserTest('rate limits are shown with the time to wait, and a lost connection is shown too', async t => {
-  const server = await startServer(t, { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' })
-  const visit = await openPageAs(t, server.url, 'ann')
+  const visit = await openPageAs(t, { settings: { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' } })
   const { page } = visit
   await page.context().setOffline(true)
   await button(page, 'Sign out').click()
@@ -552,8 +523,7 @@ browserTest('rate limits are shown with the time to wait, and a lost connection 
 })
 
 browserTest('a page that opens while the server does not answer shows that, and can try again', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
+  const visit = await openPageAs(t)
   const { page } = visit
   await page.route('**/api/session', route => route.abort())
   await page.reload()
@@ -571,25 +541,3 @@ browserTest('a page that opens while the server does not answer shows that, and 
   checkQuiet(t, visit, [/ERR_FAILED/])
 })
 
-browserTest('deleting the account asks for the username and the password', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'אבא')
-  const { page } = visit
-  await goTo(page, 'Account')
-  await button(page, 'Delete the account').click()
-  const form = dialog(page, 'Delete the account?')
-  await checkAccessible(t, page, 'the question before a deletion')
-  await form.getByLabel('Type your username').fill('ann')
-  await form.getByLabel('Current password').fill('wrong')
-  await button(form, 'Delete the account').click()
-  t.equal(await form.getByLabel('Type your username').evaluate((field: HTMLInputElement) => field.validationMessage), 'This is not your username.')
-  await form.getByLabel('Type your username').fill('אבא')
-  await button(form, 'Delete the account').click()
-  t.match(await problemIn(form), /Wrong username or password/)
-  await form.getByLabel('Current password').fill(PASSWORD)
-  await page.keyboard.press('Enter')
-  await page.getByText('Your account and all your files are deleted.').waitFor()
-  t.equal((await server.send('GET', '/api/token', { user: ['אבא', PASSWORD] })).status, 401)
-  await registerOn(page, 'אבא')
-  checkQuiet(t, visit, refused(401))
-})

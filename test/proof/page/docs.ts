@@ -6,15 +6,15 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { signUp, startServer, type Settings } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
-import { browser, browserTest, isFocused, MAX_STOPS, openTab, phone, shows, tabThrough, tabTo, type Visit } from './browser.ts'
+import { sharedServer, signUp, type Settings } from '../../kit/server.ts'
+import { sizes } from '../../kit/sizes.ts'
+import { browser, browserTest, isFocused, MAX_STOPS, openTab, phone, shows, tabThrough, tabTo, type Visit } from '../browser.ts'
 
 /** The page as a new visitor sees it, at the server's root. */
 async function visit (
   t: Test, options: BrowserContextOptions = {}, settings: Settings = {}
 ): Promise<Visit & { origin: string }> {
-  const { url: origin } = await startServer(t, { WEB_PAGE: 'off', ...settings })
+  const { url: origin } = await sharedServer({ WEB_PAGE: 'off', ...settings })
   const tab = await openTab(t, options)
   await tab.page.goto(origin)
   await tab.page.locator('.opblock').first().waitFor()
@@ -99,49 +99,22 @@ async function logout (page: Page, scheme: string): Promise<void> {
   await page.locator('.dialog-ux .close-modal').click()
 }
 
-browserTest('in a browser a user registers, authorizes with a token as Token, uploads a file of any name and downloads the same bytes', async t => {
-  const { page, origin, requested, complaints } = await visit(t, { acceptDownloads: true })
-  t.equal(page.url(), `${origin}/docs`, 'the root sends a browser to the page')
-  t.equal(await register(page, 'test_user', 'pwd'), '201')
-  await authorize(page, 'basic', ['test_user', 'pwd'])
-  const token = await readToken(page)
-  await logout(page, 'basic')
-  await authorize(page, 'token', [`Token ${token}`])
-  t.equal((await ask(page, 'getResource')).status, '200')
-
-  // The page would reformat JSON.
-  const file = { name: 'naïve plan 😀.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
-  const uploaded = await upload(page, await open(page, 'uploadFile'), file)
-  t.equal(uploaded.status, '201')
-  for (const role of ['button', 'link'] as const) {
-    await shows(t, () => uploaded.body.getByRole(role, { name: /download/i }).count(), 0, 'nothing at the JSON of an upload seems to download the file')
-  }
-  const { status, body } = await ask(page, 'downloadFile', { name: file.name })
-  t.equal(status, '200')
-  const saved = await save(page, body)
-  t.equal(saved.name, file.name)
-  t.ok(saved.bytes.equals(file.bytes), 'byte for byte')
-
-  t.ok(requested.length > 5)
-  t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`) && !url.startsWith('data:')), [], 'nothing is asked of another machine')
-  t.same(complaints, [], 'no error, no warning, no breach of the content security policy')
-})
-
-browserTest('in a browser a user goes through the whole story click by click, and sees each refusal as a problem', async t => {
-  const bytes = randomBytes(50 * MIB)
+browserTest('in a browser a user goes through the whole story click by click, uploads and downloads a file of any name, and sees each refusal as a problem', async t => {
+  const bytes = randomBytes(sizes.pageStoryBytes)
   const other = { name: 'large.bin', type: 'application/octet-stream', bytes: Buffer.from('other bytes') }
-  const desk = t.testdir({ data: {}, 'large.bin': bytes })
+  const desk = t.testdir({ 'large.bin': bytes })
   const sha256 = createHash('sha256').update(bytes)
   const digest = sha256.copy().digest('base64')
   const etag = `"${sha256.digest('hex')}"`
-  const { page } = await visit(t, { acceptDownloads: true }, { DATA_DIR: join(desk, 'data') })
+  const { page, origin, requested } = await visit(t, { acceptDownloads: true })
+  t.equal(page.url(), `${origin}/docs`, 'the root sends a browser to the page')
 
   const stranger = await ask(page, 'getResource')
   t.equal(stranger.status, '401', 'and no login box of the browser stands in the way')
   t.match(await jsonIn(stranger.body), { status: 401, code: 'credentials_missing' })
 
-  t.equal(await register(page, 'test_user', 'pwd'), '201')
-  await authorize(page, 'basic', ['test_user', 'pwd'])
+  t.equal(await register(page, 'mouse', 'pwd'), '201')
+  await authorize(page, 'basic', ['mouse', 'pwd'])
   const token = await readToken(page)
   await logout(page, 'basic')
   await authorize(page, 'bearer', [token])
@@ -174,6 +147,20 @@ browserTest('in a browser a user goes through the whole story click by click, an
   const stale = await upload(page, put, other)
   t.equal(stale.status, '412', 'the version that was known is gone')
   t.match(await jsonIn(stale.body), { status: 412, code: 'precondition_failed' })
+
+  await logout(page, 'bearer')
+  await authorize(page, 'token', [`Token ${token}`])
+  // The page would reformat JSON.
+  const file = { name: 'naïve plan 😀.json', type: 'application/json', bytes: Buffer.from('{ "b":1,\n "a": 1.0 }') }
+  const uploaded = await upload(page, await open(page, 'uploadFile'), file)
+  t.equal(uploaded.status, '201', 'with a token as Token')
+  for (const role of ['button', 'link'] as const) {
+    await shows(t, () => uploaded.body.getByRole(role, { name: /download/i }).count(), 0, 'nothing at the JSON of an upload seems to download the file')
+  }
+  const saved = await save(page, (await ask(page, 'downloadFile', { name: file.name })).body)
+  t.equal(saved.name, file.name)
+  t.ok(saved.bytes.equals(file.bytes), 'byte for byte')
+  t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`) && !url.startsWith('data:')), [], 'nothing is asked of another machine')
 
   t.equal((await ask(page, 'endToken')).status, '204')
   const refused = await ask(page, 'getResource')
@@ -237,14 +224,14 @@ browserTest('the page is worked by the keyboard alone, from registration to the 
   const registration = await openByKey('registerUser')
   await tabTo(page, registration.locator('textarea'))
   await page.keyboard.press('Control+A')
-  await page.keyboard.type('{"username":"test_user","password":"pwd"}')
+  await page.keyboard.type('{"username":"keyboard","password":"pwd"}')
   t.equal(await executeByKey(registration), 201)
 
   const button = page.locator('.auth-wrapper .authorize')
   await tabTo(page, button, 'Shift+Tab')
   await page.keyboard.press('Enter')
   await page.getByRole('dialog').waitFor()
-  await page.keyboard.type('test_user')
+  await page.keyboard.type('keyboard')
   await page.keyboard.press('Tab')
   await page.keyboard.type('pwd')
   await page.keyboard.press('Enter')
@@ -273,7 +260,7 @@ browserTest('the page is worked by the keyboard alone, from registration to the 
   t.equal(await readFile(await saved.path(), 'utf8'), 'the first report')
 })
 
-browserTest('a form shows what is needed, and the rest after a key on its button', async t => {
+browserTest('a form shows what is needed, and the rest after a key on its button; each element that Tab reaches has a visible outline', async t => {
   const { page } = await visit(t)
   const namesIn = (block: Locator) => () => block.locator('tr[data-param-name]').evaluateAll(rows => rows.map(row => row.getAttribute('data-param-name')))
   const download = await open(page, 'downloadFile')
@@ -291,27 +278,29 @@ browserTest('a form shows what is needed, and the rest after a key on its button
   await button.click()
   await shows(t, namesIn(download), ['name', 'disposition', 'range'], 'what has a value is sent, and stays in sight')
 
-  for (const [id, names] of Object.entries({ uploadFile: ['folder'], putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains'] })) await shows(t, namesIn(await open(page, id)), names, id)
+  for (const [id, names] of Object.entries({ putFile: ['name'], deleteFile: ['name'], listFiles: ['limit', 'cursor', 'folder', 'order', 'prefix', 'contains'], uploadFile: ['folder'] })) await shows(t, namesIn(await open(page, id)), names, id)
+
+  await page.evaluate(() => { (document.activeElement as HTMLElement).blur() })
+  const seen = await tabThrough(page)
+  const windowHeight = page.viewportSize()?.height ?? 0
+  t.ok(seen.length > 60 && seen.length < MAX_STOPS, 'from the first stop to the last')
+  const isSeen = ({ top, bottom }: { top: number, bottom: number }) => bottom > 0 && top < windowHeight
+  t.same(seen.filter(stop => stop.outline !== 'solid 3px' || stop.width === 0 || stop.height === 0 || !isSeen(stop)), [], 'each element that Tab reaches has a visible outline')
 })
 
-browserTest('the page links to the document, and asks the server that it came from, whatever PUBLIC_URL is', async t => {
+browserTest('the page links to the document, asks the server that it came from, whatever PUBLIC_URL is, and keeps credentials in its memory alone', async t => {
   const { page, origin, requested, complaints } = await visit(t, {}, { PUBLIC_URL: 'https://files.example.org/store' })
   const link = page.locator('.info a', { hasText: 'openapi.json' })
   await shows(t, () => link.innerText(), '/openapi.json')
   await shows(t, () => link.evaluate(element => (element as HTMLAnchorElement).href), `${origin}/openapi.json`)
   t.notMatch(await (await fetch(`${origin}/docs`)).text(), /(?:src|href)="\//, 'a proxy may add the path')
-  t.equal(await register(page, 'test_user', 'pwd'), '201')
+  t.equal(await register(page, 'memory', 'pwd'), '201')
   t.same(requested.filter(url => !url.startsWith(`${origin}/`) && !url.startsWith('data:')), [])
   t.same(complaints, [])
-})
 
-browserTest('credentials are kept in the memory of the page alone, and are gone when it is loaded again', async t => {
-  const { page } = await visit(t)
-  t.equal(await register(page, 'test_user', 'pwd'), '201')
-  await authorize(page, 'basic', ['test_user', 'pwd'])
+  await authorize(page, 'basic', ['memory', 'pwd'])
   const token = await readToken(page)
   await authorize(page, 'bearer', [token])
-  await authorize(page, 'token', [`Token ${token}`])
   t.equal((await ask(page, 'getResource')).status, '200')
   const kept = async () => ({
     ...await page.evaluate(async () => ({
@@ -320,35 +309,22 @@ browserTest('credentials are kept in the memory of the page alone, and are gone 
       databases: await indexedDB.databases(),
       caches: await caches.keys(),
       name: window.name,
-      address: location.href
+      secrets: Array.from(new URL(location.href).searchParams)
     })),
     cookies: await page.context().cookies()
   })
-  const nothing = { local: {}, session: {}, databases: [], caches: [], name: '', cookies: [] }
-  const { address, ...before } = await kept()
-  t.same(before, nothing)
-  t.notMatch(address, new RegExp(`pwd|${token}`))
+  const nothing = { local: {}, session: {}, databases: [], caches: [], name: '', secrets: [], cookies: [] }
+  t.same(await kept(), nothing)
   await page.reload()
   await page.locator('.opblock').first().waitFor()
-  const { address: _, ...after } = await kept()
-  t.same(after, nothing)
-  t.equal((await ask(page, 'getResource')).status, '401')
-})
-
-browserTest('each element that Tab reaches has a visible outline', async t => {
-  const { page } = await visit(t)
-  await open(page, 'uploadFile')
-  const seen = await tabThrough(page)
-  const windowHeight = page.viewportSize()?.height ?? 0
-  t.ok(seen.length > 60 && seen.length < MAX_STOPS, 'from the first stop to the last')
-  const isSeen = ({ top, bottom }: { top: number, bottom: number }) => bottom > 0 && top < windowHeight
-  t.same(seen.filter(stop => stop.outline !== 'solid 3px' || stop.width === 0 || stop.height === 0 || !isSeen(stop)), [])
+  t.same(await kept(), nothing)
+  t.equal((await ask(page, 'getResource')).status, '401', 'they are gone when the page is loaded again')
 })
 
 browserTest('the page fits a phone: nothing runs out of the screen, and an upload works', async t => {
   const { page } = await visit(t, phone)
-  t.equal(await register(page, 'test_user', 'pwd'), '201')
-  await authorize(page, 'basic', ['test_user', 'pwd'])
+  t.equal(await register(page, 'phone', 'pwd'), '201')
+  await authorize(page, 'basic', ['phone', 'pwd'])
   const block = await open(page, 'uploadFile')
   t.equal((await upload(page, block, { name: 'photo.jpg', type: 'image/jpeg', bytes: randomBytes(1000) })).status, '201')
   t.equal(await page.evaluate(() => innerWidth), 390, 'laid out for the phone')
@@ -385,13 +361,13 @@ async function openForeignPage (t: Test, target: string): Promise<string> {
 }
 
 browserTest('a foreign page plants no file by the password that the browser remembers', async t => {
-  const server = await startServer(t)
-  const { token } = await signUp(server, 'ann', 'pwd')
+  const server = await sharedServer()
+  const { token } = await signUp(server, 'planted', 'pwd')
   const foreign = await openForeignPage(t, server.url)
   const context = await (await browser()).newContext()
   t.teardown(() => context.close())
   const page = await context.newPage()
-  await page.goto(`http://ann:pwd@127.0.0.1:${server.port}/api/files`)
+  await page.goto(`http://planted:pwd@127.0.0.1:${server.port}/api/files`)
   t.equal((await page.goto(`${server.url}/api/account`))?.status(), 200, 'it remembers the password')
   const posted = page.waitForResponse(response => response.request().method() === 'POST')
   await page.goto(foreign).catch(() => {})

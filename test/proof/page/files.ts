@@ -1,19 +1,12 @@
-import { readFile } from 'node:fs/promises'
-import type { Download, Page } from 'playwright-core'
-import { visibleName } from '../../src/page/visible-name.ts'
-import { startServer } from '../kit/server.ts'
-import { KIB } from '../kit/sizes.ts'
-import { browserTest, isFocused, shows, tabTo } from './browser.ts'
-import { choose, DEAF, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, press, refusal, visitAs } from './files-page.ts'
-import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, PASSWORD, type PageVisit } from './page.ts'
-
-/** The file that the browser saves. */
-async function savedBy (page: Page, action: () => Promise<void>): Promise<{ name: string, bytes: Buffer }> {
-  const saved: Promise<Download> = page.waitForEvent('download')
-  await action()
-  const download = await saved
-  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) }
-}
+import type { Page } from 'playwright-core'
+import { visibleName } from '../../../src/page/visible-name.ts'
+import { isProof, KIB, sizes } from '../../kit/sizes.ts'
+import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
+import {
+  choose, DEAF, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, press, refusal, savedBy, undo,
+  visitAs, widths
+} from '../files-page.ts'
+import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
 
 /** A refusal that a test provokes. */
 const REFUSED = [/status of 4\d\d/]
@@ -22,8 +15,8 @@ const REFUSED = [/status of 4\d\d/]
 const BLOCKED = /Service Worker registration blocked/
 
 browserTest('by mouse, files are searched, sorted, renamed, deleted and restored', async t => {
-  const visit = await visitAs(t, 'mouse', { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
-  const { page } = visit
+  const visit = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
+  const { page, put } = visit
   await shows(t, () => namesOf(page), ['a.txt', 'b.txt', 'beta.bin'])
   await page.getByRole('button', { name: 'Size' }).click()
   await shows(t, () => namesOf(page), ['a.txt', 'beta.bin', 'b.txt'], 'the largest first')
@@ -51,37 +44,33 @@ browserTest('by mouse, files are searched, sorted, renamed, deleted and restored
 
   await choose(page, 'beta.bin', 'Delete')
   await shows(t, () => namesOf(page), ['b.txt', 'z.txt'])
-  await page.getByRole('button', { name: 'Undo' }).click()
+  await undo(page).click()
   await shows(t, async () => (await namesOf(page)).includes('beta.bin'), true)
   await shows(t, () => isFocused(fileButton(page, 'beta.bin')), true, 'the focus is on the restored file')
-  checkQuiet(t, visit, REFUSED)
-})
 
-browserTest('while an act runs, no notice offers to undo the one before', async t => {
-  const visit = await visitAs(t, 'acts', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c', 'd.txt': 'd' })
-  const { page } = visit
-  const undo = page.getByRole('button', { name: 'Undo' })
+  for (const name of ['a.txt', 'c.txt', 'd.txt']) await put(name, name)
   await choose(page, 'a.txt', 'Delete')
-  await undo.waitFor()
+  await undo(page).waitFor()
   const listTrash = await hold(page, '**/api/trash**')
   await choose(page, 'b.txt', 'Delete')
-  await shows(t, () => namesOf(page), ['c.txt', 'd.txt'])
-  t.equal(await undo.count(), 0, 'after another deletion')
+  const left = ['beta.bin', 'z.txt', 'c.txt', 'd.txt']
+  await shows(t, () => namesOf(page), left)
+  t.equal(await undo(page).count(), 0, 'after another deletion')
   listTrash()
-  await undo.waitFor()
+  await undo(page).waitFor()
 
   const remove = await hold(page, '**/uploads/c.txt')
   await page.getByRole('grid').getByRole('checkbox', { name: 'Select c.txt' }).click()
   await page.getByRole('button', { name: 'Delete', exact: true }).click()
-  t.equal(await undo.count(), 0, 'nor of several files')
+  t.equal(await undo(page).count(), 0, 'nor of several files')
   remove()
-  await undo.click()
-  await shows(t, () => namesOf(page), ['c.txt', 'd.txt'], 'the last act is undone')
-  checkQuiet(t, visit)
+  await undo(page).click()
+  await shows(t, () => namesOf(page), left, 'the last act is undone')
+  checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('by keyboard alone, files are opened, renamed, deleted and restored', async t => {
-  const visit = await visitAs(t, 'keys', { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.txt': 'c' })
+  const visit = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.txt': 'c' })
   const { page } = visit
   await tabTo(page, fileButton(page, 'a.txt'))
   await press(page, 'ArrowDown', 'ArrowDown', 'ArrowUp', 'Enter')
@@ -111,7 +100,7 @@ browserTest('by keyboard alone, files are opened, renamed, deleted and restored'
   await shows(t, () => isFocused(fileButton(page, 'b.txt')), true, 'the focus is on the next file')
   await page.keyboard.down('Delete')
   await page.keyboard.up('Delete')
-  await tabTo(page, page.getByRole('button', { name: 'Undo' }))
+  await tabTo(page, undo(page))
   await press(page, 'Enter')
   await shows(t, () => isFocused(fileButton(page, 'a.txt')), true)
 
@@ -132,54 +121,21 @@ browserTest('by keyboard alone, files are opened, renamed, deleted and restored'
   checkQuiet(t, visit, REFUSED)
 })
 
-browserTest('only the rows near the view are in the document, even in a list of 1,000 files', async t => {
-  const visit = await visitAs(t, 'many', {})
-  const { page } = visit
-  const numbered = (index: number) => `file ${String(index).padStart(4, '0')}`
-  for (let first = 0; first < 1000; first += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => visit.put(numbered(first + index), 'x')))
-  await page.reload()
-  await fileButton(page, 'file 0000').waitFor()
-  const rows = () => page.locator('[data-index]').count()
-  await fileButton(page, 'file 0000').focus()
-  await shows(t, () => page.getByRole('grid').getAttribute('aria-rowcount'), '1001', 'the rest is loaded meanwhile')
-  await press(page, 'End')
-  await shows(t, () => isFocused(fileButton(page, numbered(999))), true, 'End goes to the last row')
-  t.ok(await rows() < 80)
-  await page.evaluate(() => scrollTo(0, 0))
-  await fileButton(page, 'file 0000').waitFor()
-  t.ok(await isFocused(fileButton(page, 'file 0999')), 'scrolling does not move the focus')
-  await press(page, 'ArrowUp')
-  t.ok(await isFocused(fileButton(page, 'file 0998')))
-  await page.getByRole('searchbox').fill('file 05')
-  await page.getByText('100 found').waitFor()
-
-  const listings = () => visit.requested.filter(address => address.includes('/api/files?')).length
-  await page.getByRole('searchbox').fill('')
-  await fileButton(page, 'file 0000').focus()
-  const before = listings()
-  for (let index = 0; index < 20; index++) {
-    await press(page, 'Delete')
-    await shows(t, () => isFocused(fileButton(page, numbered(index + 1))), true)
-  }
-  t.ok(listings() - before < 10, 'twenty changes cause fewer than ten listings')
-  checkQuiet(t, visit)
-})
-
 browserTest('a download has the bytes, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {
-  const large = Buffer.alloc(30_000_000, 'a large file ')
-  for (const [username, options] of [['worker', {}], ['without', { serviceWorkers: 'block' as const }]] as const) {
-    const visit = await visitAs(t, username, { 'large.bin': large, 'gone.txt': 'x' }, options)
-    const { page, server } = visit
+  const large = Buffer.alloc(sizes.pageDownloadBytes, 'a large file ')
+  for (const options of [{}, { serviceWorkers: 'block' as const }]) {
+    const visit = await visitAs(t, { 'large.bin': large, 'gone.txt': 'x' }, options)
+    const { page, server, user } = visit
     const byMouse = await savedBy(page, () => choose(page, 'large.bin', 'Download'))
     t.equal(byMouse.name, 'large.bin')
-    t.ok(byMouse.bytes.equals(large), `${username}: all bytes`)
+    t.ok(byMouse.bytes.equals(large), 'all bytes')
     await fileButton(page, 'gone.txt').focus()
     const byKeys = await savedBy(page, () => press(page, 'ArrowRight', 'Enter', 'd', 'Enter'))
     t.equal(byKeys.bytes.toString(), 'x')
     t.ok(await isFocused(menuButton(page, 'gone.txt')))
 
     await deafen(visit)
-    await server.send('DELETE', '/uploads/gone.txt', { user: [username, PASSWORD] })
+    await server.send('DELETE', '/uploads/gone.txt', { user })
     await choose(page, 'gone.txt', 'Download')
     await refusal(page).filter({ hasText: /not found/i }).waitFor()
     checkQuiet(t, visit, [...REFUSED, BLOCKED, DEAF])
@@ -202,7 +158,7 @@ const pdf = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Typ
 
 browserTest('images, audio, video, PDF and text have a preview', async t => {
   const media = silence(600)
-  const visit = await visitAs(t, 'viewer', {
+  const visit = await visitAs(t, {
     'a.png': { bytes: picture, type: 'image/png' },
     'b.pdf': { bytes: pdf, type: 'application/pdf' },
     'c.wav': { bytes: media, type: 'audio/wav' },
@@ -246,10 +202,11 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
 const attack = '<!doctype html><script>alert(document.domain); fetch("/stolen")</script><img src="https://attacker.example/x"><h1>attack</h1>'
 const svg = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(2)</script><image href="https://attacker.example/y"/><foreignObject><iframe xmlns="http://www.w3.org/1999/xhtml" src="https://attacker.example/z"/></foreignObject></svg>'
 
+/** The checks take five of them: the others are of the same kinds. */
 const hostileNames = [
   '<img src=x onerror=alert(1)>.txt', '"quoted" \'single\' &amp; <b>.txt', '%2F..%2Fetc%2Fpasswd', '..%00', '#?&=+ ;.txt', ' spaces ', '...',
   'مرحبا بالعالم.txt', '\u202Egpj.exe', '👩‍👩‍👧 family.txt', '__proto__', 'constructor', `${'é'.repeat(125)}.text`, 'javascript:alert(1)'
-]
+].filter((_, index) => isProof || [0, 2, 4, 5, 11].includes(index))
 
 browserTest('hostile names and contents run nothing', async t => {
   const contents = [
@@ -257,7 +214,7 @@ browserTest('hostile names and contents run nothing', async t => {
     ['mp4', 'video/mp4'], ['js', 'text/javascript'], ['bin', 'application/octet-stream'], ['odd', 'text/html; charset="<script>"']
   ] as const
   const files = Object.fromEntries(contents.map(([ending, type]) => [`attack.${ending}`, { bytes: ending === 'svg' ? svg : attack, type }]))
-  const visit = await visitAs(t, '<b>mallory', { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) })
+  const visit = await visitAs(t, { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) })
   const { page } = visit
   const dialogs: string[] = []
   page.on('dialog', dialog => { dialogs.push(dialog.message()); void dialog.dismiss() })
@@ -278,15 +235,15 @@ browserTest('hostile names and contents run nothing', async t => {
     await noDialog(page)
   }
   await choose(page, 'attack.html', 'Delete')
-  await page.getByRole('button', { name: 'Undo' }).waitFor()
+  await undo(page).waitFor()
   t.same(dialogs, [])
   t.equal(page.context().pages().length, 1)
   checkQuiet(t, visit)
 })
 
 browserTest('two users never see each other\'s files, even if they guess addresses of the service worker', async t => {
-  const alice = await visitAs(t, 'alice', { 'secret.png': { bytes: picture, type: 'image/png' } })
-  const bob = await visitAs(t, 'bob', { 'bob.png': { bytes: picture, type: 'image/png' } }, { server: alice.server })
+  const alice = await visitAs(t, { 'secret.png': { bytes: picture, type: 'image/png' } })
+  const bob = await visitAs(t, { 'bob.png': { bytes: picture, type: 'image/png' } })
   t.same(await namesOf(alice.page), ['secret.png'])
   t.same(await namesOf(bob.page), ['bob.png'])
   const addressOf = async ({ page }: PageVisit, name: string) => {
@@ -316,22 +273,21 @@ browserTest('two users never see each other\'s files, even if they guess address
 })
 
 browserTest('versions are shown, restored and deleted for good, by mouse and by keyboard', async t => {
-  const visit = await visitAs(t, 'versions', { 'plan.txt': 'first' })
+  const visit = await visitAs(t, { 'plan.txt': 'first' })
   await visit.put('plan.txt', 'second')
   await visit.put('plan.txt', 'third')
-  const { page, server } = visit
-  const content = async () => (await server.send('GET', '/uploads/plan.txt', { user: ['versions', PASSWORD] })).text
+  const { page, server, user } = visit
+  const content = async () => (await server.send('GET', '/uploads/plan.txt', { user })).text
   await choose(page, 'plan.txt', 'Versions')
   await dialogButton(page, 'View').first().click()
   await page.getByRole('dialog').last().getByText('second').waitFor()
-  await checkAccessible(t, page, 'a version')
   await press(page, 'Escape')
   t.equal((await savedBy(page, () => dialogButton(page, 'Download').first().click())).bytes.toString(), 'second')
   await checkAccessible(t, page, 'versions')
   await dialogButton(page, 'Restore').first().click()
   await noDialog(page)
   await shows(t, content, 'second')
-  await page.getByRole('button', { name: 'Undo' }).click()
+  await undo(page).click()
   await shows(t, content, 'third')
 
   await fileButton(page, 'plan.txt').focus()
@@ -348,15 +304,22 @@ browserTest('versions are shown, restored and deleted for good, by mouse and by 
   await shows(t, content, 'second')
   await shows(t, () => isFocused(menuButton(page, 'plan.txt')), true)
   await visit.put('plan.txt', 'fourth')
-  await page.getByRole('button', { name: 'Undo' }).click()
+  await undo(page).click()
   await page.getByRole('status').getByText(/Precondition failed/i).waitFor()
   t.equal(await content(), 'fourth', 'what was stored meanwhile is not replaced')
   checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('files in the trash are restored, under another name if theirs is taken, and deleted for good after a question', async t => {
-  const visit = await visitAs(t, 'trash', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c', 'd.txt': 'd' })
+  const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c', 'd.txt': 'd', 'x.txt': 'x' })
   const { page, put } = visit
+  await page.route('**/api/trash**', route => route.abort())
+  await choose(page, 'x.txt', 'Delete')
+  await page.getByRole('status').getByText('Deleted: x.txt', { exact: true }).waitFor()
+  t.pass('what may be in the trash is not said to be gone for good')
+  await page.unroute('**/api/trash**')
+  await visit.server.send('DELETE', '/api/trash', { user: visit.user })
+
   await fileButton(page, 'a.txt').focus()
   for (const next of ['b.txt', 'c.txt', 'd.txt']) {
     await press(page, 'Delete')
@@ -381,7 +344,6 @@ browserTest('files in the trash are restored, under another name if theirs is ta
   await shows(t, () => isFocused(restore('b.txt')), true)
   await press(page, 'Delete')
   await page.getByRole('dialog').getByText('b.txt').waitFor()
-  await checkAccessible(t, page, 'the question')
   await tabTo(page, dialogButton(page, 'Delete for good'))
   await press(page, 'Enter')
   await page.getByText('The trash is empty').first().waitFor()
@@ -396,21 +358,12 @@ browserTest('files in the trash are restored, under another name if theirs is ta
   await page.getByRole('dialog').getByText('c.txt').waitFor()
   await dialogButton(page, 'Delete all for good').click()
   await page.getByText('The trash is empty').first().waitFor()
-  checkQuiet(t, visit, REFUSED)
-})
-
-browserTest('if it can\'t be told whether the trash has a deleted file, the page does not say that it is gone for good', async t => {
-  const visit = await visitAs(t, 'unsure', { 'a.txt': 'a' })
-  await visit.page.route('**/api/trash**', route => route.abort())
-  await choose(visit.page, 'a.txt', 'Delete')
-  await visit.page.getByRole('status').getByText('Deleted: a.txt', { exact: true }).waitFor()
-  checkQuiet(t, visit, [/ERR_FAILED/])
+  checkQuiet(t, visit, [...REFUSED, /ERR_FAILED/])
 })
 
 browserTest('if the server keeps no deleted files, the page asks before a deletion, and does not offer to undo it', async t => {
-  const server = await startServer(t, { KEEP_DAYS: '0' })
-  const visit = await visitAs(t, 'brief', { 'a.txt': 'a', 'b.txt': 'b' }, { server })
-  const { page } = visit
+  const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b', 'dir/x': 'x' }, { settings: { KEEP_DAYS: '0' } })
+  const { page, put } = visit
   await choose(page, 'a.txt', 'Delete')
   await page.getByRole('heading', { name: 'Delete this file for good?' }).waitFor()
   await dialogButton(page, 'Cancel').click()
@@ -423,26 +376,36 @@ browserTest('if the server keeps no deleted files, the page asks before a deleti
   await dialogButton(page, 'Delete').click()
   await dialogButton(page, 'Delete for good').click()
   await page.getByText('Deleted for good: b.txt').waitFor()
-  t.equal(await page.getByRole('button', { name: 'Undo' }).count(), 0)
+  t.equal(await undo(page).count(), 0)
+
+  await choose(page, 'dir', 'Delete')
+  await dialogButton(page, 'Delete').click()
+  await notice(page, 'Deleted: dir').waitFor()
+  for (const name of ['c.txt', 'd.txt']) await put(name, name)
+  await fileButton(page, 'd.txt').focus()
+  await press(page, 'Control+a', 'Delete')
+  await page.getByRole('heading', { name: 'Delete 2 items for good?' }).waitFor()
+  t.strictSame(await page.getByRole('dialog').getByRole('listitem').allTextContents(), ['c.txt', 'd.txt'])
+  await dialogButton(page, 'Delete for good').click()
+  await notice(page, 'Deleted for good: 2 items').waitFor()
+  t.equal(await undo(page).count(), 0, 'neither of a folder nor of many')
   checkQuiet(t, visit)
 })
 
-browserTest('axe finds nothing in the lists and previews, which fit 320 and 1280 px', async t => {
-  const visit = await visitAs(t, 'axe', {})
+browserTest('axe finds nothing in the lists and previews, which fit 320 px', async t => {
+  const visit = await visitAs(t, {})
   const { page, put } = visit
-  await page.getByText('No files yet').waitFor()
-  await checkAccessible(t, page, 'no files')
-  for (const name of [...hostileNames, 'W'.repeat(255)]) await put(name, { bytes: 'word '.repeat(500), type: 'text/plain' })
+  for (const name of [...hostileNames, 'W'.repeat(255), 'other.txt']) await put(name, { bytes: 'word '.repeat(500), type: 'text/plain' })
   await page.reload()
-  await fileButton(page, '__proto__').waitFor()
-  for (const width of [1280, 320]) {
+  await fileButton(page, 'other.txt').waitFor()
+  for (const width of widths(320)) {
     await page.setViewportSize({ width, height: 800 })
     await checkFits(t, page, 'the list')
     await checkAccessible(t, page, `files, ${width} px`)
-    await menuButton(page, '__proto__').click()
+    await menuButton(page, 'other.txt').click()
     await checkAccessible(t, page, `a menu, ${width} px`)
     await page.getByRole('menuitem', { name: 'Rename' }).click()
-    await page.getByRole('textbox', { name: 'New name' }).fill('constructor')
+    await page.getByRole('textbox', { name: 'New name' }).fill('...')
     await press(page, 'Enter')
     await refusal(page).waitFor()
     await checkAccessible(t, page, `a refused name, ${width} px`)
@@ -458,9 +421,8 @@ browserTest('axe finds nothing in the lists and previews, which fit 320 and 1280
 })
 
 browserTest('previews load with a new token after a revocation, and after a new sign-in', async t => {
-  const visit = await visitAs(t, 'renewal', { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
-  const { page, server } = visit
-  const user: [string, string] = ['renewal', PASSWORD]
+  const visit = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
+  const { page, server, user } = visit
   const isShown = () => page.locator('dialog img').evaluate((image: HTMLImageElement) => image.naturalWidth)
   const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
   for (const { id, kind } of tokens) if (kind === 'access') await server.send('DELETE', `/api/tokens/${id}`, { user })
@@ -478,8 +440,8 @@ browserTest('previews load with a new token after a revocation, and after a new 
 })
 
 browserTest('a file is renamed and deleted from its preview, which shows refusals', async t => {
-  const visit = await visitAs(t, 'inside', { 'a.png': { bytes: picture, type: 'image/png' }, 'b.txt': 'b' })
-  const { page, server } = visit
+  const visit = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.txt': 'b' })
+  const { page, server, user } = visit
   const dialog = page.getByRole('dialog')
   await fileButton(page, 'a.png').click()
   await dialogButton(page, 'Rename').click()
@@ -490,7 +452,7 @@ browserTest('a file is renamed and deleted from its preview, which shows refusal
   await press(page, 'Enter')
   await dialog.getByRole('heading', { name: 'c.png' }).waitFor()
   await shows(t, () => isFocused(dialogButton(page, 'Rename')), true)
-  await server.send('DELETE', '/uploads/c.png', { user: ['inside', PASSWORD] })
+  await server.send('DELETE', '/uploads/c.png', { user })
   for (const action of ['Delete', 'Download']) {
     await dialogButton(page, action).click()
     await refusal(page).waitFor()

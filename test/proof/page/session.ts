@@ -4,10 +4,10 @@ import { createServer as createTlsServer, request as httpsRequest } from 'node:h
 import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { certify } from '../kit/certificates.ts'
-import { issueToken, spawnServer, startServer } from '../kit/server.ts'
-import { browserTest, shows } from './browser.ts'
-import { checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn, signInOn } from './page.ts'
+import { certify } from '../../kit/certificates.ts'
+import { sharedServer, spawnServer } from '../../kit/server.ts'
+import { browserTest, shows } from '../browser.ts'
+import { checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn, signInOn } from '../page.ts'
 
 interface Answer { status: number, headers: IncomingHttpHeaders, json: any }
 
@@ -78,7 +78,8 @@ for (const tls of [false, true]) {
     const { port } = await spawnServer(t, { DATA_DIR: `${folder}/data`, ...files })
     const target = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
     const attacker = await startAttacker(t, { target, files })
-    const { page: victim } = await openPageAs(t, target, 'ann', { ignoreHTTPSErrors: true })
+    const { page: victim } = await openPage(t, target, { ignoreHTTPSErrors: true })
+  await registerOn(victim, 'ann')
     const hostile = await victim.context().newPage()
     await hostile.goto(attacker.url, { waitUntil: 'networkidle' })
 
@@ -147,17 +148,19 @@ const storedBy = (page: Page) => page.evaluate(async () => {
 })
 
 browserTest('after a sign-out nothing in the browser names the user or a file, and the key of the session is gone', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'zanzibar')
+  const visit = await openPage(t, (await sharedServer()).url)
   const { page } = visit
+  await registerOn(page, 'zanzibar')
+  const server = await sharedServer()
+  const user: [string, string] = ['zanzibar', PASSWORD]
   await page.evaluate(() => {
     localStorage.setItem('uploads / zanzibar', '{}')
     localStorage.setItem('uploads /other/ zanzibar', 'of another server on this origin')
   })
   await page.route('**/api/uploads/*', route => route.request().method() === 'PATCH' ? route.abort() : route.continue())
   await page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles({ name: 'secret.txt', mimeType: 'text/plain', buffer: Buffer.alloc(9_000_000) })
-  await shows(t, async () => (await server.send('GET', '/api/uploads', { user: ['zanzibar', PASSWORD] })).json.uploads.length, 1)
-  const [{ id }] = (await server.send('GET', '/api/uploads', { user: ['zanzibar', PASSWORD] })).json.uploads
+  await shows(t, async () => (await server.send('GET', '/api/uploads', { user })).json.uploads.length, 1)
+  const [{ id }] = (await server.send('GET', '/api/uploads', { user })).json.uploads
   await shows(t, async () => (await storedBy(page)).includes(id), true, 'what continues an upload is kept')
   t.match(await storedBy(page), /"[\w-]{43}"/, 'and so is the key')
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
@@ -174,20 +177,20 @@ browserTest('after a sign-out nothing in the browser names the user or a file, a
 })
 
 browserTest('a browser without IndexedDB keeps the session until the window is loaded again', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const visit = await openPage(t, server.url)
   const { page } = visit
   await page.addInitScript(() => { IDBFactory.prototype.open = () => { throw new DOMException('not allowed', 'SecurityError') } })
   await page.reload()
-  await registerOn(page, 'ann')
-  await server.send('DELETE', '/api/token', { user: ['ann', PASSWORD] })
+  await registerOn(page, 'memory')
+  await server.send('DELETE', '/api/token', { user: ['memory', PASSWORD] })
   await page.getByRole('navigation').getByRole('link', { name: 'Account' }).click()
   await page.getByText('This session').waitFor()
   await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))
-  t.equal(await page.locator('.username').innerText(), 'ann', 'a renewal finds the session')
+  t.equal(await page.locator('.username').innerText(), 'memory', 'a renewal finds the session')
   await page.reload()
   await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
-  await signInOn(page, 'ann')
+  await signInOn(page, 'memory')
   const second = await openSecondWindow(visit)
   await second.page.getByRole('heading', { name: 'Sign in', exact: true }).or(second.page.locator('.username')).first().waitFor()
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
@@ -200,13 +203,11 @@ browserTest('a page of another origin can\'t embed a file, and one of CORS_ORIGI
   await new Promise<void>(resolve => { other.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => { other.closeAllConnections(); other.close() })
   const origin = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
-  const server = await startServer(t, { CORS_ORIGINS: origin })
-  const { page } = await openPageAs(t, server.url, 'ann')
-  const token = await issueToken(server, { user: ['ann', PASSWORD] })
+  const { page, server, token, username } = await openPageAs(t, { settings: { CORS_ORIGINS: origin } })
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>'
   await server.send('PUT', '/uploads/a.svg', { token, body: svg, headers: { 'content-type': 'image/svg+xml' } })
   // As if the browser remembered the password of its dialog.
-  await page.route('**/uploads/a.svg', route => route.continue({ headers: { ...route.request().headers(), ...basicOf('ann') } }))
+  await page.route('**/uploads/a.svg', route => route.continue({ headers: { ...route.request().headers(), ...basicOf(username) } }))
   const widthOn = async (address: string) => {
     await page.goto(address)
     return page.evaluate(src => new Promise<number>(resolve => {

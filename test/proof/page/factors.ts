@@ -1,37 +1,34 @@
-import { setTimeout } from 'node:timers/promises'
-import { TOTP } from 'otpauth'
-import type { BrowserContextOptions, CDPSession, Page } from 'playwright-core'
+import type { CDPSession, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { runBin, startServer, type RunningServer, type Settings } from '../kit/server.ts'
-import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from './account-page.ts'
-import { browserTest, isFocused, phone, shows, tabTo } from './browser.ts'
+import { codeAt, holdClock, STEP } from '../../kit/one-time-codes.ts'
+import { runBin, sharedServer } from '../../kit/server.ts'
+import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from '../account-page.ts'
+import { browserTest, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, openPage, PASSWORD, registerOn, signedIn, signInOn,
-  type PageVisit
-} from './page.ts'
+  checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, openPage, openPageAs, PASSWORD, signedIn,
+  signInOn, type Arrival, type UserVisit
+} from '../page.ts'
 
-interface Site extends PageVisit { readonly server: RunningServer }
-
-/** The page with a new user, at the name that passkeys can have on this machine. */
-async function openSite (
-  t: Test, { settings = {}, options = {} }: { settings?: Settings, options?: BrowserContextOptions } = {}
-): Promise<Site> {
-  const server = await startServer(t, settings)
-  const visit = await openPage(t, server.url.replace('127.0.0.1', 'localhost'), options)
-  return { ...visit, server }
+/** The account of a new user, at the name that passkeys can have on this machine. */
+async function openAccount (t: Test, arrival: Arrival = {}): Promise<UserVisit> {
+  const visit = await openPageAs(t, { host: 'localhost', ...arrival })
+  await goTo(visit.page, 'Account')
+  return visit
 }
 
-/** The app of a user: each code is of a later step than the one before, as the server demands. */
-function appOf (secret: string): () => Promise<string> {
-  const totp = new TOTP({ secret })
-  const stepOf = (time: number) => Math.floor(time / 30_000)
-  let last = 0
-  return async () => {
-    last = Math.max(last + 1, stepOf(Date.now()))
-    // The server accepts the next step.
-    while (last > stepOf(Date.now()) + 1) await setTimeout(100)
-    return totp.generate({ timestamp: last * 30_000 })
+/** The app of a user. From now on the server's clock stands still, but for one step before each code. */
+function appOf (t: Test, secret: string): () => string {
+  const clock = holdClock(t)
+  return () => {
+    clock.advance(STEP)
+    return codeAt(secret, clock.now())
   }
+}
+
+/** Sends the name and the password, and leaves the rest to the page. */
+async function beginSignIn (page: Page, username: string, password = PASSWORD): Promise<void> {
+  await fillCredentials(page, { username, password })
+  await button(page, 'Sign in').click()
 }
 
 const code = (page: Page) => dialog(page, 'Second factor').getByLabel('Code from your authenticator app')
@@ -39,19 +36,19 @@ const recoveryCode = (page: Page) => dialog(page, 'Second factor').getByLabel('R
 const factors = (page: Page) => section(page, 'Second factor')
 const recoveryCodes = (page: Page) => dialog(page, 'Recovery codes').getByRole('listitem').allInnerTexts()
 
-/** Turns on one-time codes in the account. Returns the app and the recovery codes. */
-async function setUpTotp (page: Page): Promise<{ app: () => Promise<string>, codes: string[] }> {
+/** Turns on one-time codes in the account. Returns the recovery codes. */
+async function setUpTotp (t: Test, page: Page): Promise<string[]> {
   await button(factors(page), 'Set up one-time codes').click()
   await page.getByRole('dialog').getByLabel('Current password').fill(PASSWORD)
   await button(page.getByRole('dialog'), 'Continue').click()
-  const app = appOf(await page.getByRole('dialog').getByLabel('Key', { exact: true }).inputValue())
-  await page.getByRole('dialog').getByLabel('Code from your authenticator app').fill(await app())
+  const app = appOf(t, await page.getByRole('dialog').getByLabel('Key', { exact: true }).inputValue())
+  await page.getByRole('dialog').getByLabel('Code from your authenticator app').fill(app())
   await button(page.getByRole('dialog'), 'Turn on').click()
   await dialog(page, 'Recovery codes').waitFor()
   const codes = await recoveryCodes(page)
   await button(page, 'Done').click()
   await page.getByRole('status').getByText('One-time codes are on.').waitFor()
-  return { app, codes }
+  return codes
 }
 
 /** Answers the demand for a code with a recovery code. */
@@ -82,12 +79,10 @@ async function addPasskey (page: Page, name: string): Promise<void> {
 }
 
 browserTest('by the keyboard alone: one-time codes are turned on, asked for at a sign-in, and turned off', async t => {
-  const site = await openSite(t, { options: { permissions: ['clipboard-read', 'clipboard-write'] } })
-  const { page, server, url } = site
-  await registerOn(page, 'ann')
+  const site = await openAccount(t, { permissions: ['clipboard-read', 'clipboard-write'] })
+  const { page, server, url, user, username } = site
   const other = await openPage(t, url)
-  await signInOn(other.page, 'ann')
-  await goTo(page, 'Account')
+  await signInOn(other.page, username)
   await factors(page).getByText('From an authenticator app').waitFor()
   await press(page, button(factors(page), 'Set up one-time codes'))
   const password = dialog(page, 'Set up one-time codes').getByLabel('Current password')
@@ -114,7 +109,7 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   await press(page, button(form, 'Copy'))
   await form.getByText('Copied.').waitFor()
   t.equal(await page.evaluate(() => navigator.clipboard.readText()), secret)
-  const app = appOf(secret)
+  const app = appOf(t, secret)
   const newCode = form.getByLabel('Code from your authenticator app')
   t.equal(await newCode.getAttribute('autocomplete'), 'one-time-code')
   await type(page, newCode, '000000')
@@ -122,8 +117,7 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   t.match(await problemIn(form), /code is wrong/)
   await shows(t, () => isFocused(newCode), true)
   t.equal(await newCode.inputValue(), '')
-  await checkAccessible(t, page, 'a wrong code of a new key')
-  await page.keyboard.type(await app())
+  await page.keyboard.type(app())
   await page.keyboard.press('Enter')
 
   const shown = dialog(page, 'Recovery codes')
@@ -144,7 +138,6 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   await page.getByRole('status').getByText('One-time codes are on.').waitFor()
   await factors(page).getByText('10 left').waitFor()
   await section(page, 'Recent events').getByText('Second factor added').waitFor()
-  await checkAccessible(t, page, 'an account with one-time codes')
   await page.reload()
   await signedIn(page)
   await other.page.reload()
@@ -152,7 +145,7 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
 
   await press(page, button(page, 'Sign out'))
   await shows(t, () => isFocused(page.getByLabel('Username')), true)
-  await page.keyboard.type('ann')
+  await page.keyboard.type(username)
   await type(page, page.getByLabel('Password', { exact: true }), 'wrong')
   await page.keyboard.press('Enter')
   t.match(await problemIn(page), /Wrong username or password/, 'a wrong password says nothing of codes')
@@ -168,13 +161,12 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   t.match(await problemIn(dialog(page, 'Second factor')), /code is wrong/)
   await shows(t, () => isFocused(code(page)), true)
   t.equal(await code(page).inputValue(), '', 'a code is never sent twice')
-  await checkAccessible(t, page, 'a wrong code')
   await page.keyboard.press('Escape')
   await shows(t, () => isFocused(page.getByLabel('Password', { exact: true })), true)
   t.equal(await page.locator('.problem p').count(), 0)
   await page.keyboard.press('Enter')
   await code(page).waitFor()
-  const next = await app()
+  const next = app()
   await page.keyboard.type(`${next.slice(0, 3)} ${next.slice(3)}`)
   await page.keyboard.press('Enter')
   await signedIn(page)
@@ -188,27 +180,24 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   await shows(t, () => isFocused(code(page)), true)
   await press(page, button(page, 'Use a recovery code'))
   await shows(t, () => isFocused(recoveryCode(page)), true)
-  await checkAccessible(t, page, 'a demand for a recovery code')
   await page.keyboard.type(String(codes[0]).toUpperCase())
   await page.keyboard.press('Enter')
   await page.getByRole('status').getByText('One-time codes are off.').waitFor()
   await button(factors(page), 'Set up one-time codes').waitFor()
   await shows(t, () => factors(page).evaluate(element => element.contains(document.activeElement)), true, 'the focus is not lost')
-  t.equal((await server.send('GET', '/api/token', { user: ['ann', PASSWORD] })).status, 200)
+  t.equal((await server.send('GET', '/api/token', { user })).status, 200)
   checkQuiet(t, site, refused(401))
 })
 
 browserTest('recovery codes are printed alone, selected where the browser does not copy, and made anew', async t => {
-  const site = await openSite(t, { options: phone })
-  const { page } = site
+  const site = await openPageAs(t, { host: 'localhost', ...phone })
+  const { page, username } = site
   await page.addInitScript(() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }); window.print = () => { document.title = 'printed' } })
   await page.reload()
-  await registerOn(page, 'ann')
   await goTo(page, 'Account')
-  const { codes } = await setUpTotp(page)
+  const codes = await setUpTotp(t, page)
   await button(factors(page), 'Make new ones').click()
   await page.getByRole('dialog').getByLabel('Current password').fill(PASSWORD)
-  await checkAccessible(t, page, 'a question about recovery codes')
   await button(page.getByRole('dialog'), 'Make new ones').click()
   await answerWith(page, codes[0])
   const shown = dialog(page, 'Recovery codes')
@@ -223,14 +212,13 @@ browserTest('recovery codes are printed alone, selected where the browser does n
   await shows(t, () => page.title(), 'printed')
   await page.emulateMedia({ media: 'print' })
   const printed = (await page.locator('body').innerText()).trim().split(/\n+/)
-  t.match(printed[0], /^MagicStore at localhost:\d+, recovery codes of ann$/)
+  t.match(printed[0], /^MagicStore at localhost:\d+, recovery codes of /)
   t.same(printed.slice(1), newCodes, 'and nothing else')
   await page.emulateMedia({ media: null })
   await button(shown, 'Done').click()
   await factors(page).getByText('10 left').waitFor()
   await button(page, 'Sign out').click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, username)
   await answerWith(page, codes[1])
   t.match(await problemIn(dialog(page, 'Second factor')), /code is wrong/, 'the old ones have ended')
   await shows(t, () => isFocused(recoveryCode(page)), true)
@@ -244,11 +232,9 @@ browserTest('recovery codes are printed alone, selected where the browser does n
 })
 
 browserTest('whatever takes the password asks for a code, and a cancelled demand keeps the form', async t => {
-  const site = await openSite(t)
-  const { page, server } = site
-  await registerOn(page, 'ann')
-  await goTo(page, 'Account')
-  const { codes } = await setUpTotp(page)
+  const site = await openAccount(t)
+  const { page, server, username } = site
+  const codes = await setUpTotp(t, page)
 
   await button(page, 'New token').click()
   const form = dialog(page, 'New token')
@@ -278,7 +264,7 @@ browserTest('whatever takes the password asks for a code, and a cancelled demand
   await section(page, 'Recent events').getByText('Password changed').waitFor()
   t.equal(await dialog(page, 'Your session has ended').count(), 0)
 
-  await server.send('DELETE', '/api/tokens', { user: ['ann', 'another password'], headers: { 'one-time-code': String(codes[3]) } })
+  await server.send('DELETE', '/api/tokens', { user: [username, 'another password'], headers: { 'one-time-code': String(codes[3]) } })
   await button(factors(page), 'Turn off one-time codes').click()
   await page.getByRole('dialog').getByLabel('Current password').fill('another password')
   await button(page.getByRole('dialog'), 'Turn off').click()
@@ -286,15 +272,14 @@ browserTest('whatever takes the password asks for a code, and a cancelled demand
   await page.keyboard.press('Escape')
   await page.keyboard.press('Escape')
   await page.reload()
-  await fillCredentials(page, { username: 'ann', password: 'another password' })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, username, 'another password')
   await answerWith(page, codes[4])
   await signedIn(page)
   await goTo(page, 'Account')
 
   await button(page, 'Delete the account').click()
   const deletion = dialog(page, 'Delete the account?')
-  await deletion.getByLabel('Type your username').fill('ann')
+  await deletion.getByLabel('Type your username').fill(username)
   await deletion.getByLabel('Current password').fill('another password')
   await button(deletion, 'Delete the account').click()
   await answerWith(page, codes[5])
@@ -303,49 +288,42 @@ browserTest('whatever takes the password asks for a code, and a cancelled demand
 })
 
 browserTest('another app takes the place of the first one, confirmed as before, and a wrong code of it does not ask again', async t => {
-  const site = await openSite(t)
-  const { page } = site
-  await registerOn(page, 'ann')
-  await goTo(page, 'Account')
-  const { codes } = await setUpTotp(page)
+  const site = await openAccount(t)
+  const { page, username } = site
+  const codes = await setUpTotp(t, page)
   await button(factors(page), 'Use another app').click()
   const form = page.getByRole('dialog').first()
   await form.getByLabel('Current password').fill(PASSWORD)
   await button(form, 'Continue').click()
   await dialog(page, 'Second factor').getByText('Confirm with the second factor that you have now.').waitFor()
   await answerWith(page, codes[0])
-  const app = appOf(await form.getByLabel('Key', { exact: true }).inputValue())
+  const app = appOf(t, await form.getByLabel('Key', { exact: true }).inputValue())
   const newCode = form.getByLabel('Code from your authenticator app')
   await newCode.fill('000000')
   await button(form, 'Turn on').click()
   await dialog(page, 'Second factor').getByText('not with the new app').waitFor()
-  await checkAccessible(t, page, 'a demand for a second code')
   await answerWith(page, codes[1])
   t.match(await problemIn(form), /code is wrong/)
   t.equal(await dialog(page, 'Second factor').count(), 0)
-  await newCode.fill(await app())
+  await newCode.fill(app())
   await button(form, 'Turn on').click()
   await answerWith(page, codes[2])
   await factors(page).getByText('7 left').waitFor()
   await shows(t, () => page.getByRole('dialog').count(), 0, 'the recovery codes stay')
   await button(page, 'Sign out').click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
-  await button(page, 'Sign in').click()
-  await code(page).fill(await app())
+  await beginSignIn(page, username)
+  await code(page).fill(app())
   await page.keyboard.press('Enter')
   await signedIn(page)
   checkQuiet(t, site, refused(401))
 })
 
-browserTest('after too many wrong codes the page tells how long to wait, and a recovery code goes on', async t => {
-  const site = await openSite(t)
-  const { page } = site
-  await registerOn(page, 'ann')
-  await goTo(page, 'Account')
-  const { codes } = await setUpTotp(page)
+browserTest('after too many wrong codes the page tells how long to wait, and a recovery code goes on, also in a session that has ended', async t => {
+  const site = await openAccount(t)
+  const { page, server, user, username } = site
+  const codes = await setUpTotp(t, page)
   await button(page, 'Sign out').click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, username)
   for (let guess = 0; guess <= 10; guess++) {
     const answered = page.waitForResponse(response => response.url().endsWith('/api/session') && response.request().headers()['one-time-code'] !== undefined)
     await code(page).fill('000000')
@@ -354,19 +332,11 @@ browserTest('after too many wrong codes the page tells how long to wait, and a r
     await shows(t, () => code(page).inputValue(), '')
   }
   await dialog(page, 'Second factor').locator('.problem', { hasText: /Too many wrong one-time codes\s+Try again in \d+ (minutes|hours)\./ }).waitFor()
-  await checkAccessible(t, page, 'too many wrong codes')
   await answerWith(page, codes[0])
   await signedIn(page)
-  checkQuiet(t, site, refused(401, 429))
-})
 
-browserTest('a session that has ended goes on after the password and a code', async t => {
-  const site = await openSite(t)
-  const { page, server } = site
-  await registerOn(page, 'ann')
   await goTo(page, 'Account')
-  const { codes } = await setUpTotp(page)
-  await server.send('DELETE', '/api/tokens', { user: ['ann', PASSWORD], headers: { 'one-time-code': String(codes[0]) } })
+  await server.send('DELETE', '/api/tokens', { user, headers: { 'one-time-code': String(codes[1]) } })
   await section(page, 'Password').getByLabel('New password').fill('typed, not sent')
   await goTo(page, 'Files').catch(() => {})
   const ended = dialog(page, 'Your session has ended')
@@ -374,25 +344,22 @@ browserTest('a session that has ended goes on after the password and a code', as
   await button(ended, 'Sign in').click()
   await code(page).waitFor()
   await checkAccessible(t, page, 'a demand above another dialog')
-  await answerWith(page, codes[1])
+  await answerWith(page, codes[2])
   await ended.waitFor({ state: 'detached' })
   await signedIn(page)
-  checkQuiet(t, site, refused(401))
+  checkQuiet(t, site, refused(401, 429))
 })
 
 browserTest('passkeys: added by the keyboard with a name, used alone and beside the password, and removed', async t => {
-  const site = await openSite(t)
-  const { page } = site
-  await registerOn(page, 'ann')
+  const site = await openAccount(t)
+  const { page, username } = site
   const { cdp, authenticatorId } = await addAuthenticator(page)
-  await goTo(page, 'Account')
   const name = '<b>My</b> key \u202Eevil'
   await press(page, button(factors(page), 'Add a passkey'))
   const form = dialog(page, 'Add a passkey')
   await shows(t, () => isFocused(form.getByLabel('Name of the passkey')), true)
   await page.keyboard.insertText(name)
   await type(page, form.getByLabel('Current password'), PASSWORD)
-  await checkAccessible(t, page, 'the form of a passkey')
   await page.keyboard.press('Enter')
   await dialog(page, 'Recovery codes').waitFor()
   const codes = await recoveryCodes(page)
@@ -408,17 +375,15 @@ browserTest('passkeys: added by the keyboard with a name, used alone and beside 
 
   await button(page, 'Sign out').click()
   await button(page, 'Sign in with a passkey').waitFor()
-  await checkAccessible(t, page, 'the sign-in page with passkeys')
   await press(page, button(page, 'Sign in with a passkey'))
   await signedIn(page)
-  t.equal(await page.locator('.username').innerText(), 'ann', 'without a name or a password')
+  t.equal(await page.locator('.username').innerText(), username, 'without a name or a password')
   await goTo(page, 'Account')
   await section(page, 'Signed-in sessions').getByText(/Signed in .* with passkey$/).waitFor()
   t.match(await row.innerText(), /Last used/)
 
   await button(page, 'Sign out').click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, username)
   await code(page).waitFor()
   await cdp.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false })
   await button(dialog(page, 'Second factor'), 'Use a passkey').click()
@@ -438,7 +403,6 @@ browserTest('passkeys: added by the keyboard with a name, used alone and beside 
   const question = dialog(page, 'Remove this passkey?')
   t.equal(await question.locator('.name').innerText(), name)
   await question.getByLabel('Current password').fill(PASSWORD)
-  await checkAccessible(t, page, 'a question about a passkey')
   await button(question, 'Remove').click()
   await button(dialog(page, 'Second factor'), 'Use a passkey').click()
   await page.getByRole('status').getByText('Passkey removed: ').waitFor()
@@ -452,16 +416,12 @@ browserTest('passkeys: added by the keyboard with a name, used alone and beside 
 })
 
 browserTest('passkeys are hidden where they can\'t be, with the reason', async t => {
-  const folder = t.testdir({ named: {}, unnamed: {} })
-  const server = await startServer(t, { DATA_DIR: `${folder}/named` })
-  const visit = await openPage(t, server.url)
-  await registerOn(visit.page, 'ann')
-  await goTo(visit.page, 'Account')
+  const visit = await openAccount(t, { host: '127.0.0.1' })
   await factors(visit.page).getByText('Passkeys can’t be used at this address, only at localhost.').waitFor()
   t.equal(await button(visit.page, 'Add a passkey').count(), 0)
-  const { codes } = await setUpTotp(visit.page)
+  const codes = await setUpTotp(t, visit.page)
   await button(visit.page, 'Sign out').click()
-  await fillCredentials(visit.page, { username: 'ann', password: PASSWORD })
+  await fillCredentials(visit.page, { username: visit.username, password: PASSWORD })
   t.equal(await button(visit.page, 'Sign in with a passkey').count(), 0)
   await button(visit.page, 'Sign in').click()
   await dialog(visit.page, 'Second factor').getByText('only at localhost').waitFor()
@@ -469,25 +429,22 @@ browserTest('passkeys are hidden where they can\'t be, with the reason', async t
   await signedIn(visit.page)
   checkQuiet(t, visit, refused(401))
 
-  const old = await openPage(t, server.url.replace('127.0.0.1', 'localhost'))
+  const old = await openPageAs(t, { host: 'localhost' })
   await old.page.addInitScript(() => { Reflect.deleteProperty(globalThis, 'PublicKeyCredential') })
   await old.page.reload()
-  await registerOn(old.page, 'bob')
   await goTo(old.page, 'Account')
   await factors(old.page).getByText('This browser has no passkeys.').waitFor()
 
-  const unnamed = await startServer(t, { DATA_DIR: `${folder}/unnamed`, PUBLIC_URL: 'https://192.0.2.1' })
-  const { page } = await openPage(t, unnamed.url)
-  await registerOn(page, 'carl')
-  await goTo(page, 'Account')
+  const { page } = await openAccount(t, { host: '127.0.0.1', settings: { PUBLIC_URL: 'https://192.0.2.1' } })
   await factors(page).getByText('Passkeys can’t be used: the address of this server has no name, or no HTTPS.').waitFor()
 })
 
 browserTest('where a second factor is required, a sign-in leads to its set-up', async t => {
-  const site = await openSite(t, { settings: { SECOND_FACTOR: 'required' } })
-  const { page, server } = site
+  const server = await sharedServer({ SECOND_FACTOR: 'required' })
+  const site = await openPage(t, server.url.replace('127.0.0.1', 'localhost'))
+  const { page } = site
   await page.getByRole('button', { name: 'Create an account instead' }).click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
+  await fillCredentials(page, { username: 'required', password: PASSWORD })
   await page.keyboard.press('Enter')
   const form = dialog(page, 'Set up a second factor')
   await shows(t, () => isFocused(button(form, 'Set up one-time codes')), true)
@@ -495,16 +452,15 @@ browserTest('where a second factor is required, a sign-in leads to its set-up', 
   await checkEveryWidth(t, page, 'a required set-up')
   await page.keyboard.press('Escape')
   await button(page, 'Sign in instead').click()
-  await fillCredentials(page, { username: 'ann', password: PASSWORD })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, 'required')
   await press(page, button(form, 'Set up one-time codes'))
-  const app = appOf(await form.getByLabel('Key', { exact: true }).inputValue())
-  await type(page, form.getByLabel('Code from your authenticator app'), await app())
+  const app = appOf(t, await form.getByLabel('Key', { exact: true }).inputValue())
+  await type(page, form.getByLabel('Code from your authenticator app'), app())
   await page.keyboard.press('Enter')
   await dialog(page, 'Recovery codes').waitFor()
   await press(page, button(page, 'Done'))
   await shows(t, () => isFocused(code(page)), true, 'the sign-in goes on')
-  await page.keyboard.type(await app())
+  await page.keyboard.type(app())
   await page.keyboard.press('Enter')
   await signedIn(page)
   await goTo(page, 'Account')
@@ -513,8 +469,7 @@ browserTest('where a second factor is required, a sign-in leads to its set-up', 
   await server.send('POST', '/api/users', { json: { username: 'bob', password: PASSWORD } })
   await button(page, 'Sign out').click()
   await addAuthenticator(page)
-  await fillCredentials(page, { username: 'bob', password: PASSWORD })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, 'bob')
   await button(form, 'Add a passkey').click()
   await form.getByLabel('Name of the passkey').fill('laptop')
   await page.keyboard.press('Enter')
@@ -527,14 +482,17 @@ browserTest('where a second factor is required, a sign-in leads to its set-up', 
 })
 
 /** The link that a command of the operator prints, at the address of the page. */
-async function linkOf ({ server: { dataDir }, url }: Site, ...args: string[]): Promise<string> {
+async function linkOf ({ dataDir, url }: { dataDir: string, url: string }, ...args: string[]): Promise<string> {
   const { stdout } = await runBin(['user', ...args], { DATA_DIR: dataDir })
   return `${url}/${/#claim=\S+/.exec(stdout)?.[0]}`
 }
 
 browserTest('an invitation and a reset open forms, by the keyboard', async t => {
-  const site = await openSite(t, { settings: { REGISTRATION: 'closed' } })
-  const { page, url } = site
+  const { url: address, dataDir } = await sharedServer({ REGISTRATION: 'closed' })
+  const url = address.replace('127.0.0.1', 'localhost')
+  const visit = await openPage(t, url)
+  const { page } = visit
+  const site = { dataDir, ...visit }
   await page.goto(await linkOf(site, 'invite', 'ann & bob'))
   await shows(t, () => page.title(), 'Create your account – MagicStore')
   await shows(t, () => isFocused(page.getByLabel('Password', { exact: true })), true)
@@ -550,12 +508,11 @@ browserTest('an invitation and a reset open forms, by the keyboard', async t => 
   t.equal(page.url(), `${url}/`, 'the address has no secret any more')
   await goTo(page, 'Account')
   await section(page, 'Recent events').getByText('Account created by an invitation').waitFor()
-  const { codes } = await setUpTotp(page)
+  const codes = await setUpTotp(t, page)
 
   const reset = await linkOf(site, 'reset', 'ann & bob')
   await page.goto(reset)
   await shows(t, () => page.title(), 'Set a new password – MagicStore')
-  await checkAccessible(t, page, 'a reset')
   await type(page, page.getByLabel('Password', { exact: true }), 'another password')
   await page.keyboard.press('Enter')
   await code(page).waitFor()
@@ -563,8 +520,7 @@ browserTest('an invitation and a reset open forms, by the keyboard', async t => 
   await answerWith(page, codes[0])
   await page.getByRole('status').getByText('The new password is set.').waitFor()
   t.equal(page.url(), `${url}/`)
-  await fillCredentials(page, { username: 'ann & bob', password: 'another password' })
-  await button(page, 'Sign in').click()
+  await beginSignIn(page, 'ann & bob', 'another password')
   await answerWith(page, codes[1])
   await signedIn(page)
 

@@ -2,9 +2,9 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { startServer, type RunningServer } from '../kit/server.ts'
-import { browserTest, phone, shows } from './browser.ts'
-import { checkAccessible, checkFits, checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signInOn } from './page.ts'
+import { sharedServer, startServer, type RunningServer } from '../../kit/server.ts'
+import { browserTest, phone, shows } from '../browser.ts'
+import { checkAccessible, checkFits, checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signInOn } from '../page.ts'
 
 /** The page as an app that is installed on a phone, with which other apps share files. */
 
@@ -43,9 +43,8 @@ async function checkInstallable (t: Test, page: Page, url: string): Promise<void
 }
 
 browserTest('Chromium installs the page, also below a folder', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
-  await checkInstallable(t, visit.page, `${server.url}/`)
+  const visit = await openPageAs(t)
+  await checkInstallable(t, visit.page, `${visit.url}/`)
   checkQuiet(t, visit)
 
   const below = await startBelowFolder(t)
@@ -55,7 +54,7 @@ browserTest('Chromium installs the page, also below a folder', async t => {
 })
 
 browserTest('the icons look like icon.svg, and nothing of a maskable one is cut off', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const { page } = await openPage(t, server.url)
   const differences = await page.evaluate(async () => {
     const { icons } = await (await fetch('manifest.webmanifest')).json() as { icons: { src: string, purpose?: string }[] }
@@ -130,7 +129,7 @@ browserTest('files that another app shares are uploaded after a question, also b
 })
 
 browserTest('shared files wait for the sign-in and for an answer, and are forgotten if the user wants that', async t => {
-  const server = await startServer(t)
+  const server = await sharedServer()
   const url = `${server.url}/`
   await server.send('POST', '/api/users', { json: { username: 'ann', password: PASSWORD } })
   const visit = await openPage(t, url)
@@ -158,8 +157,7 @@ browserTest('shared files wait for the sign-in and for an answer, and are forgot
 })
 
 browserTest('only the navigation of the share target is taken', async t => {
-  const server = await startServer(t)
-  const visit = await openPageAs(t, server.url, 'ann')
+  const visit = await openPageAs(t)
   const { page } = visit
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
   const statuses = await page.evaluate(() => Promise.all(['share', 'share?files', 'share/more'].map(async path => {

@@ -1,0 +1,2 @@
+import './page/account.ts'
+import './page/factors.ts'

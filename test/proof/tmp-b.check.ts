@@ -1,0 +1,8 @@
+import './page/docs.ts'
+import './page/grid.ts'
+import './page/install.ts'
+import './page/link.ts'
+import './page/links.ts'
+import './page/live.ts'
+import './page/locks.ts'
+import './page/many.ts'

@@ -1,0 +1,3 @@
+import './page/files.ts'
+import './page/folders.ts'
+import './page/grid.ts'
