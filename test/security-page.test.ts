@@ -117,7 +117,7 @@ async function testsIn (file: string): Promise<string[]> {
 test('every test that the security page names exists, under this name and in this file', async t => {
   const { rows } = await readPage()
   const present = new Map<string, string[]>()
-  for (const file of await readdir(join(root, 'test'), { recursive: true })) if (/\.(?:test|check|timed|proof)\.ts$/.test(file)) present.set(file, await testsIn(file))
+  for (const file of await readdir(join(root, 'test'), { recursive: true })) if (/\.(?:test|check|timed|proof)\.ts$|^proof\/page\//.test(file)) present.set(file, await testsIn(file))
   for (const { id, how, tests } of rows) {
     if (/^none\b/.test(tests)) {
       t.match(tests, /^none(?:: .+)?$/, id)
@@ -125,7 +125,7 @@ test('every test that the security page names exists, under this name and in thi
       continue
     }
     for (const named of tests.split('<br>')) {
-      const [, file = '', name = ''] = /^`((?:proof\/)?[a-z0-9-]+\.(?:test|check|timed|proof)\.ts)`: (.+)$/.exec(named) ?? []
+      const [, file = '', name = ''] = /^`((?:proof\/)?(?:page\/[a-z-]+|[a-z0-9-]+\.(?:test|check|timed|proof))\.ts)`: (.+)$/.exec(named) ?? []
       t.ok(present.get(file)?.includes(name), `${id}: ${named}`)
     }
   }

@@ -6,9 +6,6 @@ import { checkFits } from './page.ts'
 
 /** What tests of the account on the page need. */
 
-/** What Chromium writes to the console about a response that the page expects. */
-export const refused = (...statuses: number[]) => statuses.map(status => new RegExp(`status of ${status}\\b`))
-
 export const section = (page: Page, name: string) => page.getByRole('region', { name, exact: true })
 export const dialog = (page: Page, name: string) => page.getByRole('dialog', { name, exact: true })
 export const button = (scope: Page | Locator, name: string | RegExp) => scope.getByRole('button', { name, exact: true })

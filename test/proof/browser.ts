@@ -9,9 +9,28 @@ const quiet = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-ru
 /** The smallest common screen. */
 export const phone: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
 
-/** A test that is skipped where there is no Chromium. */
-export function browserTest (name: string, run: (t: Test) => Promise<void>): void {
-  void test(name, { skip: lacksChromium }, run)
+/** What browsers of a test wrote down, by test. */
+const written = new WeakMap<Test, Notes[]>()
+
+interface Notes { readonly requested: string[], readonly complaints: string[] }
+
+/** What the browser writes on its console about refused and failed requests, which stories cause. */
+const CAUSED = [/^Failed to load resource/, /Service Worker registration blocked/]
+
+const ON_THIS_MACHINE = /^(?:https?:\/\/(?:127\.0\.0\.1|localhost|files\.test|[\w:]+@127\.0\.0\.1)[:/]|blob:|data:|chrome|about:)/
+
+/**
+ * A story, which is skipped where there is no Chromium. At its end, its browsers have asked nothing of other machines, and
+ * have complained of nothing but of failed requests and `expected`.
+ */
+export function browserTest (name: string, run: (t: Test) => Promise<void>, expected: RegExp[] = []): void {
+  void test(name, { skip: lacksChromium }, async t => {
+    await run(t)
+    for (const { requested, complaints } of written.get(t) ?? []) {
+      t.same(requested.filter(address => !ON_THIS_MACHINE.test(address)), [], 'no request to another machine')
+      t.same(complaints.filter(text => ![...CAUSED, ...expected].some(pattern => pattern.test(text))), [], 'no complaints')
+    }
+  })
 }
 
 let launched: Promise<Browser> | undefined
@@ -31,8 +50,6 @@ export interface Visit {
   readonly page: Page
   /** The addresses of all requests. */
   readonly requested: string[]
-  /** Errors and warnings on the console, exceptions, and what the content security policy forbade. */
-  readonly complaints: string[]
 }
 
 /**
@@ -41,23 +58,23 @@ export interface Visit {
 export async function openTab (t: Test, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await (await browser()).newContext({ locale: 'en-US', reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
+  context.setDefaultTimeout(60_000)
+  const requested: string[] = []
+  const complaints: string[] = []
+  written.set(t, [...written.get(t) ?? [], { requested, complaints }])
+  context.on('request', request => requested.push(request.url()))
+  context.on('weberror', error => complaints.push(error.error().message))
+  context.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
+  await context.exposeFunction('complain', (text: string) => { complaints.push(text) })
+  await context.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
   return watch(await context.newPage())
 }
 
-export async function watch (page: Page): Promise<Visit> {
-  page.setDefaultTimeout(60_000)
+/** Writes down what one window asks for. */
+export function watch (page: Page): Visit {
   const requested: string[] = []
-  const complaints: string[] = []
   page.on('request', request => requested.push(request.url()))
-  page.on('pageerror', error => complaints.push(error.message))
-  page.on('console', message => {
-    // The request that waits for changes may be the first to learn that the session has ended.
-    if (message.text().includes('status of 401') && message.location().url.includes('/api/changes')) return
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-  })
-  await page.exposeFunction('complain', (text: string) => { complaints.push(text) })
-  await page.addInitScript("document.addEventListener('securitypolicyviolation', event => complain('violates ' + event.violatedDirective + ': ' + event.blockedURI))")
-  return { page, requested, complaints }
+  return { page, requested }
 }
 
 /** Polls until the page shows what is expected: it renders some time after a click. */

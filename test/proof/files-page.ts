@@ -83,9 +83,6 @@ export async function hold (page: Page, url: string): Promise<() => void> {
   return () => released.emit('release')
 }
 
-/** What the browser writes on its console about a page that is deaf. */
-export const DEAF = /ERR_FAILED/
-
 /** From now on, the page does not learn what other programs change. */
 export async function deafen ({ page, put }: FilesVisit): Promise<void> {
   const deaf = page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))

@@ -33,7 +33,7 @@ export async function openPage (t: Test, url: string, options: BrowserContextOpt
 
 /** Another window of the same browser: it has the same cookies. */
 export async function openSecondWindow ({ page, url }: PageVisit): Promise<PageVisit> {
-  const tab = await watch(await page.context().newPage())
+  const tab = watch(await page.context().newPage())
   await tab.page.goto(url)
   await tab.page.getByRole('main').waitFor()
   return { ...tab, url }
@@ -119,12 +119,6 @@ export async function checkFits (t: Test, page: Page, what: string): Promise<voi
   const overflow =
     await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   t.equal(overflow, 0, `${what} fits ${page.viewportSize()?.width} px`)
-}
-
-/** Asserts that the page sent no request to another server, and that no complaint is missing from `expected`. */
-export function checkQuiet (t: Test, { url, requested, complaints }: PageVisit, expected: RegExp[] = []): void {
-  t.same(requested.filter(address => new URL(address).origin !== url && !/^(blob|data):/.test(address)), [], 'no request to another server')
-  t.same(complaints.filter(text => !expected.some(pattern => pattern.test(text))), [], 'no complaints')
 }
 
 /** Whether the focus is in an element. */

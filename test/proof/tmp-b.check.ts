@@ -1,4 +1,3 @@
-import './page/docs.ts'
 import './page/grid.ts'
 import './page/install.ts'
 import './page/link.ts'

@@ -3,11 +3,11 @@ import type { Test } from 'tap'
 import { runBin, sharedServer, signUp, type RunningServer } from '../../kit/server.ts'
 import { isProof } from '../../kit/sizes.ts'
 import { runSql } from '../../kit/stores.ts'
-import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from '../account-page.ts'
+import { button, checkEveryWidth, dialog, press, problemIn, section, type } from '../account-page.ts'
 import { browserTest, isFocused, shows, tabThrough, tabTo } from '../browser.ts'
 import { savedBy } from '../files-page.ts'
 import {
-  PASSWORD, checkAccessible, checkQuiet, fillCredentials, goTo, hasFocusIn, openPage,
+  PASSWORD, checkAccessible, fillCredentials, goTo, hasFocusIn, openPage,
   openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
   type PageVisit
 } from '../page.ts'
@@ -23,8 +23,7 @@ async function checkStops (t: Test, page: Page): Promise<void> {
 
 browserTest('a new user registers, and each refusal is shown at its field', async t => {
   const server = await sharedServer({ PASSWORD_POLICY: 'strict' })
-  const visit = await openPage(t, server.url)
-  const { page } = visit
+  const { page } = await openPage(t, server.url)
   await shows(t, () => page.title(), 'Sign in – MagicStore')
   await shows(t, () => isFocused(page.getByLabel('Username')), true, 'the first field has the focus')
   await button(page, 'Create an account instead').click()
@@ -70,13 +69,11 @@ browserTest('a new user registers, and each refusal is shown at its field', asyn
   t.equal(await page.getByText('Username already taken').count(), 0, 'but not the problem')
   await button(page, 'Sign in').click()
   await signedIn(page)
-  checkQuiet(t, visit, refused(400, 401))
 })
 
 browserTest('from an empty server to a downloaded file takes five clicks and two fields', async t => {
   const server = await sharedServer()
-  const visit = await openPage(t, server.url)
-  const { page } = visit
+  const { page } = await openPage(t, server.url)
   await page.evaluate("globalThis.clicks = 0; addEventListener('click', event => { clicks += Number(event.isTrusted) }, true)")
   await registerOn(page, 'clicks')
   const chosen = page.waitForEvent('filechooser')
@@ -86,13 +83,11 @@ browserTest('from an empty server to a downloaded file takes five clicks and two
   const { bytes } = await savedBy(page, () => button(page.getByRole('dialog'), 'Download').click())
   t.equal(bytes.toString(), 'the first report')
   t.equal(await page.evaluate('clicks'), 5)
-  checkQuiet(t, visit)
 })
 
 browserTest('by the keyboard alone: register, create and revoke a token, change the password, sign out and in', async t => {
   const server = await sharedServer()
-  const visit = await openPage(t, server.url)
-  const { page } = visit
+  const { page } = await openPage(t, server.url)
   await press(page, button(page, 'Create an account instead'))
   await page.keyboard.press('Shift+Tab')
   await type(page, page.getByLabel('Username'), 'keyboard')
@@ -150,13 +145,10 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await type(page, page.getByLabel('Password', { exact: true }), 'another password')
   await page.keyboard.press('Enter')
   await signedIn(page)
-  // A request that is under way when the password changes is sent again with a new token.
-  checkQuiet(t, visit, refused(401))
 })
 
 browserTest('a personal token works for programs within its scopes, its name is text, and its secret is shown once', async t => {
-  const visit = await openPageAs(t, { permissions: ['clipboard-read', 'clipboard-write'] })
-  const { page, server } = visit
+  const { page, server } = await openPageAs(t, { permissions: ['clipboard-read', 'clipboard-write'] })
   const name = '"><img src=x onerror=complain("ran")> \u05D0\u05D1 \u202Eevil'
   await goTo(page, 'Account')
   await button(page, 'New token').click()
@@ -196,7 +188,6 @@ browserTest('a personal token works for programs within its scopes, its name is 
   await button(dialog(page, 'Revoke this token?'), 'Revoke').click()
   await row.waitFor({ state: 'detached' })
   t.equal((await server.send('GET', '/api/files', { token })).status, 401)
-  checkQuiet(t, visit, refused(400))
 })
 
 browserTest('a new password ends all tokens, the user stays signed in, and each refusal is shown at its field', async t => {
@@ -226,7 +217,6 @@ browserTest('a new password ends all tokens, the user stays signed in, and each 
   await page.reload()
   await signedIn(page)
   t.equal(await page.getByRole('dialog').count(), 0)
-  checkQuiet(t, visit, refused(400, 401))
 })
 
 /** Types a password without sending it, then sends another request. The dialog may be there before it. */
@@ -245,8 +235,7 @@ async function checkGoesOn (t: Test, page: Page): Promise<void> {
 }
 
 browserTest('a token is listed even if a thousand access tokens are newer, and events are loaded page by page', async t => {
-  const visit = await openPageAs(t)
-  const { page, server, user, username } = visit
+  const { page, server, user, username } = await openPageAs(t)
   for (const name of ['the oldest', 'newer']) await server.send('POST', '/api/tokens', { user, json: { name, scopes: ['account'] } })
   const now = Date.now()
   await runSql(server.dataDir, `INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at)
@@ -269,12 +258,10 @@ browserTest('a token is listed even if a thousand access tokens are newer, and e
   t.match(shown.at(-1), /Account created[^]*from 127\.0\.0\.1/)
   t.equal(await button(events, 'Show more').count(), 0)
   await shows(t, () => hasFocusIn(events), true, 'the focus is not lost with the button')
-  checkQuiet(t, visit)
 })
 
 browserTest('sessions: the current one is marked, another one can be ended, and its page continues after a new sign-in with the typed text', async t => {
-  const visit = await openPageAs(t)
-  const { page, url, username } = visit
+  const { page, url, username } = await openPageAs(t)
   const other = await openPage(t, url)
   await signInOn(other.page, username)
   await goTo(other.page, 'Account')
@@ -290,7 +277,6 @@ browserTest('sessions: the current one is marked, another one can be ended, and 
   await typeAndAsk(other.page)
   const ended = dialog(other.page, 'Your session has ended')
   await ended.waitFor()
-  await checkAccessible(t, other.page, 'a session that has ended')
   await other.page.keyboard.press('Escape')
   await other.page.keyboard.press('Escape')
   await other.page.mouse.click(5, 5)
@@ -305,13 +291,10 @@ browserTest('sessions: the current one is marked, another one can be ended, and 
   await shows(t, () => section(other.page, 'Signed-in sessions').getByRole('listitem').count(), 1, 'the action continued after the sign-in')
   await page.reload()
   await dialog(page, 'Your session has ended').or(page.getByLabel('Username')).first().waitFor()
-  checkQuiet(t, visit)
-  checkQuiet(t, other, refused(401))
 })
 
 browserTest('by the keyboard alone: end another session, sign out everywhere, delete the account; each asks first', async t => {
-  const visit = await openPageAs(t)
-  const { page, server, user, username, token } = visit
+  const { page, server, user, username, token } = await openPageAs(t)
   const { json: { token: other } } = await server.send('POST', '/api/session', { user })
   await press(page, page.getByRole('navigation').getByRole('link', { name: 'Account' }))
   const end = button(section(page, 'Signed-in sessions'), /^End the session/)
@@ -356,34 +339,6 @@ browserTest('by the keyboard alone: end another session, sign out everywhere, de
   await shows(t, () => isFocused(page.getByLabel('Username')), true)
   t.equal((await server.send('GET', '/api/token', { user })).status, 401)
   await registerOn(page, username)
-  checkQuiet(t, visit, refused(401))
-})
-
-browserTest('the page continues after a program revokes all tokens, and after the operator disables and enables the user', async t => {
-  const visit = await openPageAs(t)
-  const { page, server, user, username } = visit
-  const second = await openPage(t, server.url)
-  await signInOn(second.page, username)
-  await goTo(page, 'Account')
-  await section(page, 'Signed-in sessions').getByRole('listitem').nth(1).waitFor()
-  await server.send('DELETE', '/api/tokens', { user })
-  await typeAndAsk(page)
-  await checkGoesOn(t, page)
-
-  await signInOn((await openPage(t, server.url)).page, username)
-  await page.reload()
-  await section(page, 'Signed-in sessions').getByRole('listitem').nth(1).waitFor()
-  t.equal((await operator(server, 'disable', username)).code, 0)
-  await typeAndAsk(page)
-  const ended = dialog(page, 'Your session has ended')
-  await ended.getByLabel('Password', { exact: true }).fill(PASSWORD)
-  await button(ended, 'Sign in').click()
-  t.match(await problemIn(ended), /Wrong username or password/)
-  t.equal((await operator(server, 'enable', username)).code, 0)
-  await ended.getByLabel('Password', { exact: true }).fill('')
-  await checkGoesOn(t, page)
-  await section(page, 'Recent events').getByText('Account enabled').waitFor()
-  checkQuiet(t, visit, refused(401, 404))
 })
 
 /** A command of the operator for the server's accounts. */
@@ -442,13 +397,10 @@ browserTest('two windows of one browser follow each other\'s sign-in and sign-ou
   await second.page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))
   await second.page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
   t.equal(await second.page.locator('.username').count(), 0, 'what the browser kept in memory leaves, if its session is over')
-  checkQuiet(t, first, refused(401))
-  checkQuiet(t, second, refused(401))
 })
 
 browserTest('a renewal that is answered after a later sign-in does not end its session', async t => {
-  const visit = await openPageAs(t)
-  const { page, server, user } = visit
+  const { page, server, user } = await openPageAs(t)
   let release = () => {}
   const released = new Promise<void>(resolve => { release = resolve })
   await page.route('**/api/session', async route => {
@@ -473,7 +425,6 @@ browserTest('a renewal that is answered after a later sign-in does not end its s
   t.equal(await page.getByRole('dialog').count(), 0)
   await page.reload()
   await signedIn(page)
-  checkQuiet(t, visit, refused(401))
 })
 
 browserTest('if registration is closed, the page does not offer it, and users that the operator adds can sign in', async t => {
@@ -481,10 +432,8 @@ browserTest('if registration is closed, the page does not offer it, and users th
   const visit = await openPage(t, server.url)
   await visit.page.getByText('Only the operator of this server can create accounts.').waitFor()
   t.equal(await visit.page.getByRole('button', { name: /account/ }).count(), 0)
-  await checkAccessible(t, visit.page, 'a closed sign-in page')
   t.equal((await operator(server, 'add', 'added', `${PASSWORD}\n`)).code, 0)
   await signInOn(visit.page, 'added')
-  checkQuiet(t, visit)
 
   const open = await openPage(t, (await sharedServer()).url)
   await open.page.route('**/api/users', async route => {
@@ -499,8 +448,7 @@ browserTest('if registration is closed, the page does not offer it, and users th
 })
 
 browserTest('rate limits are shown with the time to wait, and a lost connection is shown too', async t => {
-  const visit = await openPageAs(t, { settings: { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' } })
-  const { page } = visit
+  const { page } = await openPageAs(t, { settings: { SIGN_IN_FAILURES: '2', REGISTRATIONS_PER_HOUR: '1' } })
   await page.context().setOffline(true)
   await button(page, 'Sign out').click()
   // The list, which is in `main`, may show the lost connection too.
@@ -519,12 +467,10 @@ browserTest('rate limits are shown with the time to wait, and a lost connection 
     await page.locator('.problem', { hasText: expected }).waitFor()
   }
   t.equal(await page.getByLabel('Username').inputValue(), 'bob')
-  checkQuiet(t, visit, [...refused(401, 429), /ERR_INTERNET_DISCONNECTED/])
 })
 
 browserTest('a page that opens while the server does not answer shows that, and can try again', async t => {
-  const visit = await openPageAs(t)
-  const { page } = visit
+  const { page } = await openPageAs(t)
   await page.route('**/api/session', route => route.abort())
   await page.reload()
   t.match(await problemIn(page), /cannot be reached/)
@@ -538,6 +484,5 @@ browserTest('a page that opens while the server does not answer shows that, and 
   await page.unroute('**/api/session')
   await page.keyboard.press('Enter')
   await signedIn(page)
-  checkQuiet(t, visit, [/ERR_FAILED/])
 })
 

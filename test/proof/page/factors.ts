@@ -1,11 +1,11 @@
 import type { CDPSession, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { codeAt, holdClock, STEP } from '../../kit/one-time-codes.ts'
+import { codeAt, STEP } from '../../kit/one-time-codes.ts'
 import { runBin, sharedServer } from '../../kit/server.ts'
-import { button, checkEveryWidth, dialog, press, problemIn, refused, section, type } from '../account-page.ts'
+import { button, checkEveryWidth, dialog, press, problemIn, section, type } from '../account-page.ts'
 import { browserTest, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  checkAccessible, checkFits, checkQuiet, fillCredentials, goTo, openPage, openPageAs, PASSWORD, signedIn,
+  checkAccessible, checkFits, fillCredentials, goTo, openPage, openPageAs, PASSWORD, signedIn,
   signInOn, type Arrival, type UserVisit
 } from '../page.ts'
 
@@ -16,12 +16,15 @@ async function openAccount (t: Test, arrival: Arrival = {}): Promise<UserVisit> 
   return visit
 }
 
-/** The app of a user. From now on the server's clock stands still, but for one step before each code. */
-function appOf (t: Test, secret: string): () => string {
-  const clock = holdClock(t)
+/**
+ * The app of a user: each code is of a later step than the one before, as the server demands. It accepts the next step, so
+ * that two codes can be used without a wait.
+ */
+function appOf (secret: string): () => string {
+  let last = 0
   return () => {
-    clock.advance(STEP)
-    return codeAt(secret, clock.now())
+    last = Math.max(last + 1, Math.floor(Date.now() / STEP))
+    return codeAt(secret, last * STEP)
   }
 }
 
@@ -37,11 +40,11 @@ const factors = (page: Page) => section(page, 'Second factor')
 const recoveryCodes = (page: Page) => dialog(page, 'Recovery codes').getByRole('listitem').allInnerTexts()
 
 /** Turns on one-time codes in the account. Returns the recovery codes. */
-async function setUpTotp (t: Test, page: Page): Promise<string[]> {
+async function setUpTotp (page: Page): Promise<string[]> {
   await button(factors(page), 'Set up one-time codes').click()
   await page.getByRole('dialog').getByLabel('Current password').fill(PASSWORD)
   await button(page.getByRole('dialog'), 'Continue').click()
-  const app = appOf(t, await page.getByRole('dialog').getByLabel('Key', { exact: true }).inputValue())
+  const app = appOf(await page.getByRole('dialog').getByLabel('Key', { exact: true }).inputValue())
   await page.getByRole('dialog').getByLabel('Code from your authenticator app').fill(app())
   await button(page.getByRole('dialog'), 'Turn on').click()
   await dialog(page, 'Recovery codes').waitFor()
@@ -79,8 +82,7 @@ async function addPasskey (page: Page, name: string): Promise<void> {
 }
 
 browserTest('by the keyboard alone: one-time codes are turned on, asked for at a sign-in, and turned off', async t => {
-  const site = await openAccount(t, { permissions: ['clipboard-read', 'clipboard-write'] })
-  const { page, server, url, user, username } = site
+  const { page, server, url, user, username } = await openAccount(t, { permissions: ['clipboard-read', 'clipboard-write'] })
   const other = await openPage(t, url)
   await signInOn(other.page, username)
   await factors(page).getByText('From an authenticator app').waitFor()
@@ -109,7 +111,7 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   await press(page, button(form, 'Copy'))
   await form.getByText('Copied.').waitFor()
   t.equal(await page.evaluate(() => navigator.clipboard.readText()), secret)
-  const app = appOf(t, secret)
+  const app = appOf(secret)
   const newCode = form.getByLabel('Code from your authenticator app')
   t.equal(await newCode.getAttribute('autocomplete'), 'one-time-code')
   await type(page, newCode, '000000')
@@ -186,16 +188,14 @@ browserTest('by the keyboard alone: one-time codes are turned on, asked for at a
   await button(factors(page), 'Set up one-time codes').waitFor()
   await shows(t, () => factors(page).evaluate(element => element.contains(document.activeElement)), true, 'the focus is not lost')
   t.equal((await server.send('GET', '/api/token', { user })).status, 200)
-  checkQuiet(t, site, refused(401))
 })
 
 browserTest('recovery codes are printed alone, selected where the browser does not copy, and made anew', async t => {
-  const site = await openPageAs(t, { host: 'localhost', ...phone })
-  const { page, username } = site
+  const { page, username } = await openPageAs(t, { host: 'localhost', ...phone })
   await page.addInitScript(() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }); window.print = () => { document.title = 'printed' } })
   await page.reload()
   await goTo(page, 'Account')
-  const codes = await setUpTotp(t, page)
+  const codes = await setUpTotp(page)
   await button(factors(page), 'Make new ones').click()
   await page.getByRole('dialog').getByLabel('Current password').fill(PASSWORD)
   await button(page.getByRole('dialog'), 'Make new ones').click()
@@ -228,13 +228,11 @@ browserTest('recovery codes are printed alone, selected where the browser does n
   await goTo(page, 'Account')
   await factors(page).getByText('9 left').waitFor()
   await section(page, 'Signed-in sessions').getByText(/with password and recovery code/).waitFor()
-  checkQuiet(t, site, refused(401))
 })
 
 browserTest('whatever takes the password asks for a code, and a cancelled demand keeps the form', async t => {
-  const site = await openAccount(t)
-  const { page, server, username } = site
-  const codes = await setUpTotp(t, page)
+  const { page, server, username } = await openAccount(t)
+  const codes = await setUpTotp(page)
 
   await button(page, 'New token').click()
   const form = dialog(page, 'New token')
@@ -284,20 +282,18 @@ browserTest('whatever takes the password asks for a code, and a cancelled demand
   await button(deletion, 'Delete the account').click()
   await answerWith(page, codes[5])
   await page.getByText('Your account and all your files are deleted.').waitFor()
-  checkQuiet(t, site, refused(401))
 })
 
 browserTest('another app takes the place of the first one, confirmed as before, and a wrong code of it does not ask again', async t => {
-  const site = await openAccount(t)
-  const { page, username } = site
-  const codes = await setUpTotp(t, page)
+  const { page, username } = await openAccount(t)
+  const codes = await setUpTotp(page)
   await button(factors(page), 'Use another app').click()
   const form = page.getByRole('dialog').first()
   await form.getByLabel('Current password').fill(PASSWORD)
   await button(form, 'Continue').click()
   await dialog(page, 'Second factor').getByText('Confirm with the second factor that you have now.').waitFor()
   await answerWith(page, codes[0])
-  const app = appOf(t, await form.getByLabel('Key', { exact: true }).inputValue())
+  const app = appOf(await form.getByLabel('Key', { exact: true }).inputValue())
   const newCode = form.getByLabel('Code from your authenticator app')
   await newCode.fill('000000')
   await button(form, 'Turn on').click()
@@ -315,13 +311,11 @@ browserTest('another app takes the place of the first one, confirmed as before, 
   await code(page).fill(app())
   await page.keyboard.press('Enter')
   await signedIn(page)
-  checkQuiet(t, site, refused(401))
 })
 
 browserTest('after too many wrong codes the page tells how long to wait, and a recovery code goes on, also in a session that has ended', async t => {
-  const site = await openAccount(t)
-  const { page, server, user, username } = site
-  const codes = await setUpTotp(t, page)
+  const { page, server, user, username } = await openAccount(t)
+  const codes = await setUpTotp(page)
   await button(page, 'Sign out').click()
   await beginSignIn(page, username)
   for (let guess = 0; guess <= 10; guess++) {
@@ -347,12 +341,10 @@ browserTest('after too many wrong codes the page tells how long to wait, and a r
   await answerWith(page, codes[2])
   await ended.waitFor({ state: 'detached' })
   await signedIn(page)
-  checkQuiet(t, site, refused(401, 429))
 })
 
 browserTest('passkeys: added by the keyboard with a name, used alone and beside the password, and removed', async t => {
-  const site = await openAccount(t)
-  const { page, username } = site
+  const { page, username } = await openAccount(t)
   const { cdp, authenticatorId } = await addAuthenticator(page)
   const name = '<b>My</b> key \u202Eevil'
   await press(page, button(factors(page), 'Add a passkey'))
@@ -412,14 +404,13 @@ browserTest('passkeys: added by the keyboard with a name, used alone and beside 
   await button(page, 'Sign out').click()
   await button(page, 'Sign in with a passkey').click()
   t.match(await problemIn(page), /The passkey was refused/)
-  checkQuiet(t, site, refused(401))
 })
 
 browserTest('passkeys are hidden where they can\'t be, with the reason', async t => {
   const visit = await openAccount(t, { host: '127.0.0.1' })
   await factors(visit.page).getByText('Passkeys can’t be used at this address, only at localhost.').waitFor()
   t.equal(await button(visit.page, 'Add a passkey').count(), 0)
-  const codes = await setUpTotp(t, visit.page)
+  const codes = await setUpTotp(visit.page)
   await button(visit.page, 'Sign out').click()
   await fillCredentials(visit.page, { username: visit.username, password: PASSWORD })
   t.equal(await button(visit.page, 'Sign in with a passkey').count(), 0)
@@ -427,7 +418,6 @@ browserTest('passkeys are hidden where they can\'t be, with the reason', async t
   await dialog(visit.page, 'Second factor').getByText('only at localhost').waitFor()
   await answerWith(visit.page, codes[0])
   await signedIn(visit.page)
-  checkQuiet(t, visit, refused(401))
 
   const old = await openPageAs(t, { host: 'localhost' })
   await old.page.addInitScript(() => { Reflect.deleteProperty(globalThis, 'PublicKeyCredential') })
@@ -441,8 +431,7 @@ browserTest('passkeys are hidden where they can\'t be, with the reason', async t
 
 browserTest('where a second factor is required, a sign-in leads to its set-up', async t => {
   const server = await sharedServer({ SECOND_FACTOR: 'required' })
-  const site = await openPage(t, server.url.replace('127.0.0.1', 'localhost'))
-  const { page } = site
+  const { page } = await openPage(t, server.url.replace('127.0.0.1', 'localhost'))
   await page.getByRole('button', { name: 'Create an account instead' }).click()
   await fillCredentials(page, { username: 'required', password: PASSWORD })
   await page.keyboard.press('Enter')
@@ -454,7 +443,7 @@ browserTest('where a second factor is required, a sign-in leads to its set-up', 
   await button(page, 'Sign in instead').click()
   await beginSignIn(page, 'required')
   await press(page, button(form, 'Set up one-time codes'))
-  const app = appOf(t, await form.getByLabel('Key', { exact: true }).inputValue())
+  const app = appOf(await form.getByLabel('Key', { exact: true }).inputValue())
   await type(page, form.getByLabel('Code from your authenticator app'), app())
   await page.keyboard.press('Enter')
   await dialog(page, 'Recovery codes').waitFor()
@@ -478,7 +467,6 @@ browserTest('where a second factor is required, a sign-in leads to its set-up', 
   await button(dialog(page, 'Second factor'), 'Use a passkey').click()
   await signedIn(page)
   t.equal(await page.locator('.username').innerText(), 'bob')
-  checkQuiet(t, site, refused(401, 403))
 })
 
 /** The link that a command of the operator prints, at the address of the page. */
@@ -508,7 +496,7 @@ browserTest('an invitation and a reset open forms, by the keyboard', async t => 
   t.equal(page.url(), `${url}/`, 'the address has no secret any more')
   await goTo(page, 'Account')
   await section(page, 'Recent events').getByText('Account created by an invitation').waitFor()
-  const codes = await setUpTotp(t, page)
+  const codes = await setUpTotp(page)
 
   const reset = await linkOf(site, 'reset', 'ann & bob')
   await page.goto(reset)
@@ -543,6 +531,4 @@ browserTest('an invitation and a reset open forms, by the keyboard', async t => 
   await button(taken.page, 'Create the account').click()
   await signedIn(taken.page)
   t.equal(await taken.page.locator('.username').innerText(), 'carl')
-  checkQuiet(t, taken, refused(400))
-  checkQuiet(t, site, refused(401, 404))
 })

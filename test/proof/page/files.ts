@@ -3,20 +3,13 @@ import { visibleName } from '../../../src/page/visible-name.ts'
 import { isProof, KIB, sizes } from '../../kit/sizes.ts'
 import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
 import {
-  choose, DEAF, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, press, refusal, savedBy, undo,
+  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, press, refusal, savedBy, undo,
   visitAs, widths
 } from '../files-page.ts'
-import { checkAccessible, checkFits, checkQuiet, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
-
-/** A refusal that a test provokes. */
-const REFUSED = [/status of 4\d\d/]
-
-/** What playwright writes on the console if service workers are blocked. */
-const BLOCKED = /Service Worker registration blocked/
+import { checkAccessible, checkFits, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
 
 browserTest('by mouse, files are searched, sorted, renamed, deleted and restored', async t => {
-  const visit = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
-  const { page, put } = visit
+  const { page, put } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
   await shows(t, () => namesOf(page), ['a.txt', 'b.txt', 'beta.bin'])
   await page.getByRole('button', { name: 'Size' }).click()
   await shows(t, () => namesOf(page), ['a.txt', 'beta.bin', 'b.txt'], 'the largest first')
@@ -66,12 +59,10 @@ browserTest('by mouse, files are searched, sorted, renamed, deleted and restored
   remove()
   await undo(page).click()
   await shows(t, () => namesOf(page), left, 'the last act is undone')
-  checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('by keyboard alone, files are opened, renamed, deleted and restored', async t => {
-  const visit = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.txt': 'c' })
-  const { page } = visit
+  const { page } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.txt': 'c' })
   await tabTo(page, fileButton(page, 'a.txt'))
   await press(page, 'ArrowDown', 'ArrowDown', 'ArrowUp', 'Enter')
   await page.getByRole('dialog').getByText('bee').waitFor()
@@ -118,7 +109,6 @@ browserTest('by keyboard alone, files are opened, renamed, deleted and restored'
   await press(page, 'Delete')
   await page.getByText('No files yet').waitFor()
   t.ok(await isFocused(page.getByRole('main')), 'not even with the last file')
-  checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('a download has the bytes, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {
@@ -138,7 +128,6 @@ browserTest('a download has the bytes, by mouse and keyboard, with and without t
     await server.send('DELETE', '/uploads/gone.txt', { user })
     await choose(page, 'gone.txt', 'Download')
     await refusal(page).filter({ hasText: /not found/i }).waitFor()
-    checkQuiet(t, visit, [...REFUSED, BLOCKED, DEAF])
   }
 })
 
@@ -158,7 +147,7 @@ const pdf = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Typ
 
 browserTest('images, audio, video, PDF and text have a preview', async t => {
   const media = silence(600)
-  const visit = await visitAs(t, {
+  const { page } = await visitAs(t, {
     'a.png': { bytes: picture, type: 'image/png' },
     'b.pdf': { bytes: pdf, type: 'application/pdf' },
     'c.wav': { bytes: media, type: 'audio/wav' },
@@ -166,7 +155,6 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
     'e.log': { bytes: `${'x'.repeat(256 * KIB - 1)}é${'y'.repeat(100_000)}`, type: 'text/plain' },
     'f.zip': { bytes: 'PK', type: 'application/zip' }
   })
-  const { page } = visit
   const ranges: (string | undefined)[] = []
   page.on('response', response => { if (response.status() === 206 && response.fromServiceWorker()) ranges.push(response.headers()['content-range']) })
   await fileButton(page, 'a.png').click()
@@ -195,8 +183,6 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
   await dialogButton(page, 'Copy').click()
   await page.getByText('Copied').waitFor()
   t.equal(await page.evaluate(() => navigator.clipboard.readText()), await page.locator('dialog code').innerText())
-  // The viewer of PDF is a page of the browser.
-  checkQuiet(t, { ...visit, requested: visit.requested.filter(address => !/^chrome/.test(address)) })
 })
 
 const attack = '<!doctype html><script>alert(document.domain); fetch("/stolen")</script><img src="https://attacker.example/x"><h1>attack</h1>'
@@ -214,8 +200,7 @@ browserTest('hostile names and contents run nothing', async t => {
     ['mp4', 'video/mp4'], ['js', 'text/javascript'], ['bin', 'application/octet-stream'], ['odd', 'text/html; charset="<script>"']
   ] as const
   const files = Object.fromEntries(contents.map(([ending, type]) => [`attack.${ending}`, { bytes: ending === 'svg' ? svg : attack, type }]))
-  const visit = await visitAs(t, { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) })
-  const { page } = visit
+  const { page } = await visitAs(t, { ...files, ...Object.fromEntries(hostileNames.map(name => [name, { bytes: name, type: 'text/plain' }])) })
   const dialogs: string[] = []
   page.on('dialog', dialog => { dialogs.push(dialog.message()); void dialog.dismiss() })
   for (const name of hostileNames) {
@@ -238,7 +223,6 @@ browserTest('hostile names and contents run nothing', async t => {
   await undo(page).waitFor()
   t.same(dialogs, [])
   t.equal(page.context().pages().length, 1)
-  checkQuiet(t, visit)
 })
 
 browserTest('two users never see each other\'s files, even if they guess addresses of the service worker', async t => {
@@ -268,8 +252,6 @@ browserTest('two users never see each other\'s files, even if they guess address
   const other = await alice.page.context().newPage()
   await other.goto(`${alice.url}/docs`)
   t.equal(await read(other, secret), 'failed', 'not from another page of the server in her browser')
-  checkQuiet(t, alice)
-  checkQuiet(t, bob, REFUSED.concat(/ERR_FAILED/))
 })
 
 browserTest('versions are shown, restored and deleted for good, by mouse and by keyboard', async t => {
@@ -307,7 +289,6 @@ browserTest('versions are shown, restored and deleted for good, by mouse and by 
   await undo(page).click()
   await page.getByRole('status').getByText(/Precondition failed/i).waitFor()
   t.equal(await content(), 'fourth', 'what was stored meanwhile is not replaced')
-  checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('files in the trash are restored, under another name if theirs is taken, and deleted for good after a question', async t => {
@@ -358,12 +339,10 @@ browserTest('files in the trash are restored, under another name if theirs is ta
   await page.getByRole('dialog').getByText('c.txt').waitFor()
   await dialogButton(page, 'Delete all for good').click()
   await page.getByText('The trash is empty').first().waitFor()
-  checkQuiet(t, visit, [...REFUSED, /ERR_FAILED/])
 })
 
 browserTest('if the server keeps no deleted files, the page asks before a deletion, and does not offer to undo it', async t => {
-  const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b', 'dir/x': 'x' }, { settings: { KEEP_DAYS: '0' } })
-  const { page, put } = visit
+  const { page, put } = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b', 'dir/x': 'x' }, { settings: { KEEP_DAYS: '0' } })
   await choose(page, 'a.txt', 'Delete')
   await page.getByRole('heading', { name: 'Delete this file for good?' }).waitFor()
   await dialogButton(page, 'Cancel').click()
@@ -389,12 +368,10 @@ browserTest('if the server keeps no deleted files, the page asks before a deleti
   await dialogButton(page, 'Delete for good').click()
   await notice(page, 'Deleted for good: 2 items').waitFor()
   t.equal(await undo(page).count(), 0, 'neither of a folder nor of many')
-  checkQuiet(t, visit)
 })
 
 browserTest('axe finds nothing in the lists and previews, which fit 320 px', async t => {
-  const visit = await visitAs(t, {})
-  const { page, put } = visit
+  const { page, put } = await visitAs(t, {})
   for (const name of [...hostileNames, 'W'.repeat(255), 'other.txt']) await put(name, { bytes: 'word '.repeat(500), type: 'text/plain' })
   await page.reload()
   await fileButton(page, 'other.txt').waitFor()
@@ -408,7 +385,6 @@ browserTest('axe finds nothing in the lists and previews, which fit 320 px', asy
     await page.getByRole('textbox', { name: 'New name' }).fill('...')
     await press(page, 'Enter')
     await refusal(page).waitFor()
-    await checkAccessible(t, page, `a refused name, ${width} px`)
     await press(page, 'Escape')
     await fileButton(page, 'W'.repeat(255)).click()
     await page.locator('dialog pre').waitFor()
@@ -417,12 +393,10 @@ browserTest('axe finds nothing in the lists and previews, which fit 320 px', asy
     await press(page, 'Escape')
     await noDialog(page)
   }
-  checkQuiet(t, visit, REFUSED)
 })
 
 browserTest('previews load with a new token after a revocation, and after a new sign-in', async t => {
-  const visit = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
-  const { page, server, user } = visit
+  const { page, server, user } = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
   const isShown = () => page.locator('dialog img').evaluate((image: HTMLImageElement) => image.naturalWidth)
   const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
   for (const { id, kind } of tokens) if (kind === 'access') await server.send('DELETE', `/api/tokens/${id}`, { user })
@@ -436,12 +410,10 @@ browserTest('previews load with a new token after a revocation, and after a new 
   await shows(t, isShown, 1, 'after the sign-in')
   await press(page, 'Escape')
   await shows(t, () => isFocused(fileButton(page, 'b.png')), true)
-  checkQuiet(t, visit, [...REFUSED, /ERR_FAILED/])
 })
 
 browserTest('a file is renamed and deleted from its preview, which shows refusals', async t => {
-  const visit = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.txt': 'b' })
-  const { page, server, user } = visit
+  const { page, server, user } = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.txt': 'b' })
   const dialog = page.getByRole('dialog')
   await fileButton(page, 'a.png').click()
   await dialogButton(page, 'Rename').click()
@@ -463,5 +435,4 @@ browserTest('a file is renamed and deleted from its preview, which shows refusal
   await noDialog(page)
   await page.getByText('No files yet').waitFor()
   t.ok(await hasFocusIn(page.getByRole('main')))
-  checkQuiet(t, visit, REFUSED)
 })

@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sharedServer, startServer, type RunningServer } from '../../kit/server.ts'
 import { browserTest, phone, shows } from '../browser.ts'
-import { checkAccessible, checkFits, checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signInOn } from '../page.ts'
+import { checkAccessible, checkFits, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signInOn } from '../page.ts'
 
 /** The page as an app that is installed on a phone, with which other apps share files. */
 
@@ -45,7 +45,6 @@ async function checkInstallable (t: Test, page: Page, url: string): Promise<void
 browserTest('Chromium installs the page, also below a folder', async t => {
   const visit = await openPageAs(t)
   await checkInstallable(t, visit.page, `${visit.url}/`)
-  checkQuiet(t, visit)
 
   const below = await startBelowFolder(t)
   const { page } = await openPage(t, below.url)
@@ -132,8 +131,7 @@ browserTest('shared files wait for the sign-in and for an answer, and are forgot
   const server = await sharedServer()
   const url = `${server.url}/`
   await server.send('POST', '/api/users', { json: { username: 'ann', password: PASSWORD } })
-  const visit = await openPage(t, url)
-  const { page } = visit
+  const { page } = await openPage(t, url)
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
   const sharer = await openSharer(page)
   await share(sharer, url, { 'one.txt': 'first' })
@@ -153,7 +151,6 @@ browserTest('shared files wait for the sign-in and for an answer, and are forgot
   await other.getByText('No files yet').waitFor()
   t.equal(await question(other).count(), 0, 'they are forgotten')
   t.same(await filesOf(server, 'ann'), [])
-  checkQuiet(t, { ...visit, url: server.url })
 })
 
 browserTest('only the navigation of the share target is taken', async t => {
@@ -169,5 +166,4 @@ browserTest('only the navigation of the share target is taken', async t => {
   const second = await openSecondWindow(visit)
   await second.page.getByText('No files yet').waitFor()
   await shows(t, () => question(second.page).count(), 0)
-  checkQuiet(t, visit, [/status of 404/])
 })

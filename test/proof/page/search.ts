@@ -1,14 +1,13 @@
 import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
 import { choose, fileButton, namesOf, press, undo, visitAs, widths } from '../files-page.ts'
-import { checkAccessible, checkFits, checkQuiet } from '../page.ts'
+import { checkAccessible, checkFits } from '../page.ts'
 
 const files = {
   'photo-lake.jpg': 'a', 'Notes.txt': 'bb', 'Zoë.txt': 'c', 'Lakes/photo-LAKE.png': 'ddd', 'Lakes/deep/lake (2).txt': 'ee', 'Lakes/other.txt': 'f'
 }
 
 browserTest('a search finds a part of a name, in this folder or everywhere, in every order', async t => {
-  const visit = await visitAs(t, files)
-  const { page } = visit
+  const { page } = await visitAs(t, files)
   const box = page.getByRole('searchbox')
   await box.fill('lake')
   await shows(t, () => namesOf(page), ['Lakes', 'photo-lake.jpg'])
@@ -40,12 +39,10 @@ browserTest('a search finds a part of a name, in this folder or everywhere, in e
   await page.getByText('No name of a file contains').waitFor()
   await box.fill('')
   await shows(t, async () => (await page.locator('.tile').count()), 4, 'the folder is back')
-  checkQuiet(t, visit)
 })
 
 browserTest('what is found in another folder opens, is shown in its folder, and is renamed and deleted where it is', async t => {
-  const visit = await visitAs(t, files)
-  const { page } = visit
+  const { page } = await visitAs(t, files)
   await page.getByRole('searchbox').fill('lake')
   await page.getByRole('combobox', { name: 'Where to search' }).selectOption('everywhere')
   await fileButton(page, 'Lakes/photo-LAKE.png').click()
@@ -73,12 +70,10 @@ browserTest('what is found in another folder opens, is shown in its folder, and 
   await shows(t, () => namesOf(page), ['photo-lake.jpg', 'Lakes/photo-LAKE.png'])
   await undo(page).click()
   await shows(t, async () => (await namesOf(page)).includes('Lakes/deep/lake (3).txt'), true)
-  checkQuiet(t, visit)
 })
 
 browserTest('a search goes on over pages on which nothing is found', async t => {
-  const visit = await visitAs(t, files)
-  const { page } = visit
+  const { page } = await visitAs(t, files)
   const asked: (string | null)[] = []
   await page.route('**/api/files?*contains=*', async route => {
     const url = new URL(route.request().url())
@@ -93,5 +88,4 @@ browserTest('a search goes on over pages on which nothing is found', async t => 
   // The list is also loaded again, with the first cursor of the changes.
   await shows(t, async () => asked.slice(-3), [null, 'one', 'two'])
   t.equal(await page.getByText('No name in this folder contains').count(), 0)
-  checkQuiet(t, visit)
 })

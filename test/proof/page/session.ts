@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { certify } from '../../kit/certificates.ts'
 import { sharedServer, spawnServer } from '../../kit/server.ts'
 import { browserTest, shows } from '../browser.ts'
-import { checkQuiet, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn, signInOn } from '../page.ts'
+import { openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn, signInOn } from '../page.ts'
 
 interface Answer { status: number, headers: IncomingHttpHeaders, json: any }
 
@@ -148,8 +148,7 @@ const storedBy = (page: Page) => page.evaluate(async () => {
 })
 
 browserTest('after a sign-out nothing in the browser names the user or a file, and the key of the session is gone', async t => {
-  const visit = await openPage(t, (await sharedServer()).url)
-  const { page } = visit
+  const { page } = await openPage(t, (await sharedServer()).url)
   await registerOn(page, 'zanzibar')
   const server = await sharedServer()
   const user: [string, string] = ['zanzibar', PASSWORD]
@@ -172,8 +171,6 @@ browserTest('after a sign-out nothing in the browser names the user or a file, a
   await signInOn(page, 'zanzibar')
   await page.getByText('Not finished').waitFor()
   t.match(await storedBy(page), id, 'the upload can be continued')
-  // The upload is tried again and again, also while the page is about to leave.
-  checkQuiet(t, visit, [/ERR_FAILED/, /status of 401/])
 })
 
 browserTest('a browser without IndexedDB keeps the session until the window is loaded again', async t => {
@@ -195,7 +192,6 @@ browserTest('a browser without IndexedDB keeps the session until the window is l
   await second.page.getByRole('heading', { name: 'Sign in', exact: true }).or(second.page.locator('.username')).first().waitFor()
   await page.getByRole('button', { name: 'Sign out', exact: true }).click()
   await page.getByRole('heading', { name: 'Sign in', exact: true }).waitFor()
-  checkQuiet(t, visit)
 })
 
 browserTest('a page of another origin can\'t embed a file, and one of CORS_ORIGINS can read it with a token', async t => {
