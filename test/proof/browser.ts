@@ -20,8 +20,8 @@ const CAUSED = [/^Failed to load resource/, /Service Worker registration blocked
 const ON_THIS_MACHINE = /^(?:https?:\/\/(?:127\.0\.0\.1|localhost|files\.test|[\w:]+@127\.0\.0\.1)[:/]|blob:|data:|chrome|about:)/
 
 /**
- * A story, which is skipped where there is no Chromium. At its end, its browsers have asked nothing of other machines, and
- * have complained of nothing but of failed requests and `expected`.
+ * A story, which is skipped where there is no Chromium. At its end, its browsers have asked nothing of other machines,
+ * and have complained of nothing but of failed requests and `expected`.
  */
 export function browserTest (name: string, run: (t: Test) => Promise<void>, expected: RegExp[] = []): void {
   void test(name, { skip: lacksChromium }, async t => {

@@ -1,4 +1,5 @@
-// The stories of the page, of the page of a link and of /docs, in one browser. Each has a context and an account of its own.
+// The stories of the page, of the page of a link and of /docs, in one browser. Each has a context and an account of its
+// own.
 
 import './page/account.ts'
 import './page/docs.ts'

@@ -485,4 +485,3 @@ browserTest('a page that opens while the server does not answer shows that, and 
   await page.keyboard.press('Enter')
   await signedIn(page)
 })
-

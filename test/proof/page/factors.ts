@@ -17,8 +17,8 @@ async function openAccount (t: Test, arrival: Arrival = {}): Promise<UserVisit> 
 }
 
 /**
- * The app of a user: each code is of a later step than the one before, as the server demands. It accepts the next step, so
- * that two codes can be used without a wait.
+ * The app of a user: each code is of a later step than the one before, as the server demands. It accepts the next step,
+ * so that two codes can be used without a wait.
  */
 function appOf (secret: string): () => string {
   let last = 0

@@ -64,7 +64,7 @@ browserTest('a dropped folder keeps its structure, in the folder that was open; 
   t.strictSame(folders, ['bare', 'empty', 'one', 'three', 'two'].map(name => `album/trip/${name}`))
   t.strictSame((await stored(visit, 'album/trip/empty')).folders, ['album/trip/empty/inside'])
   for (const path of images) {
-      t.equal((await server.send('GET', `/uploads/album/${path}`, { user })).text, `the content of ${path}`)
+    t.equal((await server.send('GET', `/uploads/album/${path}`, { user })).text, `the content of ${path}`)
     t.equal(new Date((await server.send('GET', `/api/files/${encodeURIComponent(`album/${path}`)}`, { user })).json.modifiedAt).getTime(), FOLDER_TIME.getTime())
   }
   for (const width of widths(390)) {

@@ -3,10 +3,10 @@ import type { Test } from 'tap'
 import { sizes } from '../../kit/sizes.ts'
 import { browserTest, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  dialogButton, fileButton, menuButton, noDialog, press, putMany, refusal, visitAs, widths, type FilesVisit
+  fileButton, menuButton, noDialog, press, putMany, visitAs, type FilesVisit
 } from '../files-page.ts'
 import { openPictures } from '../pictures.ts'
-import { checkAccessible, checkFits, hasFocusIn } from '../page.ts'
+import { checkFits, hasFocusIn } from '../page.ts'
 
 const png = (bytes: Buffer) => ({ bytes, type: 'image/png' })
 const tile = (page: Page, name: string) =>

@@ -121,7 +121,7 @@ browserTest('pictures, sounds and videos are shown, and nothing of them runs', a
   await shows(t, () => image.evaluate(element => (element as HTMLImageElement).naturalWidth), 1, 'the picture is shown')
 
   const folder = await giveAway(server, server.token, { name: 'p' })
-  const { page, ...tab } = await openLink(t, folder.url)
+  const { page } = await openLink(t, folder.url)
   await button(page, 'drawing.svg').click()
   const drawing = page.getByRole('dialog').getByRole('img', { name: 'drawing.svg' })
   await shows(t, () => drawing.evaluate(element => (element as HTMLImageElement).naturalWidth), 9, 'the drawing is shown')

@@ -205,4 +205,3 @@ browserTest('without links on the server, the page has none of it', async t => {
   t.equal(await page.getByRole('menuitem', { name: /Link|Request/ }).count(), 0)
   t.same(visit.requested.filter(address => address.includes('/api/links')), [])
 })
-

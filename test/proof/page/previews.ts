@@ -230,4 +230,3 @@ browserTest('a click outside closes a preview, but not while a name is typed, an
   await press(page, 'Escape')
   await shows(t, () => page.evaluate(() => history.state), null, 'it leaves no entry behind')
 })
-

@@ -79,7 +79,7 @@ for (const tls of [false, true]) {
     const target = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
     const attacker = await startAttacker(t, { target, files })
     const { page: victim } = await openPage(t, target, { ignoreHTTPSErrors: true })
-  await registerOn(victim, 'ann')
+    await registerOn(victim, 'ann')
     const hostile = await victim.context().newPage()
     await hostile.goto(attacker.url, { waitUntil: 'networkidle' })
 

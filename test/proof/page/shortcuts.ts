@@ -61,4 +61,3 @@ browserTest('a device without a keyboard has no button for the shortcuts', async
   await shows(t, () => page.getByRole('button', { name: 'Keyboard shortcuts', exact: true }).isVisible(), false)
   await checkFits(t, page, 'the page')
 })
-

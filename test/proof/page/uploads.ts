@@ -5,8 +5,8 @@ import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sha256Of } from '../../kit/digests.ts'
 import { signUp } from '../../kit/server.ts'
-import { isProof, MIB } from '../../kit/sizes.ts'
-import { browserTest, isFocused, limitSpeed, phone, shows, tabTo } from '../browser.ts'
+import { MIB } from '../../kit/sizes.ts'
+import { browserTest, isFocused, limitSpeed, shows, tabTo } from '../browser.ts'
 import { dropOn, panel } from '../files-page.ts'
 import {
   checkAccessible, checkFits, hasFocusIn, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn,
@@ -94,8 +94,8 @@ async function checkPanelFits (t: Test, page: Page, what: string): Promise<void>
 }
 
 browserTest('dropped, pasted and chosen files are stored, including those in folders', async t => {
-  const folder = t.testdir({ data: {}, trip: { 'map.txt': 'a map', days: { 'first.txt': 'day one' } } })
-  const visit = await openPageAs(t, { settings: { DATA_DIR: join(folder, 'data') } })
+  const folder = t.testdir({ trip: { 'map.txt': 'a map', days: { 'first.txt': 'day one' } } })
+  const visit = await openPageAs(t)
   const { page, server, user } = visit
   const target = page.getByText('Drop files to upload them')
 

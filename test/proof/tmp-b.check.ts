@@ -1,7 +1,0 @@
-import './page/grid.ts'
-import './page/install.ts'
-import './page/link.ts'
-import './page/links.ts'
-import './page/live.ts'
-import './page/locks.ts'
-import './page/many.ts'
