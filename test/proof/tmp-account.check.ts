@@ -1,2 +1,0 @@
-import './page/account.ts'
-import './page/factors.ts'

@@ -1,8 +1,0 @@
-import './page/names.ts'
-import './page/passkeys.ts'
-import './page/previews.ts'
-import './page/search.ts'
-import './page/selection.ts'
-import './page/session.ts'
-import './page/shortcuts.ts'
-import './page/uploads.ts'

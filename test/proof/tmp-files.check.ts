@@ -1,3 +1,0 @@
-import './page/files.ts'
-import './page/folders.ts'
-import './page/grid.ts'
