@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import { sha256Of } from '../../kit/digests.ts'
 import { signUp } from '../../kit/server.ts'
 import { MIB } from '../../kit/sizes.ts'
+import { until } from '../../kit/waiting.ts'
 import { browserTest, isFocused, limitSpeed, shows, tabTo } from '../browser.ts'
 import { dropOn, panel } from '../files-page.ts'
 import {
@@ -35,13 +36,15 @@ async function choose (
   await chooser.setFiles(files as string[])
 }
 
-/** The list says that a file is stored. When all are, it may have closed meanwhile. */
+/** The list says that a file is stored. When all are, it closes at some time. */
 async function isStored (page: Page, name: string): Promise<void> {
   const text = row(page, name).getByText(/^Uploaded, /)
-  const closed = panel(page).locator('button[aria-expanded=false]')
-  await text.or(closed).first().waitFor()
-  if (!await text.isVisible()) await closed.click()
-  await text.waitFor()
+  await until(async () => {
+    if (await text.isVisible()) return true
+    const closed = panel(page).locator('button[aria-expanded=false]')
+    if (await closed.isVisible()) await closed.click({ timeout: 1000 }).catch(() => {})
+    return false
+  })
 }
 
 async function checkStored (
