@@ -1,9 +1,13 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { commandOf } from './bin.ts'
+import { runCommand } from './commands.ts'
 import { sha256Of } from './digests.ts'
-import { issueToken, runBin, signUp, startServer, type Client, type Settings } from './server.ts'
+import { issueToken, signUp, startServer, type Client, type Settings } from './server.ts'
 
 export const hasStrace = existsSync('/usr/bin/strace')
 
@@ -11,16 +15,26 @@ export type User = [string, string]
 
 /** Runs a command that must succeed, and returns its JSON output. */
 export async function report (args: string[], settings: Settings): Promise<any> {
-  const { code, stdout, stderr } = await runBin([...args, '--json'], settings)
+  const { code, stdout, stderr } = await runCommand([...args, '--json'], settings)
   if (code !== 0 || stderr !== '') throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`)
   return JSON.parse(stdout)
 }
 
 /** Runs a command that must fail with one line. */
 export async function expectRefusal (t: Test, args: string[], settings: Settings, { expected = 1, why = args.join(' '), says = /[^\n]+/ } = {}): Promise<void> {
-  const { code, stdout, stderr } = await runBin(args, settings)
+  const { code, stdout, stderr } = await runCommand(args, settings)
   t.strictSame([code, stdout], [expected, ''], `${why}: ${stderr}`)
   t.match(stderr, new RegExp(`^magicstore: ${says.source}\n$`), why)
+}
+
+/** Runs the bin under strace, which kills it when it enters a system call for the nth time. */
+export async function killedAt (
+  { call = 'rename', when }: { call?: string, when: number }, args: string[], settings: Settings
+): Promise<void> {
+  const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]
+  // strace counts calls per thread; with one thread for file access, their order is always the same.
+  const child = spawn(...commandOf(args, { ...settings, UV_THREADPOOL_SIZE: '1' }, { under, isCounted: false }), { stdio: 'ignore' })
+  await once(child, 'exit')
 }
 
 /** Every file below a folder, by path. */
@@ -80,7 +94,7 @@ export async function createBackup (t: Test): Promise<{ root: string, dataDir: s
 export async function namesIn (t: Test, folder: string, user: User): Promise<string[]> {
   const target = join(await mkdtemp(join(t.testdirName, 'restored-')), 'data')
   await report(['restore', folder], { DATA_DIR: target })
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0 })
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: target }), { code: 0 })
   const server = await startServer(t, { DATA_DIR: target })
   const names = Object.keys(await filesOfUser(t, server, user))
   await server.close()

@@ -1,19 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { blobsIn, hasStrace, createBackup, createStore, namesIn, expectRefusal, report, filesOfUser } from '../kit/backups.ts'
-import { commandOf } from '../kit/bin.ts'
-import { startServer, type Settings } from '../kit/server.ts'
-
-/** Runs the bin under strace, which kills it when it enters the given system call. */
-async function killedAt (call: string, when: number, args: string[], settings: Settings): Promise<void> {
-  const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', `inject=${call}:signal=KILL:when=${when}`]
-  // strace counts calls per thread; with one thread for file access, their order is always the same.
-  const child = spawn(...commandOf(args, { ...settings, UV_THREADPOOL_SIZE: '1' }, { under, isCounted: false }), { stdio: 'ignore' })
-  await once(child, 'exit')
-}
+import { blobsIn, hasStrace, createBackup, createStore, killedAt, namesIn, expectRefusal, report, filesOfUser } from '../kit/backups.ts'
+import { startServer } from '../kit/server.ts'
+import { isProof } from '../kit/sizes.ts'
 
 const entriesOf = async (folder: string) => (await readdir(folder)).map(name => name.replace(/-[0-9a-f]{8}$/, '')).sort()
 
@@ -31,10 +21,10 @@ t.test('a backup that is killed at any step leaves the one before good, or is go
     { step: 'the manifest is swapped', call: 'rename', when: 5 },
     { step: 'the old snapshot is removed', call: 'rmdir', when: 1 }
   ]
-  for (const { step, call, when } of steps) {
+  for (const { step, call, when } of steps.filter((_, index) => isProof || index % 2 === 1)) {
     await rm(folder, { recursive: true })
     await cp(join(root, 'aside'), folder, { recursive: true })
-    await killedAt(call, when, ['backup', folder], { DATA_DIR: dataDir })
+    await killedAt({ call, when }, ['backup', folder], { DATA_DIR: dataDir })
     const names = await namesIn(t, folder, user)
     const isNew = names.includes('three')
     t.strictSame(names, isNew ? ['three', 'two'] : ['one', 'two'], step)
@@ -50,7 +40,7 @@ t.test('a first backup that is killed is no backup, and the next one uses what i
   const { folder: root, dataDir } = await createStore(t, { one: 'one', two: 'two' })
   const folder = join(root, 'backup')
   for (const [call, when] of [['rename', 1], ['link', 2]] as const) {
-    await killedAt(call, when, ['backup', folder], { DATA_DIR: dataDir })
+    await killedAt({ call, when }, ['backup', folder], { DATA_DIR: dataDir })
     await expectRefusal(t, ['restore', folder], { DATA_DIR: join(root, 'restored') })
   }
   t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { files: 2, linked: 1, kept: 1 })
@@ -58,7 +48,7 @@ t.test('a first backup that is killed is no backup, and the next one uses what i
 
 t.test('a restore that is killed is done again, and no server starts on half of it', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
   const { root, folder, user } = await createBackup(t)
-  for (const { step, call, when } of [
+  const steps = [
     { step: 'the restore is begun', call: 'rename', when: 1 },
     { step: 'the database is copied', call: 'rename', when: 2 },
     { step: 'a file is copied', call: 'rename', when: 4 },
@@ -66,9 +56,10 @@ t.test('a restore that is killed is done again, and no server starts on half of 
     { step: 'the keys are moved in', call: 'rename', when: 7 },
     { step: 'the database is moved in', call: 'rename', when: 8 },
     { step: 'all is in its place', call: 'rmdir', when: 1 }
-  ]) {
+  ]
+  for (const { step, call, when } of steps.filter((_, index) => isProof || index % 2 === 0)) {
     const settings = { DATA_DIR: join(root, `restored-${call}-${when}`), PORT: '0' }
-    await killedAt(call, when, ['restore', folder], settings)
+    await killedAt({ call, when }, ['restore', folder], settings)
     if (call === 'rename') {
       await expectRefusal(t, ['serve'], settings, { expected: 2 })
       await report(['restore', folder], settings)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { expectRefusal, report } from '../kit/backups.ts'
+import { runCommand } from '../kit/commands.ts'
 import { DAY } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { addWithCodes, openAt, sealedOf, type Opened } from '../kit/sealed.ts'
@@ -51,7 +52,7 @@ t.test('a backup has the factors with their keys, in a folder and in PostgreSQL 
   for (const table of ['one_time_secrets', 'used_challenges']) t.equal(database.prepare(`SELECT count(*) FROM ${table}`).pluck().get(), 0, table)
   database.close()
 
-  const { stdout } = await runBin(['restore', backup], { DATA_DIR: restored })
+  const { stdout } = await runCommand(['restore', backup], { DATA_DIR: restored })
   t.match(stdout, REVIVED)
   t.notMatch(stdout, WITHOUT_KEYS)
   t.equal((await stat(join(restored, 'sealing-keys'))).mode & 0o777, 0o600)
@@ -78,11 +79,11 @@ t.test('keys of SEALING_KEYS are in no backup, and both commands say so', async 
   // A key that seals nothing does not stand in for one that does.
   await writeFile(join(root, 'data', 'sealing-keys'), `other${KEY}\n`)
   const backup = join(root, 'backup')
-  t.match((await runBin(['backup', backup, '--prove'], settings)).stdout, / {2}without the keys of one-time codes: keep a copy of SEALING_KEYS yourself\n/)
-  t.match((await runBin(['restore', backup], { DATA_DIR: join(root, 'without') })).stdout, WITHOUT_KEYS)
+  t.match((await runCommand(['backup', backup, '--prove'], settings)).stdout, / {2}without the keys of one-time codes: keep a copy of SEALING_KEYS yourself\n/)
+  t.match((await runCommand(['restore', backup], { DATA_DIR: join(root, 'without') })).stdout, WITHOUT_KEYS)
   t.match(await report(['restore', backup], { DATA_DIR: join(root, 'again') }), { missingSealingKeys: ['only-here'] })
   const restored = { ...settings, DATA_DIR: join(root, 'restored') }
-  const { stdout } = await runBin(['restore', backup], restored)
+  const { stdout } = await runCommand(['restore', backup], restored)
   t.notMatch(stdout, WITHOUT_KEYS)
   t.match(stdout, REVIVED)
   await look(t, restored, id)
@@ -92,8 +93,8 @@ t.test('a backup without second factors warns of none', async t => {
   const root = t.testdir()
   const settings = { DATA_DIR: join(root, 'data') }
   await runBin(['user', 'add', 'ann'], settings, 'pwd')
-  t.notMatch((await runBin(['backup', join(root, 'backup')], settings)).stdout, 'SEALING_KEYS')
-  const { code, stdout } = await runBin(['restore', join(root, 'backup')], { DATA_DIR: join(root, 'restored') })
+  t.notMatch((await runCommand(['backup', join(root, 'backup')], settings)).stdout, 'SEALING_KEYS')
+  const { code, stdout } = await runCommand(['restore', join(root, 'backup')], { DATA_DIR: join(root, 'restored') })
   t.equal(code, 0)
   t.notMatch(stdout, WITHOUT_KEYS)
   t.notMatch(stdout, REVIVED)

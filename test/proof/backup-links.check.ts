@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { report } from '../kit/backups.ts'
+import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { runBin, startServer, type Settings } from '../kit/server.ts'
 
@@ -54,7 +55,7 @@ t.test('a backup has the links, in a folder and in PostgreSQL and back, and says
   database.close()
   await made.revoke()
 
-  const { code, stdout } = await runBin(['restore', backup], { DATA_DIR: restored })
+  const { code, stdout } = await runCommand(['restore', backup], { DATA_DIR: restored })
   t.equal(code, 0)
   t.match(stdout, REVIVED)
   await look(t, { DATA_DIR: restored, ...links }, made)
@@ -71,8 +72,8 @@ t.test('a backup without links warns of none', async t => {
   const root = t.testdir()
   const settings = { DATA_DIR: join(root, 'data') }
   await runBin(['user', 'add', 'ann'], settings, 'pwd')
-  await runBin(['backup', join(root, 'backup')], settings)
-  const { code, stdout } = await runBin(['restore', join(root, 'backup')], { DATA_DIR: join(root, 'restored') })
+  await runCommand(['backup', join(root, 'backup')], settings)
+  const { code, stdout } = await runCommand(['restore', join(root, 'backup')], { DATA_DIR: join(root, 'restored') })
   t.equal(code, 0)
   t.notMatch(stdout, REVIVED)
 })

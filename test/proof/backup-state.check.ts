@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { createStore, expectRefusal, report } from '../kit/backups.ts'
-import { clientOf, runBin, spawnServer } from '../kit/server.ts'
+import { runCommand } from '../kit/commands.ts'
+import { clientOf, spawnServer } from '../kit/server.ts'
 
 const DAY = 24 * 3600_000
 
@@ -34,7 +35,7 @@ t.test('readiness and metrics tell the latest backup, and events tell each', asy
   t.match(await state(), { status: 'ready', backup: 'late', result: 1 })
 
   await report(['restore', folder, '--user', 'ada'], settings)
-  const events = (await runBin(['events', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
+  const events = (await runCommand(['events', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
   t.match(events.filter(({ kind }) => /backup|restored/.test(kind)), [
     { kind: 'backup_made', details: { folder, snapshot, files: 1, bytes: 9, isProven: false } },
     { kind: 'backup_failed', details: { reason: /./ } },
@@ -43,11 +44,11 @@ t.test('readiness and metrics tell the latest backup, and events tell each', asy
   ])
   const restored = { DATA_DIR: join(root, 'restored') }
   await report(['restore', folder], restored)
-  t.match((await runBin(['events', '--json'], restored)).stdout, /"store_restored"/)
+  t.match((await runCommand(['events', '--json'], restored)).stdout, /"store_restored"/)
 
   // A process that writes for long, so that nothing can be recorded.
   database.exec('BEGIN IMMEDIATE')
-  const { code, stdout, stderr } = await runBin(['backup', folder, '--json'], settings)
+  const { code, stdout, stderr } = await runCommand(['backup', folder, '--json'], settings)
   t.match({ code, stderr }, { code: 0, stderr: /^magicstore: it is done, but could not be recorded as an event: [^\n]+\n$/ })
   t.match(JSON.parse(stdout), { files: 1 })
   database.exec('ROLLBACK')

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
 import { blobsIn, contentsOf, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from '../kit/backups.ts'
 import { commandOf } from '../kit/bin.ts'
+import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { mountDisk } from '../kit/disks.ts'
 import { execute } from '../kit/programs.ts'
@@ -48,7 +49,7 @@ t.test('a backup of a running server is restored elsewhere with the same account
   const keptBefore = await Promise.all([ada, zoe].map(({ user }) => keptOfUser(t, server, user)))
   t.match(keptBefore, [{ versions: { replaced: { length: 2 } }, trash: { length: 0 } }, { versions: {}, trash: [{ name: 'deleted', versions: 1 }] }])
 
-  const made = await runBin(['backup', folder, '--prove'], { DATA_DIR: data })
+  const made = await runCommand(['backup', folder, '--prove'], { DATA_DIR: data })
   t.strictSame([made.code, made.stderr], [0, ''])
   t.match(made.stdout, /13 files of 2 accounts, 6291501 bytes, with versions and trash[^]*13 linked, 0 copied, 0 unchanged, 0 deleted[^]*signing keys[^]*tested[^]*warning: it is on the same disk as DATA_DIR/)
 
@@ -59,10 +60,10 @@ t.test('a backup of a running server is restored elsewhere with the same account
   await server.send('PUT', '/uploads/later', { user: zoe.user, body: 'later' })
   await signUp(server, 'late')
 
-  const restored = await runBin(['restore', folder], { DATA_DIR: target })
+  const restored = await runCommand(['restore', folder], { DATA_DIR: target })
   t.strictSame([restored.code, restored.stderr], [0, ''])
   t.match(restored.stdout, /13 files of 2 accounts, 6291501 bytes, with versions and trash/)
-  t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
+  t.strictSame(await runCommand(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
   const again = await spawnServer(t, { DATA_DIR: target })
   t.strictSame(await Promise.all([ada, zoe].map(({ user }) => filesOfUser(t, again, user))), before)
   t.strictSame(await Promise.all([ada, zoe].map(({ user }) => keptOfUser(t, again, user))), keptBefore)
@@ -116,7 +117,7 @@ t.test('onto another file system the files are copied, once', async t => {
   // A new disk may already contain this.
   await mkdir(join(disk, 'lost+found'))
   t.match(await report(['backup', disk, '--prove'], { DATA_DIR: dataDir }), { linked: 0, copied: 3, kept: 0, isOnDataDisk: false })
-  t.notMatch((await runBin(['backup', disk], { DATA_DIR: dataDir })).stdout, 'warning')
+  t.notMatch((await runCommand(['backup', disk], { DATA_DIR: dataDir })).stdout, 'warning')
   const first = await filesIn(join(disk, 'blobs'))
   t.match(await report(['backup', disk], { DATA_DIR: dataDir }), { linked: 0, copied: 0, kept: 3 })
   t.strictSame(await filesIn(join(disk, 'blobs')), first)
@@ -163,9 +164,9 @@ t.test('keys of SIGNING_KEYS are in no backup, which says so, and tokens stay va
   const keys = { SIGNING_KEYS: `here:${'0123456789abcdef'.repeat(3)}` }
   const { folder: root, dataDir, token } = await createStore(t, { a: 'a' }, keys)
   const folder = join(root, 'backup')
-  t.match((await runBin(['backup', folder], { DATA_DIR: dataDir, ...keys })).stdout, 'without signing keys')
+  t.match((await runCommand(['backup', folder], { DATA_DIR: dataDir, ...keys })).stdout, 'without signing keys')
   t.notOk(Object.keys(await filesIn(folder)).some(path => path.endsWith('signing-keys')))
-  t.match((await runBin(['restore', folder], { DATA_DIR: join(root, 'restored') })).stdout, 'SIGNING_KEYS')
+  t.match((await runCommand(['restore', folder], { DATA_DIR: join(root, 'restored') })).stdout, 'SIGNING_KEYS')
   const server = await startServer(t, { DATA_DIR: join(root, 'restored'), ...keys })
   t.equal((await server.send('GET', '/uploads/a', { token })).text, 'a')
 })
@@ -245,7 +246,7 @@ t.test('backups made under load are each whole, of one moment, and restored to w
       [...history.states.slice(from[index]), ...(history.next === undefined ? [] : [history.next])])
     figures.push({ ...made, folder: backup === disk ? 'another disk' : 'the same disk', operations: possible.reduce((sum, states) => sum + states.length - 1, 0) })
     await report(['restore', backup], { DATA_DIR: target })
-    t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
+    t.strictSame(await runCommand(['fsck', '--deep'], { DATA_DIR: target }), { code: 0, stdout: 'all is well\n', stderr: '' })
     const restored = await startServer(t, { DATA_DIR: target, RATE_LIMIT_PER_MINUTE: '0' })
     for (const [index, { user }] of workers.entries()) {
       const seen = await filesOfUser(t, restored, user)
@@ -292,7 +293,7 @@ t.test('bytes that a backup needs stay when their file is replaced, deleted or i
   const again = await startServer(t, settings)
   const all = [...await blobsIn(dataDir), ...await readdir(join(dataDir, 'incoming'))]
   t.strictSame(before.filter(id => !all.includes(id)), [], 'none is gone')
-  t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and none is foreign')
+  t.strictSame(await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and none is foreign')
   await expectRefusal(t, ['backup', join(dataDir, '../backup')], { DATA_DIR: dataDir })
   lock.close()
   await again.send('DELETE', '/uploads/kept', { user })

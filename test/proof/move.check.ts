@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { test } from 'tap'
 import { withFault } from '../kit/bin.ts'
+import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { run } from '../kit/programs.ts'
@@ -59,7 +60,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   let events = (await server.send('GET', '/api/account/events', { token })).text
 
   const doctor = async (settings: Settings) => {
-    const { code, stdout } = await runBin(['doctor', '--json'], settings)
+    const { code, stdout } = await runCommand(['doctor', '--json'], settings)
     const findings = stdout.trim().split('\n').map(line => JSON.parse(line) as { check: string, verdict: string, message: string })
     return { code, ...Object.fromEntries(findings.map(({ check, verdict, message }) => [check, `${verdict}: ${message}`])) }
   }
@@ -73,14 +74,14 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
 
   for (const [index, { name, settings }] of pairs.entries()) {
     const backup = join(folder, `backup-${index}`)
-    const made = await runBin(['backup', backup, '--prove'], { ...current, ...renewing })
+    const made = await runCommand(['backup', backup, '--prove'], { ...current, ...renewing })
     t.strictSame([made.code, made.stderr], [0, ''], `backed up for ${name}`)
     await server.end('SIGTERM')
     current = settingsOf(name, settings)
-    const restored = await runBin(['restore', backup], current)
+    const restored = await runCommand(['restore', backup], current)
     t.strictSame([restored.code, restored.stderr], [0, ''], `restored into ${name}`)
-    t.match(await runBin(['restore', backup], current), { code: /^[12]$/, stderr: /^magicstore: [^\n]*\n$/ }, 'once')
-    const { code, stdout } = await runBin(['fsck', '--deep'], current)
+    t.match(await runCommand(['restore', backup], current), { code: /^[12]$/, stderr: /^magicstore: [^\n]*\n$/ }, 'once')
+    const { code, stdout } = await runCommand(['fsck', '--deep'], current)
     t.strictSame([code, stdout], [0, 'all is well\n'], name)
     server = await spawnServer(t, current, { isCounted: true })
     t.equal(server.welcome.some(line => /database: +PostgreSQL at 127.0.0.1:\d+\/\w+$/.test(line)), settings.DATABASE_URL !== undefined)
@@ -111,8 +112,8 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   t.notOk('folder' in healthy)
   await s3.stop()
   const unreachable = /^magicstore: STORAGE_URL: bucket files at [^\n]* can't be reached: [^\n]*\n$/
-  t.match(await runBin(['backup', join(folder, 'none')], settingsOf('postgres-s3', first.settings)), { code: 1, stderr: unreachable })
-  t.match(await runBin(['restore', join(folder, 'backup-0')], settingsOf('none', { ...first.settings, DATABASE_URL: await postgres.newDatabase() })), { code: 1, stderr: unreachable })
+  t.match(await runCommand(['backup', join(folder, 'none')], settingsOf('postgres-s3', first.settings)), { code: 1, stderr: unreachable })
+  t.match(await runCommand(['restore', join(folder, 'backup-0')], settingsOf('none', { ...first.settings, DATABASE_URL: await postgres.newDatabase() })), { code: 1, stderr: unreachable })
   await postgres.stop()
   t.match(await doctor(settingsOf('postgres-s3', first.settings)), { code: 1, database: /^fault: DATABASE_URL: can't connect/, storage: /^fault: STORAGE_URL: bucket files at .* can't be reached/ })
 })
@@ -147,7 +148,7 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   const { token } = await signUp(server, 'ada')
   for (let index = 0; index < 20; index++) await server.send('PUT', `/uploads/${index}`, { token, body: `file ${index}`.repeat(index === 0 ? 20_000 : 1) })
   const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
-  for (const place of [backup, spoilt]) t.equal((await runBin(['backup', place], first)).code, 0)
+  for (const place of [backup, spoilt]) t.equal((await runCommand(['backup', place], first)).code, 0)
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
 
   const [prefix = ''] = readdirSync(join(spoilt, 'blobs'))
@@ -155,38 +156,38 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   // Not truncated: it is a hard link.
   rmSync(join(spoilt, 'blobs', prefix, blob))
   writeFileSync(join(spoilt, 'blobs', prefix, blob), 'other')
-  t.match(await runBin(['restore', spoilt], { ...settings, STORAGE_URL: s3.url('spoilt/') }), { code: 1, stderr: /is damaged: it does not have its digest\n$/ })
+  t.match(await runCommand(['restore', spoilt], { ...settings, STORAGE_URL: s3.url('spoilt/') }), { code: 1, stderr: /is damaged: it does not have its digest\n$/ })
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
   t.notOk(s3.objects().some(key => key.endsWith(blob)))
 
   const objects = () => s3.objects().filter(key => !key.startsWith('spoilt/'))
   let puts = 0
   s3.fault = ({ method }) => method === 'PUT' && ++puts > 10 ? { status: 500, code: 'InternalError' } : undefined
-  const broken = await runBin(['restore', backup], settings)
+  const broken = await runCommand(['restore', backup], settings)
   t.match(broken, { code: 1, stderr: /^magicstore: / })
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
   const before = objects().length
   t.ok(before > 0 && before < 20, `${before} objects`)
   const [existing] = objects()
   s3.fault = ({ method, key }) => method === 'GET' && key === existing ? { status: 500, code: 'InternalError' } : undefined
-  t.match(await runBin(['restore', backup], settings), { code: 1, stderr: /^magicstore: [^\n]*\n$/ })
+  t.match(await runCommand(['restore', backup], settings), { code: 1, stderr: /^magicstore: [^\n]*\n$/ })
   s3.fault = () => undefined
   const held = objects().length
   s3.log.length = 0
-  t.match(await runBin(['restore', backup], settings), { code: 0, stderr: '' })
+  t.match(await runCommand(['restore', backup], settings), { code: 0, stderr: '' })
   t.equal(objects().length, 20)
   t.equal(s3.log.filter(line => /^PUT .*[0-9a-f]{32}$/.test(line)).length, 20 - held, 'what was there is not sent again')
 
   // The bucket lost bytes: a restore into a new database finds and mends them.
   const [damaged = ''] = objects()
   writeFileSync(s3.fileOf(damaged), readFileSync(s3.fileOf(damaged)).reverse())
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 1, stdout: /wrong_digest/ })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 1, stdout: /wrong_digest/ })
   const anew = { ...settings, DATABASE_URL: await postgres.newDatabase() }
-  t.match(await runBin(['restore', backup], anew), { code: 0, stderr: '' })
-  t.match(await runBin(['fsck', '--deep'], anew), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['restore', backup], anew), { code: 0, stderr: '' })
+  t.match(await runCommand(['fsck', '--deep'], anew), { code: 0, stdout: 'all is well\n' })
   const withKeys = { ...anew, SIGNING_KEYS: first.SIGNING_KEYS }
-  t.match(await runBin(['backup', join(folder, 'without-keys')], withKeys), { code: 0, stdout: /without signing keys/ })
+  t.match(await runCommand(['backup', join(folder, 'without-keys')], withKeys), { code: 0, stdout: /without signing keys/ })
   const sent = s3.log.length
-  t.match(await runBin(['restore', spoilt], anew), { code: 2, stderr: /has accounts/ }, 'a store that is in use is refused')
+  t.match(await runCommand(['restore', spoilt], anew), { code: 2, stderr: /has accounts/ }, 'a store that is in use is refused')
   t.notOk(s3.log.slice(sent).some(line => /^PUT .*[0-9a-f]{32}$/.test(line)), 'before anything is written')
 })

@@ -4,6 +4,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { openPostgresMetadata, type PostgresMetadata, type PostgresOptions } from '#src/metadata/postgres/postgres.ts'
 import { OperatorError } from '#src/problems.ts'
+import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { runBin, spawnServer } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
@@ -65,7 +66,7 @@ t.test('a database is not upgraded while a server of an older version uses it, w
   const start = await runBin(['serve'], { DATABASE_URL: url, DATA_DIR: join(t.testdirName, 'data'), PORT: '0' })
   t.match(start, { code: 1, stdout: '', stderr: /^magicstore: [^\n]+\n$/ })
   t.match(start.stderr, refusal)
-  const { code, stdout } = await runBin(['doctor', '--json'], { DATABASE_URL: url, DATA_DIR: join(t.testdirName, 'data') })
+  const { code, stdout } = await runCommand(['doctor', '--json'], { DATABASE_URL: url, DATA_DIR: join(t.testdirName, 'data') })
   const found = stdout.trim().split('\n').map(line => JSON.parse(line)).find(({ check }) => check === 'database')
   t.equal(code, 1)
   t.match(`${found.message}; ${found.remedy}`, refusal)

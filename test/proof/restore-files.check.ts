@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, report } from '../kit/backups.ts'
+import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { execute } from '../kit/programs.ts'
@@ -24,14 +25,14 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   const dated = { 'x-file-modified': '2001-02-03T04:05:06.789Z' }
   for (const name of ['reports/2026/q1.pdf', 'reports/q2.pdf', 'reports2']) await server.send('PUT', `/uploads/${name}`, { token: ada.token, body: name, headers: dated })
   await server.send('PUT', '/uploads/kept', { token: bob.token, body: 'of bob' })
-  const { code } = await runBin(['backup', folder, '--keep', '2'], settings)
+  const { code } = await runCommand(['backup', folder, '--keep', '2'], settings)
   t.equal(code, 0)
   t.equal((await send('DELETE', 'report ü.pdf')).status, 204)
   await send('PUT', 'changed', 'after')
   await send('PUT', 'later', 'later')
   await server.send('DELETE', '/uploads/kept', { token: bob.token })
 
-  const one = await runBin(['restore', folder, '--user', 'ADA', '--file', 'report u\u0308.pdf'], settings)
+  const one = await runCommand(['restore', folder, '--user', 'ADA', '--file', 'report u\u0308.pdf'], settings)
   t.match(one, { code: 0, stderr: '', stdout: /restored files of Ada as of [^\n]* to the store[^]*1 restored, 0 replaced, 0 unchanged, 0 failed, 2097152 bytes\n$/ })
   const back = await send('GET', 'report ü.pdf')
   t.ok(back.bytes.equals(report), 'the same bytes')
@@ -39,15 +40,15 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   t.equal((await send('GET', 'changed')).text, 'after', 'others are as they were')
   await server.send('DELETE', '/api/folders/reports?recursive=true&permanent=true', { token: ada.token })
   await send('DELETE', 'reports2')
-  const deep = await runBin(['restore', folder, '--user', 'ada', '--file', 'reports/2026/q1.pdf', '--json'], settings)
+  const deep = await runCommand(['restore', folder, '--user', 'ada', '--file', 'reports/2026/q1.pdf', '--json'], settings)
   t.match(JSON.parse(deep.stdout), { restored: 1, failed: { length: 0 } })
   const { json } = await server.send('GET', '/api/files/reports%2F2026%2Fq1.pdf', { token: ada.token })
   t.match(json, { name: 'reports/2026/q1.pdf', modifiedAt: dated['x-file-modified'] })
-  const inFolder = await runBin(['restore', folder, '--user', 'ada', '--file', 'reports', '--json'], settings)
+  const inFolder = await runCommand(['restore', folder, '--user', 'ada', '--file', 'reports', '--json'], settings)
   t.match(JSON.parse(inFolder.stdout), { restored: 1, unchanged: 1, failed: { length: 0 } })
   t.equal((await send('GET', 'reports/q2.pdf')).text, 'reports/q2.pdf')
   t.equal((await send('GET', 'reports2')).status, 404)
-  const all = await runBin(['restore', folder, '--user', 'ada', '--json'], settings)
+  const all = await runCommand(['restore', folder, '--user', 'ada', '--json'], settings)
   t.match(JSON.parse(all.stdout), { user: 'Ada', restored: 1, replaced: 1, unchanged: 4, bytes: 14, failed: { length: 0 } })
   t.equal((await send('GET', 'changed')).text, 'before')
   t.equal((await send('GET', 'later')).text, 'later')
@@ -55,7 +56,7 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   t.equal(versions.length, 2, 'what was replaced is a version')
   t.equal((await server.send('GET', '/uploads/kept', { token: bob.token })).status, 404, 'of the other account nothing is restored')
   await server.end('SIGTERM')
-  const { stdout } = await runBin(['fsck', '--deep'], settings)
+  const { stdout } = await runCommand(['fsck', '--deep'], settings)
   t.equal(stdout, 'all is well\n')
 }
 
@@ -70,10 +71,10 @@ for (const setting of ['KEEP_DAYS', 'KEEP_VERSIONS']) {
     const server = await spawnServer(t, settings)
     const { token } = await signUp(server, 'ada')
     for (const name of ['changed', 'gone']) await server.send('PUT', `/uploads/${name}`, { token, body: 'before' })
-    t.equal((await runBin(['backup', folder], settings)).code, 0)
+    t.equal((await runCommand(['backup', folder], settings)).code, 0)
     await server.send('PUT', '/uploads/changed', { token, body: 'after' })
     await server.send('DELETE', '/uploads/gone', { token })
-    const { code, stdout } = await runBin(['restore', folder, '--user', 'ada'], settings)
+    const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada'], settings)
     t.match({ code, stdout }, { code: 1, stdout: /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*"changed": it would replace [^\n]* --to\n$/ })
     t.equal((await server.send('GET', '/uploads/changed', { token })).text, 'after')
     t.equal((await server.send('GET', '/uploads/gone', { token })).text, 'before')
@@ -106,7 +107,7 @@ t.test('files are written to a folder under their own names, whatever these are'
   for (const { nlink } of Object.values(await filesIn(target))) t.equal(nlink, 1, 'no file is one of the backup')
   t.equal((await stat(join(target, 'a'))).mode & 0o777, 0o600)
   await expectRefusal(t, ['restore', folder, '--user', 'ada', '--to', target], lost, { says: /[^\n]*is not empty[^\n]*/ })
-  const one = await runBin(['restore', folder, '--user', 'ada', '--file', '...', '--to', join(root, 'one')], lost)
+  const one = await runCommand(['restore', folder, '--user', 'ada', '--file', '...', '--to', join(root, 'one')], lost)
   t.match(one, { code: 0, stdout: new RegExp(`to ${join(root, 'one')} in`) })
   t.strictSame(await readdir(join(root, 'one')), ['...'])
   t.notOk((await readdir(root)).includes('lost'))
@@ -148,7 +149,7 @@ t.test('files are written into their folders, and a forged backup writes nowhere
     addFile.run(0, '../../out', 'f'.repeat(32))
   })
   for (const args of [['--to', join(root, 'bad')], []]) {
-    const { code, stdout, stderr } = await runBin(['restore', folder, '--user', 'ada', ...args, '--json'], settings)
+    const { code, stdout, stderr } = await runCommand(['restore', folder, '--user', 'ada', ...args, '--json'], settings)
     t.strictSame([code, stderr], [1, ''])
     const { restored, unchanged, failed } = JSON.parse(stdout)
     t.equal(restored + unchanged, names.length)
@@ -175,7 +176,7 @@ t.test('a file that is damaged, missing or forged does not stop the others', asy
   await writeFile(one, 'thE first')
   await rm(two)
   for (const args of [['--to', join(root, 'out')], []]) {
-    const { code, stdout, stderr } = await runBin(['restore', folder, '--user', 'ada', ...args], settings)
+    const { code, stdout, stderr } = await runCommand(['restore', folder, '--user', 'ada', ...args], settings)
     t.strictSame([code, stderr], [1, ''])
     t.match(stdout, /failed: "\.\.": it has a name that no file can have|failed: "\.\.": A segment is /)
     if (args.length > 0) t.match(stdout, /1 restored, 0 replaced, 0 unchanged, 3 failed[^]*failed: "one": [^\n]*does not have its digest[^]*failed: "two": [^\n]*is missing/)
@@ -184,7 +185,7 @@ t.test('a file that is damaged, missing or forged does not stop the others', asy
   t.strictSame(await readdir(join(root, 'out')), ['four'])
   const server = await spawnServer(t, settings)
   for (const name of ['one', 'two']) await server.send('PUT', `/uploads/${name}`, { token, body: 'other' })
-  const { code, stdout } = await runBin(['restore', folder, '--user', 'ada', '--json'], settings)
+  const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada', '--json'], settings)
   t.equal(code, 1)
   t.match(JSON.parse(stdout), { restored: 0, replaced: 0, unchanged: 1, failed: [{ name: '..' }, { name: 'one', reason: /digest/ }, { name: 'two', reason: /missing/ }] })
   for (const name of ['one', 'two']) t.equal((await server.send('GET', `/uploads/${name}`, { token })).text, 'other', 'nothing damaged takes the place of a file')
@@ -198,12 +199,12 @@ t.test('bytes that the store has lost are put back, and the quota counts', async
   await report(['backup', folder], settings)
   const [lost = ''] = await blobsIn(dataDir)
   await rm(join(dataDir, 'blobs', lost.slice(0, 2), lost))
-  t.match(await runBin(['fsck'], settings), { code: 1 })
+  t.match(await runCommand(['fsck'], settings), { code: 1 })
   t.match(await report(['restore', folder, '--user', 'ada'], settings), { replaced: 1, unchanged: 1 })
-  await runBin(['trash', 'empty', '--all', '--yes'], settings)
+  await runCommand(['trash', 'empty', '--all', '--yes'], settings)
   await runBin(['user', 'add', 'bob'], settings, 'a longer secret')
-  await runBin(['user', 'quota', 'bob', '--files', '1'], settings)
-  const { code, stdout } = await runBin(['restore', folder, '--user', 'ada', '--as', 'bob'], settings)
+  await runCommand(['user', 'quota', 'bob', '--files', '1'], settings)
+  const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada', '--as', 'bob'], settings)
   t.equal(code, 1)
   t.match(stdout, /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*failed: "two": [^\n]*files/)
 })
@@ -212,7 +213,7 @@ t.test('an account that is gone, or whose name another one has, gets no files un
   const { folder: root, dataDir } = await createStore(t, { one: 'the first' })
   const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
   await report(['backup', folder, '--keep', '2'], settings)
-  await runBin(['user', 'rm', 'ada', '--yes'], settings)
+  await runCommand(['user', 'rm', 'ada', '--yes'], settings)
   const restore = ['restore', folder, '--user', 'ada']
   await expectRefusal(t, restore, settings, { says: /there is no account ada in the store: create one with magicstore user add ada and restore with --as ada, or restore to a folder with --to/ })
   await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
@@ -221,7 +222,7 @@ t.test('an account that is gone, or whose name another one has, gets no files un
   t.match(await report([...restore, '--to', join(root, 'out')], settings), { restored: 1 })
   t.match(await report([...restore, '--as', 'ada'], settings), { restored: 1 })
   const { snapshot: empty } = await report(['backup', folder, '--keep', '3'], settings)
-  await runBin(['user', 'rm', 'ada', '--yes'], settings)
+  await runCommand(['user', 'rm', 'ada', '--yes'], settings)
   await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
   const { snapshot } = await report(['backup', folder, '--keep', '3'], settings)
   await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: new RegExp(`there is no file or folder "one" of ada in ${snapshot}; it is in ${empty} of [^\\n,]*, snapshot-\\w+ of [^\\n,]*`) })

@@ -1,6 +1,6 @@
-import { chmodSync, cpSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { once } from 'node:events'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -9,8 +9,33 @@ import { certify } from '../kit/certificates.ts'
 import { startProxy, type PostgresServer } from '../kit/postgres.ts'
 import { WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
 import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
-import { signUp, spawnServer, type Settings } from '../kit/server.ts'
-import { freePort } from '../kit/wire.ts'
+import { signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
+
+/** A line of `doctor --json`. */
+export interface Finding { check: string, verdict: 'good' | 'warning' | 'fault', message: string, remedy?: string }
+
+export const findingsIn = (output: string): Finding[] => output.trim().split('\n').map(line => JSON.parse(line))
+
+/** What a server leaves that has stored one file with these settings. Returns its data folder. */
+export async function leaveStore (t: Test, settings: Settings): Promise<string> {
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ada')
+  await server.send('PUT', '/uploads/a', { token, body: 'a' })
+  await server.close()
+  return server.dataDir
+}
+
+/** Everything in a folder: bytes, times and permissions. What a running server changes by itself is left out. */
+export function snapshotOf (folder: string): object {
+  if (!existsSync(folder)) return { isThere: false }
+  if (!statSync(folder).isDirectory()) return {}
+  const names = readdirSync(folder, { recursive: true }).map(String).filter(name => !/-shm$|^probe$/.test(name)).sort()
+  return Object.fromEntries(['', ...names].map(name => {
+    const path = join(folder, name)
+    const { mtimeMs, mode, uid } = statSync(path)
+    return [name, { mtimeMs, mode, uid, text: statSync(path).isFile() ? readFileSync(path, 'latin1') : '' }]
+  }))
+}
 
 /** What a set-up is made with. */
 export interface Services {
@@ -42,12 +67,23 @@ export interface SetUp {
 
 const always = (settings: Settings) => () => settings
 
-/** A store with a folder of its own that a server has left. */
-function copyOf ({ folder, sound }: Services): string {
-  const copy = join(folder, 'copy')
-  cpSync(sound, copy, { recursive: true, preserveTimestamps: true })
-  return copy
+/** A store with a folder of its own that a server has left, in which something is changed. */
+function copyOf ({ folder, sound }: Services, change: (dataDir: string) => unknown = () => {}): { DATA_DIR: string } {
+  const DATA_DIR = join(folder, 'copy')
+  cpSync(sound, DATA_DIR, { recursive: true, preserveTimestamps: true })
+  change(DATA_DIR)
+  return { DATA_DIR }
 }
+
+/** A data folder with a folder or file in it. */
+function folderWith ({ folder }: Services, path: string, isFile = false): { DATA_DIR: string } {
+  const DATA_DIR = join(folder, 'made')
+  mkdirSync(join(DATA_DIR, isFile ? '.' : path), { recursive: true })
+  if (isFile) writeFileSync(join(DATA_DIR, path), '')
+  return { DATA_DIR }
+}
+
+const NEWER = "INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)"
 
 /** Something that listens and is no server of MagicStore. */
 async function occupied ({ t }: Services): Promise<string> {
@@ -84,25 +120,25 @@ const settings: SetUp[] = [
     name: 'the port of the server of another store',
     doctor: /the MagicStore server at .* uses another DATA_DIR.*set PORT to/,
     start: /PORT: 127\.0\.0\.1:\d+ is in use/,
-    make: async ({ t, folder }) => ({ PORT: String((await spawnServer(t, { DATA_DIR: join(folder, 'other') })).port) })
+    make: async ({ t, folder }) => ({ PORT: String((await startServer(t, { DATA_DIR: join(folder, 'other') })).port) })
   },
   {
     name: 'the folder of a server that runs',
     doctor: /another MagicStore server uses DATA_DIR.*set DATA_DIR to/,
     start: /another MagicStore server uses this data folder; stop it, or set DATA_DIR/,
     async make ({ t, folder }) {
-      const DATA_DIR = join(folder, 'running')
-      await spawnServer(t, { DATA_DIR })
-      return { DATA_DIR }
+      const settings = { DATA_DIR: join(folder, 'running') }
+      await spawnServer(t, settings)
+      return settings
     }
   }
 ]
 
 const folders: SetUp[] = [
-  { name: 'a store that a server has left', start: 'works', make: services => ({ DATA_DIR: copyOf(services) }) },
-  { name: 'an empty disk', start: 'works', make ({ folder }) { mkdirSync(join(folder, 'disk/lost+found'), { recursive: true }); return { DATA_DIR: join(folder, 'disk') } } },
-  { name: 'a first start that was cut', start: 'works', make ({ folder }) { mkdirSync(join(folder, 'cut')); writeFileSync(join(folder, 'cut/lock.db'), ''); return { DATA_DIR: join(folder, 'cut') } } },
-  { name: 'a DATA_DIR that is a file', doctor: /.*can't be created|.*can't read and write the folder/, start: /DATA_DIR: .*can't be used as a folder.*set DATA_DIR to/, make ({ folder }) { writeFileSync(join(folder, 'file'), ''); return { DATA_DIR: join(folder, 'file') } } },
+  { name: 'a store that a server has left', start: 'works', make: services => copyOf(services) },
+  { name: 'an empty disk', start: 'works', make: services => folderWith(services, 'lost+found') },
+  { name: 'a first start that was cut', start: 'works', make: services => folderWith(services, 'lock.db', true) },
+  { name: 'a DATA_DIR that is a file', doctor: /.*can't be created|.*can't read and write the folder/, start: /DATA_DIR: .*can't be used as a folder.*set DATA_DIR to/, make: services => ({ DATA_DIR: join(folderWith(services, 'file', true).DATA_DIR, 'file') }) },
   {
     name: 'a DATA_DIR in a folder that can\'t be written',
     doctor: /can't read and write the folder.*set DATA_DIR to/,
@@ -116,28 +152,18 @@ const folders: SetUp[] = [
     doctor: /can't read and write DATA_DIR\/magicstore\.db.*chmod -R u=rwX/,
     start: /magicstore\.db can't be read and written/,
     under: WITHOUT_ROOTS_ACCESS,
-    make (services) { const DATA_DIR = copyOf(services); chmodSync(join(DATA_DIR, 'magicstore.db'), 0); return { DATA_DIR } }
+    make: services => copyOf(services, dataDir => chmodSync(join(dataDir, 'magicstore.db'), 0))
   },
-  { name: 'a folder of other programs', doctor: /contains files that are not MagicStore's.*set DATA_DIR to an empty or new folder/, make ({ folder }) { mkdirSync(join(folder, 'etc')); writeFileSync(join(folder, 'etc/passwd'), ''); return { DATA_DIR: join(folder, 'etc') } } },
-  { name: 'a restore that was cut', doctor: /DATA_DIR: .* has a part of a backup only: a restore was interrupted.*--discard to begin anew/, make ({ folder }) { mkdirSync(join(folder, 'cut/restoring'), { recursive: true }); return { DATA_DIR: join(folder, 'cut') } } },
-  { name: 'a database that is gone', doctor: /contains files, but no database.*restore a backup/, make (services) { const DATA_DIR = copyOf(services); rmSync(join(DATA_DIR, 'magicstore.db')); return { DATA_DIR } } },
-  { name: 'an empty file of signing keys', doctor: /signing-keys: there is no key in it.*restore it from a backup/, make (services) { const DATA_DIR = copyOf(services); truncateSync(join(DATA_DIR, 'signing-keys')); return { DATA_DIR } } },
-  { name: 'a damaged file of signing keys', doctor: /signing-keys, line 1: expected kid:secret.*restore it from a backup/, make (services) { const DATA_DIR = copyOf(services); writeFileSync(join(DATA_DIR, 'signing-keys'), '\0'); return { DATA_DIR } } },
-  { name: 'a damaged database', doctor: /it is damaged: .*restore the latest backup/, start: /not a database/, make (services) { const DATA_DIR = copyOf(services); writeFileSync(join(DATA_DIR, 'magicstore.db'), Buffer.alloc(100, 1), { flag: 'r+' }); return { DATA_DIR } } },
-  {
-    name: 'a database of a newer version',
-    doctor: /made by a newer version.*run the newer version/,
-    make (services) {
-      const DATA_DIR = copyOf(services)
-      const client = new Database(join(DATA_DIR, 'magicstore.db'))
-      client.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)")
-      client.close()
-      return { DATA_DIR }
-    }
-  },
+  { name: 'a folder of other programs', doctor: /contains files that are not MagicStore's.*set DATA_DIR to an empty or new folder/, make: services => folderWith(services, 'passwd', true) },
+  { name: 'a restore that was cut', doctor: /DATA_DIR: .* has a part of a backup only: a restore was interrupted.*--discard to begin anew/, make: services => folderWith(services, 'restoring') },
+  { name: 'a database that is gone', doctor: /contains files, but no database.*restore a backup/, make: services => copyOf(services, dataDir => rmSync(join(dataDir, 'magicstore.db'))) },
+  { name: 'an empty file of signing keys', doctor: /signing-keys: there is no key in it.*restore it from a backup/, make: services => copyOf(services, dataDir => truncateSync(join(dataDir, 'signing-keys'))) },
+  { name: 'a damaged file of signing keys', doctor: /signing-keys, line 1: expected kid:secret.*restore it from a backup/, make: services => copyOf(services, dataDir => writeFileSync(join(dataDir, 'signing-keys'), '\0')) },
+  { name: 'a damaged database', doctor: /it is damaged: .*restore the latest backup/, start: /not a database/, make: services => copyOf(services, dataDir => writeFileSync(join(dataDir, 'magicstore.db'), Buffer.alloc(100, 1), { flag: 'r+' })) },
+  { name: 'a database of a newer version', doctor: /made by a newer version.*run the newer version/, make: services => copyOf(services, dataDir => new Database(join(dataDir, 'magicstore.db')).exec(NEWER).close()) },
   { name: 'more free space required than there is', doctor: /uploads are refused with 507.*larger disk/, start: 'uploads fail', make: always({ MIN_FREE_BYTES: '8000T' }) },
-  { name: 'a database of its own beside DATABASE_URL', doctor: /has a database of its own.*set DATA_DIR to/, make: async services => ({ DATA_DIR: copyOf(services), DATABASE_URL: await services.postgres.newDatabase() }) },
-  { name: 'files of its own beside STORAGE_URL', doctor: /has files of its own.*set DATA_DIR to/, make: services => ({ DATA_DIR: copyOf(services), STORAGE_URL: services.s3.url('own'), ...credentials }) }
+  { name: 'a database of its own beside DATABASE_URL', doctor: /has a database of its own.*set DATA_DIR to/, make: async services => ({ ...copyOf(services), DATABASE_URL: await services.postgres.newDatabase() }) },
+  { name: 'files of its own beside STORAGE_URL', doctor: /has files of its own.*set DATA_DIR to/, make: services => ({ ...copyOf(services), STORAGE_URL: services.s3.url('own'), ...credentials }) }
 ]
 
 let roles = 0
@@ -164,80 +190,62 @@ function changed (url: string, changes: Partial<URL>): string {
   return Object.assign(new URL(url), changes).href
 }
 
+/** A database of a role of its own, whose address is changed. */
+const owned = (change: (url: string) => string, options = '') => async (services: Services) =>
+  ({ DATABASE_URL: change((await owning(services, options)).url) })
+
+/** The same, where SQL of a superuser was run in the database. */
+const prepared = (sqlOf: (database: Awaited<ReturnType<typeof owning>>) => string) => async (services: Services) => {
+  const made = await owning(services)
+  await services.postgres.run(services.postgres.url(made.database), sqlOf(made))
+  return { DATABASE_URL: made.url }
+}
+
+/** A store of another role that a server has left, where SQL of a superuser was run in the database. */
+const othersTables = (sqlOf: (role: string) => string) => async (services: Services) => {
+  const { postgres, folder, t } = services
+  const [{ url, database }, { role }] = [await owning(services), await limited(services)]
+  const DATA_DIR = await leaveStore(t, { DATABASE_URL: url, DATA_DIR: join(folder, 'shared') })
+  await postgres.run(postgres.url(database), sqlOf(role))
+  return { DATABASE_URL: changed(url, { username: role }), DATA_DIR }
+}
+
 /** SQL that lets a role use the tables of another one. */
 const grants = (role: string) => `GRANT USAGE ON SCHEMA drizzle TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA drizzle TO ${role};
   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`
 
 const databases: SetUp[] = [
-  { name: 'a database that belongs to the role', start: 'works', make: async services => ({ DATABASE_URL: (await owning(services)).url }) },
-  { name: '@ in the password of the database', start: 'works', make: async services => ({ DATABASE_URL: (await owning(services)).url.replace('%40', '@') }) },
+  { name: 'a database that belongs to the role', start: 'works', make: owned(url => url) },
+  { name: '@ in the password of the database', start: 'works', make: owned(url => url.replace('%40', '@')) },
   { name: 'a role that can\'t create tables', doctor: /role role_\d+ can't create tables in the database magicstore_\d+/, isMendedBySql: true, make: async services => ({ DATABASE_URL: (await limited(services)).url }) },
   {
     name: 'transactions that are read-only',
     doctor: /default_transaction_read_only is on for the role role_\d+ in the database/,
     isMendedBySql: true,
-    async make (services) {
-      const { url, database } = await owning(services)
-      await services.postgres.run(services.postgres.url('postgres'), `ALTER DATABASE ${database} SET default_transaction_read_only = on`)
-      return { DATABASE_URL: url }
-    }
+    make: prepared(({ database }) => `ALTER DATABASE ${database} SET default_transaction_read_only = on`)
   },
-  {
-    name: 'tables of another role',
-    doctor: /role role_\d+ may not use the tables, which belong to role_\d+/,
-    isMendedBySql: true,
-    async make (services) {
-      const { url } = await owning(services)
-      const { role } = await limited(services)
-      const server = await spawnServer(services.t, { DATABASE_URL: url, DATA_DIR: join(services.folder, 'shared') })
-      await server.end('SIGTERM')
-      return { DATABASE_URL: changed(url, { username: role }), DATA_DIR: join(services.folder, 'shared') }
-    }
-  },
+  { name: 'tables of another role', doctor: /role role_\d+ may not use the tables, which belong to role_\d+/, isMendedBySql: true, make: othersTables(() => 'SELECT 1') },
   {
     name: 'tables of another role that a start would upgrade',
     doctor: /role role_\d+ can't upgrade the tables, which belong to role_\d+.*GRANT role_\d+ TO role_\d+/,
-    async make (services) {
-      const { url } = await owning(services)
-      const { role } = await limited(services)
-      const DATA_DIR = join(services.folder, 'outdated')
-      await (await spawnServer(services.t, { DATABASE_URL: url, DATA_DIR })).end('SIGTERM')
-      await services.postgres.run(services.postgres.url(new URL(url).pathname.slice(1)), `${grants(role)};
-        DELETE FROM drizzle.__drizzle_migrations WHERE id = (SELECT max(id) FROM drizzle.__drizzle_migrations)`)
-      return { DATABASE_URL: changed(url, { username: role }), DATA_DIR }
-    }
+    make: othersTables(role => `${grants(role)}; DELETE FROM drizzle.__drizzle_migrations WHERE id = (SELECT max(id) FROM drizzle.__drizzle_migrations)`)
   },
-  {
-    name: 'tables of another role that may be used',
-    start: 'works',
-    async make (services) {
-      const { url } = await owning(services)
-      const { role } = await limited(services)
-      const DATA_DIR = join(services.folder, 'granted')
-      await (await spawnServer(services.t, { DATABASE_URL: url, DATA_DIR })).end('SIGTERM')
-      await services.postgres.run(services.postgres.url(new URL(url).pathname.slice(1)), grants(role))
-      return { DATABASE_URL: changed(url, { username: role }), DATA_DIR }
-    }
-  },
-  { name: 'one connection for the role', doctor: /the role role_\d+ allows 1 connections, and each server uses up to 11/, start: /DATABASE_URL: can't connect to PostgreSQL: too many connections for role/, isMendedBySql: true, make: async services => ({ DATABASE_URL: (await owning(services, 'CONNECTION LIMIT 1')).url }) },
-  { name: 'four connections for the role', doctor: /the role role_\d+ allows 4 connections, and each server uses up to 11/, start: 'uploads fail', isMendedBySql: true, make: async services => ({ DATABASE_URL: (await owning(services, 'CONNECTION LIMIT 4')).url }) },
-  { name: 'no connection for the role', doctor: /can't connect to PostgreSQL: too many connections for role/, isMendedBySql: true, make: async services => ({ DATABASE_URL: (await owning(services, 'CONNECTION LIMIT 0')).url }) },
+  { name: 'tables of another role that may be used', start: 'works', make: othersTables(grants) },
+  { name: 'one connection for the role', doctor: /the role role_\d+ allows 1 connections, and each server uses up to 11/, start: /DATABASE_URL: can't connect to PostgreSQL: too many connections for role/, isMendedBySql: true, make: owned(url => url, 'CONNECTION LIMIT 1') },
+  { name: 'four connections for the role', doctor: /the role role_\d+ allows 4 connections, and each server uses up to 11/, start: 'uploads fail', isMendedBySql: true, make: owned(url => url, 'CONNECTION LIMIT 4') },
+  { name: 'no connection for the role', doctor: /can't connect to PostgreSQL: too many connections for role/, isMendedBySql: true, make: owned(url => url, 'CONNECTION LIMIT 0') },
   {
     name: 'four connections for the database',
     doctor: /the database magicstore_\d+ allows 4 connections/,
     start: 'uploads fail',
     isMendedBySql: true,
-    async make (services) {
-      const { url, database } = await owning(services)
-      await services.postgres.run(services.postgres.url('postgres'), `ALTER DATABASE ${database} CONNECTION LIMIT 4`)
-      return { DATABASE_URL: url }
-    }
+    make: prepared(({ database }) => `ALTER DATABASE ${database} CONNECTION LIMIT 4`)
   },
   { name: 'a database that does not exist', doctor: /no such database: nowhere/, isMendedBySql: true, make: async services => ({ DATABASE_URL: changed((await limited(services)).url, { pathname: '/nowhere' }) }), undo: ({ postgres }) => postgres.run(postgres.url('postgres'), 'DROP DATABASE IF EXISTS nowhere WITH (FORCE)') },
-  { name: 'a wrong password', doctor: /refuses the user role_\d+ or the password.*%23.*ALTER ROLE/, make: async services => ({ DATABASE_URL: changed((await owning(services)).url, { password: 'a' }) }) },
-  { name: 'a name without an address', doctor: /can't connect to PostgreSQL: .*correct the host in DATABASE_URL/, make: async services => ({ DATABASE_URL: changed((await owning(services)).url, { hostname: 'nowhere.invalid' }) }) },
-  { name: 'a port where nothing listens', doctor: /ECONNREFUSED.*start PostgreSQL at 127\.0\.0\.1, port \d+/, make: async services => ({ DATABASE_URL: changed((await owning(services)).url, { port: String(await freePort()) }) }) },
-  { name: 'TLS that the server does not offer', doctor: /does not support SSL.*sslmode=disable/, make: async services => ({ DATABASE_URL: `${(await owning(services)).url}?sslmode=verify-full` }) },
+  { name: 'a wrong password', doctor: /refuses the user role_\d+ or the password.*%23.*ALTER ROLE/, make: owned(url => changed(url, { password: 'a' })) },
+  { name: 'a name without an address', doctor: /can't connect to PostgreSQL: .*correct the host in DATABASE_URL/, make: owned(url => changed(url, { hostname: 'nowhere.invalid' })) },
+  { name: 'a port where nothing listens', doctor: /ECONNREFUSED.*start PostgreSQL at 127\.0\.0\.1, port \d+/, make: owned(url => changed(url, { port: '1' })) },
+  { name: 'TLS that the server does not offer', doctor: /does not support SSL.*sslmode=disable/, make: owned(url => `${url}?sslmode=verify-full`) },
   {
     name: 'TLS that the server requires',
     doctor: /refuses this user from this machine: pg_hba\.conf rejects connection.*sslmode=verify-full/,
@@ -265,27 +273,13 @@ const databases: SetUp[] = [
       return { DATABASE_URL: postgres.url('latin') }
     }
   },
-  {
-    name: 'tables of a newer version',
-    doctor: /made by a newer version.*run the newer version/,
-    async make (services) {
-      const { url } = await owning(services)
-      const DATA_DIR = join(services.folder, 'newer')
-      await (await spawnServer(services.t, { DATABASE_URL: url, DATA_DIR })).end('SIGTERM')
-      await services.postgres.run(url, "INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)")
-      return { DATABASE_URL: url, DATA_DIR }
-    }
-  },
+  { name: 'tables of a newer version', doctor: /made by a newer version.*run the newer version/, make: othersTables(role => `${grants(role)}; ${NEWER.replace('__', 'drizzle.__')}`) },
   {
     name: 'a standby',
     doctor: /the server is a read-only standby.*pg_promote/,
-    async make (services) {
-      const { role, url } = await owning(services)
-      // A real one would need a second server: this one only says so.
-      await services.postgres.run(services.postgres.url(new URL(url).pathname.slice(1)), `CREATE SCHEMA standby; GRANT USAGE ON SCHEMA standby TO ${role};
-        CREATE FUNCTION standby.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'; ALTER ROLE ${role} SET search_path = standby, pg_catalog, public`)
-      return { DATABASE_URL: url }
-    }
+    // A real one would need a second server: this one only says so.
+    make: prepared(({ role }) => `CREATE SCHEMA standby; GRANT USAGE ON SCHEMA standby TO ${role};
+      CREATE FUNCTION standby.pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'; ALTER ROLE ${role} SET search_path = standby, pg_catalog, public`)
   }
 ]
 
@@ -298,13 +292,10 @@ async function setAccess (postgres: PostgresServer, line = ''): Promise<void> {
 
 const bucket = (change: (url: string) => string, more: Settings = {}) => ({ s3 }: Services) => ({ STORAGE_URL: change(s3.url('store')), ...credentials, ...more })
 
-/** A database with a file whose bytes are in a bucket with the prefix `good`, or in the folder `good`. */
-async function filled (services: Services, storage: Settings): Promise<string> {
-  const DATABASE_URL = await services.postgres.newDatabase()
-  const server = await spawnServer(services.t, { DATABASE_URL, ...storage, ...credentials })
-  const { token } = await signUp(server, 'ada')
-  await server.send('PUT', '/uploads/a', { token, body: 'a' })
-  await server.end('SIGTERM')
+/** A database with a file whose bytes are in the bucket or the folder of the settings. */
+async function filled ({ t, postgres, folder }: Services, storage: Settings): Promise<string> {
+  const DATABASE_URL = await postgres.newDatabase()
+  await leaveStore(t, { DATABASE_URL, DATA_DIR: join(folder, 'unused'), ...storage })
   return DATABASE_URL
 }
 
@@ -348,10 +339,7 @@ const buckets: SetUp[] = [
     doctor: /with the prefix "small2\/" does not have the files of the database.*set STORAGE_URL as/,
     async make ({ t, folder, s3 }) {
       const settings = { DATA_DIR: join(folder, 'small'), ...credentials }
-      const server = await spawnServer(t, { ...settings, STORAGE_URL: s3.url('small') })
-      const { token } = await signUp(server, 'ada')
-      await server.send('PUT', '/uploads/a', { token, body: 'a' })
-      await server.end('SIGTERM')
+      await leaveStore(t, { ...settings, STORAGE_URL: s3.url('small') })
       return { ...settings, STORAGE_URL: s3.url('small2') }
     }
   },

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
 import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, namesIn, report } from '../kit/backups.ts'
-import { runBin, startServer, type Settings } from '../kit/server.ts'
+import { runCommand } from '../kit/commands.ts'
+import { startServer, type Settings } from '../kit/server.ts'
 
 /** The snapshots in a folder, newest first. */
 async function list (folder: string, settings: Settings): Promise<any[]> {
-  const { code, stdout, stderr } = await runBin(['backup', folder, '--list', '--json'], settings)
+  const { code, stdout, stderr } = await runCommand(['backup', folder, '--list', '--json'], settings)
   if (code !== 0) throw new Error(stderr)
   return stdout.trim().split('\n').map(line => JSON.parse(line))
 }
@@ -33,7 +34,7 @@ async function createChanging (t: Parameters<typeof createStore>[0]) {
     async namesAt (at: string) {
       const target = join(root, `restored-${at.replaceAll(':', '')}`)
       await report(['restore', folder, '--at', at], { DATA_DIR: target })
-      const { code } = await runBin(['fsck', '--deep'], { DATA_DIR: target })
+      const { code } = await runCommand(['fsck', '--deep'], { DATA_DIR: target })
       const server = await startServer(t, { DATA_DIR: target })
       const { text } = await server.send('GET', '/uploads/changed', { user })
       await server.close()
@@ -56,7 +57,7 @@ t.test('snapshots are kept, listed and restored, and share their files', async t
   const listed = await list(folder, settings)
   t.strictSame(listed.map(({ snapshot }) => snapshot), made.slice(1).reverse().map(({ snapshot }) => snapshot))
   t.match(listed[0], { createdAt: made[3].createdAt, accounts: 1, files: 5, magicstore: /^\d/, isDamaged: false })
-  t.equal((await runBin(['backup', folder, '--list'], settings)).stdout.split('\n')[0], `${made[3].snapshot}\t${made[3].createdAt}\t1 accounts\t5 files\t${made[3].bytes} bytes`)
+  t.equal((await runCommand(['backup', folder, '--list'], settings)).stdout.split('\n')[0], `${made[3].snapshot}\t${made[3].createdAt}\t1 accounts\t5 files\t${made[3].bytes} bytes`)
   t.equal((await blobsIn(folder)).length, 7, 'the unchanged file, three new ones, and three contents of the other')
   t.equal((await stat(join(folder, 'blobs', kept)).catch(() => ({ ino }))).ino, ino)
   t.equal(JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')).format, 2, 'version 1.0.0 refuses it, instead of deleting all but its own')
@@ -114,7 +115,7 @@ t.test('snapshots that are damaged or half deleted are told, and take no other w
   await writeFile(join(folder, middle, 'manifest.json'), await readFile(join(folder, oldest, 'manifest.json')))
   const damaged = { snapshot: middle, isDamaged: true }
   t.match(await list(folder, settings), [{ isDamaged: false }, damaged, { isDamaged: false }])
-  t.match((await runBin(['backup', folder, '--list'], settings)).stdout, `\n${middle}\tdamaged\n`)
+  t.match((await runCommand(['backup', folder, '--list'], settings)).stdout, `\n${middle}\tdamaged\n`)
   await writeFile(join(folder, middle, 'manifest.json'), 'x')
   await expectRefusal(t, ['restore', folder, '--at', middle], nothing, { says: /[^\n]*manifest.json is damaged/ })
   const target = join(root, 'earlier')
@@ -125,12 +126,12 @@ t.test('snapshots that are damaged or half deleted are told, and take no other w
   await rm(join(folder, middle, 'magicstore.db'))
   await rm(join(folder, oldest, 'SHA256SUMS'))
   await change('five')
-  const { code, stdout } = await runBin(['backup', folder, '--keep', '2'], settings)
+  const { code, stdout } = await runCommand(['backup', folder, '--keep', '2'], settings)
   t.equal(code, 0)
   t.notMatch(stdout, 'is damaged', 'the one without a database is dropped')
   await anew()
   await rm(join(folder, newest, 'magicstore.db'))
-  const warned = await runBin(['backup', folder, '--keep', '2'], settings)
+  const warned = await runCommand(['backup', folder, '--keep', '2'], settings)
   t.match(warned.stdout, new RegExp(`0 deleted[^]*warning: ${newest} is damaged, so no old file was deleted`))
   t.strictSame((await blobsIn(folder)).filter(id => before.includes(id)), before)
   t.match((await list(folder, settings)).slice(1).map(({ snapshot }) => snapshot), [newest, middle], 'one that is damaged is kept, and takes no place of another')

@@ -6,9 +6,10 @@ import type { Readable } from 'node:stream'
 import { test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { blobsIn } from '../kit/backups.ts'
+import { runCommand } from '../kit/commands.ts'
 import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
-import { runBin, signUp, spawnServer, startServer, type ServerProcess } from '../kit/server.ts'
+import { signUp, spawnServer, startServer, type ServerProcess } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
 
 /** Several seconds of removal. Half of them are as many as the server says in its log. */
@@ -69,13 +70,13 @@ test('a start does not wait for the files of a deleted account, which go in the 
   const atFirst = waiting(settings.DATA_DIR)
   t.ok(atFirst > 0, 'ready before all are gone')
   t.equal((await first.send('PUT', '/uploads/new', { token, body: 'new' })).status, 201)
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' }, 'what waits is no damage')
-  t.match(await runBin(['backup', join(folder, 'backup')], settings), { code: 0 })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' }, 'what waits is no damage')
+  t.match(await runCommand(['backup', join(folder, 'backup')], settings), { code: 0 })
 
   t.equal(await first.end('SIGTERM'), 0)
   const afterStop = waiting(settings.DATA_DIR)
   t.ok(afterStop > 0 && afterStop < FILES, `the end does not wait for them either: ${afterStop} of ${FILES}`)
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 
   const second = await spawnServer(t, settings, { isCounted: true })
   logs.push(logOf(second))
@@ -83,7 +84,7 @@ test('a start does not wait for the files of a deleted account, which go in the 
   t.equal((await second.send('GET', '/uploads/kept', { token })).text, 'kept')
   t.equal(await second.end('SIGTERM'), 0)
   t.equal((await blobsIn(settings.DATA_DIR)).length, 2)
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
   // One of the two has removed at least half of them.
   const lines = logs.map(log => log.filter(({ blobs }) => blobs !== undefined)).filter(({ length }) => length > 0)
   t.ok(lines.length > 0)

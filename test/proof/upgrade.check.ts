@@ -6,6 +6,7 @@ import { Database } from '#src/metadata/sqlite/driver.ts'
 import { lockFolder } from '#src/metadata/sqlite/lock.ts'
 import { MigrationError, NewerDatabaseError } from '#src/metadata/sqlite/migrations.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
+import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { mountDisk } from '../kit/disks.ts'
 import { codeAt, withCode } from '../kit/one-time-codes.ts'
@@ -117,7 +118,7 @@ for (const number of numbers) {
       else t.equal((await server.send('PUT', file, { body: 'a' })).status, 201)
     }
     await server.close()
-    t.strictSame(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and knows the copy')
+    t.strictSame(await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and knows the copy')
     const fresh = join(t.testdirName, 'fresh.db')
     await (await openSqliteMetadata(fresh)).close()
     t.strictSame(shapeOf(database), shapeOf(fresh))
@@ -240,7 +241,7 @@ for (const { what, statements } of [
     const [{ username = '', password = '' } = {}] = stored.people
     t.equal((await server.send('GET', '/uploads/report.pdf', { user: [username, password] })).text, 'the first report')
     await server.close()
-    t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
+    t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
   })
 }
 
@@ -329,7 +330,7 @@ t.test('no command brings the database up to date under a server that serves it,
   }
   t.strictSame(dump(database), before)
   olderServer.close()
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
   t.equal((await copiesIn(dataDir)).length, 1)
 })
 
