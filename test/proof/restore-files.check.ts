@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
@@ -8,8 +8,6 @@ import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, report } from
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { execute } from '../kit/programs.ts'
-import { root } from '../kit/root.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
@@ -231,13 +229,4 @@ t.test('an account that is gone, or whose name another one has, gets no files un
   await rm(join(folder, empty, 'manifest.json'))
   await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: /[^\n]*; it is in snapshot-\w+ of [^\n,]*/ })
   await expectRefusal(t, restore, { DATA_DIR: join(root, 'none') }, { expected: 2, says: /DATA_DIR: there is no database[^\n]*/ })
-})
-
-t.test('files come out of a backup of an older format', async t => {
-  const folder = t.testdir()
-  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', folder])
-  await report(['backup', join(folder, 'backup')], { DATA_DIR: join(folder, 'data') })
-  await cp(join(folder, 'backup'), join(folder, 'before'), { recursive: true })
-  t.match(await report(['restore', join(folder, 'backup'), '--user', 'Ada', '--to', join(folder, 'out')], { DATA_DIR: join(folder, 'data') }), { restored: 6 })
-  t.strictSame(await contentsOf(join(folder, 'backup')), await contentsOf(join(folder, 'before')))
 })
