@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
+import { Database } from '#src/metadata/sqlite/driver.ts'
 import { commandOf } from './bin.ts'
 import { runCommand } from './commands.ts'
 import { sha256Of } from './digests.ts'
@@ -99,4 +101,23 @@ export async function namesIn (t: Test, folder: string, user: User): Promise<str
   const names = Object.keys(await filesOfUser(t, server, user))
   await server.close()
   return names
+}
+
+/** Changes the digests of a snapshot, and the manifest with them, as a forger would. */
+export async function reseal (folder: string, snapshot: string, change: (lines: string[]) => string[]): Promise<void> {
+  const path = join(folder, snapshot, 'SHA256SUMS')
+  const text = change((await readFile(path, 'utf8')).split('\n')).join('\n')
+  await writeFile(path, text)
+  const { sha256, ...summary } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
+  await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: sha256Of(Buffer.from(text)) } as BackupSummary))
+}
+
+/** Changes the database of a snapshot, as a forger would who knows the digests. */
+export async function forge (folder: string, snapshot: string, change: (database: Database) => void): Promise<void> {
+  const path = join(folder, snapshot, 'magicstore.db')
+  const database = new Database(path)
+  change(database)
+  database.close()
+  const sha256 = sha256Of(await readFile(path))
+  await reseal(folder, snapshot, ([first = '', ...rest]) => [first.replace(/^[0-9a-f]+/, sha256), ...rest])
 }

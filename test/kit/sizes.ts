@@ -22,7 +22,7 @@ const TABLE = {
   clientKills: [1, 1, 2],
   clientUploadBytes: [20 * MIB, 20 * MIB, 200 * MIB],
   feedActs: [300, 300, 10_000],
-  filesAtStart: [6000, 6000, 100_000],
+  filesAtStart: [20_000, 20_000, 100_000],
   filesToUpgrade: [20_000, 20_000, 1_000_000],
   firstFactorKills: [6, 6, 25],
   firstFactorRaces: [3, 3, 12],

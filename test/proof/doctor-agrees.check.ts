@@ -12,7 +12,7 @@ import { freePort } from '../kit/wire.ts'
 import { findingsIn, leaveStore, setUps, snapshotOf, type Finding, type Services, type SetUp } from './set-ups.ts'
 
 // Of each set-up doctor says what starting does: it finds a fault if the server can't start, or starts and can't do its
-// work, and none otherwise. The comments at the end are the table of both.
+// work, and none otherwise.
 
 /** What the checks start as a process, of what works or needs one. The others refuse in this process. */
 const STARTED: ReadonlySet<string> = new Set([
@@ -90,8 +90,6 @@ async function tablesIn ({ DATABASE_URL }: Settings): Promise<unknown> {
   return postgres.run(postgres.url(name), 'SELECT count(*) FROM pg_class').catch(() => undefined)
 }
 
-const table: string[] = []
-
 async function compare (t: Test, setUp: SetUp, settings: Settings): Promise<void> {
   const before = [snapshotOf(String(settings.DATA_DIR)), await tablesIn(settings)]
   const doctor = await examine(settings, setUp)
@@ -103,7 +101,6 @@ async function compare (t: Test, setUp: SetUp, settings: Settings): Promise<void
   const works = setUp.start === 'works' || setUp.start === 'uploads fail'
   if (!isProcess && (works || setUp.under !== undefined)) return
   const outcome = isProcess ? await start(settings, setUp) : (await runCommand(['serve'], settings)).stderr
-  table.push([setUp.name, doctor.line === '' ? 'no fault' : doctor.line, outcome].map(text => text.trim().replaceAll(/\s+/g, ' ')).join(' | '))
   t.equal(doctor.isFault, outcome !== 'works', `doctor: ${doctor.line}; start: ${outcome}`)
   if (setUp.start === 'works') t.equal(outcome, 'works')
   else if (setUp.start === 'uploads fail') t.match(outcome, /^uploads fail/)
@@ -144,9 +141,4 @@ t.test('the connections of all servers that run are counted', async t => {
     t.match(faults, fault === undefined ? [] : [fault])
     t.equal(faults.length, fault === undefined ? 0 : 1)
   }
-})
-
-t.test('the table', async t => {
-  for (const row of table) t.comment(row)
-  t.ok(table.length >= STARTED.size)
 })

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'tap'
+import t, { test } from 'tap'
+import { blobsIn, createStore, expectRefusal, report } from '../kit/backups.ts'
 import { withFault } from '../kit/bin.ts'
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
@@ -9,6 +10,7 @@ import { run } from '../kit/programs.ts'
 import { scalingCommands } from '../kit/readme.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { runBin, signUp, spawnServer, type Client, type Settings } from '../kit/server.ts'
+import { findingsIn } from './set-ups.ts'
 
 /** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, the folders and the trash. */
 async function filesOf (client: Client, token: string): Promise<object[]> {
@@ -24,13 +26,14 @@ async function filesOf (client: Client, token: string): Promise<object[]> {
   })
 }
 
+const postgres = await startPostgres(t)
+
 /** The retention lock of a backup is renewed every few milliseconds, not every 15 seconds. */
 const renewing = withFault(`const { setInterval } = globalThis
   globalThis.setInterval = (run, milliseconds) => setInterval(run, milliseconds === 15_000 ? 5 : milliseconds)`)
 
 test('a store moves from SQLite and a folder to PostgreSQL and S3, to every other pair, and back, with equal digests, ids and tokens', async t => {
   const folder = t.testdir()
-  const postgres = await startPostgres(t)
   const s3 = await openS3(t, join(folder, 'bucket'))
   const pairs: { name: string, settings: Settings }[] = [
     { name: 'postgres-s3', settings: { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url('one/') } },
@@ -61,8 +64,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
 
   const doctor = async (settings: Settings) => {
     const { code, stdout } = await runCommand(['doctor', '--json'], settings)
-    const findings = stdout.trim().split('\n').map(line => JSON.parse(line) as { check: string, verdict: string, message: string })
-    return { code, ...Object.fromEntries(findings.map(({ check, verdict, message }) => [check, `${verdict}: ${message}`])) }
+    return { code, ...Object.fromEntries(findingsIn(stdout).map(({ check, verdict, message }) => [check, `${verdict}: ${message}`])) }
   }
   const trash = files.at(-1) as { files: { id: string, name: string, deletedWith: string | null }[] }
   t.match(trash.files.map(({ name }) => name).sort(), ['deleted', 'gone/e', 'gone/f/g'])
@@ -74,7 +76,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
 
   for (const [index, { name, settings }] of pairs.entries()) {
     const backup = join(folder, `backup-${index}`)
-    const made = await runCommand(['backup', backup, '--prove'], { ...current, ...renewing })
+    const made = await runBin(['backup', backup, '--prove'], { ...current, ...renewing })
     t.strictSame([made.code, made.stderr], [0, ''], `backed up for ${name}`)
     await server.end('SIGTERM')
     current = settingsOf(name, settings)
@@ -103,7 +105,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   t.match((await server.send('GET', '/api/files/gone%2Ff%2Fg', { token })).json, { modifiedAt: '2001-02-03T04:05:06.789Z' })
   t.equal((await server.send('GET', '/uploads/deleted', { token })).text, 'x')
   for (const [given, names] of [[{ STORAGE_URL: s3.url('three/') }, /has files of its own/], [{ DATABASE_URL: await postgres.newDatabase() }, /has a database of its own/]] as const) {
-    t.match(await runBin(['serve'], { ...current, ...given }), { code: 2, stderr: names }, 'data that would be left behind')
+    t.match(await runCommand(['serve'], { ...current, ...given }), { code: 2, stderr: names }, 'data that would be left behind')
   }
   t.notOk(existsSync(join(folder, 'postgres-s3')), 'with a database server and a bucket there is no data folder')
   const [first] = pairs as [{ settings: Settings }, ...unknown[]]
@@ -116,65 +118,54 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   t.match(await runCommand(['restore', join(folder, 'backup-0')], settingsOf('none', { ...first.settings, DATABASE_URL: await postgres.newDatabase() })), { code: 1, stderr: unreachable })
   await postgres.stop()
   t.match(await doctor(settingsOf('postgres-s3', first.settings)), { code: 1, database: /^fault: DATABASE_URL: can't connect/, storage: /^fault: STORAGE_URL: bucket files at .* can't be reached/ })
+  await postgres.start()
 })
 
 test('the commands of scaling.md, as typed, move a store to PostgreSQL and S3', async t => {
   const folder = t.testdir()
-  const postgres = await startPostgres(t)
   const s3 = await openS3(t, join(folder, 'bucket'))
-  const before = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
-  const { token } = await signUp(before, 'ada')
-  await before.send('PUT', '/uploads/report.pdf', { token, body: 'the report' })
-  await before.end('SIGTERM')
-
+  const { dataDir, token } = await createStore(t, { 'report.pdf': 'the report' })
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
   const { move } = await scalingCommands()
   t.equal(move.at(-1), 'magicstore serve')
   const script = move.slice(0, -1).join('\n')
     .replaceAll(' /backup', ` ${join(folder, 'backup')}`)
     .replaceAll(/(?<= )(\w+)=(?:'[^']*'|\S+)/g, (_, name: keyof typeof settings) => `${name}='${settings[name]}'`)
-  const moved = await run('bash', ['-e', '-c', `magicstore () { node dist/main.js "$@"; }\n${script}`], { env: { DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0' } })
+  const moved = await run('bash', ['-e', '-c', `magicstore () { node dist/main.js "$@"; }\n${script}`], { env: { DATA_DIR: dataDir, MIN_FREE_BYTES: '0' } })
   t.match(moved, { code: 0, stderr: '', stdout: /all is well\n$/ })
   const after = await spawnServer(t, settings)
   t.equal((await after.send('GET', '/uploads/report.pdf', { token })).text, 'the report')
 })
 
 test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged backup makes no account', async t => {
-  const folder = t.testdir()
-  const postgres = await startPostgres(t)
-  const s3 = await openS3(t, join(folder, 'bucket'))
-  const first = { DATA_DIR: join(folder, 'first'), SIGNING_KEYS: `kid:${'0123456789abcdef'.repeat(3)}` }
-  const server = await spawnServer(t, first)
-  const { token } = await signUp(server, 'ada')
-  for (let index = 0; index < 20; index++) await server.send('PUT', `/uploads/${index}`, { token, body: `file ${index}`.repeat(index === 0 ? 20_000 : 1) })
+  const s3 = await openS3(t, join(t.testdir(), 'bucket'))
+  const { folder, dataDir } = await createStore(t, Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`${index}`, `file ${index}`])))
   const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
-  for (const place of [backup, spoilt]) t.equal((await runCommand(['backup', place], first)).code, 0)
+  for (const place of [backup, spoilt]) await report(['backup', place], { DATA_DIR: dataDir })
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
 
-  const [prefix = ''] = readdirSync(join(spoilt, 'blobs'))
-  const [blob = ''] = readdirSync(join(spoilt, 'blobs', prefix))
+  const [blob = ''] = await blobsIn(spoilt)
   // Not truncated: it is a hard link.
-  rmSync(join(spoilt, 'blobs', prefix, blob))
-  writeFileSync(join(spoilt, 'blobs', prefix, blob), 'other')
-  t.match(await runCommand(['restore', spoilt], { ...settings, STORAGE_URL: s3.url('spoilt/') }), { code: 1, stderr: /is damaged: it does not have its digest\n$/ })
+  const file = join(spoilt, 'blobs', blob.slice(0, 2), blob)
+  rmSync(file)
+  writeFileSync(file, 'other')
+  await expectRefusal(t, ['restore', spoilt], { ...settings, STORAGE_URL: s3.url('spoilt/') }, { says: /[^\n]*is damaged: it does not have its digest/ })
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
   t.notOk(s3.objects().some(key => key.endsWith(blob)))
 
   const objects = () => s3.objects().filter(key => !key.startsWith('spoilt/'))
   let puts = 0
   s3.fault = ({ method }) => method === 'PUT' && ++puts > 10 ? { status: 500, code: 'InternalError' } : undefined
-  const broken = await runCommand(['restore', backup], settings)
-  t.match(broken, { code: 1, stderr: /^magicstore: / })
+  await expectRefusal(t, ['restore', backup], settings)
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
-  const before = objects().length
-  t.ok(before > 0 && before < 20, `${before} objects`)
   const [existing] = objects()
+  t.ok(existing !== undefined && objects().length < 20)
   s3.fault = ({ method, key }) => method === 'GET' && key === existing ? { status: 500, code: 'InternalError' } : undefined
-  t.match(await runCommand(['restore', backup], settings), { code: 1, stderr: /^magicstore: [^\n]*\n$/ })
+  await expectRefusal(t, ['restore', backup], settings)
   s3.fault = () => undefined
   const held = objects().length
   s3.log.length = 0
-  t.match(await runCommand(['restore', backup], settings), { code: 0, stderr: '' })
+  await report(['restore', backup], settings)
   t.equal(objects().length, 20)
   t.equal(s3.log.filter(line => /^PUT .*[0-9a-f]{32}$/.test(line)).length, 20 - held, 'what was there is not sent again')
 
@@ -183,11 +174,9 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   writeFileSync(s3.fileOf(damaged), readFileSync(s3.fileOf(damaged)).reverse())
   t.match(await runCommand(['fsck', '--deep'], settings), { code: 1, stdout: /wrong_digest/ })
   const anew = { ...settings, DATABASE_URL: await postgres.newDatabase() }
-  t.match(await runCommand(['restore', backup], anew), { code: 0, stderr: '' })
+  await report(['restore', backup], anew)
   t.match(await runCommand(['fsck', '--deep'], anew), { code: 0, stdout: 'all is well\n' })
-  const withKeys = { ...anew, SIGNING_KEYS: first.SIGNING_KEYS }
-  t.match(await runCommand(['backup', join(folder, 'without-keys')], withKeys), { code: 0, stdout: /without signing keys/ })
   const sent = s3.log.length
-  t.match(await runCommand(['restore', spoilt], anew), { code: 2, stderr: /has accounts/ }, 'a store that is in use is refused')
+  await expectRefusal(t, ['restore', spoilt], anew, { expected: 2, says: /[^\n]*has accounts[^\n]*/, why: 'a store that is in use' })
   t.notOk(s3.log.slice(sent).some(line => /^PUT .*[0-9a-f]{32}$/.test(line)), 'before anything is written')
 })

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { test } from 'tap'
+import t, { test, type Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord } from '#src/metadata/records.ts'
 import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
@@ -102,18 +102,31 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   while (await metadata.accounts.purgeDeleted(1));
 }
 
-test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {
-  const folder = t.testdir()
-  const server = await startPostgres(t)
-  const [original, copy, back] = ['original', 'copy', 'back'].map(name => join(folder, name)) as [string, string, string]
-  const clock = createTestClock()
-  const sqlite = await openSqliteMetadata(original, { keeping, clock: clock.now })
-  await fill(sqlite, clock)
-  await sqlite.close()
-  await copyDatabase(original, copy)
+const server = await startPostgres(t)
 
-  const postgres = await openPostgresMetadata({ url: await server.newDatabase(), keeping })
+/** An empty database of this version. */
+async function openEmpty (t: Test) {
+  const url = await server.newDatabase()
+  const postgres = await openPostgresMetadata({ url, keeping })
   t.teardown(() => postgres.close())
+  return { url, postgres }
+}
+
+/** A database of SQLite that is closed. */
+async function makeSqlite (file: string, isFilled: boolean): Promise<void> {
+  const clock = createTestClock()
+  const sqlite = await openSqliteMetadata(file, { keeping, clock: clock.now })
+  if (isFilled) await fill(sqlite, clock)
+  await sqlite.close()
+}
+
+const original = join(t.testdir(), 'original')
+await makeSqlite(original, true)
+
+test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that were deleted do not return', async t => {
+  const [copy, back] = ['copy', 'back'].map(name => join(t.testdir(), name)) as [string, string]
+  await copyDatabase(original, copy)
+  const { postgres } = await openEmpty(t)
   const ringOf = (kid: string) => [{ kid, secret: 'a secret that is long enough to be one' }]
   const keys = { 'signing-keys': ringOf('signs'), 'sealing-keys': ringOf('seals') }
   await postgres.importMetadata(copy, keys)
@@ -139,11 +152,11 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
   t.same(trash.filter(({ versions }) => versions !== 1).map(({ name }) => name), ['file 0 עברית 😀'], 'which was empty before')
   const [deleted] = trash
   const restored = await postgres.kept.restoreFile(
-    1, String(deleted?.id), { name: undefined, quota: { bytes: undefined, files: undefined } }
+    1, String(deleted?.id), { name: undefined, quota: unlimited }
   )
   t.equal(restored.id, deleted?.fileId)
   t.equal((await postgres.kept.listVersions(1, restored.id, page)).length, 1)
-  const { file } = await postgres.files.add({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), modifiedAt: null, isLeased: false }, { bytes: undefined, files: undefined })
+  const { file } = await postgres.files.add({ ownerId: 1, name: 'new', size: 1, type: 'text/plain', sha256: '0'.repeat(64), blobId: 'f'.repeat(32), modifiedAt: null, isLeased: false }, unlimited)
   t.equal(file.id, 1508)
   t.match(await postgres.files.find(2, 'later/ö/b/c'), { size: 10, modifiedAt: null })
   t.match(await postgres.files.find(2, 'later/d'), { size: 11, modifiedAt: 9 })
@@ -154,47 +167,29 @@ test('metadata goes from SQLite to PostgreSQL and back unchanged, and ids that w
   t.equal((await again.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 5)
 })
 
-test('a store without accounts moves as well', async t => {
-  const server = await startPostgres(t)
+test('a store without accounts moves as well, and a database that a server began to use during a restore stays as it is', async t => {
   const file = join(t.testdir(), 'portable')
-  const sqlite = await openSqliteMetadata(file)
-  await sqlite.close()
-  const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
-  t.teardown(() => postgres.close())
-  await postgres.importMetadata(file)
-  t.equal((await postgres.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
-})
-
-test('a database that a server began to use during a restore stays as it is', async t => {
-  const server = await startPostgres(t)
-  const file = join(t.testdir(), 'portable')
-  const sqlite = await openSqliteMetadata(file)
-  await sqlite.close()
-  const url = await server.newDatabase()
-  const postgres = await openPostgresMetadata({ url })
-  t.teardown(() => postgres.close())
+  await makeSqlite(file, false)
+  const { url, postgres } = await openEmpty(t)
   t.equal(await postgres.findStorageId(), undefined)
   t.strictSame(await Promise.all(['one', 'one'].map(id => postgres.recordStorageId(id))), ['one', 'one'])
   t.equal(await postgres.recordStorageId('two'), 'one')
   await t.rejects(postgres.importMetadata(file), { message: /was used by a server/ })
   t.strictSame(await server.run(url, 'SELECT id, storage_id FROM installation'), [{ id: postgres.installationId, storage_id: 'one' }])
+  const { postgres: other } = await openEmpty(t)
+  await other.importMetadata(file)
+  t.equal((await other.accounts.add({ username: 'new', usernameKey: 'new', passwordHash: '', createdAt: 1 })).id, 1)
 })
 
 test('an import that fails leaves the database as it was', async t => {
-  const folder = t.testdir()
-  const server = await startPostgres(t)
-  const file = join(folder, 'portable')
-  const clock = createTestClock()
-  const sqlite = await openSqliteMetadata(file, { keeping, clock: clock.now })
-  await fill(sqlite, clock)
-  await sqlite.close()
+  const file = join(t.testdir(), 'portable')
+  await copyDatabase(original, file)
   const client = new Database(file)
   client.pragma('foreign_keys = OFF')
   client.exec('UPDATE files SET owner_id = 77 WHERE id = (SELECT max(id) FROM files)')
   client.close()
-  const postgres = await openPostgresMetadata({ url: await server.newDatabase() })
-  t.teardown(() => postgres.close())
+  const { postgres } = await openEmpty(t)
   await t.rejects(postgres.importMetadata(file))
   t.strictSame(await postgres.accounts.listAfter(0, 10), [])
-  t.equal((await postgres.accounts.totals({ bytes: undefined, files: undefined })).files, 0)
+  t.equal((await postgres.accounts.totals(unlimited)).files, 0)
 })

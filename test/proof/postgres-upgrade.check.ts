@@ -106,15 +106,19 @@ t.test('sessions, access tokens of passwords and of sessions may make links afte
   t.strictSame(rows.map(({ scopes }) => scopes), [`${before} links`, `${before} links`, `${before} links`, before, before])
 })
 
-t.test('a start says that it upgrades the database, and of how many files', async t => {
-  const url = await oldDatabase(t, FILES)
-  const settings = { DATABASE_URL: url, DATA_DIR: join(t.testdirName, 'data') }
+t.test('many files are upgraded, and a start says of how many files', async t => {
+  const many = await oldDatabase(t, FILES)
+  const upgrades: number[] = []
+  const metadata = await open(t, { url: many, onUpgrade: files => { upgrades.push(files) } })
+  t.strictSame(upgrades, [FILES])
+  t.match(await metadata.files.find(1, `file ${FILES}`), { name: `file ${FILES}`, size: 1 })
+  t.strictSame(await server.run(many, 'SELECT count(*)::int AS count FROM files WHERE folder_id = 0'), [{ count: FILES }])
+
+  const url = await oldDatabase(t, 0)
   const file = join(t.testdir({}), 'errors')
-  for (const said of [`magicstore: upgrading the database, which has ${FILES.toLocaleString('en')} files\n`, '']) {
-    const { end } = await spawnServer(t, settings, { under: ['sh', '-c', `exec "$@" 2>'${file}'`, 'sh'], isCounted: true })
+  for (const said of ['magicstore: upgrading the database, which has 0 files\n', '']) {
+    const { end } = await spawnServer(t, { DATABASE_URL: url, DATA_DIR: join(t.testdirName, 'data') }, { under: ['sh', '-c', `exec "$@" 2>'${file}'`, 'sh'], isCounted: true })
     t.equal(await end('SIGTERM'), 0)
     t.equal(await readFile(file, 'utf8'), said)
   }
-  t.match(await (await open(t, { url })).files.find(1, `file ${FILES}`), { name: `file ${FILES}`, size: 1 })
-  t.strictSame(await server.run(url, 'SELECT count(*)::int AS count FROM files WHERE folder_id = 0'), [{ count: FILES }])
 })

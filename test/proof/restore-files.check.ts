@@ -1,16 +1,24 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { manifestText, type BackupSummary } from '#src/backup/manifest.ts'
-import { Database } from '#src/metadata/sqlite/driver.ts'
-import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, report } from '../kit/backups.ts'
+import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, forge, report } from '../kit/backups.ts'
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
+import { openAt } from '../kit/sealed.ts'
+import { signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
+
+// The AWS SDK reads its credentials from the environment.
+Object.assign(process.env, credentials)
+
+async function addAccount (settings: Settings, username: string): Promise<void> {
+  const { accounts, close } = await openAt(t, settings)
+  await accounts.add({ username, password: 'a longer secret' })
+  await close()
+}
 
 /** The wrong file is deleted, and put back, while the server runs. */
 async function putBackSession (t: Test, settings: Settings, folder: string): Promise<void> {
@@ -62,23 +70,22 @@ t.test('a wrong file is deleted and put back while the server runs', async t => 
   await putBackSession(t, { DATA_DIR: join(t.testdir(), 'data') }, join(t.testdirName, 'backup'))
 })
 
-for (const setting of ['KEEP_DAYS', 'KEEP_VERSIONS']) {
-  t.test(`with ${setting}=0, of which no version would be kept is not replaced`, async t => {
-    const settings = { DATA_DIR: join(t.testdir(), 'data'), [setting]: '0' }
-    const folder = join(t.testdirName, 'backup')
-    const server = await spawnServer(t, settings)
-    const { token } = await signUp(server, 'ada')
-    for (const name of ['changed', 'gone']) await server.send('PUT', `/uploads/${name}`, { token, body: 'before' })
-    t.equal((await runCommand(['backup', folder], settings)).code, 0)
+t.test('a file of which no version would be kept is not replaced', async t => {
+  const { folder: root, dataDir, token } = await createStore(t, { changed: 'before', gone: 'before' })
+  const folder = join(root, 'backup')
+  await report(['backup', folder], { DATA_DIR: dataDir })
+  for (const setting of ['KEEP_DAYS', 'KEEP_VERSIONS']) {
+    const settings = { DATA_DIR: dataDir, [setting]: '0' }
+    const server = await startServer(t, settings)
     await server.send('PUT', '/uploads/changed', { token, body: 'after' })
-    await server.send('DELETE', '/uploads/gone', { token })
+    await server.send('DELETE', '/uploads/gone?permanent=true', { token })
     const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada'], settings)
-    t.match({ code, stdout }, { code: 1, stdout: /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*"changed": it would replace [^\n]* --to\n$/ })
+    t.match({ code, stdout }, { code: 1, stdout: /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*"changed": it would replace [^\n]* --to\n$/ }, setting)
     t.equal((await server.send('GET', '/uploads/changed', { token })).text, 'after')
     t.equal((await server.send('GET', '/uploads/gone', { token })).text, 'before')
-    await server.end('SIGTERM')
-  })
-}
+    await server.close()
+  }
+})
 
 t.test('a wrong file is put back into PostgreSQL and a bucket', async t => {
   const postgres = await startPostgres(t)
@@ -110,20 +117,6 @@ t.test('files are written to a folder under their own names, whatever these are'
   t.strictSame(await readdir(join(root, 'one')), ['...'])
   t.notOk((await readdir(root)).includes('lost'))
 })
-
-/** Changes the database in a backup as a forger would, who knows the digests. */
-async function forge (folder: string, snapshot: string, change: (database: Database) => void): Promise<void> {
-  const path = join(folder, snapshot, 'magicstore.db')
-  const database = new Database(path)
-  change(database)
-  database.close()
-  const sums = join(folder, snapshot, 'SHA256SUMS')
-  const lines = (await readFile(sums, 'utf8')).split('\n')
-  const text = [`${sha256Of(await readFile(path))}  ${snapshot}/magicstore.db`, ...lines.slice(1)].join('\n')
-  await writeFile(sums, text)
-  const { sha256, ...summary } = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
-  await writeFile(join(folder, 'manifest.json'), manifestText({ ...summary, sums: sha256Of(Buffer.from(text)) } as BackupSummary))
-}
 
 t.test('files are written into their folders, and a forged backup writes nowhere else', async t => {
   const names = ['a', 'b/a', 'b/c/a', 'b/c/lost+found', 'ä/ö', `${'x'.repeat(200)}/${'y'.repeat(200)}/${'z'.repeat(200)}`]
@@ -181,7 +174,7 @@ t.test('a file that is damaged, missing or forged does not stop the others', asy
     else t.match(stdout, /0 restored, 0 replaced, 3 unchanged, 1 failed/, 'what the store has is not read from the backup')
   }
   t.strictSame(await readdir(join(root, 'out')), ['four'])
-  const server = await spawnServer(t, settings)
+  const server = await startServer(t, settings)
   for (const name of ['one', 'two']) await server.send('PUT', `/uploads/${name}`, { token, body: 'other' })
   const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada', '--json'], settings)
   t.equal(code, 1)
@@ -200,7 +193,7 @@ t.test('bytes that the store has lost are put back, and the quota counts', async
   t.match(await runCommand(['fsck'], settings), { code: 1 })
   t.match(await report(['restore', folder, '--user', 'ada'], settings), { replaced: 1, unchanged: 1 })
   await runCommand(['trash', 'empty', '--all', '--yes'], settings)
-  await runBin(['user', 'add', 'bob'], settings, 'a longer secret')
+  await addAccount(settings, 'bob')
   await runCommand(['user', 'quota', 'bob', '--files', '1'], settings)
   const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada', '--as', 'bob'], settings)
   t.equal(code, 1)
@@ -214,14 +207,14 @@ t.test('an account that is gone, or whose name another one has, gets no files un
   await runCommand(['user', 'rm', 'ada', '--yes'], settings)
   const restore = ['restore', folder, '--user', 'ada']
   await expectRefusal(t, restore, settings, { says: /there is no account ada in the store: create one with magicstore user add ada and restore with --as ada, or restore to a folder with --to/ })
-  await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
+  await addAccount(settings, 'ada')
   await expectRefusal(t, restore, settings, { says: /the account ada in the store is another than in the backup, created at [^\n]*: restore into it with --as ada, or to a folder with --to/ })
   await expectRefusal(t, [...restore, '--as', 'eve'], settings, { says: /there is no account eve in the store[^\n]*/ })
   t.match(await report([...restore, '--to', join(root, 'out')], settings), { restored: 1 })
   t.match(await report([...restore, '--as', 'ada'], settings), { restored: 1 })
   const { snapshot: empty } = await report(['backup', folder, '--keep', '3'], settings)
   await runCommand(['user', 'rm', 'ada', '--yes'], settings)
-  await runBin(['user', 'add', 'ada'], settings, 'a longer secret')
+  await addAccount(settings, 'ada')
   const { snapshot } = await report(['backup', folder, '--keep', '3'], settings)
   await expectRefusal(t, [...restore, '--file', 'one'], settings, { says: new RegExp(`there is no file or folder "one" of ada in ${snapshot}; it is in ${empty} of [^\\n,]*, snapshot-\\w+ of [^\\n,]*`) })
   await rm(join(folder, empty, 'magicstore.db'))

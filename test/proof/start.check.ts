@@ -10,6 +10,7 @@ import { runCommand } from '../kit/commands.ts'
 import { sizes } from '../kit/sizes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { signUp, spawnServer, startServer, type ServerProcess } from '../kit/server.ts'
+import { runSql } from '../kit/stores.ts'
 import { until } from '../kit/waiting.ts'
 
 /** Several seconds of removal. Half of them are as many as the server says in its log. */
@@ -44,13 +45,9 @@ async function createDeletedAccount (
 }
 
 /** What the database still has to remove. */
-function waiting (dataDir: string): number {
-  const database = new Database(join(dataDir, 'magicstore.db'))
-  try {
-    return (database.prepare('SELECT (SELECT count(*) FROM files WHERE owner_id IN (SELECT id FROM accounts WHERE removed_at IS NOT NULL)) + (SELECT count(*) FROM discarded_blobs) + (SELECT count(*) FROM accounts WHERE removed_at IS NOT NULL) AS count').get() as { count: number }).count
-  } finally {
-    database.close()
-  }
+async function waiting (dataDir: string): Promise<number> {
+  const [row] = await runSql(dataDir, 'SELECT (SELECT count(*) FROM files WHERE owner_id IN (SELECT id FROM accounts WHERE removed_at IS NOT NULL)) + (SELECT count(*) FROM discarded_blobs) + (SELECT count(*) FROM accounts WHERE removed_at IS NOT NULL) AS count')
+  return Number(row?.count)
 }
 
 /** The log of a server, as far as it was written. */
@@ -67,20 +64,19 @@ test('a start does not wait for the files of a deleted account, which go in the 
   const first = await spawnServer(t, settings, { isCounted: true })
   const logs = [logOf(first)]
   t.equal((await first.send('GET', '/health/ready')).status, 200)
-  const atFirst = waiting(settings.DATA_DIR)
-  t.ok(atFirst > 0, 'ready before all are gone')
+  t.ok(await waiting(settings.DATA_DIR) > 0, 'ready before all are gone')
   t.equal((await first.send('PUT', '/uploads/new', { token, body: 'new' })).status, 201)
   t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' }, 'what waits is no damage')
   t.match(await runCommand(['backup', join(folder, 'backup')], settings), { code: 0 })
 
   t.equal(await first.end('SIGTERM'), 0)
-  const afterStop = waiting(settings.DATA_DIR)
+  const afterStop = await waiting(settings.DATA_DIR)
   t.ok(afterStop > 0 && afterStop < FILES, `the end does not wait for them either: ${afterStop} of ${FILES}`)
   t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 
   const second = await spawnServer(t, settings, { isCounted: true })
   logs.push(logOf(second))
-  await until(() => waiting(settings.DATA_DIR) === 0)
+  await until(() => waiting(settings.DATA_DIR), count => count === 0)
   t.equal((await second.send('GET', '/uploads/kept', { token })).text, 'kept')
   t.equal(await second.end('SIGTERM'), 0)
   t.equal((await blobsIn(settings.DATA_DIR)).length, 2)

@@ -12,7 +12,7 @@ import { mountDisk } from '../kit/disks.ts'
 import { codeAt, withCode } from '../kit/one-time-codes.ts'
 import { execute } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
-import { runBin, spawnServer, startServer, type Client } from '../kit/server.ts'
+import { issueToken, runBin, spawnServer, startServer, type Client } from '../kit/server.ts'
 import { KIB, sizes } from '../kit/sizes.ts'
 
 const migrations = join(root, 'drizzle/sqlite')
@@ -81,7 +81,7 @@ for (const number of numbers) {
     const before = dump(database)
     // What a fixture keeps must not expire.
     const settings = { DATA_DIR: dataDir, KEEP_DAYS: '36500', LINKS: 'on' }
-    let server = await startServer(t, settings)
+    const server = await startServer(t, settings)
     t.strictSame(await copiesIn(dataDir), expected)
     for (const name of expected) {
       t.strictSame(dump(join(dataDir, name)), before, 'the copy says what the database said')
@@ -95,17 +95,17 @@ for (const number of numbers) {
       t.strictSame(files.map(file => [file.folder_id, file.modified_at]), files.map(() => [0, null]), 'all are in the root')
     }
     for (const { username, password, access, personal } of stored.people) {
-      const user: [string, string] = [username, password]
+      const token = await issueToken(server, { user: [username, password] })
       const own = stored.files.filter(({ owner }) => owner === username)
-      t.strictSame((await server.send('GET', '/api/files', { user })).json.files.map(({ name, size, type, sha256 }: Fixture['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
-      for (const { name, sha256 } of own) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { user })).bytes), sha256, name)
-      t.equal((await server.send('GET', '/uploads/gone', { user })).status, 404)
+      t.strictSame((await server.send('GET', '/api/files', { token })).json.files.map(({ name, size, type, sha256 }: Fixture['files'][0]) => ({ owner: username, name, size, type, sha256 })).sort(byName), own.sort(byName))
+      for (const { name, sha256 } of own) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}`, { token })).bytes), sha256, name)
+      t.equal((await server.send('GET', '/uploads/gone', { token })).status, 404)
       const answer = await server.send('GET', '/api/resource', { token: access })
       t.ok(answer.status === 200 || answer.json.code === 'token_expired', 'signed by a key that is still there')
       if (personal !== null) t.equal((await server.send('GET', '/uploads/report.pdf', { token: personal })).text, 'the first report')
-      t.equal((await server.send('PUT', '/uploads/new', { user, body: 'new' })).status, 201)
-      t.equal((await server.send('GET', '/api/account', { user })).json.usage.files, own.length + 1)
-      await checkKept(t, server, { user, stored })
+      t.equal((await server.send('PUT', '/uploads/new', { token, body: 'new' })).status, 201)
+      t.equal((await server.send('GET', '/api/account', { token })).json.usage.files, own.length + 1)
+      await checkKept(t, server, { username, token, stored })
     }
     for (const { username, password, secret, recoveryCodes: [recoveryCode = ''] } of stored.factors ?? []) {
       const user: [string, string] = [username, password]
@@ -122,17 +122,17 @@ for (const number of numbers) {
     const fresh = join(t.testdirName, 'fresh.db')
     await (await openSqliteMetadata(fresh)).close()
     t.strictSame(shapeOf(database), shapeOf(fresh))
-    server = await startServer(t, settings)
+    await (await openSqliteMetadata(database)).close()
     t.strictSame(await copiesIn(dataDir), expected, 'nothing to do the second time')
   })
 }
 
 /** What a fixture keeps is served, and what it stores becomes a version of the date that it had. */
 async function checkKept (
-  t: Test, server: Client, { user, stored }: { user: [string, string], stored: Fixture }
+  t: Test, server: Client, { username, token, stored }: { username: string, token: string, stored: Fixture }
 ): Promise<void> {
-  const isOwn = ({ owner }: Stored) => owner === user[0]
-  const versionsOf = async (name: string) => (await server.send('GET', `/api/files/${encodeURIComponent(name)}/versions`, { user })).json.versions
+  const isOwn = ({ owner }: Stored) => owner === username
+  const versionsOf = async (name: string) => (await server.send('GET', `/api/files/${encodeURIComponent(name)}/versions`, { token })).json.versions
   for (const { name } of stored.files.filter(isOwn)) {
     const versions = await versionsOf(name)
     t.strictSame(
@@ -140,21 +140,21 @@ async function checkKept (
       stored.versions?.filter(version => isOwn(version) && version.name === name).map(({ sha256 }) => sha256) ?? [],
       name
     )
-    for (const { id, sha256 } of versions) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}?version=${id}`, { user })).bytes), sha256)
+    for (const { id, sha256 } of versions) t.equal(sha256Of((await server.send('GET', `/uploads/${encodeURIComponent(name)}?version=${id}`, { token })).bytes), sha256)
   }
-  const { json: trash } = await server.send('GET', '/api/trash', { user })
+  const { json: trash } = await server.send('GET', '/api/trash', { token })
   t.strictSame(
     trash.files.map(({ name, sha256 }: Stored) => [name, sha256]),
     stored.trash?.filter(isOwn).map(({ name, sha256 }) => [name, sha256]) ?? []
   )
-  for (const { id, name, sha256 } of trash.files) t.match((await server.send('POST', `/api/trash/${id}/restore`, { user })).json, { name, sha256 })
+  for (const { id, name, sha256 } of trash.files) t.match((await server.send('POST', `/api/trash/${id}/restore`, { token })).json, { name, sha256 })
 
-  const { json: { sha256, updatedAt } } = await server.send('GET', '/api/files/report.pdf', { user })
-  t.equal((await server.send('PUT', '/uploads/report.pdf', { user, body: 'the second report' })).status, 200)
+  const { json: { sha256, updatedAt } } = await server.send('GET', '/api/files/report.pdf', { token })
+  t.equal((await server.send('PUT', '/uploads/report.pdf', { token, body: 'the second report' })).status, 200)
   const [version] = await versionsOf('report.pdf')
   t.match(version, { sha256, createdAt: updatedAt })
-  t.match((await server.send('POST', `/api/files/report.pdf/versions/${version.id}/restore`, { user })).json, { sha256 })
-  t.equal((await server.send('GET', '/uploads/report.pdf', { user })).text, 'the first report')
+  t.match((await server.send('POST', `/api/files/report.pdf/versions/${version.id}/restore`, { token })).json, { sha256 })
+  t.equal((await server.send('GET', '/uploads/report.pdf', { token })).text, 'the first report')
 }
 
 const byName = (one: { name: string }, other: { name: string }) => one.name < other.name ? -1 : 1

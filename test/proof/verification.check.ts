@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { request as httpRequest } from 'node:http'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
@@ -99,15 +100,17 @@ test('reading ends when the client has gone, and goes on from there with the nex
   await ask('DELETE', '/uploads/a.bin')
   // Half of the bytes come, and then nothing more.
   failReads('stall')
+  const sockets: Socket[] = []
+  const note = (message: unknown) => { sockets.push((message as { response: IncomingMessage }).response.socket) }
+  subscribe('http.client.response.finish', note)
+  t.teardown(() => unsubscribe('http.client.response.finish', note))
   const { port, token } = client()
   const leaving = httpRequest({
     port, method: 'PATCH', path: `/api/uploads/${id}`, headers: { authorization: `Bearer ${token}`, ...DRAFT, 'upload-offset': String(SIZE), 'content-length': 0 }
   })
   leaving.on('error', () => {})
   leaving.end()
-  await until(() => reads.length > 0)
-  // Nothing shows how many of them have been read.
-  await wait(2000)
+  await until(() => reads.length > 0 && sockets.some(({ bytesRead }) => bytesRead >= SIZE / 2))
   leaving.destroy()
   failReads(undefined)
   t.equal((await finish(id)).status, 201)
