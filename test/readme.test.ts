@@ -2,30 +2,27 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import { test, type Test } from 'tap'
 import { settingRows } from '#src/config.ts'
 import { sectionOf as resultsOf, withResults } from './bench/report.ts'
 import { unwatched } from './kit/programs.ts'
-import { blocksOf, checkSession, fencedIn, isOfSession, readGuide, readReadme, sectionOf, typeLines, type Typed } from './kit/readme.ts'
+import { blocksOf, checkSession, checkStart, fencedIn, isOfSession, isOfStart, readGuide, readReadme, sectionOf, typeLines, type Typed } from './kit/readme.ts'
 import { root } from './kit/root.ts'
-import { clientOf, runBin, spawnServer } from './kit/server.ts'
+import { runCommand } from './kit/commands.ts'
+import { sharedServer } from './kit/server.ts'
 
 /** The rows of the table below a heading, without its header. */
 const tableBelow = (text: string, heading: string) => sectionOf(text, heading).split('\n').filter(line => line.startsWith('|')).slice(2)
 
 interface Workspace { port: number, folder: string, type (lines: string[]): Promise<Typed> }
 
-/** A running server, and a folder in which bash runs lines. */
+/** The server of these tests, and a folder in which bash runs lines. */
 async function openWorkspace (t: Test): Promise<Workspace> {
-  const root = t.testdir({ data: {}, desk: {} })
-  const { port } = await spawnServer(t, { DATA_DIR: join(root, 'data') })
-  const folder = join(root, 'desk')
+  const { port } = await sharedServer()
+  const folder = t.testdir()
   return { port, folder, type: lines => typeLines(lines, { port, folder, shell: 'bash' }) }
 }
 
-const isOfStart = (line: string) => line.endsWith('npm start')
 const isOfSdk = (line: string) => line.startsWith('node dist/main.js sdk ')
 
 /** The exceptions: `npm test` runs this test, and `npm ci` would delete the packages in use; CI starts with it. */
@@ -46,8 +43,8 @@ test('the README\'s session runs as typed in any shell, from registration to dow
 test('a session with `Authorization:Token` without a space, `$(< token.txt)` and a download by -GET runs as typed in bash', async t => {
   const { folder, type } = await openWorkspace(t)
   const registered = await type([
-    'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"test_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
-    'curl -u test_user:pwd -i -X GET http://127.0.0.1:5000/api/token'
+    'curl -i -X POST -H "Content-Type: application/json" -d \'{"username":"other_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+    'curl -u other_user:pwd -i -X GET http://127.0.0.1:5000/api/token'
   ])
   t.same(registered.statuses, [201, 200])
   const token = /"token":"([^"]+)"/.exec(registered.stdout)?.[1] ?? ''
@@ -68,56 +65,9 @@ test('a session with `Authorization:Token` without a space, `$(< token.txt)` and
   t.ok(answer.subarray(-report.length).equals(report))
 })
 
-test('npm start serves, with the settings of its environment, and says what a newcomer needs', async t => {
-  const pages = await Promise.all([readReadme(), readGuide()])
-  const lines = pages.flatMap(page => blocksOf(page, 'bash').flat()).filter(isOfStart)
-  t.equal(lines.length, 2)
-  for (const line of lines) await t.test(line, t => checkStart(t, line))
-})
-
-/** Runs the line, except `npm ci`, with a free port and a test folder. */
-async function checkStart (t: Test, line: string): Promise<void> {
-  const folder = t.testdir()
-  const [inherited, typed] = ['inherited', 'typed'].map(name => join(folder, name)) as [string, string]
-  const command = line.replace('npm ci && ', '').replace('PORT=8080', 'PORT=0').replace('/var/lib/magicstore', typed)
-  const child = spawn('bash', ['-c', unwatched(command)], { cwd: root, detached: true, env: { ...process.env, PORT: '0', DATA_DIR: inherited } })
-  const closed = once(child, 'close')
-  t.teardown(async () => {
-    if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGTERM')
-    await closed
-  })
-  const said: string[] = []
-  for await (const line of createInterface(child.stdout as Readable)) {
-    said.push(line)
-    if (line.includes('password policy')) break
-  }
-  if (!said.some(line => line.startsWith('MagicStore'))) throw new Error(`it did not start: ${said.join('\n')}`)
-  child.stdout.resume()
-  child.stderr.resume()
-  const port = Number(/http:\/\/127\.0\.0\.1:(\d+)$/.exec(said.find(line => line.startsWith('MagicStore')) ?? '')?.[1])
-  t.match(said.join('\n'), `http://127.0.0.1:${port}/docs`)
-  t.match(said.join('\n'), line.includes('DATA_DIR=') ? typed : inherited)
-  t.equal((await clientOf(port).send('GET', '/')).json.name, 'MagicStore')
-}
-
-test('npm start that a signal ends leaves no server behind', async t => {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const) {
-    // Without the build before it, which takes 4 s of CPU and has ended when the server starts.
-    const child = spawn('bash', ['-c', unwatched('exec npm start --ignore-scripts')], { cwd: root, env: { ...process.env, PORT: '0', DATA_DIR: t.testdir() }, stdio: ['ignore', 'pipe', 'ignore'] })
-    const [closed, exited] = [once(child, 'close'), once(child, 'exit')]
-    let port = NaN
-    for await (const line of createInterface(child.stdout)) {
-      if (line.startsWith('MagicStore serves')) port = Number(/:(\d+)$/.exec(line)?.[1])
-      if (line.includes('password policy')) break
-    }
-    child.stdout.resume()
-    t.equal((await clientOf(port).send('GET', '/health/live')).status, 200)
-    child.kill(signal)
-    await exited
-    // Output pipes close when npm and its children have exited.
-    await closed
-    await t.rejects(clientOf(port).send('GET', '/health/live'), { code: 'ECONNREFUSED' }, signal)
-  }
+test('npm start serves, with the settings of its environment, says what a newcomer needs, and leaves no server behind', async t => {
+  const [line = ''] = blocksOf(await readReadme(), 'bash').flat().filter(isOfStart)
+  await checkStart(t, line, 'SIGTERM')
 })
 
 test('the README\'s commands for a client write one', async t => {
@@ -136,7 +86,7 @@ test('the README\'s table of settings is that of the schema, and so is --help', 
   const rows = settingRows()
   t.same(tableBelow(await readReadme(), '## Settings'), rows.map(({ name, fallback, description }) =>
     `| \`${name}\` | ${fallback === 'none' ? 'none' : `\`${fallback}\``} | ${description} |`))
-  const { code, stdout } = await runBin(['serve', '--help'])
+  const { code, stdout } = await runCommand(['serve', '--help'])
   t.equal(code, 0)
   for (const { name } of rows) t.match(stdout, new RegExp(`^ +${name} `, 'm'))
 })
@@ -150,7 +100,7 @@ test('the README has fewer than 1,500 words, and its links lead to files', async
 })
 
 test('the README names every command of the bin, and no other', async t => {
-  const { code, stdout } = await runBin(['--help'])
+  const { code, stdout } = await runCommand(['--help'])
   t.equal(code, 0)
   const verbsIn = (text: string, pattern: RegExp) => new Set(Array.from(text.matchAll(pattern), ([, verb = '']) => verb))
   const known = verbsIn(stdout, /^ +magicstore ([a-z]+)/gm)

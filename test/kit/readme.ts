@@ -2,8 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { unwatched } from './programs.ts'
 import { root } from './root.ts'
+import { clientOf } from './server.ts'
 
 export const readReadme = () => readFile(join(root, 'README.md'), 'utf8')
 
@@ -59,6 +62,37 @@ export async function typeLines (lines: string[], { port, folder, shell }: { por
 
 /** Whether a line of the README belongs to the session from registration to download. */
 export const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(line)
+
+export const isOfStart = (line: string) => line.endsWith('npm start')
+
+/**
+ * Runs a line that starts the server, except `npm ci`, with a free port and a test folder, and ends npm by a signal:
+ * the server ends too.
+ */
+export async function checkStart (t: Test, line: string, signal: NodeJS.Signals): Promise<void> {
+  const folder = t.testdir()
+  const [inherited, typed] = [join(folder, 'inherited'), join(folder, 'typed')]
+  const command = line.replace('npm ci && ', '').replace('PORT=8080', 'PORT=0').replace('/var/lib/magicstore', typed)
+  // In place of bash npm gets the signal.
+  const script = unwatched(command.replace(/npm start$/, 'exec npm start'))
+  const child = spawn('bash', ['-c', script], { cwd: root, env: { ...process.env, PORT: '0', DATA_DIR: inherited }, stdio: ['ignore', 'pipe', 'ignore'] })
+  // The pipe closes when npm and the server have ended.
+  const closed = once(child, 'close')
+  const said: string[] = []
+  for await (const line of createInterface(child.stdout)) {
+    said.push(line)
+    if (line.includes('password policy')) break
+  }
+  child.stdout.resume()
+  const [, url, port] = /serves at (http:\/\/127\.0\.0\.1:(\d+))$/m.exec(said.join('\n')) ?? []
+  t.match(said.join('\n'), `${url}/docs`)
+  t.match(said.join('\n'), line.includes('DATA_DIR=') ? typed : inherited)
+  const { send } = clientOf(Number(port))
+  t.equal((await send('GET', '/')).json.name, 'MagicStore')
+  child.kill(signal)
+  await closed
+  await t.rejects(send('GET', '/health/live'), { code: 'ECONNREFUSED' }, signal)
+}
 
 /** Runs the README's session against a server on `port`, in an empty folder, and checks the result. */
 export async function checkSession (t: Test, { port, folder }: { port: number, folder: string }): Promise<void> {

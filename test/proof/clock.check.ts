@@ -12,17 +12,17 @@ const clockOff = (milliseconds: number) => ({
   isCounted: true
 })
 
-for (const { what, milliseconds } of [{ what: 'an hour ahead', milliseconds: HOUR }, { what: 'an hour behind', milliseconds: -HOUR }]) {
-  test(`a server whose clock is ${what} serves the same tokens and dates as the others`, async t => {
-    const postgres = await startPostgres(t)
-    const s3 = await openS3(t)
-    const settings: Settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), TOKEN_SECONDS: '600', SIGN_IN_FAILURES: '3', ...credentials }
-    const right = await spawnServer(t, settings, { isCounted: true })
+test('a server whose clock is an hour ahead or behind serves the same tokens and dates as the others', async t => {
+  const postgres = await startPostgres(t)
+  const s3 = await openS3(t)
+  const settings: Settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), TOKEN_SECONDS: '600', SIGN_IN_FAILURES: '3', ...credentials }
+  const right = await spawnServer(t, settings, { isCounted: true })
+  for (const milliseconds of [HOUR, -HOUR]) {
     const wrong = await spawnServer(t, settings, clockOff(milliseconds))
     const isNow = (text: string) => Math.abs(Date.parse(text) - Date.now()) < 60_000
 
-    const { token, user } = await signUp(right, 'ada')
-    const { token: theirs, user: bob } = await signUp(wrong, 'bob')
+    const { token, user } = await signUp(right)
+    const { token: theirs, user: bob } = await signUp(wrong)
     for (const server of [right, wrong]) {
       for (const each of [token, theirs]) t.equal((await server.send('GET', '/api/resource', { token: each })).status, 200)
       t.equal((await server.send('GET', '/api/tokens', { token })).json.tokens.length, 1, 'and lists them')
@@ -58,5 +58,5 @@ for (const { what, milliseconds } of [{ what: 'an hour ahead', milliseconds: HOU
     await postgres.run(String(settings.DATABASE_URL), 'UPDATE tokens SET expires_at = extract(epoch FROM clock_timestamp()) * 1000 - 1')
     for (const server of [right, wrong]) t.match((await server.send('GET', '/api/resource', { token })), { status: 401, json: { code: 'token_expired' } })
     t.equal((await right.send('GET', '/api/tokens', { user: bob })).json.tokens.length, 0)
-  })
-}
+  }
+})

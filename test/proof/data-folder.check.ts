@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, tr
 import { dirname, join } from 'node:path'
 import { test, type Test } from 'tap'
 import { mountDisk } from '../kit/disks.ts'
+import { runCommand } from '../kit/commands.ts'
 import { execute, WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
 import { runBin, signUp, spawnServer, startServer, type RunningServer } from '../kit/server.ts'
 
@@ -21,7 +22,7 @@ async function makeStore (t: Test): Promise<RunningServer> {
 
 /** The doctor's result for one check. */
 async function verdictOf (check: string, dataDir: string): Promise<string | undefined> {
-  const { stdout } = await runBin(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0' })
+  const { stdout } = await runCommand(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0' })
   return stdout.trim().split('\n').map(line => JSON.parse(line)).find(finding => finding.check === check)?.verdict
 }
 
@@ -47,18 +48,18 @@ test('a data folder that can\'t be made is refused in one line', async t => {
   const folder = join(dirname(used), 'others')
   await mkdir(folder)
   await writeFile(join(folder, 'file'), 'text', { mode: 0o755 })
-  t.equal((await runBin(['backup', join(folder, 'backup')], { DATA_DIR: used })).code, 0)
+  t.equal((await runCommand(['backup', join(folder, 'backup')], { DATA_DIR: used })).code, 0)
   // Without an end, Node made folders in /proc.
   for (const dataDir of [join(folder, 'file'), join(folder, 'file/data'), '/proc/data']) {
     for (const args of [['serve'], ['restore', join(folder, 'backup')]]) {
-      const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+      const { code, stderr } = await runCommand(args, { DATA_DIR: dataDir, PORT: '0' })
       t.equal(code, 2, `${args[0]} ${dataDir}`)
       t.match(stderr, oneLine)
       t.match(stderr, `DATA_DIR: ${dataDir} can't be used as a folder`)
     }
   }
   for (const args of [['keys', 'rotate'], ['user', 'list']]) {
-    const { code, stderr } = await runBin(args, { DATA_DIR: join(folder, 'file') })
+    const { code, stderr } = await runCommand(args, { DATA_DIR: join(folder, 'file') })
     t.equal(code, 2)
     t.match(stderr, oneLine)
     t.match(stderr, `DATA_DIR: ${join(folder, 'file')} can't be used as a folder`)
@@ -68,20 +69,15 @@ test('a data folder that can\'t be made is refused in one line', async t => {
 test('a file of the database that this user may not open is named in one line, which speaks of no full disk', async t => {
   const { dataDir } = await makeStore(t)
   await writeFile(join(dataDir, 'magicstore.db-wal'), '')
-  for (const { name, commands } of [
-    { name: 'magicstore.db', commands: [['serve'], ['user', 'list'], ['backup', join(t.testdirName, 'backup')]] },
-    { name: 'magicstore.db-wal', commands: [['serve'], ['user', 'list'], ['backup', join(t.testdirName, 'backup')]] },
-    { name: 'magicstore.db-hold', commands: [['serve'], ['user', 'list'], ['backup', join(t.testdirName, 'backup')]] },
-    { name: 'lock.db', commands: [['serve']] }
-  ]) {
+  for (const [name, ...args] of [
+    ['magicstore.db', 'serve'], ['magicstore.db-wal', 'user', 'list'], ['magicstore.db-hold', 'backup', join(t.testdirName, 'backup')], ['lock.db', 'serve']
+  ] as const) {
     const file = join(dataDir, name)
     await chmod(file, 0)
-    for (const args of commands) {
-      const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' }, '', { under: WITHOUT_ROOTS_ACCESS })
-      t.equal(code, 1, `${args[0]}, ${name}`)
-      t.match(stderr, oneLine)
-      t.ok(stderr.includes(`${file} `) && stderr.includes('owner and mode'), stderr)
-    }
+    const { code, stderr } = await runBin([...args], { DATA_DIR: dataDir, PORT: '0' }, '', { under: WITHOUT_ROOTS_ACCESS })
+    t.equal(code, 1, name)
+    t.match(stderr, oneLine)
+    t.ok(stderr.includes(`${file} `) && stderr.includes('owner and mode'), stderr)
     await chmod(file, 0o600)
   }
   await (await startServer(t, { DATA_DIR: dataDir })).close()
@@ -92,19 +88,19 @@ test('a folder of other programs is refused in one line that says what to do, an
   const [etc, good, backup] = ['etc', 'good', 'backup'].map(name => join(folder, name)) as [string, string, string]
   for (const [path, mode] of [[etc, 0o755], [join(etc, 'passwd'), 0o644], [join(etc, 'ssh.d'), 0o775]] as [string, number][]) await chmod(path, mode)
   await (await startServer(t, { DATA_DIR: good })).close()
-  t.equal((await runBin(['backup', backup], { DATA_DIR: good })).code, 0)
+  t.equal((await runCommand(['backup', backup], { DATA_DIR: good })).code, 0)
   const look = async () => Promise.all(['', ...(await readdir(etc, { recursive: true })).sort()].map(async name => {
     const { mode, mtimeMs, ctimeMs, uid } = await stat(join(etc, name))
     return { name, mode, mtimeMs, ctimeMs, uid }
   }))
   const before = await look()
   for (const args of [['serve'], ['user', 'list'], ['user', 'add', 'ada'], ['trash', 'empty', '--all', '--yes'], ['keys', 'rotate'], ['fsck'], ['backup', join(folder, 'other')]]) {
-    const { code, stdout, stderr } = await runBin(args, { DATA_DIR: etc, PORT: '0' }, 'correct horse battery')
+    const { code, stdout, stderr } = await runCommand(args, { DATA_DIR: etc, PORT: '0' }, 'correct horse battery')
     t.same([code, stdout, stderr], [2, '', `magicstore: DATA_DIR: ${etc} contains files that are not MagicStore's; set DATA_DIR to an empty or new folder\n`], args.join(' '))
   }
-  t.match(await runBin(['restore', backup], { DATA_DIR: etc }), { code: 1, stderr: /is not empty; DATA_DIR must be empty or new/ })
+  t.match(await runCommand(['restore', backup], { DATA_DIR: etc }), { code: 1, stderr: /is not empty; DATA_DIR must be empty or new/ })
   for (const args of [['doctor'], ['doctor', '--json']]) {
-    const { code, stdout } = await runBin(args, { DATA_DIR: etc, PORT: '0' })
+    const { code, stdout } = await runCommand(args, { DATA_DIR: etc, PORT: '0' })
     t.equal(code, 1)
     t.match(stdout, `DATA_DIR: ${etc} contains files that are not MagicStore's`)
     t.notMatch(stdout, /chmod|chown/)
@@ -123,7 +119,7 @@ test('a folder of blobs on another file system than the incoming files is refuse
   await rename(join(dataDir, 'blobs'), join(dataDir, '..', 'blobs'))
   await symlink(other, join(dataDir, 'blobs'))
   for (const args of [['serve'], ['user', 'list']]) {
-    const { code, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+    const { code, stderr } = await runCommand(args, { DATA_DIR: dataDir, PORT: '0' })
     t.equal(code, 2)
     t.match(stderr, oneLine)
     t.match(stderr, 'file system')
@@ -139,7 +135,7 @@ test('blobs on another mount of the same file system are refused too', async t =
   await mkdir(join(disk, 'other'))
   await execute('mount', ['--bind', join(disk, 'other'), join(dataDir, 'blobs')])
   try {
-    const { code, stderr } = await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0' })
+    const { code, stderr } = await runCommand(['serve'], { DATA_DIR: dataDir, PORT: '0' })
     t.equal(code, 2)
     t.match(stderr, oneLine)
     t.equal(await verdictOf('folder', dataDir), 'fault')
@@ -166,7 +162,7 @@ for (const { what, lose } of [
     await lose(dataDir)
     const before = (await readdir(dataDir, { recursive: true })).sort()
     for (const args of [['serve'], ['user', 'list']]) {
-      const { code, stdout, stderr } = await runBin(args, { DATA_DIR: dataDir, PORT: '0' })
+      const { code, stdout, stderr } = await runCommand(args, { DATA_DIR: dataDir, PORT: '0' })
       t.same([code, stdout], [2, ''])
       t.match(stderr, oneLine)
       t.match(stderr, /restore a backup.+move blobs and incoming away/)

@@ -2,19 +2,22 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test, type Test } from 'tap'
+import t, { test } from 'tap'
 import { readConfig } from '#src/config.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
+import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { run } from '../kit/programs.ts'
 import { blocksOf, readGuide, readPage, sectionOf } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
-import { clientOf, runBin, signUp, spawnBin, spawnServer } from '../kit/server.ts'
+import { clientOf, signUp, spawnBin, spawnServer } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
 import { freePort } from '../kit/wire.ts'
 import { skipWithout } from './fronts.ts'
 
 // What the operator's pages say besides commands: the settings file, the database, the bucket, messages and log files.
+
+const postgres = await startPostgres(t)
 
 type Variables = Record<string, string>
 
@@ -120,7 +123,6 @@ test('all read the same from the characters that the guide allows, and not from 
 })
 
 test('the SQL of the guide makes a role and a database that a server can use, and no other role', async t => {
-  const postgres = await startPostgres(t)
   const [lines = []] = blocksOf(sectionOf(await readPage('scaling.md'), '## Prepare PostgreSQL'), 'sql')
   t.equal(lines.length, 3)
   for (const line of lines) await postgres.run(postgres.url('postgres'), line)
@@ -167,7 +169,7 @@ test('the guide gives the credentials of the bucket the rights that the requests
 test('a server that meets a newer database says what the guide says, and changes nothing', async t => {
   const [[message] = []] = blocksOf(await readPage('upgrading.md'), 'text')
   const folder = t.testdir()
-  const postgres = await startPostgres(t)
+  const database = await postgres.newDatabase()
   const later = 'drizzle_migrations (hash, created_at) VALUES (\'\', 4102444800000)'
   for (const [settings, upgrade] of [
     [{ DATA_DIR: join(folder, 'data') }, async () => {
@@ -175,13 +177,11 @@ test('a server that meets a newer database says what the guide says, and changes
       database.exec(`INSERT INTO __${later}`)
       database.close()
     }],
-    [{ DATA_DIR: join(folder, 'other'), DATABASE_URL: await postgres.newDatabase() }, async () => {
-      await postgres.run(postgres.url('magicstore_1'), `INSERT INTO drizzle.__${later}`)
-    }]
+    [{ DATA_DIR: join(folder, 'other'), DATABASE_URL: database }, async () => { await postgres.run(database, `INSERT INTO drizzle.__${later}`) }]
   ] as const) {
-    t.equal((await runBin(['user', 'add', 'ann'], settings, 'pwd')).code, 0)
+    t.equal((await runCommand(['user', 'add', 'ann'], settings, 'pwd')).code, 0)
     await upgrade()
-    for (const args of [['serve'], ['user', 'list']]) t.same(await runBin(args, { PORT: '0', ...settings }), { code: 1, stdout: '', stderr: `${message}\n` })
+    for (const args of [['serve'], ['user', 'list']]) t.same(await runCommand(args, { PORT: '0', ...settings }), { code: 1, stdout: '', stderr: `${message}\n` })
   }
 })
 
@@ -192,7 +192,8 @@ test('logrotate, as in the guide, rotates the log of a server that goes on', { s
   const [lines = []] = blocksOf(await readPage('monitoring.md'), 'logrotate')
   await writeFile(join(folder, 'logrotate.conf'), lines.join('\n').replace('/var/log/magicstore', join(folder, 'log')), { mode: 0o644 })
   const port = await freePort()
-  await openLogged(t, { port, folder })
+  const child = spawnBin(['serve'], { PORT: String(port), DATA_DIR: join(folder, 'data') }, { under: ['sh', '-c', `exec "$0" "$@" >> '${join(folder, 'log/server.log')}'`] })
+  t.teardown(() => child.kill('SIGKILL'))
   const client = clientOf(port)
   const log = join(folder, 'log/server.log')
   await until(async () => client.send('GET', '/health/live').catch(() => undefined), answer => answer?.status === 200)
@@ -208,9 +209,3 @@ test('logrotate, as in the guide, rotates the log of a server that goes on', { s
   t.notOk(text.includes('/before') || text.includes('\0'), 'it begins anew')
   t.match(await readFile(`${log}.1`, 'utf8'), '/before')
 })
-
-/** A server that appends its log to a file. */
-async function openLogged (t: Test, { port, folder }: { port: number, folder: string }): Promise<void> {
-  const child = spawnBin(['serve'], { PORT: String(port), DATA_DIR: join(folder, 'data') }, { under: ['sh', '-c', `exec "$0" "$@" >> '${join(folder, 'log/server.log')}'`] })
-  t.teardown(() => child.kill('SIGKILL'))
-}

@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { access, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { execute, unwatched } from '../kit/programs.ts'
-import { fencedIn, readGuide, readPage, scalingCommands, sectionOf } from '../kit/readme.ts'
+import { blocksOf, checkStart, fencedIn, isOfStart, readGuide, readPage, scalingCommands, sectionOf } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
+import { until } from '../kit/waiting.ts'
 
 /** A line of the guide: typed into bash by the server's user, or by root at a prompt. */
 interface Line { language: string, text: string }
@@ -169,11 +169,9 @@ t.test('the guide as typed, from the first start to a new disk: the same users, 
   t.same(await machine.follow([...await linesOf('Invitations and lost passwords'), ...await linesOf('Links'), ...await linesOf('Second factors')]), [])
   await look('with links that nobody has used')
   t.same(await machine.follow(await linesOf('Rotate keys')), [])
-  // The guide promises the new key within two seconds.
-  await wait(2000)
+  const tokenNow = async () => (await machine.client().send('GET', '/api/token', { user })).json.token as string
+  await until(tokenNow, later => headOf(later).kid !== headOf(token).kid)
   await look('with a new key')
-  const { json: { token: later } } = await machine.client().send('GET', '/api/token', { user })
-  t.not(headOf(later).kid, headOf(token).kid)
   t.same(await machine.follow(await linesOf('Watch')), [])
   await machine.crash()
   await rm(machine.dataDir, { recursive: true })
@@ -219,6 +217,12 @@ function historyOf (file: string): unknown[] {
   client.close()
   return history
 }
+
+t.test('npm start as in the guide leaves no server behind, whichever signal ends npm', async t => {
+  const [line = ''] = blocksOf(await readGuide(), 'bash').flat().filter(isOfStart)
+  // readme.test.ts ends it by SIGTERM.
+  for (const signal of ['SIGINT', 'SIGHUP', 'SIGKILL'] as const) await t.test(signal, t => checkStart(t, line, signal))
+})
 
 t.test('what root types names files that are there', async t => {
   const lines = linesIn(await readGuide())

@@ -2,12 +2,14 @@ import { copyFile, mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import { npmEnvironment, runUnwatched } from '../kit/programs.ts'
 import { checkSession } from '../kit/readme.ts'
 import { spawnServer } from '../kit/server.ts'
 
-/** A separate package with the other Node versions: 600 MB, too much to install for every test. */
+/**
+ * A separate package with the other Node versions: 600 MB. NODES names a folder in which it is installed already.
+ */
 const nodesPackage = fileURLToPath(new URL('nodes', import.meta.url))
 
 /** `.ci/run` runs all tests on this one, among them the suite for the database driver. */
@@ -24,12 +26,17 @@ async function findNpm (): Promise<string> {
   throw new Error('npm is not on the PATH')
 }
 
-test('the server with its flags, the README\'s session and the database driver work on Node 22, 24 and 26, and no package asks for another', { skip: isAvailable ? false : 'the versions are installed for Linux on x64' }, async t => {
+async function install (t: Test): Promise<string> {
   const nodes = await mkdtemp(join(tmpdir(), 'magicstore-nodes-'))
   t.teardown(() => rm(nodes, { recursive: true }))
   for (const name of ['package.json', 'package-lock.json']) await copyFile(join(nodesPackage, name), join(nodes, name))
-  const installed = await runUnwatched('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: nodes, env: npmEnvironment })
-  t.equal(installed.code, 0, { stderr: installed.stderr })
+  const { code, stderr } = await runUnwatched('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: nodes, env: npmEnvironment })
+  t.equal(code, 0, { stderr })
+  return nodes
+}
+
+test('the server with its flags, the README\'s session and the database driver work on Node 22, 24 and 26, and no package asks for another', { skip: isAvailable ? false : 'the versions are installed for Linux on x64' }, async t => {
+  const nodes = process.env.NODES ?? await install(t)
   const names = (await readdir(join(nodes, 'node_modules'))).filter(name => name.startsWith('node'))
   t.same(names, ['node22', 'node24', 'node26'])
   const npm = await findNpm()

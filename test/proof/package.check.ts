@@ -2,16 +2,15 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { dirname, join } from 'node:path'
 import { test, type Test } from 'tap'
-import { npmEnvironment, run } from '../kit/programs.ts'
+import { execute, npmEnvironment, run } from '../kit/programs.ts'
 import { blocksOf, readGuide } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { clientOf } from '../kit/server.ts'
-import { MIB } from '../kit/sizes.ts'
+import { isProof, MIB } from '../kit/sizes.ts'
 
 interface Locked { readonly version: string, readonly dev?: boolean }
 
@@ -26,29 +25,52 @@ async function promisedCount (): Promise<number> {
   return Number(/\binstall (\d+) packages\b/.exec((await readGuide()).replaceAll(/\s+/g, ' '))?.[1])
 }
 
-/**
- * Installs the package as the guide says, outside the repository, so nothing else can be imported. Returns the folder.
- * Scripts are left out: for Node 20 one of them may compile the driver of SQLite for a minute, which `npm ci` has done
- * already.
- */
+/** Puts the package into a folder outside the repository, so that nothing else can be imported. Returns the folder. */
 async function install (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-package-'))
   t.teardown(() => rm(folder, { recursive: true }))
   const packed = await run('npm', ['pack', '--silent', '--pack-destination', folder])
   t.equal(packed.code, 0, { stderr: packed.stderr })
+  await (isProof ? installByNpm(t, folder) : unpack(folder, packed.stdout.trim()))
+  return folder
+}
+
+/** In place of npm, which needs the network: the dependencies are those of the repository. */
+async function unpack (folder: string, archive: string): Promise<void> {
+  const modules = join(folder, 'lib/node_modules')
+  await mkdir(modules, { recursive: true })
+  await mkdir(join(folder, 'bin'))
+  await execute('tar', ['--extract', '--gzip', '--file', join(folder, archive), '--directory', modules])
+  const place = join(modules, 'magicstore')
+  await rename(join(modules, 'package'), place)
+  const main = join(place, JSON.parse(await readFile(join(place, 'package.json'), 'utf8')).bin.magicstore)
+  await chmod(main, 0o755)
+  await symlink(main, join(folder, 'bin/magicstore'))
+  for (const [path] of await productionPackages()) {
+    // Those inside others come with them.
+    if (path.split('node_modules/').length > 2 || !existsSync(join(root, path))) continue
+    await mkdir(dirname(join(place, path)), { recursive: true })
+    await symlink(join(root, path), join(place, path))
+  }
+}
+
+/**
+ * As the guide says. Scripts are left out: for Node 20 one of them may compile the driver of SQLite for a minute, which
+ * `npm ci` has done already.
+ */
+async function installByNpm (t: Test, folder: string): Promise<void> {
   const lines = blocksOf(await readGuide(), 'console').flat().map(line => line.slice('# '.length))
   const from = lines.findIndex(line => line.startsWith('npm install --global '))
   for (const line of lines.slice(from, from + 2)) {
     const installed = await run('bash', ['-c', `${line} --ignore-scripts --prefer-offline --no-audit --no-fund`], { cwd: folder, env: { ...npmEnvironment, npm_config_prefix: folder } })
     t.equal(installed.code, 0, { stderr: installed.stderr })
   }
+  const place = join(folder, 'lib/node_modules/magicstore')
   for (const [path, { version }] of await productionPackages()) {
-    const { version: found } = JSON.parse(await readFile(join(folder, 'lib/node_modules/magicstore', path, 'package.json'), 'utf8'))
-    t.equal(found, version, `${path} is the version that the tests ran with`)
+    t.equal(JSON.parse(await readFile(join(place, path, 'package.json'), 'utf8')).version, version, `${path} is the version that the tests ran with`)
   }
   const binary = 'node_modules/better-sqlite3-node20/build'
-  if (existsSync(join(root, binary))) await cp(join(root, binary), join(folder, 'lib/node_modules/magicstore', binary), { recursive: true })
-  return folder
+  if (existsSync(join(root, binary))) await cp(join(root, binary), join(place, binary), { recursive: true })
 }
 
 /** With `import`, or with a function of `createRequire`. */
@@ -72,20 +94,18 @@ test('what npm installs from the package runs, with nothing but its own dependen
   const folder = await install(t)
   const env = { PATH: `${join(folder, 'bin')}:${process.env.PATH}`, HOME: folder, DATA_DIR: join(folder, 'data'), MIN_FREE_BYTES: '0' }
   const magicstore = (...args: string[]) => run('magicstore', args, { cwd: folder, env })
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  t.same(await magicstore('--version'), { code: 0, stdout: `${version}\n`, stderr: '' })
+  const [manifest, locked] = await Promise.all(['package.json', 'package-lock.json'].map(async name => JSON.parse(await readFile(join(root, name), 'utf8'))))
+  t.same(JSON.parse(await readFile(join(folder, 'lib/node_modules/magicstore/npm-shrinkwrap.json'), 'utf8')), locked, 'the versions that the tests ran with')
+  t.same(await magicstore('--version'), { code: 0, stdout: `${manifest.version}\n`, stderr: '' })
 
   await t.test('serves: registration, token, upload, download, document, page', async t => {
     const child = spawn('magicstore', ['serve'], { cwd: folder, env: { ...env, PORT: '0', PASSWORD_POLICY: 'strict' }, stdio: ['ignore', 'pipe', 'inherit'] })
     const ended = once(child, 'exit')
     t.teardown(() => child.kill('SIGKILL'))
-    let port = NaN
-    for await (const line of createInterface(child.stdout)) {
-      if (line.startsWith('MagicStore serves')) port = Number(/:(\d+)$/.exec(line)?.[1])
-      if (line.includes('password policy')) break
-    }
+    let welcome = ''
+    for await (const chunk of child.stdout) if ((welcome += chunk).includes('password policy')) break
     child.stdout.resume()
-    const { send } = clientOf(port)
+    const { send } = clientOf(Number(/serves at http:\S+:(\d+)$/m.exec(welcome)?.[1]))
     const user: [string, string] = ['ann', 'correct horse battery']
     t.equal((await send('POST', '/api/users', { json: { username: user[0], password: user[1] } })).status, 201)
     const { json: { token } } = await send('GET', '/api/token', { user })
