@@ -4,8 +4,6 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { test } from 'tap'
 import { readConfig } from '#src/config.ts'
-import { Database } from '#src/metadata/sqlite/driver.ts'
-import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { run } from '../kit/programs.ts'
 import { blocksOf, readGuide, readPage, sectionOf } from '../kit/readme.ts'
@@ -164,25 +162,6 @@ test('the guide gives the credentials of the bucket the rights that the requests
   const sent = new Set(Array.from(sources.join('\n').matchAll(/\b(?:new ([A-Z]\w+)Command|paginate([A-Z]\w+))\(/g), ([, command, listing]) => command ?? listing ?? ''))
   t.ok(sent.size > 10)
   t.same(new Set(Array.from(sent, name => rights[name])), new Set(given))
-})
-
-test('a server that meets a newer database says what the guide says, and changes nothing', async t => {
-  const [[message] = []] = blocksOf(await readPage('upgrading.md'), 'text')
-  const folder = t.testdir()
-  const database = await postgres.newDatabase()
-  const later = 'drizzle_migrations (hash, created_at) VALUES (\'\', 4102444800000)'
-  for (const [settings, upgrade] of [
-    [{ DATA_DIR: join(folder, 'data') }, async () => {
-      const database = new Database(join(folder, 'data/magicstore.db'))
-      database.exec(`INSERT INTO __${later}`)
-      database.close()
-    }],
-    [{ DATA_DIR: join(folder, 'other'), DATABASE_URL: database }, async () => { await postgres.run(database, `INSERT INTO drizzle.__${later}`) }]
-  ] as const) {
-    t.equal((await runCommand(['user', 'add', 'ann'], settings, 'pwd')).code, 0)
-    await upgrade()
-    for (const args of [['serve'], ['user', 'list']]) t.same(await runCommand(args, { PORT: '0', ...settings }), { code: 1, stdout: '', stderr: `${message}\n` })
-  }
 })
 
 const skipLogrotate = process.env.REQUIRE_SERVICES !== '1' && skipWithout('logrotate')

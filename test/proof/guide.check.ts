@@ -112,30 +112,28 @@ async function unitSettings (): Promise<Record<string, string>> {
   return Object.fromEntries(words.replaceAll('%S', '/var/lib').split(' ').map(word => word.split('=')))
 }
 
-t.test('every command of the guide is below a heading that a test follows', async t => {
+t.test('every command of the operator\'s pages is typed by a test, needs another machine or measures this one', async t => {
   const guide = await readGuide()
   t.same(new Set(Array.from(guide.matchAll(/^## (.+)$/gm), ([, heading]) => heading)), new Set([...settingsOnly, ...followed]))
   const inParts = await Promise.all([...settingsOnly, ...followed].map(heading => linesOf(heading)))
   t.equal(fencedIn(guide).flatMap(({ lines }) => lines).length, inParts.flat().length)
   t.same(new Set(inParts.flat().map(({ language }) => language)), new Set(['bash', 'console', 'ini']))
   for (const heading of settingsOnly) t.same((await linesOf(heading)).filter(({ language }) => language !== 'ini'), [])
-})
 
-t.test('every command of the pages about upgrades and monitoring is typed by a test or needs another machine', async t => {
-  const languages = async (page: string) => fencedIn(await readPage(page)).map(({ language }) => language)
-  t.same(await languages('upgrading.md'), ['text', 'bash', 'console', 'console', 'bash', 'console'], 'a message, and those of "One server", which a test below types')
-  t.same((await linesOf('Several servers', 'upgrading.md')).map(({ text }) => text.split(' ')[1]), ['systemctl', 'git', 'systemctl', 'curl'])
-  t.same(await languages('monitoring.md'), ['logrotate', 'console', 'yaml'], 'the files are tested in guide-facts.check.ts and alerts.check.ts')
-  t.same((await linesOf('Log', 'monitoring.md')).filter(({ language }) => language === 'console').map(({ text }) => text.split(' ')[1]), ['journalctl'])
-})
-
-t.test('every command of the pages about growth and speed is typed by a test, needs another machine or measures this one', async t => {
-  const [scaling = '', benchmarks = ''] = await Promise.all(['src/deployment/scaling.md', 'openapi/benchmarks.md'].map(name => readFile(join(root, name), 'utf8')))
-  t.same(new Set(fencedIn(scaling).map(({ language }) => language)), new Set(['console', 'bash', 'sql', 'json']))
+  const [scaling, benchmarks] = [await readPage('scaling.md'), await readFile(join(root, 'openapi/benchmarks.md'), 'utf8')]
+  const languages = (text: string) => fencedIn(text).map(({ language }) => language)
+  // A message, and the commands of "One server", which a test below types.
+  t.same(languages(await readPage('upgrading.md')), ['text', 'bash', 'console', 'console', 'bash', 'console'])
+  // guide-facts.check.ts and alerts.check.ts test the files.
+  t.same(languages(await readPage('monitoring.md')), ['logrotate', 'console', 'yaml'])
+  t.same(new Set(languages(scaling)), new Set(['console', 'bash', 'sql', 'json']))
+  t.same(fencedIn(benchmarks), [])
+  const wordsOf = (lines: string[], end: number) => lines.map(line => line.split(' ').slice(1, end).join(' '))
+  t.same(wordsOf((await linesOf('Several servers', 'upgrading.md')).map(({ text }) => text), 2), ['systemctl', 'git', 'systemctl', 'curl'])
+  t.same(wordsOf((await linesOf('Log', 'monitoring.md')).filter(({ language }) => language === 'console').map(({ text }) => text), 2), ['journalctl'])
   const { secrets, move, elsewhere } = await scalingCommands()
   t.ok(secrets.length > 0 && move.length > 0, 'topology.check.ts and move.check.ts type them')
-  t.same(elsewhere.map(line => line.split(' ').slice(1, 3).join(' ')), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
-  t.same(fencedIn(benchmarks), [])
+  t.same(wordsOf(elsewhere, 3), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
   const inText = `${scaling}${benchmarks}`.matchAll(/`((?:npm|node|npx|docker) [^`]+)`/g)
   t.same(Array.from(inText, ([, command]) => command), ['npm run bench -- --scale', 'npm run bench', 'npm run bench -- --brief', 'node --import ts-blank-space/register test/bench/curve.ts'])
 })
@@ -143,6 +141,7 @@ t.test('every command of the pages about growth and speed is typed by a test, ne
 t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {
   const machine = await openMachine(t)
   const others = await machine.follow([...await linesOf('Install'), ...await linesOf('Run commands')])
+  for (const name of linesIn(await readGuide()).flatMap(({ text }) => text.match(/src\/[\w./-]+/g) ?? [])) await t.resolves(access(join(root, name)), name)
   t.same(others.map(line => line.split(' ').slice(1, 3).join(' ')), ['useradd --system', 'npm ci', 'cp src/deployment/magicstore.service', 'npm ci', 'npm install', 'npm ci', 'docker build', 'docker run', 'sudo -u'])
   const { token, user } = await signUp(machine.client(), 'ann')
   const bytes = randomBytes(MIB)
@@ -222,11 +221,4 @@ t.test('npm start as in the guide leaves no server behind, whichever signal ends
   const [line = ''] = blocksOf(await readGuide(), 'bash').flat().filter(isOfStart)
   // readme.test.ts ends it by SIGTERM.
   for (const signal of ['SIGINT', 'SIGHUP', 'SIGKILL'] as const) await t.test(signal, t => checkStart(t, line, signal))
-})
-
-t.test('what root types names files that are there', async t => {
-  const lines = linesIn(await readGuide())
-  const named = lines.flatMap(({ text }) => text.match(/src\/[\w./-]+/g) ?? [])
-  t.ok(named.length >= 2)
-  for (const name of named) await t.resolves(access(join(root, name)), name)
 })

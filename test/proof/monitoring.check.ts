@@ -166,16 +166,6 @@ test('a failing dependency makes a server not ready, which says so, logs why, li
   for (const check of ['database', 'disk']) t.match(errors.find(({ resource }) => resource === check), { reason: String }, check)
 })
 
-test('a disk with less room than is to be kept free is told, and no reason to send requests elsewhere', async t => {
-  const server = await startServer(t, { MIN_FREE_BYTES: String(2 ** 52) })
-  const { token } = await signUp(server, 'ann')
-  const { status, json } = await server.send('GET', '/health/ready')
-  t.equal(status, 200)
-  t.strictSame(json, { status: 'ready', database: 'ok', disk: 'full' })
-  t.equal((await server.send('PUT', '/uploads/a', { token, body: 'bytes' })).status, 507)
-  t.equal((await server.send('GET', '/api/files', { token })).status, 200)
-})
-
 test('there are no metrics unless METRICS_PORT is set, and then at no other address than their own', async t => {
   const quiet = await spawnServer(t, { DATA_DIR: join(t.testdir({ quiet: {}, loud: {} }), 'quiet') })
   t.notMatch(quiet.welcome.join('\n'), /^ +metrics: /m)
@@ -555,20 +545,6 @@ test('on a terminal a line is readable text, and nothing in it moves the cursor 
   t.match(shown, new RegExp(`^${clock} INFO: GET /api/users/1 500 `, 'm'))
   // eslint-disable-next-line no-control-regex
   t.notMatch(shown, /[\x00-\x08\x0B-\x1F\x7F-\x9F\xAD]/)
-})
-
-test('a server ends with its terminal', { skip: lacksTerminal }, async t => {
-  const terminal = spawnOnTerminal(t, ['serve'], { PORT: '0', DATA_DIR: t.testdir() })
-  let shown = ''
-  terminal.stdout.setEncoding('utf8').on('data', chunk => { shown += chunk })
-  await until(() => shown.includes('password policy'))
-  const server = Number(await readFile(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8'))
-  // Until its parent reaps it, the process stays listed.
-  const state = () => readFile(`/proc/${server}/stat`, 'utf8').then(text => text.split(' ')[2], () => 'gone')
-  t.match(await state(), /^[RSD]$/)
-  t.teardown(async () => { if (!['Z', 'gone'].includes(await state() ?? '')) process.kill(server, 'SIGKILL') })
-  terminal.kill('SIGKILL')
-  t.ok(await until(state, letter => letter === 'Z' || letter === 'gone'))
 })
 
 test('a server that can\'t keep up refuses new requests, says that it lives, and comes back', async t => {

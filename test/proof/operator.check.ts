@@ -471,13 +471,15 @@ t.test('fsck beside a server at work reports nothing that is not so', async t =>
       await server.send('DELETE', '/api/account', { user })
     })
   ]
-  for (const args of [[], ['--deep'], ['--deep', '--repair']]) {
-    const { code, stdout, stderr } = await operator.run(['fsck', ...args])
-    t.strictSame({ code, stdout, stderr }, { code: 0, stdout: 'all is well\n', stderr: '' }, args.join(' '))
-  }
+  const options = [[], ['--deep'], ['--deep', '--repair']]
+  let round = 0
+  await until(async () => {
+    const args = ['fsck', ...options[round % options.length] ?? []]
+    t.strictSame(await operator.run(args), { code: 0, stdout: 'all is well\n', stderr: '' }, args.join(' '))
+    return ++round >= options.length && done >= 300
+  })
   work.abort()
   await Promise.all(load)
-  t.ok(done > 100, `${done} requests meanwhile`)
   await server.close()
   t.strictSame(await operator.json(['fsck', '--deep']), [])
 })

@@ -12,6 +12,7 @@ import { test, type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { withFault, type Start } from '../kit/bin.ts'
 import { runCommand } from '../kit/commands.ts'
+import { blocksOf, readPage } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type ServerProcess, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
@@ -230,7 +231,8 @@ test('where the file system takes no file of that size, an upload is 507 and not
 })
 
 for (const { state, isKilled } of [{ state: 'closed in order', isKilled: false }, { state: 'left with a live log by a killed server', isKilled: true }]) {
-  test(`a database of a newer version, ${state}, is refused in one line and left byte for byte as it was`, async t => {
+  test(`a database of a newer version, ${state}, is refused in the words of the guide and left byte for byte as it was`, async t => {
+    const [[message] = []] = blocksOf(await readPage('upgrading.md'), 'text')
     const dataDir = t.testdir({ made: {}, served: {} })
     const [made, served] = [join(dataDir, 'made'), join(dataDir, 'served')]
     await (await startServer(t, { DATA_DIR: made })).close()
@@ -243,7 +245,9 @@ for (const { state, isKilled } of [{ state: 'closed in order', isKilled: false }
     const bytesOf = async (name: string) => (await readFile(join(served, name)).catch(() => Buffer.alloc(0))).toString('base64')
     const before = [await bytesOf('magicstore.db'), await bytesOf('magicstore.db-wal')]
 
-    t.match(await runCommand(['serve'], { DATA_DIR: served, PORT: '0' }), { code: 1, stderr: oneLine })
+    for (const args of [['serve'], ['user', 'list']]) {
+      t.same(await runCommand(args, { DATA_DIR: served, PORT: '0' }), { code: 1, stdout: '', stderr: `${message}\n` })
+    }
     t.ok(before[0] === await bytesOf('magicstore.db'), 'the database is as it was')
     t.ok(before[1] === await bytesOf('magicstore.db-wal'), 'its log is as it was')
   })

@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { parse } from 'yaml'
 import { readConfig } from '#src/config.ts'
-import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { scalingCommands } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
@@ -177,7 +176,7 @@ async function startTopology (t: Test): Promise<Topology> {
 
 const skip = skipWithout('nginx', 'openssl')
 
-test('through nginx files go up and down over all servers, and when one is killed nothing acknowledged is lost', { skip }, async t => {
+test('through nginx files go up and down over all servers, and when one is killed the others answer', { skip }, async t => {
   const { send, s3, folder, counts, servers, start } = await startTopology(t)
   /** How many downloads and uploads are waited for. */
   const size = isProof ? 30 : 10
@@ -203,55 +202,14 @@ test('through nginx files go up and down over all servers, and when one is kille
   t.ok(counts().every(count => count > 3), `each server answers some: ${counts().join(', ')}`)
   for (const place of ['client_body', 'proxy']) t.strictSame(await readdir(join(folder, place)), [], `${place} is empty`)
 
-  const known = new Map<string, string>()
-  const statuses = new Map<string, number>()
-  const over = new AbortController()
-  const note = (what: string) => statuses.set(what, (statuses.get(what) ?? 0) + 1)
-
-  async function worker (id: number): Promise<void> {
-    for (let round = 0; !over.signal.aborted; round++) {
-      const name = `${id}-${round}`
-      const body = randomBytes(id % 3 === 0 ? 6 * MIB : 50_000)
-      try {
-        const { status } = await send('PUT', `/uploads/${name}`, { body })
-        note(`PUT ${status}`)
-        if (status === 201) known.set(name, sha256Of(body))
-      } catch {
-        note('PUT cut')
-      }
-    }
-  }
-
-  /** Reads can be repeated: nginx sends them to another server. */
-  async function reader (): Promise<void> {
-    while (!over.signal.aborted) note(`GET ${await send('GET', '/api/files').then(({ status }) => status, () => 'cut')}`)
-  }
-
-  const more = async () => {
-    const due = known.size + size
-    t.ok(await eventually(() => known.size >= due), `${known.size} uploads`)
-  }
-  const work = Promise.all([...Array.from({ length: 9 }, (_, id) => worker(id)), reader()])
-  await more()
+  // cluster.check.ts kills a server during uploads.
   const [stopped, killed] = servers as [ServerProcess, ServerProcess]
   await killed.end('SIGKILL')
-  await more()
+  const reads = await Promise.all(Array.from({ length: size }, () => send('GET', '/api/files')))
+  t.ok(reads.every(({ status }) => status === 200), 'nginx sends them to another server')
   // One more is upgraded: stopped in order, and started again.
   t.equal(await stopped.end('SIGTERM'), 0)
-  await more()
   await start(stopped.port)
-  t.ok(await until(() => Number(counts().at(-1)) > 2), 'nginx finds it again')
-  over.abort()
-  await work
-
-  t.strictSame(Array.from(statuses.keys()).filter(what => !['PUT 201', 'GET 200', 'PUT 502', 'PUT cut'].includes(what)), [], JSON.stringify(Object.fromEntries(statuses)))
-  let lost = 0
-  const left = Array.from(known)
-  await Promise.all(Array.from({ length: 8 }, async () => {
-    for (let file = left.pop(); file !== undefined; file = left.pop()) {
-      const { status, bytes } = await send('GET', `/uploads/${file[0]}`)
-      if (status !== 200 || sha256Of(bytes) !== file[1]) lost++
-    }
-  }))
-  t.equal(lost, 0, `${known.size} acknowledged, ${lost} lost`)
+  const isFound = async () => (await send('GET', '/api/files')).status === 200 && Number(counts().at(-1)) > 2
+  t.ok(await until(isFound), 'nginx finds it again')
 })
