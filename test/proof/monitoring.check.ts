@@ -498,45 +498,24 @@ for (const { output, shell, isClosed } of [
   })
 }
 
-/**
- * Runs the bin on a terminal until it prints `last`, and returns what it printed. Typing ^C discards output that is not
- * displayed yet.
- */
-async function onTerminal (
-  t: Test, settings: Settings, last: RegExp, use: (port: number) => Promise<void>
-): Promise<string> {
-  const child = spawnOnTerminal(t, ['serve'], { PORT: '0', MIN_FREE_BYTES: '0', ...settings })
-  const exited = once(child, 'exit')
-  const kill = () => { child.kill('SIGKILL') }
-  const limit = setTimeout(kill, 120_000)
-  let shown = ''
-  let using: Promise<void> | undefined
-  let isStopped = false
-  for await (const chunk of child.stdout.setEncoding('utf8')) {
-    shown += chunk
-    const [, port] = /serves at http:\S+:(\d+)\s[^]*password policy[^\n]*\n/.exec(shown) ?? []
-    if (port !== undefined && using === undefined) (using = use(Number(port))).catch(kill)
-    if (isStopped || !last.test(shown)) continue
-    isStopped = true
-    // What ^C on a terminal sends: SIGINT.
-    child.stdin.write('\x03')
-  }
-  clearTimeout(limit)
-  await using
-  t.strictSame(await exited, [0, null])
-  return shown.replaceAll('\r\n', '\n')
-}
-
 test('on a terminal a line is readable text, and nothing in it moves the cursor or turns the text around', { skip: lacksTerminal }, async t => {
   const dataDir = t.testdir()
-  const shown = await onTerminal(t, { DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' }, /GET \/api\/users\/1 500 [^\n]*\n/, async port => {
-    // The server trusts an address from the proxy, which can be any text.
-    await (await fetch(`http://127.0.0.1:${port}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
-    const { user } = await signUp(clientOf(port), 'ann')
-    await clientOf(port).send('GET', '/api/resource', { user })
-    await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
-    await (await fetch(`http://127.0.0.1:${port}/api/users/1`)).text()
-  })
+  const child = spawnOnTerminal(t, ['serve'], { PORT: '0', MIN_FREE_BYTES: '0', DATA_DIR: dataDir, TRUST_PROXY: '127.0.0.1' })
+  const closed = once(child, 'close')
+  let shown = ''
+  child.stdout.setEncoding('utf8').on('data', text => { shown += String(text).replaceAll('\r\n', '\n') })
+  const [, port] = await until(() => /serves at http:\S+:(\d+)\s[^]*password policy[^\n]*\n/.exec(shown))
+  const client = clientOf(Number(port))
+  // The server trusts an address from the proxy, which can be any text.
+  await (await fetch(`${client.url}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
+  const { user } = await signUp(client, 'ann')
+  await client.send('GET', '/api/resource', { user })
+  await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
+  await (await fetch(`${client.url}/api/users/1`)).text()
+  // ^C discards output that is not displayed yet.
+  await until(() => /GET \/api\/users\/1 500 [^\n]*\n/.test(shown))
+  child.stdin.write('\x03')
+  t.strictSame(await closed, [0, null])
   const clock = '\\[\\d\\d:\\d\\d:\\d\\d\\.\\d{3}\\]'
   t.match(shown, new RegExp(`^${clock} INFO: listening ?$`, 'm'))
   t.match(shown, new RegExp(`^${clock} INFO: GET /nowhere 404 [\\d.]+ ms \\{"reqId":"[0-9a-f-]{36}","code":"not_found","client":"\\\\u\\{9b\\}31m\\\\u\\{ad\\}"\\}$`, 'm'))

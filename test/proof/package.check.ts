@@ -119,7 +119,7 @@ test('what npm installs from the package runs, with nothing but its own dependen
     t.equal((await send('GET', '/service-worker.js')).status, 200)
     t.equal((await send('GET', '/docs')).status, 200)
     t.equal((await send('GET', '/docs/static/swagger-ui-bundle.js')).status, 200)
-    for (const command of [['user', 'list'], ['fsck', '--deep'], ['backup', '--prove', join(folder, 'backup')]]) t.equal((await magicstore(...command)).code, 0, command.join(' '))
+    t.equal((await magicstore('backup', '--prove', join(folder, 'backup'))).code, 0)
     child.kill('SIGTERM')
     t.same(await ended, [0, null])
   })
