@@ -1,7 +1,7 @@
 import { Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
-import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type UpgradeOptions } from './backends/backends.ts'
+import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
@@ -11,7 +11,7 @@ import { Copies } from './files/copies.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
 import { Folders } from './files/folders.ts'
-import { startHousekeeping } from './files/housekeeping.ts'
+import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { IncomingBlobs } from './files/incoming-blobs.ts'
 import { KeptFiles } from './files/kept.ts'
 import { Locks } from './files/locks.ts'
@@ -50,6 +50,7 @@ export interface Store extends OperatorStore {
   readonly config: Config
   readonly keyRing: KeyRing
   readonly sealer: Sealer
+  readonly housekeeping: Housekeeping
 }
 
 /**
@@ -67,14 +68,15 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
 
 /**
  * Opens the store for the server, and completes or removes interrupted uploads. Other removals run in the background.
- * Locks the data folder. `onUpgrade` is called before a database is upgraded, with the number of files in it.
+ * Locks the data folder. `onUpgrade` is called before a database is upgraded, with the number of files in it. With a
+ * `clock`, what expires does so by that clock.
  * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
  */
-export async function openStore (config: Config, onUpgrade?: UpgradeOptions['onUpgrade']): Promise<Store> {
+export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<Store> {
   await prepareFolder(config)
   const lock = lockDataFolder(config)
   try {
-    const backends = await openBackends(config, { onUpgrade })
+    const backends = await openBackends(config, options)
     const keyRing = await openKeyRing(config, backends.keys)
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
@@ -89,6 +91,7 @@ export async function openStore (config: Config, onUpgrade?: UpgradeOptions['onU
       config,
       keyRing,
       sealer: createSealer({ keys: backends.sealingKeys, installationId: backends.metadata.installationId }),
+      housekeeping,
       async close () {
         housekeeping.stop()
         rules.cleanup.stop()

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { codeAt, holdClock, newSecret, STEP, turnOn, withCode, wrongCodeAt, type User } from './kit/one-time-codes.ts'
+import { codeAt, createStepClock, newSecret, STEP, turnOn, withCode, wrongCodeAt, type User } from './kit/one-time-codes.ts'
 import { blocksOf, typeLines } from './kit/readme.ts'
 import { root } from './kit/root.ts'
 import { issueToken, signUp, startServer, type Answer, type Client, type SendOptions } from './kit/server.ts'
@@ -48,8 +48,8 @@ async function signUpWithCodes (client: Client, name = 'ada') {
 }
 
 t.test('one-time codes are turned on with a secret and a code of it, and ten recovery codes are answered once', async t => {
-  const clock = holdClock(t)
-  const server = await startServer(t)
+  const clock = createStepClock()
+  const server = await startServer(t, {}, { clock })
   const { user } = await signUp(server, 'Zoë b')
   const personal = await makePersonalToken(server, { user })
   t.strictSame(await listOf(server, personal), { totp: null, passkeys: [], recoveryCodesLeft: 0 })
@@ -83,8 +83,8 @@ t.test('one-time codes are turned on with a secret and a code of it, and ten rec
 })
 
 t.test('a secret is forgotten after ten minutes', { skip: skipWithoutSqlite }, async t => {
-  const clock = holdClock(t)
-  const server = await startServer(t)
+  const clock = createStepClock()
+  const server = await startServer(t, {}, { clock })
   const { user } = await signUp(server, 'ada')
   const secret = await newSecret(server, { user })
   clock.advance(10 * MINUTE)
@@ -92,8 +92,8 @@ t.test('a secret is forgotten after ten minutes', { skip: skipWithoutSqlite }, a
 })
 
 t.test('with a factor on, the password needs a code, which works once', { skip: skipWithoutSqlite }, async t => {
-  const clock = holdClock(t)
-  const server = await startServer(t)
+  const clock = createStepClock()
+  const server = await startServer(t, {}, { clock })
   const { user, secret, personal } = await signUpWithCodes(server)
   const other = await signUpWithCodes(server, 'bob')
   const code = (steps: number) => codeAt(secret, clock.now() + steps * STEP)

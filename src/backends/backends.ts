@@ -81,14 +81,16 @@ export function lockDataFolder (config: Place, options?: { inUse: string }): Fol
   return usesDataFolder(config) ? lockFolder(join(config.dataDir, dataFolderLayout.lock), options) : { close: () => {} }
 }
 
-/** What happens around an upgrade of the database. */
-export type UpgradeOptions = Pick<MigrationOptions, 'takeFolder' | 'onUpgrade'>
+/** How a database is opened: what happens around its upgrade, and its clock. */
+export type OpenOptions = Pick<MigrationOptions, 'takeFolder' | 'onUpgrade'> & Pick<PostgresOptions, 'clock'>
 
 /** Opens what the settings choose, after upgrading the database if that is needed. */
-export async function openBackends (config: Config, upgrading: UpgradeOptions): Promise<Backends> {
+export async function openBackends (config: Config, options: OpenOptions): Promise<Backends> {
   const opened = config.databaseUrl === undefined
-    ? await openSqlite(config, upgrading)
-    : await openSharedMetadata(config.databaseUrl, { keeping: config.keeping, onUpgrade: upgrading.onUpgrade })
+    ? await openSqlite(config, options)
+    : await openSharedMetadata(config.databaseUrl, {
+      keeping: config.keeping, onUpgrade: options.onUpgrade, clock: options.clock
+    })
   try {
     const blobs = await openBlobs(config, opened.reserve)
     try {
@@ -108,10 +110,10 @@ export async function openBackends (config: Config, upgrading: UpgradeOptions): 
   }
 }
 
-async function openSqlite ({ dataDir, keeping }: Config, upgrading: UpgradeOptions): Promise<OpenMetadata> {
+async function openSqlite ({ dataDir, keeping }: Config, options: OpenOptions): Promise<OpenMetadata> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const metadata = await reserve.withSpace(() =>
-    openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...upgrading }))
+    openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...options }))
   return { metadata, reserve, ...keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 

@@ -29,8 +29,8 @@ export async function run (args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
   const config = readConfig()
   const tls = await readTls(config)
-  const store = await openStore(config, files => {
-    console.error(`magicstore: upgrading the database, which has ${files.toLocaleString('en')} files`)
+  const store = await openStore(config, {
+    onUpgrade: files => console.error(`magicstore: upgrading the database, which has ${files.toLocaleString('en')} files`)
   })
   // The server keeps running, and succeeds, if its log can't be written. `main.ts` would make that a failure.
   process.stdout.removeAllListeners('error').on('error', () => {})

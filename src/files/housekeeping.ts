@@ -40,7 +40,11 @@ const PAUSE_MILLISECONDS = 10
 const SWEEP_TRIES = 10
 const SWEEP_MILLISECONDS = 500
 
-interface Housekeeping { stop (): void }
+export interface Housekeeping {
+  /** What is done once a minute. */
+  run (): Promise<void>
+  stop (): void
+}
 
 interface HousekeepingOptions {
   metadata: Metadata
@@ -113,7 +117,7 @@ export function startHousekeeping ({
   // A run that fails, on a full disk for example, is repeated a minute later.
   const timer = setInterval(() => { run().catch(failures.of('housekeeping')) }, INTERVAL_MILLISECONDS)
   timer.unref()
-  return { stop: () => clearInterval(timer) }
+  return { run, stop: () => clearInterval(timer) }
 }
 
 const pause = (milliseconds = PAUSE_MILLISECONDS) => setTimeout(milliseconds, undefined, { ref: false })

@@ -22,7 +22,7 @@ export class IncomingBlobs {
   constructor (leases: Leases, blobs: BlobStore) {
     this.#leases = leases
     this.#blobs = blobs
-    this.#timer = blobs.needsLeases ? setInterval(() => this.#renew(), RENEWAL_MILLISECONDS).unref() : undefined
+    this.#timer = blobs.needsLeases ? setInterval(() => this.renew(), RENEWAL_MILLISECONDS).unref() : undefined
   }
 
   put (bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
@@ -80,8 +80,8 @@ export class IncomingBlobs {
     clearInterval(this.#timer)
   }
 
-  /** A renewal that fails is repeated before the leases run out. */
-  #renew (): void {
+  /** Renews all leases; called every minute. A renewal that fails is repeated before the leases run out. */
+  renew (): void {
     if (this.#leased.size > 0) this.#leases.renewLeases(Array.from(this.#leased), LEASE_SECONDS).catch(() => {})
   }
 }

@@ -1,5 +1,4 @@
 import { createHmac } from 'node:crypto'
-import type { Test } from 'tap'
 import { createTestClock, type TestClock } from './clock.ts'
 import type { Answer, Client, SendOptions } from './server.ts'
 
@@ -42,13 +41,9 @@ export function wrongCodeAt (secret: string, time: number): string {
   }
 }
 
-/** From now on the clock of this process, and of servers in it, stands still in the middle of a time step. */
-export function holdClock (t: Test, time = Date.now()): TestClock {
-  const { now } = Date
-  const clock = createTestClock(Math.floor(time / STEP) * STEP + STEP / 2)
-  Date.now = clock.now
-  t.teardown(() => { Date.now = now })
-  return clock
+/** A clock that stands still in the middle of a time step. */
+export function createStepClock (time = Date.now()): TestClock {
+  return createTestClock(Math.floor(time / STEP) * STEP + STEP / 2)
 }
 
 /** Credentials with a code beside the password. */
@@ -65,12 +60,13 @@ export async function newSecret (client: Client, options: SendOptions): Promise<
   return json.secret
 }
 
-/** Turns one-time codes on by the clock of this process: the code of the current step is used. */
+/** Turns one-time codes on by the clock of the server: the code of the current step is used. */
 export async function turnOn (
   client: Client, user: User, { headers = {}, ...fields }: { headers?: Record<string, string>, sessionId?: number } = {}
 ): Promise<OneTimeCodes> {
   const secret = await newSecret(client, { user, headers })
-  const { status, json } = await client.send('PUT', '/api/second-factor/totp', { user, headers, json: { code: codeAt(secret, Date.now()), ...fields } })
+  const code = codeAt(secret, client.now?.() ?? Date.now())
+  const { status, json } = await client.send('PUT', '/api/second-factor/totp', { user, headers, json: { code, ...fields } })
   if (status !== 200) throw new Error(`no factor: ${status} ${JSON.stringify(json)}`)
   return { secret, recoveryCodes: json.recoveryCodes }
 }

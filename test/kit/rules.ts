@@ -22,7 +22,7 @@ export function rulesOver (options: Options) {
   const files = new Files({ ...options, cleanup, incoming, room })
   const folders = new Folders({ ...options, room, files })
   const copies = new Copies({ ...options, incoming, room, files, folders })
-  return { files, copies, locks: new Locks({ ...options, files }) }
+  return { files, incoming, copies, locks: new Locks({ ...options, files }) }
 }
 
 /** The room on the disk of such a store. */

@@ -15,6 +15,7 @@ import { readConfig } from '#src/config.ts'
 import { openStore } from '#src/store.ts'
 import { commandOf, type Start } from './bin.ts'
 import { certify } from './certificates.ts'
+import type { TestClock } from './clock.ts'
 import { allowNonConforming, checkConformance, checkRecorded, checkServer } from './conformance.ts'
 import { storeSettings } from './stores.ts'
 
@@ -36,6 +37,10 @@ export interface Answer {
 }
 
 export interface Client {
+  /** The time of a server that has a clock of the test. */
+  readonly now?: () => number
+  /** Adds an account with {@link PASSWORD}, without hashing it again. Returns its id. */
+  readonly addAccount?: (username: string) => Promise<number>
   readonly url: string
   readonly port: number
   send (method: string, path: string, options?: SendOptions): Promise<Answer>
@@ -57,13 +62,27 @@ export interface RunningServer extends Client {
   readonly dataDir: string
   /** The number of requests that wait for changes. */
   countWaiting (): number
+  /** Does what the server does once a minute. */
+  runHousekeeping (): Promise<void>
   close (): Promise<void>
 }
 
 /** A server in this process on a free port, with its data in the test's folder; closed when the test ends. */
-export async function startServer (t: Test, settings: Settings = {}): Promise<RunningServer> {
-  const { store, port, dataDir, close } = await serve(t, settings)
-  return { ...clientOf(port), dataDir, countWaiting: () => store.changes.countWaiting(), close }
+export async function startServer (
+  t: Test, settings: Settings = {}, { clock }: { clock?: TestClock | undefined } = {}
+): Promise<RunningServer> {
+  const { store, port, dataDir, close } = await serve(t, settings, { clock })
+  return {
+    ...clientOf(port),
+    ...clock && { now: clock.now },
+    dataDir,
+    addAccount: async username => (await store.metadata.accounts.add({
+      username, usernameKey: username, passwordHash: await (passwordHash ??= store.passwords.hash(PASSWORD))
+    })).id,
+    countWaiting: () => store.changes.countWaiting(),
+    runHousekeeping: () => store.housekeeping.run(),
+    close
+  }
 }
 
 /** The servers of this file that its tests share, by their settings. */
@@ -91,12 +110,14 @@ export type TlsServer = Awaited<ReturnType<typeof startTls>>
 export async function startTls (t: Test, settings: Settings = {}) {
   const { TLS_CERT, TLS_KEY } = await certify(t.testdir())
   const [ca, key] = [await readFile(TLS_CERT), await readFile(TLS_KEY)]
-  return { ca, key, ...await serve(t, { DATA_DIR: join(t.testdirName, 'data'), ...settings }, { cert: ca, key }) }
+  return { ca, key, ...await serve(t, { DATA_DIR: join(t.testdirName, 'data'), ...settings }, { tls: { cert: ca, key } }) }
 }
 
-async function serve (t: Test, settings: Settings, tls?: { cert: Buffer, key: Buffer }) {
+interface ServeOptions { tls?: { cert: Buffer, key: Buffer }, clock?: TestClock | undefined }
+
+async function serve (t: Test, settings: Settings, { tls, clock }: ServeOptions) {
   const dataDir = settings.DATA_DIR ?? t.testdir()
-  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...await storeSettings(dataDir), ...settings }))
+  const store = await openStore(readConfig({ PORT: '0', LOG_LEVEL: 'silent', MIN_FREE_BYTES: '0', MAX_EVENT_LOOP_DELAY_MS: '0', DATA_DIR: dataDir, ...await storeSettings(dataDir), ...settings }), { clock: clock?.now })
   const { http, connections } = await buildApp(store, tls)
   checkServer(t, http.server)
   await http.listen({ host: store.config.host, port: 0 })
@@ -221,11 +242,23 @@ export function comparable ({ status, rawHeaders, text }: Answer) {
   return { status, text, headers: rawHeaders.filter((_, index) => !['Date', 'x-request-id'].includes(String(rawHeaders[index - index % 2]))) }
 }
 
+/** The password of accounts for which a test gives none. */
+export const PASSWORD = 'correct horse battery'
+
+/** Made once: a hash takes 25 ms. */
+let passwordHash: Promise<string> | undefined
+
 let accounts = 0
 
-/** Registers a user and signs in, over HTTP; by default with a name that no other test of the file has. */
-export async function signUp (client: Client, username = `user-${++accounts}`, password = 'correct horse battery'): Promise<{ id: number, user: [string, string], token: string }> {
-  const { json: { id } } = await client.send('POST', '/api/users', { json: { username, password } })
+/**
+ * Registers a user over HTTP, and signs in. Without a name, the user has one that no other test of the file has, and a
+ * server in this process gets the account without a registration.
+ */
+export async function signUp (client: Client, name?: string, password = PASSWORD): Promise<{ id: number, user: [string, string], token: string }> {
+  const username = name ?? `user-${++accounts}`
+  const id = name === undefined && client.addAccount !== undefined
+    ? await client.addAccount(username)
+    : (await client.send('POST', '/api/users', { json: { username, password } })).json.id
   return { id, user: [username, password], token: await issueToken(client, { user: [username, password] }) }
 }
 

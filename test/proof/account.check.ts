@@ -835,32 +835,17 @@ t.test('what time has made useless is forgotten a minute later, however much the
   const event = { accountId: id, kind: 'disabled', network: 'operator', requestId: '-' }
   for (const at of [now - 25 * hour, now - 23 * hour]) await metadata.events.add({ ...event, at }, 9)
   clock.set(now)
-  // The test advances the clock by a minute.
-  const { setInterval, clearInterval } = globalThis
-  const timers = new Map<unknown, () => void>()
-  globalThis.setInterval = ((action: () => void, milliseconds: number) => {
-    t.equal(milliseconds, 60_000)
-    const timer = setInterval(() => {}, milliseconds)
-    timers.set(timer, action)
-    return timer
-  }) as typeof setInterval
-  globalThis.clearInterval = timer => { timers.delete(timer); clearInterval(timer) }
-  t.teardown(() => Object.assign(globalThis, { setInterval, clearInterval }))
   const housekeeping = startHousekeeping({
     metadata, blobs: {}, reserve, sweep: () => {}, eventMilliseconds: 24 * hour, failures: new BackgroundFailures()
   })
   t.teardown(() => housekeeping.stop())
-  t.equal(timers.size, 1)
-  for (const action of timers.values()) action()
+  await housekeeping.run()
   const tokens = () => early.tokens.list(id, { beforeId: undefined, limit: 2000 })
   // At a time when all of them would count.
   const attempts = () => countFailures(metadata, { kind: 'sign_in', network: '192.0.2.1' }, { seconds: 10 * 3600, at: now + hour })
-  await until(async () => (await tokens()).length <= 3 && await attempts() <= 1)
   t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'a personal one that expired today is kept, so that it is reported as expired')
   t.equal(await attempts(), 1, 'of the last two hours')
-  await until(async () => (await metadata.events.listAfter(0, { limit: 9 })).length === 1)
-  housekeeping.stop()
-  t.equal(timers.size, 0)
+  t.equal((await metadata.events.listAfter(0, { limit: 9 })).length, 1)
 })
 
 t.test('a token is refused, not an error, where the account or the token it is issued for is gone meanwhile', async t => {

@@ -1,7 +1,8 @@
 import { test, type Test } from 'tap'
+import type { TestClock } from '../kit/clock.ts'
 import { DAY } from '../kit/durations.ts'
 import { comparable, runBin, signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
-import { codeAt, holdClock, newSecret, outcomesOf, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
+import { codeAt, createStepClock, newSecret, outcomesOf, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 
 // Invitations and resets: used once, within a day, and silent about why one is refused.
 
@@ -19,9 +20,9 @@ async function secretOf (args: string[], settings: Settings): Promise<string> {
 
 const claim = (client: Client, json: object, options: SendOptions = {}): Promise<Answer> => client.send('POST', '/api/account/claim', { ...options, json })
 
-async function start (t: Test, settings: Settings = {}) {
+async function start (t: Test, settings: Settings = {}, clock?: TestClock) {
   const dataDir = t.testdir()
-  const server = await startServer(t, { DATA_DIR: dataDir, ...unlimited, ...settings })
+  const server = await startServer(t, { DATA_DIR: dataDir, ...unlimited, ...settings }, { clock })
   const make = (...args: string[]) => secretOf(args, { DATA_DIR: dataDir })
   /** An account that an invitation made. */
   async function add (username: string): Promise<User> {
@@ -63,8 +64,8 @@ test('a reset that is used 32 times at once sets one password', async t => {
 })
 
 test('a claim that is unknown, used, expired, replaced or of no form gets the same answer, byte for byte', async t => {
-  const clock = holdClock(t)
-  const { server, make, add } = await start(t)
+  const clock = createStepClock()
+  const { server, make, add } = await start(t, {}, clock)
   const user = await add('ada')
   const bodies = { username: 'guest', password: PASSWORD }
   const used = await make('invite', 'guest')
@@ -98,8 +99,8 @@ test('a claim that is unknown, used, expired, replaced or of no form gets the sa
 })
 
 test('a claim can be used for a day, and is not used up by what is refused', async t => {
-  const clock = holdClock(t)
-  const { server, make } = await start(t)
+  const clock = createStepClock()
+  const { server, make } = await start(t, {}, clock)
   const secret = await make('invite')
   const refused = [{ username: 'a:b', password: PASSWORD }, { username: 'guest', password: '' }, { password: PASSWORD }]
   for (const body of refused) t.equal((await claim(server, { secret, ...body })).status, 400, JSON.stringify(body))
@@ -127,8 +128,8 @@ test('a wrong secret costs no hash', async t => {
 })
 
 test('a reset of an account with a factor needs the factor, and ends with a change of it', async t => {
-  const clock = holdClock(t)
-  const { server, make, add } = await start(t)
+  const clock = createStepClock()
+  const { server, make, add } = await start(t, {}, clock)
   const user = await add('ada')
   const { secret: authenticator, recoveryCodes } = await turnOn(server, user)
   const code = () => codeAt(authenticator, clock.now())

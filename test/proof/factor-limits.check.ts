@@ -2,7 +2,7 @@ import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
 import { DAY } from '../kit/durations.ts'
 import { startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
-import { codeAt, holdClock, outcomesOf, STEP, turnOn, withCode, wrongCodeAt, type User } from '../kit/one-time-codes.ts'
+import { codeAt, createStepClock, outcomesOf, STEP, turnOn, withCode, wrongCodeAt, type User } from '../kit/one-time-codes.ts'
 
 // How often a thief with the password may guess the code, and that this never locks the owner out.
 
@@ -15,8 +15,8 @@ function from (address: string, options: SendOptions): SendOptions {
 
 /** An account with one-time codes, that has signed in with them from HOME and from WORK. */
 async function startBehindProxy (t: Test, settings: Settings = {}) {
-  const clock = holdClock(t)
-  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', ...settings })
+  const clock = createStepClock()
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', ...settings }, { clock })
   const user: User = ['ada', 'correct horse battery']
   await server.send('POST', '/api/users', from(HOME, { json: { username: user[0], password: user[1] } }))
   const ask = (address: string, options: SendOptions): Promise<Answer> => server.send('GET', '/api/account', from(address, options))

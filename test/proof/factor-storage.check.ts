@@ -7,7 +7,7 @@ import { fill, mountDisk } from '../kit/disks.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { runBin, signUp, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
-import { base32Of, bytesOfBase32, codeAt, holdClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
+import { base32Of, bytesOfBase32, codeAt, createStepClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 import { authenticatorFor, registerPasskey } from '../kit/passkeys.ts'
 import { operationsOf } from './operations.ts'
 
@@ -94,10 +94,10 @@ test('a stolen database of PostgreSQL tells no secret without SEALING_KEYS', asy
 })
 
 test('a sealed secret is of no use without its key, in another account, or in another store', async t => {
-  const clock = holdClock(t)
+  const clock = createStepClock()
   const folder = t.testdir({ one: {}, two: {} })
   const [one, two] = [join(folder, 'one'), join(folder, 'two')]
-  let server = await startServer(t, { DATA_DIR: one, ...unlimited })
+  let server = await startServer(t, { DATA_DIR: one, ...unlimited }, { clock })
   const [ada, eve] = [await signUp(server, 'ada'), await signUp(server, 'eve')]
   const [, authenticator] = [await turnOn(server, ada.user), await turnOn(server, eve.user)]
   const code = () => codeAt(authenticator.secret, clock.now())
@@ -115,7 +115,7 @@ test('a sealed secret is of no use without its key, in another account, or in an
 
   await rename(join(one, 'sealing-keys'), join(folder, 'sealing-keys'))
   await cp(one, two, { recursive: true })
-  const other = await startServer(t, { DATA_DIR: two, ...unlimited }).catch(() => undefined)
+  const other = await startServer(t, { DATA_DIR: two, ...unlimited }, { clock }).catch(() => undefined)
   if (other !== undefined) {
     clock.advance(STEP)
     const { status } = await other.send('GET', '/api/account', withCode(eve.user, code()))
@@ -123,7 +123,7 @@ test('a sealed secret is of no use without its key, in another account, or in an
     await other.close()
   }
   await rename(join(folder, 'sealing-keys'), join(one, 'sealing-keys'))
-  server = await startServer(t, { DATA_DIR: one, ...unlimited })
+  server = await startServer(t, { DATA_DIR: one, ...unlimited }, { clock })
   clock.advance(STEP)
   t.equal((await ask(server, eve.user, code())).status, 200, 'with its key')
 })
@@ -131,9 +131,9 @@ test('a sealed secret is of no use without its key, in another account, or in an
 test('with no byte free no code is accepted that can\'t be recorded, and each goes on when space returns', { timeout: 120_000 }, async t => {
   const disk = await mountDisk(t, 'size=24m')
   if (disk === undefined) return
-  const clock = holdClock(t)
+  const clock = createStepClock()
   const settings = { DATA_DIR: join(disk, 'data') }
-  const server = await startServer(t, { ...settings, MIN_FREE_BYTES: '0', ...unlimited })
+  const server = await startServer(t, { ...settings, MIN_FREE_BYTES: '0', ...unlimited }, { clock })
   const [{ user, token }, { user: ben }] = [await signUp(server, 'ada'), await signUp(server, 'ben')]
   const { user: eve } = await signUp(server, 'eve')
   const key = authenticatorFor(server)

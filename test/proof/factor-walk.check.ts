@@ -4,7 +4,7 @@ import { test, type Test } from 'tap'
 import { personalToken } from '../kit/drive.ts'
 import { root } from '../kit/root.ts'
 import { signUp, startServer, type Answer, type Client } from '../kit/server.ts'
-import { codeAt, holdClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
+import { codeAt, createStepClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 import { operationsOf } from './operations.ts'
 
 // Every operation of the document and every method of the drive, with nothing but the password.
@@ -140,14 +140,14 @@ test('with a factor on, personal tokens go on everywhere, by every scheme', { ti
 })
 
 test('where a factor is required, an account without one can do nothing with its password but set one up', { timeout: 600_000 }, async t => {
-  const clock = holdClock(t)
+  const clock = createStepClock()
   const dataDir = t.testdir()
   const settings = { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0' }
-  const before = await startServer(t, settings)
+  const before = await startServer(t, settings, { clock })
   const { user, token: access } = await signUp(before, 'ada')
   const token = await personalToken(before, user, ['files:read', 'files:write', 'account'])
   await before.close()
-  const server = await startServer(t, { ...settings, SECOND_FACTOR: 'required' })
+  const server = await startServer(t, { ...settings, SECOND_FACTOR: 'required' }, { clock })
   t.equal((await server.send('GET', '/')).json.secondFactor, 'required')
   const state = await stateOf(server, token)
   const operations = await operationsOf(server)

@@ -9,7 +9,7 @@ import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { signUp, spawnServer, startServer, type Answer, type Client, type Settings } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
-import { codeAt, holdClock, newSecret, outcomesOf, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
+import { codeAt, createStepClock, newSecret, outcomesOf, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 
 // The first factor ends what a thief has, in one act, whatever happens at the same time.
 
@@ -37,7 +37,6 @@ async function isOn (
 
 for (const how of ['by its cookie and key', 'by its id'] as const) {
   test(`the first factor ends a thief's session and access tokens; personal tokens and the session in use, named ${how}, stay`, async t => {
-    holdClock(t)
     const server = await startServer(t, unlimited)
     const { user, token: thief } = await signUp(server, 'ada')
     const other = await signUp(server, 'ben')
@@ -55,8 +54,8 @@ for (const how of ['by its cookie and key', 'by its id'] as const) {
 }
 
 test('no session stays that is not the account\'s, and none if none is named', async t => {
-  const clock = holdClock(t)
-  const server = await startServer(t, unlimited)
+  const clock = createStepClock()
+  const server = await startServer(t, unlimited, { clock })
   const [ada, ben] = [await signUp(server, 'ada'), await signUp(server, 'ben')]
   const [own, theirs] = [await beginSession(server, ada.user), await beginSession(server, ben.user)]
   const { secret } = await turnOn(server, ada.user, { sessionId: theirs.id })
@@ -130,7 +129,6 @@ function delayed (json: unknown): { body: Readable, headers: Record<string, stri
 }
 
 test('a password is not changed with a factor that was removed after it was checked', async t => {
-  holdClock(t)
   const server = await startServer(t, unlimited)
   const { user } = await signUp(server, 'ada')
   const token = await personalToken(server, user, ['account'])
@@ -148,7 +146,6 @@ test('a password is not changed with a factor that was removed after it was chec
 })
 
 test('a change of the password and the removal of a factor at once leave no half of either', async t => {
-  holdClock(t)
   const server = await startServer(t, unlimited)
   for (let round = 0; round < sizes.passwordChangeRaces; round++) {
     const { user } = await signUp(server, `user-${round}`)
@@ -170,8 +167,8 @@ test('a change of the password and the removal of a factor at once leave no half
 })
 
 test('a factor is not turned on with a password that has changed meanwhile', async t => {
-  const clock = holdClock(t)
-  const server = await startServer(t, unlimited)
+  const clock = createStepClock()
+  const server = await startServer(t, unlimited, { clock })
   const { user } = await signUp(server, 'ada')
   const secret = await newSecret(server, { user })
   const confirmation = delayed({ code: codeAt(secret, clock.now()) })
@@ -193,8 +190,8 @@ async function working (client: Client, user: User, codes: string[] | null): Pro
 
 for (const [what, both] of [['one-time codes twice', false], ['one-time codes and a passkey', true]] as const) {
   test(`of two first factors at once, ${what}, one gives the recovery codes, and only these work`, async t => {
-    const clock = holdClock(t)
-    const server = await startServer(t, unlimited)
+    const clock = createStepClock()
+    const server = await startServer(t, unlimited, { clock })
     for (let round = 0; round < sizes.twoFactorRaces; round++) {
       const { user } = await signUp(server, `user-${round}`)
       const passkey = new Authenticator(`http://localhost:${server.port}`)

@@ -12,7 +12,6 @@ import { formOf, namesOf, runBin, signUp, spawnServer, startServer, type Answer,
 import { MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
-import { holdMinutes } from './minutes.ts'
 
 async function freeBytes (disk: string): Promise<number> {
   const { bavail, bsize } = await statfs(disk)
@@ -118,7 +117,6 @@ const KEPT_BYTES = 2 * MIB
  * files of 2 MiB, in turn.
  */
 async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
-  const passMinute = holdMinutes(t)
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: String(8 * MIB), ...settings })
   const users = [await signUp(server, 'ada'), await signUp(server, 'ben')]
   const put = (token: string, name: string) => server.send('PUT', `/uploads/${name}`, { token, body: randomBytes(KEPT_BYTES) })
@@ -148,7 +146,7 @@ async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
     return found.sort((a, b) => a.at < b.at ? -1 : 1).map(({ text }) => text)
   }
 
-  return { server, token: String(users[0]?.token), passMinute, kept }
+  return { server, token: String(users[0]?.token), kept }
 }
 
 const DELETED = Array.from({ length: 9 }, (_, index) => `deleted-${index}`)
@@ -279,11 +277,11 @@ t.test('where the disk has no inodes left an upload takes what is kept too', asy
 t.test('on a disk that gets full the oldest of all that is kept gives way, no more than needed, and an upload fits again', async t => {
   const disk = await mountDisk(t, 'size=48m')
   if (disk === undefined) return
-  const { server, token, passMinute, kept } = await fillWithKept(t, disk)
+  const { server, token, kept } = await fillWithKept(t, disk)
   const before = await kept()
   t.equal(before.length, 8)
   const missing = 16 * MIB - await freeBytes(disk)
-  passMinute()
+  await server.runHousekeeping()
   // The log of the database takes some of it.
   await until(() => freeBytes(disk), free => free >= 15 * MIB)
   const after = await kept()
@@ -294,7 +292,7 @@ t.test('on a disk that gets full the oldest of all that is kept gives way, no mo
   t.match(await server.send('PUT', '/uploads/new', { token, body: randomBytes(4 * MIB) }), { status: 201 })
   t.strictSame(await kept(), after, 'which fits without more')
   await writeFile(join(disk, 'rest'), Buffer.alloc(await freeBytes(disk) - MIB, 1))
-  passMinute()
+  await server.runHousekeeping()
   await until(async () => (await kept()).length === 0)
   t.equal((await server.send('GET', '/uploads/new', { token })).bytes.length, 4 * MIB, 'files never give way')
   await server.close()
@@ -304,19 +302,15 @@ t.test('on a disk that gets full the oldest of all that is kept gives way, no mo
 t.test('what is kept does not give way to bytes that only the retention lock of a backup keeps', async t => {
   const disk = await mountDisk(t, 'size=48m')
   if (disk === undefined) return
-  const { server, token, passMinute, kept } = await fillWithKept(t, disk)
+  const { server, token, kept } = await fillWithKept(t, disk)
   const lock = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
   t.teardown(() => lock.close())
   const before = await kept()
   await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
-  for (let minute = 0; minute < 3; minute++) {
-    passMinute()
-    // Longer in all than the server waits for bytes that are being deleted.
-    await wait(2000)
-  }
+  await server.runHousekeeping()
   t.strictSame(await kept(), before)
   lock.close()
-  passMinute()
+  await server.runHousekeeping()
   // The log of the database takes some of it.
   await until(() => freeBytes(disk), free => free >= 15 * MIB)
   t.strictSame(await kept(), before, 'the bytes that were waiting are enough')
@@ -325,7 +319,7 @@ t.test('what is kept does not give way to bytes that only the retention lock of 
 t.test('what is kept gives way also where other bytes can\'t be deleted', async t => {
   const disk = await mountDisk(t, 'size=48m')
   if (disk === undefined) return
-  const { server, token, passMinute, kept } = await fillWithKept(t, disk)
+  const { server, token, kept } = await fillWithKept(t, disk)
   const before = (await kept()).length
   const blobs = (await readdir(join(disk, 'data/blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
   const sizes = await Promise.all(blobs.map(async path => (await stat(path)).size))
@@ -334,7 +328,7 @@ t.test('what is kept gives way also where other bytes can\'t be deleted', async 
   // A folder can't be removed like a file.
   await mkdir(path)
   await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
-  passMinute()
+  await server.runHousekeeping()
   await until(() => freeBytes(disk), free => free >= 15 * MIB)
   t.ok((await kept()).length < before)
 })

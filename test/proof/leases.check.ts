@@ -13,36 +13,26 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
 import { DAY } from '../kit/durations.ts'
 import { override } from '../kit/override.ts'
-import { filesOver } from '../kit/rules.ts'
+import { filesOver, rulesOver } from '../kit/rules.ts'
 import { until } from '../kit/waiting.ts'
 
 test('a lease is renewed while its bytes arrive, ends with the upload, and what an ended process left is deleted twice', async t => {
   const folder = t.testdir()
-  // The test calls what runs once a minute.
-  const { setInterval } = globalThis
-  const timers: (() => void)[] = []
-  globalThis.setInterval = ((action: () => void, milliseconds: number) => {
-    t.equal(milliseconds, 60_000)
-    timers.push(action)
-    return setInterval(() => {}, milliseconds)
-  }) as typeof setInterval
-  t.teardown(() => { globalThis.setInterval = setInterval })
   const file = join(folder, 'magicstore.db')
   const metadata = await openSqliteMetadata(file)
   // A folder that processes share, as a bucket is.
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
   const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
-  const files = filesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
+  const { files, incoming } = rulesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
   const leases = () => database.prepare('SELECT * FROM blob_leases').all() as Lease[]
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const upload = (bytes: AsyncIterable<Uint8Array>): IncomingBody => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes }) })
-  const [renew] = timers as [() => void]
 
-  renew()
+  incoming.renew()
   let arrive = (_text: string) => {}
   const text = new Promise<string>(resolve => { arrive = resolve })
   const slow = Readable.from((async function * () { yield Buffer.from(await text) })())
@@ -53,7 +43,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   database.exec('UPDATE blob_leases SET expires_at = expires_at - 200000')
   await until(() => {
     // The lease is in the database a moment before the process renews it.
-    renew()
+    incoming.renew()
     return leases().every(({ expires_at: at }) => at >= lease.expires_at)
   })
   t.ok(leases().every(({ expires_at: at }) => at >= lease.expires_at), 'renewed')
@@ -120,7 +110,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const failed = files.store({ owner, upload: upload(lost), mode: 'put', precondition: {} })
   await until(() => leases().length === 1)
   database.exec('DROP TABLE blob_leases')
-  renew()
+  incoming.renew()
   arrive('text')
   await t.rejects(failed, { message: 'of the client' })
 })

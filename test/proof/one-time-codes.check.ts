@@ -4,7 +4,7 @@ import { test, type Test } from 'tap'
 import { startPostgres } from '../kit/postgres.ts'
 import { signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
 import { sendRaw } from '../kit/wire.ts'
-import { base32Of, codeAt, holdClock, newSecret, outcomesOf, STEP, turnOn, withCode, wrongCodeAt } from '../kit/one-time-codes.ts'
+import { base32Of, codeAt, createStepClock, newSecret, outcomesOf, STEP, turnOn, withCode, wrongCodeAt } from '../kit/one-time-codes.ts'
 
 // RFC 6238 over HTTP: which code is accepted when, how often, and in which form.
 
@@ -57,9 +57,9 @@ async function acceptsVectors (t: Test, server: Client, setClock: (seconds: numb
 }
 
 test('the vectors of RFC 6238 are accepted, on SQLite', async t => {
-  const clock = holdClock(t)
+  const clock = createStepClock()
   clock.set(VECTORS[0][0] * 1000)
-  await acceptsVectors(t, await startServer(t, unlimited), async seconds => clock.set(seconds * 1000))
+  await acceptsVectors(t, await startServer(t, unlimited, { clock }), async seconds => clock.set(seconds * 1000))
 })
 
 test('the vectors of RFC 6238 are accepted by the clock of PostgreSQL, whatever that of the server says', async t => {
@@ -77,8 +77,8 @@ test('the vectors of RFC 6238 are accepted by the clock of PostgreSQL, whatever 
 
 /** A server with an account whose one-time codes are on, and the clock of both. */
 async function startWithCodes (t: Test, settings: Settings = {}) {
-  const clock = holdClock(t)
-  const server = await startServer(t, { ...unlimited, ...settings })
+  const clock = createStepClock()
+  const server = await startServer(t, { ...unlimited, ...settings }, { clock })
   const { user, token } = await signUp(server, 'ada')
   const { secret, recoveryCodes } = await turnOn(server, user)
   /** The code of a step before or after that of the clock. */
@@ -188,8 +188,8 @@ test('what is no code is refused, counts as no guess, and uses nothing', async t
 })
 
 test('a body with no code, or no code of now, turns nothing on', async t => {
-  const clock = holdClock(t)
-  const server = await startServer(t, unlimited)
+  const clock = createStepClock()
+  const server = await startServer(t, unlimited, { clock })
   const { user } = await signUp(server, 'ada')
   const confirm = (code: unknown) => server.send('PUT', '/api/second-factor/totp', { user, json: { code } })
   t.match(await confirm('123456'), { status: 409, json: { code: 'factor_not_pending' } })

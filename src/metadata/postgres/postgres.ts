@@ -37,7 +37,7 @@ export interface PostgresOptions extends MigrationOptions {
   readonly url: string
   readonly keeping?: Keeping
   /** Milliseconds since 1970. Default: the clock of the database. */
-  readonly clock?: () => number
+  readonly clock?: (() => number) | undefined
   /** How many connections this process uses at most, and one more for what takes long. */
   readonly poolSize?: number
 }

@@ -23,7 +23,7 @@ const OPENING_MILLISECONDS = 5000
 interface SqliteOptions extends MigrationOptions {
   readonly keeping?: Keeping
   /** Milliseconds since 1970. Default: the clock of this machine. */
-  readonly clock?: () => number
+  readonly clock?: (() => number) | undefined
 }
 
 /**
