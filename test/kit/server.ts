@@ -90,16 +90,16 @@ const shared = new Map<string, Promise<RunningServer>>()
 
 /**
  * The server of this test file with these settings, started by the first test that asks for it. Each test has an account
- * of its own: {@link signUp} without a name. A test of the whole store uses {@link startServer}.
+ * of its own ({@link signUp} without a name); all share the clock. A test of the whole store uses {@link startServer}.
  */
-export function sharedServer (settings: Settings = {}): Promise<RunningServer> {
+export function sharedServer (settings: Settings = {}, options: { clock?: TestClock } = {}): Promise<RunningServer> {
   const key = JSON.stringify(settings)
   const known = shared.get(key)
   if (known !== undefined) return known
   const folder = shared.size === 0 ? tap.testdir() : tap.testdirName
   const dataDir = join(folder, `shared-${shared.size}`)
   const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
-  const started = startServer(tap, { ...unlimited, DATA_DIR: dataDir, ...settings })
+  const started = startServer(tap, { ...unlimited, DATA_DIR: dataDir, ...settings }, options)
   shared.set(key, started)
   return started
 }
@@ -254,7 +254,9 @@ let accounts = 0
  * Registers a user over HTTP, and signs in. Without a name, the user has one that no other test of the file has, and a
  * server in this process gets the account without a registration.
  */
-export async function signUp (client: Client, name?: string, password = PASSWORD): Promise<{ id: number, user: [string, string], token: string }> {
+export async function signUp (
+  client: Client, name?: string, password = PASSWORD
+): Promise<{ id: number, user: [string, string], token: string }> {
   const username = name ?? `user-${++accounts}`
   const id = name === undefined && client.addAccount !== undefined
     ? await client.addAccount(username)

@@ -1,8 +1,8 @@
 import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
 import { DAY } from '../kit/durations.ts'
-import { startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
-import { codeAt, createStepClock, outcomesOf, STEP, turnOn, withCode, wrongCodeAt, type User } from '../kit/one-time-codes.ts'
+import { sharedServer, signUp, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
+import { codeAt, createStepClock, outcomesOf, STEP, turnOn, withCode, wrongCodeAt } from '../kit/one-time-codes.ts'
 
 // How often a thief with the password may guess the code, and that this never locks the owner out.
 
@@ -13,12 +13,12 @@ function from (address: string, options: SendOptions): SendOptions {
   return { ...options, headers: { ...options.headers, 'x-forwarded-for': address } }
 }
 
+const clock = createStepClock()
+
 /** An account with one-time codes, that has signed in with them from HOME and from WORK. */
-async function startBehindProxy (t: Test, settings: Settings = {}) {
-  const clock = createStepClock()
-  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', ...settings }, { clock })
-  const user: User = ['ada', 'correct horse battery']
-  await server.send('POST', '/api/users', from(HOME, { json: { username: user[0], password: user[1] } }))
+async function startBehindProxy (settings: Settings = {}) {
+  const server = await sharedServer({ TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', ...settings }, { clock })
+  const { user } = await signUp(server)
   const ask = (address: string, options: SendOptions): Promise<Answer> => server.send('GET', '/api/account', from(address, options))
   const { secret, recoveryCodes } = await turnOn(server, user, { headers: { 'x-forwarded-for': HOME } })
   for (const address of [HOME, WORK]) await ask(address, withCode(user, recoveryCodes.pop() ?? ''))
@@ -28,7 +28,7 @@ async function startBehindProxy (t: Test, settings: Settings = {}) {
     clock.advance(STEP)
     return ask(address, withCode(user, codeAt(secret, clock.now())))
   }
-  return { clock, server, user, secret, recoveryCodes, ask, guess, enter }
+  return { server, user, secret, recoveryCodes, ask, guess, enter }
 }
 
 function isLimited (t: Test, answer: Answer, seconds: number, why: string): void {
@@ -40,13 +40,13 @@ function isLimited (t: Test, answer: Answer, seconds: number, why: string): void
 const isAccepted = (t: Test, answer: Answer, why: string) => t.equal(answer.status, 200, why)
 
 test('after ten wrong codes from a network, no code is taken there for a while, and the owner gets in with a recovery code or elsewhere', async t => {
-  const { clock, user, recoveryCodes, ask, guess, enter } = await startBehindProxy(t)
+  const { user, recoveryCodes, ask, guess, enter } = await startBehindProxy()
   for (let count = 0; count < 10; count++) t.match(await guess(HOME), { status: 401, json: { code: 'second_factor_wrong' } })
   isLimited(t, await guess(HOME), 900, 'the eleventh')
   isLimited(t, await enter(HOME), 900, 'the right one too')
   isAccepted(t, await enter(WORK), 'another known network')
   isLimited(t, await enter(HOME), 900, 'which does not change that')
-  t.match(await ask(HOME, { user: ['ada', 'wrong'] }), { status: 401, json: { code: 'credentials_wrong' } }, 'a wrong password is told as before')
+  t.match(await ask(HOME, { user: [user[0], 'wrong'] }), { status: 401, json: { code: 'credentials_wrong' } }, 'a wrong password is told as before')
   t.match(await ask(HOME, { user }), { status: 401, json: { code: 'second_factor_required' } })
   isAccepted(t, await ask(HOME, withCode(user, recoveryCodes[0] ?? '')), 'a recovery code')
   clock.advance(15 * MINUTE)
@@ -54,7 +54,7 @@ test('after ten wrong codes from a network, no code is taken there for a while, 
 })
 
 test('a passkey goes on where codes are limited', async t => {
-  const { server, user, recoveryCodes: [first = '', second = ''], ask, guess, enter } = await startBehindProxy(t)
+  const { server, user, recoveryCodes: [first = '', second = ''], ask, guess, enter } = await startBehindProxy()
   const passkey = new Authenticator(`http://localhost:${server.port}`)
   const post = async (path: string, options: SendOptions) => (await server.send('POST', path, from(HOME, options))).json
   const credential = passkey.create(await post('/api/passkeys/options', withCode(user, first)))
@@ -69,7 +69,7 @@ test('a passkey goes on where codes are limited', async t => {
 })
 
 test('a right code clears the wrong ones of its network', async t => {
-  const { guess, enter } = await startBehindProxy(t)
+  const { guess, enter } = await startBehindProxy()
   for (let round = 0; round < 3; round++) {
     for (let count = 0; count < 9; count++) t.equal((await guess(HOME)).status, 401)
     isAccepted(t, await enter(HOME), 'after nine')
@@ -77,14 +77,14 @@ test('a right code clears the wrong ones of its network', async t => {
 })
 
 test('32 wrong codes at once are ten guesses', async t => {
-  const { guess, enter } = await startBehindProxy(t)
+  const { guess, enter } = await startBehindProxy()
   const answers = await Promise.all(Array.from({ length: 32 }, () => guess(HOME)))
   t.strictSame(outcomesOf(answers), { '401 second_factor_wrong': 10, '429 too_many_codes': 22 })
   isLimited(t, await enter(HOME), 900, 'the right one')
 })
 
 test('after twenty wrong codes from unknown networks, no such network may guess for a day, and known networks go on', async t => {
-  const { clock, user, recoveryCodes, ask, guess, enter } = await startBehindProxy(t)
+  const { user, recoveryCodes, ask, guess, enter } = await startBehindProxy()
   for (let index = 0; index < 20; index++) {
     t.equal((await guess(`203.0.113.${index + 10}`)).status, 401, `from network ${index + 1}`)
     clock.advance(MINUTE)
@@ -102,12 +102,12 @@ test('after twenty wrong codes from unknown networks, no such network may guess 
 })
 
 test('a password without a code, or with a wrong one, makes no network known and clears no failure', async t => {
-  const { user, ask, guess, enter } = await startBehindProxy(t, { SIGN_IN_FAILURES: '3' })
+  const { user, ask, guess, enter } = await startBehindProxy({ SIGN_IN_FAILURES: '3' })
   for (let count = 0; count < 40; count++) t.match(await ask(THIEF, { user }), { status: 401, json: { code: 'second_factor_required' } })
-  for (let count = 0; count < 2; count++) t.equal((await ask(THIEF, { user: ['ada', `wrong ${count}`] })).status, 401)
+  for (let count = 0; count < 2; count++) t.equal((await ask(THIEF, { user: [user[0], `wrong ${count}`] })).status, 401)
   t.equal((await ask(THIEF, { user })).status, 401, 'the right password clears nothing')
   t.equal((await guess(THIEF)).status, 401)
-  t.match(await ask(THIEF, { user: ['ada', 'wrong'] }), { status: 401, json: { code: 'credentials_wrong' } }, 'the third wrong password')
+  t.match(await ask(THIEF, { user: [user[0], 'wrong'] }), { status: 401, json: { code: 'credentials_wrong' } }, 'the third wrong password')
   t.match(await ask(THIEF, { user }), { status: 429, json: { code: 'too_many_sign_ins' } })
   for (let index = 0; index < 19; index++) await guess(`203.0.113.${index + 10}`)
   isLimited(t, await enter('203.0.113.200'), 86_400, 'all of these are unknown')
@@ -115,9 +115,8 @@ test('a password without a code, or with a wrong one, makes no network known and
 })
 
 test('networks from before the first factor are not known after it', async t => {
-  const { server, clock, ask, user } = await startBehindProxy(t)
-  const other: User = ['ben', user[1]]
-  await server.send('POST', '/api/users', from(HOME, { json: { username: other[0], password: other[1] } }))
+  const { server, ask } = await startBehindProxy()
+  const { user: other } = await signUp(server)
   isAccepted(t, await ask(THIEF, { user: other }), 'a thief with the password')
   const { secret } = await turnOn(server, other, { headers: { 'x-forwarded-for': HOME } })
   const guess = (address: string) => ask(address, withCode(other, wrongCodeAt(secret, clock.now())))
@@ -126,23 +125,22 @@ test('networks from before the first factor are not known after it', async t => 
 })
 
 test('who knows no password learns nothing of factors', async t => {
-  const { server, recoveryCodes, ask, enter } = await startBehindProxy(t, { SIGN_IN_FAILURES: '100' })
-  await server.send('POST', '/api/users', from(WORK, { json: { username: 'ben', password: 'correct horse battery' } }))
+  const { server, user, recoveryCodes, ask, enter } = await startBehindProxy({ SIGN_IN_FAILURES: '100' })
+  const { user: ben } = await signUp(server)
   const codes = ['123456', recoveryCodes[0] ?? '', '', 'nonsense']
-  for (const name of ['ada', 'ben', 'nobody']) {
+  for (const name of [user[0], ben[0], 'nobody']) {
     for (const code of codes) t.match(await ask(THIEF, withCode([name, 'wrong'], code)), { status: 401, json: { code: 'credentials_wrong' } }, `${name} ${code}`)
   }
-  for (let count = 0; count < 12; count++) await ask(HOME, withCode(['ada', 'wrong'], '123456'))
+  for (let count = 0; count < 12; count++) await ask(HOME, withCode([user[0], 'wrong'], '123456'))
   isAccepted(t, await enter(HOME), 'no guess was counted')
-  isAccepted(t, await ask(WORK, withCode(['ben', 'correct horse battery'], '123456')), 'an account without a factor ignores the header')
+  isAccepted(t, await ask(WORK, withCode(ben, '123456')), 'an account without a factor ignores the header')
 })
 
 test('the limits are the same on every operation', async t => {
-  const { server, user, secret, clock, ask } = await startBehindProxy(t)
-  const client: Client = server
-  for (let count = 0; count < 10; count++) t.equal((await client.send('DELETE', '/api/second-factor/totp', from(THIEF, withCode(user, wrongCodeAt(secret, clock.now()))))).status, 401)
+  const { server, user, secret, ask } = await startBehindProxy()
+  for (let count = 0; count < 10; count++) t.equal((await server.send('DELETE', '/api/second-factor/totp', from(THIEF, withCode(user, wrongCodeAt(secret, clock.now()))))).status, 401)
   for (const [method, path] of [['POST', '/api/second-factor/totp'], ['PUT', '/api/account/password'], ['GET', '/api/token'], ['POST', '/api/session'], ['PUT', '/uploads/a']] as const) {
-    isLimited(t, await client.send(method, path, from(THIEF, withCode(user, codeAt(secret, clock.now() + STEP)))), 900, `${method} ${path}`)
+    isLimited(t, await server.send(method, path, from(THIEF, withCode(user, codeAt(secret, clock.now() + STEP)))), 900, `${method} ${path}`)
   }
   isAccepted(t, await ask(HOME, withCode(user, codeAt(secret, clock.now() + STEP))), 'the owner')
 })
