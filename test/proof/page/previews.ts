@@ -130,7 +130,8 @@ browserTest('Escape closes the preview of a damaged PDF, whose viewer takes the 
 browserTest('a PDF over plain HTTP, or without a service worker, says what it lacks', async t => {
   const plain = await visitAs(t, { 'a.pdf': sound, 'b.mp4': { bytes: 'large', type: 'video/mp4' }, 'c.zip': { bytes: 'PK', type: 'application/zip' } }, { host: 'files.test' })
   await plain.page.route('**/api/files?*', async route => {
-    const response = await route.fetch()
+    // Only the browser knows the name.
+    const response = await route.fetch({ url: route.request().url().replace('files.test', '127.0.0.1') })
     const { files, ...rest } = await response.json() as { files: { name: string }[] }
     await route.fulfill({ response, json: { files: files.map(file => file.name === 'b.mp4' ? { ...file, size: 100_000_001 } : file), ...rest } })
   })
