@@ -153,7 +153,7 @@ browserTest('a PDF over plain HTTP, or without a service worker, says what it la
   await without.page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))
   await fileButton(without.page, 'a.pdf').click()
   await without.page.getByRole('dialog').getByText('has no viewer for PDF files').waitFor()
-}, [/Cross-Origin-Opener-Policy header has been ignored/])
+}, [/Cross-Origin-Opener-Policy header has been ignored/, /requested an origin-keyed agent cluster/])
 
 browserTest('a search that failed says so, and one that is running does not say that nothing was found', async t => {
   const visit = await visitAs(t, { 'a.txt': 'a', 'b.txt': 'b' })
