@@ -217,12 +217,12 @@ test('there are no metrics unless METRICS_PORT is set, and then at no other addr
     const methods = METHODS.filter(method => method !== 'CONNECT')
     const shapes = ['/uploads/X', '/api/files/X', '/X', '/uploads/%zzX', '/api/users/X', '/docs/static/X', '/api/files?prefix=X', '/uploads/X/X', '/health/X']
     const kinds = methods.flatMap(method => shapes.map(shape => [method, shape] as const))
-    const sendAll = async () => {
-      for (const [method, shape] of kinds) await server.send(method, shape.replaceAll('X', `odd-${randomBytes(8).toString('hex')}`), { token })
+    const sendAll = async (some: typeof kinds) => {
+      for (const [method, shape] of some) await server.send(method, shape.replaceAll('X', `odd-${randomBytes(8).toString('hex')}`), { token })
       return Array.from((await scrape(metricsPort)).samples.keys()).filter(key => key.startsWith('magicstore_')).sort()
     }
-    const series = await sendAll()
-    t.strictSame(await sendAll(), series)
+    const series = await sendAll(kinds)
+    t.strictSame(await sendAll(kinds.filter((_, index) => index % 5 === 0)), series)
     t.ok(series.every(key => !key.includes('odd-')), 'nothing that a client wrote is a label')
     t.match(series.join('\n'), /^magicstore_requests_total\{method="other",operation="none",status="4xx"\}$/m)
   })
@@ -462,27 +462,24 @@ test('the id that a trusted proxy gives a request is taken over, one that is non
   for (const settings of [{}, { TRUST_PROXY: '10.0.0.1, fd00::/8' }]) t.match(await idFor(await sharedServer(settings), given), UUID)
 })
 
-for (const { how, script, code } of [
-  { how: 'a promise that nobody caught', script: "process.once('SIGWINCH', () => { Promise.reject(new Error('out of the blue')) })", code: 1 },
-  { how: 'process.exit', script: "process.once('SIGWINCH', () => { process.exit(3) })", code: 3 }
-]) {
-  // serve.check.ts has an exception that nobody caught.
-  test(`no line of the log is lost where the server ends by ${how}`, async t => {
-    const server = await spawnServer(t, { DATA_DIR: t.testdir(), RATE_LIMIT_PER_MINUTE: '0', ...withFault(script) })
-    const log = entriesOf(server)
-    const paths = Array.from({ length: 200 }, (_, index) => `/nowhere/${index}`)
-    for (const path of paths) await server.send('GET', path)
-    t.equal(await server.end('SIGWINCH'), code)
-    const entries = await log
-    t.strictSame(entries.filter(({ msg }) => msg === 'request').map(({ path }) => path), paths)
-    t.equal(entries.filter(({ level }) => level === 60).length, code === 1 ? 1 : 0)
-  })
-}
+// serve.check.ts has an exception that nobody caught.
+test('no line of the log is lost where the server ends by a promise that nobody caught', async t => {
+  const reject = "process.once('SIGWINCH', () => { Promise.reject(new Error('out of the blue')) })"
+  const server = await spawnServer(t, { DATA_DIR: t.testdir(), RATE_LIMIT_PER_MINUTE: '0', ...withFault(reject) })
+  const log = entriesOf(server)
+  const paths = Array.from({ length: 200 }, (_, index) => `/nowhere/${index}`)
+  for (const path of paths) await server.send('GET', path)
+  t.equal(await server.end('SIGWINCH'), 1)
+  const entries = await log
+  t.strictSame(entries.filter(({ msg }) => msg === 'request').map(({ path }) => path), paths)
+  t.equal(entries.filter(({ level }) => level === 60).length, 1)
+})
 
-for (const { output, shell, isClosed } of [
-  { output: 'a pipe that is full and not read', shell: [], isClosed: false },
-  { output: 'a pipe that nobody reads any more', shell: [], isClosed: true },
-  { output: 'a full disk', shell: ['sh', '-c', 'exec "$0" "$@" >/dev/full'], isClosed: false }
+for (const { output, shell, isClosed, requests } of [
+  // More than the buffers of the pipe and the server can contain.
+  { output: 'a pipe that is full and not read', shell: [], isClosed: false, requests: 200 },
+  { output: 'a pipe that nobody reads any more', shell: [], isClosed: true, requests: 20 },
+  { output: 'a full disk', shell: ['sh', '-c', 'exec "$0" "$@" >/dev/full'], isClosed: false, requests: 20 }
 ]) {
   test(`a server whose log goes to ${output} serves on, and stops`, async t => {
     const port = await freePort()
@@ -491,8 +488,7 @@ for (const { output, shell, isClosed } of [
     const client = clientOf(port)
     await until(async () => client.send('GET', '/health/live').catch(() => undefined), answer => answer?.status === 200)
     if (isClosed) child.stdout?.destroy()
-    // More than the buffers of the pipe and the server can contain.
-    for (let index = 0; index < 200; index++) t.equal((await client.send('GET', `/nowhere/${'x'.repeat(10_000)}`)).status, 404)
+    for (let index = 0; index < requests; index++) t.equal((await client.send('GET', `/nowhere/${'x'.repeat(10_000)}`)).status, 404)
     child.kill('SIGTERM')
     t.strictSame(await once(child, 'exit'), [0, null])
   })
