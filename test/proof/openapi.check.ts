@@ -225,7 +225,8 @@ test('every link leads to an operation, whose parameters it fills from the reque
   const { document, operations } = await openDocument()
   const find = (id: string) => operations.find(({ operation }) => operation.operationId === id)?.operation
   const parametersOf = (operation: Operation | undefined, place?: string) =>
-    (operation?.parameters ?? []).filter(parameter => place === undefined || parameter.in === place).map(({ name }) => name)
+    (operation?.parameters ?? [])
+      .filter(parameter => place === undefined || parameter.in === place).map(({ name }) => name)
   let links = 0
   for (const { operation } of operations) {
     for (const response of Object.values(operation.responses)) {
