@@ -5,9 +5,11 @@ import { blobsIn, hasStrace, createBackup, createStore, killedAt, namesIn, expec
 import { startServer } from '../kit/server.ts'
 import { isProof } from '../kit/sizes.ts'
 
+const withStrace = { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }
+
 const entriesOf = async (folder: string) => (await readdir(folder)).map(name => name.replace(/-[0-9a-f]{8}$/, '')).sort()
 
-t.test('a backup that is killed at any step leaves the one before good, or is good itself, and the next one leaves nothing of it behind', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
+t.test('a backup that is killed at any step leaves the one before good, or is good itself, and the next one leaves nothing of it behind', withStrace, async t => {
   const { root, dataDir, folder, user } = await createBackup(t)
   await cp(folder, join(root, 'aside'), { recursive: true })
   let swapped = 0
@@ -36,7 +38,7 @@ t.test('a backup that is killed at any step leaves the one before good, or is go
   t.equal(swapped, 1, 'the last one was good when it was killed')
 })
 
-t.test('a first backup that is killed is no backup, and the next one uses what is there', { skip: hasStrace ? false : 'strace is not installed' }, async t => {
+t.test('a first backup that is killed is no backup, and the next one uses what is there', withStrace, async t => {
   const { folder: root, dataDir } = await createStore(t, { one: 'one', two: 'two' })
   const folder = join(root, 'backup')
   for (const [call, when] of [['rename', 1], ['link', 2]] as const) {
@@ -46,7 +48,7 @@ t.test('a first backup that is killed is no backup, and the next one uses what i
   t.match(await report(['backup', folder], { DATA_DIR: dataDir }), { files: 2, linked: 1, kept: 1 })
 })
 
-t.test('a restore that is killed is done again, and no server starts on half of it', { skip: hasStrace ? false : 'strace is not installed', timeout: 300_000 }, async t => {
+t.test('a restore that is killed is done again, and no server starts on half of it', withStrace, async t => {
   const { root, folder, user } = await createBackup(t)
   const steps = [
     { step: 'the restore is begun', call: 'rename', when: 1 },

@@ -85,27 +85,16 @@ const { snapshot: newer } = await report(['backup', backup, '--keep', '2'], { DA
 
 const openBucket = (t: Test) => openS3(t, join(t.testdir(), 'bucket'))
 
-interface Combination {
-  name: string
-  settings: (t: Test, s3: FakeS3, prefix: string) => Promise<Settings>
+const combinations: Record<string, (t: Test, s3: FakeS3, prefix: string) => Promise<Settings>> = {
+  'PostgreSQL and S3': async (_, s3, prefix) =>
+    ({ DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(prefix), ...credentials }),
+  'SQLite and S3': async (t, s3, prefix) =>
+    ({ DATA_DIR: join(t.testdirName, prefix), STORAGE_URL: s3.url(prefix), ...credentials })
 }
-
-const combinations: Combination[] = [
-  {
-    name: 'PostgreSQL and S3',
-    settings: async (_, s3, prefix) =>
-      ({ DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(prefix), ...credentials })
-  },
-  {
-    name: 'SQLite and S3',
-    settings: async (t, s3, prefix) =>
-      ({ DATA_DIR: join(t.testdirName, prefix), STORAGE_URL: s3.url(prefix), ...credentials })
-  }
-]
 
 t.test('a restore into a bucket that is killed at any step is no store: it is continued, or begun anew', { timeout: 600_000 }, async t => {
   const s3 = await openBucket(t)
-  for (const [combination, { name, settings: make }] of combinations.entries()) {
+  for (const [combination, [name, make]] of Object.entries(combinations).entries()) {
     for (const [index, [step, isReached]] of Object.entries(steps).entries()) {
       for (const option of [[], ['--discard']]) {
         // A third of them has each step, each option and each combination.

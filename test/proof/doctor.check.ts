@@ -1,8 +1,5 @@
-import { once } from 'node:events'
 import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { createServer, type RequestListener } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { RequestListener } from 'node:http'
 import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
@@ -14,7 +11,7 @@ import { execute, WITHOUT_ROOTS_ACCESS } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { runBin, signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
 import { lacksTerminal, runOnTerminal } from '../kit/terminal.ts'
-import { findingsIn, leaveStore, snapshotOf, type Finding } from './set-ups.ts'
+import { findingsIn, leaveStore, listen, snapshotOf, type Finding } from './set-ups.ts'
 
 const KEY = 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA'
 
@@ -54,17 +51,6 @@ const fileSystemOf = (statistics: object) => withFault(`
   const { statfs } = fs
   fs.statfs = async path => ({ ...await statfs(path), ...${JSON.stringify(statistics)} })
   syncBuiltinESMExports()`)
-
-/** An HTTP server that is not MagicStore, or imitates it; returns its port. */
-async function listen (t: Test, answer: RequestListener, tls?: { TLS_CERT: string, TLS_KEY: string }): Promise<number> {
-  const server = tls === undefined
-    ? createServer(answer)
-    : createTlsServer({ cert: readFileSync(tls.TLS_CERT), key: readFileSync(tls.TLS_KEY) }, answer)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => { server.close() })
-  return (server.address() as AddressInfo).port
-}
 
 const answerJson = (body: object): RequestListener => (_request, response) => { response.end(JSON.stringify(body)) }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -85,13 +86,21 @@ function folderWith ({ folder }: Services, path: string, isFile = false): { DATA
 
 const NEWER = "INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('x', 99999999999999)"
 
-/** Something that listens and is no server of MagicStore. */
-async function occupied ({ t }: Services): Promise<string> {
-  const server = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
+/** An HTTP server that is not MagicStore, or imitates it; returns its port. */
+export async function listen (
+  t: Test, answer: RequestListener, tls?: { TLS_CERT: string, TLS_KEY: string }
+): Promise<number> {
+  const server = tls === undefined
+    ? createServer(answer)
+    : createTlsServer({ cert: readFileSync(tls.TLS_CERT), key: readFileSync(tls.TLS_KEY) }, answer)
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  t.teardown(() => server.close())
-  return String((server.address() as AddressInfo).port)
+  t.teardown(() => { server.close() })
+  return (server.address() as AddressInfo).port
 }
+
+/** The port of another program. */
+const occupied = async ({ t }: Services) => String(await listen(t, (_request, response) => response.end('<html>')))
 
 const settings: SetUp[] = [
   { name: 'all defaults', start: 'works', make: always({}) },

@@ -16,6 +16,8 @@ import { until } from '../kit/waiting.ts'
 /** Several seconds of removal. Half of them are as many as the server says in its log. */
 const FILES = sizes.filesAtStart
 
+const SHA256_OF_NOTHING = sha256Of('')
+
 /** Adds an account that was deleted, whose many files are still there when its server is killed. */
 function addDeletedAccount (dataDir: string): void {
   const database = new Database(join(dataDir, 'magicstore.db'))
@@ -25,7 +27,7 @@ function addDeletedAccount (dataDir: string): void {
   const insert = database.prepare('INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at) VALUES (?, ?, 0, \'text/plain\', ?, ?, 1, 1)')
   for (let number = 0; number < FILES; number++) {
     const blobId = hex(16)
-    insert.run(id, `${number}`, sha256Of(''), blobId)
+    insert.run(id, `${number}`, SHA256_OF_NOTHING, blobId)
     writeFileSync(join(dataDir, 'blobs', blobId.slice(0, 2), blobId), '')
   }
   database.exec('COMMIT')
