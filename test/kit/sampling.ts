@@ -30,5 +30,7 @@ export function pairwise<const C extends Columns> (columns: C): Row<C>[] {
 
 /** Every row that can be made of the columns. */
 export function product<const C extends Columns> (columns: C): Row<C>[] {
-  return columns.reduce<unknown[][]>((rows, values) => rows.flatMap(row => values.map(value => [...row, value])), [[]]) as Row<C>[]
+  const extend = (rows: unknown[][], values: readonly unknown[]) =>
+    rows.flatMap(row => values.map(value => [...row, value]))
+  return columns.reduce(extend, [[]]) as Row<C>[]
 }

@@ -1,28 +1,29 @@
 import { Authenticator } from '../kit/authenticator.ts'
-import { test, type Test } from 'tap'
+import t from 'tap'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
+import { runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
+import { sizes } from '../kit/sizes.ts'
 import { codeAt, newSecret, outcomesOf, STEP, turnOn, withCode } from '../kit/one-time-codes.ts'
 
 // What is used once is used once over all servers of a store.
 
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0' }
 
-async function openStore (t: Test) {
+/** Both servers are one address, as behind a proxy. */
+const origin = 'https://files.example.org'
+
+/** Two servers of one store, which the tests share. */
+async function startTwo () {
   const postgres = await startPostgres(t)
   const s3 = await openS3(t)
   const store = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
-  return { postgres, store }
+  const start = () => spawnServer(t, { ...unlimited, ...store, PUBLIC_URL: origin })
+  const servers = await Promise.all([start(), start()]) as [ServerProcess, ServerProcess]
+  return { servers, store, sql: (text: string) => postgres.run(store.DATABASE_URL, text) }
 }
 
-async function startTwo (t: Test) {
-  const { postgres, store } = await openStore(t)
-  const start = () => spawnServer(t, { ...unlimited, ...store })
-  const servers = await Promise.all([start(), start()]) as [ServerProcess, ServerProcess]
-  const sql = (text: string) => postgres.run(store.DATABASE_URL, text)
-  return { servers, store, sql }
-}
+const { servers, store, sql } = await startTwo()
 
 /** Sends 32 requests at once, to each server half of them. */
 function send32 (
@@ -33,11 +34,10 @@ function send32 (
 
 const ask = (server: Client, user: [string, string], code: string) => server.send('GET', '/api/account', withCode(user, code))
 
-test('one code that is sent 32 times at once to two servers succeeds once', async t => {
-  const { servers, sql } = await startTwo(t)
-  const { user } = await signUp(servers[0], 'ada')
+t.test('one code that is sent 32 times at once to two servers succeeds once', async t => {
+  const { user } = await signUp(servers[0])
   const { secret } = await turnOn(servers[0], user)
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < sizes.codeRaces; round++) {
     // As if some time had passed.
     await sql('UPDATE totp_secrets SET last_step = 0; DELETE FROM attempts; DELETE FROM attempt_claims')
     const code = codeAt(secret, Date.now())
@@ -47,39 +47,31 @@ test('one code that is sent 32 times at once to two servers succeeds once', asyn
   }
 })
 
-test('one recovery code that is sent 32 times at once to two servers succeeds once', async t => {
-  const { servers } = await startTwo(t)
-  const { user } = await signUp(servers[0], 'ada')
+t.test('one recovery code that is sent 32 times at once to two servers succeeds once', async t => {
+  const { user } = await signUp(servers[0])
   const { recoveryCodes } = await turnOn(servers[0], user)
-  for (const code of recoveryCodes.slice(0, 5)) t.strictSame(outcomesOf(await send32(servers, server => ask(server, user, code))), { 200: 1, '401 second_factor_wrong': 31 })
+  for (const code of recoveryCodes.slice(0, sizes.codeRaces)) t.strictSame(outcomesOf(await send32(servers, server => ask(server, user, code))), { 200: 1, '401 second_factor_wrong': 31 })
 })
 
-test('32 wrong codes at once to two servers are ten guesses', async t => {
-  const { servers } = await startTwo(t)
-  const { user } = await signUp(servers[0], 'ada')
+t.test('32 wrong codes at once to two servers are ten guesses', async t => {
+  const { user } = await signUp(servers[0])
   const { secret } = await turnOn(servers[0], user)
   const right = new Set(Array.from({ length: 9 }, (_, index) => codeAt(secret, Date.now() + (index - 4) * STEP)))
   const wrong = ['000000', '111111', '222222', '333333'].find(code => !right.has(code)) as string
   t.strictSame(outcomesOf(await send32(servers, server => ask(server, user, wrong))), { '401 second_factor_wrong': 10, '429 too_many_codes': 22 })
 })
 
-test('a secret that one server sealed is opened by the other, and one that is pending at one is confirmed at the other', async t => {
-  const { servers: [one, other] } = await startTwo(t)
-  const { user } = await signUp(one, 'ada')
+t.test('a secret that one server sealed is opened by the other, and one that is pending at one is confirmed at the other', async t => {
+  const [one, other] = servers
+  const { user } = await signUp(one)
   const secret = await newSecret(one, { user })
   t.equal((await other.send('PUT', '/api/second-factor/totp', { user, json: { code: codeAt(secret, Date.now()) } })).status, 200)
   t.equal((await ask(one, user, codeAt(secret, Date.now() + STEP))).status, 200)
 })
 
-test('an assertion of a passkey that is sent 32 times at once to two servers gives one session, and one confirmation code', async t => {
-  // Both servers are one address, as behind a proxy. The AWS SDK reads its credentials from the environment.
-  const origin = 'https://files.example.org'
-  Object.assign(process.env, credentials)
-  const { store } = await openStore(t)
-  const start = () => startServer(t, { ...unlimited, ...store, DATA_DIR: t.testdirName, PUBLIC_URL: origin })
-  const servers = [await start(), await start()] as const
+t.test('an assertion of a passkey that is sent 32 times at once to two servers gives one session, and one confirmation code', async t => {
   const [server] = servers
-  const { user } = await signUp(server, 'ada')
+  const { user } = await signUp(server)
   const passkey = new Authenticator(origin)
   const { json: options } = await server.send('POST', '/api/passkeys/options', { user })
   const added = await server.send('POST', '/api/passkeys', { user, json: { name: 'a key', credential: passkey.create(options) } })
@@ -95,8 +87,7 @@ test('an assertion of a passkey that is sent 32 times at once to two servers giv
   t.strictSame(outcomesOf(await send32(servers, each => ask(each, user, code))), { 200: 1, '401 second_factor_wrong': 31 }, 'which is used once')
 })
 
-test('a claim that is used 32 times at once over two servers makes one account, or sets one password', async t => {
-  const { servers, store } = await startTwo(t)
+t.test('a claim that is used 32 times at once over two servers makes one account, or sets one password', async t => {
   const secretOf = async (...args: string[]) => /#claim=((?:inv|rst)_[a-z2-7]{32})/.exec((await runBin(['user', ...args], store)).stdout)?.[1]
   const invitation = await secretOf('invite')
   const made = await send32(servers, (server, index) => server.send('POST', '/api/account/claim', { json: { secret: invitation, username: `guest-${index}`, password: 'correct horse battery' } }))

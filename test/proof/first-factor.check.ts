@@ -3,17 +3,20 @@ import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
+import { createRandom } from '../kit/random.ts'
 import { sizes } from '../kit/sizes.ts'
 import { personalToken } from '../kit/drive.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { signUp, spawnServer, startServer, type Answer, type Client, type Settings } from '../kit/server.ts'
+import { sharedServer, signUp, spawnServer, type Answer, type Client, type Settings } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
 import { codeAt, createStepClock, newSecret, outcomesOf, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 
 // The first factor ends what a thief has, in one act, whatever happens at the same time.
 
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
+
+const clock = createStepClock()
 
 interface Session { readonly id: number, readonly token: string, readonly headers: Record<string, string> }
 
@@ -35,28 +38,9 @@ async function isOn (
   t.equal((await client.send('GET', '/api/session', { headers })).status, isExpected ? 200 : 204, `the session of ${who}`)
 }
 
-for (const how of ['by its cookie and key', 'by its id'] as const) {
-  test(`the first factor ends a thief's session and access tokens; personal tokens and the session in use, named ${how}, stay`, async t => {
-    const server = await startServer(t, unlimited)
-    const { user, token: thief } = await signUp(server, 'ada')
-    const other = await signUp(server, 'ben')
-    const others = await beginSession(server, other.user)
-    const personal = await personalToken(server, user, ['files:read', 'account'])
-    const { json: { token: ofPersonal } } = await server.send('GET', '/api/token', { token: personal })
-    const [own, stolen] = [await beginSession(server, user), await beginSession(server, user)]
-    await turnOn(server, user, how === 'by its id' ? { sessionId: own.id } : { headers: own.headers })
-    await isOn(t, server, own, true, 'the owner')
-    await isOn(t, server, stolen, false, 'the thief')
-    await isOn(t, server, others, true, 'another account')
-    t.equal(await statusOf(server, thief), 401, 'an access token of the thief')
-    for (const token of [personal, ofPersonal]) t.equal(await statusOf(server, token), 200, 'a personal token, and what it gave')
-  })
-}
-
 test('no session stays that is not the account\'s, and none if none is named', async t => {
-  const clock = createStepClock()
-  const server = await startServer(t, unlimited, { clock })
-  const [ada, ben] = [await signUp(server, 'ada'), await signUp(server, 'ben')]
+  const server = await sharedServer({}, { clock })
+  const [ada, ben] = [await signUp(server), await signUp(server)]
   const [own, theirs] = [await beginSession(server, ada.user), await beginSession(server, ben.user)]
   const { secret } = await turnOn(server, ada.user, { sessionId: theirs.id })
   await isOn(t, server, own, false, 'ada')
@@ -90,12 +74,12 @@ async function keepSigningIn (clients: Client[], user: User, over: AbortSignal) 
 async function turnOnMeanwhile (t: Test, clients: Client[], rounds: number): Promise<void> {
   const [first] = clients as [Client]
   for (let round = 0; round < rounds; round++) {
-    const { user } = await signUp(first, `user-${round}`)
+    const { user } = await signUp(first)
     const over = new AbortController()
     const signingIn = keepSigningIn(clients, user, over.signal)
     const secret = await newSecret(first, { user })
     await wait(20 * round % 100)
-    const { status } = await first.send('PUT', '/api/second-factor/totp', { user, json: { code: codeAt(secret, Date.now()) } })
+    const { status } = await first.send('PUT', '/api/second-factor/totp', { user, json: { code: codeAt(secret, first.now?.() ?? Date.now()) } })
     t.equal(status, 200)
     over.abort()
     const { tokens, sessions } = await signingIn
@@ -108,7 +92,7 @@ async function turnOnMeanwhile (t: Test, clients: Client[], rounds: number): Pro
 }
 
 test('no token that is issued for the password while the first factor is turned on survives', { timeout: 300_000 }, async t => {
-  await turnOnMeanwhile(t, [await startServer(t, unlimited)], sizes.firstFactorRaces)
+  await turnOnMeanwhile(t, [await sharedServer({}, { clock })], sizes.firstFactorRaces)
 })
 
 test('nor over two servers on PostgreSQL', { timeout: 300_000 }, async t => {
@@ -129,12 +113,12 @@ function delayed (json: unknown): { body: Readable, headers: Record<string, stri
 }
 
 test('a password is not changed with a factor that was removed after it was checked', async t => {
-  const server = await startServer(t, unlimited)
-  const { user } = await signUp(server, 'ada')
+  const server = await sharedServer({}, { clock })
+  const { user } = await signUp(server)
   const token = await personalToken(server, user, ['account'])
   const { recoveryCodes: [first = '', second = ''] } = await turnOn(server, user)
   const codesLeft = async () => (await server.send('GET', '/api/second-factor', { token })).json.recoveryCodesLeft
-  const next: User = ['ada', 'another horse battery']
+  const next: User = [user[0], 'another horse battery']
   const { body, headers, release } = delayed({ password: next[1] })
   const changing = server.send('PUT', '/api/account/password', { user, body, headers: { ...headers, 'one-time-code': first } })
   await until(codesLeft, count => count === 9)
@@ -146,9 +130,9 @@ test('a password is not changed with a factor that was removed after it was chec
 })
 
 test('a change of the password and the removal of a factor at once leave no half of either', async t => {
-  const server = await startServer(t, unlimited)
+  const server = await sharedServer({}, { clock })
   for (let round = 0; round < sizes.passwordChangeRaces; round++) {
-    const { user } = await signUp(server, `user-${round}`)
+    const { user } = await signUp(server)
     const { recoveryCodes: [first = '', second = '', third = ''] } = await turnOn(server, user)
     const next: User = [user[0], 'another horse battery']
     const [changed, removed] = await Promise.all([
@@ -167,15 +151,14 @@ test('a change of the password and the removal of a factor at once leave no half
 })
 
 test('a factor is not turned on with a password that has changed meanwhile', async t => {
-  const clock = createStepClock()
-  const server = await startServer(t, unlimited, { clock })
-  const { user } = await signUp(server, 'ada')
+  const server = await sharedServer({}, { clock })
+  const { user } = await signUp(server)
   const secret = await newSecret(server, { user })
   const confirmation = delayed({ code: codeAt(secret, clock.now()) })
   const confirming = server.send('PUT', '/api/second-factor/totp', { user, body: confirmation.body, headers: confirmation.headers })
   // Checked within the time of several hashes.
   for (let count = 0; count < 5; count++) await server.send('GET', '/api/account', { user })
-  const next: User = ['ada', 'another horse battery']
+  const next: User = [user[0], 'another horse battery']
   t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: next[1] } })).status, 204)
   confirmation.release()
   t.match(await confirming, { status: 401, json: { code: 'credentials_wrong' } })
@@ -190,10 +173,9 @@ async function working (client: Client, user: User, codes: string[] | null): Pro
 
 for (const [what, both] of [['one-time codes twice', false], ['one-time codes and a passkey', true]] as const) {
   test(`of two first factors at once, ${what}, one gives the recovery codes, and only these work`, async t => {
-    const clock = createStepClock()
-    const server = await startServer(t, unlimited, { clock })
+    const server = await sharedServer({}, { clock })
     for (let round = 0; round < sizes.twoFactorRaces; round++) {
-      const { user } = await signUp(server, `user-${round}`)
+      const { user } = await signUp(server)
       const passkey = new Authenticator(`http://localhost:${server.port}`)
       const { json: options } = await server.send('POST', '/api/passkeys/options', { user })
       const secret = await newSecret(server, { user })
@@ -214,16 +196,17 @@ for (const [what, both] of [['one-time codes twice', false], ['one-time codes an
 test('a server that is killed while a first factor is turned on has done all of it or nothing', { timeout: 600_000 }, async t => {
   const settings: Settings = { DATA_DIR: t.testdir(), ...unlimited }
   let server = await spawnServer(t, settings)
+  const random = createRandom('first-factor')
   let [on, milliseconds] = [0, 0]
   for (let round = 0; round < sizes.firstFactorKills; round++) {
-    const { user, token } = await signUp(server, `user-${round}`)
+    const { user, token } = await signUp(server)
     const stolen = await beginSession(server, user)
     const secret = await newSecret(server, { user })
     const start = performance.now()
     const confirming = server.send('PUT', '/api/second-factor/totp', { user, json: { code: codeAt(secret, Date.now()) } }).catch(() => undefined)
     // The first round tells how long it takes.
     if (round > 0) {
-      await wait(milliseconds * (0.3 + 0.8 * Math.random()))
+      await wait(milliseconds * (0.3 + 0.8 * random.below(1000) / 1000))
       const exited = once(server.child, 'exit')
       server.child.kill('SIGKILL')
       await exited
