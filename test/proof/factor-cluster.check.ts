@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import { Authenticator } from '../kit/authenticator.ts'
 import t from 'tap'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
+import { runBin, signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
 import { sizes } from '../kit/sizes.ts'
 import { codeAt, newSecret, outcomesOf, STEP, turnOn, withCode } from '../kit/one-time-codes.ts'
 
@@ -10,15 +11,12 @@ import { codeAt, newSecret, outcomesOf, STEP, turnOn, withCode } from '../kit/on
 
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0' }
 
-/** Both servers are one address, as behind a proxy. */
-const origin = 'https://files.example.org'
-
 /** Two servers of one store, which the tests share. */
 async function startTwo () {
   const postgres = await startPostgres(t)
-  const s3 = await openS3(t)
+  const s3 = await openS3(t, join(t.testdir(), 'bucket'))
   const store = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
-  const start = () => spawnServer(t, { ...unlimited, ...store, PUBLIC_URL: origin })
+  const start = () => spawnServer(t, { ...unlimited, ...store })
   const servers = await Promise.all([start(), start()]) as [ServerProcess, ServerProcess]
   return { servers, store, sql: (text: string) => postgres.run(store.DATABASE_URL, text) }
 }
@@ -70,6 +68,11 @@ t.test('a secret that one server sealed is opened by the other, and one that is 
 })
 
 t.test('an assertion of a passkey that is sent 32 times at once to two servers gives one session, and one confirmation code', async t => {
+  // Both servers are one address, as behind a proxy. The AWS SDK reads its credentials from the environment.
+  const origin = 'https://files.example.org'
+  Object.assign(process.env, credentials)
+  const start = () => startServer(t, { ...unlimited, ...store, DATA_DIR: t.testdirName, PUBLIC_URL: origin })
+  const servers = [await start(), await start()] as const
   const [server] = servers
   const { user } = await signUp(server)
   const passkey = new Authenticator(origin)
