@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { run } from '../kit/programs.ts'
 import { spawnServer, type Client } from '../kit/server.ts'
 import { until } from '../kit/waiting.ts'
-import { openDrive, openRclone, skipUnless, skipWithoutFuse, type Drive } from './webdav.ts'
+import { openDrive, skipUnless, skipWithoutFuse, type Drive } from './webdav.ts'
 
 // cadaver and davfs2, which lock what they write.
 
@@ -46,8 +46,6 @@ async function openCadaver (t: Test, { url }: Client, { username, token }: Drive
     }
   }
 }
-
-const skip = skipUnless('cadaver')
 
 /** Command by command, with what cadaver says of it. */
 const repertoire: [command: string, printed: RegExp][] = [
@@ -94,7 +92,7 @@ const repertoire: [command: string, printed: RegExp][] = [
   ['ls box', /404 Not Found/]
 ]
 
-t.test('all commands of cadaver work', { skip }, async t => {
+t.test('all commands of cadaver work', { skip: skipUnless('cadaver') }, async t => {
   const folder = t.testdir({ data: {}, desk: { 'one.txt': 'one', 'two.txt': 'four' } })
   const server = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
   const drive = await openDrive(server)
@@ -104,32 +102,6 @@ t.test('all commands of cadaver work', { skip }, async t => {
   t.equal(await readFile(join(folder, 'desk/got.txt'), 'utf8'), 'four')
   const { files } = (await server.send('GET', '/api/files', { token: drive.token })).json
   t.same(files.map(({ name }: { name: string }) => name), ['one.txt'])
-})
-
-t.test('a lock that cadaver took keeps another cadaver, rclone and the REST API from writing, until it is stolen and ended', { skip: skip || skipUnless('rclone') }, async t => {
-  const folder = t.testdir({ data: {}, desk: { 'one.txt': 'one' }, other: { 'one.txt': 'other' } })
-  const server = await spawnServer(t, { DATA_DIR: join(folder, 'data') })
-  const drive = await openDrive(server)
-  const { token } = drive
-  const [holder, other] = [await openCadaver(t, server, drive, join(folder, 'desk')), await openCadaver(t, server, drive, join(folder, 'other'))]
-  const rclone = await openRclone(server, drive, folder)
-  t.match(await holder.type('put one.txt'), /succeeded/)
-  t.match(await holder.type('lock one.txt'), /succeeded/)
-  for (const command of ['put one.txt', 'delete one.txt', 'move one.txt two.txt', 'lock one.txt', 'propset one.txt color red']) t.match(await other.type(command), /423 Locked|locked/i, command)
-  t.match(await other.type('copy one.txt copy.txt'), /succeeded/, 'a copy of it is free')
-  t.match(await rclone('copyto', 'other/one.txt', 'drive:one.txt'), { code: 1, stderr: /423/ })
-  t.match(await server.send('PUT', '/uploads/one.txt', { token, body: 'rest' }), { status: 423, json: { code: 'file_locked' } })
-  t.match(await holder.type('put one.txt'), /succeeded/)
-  t.match(await other.type('discover one.txt'), /Lock token <urn:uuid:/)
-  const [stolen] = /urn:uuid:[\da-f-]+/.exec(await other.type('steal one.txt')) ?? []
-  t.match(await other.type('put one.txt'), /succeeded/)
-  // It looks for its own locks by their whole URL.
-  t.match(await other.type('unlock one.txt'), 'Enter locktoken:')
-  t.match(await other.type(String(stolen)), /succeeded/)
-  t.equal((await drive.send('GET', 'one.txt')).text, 'other')
-  t.equal((await server.send('PUT', '/uploads/one.txt', { token, body: 'rest' })).status, 200)
-  t.equal((await rclone('copyto', 'desk/one.txt', 'drive:one.txt')).code, 0)
-  t.equal((await drive.send('GET', 'one.txt')).text, 'one')
 })
 
 t.test('a drive is mounted by davfs2, which locks the files that programs write', { skip: skipUnless('mount.davfs') || skipWithoutFuse() }, async t => {

@@ -104,20 +104,6 @@ function localTime (time: Date): string {
   return `${time.getFullYear()}-${part(time.getMonth() + 1)}-${part(time.getDate())} ${part(time.getHours())}:${part(time.getMinutes())}:${part(time.getSeconds())}`
 }
 
-t.test('rclone encrypts a folder into the drive, and knows how much room is left', { skip }, async t => {
-  const { folder, succeed } = await openDesk(t, { QUOTA_BYTES: String(20 * MIB) })
-  await succeed('config', 'create', 'secret', 'crypt', 'remote=drive:secret', 'password=a long secret', '--obscure')
-  await succeed('sync', 'tree', 'secret:')
-  await succeed('cryptcheck', 'tree', 'secret:')
-  await succeed('copy', 'secret:', 'back')
-  t.same(await treeOf(join(folder, 'back')), await treeOf(join(folder, 'tree')))
-  const names = await succeed('lsf', '-R', 'drive:secret')
-  t.notMatch(names, /photos|a\.txt/)
-  const { used, free } = JSON.parse(await succeed('about', '--json', 'drive:'))
-  t.ok(used > 6 * MIB)
-  t.equal(used + free, 20 * MIB)
-})
-
 t.test('a drive is mounted by rclone: programs read, write, append, rename and delete', { skip: skip || skipWithoutFuse() }, async t => {
   const { folder, drive, succeed } = await openDesk(t)
   await succeed('copy', 'tree', 'drive:')

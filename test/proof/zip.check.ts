@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { open, writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -37,32 +37,6 @@ print(json.dumps({
 }))
 `
 
-/** The same with Java, which compares the two headers of each entry. */
-const JAVA = `
-import java.util.zip.*;
-public class ReadZip {
-  public static void main(String[] arguments) throws Exception {
-    long files = 0, folders = 0, bytes = 0;
-    byte[] buffer = new byte[1 << 20];
-    try (ZipFile zip = new ZipFile(arguments[0])) {
-      for (var entries = zip.entries(); entries.hasMoreElements();) {
-        ZipEntry entry = entries.nextElement();
-        if (entry.isDirectory()) { folders++; continue; }
-        CRC32 checksum = new CRC32();
-        long size = 0;
-        try (var in = zip.getInputStream(entry)) {
-          for (int read; (read = in.read(buffer)) > 0; size += read) checksum.update(buffer, 0, read);
-        }
-        if (size != entry.getSize() || checksum.getValue() != entry.getCrc()) throw new Exception(entry.getName());
-        files++;
-        bytes += size;
-      }
-    }
-    System.out.println("{\\"files\\":" + files + ",\\"folders\\":" + folders + ",\\"bytes\\":" + bytes + "}");
-  }
-}
-`
-
 interface Counts { readonly files: number, readonly folders: number, readonly bytes: number }
 
 /** Opens a zip with other programs, each of which reads all of it. */
@@ -72,11 +46,6 @@ async function checkZip (t: Test, path: string, counts: Counts): Promise<void> {
   const options = { maxBuffer: 64 * MIB }
   const python = await execute('python3', ['-c', PYTHON, path], options)
   t.strictSame(JSON.parse(python.stdout), { damaged: null, ...counts, refused: [], twice: [] }, 'Python')
-  if (!isProof) return
-  const source = join(t.testdirName, 'ReadZip.java')
-  await writeFile(source, JAVA)
-  const java = await execute('java', [source, path], options)
-  t.strictSame(JSON.parse(java.stdout), counts, 'Java')
 }
 
 function residentBytes ({ child }: ServerProcess): number {
