@@ -38,13 +38,17 @@ export async function putBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Ar
   return { size, sha256: hash.digest('hex') }
 }
 
-interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> { readonly draft: Draft }
+interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> {
+  readonly draft: Draft
+  /** How many bytes arrive before they are saved. */
+  readonly saveBytes?: number | undefined
+}
 
 /** Writes what follows a draft, like {@link BlobStore.append}. */
 export async function appendBytes (
-  writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false }: Append
+  writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false, saveBytes }: Append
 ): Promise<Draft> {
-  const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint({ isLast: false }))
+  const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint({ isLast: false }), saveBytes)
   let { size } = draft
   let isOver = false
 

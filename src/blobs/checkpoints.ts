@@ -1,4 +1,4 @@
-/** Progress is saved after this many bytes. */
+/** Progress is saved after this many bytes, unless the store says otherwise. */
 const SAVE_BYTES = 64 * 1024 ** 2
 
 /** It is also saved after this time, if bytes arrived in it. */
@@ -17,7 +17,7 @@ interface Checkpoints {
 }
 
 /** Saves progress at intervals by `save`; never without it. */
-export function createCheckpoints (save: (() => Promise<unknown>) | undefined): Checkpoints {
+export function createCheckpoints (save: (() => Promise<unknown>) | undefined, saveBytes = SAVE_BYTES): Checkpoints {
   let unsavedBytes = 0
   let saving: Promise<unknown> | undefined
   let fail: (error: unknown) => void
@@ -35,7 +35,7 @@ export function createCheckpoints (save: (() => Promise<unknown>) | undefined): 
   return {
     count (bytes) {
       unsavedBytes += bytes
-      if (unsavedBytes < SAVE_BYTES) return undefined
+      if (unsavedBytes < saveBytes) return undefined
       if (saving !== undefined) return saving.then(begin)
       begin()
     },

@@ -9,7 +9,7 @@ export async function openBothDatabases () {
     test (name: string, run: (t: Test, settings: Settings) => Promise<void>): void {
       t.test(name, async t => {
         await t.test('SQLite', t => run(t, { DATA_DIR: t.testdir() }))
-        await t.test('PostgreSQL', async t => run(t, { DATA_DIR: t.testdir(), DATABASE_URL: await postgres.newDatabase() }))
+        await t.test('PostgreSQL', async t => run(t, { DATA_DIR: t.testdir(), DATABASE_URL: await postgres.newMigratedDatabase() }))
       })
     }
   }

@@ -284,7 +284,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
   function listObjects (response: ServerResponse, query: URLSearchParams): void {
     if (query.get('list-type') !== '2') throw new Refusal(501, 'NotImplemented')
     const after = query.get('continuation-token') ?? query.get('start-after') ?? ''
-    const limit = Math.min(1000, Number(query.get('max-keys') ?? 1000))
+    const limit = Math.min(s3Limits.keysPerPage, Number(query.get('max-keys') ?? 1000))
     const keys = Array.from(objects.keys()).filter(key => key.startsWith(query.get('prefix') ?? '') && key > after).sort()
     const page = keys.slice(0, limit)
     const next = keys.length > limit ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : ''
@@ -384,7 +384,7 @@ function flip (index: number): Transform {
 }
 
 /** Small, so that a test reaches the second page. */
-const s3Limits = { uploadsPerPage: 3 }
+const s3Limits = { uploadsPerPage: 3, keysPerPage: 100 }
 
 function sendXml (response: ServerResponse, status: number, xml: string, method = 'GET'): void {
   const body = `<?xml version="1.0" encoding="UTF-8"?>\n${xml}`

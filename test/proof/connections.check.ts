@@ -2,80 +2,16 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { digestField } from '../kit/digests.ts'
-import { formOf, namesOf, signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
+import { formOf, namesOf, signUp, spawnServer, startServer } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 import { openHandles } from '../kit/stores.ts'
 import { eventually } from '../kit/waiting.ts'
-
-interface Response { status: number, headers: Record<string, string>, body: Buffer, wholeAt: number }
-
-/** A raw connection. */
-interface Wire {
-  readonly socket: Socket
-  /** Everything received, one byte per character. */
-  text (): string
-  /** Waits until `text` has been received. */
-  until (text: string): Promise<void>
-  /** Waits for the first complete response other than 100, by its Content-Length. */
-  response (): Promise<Response>
-  /** Waits until the connection closes; returns the error, if any. */
-  readonly closed: Promise<NodeJS.ErrnoException | undefined>
-}
-
-function dial (t: Test, { port }: { port: number }): Wire {
-  const socket = connect(port, '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  const chunks: Buffer[] = []
-  let size = 0
-  let error: NodeJS.ErrnoException | undefined
-  socket.on('data', (chunk: Buffer) => { chunks.push(chunk); size += chunk.length })
-  socket.on('error', cause => { error = cause })
-  const closed = new Promise<NodeJS.ErrnoException | undefined>(resolve => socket.once('close', () => resolve(error)))
-  const received = () => Buffer.concat(chunks)
-  async function untilSo (isSo: () => boolean): Promise<void> {
-    while (!isSo()) {
-      const end = await Promise.race([once(socket, 'data').then(() => 'data', () => 'end'), closed.then(() => 'end')])
-      if (end === 'end' && !isSo()) throw new Error(`the connection ended (${error?.code}) after: ${received().toString('latin1').slice(0, 500)}`)
-    }
-  }
-  return {
-    socket,
-    closed,
-    text: () => received().toString('latin1'),
-    until: text => untilSo(() => received().includes(text)),
-    async response () {
-      await untilSo(() => parse(received()) !== undefined)
-      const wholeAt = parse(received())?.wholeAt ?? NaN
-      await untilSo(() => size >= wholeAt)
-      return parse(received()) as Response
-    }
-  }
-}
-
-/** The first final response received; undefined until its head is complete. */
-function parse (received: Buffer): Response | undefined {
-  const start = received.indexOf('HTTP/1.1 100') === 0 ? received.indexOf('\r\n\r\n') + 4 : 0
-  const end = received.indexOf('\r\n\r\n', start)
-  if (end === -1) return undefined
-  const [statusLine = '', ...lines] = received.toString('latin1', start, end).split('\r\n')
-  const headers = Object.fromEntries(lines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]))
-  return { status: Number(statusLine.split(' ')[1]), headers, body: received.subarray(end + 4), wholeAt: end + 4 + Number(headers['content-length']) }
-}
-
-function head (method: string, path: string, headers: Record<string, string | number> = {}): string {
-  return [`${method} ${path} HTTP/1.1`, 'Host: test', ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`), '', ''].join('\r\n')
-}
-
-async function open (t: Test, settings: Settings = {}) {
-  const server = await startServer(t, settings)
-  const { token } = await signUp(server, 'ann')
-  return { server, token, authorization: `Bearer ${token}` }
-}
+import { dial, head, open, parse, statuses, type Response } from './raw-http.ts'
 
 function codeIn ({ body }: Response): string {
   return JSON.parse(body.toString()).code
@@ -113,7 +49,7 @@ function tooLargeHeads (authorization: string) {
 const limits = { MAX_FILE_BYTES: String(MIB), ALLOWED_EXTENSIONS: 'bin' }
 
 t.test('what is refused by its head is never told to continue, and the connection ends', async t => {
-  const { server, token, authorization } = await open(t, limits)
+  const { server, token, authorization } = await open(limits)
   const refusals = [...refusedHeads(authorization, { 'content-length': 1000 }), ...refusedHeads(authorization, { 'transfer-encoding': 'chunked' }), ...tooLargeHeads(authorization)]
   await Promise.all(refusals.map(async ([what, status, code, text]) => {
     const wire = dial(t, server)
@@ -127,7 +63,7 @@ t.test('what is refused by its head is never told to continue, and the connectio
 })
 
 t.test('what is accepted by its head is told to continue, once, before its body is read', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const form = formOf('form.bin', 'bytes of a form')
   const uploads: [what: string, text: string, body: string | Buffer][] = [
     ['raw', head('PUT', '/uploads/raw.bin', { authorization, expect: '100-continue', 'content-length': 5 }), 'bytes'],
@@ -155,7 +91,7 @@ t.test('what is accepted by its head is told to continue, once, before its body 
 })
 
 t.test('a refusal reaches a client that is still sending megabytes', async t => {
-  const { server, token, authorization } = await open(t, limits)
+  const { server, token, authorization } = await open(limits)
   await server.send('PUT', '/uploads/there.bin', { token, body: 'there' })
   const announced = { 'content-length': 8 * MIB }
   const chunked = { 'transfer-encoding': 'chunked' }
@@ -189,33 +125,28 @@ t.test('a refusal reaches a client that is still sending megabytes', async t => 
 })
 
 t.test('a refusal reaches a client that reads only once it has sent everything', async t => {
-  const { server, authorization } = await open(t, { ...limits, MAX_FILE_BYTES: String(MIB / 2 - 1000) })
-  const size = MIB / 2
-  const form = { authorization, 'content-type': 'multipart/form-data; boundary=x', 'content-length': size }
-  const refusals: (readonly [what: string, status: number, text: string])[] = [
-    ...refusedHeads(authorization, { 'content-length': size }).map(([what, status, , text]) => [what, status, text] as const),
-    ['a file too large', 413, head('PUT', '/uploads/a.bin', { authorization, 'content-length': size })],
-    ['a bad name in a form', 400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename=".."\r\n\r\n'],
-    ['a malformed form', 400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename="\uFFFD"\r\n\r\n']
-  ]
-  const refuse = async ([what, status, text]: typeof refusals[number]) => {
-    const begun = Date.now()
+  const { server, authorization } = await open(limits)
+  const size = 2 * MIB
+  const form = { authorization, 'content-type': 'multipart/form-data; boundary=x', 'content-length': MIB / 2 }
+  for (const [status, text, bytes] of [
+    ...refusedHeads(authorization, { 'content-length': MIB / 2 }).map(([, status, , text]) => [status, text, MIB / 2] as const),
+    [413, head('PUT', '/uploads/a.bin', { authorization, 'content-length': size }), size],
+    [400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename=".."\r\n\r\n', MIB / 2],
+    [400, head('POST', '/', form) + '--x\r\ncontent-disposition: form-data; name="file"; filename="\uFFFD"\r\n\r\n', MIB / 2]
+  ] as const) {
     const wire = dial(t, server)
     wire.socket.pause()
-    const bytes = Buffer.alloc(text.indexOf('\r\n\r\n') + 4 + size)
-    bytes.write(text)
-    await new Promise<void>((resolve, reject) => wire.socket.write(bytes, error => error ? reject(error) : resolve()))
+    const request = Buffer.alloc(text.indexOf('\r\n\r\n') + 4 + bytes)
+    request.write(text)
+    await new Promise<void>((resolve, reject) => wire.socket.write(request, error => error ? reject(error) : resolve()))
     wire.socket.resume()
-    t.equal((await wire.response()).status, status, what)
-    t.equal(await wire.closed, undefined, `${what}: the connection ends in order`)
-    return Date.now() - begun
+    t.equal((await wire.response()).status, status, String(text.split('\r\n')[0]))
+    t.equal(await wire.closed, undefined, 'the connection ends in order')
   }
-  // A machine with other work may be late at times, a server that waits always is.
-  for (const refusal of refusals) t.ok(await eventually(async () => await refuse(refusal) < 1900), `${refusal[0]}: as soon as everything was sent, not when the server has waited enough`)
 })
 
 t.test('what stands in a refused body is never taken for a request', async t => {
-  const { server, authorization } = await open(t)
+  const { server, authorization } = await open()
   const smuggled = head('GET', '/openapi.json')
   for (const refused of [head('PUT', '/uploads/a', { 'content-length': smuggled.length }), head('PUT', '/uploads/%2F', { authorization, 'content-length': smuggled.length })]) {
     for (const pause of [false, true]) {
@@ -230,7 +161,7 @@ t.test('what stands in a refused body is never taken for a request', async t => 
 })
 
 t.test('a connection goes on after a refusal whose body was read', async t => {
-  const { server, authorization } = await open(t)
+  const { server, authorization } = await open()
   const wire = dial(t, server)
   const digest = { 'content-digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` }
   wire.socket.write(`${head('PUT', '/uploads/a', { authorization, ...digest, 'content-length': 5 })}bytes`)
@@ -244,7 +175,7 @@ t.test('a connection goes on after a refusal whose body was read', async t => {
 })
 
 t.test('a request with a body that its method has no use for is answered whole', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   await server.send('PUT', '/uploads/a', { token, body: 'bytes' })
   const wire = dial(t, server)
   wire.socket.write(`${head('GET', '/uploads/a', { authorization, 'content-length': 1000 })}partly`)
@@ -254,7 +185,7 @@ t.test('a request with a body that its method has no use for is answered whole',
 })
 
 t.test('an upload without any length is an empty one', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   for (const [text, status] of [[head('PUT', '/uploads/empty', { authorization }), 201], [head('POST', '/', { authorization, 'content-type': 'multipart/form-data; boundary=x' }), 400], [head('POST', '/', { authorization }), 400]] as const) {
     const wire = dial(t, server)
     wire.socket.write(text)
@@ -264,15 +195,10 @@ t.test('an upload without any length is an empty one', async t => {
   t.same(await namesOf(server, { token }), ['empty'])
 })
 
-/** The statuses of the responses received, in order. */
-function statuses (text: string): number[] {
-  return Array.from(text.matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => Number(status))
-}
-
 t.test('requests that are sent before the answers to those ahead of them are done one after the other', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const put = (body: string) => `${head('PUT', '/uploads/a', { authorization, 'content-length': body.length })}${body}`
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 3; round++) {
     const wire = dial(t, server)
     wire.socket.write([put('first'), head('GET', '/uploads/a', { authorization }), put('second'), head('GET', '/uploads/a', { authorization }), head('DELETE', '/uploads/a', { authorization }), head('GET', '/uploads/a', { authorization, connection: 'close' })].join(''))
     t.equal(await wire.closed, undefined)
@@ -283,9 +209,9 @@ t.test('requests that are sent before the answers to those ahead of them are don
 })
 
 t.test('a client that closes its half of the connection behind its requests gets every answer', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, user, authorization } = await open()
   const put = `${head('PUT', '/uploads/a', { authorization, 'content-length': 5 })}bytes`
-  const basic = head('GET', '/api/resource', { authorization: `Basic ${Buffer.from('ann:correct horse battery').toString('base64')}` })
+  const basic = head('GET', '/api/resource', { authorization: `Basic ${btoa(user.join(':'))}` })
   for (const [requests, expected] of [[put, [201]], [basic, [200]], [`${put}${head('GET', '/uploads/a', { authorization })}${head('DELETE', '/uploads/a', { authorization })}`, [200, 200, 204]]] as const) {
     const wire = dial(t, server)
     wire.socket.end(requests)
@@ -301,7 +227,7 @@ t.test('a client that closes its half of the connection behind its requests gets
 })
 
 t.test('what Node lets pass and others would read in another way is refused', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   await server.send('PUT', '/uploads/report', { token, body: 'precious' })
   const lines: [method: string, path: string, headers: Record<string, string>, body: string][] = [
     ['PUT', '/uploads/report#2.pdf', { 'content-length': '1' }, 'x'],
@@ -324,7 +250,7 @@ t.test('what Node lets pass and others would read in another way is refused', as
 })
 
 t.test('a digest that is announced to come behind the bytes is verified as one ahead of them is', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const sent = { authorization, 'transfer-encoding': 'chunked', trailer: 'X-Other, Content-Digest,Repr-Digest' }
   const right = digestField('sha-256', 'hello')
   const wrong = `sha-512=:${Buffer.alloc(64).toString('base64')}:`
@@ -339,7 +265,7 @@ t.test('a digest that is announced to come behind the bytes is verified as one a
 })
 
 t.test('behind an answer that ends the connection nothing more is done', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   await server.send('PUT', '/uploads/kept', { token, body: 'x' })
   const remove = head('DELETE', '/uploads/kept', { authorization })
   const refused = `${head('PUT', '/uploads/b', { authorization, 'content-encoding': 'gzip', 'content-length': 200_000 })}${'x'.repeat(200_000)}`
@@ -354,7 +280,7 @@ t.test('behind an answer that ends the connection nothing more is done', async t
 })
 
 t.test('more requests than a connection has patience for are answered in their order, and a client that goes leaves nothing behind', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const wire = dial(t, server)
   const count = 300
   for (let index = 0; index < count; index++) wire.socket.write(`${head('PUT', `/uploads/${index}`, { authorization, 'content-length': 1 })}x`)
@@ -372,15 +298,17 @@ t.test('more requests than a connection has patience for are answered in their o
 })
 
 t.test('behind 16 requests that wait a connection is not read', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   await server.send('PUT', '/uploads/large', { token, body: Buffer.alloc(16 * MIB) })
   const { socket } = dial(t, server)
   socket.pause()
   socket.write(head('GET', '/uploads/large', { authorization }))
   const put = `${head('PUT', '/uploads/a', { authorization, 'content-length': 1, 'x-long': 'x'.repeat(8000) })}x`
-  const taken = new Promise(resolve => socket.write(put.repeat(8000), () => resolve(true)))
   // More than the buffers of the kernel hold.
-  t.notOk(await Promise.race([taken, wait(2000).then(() => false)]), '64 MB of requests')
+  for (let sent = 0; sent < 8000; sent++) socket.write(put)
+  let before = NaN
+  for (; before !== socket.writableLength; await wait(200)) before = socket.writableLength
+  t.ok(before > 0, `of 64 MB of requests ${before} bytes are not taken`)
 })
 
 t.test('a connection that is cut lets go of every request that was sent on it', async t => {
@@ -397,7 +325,7 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
   const sockets = () => descriptors().filter(target => target.startsWith('socket:')).length
   // The metrics connection stays open for a while.
   const [countBefore, socketsBefore] = [await count(), sockets()]
-  const [connections, downloads, others] = [20, 5, 300]
+  const [connections, downloads, others] = [10, 5, 300]
   // Behind a download that the client does not read, every other request waits.
   const requests = head('GET', '/uploads/large', { authorization: `Bearer ${token}` }).repeat(downloads) + head('GET', '/api/files').repeat(others)
   const wires = Array.from({ length: connections }, () => dial(t, server))
@@ -499,7 +427,7 @@ t.test('downloads that their clients do not take keep little memory', async t =>
 })
 
 t.test('HTTP/1.0 with a Transfer-Encoding is refused, and the connection closes', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const wire = dial(t, server)
   wire.socket.write(head('PUT', '/uploads/a', { authorization, connection: 'keep-alive', 'transfer-encoding': 'chunked' }).replace('HTTP/1.1', 'HTTP/1.0') + '1\r\nx\r\n0\r\n\r\n' + head('DELETE', '/uploads/a', { authorization }))
   await wire.closed
@@ -509,7 +437,7 @@ t.test('HTTP/1.0 with a Transfer-Encoding is refused, and the connection closes'
 })
 
 t.test('the connection closes behind a request to change the protocol, for what came with it is lost', async t => {
-  const { server, authorization } = await open(t)
+  const { server, authorization } = await open()
   const get = (headers: Record<string, string> = {}) => head('GET', '/api/files', { authorization, ...headers })
   const upgrade = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQAAP__' }
   const wire = dial(t, server)
@@ -519,98 +447,8 @@ t.test('the connection closes behind a request to change the protocol, for what 
   t.strictSame(Array.from(wire.text().matchAll(/^connection: (\S+)\r$/gim), ([, value]) => value), ['keep-alive', 'close'])
 })
 
-t.test('a connection that is kept for a next request says that it ends after IDLE_SECONDS, and does', async t => {
-  const { server, authorization } = await open(t, { IDLE_SECONDS: '1' })
-  const wire = dial(t, server)
-  wire.socket.write(head('GET', '/api/files', { authorization }))
-  const { status, headers } = await wire.response()
-  t.match({ status, headers }, { status: 200, headers: { connection: 'keep-alive', 'keep-alive': 'timeout=1' } })
-  t.equal(await wire.closed, undefined)
-})
-
-t.test('a transfer without a byte for IDLE_SECONDS is cut, a slow one that moves is not', async t => {
-  const { server, token, authorization } = await open(t, { IDLE_SECONDS: '2' })
-  const large = randomBytes(16 * MIB)
-  await server.send('PUT', '/uploads/large', { token, body: large })
-  const form = formOf('form', Buffer.alloc(1000))
-  const stalled: [what: string, text: string][] = [
-    ['raw', `${head('PUT', '/uploads/stalled', { authorization, 'content-length': 1000 })}some`],
-    ['chunked', `${head('PUT', '/uploads/stalled', { authorization, 'transfer-encoding': 'chunked' })}4\r\nsome\r\n`],
-    ['form', head('POST', '/', { authorization, ...form.headers, 'content-length': form.body.length }) + form.body.toString().slice(0, 200)],
-    ['JSON', `${head('POST', '/api/users', { 'content-type': 'application/json', 'content-length': 1000 })}{`],
-    ['waiting to continue', head('PUT', '/uploads/stalled', { authorization, expect: '100-continue', 'content-length': 1000 })],
-    ['nothing at all', '']
-  ]
-  const cut = stalled.map(async ([what, text]) => {
-    const begun = Date.now()
-    const wire = dial(t, server)
-    wire.socket.write(text)
-    await wire.closed
-    t.ok(Date.now() - begun > 1900, `${what}: not before its time`)
-    t.notMatch(wire.text(), / 2\d\d /, what)
-  })
-  const slowUpload = async () => {
-    const wire = dial(t, server)
-    wire.socket.write(head('PUT', '/uploads/slow', { authorization, 'content-length': 12 }))
-    for (let sent = 0; sent < 12; sent++) {
-      wire.socket.write('x')
-      await wait(250)
-    }
-    t.equal((await wire.response()).status, 201, 'a slow upload')
-  }
-  const slowDownload = async () => {
-    const wire = dial(t, server)
-    wire.socket.write(head('GET', '/uploads/large', { authorization, connection: 'close' }))
-    for (let paused = 0; paused < 12; paused++) {
-      const before = wire.socket.bytesRead
-      wire.socket.resume()
-      while (wire.socket.bytesRead < before + MIB) await once(wire.socket, 'data')
-      wire.socket.pause()
-      await wait(250)
-    }
-    wire.socket.resume()
-    await wire.closed
-    t.ok(parse(Buffer.from(wire.text(), 'latin1'))?.body.equals(large), 'a slow download')
-  }
-  await Promise.all([...cut, slowUpload(), slowDownload()])
-
-  const stalledDownload = dial(t, server)
-  stalledDownload.socket.write(head('GET', '/uploads/large', { authorization }))
-  await once(stalledDownload.socket, 'data')
-  stalledDownload.socket.pause()
-  t.equal(openHandles(server.dataDir).length, 1)
-  const begun = Date.now()
-  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'a stalled download is cut')
-  t.ok(Date.now() - begun > 1900, 'and not before its time')
-  stalledDownload.socket.resume()
-  await stalledDownload.closed
-  t.ok(stalledDownload.socket.bytesRead < large.length)
-  t.same(await namesOf(server, { token }), ['large', 'slow'])
-})
-
-t.test('a download that its client stops reading is cut after at most twice IDLE_SECONDS', async t => {
-  const { server, token, authorization } = await open(t, { IDLE_SECONDS: '2' })
-  await server.send('PUT', '/uploads/large', { token, body: Buffer.alloc(16 * MIB) })
-  const download = dial(t, server)
-  download.socket.write(head('GET', '/uploads/large', { authorization }))
-  await once(download.socket, 'data')
-  download.socket.pause()
-  const upload = dial(t, server)
-  upload.socket.write(`${head('PUT', '/uploads/stalled', { authorization, 'content-length': 1000 })}some`)
-  await wait(1000)
-  t.equal(openHandles(server.dataDir).length, 2, 'neither is cut before its time')
-  for (let paused = 0; paused < 2; paused++) {
-    upload.socket.write('more')
-    await wait(1000)
-  }
-  upload.socket.write('more')
-  // Five seconds after the beginning.
-  await upload.closed
-  t.same(openHandles(server.dataDir).filter(path => path.includes('/blobs/')), [], 'the download was cut before')
-})
-
 t.test('bytes that are no HTTP get a problem of 400, and the server goes on', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const nonsense: [what: string, bytes: string | Buffer][] = [
     ['text', 'hello, server\r\n\r\n'],
     ['a TLS greeting', Buffer.from('16030100c8010000c403034f', 'hex')],
@@ -638,7 +476,7 @@ t.test('bytes that are no HTTP get a problem of 400, and the server goes on', as
 })
 
 t.test('nonsense sent during a download never gets among its bytes', async t => {
-  const { server, token, authorization } = await open(t)
+  const { server, token, authorization } = await open()
   const large = Buffer.alloc(16 * MIB, 'x')
   await server.send('PUT', '/uploads/large', { token, body: large })
   const wire = dial(t, server)
@@ -654,7 +492,7 @@ t.test('nonsense sent during a download never gets among its bytes', async t => 
 })
 
 t.test('a head over 16 KiB is refused with 431, one below is not', async t => {
-  const { server, authorization } = await open(t)
+  const { server, authorization } = await open()
   for (const filler of [{ 'x-long': 'x'.repeat(17_000) }, Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`x-${index}`, 'x'.repeat(100)]))]) {
     const wire = dial(t, server)
     wire.socket.write(head('GET', '/api/files', { authorization, ...filler }))
@@ -719,28 +557,13 @@ t.test('a stopping server ends what is under way, takes nothing new and exits wi
   t.ok((await again.send('GET', '/uploads/form', { token })).bytes.equals(large.subarray(0, 3 * MIB)))
 })
 
-t.test('a stalled transfer does not keep a server from stopping', async t => {
-  const dataDir = t.testdir()
-  const server = await spawnServer(t, { DATA_DIR: dataDir, LOG_LEVEL: 'silent', IDLE_SECONDS: '1' })
-  const { token } = await signUp(server, 'ann')
-  const stalled = dial(t, server)
-  stalled.socket.write(`${head('PUT', '/uploads/stalled', { authorization: `Bearer ${token}`, 'content-length': 1000 })}some`)
-  t.ok(await eventually(() => readdirSync(join(dataDir, 'incoming')).length === 1), 'the upload has begun')
-  t.equal(await server.end('SIGTERM'), 0)
-  t.same(readdirSync(join(dataDir, 'incoming')), [], 'nothing is left of it')
-})
-
-t.test('a chunked body that is refused by its head is dropped, and the connection closes behind the answer', async t => {
-  const server = await startServer(t)
-  const wire = dial(t, server)
-  wire.socket.write(head('PUT', '/uploads/a', { 'Transfer-Encoding': 'chunked' }))
-  t.match(await wire.response(), { status: 401, headers: { connection: 'close' } })
-  wire.socket.write('3\r\nabc\r\n0\r\n\r\n')
-  t.equal(await wire.closed, undefined, 'without an error')
-})
-
-t.test('a request without a body is refused at once, and the connection stays', async t => {
-  const server = await startServer(t)
+t.test('a chunked body that is refused by its head is dropped and the connection closes; without a body it stays', async t => {
+  const { server } = await open()
+  const chunked = dial(t, server)
+  chunked.socket.write(head('PUT', '/uploads/a', { 'Transfer-Encoding': 'chunked' }))
+  t.match(await chunked.response(), { status: 401, headers: { connection: 'close' } })
+  chunked.socket.write('3\r\nabc\r\n0\r\n\r\n')
+  t.equal(await chunked.closed, undefined, 'without an error')
   const wire = dial(t, server)
   wire.socket.write(head('GET', '/api/resource').repeat(2))
   await wire.until('\r\n\r\n{')
@@ -771,8 +594,7 @@ t.test('a server without a descriptor left says that it has too much to do, and 
 })
 
 t.test('many requests that wait for one on their connection are no leak to Node', async t => {
-  const server = await startServer(t)
-  const { token } = await signUp(server, 'ann')
+  const { server, token } = await open()
   const warnings: Error[] = []
   const listen = (warning: Error) => { warnings.push(warning) }
   process.on('warning', listen)

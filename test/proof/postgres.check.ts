@@ -36,6 +36,27 @@ async function open (t: Test, url: string, options: Partial<PostgresOptions> = {
   return metadata
 }
 
+/** A migrated database, opened through a wire that can be cut, and an account in it. */
+async function openBehindProxy (t: Test) {
+  const url = await server.newMigratedDatabase()
+  const proxy = await startProxy(t, server.port)
+  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
+  const leased = async (name: string) => {
+    const file = newFile(id, name, { isLeased: true })
+    await metadata.blobs.lease(file.blobId, 60)
+    return file
+  }
+  return { url, proxy, metadata, id, during, leased }
+}
+
+const newUpload = (ownerId: number, name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
+  id: hex(16), ownerId, linkId: null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
+})
+
+const unknown = { constructor: OutcomeUnknown, code: 'unavailable' }
+
 /** The connections of all MagicStore processes to a database. */
 async function connectionsTo (url: string): Promise<number> {
   const rows = await server.run(server.url('postgres'), `SELECT count(*) AS count FROM pg_stat_activity WHERE starts_with(application_name, 'magicstore') AND datname = '${new URL(url).pathname.slice(1)}'`)
@@ -52,7 +73,8 @@ async function lock (t: Test, url: string, sql: string): Promise<() => Promise<u
   return () => other.query('COMMIT')
 }
 
-t.test('PostgreSQL keeps the contract of metadata', async t => suite(t, async (place, options) => openPostgresMetadata({ url: await server.databaseOf(place), ...options })))
+t.test('PostgreSQL keeps the contract of metadata', async t => suite(t, async (place, options) =>
+  openPostgresMetadata({ url: await server.databaseOf(place), ...options })))
 
 t.test('the migrations make the tables, columns, indexes and references that the schema says, and no others', async t => {
   const url = await server.newDatabase()
@@ -138,7 +160,7 @@ t.test('a server that can\'t be used is told in one line, without the password',
 })
 
 t.test('between two processes exactly as many operations succeed as may', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const both = await Promise.all([open(t, url), open(t, url)])
   const [one] = both
   const many = <T>(operation: (metadata: PostgresMetadata, index: number) => Promise<T>): Promise<T>[] =>
@@ -172,7 +194,7 @@ t.test('between two processes exactly as many operations succeed as may', async 
 })
 
 t.test('two processes do not delete the same bytes at the same time, and none while a backup needs them', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const [one, two] = await Promise.all([open(t, url), open(t, url)])
   const { id } = await one.accounts.add(newAccount('ada'))
   for (let count = 0; count < 20; count++) await one.files.add(newFile(id, String(count)), unlimited)
@@ -198,7 +220,7 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
 })
 
 t.test('a sweep leaves what belongs to an account that another process is changing, and waits for nobody', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const clock = createTestClock(5000)
   const metadata = await open(t, url, { keeping: { milliseconds: 1000, versions: 10 }, clock: clock.now })
   const ids = []
@@ -218,7 +240,7 @@ t.test('a sweep leaves what belongs to an account that another process is changi
 })
 
 t.test('of all that is kept only what goes is read', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url, { keeping })
   const { id } = await metadata.accounts.add(newAccount('ada'))
   const { id: other } = await metadata.accounts.add(newAccount('ben'))
@@ -262,7 +284,7 @@ t.test('of all that is kept only what goes is read', async t => {
 })
 
 t.test('an account that another process is purging is left to it', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const { id } = await metadata.accounts.add(newAccount('ada'))
   await metadata.accounts.remove(id, 1)
@@ -273,7 +295,7 @@ t.test('an account that another process is purging is left to it', async t => {
 })
 
 t.test('what is no id finds no token', async t => {
-  const metadata = await open(t, await server.newDatabase())
+  const metadata = await open(t, await server.newMigratedDatabase())
   for (const id of [NaN, 1.5, 2 ** 64, -1]) t.equal(await metadata.tokens.find(id), undefined, String(id))
   const { id: accountId } = await metadata.accounts.add(newAccount('ada'))
   const token = { accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: null } as const
@@ -283,7 +305,7 @@ t.test('what is no id finds no token', async t => {
 })
 
 t.test('signing keys are rotated for all processes, and two rotations at once both count', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const [one, two] = await Promise.all([open(t, url), open(t, url)])
   const [first] = await one.signingKeys.read()
   t.strictSame(await two.signingKeys.read(), [first])
@@ -299,7 +321,7 @@ t.test('signing keys are rotated for all processes, and two rotations at once bo
 })
 
 t.test('rows that refer to nothing and wrong sums are found, and the sums repaired', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const { id } = await metadata.accounts.add(newAccount('ada'))
   await metadata.files.add(newFile(id, 'a'), unlimited)
@@ -327,7 +349,7 @@ async function failChanges (url: string, code: string, times: number): Promise<v
 }
 
 t.test('what is undone because of others is tried again, and other failures are told by their code', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const { id } = await metadata.accounts.add(newAccount('ada'))
   await metadata.files.add(newFile(id, 'a'), unlimited)
@@ -362,7 +384,7 @@ t.test('what is undone because of others is tried again, and other failures are 
 })
 
 t.test('a failure of an attempt that can\'t be recorded is no error, but anything else is', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const claim = async () => {
     const claim = await metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false, at: Date.now() }, [])
@@ -385,7 +407,7 @@ t.test('a failure of an attempt that can\'t be recorded is no error, but anythin
 })
 
 t.test('who waits for a lock too long is told to come later', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const { id } = await metadata.accounts.add(newAccount('ada'))
   await metadata.files.add(newFile(id, 'a'), unlimited)
@@ -396,7 +418,7 @@ t.test('who waits for a lock too long is told to come later', async t => {
 })
 
 t.test('a precondition is judged on the file as it is after the wait for a lock', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const { id } = await metadata.accounts.add(newAccount('ada'))
   const { file } = await metadata.files.add(newFile(id, 'a'), unlimited)
@@ -425,19 +447,9 @@ function cutsOf (write: RegExp): Cut[] {
 }
 
 t.test('a connection that is cut before or after a write loses nothing and does nothing twice', async t => {
-  const url = await server.newDatabase()
-  const proxy = await startProxy(t, server.port)
-  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const { url, metadata, id, during, leased } = await openBehindProxy(t)
   const behind = await open(t, url, { keeping })
-  const { id } = await metadata.accounts.add(newAccount('ada'))
-  const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
-  const leased = async (name: string) => {
-    const file = newFile(id, name, { isLeased: true })
-    await metadata.blobs.lease(file.blobId, 60)
-    return file
-  }
   const blobOf = async (name: string) => (await metadata.files.find(id, name))?.blobId
-  const unknown = { constructor: OutcomeUnknown, code: 'unavailable' }
 
   const discarded: string[] = []
   for (const [index, cut] of cutsOf(/add_file/).entries()) {
@@ -505,41 +517,30 @@ t.test('a connection that is cut before or after a write loses nothing and does 
 })
 
 t.test('a connection that is cut at the end of an attempt, or when all tokens are revoked, leaves neither undone', async t => {
-  const url = await server.newDatabase()
-  const proxy = await startProxy(t, server.port)
-  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
-  const { id: accountId } = await metadata.accounts.add(newAccount('ada'))
+  const { url, metadata, id: accountId, during } = await openBehindProxy(t)
   for (const [index, kind] of (['cutRequest', 'cutAnswer'] as const).entries()) {
     const claim = await metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false }, [])
-    await duringCut(proxy, { kind, what: COMMIT }, () => metadata.attempts.finish(claim.state === 'granted' ? claim.id : 0, 'failed'))
+    await during({ kind, what: COMMIT }, () => metadata.attempts.finish(claim.state === 'granted' ? claim.id : 0, 'failed'))
     t.equal((await server.run(url, 'SELECT FROM attempts')).length, index + 1, 'it is recorded once')
     t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 0)
     await metadata.tokens.add({ accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, expiresAt: null })
-    await duringCut(proxy, { kind, what: /remove_tokens/ }, () => metadata.tokens.removeAll(accountId))
+    await during({ kind, what: /remove_tokens/ }, () => metadata.tokens.removeAll(accountId))
     t.equal((await server.run(url, 'SELECT FROM tokens')).length, 0)
   }
 })
 
 t.test('an upload whose connection is cut is added, saved, taken over and finished once', async t => {
-  const url = await server.newDatabase()
-  const proxy = await startProxy(t, server.port)
-  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const { url, metadata, id: ownerId, during } = await openBehindProxy(t)
   const behind = await open(t, url)
-  const { id: ownerId } = await metadata.accounts.add(newAccount('ada'))
-  const newUpload = (name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
-    id: hex(16), ownerId, linkId: null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
-  })
   const limits = { maxUploads: 9, quota: { bytes: 100, files: 9 } }
   const changeOf = ({ id, ownerId, name, generation }: UploadRecord) => ({ id, ownerId, name, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: HOUR })
   const finish = (upload: UploadRecord, sha256: string) =>
     metadata.uploads.finish(changeOf(upload), { sha256, quota: limits.quota })
-  const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
-  const unknown = { constructor: OutcomeUnknown, code: 'unavailable' }
 
   const refusedBlobs: string[] = []
   for (const [index, { kind, what }] of cutsOf(/change_upload/).entries()) {
     const at = (write: RegExp) => cutsOf(write)[index] as Cut
-    const wanted = newUpload(`upload ${index}`)
+    const wanted = newUpload(ownerId, `upload ${index}`)
     const added = await during(at(/add_upload/), () => metadata.uploads.add(wanted, limits))
     t.match(added, { id: wanted.id, blobId: wanted.blobId, generation: 1, offset: 0 }, `${kind} ${what}`)
     t.equal((await metadata.uploads.list(ownerId, { name: undefined, before: undefined, limit: 9 })).length, 1)
@@ -550,7 +551,7 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
     const stored = await during(at(/add_file/), () => finish(taken, 'aa'))
     t.match(stored, { isNew: true, file: { blobId: wanted.blobId, sha256: 'aa' } })
     t.strictSame((await metadata.uploads.find(ownerId, wanted.id))?.result, stored)
-    const refused = await metadata.uploads.add(newUpload(`upload ${index}`, { method: 'POST' }), limits)
+    const refused = await metadata.uploads.add(newUpload(ownerId, `upload ${index}`, { method: 'POST' }), limits)
     t.equal(await during(at(/change_upload/), () => finish(refused, 'bb')), undefined)
     t.match(await metadata.uploads.find(ownerId, refused.id), { isRefused: true })
     await metadata.uploads.remove(ownerId, refused.id)
@@ -563,7 +564,7 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
 
   // The first try is carried out, and another process ends the upload before the second.
   const endedMeanwhile = ({ id }: { id: string }) => ({ kind: 'cutAnswer', what: COMMIT, meanwhile: () => behind.uploads.remove(ownerId, id) }) as const
-  const [gone, ended] = [newUpload('gone'), newUpload('ended')]
+  const [gone, ended] = [newUpload(ownerId, 'gone'), newUpload(ownerId, 'ended')]
   await t.rejects(during(endedMeanwhile(gone), () => metadata.uploads.add(gone, limits)), unknown, 'its bytes are to be deleted')
   t.equal(await metadata.uploads.find(ownerId, gone.id), undefined)
   const added = await metadata.uploads.add(ended, limits)
@@ -572,22 +573,12 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
 })
 
 t.test('what arrives by a link is stored, and charged, once if its connection is cut', async t => {
-  const url = await server.newDatabase()
-  const proxy = await startProxy(t, server.port)
-  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const { url, metadata, id: ownerId, during, leased } = await openBehindProxy(t)
   const behind = await open(t, url)
-  const { id: ownerId } = await metadata.accounts.add(newAccount('ada'))
   await metadata.folders.add(ownerId, 'in', unlimited)
   const { id: linkId } = await metadata.links.add(newLink(ownerId, 'in', { kind: 'upload', maxFiles: 20, maxBytes: 170 }))
-  const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
-  const leased = async (name: string) => {
-    const file = newFile(ownerId, name, { isLeased: true })
-    await metadata.blobs.lease(file.blobId, 60)
-    return file
-  }
-  const begin = (name: string) => metadata.uploads.add({
-    id: hex(16), ownerId, linkId, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
-  }, { maxUploads: 9, quota: unlimited })
+  const begin = (name: string) =>
+    metadata.uploads.add(newUpload(ownerId, name, { linkId, method: 'POST' }), { maxUploads: 9, quota: unlimited })
   for (const [index, cut] of cutsOf(/charge_link/).entries()) {
     const file = await leased('a')
     const name = index === 0 ? 'in/a' : `in/a (${index + 1})`
@@ -609,10 +600,7 @@ t.test('what arrives by a link is stored, and charged, once if its connection is
 })
 
 t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {
-  const url = await server.newDatabase()
-  const proxy = await startProxy(t, server.port)
-  const metadata = await openPostgresMetadata({ url: new URL(new URL(url).pathname, server.url('', proxy.port)).href, poolSize: POOL })
-  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const { metadata, id, proxy } = await openBehindProxy(t)
   const start = performance.now()
   proxy.isSilent = true
   t.strictSame(await outcomes([
@@ -628,7 +616,7 @@ t.test('a server that no longer answers is given up after a while, and used agai
 })
 
 t.test('a server that is restarted under load loses nothing that was acknowledged, and the pool is whole again', async t => {
-  const url = await server.newDatabase()
+  const url = await server.newMigratedDatabase()
   const metadata = await openPostgresMetadata({ url, poolSize: POOL })
   const { id } = await metadata.accounts.add(newAccount('ada'))
   const acknowledged = new Map<string, string>()
@@ -647,7 +635,8 @@ t.test('a server that is restarted under load loses nothing that was acknowledge
     }
   })
   for (const end of [server.stop, server.crash, server.stop]) {
-    await setTimeout(300)
+    const written = acknowledged.size
+    await until(() => acknowledged.size >= written + 50)
     await end()
     t.strictSame(await outcomes([metadata.accounts.find(id), metadata.tokens.find(1), metadata.probe(), metadata.accounts.add(newAccount('no'))]), { unavailable: 4 })
     const before = acknowledged.size
@@ -667,7 +656,7 @@ t.test('a server that is restarted under load loses nothing that was acknowledge
 })
 
 t.test('a server on PostgreSQL keeps files in its folder, and everything else in the database', async t => {
-  const settings = { DATABASE_URL: await server.newDatabase(), DATA_DIR: t.testdir() }
+  const settings = { DATABASE_URL: await server.newMigratedDatabase(), DATA_DIR: t.testdir() }
   const user = { user: ['ada', 'pwd'] as [string, string] }
   const first = await startServer(t, settings)
   t.equal((await first.send('POST', '/api/users', { json: { username: 'ada', password: 'pwd' } })).status, 201)

@@ -1,21 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { test, type Test } from 'tap'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
-import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { suite as blobsSuite } from '../blobs.contract.ts'
-import { startPostgres } from '../kit/postgres.ts'
+import { SAVE_BYTES } from '../drafts.contract.ts'
 import { MIB } from '../kit/sizes.ts'
-import { suite as metadataSuite } from '../metadata.contract.ts'
 
-// The contracts on services that others wrote, as Debian's packages install them. The other tests use a PostgreSQL from
-// npm and an S3 of the tests' own. What is not installed is skipped, but not in `.ci/run`, which installs it all and
-// sets REQUIRE_SERVICES.
+// The contract of blobs on services that others wrote, as Debian's packages install them. The other tests use an S3 of
+// their own. What is not installed is skipped, unless REQUIRE_SERVICES is set.
 
 const DEBIAN_PYTHON = '/usr/bin/python3'
 const BUCKET = 'files'
@@ -23,14 +19,6 @@ const REGION = 'eu-central-1'
 
 // The AWS SDK reads its credentials from the environment.
 Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'test:tester', AWS_SECRET_ACCESS_KEY: 'secret', AWS_EC2_METADATA_DISABLED: 'true', AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' })
-
-/** The programs of the newest PostgreSQL that Debian's packages installed. */
-function findPostgres (): string | undefined {
-  const folder = '/usr/lib/postgresql'
-  const versions = existsSync(folder) ? readdirSync(folder).map(Number).filter(version => version >= 15) : []
-  const programs = join(folder, String(Math.max(...versions)), 'bin')
-  return existsSync(join(programs, 'postgres')) ? programs : undefined
-}
 
 function hasModules (names: string): boolean {
   return spawnSync('env', ['-i', DEBIAN_PYTHON, '-c', `import ${names}`]).status === 0
@@ -60,15 +48,6 @@ async function startService (t: Test, name: string): Promise<string> {
   return endpoint
 }
 
-const programs = findPostgres()
-test('PostgreSQL of Debian keeps the contract of metadata', { skip: skipWithout('postgresql-17', programs !== undefined) }, async t => {
-  t.ok(programs)
-  const server = await startPostgres(t, { programs })
-  const [row] = await server.run(server.url('postgres'), 'SELECT version()')
-  t.comment(row?.version)
-  await t.test('contract', async t => metadataSuite(t, async (place, options) => openPostgresMetadata({ url: await server.databaseOf(place), ...options })))
-})
-
 for (const { name, service, modules, packages } of [
   { name: 'moto', service: 'moto', modules: 'moto.server, flask_cors', packages: 'python3-moto, python3-flask-cors' },
   { name: 'Swift', service: 'swift', modules: 'swift.proxy.server, swift.obj.mem_server, swift.common.middleware.s3api.s3api', packages: 'python3-swift' }
@@ -80,7 +59,8 @@ for (const { name, service, modules, packages } of [
       graceSeconds: 3600,
       // Swift deletes the objects of one request one by one.
       idleMilliseconds: 60_000,
-      partMemoryBytes: 64 * MIB
+      partMemoryBytes: 64 * MIB,
+      saveBytes: SAVE_BYTES
     })))
   })
 }

@@ -79,7 +79,7 @@ test('a download goes on when its file is deleted, and the bytes go when they ha
   const { s3, settings } = await startBucket(t)
   const server = await startServer(t, settings)
   const { token } = await signUp(server, 'ann')
-  const bytes = randomBytes(40 * MIB)
+  const bytes = randomBytes(32 * MIB)
   await server.send('PUT', '/uploads/a', { token, body: bytes })
   const answered = server.send('GET', '/uploads/a', { token, headers: { range: 'bytes=0-30000000,100-200' } })
   await until(() => s3.log.some(line => line.startsWith('GET store/')))
@@ -244,10 +244,10 @@ test('bytes that can\'t be deleted keep no others from being deleted', async t =
   await server.send('PUT', '/uploads/a', { token, body: 'a' })
   await server.send('DELETE', '/uploads/a', { token })
   // Each of these requests a sweep.
-  for (let tries = 0; s3.objects().length > 0 && tries < 50; tries++) {
+  for (let tries = 0; s3.objects().length > 0 && tries < 1000; tries++) {
     await server.send('PUT', '/uploads/b', { token, body: `${tries}` })
     await server.send('DELETE', '/uploads/b', { token })
-    await wait(500)
+    await wait(20)
   }
   t.strictSame(s3.objects(), [])
   const waiting = new Set(client.prepare('SELECT blob_id FROM discarded_blobs').pluck().all())
@@ -255,24 +255,14 @@ test('bytes that can\'t be deleted keep no others from being deleted', async t =
   client.close()
 })
 
-for (const { what, change, code, words } of [
-  { what: 'a missing bucket', change: { STORAGE_URL: (url: string) => url.replace('files', 'missing') }, code: 2, words: /^magicstore: STORAGE_URL: bucket missing at .* the bucket does not exist \(NoSuchBucket\); create it, [^\n]*\n$/ },
-  { what: 'a wrong secret', change: { AWS_SECRET_ACCESS_KEY: () => 'wrong' }, code: 2, words: /the secret key is wrong/ },
-  { what: 'an address where nothing listens', change: { STORAGE_URL: () => 's3://files?endpoint=http://127.0.0.1:1&region=eu-central-1' }, code: 1, words: /can't be reached: ECONNREFUSED; start it, [^\n]*\n$/ },
-  { what: 'an address that is none', change: { STORAGE_URL: () => 'files' }, code: 2, words: /expected s3:\/\/bucket/ }
-] as { what: string, change: Record<string, (text: string) => string>, code: number, words: RegExp }[]) {
-  test(`a server with ${what} says so in one line and exits`, async t => {
-    const { settings } = await startBucket(t)
-    const changed = Object.fromEntries(
-      Object.entries(change).map(([name, next]) => [name, next(String(settings[name]))])
-    )
-    const { code: exitCode, stdout, stderr } = await runBin(['serve'], { ...settings, PORT: '0', ...changed, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' })
-    t.equal(exitCode, code)
-    t.match(stderr, words)
-    t.equal(stderr.trim().split('\n').length, 1)
-    t.equal(stdout, '')
-  })
-}
+test('a server without its bucket, or with an address that is none, says so in one line and exits', async t => {
+  const { settings } = await startBucket(t)
+  for (const [STORAGE_URL, code, words] of [
+    [String(settings.STORAGE_URL).replace('files', 'missing'), 2, /^magicstore: STORAGE_URL: bucket missing at .* the bucket does not exist \(NoSuchBucket\); create it, [^\n]*\n$/],
+    ['s3://files?endpoint=http://127.0.0.1:1&region=eu-central-1', 1, /can't be reached: ECONNREFUSED; start it, [^\n]*\n$/],
+    ['files', 2, /^[^\n]*expected s3:\/\/bucket[^\n]*\n$/]
+  ] as const) t.match(await runBin(['serve'], { ...settings, PORT: '0', STORAGE_URL, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' }), { code, stdout: '', stderr: words })
+})
 
 for (const [status, text] of [[200, '{"no": "XML"}'], [404, 'no & page <'], [403, '']] as const) {
   test(`an endpoint that is no S3 and answers ${status} with ${text.slice(0, 9)} is told in one line`, async t => {
@@ -284,9 +274,3 @@ for (const [status, text] of [[200, '{"no": "XML"}'], [404, 'no & page <'], [403
     t.match(await runBin(['serve'], { ...settings, STORAGE_URL, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' }), { code: 1, stdout: '', stderr: /^magicstore: STORAGE_URL: bucket files at [^\n]* can't be (?:used|reached): [^\n]*\n$/ })
   })
 }
-
-test('a clock in the wrong year is named', async t => {
-  const { s3, settings } = await startBucket(t)
-  s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' })
-  t.match(await runBin(['serve'], settings), { code: 1, stderr: /the clock here differs/ })
-})

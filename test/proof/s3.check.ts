@@ -14,11 +14,11 @@ import { PartMemory } from '#src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
 import { paceSuite, putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
-import { append, appendAtomically, createRow, type DraftRow, readDraft } from '../drafts.contract.ts'
+import { append, appendAtomically, createRow, type DraftRow, readDraft, SAVE_BYTES } from '../drafts.contract.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { credentials, openS3, startS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
-import { GIB, KIB, MIB } from '../kit/sizes.ts'
+import { GIB, isProof, KIB, MIB } from '../kit/sizes.ts'
 import { until } from '../kit/waiting.ts'
 
 // The AWS SDK reads its credentials from the environment.
@@ -34,12 +34,15 @@ interface Options {
   bucket?: string
 }
 
-function openBlobs ({ port }: Pick<FakeS3, 'port'>, { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', ...options }: Options = {}): Promise<BlobStore> {
+function openBlobs (
+  { port }: Pick<FakeS3, 'port'>,
+  { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', ...options }: Options = {}
+): Promise<BlobStore> {
   const region = 'region' in options ? options.region : 'eu-central-1'
   // Without a region it is Amazon's.
   const endpoint = region === undefined ? undefined : `http://127.0.0.1:${port}`
   const url = { bucket, prefix, endpoint, region, isPathStyle: true }
-  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds, partMemoryBytes })
+  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds, partMemoryBytes, saveBytes: SAVE_BYTES })
 }
 
 /** A server and a store, both closed when the test ends. */
@@ -124,95 +127,93 @@ test('10,000 parts are enough for the largest object, and of one size where they
 
 const delayed: { name: string, run: (t: Test) => Promise<void> }[] = []
 
-function later (name: string, run: (t: Test) => Promise<void>): void {
-  delayed.push({ name, run })
-}
+const internal: Fault = { status: 500, code: 'InternalError' }
 
-for (const { kind, size } of [
-  { kind: 'PUT', size: 1000 },
-  { kind: 'uploads', size: 12 * MIB },
-  { kind: 'partNumber', size: 12 * MIB },
-  { kind: 'uploadId', size: 12 * MIB }
-]) {
-  const faults: Fault[] = [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, 'reset', 'hang', { slow: 300 }]
-  for (const fault of [...faults, 'lost' as const]) {
-    const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
-    later(`an upload whose request "${kind}" meets ${name} once succeeds`, async t => {
-      const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-      s3.fault = failing(kind, fault, 1)
-      const bytes = randomBytes(size)
-      t.ok((await readAll(store, await put(store, bytes))).equals(bytes))
-      t.strictSame(s3.uploads(), [])
-    })
-  }
-  for (const fault of [...faults.slice(0, 4), 'lost' as const, ...(size > 1000 && kind === 'uploads' ? [] : ['corrupt' as const])]) {
-    const name = typeof fault === 'string' ? fault : JSON.stringify(fault)
-    later(`an upload whose request "${kind}" always meets ${name} is unavailable, and leaves nothing`, async t => {
-      const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-      s3.fault = failing(kind, fault)
-      const id = createBlobId()
-      const putting = store.put(id, inChunks(Buffer.alloc(size)), { maxBytes: size })
-      if (kind === 'uploadId' && fault === 'lost') {
-        t.match(await putting, { id, size }, 'except that it is complete, which the store says')
-        return
-      }
-      await t.rejects(putting, unavailable)
-      // An upload without parts, whose id was lost, is found by the name of its object.
-      if (kind === 'uploads' && fault === 'lost') t.equal(s3.uploads().length, 3)
-      else t.strictSame(s3.uploads(), [])
-      t.strictSame(s3.objects(), [])
-      s3.fault = () => undefined
-      t.strictSame(await store.remove([id]), [id])
-      t.strictSame(s3.uploads(), [])
-    })
+/**
+ * A test of each request with each fault; in the checks only so many that each has its turn, and all of a lost answer,
+ * which is what differs most.
+ */
+function later<T extends { kind: string }> (
+  what: string,
+  requests: readonly T[],
+  faults: readonly Fault[],
+  run: (t: Test, request: T, fault: Fault) => Promise<void>
+): void {
+  for (const [row, request] of requests.entries()) {
+    for (const [column, fault] of faults.entries()) {
+      const isTaken = isProof || fault === 'lost' || row % faults.length === column % requests.length
+      if (!isTaken || (fault === 'lost' && ['GET', 'HEAD'].includes(request.kind))) continue
+      delayed.push({ name: `${what}: ${JSON.stringify(request)} meets ${JSON.stringify(fault)}`, run: t => run(t, request, fault) })
+    }
   }
 }
 
-for (const { kind, size } of [
-  { kind: 'PUT', size: 1000 },
-  { kind: 'PUT', size: 12 * MIB },
-  { kind: 'GET', size: 1000 },
-  { kind: 'uploads', size: 12 * MIB },
-  { kind: 'partNumber', size: 12 * MIB }
-]) {
-  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(kind === 'GET' ? [] : ['lost'])] as Fault[]) {
-    later(`an append of ${size} bytes whose request "${kind}" always meets ${JSON.stringify(fault)} is unavailable, and continues later`, async t => {
-      const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-      const [id, row] = [createBlobId(), createRow()]
-      const bytes = randomBytes(1000 + size)
-      await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
-      const { size: saved } = row.draft
-      s3.fault = failing(kind, fault)
-      for (const append_ of [append, appendAtomically]) {
-        await t.rejects(append_(store, id, row, inChunks(bytes.subarray(1000))), unavailable)
-      }
-      t.ok(row.draft.size >= saved)
-      s3.fault = failing(kind, fault, 1)
-      await append(store, id, row, inChunks(bytes.subarray(row.draft.size)))
-      s3.fault = () => undefined
-      t.ok((await readDraft(store, id, row.draft)).equals(bytes))
-      t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []], 'nothing else is left')
-    })
+later('an upload succeeds if a request fails once, is unavailable if it always fails, and leaves nothing', [
+  { kind: 'PUT', size: 1000 }, { kind: 'uploads', size: 6 * MIB }, { kind: 'partNumber', size: 6 * MIB }, { kind: 'uploadId', size: 6 * MIB }
+], [internal, { status: 503, code: 'SlowDown' }, 'corrupt', 'hang', 'reset', { slow: 300 }, 'lost'], async (t, { kind, size }, fault) => {
+  const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
+  const bytes = randomBytes(size)
+  // The store says that the bytes are not those that were signed, which the SDK does not try again.
+  if (fault !== 'corrupt') {
+    s3.fault = failing(kind, fault, 1)
+    const stored = await put(store, bytes)
+    t.ok((await readAll(store, stored)).equals(bytes))
+    await store.remove([stored.id])
+    t.strictSame(s3.uploads(), [])
   }
-}
+  // Creating an upload in parts has no body.
+  if ((typeof fault === 'object' && 'slow' in fault) || (fault === 'corrupt' && kind === 'uploads')) return
+  s3.fault = failing(kind, fault)
+  const id = createBlobId()
+  const putting = store.put(id, inChunks(bytes), { maxBytes: size })
+  if (kind === 'uploadId' && fault === 'lost') {
+    t.match(await putting, { id, size }, 'except that it is complete, which the store says')
+    return
+  }
+  await t.rejects(putting, unavailable)
+  // An upload without parts, whose id was lost, is found by the name of its object.
+  t.equal(s3.uploads().length, kind === 'uploads' && fault === 'lost' ? 3 : 0)
+  t.strictSame(s3.objects(), [])
+  s3.fault = () => undefined
+  t.strictSame(await store.remove([id]), [id])
+  t.strictSame(s3.uploads(), [])
+})
 
-for (const { kind, size } of [{ kind: 'PUT', size: 1000 }, { kind: 'GET', size: 1000 }, { kind: 'partNumber', size: 12 * MIB }, { kind: 'uploadId', size: 12 * MIB }, { kind: 'uploadId', size: 10 * MIB }]) {
-  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(kind === 'GET' ? [] : ['lost'])] as Fault[]) {
-    later(`an assembly of ${size} bytes whose request "${kind}" always meets ${JSON.stringify(fault)} can be repeated`, async t => {
-      const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-      const [id, row] = [createBlobId(), createRow()]
-      const bytes = randomBytes(size)
-      await append(store, id, row, inChunks(bytes))
-      s3.fault = failing(kind, fault)
-      const assembly = store.finish(id, row.draft)
-      if (fault === 'lost' && (kind === 'uploadId' || kind === 'PUT')) await assembly
-      else await t.rejects(assembly, unavailable)
-      s3.fault = () => undefined
-      t.ok((await readDraft(store, id, row.draft)).equals(bytes))
-      t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
-    })
+later('an append is unavailable if a request always fails, and continues later', [
+  { kind: 'PUT', size: 1000 }, { kind: 'PUT', size: 6 * MIB }, { kind: 'GET', size: 1000 }, { kind: 'uploads', size: 6 * MIB }, { kind: 'partNumber', size: 6 * MIB }
+], [internal, 'reset', 'hang', 'lost'], async (t, { kind, size }, fault) => {
+  const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
+  const [id, row] = [createBlobId(), createRow()]
+  const bytes = randomBytes(1000 + size)
+  await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
+  const { size: saved } = row.draft
+  s3.fault = failing(kind, fault)
+  for (const append_ of [append, appendAtomically]) {
+    await t.rejects(append_(store, id, row, inChunks(bytes.subarray(1000))), unavailable)
   }
-}
+  t.ok(row.draft.size >= saved)
+  s3.fault = failing(kind, fault, 1)
+  await append(store, id, row, inChunks(bytes.subarray(row.draft.size)))
+  s3.fault = () => undefined
+  t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []], 'nothing else is left')
+})
+
+later('an assembly of which a request always fails can be repeated', [
+  { kind: 'PUT', size: 1000 }, { kind: 'GET', size: 1000 }, { kind: 'partNumber', size: 6 * MIB }, { kind: 'uploadId', size: 6 * MIB }, { kind: 'uploadId', size: 10 * MIB }
+], ['lost', internal, 'reset', 'hang'], async (t, { kind, size }, fault) => {
+  const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
+  const [id, row] = [createBlobId(), createRow()]
+  const bytes = randomBytes(size)
+  await append(store, id, row, inChunks(bytes))
+  s3.fault = failing(kind, fault)
+  const assembly = store.finish(id, row.draft)
+  if (fault === 'lost' && (kind === 'uploadId' || kind === 'PUT')) await assembly
+  else await t.rejects(assembly, unavailable)
+  s3.fault = () => undefined
+  t.ok((await readDraft(store, id, row.draft)).equals(bytes))
+  t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
+})
 
 /** Copies a blob: in one request, or in parts of 5 MiB. */
 async function copyNew (
@@ -221,37 +222,27 @@ async function copyNew (
   return copyBlob(bucket, { source: { key: keyOf(from), size }, id, ...(isInParts && { copyBytes: PART_BYTES }) })
 }
 
-for (const { kind, isInParts } of [
-  { kind: 'HEAD', isInParts: false },
-  { kind: 'PUT', isInParts: false },
-  { kind: 'uploads', isInParts: true },
-  { kind: 'partNumber', isInParts: true },
-  { kind: 'uploadId', isInParts: true }
-]) {
-  for (const fault of [{ status: 500, code: 'InternalError' }, 'reset', 'hang', ...(kind === 'HEAD' ? [] : ['lost'])] as Fault[]) {
-    for (const times of [1, Infinity]) {
-      later(`a copy whose request "${kind}" meets ${JSON.stringify(fault)} ${times === 1 ? 'once is made' : 'always is unavailable'}, and nothing else is left`, async t => {
-        const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-        const bucket = openPartBucket(t, s3, { idleMilliseconds: idleFor(fault) })
-        const blob = await put(store, randomBytes(11 * MIB))
-        const id = createBlobId()
-        s3.fault = failing(kind, fault, times)
-        const copying = copyNew(bucket, blob, { id, isInParts })
-        if (times === 1 || (kind === 'uploadId' && fault === 'lost')) {
-          await copying
-          t.equal(sha256Of(await readAll(store, { ...blob, id })), blob.sha256)
-        } else {
-          await t.rejects(copying, unavailable)
-          t.strictSame(s3.objects(), [keyOf(blob.id)])
-        }
-        // An upload without parts, whose id was lost, is found by the name of its object.
-        s3.fault = () => undefined
-        if (kind === 'uploads' && fault === 'lost' && times > 1) t.strictSame(await store.remove([id]), [id])
-        t.strictSame(s3.uploads(), [])
-      })
-    }
+later('a copy is made if a request fails once, is unavailable if it always fails, and leaves nothing else', [
+  { kind: 'HEAD' }, { kind: 'PUT' }, { kind: 'uploads' }, { kind: 'partNumber' }, { kind: 'uploadId' }
+], [internal, 'reset', 'hang', 'lost'], async (t, { kind }, fault) => {
+  const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
+  const bucket = openPartBucket(t, s3, { idleMilliseconds: idleFor(fault) })
+  const blob = await put(store, randomBytes(6 * MIB))
+  const isInParts = kind !== 'HEAD' && kind !== 'PUT'
+  const copy = async (times: number) => {
+    const id = createBlobId()
+    s3.fault = failing(kind, fault, times)
+    await copyNew(bucket, blob, { id, isInParts }).finally(() => { s3.fault = () => undefined })
+    t.equal(sha256Of(await readAll(store, { ...blob, id })), blob.sha256)
+    await store.remove([id])
   }
-}
+  await copy(1)
+  if (kind === 'uploadId' && fault === 'lost') await copy(Infinity)
+  else await t.rejects(copy(Infinity), unavailable)
+  t.strictSame(s3.objects(), [keyOf(blob.id)])
+  // Uploads without parts, whose id was lost, are found by the name of their object.
+  t.equal(s3.uploads().length, kind === 'uploads' && fault === 'lost' ? 3 : 0)
+})
 
 test('requests that fail', async t => {
   // They wait for time-outs, each with a server of its own.
@@ -285,7 +276,7 @@ test('the bytes of a draft that are no part yet are an object that is no blob, a
 test('part numbers are saved before they are used, and none is used twice', async t => {
   const { s3, store } = await start(t)
   const [id, row] = [createBlobId(), createRow()]
-  const bytes = randomBytes(130 * MIB)
+  const bytes = randomBytes(100 * MIB)
   const used: number[] = []
   s3.fault = ({ query, headers }) => {
     const number = Number(query.get('partNumber'))
@@ -301,11 +292,11 @@ test('part numbers are saved before they are used, and none is used twice', asyn
     yield * inChunks(bytes.subarray(row.draft.size, end))
     throw failure
   }
-  await t.rejects(append(store, id, row, broken(31 * MIB)), failure)
-  t.equal(stateOf(row.draft).next, 7, 'those that were not used are free again')
-  await t.rejects(appendAtomically(store, id, row, broken(120 * MIB)), failure)
-  t.equal(row.draft.size, 31 * MIB)
-  await append(store, id, row, inChunks(bytes.subarray(31 * MIB)))
+  await t.rejects(append(store, id, row, broken(11 * MIB)), failure)
+  t.equal(stateOf(row.draft).next, 3, 'those that were not used are free again')
+  await t.rejects(appendAtomically(store, id, row, broken(95 * MIB)), failure)
+  t.equal(row.draft.size, 11 * MIB)
+  await append(store, id, row, inChunks(bytes.subarray(11 * MIB)))
   t.ok((await readDraft(store, id, row.draft)).equals(bytes))
   t.equal(new Set(used).size, used.length)
 })
@@ -318,8 +309,8 @@ test('appends that are refused at their end leave nothing of their parts, howeve
     await append(store, id, row, inChunks(bytes.subarray(0, first)))
     const before = s3.storedBytes()
     const refused = new Error('the digest does not match')
-    for (let count = 0; count < 5; count++) {
-      for (const after of [100, 12 * MIB]) {
+    for (let count = 0; count < 3; count++) {
+      for (const after of [100, 6 * MIB]) {
         await t.rejects(appendAtomically(store, id, row, (async function * () {
           yield * inChunks(randomBytes(after))
           throw refused
@@ -533,7 +524,8 @@ test('a source is read no further ahead than three parts while the store is slow
   let yielded = 0
   const endless = async function * () { for (;;) { yielded++; yield Buffer.alloc(MIB) } }
   const failed = store.put(createBlobId(), endless(), { maxBytes: 1024 * MIB })
-  await wait(1000)
+  // Until nothing more is read.
+  for (let before = -1; before !== yielded; await wait(200)) before = yielded
   t.ok(yielded <= 16, `${yielded} MiB`)
   await s3.stop()
   await t.rejects(failed, unavailable)
@@ -560,7 +552,7 @@ for (const { what, fault } of [
   })
 }
 
-for (const fault of [{ status: 500, code: 'InternalError' }, { status: 503, code: 'SlowDown' }, { status: 403, code: 'AccessDenied' }, { status: 404, code: 'NoSuchBucket' }, 'reset', 'hang'] as Fault[]) {
+for (const fault of [{ status: 500, code: 'InternalError' }, { status: 403, code: 'AccessDenied' }, { status: 404, code: 'NoSuchBucket' }, 'reset', 'hang'] as Fault[]) {
   test(`nothing can be read from a store that answers with ${JSON.stringify(fault)}, until it is back`, async t => {
     const { s3, store } = await start(t, { idleMilliseconds: 1000 })
     const [large, small] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000))]
@@ -578,7 +570,7 @@ for (const fault of [{ status: 500, code: 'InternalError' }, { status: 503, code
 
 test('all bytes of a blob that are not what was stored are given out but for the last, or not at all', async t => {
   const { s3, store } = await start(t)
-  const blobs = await Promise.all([1, 64 * KIB, 64 * KIB + 1, 12 * MIB].map(size => put(store, randomBytes(size))))
+  const blobs = await Promise.all([1, 64 * KIB, 64 * KIB + 1, 6 * MIB].map(size => put(store, randomBytes(size))))
   for (const blob of blobs) {
     t.equal(sha256Of(await readWhole(store, blob)), blob.sha256)
     s3.fault = failing('GET', 'corrupt')
@@ -596,7 +588,7 @@ test('all bytes of a blob that are not what was stored are given out but for the
 })
 
 /** Uploads of slow clients that wait at the same time. */
-const SLOW_UPLOADS = 60
+const SLOW_UPLOADS = isProof ? 60 : 12
 
 /** More than the part memory and what the fake bucket is receiving, and much less than a part for each upload. */
 const MAX_HELD_BYTES = 150 * MIB
@@ -625,7 +617,7 @@ for (const way of ['put', 'append'] as const) {
     const slow = Array.from({ length: SLOW_UPLOADS }, (_, index) => upload(slowly(3 * MIB + index * 40_000)))
     await until(() => arrivals.length >= SLOW_UPLOADS)
     const held = process.memoryUsage().arrayBuffers - before
-    t.ok(held < MAX_HELD_BYTES, `${Math.round(held / MIB)} MiB`)
+    if (isProof) t.ok(held < MAX_HELD_BYTES, `${Math.round(held / MIB)} MiB`)
     await Promise.all([1, 2, 3].map(() => upload(inChunks(bytes))))
     open()
     for (const id of await Promise.all(slow)) {
@@ -726,17 +718,6 @@ test('a download of fewer bytes than the file has fails', async t => {
   await t.rejects(readAll(store, { ...empty, size: MIB }), { code: 'file_damaged' }, 'no range of it is there')
 })
 
-test('a client that takes its time is not cut', async t => {
-  const { store } = await start(t, { idleMilliseconds: 1000 })
-  const blob = await put(store, randomBytes(8 * MIB))
-  const stream = await open(store, blob)
-  const chunks = stream[Symbol.asyncIterator]()
-  let received = (await chunks.next()).value.length
-  await wait(3000)
-  for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) received += (chunk as Buffer).length
-  t.equal(received, blob.size)
-})
-
 test('a reader who leaves ends its request, also that for a later range', async t => {
   const { s3, store } = await start(t)
   const blob = await put(store, randomBytes(20 * MIB))
@@ -745,12 +726,16 @@ test('a reader who leaves ends its request, also that for a later range', async 
   const before = await s3.connections()
   stream.destroy()
   await until(s3.connections, count => count < before)
-  s3.fault = ({ headers }) => headers.range?.startsWith('bytes=7-') ? 'hang' : undefined
+  let isAsked = false
+  s3.fault = ({ headers }) => {
+    if (headers.range?.startsWith('bytes=7-') !== true) return undefined
+    isAsked = true
+    return 'hang'
+  }
   const second =
     await store.read(blob.id, blob.size, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
   second.resume()
-  await until(async () => s3.log.some(line => line.startsWith('GET')) && await s3.connections() >= before)
-  await wait(100)
+  await until(async () => isAsked && await s3.connections() >= before)
   second.destroy()
   await until(s3.connections, count => count < before)
 })
@@ -771,11 +756,11 @@ test('a small blob can be copied too', async t => {
 
 test('a copy moves no bytes, and is made in parts if one request can\'t copy it', async t => {
   const { s3, store } = await start(t)
-  const bytes = randomBytes(17 * MIB)
+  const bytes = randomBytes(11 * MIB)
   const blob = await put(store, bytes)
   for (const { isInParts, requests } of [
     { isInParts: false, requests: ['PUT', 'HEAD'] },
-    { isInParts: true, requests: ['uploads', ...Array(4).fill('partNumber&uploadId'), 'uploadId', 'HEAD'] }
+    { isInParts: true, requests: ['uploads', ...Array(3).fill('partNumber&uploadId'), 'uploadId', 'HEAD'] }
   ]) {
     s3.log.length = 0
     const id = createBlobId()
@@ -814,7 +799,7 @@ test('objects that are no blobs are not listed, and those of the store are, page
   const other = await openBlobs(s3, { prefix: '' })
   t.teardown(() => other.close())
   const { id } = await put(other, Buffer.alloc(1))
-  const ids = (await Promise.all(Array.from({ length: 1001 }, async () => put(store, Buffer.alloc(0))))).map(blob =>
+  const ids = (await Promise.all(Array.from({ length: 101 }, async () => put(store, Buffer.alloc(0))))).map(blob =>
     blob.id)
   const listed: string[] = []
   for await (const id of store.committed()) listed.push(id)

@@ -15,11 +15,16 @@ import { checkSize, copyTo, linkPending, type ReadableBlob } from './links.ts'
 /** What a file takes before its first byte. */
 const FILE_BYTES = 4096
 
+interface DiskBlobsOptions extends FreeSpaceOptions {
+  /** How many bytes of an append arrive before they are saved. Default: 64 MiB. */
+  saveBytes?: number
+}
+
 /**
  * Opens the blobs in a folder, and makes the folders in it. `minFreeBytes`: space that uploads leave free, asked for at
  * every write.
  */
-export async function openDiskBlobs (options: FreeSpaceOptions): Promise<BlobStore> {
+export async function openDiskBlobs ({ saveBytes, ...options }: DiskBlobsOptions): Promise<BlobStore> {
   const { folder } = options
   const incoming = join(folder, dataFolderLayout.incoming)
   for (const path of [incoming, join(folder, dataFolderLayout.blobs)]) {
@@ -29,7 +34,7 @@ export async function openDiskBlobs (options: FreeSpaceOptions): Promise<BlobSto
   // Always, because the process that created the folders may have died before its sync.
   await sync(folder)
   const syncIncoming = await openSharedSync(incoming, entries => entries.sync())
-  return new DiskBlobs(folder, new FreeSpace(options), syncIncoming)
+  return new DiskBlobs(folder, { freeSpace: new FreeSpace(options), syncIncoming, saveBytes })
 }
 
 /** The marks and committed blobs in a folder, which need not exist. Marks are files in a folder of their own. */
@@ -51,14 +56,18 @@ class DiskBlobs implements BlobStore {
   readonly #folder: string
   readonly #freeSpace: FreeSpace
   readonly #syncIncoming: SharedSync
+  readonly #saveBytes: number | undefined
   readonly #writing = new Set<Promise<unknown>>()
   readonly #committing = new Map<string, Promise<void>>()
   readonly #reader = new BlobReader((id, operation) => this.#atItsPath(id, operation))
 
-  constructor (folder: string, freeSpace: FreeSpace, syncIncoming: SharedSync) {
+  constructor (folder: string, { freeSpace, syncIncoming, saveBytes }: {
+    freeSpace: FreeSpace, syncIncoming: SharedSync, saveBytes: number | undefined
+  }) {
     this.#folder = folder
     this.#freeSpace = freeSpace
     this.#syncIncoming = syncIncoming
+    this.#saveBytes = saveBytes
   }
 
   put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
@@ -71,7 +80,7 @@ class DiskBlobs implements BlobStore {
   append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
     return this.#counted(async () => {
       const writer = await openDraft(this.#pathsOf(id), { draft, ...options }, this.#writingWith(options))
-      return appendBytes(writer, bytes, { draft, ...options })
+      return appendBytes(writer, bytes, { draft, ...options, saveBytes: this.#saveBytes })
     })
   }
 

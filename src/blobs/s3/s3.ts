@@ -33,16 +33,18 @@ interface S3BlobsOptions {
   idleMilliseconds: number
   /** Memory in which all uploads together collect their parts. */
   partMemoryBytes: number
+  /** How many bytes of an append arrive before they are saved. Default: 64 MiB. */
+  saveBytes?: number
 }
 
 /** Opens the blobs in a bucket. @throws {ConfigError} or {OperatorError} with the reason if it can't be used. */
-export async function openS3Blobs ({ graceSeconds, ...options }: S3BlobsOptions): Promise<BlobStore> {
+export async function openS3Blobs ({ graceSeconds, saveBytes, ...options }: S3BlobsOptions): Promise<BlobStore> {
   const bucket = new Bucket(options)
   await checkRights(bucket).catch((error: unknown) => {
     bucket.close()
     failAsUnusable(error, bucket.place)
   })
-  return new S3Blobs(bucket, graceSeconds)
+  return new S3Blobs(bucket, graceSeconds, saveBytes)
 }
 
 /**
@@ -54,11 +56,13 @@ class S3Blobs implements BlobStore {
   readonly graceSeconds: number
   readonly partsOf = partsOf
   readonly #bucket: Bucket
+  readonly #saveBytes: number | undefined
   readonly #writing = new Set<Promise<unknown>>()
 
-  constructor (bucket: Bucket, graceSeconds: number) {
+  constructor (bucket: Bucket, graceSeconds: number, saveBytes: number | undefined) {
     this.#bucket = bucket
     this.graceSeconds = graceSeconds
+    this.#saveBytes = saveBytes
   }
 
   async put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
@@ -70,7 +74,7 @@ class S3Blobs implements BlobStore {
   async append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
     const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
     const writer = new ObjectWriter(this.#bucket, id, { maxBytes, draft, save: options.save })
-    return this.#counted(appendBytes(writer, bytes, { ...options, draft, maxBytes }))
+    return this.#counted(appendBytes(writer, bytes, { ...options, draft, maxBytes, saveBytes: this.#saveBytes }))
   }
 
   finish (id: string, draft: Draft): Promise<void> {
