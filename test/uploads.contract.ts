@@ -250,7 +250,8 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an account that has far too many finished uploads forgets a hundred with each', async t => {
     const clock = createTestClock(5000)
     const { metadata, ownerId, add, find } = await start(t, clock)
-    const uploads = await Promise.all(Array.from({ length: 210 }, (_, index) => add(`${index}`, { length: 1 })))
+    const uploads: UploadRecord[] = []
+    for (let index = 0; index < 210; index++) uploads.push(await add(`${index}`, { length: 1 }))
     const finish = (upload: UploadRecord, maxFinished: number) => {
       clock.advance(1)
       return metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited, maxFinished })
