@@ -32,17 +32,19 @@ interface Options {
   partMemoryBytes?: number
   region?: string | undefined
   bucket?: string
+  limits?: { saveBytes: number }
 }
 
 function openBlobs (
   { port }: Pick<FakeS3, 'port'>,
-  { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', ...options }: Options = {}
+  options: Options = {}
 ): Promise<BlobStore> {
+  const { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', limits } = options
   const region = 'region' in options ? options.region : 'eu-central-1'
   // Without a region it is Amazon's.
   const endpoint = region === undefined ? undefined : `http://127.0.0.1:${port}`
   const url = { bucket, prefix, endpoint, region, isPathStyle: true }
-  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds, partMemoryBytes, saveBytes: SAVE_BYTES })
+  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds, partMemoryBytes, ...limits })
 }
 
 /** A server and a store, both closed when the test ends. */
@@ -92,7 +94,8 @@ const idleFor = (fault: Fault) => fault === 'hang' ? 3000 : 5000
 
 test('S3 keeps the contract of blobs', async t => {
   const s3 = await openS3(t)
-  const openPrefix = (place: string) => openBlobs(s3, { prefix: `${basename(place)}/` })
+  const openPrefix = (place: string) =>
+    openBlobs(s3, { prefix: `${basename(place)}/`, limits: { saveBytes: SAVE_BYTES } })
   suite(t, openPrefix)
   paceSuite(t, openPrefix)
 })
