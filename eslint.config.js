@@ -20,13 +20,14 @@ const style = {
   '@stylistic/brace-style': ['error', '1tbs', { allowSingleLine: true }],
   '@stylistic/quotes': ['error', 'single', { avoidEscape: true, allowTemplateLiterals: 'never' }],
   '@stylistic/quote-props': ['error', 'as-needed'],
-  '@stylistic/operator-linebreak': ['error', 'after', { overrides: { '?': 'before', ':': 'before', '|': 'before' } }],
+  '@stylistic/operator-linebreak': ['error', 'after', { overrides: { '?': 'before', ':': 'before', '|': 'ignore' } }],
   '@stylistic/multiline-ternary': ['error', 'always-multiline'],
   '@stylistic/object-property-newline': ['error', { allowAllPropertiesOnSameLine: true }],
   '@stylistic/object-curly-newline': ['error', { multiline: true, consistent: true }],
   '@stylistic/max-statements-per-line': 'off',
   '@stylistic/indent': ['error', 2, {
     SwitchCase: 1,
+    offsetTernaryExpressions: true,
     ignoredNodes: [
       'TemplateLiteral *', 'JSXElement', 'JSXElement > *', 'JSXAttribute', 'JSXExpressionContainer', 'JSXText',
       'JSXOpeningElement', 'JSXClosingElement', 'JSXFragment', 'JSXOpeningFragment', 'JSXClosingFragment'

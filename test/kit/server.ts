@@ -89,8 +89,9 @@ export async function startServer (
 const shared = new Map<string, Promise<RunningServer>>()
 
 /**
- * The server of this test file with these settings, started by the first test that asks for it. Each test has an account
- * of its own ({@link signUp} without a name); all share the clock. A test of the whole store uses {@link startServer}.
+ * The server of this test file with these settings, started by the first test that asks for it. Each test has an
+ * account of its own ({@link signUp} without a name); all share the clock. A test of the whole store uses
+ * {@link startServer}.
  */
 export function sharedServer (settings: Settings = {}, options: { clock?: TestClock } = {}): Promise<RunningServer> {
   const key = JSON.stringify(settings)

@@ -26,9 +26,9 @@ for (const name of readdirSync(folder)) {
 /** V8's ranges are nested: the smallest that contains a place says how often it ran. */
 function hasRun (ranges: readonly Range[], at: number): boolean {
   const around = ranges.filter(({ startOffset, endOffset }) => startOffset <= at && at < endOffset)
-  const smallest = around.reduce<Range | undefined>((least, range) =>
-    least === undefined || range.endOffset - range.startOffset < least.endOffset - least.startOffset ? range : least, undefined)
-  return (smallest?.count ?? 0) > 0
+  const lengthOf = ({ startOffset, endOffset }: Range) => endOffset - startOffset
+  const [smallest] = around.sort((a, b) => lengthOf(a) - lengthOf(b))
+  return smallest !== undefined && smallest.count > 0
 }
 
 /** The names of the test files that ran this place. */

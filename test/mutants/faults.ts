@@ -37,11 +37,13 @@ function isAct (node: ts.Node): boolean {
   return ts.isCallExpression(expression) || (ts.isYieldExpression(expression) && expression.expression !== undefined)
 }
 
-/** All faults of a compiled file: other comparisons and operators, other numbers, conditions inverted, acts left out. */
+/** All faults of a compiled file: other operators and numbers, conditions inverted, acts left out. */
 export function faultsOf (text: string): Fault[] {
   const source = ts.createSourceFile('file.js', text, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS)
   const faults: Fault[] = []
-  const replace = (node: ts.Node, by: string) => faults.push({ start: node.getStart(source), end: node.getEnd(), text: by })
+  const replace = (node: ts.Node, by: string) => {
+    faults.push({ start: node.getStart(source), end: node.getEnd(), text: by })
+  }
 
   function visit (node: ts.Node): void {
     const operator = ts.isBinaryExpression(node) ? OPERATORS[node.operatorToken.kind] : undefined

@@ -98,7 +98,8 @@ function story (name: string, upload: (story: Story) => Promise<void>, skip: str
 
 function mishaps (): Mishap[] {
   const kinds = [...new Array<'cut'>(CUTS).fill('cut'), ...new Array<'kill'>(KILLS).fill('kill')]
-  return kinds.map(kind => ({ atBytes: random.between(FIRST_BYTES, SIZE - 1), kind })).sort((a, b) => a.atBytes - b.atBytes)
+  const mishaps = kinds.map(kind => ({ atBytes: random.between(FIRST_BYTES, SIZE - 1), kind }))
+  return mishaps.sort((a, b) => a.atBytes - b.atBytes)
 }
 
 /** Tries again while the server is away. */
