@@ -40,7 +40,8 @@ async function open (t: Test, url: string, options: Partial<PostgresOptions> = {
 async function openBehindProxy (t: Test) {
   const url = await server.newMigratedDatabase()
   const proxy = await startProxy(t, server.port)
-  const metadata = await open(t, new URL(new URL(url).pathname, server.url('', proxy.port)).href)
+  const address = new URL(new URL(url).pathname, server.url('', proxy.port)).href
+  const metadata = await open(t, address)
   const { id } = await metadata.accounts.add(newAccount('ada'))
   const during = <T>(cut: Cut, operation: () => Promise<T>) => duringCut(proxy, cut, operation)
   const leased = async (name: string) => {
@@ -48,7 +49,7 @@ async function openBehindProxy (t: Test) {
     await metadata.blobs.lease(file.blobId, 60)
     return file
   }
-  return { url, proxy, metadata, id, during, leased }
+  return { url, address, proxy, metadata, id, during, leased }
 }
 
 const newUpload = (ownerId: number, name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
@@ -600,7 +601,8 @@ t.test('what arrives by a link is stored, and charged, once if its connection is
 })
 
 t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {
-  const { metadata, id, proxy } = await openBehindProxy(t)
+  const { address, id, proxy } = await openBehindProxy(t)
+  const metadata = await openPostgresMetadata({ url: address, poolSize: POOL })
   const start = performance.now()
   proxy.isSilent = true
   t.strictSame(await outcomes([
