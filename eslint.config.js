@@ -27,7 +27,6 @@ const style = {
   '@stylistic/max-statements-per-line': 'off',
   '@stylistic/indent': ['error', 2, {
     SwitchCase: 1,
-    offsetTernaryExpressions: true,
     ignoredNodes: [
       'TemplateLiteral *', 'JSXElement', 'JSXElement > *', 'JSXAttribute', 'JSXExpressionContainer', 'JSXText',
       'JSXOpeningElement', 'JSXClosingElement', 'JSXFragment', 'JSXOpeningFragment', 'JSXClosingFragment'

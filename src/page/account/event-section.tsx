@@ -40,7 +40,7 @@ export function EventSection () {
               </div>
             )}
           </>
-          )}
+        )}
     </Section>
   )
 }

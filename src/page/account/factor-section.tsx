@@ -29,7 +29,7 @@ export function FactorSection ({ onChanged }: { onChanged: () => Promise<void> }
             {hasAny(factors) && <CodesPart left={factors.recoveryCodesLeft} onStep={setStep} />}
             <ProblemText error={error} />
           </>
-          )}
+        )}
       {step !== undefined && <FactorDialog step={step} onStep={setStep} onChanged={refresh} />}
     </Section>
   )

@@ -28,7 +28,7 @@ export function RequestView ({ link }: { link: SharedLink }) {
             <ChooseFiles />
             <p class='muted' role='status'>{words.left(formatNumber(files), formatSize(bytes))}</p>
           </div>
-          )}
+        )}
       <p class='hint' role='status'>{hadFolders.value && words.foldersLeftOut}</p>
       {isDragging.value && <div class='drop-target' role='status'><p>{words.dropHere}</p></div>}
     </section>

@@ -23,7 +23,7 @@ export function FailureActions ({ upload, error }: { upload: Upload, error: unkn
             {lockedBy(error).length > 0 && <BreakLock error={error} onBroken={() => resume(upload)} />}
             <div class='actions'><button type='button' onClick={() => resume(upload)}>{texts.tryAgain}</button></div>
           </>
-          )}
+        )}
     </>
   )
 }
