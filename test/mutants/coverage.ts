@@ -8,15 +8,20 @@ import { root } from '../kit/root.ts'
 interface Range { readonly startOffset: number, readonly endOffset: number, readonly count: number }
 interface Script { readonly url: string, readonly functions: readonly { readonly ranges: readonly Range[] }[] }
 
-/** By the path of a compiled file, then by the name of a test file: what ran of it in each process. */
+/** By the path of a compiled file in `dist`, then by the name of a test file: what ran of it in each process. */
 const ran = new Map<string, Map<string, Range[][]>>()
+
+/** The same in every clone. */
+function pathIn (path: string): string {
+  return path.slice(path.lastIndexOf('/dist/'))
+}
 
 const folder = join(root, '.tap/coverage')
 for (const name of readdirSync(folder)) {
   const [testFile = ''] = name.split('~')
   const { result } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { result: Script[] }
   for (const { url, functions } of result) {
-    const path = fileURLToPath(url)
+    const path = pathIn(fileURLToPath(url))
     const byTest = ran.get(path) ?? new Map<string, Range[][]>()
     ran.set(path, byTest)
     byTest.set(testFile, [...byTest.get(testFile) ?? [], functions.flatMap(({ ranges }) => ranges)])
@@ -31,8 +36,8 @@ function hasRun (ranges: readonly Range[], at: number): boolean {
   return smallest !== undefined && smallest.count > 0
 }
 
-/** The names of the test files that ran this place. */
+/** The names of the test files that ran this place of a compiled file. */
 export function testsOf (path: string, at: number): string[] {
-  const byTest = ran.get(path) ?? new Map<string, Range[][]>()
+  const byTest = ran.get(pathIn(path)) ?? new Map<string, Range[][]>()
   return [...byTest].filter(([, processes]) => processes.some(ranges => hasRun(ranges, at))).map(([name]) => name)
 }
