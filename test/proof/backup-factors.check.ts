@@ -125,15 +125,3 @@ t.test('keys of SEALING_KEYS are in no backup, and both commands say so', async 
   t.match(stdout, REVIVED)
   await lookForFactors(t, restored, id)
 })
-
-t.test('a backup without second factors and links warns of none', async t => {
-  const root = t.testdir()
-  const settings = { DATA_DIR: join(root, 'data') }
-  const { accounts, close } = await openAt(t, settings)
-  await accounts.add({ username: 'ann', password: 'pwd' })
-  await close()
-  t.notMatch((await runCommand(['backup', join(root, 'backup')], settings)).stdout, 'SEALING_KEYS')
-  const { code, stdout } = await runCommand(['restore', join(root, 'backup')], { DATA_DIR: join(root, 'restored') })
-  t.equal(code, 0)
-  for (const warning of [WITHOUT_KEYS, REVIVED, LINKS_REVIVED]) t.notMatch(stdout, warning)
-})

@@ -1,5 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { runCommand } from '../kit/commands.ts'
@@ -79,7 +79,7 @@ test('every command but serve has --json, and with it a failure is one line of t
   }
 })
 
-test('what deletes or checks much says on a terminal how far it is', { skip: lacksTerminal }, async t => {
+test('what copies, deletes or checks much says on a terminal how far it is', { skip: lacksTerminal }, async t => {
   const server = await startServer(t)
   const [ann, ben] = [await signUp(server, 'ann'), await signUp(server, 'ben')]
   for (let index = 0; index < 5; index++) {
@@ -88,13 +88,17 @@ test('what deletes or checks much says on a terminal how far it is', { skip: lac
   }
   await server.close()
   addOrphans(server.dataDir, 501)
-  for (const { args, shown } of [
+  const [folder, restored] = [`${server.dataDir}-backup`, `${server.dataDir}-restored`]
+  t.teardown(() => Promise.all([folder, restored].map(path => rm(path, { recursive: true }))))
+  for (const { args, shown, dataDir = server.dataDir } of [
+    { args: ['backup', folder, '--prove'], shown: [/backup: 10 of 10 files/, /restored to test: 10 of 10 files/, /tested: 10 of 10 files/, /10 files of 2 accounts/] },
+    { args: ['restore', folder], shown: [/restored: 10 of 10 files/], dataDir: restored },
     { args: ['fsck'], shown: [/checking the database/, /checked: 1 blobs/, /searched for orphans: 500 blobs/, /501 errors, 0 repaired\r\n$/] },
     { args: ['fsck', '--repair'], shown: [/1 errors, 1 repaired/, /0{32}" \(repaired\)/, /501 errors, 501 repaired\r\n$/] },
     { args: ['trash', 'empty', 'ben', '--yes'], shown: [/deleted: 5 files[^]*removed from the storage: 5 files[^]*deleted 5 files of 1 accounts/] },
     { args: ['user', 'rm', 'ann', '--yes'], shown: [/removed from the storage: 5 files[^]*\tann\t/] }
   ]) {
-    const given = await runOnTerminal(t, args, { DATA_DIR: server.dataDir })
+    const given = await runOnTerminal(t, args, { DATA_DIR: dataDir })
     for (const pattern of shown) t.match(given, pattern, args.join(' '))
   }
   t.equal((await readdir(join(server.dataDir, 'quarantine'))).length, 501)
