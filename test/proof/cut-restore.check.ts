@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import { createStore, expectRefusal, filesOfUser, hasStrace, killedAt, report } from '../kit/backups.ts'
 import { runCommand } from '../kit/commands.ts'
@@ -9,7 +8,6 @@ import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3, type FakeS3, type S3Request } from '../kit/s3.ts'
 import { spawnBin, startServer, type Settings } from '../kit/server.ts'
 import { isProof } from '../kit/sizes.ts'
-import { until } from '../kit/waiting.ts'
 
 // A restore that is killed is told apart from an empty store, wherever its parts are.
 
@@ -124,33 +122,6 @@ t.test('a restore into a bucket that is killed at any step is no store: it is co
     t.equal(s3.marks().filter(key => key.startsWith(place)).length, 1)
     await server.close()
   }
-})
-
-t.test('a restore that is killed while PostgreSQL takes the metadata is no store', async t => {
-  const s3 = await openBucket(t)
-  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
-  const client = new pg.Client({ connectionString: settings.DATABASE_URL })
-  await client.connect()
-  const child = spawnBin(['restore', backup], settings, { isCounted: false })
-  const exited = once(child, 'exit')
-  let isLocking = false
-  s3.fault = request => {
-    if (!isPutOf(/installations\/(?!restoring)/)(request)) return undefined
-    isLocking = true
-    return { slow: 1000 }
-  }
-  await until(() => isLocking)
-  await client.query('BEGIN')
-  await client.query('LOCK TABLE files')
-  await until(async () => (await postgres.run(settings.DATABASE_URL, "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'files'::regclass")).length > 0)
-  child.kill('SIGKILL')
-  await exited
-  await client.query('COMMIT')
-  await client.end()
-  s3.fault = () => undefined
-  await expectPart(t, settings, { step: 'in the transaction' })
-  await report(['restore', backup], settings)
-  await expectWhole(t, settings, 'in the transaction')
 })
 
 t.test('a restore into PostgreSQL and a folder that is killed is no store', withStrace, async t => {
