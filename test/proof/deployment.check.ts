@@ -83,7 +83,11 @@ t.test('what is copied into the image is enough to serve, over HTTP and over TLS
   const last = (await stagesOfImage()).at(-1) ?? []
   for (const { from, sources, target } of copiesIn(last)) {
     // The earlier stages work in /app and create there what is created here in the repository.
-    for (const source of sources) await copyOrLink(join(root, from === undefined ? source : source.replace('/app/', '')), join(folder, 'app', target === './' ? source : target))
+    for (const source of sources) {
+      const [origin, place] = [join(root, from === undefined ? source : source.replace('/app/', '')), join(folder, 'app', target === './' ? source : target)]
+      await mkdir(dirname(place), { recursive: true })
+      await (source.endsWith('node_modules') ? symlink(origin, place) : cp(origin, place, { recursive: true }))
+    }
   }
   const image = { ...settingsOfImage(last), HOST: '127.0.0.1', DATA_DIR: join(folder, 'data') }
   for (const tls of [{}, await certify(folder)]) {
@@ -108,32 +112,11 @@ t.test('what is copied into the image is enough to serve, over HTTP and over TLS
   }
 })
 
-/** Copies a file or folder into the test's folder; node_modules is linked instead. */
-async function copyOrLink (source: string, target: string): Promise<void> {
-  await mkdir(dirname(target), { recursive: true })
-  await (source.endsWith('node_modules') ? symlink(source, target) : cp(source, target, { recursive: true }))
-}
-
 /** Node without the test's environment. */
 function spawnCommand (
   [, ...args]: string[], { cwd, settings }: { cwd: string, settings: Record<string, string> }
 ): ChildProcess {
   return spawn(process.execPath, args, { cwd, env: { PATH: process.env.PATH, ...settings }, stdio: ['ignore', 'pipe', 'inherit'] })
-}
-
-const hasDocker = skipWithout('docker') === false && spawnSync('docker', ['info']).status === 0
-
-t.test('Docker builds the image, and what runs in it is not root', { skip: !hasDocker && 'there is no Docker', timeout: 900_000 }, async t => {
-  await execute('docker', ['build', '--file', 'src/deployment/Dockerfile', '--tag', 'magicstore:test', '.'], { cwd: root })
-  const { stdout } = await execute('docker', ['run', '--rm', '--read-only', '--cap-drop', 'ALL', 'magicstore:test', 'sh', '-c', 'id --user && stat --format=%U:%a /data && node dist/main.js user list'])
-  t.equal(stdout, '1000\nnode:700\n')
-})
-
-/** A unit with this machine's Node, in a test folder; of a template, one instance. */
-async function unitFile (t: Test, unit: string): Promise<string> {
-  const file = join(t.testdir(), unit.replace('@', '@5001'))
-  await writeFile(file, (await read(unit)).replace('/usr/bin/node', process.execPath))
-  return file
 }
 
 const units = ['magicstore.service', 'magicstore@.service']
@@ -145,7 +128,9 @@ const backupUnit = 'magicstore-backup.service'
 
 t.test('systemd finds nothing wrong with the units, and little that they leave open', { skip: skipWithout('systemd-analyze') }, async t => {
   for (const unit of [...units, backupUnit]) {
-    const file = await unitFile(t, unit)
+    // Of a template, one instance.
+    const file = join(t.testdir(), unit.replace('@', '@5001'))
+    await writeFile(file, (await read(unit)).replace('/usr/bin/node', process.execPath))
     const verified = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
     // If the machine runs systemd, it checks other units too.
     t.same({ status: verified.status, lines: verified.stderr.split('\n').filter(line => line.includes('magicstore')) }, { status: 0, lines: [] })
@@ -260,12 +245,6 @@ function createCurl (t: Test, { cert, http, https }: Front, protocol: string): C
   }
 }
 
-/** An endless body. */
-function endless (): Readable {
-  const chunk = Buffer.alloc(64 * KIB)
-  return new Readable({ read () { this.push(chunk) } })
-}
-
 const json = ({ bytes }: Answer) => JSON.parse(bytes.toString())
 
 /** The settings that the guide recommends behind a proxy. */
@@ -373,7 +352,7 @@ async function runSession (t: Test, curl: Curl, username: string): Promise<void>
   t.ok(refused.headers['www-authenticate'])
 
   await truncate(large, 1024 * MIB)
-  for (const [what, args, input] of [['of a length that is too much', ['-H', 'Expect:', '-T', large], Readable.from([])], ['without an end', ['-T', '-'], endless()]] as const) {
+  for (const [what, args, input] of [['of a length that is too much', ['-H', 'Expect:', '-T', large], Readable.from([])], ['without an end', ['-T', '-'], new Readable({ read () { this.push(Buffer.alloc(64 * KIB)) } })]] as const) {
     const answer = await curl([...auth, ...args, `${site}/uploads/endless`], { input })
     t.match({ status: answer.status, body: json(answer) }, { status: 413, body: { code: 'file_too_large' } }, `a body ${what} is refused while it is sent`)
   }

@@ -19,22 +19,9 @@ const postgres = await startPostgres(t)
 
 type Variables = Record<string, string>
 
-interface Reader {
-  name: string
-  isInstalled: boolean
-  /** Undefined if it can't read the file. */
-  read (file: string, folder: string): Promise<Variables | undefined>
-}
-
-function inShell (name: string): Reader {
-  return {
-    name,
-    isInstalled: true,
-    async read (file) {
-      const { code, stdout } = await run('env', ['-i', 'PATH=/usr/bin:/bin', name, '-c', `set -a; . '${file}'; exec env -0`])
-      return code === 0 ? parsed(stdout.split('\0')) : undefined
-    }
-  }
+async function readInShell (file: string): Promise<Variables | undefined> {
+  const { code, stdout } = await run('env', ['-i', 'PATH=/usr/bin:/bin', 'sh', '-c', `set -a; . '${file}'; exec env -0`])
+  return code === 0 ? parsed(stdout.split('\0')) : undefined
 }
 
 const parsed = (lines: string[]): Variables => Object.fromEntries(lines.filter(line => line.includes('=')).map(line => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
@@ -45,39 +32,22 @@ const literally = (text: string) => parsed(text.split('\n').filter(line => !line
 /** Parses as the manager does for `EnvironmentFile`, and also expands `$`. */
 const generator = '/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator'
 
-const readers: Reader[] = [
-  inShell('sh'),
-  inShell('bash'),
-  {
-    name: 'systemd',
-    isInstalled: existsSync(generator),
-    async read (file, folder) {
-      await mkdir(join(folder, 'environment.d'), { recursive: true })
-      await writeFile(join(folder, 'environment.d/magicstore.conf'), await readFile(file))
-      const { code, stdout } = await run(generator, [], { env: { XDG_CONFIG_HOME: folder } })
-      // It quotes for a shell.
-      await writeFile(join(folder, 'generated'), stdout)
-      return code === 0 ? inShell('sh').read(join(folder, 'generated'), folder) : undefined
-    }
-  },
-  {
-    // `docker run --env-file` takes each line as it is.
-    name: 'docker',
-    isInstalled: true,
-    read: async file => literally(await readFile(file, 'utf8'))
-  },
-  {
-    name: 'docker-compose',
-    isInstalled: skipWithout('docker-compose') === false,
-    async read (file, folder) {
-      const names = Array.from((await readFile(file, 'utf8')).matchAll(/^(\w+)=/gm), ([, name]) => name)
-      const environment = Object.fromEntries(names.map(name => [name, `\${${name}}`]))
-      await writeFile(join(folder, 'compose.json'), JSON.stringify({ services: { server: { image: 'magicstore', environment } } }))
-      const { code, stdout } = await run('docker-compose', ['--env-file', file, '--file', join(folder, 'compose.json'), 'config', '--format', 'json'])
-      return code === 0 ? JSON.parse(stdout).services.server.environment : undefined
-    }
-  }
-]
+async function readBySystemd (file: string, folder: string): Promise<Variables | undefined> {
+  await mkdir(join(folder, 'environment.d'), { recursive: true })
+  await writeFile(join(folder, 'environment.d/magicstore.conf'), await readFile(file))
+  const { code, stdout } = await run(generator, [], { env: { XDG_CONFIG_HOME: folder } })
+  // It quotes for a shell.
+  await writeFile(join(folder, 'generated'), stdout)
+  return code === 0 ? readInShell(join(folder, 'generated')) : undefined
+}
+
+/** Each gives undefined if the program can't read the file. */
+const readers: Record<string, (file: string, folder: string) => Promise<Variables | undefined>> = {
+  sh: readInShell,
+  ...(existsSync(generator) && { systemd: readBySystemd }),
+  // `docker run --env-file` takes each line as it is.
+  docker: async file => literally(await readFile(file, 'utf8'))
+}
 
 /** What each installed program reads from a settings file, of the names in it. */
 async function readBy (folder: string, text: string): Promise<Record<string, Variables | undefined>> {
@@ -85,7 +55,7 @@ async function readBy (folder: string, text: string): Promise<Record<string, Var
   await writeFile(file, text)
   const names = Object.keys(literally(text))
   const results: Record<string, Variables | undefined> = {}
-  for (const { name, read } of readers.filter(({ isInstalled }) => isInstalled)) {
+  for (const [name, read] of Object.entries(readers)) {
     const variables = await read(file, folder)
     results[name] = variables && Object.fromEntries(names.map(name => [name, variables[name] ?? '']))
   }
