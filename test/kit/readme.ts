@@ -66,10 +66,10 @@ export const isOfSession = (line: string) => /^(?:curl|echo|cmp|token=)/.test(li
 export const isOfStart = (line: string) => line.endsWith('npm start')
 
 /**
- * Runs a line that starts the server, except `npm ci`, with a free port and a test folder, and ends npm by a signal:
- * the server ends too.
+ * Runs a line that starts the server, except `npm ci`, with a free port and a test folder, and ends npm: the server
+ * ends too.
  */
-export async function checkStart (t: Test, line: string, signal: NodeJS.Signals): Promise<void> {
+export async function checkStart (t: Test, line: string): Promise<void> {
   const folder = t.testdir()
   const [inherited, typed] = [join(folder, 'inherited'), join(folder, 'typed')]
   const command = line.replace('npm ci && ', '').replace('PORT=8080', 'PORT=0').replace('/var/lib/magicstore', typed)
@@ -89,9 +89,9 @@ export async function checkStart (t: Test, line: string, signal: NodeJS.Signals)
   t.match(said.join('\n'), line.includes('DATA_DIR=') ? typed : inherited)
   const { send } = clientOf(Number(port))
   t.equal((await send('GET', '/')).json.name, 'MagicStore')
-  child.kill(signal)
+  child.kill('SIGTERM')
   await closed
-  await t.rejects(send('GET', '/health/live'), { code: 'ECONNREFUSED' }, signal)
+  await t.rejects(send('GET', '/health/live'), { code: 'ECONNREFUSED' })
 }
 
 /** Runs the README's session against a server on `port`, in an empty folder, and checks the result. */

@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { execute, unwatched } from '../kit/programs.ts'
-import { blocksOf, checkStart, fencedIn, isOfStart, readGuide, readPage, scalingCommands, sectionOf } from '../kit/readme.ts'
+import { fencedIn, readGuide, readPage, scalingCommands, sectionOf } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, signUp, spawnServer, type Client, type ServerProcess } from '../kit/server.ts'
-import { isProof, MIB } from '../kit/sizes.ts'
+import { MIB } from '../kit/sizes.ts'
 import { until } from '../kit/waiting.ts'
 
 /** A line of the guide: typed into bash by the server's user, or by root at a prompt. */
@@ -216,9 +216,3 @@ function historyOf (file: string): unknown[] {
   client.close()
   return history
 }
-
-t.test('npm start as in the guide leaves no server behind, whichever signal ends npm', async t => {
-  const [line = ''] = blocksOf(await readGuide(), 'bash').flat().filter(isOfStart)
-  // readme.test.ts ends it by SIGTERM. SIGHUP and SIGKILL are not forwarded by npm.
-  for (const signal of isProof ? ['SIGINT', 'SIGHUP', 'SIGKILL'] as const : ['SIGKILL'] as const) await t.test(signal, t => checkStart(t, line, signal))
-})
