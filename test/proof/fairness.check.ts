@@ -30,21 +30,14 @@ async function open (t: Test) {
   return { url, metadata, ann: await account('ann'), bob: await account('bob') }
 }
 
-/** A connection of another process that runs SQL in a transaction, which keeps its locks until the end. */
-async function lock (t: Test, url: string, sql: string): Promise<{ release: () => Promise<void> }> {
+/** A connection of another process that runs SQL in a transaction, which keeps its locks until it ends. */
+async function lock (t: Test, url: string, sql: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
+  t.teardown(() => client.end())
   await client.connect()
   await client.query('BEGIN')
   await client.query(sql)
-  let isReleased = false
-  const release = async () => {
-    if (isReleased) return
-    isReleased = true
-    await client.query('ROLLBACK')
-    await client.end()
-  }
-  t.teardown(release)
-  return { release }
+  return client
 }
 
 type Call = (metadata: Metadata, ownerId: number, upload: UploadRecord) => Promise<unknown>
@@ -101,7 +94,7 @@ t.test('while the writes of one account wait for its row, another account writes
   await metadata.files.add(newFile(ann, 'a'), unlimited)
   const upload = await writes.addUpload?.(metadata, ann, {} as UploadRecord) as UploadRecord
   for (const [name, call] of Object.entries(writes)) {
-    const { release } = await lock(t, url, `SELECT FROM accounts WHERE id = ${ann} FOR UPDATE`)
+    const locking = await lock(t, url, `SELECT FROM accounts WHERE id = ${ann} FOR UPDATE`)
     let ended = 0
     const waiting = Array.from(
       { length: CALLS }, () => call(metadata, ann, upload).catch(() => {}).finally(() => ended++)
@@ -109,7 +102,7 @@ t.test('while the writes of one account wait for its row, another account writes
     await act(metadata, bob)
     t.equal(ended, 0, `${name}: another account has written`)
     t.equal(metadata.server?.countConnections().waiting, 0, `${name}: no call waits for a connection`)
-    await release()
+    await locking.end()
     await Promise.all(waiting)
   }
   t.equal(await metadata.accounts.find(ann), undefined, 'and when the row was free all were carried out')
@@ -119,12 +112,12 @@ t.test('while sign-ins from one network wait for each other, accounts write', as
   const { url, metadata, bob } = await open(t)
   const attempt = (username: string) => metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: username, isKnownNetwork: false }, [])
   // The lock that the claims of this network take.
-  const { release } = await lock(t, url, "SELECT pg_advisory_xact_lock(hashtextextended('sign_in network n', 0))")
+  const locking = await lock(t, url, "SELECT pg_advisory_xact_lock(hashtextextended('sign_in network n', 0))")
   let ended = 0
   const waiting = Array.from({ length: CALLS }, (_, index) => attempt(`u${index}`).finally(() => ended++))
   await act(metadata, bob)
   t.equal(ended, 0)
-  await release()
+  await locking.end()
   t.ok((await Promise.all(waiting)).every(({ state }) => state === 'granted'))
 })
 

@@ -28,16 +28,6 @@ async function spawnLogged (t: Test, settings: Settings): Promise<Logged> {
   return { server, log, about: resource => log.filter(entry => entry.resource === resource) }
 }
 
-/** Asserts the lines of an outage: one at its begin, some with a count, one after its end. */
-function isOutage (t: Test, lines: Entry[], name: string, reason: RegExp): void {
-  t.match(lines.at(0), { level: 50, msg: `problem with ${name}`, reason })
-  t.match(lines.at(-1), { level: 40, msg: `no problem with ${name} for a minute`, seconds: Number })
-  const between = lines.slice(1, -1)
-  t.ok(between.length > 0)
-  for (const line of between) t.match(line, { level: 50, msg: `still a problem with ${name}`, failures: Number, seconds: Number, reason: /./ })
-  t.ok(between.every(({ failures }) => failures > 0))
-}
-
 t.test('a time without the bucket and one without the database are in the log with their causes, as one line at the change and one a minute', async t => {
   const url = await postgres.newDatabase()
   const proxy = await startProxy(t, postgres.port)
@@ -64,24 +54,28 @@ t.test('a time without the bucket and one without the database are in the log wi
   t.strictSame((await ready()).json, { status: 'ready', database: 'ok', disk: 'ok', bucket: 'ok' })
   t.equal((await put()).status, 201)
 
-  s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' })
-  t.ok(await isUnavailable('bucket'))
-  t.match((await ready()).json, { code: 'not_ready', detail: 'Failing: bucket.' })
-  t.strictSame(await failing(), ['bucket'])
-  s3.fault = () => undefined
-  await until(async () => (await put()).status < 300)
-  await until(async () => about('bucket').at(-1)?.level === 40)
-  isOutage(t, about('bucket'), 'the bucket', /RequestTimeTooSkewed/)
-  t.strictSame(about('database'), [])
-  t.strictSame(await failing(), [])
-
-  proxy.cutRequest = /./
-  t.ok(await isUnavailable('database'))
-  t.match((await ready()).json, { code: 'not_ready', detail: 'Failing: database.' })
-  proxy.cutRequest = undefined
-  await until(async () => (await put()).status < 300)
-  await until(async () => about('database').at(-1)?.level === 40)
-  isOutage(t, about('database'), 'the database', /./)
+  for (const [resource, name, reason, spoil, repair] of [
+    ['bucket', 'the bucket', /RequestTimeTooSkewed/, () => { s3.fault = () => ({ status: 403, code: 'RequestTimeTooSkewed' }) }, () => { s3.fault = () => undefined }],
+    ['database', 'the database', /./, () => { proxy.cutRequest = /./ }, () => { proxy.cutRequest = undefined }]
+  ] as const) {
+    t.strictSame(about(resource), [])
+    spoil()
+    t.ok(await isUnavailable(resource))
+    t.match((await ready()).json, { code: 'not_ready', detail: `Failing: ${resource}.` })
+    if (resource === 'bucket') t.strictSame(await failing(), [resource])
+    repair()
+    await until(async () => (await put()).status < 300)
+    await until(async () => about(resource).at(-1)?.level === 40)
+    t.strictSame(await failing(), [])
+    // One line at the begin, some with a count, one after the end.
+    const lines = about(resource)
+    t.match([lines.at(0), lines.at(-1)], [{ level: 50, msg: `problem with ${name}`, reason }, { level: 40, msg: `no problem with ${name} for a minute`, seconds: Number }])
+    t.ok(lines.length > 2)
+    for (const line of lines.slice(1, -1)) {
+      t.match(line, { level: 50, msg: `still a problem with ${name}`, seconds: Number, reason: /./ })
+      t.ok(line.failures > 0)
+    }
+  }
   t.match(about('database').find(({ connections }) => connections !== undefined), { connections: { inUse: Number, idle: Number, waiting: Number, max: 10 } })
 
   const requests = log.filter(({ msg, status }) => msg === 'request' && status === 503)
