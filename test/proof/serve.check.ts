@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { request as httpRequest } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { getPriority, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -14,9 +13,8 @@ import { withFault, type Start } from '../kit/bin.ts'
 import { runCommand } from '../kit/commands.ts'
 import { blocksOf, readPage } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
-import { clientOf, formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type ServerProcess, type Settings } from '../kit/server.ts'
+import { formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type ServerProcess, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
-import { until } from '../kit/waiting.ts'
 
 const spawnServer = (t: Test, settings: Settings, start: Start = {}) =>
   spawnUncounted(t, settings, { isCounted: true, ...start })
@@ -158,35 +156,34 @@ test('--version prints the version and nothing else, and without a command the c
   const bare = await runBin([])
   t.same(bare, await runCommand(['--help']))
   t.match(bare, { code: 0, stdout: /^ +magicstore serve /m })
+  const broken = await runBin(['--version'], withFault("console.log = () => { throw new Error('out of the blue') }"))
+  t.match(broken, { code: 1, stdout: /^$/, stderr: /^magicstore: Error: out of the blue\n +at / }, 'a failure that nobody thought of')
 })
 
 test('a failure that nobody caught ends the server with exit 1 and a fatal log line, and nothing acknowledged is lost', async t => {
-  const dataDir = t.testdir()
-  const server = await spawnServer(t, { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0', ...withFault("process.once('SIGWINCH', () => { throw new Error('out of the blue') })") })
-  const log = logOf(server)
-  const { token } = await signUp(server, 'ada')
-  const paths = Array.from({ length: 200 }, (_, index) => `/nowhere/${index}`)
-  for (const path of paths) await server.send('GET', path)
-  t.equal((await server.send('PUT', '/uploads/a', { token, body: 'safe' })).status, 201)
-  t.equal(await server.end('SIGWINCH'), 1)
-  const lines = await log
-  t.match(lines.filter(line => line.level === 60), [{ err: { message: 'out of the blue' } }])
-  t.same(lines.filter(({ path }) => path?.startsWith('/nowhere/')).map(({ path }) => path), paths, 'no line is lost')
-  const again = await startServer(t, { DATA_DIR: dataDir })
-  t.equal((await again.send('GET', '/uploads/a', { token })).text, 'safe')
+  for (const failure of ["throw new Error('out of the blue')", "Promise.reject(new Error('out of the blue'))"]) {
+    const dataDir = t.testdir()
+    const server = await spawnServer(t, { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0', ...withFault(`process.once('SIGWINCH', () => { ${failure} })`) })
+    const log = logOf(server)
+    const { token } = await signUp(server, 'ada')
+    const paths = Array.from({ length: 200 }, (_, index) => `/nowhere/${index}`)
+    for (const path of paths) await server.send('GET', path)
+    t.equal((await server.send('PUT', '/uploads/a', { token, body: 'safe' })).status, 201)
+    t.equal(await server.end('SIGWINCH'), 1)
+    const lines = await log
+    const fatal = lines.filter(line => line.level === 60)
+    t.match([fatal.length, fatal[0]], [1, { err: { message: 'out of the blue' } }], failure)
+    t.same(lines.filter(({ path }) => path?.startsWith('/nowhere/')).map(({ path }) => path), paths, 'no line is lost')
+    const again = await startServer(t, { DATA_DIR: dataDir })
+    t.equal((await again.send('GET', '/uploads/a', { token })).text, 'safe')
+    await again.close()
+  }
 })
 
 test('a server that breaks below JavaScript is dead and not in limbo, whatever it would have done at the end', async t => {
   const { child, end } = await spawnServer(t, { DATA_DIR: t.testdir() }, { under: ['/bin/sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'] })
   t.equal(await end('SIGSEGV'), null)
   t.equal(child.signalCode, 'SIGSEGV')
-})
-
-test('a failure that nobody thought of ends a command with exit 1 and shows where it came from', async t => {
-  const { code, stdout, stderr } = await runBin(['--version'], withFault("console.log = () => { throw new Error('out of the blue') }"))
-  t.equal(code, 1)
-  t.equal(stdout, '')
-  t.match(stderr, /^magicstore: Error: out of the blue\n +at /)
 })
 
 test('a server that npm started stops when npm is killed, and says why', async t => {
@@ -196,24 +193,6 @@ test('a server that npm started stops when npm is killed, and says why', async t
   server.child.kill('SIGKILL')
   t.match((await log).slice(-2), [{ msg: 'stopping', reason: 'npm exited' }, { msg: 'stopped' }])
   await t.rejects(server.send('GET', '/health/live'), { code: 'ECONNREFUSED' })
-})
-
-test('SIGTERM lets the upload under way end, takes no other, and exits with 0', async t => {
-  const dataDir = t.testdir()
-  const server = await spawnServer(t, { DATA_DIR: dataDir })
-  const { token } = await signUp(server, 'ada')
-  const upload = beginUpload(server.port, { token, name: 'slow.bin', size: 2 * MIB })
-  upload.write(Buffer.alloc(MIB, 1))
-  await growing(join(dataDir, 'incoming'))
-  const exit = server.end('SIGTERM')
-  await refused(server.port)
-  upload.end(Buffer.alloc(MIB, 1))
-  const [answer] = await once(upload, 'response')
-  t.equal(answer.statusCode, 201)
-  answer.resume()
-  t.equal(await exit, 0)
-  const again = await startServer(t, { DATA_DIR: dataDir })
-  t.equal((await again.send('GET', '/uploads/slow.bin', { token })).bytes.length, 2 * MIB)
 })
 
 test('where the file system takes no file of that size, an upload is 507 and nothing of it stays', { skip: !existsSync('/usr/bin/prlimit') && 'prlimit is not installed' }, async t => {
@@ -230,28 +209,23 @@ test('where the file system takes no file of that size, an upload is 507 and not
   t.same(await readdir(join(dataDir, 'incoming')), [])
 })
 
-for (const { state, isKilled } of [{ state: 'closed in order', isKilled: false }, { state: 'left with a live log by a killed server', isKilled: true }]) {
-  test(`a database of a newer version, ${state}, is refused in the words of the guide and left byte for byte as it was`, async t => {
-    const [[message] = []] = blocksOf(await readPage('upgrading.md'), 'text')
-    const dataDir = t.testdir({ made: {}, served: {} })
-    const [made, served] = [join(dataDir, 'made'), join(dataDir, 'served')]
-    await (await startServer(t, { DATA_DIR: made })).close()
-    const database = new Database(join(made, 'magicstore.db'))
-    database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('from the future', 4_000_000_000_000)
-    if (!isKilled) database.close()
-    // A copy of the open folder is what a power cut would leave.
-    for (const name of (await readdir(made)).filter(name => name.startsWith('magicstore.db'))) await copyFile(join(made, name), join(served, name))
-    if (isKilled) database.close()
-    const bytesOf = async (name: string) => (await readFile(join(served, name)).catch(() => Buffer.alloc(0))).toString('base64')
-    const before = [await bytesOf('magicstore.db'), await bytesOf('magicstore.db-wal')]
-
-    for (const args of [['serve'], ['user', 'list']]) {
-      t.same(await runCommand(args, { DATA_DIR: served, PORT: '0' }), { code: 1, stdout: '', stderr: `${message}\n` })
-    }
-    t.ok(before[0] === await bytesOf('magicstore.db'), 'the database is as it was')
-    t.ok(before[1] === await bytesOf('magicstore.db-wal'), 'its log is as it was')
-  })
-}
+test('a database of a newer version, left with a live log by a killed server, is refused in the words of the guide and left as it was', async t => {
+  const [[message] = []] = blocksOf(await readPage('upgrading.md'), 'text')
+  const dataDir = t.testdir({ made: {}, served: {} })
+  const [made, served] = [join(dataDir, 'made'), join(dataDir, 'served')]
+  await (await startServer(t, { DATA_DIR: made })).close()
+  const database = new Database(join(made, 'magicstore.db'))
+  database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('from the future', 4_000_000_000_000)
+  // A copy of the open folder is what a power cut would leave.
+  for (const name of (await readdir(made)).filter(name => name.startsWith('magicstore.db'))) await copyFile(join(made, name), join(served, name))
+  database.close()
+  const bytes = () => Promise.all(['magicstore.db', 'magicstore.db-wal'].map(name => readFile(join(served, name), 'base64')))
+  const before = await bytes()
+  for (const args of [['serve'], ['user', 'list']]) {
+    t.same(await runCommand(args, { DATA_DIR: served, PORT: '0' }), { code: 1, stdout: '', stderr: `${message}\n` })
+  }
+  t.ok((await bytes()).join() === before.join(), 'the database and its log are as they were')
+})
 
 test("another program's database is not served", async t => {
   const dataDir = t.testdir()
@@ -269,7 +243,7 @@ test('what is not what it should be in the data folder stops the start, and the 
   const dataDir = t.testdir()
   for (const [name, text] of [
     ['magicstore.db', 'no database. '.repeat(100)], ['lock.db', 'no database. '.repeat(100)], ['blobs', 'a file'],
-    ['signing-keys', undefined], ['signing-keys', 'kid:short\n'], ['signing-keys', '\n']
+    ['signing-keys', undefined]
   ] as const) {
     await (text === undefined ? mkdir(join(dataDir, name)) : writeFile(join(dataDir, name), text))
     await t.rejects(startServer(t, { DATA_DIR: dataDir }), `${name} ${text}`)
@@ -323,13 +297,6 @@ test('a bad key file is one line that names the file and the line and shows no s
   }
 })
 
-test('keys from SIGNING_KEYS leave no key in the data folder', async t => {
-  const server = await startServer(t, { SIGNING_KEYS: `here:${'0123456789abcdef'.repeat(3)}` })
-  const { token } = await signUp(server, 'ada')
-  t.equal((await server.send('GET', '/api/resource', { token })).status, 200)
-  t.notOk((await readdir(server.dataDir)).includes('signing-keys'))
-})
-
 test('a token of one installation says nothing to another, even with the same key', async t => {
   const settings = { SIGNING_KEYS: `same:${'0123456789abcdef'.repeat(3)}` }
   const dataDir = t.testdir({ one: {}, two: {} })
@@ -339,22 +306,5 @@ test('a token of one installation says nothing to another, even with the same ke
   await signUp(two, 'ada')
   t.equal((await one.send('GET', '/api/resource', { token })).status, 200)
   t.equal((await two.send('GET', '/api/resource', { token })).status, 401)
+  t.notOk((await readdir(one.dataDir)).includes('signing-keys'), 'keys from SIGNING_KEYS leave no key in the data folder')
 })
-
-/** A `PUT` whose body the caller sends. */
-function beginUpload (port: number, { token, name, size }: { token: string, name: string, size: number }) {
-  return httpRequest({ host: '127.0.0.1', port, method: 'PUT', path: `/uploads/${name}`, agent: false, headers: { authorization: `Bearer ${token}`, 'content-length': size } })
-}
-
-/** Waits until a file in the folder has a megabyte. */
-async function growing (folder: string): Promise<void> {
-  await until(async () => {
-    const sizeOf = (name: string) => stat(join(folder, name)).then(({ size }) => size, () => 0)
-    return (await Promise.all((await readdir(folder)).map(sizeOf))).some(size => size >= MIB)
-  })
-}
-
-/** Waits until the server accepts no more connections. */
-async function refused (port: number): Promise<void> {
-  await until(() => clientOf(port).send('GET', '/openapi.json').then(() => false, () => true))
-}
