@@ -137,9 +137,10 @@ test('the commands of scaling.md, as typed, move a store to PostgreSQL and S3', 
   t.equal((await after.send('GET', '/uploads/report.pdf', { token })).text, 'the report')
 })
 
-test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged backup makes no account', async t => {
+// cut-restore.check.ts continues one that breaks off.
+test('a damaged backup makes no account in PostgreSQL, and a restore mends bytes that the bucket has lost', async t => {
   const s3 = await openS3(t, join(t.testdir(), 'bucket'))
-  const { folder, dataDir } = await createStore(t, Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`${index}`, `file ${index}`])))
+  const { folder, dataDir } = await createStore(t, Object.fromEntries([1, 2].map(index => [`${index}`, `file ${index}`])))
   const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
   for (const place of [backup, spoilt]) await report(['backup', place], { DATA_DIR: dataDir })
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
@@ -153,24 +154,10 @@ test('a restore into PostgreSQL and S3 that breaks off continues, and a damaged 
   t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
   t.notOk(s3.objects().some(key => key.endsWith(blob)))
 
-  const objects = () => s3.objects().filter(key => !key.startsWith('spoilt/'))
-  let puts = 0
-  s3.fault = ({ method }) => method === 'PUT' && ++puts > 10 ? { status: 500, code: 'InternalError' } : undefined
-  await expectRefusal(t, ['restore', backup], settings)
-  t.strictSame(await postgres.run(settings.DATABASE_URL, 'SELECT * FROM accounts'), [])
-  const [existing] = objects()
-  t.ok(existing !== undefined && objects().length < 20)
-  s3.fault = ({ method, key }) => method === 'GET' && key === existing ? { status: 500, code: 'InternalError' } : undefined
-  await expectRefusal(t, ['restore', backup], settings)
-  s3.fault = () => undefined
-  const held = objects().length
-  s3.log.length = 0
   await report(['restore', backup], settings)
-  t.equal(objects().length, 20)
-  t.equal(s3.log.filter(line => /^PUT .*[0-9a-f]{32}$/.test(line)).length, 20 - held, 'what was there is not sent again')
 
   // The bucket lost bytes: a restore into a new database finds and mends them.
-  const [damaged = ''] = objects()
+  const [damaged = ''] = s3.objects().filter(key => !key.startsWith('spoilt/'))
   writeFileSync(s3.fileOf(damaged), readFileSync(s3.fileOf(damaged)).reverse())
   t.match(await runCommand(['fsck', '--deep'], settings), { code: 1, stdout: /wrong_digest/ })
   const anew = { ...settings, DATABASE_URL: await postgres.newDatabase() }
