@@ -17,44 +17,16 @@ import { clusterProxy, NAME, read, skipWithout, startFront } from './fronts.ts'
 
 // Several servers behind nginx: compose.yaml, and what it describes, started by hand.
 
-/** A service of compose.yaml, as far as it is used there. */
-interface Service {
-  image: string
-  build?: { context: string, dockerfile: string }
-  restart: string
-  read_only: boolean
-  cap_drop: string[]
-  cap_add?: string[]
-  security_opt: string[]
-  environment?: Record<string, string>
-  ports?: string[]
-  volumes?: string[]
-  networks: string[]
-  healthcheck: { test?: string[] }
-}
-
-interface Compose {
-  services: Record<'magicstore' | 'nginx' | 'postgres' | 'garage', Service>
-  networks: Record<string, { internal?: boolean, ipam?: { config: { subnet: string }[] } } | null>
-  volumes: Record<string, null>
-}
-
-const readCompose = async (): Promise<Compose> => parse(await read('compose.yaml'), { merge: true })
-
-/** The commands of the page that make the secrets, and write them to `file`. */
-async function secretCommands (file: string): Promise<string> {
-  const { secrets } = await scalingCommands()
-  return secrets.join('\n').replaceAll(/^# /gm, '').replace('/etc/magicstore.env', file)
-}
+const compose = parse(await read('compose.yaml'), { merge: true })
 
 test('what runs in the containers is confined, healthy or restarted, and has no secret that the file tells', async t => {
-  const { services, networks, volumes } = await readCompose()
-  for (const [name, service] of Object.entries(services)) {
+  const { services, networks, volumes } = compose
+  for (const [name, service] of Object.entries<any>(services)) {
     t.match(service, { restart: 'unless-stopped', read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'], healthcheck: {} }, name)
     t.match(service.image, service.build === undefined ? /:v?\d+(\.\d+)*$/ : /^magicstore$/, 'no image changes by itself to another major version')
     t.equal(service.ports !== undefined, name === 'nginx', 'only nginx can be reached')
     t.equal(service.cap_add !== undefined, name === 'nginx')
-    for (const [variable, value] of Object.entries(service.environment ?? {})) {
+    for (const [variable, value] of Object.entries<any>(service.environment ?? {})) {
       if (/PASSWORD|SECRET|KEY/.test(variable)) t.match(value, /^\$\{\w+:\?\}$/, `${variable} has no default`)
     }
     for (const volume of service.volumes ?? []) {
@@ -66,7 +38,7 @@ test('what runs in the containers is confined, healthy or restarted, and has no 
   }
   for (const name of ['postgres', 'garage'] as const) t.strictSame(services[name].networks, ['back'])
   t.equal(networks.back?.internal, true)
-  t.strictSame(Object.entries(services).filter(([, { networks }]) => networks.includes('front')).map(([name]) => name), ['magicstore', 'nginx'], 'whom a server trusts')
+  t.strictSame(Object.entries<any>(services).filter(([, { networks }]) => networks.includes('front')).map(([name]) => name), ['magicstore', 'nginx'], 'whom a server trusts')
   t.equal(services.magicstore.environment?.TRUST_PROXY, networks.front?.ipam?.config[0]?.subnet)
   const [, check = ''] = /^HEALTHCHECK .*(CMD .*)$/m.exec(await read('Dockerfile')) ?? []
   t.match(check, '/health/ready')
@@ -75,7 +47,7 @@ test('what runs in the containers is confined, healthy or restarted, and has no 
 })
 
 test('the settings of the servers in the containers are settings, and name the bucket that Garage makes', async t => {
-  const { services: { magicstore, garage, postgres } } = await readCompose()
+  const { services: { magicstore, garage, postgres } } = compose
   const secrets: Record<string, string> = { PUBLIC_URL: `https://${NAME}`, POSTGRES_PASSWORD: 'secret', AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' }
   const settings = Object.fromEntries(Object.entries(magicstore.environment ?? {}).map(([name, value]) => [name, String(value).replace(/\$\{(\w+):\?\}/, (_, key: string) => String(secrets[key]))]))
   const config = readConfig(settings)
@@ -89,7 +61,8 @@ test('the settings of the servers in the containers are settings, and name the b
 
 test('Docker Compose takes compose.yaml with the secrets that the page makes, and not without one of them', { skip: skipWithout('docker-compose', 'openssl') }, async t => {
   const file = join(t.testdir(), 'magicstore.env')
-  execFileSync('/bin/bash', ['-c', await secretCommands(file)])
+  const { secrets } = await scalingCommands()
+  execFileSync('/bin/bash', ['-c', secrets.join('\n').replaceAll(/^# /gm, '').replace('/etc/magicstore.env', file)])
   const lines = (await readFile(file, 'utf8')).trim().split('\n')
   t.ok(lines.every(line => /^\w+=\S+$/.test(line)), 'each has a value')
   const config = (...format: string[]) => spawnSync('docker-compose', ['--env-file', file, '--file', join(root, 'src/deployment/compose.yaml'), 'config', ...format], { encoding: 'utf8', env: { PATH: process.env.PATH, HOME: t.testdirName } })
