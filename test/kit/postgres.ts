@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -12,8 +13,6 @@ import type { Test } from 'tap'
 import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { textOf } from './places.ts'
 import { freePort } from './wire.ts'
-
-const PASSWORD = 'a password of the tests'
 
 /** A PostgreSQL server of its own, on a port of this machine. */
 export interface PostgresServer {
@@ -46,11 +45,13 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   await chmod(folder, 0o755)
   const databaseDir = join(folder, 'data')
   const port = await freePort()
+  // The server of a test that was killed may still listen at this port, and must not be taken for this one.
+  const password = randomUUID()
   const options = {
     databaseDir,
     port,
     user: 'postgres',
-    password: PASSWORD,
+    password,
     authMethod: 'scram-sha-256' as const,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--no-sync', '--encoding=UTF8'],
@@ -84,7 +85,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   await create().initialise()
   await start()
 
-  const url = (database: string, through = port) => `postgres://postgres:${encodeURIComponent(PASSWORD)}@127.0.0.1:${through}/${database}`
+  const url = (database: string, through = port) => `postgres://postgres:${password}@127.0.0.1:${through}/${database}`
   let databases = 0
 
   async function newDatabase (template?: string): Promise<string> {
@@ -95,15 +96,10 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
 
   let template: Promise<string> | undefined
 
-  async function migrate (): Promise<string> {
-    const url = await newDatabase()
-    await (await openPostgresMetadata({ url })).close()
-    return url
-  }
-
   /** A copy takes a third of the time of the migrations. */
   async function newMigratedDatabase (): Promise<string> {
-    const url = await newDatabase(await (template ??= migrate()))
+    template ??= newDatabase().then(async url => { await (await openPostgresMetadata({ url })).close(); return url })
+    const url = await newDatabase(await template)
     await run(url, 'UPDATE installation SET id = gen_random_uuid()')
     return url
   }
@@ -136,19 +132,10 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   }
 }
 
-interface Options {
-  readonly databaseDir: string
-  readonly port: number
-  readonly user: string
-  readonly password: string
-  readonly authMethod: string
-  readonly initdbFlags: string[]
-  readonly postgresFlags: string[]
-}
-
 /** A server of the programs in a folder, which run as `postgres` if this process runs as root. */
 function installedPostgres (
-  programs: string, { databaseDir, port, user, password, authMethod, initdbFlags, postgresFlags }: Options
+  programs: string,
+  { databaseDir, port, user, password, authMethod, initdbFlags, postgresFlags }: Omit<Required<NonNullable<ConstructorParameters<typeof EmbeddedPostgres>[0]>>, 'persistent'>
 ) {
   const isRoot = process.getuid?.() === 0
   const folder = dirname(databaseDir)
