@@ -148,17 +148,6 @@ t.test('104 over HTTP/2 tells clients of the draft where the upload is', async t
   t.same((await create('6')).interim, [])
 })
 
-t.test('many large transfers share one HTTP/2 connection', async t => {
-  const session = openSession(t, server)
-  const ask = overHttp2(session)
-  const token = await signUp(ask)
-  const files = Array.from({ length: 5 }, () => randomBytes(3 * MIB))
-  const uploads = await Promise.all(files.map((body, index) => ask('PUT', `/uploads/${index}`, { token, body })))
-  t.same(uploads.map(answer => answer.status), files.map(() => 201))
-  const downloads = await Promise.all(files.map((_, index) => ask('GET', `/uploads/${index}`, { token })))
-  t.ok(downloads.every((answer, index) => answer.bytes.equals(files[index] as Buffer)))
-})
-
 t.test('an HTTP/2 client that resets a stream before its body is wanted gets no 100, and the server goes on', async t => {
   const session = openSession(t, server)
   const ask = overHttp2(session)
