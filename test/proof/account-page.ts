@@ -2,7 +2,7 @@ import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { isProof } from '../kit/sizes.ts'
 import { tabTo } from './browser.ts'
-import { checkFits } from './page.ts'
+import { checkAccessible, checkFits } from './page.ts'
 
 /** What tests of the account on the page need. */
 
@@ -26,6 +26,12 @@ export async function press (page: Page, target: Locator, key = 'Enter'): Promis
 export async function type (page: Page, target: Locator, text: string): Promise<void> {
   await tabTo(page, target)
   await page.keyboard.type(text)
+}
+
+/** Asserts that axe-core finds nothing, and that the page fits every width. */
+export async function checkView (t: Test, page: Page, what: string): Promise<void> {
+  await checkAccessible(t, page, what)
+  await checkEveryWidth(t, page, what)
 }
 
 /** Asserts that the page fits 320 px and text of twice the size, and in the proofs 4K. */

@@ -110,6 +110,12 @@ export async function tabTo (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Ta
   throw new Error('Tab never reached it')
 }
 
+/** Goes to a control by Tab or Shift+Tab, and presses Enter. */
+export async function enter (page: Page, wanted: Locator, key: 'Tab' | 'Shift+Tab' = 'Tab'): Promise<void> {
+  await tabTo(page, wanted, key)
+  await page.keyboard.press('Enter')
+}
+
 /** An element that had the focus. Lengths are in CSS pixels; `top` and `bottom` are relative to the window. */
 interface Stop { label: string, outline: string, width: number, height: number, top: number, bottom: number }
 

@@ -2,7 +2,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sharedServer, signUp, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
 import { openTab } from './browser.ts'
-import { PASSWORD, type PageVisit } from './page.ts'
+import type { PageVisit } from './page.ts'
 
 /** Steps with links, for tests of both pages. */
 
@@ -23,7 +23,7 @@ export async function startOwnLinks (t: Test, settings: Settings = {}): Promise<
 }
 
 async function ofUser (t: Test, server: RunningServer, name?: string): Promise<LinkServer> {
-  const { token, user: [username] } = await signUp(server, name, PASSWORD)
+  const { token, user: [username] } = await signUp(server, name)
   return {
     ...server,
     token,

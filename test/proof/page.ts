@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { root } from '../kit/root.ts'
-import { sharedServer, signUp, type RunningServer, type Settings } from '../kit/server.ts'
+import { PASSWORD, sharedServer, signUp, type RunningServer, type Settings } from '../kit/server.ts'
 import { isProof } from '../kit/sizes.ts'
 import { openTab, watch, type Visit } from './browser.ts'
 
@@ -11,7 +11,7 @@ import { openTab, watch, type Visit } from './browser.ts'
 
 const axeSource = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
 
-export const PASSWORD = 'a password of the tests'
+export { PASSWORD }
 
 export interface PageVisit extends Visit { readonly url: string }
 
@@ -80,7 +80,7 @@ export async function visitWith (
   prepare: (account: { server: RunningServer, token: string }) => Promise<void>
 ): Promise<UserVisit> {
   const server = await sharedServer(settings)
-  const { user, token } = await signUp(server, undefined, PASSWORD)
+  const { user, token } = await signUp(server)
   await prepare({ server, token })
   const visit = await openPage(t, server.url.replace('127.0.0.1', host), options)
   await signInOn(visit.page, user[0])

@@ -7,8 +7,8 @@ import { sha256Of } from '../../kit/digests.ts'
 import { signUp } from '../../kit/server.ts'
 import { MIB } from '../../kit/sizes.ts'
 import { until } from '../../kit/waiting.ts'
-import { browserTest, isFocused, limitSpeed, shows, tabTo } from '../browser.ts'
-import { dropOn, panel } from '../files-page.ts'
+import { browserTest, enter, isFocused, limitSpeed, shows, tabTo } from '../browser.ts'
+import { dropOn, hold, panel } from '../files-page.ts'
 import {
   checkAccessible, checkFits, hasFocusIn, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn,
   signInOn, type UserVisit
@@ -139,16 +139,14 @@ browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and
   await choose(page, [fileOf('large.bin', bytes), fileOf('other.bin', bytes), fileOf(`${'n'.repeat(252)}.txt`)], () => page.keyboard.press('Enter'))
   await isUnderWay(t, page, 'large.bin')
 
-  await tabTo(page, button(page, 'Pause large.bin'))
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'Pause large.bin'))
   t.ok(await isFocused(button(page, 'Resume large.bin')), 'the focus stays on the control')
   await row(page, 'large.bin').getByText(/^Paused at /).waitFor()
   await page.keyboard.press('Space')
   await button(page, 'Pause large.bin').waitFor()
 
   await isUnderWay(t, page, 'other.bin')
-  await tabTo(page, button(page, 'Cancel other.bin'))
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'Cancel other.bin'))
   await row(page, 'other.bin').waitFor({ state: 'hidden' })
   t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
   await limitSpeed(page, -1)
@@ -163,12 +161,10 @@ browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and
   await isStored(page, 'short.txt')
   t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
 
-  await tabTo(page, button(page, 'List of uploads'), 'Shift+Tab')
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'List of uploads'), 'Shift+Tab')
   await panel(page).locator('button[aria-expanded=false]').waitFor()
   await page.keyboard.press('Enter')
-  await tabTo(page, button(page, 'Clear finished'))
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'Clear finished'))
   await panel(page).waitFor({ state: 'hidden' })
   t.ok(await hasFocusIn(page.getByRole('main')), 'the focus moves to the view')
 
@@ -188,7 +184,7 @@ async function makeConflict (page: Page, name: string): Promise<Locator> {
   return question
 }
 
-browserTest('if a name is taken, the page asks whether to replace it, to keep both, or to skip', async t => {
+browserTest('if a name is taken, the page asks whether to replace it, to keep both, or to skip, of one file or of all', async t => {
   const visit = await openPageAs(t)
   const { page, server, user } = visit
   const answerTo = (question: Locator, answer: string) => question.getByRole('button', { name: answer })
@@ -201,13 +197,11 @@ browserTest('if a name is taken, the page asks whether to replace it, to keep bo
   await answerTo(await makeConflict(page, 'both.tar.gz'), 'Keep both').click()
   await isStored(page, 'both (2).tar.gz')
   await choose(page, [fileOf('both.tar.gz', 'newest')])
-  await tabTo(page, button(page, 'Keep both'))
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'Keep both'))
   await isStored(page, 'both (3).tar.gz')
 
   await makeConflict(page, 'skipped.txt')
-  await tabTo(page, button(page, 'Skip'))
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'Skip'))
   await panel(page).waitFor({ state: 'hidden' })
   t.ok(await hasFocusIn(page.getByRole('main')), 'the focus moves to the view')
 
@@ -225,11 +219,8 @@ browserTest('if a name is taken, the page asks whether to replace it, to keep bo
 
   const files = { 'a report.pdf': 'new', 'both.tar.gz': 'old', 'both (2).tar.gz': 'new', 'both (3).tar.gz': 'newest', 'skipped.txt': 'old', 'shared.txt': 'new' }
   await checkStored(t, visit, files)
-})
 
-browserTest('one answer applies to all names that are taken, and the other uploads continue meanwhile', async t => {
-  const visit = await openPageAs(t)
-  const { page } = visit
+  // One answer applies to all names that are taken, and the other uploads continue meanwhile.
   const names = ['1.txt', '2.txt', '3.txt', '4.txt']
   const all = (content: string) => names.map(name => fileOf(name, content))
   await choose(page, all('old'))
@@ -311,13 +302,11 @@ browserTest('after a reload, the same file continues, the page asks about a simi
   await checkAccessible(t, page, 'the panel with unfinished uploads, which asks whether to continue')
   await row(page, 'alike.bin').getByRole('button', { name: 'Continue' }).click()
   await isStored(page, 'alike.bin')
-  await tabTo(page, row(page, 'again.bin').getByRole('button', { name: 'Start again' }))
-  await page.keyboard.press('Enter')
+  await enter(page, row(page, 'again.bin').getByRole('button', { name: 'Start again' }))
   await isStored(page, 'again.bin')
   await choose(page, [fileOf('size.bin', 'shorter')])
   await isStored(page, 'size.bin')
-  await tabTo(page, button(page, 'Cancel the unfinished upload of gone.bin'))
-  await page.keyboard.press('Enter')
+  await enter(page, button(page, 'Cancel the unfinished upload of gone.bin'))
   await row(page, 'gone.bin').waitFor({ state: 'hidden' })
   t.ok(await hasFocusIn(panel(page)), 'the focus stays in the panel')
 
@@ -329,10 +318,12 @@ browserTest('after a reload, the same file continues, the page asks about a simi
 browserTest('all uploads are paused and resumed together, and of hundreds only some are shown', async t => {
   const visit = await openPageAs(t)
   const { page } = visit
+  const release = await hold(page, '**/uploads/*')
   const contents = Array.from({ length: 60 }, (_, index) => [`${index}.txt`, `content ${index}`] as const)
   await choose(page, contents.map(([name, content]) => fileOf(name, content)))
   await button(page, 'Pause all').click()
   await button(page, 'Resume all').waitFor()
+  release()
   await button(page, 'Pause all').waitFor({ state: 'hidden' })
   await panel(page).getByText(/^and \d+ more$/).waitFor()
   t.ok(await panel(page).getByRole('listitem').count() <= 20, 'the list is short')
@@ -368,12 +359,14 @@ browserTest('an upload continues by itself after the connection is cut and the s
 })
 
 browserTest('if the session ends during uploads, they continue after the next sign-in', async t => {
-  const visit = await openPageAs(t, { settings: { TOKEN_SECONDS: '2' } })
+  const visit = await openPageAs(t)
   const { page, server, user } = visit
+  const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
+  for (const { id, kind } of tokens) if (kind === 'access') await server.send('DELETE', `/api/tokens/${id}`, { user })
   const bytes = randomBytes(3 * MIB)
   await limitSpeed(page, MIB / 4)
-  await choose(page, [fileOf('large.bin', bytes), fileOf('expired.txt')])
-  await isStored(page, 'expired.txt')
+  await choose(page, [fileOf('large.bin', bytes), fileOf('renewed.txt')])
+  await isStored(page, 'renewed.txt')
   await isUnderWay(t, page, 'large.bin')
   await button(page, 'Pause large.bin').click()
   await button(page, 'Resume large.bin').waitFor()
@@ -387,13 +380,13 @@ browserTest('if the session ends during uploads, they continue after the next si
   await page.keyboard.press('Enter')
   await page.getByRole('dialog').waitFor({ state: 'hidden' })
   await isStored(page, 'large.bin')
-  await checkStored(t, visit, { 'large.bin': bytes, 'expired.txt': 'some text' })
+  await checkStored(t, visit, { 'large.bin': bytes, 'renewed.txt': 'some text' })
 })
 
 browserTest('a user who signs out during an upload leaves, and the next user of the browser neither sees nor continues it', async t => {
   const first = await openPageAs(t)
   const { server, user } = first
-  const { user: other } = await signUp(server, undefined, PASSWORD)
+  const { user: other } = await signUp(server)
   const asked: string[] = []
   first.page.on('dialog', dialog => { asked.push(dialog.type()); void dialog.dismiss() })
   await limitSpeed(first.page, MIB / 8)
