@@ -1,5 +1,5 @@
 import { lockedPaths, setLock } from '../../kit/locks.ts'
-import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
+import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
 import { choose, dialogButton, fileButton, namesOf, noDialog, panel, press, refusal, undo, visitAs, widths } from '../files-page.ts'
 import { checkAccessible, checkFits } from '../page.ts'
 
@@ -32,8 +32,8 @@ browserTest('a file is copied by mouse and by keyboard, and the copy is taken ba
   await page.getByRole('dialog').getByText('aaa').waitFor()
 })
 
-browserTest('what is locked says so in the list and in dialogs, and the lock is broken there', async t => {
-  const { page, server } = await visitAs(t, { 'a.txt': 'aaa', 'dir/b.txt': 'b', 'out.txt': 'out' })
+browserTest('what is locked says so in the list, in dialogs and at uploads, and the lock is broken there', async t => {
+  const { page, server, put, user } = await visitAs(t, { 'a.txt': 'aaa', 'dir/b.txt': 'b', 'out.txt': 'out' })
   await setLock(server.dataDir, 'a.txt')
   for (const width of widths(390)) {
     await page.setViewportSize({ width, height: 800 })
@@ -45,8 +45,7 @@ browserTest('what is locked says so in the list and in dialogs, and the lock is 
   }
   await tabTo(page, fileButton(page, 'a.txt'))
   await press(page, 'Delete')
-  await tabTo(page, page.getByRole('button', { name: 'Break the lock' }))
-  await press(page, 'Enter')
+  await enter(page, page.getByRole('button', { name: 'Break the lock' }))
   await page.getByText('The lock is broken. Try again.').waitFor()
   t.ok(await isFocused(page.getByRole('button', { name: 'Break the lock' })), 'the focus is not lost')
   t.same(await lockedPaths(server.dataDir), [])
@@ -63,16 +62,10 @@ browserTest('what is locked says so in the list and in dialogs, and the lock is 
   await dialogButton(page, 'Move here').click()
   await noDialog(page)
   await shows(t, () => namesOf(page), ['dir'])
-})
 
-browserTest('an upload that a lock refuses goes on when the lock is broken', async t => {
-  const { page, server, user } = await visitAs(t, { 'a.txt': 'aaa' })
-  const add = async (name: string) => {
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Add files', exact: true }).click()])
-    await chooser.setFiles([{ name, mimeType: 'text/plain', buffer: Buffer.from('new') }])
-  }
+  await put('a.txt', 'aaa')
   await setLock(server.dataDir, 'a.txt')
-  await add('a.txt')
+  await page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles([{ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('new') }])
   await panel(page).getByRole('button', { name: 'Replace it' }).click()
   await panel(page).getByText('a.txt is locked').waitFor()
   await panel(page).getByRole('button', { name: 'Try again' }).click()

@@ -52,30 +52,17 @@ browserTest('Back closes the dialog on top, and leaves the page only when none i
   await page.goForward()
   await fileButton(page, 'a.txt').waitFor()
   t.equal(await dialogs(), 0)
-
-  const depth = () => page.evaluate(() => history.state)
-  await fileButton(page, 'a.txt').click()
-  await page.getByRole('dialog').waitFor()
-  await page.reload()
-  await fileButton(page, 'a.txt').waitFor()
-  await shows(t, depth, null, 'a reload closes the preview')
-  await page.goForward()
-  await shows(t, depth, null)
-  t.equal(await dialogs(), 0, 'and Forward does not open it')
-  await page.goBack()
-  await page.getByRole('heading', { name: 'Trash', level: 2 }).waitFor()
-  await goTo(page, 'Files')
   await fileButton(page, 'a.txt').click()
   await page.getByRole('dialog').waitFor()
   await page.evaluate(() => { location.hash = '#trash' })
   await page.getByRole('heading', { name: 'Trash', level: 2 }).waitFor()
   await page.goBack()
   await fileButton(page, 'a.txt').waitFor()
-  await shows(t, depth, null)
+  await shows(t, () => page.evaluate(() => history.state), null)
 })
 
-browserTest('arrow keys show the next file in a preview just opened, also of a video and of a PDF, and after a click beside the buttons', async t => {
-  const { page } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.zip': { bytes: 'PK', type: 'application/zip' }, 'd.mp4': { bytes: 'no video', type: 'video/mp4' }, 'e.pdf': sound, 'f.txt': 'x' })
+browserTest('arrow keys show the next file in a preview just opened, also of a video and of a PDF; a click outside and Escape close it', async t => {
+  const { page } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee', 'c.zip': { bytes: 'PK', type: 'application/zip' }, 'd.mp4': { bytes: 'no video', type: 'video/mp4' }, 'e.pdf': sound, 'f.txt': 'x', 'x.pdf': damaged, 'y.pdf': sound })
   const heading = (name: string) => page.getByRole('heading', { name }).waitFor()
   await fileButton(page, 'a.txt').focus()
   await press(page, 'Enter')
@@ -105,29 +92,54 @@ browserTest('arrow keys show the next file in a preview just opened, also of a v
   await heading('f.txt')
   await press(page, 'ArrowLeft', 'ArrowLeft')
   await heading('d.mp4')
-})
+  await press(page, 'Escape')
+  await noDialog(page)
 
-browserTest('Escape closes the preview of a damaged PDF, whose viewer takes the focus', async t => {
-  const { page } = await visitAs(t, { 'a.pdf': damaged, 'b.pdf': sound })
+  // A click outside closes a preview, but not while a name is typed, and no other dialog.
+  await fileButton(page, 'a.txt').click()
+  const text = (await page.locator('dialog pre').boundingBox())!
+  await page.mouse.move(text.x + 20, text.y + 15)
+  await page.mouse.down()
+  await page.mouse.move(5, 400, { steps: 5 })
+  await page.mouse.up()
+  t.equal(await page.getByRole('dialog').count(), 1, 'a selection of text that ends outside is no click')
+  await dialogButton(page, 'Rename').click()
+  await page.mouse.click(5, 400)
+  t.equal(await page.getByRole('textbox', { name: 'New name of a.txt' }).count(), 1, 'what is typed is not lost')
+  await press(page, 'Escape')
+  await page.mouse.click(5, 400)
+  await noDialog(page)
+  await shows(t, () => isFocused(fileButton(page, 'a.txt')), true)
+  await choose(page, 'a.txt', 'Versions')
+  await page.mouse.click(5, 400)
+  t.equal(await page.getByRole('dialog').count(), 1)
+  await press(page, 'Escape')
+  await shows(t, () => page.evaluate(() => history.state), null, 'it leaves no entry behind')
+
+  // The viewer of a damaged PDF takes the focus.
   await page.evaluate(() => addEventListener('blur', ({ target }) => {
     if (target === window) document.documentElement.dataset.blurred = document.activeElement?.tagName
   }))
-  for (const open of [() => fileButton(page, 'a.pdf').click(), () => press(page, 'Enter')]) {
+  for (const open of [() => fileButton(page, 'x.pdf').click(), () => press(page, 'Enter')]) {
     await page.evaluate(() => { delete document.documentElement.dataset.blurred })
     await open()
     await shows(t, () => page.evaluate(() => document.documentElement.dataset.blurred), 'IFRAME', 'the viewer has taken the focus')
     await shows(t, () => isFocused(dialogButton(page, 'Close')), true)
     await press(page, 'Escape')
     await noDialog(page)
-    await shows(t, () => isFocused(fileButton(page, 'a.pdf')), true)
+    await shows(t, () => isFocused(fileButton(page, 'x.pdf')), true)
   }
-  await fileButton(page, 'b.pdf').click()
+  await fileButton(page, 'y.pdf').click()
   const frame = page.locator('dialog iframe')
   await tabTo(page, frame)
   t.ok(await isFocused(frame), 'Tab goes to the viewer')
+  await dialogButton(page, 'Close').click()
+  await page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))
+  await fileButton(page, 'x.pdf').click()
+  await page.getByRole('dialog').getByText('has no viewer for PDF files').waitFor()
 })
 
-browserTest('a PDF over plain HTTP, or without a service worker, says what it lacks', async t => {
+browserTest('a PDF over plain HTTP says what it lacks', async t => {
   const plain = await visitAs(t, { 'a.pdf': sound, 'b.mp4': { bytes: 'large', type: 'video/mp4' }, 'c.zip': { bytes: 'PK', type: 'application/zip' } }, { host: 'files.test' })
   await plain.page.route('**/api/files?*', async route => {
     // Only the browser knows the name.
@@ -144,15 +156,6 @@ browserTest('a PDF over plain HTTP, or without a service worker, says what it la
   }
   await fileButton(plain.page, 'c.zip').click()
   await plain.page.getByRole('dialog').getByText('There is no preview for files of this type').waitFor()
-
-  const blocked = await visitAs(t, { 'a.pdf': sound }, { serviceWorkers: 'block' })
-  await fileButton(blocked.page, 'a.pdf').click()
-  await blocked.page.getByRole('dialog').getByText('runs no service worker').waitFor()
-
-  const without = await visitAs(t, { 'a.pdf': sound })
-  await without.page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))
-  await fileButton(without.page, 'a.pdf').click()
-  await without.page.getByRole('dialog').getByText('has no viewer for PDF files').waitFor()
 }, [/Cross-Origin-Opener-Policy header has been ignored/, /requested an origin-keyed agent cluster/])
 
 browserTest('a search that failed says so, and one that is running does not say that nothing was found', async t => {
@@ -181,7 +184,7 @@ browserTest('a search that failed says so, and one that is running does not say 
 })
 
 browserTest('dates, sizes and numbers are in the locale of the browser', async t => {
-  for (const locale of isProof ? ['en-US', 'en-GB', 'de-DE', 'ar-EG'] : ['en-GB', 'ar-EG']) {
+  for (const locale of isProof ? ['en-US', 'en-GB', 'de-DE', 'ar-EG'] : ['ar-EG']) {
     const { page } = await visitAs(t, { 'a.txt': 'a'.repeat(1234) }, { locale, timezoneId: 'Asia/Tokyo' })
     const time = page.getByRole('grid').locator('time')
     const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'Asia/Tokyo' })
@@ -207,27 +210,4 @@ browserTest('the date of the file itself is shown in the list, on its tile and i
   await fileButton(page, 'old.txt').click()
   t.ok((await dates(page.getByRole('dialog'))).includes(modified.toISOString()))
   await page.getByRole('dialog').getByText('Date of the file').waitFor()
-})
-
-browserTest('a click outside closes a preview, but not while a name is typed, and no other dialog', async t => {
-  const { page } = await visitAs(t, { 'a.txt': 'some text', 'b.txt': 'b' })
-  await fileButton(page, 'a.txt').click()
-  const text = (await page.locator('dialog pre').boundingBox())!
-  await page.mouse.move(text.x + 20, text.y + 15)
-  await page.mouse.down()
-  await page.mouse.move(5, 400, { steps: 5 })
-  await page.mouse.up()
-  t.equal(await page.getByRole('dialog').count(), 1, 'a selection of text that ends outside is no click')
-  await dialogButton(page, 'Rename').click()
-  await page.mouse.click(5, 400)
-  t.equal(await page.getByRole('textbox', { name: 'New name of a.txt' }).count(), 1, 'what is typed is not lost')
-  await press(page, 'Escape')
-  await page.mouse.click(5, 400)
-  await noDialog(page)
-  await shows(t, () => isFocused(fileButton(page, 'a.txt')), true)
-  await choose(page, 'a.txt', 'Versions')
-  await page.mouse.click(5, 400)
-  t.equal(await page.getByRole('dialog').count(), 1)
-  await press(page, 'Escape')
-  await shows(t, () => page.evaluate(() => history.state), null, 'it leaves no entry behind')
 })
