@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sharedServer, startServer, type RunningServer } from '../../kit/server.ts'
-import { browserTest, phone, shows } from '../browser.ts'
-import { checkAccessible, checkFits, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signInOn } from '../page.ts'
+import { browserTest, phone } from '../browser.ts'
+import { checkAccessible, checkFits, openPage, openPageAs, PASSWORD, registerOn, signInOn } from '../page.ts'
 
 /** The page as an app that is installed on a phone, with which other apps share files. */
 
@@ -52,35 +52,6 @@ browserTest('Chromium installs the page, also below a folder', async t => {
   await checkInstallable(t, page, below.url)
 })
 
-browserTest('the icons look like icon.svg, and nothing of a maskable one is cut off', async t => {
-  const server = await sharedServer()
-  const { page } = await openPage(t, server.url)
-  const differences = await page.evaluate(async () => {
-    const { icons } = await (await fetch('manifest.webmanifest')).json() as { icons: { src: string, purpose?: string }[] }
-    async function pixelsOf (src: string, size: number, scale = 1): Promise<Uint8ClampedArray> {
-      const image = new Image()
-      image.src = src
-      await image.decode()
-      const context = new OffscreenCanvas(size, size).getContext('2d')
-      if (context === null) throw new Error('no canvas')
-      if (scale < 1) {
-        context.fillStyle = '#4452c8'
-        context.fillRect(0, 0, size, size)
-      }
-      context.drawImage(image, size * (1 - scale) / 2, size * (1 - scale) / 2, size * scale, size * scale)
-      return context.getImageData(0, 0, size, size).data
-    }
-    const [{ src: svg = '' } = {}, ...images] = icons
-    return Promise.all(images.map(async ({ src, purpose }) => {
-      const drawn = await pixelsOf(src, 192)
-      const expected = await pixelsOf(svg, 192, purpose === 'maskable' ? 0.8 : 1)
-      return drawn.reduce((sum, value, index) => sum + Math.abs(value - Number(expected[index])), 0) / drawn.length
-    }))
-  })
-  t.equal(differences.length, 4)
-  t.ok(differences.every(difference => difference < 0.5), 'half a level of 255 on average at most', { differences })
-})
-
 /** Opens the address of the share target as the system does: with a form. Here another window sends it. */
 async function share (page: Page, url: string, files: Record<string, string>): Promise<void> {
   await page.evaluate(({ url, files }) => {
@@ -125,6 +96,16 @@ browserTest('files that another app shares are uploaded after a question, also b
   await sharer.reload()
   await sharer.getByRole('grid').waitFor()
   t.equal(await question(sharer).count(), 0, 'the page asks once')
+
+  const statuses = await page.evaluate(() => Promise.all(['share', 'share?files', 'share/more'].map(async path => {
+    const body = new FormData()
+    body.append('files', new File(['x'], 'x.txt'))
+    return (await fetch(path, { method: 'POST', body })).status
+  })))
+  t.same(statuses, [404, 404, 404], 'the server has no such address: only the navigation of the share target is taken')
+  await sharer.reload()
+  await sharer.getByRole('grid').waitFor()
+  t.equal(await question(sharer).count(), 0)
 })
 
 browserTest('shared files wait for the sign-in and for an answer, and are forgotten if the user wants that', async t => {
@@ -151,19 +132,4 @@ browserTest('shared files wait for the sign-in and for an answer, and are forgot
   await other.getByText('No files yet').waitFor()
   t.equal(await question(other).count(), 0, 'they are forgotten')
   t.same(await filesOf(server, 'ann'), [])
-})
-
-browserTest('only the navigation of the share target is taken', async t => {
-  const visit = await openPageAs(t)
-  const { page } = visit
-  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
-  const statuses = await page.evaluate(() => Promise.all(['share', 'share?files', 'share/more'].map(async path => {
-    const body = new FormData()
-    body.append('files', new File(['x'], 'x.txt'))
-    return (await fetch(path, { method: 'POST', body })).status
-  })))
-  t.same(statuses, [404, 404, 404], 'the server has no such address')
-  const second = await openSecondWindow(visit)
-  await second.page.getByText('No files yet').waitFor()
-  await shows(t, () => question(second.page).count(), 0)
 })
