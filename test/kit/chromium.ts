@@ -1,10 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import { chromium, type Browser } from 'playwright-core'
 import type { Test } from 'tap'
-import { reportViolations, type Engine, type EngineWindow } from './engine.ts'
 
 export const chromiumPath = '/usr/bin/chromium'
 
@@ -20,37 +16,4 @@ export async function openBrowser (t: Test): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: chromiumPath, env, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'] })
   t.teardown(() => browser.close())
   return browser
-}
-
-/** Chromium, behind the same interface as the other engines. */
-export const chromiumEngine: Engine = {
-  name: 'Chromium',
-  lacks: lacksChromium,
-  async open (t) {
-    const downloads = await mkdtemp(join(tmpdir(), 'magicstore-chromium-'))
-    t.teardown(() => rm(downloads, { recursive: true, force: true }))
-    const context = await (await openBrowser(t)).newContext({ locale: 'en-US' })
-    const complaints: string[] = []
-    context.on('console', message => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
-    context.on('weberror', error => complaints.push(error.error().message))
-    await context.addInitScript(reportViolations)
-    return {
-      downloads,
-      openWindow: async () => windowOf(await context.newPage(), downloads),
-      complaints: async () => complaints
-    }
-  }
-}
-
-function windowOf (page: Page, downloads: string): EngineWindow {
-  page.on('download', download => { void download.saveAs(join(downloads, download.suggestedFilename())) })
-  return {
-    async goto (url) { await page.goto(url) },
-    async reload () { await page.reload() },
-    run: body => page.evaluate(`(() => { ${body} })()`),
-    clickAt: ({ x, y }) => page.mouse.click(x, y),
-    press: keys => page.keyboard.press(keys),
-    type: text => page.keyboard.type(text),
-    choose: (selector, paths) => page.locator(selector).first().setInputFiles([...paths])
-  }
 }

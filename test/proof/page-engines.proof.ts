@@ -4,7 +4,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
-import { chromiumEngine } from '../kit/chromium.ts'
 import type { EngineBrowser, EngineWindow } from '../kit/engine.ts'
 import { firefox } from '../kit/firefox.ts'
 import { root } from '../kit/root.ts'
@@ -17,7 +16,7 @@ import {
 import { giveAway, startOwnLinks, type LinkServer } from './links-page.ts'
 import { PASSWORD } from './page.ts'
 
-/** The page in every engine. The other proofs of the page go deeper, in Chromium only. */
+/** The page in the other engines. The stories of page.check.ts go deeper, in Chromium. */
 
 interface Story {
   readonly t: Test
@@ -29,7 +28,7 @@ interface Story {
   readonly disk: string
 }
 
-/** What Chromium writes on the console about a response that the page expects. */
+/** What a browser writes on its console about a response that the page expects. */
 const REFUSED = /status of 4\d\d/
 
 type Tale = (t: Test, browser: EngineBrowser) => Promise<void>
@@ -211,7 +210,7 @@ tales.push(['what goes wrong on a page is noticed', async (t, browser) => {
   }
 }])
 
-for (const engine of [chromiumEngine, firefox, webkit]) {
+for (const engine of [firefox, webkit]) {
   void test(engine.name, { skip: engine.lacks }, async t => {
     const browser = await engine.open(t)
     for (const [name, tell] of tales) await t.test(name, t => tell(t, browser))
