@@ -109,13 +109,6 @@ browserTest('the same holds for the name of a folder', async t => {
   await folder.click()
   await page.getByRole('navigation').getByRole('link', { name: SHOWN, exact: true }).waitFor()
   await checkVisible(t, page, 'a folder in a folder')
-  await goTo(page, 'Files')
-  await page.getByRole('button', { name: `Actions for ${SHOWN}` }).click()
-  await checkVisible(t, page, 'the menu')
-  await page.getByRole('menuitem', { name: 'Delete' }).click()
-  await page.getByRole('dialog').waitFor()
-  await checkVisible(t, page, 'the question')
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
 })
 
 browserTest('if there is little room, a name keeps its number and its extension, and screen readers read all of it', async t => {

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { sizes } from '../../kit/sizes.ts'
-import { browserTest, isFocused, phone, shows, tabTo } from '../browser.ts'
+import { browserTest, enter, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
   choose, deafen, dialogButton, fileButton, folderLink, namesIn, namesOf, noDialog, notice, press, putMany,
   savedBy, stored, undo, visitAs
@@ -71,18 +71,14 @@ browserTest('by keyboard alone, rows are chosen, moved, deleted and restored', a
   await press(page, 'Home', 'Space')
   t.strictSame(await chosen(page), ['b.txt', 'c.txt', 'd.txt', 'e.txt'], 'a box is pressed by Space')
 
-  await tabTo(page, act(page, 'Move'), 'Shift+Tab')
-  await press(page, 'Enter')
+  await enter(page, act(page, 'Move'), 'Shift+Tab')
   await page.getByRole('dialog', { name: 'Move 4 items' }).waitFor()
-  await tabTo(page, dialogButton(page, 'to'))
-  await press(page, 'Enter')
-  await tabTo(page, dialogButton(page, 'Move here'))
-  await press(page, 'Enter')
+  await enter(page, dialogButton(page, 'to'))
+  await enter(page, dialogButton(page, 'Move here'))
   await notice(page, 'Moved to to: 4 items').waitFor()
   await shows(t, () => namesOf(page), ['to'])
   await shows(t, () => hasFocusIn(page.getByRole('main')), true)
-  await tabTo(page, undo(page))
-  await press(page, 'Enter')
+  await enter(page, undo(page))
   await notice(page, 'Moved back: 4 items').waitFor()
   await shows(t, () => stored(visit), ['b.txt', 'c.txt', 'd.txt', 'e.txt', 'to/x.txt'])
 
@@ -95,8 +91,7 @@ browserTest('by keyboard alone, rows are chosen, moved, deleted and restored', a
   await tabTo(page, page.getByRole('grid').getByRole('checkbox').nth(1))
   await press(page, 'Control+a', 'Space')
   t.equal((await chosen(page)).length, 3)
-  await tabTo(page, act(page, 'Restore'), 'Shift+Tab')
-  await press(page, 'Enter')
+  await enter(page, act(page, 'Restore'), 'Shift+Tab')
   await notice(page, 'Restored: 3 items').waitFor()
   await shows(t, async () => (await namesOf(page)).length, 1)
   await shows(t, () => hasFocusIn(page.getByRole('grid')), true)
