@@ -1,11 +1,11 @@
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { runSql } from '../../kit/stores.ts'
-import { button, checkEveryWidth, dialog, problemIn, section } from '../account-page.ts'
-import { browserTest, phone, shows } from '../browser.ts'
+import { button, checkEveryWidth, checkView, dialog, problemIn, section } from '../account-page.ts'
+import { browserTest, shows } from '../browser.ts'
 import { choose, fileButton, menuButton, noDialog } from '../files-page.ts'
 import { giveAway, heading, openLink, startLinks, type LinkServer } from '../links-page.ts'
-import { checkAccessible, checkFits, goTo, hasFocusIn, openPage, PASSWORD, signInOn, type PageVisit } from '../page.ts'
+import { checkFits, goTo, hasFocusIn, openPage, PASSWORD, signInOn, type PageVisit } from '../page.ts'
 
 const clipboard: BrowserContextOptions = { permissions: ['clipboard-read', 'clipboard-write'] }
 
@@ -37,8 +37,7 @@ browserTest('one choice makes a link and copies it; it opens for somebody else; 
   t.equal(url, await address(page).inputValue())
   t.match(url, /^http:\/\/127\.0\.0\.1:\d+\/s\/[0-9A-Za-z]{22}$/)
   t.ok(await hasFocusIn(address(page)), 'the address has the focus')
-  await checkAccessible(t, page, 'a new link')
-  await checkEveryWidth(t, page, 'a new link')
+  await checkView(t, page, 'a new link')
   await button(page, 'Done').click()
   await noDialog(page)
   t.ok(await hasFocusIn(page.getByRole('grid')), 'the focus returns to the list')
@@ -110,8 +109,7 @@ browserTest('the list: uses, change, a new address, revoke one, revoke all', asy
   await linkRow(page, 'b.txt').getByText('Never used').waitFor()
   await linkRow(page, 'docs').getByText('Request for files').waitFor()
   await linkRow(page, 'docs').getByText('1 of 100 files, 4 bytes of 1.1 GB').waitFor()
-  await checkAccessible(t, page, 'the links')
-  await checkEveryWidth(t, page, 'the links')
+  await checkView(t, page, 'the links')
 
   await button(page, 'Change the link to docs/b.txt').click()
   await page.getByLabel('Remove the password').check()
@@ -177,21 +175,6 @@ browserTest('a new password keeps links, and the page offers to revoke them', as
   t.equal(await statusOf(server, url), 404)
   await change('another password of the tests', 'one more password of the tests')
   await page.getByText('The password has changed. All other sessions and all tokens have ended.', { exact: true }).waitFor()
-})
-
-browserTest('refusals of the server are shown', async t => {
-  const server = await startLinks(t)
-  await server.put('a.txt', 'a')
-  const { page } = await visitLinks(t, server, { ...phone, ...clipboard })
-  await menuButton(page, 'a.txt').click()
-  await server.send('DELETE', '/uploads/a.txt', { token: server.token })
-  await page.getByRole('menuitem', { name: 'Link…' }).click()
-  t.match(await problemIn(page.getByRole('dialog')), /\w/)
-  await button(page, 'Try again').click()
-  t.match(await problemIn(page.getByRole('dialog')), /\w/)
-  await page.keyboard.press('Escape')
-  await goTo(page, 'Links')
-  await checkFits(t, page, 'no links')
 })
 
 browserTest('without links on the server, the page has none of it', async t => {
