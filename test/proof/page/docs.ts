@@ -1,14 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { sharedServer, signUp, type Settings } from '../../kit/server.ts'
+import { sharedServer, type Settings } from '../../kit/server.ts'
 import { sizes } from '../../kit/sizes.ts'
-import { browser, browserTest, isFocused, MAX_STOPS, openTab, phone, shows, tabThrough, tabTo, type Visit } from '../browser.ts'
+import { browserTest, enter, isFocused, MAX_STOPS, openTab, shows, tabThrough, type Visit } from '../browser.ts'
 
 /** The page as a new visitor sees it, at the server's root. */
 async function visit (
@@ -177,8 +174,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   await shows(t, () => page.title(), 'MagicStore')
 
   const button = page.locator('.auth-wrapper .authorize')
-  await tabTo(page, button)
-  await page.keyboard.press('Enter')
+  await enter(page, button)
   const box = page.getByRole('dialog')
   await box.waitFor()
   const texts = await box.locator('.auth-container').allInnerTexts()
@@ -202,8 +198,7 @@ browserTest('the page shows the way in first, in the order in which a newcomer g
   await page.keyboard.press('Enter')
   await box.waitFor({ state: 'detached' })
   await shows(t, () => isFocused(button), true, 'the next Enter closes the box, and leads back to where one came from')
-  const token = await readToken(page)
-  t.match(token, /^\w+\./, 'the page sends what was typed')
+  t.match(await readToken(page), /^\w+\./, 'the page sends what was typed')
 })
 
 /** The box begins at its first field, and Tab goes round in it. */
@@ -229,8 +224,7 @@ browserTest('a form shows what is needed, and the rest after a key on its button
   const rest = ['version', 'disposition', 'range', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since', 'want-repr-digest']
   await shows(t, () => button.innerText(), `More parameters (${rest.length})`)
   await shows(t, () => button.getAttribute('aria-expanded'), 'false')
-  await tabTo(page, button)
-  await page.keyboard.press('Enter')
+  await enter(page, button)
   await shows(t, () => button.getAttribute('aria-expanded'), 'true')
   await shows(t, namesIn(download), ['name', ...rest])
   await shows(t, () => isFocused(button), true, 'the keyboard stays there')
@@ -278,58 +272,4 @@ browserTest('the page links to the document, asks the server that it came from, 
   await page.locator('.opblock').first().waitFor()
   t.same(await kept(), nothing)
   t.equal((await ask(page, 'getResource')).status, '401', 'they are gone when the page is loaded again')
-})
-
-browserTest('the page fits a phone: nothing runs out of the screen, and an upload works', async t => {
-  const { page } = await visit(t, phone)
-  t.equal(await register(page, 'phone', 'pwd'), '201')
-  await authorize(page, 'basic', ['phone', 'pwd'])
-  const block = await open(page, 'uploadFile')
-  t.equal((await upload(page, block, { name: 'photo.jpg', type: 'image/jpeg', bytes: randomBytes(1000) })).status, '201')
-  t.equal(await page.evaluate(() => innerWidth), 390, 'laid out for the phone')
-  t.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 390)
-  const frame = await block.boundingBox()
-  const buttons = await block.locator('button:visible').evaluateAll(found => found.map(button => button.getBoundingClientRect().right))
-  t.ok(buttons.length > 3)
-  for (const right of buttons) t.ok(right <= (frame?.x ?? 0) + (frame?.width ?? 0), 'every button lies in its box')
-
-  const way = ['registerUser', 'getToken', 'getResource', 'uploadFile', 'downloadFile']
-  const blocks = page.locator(way.map(id => `[id^=operations-][id$=-${id}]`).join())
-  t.equal(await blocks.count(), 5)
-  await blocks.evaluateAll(found => found.filter(({ classList }) => !classList.contains('is-open')).forEach(block => block.querySelector<HTMLElement>('.opblock-summary-control')?.click()))
-  await page.waitForFunction(() => document.querySelectorAll('.opblock.is-open .execute').length === 5)
-  await shows(t, () => page.evaluate(() => document.documentElement.scrollWidth), 390, 'no open operation makes the page scroll sideways')
-})
-
-/**
- * A page that uploads a file by submitting a form when it is opened; its host name makes it another site than the
- * server's.
- */
-async function openForeignPage (t: Test, target: string): Promise<string> {
-  const page = `<!doctype html><form method="post" enctype="multipart/form-data" action="${target}/"><input type="file" name="file"></form><script>
-    const files = new DataTransfer()
-    files.items.add(new File(['planted'], 'planted.txt'))
-    document.querySelector('input').files = files.files
-    document.forms[0].submit()
-  </script>`
-  const server = createServer((_request, response) => { response.setHeader('content-type', 'text/html').end(page) })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => { server.closeAllConnections(); server.close() })
-  return `http://localhost:${(server.address() as AddressInfo).port}/`
-}
-
-browserTest('a foreign page plants no file by the password that the browser remembers', async t => {
-  const server = await sharedServer()
-  const { token } = await signUp(server, 'planted', 'pwd')
-  const foreign = await openForeignPage(t, server.url)
-  const context = await (await browser()).newContext()
-  t.teardown(() => context.close())
-  const page = await context.newPage()
-  await page.goto(`http://planted:pwd@127.0.0.1:${server.port}/api/files`)
-  t.equal((await page.goto(`${server.url}/api/account`))?.status(), 200, 'it remembers the password')
-  const posted = page.waitForResponse(response => response.request().method() === 'POST')
-  await page.goto(foreign).catch(() => {})
-  t.equal((await posted).status(), 403)
-  t.strictSame((await server.send('GET', '/api/files', { token })).json.files, [])
 })

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
-import { browserTest, isFocused, phone, shows } from '../browser.ts'
+import { browserTest, isFocused } from '../browser.ts'
 import { visitAs } from '../files-page.ts'
-import { checkAccessible, checkFits, goTo, openPageAs } from '../page.ts'
+import { checkAccessible, checkFits, goTo } from '../page.ts'
 
 const list = (page: Page) => page.getByRole('dialog', { name: 'Keyboard shortcuts' })
 const search = (page: Page) => page.getByRole('searchbox')
@@ -54,10 +54,4 @@ browserTest('/ focuses the search, and ? opens a list of all shortcuts, which ca
   await page.keyboard.press('Escape')
   await page.keyboard.press('?')
   await list(page).waitFor()
-})
-
-browserTest('a device without a keyboard has no button for the shortcuts', async t => {
-  const { page } = await openPageAs(t, phone)
-  await shows(t, () => page.getByRole('button', { name: 'Keyboard shortcuts', exact: true }).isVisible(), false)
-  await checkFits(t, page, 'the page')
 })
