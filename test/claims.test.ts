@@ -1,7 +1,6 @@
 import t, { type Test } from 'tap'
-import { codeAt, STEP, turnOn, withCode, wrongCodeAt, type User } from './kit/one-time-codes.ts'
-import { issueToken, runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
-import { runSql } from './kit/stores.ts'
+import type { User } from './kit/one-time-codes.ts'
+import { runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
 
 const PATH = '/api/account/claim'
 
@@ -20,8 +19,8 @@ async function linkFor ({ dataDir }: RunningServer, ...args: string[]): Promise<
   return secret
 }
 
-async function kindsOf (client: Client, user: User, code?: string): Promise<string[]> {
-  const { json: { events } } = await client.send('GET', '/api/account/events', code === undefined ? { user } : withCode(user, code))
+async function kindsOf (client: Client, user: User): Promise<string[]> {
+  const { json: { events } } = await client.send('GET', '/api/account/events', { user })
   return events.map(({ kind }: { kind: string }) => kind)
 }
 
@@ -70,50 +69,6 @@ t.test('a reset sets a password, ends all tokens and signs nobody in', async t =
   const last = await linkFor(server, 'reset', 'ada')
   await server.send('PUT', '/api/account/password', { user: changed, json: { password: 'mine' } })
   isProblem(t, await claim(server, { ...wanted, secret: last }), 404, 'not_found', 'a changed password ends it')
-})
-
-t.test('a reset of an account with a factor needs a code, and keeps the factor', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ada')
-  const { secret: totp, recoveryCodes: [a = '', b = ''] } = await turnOn(server, user)
-  const secret = await linkFor(server, 'reset', 'ada')
-  const wanted = { secret, username: 'ADA', password: 'a longer secret' }
-  const bare = await claim(server, wanted)
-  isProblem(t, bare, 401, 'second_factor_required')
-  t.equal(bare.headers['www-authenticate'], 'Basic realm="MagicStore", charset="UTF-8"')
-  t.equal((await claim(server, wanted, { headers: { 'sec-fetch-dest': 'empty' } })).headers['www-authenticate'], 'Bearer realm="MagicStore"', 'a page opens no dialog')
-  const withHeader = (code: string) => claim(server, wanted, { headers: { 'one-time-code': code } })
-  isProblem(t, await claim(server, { ...wanted, password: '' }, { headers: { 'one-time-code': a } }), 400, 'validation_failed', 'no code is used up')
-  for (let count = 0; count < 10; count++) isProblem(t, await withHeader(wrongCodeAt(totp, Date.now())), 401, 'second_factor_wrong')
-  isProblem(t, await withHeader(codeAt(totp, Date.now() + STEP)), 429, 'too_many_codes')
-  t.equal((await withHeader(a)).status, 204)
-  const changed: User = ['ada', wanted.password]
-  isProblem(t, await resource(server, { user: changed }), 401, 'second_factor_required')
-  const kinds = await kindsOf(server, changed, b)
-  t.ok(kinds.includes('password_reset'))
-  t.equal(kinds.filter(kind => kind === 'second_factor_wrong').length, 10)
-})
-
-t.test('a reset without the factor removes it', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ada')
-  await turnOn(server, user)
-  const secret = await linkFor(server, 'reset', 'ada', '--without-factor')
-  t.equal((await claim(server, { secret, password: 'a longer secret' })).status, 204)
-  const token = await issueToken(server, { user: ['ada', 'a longer secret'] })
-  const kinds = await kindsOf(server, ['ada', 'a longer secret'])
-  for (const kind of ['password_reset', 'factor_removed']) t.ok(kinds.includes(kind), kind)
-  t.strictSame((await server.send('GET', '/api/second-factor', { token })).json, { totp: null, passkeys: [], recoveryCodesLeft: 0 })
-})
-
-t.test('what is no secret, unknown or expired gets one answer', async t => {
-  const server = await startServer(t)
-  const secret = await linkFor(server, 'invite')
-  await runSql(server.dataDir, 'UPDATE one_time_secrets SET expires_at = 0')
-  for (const text of [secret, `inv_${'a'.repeat(32)}`, `rst_${'a'.repeat(32)}`, 'inv_', 'x', secret.toUpperCase()]) {
-    const answer = await claim(server, { secret: text, username: 'ada', password: 'pwd' })
-    t.strictSame([answer.status, answer.json.code, answer.json.detail], [404, 'not_found', 'Not found'], text)
-  }
 })
 
 t.test('from another machine, a claim needs TLS', async t => {
