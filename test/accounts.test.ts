@@ -12,6 +12,7 @@ import { prepareVisit, visitOf } from '#src/http/visit.ts'
 import { normaliseWithin } from '#src/http/wire-values.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
+import { countHashes } from './kit/hashes.ts'
 import { startServer, type Answer, type Client } from './kit/server.ts'
 import { KIB, MIB } from './kit/sizes.ts'
 import { textOfDatabase } from './kit/stores.ts'
@@ -128,84 +129,26 @@ t.test('a username may have any letters, digits, marks and ASCII signs, 64 code 
 
 t.test('a username that the IdentifierClass refuses, or that HTTP Basic could not carry, is 400 and takes no id', async t => {
   const server = await startServer(t)
-  const refused: Record<string, string> = {
-    'ligature ffi': 'oﬃce',
-    'superscript 2': 'x²',
-    'feminine ordinal': 'xª',
-    'Roman numeral': 'Ⅳ',
-    'Kelvin sign': '\u212A',
-    'Angstrom sign': '\u212B',
-    'long s': 'ſ',
-    unassigned: '\u0378',
-    'unassigned, astral': '\u{1FFF0}',
-    noncharacter: '\uFDD0',
-    'last noncharacter of the first plane': 'a\uFFFF',
-    'noncharacter, astral': '\u{10FFFF}',
-    'private use': '\uE000',
-    'zero width space': 'a\u200Bb',
-    'zero width joiner': 'a\u200Db',
-    'zero width non-joiner': 'a\u200Cb',
-    'word joiner': 'a\u2060b',
-    'byte order mark': '\uFEFFab',
-    'soft hyphen': 'a\u00ADb',
-    'variation selector': 'a\uFE0F',
-    'variation selector, astral': 'a\u{E0100}',
-    'Hangul filler': '\u3164',
-    'halfwidth Hangul filler': '\uFFA0',
-    'combining grapheme joiner': 'a\u034Fb',
-    'tag character': 'a\u{E0041}',
-    NUL: 'a\0b',
-    tab: 'a\tb',
-    'line feed': 'a\nb',
-    'line feed at the end': 'ab\n',
-    delete: 'a\x7Fb',
-    'C1 control': 'a\x85b',
-    'right-to-left override': 'a\u202Eb',
-    'left-to-right mark': 'a\u200Eb',
-    'right-to-left mark': 'a\u200Fb',
-    'Arabic letter mark': 'a\u061Cb',
-    'left-to-right isolate': 'a\u2066b\u2069',
-    'no-break space': 'a\u00A0b',
-    'em space': 'a\u2003b',
-    'line separator': 'a\u2028b',
-    emoji: 'a😀',
-    'currency sign': 'a€',
-    'curly quotation mark': 'o’neill',
-    'fullwidth pound sign': '￡',
-    'middle dot away from its letters': 'a\u00B7b',
-    'middle dot at the end': 'l\u00B7',
-    'Greek numeral sign before a Latin letter': '\u0375a',
-    'Hebrew geresh behind a Latin letter': 'a\u05F3',
-    'katakana middle dot among Latin letters': 'a\u30FBb',
-    'Arabic-Indic digits of both kinds': '\u0645\u0661\u06F1',
-    'Arabic tatweel': 'س\u0640س',
-    'conjoining jamo': '\u1100',
-    'lone surrogate': 'a\uD83D',
-    'lone low surrogate': '\uDE00a',
-    colon: 'a:b',
-    'fullwidth colon': 'a：b',
-    'space before': ' ab',
-    'space behind': 'ab ',
-    'ideographic space behind': 'ab\u3000',
-    'only a space': ' ',
-    'access token': 'eyJhbGciOiJIUzI1NiJ9.e30.c2ln',
-    'access token without a signature': 'eyJhbGciOiJub25lIn0.e30.',
-    'access token in capitals': 'EYJHBGCIOIJIUZI1NIJ9.E30.C2LN',
-    'access token, fullwidth': 'ｅｙＪｈ．e30．c2ln',
-    'personal access token': 'mst_0123456789abcdefghijABCDEFGHIJ012345',
-    'start of a personal access token': 'MST_',
-    'personal access token, fullwidth': 'ｍｓｔ＿abc',
-    'right-to-left and left-to-right in one word': 'שלוםabc',
-    'left-to-right and right-to-left in one word': 'abcשלום',
-    'digit before a right-to-left word': '1שלום',
-    'right-to-left word that ends in a sign': 'שלום-',
-    'digits of both kinds in a right-to-left word': '𐴀1𐴰',
-    'mixed directions in the second word': 'abc שלוםabc'
+  const refused: Record<string, string[]> = {
+    'a compatibility equivalent': ['oﬃce', 'x²', 'xª', 'Ⅳ', '\u212A', '\u212B', 'ſ'],
+    'not assigned, or private': ['\u0378', '\u{1FFF0}', '\uFDD0', 'a\uFFFF', '\u{10FFFF}', '\uE000'],
+    'joiners and other characters that are ignored': ['a\u200Bb', 'a\u200Db', 'a\u200Cb', 'a\u2060b', '\uFEFFab', 'a\u00ADb', 'a\uFE0F', 'a\u{E0100}', '\u3164', '\uFFA0', 'a\u034Fb', 'a\u{E0041}'],
+    'control characters': ['a\0b', 'a\tb', 'a\nb', 'ab\n', 'a\x7Fb', 'a\x85b'],
+    'controls of direction': ['a\u202Eb', 'a\u200Eb', 'a\u200Fb', 'a\u061Cb', 'a\u2066b\u2069'],
+    spaces: ['a\u00A0b', 'a\u2003b', 'a\u2028b', ' ab', 'ab ', 'ab\u3000', ' '],
+    symbols: ['a😀', 'a€', 'o’neill', '￡'],
+    'signs away from their letters': ['a\u00B7b', 'l\u00B7', '\u0375a', 'a\u05F3', 'a\u30FBb', '\u0645\u0661\u06F1', 'س\u0640س', '\u1100'],
+    'lone surrogates': ['a\uD83D', '\uDE00a'],
+    colons: ['a:b', 'a：b'],
+    tokens: ['eyJhbGciOiJIUzI1NiJ9.e30.c2ln', 'eyJhbGciOiJub25lIn0.e30.', 'EYJHBGCIOIJIUZI1NIJ9.E30.C2LN', 'ｅｙＪｈ．e30．c2ln', 'mst_0123456789abcdefghijABCDEFGHIJ012345', 'MST_', 'ｍｓｔ＿abc'],
+    'two directions in one word': ['שלוםabc', 'abcשלום', '1שלום', 'שלום-', '𐴀1𐴰', 'abc שלוםabc']
   }
-  for (const [kind, name] of Object.entries(refused)) {
-    const answer = await register(server, name)
-    isProblem(t, answer, 400, 'username_invalid', kind)
-    t.strictSame(answer.json.errors.map((error: { field: string }) => error.field), ['username'], kind)
+  for (const [kind, names] of Object.entries(refused)) {
+    for (const [index, name] of names.entries()) {
+      const answer = await register(server, name)
+      isProblem(t, answer, 400, 'username_invalid', `${kind} ${index}`)
+      t.strictSame(answer.json.errors.map((error: { field: string }) => error.field), ['username'], kind)
+    }
   }
   for (const name of ['', 'x'.repeat(65), '𠜎'.repeat(65), 'x'.repeat(60_000)]) {
     const answer = await register(server, name)
@@ -215,48 +158,13 @@ t.test('a username that the IdentifierClass refuses, or that HTTP Basic could no
   t.equal((await register(server, 'first')).json.id, 1)
 })
 
-t.test('fifty who register one name at once, in all its spellings, are one 201 and forty-nine 400', async t => {
-  const server = await startServer(t)
-  const spellings = ['racer', 'RACER', 'Racer', 'ｒacer', 'rAcEr']
-  const answers =
-    await Promise.all(Array.from({ length: 50 }, (_, index) => register(server, spellings[index % spellings.length])))
-  const created = answers.filter(({ status }) => status === 201)
-  t.equal(created.length, 1)
-  t.equal(answers.filter(({ status, json }) => status === 400 && json.code === 'username_taken').length, 49)
-  const [first] = created as [Answer]
-  t.equal((await signIn(server, 'racer')).status, 200)
-  // In PostgreSQL one who loses may have drawn an id.
-  t.ok((await register(server, 'second')).json.id > first.json.id)
-})
-
 t.test('a registration whose name is taken is refused before the costly hash', async t => {
   const server = await startServer(t)
-  const millisecondsOf = async (name: string, status: number) => {
-    const started = performance.now()
-    t.equal((await register(server, name)).status, status, name)
-    return performance.now() - started
+  const hashed = countHashes(t)
+  for (const [status, hashes] of [[201, 1], [400, 0]]) {
+    t.equal((await register(server, 'ann')).status, status)
+    t.equal(hashed(), hashes)
   }
-  const first: number[] = []
-  const second: number[] = []
-  for (const name of ['a', 'b', 'c', 'd', 'e']) {
-    first.push(await millisecondsOf(name, 201))
-    second.push(await millisecondsOf(name, 400))
-  }
-  // The minimum of several runs is the least disturbed by other load: a hash takes 20 ms, a lookup under 1 ms.
-  t.ok(Math.min(...second) < Math.min(...first) / 2, `${second} against ${first}`)
-})
-
-t.test('ids count from 1, are not taken by failures, and go on after a restart', async t => {
-  const dataDir = t.testdir()
-  const first = await startServer(t, { DATA_DIR: dataDir })
-  t.equal((await register(first, 'one')).json.id, 1)
-  for (const answer of [await register(first, 'ONE'), await register(first, 'a:b'), await register(first, 'x', ''), await register(first, 1)]) t.equal(answer.status, 400)
-  t.equal((await register(first, 'two')).json.id, 2)
-  await first.close()
-  const second = await startServer(t, { DATA_DIR: dataDir })
-  isProblem(t, await register(second, 'Two'), 400, 'username_taken')
-  t.equal((await register(second, 'three')).json.id, 3)
-  t.equal((await signIn(second, 'one')).status, 200)
 })
 
 t.test('a password works exactly as sent after NFC, and no other does', async t => {
@@ -331,7 +239,11 @@ t.test('the password rule itself refuses the empty one, for those who do not com
 t.test('the strict policy asks for 8 characters and refuses common passwords and the username', async t => {
   const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
   const refused = { short: 'tr0ub4d', 'short, in 14 units of UTF-16': '😀😁😂😃😄😅😆', common: 'password1', 'common, in capitals': 'PASSWORD1', numbers: '123456789', 'the username': 'émile.zola', 'the username in capitals': 'ÉMILE.ZOLA', 'the username, decomposed': 'e\u0301mile.zola', 'the username in another width': '\uFF45\u0301\uFF4Dile.zola' }
-  for (const [kind, password] of Object.entries(refused)) isProblem(t, await register(server, 'Émile.Zola', password), 400, 'password_invalid', kind)
+  for (const [kind, password] of Object.entries(refused)) {
+    const answer = await register(server, 'Émile.Zola', password)
+    isProblem(t, answer, 400, 'password_invalid', kind)
+    t.notMatch(answer.text, password, 'it is not told back')
+  }
   t.equal((await register(server, 'Émile.Zola', 'j4ccuse!')).status, 201)
   t.equal((await register(server, 'smiling', '😀😁😂😃😄😅😆😇')).status, 201)
   t.equal((await register(server, 'spaces', 'a       ')).status, 201)
