@@ -1,17 +1,16 @@
-import { cp, mkdir, readdir, readFile, rename } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
-import { Database } from '#src/metadata/sqlite/driver.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { runBin, signUp, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
+import { runBin, signUp, startServer, type Client, type Settings } from '../kit/server.ts'
 import { base32Of, bytesOfBase32, codeAt, createStepClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 import { authenticatorFor, registerPasskey } from '../kit/passkeys.ts'
 import { operationsOf } from './operations.ts'
 
-// What of factors and claims is on the disk, in a database that is stolen, and in a backup.
+// What of factors and claims is on the disk, and in a database that is stolen.
 
 const PASSWORD = 'correct horse battery'
 
@@ -93,41 +92,6 @@ test('a stolen database of PostgreSQL tells no secret without SEALING_KEYS', asy
   t.notOk(dump.includes(key), 'nor the key')
 })
 
-test('a sealed secret is of no use without its key, in another account, or in another store', async t => {
-  const clock = createStepClock()
-  const folder = t.testdir({ one: {}, two: {} })
-  const [one, two] = [join(folder, 'one'), join(folder, 'two')]
-  let server = await startServer(t, { DATA_DIR: one, ...unlimited }, { clock })
-  const [ada, eve] = [await signUp(server, 'ada'), await signUp(server, 'eve')]
-  const [, authenticator] = [await turnOn(server, ada.user), await turnOn(server, eve.user)]
-  const code = () => codeAt(authenticator.secret, clock.now())
-  const isRefused = async (server: RunningServer, why: string) => {
-    clock.advance(STEP)
-    const { status } = await server.send('GET', '/api/account', withCode(ada.user, code()))
-    t.ok(status === 401 || status === 503, `${why}: ${status}`)
-  }
-  const database = new Database(join(one, 'magicstore.db'))
-  database.prepare('UPDATE totp_secrets SET secret = (SELECT secret FROM totp_secrets WHERE account_id = ?) WHERE account_id = ?').run(eve.id, ada.id)
-  database.close()
-  await isRefused(server, 'of another account')
-  t.equal((await ask(server, eve.user, code())).status, 200)
-  await server.close()
-
-  await rename(join(one, 'sealing-keys'), join(folder, 'sealing-keys'))
-  await cp(one, two, { recursive: true })
-  const other = await startServer(t, { DATA_DIR: two, ...unlimited }, { clock }).catch(() => undefined)
-  if (other !== undefined) {
-    clock.advance(STEP)
-    const { status } = await other.send('GET', '/api/account', withCode(eve.user, code()))
-    t.ok(status === 401 || status === 503, `without its key: ${status}`)
-    await other.close()
-  }
-  await rename(join(folder, 'sealing-keys'), join(one, 'sealing-keys'))
-  server = await startServer(t, { DATA_DIR: one, ...unlimited }, { clock })
-  clock.advance(STEP)
-  t.equal((await ask(server, eve.user, code())).status, 200, 'with its key')
-})
-
 test('with no byte free no code is accepted that can\'t be recorded, and each goes on when space returns', { timeout: 120_000 }, async t => {
   const disk = await mountDisk(t, 'size=24m')
   if (disk === undefined) return
@@ -174,55 +138,4 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   t.strictSame([(await claim()).status, (await claim()).status], [201, 404])
   t.equal((await server.send('POST', '/api/session/passkey', session)).status, 201)
   t.equal((await server.send('POST', '/api/passkeys/confirm', confirmation)).status, 200)
-})
-
-/** Backs up one store, and restores the backup into another. */
-async function move (t: Test, folder: string, from: Settings, to: Settings): Promise<void> {
-  const made = await runBin(['backup', folder], from)
-  t.equal(made.code, 0, made.stderr)
-  const restored = await runBin(['restore', folder], to)
-  t.equal(restored.code, 0, restored.stderr)
-  t.match(`${restored.stdout}${restored.stderr}`, /recovery codes/, 'it warns of recovery codes that were used since')
-}
-
-test('a backup keeps the factors, from a folder to a folder, to PostgreSQL and back, but nothing that is used once', { timeout: 300_000 }, async t => {
-  const postgres = await startPostgres(t)
-  const folder = t.testdir()
-  const stores: { DATA_DIR: string, DATABASE_URL?: string }[] = []
-  for (const name of ['one', 'two', 'three', 'four']) {
-    await mkdir(join(folder, name))
-    stores.push({ DATA_DIR: join(folder, name, 'data'), ...name === 'three' && { DATABASE_URL: await postgres.newDatabase() } })
-  }
-  /** As if some time had passed since the last code. */
-  async function forgetCode ({ DATA_DIR, DATABASE_URL }: { DATA_DIR: string, DATABASE_URL?: string }): Promise<void> {
-    const sql = 'UPDATE totp_secrets SET last_step = 0'
-    if (DATABASE_URL !== undefined) await postgres.run(DATABASE_URL, sql)
-    else {
-      const database = new Database(join(DATA_DIR, 'magicstore.db'))
-      database.exec(sql)
-      database.close()
-    }
-  }
-  const [first = { DATA_DIR: '' }] = stores
-  let server = await startServer(t, { ...first, ...unlimited })
-  const { user, secret, used, recoveryCodes, confirmation, invitation, reset } = await fillStore(server, first)
-  const { json: before } = await server.send('GET', '/api/second-factor', withCode(user, recoveryCodes.pop() ?? ''))
-  await server.close()
-  for (const [index, store] of stores.entries()) {
-    if (index > 0) await move(t, join(folder, `backup-${index}`), stores[index - 1] ?? {}, store)
-    server = await startServer(t, { ...store, ...unlimited })
-    t.match(await server.send('GET', '/api/account', { user }), { status: 401, json: { code: 'second_factor_required' } })
-    await forgetCode(store)
-    const code = codeAt(secret, Date.now())
-    t.match(await server.send('GET', '/api/second-factor', withCode(user, code)), { status: 200, json: { totp: before.totp, passkeys: before.passkeys, recoveryCodesLeft: recoveryCodes.length } })
-    t.match(await ask(server, user, code), { status: 401 }, 'once')
-    t.equal((await ask(server, user, recoveryCodes.pop() ?? '')).status, 200, 'a recovery code')
-    for (const old of used) t.match(await ask(server, user, old), { status: 401 }, 'used before the backup')
-    if (index > 0) {
-      t.match(await ask(server, user, confirmation), { status: 401, json: { code: 'second_factor_wrong' } })
-      for (const each of [invitation, reset]) t.match(await server.send('POST', '/api/account/claim', { json: { secret: each, ...each === invitation && { username: 'guest' }, password: PASSWORD } }), { status: 404 })
-      t.match(await runBin(['fsck'], store), { code: 0, stdout: 'all is well\n' })
-    }
-    await server.close()
-  }
 })
