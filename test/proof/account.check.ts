@@ -6,10 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import argon2 from 'argon2'
 import t, { type Test } from 'tap'
 import { buildApp } from '#src/app.ts'
-import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { readConfig } from '#src/config.ts'
-import { BackgroundFailures } from '#src/files/background-failures.ts'
-import { startHousekeeping } from '#src/files/housekeeping.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { openStore } from '#src/store.ts'
@@ -17,8 +14,10 @@ import { createPersonalToken } from '#src/tokens/personal-token.ts'
 import { countFailures, recordFailure } from '../kit/attempts.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { checkServer } from '../kit/conformance.ts'
-import { DAY } from '../kit/durations.ts'
+import { DAY, HOUR } from '../kit/durations.ts'
+import { pairwise, product } from '../kit/sampling.ts'
 import { clientOf, formOf, issueToken, signUp, spawnServer, startServer, type Answer, type Client, type SendOptions } from '../kit/server.ts'
+import { isProof } from '../kit/sizes.ts'
 import { allowUpdates, refuseUpdates, runSql, skipWithoutSqlite, storedBlobs, textOfDatabase, uploadsBegun } from '../kit/stores.ts'
 import { until } from '../kit/waiting.ts'
 
@@ -157,38 +156,6 @@ t.test('a request whose body comes only after the password was changed is refuse
   }
 })
 
-t.test('of two who change a password at once, one is told that it was another by then', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ab', 'old')
-  const answers = await Promise.all(['one', 'two', 'three'].map(async password => ({ password, answer: await server.send('PUT', '/api/account/password', { user, json: { password } }) })))
-  const winners = answers.filter(({ answer }) => answer.status === 204)
-  t.equal(winners.length, 1)
-  for (const { answer } of answers.filter(({ answer }) => answer.status !== 204)) isProblem(t, answer, 401, 'credentials_wrong')
-  t.equal((await server.send('GET', '/api/resource', { user: ['ab', String(winners[0]?.password)] })).status, 200)
-})
-
-t.test('a token issued for the old password while it is changed does not outlive the change', async t => {
-  const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
-  const { user } = await signUp(server, 'ab', 'old')
-  const sendOld = (method: string, path: string, json?: unknown) =>
-    server.send(method, path, { user, ...(json !== undefined && { json }) })
-  const changed = new AbortController()
-  const answers: Answer[] = []
-  const keepAsking = async (ask: () => Promise<Answer>) => { while (!changed.signal.aborted) answers.push(await ask()) }
-  const asking = Promise.all([
-    ...Array.from({ length: 8 }, () => keepAsking(() => sendOld('GET', '/api/token'))),
-    ...Array.from({ length: 4 }, () => keepAsking(() => sendOld('POST', '/api/tokens', { name: 'x', scopes: ['account'] })))
-  ])
-  await until(() => answers.length > 12)
-  t.equal((await sendOld('PUT', '/api/account/password', { password: 'new' })).status, 204)
-  changed.abort()
-  await asking
-  const refused = answers.filter(({ status }) => status >= 300)
-  t.ok(refused.length > 0, 'some were under way')
-  for (const answer of refused) isProblem(t, answer, 401, 'credentials_wrong')
-  t.strictSame((await server.send('GET', '/api/tokens', { user: ['ab', 'new'] })).json.tokens, [])
-})
-
 t.test('an account that is gone when its token is written is challenged like one whose credential was refused', { skip: skipWithoutSqlite }, async t => {
   const dataDir = t.testdir()
   const server = await startServer(t, { DATA_DIR: dataDir })
@@ -199,32 +166,6 @@ t.test('an account that is gone when its token is written is challenged like one
   database.exec('DROP TRIGGER gone')
   database.close()
   t.equal((await server.send('GET', '/api/token', { user })).status, 200)
-})
-
-t.test('a password that was hashed with other parameters is hashed anew by who signs in with it, and nobody notices', async t => {
-  const dataDir = t.testdir()
-  const first = await startServer(t, { DATA_DIR: dataDir })
-  const { id, user, token } = await signUp(first, 'ab', 'cde')
-  await first.close()
-  const requests: [count: number, send: (client: Client) => Promise<Answer>][] = [
-    [10, client => client.send('GET', '/api/resource', { user })],
-    [10, client => client.send('GET', '/api/token', { user })],
-    [10, client => client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'] } })]
-  ]
-  for (const [count, send] of requests) {
-    const old = await argon2.hash('cde', { memoryCost: 8192, timeCost: 1, parallelism: 1 })
-    await runSql(dataDir, `UPDATE accounts SET password_hash = '${old}' WHERE id = ${id}`)
-    const server = await startServer(t, { DATA_DIR: dataDir })
-    t.equal((await server.send('GET', '/api/resource', { user: ['ab', 'wrong'] })).status, 401)
-    t.equal(await passwordHash(dataDir, id), old, 'a wrong one changes nothing')
-    for (const { status } of await Promise.all(Array.from({ length: count }, () => send(server)))) {
-      t.ok(status < 300, String(status))
-    }
-    t.match(await passwordHash(dataDir, id), /^\$argon2id\$v=19\$m=19456,(?:t=2,p=1)\$/)
-    t.equal((await server.send('GET', '/api/resource', { user })).status, 200)
-    t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'tokens stay valid')
-    await server.close()
-  }
 })
 
 t.test('a sign-in whose password can\'t be hashed anew is as good', async t => {
@@ -480,29 +421,19 @@ t.test('a personal access token is made with the password alone, shown once, and
   }
   for (const each of [token, personal, await issueToken(server, { token: personal })]) isProblem(t, await server.send('POST', '/api/tokens', { token: each, json }), 401, 'password_required')
   isProblem(t, await server.send('POST', '/api/tokens', { json }), 401, 'credentials_missing')
-  const wrong: Record<string, object> = {
-    'no name': { scopes: ['account'] },
-    'empty name': { name: '', scopes: ['account'] },
-    'long name': { name: 'x'.repeat(101), scopes: ['account'] },
-    'name of another type': { name: 1, scopes: ['account'] },
-    'no scopes': { name: 'x' },
-    'empty scopes': { name: 'x', scopes: [] },
-    'unknown scope': { name: 'x', scopes: ['files:read', 'everything'] },
-    'scope twice': { name: 'x', scopes: ['account', 'account'] },
-    'scopes as text': { name: 'x', scopes: 'account' },
-    'a field more': { name: 'x', scopes: ['account'], kind: 'access' },
-    'expiry that is no time': { name: 'x', scopes: ['account'], expiresAt: 'tomorrow' },
-    'expiry as number': { name: 'x', scopes: ['account'], expiresAt: 4_000_000_000 },
-    'expiry without zone': { name: 'x', scopes: ['account'], expiresAt: '2099-01-01T00:00:00' },
-    'day only': { name: 'x', scopes: ['account'], expiresAt: '2099-01-01' },
-    'a day that never comes': { name: 'x', scopes: ['account'], expiresAt: '2099-02-30T00:00:00Z' },
-    'a name with half a character': { name: 'x\ud800', scopes: ['account'] },
-    'a name of two lines': { name: 'x\ny', scopes: ['account'] },
-    'expiry after the last year that can be written': { name: 'x', scopes: ['account'], expiresAt: '9999-12-31T23:59:59-01:00' },
-    'expiry in the past': { name: 'x', scopes: ['account'], expiresAt: '2001-01-01T00:00:00Z' },
-    'expiry a second ago': { name: 'x', scopes: ['account'], expiresAt: new Date(Date.now() - 1000).toISOString() }
-  }
-  for (const [kind, body] of Object.entries(wrong)) isProblem(t, await server.send('POST', '/api/tokens', { user, json: body }), 400, 'validation_failed', kind)
+  const [name, scopes] = ['x', ['account']]
+  const wrong = [
+    { scopes },
+    { name },
+    { name, scopes, kind: 'access' },
+    ...['', 'x'.repeat(101), 1, 'x\ud800', 'x\ny'].map(name => ({ name, scopes })),
+    ...[[], ['files:read', 'everything'], ['account', 'account'], 'account'].map(scopes => ({ name, scopes })),
+    ...[
+      'tomorrow', 4_000_000_000, '2099-01-01T00:00:00', '2099-01-01', '2099-02-30T00:00:00Z', '9999-12-31T23:59:59-01:00',
+      '2001-01-01T00:00:00Z', new Date(Date.now() - 1000).toISOString()
+    ].map(expiresAt => ({ name, scopes, expiresAt }))
+  ]
+  for (const body of wrong) isProblem(t, await server.send('POST', '/api/tokens', { user, json: body }), 400, 'validation_failed', JSON.stringify(body).slice(0, 99))
   // Valid formats that Date.parse does not know must not become "no expiry".
   for (const expiresAt of ['2098-12-31T23:59:60Z', '2099-01-01T00:00:00+05', '2099-01-01T00:00:00+0530', '2099-01-01t00:00:00z', '2099-01-01 00:00:00Z', '2099-01-01T00:00:00.123456789Z', '2099-06-30T23:59:59-00:00']) {
     const { status, json: answer } = await server.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['account'], expiresAt } })
@@ -510,38 +441,27 @@ t.test('a personal access token is made with the password alone, shown once, and
   }
 })
 
-t.test('a personal access token works until it expires, and an access token issued for it no longer', async t => {
-  const server = await startServer(t)
-  const { user } = await signUp(server, 'ab', 'cde')
-  const end = Date.now() + 4000
-  const personal = await makeToken(server, user, ['files:read'], { expiresAt: new Date(end).toISOString() })
-  const { json: { token, duration } } = await server.send('GET', '/api/token', { token: personal.token })
-  t.ok(duration >= 1 && duration <= 4)
-  const [issued] = (await server.send('GET', '/api/tokens', { token })).json.tokens
-  t.equal(issued.expiresAt, new Date(end).toISOString())
-  for (const each of [personal.token, token]) {
-    let answer = await server.send('GET', '/api/resource', { token: each })
-    while (answer.status === 200) {
-      const sent = Date.now()
-      answer = await server.send('GET', '/api/resource', { token: each })
-      if (answer.status === 200 && sent > end) t.fail('it worked longer than it should')
-      await wait(10)
-    }
-    t.ok(Date.now() >= end)
-    isProblem(t, answer, 401, 'token_expired')
-  }
-  isProblem(t, await server.send('GET', '/api/token', { token: personal.token }), 401, 'token_expired')
-  t.notMatch((await server.send('GET', '/api/tokens', { user })).json.tokens, [{ id: personal.id }])
-  t.equal((await server.send('GET', '/api/tokens', { user })).json.tokens.length, 1, 'what has expired is not listed')
-})
-
-t.test('an access token for a personal one has the life of others where the personal one lives longer', async t => {
-  const server = await startServer(t, { TOKEN_SECONDS: '100' })
+t.test('a personal access token works until it expires, and an access token issued for it no longer', { skip: skipWithoutSqlite }, async t => {
+  const clock = createTestClock(Math.floor(Date.now() / 1000) * 1000)
+  const server = await startServer(t, { TOKEN_SECONDS: '100' }, { clock })
   const { user } = await signUp(server, 'ab', 'cde')
   for (const expiresAt of [null, '2099-01-01T00:00:00Z']) {
-    const personal = await makeToken(server, user, ['files:read'], { expiresAt })
-    t.equal((await server.send('GET', '/api/token', { token: personal.token })).json.duration, 100)
+    const { token } = await makeToken(server, user, ['files:read'], { expiresAt })
+    t.equal((await server.send('GET', '/api/token', { token })).json.duration, 100, 'the life of others, if it is shorter')
   }
+  const end = clock.now() + 4000
+  const personal = await makeToken(server, user, ['files:read'], { expiresAt: new Date(end).toISOString() })
+  const { json: { token, duration } } = await server.send('GET', '/api/token', { token: personal.token })
+  t.equal(duration, 4)
+  const [issued] = (await server.send('GET', '/api/tokens', { token })).json.tokens
+  t.equal(issued.expiresAt, new Date(end).toISOString())
+  clock.set(end - 1)
+  for (const each of [personal.token, token]) t.equal((await server.send('GET', '/api/resource', { token: each })).status, 200)
+  clock.set(end)
+  for (const each of [personal.token, token]) isProblem(t, await server.send('GET', '/api/resource', { token: each }), 401, 'token_expired')
+  isProblem(t, await server.send('GET', '/api/token', { token: personal.token }), 401, 'token_expired')
+  const listed = (await server.send('GET', '/api/tokens', { user })).json.tokens.map(({ id }: { id: number }) => id)
+  t.notOk(listed.includes(personal.id) || listed.includes(issued.id), 'what has expired is not listed')
 })
 
 t.test('a mistyped personal token is known by its checksum, without the database being asked', async t => {
@@ -654,25 +574,24 @@ t.test('every operation asks of a token the scope that the document names, and o
     t.strictSame(security, scope === 'password' ? password : [...password, { bearer: [] }, { token: [] }], operationId)
     t.equal(required, scope === 'password' ? undefined : scope, operationId)
   }
-  let current = ''
-  for (const granted of [['files:read'], ['files:write'], ['account'], ['files:read', 'account'], ['files:read', 'links'], ['files:read', 'files:write', 'account', 'links']]) {
-    for (const isIssued of [false, true]) {
-      for (const [name, [method, path, scope, status, options]] of Object.entries(operations)) {
-        const endsTokens = name === 'deleteTokens' || name === 'endToken' || name === 'getResource'
-        const fresh = endsTokens ? await makeToken(server, user, granted) : undefined
-        const personal = fresh?.token ?? current
-        const token = isIssued ? await issueToken(server, { token: personal }) : personal
-        const answer = await server.send(method, path, { ...options, token })
-        const message = `${name} with ${granted} ${isIssued ? 'issued' : ''}`
-        if (name === 'getResource') current = personal
-        if (scope === 'password') isProblem(t, answer, 401, 'password_required', message)
-        else if (scope === undefined || granted.includes(scope)) t.equal(answer.status, status, message)
-        else {
-          t.equal(answer.status, 403, message)
-          t.equal(answer.headers['www-authenticate'], `Bearer realm="MagicStore", error="insufficient_scope", scope="${scope}"`, message)
-          if (method !== 'HEAD') t.equal(answer.json.code, 'insufficient_scope', message)
-        }
-      }
+  const grants = [['files:read'], ['files:write'], ['account'], ['files:read', 'account'], ['files:read', 'links'], ['files:read', 'files:write', 'account', 'links']]
+  const tokens = new Map<string[], string>()
+  const rows = (isProof ? product : pairwise)([Object.keys(operations), grants, [false, true]])
+  for (const [name, granted, isIssued] of rows) {
+    const [method = '', path = '', scope, status, options] = operations[name] ?? []
+    const personal = tokens.get(granted) ?? (await makeToken(server, user, granted)).token
+    // These two end what they are called with.
+    if (name === 'deleteTokens' || name === 'endToken') tokens.clear()
+    else tokens.set(granted, personal)
+    const token = isIssued ? await issueToken(server, { token: personal }) : personal
+    const answer = await server.send(method, path, { ...options, token })
+    const message = `${name} with ${granted} ${isIssued ? 'issued' : ''}`
+    if (scope === 'password') isProblem(t, answer, 401, 'password_required', message)
+    else if (scope === undefined || granted.includes(scope)) t.equal(answer.status, status, message)
+    else {
+      t.equal(answer.status, 403, message)
+      t.equal(answer.headers['www-authenticate'], `Bearer realm="MagicStore", error="insufficient_scope", scope="${scope}"`, message)
+      if (method !== 'HEAD') t.equal(answer.json.code, 'insufficient_scope', message)
     }
   }
   const full = await issueToken(server, { user })
@@ -759,7 +678,7 @@ t.test('no password and no token is in the log or the data folder of a busy serv
   for (const stream of [server.child.stdout, server.child.stderr]) stream?.on('data', chunk => log.push(chunk))
   const secrets: string[] = []
   const secret = (text: string) => { secrets.push(text, base64(text).replace(/=+$/, '')); return text }
-  for (const name of ['ann', 'ben', 'cem']) {
+  for (const name of ['ann', 'ben']) {
     const user: User = [name, secret(`password-of-${name}-7f3a`)]
     secret(user.join(':'))
     const { token } = await signUp(server, ...user)
@@ -799,67 +718,39 @@ t.test('no password and no token is in the log or the data folder of a busy serv
   for (const [place, bytes] of [['the log', Buffer.from(written)], ['the database', Buffer.from(await textOfDatabase(dataDir))], ...files.map(file => [file, readFileSync(file)])] as [string, Buffer][]) {
     for (const text of secrets) if (bytes.includes(text)) t.fail(`${place} contains ${text}`)
   }
-  t.ok(secrets.length > 100)
+  t.ok(secrets.length > 60)
 })
 
-t.test('what time has made useless is forgotten a minute later, however much there is', async t => {
-  const folder = t.testdir()
+t.test('what time has made useless is forgotten a minute later, however much there is', { skip: skipWithoutSqlite }, async t => {
   const clock = createTestClock()
-  const metadata = await openSqliteMetadata(join(folder, 'magicstore.db'), { clock: clock.now })
-  t.teardown(() => metadata.close())
-  // At a time when no token has expired.
-  const early = await openSqliteMetadata(join(folder, 'magicstore.db'), { clock: () => 0 })
-  t.teardown(() => early.close())
-  const reserve = await openReserve(join(folder, 'reserve'))
-  const { id } = await metadata.accounts.add({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
-  const hour = 3600 * 1000
+  const server = await startServer(t, { EVENT_DAYS: '1' }, { clock })
+  const file = join(server.dataDir, 'magicstore.db')
+  // The second one at a time when no token has expired.
+  const [metadata, early] = await Promise.all([clock.now, () => 0].map(clock => openSqliteMetadata(file, { clock })))
+  t.teardown(() => Promise.all([metadata?.close(), early?.close()]))
+  if (metadata === undefined || early === undefined) return
+  const { id } = await signUp(server, 'ab')
+  await metadata.tokens.removeAll(id)
   const now = Date.now()
   const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1 } as const
-  const attempt = { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ab', isKnownNetwork: false } as const
-  await Promise.all([
-    ...Array.from({ length: 1200 }, () => metadata.tokens.add({ ...token, expiresAt: now - 25 * hour })),
-    metadata.tokens.add({ ...token, expiresAt: now - hour }),
-    metadata.tokens.add({ ...token, kind: 'personal', expiresAt: now - 25 * hour }),
-    metadata.tokens.add({ ...token, kind: 'personal', expiresAt: now - 23 * hour }),
-    metadata.tokens.add({ ...token, kind: 'session', expiresAt: now - hour }),
-    metadata.tokens.add({ ...token, expiresAt: now + hour }),
-    metadata.tokens.add({ ...token, kind: 'personal', expiresAt: null })
-  ])
+  for (const [kind, times, hours] of [
+    ['access', 1200, -25], ['access', 1, -1], ['personal', 1, -25], ['personal', 1, -23], ['session', 1, -1], ['access', 1, 1]
+  ] as const) {
+    const expiresAt = now + hours * HOUR
+    await Promise.all(Array.from({ length: times }, () => metadata.tokens.add({ ...token, kind, expiresAt })))
+  }
+  await metadata.tokens.add({ ...token, kind: 'personal', expiresAt: null })
   // The last one as if the clock had been set back since.
-  for (const { time, times } of [
-    { time: now - 3 * hour, times: 1200 }, { time: now - hour, times: 1 }, { time: now + hour, times: 1 }
-  ]) {
-    clock.set(time)
-    await Promise.all(Array.from({ length: times }, () => recordFailure(metadata, attempt)))
+  for (const [hours, times] of [[-3, 1200], [-1, 1], [1, 1]] as const) {
+    clock.set(now + hours * HOUR)
+    await Promise.all(Array.from({ length: times }, () => recordFailure(metadata, { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ab', isKnownNetwork: false })))
   }
-  const event = { accountId: id, kind: 'disabled', network: 'operator', requestId: '-' }
-  for (const at of [now - 25 * hour, now - 23 * hour]) await metadata.events.add({ ...event, at }, 9)
+  for (const hours of [25, 23]) await metadata.events.add({ accountId: id, kind: 'disabled', network: 'operator', requestId: '-', at: now - hours * HOUR }, 9)
   clock.set(now)
-  const housekeeping = startHousekeeping({
-    metadata, blobs: {}, reserve, sweep: () => {}, eventMilliseconds: 24 * hour, failures: new BackgroundFailures()
-  })
-  t.teardown(() => housekeeping.stop())
-  await housekeeping.run()
-  const tokens = () => early.tokens.list(id, { beforeId: undefined, limit: 2000 })
+  await server.runHousekeeping()
+  const tokens = await early.tokens.list(id, { beforeId: undefined, limit: 2000 })
+  t.strictSame(tokens.map(({ expiresAt }) => expiresAt), [null, now + HOUR, now - 23 * HOUR], 'a personal one that expired today is kept, so that it is reported as expired')
   // At a time when all of them would count.
-  const attempts = () => countFailures(metadata, { kind: 'sign_in', network: '192.0.2.1' }, { seconds: 10 * 3600, at: now + hour })
-  t.strictSame((await tokens()).map(({ expiresAt }) => expiresAt), [null, now + hour, now - 23 * hour], 'a personal one that expired today is kept, so that it is reported as expired')
-  t.equal(await attempts(), 1, 'of the last two hours')
-  t.equal((await metadata.events.listAfter(0, { limit: 9 })).length, 1)
-})
-
-t.test('a token is refused, not an error, where the account or the token it is issued for is gone meanwhile', async t => {
-  const metadata = await openSqliteMetadata(join(t.testdir(), 'magicstore.db'))
-  t.teardown(() => metadata.close())
-  const { id } = await metadata.accounts.add({ username: 'ab', usernameKey: 'ab', passwordHash: 'hash', createdAt: 1 })
-  const token = { accountId: id, kind: 'access', parentId: null, name: null, scopes: 'account', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: null } as const
-  await t.rejects(metadata.tokens.add({ ...token, parentId: 7 }), { code: 'token_revoked' })
-  await t.rejects(metadata.tokens.add({ ...token, accountId: 7 }), { code: 'token_revoked' })
-  await t.rejects(metadata.tokens.add({ ...token, scopes: null as unknown as string }), { code: 'SQLITE_CONSTRAINT_NOTNULL' })
-  const verified = { id, passwordHash: 'hash', factorVersion: 0 }
-  for (const other of [{ passwordHash: 'other' }, { factorVersion: 1 }, { id: 7 }]) {
-    await t.rejects(metadata.accounts.setPasswordHash({ ...verified, ...other }, 'new', { revokesTokens: true }), { code: 'credentials_wrong' })
-  }
-  await metadata.accounts.setPasswordHash(verified, 'new', { revokesTokens: true })
-  t.equal((await metadata.accounts.find(id))?.passwordHash, 'new')
+  t.equal(await countFailures(metadata, { kind: 'sign_in', network: '192.0.2.1' }, { seconds: 10 * 3600, at: now + HOUR }), 1, 'of the last two hours')
+  t.equal((await metadata.events.listAfter(0, { limit: 99 })).filter(({ kind }) => kind === 'disabled').length, 1)
 })

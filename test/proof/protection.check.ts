@@ -15,6 +15,7 @@ import { setPassword } from '../kit/records.ts'
 import { recordFailure } from '../kit/attempts.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { HOUR } from '../kit/durations.ts'
+import { countHashes } from '../kit/hashes.ts'
 import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from '../kit/server.ts'
 
 const password = 'correct horse battery'
@@ -65,15 +66,10 @@ function count (statuses: number[]): Record<number, number> {
 t.test('the eleventh sign-in to an account from a network where ten failed is refused before hashing, right or wrong', async t => {
   const server = await startServer(t, behindProxy)
   const token = await register(server, 'ann', '198.51.100.1')
-  const before = process.cpuUsage()
   t.same(await failures(server, 10, 'ann', '198.51.100.1'), Array(10).fill(401))
-  const hashing = process.cpuUsage(before)
-  refusedFor(t, await signIn(server, 'ann', 'wrong', '198.51.100.1'), 'too_many_sign_ins', 900)
-  refusedFor(t, await signIn(server, 'ann', password, '198.51.100.1'), 'too_many_sign_ins', 900)
-  const middle = process.cpuUsage()
-  for (let index = 0; index < 10; index++) await signIn(server, 'ann', password, '198.51.100.1')
-  const refusing = process.cpuUsage(middle)
-  t.ok(refusing.user + refusing.system < (hashing.user + hashing.system) / 2, 'which costs no hash')
+  const hashed = countHashes(t)
+  for (const secret of ['wrong', password]) refusedFor(t, await signIn(server, 'ann', secret, '198.51.100.1'), 'too_many_sign_ins', 900)
+  t.equal(hashed(), 0)
   for (const path of ['/api/resource', '/api/account', '/uploads/x']) {
     t.equal((await server.send('GET', path, from('198.51.100.1', { user: ['ann', password] }))).status, 429, `${path} with Basic`)
   }
@@ -127,22 +123,6 @@ t.test('after a hundred failures from strange networks these are slowed for that
   t.equal((await signIn(server, 'bob', password, '192.0.2.3')).status, 200, 'another account is not slowed')
 })
 
-t.test('what the owner mistypes at home does not count against strange networks', async t => {
-  const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '1000' })
-  const metadata = await openMetadata(t, server)
-  await register(server, 'ann', '198.51.100.1')
-  await Promise.all(Array.from({ length: 200 }, () => recordFailure(metadata, { kind: 'sign_in', network: '198.51.100.1', usernameKey: attemptKey('ann'), isKnownNetwork: true })))
-  t.equal((await signIn(server, 'ann', password, '192.0.2.1')).status, 200)
-  t.equal(await metadata.attempts.isKnownNetwork('ann', '192.0.2.1'), true, 'which is known from now on')
-})
-
-t.test('of thirty guesses at once exactly ten are looked at', async t => {
-  const server = await startServer(t)
-  await signUp(server, 'ann')
-  const guesses = await Promise.all(Array.from({ length: 30 }, (_, index) => signIn(server, 'ann', `guess ${index}`)))
-  t.same(count(guesses.map(answer => answer.status)), { 401: 10, 429: 20 })
-})
-
 t.test('sixteen good sign-ins at once all succeed, and so do they between wrong ones until the limit', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '4' })
   const { user } = await signUp(server, 'ann')
@@ -152,6 +132,9 @@ t.test('sixteen good sign-ins at once all succeed, and so do they between wrong 
   const statuses = count(mixed.map(answer => answer.status))
   t.ok((statuses[401] ?? 0) <= 4 &&
     (statuses[200] ?? 0) + (statuses[401] ?? 0) + (statuses[429] ?? 0) === 16, JSON.stringify(statuses))
+  await signUp(server, 'ben')
+  const guesses = await Promise.all(Array.from({ length: 12 }, (_, index) => signIn(server, 'ben', `guess ${index}`)))
+  t.same(count(guesses.map(answer => answer.status)), { 401: 4, 429: 8 }, 'of guesses at once so many are looked at')
 })
 
 t.test('a name that nobody has is counted and answered like one that somebody has', async t => {
@@ -176,17 +159,6 @@ t.test('a good sign-in forgives the failures before it', async t => {
     t.equal((await signIn(server, 'ann', password)).status, 200)
   }
   t.same(await failures(server, 4, 'ann'), [401, 401, 401, 429])
-})
-
-t.test('a restart forgets no failure', async t => {
-  const dataDir = t.testdir()
-  const first = await startServer(t, { SIGN_IN_FAILURES: '2', DATA_DIR: dataDir })
-  const { token } = await signUp(first, 'ann')
-  await failures(first, 2, 'ann')
-  await first.close()
-  const second = await startServer(t, { SIGN_IN_FAILURES: '2', DATA_DIR: dataDir })
-  t.equal((await signIn(second, 'ann', password)).status, 429)
-  t.equal((await second.send('GET', '/api/resource', { token })).status, 200)
 })
 
 /** Makes the database refuse to record attempts, until the returned function is called. */
@@ -269,14 +241,6 @@ t.test('a network is one IPv4 address or one IPv6 /64, however it is written', a
   for (const address of ['192.0.2.1', '8.8.8.8', '2001:db8::1', '172.32.0.1', 'unknown', '']) t.equal(isPrivate(address), false, address)
 })
 
-t.test('an IPv6 client is counted by its /64', async t => {
-  const server = await startServer(t, { ...behindProxy, SIGN_IN_FAILURES: '2' })
-  await register(server, 'ann', '2001:db8:9::1')
-  t.same([...await failures(server, 1, 'ann', '2001:db8:1:2::1'), ...await failures(server, 1, 'ann', '2001:db8:1:2:a::1')], [401, 401])
-  t.equal((await signIn(server, 'ann', password, '2001:db8:1:2:ffff::1')).status, 429)
-  t.equal((await signIn(server, 'ann', password, '2001:db8:1:3::1')).status, 200)
-})
-
 t.test('of twenty registrations at once from one network as many succeed as an hour allows', async t => {
   const server = await startServer(t, { ...behindProxy, REGISTRATIONS_PER_HOUR: '4' })
   const registration = (username: string, address: string) => server.send('POST', '/api/users', from(address, { json: { username, password } }))
@@ -319,7 +283,7 @@ t.test('a storm of sign-ins is refused beyond a queue of 256, and a download mea
   t.match(refusal, { status: 503, headers: { 'retry-after': '1' }, json: { code: 'overloaded' } })
   const download = await server.send('GET', '/uploads/small', { token })
   t.ok(download.bytes.equals(small))
-  t.ok(over < 200, `the download came while ${300 - over} sign-ins waited`)
+  t.ok(over < storm.length, 'the download came while sign-ins waited')
   const statuses = count(await Promise.all(storm))
   t.ok((statuses[401] ?? 0) >= 256 &&
     (statuses[503] ?? 0) > 0 && (statuses[401] ?? 0) + (statuses[503] ?? 0) === 300, JSON.stringify(statuses))
@@ -372,48 +336,6 @@ t.test('where ten thousand attempts could not be recorded, no more are let in un
   if (succeeding.state === 'granted') await metadata.attempts.finish(succeeding.id, 'succeeded')
   await fail(10_000, 3600)
   await t.resolves(acquire(), 'what is an hour old is forgotten')
-})
-
-t.test('a password hashed with older parameters is hashed anew when its owner next signs in', async t => {
-  const server = await startServer(t)
-  const { id, user, token } = await signUp(server, 'ann')
-  const metadata = await openMetadata(t, server)
-  const hash = async () => (await metadata.accounts.find(id))?.passwordHash ?? ''
-  const current = await hash()
-  const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 })
-  await setPassword(metadata, id, old)
-  t.equal((await signIn(server, 'ann', 'wrong')).status, 401)
-  t.equal(await hash(), old, 'a wrong password changes nothing')
-  t.equal((await server.send('GET', '/api/token', { user })).status, 200)
-  const renewed = await hash()
-  t.equal(renewed.split('$').slice(0, 4).join('$'), current.split('$').slice(0, 4).join('$'))
-  t.match(renewed, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
-  t.equal((await server.send('GET', '/api/token', { user })).status, 200, 'the password is the same')
-  t.equal(await hash(), renewed, 'and not hashed anew each time')
-  t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'no token ends')
-})
-
-t.test('PASSWORD_POLICY=strict refuses short and common passwords and the username, and asks for no mixture', async t => {
-  const server = await startServer(t, { PASSWORD_POLICY: 'strict' })
-  const refused = ['', 'a', '1234567', '\u{1F600}'.repeat(7), 'password1', 'PassWord1', 'qwertyuiop', 'iloveyou1', 'ann-of-green-gables', 'ANN-of-Green-Gables', 'x'.repeat(1025)]
-  for (const secret of refused) {
-    const answer = await server.send('POST', '/api/users', { json: { username: 'ann-of-green-gables', password: secret } })
-    t.equal(answer.status, 400, secret.slice(0, 30))
-    t.ok(['password_invalid', 'validation_failed'].includes(answer.json.code))
-    t.equal(answer.json.errors[0].field, 'password')
-    if (secret.length > 3) t.notMatch(answer.text, new RegExp(secret.slice(0, 60), 'u'), 'it is not told back')
-  }
-  const illFormed = await server.send('POST', '/api/users', { headers: { 'content-type': 'application/json' }, body: '{"username":"ann","password":"long enough \\ud800"}' })
-  t.match(illFormed, { status: 400, json: { code: 'password_invalid' } }, 'ill-formed Unicode')
-  t.equal((await signIn(server, 'ann', 'x'.repeat(1025))).status, 401, 'one that nobody can have')
-  const taken = ['lower case only', '        x', '\u{1F600}'.repeat(8), 'x'.repeat(1024)]
-  for (const [index, secret] of taken.entries()) {
-    t.equal((await server.send('POST', '/api/users', { json: { username: `ann-${index}`, password: secret } })).status, 201, secret.slice(0, 30))
-    t.equal((await signIn(server, `ann-${index}`, secret)).status, 200)
-  }
-  const change = await server.send('PUT', '/api/account/password', { user: ['ann-0', 'lower case only'], json: { password: 'password1' } })
-  t.match(change, { status: 400, json: { code: 'password_invalid' } }, 'a change is checked against it')
-  t.equal((await signIn(server, 'ann-0', 'lower case only')).status, 200)
 })
 
 /** Returns a function that returns the lengths of all texts normalised since. */
@@ -581,12 +503,9 @@ t.test('RATE_LIMIT_PER_MINUTE counts every request of an address, whatever it is
     t.match(answer.headers, { 'ratelimit-limit': '6', 'ratelimit-remaining': '0', 'content-type': /^application\/problem\+json/, 'cache-control': 'no-store' })
   }
   t.equal((await server.send('GET', '/openapi.json', from('198.51.100.2'))).status, 200, 'another address')
-})
-
-t.test('RATE_LIMIT_PER_MINUTE=0 lifts the limit', async t => {
-  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' })
-  const answer = await server.send('GET', '/openapi.json')
-  t.same(Object.keys(answer.headers).filter(name => name.startsWith('ratelimit')), [])
+  const unlimited = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', DATA_DIR: join(server.dataDir, 'unlimited') })
+  const { headers } = await unlimited.send('GET', '/openapi.json')
+  t.same(Object.keys(headers).filter(name => name.startsWith('ratelimit')), [])
 })
 
 t.test('a page of another site changes nothing, whatever the credential', async t => {
@@ -678,46 +597,22 @@ t.test('a request that two readers could read differently is 400, and nothing be
   const head = `PUT /uploads/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`
   const smuggled = `DELETE /uploads/kept HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`
   await server.send('PUT', '/uploads/kept', { token, body: 'kept' })
-  const forms: [what: string, text: string][] = [
-    ['a length and chunks', `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
-    ['chunks and a length', `${head}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n`],
-    ['two lengths', `${head}Content-Length: 0\r\nContent-Length: 5\r\n\r\n`],
-    ['one length twice', `${head}Content-Length: 0\r\nContent-Length: 0\r\n\r\n`],
-    ['a list of lengths', `${head}Content-Length: 0, 0\r\n\r\n`],
-    ['a signed length', `${head}Content-Length: +0\r\n\r\n`],
-    ['a hexadecimal length', `${head}Content-Length: 0x0\r\n\r\n`],
-    ['a length beyond 64 bits', `${head}Content-Length: 18446744073709551616\r\n\r\n`],
-    ['an empty length', `${head}Content-Length: \r\n\r\n`],
-    ['chunked and something', `${head}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`],
-    ['identity', `${head}Transfer-Encoding: identity\r\n\r\n`],
-    ['identity and a length', `${head}Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n`],
-    ['nearly chunked', `${head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
-    ['chunked in quotes', `${head}Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n`],
-    ['a space before the colon', `${head}Content-Length : 0\r\n\r\n`],
-    ['a space before the colon of chunks', `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`],
-    ['a folded line', `${head}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n`],
-    ['a folded line of another field', `${head}X-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n`],
-    ['a line that begins with a space', `${head.replace('Host', ' Host')}Content-Length: 0\r\n\r\n`],
-    ['line feeds alone', `${head}Content-Length: 0\r\n\r\n`.replaceAll('\r\n', '\n')],
-    ['one line feed alone', `${head}X-A: b\nContent-Length: 0\r\n\r\n`],
-    ['a carriage return alone', `${head}X-A: b\rContent-Length: 5\r\n\r\n`],
-    ['a NUL in a field', `${head}X-A: b\0c\r\nContent-Length: 0\r\n\r\n`],
-    ['a NUL in a name', `${head}X\0A: b\r\nContent-Length: 0\r\n\r\n`],
-    ['a chunk size in hexadecimal notation', `${head}Transfer-Encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n`],
-    ['a signed chunk size', `${head}Transfer-Encoding: chunked\r\n\r\n+1\r\nx\r\n0\r\n\r\n`],
-    ['a negative chunk size', `${head}Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n`],
-    ['a chunk size beyond 64 bits', `${head}Transfer-Encoding: chunked\r\n\r\n10000000000000001\r\nx\r\n0\r\n\r\n`],
-    ['a chunk longer than it says', `${head}Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n`],
-    ['a chunk without its end of line', `${head}Transfer-Encoding: chunked\r\n\r\n1\r\nx0\r\n\r\n`],
-    ['a line feed behind a chunk size', `${head}Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n`],
-    ['a line feed behind a chunk extension', `${head}Transfer-Encoding: chunked\r\n\r\n1;a\nx\r\n0\r\n\r\n`],
-    ['another version', `${head.replace('1.1', '1.2')}Content-Length: 0\r\n\r\n`],
-    ['a version of its own', `${head.replace('HTTP/1.1', 'HTTP/11')}Content-Length: 0\r\n\r\n`]
+  const lengths = ['0\r\nContent-Length: 5', '0\r\nContent-Length: 0', '0, 0', '+0', '0x0', '18446744073709551616', '', '0\r\nX-Folded: a\r\n b', '5\r\nTransfer-Encoding: chunked']
+  const codings = ['chunked, identity', 'identity', 'identity\r\nContent-Length: 0', 'xchunked', '"chunked"', '\r\n chunked', 'chunked\r\nContent-Length: 5']
+  const chunks = ['0x1\r\nx\r\n', '+1\r\nx\r\n', '-1\r\nx\r\n', '10000000000000001\r\nx\r\n', '1\r\nxy\r\n', '1\r\nx', '1\nx\r\n', '1;a\nx\r\n']
+  const fields = ['X-A: b\n', 'X-A: b\r', 'X-A: b\0c\r\n', 'X\0A: b\r\n', 'Content-Length : 0\r\n']
+  const forms = [
+    ...lengths.map(length => `${head}Content-Length: ${length}\r\n\r\n`),
+    ...codings.map(coding => `${head}Transfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`),
+    ...chunks.map(chunk => `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}0\r\n\r\n`),
+    ...fields.map(field => `${head}${field}Content-Length: 0\r\n\r\n`),
+    `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+    ...[head.replace('Host', ' Host'), head.replace('1.1', '1.2'), head.replace('HTTP/1.1', 'HTTP/11')].map(other => `${other}Content-Length: 0\r\n\r\n`),
+    `${head}Content-Length: 0\r\n\r\n`.replaceAll('\r\n', '\n')
   ]
-  for (const [what, text] of forms) {
-    const answer = await say(t, server, text + smuggled)
-    const statuses = Array.from(answer.matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => status)
-    t.same(statuses, ['400'], what)
+  for (const text of forms) {
+    const statuses = Array.from((await say(t, server, text + smuggled)).matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => status)
+    t.same(statuses, ['400'], JSON.stringify(text.slice(head.length - 2)))
   }
   for (const [what, hosts] of [['two hosts', 'Host: x\r\nHost: y\r\n'], ['no host', '']] as const) {
     const answer = await say(t, server, `PUT /uploads/a HTTP/1.1\r\n${hosts}Authorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`)
@@ -763,4 +658,26 @@ t.test('a server that all reach through one private address says once that a pro
     warnings('declared', { TRUST_PROXY: '127.0.0.1' }, { 'x-forwarded-for': '198.51.100.1' })
   ])
   t.same({ forwarded, direct, declared }, { forwarded: 1, direct: 0, declared: 0 })
+})
+
+t.test('a password hashed with older parameters is hashed anew when its owner next signs in', async t => {
+  const server = await startServer(t)
+  const { id, user, token } = await signUp(server, 'ann')
+  const metadata = await openMetadata(t, server)
+  const hash = async () => (await metadata.accounts.find(id))?.passwordHash ?? ''
+  for (const [method, path, json] of [
+    ['GET', '/api/resource'], ['GET', '/api/token'], ['POST', '/api/tokens', { name: 'x', scopes: ['account'] }]
+  ] as const) {
+    const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8192, timeCost: 1, parallelism: 1 })
+    await setPassword(metadata, id, old)
+    t.equal((await signIn(server, 'ann', 'wrong')).status, 401)
+    t.equal(await hash(), old, 'a wrong password changes nothing')
+    const answers = await Promise.all(Array.from({ length: 10 }, () => server.send(method, path, { user, json })))
+    t.strictSame(answers.filter(({ status }) => status >= 300), [], 'nobody notices')
+    const renewed = await hash()
+    t.match(renewed, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    t.equal((await server.send('GET', '/api/token', { user })).status, 200, 'the password is the same')
+    t.equal(await hash(), renewed, 'and not hashed anew each time')
+  }
+  t.equal((await server.send('GET', '/api/resource', { token })).status, 200, 'no token ends')
 })
