@@ -181,8 +181,6 @@ t.test('an account has at most 1,000 links', async t => {
   await runSql(owner.server.dataDir, fill)
   t.equal((await create(owner, file)).status, 201)
   isProblem(t, await create(owner, file), 409, 'too_many_links')
-  t.equal((await owner.server.send('DELETE', pathOf(owner, 1), { token: owner.token })).status, 204)
-  t.equal((await create(owner, file)).status, 201)
 })
 
 t.test('links are listed newest first, page by page, of one file or folder if its path is given', async t => {
@@ -199,24 +197,6 @@ t.test('links are listed newest first, page by page, of one file or folder if it
   }
   await runSql(owner.server.dataDir, `UPDATE links SET expires_at = 1 WHERE id = ${before + 5}`)
   t.match(await get(owner, 5), { status: 200, json: { expiresAt: '1970-01-01T00:00:00.001Z' } }, 'also an expired one')
-})
-
-t.test('a link follows its file and ends with it, and a restored one has none', async t => {
-  const owner = await shareOwner()
-  const { server, token } = owner
-  await create(owner, file)
-  await create(owner, inbox)
-  await server.send('PATCH', '/api/files/report.pdf', { token, json: { name: 'archive/other.pdf' } })
-  await server.send('PATCH', '/api/folders/inbox', { token, json: { name: 'archive/box' } })
-  t.match(await get(owner, 1), { json: { name: 'archive/other.pdf' } })
-  t.match(await get(owner, 2), { json: { name: 'archive/box' } })
-  await server.send('PUT', '/uploads/archive/other.pdf', { token, body: 'new bytes' })
-  t.match(await get(owner, 1), { status: 200 }, 'new content changes nothing')
-  await server.send('DELETE', '/uploads/archive/other.pdf', { token })
-  await server.send('DELETE', '/api/folders/archive%2Fbox', { token })
-  const { json: { files: [{ id }] } } = await server.send('GET', '/api/trash', { token })
-  t.equal((await server.send('POST', `/api/trash/${id}/restore`, { token })).status, 200)
-  t.strictSame(await idsOf(owner), [])
 })
 
 t.test('the terms of a link change one by one, and what is absent stays', async t => {
@@ -331,15 +311,6 @@ t.test('a token needs the scope for links, and makes none that gives more than i
     t.match(answer.headers['www-authenticate'], `error="insufficient_scope", scope="${scope}"`, message)
   }
   for (const json of [file, inbox]) await create(owner, json)
-  const operations: [method: string, path: string, json?: object][] = [
-    ['POST', '/api/links', file], ['GET', '/api/links'], ['GET', pathOf(owner, 1)], ['PATCH', pathOf(owner, 1), { showsOwner: false }],
-    ['POST', `${pathOf(owner, 1)}/secret`], ['DELETE', pathOf(owner, 1)], ['DELETE', '/api/links']
-  ]
-  const without = await tokenWith(owner, ['files:read', 'files:write', 'account'])
-  for (const [method, path, json] of operations) {
-    lacks(await server.send(method, path, { token: without, ...(json && { json }) }), 'links', `${method} ${path}`)
-    isProblem(t, await server.send(method, path, { ...(json && { json }) }), 401, 'credentials_missing', `${method} ${path}`)
-  }
   const table = [['files:read', 1, 2, file, inbox, 'files:write'], ['files:write', 2, 1, inbox, file, 'files:read']] as const
   for (const [scope, own, others, may, mayNot, missing] of table) {
     const token = await tokenWith(owner, ['links', scope])
