@@ -146,13 +146,3 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
     t.match({ status: tooLarge.status, code: tooLarge.json.code }, { status: 413, code: 'body_too_large' }, `${method} ${path}`)
   }
 })
-
-test('HEAD keeps to preconditions and knows no ranges', async t => {
-  const server = await sharedServer({ LINKS: 'on' })
-  const { token } = await signUp(server)
-  await server.send('PUT', '/uploads/report.pdf', { token, body: '0123456789' })
-  const cases = [[{}, 200], [{ range: 'bytes=2-4' }, 200], [{ range: 'bytes=20-' }, 200], [{ 'if-match': '"another"' }, 412], [{ 'if-none-match': '*' }, 304]] as const
-  for (const [headers, status] of cases) {
-    t.equal((await server.send('HEAD', '/uploads/report.pdf', { token, headers })).status, status, JSON.stringify(headers))
-  }
-})
