@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { sha256Of } from './kit/digests.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { guardedOperations, isGuarded } from './kit/guarded.ts'
 import { issueToken, runBin, sharedServer, signUp, startServer, startTls, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
@@ -194,24 +193,6 @@ t.test('a session and its access tokens end at once, by whatever ends it', async
   }
 })
 
-t.test('two sessions of one account are independent', async t => {
-  const server = await sharedServer()
-  const { user } = await signUp(server)
-  const other = await signUp(server)
-  const [first, second, foreign] = [
-    await beginSession(server, user), await beginSession(server, user), await beginSession(server, other.user)
-  ]
-  t.equal((await server.send('DELETE', '/api/session', { headers: headersOf(first) })).status, 204)
-  await isOver(t, server, first, 'the one that ended')
-  for (const [session, username] of [[second, user[0]], [foreign, other.user[0]]] as const) {
-    t.match((await getSession(server, session)).json, { username })
-    t.equal(await statusOf(server, { token: session.token }), 200)
-  }
-  const id = (await tokensOf(server, other.user)).find(({ kind }) => kind === 'session')?.id
-  t.equal((await server.send('DELETE', `/api/tokens/${id}`, { token: second.token })).status, 404, 'nor with those of another account')
-  t.equal((await getSession(server, foreign)).status, 200)
-})
-
 t.test('an account that is disabled has no session until it is enabled, and can end one', async t => {
   const server = await sharedServer()
   const { user } = await signUp(server)
@@ -270,16 +251,6 @@ t.test('the cookie and the key of a session work only together', async t => {
   }
 })
 
-t.test('a session from before there were keys has ended', async t => {
-  const server = await sharedServer()
-  const { id, user } = await signUp(server)
-  const { cookie, key } = await beginSession(server, user)
-  const secret = cookie.slice('magicstore_session='.length)
-  await runSql(server.dataDir, `UPDATE tokens SET secret_hash = '${sha256Of(secret)}' WHERE kind = 'session' AND account_id = ${id}`)
-  t.equal((await server.send('GET', '/api/session', { headers: { cookie } })).status, 204)
-  t.equal((await getSession(server, { cookie, key })).status, 204)
-})
-
 t.test('a preflight never allows the key of a session, and a page of CORS_ORIGINS has no session', async t => {
   const origin = 'https://app.example.org'
   const server = await startServer(t, { CORS_ORIGINS: origin })
@@ -308,20 +279,6 @@ t.test('no other operation reads the cookie', async t => {
     if (isGuarded(operation)) t.equal(withCookie.status, 401, operationId)
   }
   t.equal((await getSession(server, session)).status, 200, 'and none of them has ended the session')
-})
-
-t.test('the secret of a session is not accepted as a token', async t => {
-  const server = await sharedServer()
-  const { user } = await signUp(server)
-  const { cookie, key } = await beginSession(server, user)
-  const texts = [cookie.slice('magicstore_session='.length), key]
-  for (const [path, secret] of ['/api/resource', '/api/token', '/api/files'].flatMap(path => texts.map(secret => [path, secret] as const))) {
-    for (const authorization of [`Bearer ${secret}`, `Token ${secret}`, `bearer ${cookie}`]) {
-      t.match((await server.send('GET', path, { headers: { authorization } })).json, { status: 401, code: 'token_malformed' }, authorization)
-    }
-    t.match((await server.send('GET', path, { user: [secret, 'unused'] })).json, { status: 401, code: 'credentials_wrong' })
-    t.match((await server.send('GET', `${path}?magicstore_session=${secret}`)).json, { status: 401, code: 'credentials_missing' })
-  }
 })
 
 t.test('if an access token can\'t be created, no session is left behind', async t => {
@@ -393,32 +350,42 @@ t.test('concurrent renewals and ends of one session leave no valid token, and on
   t.equal((await kindsOf(server, user)).filter(kind => kind === 'token_revoked').length, 1)
 })
 
-t.test('behind a proxy that reports TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
-  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://files.example.org/store' })
-  const secure = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' }
-  const { user } = await signUp(server)
-  const begun = await server.send('POST', '/api/session', { user, headers: secure })
+type Ask = (method: string, headers: Record<string, string>) => Promise<Pick<Answer, 'status' | 'headers' | 'json'>>
+
+/** Begins, renews and ends a session over TLS: its cookie is one of this host, and of TLS, only. */
+async function checkSecureCookie (t: Test, ask: Ask, user: User): Promise<void> {
+  const begun = await ask('POST', { authorization: `Basic ${btoa(user.join(':'))}` })
+  t.equal(begun.status, 201)
   const { pair, secret, attributes } = cookieOf(begun)
   const { key } = begun.json
   t.equal(pair, `__Host-magicstore_session=${secret}`)
   t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/', 'SameSite=Strict', 'Secure'])
-  t.equal((await getSession(server, { cookie: pair, key }, secure)).status, 200)
-  t.equal((await getSession(server, { cookie: `magicstore_session=${secret}`, key }, secure)).status, 204, 'the name without the prefix counts only without TLS')
-  const ended = cookieOf(await server.send('DELETE', '/api/session', { headers: { cookie: pair, 'session-key': key, ...secure } }))
-  t.equal(ended.pair, '__Host-magicstore_session=')
-  for (const attribute of ['Secure', 'Path=/', 'Max-Age=0', 'HttpOnly']) t.ok(ended.attributes.includes(attribute), attribute)
+  t.equal((await ask('GET', headersOf({ cookie: pair, key }))).status, 200)
+  t.equal((await ask('GET', headersOf({ cookie: `magicstore_session=${secret}`, key }))).status, 204, 'the name without the prefix counts only without TLS')
+  const ended = await ask('DELETE', headersOf({ cookie: pair, key }))
+  t.equal(ended.status, 204)
+  t.equal(cookieOf(ended).pair, '__Host-magicstore_session=')
+  for (const attribute of ['Secure', 'Path=/', 'Max-Age=0', 'HttpOnly']) t.ok(cookieOf(ended).attributes.includes(attribute), attribute)
+  t.equal((await ask('GET', headersOf({ cookie: pair, key }))).status, 204)
+}
+
+t.test('behind a proxy that reports TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PUBLIC_URL: 'https://files.example.org/store' })
+  const secure = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' }
+  const { user } = await signUp(server)
+  await checkSecureCookie(t, (method, headers) => server.send(method, '/api/session', { headers: { ...secure, ...headers } }), user)
 
   const plain = await server.send('POST', '/api/session', { user })
   t.ok(cookieOf(plain).attributes.includes('Path=/store/api/session'), 'below the folder of PUBLIC_URL')
-  const refused = await server.send('POST', '/api/session', { user, headers: { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'http' } })
+  const refused = await server.send('POST', '/api/session', { user, headers: { ...secure, 'x-forwarded-proto': 'http' } })
   t.match({ status: refused.status, code: refused.json.code, cookie: refused.headers['set-cookie'] }, { status: 403, code: 'tls_required', cookie: undefined })
 })
 
-/** A server with TLS and an account, and a client of it. */
-async function openTls (t: Test): Promise<(method: string, headers: Record<string, string>) => Promise<Pick<Answer, 'status' | 'headers' | 'json'>>> {
+t.test('over TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
   const { port, ca, store } = await startTls(t)
-  await store.accounts.add({ username: 'ann', password: 'correct horse battery' })
-  return (method, headers) => new Promise((resolve, reject) => {
+  const user: User = ['ann', 'correct horse battery']
+  await store.accounts.add({ username: user[0], password: user[1] })
+  await checkSecureCookie(t, (method, headers) => new Promise((resolve, reject) => {
     const request = httpsRequest({ host: '127.0.0.1', port, method, path: '/api/session', headers, ca, agent: false }, response => {
       response.toArray().then(chunks => {
         const text = Buffer.concat(chunks).toString()
@@ -426,21 +393,5 @@ async function openTls (t: Test): Promise<(method: string, headers: Record<strin
       }, reject)
     })
     request.once('error', reject).end()
-  })
-}
-
-t.test('over TLS the cookie is one that other hosts and plain HTTP can\'t set', async t => {
-  const ask = await openTls(t)
-  const begun = await ask('POST', { authorization: `Basic ${btoa('ann:correct horse battery')}` })
-  t.equal(begun.status, 201)
-  const { pair, secret, attributes } = cookieOf(begun)
-  const { key } = begun.json
-  t.equal(pair, `__Host-magicstore_session=${secret}`)
-  t.strictSame(attributes, ['HttpOnly', `Max-Age=${30 * 24 * 3600}`, 'Path=/', 'SameSite=Strict', 'Secure'])
-  t.equal((await ask('GET', headersOf({ cookie: pair, key }))).status, 200)
-  t.equal((await ask('GET', headersOf({ cookie: `magicstore_session=${secret}`, key }))).status, 204)
-  const ended = await ask('DELETE', headersOf({ cookie: pair, key }))
-  t.equal(ended.status, 204)
-  t.equal(cookieOf(ended).pair, '__Host-magicstore_session=')
-  t.equal((await ask('GET', headersOf({ cookie: pair, key }))).status, 204)
+  }), user)
 })
