@@ -56,14 +56,13 @@ type Visitor = ReturnType<typeof visit>
 
 /** An account with a folder, and an `upload` link to it. */
 async function openOn (server: RunningServer, terms: object = {}) {
-  const { id: accountId, ...owner } = await openLinkOwner(server)
+  const owner = await openLinkOwner(server)
   const { send, token } = owner
   await send('PUT', '/api/folders/inbox')
   const share = (options: object = {}) => owner.share({ name: 'inbox', kind: 'upload', ...options })
   const link = await share(terms)
   return {
     ...owner,
-    accountId,
     share,
     link,
     ...visit(server, link),
@@ -81,8 +80,6 @@ const open = async (t: Test, settings: Settings = {}, terms: object = {}) =>
 
 const shared = async (settings: Settings = {}, terms: object = {}) =>
   openOn(await sharedServer({ LINKS: 'on', ...settings }), terms)
-
-type Ann = Awaited<ReturnType<typeof open>>
 
 const named = (name: string) => ({ 'upload-metadata': `filename ${Buffer.from(name).toString('base64')}` })
 
@@ -147,14 +144,6 @@ async function beginAppend (
 ): Promise<Sending> {
   const sending = begin(server, 'PATCH', `${path}/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
   sending.request.write(bytes)
-  await untilTaken(sending.request)
-  return sending
-}
-
-/** An upload of 10 bytes by PUT that waits for its last 5. */
-async function beginPut (server: RunningServer, { path }: Visitor, name: string): Promise<Sending> {
-  const sending = begin(server, 'PUT', `${path}/files/${name}`, { 'content-length': '10' })
-  sending.request.write('12345')
   await untilTaken(sending.request)
   return sending
 }
@@ -246,12 +235,6 @@ t.test('an upload by a link has no conditions, and by PUT no parts', async t => 
   t.same(await ann.names(), [])
 })
 
-t.test('what arrives by a link can\'t be read or listed by it', async t => {
-  const ann = await shared()
-  refused(t, await ann.ask('GET', '/files/a'), 404, 'not_found')
-  refused(t, await ann.ask('GET', '/uploads'), 405, 'method_not_allowed')
-})
-
 t.test('the files and bytes of a link are exact, unfinished uploads included', async t => {
   const ann = await shared({}, { maxFiles: 4, maxBytes: 20 })
   t.equal((await ann.put('a', '1234567890')).status, 201)
@@ -274,13 +257,6 @@ t.test('the files and bytes of a link are exact, unfinished uploads included', a
   t.same(stateOf(await ann.tusPatch(idOf(deferred), 0, '1234')), [204, '4', '4', '?1'])
   t.equal((await ann.tusPatch(id, 0, '123456')).status, 204)
   t.match(await ann.record(), { usedFiles: 4, usedBytes: 20 })
-  await ann.send('DELETE', '/uploads/inbox%2Fa?permanent=true')
-  refused(t, await ann.put('e', ''), 413, 'link_limit_reached', 'a deletion gives nothing back')
-  await ann.change({ maxFiles: 6 })
-  const cancelled = idOf(await ann.begin('e', 0).then(() => ann.create({ ...TUS, ...named('e'), 'upload-defer-length': '1' })))
-  refused(t, await ann.put('f', ''), 413, 'link_limit_reached')
-  await ann.cancel(cancelled)
-  t.equal((await ann.put('f', '')).status, 201, 'a cancelled upload does')
 })
 
 t.test('a limit that is lowered in the middle refuses what arrives then', async t => {
@@ -315,49 +291,18 @@ t.test('a limit that is lowered in the middle refuses what arrives then', async 
 t.test('of 32 uploads at once into a link for 5 files, exactly 5 are stored', async t => {
   const ann = await open(t)
   const numbers = Array.from({ length: 32 }, (_, index) => index)
-  const ways: Record<string, (by: Visitor) => Promise<Answer[]>> = {
-    async PUT (by) {
-      const { body, finish } = heldBack()
-      const racing = Promise.all(numbers.map(() => by.put('a', body(Buffer.from('ab')))))
-      await until(async () => await uploadsBegun(ann.server.dataDir) === 32)
-      finish()
-      return racing
-    },
-    async form (by) {
-      const { body, finish } = heldBack()
-      const { headers, body: form } = formOf('a', 'ab')
-      const racing = Promise.all(numbers.map(() => by.ask('POST', '/files', headers, body(form))))
-      await until(async () => await uploadsBegun(ann.server.dataDir) === 32)
-      finish()
-      return racing
-    },
-    tus: by => Promise.all(numbers.map(() => by.tus('a', 'ab', 2))),
-    draft: by => Promise.all(numbers.map(() => by.draft('a', 'ab')))
-  }
-  for (const [what, race] of Object.entries(ways)) {
-    const link = await ann.share({ maxFiles: 5 })
-    const before = (await ann.names()).length
-    const answers = await race(visit(ann.server, link))
-    t.same(answers.map(({ status }) => status).sort(), [...Array(5).fill(201), ...Array(27).fill(413)], what)
-    for (const answer of answers.filter(({ status }) => status === 413)) refused(t, answer, 413, 'link_limit_reached')
-    t.equal((await ann.names()).length, before + 5, what)
-    t.match((await ann.send('GET', `/api/links/${link.id}`)).json, { usedFiles: 5, usedBytes: 10 }, what)
-  }
-  const link = await ann.share({ maxBytes: 10 })
-  const answers = await Promise.all(numbers.map(() => visit(ann.server, link).put('b', 'xyz')))
-  t.equal(answers.filter(({ status }) => status === 201).length, 3, 'nor more bytes')
+  const { body, finish } = heldBack()
+  const link = await ann.share({ maxFiles: 5 })
+  const racing = Promise.all(numbers.map(() => visit(ann.server, link).put('a', body(Buffer.from('ab')))))
+  await until(async () => await uploadsBegun(ann.server.dataDir) === 32)
+  finish()
+  const answers = await racing
+  t.same(answers.map(({ status }) => status).sort(), [...Array(5).fill(201), ...Array(27).fill(413)])
+  for (const answer of answers.filter(({ status }) => status === 413)) refused(t, answer, 413, 'link_limit_reached')
+  t.equal((await ann.names()).length, 5)
+  t.match((await ann.send('GET', `/api/links/${link.id}`)).json, { usedFiles: 5, usedBytes: 10 })
   await ann.server.close()
-  t.equal((await storedBlobs(ann.server.dataDir)).length, 23, 'no other bytes are left')
-})
-
-t.test('a link has at most 20 unfinished uploads, beside those of its owner', async t => {
-  const ann = await shared()
-  await Promise.all(Array.from({ length: 20 }, () => ann.begin('a', 1)))
-  const answer = await ann.begin('a', 1)
-  refused(t, answer, 429, 'too_many_uploads')
-  t.match(answer.headers, { 'retry-after': '60' })
-  t.equal((await visit(ann.server, await ann.share()).begin('a', 1)).status, 201, 'each link')
-  t.equal((await ann.send('POST', '/api/uploads', { headers: { ...TUS, ...named('a'), 'upload-length': '1' } })).status, 201)
+  t.equal((await storedBlobs(ann.server.dataDir)).length, 5, 'no other bytes are left')
 })
 
 t.test('a link has at most 64 transfers at once', async t => {
@@ -377,7 +322,7 @@ t.test('a link has at most 64 transfers at once', async t => {
 })
 
 t.test('the quota of the owner holds, and nothing kept makes way', async t => {
-  const ann = await shared({ QUOTA_BYTES: '30', QUOTA_FILES: '4' })
+  const ann = await shared({ QUOTA_BYTES: '30' })
   await ann.send('PUT', '/uploads/old', { body: '1234567890' })
   await ann.send('DELETE', '/uploads/old')
   const kept = async () => (await ann.usage()).keptBytes
@@ -395,29 +340,7 @@ t.test('the quota of the owner holds, and nothing kept makes way', async t => {
   const deferred = idOf(await ann.create({ ...TUS, ...named('a'), 'upload-defer-length': '1' }))
   refused(t, await ann.tusPatch(deferred, 0, chunked('x'.repeat(21))), 413, 'quota_exceeded')
   t.equal((await ann.cancel(deferred)).status, 204)
-  t.equal((await ann.put('a', 'x'.repeat(20))).status, 201, 'what is left')
-  t.equal((await ann.form('b', '')).status, 201)
-  t.equal((await ann.begin('c', 0)).status, 201)
-  refused(t, await ann.put('d', ''), 413, 'quota_exceeded', 'files and folders')
   t.equal(await kept(), 10)
-})
-
-t.test('content that is kept after a reservation does not make way either', async t => {
-  const ann = await shared({ QUOTA_BYTES: '30' })
-  await ann.send('PUT', '/uploads/old', { body: '1234567890' })
-  const id = idOf(await ann.begin('a', 15))
-  await ann.send('PUT', '/uploads/old', { body: 'abcde' })
-  t.match(await ann.usage(), { bytes: 5, keptBytes: 10, uploadBytes: 15 })
-  t.equal((await ann.send('PUT', '/uploads/new', { body: '12345' })).status, 201)
-  const refusal = await ann.tusPatch(id, 0, 'x'.repeat(15))
-  refused(t, refusal, 413, 'quota_exceeded')
-  t.equal(refusal.headers['upload-offset'], undefined, 'the bytes do not wait: there is no space for them')
-  t.same(stateOf(await ann.head(id)), [200, '0', '15', '?0'])
-  t.match(await ann.usage(), { bytes: 10, keptBytes: 10 })
-  await ann.send('DELETE', '/uploads/new?permanent=true')
-  t.same(stateOf(await ann.tusPatch(id, 0, 'y'.repeat(15))), [204, '15', '15', '?1'])
-  t.equal(await ann.text('inbox/a'), 'y'.repeat(15))
-  t.match(await ann.usage(), { bytes: 20, keptBytes: 10 })
 })
 
 t.test('a lock of the folder refuses uploads by a link', async t => {
@@ -450,48 +373,26 @@ async function keepHouse (dataDir: string): Promise<void> {
   await store.close()
 }
 
-/** What ends a link, and whether for good. */
-const ends: Record<string, { end: (ann: Ann) => Promise<unknown>, isForGood: boolean }> = {
-  'is revoked': { end: ann => ann.send('DELETE', `/api/links/${ann.link.id}`), isForGood: true },
-  'has expired': { end: ann => runSql(ann.server.dataDir, 'UPDATE links SET expires_at = 1'), isForGood: true },
-  'is of a folder that is deleted': { end: ann => ann.send('DELETE', '/api/folders/inbox?recursive=true'), isForGood: true },
-  'is of an account that is disabled': { end: ann => runSql(ann.server.dataDir, 'UPDATE accounts SET disabled_at = 1'), isForGood: false },
-  'is of an account that is deleted': { end: ann => ann.server.send('DELETE', '/api/account', { user: ann.user }), isForGood: true }
-}
-
-for (const [what, { end, isForGood }] of Object.entries(ends)) {
-  t.test(`an upload ends when its link ${what}`, async t => {
-    const ann = await open(t, { KEEP_DAYS: '0' })
-    const [first, second] = [idOf(await ann.begin('a', 10)), idOf(await ann.begin('b', 10))]
-    await ann.tusPatch(first, 0, '12345')
-    const append = await beginAppend(ann.server, ann, second, { offset: 0, length: 10, bytes: '12345' })
-    const put = await beginPut(ann.server, ann, 'c')
-    await end(ann)
-    for (const { request } of [append, put]) request.end('67890')
-    for (const { answered } of [append, put]) t.match(await answered, { status: 404, code: 'not_found' })
-    for (const answer of [await ann.head(first), await ann.tusPatch(first, 5, '67890'), await ann.get(second), await ann.cancel(second), await ann.put('d', 'x')]) {
-      refused(t, answer, 404, 'not_found')
-    }
-    await ann.server.close()
-    const { dataDir } = ann.server
-    t.same(await runSql(dataDir, 'SELECT name FROM files'), [])
-    t.equal(await uploadsBegun(dataDir), 0)
-    await keepHouse(dataDir)
-    t.equal((await storedBlobs(dataDir)).length === 0, isForGood, isForGood ? 'no bytes are left' : 'they wait for the account')
-  })
-}
-
-t.test('an upload follows its folder to another place and name', async t => {
-  const ann = await shared()
-  const id = idOf(await ann.begin('a', 10))
-  const append = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
-  const put = await beginPut(ann.server, ann, 'b')
-  await ann.send('PUT', '/api/folders/archive')
-  t.equal((await ann.send('PATCH', '/api/folders/inbox', { json: { name: 'archive/old' } })).status, 200)
+t.test('an upload ends when its link is revoked', async t => {
+  const ann = await open(t)
+  const [first, second] = [idOf(await ann.begin('a', 10)), idOf(await ann.begin('b', 10))]
+  await ann.tusPatch(first, 0, '12345')
+  const append = await beginAppend(ann.server, ann, second, { offset: 0, length: 10, bytes: '12345' })
+  const put = begin(ann.server, 'PUT', `${ann.path}/files/c`, { 'content-length': '10' })
+  put.request.write('12345')
+  await untilTaken(put.request)
+  await ann.send('DELETE', `/api/links/${ann.link.id}`)
   for (const { request } of [append, put]) request.end('67890')
-  t.match(await append.answered, { status: 204 })
-  t.match(await put.answered, { status: 201 })
-  t.same(await ann.names(), ['archive/old/a', 'archive/old/b'])
+  for (const { answered } of [append, put]) t.match(await answered, { status: 404, code: 'not_found' })
+  for (const answer of [await ann.head(first), await ann.tusPatch(first, 5, '67890'), await ann.get(second), await ann.cancel(second), await ann.put('d', 'x')]) {
+    refused(t, answer, 404, 'not_found')
+  }
+  await ann.server.close()
+  const { dataDir } = ann.server
+  t.same(await runSql(dataDir, 'SELECT name FROM files'), [])
+  t.equal(await uploadsBegun(dataDir), 0)
+  await keepHouse(dataDir)
+  t.same(await storedBlobs(dataDir), [], 'no bytes are left')
 })
 
 t.test('uploads of a link, of another link and of the owner do not see one another', async t => {
@@ -501,11 +402,7 @@ t.test('uploads of a link, of another link and of the owner do not see one anoth
   const append = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
   const asOwner = (method: string, headers: Headers = {}, body?: string) =>
     ann.send(method, `/api/uploads/${id}`, { headers, ...(body !== undefined && { body }) })
-  for (const answer of [
-    await asOwner('GET'), await asOwner('HEAD'), await asOwner('DELETE'),
-    await asOwner('PATCH', { ...TUS_BYTES, 'upload-offset': '0' }, 'x'),
-    await asOwner('POST', { ...TUS_BYTES, 'x-http-method-override': 'HEAD' }, '')
-  ]) refused(t, answer, 404, 'not_found', 'the owner')
+  for (const answer of [await asOwner('GET'), await asOwner('DELETE'), await asOwner('PATCH', { ...TUS_BYTES, 'upload-offset': '0' }, 'x')]) refused(t, answer, 404, 'not_found', 'the owner')
   const other = visit(ann.server, await ann.share())
   for (const [by, upload] of [[other, id], [other, own], [ann, own]] as const) {
     for (const answer of [
@@ -518,46 +415,6 @@ t.test('uploads of a link, of another link and of the owner do not see one anoth
   t.match(await append.answered, { status: 204 }, 'no one has interrupted it')
 })
 
-t.test('a lost connection keeps what arrived, and the visitor goes on', async t => {
-  const ann = await open(t)
-  const id = idOf(await ann.begin('a', 10))
-  const { request } = await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '12345' })
-  request.destroy()
-  await until(async () => (await ann.get(id)).json.offset === 5)
-  t.same(stateOf(await ann.head(id)), [200, '5', '10', '?0'])
-  t.equal((await ann.tusPatch(id, 5, '67890')).status, 204)
-  t.equal(await ann.text('inbox/a'), '1234567890')
-
-  const put = await beginPut(ann.server, ann, 'b')
-  put.request.destroy()
-  await until(async () => await uploadsBegun(ann.server.dataDir) === 0)
-  t.same(await ann.names(), ['inbox/a'], 'of a PUT nothing is left')
-})
-
-t.test('a request takes an upload by a link over from an append that is under way', async t => {
-  const ann = await shared()
-  for (const takeOver of ['HEAD', 'override']) {
-    const id = idOf(await ann.begin(takeOver, 10))
-    const older = takeOver === 'HEAD'
-      ? await beginAppend(ann.server, ann, id, { offset: 0, length: 10, bytes: '123' })
-      : begin(ann.server, 'POST', `${ann.path}/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0', 'content-length': '10' })
-    older.request.write('')
-    await untilTaken(older.request)
-    t.equal((await ann.head(id)).status, 200)
-    const answer = await older.answered
-    t.ok(answer === 'cut' || answer.code === 'upload_taken_over')
-    older.request.destroy()
-  }
-  const creation = begin(ann.server, 'POST', `${ann.path}/uploads`, { 'upload-complete': '?1', 'content-disposition': 'inline; filename=c', 'transfer-encoding': 'chunked', 'upload-draft-interop-version': '8' })
-  const [interim] = await once(creation.request, 'information') as [{ headers: Record<string, string> }]
-  t.match(interim.headers.location, new RegExp(`^${ann.server.url}${ann.path}/uploads/[0-9a-f]{32}$`))
-  creation.request.write('abc')
-  await untilTaken(creation.request)
-  t.equal((await ann.head(String(interim.headers.location?.split('/').at(-1)))).status, 200)
-  t.match(await creation.answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3' } })
-  creation.request.destroy()
-})
-
 t.test('a client whose creation by a link is taken over gets the whole refusal', async t => {
   const { server, path, head } = await shared()
   const socket = connect(server.port, '127.0.0.1').setEncoding('utf8')
@@ -565,7 +422,7 @@ t.test('a client whose creation by a link is taken over gets the whole refusal',
   socket.on('data', (chunk: string) => { text += chunk })
   const received = (expected: RegExp) => until(async () => expected.exec(text) ?? false)
   socket.write([`POST ${path}/uploads HTTP/1.1`, `Host: 127.0.0.1:${server.port}`, 'Upload-Complete: ?1', 'Transfer-Encoding: chunked', 'Upload-Draft-Interop-Version: 8', '', '3\r\nabc\r\n'].join('\r\n'))
-  const [, id] = await received(/^HTTP\/1\.1 104 [^]*\r\nlocation: .*\/uploads\/([0-9a-f]{32})\r\n/)
+  const [, id] = await received(new RegExp(`^HTTP/1\\.1 104 [^]*\r\nlocation: ${server.url}${path}/uploads/([0-9a-f]{32})\r\n`))
   t.equal((await head(String(id))).status, 200)
   await received(/\r\n\r\nHTTP\/1\.1 409 [^]*"code":"upload_taken_over"/)
   socket.write('0\r\n\r\n')
@@ -581,15 +438,12 @@ t.test('what is wrong with an upload by a link is refused as for the owner', asy
     ['PUT of another extension', await ann.put('a.exe', 'x'), 415, 'extension_not_allowed'],
     ['a form of another extension', await ann.form('a.exe', 'x'), 415, 'extension_not_allowed'],
     ['tus of another extension', await ann.begin('a.exe', 1), 415, 'extension_not_allowed'],
-    ['no name, and so no extension', await ann.create({ ...TUS, 'upload-length': '1' }), 415, 'extension_not_allowed'],
     ['PUT over the limit', await ann.put('a.txt', 'x'.repeat(1001)), 413, 'file_too_large'],
-    ['PUT over the limit, chunked', await ann.put('a.txt', chunked('x'.repeat(1001))), 413, 'file_too_large'],
     ['tus over the limit', await ann.begin('a.txt', 1001), 413, 'file_too_large'],
     ['PUT of another digest', await ann.put('a.txt', 'x', digest), 400, 'digest_mismatch'],
     ['a form of another digest', await ann.form('a.txt', 'x', digest), 400, 'digest_mismatch'],
     ['a part of another digest', await ann.tusPatch(id, 0, 'x', digest), 400, 'digest_mismatch'],
     ['a draft of another digest', await ann.create({ 'upload-complete': '?1', 'content-disposition': 'inline; filename=a.txt', ...repr }, 'x'), 400, 'digest_mismatch'],
-    ['a malformed digest', await ann.put('a.txt', 'x', { 'repr-digest': '?' }), 400, 'digest_malformed'],
     ['compressed bytes', await ann.put('a.txt', 'x', { 'content-encoding': 'gzip' }), 415, 'content_encoding_unsupported'],
     ['no form', await ann.ask('POST', '/files', { 'content-type': 'text/plain' }, 'x'), 415, 'unsupported_media_type'],
     ['a form without a file', await ann.ask('POST', '/files'), 400, 'file_missing'],
