@@ -35,29 +35,24 @@ const without = (words: string[], word: string) => words.filter(listed => listed
 const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   // Operations.
   'an operation that is gone': [['breaking'], document => { delete document.paths['/api/files'].get }],
-  'a path that is gone': [['breaking'], document => { delete document.paths['/api/resource'] }],
   'a new operation': [['added'], document => { document.paths['/api/new'] = { get: operation(document, 'GET /api/resource') } }],
   'another operation id': [['breaking'], document => { operation(document, 'GET /api/files').operationId = 'files' }],
   'other texts': [[], document => { operation(document, 'GET /api/files').description = 'Other words.'; schema(document, 'StoredFile').properties.size.description = 'In bytes.' }],
   'another example': [[], document => { schema(document, 'StoredFile').properties.size.examples = [1] }],
-  'a header that gets a name of its own': [[], document => { operation(document, 'GET /api/files').responses[200].headers.Link = document.components.headers.Link }],
 
   // Credentials.
   'a credential where there was none': [['breaking'], document => { operation(document, 'GET /api/users/{id}').security = [{ basic: [] }] }],
   'no credential where there was one': [['added'], document => { operation(document, 'GET /api/account').security = [{}] }],
   'a scheme that is no longer taken': [['breaking'], document => { operation(document, 'GET /api/account').security.pop() }],
-  'two schemes at once': [['breaking'], document => { operation(document, 'DELETE /api/account').security = [{ basic: [], bearer: [] }] }],
   'a scope that is asked for': [['breaking'], document => { operation(document, 'GET /api/account')['x-required-scope'] = 'account' }],
   'a scope that is no longer asked for': [['added'], document => { delete operation(document, 'GET /api/files')['x-required-scope'] }],
 
   // Parameters.
   'a parameter that is gone': [['breaking'], document => { operation(document, 'GET /api/files').parameters.pop() }],
-  'parameters in another order': [[], document => { operation(document, 'GET /api/files').parameters.reverse() }],
   'a new parameter that may be left out': [['added'], document => { operation(document, 'GET /api/files').parameters.push({ name: 'type', in: 'query', required: false, schema: { type: 'string' } }) }],
   'a new parameter that is needed': [['breaking'], document => { operation(document, 'GET /api/files').parameters.push({ name: 'type', in: 'query', required: true, schema: { type: 'string' } }) }],
   'a parameter that becomes needed': [['breaking'], document => { parameter(document, 'GET /api/files', 'order').required = true }],
   'a parameter of fewer words': [['breaking'], document => { parameter(document, 'GET /api/files', 'order').schema.enum.pop() }],
-  'a parameter of more words': [['added'], document => { parameter(document, 'GET /api/files', 'order').schema.enum.push('random') }],
   'another default': [['breaking'], document => { parameter(document, 'GET /api/files', 'order').schema.default = 'newest' }],
 
   // Request bodies.
@@ -68,15 +63,12 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'a lower limit to what is sent': [['breaking'], document => { schema(document, 'NewUser').properties.username.maxLength = 32 }],
   'a higher limit to what is sent': [['added'], document => { schema(document, 'NewUser').properties.username.maxLength = 128 }],
   'a higher least of what is sent': [['breaking'], document => { schema(document, 'NewUser').properties.password.minLength = 8 }],
-  'a first limit to what is sent': [['breaking'], document => { schema(document, 'NewToken').properties.scopes.maxProperties = 3 }],
   'a first pattern for what is sent': [['breaking'], document => { schema(document, 'NewUser').properties.username.pattern = '^[a-z]+$' }],
-  'another pattern for what is sent': [['breaking'], document => { schema(document, 'NewToken').properties.name.pattern = '^[a-z]+$' }],
   'no pattern any more for what is sent': [['added'], document => { delete schema(document, 'NewToken').properties.name.pattern }],
   'null that is no longer taken': [['breaking'], document => { schema(document, 'NewToken').properties.expiresAt.anyOf.pop() }],
   'a new media type that is taken': [['added'], document => { const { content } = operation(document, 'POST /').requestBody; content['application/zip'] = content['multipart/form-data'] }],
   'a media type that is no longer taken': [['breaking'], document => { delete operation(document, 'POST /').requestBody.content['multipart/form-data'] }],
   'a body where there was none': [['breaking'], document => { operation(document, 'DELETE /api/token').requestBody = operation(document, 'POST /').requestBody }],
-  'no body where there was one': [['breaking'], document => { delete operation(document, 'POST /').requestBody }],
   'a body that may be left out': [['added'], document => { operation(document, 'POST /').requestBody.required = false }],
   'properties that need not be known': [['added'], document => { schema(document, 'NewUser').additionalProperties = true }],
   'a keyword that is not known here': [['breaking'], document => { schema(document, 'NewUser').dependentRequired = { username: ['password'] } }],
@@ -91,17 +83,11 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
   'a new property that is told': [['added'], document => { schema(document, 'StoredFile').properties.owner = { type: 'string' } }],
   'another type of what is told': [['breaking', 'changed'], document => { schema(document, 'StoredFile').properties.size.type = 'string' }],
   'null where there was a value': [['breaking'], document => { schema(document, 'StoredFile').properties.type.type = ['string', 'null'] }],
-  'never null any more': [['changed'], document => { schema(document, 'Token').properties.name.type = 'string' }],
   'a new word in what is told': [['breaking'], document => { schema(document, 'Liveness').properties.status.enum.push('slow') }],
   'a new kind of token': [['added'], document => { schema(document, 'Token').properties.kind.enum.push('certificate') }],
-  'a word that is never told any more': [['changed'], document => { schema(document, 'Token').properties.kind.enum.pop() }],
   'more items than before': [['breaking'], document => { schema(document, 'FileList').properties.files.maxItems = 10_000 }],
-  'fewer items than before': [['changed'], document => { schema(document, 'FileList').properties.files.maxItems = 100 }],
   'no pattern any more for what is told': [['breaking'], document => { delete schema(document, 'StoredFile').properties.sha256.pattern }],
   'a header that is no longer sent': [['breaking'], document => { delete operation(document, 'GET /uploads/{name}').responses[200].headers.ETag }],
-  'a new header': [['added'], document => { operation(document, 'GET /uploads/{name}').responses[200].headers.Age = { schema: { type: 'integer' } } }],
-  'another type of a header': [['breaking', 'changed'], document => { document.components.headers.ETag.schema.type = 'integer' }],
-  'another media type of an answer': [['added', 'breaking'], document => { const { content } = operation(document, 'GET /openapi.yaml').responses[200]; content['text/yaml'] = content['application/yaml']; delete content['application/yaml'] }],
   'properties of an answer that need not be known': [['added'], document => { schema(document, 'StoredFile').additionalProperties = true }]
 }
 
