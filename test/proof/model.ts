@@ -41,8 +41,7 @@ interface Conditional { readonly conditions: Readonly<Record<string, string>> }
 export type Operation =
   | { readonly kind: 'put', readonly name: string, readonly bytes: Buffer, readonly type: string } & Conditional
   | { readonly kind: 'post', readonly name: string, readonly folder: string | undefined, readonly bytes: Buffer, readonly type: string }
-  | { readonly kind: 'get' | 'head', readonly name: string, readonly range: string | undefined } & Conditional
-  | { readonly kind: 'metadata', readonly name: string }
+  | { readonly kind: 'get' | 'head' | 'metadata', readonly name: string }
   | { readonly kind: 'delete', readonly name: string } & Conditional
   | { readonly kind: 'rename', readonly name: string, readonly to: string }
   | FolderOperation
@@ -101,7 +100,7 @@ function outcomesOf (state: State, operation: Operation, context: Context): Outc
     case 'put': return judged(state, putRefusals(state, operation, context), () => store(state, operation, operation.name, context))
     case 'post': return post(state, operation, context)
     case 'get':
-    case 'head': return [read(state, operation)]
+    case 'head': return [read(state, operation.kind, operation.name)]
     case 'metadata': return [withFile(state, operation.name, file => ({ status: 200, next: answer => { expectMetadata(answer.json, file, context); return state } }))]
     case 'delete': return [withFile(state, operation.name, file => permits(operation.conditions, file) ? { status: 204, next: () => without(state, file.name) } : refusal(state, 412, 'precondition_failed'))]
     case 'rename': return rename(state, operation, context)
@@ -240,62 +239,33 @@ function typeOf (name: string, declared: string): string {
   return /^[\w.+-]+\/[\w.+-]+(?:; [\w-]+=[\w-]+)*$/.test(declared) ? declared : typesByExtension[/[^.]\.(\w+)$/.exec(lastOf(name))?.[1] ?? ''] ?? 'application/octet-stream'
 }
 
-/** RFC 9110 section 13.2.2 for a method that changes the file. */
-function permits (conditions: Readonly<Record<string, string>>, file: StoredFile | undefined): boolean {
-  return verdict({ ...conditions, 'if-modified-since': undefined }, file) === 'go on'
-}
-
-/** RFC 9110 section 13.2.2, for the forms of conditions used here. */
-function verdict (conditions: Readonly<Record<string, string | undefined>>, file: StoredFile | undefined): 'go on' | 'failed' | 'unchanged' {
+/** RFC 9110 section 13.2.2 for a method that changes the file, and the forms of conditions used here. */
+function permits (
+  { 'if-match': match, 'if-none-match': noneMatch, 'if-unmodified-since': unmodified }: Readonly<Record<string, string>>,
+  file: StoredFile | undefined
+): boolean {
   const names = (list: string, isWeakEnough: boolean) => file !== undefined &&
     (list === '*' || list.split(', ').some(tag => (isWeakEnough ? tag.replace(/^W\//, '') : tag) === entityTag(file)))
   const changedSince = (date: string) =>
     file !== undefined && Math.floor(file.updatedAt / 1000) * 1000 > Date.parse(date)
-  const { 'if-match': match, 'if-none-match': noneMatch, 'if-unmodified-since': unmodified, 'if-modified-since': modified } = conditions
-  if (match !== undefined ? !names(match, false) : unmodified !== undefined && changedSince(unmodified)) return 'failed'
-  if (noneMatch !== undefined) return names(noneMatch, true) ? 'unchanged' : 'go on'
-  return modified !== undefined && file !== undefined && !changedSince(modified) ? 'unchanged' : 'go on'
+  if (match !== undefined ? !names(match, false) : unmodified !== undefined && changedSince(unmodified)) return false
+  return noneMatch === undefined || !names(noneMatch, true)
 }
 
-function read (state: State, operation: Extract<Operation, { kind: 'get' | 'head' }>): Outcome {
-  return withFile(state, operation.name, file => {
-    const found = verdict(operation.conditions, file)
-    if (found === 'failed') return refusal(state, 412, 'precondition_failed')
-    if (found === 'unchanged') return { status: 304, next: answer => { expectValidators(answer, file); return state } }
-    const isRanged = operation.kind === 'get' && operation.range !== undefined && [undefined, entityTag(file)].includes(operation.conditions['if-range'])
-    const range = isRanged ? rangeOf(String(operation.range), file.bytes.length) : undefined
-    if (range === 'unsatisfiable') return { ...refusal(state, 416, 'range_not_satisfiable'), next: answer => { expect('Content-Range', answer.headers['content-range'], `bytes */${file.bytes.length}`); return state } }
-    return {
-      status: range === undefined ? 200 : 206,
-      next: answer => { expectBytes(answer, operation.kind, file, range); return state }
-    }
-  })
+function read (state: State, kind: 'get' | 'head', name: string): Outcome {
+  return withFile(state, name, file => ({
+    status: 200,
+    next: answer => { expectBytes(answer, kind, file); return state }
+  }))
 }
 
-/** One range, first to last or a suffix, limited to the size. */
-function rangeOf (range: string, size: number): Span | 'unsatisfiable' | undefined {
-  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(range) ?? []
-  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
-  if (first !== '' ? Number(first) >= size : Number(last) === 0) return 'unsatisfiable'
-  if (size === 0) return undefined
-  return first === '' ? { from: Math.max(0, size - Number(last)), to: size } : { from: Number(first), to: last === '' ? size : Math.min(Number(last) + 1, size) }
-}
-
-function expectBytes (answer: Answer, kind: 'get' | 'head', file: StoredFile, range: Span | undefined): void {
-  const { headers } = answer
-  const part = range === undefined ? file.bytes : file.bytes.subarray(range.from, range.to)
-  expectValidators(answer, file)
-  expect('the bytes', answer.bytes.toString('latin1'), kind === 'head' ? '' : part.toString('latin1'))
-  expect('Content-Length', headers['content-length'], String(part.length))
-  expect('Content-Type', headers['content-type'], file.type)
-  expect('Content-Range', headers['content-range'], range && `bytes ${range.from}-${range.to - 1}/${file.bytes.length}`)
-  expect('Repr-Digest', headers['repr-digest'], `sha-256=:${Buffer.from(sha256Of(file.bytes), 'hex').toString('base64')}:`)
-  expect('the name', decodeURIComponent(/filename\*=UTF-8''([^;]*)/.exec(String(headers['content-disposition']))?.[1] ?? ''), lastOf(file.name))
-}
-
-function expectValidators ({ headers }: Answer, file: StoredFile): void {
+function expectBytes ({ bytes, headers }: Answer, kind: 'get' | 'head', file: StoredFile): void {
   expect('the entity tag', headers.etag, entityTag(file))
   expect('Last-Modified', headers['last-modified'], new Date(file.updatedAt).toUTCString())
+  expect('the bytes', bytes.toString('latin1'), kind === 'head' ? '' : file.bytes.toString('latin1'))
+  expect('Content-Length', headers['content-length'], String(file.bytes.length))
+  expect('Content-Type', headers['content-type'], file.type)
+  expect('the name', decodeURIComponent(/filename\*=UTF-8''([^;]*)/.exec(String(headers['content-disposition']))?.[1] ?? ''), lastOf(file.name))
 }
 
 /** The complete metadata of a file, as the API returns it. */
