@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
-import { connect as connectHttp2 } from 'node:http2'
 import { join } from 'node:path'
 import t from 'tap'
 import { Changes, MAX_WAITING } from '#src/files/changes.ts'
@@ -9,6 +8,7 @@ import { CHANGES_MILLISECONDS } from '#src/metadata/change-repository.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createKeyRing } from '#src/tokens/key-ring.ts'
 import { SignedTexts } from '#src/tokens/signed-texts.ts'
+import { openHttp2 } from './kit/drive.ts'
 import { openAccount, shareAccount } from './kit/kept-account.ts'
 import { newFile, unlimited } from './kit/records.ts'
 import { issueToken, signUp, startTls, type SendOptions } from './kit/server.ts'
@@ -141,25 +141,16 @@ t.test('at most a hundred requests of an account wait, and clients that are gone
 })
 
 t.test('over HTTP/2 a client that resets its stream no longer waits', async t => {
-  const { ca, port, store } = await startTls(t)
-  const session = connectHttp2(`https://localhost:${port}`, { ca })
-  t.teardown(() => session.close())
-  const open = (method: string, path: string, headers: Record<string, string>, body?: string) =>
-    session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined }).end(body)
-  const jsonOf = async (stream: ReturnType<typeof open>) => JSON.parse(Buffer.concat(await stream.toArray()).toString())
-  const [username, password] = ['ann', 'correct horse battery']
-  await jsonOf(open('POST', '/api/users', { 'content-type': 'application/json' }, JSON.stringify({ username, password })))
-  const basic = { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
-  const { token } = await jsonOf(open('GET', '/api/token', basic))
-  const auth = { authorization: `Bearer ${token}` }
-  const { next } = await jsonOf(open('GET', '/api/changes', auth))
-  const waiting = () => open('GET', `/api/changes?wait=${LONG}&cursor=${next}`, auth)
+  const tls = await startTls(t)
+  const { begin, ask, auth } = await openHttp2(t, tls)
+  const { next } = JSON.parse((await ask('GET', '/api/changes', auth)).text)
+  const waiting = () => begin('GET', `/api/changes?wait=${LONG}&cursor=${next}`, auth)
   const [gone, kept] = [waiting(), waiting()]
-  await until(() => store.changes.countWaiting() === 2)
+  await until(() => tls.store.changes.countWaiting() === 2)
   gone.close()
-  await until(() => store.changes.countWaiting() === 1)
-  await once(open('PUT', '/uploads/a', auth, 'x'), 'response')
-  t.match(await jsonOf(kept), { changes: [{ name: 'a' }] })
+  await until(() => tls.store.changes.countWaiting() === 1)
+  await ask('PUT', '/uploads/a', auth, 'x')
+  t.match(JSON.parse(Buffer.concat(await kept.toArray()).toString()), { changes: [{ name: 'a' }] })
 })
 
 t.test('a cursor of another account, a forged one and a wrong query are refused', async t => {

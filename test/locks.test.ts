@@ -1,8 +1,7 @@
 import t, { type Test } from 'tap'
-import { bytesPath, folderPath, metadataPath } from './kit/kept-account.ts'
+import { bytesPath, folderPath, metadataPath, shareAccount } from './kit/kept-account.ts'
 import { endLocks, lockedPaths, setLock } from './kit/locks.ts'
 import { formOf, signUp, type Answer, type SendOptions } from './kit/server.ts'
-import { openSharedAccount } from './kit/shared-account.ts'
 import { TUS } from './kit/tus.ts'
 
 const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
@@ -16,7 +15,7 @@ function locked (t: Test, { status, json }: Answer, roots: string[], message: st
 
 /** An account, and its locks. */
 async function openLocks () {
-  const account = await openSharedAccount()
+  const account = await shareAccount()
   const { dataDir, send } = account
   return {
     ...account,
@@ -64,9 +63,8 @@ t.test('a locked file is not changed by any door until its lock is broken', asyn
 
 t.test('a locked folder takes and loses nothing, and with infinite depth nothing below changes', async t => {
   const account = await openLocks()
-  const { put, copy, rename, remove, restoreFile, trash, send, lock, breakFolderLock, breakLock, upload } = account
-  const make = (name: string) => send('PUT', folderPath(name))
-  const restoreDeletion = (deletedWith: unknown) => send('POST', '/api/trash/restore', { json: { deletedWith } })
+  const { put, copy, make, rename, remove, restoreFile, restoreDeletion, trash, send, upload } = account
+  const { lock, breakFolderLock, breakLock } = account
   for (const name of ['dir/a', 'dir/gone', 'dir/sub/deep', 'dir/tree/1', 'out']) await put(name, name)
   await remove('dir/gone')
   await send('DELETE', `${folderPath('dir/tree')}?recursive=true`)

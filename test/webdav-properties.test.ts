@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { parseXml, type XmlElement } from '#src/webdav/xml.ts'
+import { shareAccount } from './kit/kept-account.ts'
 import type { Answer, SendOptions, Settings } from './kit/server.ts'
-import { openSharedAccount } from './kit/shared-account.ts'
 import { KIB } from './kit/sizes.ts'
 import { skipWithoutSqlite } from './kit/stores.ts'
 
@@ -34,7 +34,7 @@ const valueOf = ({ text, children }: XmlElement): string => text + children.map(
 const dead = (name: string) => `{x:}${name}`
 
 async function openDrive (t: Test, settings: Settings = {}) {
-  const account = await openSharedAccount(settings)
+  const account = await shareAccount(settings)
   const { send } = account
   const propfind = (path: string, content?: string, headers: Record<string, string> = {}) =>
     send('PROPFIND', path, {
@@ -58,8 +58,7 @@ async function openDrive (t: Test, settings: Settings = {}) {
     const found = Object.entries(statusesOf(answer)[path] ?? {})
     return Object.fromEntries(found.map(([status, properties]) => [status, Object.keys(properties)]))
   }
-  const make = async (name: string) => { await send('PUT', `/api/folders/${encodeURIComponent(name)}`) }
-  return { ...account, propfind, proppatch, find, change, make }
+  return { ...account, propfind, proppatch, find, change }
 }
 
 const root = (name: string, content: string) => `<D:${name} ${D} xmlns:x="x:" xmlns:m="${MICROSOFT}">${content}</D:${name}>`

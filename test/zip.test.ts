@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
-import { connect as connectHttp2 } from 'node:http2'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { zip, zipLength } from '#src/files/zip.ts'
 import { Zips } from '#src/files/zips.ts'
-import { accountOf, folderPath } from './kit/kept-account.ts'
+import { accountOf, shareAccount } from './kit/kept-account.ts'
+import { openHttp2 } from './kit/drive.ts'
+import { refused } from './kit/refusals.ts'
 import { signUp, startTls, type Answer, type Client } from './kit/server.ts'
-import { openSharedAccount } from './kit/shared-account.ts'
 import { MIB } from './kit/sizes.ts'
 import { blobFiles, isInFolder, openHandles, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
 import { eventually, until } from './kit/waiting.ts'
@@ -20,24 +20,19 @@ function zipsOf (client: Client, token: string) {
   const { send } = account
   return {
     ...account,
-    make: (name: string) => send('PUT', folderPath(name)),
     zipFolder: (folder?: string) => send('GET', folder === undefined ? '/api/zip' : `/api/zip?${new URLSearchParams({ folder })}`),
     zipNames: (...names: unknown[]) => send('POST', '/api/zip', { json: { names } })
   }
 }
 
 async function openAccount () {
-  const account = await openSharedAccount()
+  const account = await shareAccount()
   return { ...account, ...zipsOf(account.server, account.token) }
 }
 
 /** The paths in a zip, and the texts of the files. */
 function contentsOf (answer: Answer): Record<string, string> {
   return Object.fromEntries(readZip(answer.bytes).map(({ path, bytes }) => [path, bytes.toString()]))
-}
-
-function refused (t: Test, answer: Answer, status: number, code: string, message: string): void {
-  t.same([answer.status, answer.json.code], [status, code], message)
 }
 
 /** A zip whose head has arrived and whose body is not read yet. */
@@ -143,15 +138,6 @@ t.test('names are such that Windows and macOS unzip each to a file of its own', 
   t.strictSame([files['A.TXT'], files.prn, files['PRN.']], ['A (4).TXT/x', '_prn/x', '_PRN_/x'], 'folders come after files')
   const named = await zipNames('in/a.txt', 'in/prn/x', 'in/prn', 'in/A.TXT/x')
   t.strictSame(Object.keys(contentsOf(named)), ['A.TXT/x', 'a (2).txt', '_prn/', '_prn/x'])
-})
-
-t.test('many names that become one each get a number', async t => {
-  const { put, zipFolder, zipNames } = await openAccount()
-  const names = Array.from({ length: 64 }, (_, index) => Array.from({ length: 6 }, (_, bit) => '<>'[index >> bit & 1]).join(''))
-  await Promise.all(names.map(name => put(`in/${name}`, name)))
-  const contents = contentsOf(await zipFolder('in'))
-  t.strictSame(Object.keys(contents).sort(), ['______', ...Array.from({ length: 63 }, (_, index) => `______ (${index + 2})`)].sort())
-  t.equal(Object.keys(contentsOf(await zipNames(...names.map(name => `in/${name}`)))).length, 64)
 })
 
 t.test('names that nothing has, that are not mine, or that are no names are refused', async t => {
@@ -285,35 +271,20 @@ t.test('what is listed for a client that is gone is not listed to the end', asyn
 })
 
 t.test('over HTTP/2 it is the same zip, and a reset of its stream closes its files', { skip: skipWithoutFolder }, async t => {
-  const { ca, port, dataDir } = await startTls(t, { RATE_LIMIT_PER_MINUTE: '0' })
-  const session = connectHttp2(`https://localhost:${port}`, { ca })
-  t.teardown(() => session.close())
-  const begin = (method: string, path: string, headers: Record<string, string>, body?: string | Buffer) => {
-    const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined })
-    if (body !== undefined) stream.end(body)
-    return stream
-  }
-  async function ask (...request: Parameters<typeof begin>) {
-    const stream = begin(...request)
-    const [headers] = await once(stream, 'response')
-    return { headers, bytes: Buffer.concat(await stream.toArray()) }
-  }
-  const json = { 'content-type': 'application/json' }
-  await ask('POST', '/api/users', json, JSON.stringify({ username: 'ann', password: 'correct horse battery' }))
-  const basic = `Basic ${Buffer.from('ann:correct horse battery').toString('base64')}`
-  const auth = { authorization: `Bearer ${JSON.parse((await ask('GET', '/api/token', { authorization: basic })).bytes.toString()).token}` }
+  const tls = await startTls(t, { RATE_LIMIT_PER_MINUTE: '0' })
+  const { begin, ask, auth } = await openHttp2(t, tls)
   await ask('PUT', '/uploads/a', auth, 'a')
   const large = randomBytes(16 * MIB)
   await ask('PUT', '/uploads/in/b', auth, large)
-  for (const { headers, bytes } of [await ask('GET', '/api/zip', auth), await ask('POST', '/api/zip', { ...auth, ...json }, '{"names":["a","in"]}')]) {
+  for (const { headers, bytes } of [await ask('GET', '/api/zip', auth), await ask('POST', '/api/zip', { ...auth, 'content-type': 'application/json' }, '{"names":["a","in"]}')]) {
     t.match(headers, { ':status': 200, 'content-length': String(bytes.length) })
     t.same(readZip(bytes).map(({ path, bytes }) => [path, bytes.length]), [['a', 1], ['in/', 0], ['in/b', large.length]])
   }
   const stream = begin('GET', '/api/zip?folder=in', auth)
   await once(stream, 'response')
-  t.ok(await eventually(() => openHandles(dataDir).length === 1))
+  t.ok(await eventually(() => openHandles(tls.dataDir).length === 1))
   stream.close()
-  t.ok(await eventually(() => openHandles(dataDir).length === 0))
+  t.ok(await eventually(() => openHandles(tls.dataDir).length === 0))
 })
 
 t.test('a file, an offset or a number of entries that needs zip64 has it, and no other', async t => {

@@ -1,4 +1,7 @@
-import { sharedServer, signUp, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './server.ts'
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
+import type { Test } from 'tap'
+import { PASSWORD, sharedServer, signUp, type Answer, type Client, type RunningServer, type SendOptions, type Settings, type TlsServer } from './server.ts'
 
 /** Sends a request to the drive, with the path percent-encoded by the caller. */
 export type Ask = (method: string, path: string, headers?: SendOptions['headers'], body?: SendOptions['body']) => Promise<Answer>
@@ -57,4 +60,22 @@ export function lockInfo (scope: 'exclusive' | 'shared' = 'exclusive'): string {
 /** The token of a new lock. */
 export function tokenOf ({ headers }: Answer): string {
   return String(headers['lock-token']).slice(1, -1)
+}
+
+/** A connection by HTTP/2, and the field with the token of a new account. */
+export async function openHttp2 (t: Test, { ca, port, store }: TlsServer) {
+  const session = connectHttp2(`https://localhost:${port}`, { ca })
+  t.teardown(() => session.close())
+  const begin = (method: string, path: string, headers: Record<string, string> = {}, body?: string | Uint8Array) =>
+    session.request({ ':method': method, ':path': path, ...headers }, { endStream: body === undefined }).end(body)
+  async function ask (...request: Parameters<typeof begin>) {
+    const stream = begin(...request)
+    const [headers] = await once(stream, 'response')
+    const bytes = Buffer.concat(await stream.toArray())
+    return { status: headers[':status'], headers, bytes, text: bytes.toString() }
+  }
+  await store.accounts.register({ username: 'ann', password: PASSWORD }, '127.0.0.1')
+  const authorization = `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}`
+  const { token } = JSON.parse((await ask('GET', '/api/token', { authorization })).text)
+  return { begin, ask, auth: { authorization: `Bearer ${token}` } }
 }

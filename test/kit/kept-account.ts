@@ -54,7 +54,7 @@ export async function setQuotas (
   await runSql(dataDir, `UPDATE accounts SET quota_bytes = ${quotas.bytes ?? 'NULL'}, quota_files = ${quotas.files ?? 'NULL'} WHERE id = ${id}`)
 }
 
-/** What an account does with versions and the trash. */
+/** What an account does with files, folders, versions and the trash. */
 export function accountOf (client: Client, token: string) {
   const send = (method: string, path: string, options: SendOptions = {}) =>
     client.send(method, path, { token, ...options })
@@ -68,6 +68,7 @@ export function accountOf (client: Client, token: string) {
   const listTrash = (query: Query = {}) => send('GET', `/api/trash?${new URLSearchParams(query)}`)
   const restore = (name: string, id: string, headers: Record<string, string> = {}) => change('POST', `${metadataPath(name)}/versions/${id}/restore`, { headers })
   const list = (query: Query = {}) => send('GET', `/api/files?${new URLSearchParams(query)}`)
+  const listFolders = (query: Query = {}) => send('GET', `/api/folders?${new URLSearchParams(query)}`)
   const restoreFile = (id: string, json?: unknown) => change('POST', `/api/trash/${id}/restore`, json === undefined ? {} : { json })
   return {
     send,
@@ -79,6 +80,13 @@ export function accountOf (client: Client, token: string) {
     list,
     /** The names of all files of a listing. */
     names: (query: Query = {}) => namesIn(list, query),
+    listFolders,
+    folders: (folder = '', query: Query = {}) => namesIn(listFolders, { folder, ...query }),
+    getFolder: (name: string) => send('GET', folderPath(name)),
+    make: (name: string) => send('PUT', folderPath(name)),
+    move: (name: string, newName: unknown) => send('PATCH', folderPath(name), { json: { name: newName } }),
+    removeFolder: (name: string, query: Query = {}) => send('DELETE', `${folderPath(name)}?${new URLSearchParams(query)}`),
+    restoreDeletion: (deletedWith: unknown) => send('POST', '/api/trash/restore', { json: { deletedWith } }),
     listVersions,
     listTrash,
     /** Empty if there is no such file. */
