@@ -1,15 +1,18 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { FolderRemovalPosition } from '#src/metadata/folder-repository.ts'
-import type { RestoredFiles } from '#src/metadata/kept-repository.ts'
+import type {
+  KeptPage, KeptPosition, RestoredFiles, TrashRecord, VersionRecord
+} from '#src/metadata/kept-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
 import { failures, Problem } from '#src/problems.ts'
 import { createKeptModel, type KeptModel, type ModelContent, type ModelUpload } from './kept-model.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
-import { HOUR } from './kit/durations.ts'
+import { DAY, HOUR } from './kit/durations.ts'
 import { SEED } from './kit/random.ts'
+import { newFile, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { sizes } from './kit/sizes.ts'
 
@@ -18,19 +21,22 @@ const pick = fc.nat({ max: 7 })
 const name = fc.constantFrom('a', 'b', 'a/a', 'a/b', 'b/a', 'a/b/a', 'c/a')
 const folder = fc.constantFrom('a', 'b', 'a/a', 'a/b', 'a/b/a', 'c')
 // Few sizes and contents, so that there are ties, the same bytes, and quotas that are met exactly.
-const content = fc.record({ size: fc.nat({ max: 4 }), text: fc.constantFrom('x', 'y', 'z') })
+const content = fc.record({
+  size: fc.nat({ max: 4 }), text: fc.constantFrom('x', 'y', 'z'), type: fc.constantFrom('a/x', 'a/y')
+})
 
 const operation = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), name, content }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), name, isPermanent: fc.constantFrom(false, false, false, true) }) },
-  fc.record({ kind: fc.constant('rename' as const), name, to: name }),
+  { weight: 9, arbitrary: fc.record({ kind: fc.constant('put' as const), name, content }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove' as const), pick, isPermanent: fc.constantFrom(false, false, false, true) }) },
+  fc.record({ kind: fc.constant('rename' as const), pick, to: name }),
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('add folder' as const), folder }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('move folder' as const), pick, to: folder }) },
   fc.record({ kind: fc.constant('remove folder' as const), pick }),
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove tree' as const), pick, isPermanent: fc.constantFrom(false, false, true) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore deletion' as const), pick }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore version' as const), pick }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('restore file' as const), name: fc.option(name, { nil: undefined }), pick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('restore version' as const), pick }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('restore file' as const), name: fc.option(name, { nil: undefined }), pick }) },
+  fc.record({ kind: fc.constant('find version' as const), pick }),
   fc.record({ kind: fc.constant('remove version' as const), pick }),
   fc.record({ kind: fc.constant('remove from trash' as const), pick }),
   fc.record({ kind: fc.constant('empty trash' as const), limit: fc.integer({ min: 1, max: 3 }) }),
@@ -40,7 +46,8 @@ const operation = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('append' as const), pick, bytes: fc.nat({ max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('finish' as const), pick, text: fc.constantFrom('x', 'y', 'z') }) },
   fc.record({ kind: fc.constant('cancel' as const), pick }),
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), milliseconds: fc.nat({ max: 4 }) }) },
+  // A clock may be set back.
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), milliseconds: fc.integer({ min: -3, max: 4 }) }) },
   fc.record({ kind: fc.constant('quota' as const), quota: fc.record({ bytes: fc.option(fc.nat({ max: 16 }), { nil: undefined }), files: fc.constantFrom(undefined, undefined, 3, 6) }) })
 )
 
@@ -56,6 +63,16 @@ export function suite (t: Test, open: OpenMetadata): void {
     const clock = createTestClock()
     const metadata = await open(t.testdir(), { keeping, clock: clock.now })
     t.teardown(() => metadata.close())
+    const otherId = await addBystander(metadata, clock)
+    const stateOfOther = async () => {
+      const { files, kept, accounts } = metadata
+      const [file] = await files.list(otherId, { order: 'name', folder: '', prefix: undefined, ...page })
+      return [
+        file, await kept.listVersions(otherId, file?.id ?? 0, page), await kept.listTrash(otherId, page),
+        await accounts.find(otherId)
+      ]
+    }
+    const before = await stateOfOther()
     let runs = 0
     const counts: Counts = new Map()
     await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 20, maxLength: 80, size: 'max' }), async operations => {
@@ -72,9 +89,21 @@ export function suite (t: Test, open: OpenMetadata): void {
         while (await metadata.accounts.purgeDeleted(100));
       }
     }), { seed: SEED, numRuns: sizes.keptModelRuns })
-    t.pass(`${runs} runs`)
+    t.strictSame(await stateOfOther(), before, 'another account is left alone')
     t.comment(Array.from(counts).sort().map(([what, count]) => `${what}: ${count}`).join(', '))
   })
+}
+
+const PAGES = [1, 2, 3, 100]
+const page = { after: undefined, limit: 100 }
+
+/** An account with a version and a deleted file that are newer than all others, and so do not expire. */
+async function addBystander ({ accounts, files }: Metadata, clock: TestClock): Promise<number> {
+  const { id } = await accounts.add({ username: 'other', usernameKey: 'other', passwordHash: '' })
+  clock.set(Date.now() + DAY)
+  for (const name of ['a', 'a', 'b']) await files.put(newFile(id, name), unlimited, {})
+  await files.remove(id, 'b', { precondition: {}, isPermanent: false })
+  return id
 }
 
 /** How often each operation had each outcome. */
@@ -93,6 +122,7 @@ interface Run { perform (operation: Operation): Promise<void>, checkBlobs (): Pr
 
 function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOptions): Run {
   let blobs = 0
+  let comparisons = 0
   /**
    * In no order, because ties are decided by it, but in the same one in every run, so that a failure can be repeated.
    */
@@ -106,15 +136,24 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
     return blobId
   }
 
-  function contentOf ({ size, text }: { size: number, text: string }, blobId = newBlob()): ModelContent {
-    return { size, sha256: sha256Of(text), blobId }
+  function contentOf (
+    { size, text, type }: { size: number, text: string, type: string }, blobId = newBlob()
+  ): ModelContent {
+    return { size, type, sha256: sha256Of(text), blobId }
   }
 
   const choose = <T>(items: readonly T[], pick: number) => items[pick % items.length]
 
+  /** A file, sometimes one that is not there. */
+  function chooseFile (pick: number): string {
+    return pick === 7 ? 'b/a' : choose(model.names(), pick) ?? 'a'
+  }
+
   /** A version, and its file; sometimes that of another file. */
   function chooseVersion (pick: number): { name: string, version: string } {
-    const version = choose(model.kept().filter(({ name }) => name === undefined || pick === 7), pick)
+    const isOffered = ({ name, fileId }: { name: string | undefined, fileId: number }) =>
+      pick === 7 || (name === undefined && (pick > 4 || model.nameOf(fileId) !== undefined))
+    const version = choose(model.kept().filter(isOffered), pick)
     return { version: version?.blobId ?? 'none', name: (version && model.nameOf(version.fileId)) ?? 'a' }
   }
 
@@ -134,21 +173,25 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
   async function callsFor (operation: Operation): Promise<[() => Promise<unknown>, () => unknown] | undefined> {
     const { quota } = model
     const now = clock.now()
-    const type = 'text/plain'
+    const type = 'a/x'
     switch (operation.kind) {
       case 'put': {
         const { name } = operation
         const content = contentOf(operation.content)
-        const file = { ownerId, name, type, ...content, modifiedAt: null, isLeased: false }
+        const file = { ownerId, name, ...content, modifiedAt: null, isLeased: false }
         return [() => metadata.files.put(file, quota, {}), () => model.put(name, content, now)]
       }
-      case 'remove':
-        return [() => metadata.files.remove(
-          ownerId, operation.name, { precondition: {}, isPermanent: operation.isPermanent }
-        ), () => model.remove(operation.name, operation.isPermanent, now)]
-      case 'rename':
-        return [() => metadata.files.rename(ownerId, operation.name, operation.to, quota), () =>
-          model.rename(operation.name, operation.to, now)]
+      case 'remove': {
+        const name = chooseFile(operation.pick)
+        const { isPermanent } = operation
+        return [() => metadata.files.remove(ownerId, name, { precondition: {}, isPermanent }), () =>
+          model.remove(name, isPermanent, now)]
+      }
+      case 'rename': {
+        const name = chooseFile(operation.pick)
+        return [() => metadata.files.rename(ownerId, name, operation.to, quota), () =>
+          model.rename(name, operation.to, now)]
+      }
       case 'add folder':
         return [() => metadata.folders.add(ownerId, operation.folder, quota), () =>
           model.addFolder(operation.folder, now)]
@@ -181,6 +224,11 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
         return [() => metadata.kept.restoreVersion(ownerId, name, version, { quota, precondition: {} }), () =>
           model.restoreVersion(name, version, now)]
       }
+      case 'find version': {
+        const { name, version } = chooseVersion(operation.pick)
+        return [async () => (await metadata.kept.findVersion(ownerId, name, version))?.version.id ?? 'none', () =>
+          model.findVersion(name, version, now)?.blobId ?? 'none']
+      }
       case 'remove version': {
         const { name, version } = chooseVersion(operation.pick)
         return [
@@ -201,7 +249,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       case 'sweep':
         return [() => metadata.kept.removeExpired(operation.limit), () => model.sweep(operation.limit, now)]
       case 'full disk':
-        return [() => metadata.kept.removeOldest(operation.bytes, operation.limit), () =>
+        return [() => metadata.kept.removeOldest(operation.bytes, operation.limit, ownerId), () =>
           model.removeOldest(operation.bytes, operation.limit)]
       case 'begin upload': {
         const { name, length, isConditional } = operation
@@ -223,7 +271,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
         const upload = choose(model.uploads(), operation.pick)
         if (upload === undefined) return undefined
         const size = upload.length ?? upload.offset
-        const content = contentOf({ size, text: operation.text }, upload.blobId)
+        const content = contentOf({ size, text: operation.text, type }, upload.blobId)
         const change = changeOf(upload, size)
         return [async () => await metadata.uploads.finish(change, { sha256: content.sha256, quota }) ?? 'refused', () => model.finish(upload, content, now)]
       }
@@ -239,8 +287,6 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
         return undefined
     }
   }
-
-  const page = { after: undefined, limit: 100 }
 
   async function listFiles (): Promise<FileRecord[]> {
     const files = await metadata.files.list(ownerId, { order: 'name', folder: undefined, prefix: undefined, ...page })
@@ -285,18 +331,35 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
     }
   }
 
+  /** Reads a list in pages of another size each time. */
+  async function all<T extends { keptAt: number, id: string }> (
+    list: (page: KeptPage) => Promise<T[]>
+  ): Promise<T[]> {
+    const limit = PAGES[comparisons % PAGES.length] as number
+    const seen: T[] = []
+    for (let after: KeptPosition | undefined; ;) {
+      const found = await list({ after, limit })
+      seen.push(...found)
+      const last = found.at(-1)
+      if (last === undefined || found.length < limit) return seen
+      after = { key: last.keptAt, id: last.id }
+    }
+  }
+
   async function compare (): Promise<void> {
+    comparisons++
     const files = await listFiles()
-    const of = ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }: Omit<FileRecord, 'id'>) => ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })
+    const of = ({ name, size, type, sha256, blobId, createdAt, updatedAt, storedAt }: Omit<FileRecord, 'id'>) => ({ name, size, type, sha256, blobId, createdAt, updatedAt, storedAt })
     const found = {
       files: files.map(of),
       versions: (await Promise.all(
-        files.map(file => metadata.kept.listVersions(ownerId, file.id, page))
-      )).map(versions => versions.map(({ id, storedAt, keptAt }) => ({ id, storedAt, keptAt }))),
+        files.map(file => all<VersionRecord>(page => metadata.kept.listVersions(ownerId, file.id, page)))
+      )).map(versions => versions.map(({ id, size, type, sha256, storedAt, keptAt, expiresAt }) =>
+        ({ id, size, type, sha256, storedAt, keptAt, expiresAt }))),
       folders: (await listFolders()).sort((a, b) => a.path < b.path ? -1 : 1),
-      trash: (await metadata.kept.listTrash(ownerId, page))
-        .map(({ id, name, storedAt, keptAt, deletedWith, versions }) =>
-          ({ id, name, storedAt, keptAt, deletedWith, versions })),
+      trash: (await all<TrashRecord>(page => metadata.kept.listTrash(ownerId, page)))
+        .map(({ id, size, type, sha256, storedAt, keptAt, expiresAt, name, deletedWith, versions }) =>
+          ({ id, size, type, sha256, storedAt, keptAt, expiresAt, name, deletedWith, versions })),
       usage: await metadata.accounts.find(ownerId).then(account => {
         const { usedBytes, usedFiles, usedFolders, keptBytes } = account as AccountRecord
         return { usedBytes, usedFiles, usedFolders, keptBytes }
@@ -324,6 +387,8 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       // Each blob is in use or discarded, and none is both.
       const inUse = model.blobs()
       expectSame(Array.from(await metadata.blobs.findKnown(used)).sort(), inUse.stored)
+      // A blob is given out from the time when it was discarded, which may be later than now.
+      clock.advance(1000)
       const discarded = new Set(await metadata.blobs.claimDiscarded(100_000, 0))
       expectSame([...inUse.stored, ...inUse.uploads].filter(blobId => discarded.has(blobId)), [])
       expectSame(model.discarded().filter(blobId => !discarded.has(blobId)), [])

@@ -5,7 +5,12 @@ import { Problem } from '#src/problems.ts'
 // What src/metadata/kept.ts and folders.ts say, of one account, in lists: no index, no sum that is carried along, and
 // a tree that is nothing but paths.
 
-export interface ModelContent { readonly size: number, readonly sha256: string, readonly blobId: string }
+export interface ModelContent {
+  readonly size: number
+  readonly type: string
+  readonly sha256: string
+  readonly blobId: string
+}
 
 interface ModelFile extends ModelContent {
   fileId: number
@@ -73,6 +78,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
   const model = {
     quota: { bytes: undefined, files: undefined } as Quota,
     kept: () => [...kept].sort(byAge),
+    names: () => files.map(({ name }) => name),
     nameOf: (fileId: number) => files.find(file => file.fileId === fileId)?.name,
     folders: () => folders,
     uploads: () => uploads,
@@ -82,13 +88,24 @@ export function createKeptModel (keeping: Required<Keeping>) {
     }),
 
     state: (now: number) => ({
-      files: sortedFiles().map(({ name, size, sha256, blobId, createdAt, updatedAt, storedAt }) =>
-        ({ name, size, sha256, blobId, createdAt, updatedAt, storedAt })),
+      files: sortedFiles().map(({ name, size, type, sha256, blobId, createdAt, updatedAt, storedAt }) =>
+        ({ name, size, type, sha256, blobId, createdAt, updatedAt, storedAt })),
       versions: sortedFiles().map(({ fileId }) =>
-        liveVersionsOf(fileId, now).map(({ blobId, storedAt, keptAt }) => ({ id: blobId, storedAt, keptAt }))),
+        liveVersionsOf(fileId, now).map(({ blobId, size, type, sha256, storedAt, keptAt }) =>
+          ({ id: blobId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + keeping.milliseconds }))),
       folders: [...folders].sort((a, b) => a.path < b.path ? -1 : 1),
-      trash: liveTrash(now).map(({ blobId, name, storedAt, keptAt, deletedWith, fileId }) =>
-        ({ id: blobId, name, storedAt, keptAt, deletedWith, versions: liveVersionsOf(fileId, now).length })),
+      trash: liveTrash(now).map(({ blobId, size, type, sha256, name, storedAt, keptAt, deletedWith, fileId }) => ({
+        id: blobId,
+        size,
+        type,
+        sha256,
+        storedAt,
+        keptAt,
+        expiresAt: keptAt + keeping.milliseconds,
+        name,
+        deletedWith,
+        versions: liveVersionsOf(fileId, now).length
+      })),
       usage: { usedBytes: sum(files), usedFiles: files.length, usedFolders: folders.length, keptBytes: sum(kept) },
       uploads: { uploads: uploads.length, bytes: reserved(uploads), receivedBytes: received(uploads) }
     }),
@@ -160,15 +177,19 @@ export function createKeptModel (keeping: Required<Keeping>) {
       return { restored: entries.length - kept.length, kept }
     },
 
+    findVersion: (name: string, blobId: string, now: number) =>
+      liveVersionsOf(find(name)?.fileId ?? 0, now).find(content => content.blobId === blobId),
+
     restoreVersion (name: string, blobId: string, now: number) {
       const file = get(name)
-      const version = liveVersionsOf(file.fileId, now).find(content => content.blobId === blobId)
+      const version = model.findVersion(name, blobId, now)
       if (version === undefined) throw new Problem('not_found')
       refuse({ bytes: version.size - file.size, files: 0 }, uploads)
       kept = kept.filter(content => content !== version)
       const updatedAt = Math.max(file.updatedAt, now)
       keepVersion(file, version, updatedAt)
-      Object.assign(file, { size: version.size, sha256: version.sha256, blobId, updatedAt, storedAt: version.storedAt })
+      const { size, type, sha256, storedAt } = version
+      Object.assign(file, { size, type, sha256, blobId, updatedAt, storedAt })
     },
 
     restoreFile (blobId: string, newName: string | undefined, now: number) {
@@ -183,7 +204,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
     },
 
     removeVersion (name: string, blobId: string, now: number) {
-      const version = liveVersionsOf(get(name).fileId, now).find(content => content.blobId === blobId)
+      const version = model.findVersion(name, blobId, now)
       if (version === undefined) throw new Problem('not_found')
       drop([version])
     },

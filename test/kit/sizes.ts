@@ -28,7 +28,7 @@ const TABLE = {
   firstFactorKills: [4, 4, 25],
   firstFactorRaces: [2, 2, 12],
   folderRaces: [2, 2, 20],
-  keptModelRuns: [20, 20, 50],
+  keptModelRuns: [15, 30, 100],
   killedLinkUploadBytes: [6 * MIB, 6 * MIB, 60 * MIB],
   linkLimitRounds: [1, 1, 5],
   linkModelRuns: [20, 20, 300],
