@@ -2,10 +2,12 @@ import type { Test } from 'tap'
 import { CHANGES_MILLISECONDS, type ChangePosition, type ChangeRecord } from '#src/metadata/change-repository.ts'
 import type { Keeping } from '#src/metadata/kept-repository.ts'
 import type { NewFile } from '#src/metadata/records.ts'
+import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { createTestClock } from './kit/clock.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
+import { changeOf, newUpload } from './uploads.contract.ts'
 
 const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
 
@@ -112,11 +114,9 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('an upload in several requests is recorded when it becomes a file, and one by a link for the owner', async t => {
     const { metadata, ownerId, since } = await start(t)
     const { folders, links, uploads } = metadata
-    const upload = { id: hex(16), ownerId, linkId: null, name: 'u/v', type: 'a/b', blobId: hex(16), length: 4, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR } as const
+    const upload = newUpload(ownerId, 'u/v')
     t.strictSame(await since(() => uploads.add(upload, { maxUploads: 9, quota: unlimited })), [])
-    const change = {
-      id: upload.id, ownerId, name: 'u/v', generation: 1, offset: 4, length: 4, state: null, lifetimeMilliseconds: HOUR
-    }
+    const change = changeOf(await uploads.find(ownerId, upload.id) as UploadRecord)
     t.strictSame(await since(() => uploads.save(change, { isAppending: true, quota: unlimited })), [])
     t.strictSame(await since(() => uploads.finish(change, { sha256: hex(32), quota: unlimited })), ['folder_made u', 'stored u/v'])
     await since(() => folders.add(ownerId, 'in', unlimited))

@@ -7,19 +7,12 @@ import { createTestClock } from './kit/clock.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
+import { changeOf, newUpload } from './uploads.contract.ts'
 
 const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
 
 type Terms = Partial<NewLink>
 type Fields = Partial<NewFile>
-
-/** The change that makes an upload whole, unless `fields` say something else. */
-function changeOf (
-  { id, ownerId, name, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}
-): UploadChange {
-  const offset = length ?? 0
-  return { id, ownerId, name, generation, offset, state: null, length, lifetimeMilliseconds: HOUR, ...fields }
-}
 
 /** What src/metadata/link-repository.ts and uploads-repository.ts say of uploads by links. */
 export function suite (t: Test, open: OpenMetadata): void {
@@ -55,9 +48,7 @@ export function suite (t: Test, open: OpenMetadata): void {
         name: string,
         fields: Partial<NewUpload> = {},
         { quota = unlimited, maxUploads = 1000 } = {}
-      ) => uploads.add({
-        id: hex(16), ownerId, linkId: link?.id ?? null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
-      }, { maxUploads, quota }),
+      ) => uploads.add(newUpload(ownerId, name, { linkId: link?.id ?? null, ...fields }), { maxUploads, quota }),
       save: (upload: UploadRecord, fields: Partial<UploadChange>, quota: Quota = unlimited) =>
         uploads.save(changeOf(upload, fields), { isAppending: true, quota }),
       finish: (upload: UploadRecord, quota: Quota = unlimited, maxFinished?: number) =>
@@ -105,7 +96,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   const long = (bytes: number, letter = 'n') => letter.repeat(bytes / Buffer.byteLength(letter))
-  for (const [what, name, numbered] of [
+  const numberings = [
     ['without an extension', 'README', 'README (2)'],
     ['that begins with its only dot', '.profile', '.profile (2)'],
     ['that ends with a dot', 'a.', 'a (2).'],
@@ -115,15 +106,15 @@ export function suite (t: Test, open: OpenMetadata): void {
     ['of 252 bytes in letters of four with an extension', `${long(248, '😀')}.txt`, `${long(244, '😀')} (2).txt`],
     ['with the longest extension that is kept', `${long(223)}.${long(31, 'x')}`, `${long(219)} (2).${long(31, 'x')}`],
     ['with a longer one', `${long(222)}.${long(32, 'x')}`, `${long(222)}.${long(28, 'x')} (2)`]
-  ] as const) {
-    t.test(`a name ${what} gets a number, and no more than 255 bytes`, async t => {
-      const { link, store } = await start(t)
-      const drop = await link()
-      t.equal(await store(drop, name), `in/${name}`)
-      t.equal(await store(drop, name), `in/${numbered}`)
+  ] as const
+  t.test('a name gets a number, and no more than 255 bytes', async t => {
+    const { link, store } = await start(t)
+    const drop = await link()
+    for (const [what, name, numbered] of numberings) {
+      t.strictSame([await store(drop, name), await store(drop, name)], [`in/${name}`, `in/${numbered}`], what)
       t.ok(Buffer.byteLength(numbered) <= 255)
-    })
-  }
+    }
+  })
 
   t.test('the limits of a link are exact, and nothing is given back', async t => {
     const { metadata: { files, links }, ownerId, link, store, room, used } = await start(t)
@@ -340,56 +331,30 @@ export function suite (t: Test, open: OpenMetadata): void {
     for (const upload of [first, second]) await finish(upload)
   })
 
-  t.test('a link that is revoked ends its unfinished uploads at once, and housekeeping discards their bytes', async t => {
-    const { metadata: { links, uploads }, ownerId, link, begin, find, save, reserved, discarded } = await start(t)
-    const [one, two, other] = [await link(), await link(), await link({}, 'in')]
-    const ended = [await begin(one, 'a'), await begin(one, 'b'), await begin(two, 'a')]
-    const stays = await begin(other, 'a')
-    const own = await begin(undefined, 'a')
-    await links.remove(ownerId, one.id)
-    await links.remove(ownerId, two.id)
-    for (const upload of ended) {
-      t.equal(await find(upload), undefined)
-      t.strictSame(await outcomes([save(upload, { offset: 5 })]), { not_found: 1 })
-    }
-    t.equal(await reserved(), 2)
-    t.equal(await uploads.removeExpired(2), true)
-    t.equal(await uploads.removeExpired(2), false)
-    t.equal(await uploads.removeExpired(2), false)
-    t.strictSame(await discarded(), ended.map(({ blobId }) => blobId).sort())
-    for (const upload of [stays, own]) t.ok(await find(upload))
-  })
-
-  t.test('housekeeping ends the unfinished uploads of a link that has expired', async t => {
-    const { metadata: { uploads }, clock, link, begin, find, discarded } = await start(t)
-    const [expiring, lasting] = [await link({ expiresAt: clock.now() + HOUR }), await link()]
-    const options = { lifetimeMilliseconds: DAY }
-    const [ended, stays] = [await begin(expiring, 'a', options), await begin(lasting, 'a', options)]
-    t.equal(await uploads.removeExpired(10), false)
-    t.ok(await find(ended))
-    clock.advance(HOUR)
-    t.equal(await uploads.removeExpired(10), false)
-    t.strictSame(await discarded(), [ended.blobId])
-    t.equal(await find(ended), undefined)
-    t.ok(await find(stays))
-  })
-
-  t.test('unfinished uploads of a link that ended with its folder end, and housekeeping discards their bytes', async t => {
-    const { metadata: { uploads }, link, begin, finish, save, find, removeTree, discarded, put } = await start(t)
-    await put('other/a')
-    const [drop, other] = [await link(), await link({}, 'other')]
-    const finished = await begin(drop, 'z')
-    await finish(finished)
-    const ended = [await begin(drop, 'a'), await begin(drop, 'b'), await begin(drop, 'c', { lifetimeMilliseconds: 0 })]
-    const stays = await begin(other, 'a')
-    await removeTree('in')
-    const [first] = ended as [UploadRecord]
-    t.strictSame(await outcomes([save(first, { offset: 5 }), finish(first)]), { not_found: 2 })
-    t.equal(await uploads.removeExpired(2), true)
-    t.equal(await uploads.removeExpired(2), false)
-    t.strictSame(await discarded(), [...ended, finished].map(({ blobId }) => blobId).sort())
-    t.ok(await find(stays))
-    t.ok(await find(finished), 'one that was finished is remembered')
-    t.equal(await uploads.removeExpired(2), false)
-  })
+  for (const how of ['is revoked', 'has expired', 'ended with its folder'] as const) {
+    t.test(`unfinished uploads of a link that ${how} end, and housekeeping discards their bytes`, async t => {
+      const { metadata, ownerId, clock, link, put, begin, save, finish, find, removeTree, discarded } = await start(t)
+      const { links, uploads } = metadata
+      await put('other/a')
+      const [drop, other] = [await link({ expiresAt: clock.now() + HOUR / 2 }), await link({}, 'other')]
+      const finished = await begin(drop, 'z')
+      await finish(finished)
+      const ended = [await begin(drop, 'a'), await begin(drop, 'b'), await begin(drop, 'c', { lifetimeMilliseconds: 0 })]
+      const stays = [await begin(other, 'a'), await begin(undefined, 'a'), finished]
+      if (how === 'is revoked') await links.remove(ownerId, drop.id)
+      else if (how === 'has expired') clock.advance(HOUR / 2)
+      else await removeTree('in')
+      const [first] = ended as [UploadRecord]
+      t.strictSame(await outcomes([save(first, { offset: 5 }), finish(first)]), { not_found: 2 })
+      if (how === 'is revoked') t.equal(await find(first), undefined)
+      t.equal((await uploads.usage(ownerId)).uploads, how === 'is revoked' ? 2 : 4)
+      t.equal(await uploads.removeExpired(2), true)
+      while (await uploads.removeExpired(2));
+      const gone = [...ended, ...how === 'ended with its folder' ? [finished] : []]
+      t.strictSame(await discarded(), gone.map(({ blobId }) => blobId).sort())
+      for (const upload of ended) t.equal(await find(upload), undefined)
+      for (const upload of stays) t.ok(await find(upload), 'one that was finished is remembered')
+      t.equal(await uploads.removeExpired(2), false)
+    })
+  }
 }

@@ -3,10 +3,12 @@ import type { Conditions, StateCondition } from '#src/metadata/conditions.ts'
 import type { Keeping } from '#src/metadata/kept-repository.ts'
 import { MAX_LOCKS, type NewLock } from '#src/metadata/lock-repository.ts'
 import type { NewFile } from '#src/metadata/records.ts'
+import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { createTestClock } from './kit/clock.ts'
-import { DAY, HOUR } from './kit/durations.ts'
+import { DAY } from './kit/durations.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
+import { changeOf, newUpload } from './uploads.contract.ts'
 
 const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
 
@@ -123,7 +125,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { lock, put, clock } = await start(t)
     await put('a')
     await put('b')
-    for (let count = 0; count < MAX_LOCKS; count++) await lock('a', { isExclusive: false, seconds: 60 })
+    for (let count = 0; count < MAX_LOCKS; count += 100) {
+      await Promise.all(Array.from({ length: 100 }, () => lock('a', { isExclusive: false, seconds: 60 })))
+    }
     await t.rejects(lock('b'), { code: 'too_many_locks', options: { headers: { 'retry-after': '60' } } })
     clock.set(clock.now() + 60_000)
     await lock('b')
@@ -136,9 +140,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const [version] = await kept.listVersions(ownerId, stored.id, { after: undefined, limit: 1 })
     const { token } = await lock('a')
     await put('b')
-    const upload = {
-      id: hex(16), ownerId, linkId: null, name: 'a', type: 'text/plain', blobId: hex(16), length: 3, method: 'PUT' as const, precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
-    }
+    const upload = newUpload(ownerId, 'a', { method: 'PUT' })
     const changes: [string, (conditions: Conditions) => Promise<unknown>][] = [
       ['a put', conditions => put('a', {}, conditions)],
       ['an upload', () => uploads.add(upload, { maxUploads: 10, quota: unlimited })],
@@ -363,19 +365,16 @@ export function suite (t: Test, open: OpenMetadata): void {
     const deletedWith = String((await trash())[0]?.deletedWith)
     const all = { quota: unlimited, after: undefined, limit: 10 }
     t.match(await kept.restoreDeletion(ownerId, deletedWith, all), { restored: 1, kept: [{ name: 'f/g/b', code: 'file_locked' }] })
-    const upload = await uploads.add({
-      id: hex(16), ownerId, linkId: null, name: 'up', type: 'text/plain', blobId: hex(16), length: 3, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR
-    }, { maxUploads: 10, quota: unlimited })
+    const begin = (name: string, method: 'POST' | 'PUT') =>
+      uploads.add(newUpload(ownerId, name, { method }), { maxUploads: 10, quota: unlimited })
+    const [posting, putting] = [await begin('up', 'POST'), await begin('other', 'PUT')]
+    const finish = (upload: UploadRecord) => uploads.finish(changeOf(upload), { sha256: hex(32), quota: unlimited })
     await put('up')
-    const { token: later } = await lock('up')
-    const change = { id: upload.id, ownerId, name: 'up', generation: 1, offset: 3, length: 3, state: null, lifetimeMilliseconds: HOUR }
-    const finish = () => uploads.finish({ ...change }, { sha256: hex(32), quota: unlimited })
-    t.equal(await finish(), undefined, 'another file has the name')
-    const putting = await uploads.add({ ...upload, id: hex(16), blobId: hex(16), name: 'other', method: 'PUT', lifetimeMilliseconds: HOUR }, { maxUploads: 10, quota: unlimited })
     await put('other')
+    const { token: later } = await lock('up')
     const { token: last } = await lock('other')
-    const finishPut = () => uploads.finish({ ...change, id: putting.id, name: 'other' }, { sha256: hex(32), quota: unlimited })
-    await t.rejects(finishPut(), locked('other'))
+    t.equal(await finish(posting), undefined, 'another file has the name')
+    await t.rejects(finish(putting), locked('other'))
     t.match(await uploads.find(ownerId, putting.id), { offset: 0, isRefused: false, result: undefined })
     t.not(token, later)
     await put('other', {}, withTokens(last))

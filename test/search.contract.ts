@@ -116,14 +116,14 @@ export function suite (t: Test, open: OpenMetadata): void {
     const pick = () => PIECES[random(PIECES.length)] ?? ''
     const word = (length: number) => Array.from({ length }, pick).join('').normalize('NFC')
     const stored = new Map<string, FileRecord>()
-    for (let count = 0; count < 400; count++) {
+    for (let count = 0; count < 250; count++) {
       clock.set(1000 + random(20))
       const name = ['', '', 'a/', 'ä/', 'ä/b/'][random(5)] + word(1 + random(6))
       const { file } = await files.put(newFile(ownerId, name, { size: random(9) }), unlimited, {})
       stored.set(name, file)
     }
     const folders = [undefined, '', 'a', 'ä', 'ä/b']
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 42; round++) {
       const contains = word(1 + random(2))
       const order = fileOrders[round % fileOrders.length] ?? 'name'
       const folder = folders[random(folders.length)]
