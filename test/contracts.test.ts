@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { createBlobId, type StoredBlob } from '#src/blobs/blob-store.ts'
 import { createCheckpoints } from '#src/blobs/checkpoints.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
@@ -434,14 +434,22 @@ test('a database whose first start was cut off in the middle of a write is opene
 })
 
 /** A database with one table, in write-ahead mode like the real one, with group commits. */
-function openNotes (file: string, { timeout = 0, journal = 'WAL', syncLog = async () => {} } = {}) {
-  const client = new Database(file, { timeout })
+function openNotes (t: Test, { journal = 'WAL', syncLog = async () => {} } = {}) {
+  const file = join(t.testdir(), 'notes.db')
+  const connect = () => {
+    const connection = new Database(file, { timeout: 0 })
+    t.teardown(() => connection.close())
+    return connection
+  }
+  const client = connect()
   client.pragma(`journal_mode = ${journal}`)
   client.exec('CREATE TABLE IF NOT EXISTS notes (text TEXT NOT NULL)')
   const insert = client.prepare('INSERT INTO notes VALUES (?)')
   const committer = new Committer(client, syncLog)
   return {
     client,
+    /** Another process, or an operator. */
+    connect,
     committer,
     add: (text: string | null) => committer.commit(() => insert.run(text).changes),
     read: () => committer.read(() => client.prepare('SELECT text FROM notes').pluck().all()),
@@ -454,8 +462,7 @@ async function codesOf (promises: Promise<unknown>[]): Promise<unknown[]> {
 }
 
 test('a database that is full fails all writes of the commit and does none, and goes on when there is room', async t => {
-  const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
-  t.teardown(() => client.close())
+  const { client, add, all } = openNotes(t)
   client.pragma(`max_page_count = ${client.pragma('page_count', { simple: true })}`)
   t.strictSame(await codesOf([add('small'), add('x'.repeat(100_000)), add('small')]), ['storage_full', 'storage_full', 'storage_full'])
   t.strictSame(all(), [])
@@ -466,12 +473,9 @@ test('a database that is full fails all writes of the commit and does none, and 
 })
 
 test('the reads of one turn of the event loop agree, and the next turn sees what another process wrote meanwhile', async t => {
-  const file = join(t.testdir(), 'notes.db')
   let syncs = 0
-  const { client, add, read } = openNotes(file, { syncLog: async () => { syncs++ } })
-  t.teardown(() => client.close())
-  const other = new Database(file)
-  t.teardown(() => other.close())
+  const { client, connect, add, read } = openNotes(t, { syncLog: async () => { syncs++ } })
+  const other = connect()
   await add('mine')
   t.strictSame(await read(), ['mine'])
   other.exec("INSERT INTO notes VALUES ('theirs')")
@@ -524,11 +528,8 @@ test('a full cache of rows is emptied, and so is one whose database has changed'
 })
 
 test('a database in which another process writes for too long is overloaded, for all writes of the commit', async t => {
-  const file = join(t.testdir(), 'notes.db')
-  const { client, add, all } = openNotes(file)
-  t.teardown(() => client.close())
-  const other = new Database(file)
-  t.teardown(() => other.close())
+  const { connect, add, all } = openNotes(t)
+  const other = connect()
   other.exec('BEGIN IMMEDIATE')
   t.strictSame(await codesOf([add('a'), add('b')]), ['overloaded', 'overloaded'])
   other.exec('COMMIT')
@@ -537,11 +538,8 @@ test('a database in which another process writes for too long is overloaded, for
 })
 
 test('a commit that fails at its end is undone whole', async t => {
-  const file = join(t.testdir(), 'notes.db')
-  const { client, add, all } = openNotes(file, { journal: 'DELETE' })
-  t.teardown(() => client.close())
-  const reader = new Database(file)
-  t.teardown(() => reader.close())
+  const { client, connect, add, all } = openNotes(t, { journal: 'DELETE' })
+  const reader = connect()
   reader.exec('BEGIN; SELECT * FROM notes')
   reader.prepare('SELECT * FROM sqlite_master').all()
   t.strictSame(await codesOf([add('a'), add('b')]), ['overloaded', 'overloaded'])
@@ -563,8 +561,7 @@ async function isCommitted (promise: Promise<unknown>): Promise<boolean> {
 
 test('what was committed is told to nobody, its writer and readers alike, before it is on stable storage', async t => {
   const { syncs, syncLog } = openSyncs()
-  const { client, add, read } = openNotes(join(t.testdir(), 'notes.db'), { syncLog })
-  t.teardown(() => client.close())
+  const { add, read } = openNotes(t, { syncLog })
   t.strictSame(await read(), [], 'where nothing was written nobody waits')
   const added = add('a')
   await new Promise(resolve => setImmediate(resolve))
@@ -577,12 +574,9 @@ test('what was committed is told to nobody, its writer and readers alike, before
 })
 
 test('what another process committed is told when the log that both write is on stable storage', async t => {
-  const file = join(t.testdir(), 'notes.db')
   const { syncs, syncLog } = openSyncs()
-  const { client, read } = openNotes(file, { syncLog })
-  t.teardown(() => client.close())
-  const other = new Database(file)
-  t.teardown(() => other.close())
+  const { connect, read } = openNotes(t, { syncLog })
+  const other = connect()
   other.exec("INSERT INTO notes VALUES ('theirs')")
   const found = read()
   t.notOk(await isCommitted(found))
@@ -594,8 +588,7 @@ test('what another process committed is told when the log that both write is on 
 
 test('after a sync that failed nothing is told or done any more, also if a later sync does not fail', async t => {
   const { syncs, syncLog } = openSyncs()
-  const { client, add, read, committer: { failed } } = openNotes(join(t.testdir(), 'notes.db'), { syncLog })
-  t.teardown(() => client.close())
+  const { add, read, committer: { failed } } = openNotes(t, { syncLog })
   const first = add('a')
   await new Promise(resolve => setImmediate(resolve))
   const found = read()
@@ -610,11 +603,8 @@ test('after a sync that failed nothing is told or done any more, also if a later
 })
 
 test('a write waits while another process writes, and is done when that has ended', async t => {
-  const file = join(t.testdir(), 'notes.db')
-  const { client, add, all } = openNotes(file)
-  t.teardown(() => client.close())
-  const other = new Database(file)
-  t.teardown(() => other.close())
+  const { connect, add, all } = openNotes(t)
+  const other = connect()
   other.exec('BEGIN IMMEDIATE')
   const added = add('a')
   t.notOk(await isCommitted(added))
@@ -624,15 +614,13 @@ test('a write waits while another process writes, and is done when that has ende
 })
 
 test('a write that fails is told its own failure, and those beside it are done', async t => {
-  const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
-  t.teardown(() => client.close())
+  const { add, all } = openNotes(t)
   t.strictSame(await codesOf([add('a'), add(null), add('b')]), [1, 'SQLITE_CONSTRAINT_NOTNULL', 1])
   t.strictSame(all(), ['a', 'b'])
 })
 
 test('writes that come while a commit is written go into the next, and none is forgotten', async t => {
-  const { client, add, all } = openNotes(join(t.testdir(), 'notes.db'))
-  t.teardown(() => client.close())
+  const { add, all } = openNotes(t)
   const texts = Array.from({ length: 600 }, (_, index) => String(index))
   const first = add('first')
   const rest = texts.map(text => first.then(() => add(text)))
@@ -641,8 +629,7 @@ test('writes that come while a commit is written go into the next, and none is f
 })
 
 test('a write that takes long shares its commit with none after it, so that the event loop runs in between', async t => {
-  const { client, committer, all } = openNotes(join(t.testdir(), 'notes.db'))
-  t.teardown(() => client.close())
+  const { client, committer, all } = openNotes(t)
   const sizes: number[] = []
   committer.watch(({ writes }) => { sizes.push(writes) })
   const addSlowly = (text: string) => committer.commit(() => {
@@ -659,7 +646,7 @@ test('a write that takes long shares its commit with none after it, so that the 
 })
 
 test('a database that was closed refuses what still waits', async t => {
-  const { client, add } = openNotes(join(t.testdir(), 'notes.db'))
+  const { client, add } = openNotes(t)
   const waiting = add('late')
   client.close()
   await t.rejects(waiting)
