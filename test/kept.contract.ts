@@ -253,6 +253,54 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await versions(first.id), [version])
   })
 
+  t.test('what a write itself keeps goes last', async t => {
+    const { put, remove, tick, versions, trash, discarded, usage } = await start(t)
+    const quota = { bytes: 30, files: undefined }
+    const first = await put('a')
+    const second = await put('a')
+    const other = await put('b')
+    // Deleted later than the version will be made.
+    await remove('b', { now: tick() + 60_000 })
+    const third = await put('a', {}, quota)
+    t.strictSame(await discarded(), [first.blobId])
+    t.strictSame(ids(await versions(first.id)), [second.blobId])
+    await put('a', {}, { bytes: 20, files: undefined })
+    t.strictSame(await discarded(), blobsOf([first, second, other]).sort())
+    t.strictSame(await trash(), [])
+    t.strictSame(ids(await versions(first.id)), [third.blobId])
+    const fourth = await put('a', { size: 15 }, { bytes: 24, files: undefined })
+    t.strictSame(await versions(first.id), [], 'but it goes too')
+    t.equal((await discarded()).length, 5)
+    await put('a', { size: 20 }, { bytes: 20, files: undefined })
+    t.strictSame(await usage(), { bytes: 20, files: 1, keptBytes: 0 })
+    t.ok((await discarded()).includes(fourth.blobId))
+  })
+
+  t.test('what a change itself keeps is not what goes for it, whatever the clock says', async t => {
+    const { tick, put, remove, trash, versions } = await start(t, { ...month, contents: 1 })
+    await put('a', { now: tick() + 10 * DAY })
+    await remove('a', { now: tick() + 10 * DAY })
+    const version = await put('b')
+    await put('b')
+    t.strictSame([ids(await versions(version.id)), await trash()], [[version.blobId], []])
+    const deleted = await put('c')
+    await put('d', { now: tick() + 10 * DAY })
+    await put('d', { now: tick() + 10 * DAY })
+    await remove('c')
+    t.strictSame([await versions(version.id), ids(await trash())], [[], [deleted.blobId]])
+  })
+
+  t.test('a version and its deleted file that both make room count once', async t => {
+    const { put, remove, usage, discarded } = await start(t)
+    const gone = [await put('a', { size: 30 }), await put('a', { size: 1 })]
+    await remove('a')
+    gone.push(await put('b', { size: 20 }))
+    await remove('b')
+    await put('c', { size: 64 }, { bytes: 80, files: undefined })
+    t.strictSame(await discarded(), blobsOf(gone).sort())
+    t.strictSame(await usage(), { bytes: 64, files: 1, keptBytes: 0 })
+  })
+
   for (const { kept, bytes, writers, fits, left } of [
     { kept: 80, bytes: 107, writers: 7, fits: 7, left: 35 },
     { kept: 30, bytes: 125, writers: 20, fits: 12, left: 5 }
