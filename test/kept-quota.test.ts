@@ -9,12 +9,20 @@ import { formOf, runBin, sharedServer, startServer, type Answer, type RunningSer
 import { sizes } from './kit/sizes.ts'
 import { isInFolder, runSql, storedBlobs } from './kit/stores.ts'
 import { areTidy } from './kit/tidy.ts'
+import { beginUpload, TUS } from './kit/tus.ts'
 
 const bytes = (count: number, text = 'x') => text.repeat(count)
 
 /** Fewer versions than the tests make. */
 const KEEPING = { KEEP_VERSIONS: '3' }
 const NOTHING_KEPT = { KEEP_DAYS: '0' }
+
+/** An account of the server that the tests share, with quotas of its own. */
+async function shareLimited (bytes: number, files?: number) {
+  const account = await shareAccount(KEEPING)
+  await setQuotas(account, { bytes, ...(files !== undefined && { files }) })
+  return account
+}
 
 /** Another server with the same data, and other settings. */
 async function restart (t: Test, { server, token }: { server: RunningServer, token: string }, settings: Settings) {
@@ -25,6 +33,61 @@ async function restart (t: Test, { server, token }: { server: RunningServer, tok
 
 /** Makes it look as if what is kept had been kept for some time already. */
 const age = (dataDir: string, milliseconds: number, condition: string) => runSql(dataDir, `UPDATE kept SET kept_at = kept_at - ${milliseconds} WHERE ${condition}`)
+
+t.test('what is kept gives way to what needs the room: the oldest first, and no more than needed', async t => {
+  const { put, remove, trash, texts, usage } = await shareLimited(100)
+  await put('a', bytes(40, '1'))
+  await put('a', bytes(30, '2'))
+  await put('b', bytes(5, '1'))
+  await put('b', bytes(5, '2'))
+  await remove('b')
+  await put('c', bytes(20))
+  t.match(await usage(), { bytes: 50, keptBytes: 50 }, 'it is full to the last byte')
+  t.equal((await put('d', 'x')).status, 201)
+  t.strictSame([await texts('a'), (await trash()).map(({ name }) => name)], [[], ['b']], 'the longest kept')
+  t.match(await usage(), { bytes: 51, keptBytes: 10 })
+  t.match(await put('e', bytes(50)), { status: 413, json: { code: 'quota_exceeded' } })
+  t.match(await usage(), { bytes: 51, keptBytes: 10 }, 'what does not fit takes nothing')
+})
+
+t.test('a restore beyond a quota is refused', async t => {
+  const { put, remove, restore, restoreFile, versions, trash, usage, server, token } = await shareLimited(100, 2)
+  await put('a', bytes(50))
+  await put('a', bytes(10))
+  await put('b', bytes(30))
+  await remove('b')
+  const [version, entry] = [String((await versions('a'))[0]?.id), String((await trash())[0]?.id)]
+  const upload = await beginUpload(server, token, { name: 'upload', length: 61 })
+  t.match(await restore('a', version), { status: 413, json: { code: 'quota_exceeded' } }, 'an upload has reserved the room')
+  t.match(await restoreFile(entry), { status: 413, json: { code: 'quota_exceeded' } })
+  t.match(await usage(), { files: 1, bytes: 10, keptBytes: 80, uploadBytes: 61 })
+  await server.send('DELETE', upload, { token, headers: TUS })
+  await put('c', '')
+  t.match(await restoreFile(entry), { status: 413, json: { code: 'quota_exceeded' } }, 'too many files')
+  await remove('c', { permanent: 'true' })
+  t.equal((await restoreFile(entry)).status, 200)
+  t.equal((await restore('a', version)).status, 200)
+  t.match(await usage(), { files: 2, bytes: 80, keptBytes: 10 }, 'nothing gave way: the total is the same')
+})
+
+t.test('a resumable upload takes room only as its bytes arrive', async t => {
+  const { put, remove, trash, send, usage, server, token } = await shareLimited(1000)
+  for (const [name, count] of [['older', 500], ['newer', 400]] as const) {
+    await put(name, bytes(count))
+    await remove(name)
+  }
+  const upload = await beginUpload(server, token, { name: 'big', length: 950 })
+  const append = (offset: number, count: number) => send('PATCH', upload, { headers: { ...TUS, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' }, body: bytes(count) })
+  const names = async () => (await trash()).map(({ name }) => name)
+  for (const [offset, count, left] of [[0, 100, ['newer', 'older']], [100, 1, ['newer']]] as const) {
+    t.equal((await append(offset, count)).status, 204)
+    t.strictSame(await names(), left)
+  }
+  t.equal((await put('small', bytes(50))).status, 201, 'the reservation leaves room for this')
+  t.equal((await put('large', bytes(51))).status, 413)
+  t.equal((await append(101, 849)).status, 204)
+  t.match([await names(), await usage()], [[], { files: 2, bytes: 1000, keptBytes: 0, uploadBytes: 0 }])
+})
 
 t.test('what has expired by the settings of today is not there, swept or not', async t => {
   const account = await openAccount(t)
