@@ -311,7 +311,7 @@ t.test('a connection that is cut lets go of every request that was sent on it', 
 })
 
 t.test('an account has at most 256 transfers under way, an address 512, and each counts until its connection closes', async t => {
-  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', TRUST_PROXY: '127.0.0.1' })
+  const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', TRUST_PROXY: '127.0.0.1', IDLE_SECONDS: '3600' })
   const large = Buffer.alloc(16 * MIB)
   const users = await Promise.all(['ann', 'bob', 'cleo'].map(name => signUp(server, name)))
   for (const { token } of users) await server.send('PUT', '/uploads/large', { token, body: large })

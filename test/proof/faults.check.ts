@@ -33,7 +33,7 @@ async function startFaulty (t: Test, settings: Settings = {}): Promise<Faulty> {
   const database = await postgres.newMigratedDatabase()
   const wire = await startProxy(t, postgres.port)
   const server = await spawnServer(t, {
-    DATABASE_URL: postgres.url(new URL(database).pathname.slice(1), wire.port), STORAGE_URL: s3.url(), BLOB_GRACE_SECONDS: '0', IDLE_SECONDS: '7', RATE_LIMIT_PER_MINUTE: '0', MAX_EVENT_LOOP_DELAY_MS: '0', METRICS_PORT: '0', ...credentials, ...settings
+    DATABASE_URL: postgres.url(new URL(database).pathname.slice(1), wire.port), STORAGE_URL: s3.url(), BLOB_GRACE_SECONDS: '0', IDLE_SECONDS: '15', RATE_LIMIT_PER_MINUTE: '0', MAX_EVENT_LOOP_DELAY_MS: '0', METRICS_PORT: '0', ...credentials, ...settings
   })
   const metrics = /metrics: +(http:\S+)$/m.exec(server.welcome.join('\n'))?.[1]
   async function gauge (name: string): Promise<number> {

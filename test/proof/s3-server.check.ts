@@ -20,7 +20,7 @@ Object.assign(process.env, credentials)
 /** A bucket, and the settings of a server that stores bytes in it. */
 async function startBucket (t: Test): Promise<{ s3: FakeS3, settings: Settings }> {
   const s3 = await openS3(t)
-  return { s3, settings: { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), IDLE_SECONDS: '5', ...credentials } }
+  return { s3, settings: { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('store'), IDLE_SECONDS: '60', ...credentials } }
 }
 
 /** Lets every lease run out, as five minutes would. */
