@@ -46,7 +46,6 @@ const TABLE = {
   powerCuts: [8, 8, 40],
   propertyRuns: [3, 3, 30],
   recordedOperations: [80, 80, 240],
-  sdkFileBytes: [4 * MIB, 4 * MIB, 50 * MIB],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [100, 100, 1000],
   zipBucketBytes: [8 * MIB, 8 * MIB, 512 * MIB],

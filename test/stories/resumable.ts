@@ -1,14 +1,11 @@
 import { createMagicStore } from './sdk/client.js'
 
-// Compiled by sdk.check.ts, beside the client written to ./sdk, and run over a wire that is cut: in Node, and in a
-// browser.
+// Compiled by sdk.check.ts, beside the client written to ./sdk, and run over a wire that is cut.
 
 const credentials = { username: 'ann', password: 'correct horse battery' }
 
-/** 64 MiB; 160 MiB in a browser, which reports progress every 50 ms: the upload must not have ended by then. */
-const PIECES = 'document' in globalThis ? 20 : 8
 const piece = Uint8Array.from({ length: 8 * 1024 ** 2 }, (_, index) => index % 251)
-const bytes = new Blob(new Array<Uint8Array<ArrayBuffer>>(PIECES).fill(piece), { type: 'application/x-story' })
+const bytes = new Blob(new Array<Uint8Array<ArrayBuffer>>(8).fill(piece), { type: 'application/x-story' })
 
 /** Uploads until 8 MiB more were sent. Returns the id, and the bytes that were already stored. */
 async function uploadAndPause (baseUrl: string, id?: string): Promise<{ id: string, first: number, error: string }> {
@@ -54,8 +51,5 @@ async function finish (baseUrl: string, id: string): Promise<object> {
   return { file: { size, type, sha256 }, continued: (reports[0] ?? 0) > piece.length, last: reports.at(-1) }
 }
 
-Object.assign(globalThis, { begin, finish })
-const [baseUrl, id] = globalThis.process?.argv.slice(2) ?? []
-if (baseUrl !== undefined) {
-  console.log(JSON.stringify(id === undefined ? await begin(baseUrl) : await finish(baseUrl, id)))
-}
+const [baseUrl = '', id] = process.argv.slice(2)
+console.log(JSON.stringify(id === undefined ? await begin(baseUrl) : await finish(baseUrl, id)))
