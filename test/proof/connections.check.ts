@@ -337,20 +337,22 @@ t.test('an account has at most 256 transfers under way, an address 512, and each
     return response
   }
   const form = formOf('form', 'bytes')
-  const transfers = (authorization: string, address: string) => [
-    ask('GET', '/uploads/large', { authorization, ...from(address), range: 'bytes=0-9' }),
-    ask('PUT', '/uploads/small', { authorization, ...from(address), 'content-length': 5 }, 'bytes'),
-    ask('POST', '/', { authorization, ...from(address), ...form.headers, 'content-length': form.body.length }, form.body.toString())
-  ]
-  async function refuses (authorization: string, address: string, what: string): Promise<void> {
-    for (const response of await Promise.all(transfers(authorization, address))) {
-      t.match(response, { status: 429, headers: { 'retry-after': /^\d+$/ } }, what)
-      t.equal(codeIn(response), 'too_many_transfers', what)
-    }
+  /** What the three kinds of transfers are answered: a code of 429, or `ok`. */
+  async function outcomes (authorization: string, address: string): Promise<string[]> {
+    const headers = { authorization, ...from(address) }
+    const responses = await Promise.all([
+      ask('GET', '/uploads/large', { ...headers, range: 'bytes=0-9' }),
+      ask('PUT', '/uploads/small', { ...headers, 'content-length': 5 }, 'bytes'),
+      ask('POST', '/', { ...headers, ...form.headers, 'content-length': form.body.length }, form.body.toString())
+    ])
+    return responses.map(response => {
+      if (response.status < 300) return 'ok'
+      t.match(response, { status: 429, headers: { 'retry-after': /^\d+$/ } })
+      return codeIn(response)
+    })
   }
-  async function allows (authorization: string, address: string, what: string): Promise<void> {
-    for (const { status } of await Promise.all(transfers(authorization, address))) t.ok(status < 300, what)
-  }
+  const refuses = async (authorization: string, address: string, what: string) => t.strictSame(await outcomes(authorization, address), Array(3).fill('too_many_transfers'), what)
+  const allows = async (authorization: string, address: string, what: string) => t.strictSame(await outcomes(authorization, address), Array(3).fill('ok'), what)
 
   const ofAnn = await stall(ann, '192.0.2.1', 256)
   await refuses(ann, '192.0.2.1', 'one more of the account')
@@ -365,8 +367,6 @@ t.test('an account has at most 256 transfers under way, an address 512, and each
   await allows(ann, '192.0.2.1', 'once the connections are cut')
   for (const socket of ofBob) socket.destroy()
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
-  for (const socket of [...await stall(ann, '192.0.2.1', 256), ...await stall(bob, '192.0.2.1', 256)]) socket.destroy()
-  t.ok(await eventually(() => openHandles(server.dataDir).length === 0), 'as many again')
 
   const [first, second] = ['2001:db8:0:1::1', '2001:db8:0:1:ffff:ffff:ffff:ffff']
   const ofNetwork = [...await stall(ann, first, 256), ...await stall(bob, second, 256)]
@@ -438,8 +438,8 @@ t.test('bytes that are no HTTP get a problem of 400, and the server goes on', as
     const wire = dial(t, server)
     wire.socket.write(bytes)
     const response = await wire.response()
-    t.same({ status: response.status, type: response.headers['content-type'], code: codeIn(response) }, { status: 400, type: 'application/problem+json', code: 'malformed_request' }, what)
-    t.match(response.headers, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', connection: 'close' })
+    t.match(response, { status: 400, headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', connection: 'close' } }, what)
+    t.equal(codeIn(response), 'malformed_request', what)
     await wire.closed
   }
   t.same(await namesOf(server, { token }), [])
@@ -464,16 +464,18 @@ t.test('nonsense sent during a download never gets among its bytes', async t => 
 
 t.test('a head over 16 KiB is refused with 431, one below is not', async t => {
   const { server, authorization } = await open()
-  for (const filler of [{ 'x-long': 'x'.repeat(17_000) }, Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`x-${index}`, 'x'.repeat(100)]))]) {
+  for (const text of [
+    head('GET', '/api/files', { authorization, 'x-long': 'x'.repeat(17_000) }),
+    head('GET', '/api/files', { authorization, ...Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`x-${index}`, 'x'.repeat(100)])) }),
+    head('GET', `/uploads/${'x'.repeat(17_000)}`, { authorization })
+  ]) {
     const wire = dial(t, server)
-    wire.socket.write(head('GET', '/api/files', { authorization, ...filler }))
+    wire.socket.write(text)
     const response = await wire.response()
-    t.same({ status: response.status, type: response.headers['content-type'], code: codeIn(response), connection: response.headers.connection }, { status: 431, type: 'application/problem+json', code: 'head_too_large', connection: 'close' })
+    t.match(response, { status: 431, headers: { 'content-type': 'application/problem+json', connection: 'close' } })
+    t.equal(codeIn(response), 'head_too_large')
     await wire.closed
   }
-  const wire = dial(t, server)
-  wire.socket.write(head('GET', `/uploads/${'x'.repeat(17_000)}`, { authorization }))
-  t.equal((await wire.response()).status, 431, 'a long address')
   const fits = dial(t, server)
   fits.socket.write(head('GET', '/api/files', { authorization, 'x-long': 'x'.repeat(15_000) }))
   t.equal((await fits.response()).status, 200)

@@ -9,7 +9,7 @@ import { issueToken, namesOf, runBin, signUp, spawnServer, startServer } from '.
 import { MIB, sizes } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { skipWithoutStrace, straced } from '../kit/strace.ts'
-import { append, beginUpload, offsetOf, stall } from '../kit/tus.ts'
+import { append, beginUpload, offsetOf } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
 
 const MANY = sizes.unfinishedUploads
@@ -85,25 +85,6 @@ for (const { kind, end } of [
   })
 }
 
-t.test('SIGTERM in the middle of an append keeps what arrived, and the exit is clean', async t => {
-  const settings = { DATA_DIR: t.testdir() }
-  const bytes = randomBytes(30 * MIB)
-  const server = await spawnServer(t, settings)
-  const { token } = await signUp(server, 'ada')
-  const path = await beginUpload(server, token, { name: 'a', length: bytes.length })
-  const sent = 20 * MIB
-  const request = stall(server, token, { path, offset: 0, bytes: bytes.subarray(0, sent), length: bytes.length })
-  const blobSize = async () => (await Promise.all((await readdir(join(settings.DATA_DIR, 'blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => readFile(join(entry.parentPath, entry.name))))).reduce((sum, { length }) => sum + length, 0)
-  await until(blobSize, size => size >= sent - 2 * MIB)
-  t.equal(await server.end('SIGTERM'), 0)
-  request.destroy()
-  const again = await spawnServer(t, settings)
-  const offset = await offsetOf(again, token, path)
-  t.ok(offset >= sent - 2 * MIB && offset <= sent, `${offset}`)
-  t.equal((await append(again, token, { path, offset, bytes: bytes.subarray(offset) })).status, 204)
-  t.ok((await again.send('GET', '/uploads/a', { token })).bytes.equals(bytes))
-})
-
 t.test('fsck has nothing to say about unfinished uploads, and a backup leaves them out', async t => {
   const { folder, dataDir, user } = await createStore(t, { kept: 'a file' })
   const server = await startServer(t, { DATA_DIR: dataDir })
@@ -130,26 +111,6 @@ t.test('fsck has nothing to say about unfinished uploads, and a backup leaves th
   t.strictSame(await namesOf(restored, { user }), ['finished', 'kept'])
   t.equal((await blobsIn(settings.DATA_DIR)).length, 2)
   t.equal((await restored.send('PUT', '/uploads/third', { user, body: 'x' })).status, 201, 'no file is reserved')
-})
-
-t.test('uploads end with their account, and their bytes go from the disk', async t => {
-  const settings = { DATA_DIR: t.testdir() }
-  const server = await startServer(t, settings)
-  const { user, token } = await signUp(server, 'ada')
-  const paths: string[] = []
-  for (const name of ['a', 'b', 'c']) {
-    const path = await beginUpload(server, token, { name, length: 2 * MIB })
-    await append(server, token, { path, offset: 0, bytes: randomBytes(MIB) })
-    paths.push(path)
-  }
-  const request = stall(server, token, { path: String(paths[0]), offset: MIB, bytes: randomBytes(1000), length: MIB })
-  await until(async () => (await blobsIn(settings.DATA_DIR)).length === 3)
-  t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
-  await until(async () => (await blobsIn(settings.DATA_DIR)).length === 0)
-  request.destroy()
-  await server.close()
-  t.strictSame(await blobsIn(settings.DATA_DIR), [], 'an append that was under way brings nothing back')
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })
 
 t.test(`a start does not look at the bytes of ${MANY} unfinished uploads`, needsStrace, async t => {
