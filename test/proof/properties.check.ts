@@ -30,7 +30,7 @@ const UNDRAWABLE = new Set([
 ])
 
 /** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */
-const MAX_ROUNDS = 10
+const MAX_ROUNDS = 40
 
 /** Time limit for reducing a failure to its smallest example. */
 const SHRINKING_MILLISECONDS = 60_000
