@@ -5,21 +5,27 @@ import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
 import { inChunks } from '../kit/bytes.ts'
+import { runCommand } from '../kit/commands.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
 import { setLock } from '../kit/locks.ts'
-import { formOf, namesOf, runBin, signUp, spawnServer, startServer, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
+import { formOf, namesOf, signUp, spawnServer, startServer, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
 import { isProof, MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'
+
+/** A test with a small disk, which not every machine permits. */
+const test = (name: string, options: string, run: (t: Test, disk: string) => Promise<void>) =>
+  t.test(name, { timeout: 120_000 }, async t => {
+    const disk = await mountDisk(t, options)
+    if (disk !== undefined) await run(t, disk)
+  })
 
 async function freeBytes (disk: string): Promise<number> {
   const { bavail, bsize } = await statfs(disk)
   return bavail * bsize
 }
 
-t.test('a disk that fills up refuses uploads with 507 and leaves nothing half-written', async t => {
-  const disk = await mountDisk(t, 'size=24m')
-  if (disk === undefined) return
+test('a disk that fills up refuses uploads with 507 and leaves nothing half-written', 'size=24m', async (t, disk) => {
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0' })
   const { user } = await signUp(server, 'ada')
   t.equal((await server.send('PUT', '/uploads/first', { user, body: randomBytes(2 * MIB) })).status, 201)
@@ -35,9 +41,7 @@ t.test('a disk that fills up refuses uploads with 507 and leaves nothing half-wr
   t.ok(await freeBytes(disk) > 12 * MIB, 'the room is free again')
 })
 
-t.test('with no byte free reads, deletes, sign-in and a restart work, and uploads go on when space returns', { timeout: 120_000 }, async t => {
-  const disk = await mountDisk(t, 'size=32m')
-  if (disk === undefined) return
+test('with no byte free reads, deletes, sign-in and a restart work, and uploads go on when space returns', 'size=32m', async (t, disk) => {
   const settings = { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0' }
   let server = await spawnServer(t, settings)
   const { user, token } = await signUp(server, 'ada')
@@ -61,12 +65,10 @@ t.test('with no byte free reads, deletes, sign-in and a restart work, and upload
   t.match(await server.send('PUT', '/uploads/d', { user, body: 'd' }), { status: 201 }, 'without a restart')
   t.strictSame(await namesOf(server, { user }), ['c', 'd'])
   t.equal(await server.end('SIGTERM'), 0)
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0 })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0 })
 })
 
-t.test('exhausted inodes refuse uploads with 507, and deletes bring them back', async t => {
-  const disk = await mountDisk(t, 'size=64m,nr_inodes=200')
-  if (disk === undefined) return
+test('exhausted inodes refuse uploads with 507, and deletes bring them back', 'size=64m,nr_inodes=200', async (t, disk) => {
   const server = await startServer(t, { DATA_DIR: join(disk, 'data') })
   const { user } = await signUp(server, 'ada')
   t.equal((await server.send('PUT', '/uploads/a', { user, body: 'a' })).status, 201)
@@ -151,9 +153,7 @@ async function keepTrash (
 for (const [index, kind] of ['announced', 'chunked', 'form', 'chunked form', 'resumable', 'resumable without a length'].entries()) {
   // In the checks each kind with one of them.
   for (const minFreeBytes of isProof ? [0, 4 * MIB] : [index % 2 * 4 * MIB]) {
-    t.test(`an upload that does not fit takes what is kept, its owner's oldest first, with ${minFreeBytes} bytes to keep free: ${kind}`, async t => {
-      const disk = await mountDisk(t, 'size=64m')
-      if (disk === undefined) return
+    test(`an upload that does not fit takes what is kept, its owner's oldest first, with ${minFreeBytes} bytes to keep free: ${kind}`, 'size=64m', async (t, disk) => {
       const { server, tokens: [ada, ben], leave, trash } =
         await keepTrash(t, disk, { settings: { MIN_FREE_BYTES: String(minFreeBytes) } })
       async function upload (name: string, bytes: Buffer): Promise<Answer> {
@@ -194,25 +194,16 @@ for (const [index, kind] of ['announced', 'chunked', 'form', 'chunked form', 're
       else t.match(refused.message, '507', 'not even created')
       for (const [name, bytes] of [['first', first], ['second', second]] as const) t.ok((await server.send('GET', `/uploads/${name}`, { token: ben })).bytes.equals(bytes), name)
       await server.close()
-      t.match(await runBin(['fsck', '--deep'], { DATA_DIR: join(disk, 'data') }), { code: 0, stdout: 'all is well\n' })
+      t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: join(disk, 'data') }), { code: 0, stdout: 'all is well\n' })
     })
   }
 }
 
-t.test('what can\'t fit takes nothing of what is kept', async t => {
-  const disk = await mountDisk(t, 'size=64m')
-  if (disk === undefined) return
+test('what can\'t fit takes nothing of what is kept, nor does an upload while a backup retains the bytes, which does when it has ended', 'size=64m', async (t, disk) => {
   const { server, tokens: [ada, ben], leave, trash } = await keepTrash(t, disk)
   await leave(MIB)
   t.match(await server.send('PUT', '/uploads/huge', { token: ben, body: Buffer.alloc(50 * MIB) }), { status: 507, headers: { 'retry-after': /^\d+$/ } })
   t.strictSame([await trash(ada), await trash(ben)], [DELETED, DELETED])
-})
-
-t.test('an upload does not take what is kept while a backup retains the bytes, and does when it has ended', async t => {
-  const disk = await mountDisk(t, 'size=64m')
-  if (disk === undefined) return
-  const { server, tokens: [ada, ben], leave, trash } = await keepTrash(t, disk)
-  await leave(MIB)
   const lock = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
   t.teardown(() => lock.close())
   for (const body of [randomBytes(3 * MIB), () => Readable.from(inChunks(randomBytes(3 * MIB)))]) {
@@ -223,9 +214,7 @@ t.test('an upload does not take what is kept while a backup retains the bytes, a
   t.match(await server.send('PUT', '/uploads/new', { token: ben, body: randomBytes(3 * MIB) }), { status: 201 })
 })
 
-t.test('many uploads at once share the room that is made, and all of them fit', { timeout: 120_000 }, async t => {
-  const disk = await mountDisk(t, 'size=64m')
-  if (disk === undefined) return
+test('many uploads at once share the room that is made, and all of them fit', 'size=64m', async (t, disk) => {
   const { server, tokens, leave } = await keepTrash(t, disk, { count: 12 })
   await leave(MIB)
   const uploads = Array.from({ length: 24 }, (_, index) => ({ name: `new-${index}`, token: tokens[index % 2], bytes: randomBytes(MIB) }))
@@ -234,9 +223,7 @@ t.test('many uploads at once share the room that is made, and all of them fit', 
   for (const { name, token, bytes } of uploads) t.ok((await server.send('GET', `/uploads/${name}`, { token: String(token) })).bytes.equals(bytes), name)
 })
 
-t.test('where the disk has no inodes left an upload takes what is kept too', async t => {
-  const disk = await mountDisk(t, 'size=64m,nr_inodes=400')
-  if (disk === undefined) return
+test('where the disk has no inodes left an upload takes what is kept too', 'size=64m,nr_inodes=400', async (t, disk) => {
   const { server, tokens: [ada, ben], trash } = await keepTrash(t, disk)
   for (let count = 0; await writeFile(join(disk, `filler-${count}`), '').then(() => true, () => false);) count++
   t.match(await server.send('PUT', '/uploads/new', { token: ben, body: 'new' }), { status: 201 })
@@ -244,15 +231,23 @@ t.test('where the disk has no inodes left an upload takes what is kept too', asy
   t.ok((await trash(ben)).length < DELETED.length)
 })
 
-t.test('on a disk that gets full the oldest of all that is kept gives way, no more than needed, and an upload fits again', async t => {
-  const disk = await mountDisk(t, 'size=48m')
-  if (disk === undefined) return
+test('on a disk that gets full the oldest of all that is kept gives way, no more than needed and not to bytes that only a backup keeps, and an upload fits again', 'size=48m', async (t, disk) => {
   const { server, token, kept } = await fillWithKept(t, disk)
   const before = await kept()
   t.equal(before.length, 8)
-  const missing = 16 * MIB - await freeBytes(disk)
+  const lock = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
+  t.teardown(() => lock.close())
+  await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
+  await server.runHousekeeping()
+  t.strictSame(await kept(), before)
+  lock.close()
   await server.runHousekeeping()
   // The log of the database takes some of it.
+  await until(() => freeBytes(disk), free => free >= 15 * MIB)
+  t.strictSame(await kept(), before, 'the bytes that were waiting are enough')
+  await writeFile(join(disk, 'other'), Buffer.alloc(await freeBytes(disk) - 10 * MIB, 1))
+  const missing = 16 * MIB - await freeBytes(disk)
+  await server.runHousekeeping()
   await until(() => freeBytes(disk), free => free >= 15 * MIB)
   const after = await kept()
   t.strictSame(after, before.slice(before.length - after.length), 'the oldest are gone')
@@ -266,29 +261,10 @@ t.test('on a disk that gets full the oldest of all that is kept gives way, no mo
   await until(async () => (await kept()).length === 0)
   t.equal((await server.send('GET', '/uploads/new', { token })).bytes.length, 4 * MIB, 'files never give way')
   await server.close()
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: join(disk, 'data') }), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: join(disk, 'data') }), { code: 0, stdout: 'all is well\n' })
 })
 
-t.test('what is kept does not give way to bytes that only the retention lock of a backup keeps', async t => {
-  const disk = await mountDisk(t, 'size=48m')
-  if (disk === undefined) return
-  const { server, token, kept } = await fillWithKept(t, disk)
-  const lock = takeRetentionLock(join(disk, 'data', 'magicstore.db'))
-  t.teardown(() => lock.close())
-  const before = await kept()
-  await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
-  await server.runHousekeeping()
-  t.strictSame(await kept(), before)
-  lock.close()
-  await server.runHousekeeping()
-  // The log of the database takes some of it.
-  await until(() => freeBytes(disk), free => free >= 15 * MIB)
-  t.strictSame(await kept(), before, 'the bytes that were waiting are enough')
-})
-
-t.test('what is kept gives way also where other bytes can\'t be deleted', async t => {
-  const disk = await mountDisk(t, 'size=48m')
-  if (disk === undefined) return
+test('what is kept gives way also where other bytes can\'t be deleted', 'size=48m', async (t, disk) => {
   const { server, token, kept } = await fillWithKept(t, disk)
   const before = (await kept()).length
   const blobs = (await readdir(join(disk, 'data/blobs'), { recursive: true, withFileTypes: true })).filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
@@ -303,9 +279,7 @@ t.test('what is kept gives way also where other bytes can\'t be deleted', async 
   t.ok((await kept()).length < before)
 })
 
-t.test('with no byte free and the reserve given up, whatever writes is 507 and changes nothing, and reading goes on', { timeout: 120_000 }, async t => {
-  const disk = await mountDisk(t, 'size=24m')
-  if (disk === undefined) return
+test('with no byte free and the reserve given up, whatever writes is 507 and changes nothing, and reading goes on', 'size=24m', async (t, disk) => {
   const server = await startServer(t, { DATA_DIR: join(disk, 'data'), RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on' })
   const { user, token } = await signUp(server, 'ada')
   for (const body of ['former', 'a']) await server.send('PUT', '/uploads/a', { user, body })
@@ -375,9 +349,7 @@ t.test('with no byte free and the reserve given up, whatever writes is 507 and c
   t.equal((await server.send('DELETE', `/api/tokens/${personal.id}`, { token })).status, 204)
 })
 
-t.test('a disk that fills up during an append refuses it with 507, keeps what was acknowledged, and the upload goes on when space returns', async t => {
-  const disk = await mountDisk(t, 'size=48m')
-  if (disk === undefined) return
+test('a disk that fills up during an append refuses it with 507, keeps what was acknowledged, and the upload goes on when space returns', 'size=48m', async (t, disk) => {
   const settings = { DATA_DIR: join(disk, 'data'), MIN_FREE_BYTES: '0' }
   const server = await startServer(t, settings)
   const { user, token } = await signUp(server, 'ada')
@@ -395,5 +367,5 @@ t.test('a disk that fills up during an append refuses it with 507, keeps what wa
   t.equal((await append(server, token, { path, offset, bytes: bytes.subarray(offset) })).status, 204)
   t.ok((await server.send('GET', '/uploads/a', { token })).bytes.equals(bytes))
   await server.close()
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })
