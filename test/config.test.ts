@@ -85,9 +85,9 @@ test('a size takes each unit, in any case: those of a letter and with iB are pow
   t.equal(readConfig({ QUOTA_BYTES: '3 B' }).quotaBytes, 3)
 })
 
-test('a wrong setting is told in words', async t => {
+test('a wrong setting is told in words, and one of several at a time', async t => {
   for (const [settings, words] of [
-    [{ PORT: 'abc' }, 'PORT: expected a whole number from 0 to 65535, not "abc"'],
+    [{ PORT: 'x', TOKEN_SECONDS: 'y' }, 'PORT: expected a whole number from 0 to 65535, not "x"'],
     [{ PORT: '70000' }, 'PORT: expected a whole number from 0 to 65535, not 70000'],
     [{ QUOTA_BYTES: '10 apples' }, 'QUOTA_BYTES: expected bytes as a whole number, or a size such as 64 MiB or 10G, not "10 apples"'],
     [{ REGISTRATION: 'maybe' }, 'REGISTRATION: expected one of open, closed, not "maybe"'],
@@ -132,22 +132,13 @@ test('the certificate and its key are set together, or one line names the one th
   t.match(refusalOf({ TLS_KEY: 'a.key', TLS_CERT: ' ' }), /^TLS_CERT\b.*TLS_KEY/)
 })
 
-test('what is wrong in several settings at once is told one at a time', async t => {
-  t.notMatch(refusalOf({ PORT: 'x', TOKEN_SECONDS: 'y' }), '\n')
-})
-
 test('the password policy follows from how the server is reached, or from its own setting, and says why', async t => {
   for (const [env, policy, because] of [
     [{}, 'open', /only this machine/],
-    [{ HOST: 'localhost' }, 'open', /only this machine/],
     [{ HOST: '::1' }, 'open', /only this machine/],
-    [{ HOST: '127.8.9.10' }, 'open', /only this machine/],
     [{ NODE_ENV: 'development' }, 'open', /only this machine/],
     [{ NODE_ENV: 'production' }, 'strict', /NODE_ENV/],
     [{ HOST: '0.0.0.0' }, 'strict', /HOST 0\.0\.0\.0/],
-    [{ HOST: '::' }, 'strict', /HOST ::/],
-    [{ HOST: '192.0.2.1' }, 'strict', /HOST/],
-    [{ HOST: '127.example' }, 'strict', /HOST/],
     [{ TRUST_PROXY: '127.0.0.1' }, 'strict', /TRUST_PROXY/],
     [{ PASSWORD_POLICY: 'open', NODE_ENV: 'production', HOST: '0.0.0.0', TRUST_PROXY: '127.0.0.1' }, 'open', /PASSWORD_POLICY/],
     [{ PASSWORD_POLICY: 'strict' }, 'strict', /PASSWORD_POLICY/]
@@ -159,8 +150,8 @@ test('the password policy follows from how the server is reached, or from its ow
 })
 
 test('loopback is what only this machine can reach, in every spelling of it', async t => {
-  for (const host of ['localhost', 'LocalHost', '127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::FFFF:127.1.2.3']) t.ok(isLoopback(host), host)
-  for (const host of ['0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '127', '127.0.0.1.example.org', 'localhost.example.org', '::ffff:10.0.0.1', '::2', '']) t.notOk(isLoopback(host), host)
+  for (const host of ['localhost', 'LocalHost', '127.0.0.1', '127.8.9.10', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::FFFF:127.1.2.3']) t.ok(isLoopback(host), host)
+  for (const host of ['0.0.0.0', '::', '128.0.0.1', '10.0.0.1', '127', '127.example', '192.0.2.1', '127.0.0.1.example.org', 'localhost.example.org', '::ffff:10.0.0.1', '::2', '']) t.notOk(isLoopback(host), host)
 })
 
 test('the policy that is in force is the one that registration keeps to', async t => {

@@ -92,7 +92,7 @@ t.test('a command that can\'t be carried out is one clear line, 2 for a misspelt
     [['keys']], [['keys', 'reseal', 'now']], [['keys', 'rotate', 'now']], [['keys', 'rotate'], { SIGNING_KEYS: 'first:zN2pX8qL4vR7tW1yB6mK9dF3hJ5sG0cA' }],
     [['trash']], [['trash', 'frobnicate', '--all', '--yes']], [['trash', 'empty', '--yes']], [['trash', 'empty', 'ann']], [['trash', 'empty', '--all']],
     [['trash', 'empty', 'ann', '--all', '--yes']], [['trash', 'empty', 'ann', 'ben', '--yes']], [['trash', 'empty', '--all', '--yes'], { DATA_DIR: join(dataDir, 'nowhere') }],
-    [['fsck', '--frob']], [['fsck', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
+    [['fsck', 'everything']], [['doctor', 'everything']], [['fsck'], { DATA_DIR: join(dataDir, 'empty') }], [['fsck'], { DATA_DIR: join(dataDir, 'nowhere') }],
     [['user', 'list'], { PORT: 'x' }], [['user', 'list', 'ann']], [['user', 'show', 'ann', '--files=3']],
     ...[['list'], ['show', 'ann'], ['rm', 'ann', '--yes']].map(words => [['user', ...words], { DATA_DIR: join(dataDir, 'nowhere') }] as [string[], Settings])
   ]
@@ -143,7 +143,7 @@ t.test('a command goes on without the reader of its output, with the exit code o
   t.strictSame(await end(['fsck', '--json'], []), { code: 1, stderr: '' })
 })
 
-t.test('who is disabled is refused by the very next request, with the password and with every token, until they are enabled again', async t => {
+t.test('who is disabled is refused by the very next request, with the password and with every token, until they are enabled again; a password set by the operator ends them for good', async t => {
   const server = await startServer(t, { SIGN_IN_FAILURES: '1000' })
   const operator = operatorOf(server.dataDir)
   const { user, token } = await signUp(server, 'ann')
@@ -170,15 +170,8 @@ t.test('who is disabled is refused by the very next request, with the password a
   const { json: { events } } = await server.send('GET', '/api/account/events', { user })
   const byOperator = events.filter((event: { network: string }) => event.network === 'operator').map((event: { kind: string }) => event.kind)
   t.strictSame(byOperator, ['enabled', 'disabled', 'disabled'], 'the owner sees what the operator did')
-})
-
-t.test('a password set by the operator ends every token and the old password', async t => {
-  const server = await startServer(t)
-  const operator = operatorOf(server.dataDir)
-  const { user, token } = await signUp(server, 'ann', 'old')
-  const personal = await makeToken(server, user)
   t.match(await operator.json(['user', 'passwd', 'ann'], 'new\n'), [{ username: 'ann' }])
-  for (const each of [token, personal]) t.equal((await server.send('GET', '/api/resource', { token: each })).json.code, 'token_revoked')
+  for (const each of [token, personal, issued]) t.equal((await server.send('GET', '/api/resource', { token: each })).json.code, 'token_revoked')
   t.equal((await server.send('GET', '/api/resource', { user })).status, 401)
   t.equal((await server.send('GET', '/api/resource', { user: ['ann', 'new'] })).status, 200)
 })
