@@ -103,13 +103,24 @@ function testsOf (each: Case, interval: string): object[] {
   ]
 }
 
+interface Panel { title: string, type: string, targets?: { expr: string, legendFormat: string }[] }
+
+const dashboard = JSON.parse(await readFile(join(root, 'src/monitoring/grafana-dashboard.json'), 'utf8')) as { panels: Panel[], templating: { list: { name: string }[] } }
+const targets = dashboard.panels.flatMap(({ targets = [] }) => targets)
+
+/** What Grafana makes of an expression. */
+const filled = (expr: string) => expr.replaceAll('$job', 'magicstore').replaceAll('$instance', '.*').replaceAll('$__rate_interval', '2m')
+
 // In `.ci/run` it is installed: there the test must not be skipped.
 const skip = spawnSync('promtool', ['--version']).error !== undefined && process.env.REQUIRE_SERVICES !== '1' && 'promtool is not installed'
 
-test('promtool finds nothing wrong with the rules, and each fires when it should and not when it should not', { skip }, async t => {
+test('promtool finds nothing wrong with the rules, the expressions of the dashboard and the configuration of the guide, and each rule fires when it should and not when it should not', { skip }, async t => {
   t.match(await run('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', rulesFile]), { code: 0, stderr: '' })
+  const expressions = join(t.testdir(), 'rules.json')
+  await writeFile(expressions, JSON.stringify({ groups: [{ name: 'dashboard', rules: targets.map(({ expr }, index) => ({ record: `panel:${index}`, expr: filled(expr) })) }] }))
+  t.match(await run('promtool', ['check', 'rules', '--lint=none', expressions]), { code: 0, stderr: '' })
   t.same(new Set(cases.map(({ alert }) => alert)), new Set(rules.map(({ alert }) => alert)), 'each rule is tested')
-  const file = join(t.testdir(), 'tests.json')
+  const file = join(t.testdirName, 'tests.json')
   const isLong = ({ at }: Case) => /[hd]$/.test(at)
   for (const [interval, some] of [['30s', cases.filter(each => !isLong(each))], ['5m', cases.filter(isLong)]] as const) {
     const tests = some.flatMap(each => testsOf(each, interval))
@@ -117,15 +128,10 @@ test('promtool finds nothing wrong with the rules, and each fires when it should
     const { code, stdout, stderr } = await run('promtool', ['test', 'rules', file])
     t.equal(code, 0, { stdout, stderr })
   }
-})
-
-test('promtool takes the configuration of the guide', { skip }, async t => {
   const [lines = []] = blocksOf(await readPage('monitoring.md'), 'yaml')
-  const file = join(t.testdir(), 'prometheus.yml')
-  await writeFile(file, lines.join('\n').replace('/opt/magicstore', root))
-  const { code, stdout } = await run('promtool', ['check', 'config', file])
-  t.equal(code, 0)
-  t.match(stdout, `SUCCESS: ${rules.length} rules found`)
+  const configuration = join(t.testdirName, 'prometheus.yml')
+  await writeFile(configuration, lines.join('\n').replace('/opt/magicstore', root))
+  t.match(await run('promtool', ['check', 'config', configuration]), { code: 0, stdout: `SUCCESS: ${rules.length} rules found` })
 })
 
 test('each alert says what is wrong and what to do, and names a section of the guide', async t => {
@@ -138,20 +144,6 @@ test('each alert says what is wrong and what to do, and names a section of the g
     const headings = Array.from((await readFile(join(root, page), 'utf8')).matchAll(/^#{2,} (.+)$/gm), ([, heading = '']) => heading.toLowerCase().replaceAll(' ', '-'))
     t.ok(headings.includes(String(anchor)), guide)
   }
-})
-
-interface Panel { title: string, type: string, targets?: { expr: string, legendFormat: string }[] }
-
-const dashboard = JSON.parse(await readFile(join(root, 'src/monitoring/grafana-dashboard.json'), 'utf8')) as { panels: Panel[], templating: { list: { name: string }[] } }
-const targets = dashboard.panels.flatMap(({ targets = [] }) => targets)
-
-/** What Grafana makes of an expression. */
-const filled = (expr: string) => expr.replaceAll('$job', 'magicstore').replaceAll('$instance', '.*').replaceAll('$__rate_interval', '2m')
-
-test('Prometheus takes every expression of the dashboard, and tells each server, or the store once', { skip }, async t => {
-  const file = join(t.testdir(), 'rules.json')
-  await writeFile(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: targets.map(({ expr }, index) => ({ record: `panel:${index}`, expr: filled(expr) })) }] }))
-  t.match(await run('promtool', ['check', 'rules', '--lint=none', file]), { code: 0, stderr: '' })
 })
 
 test('the dashboard knows several servers: what each has bears its name, and what they share is counted once', async t => {
