@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { blobsIn, contentsOf, createStore, expectRefusal, filesIn, forge, report } from '../kit/backups.ts'
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
@@ -20,14 +20,34 @@ async function addAccount (settings: Settings, username: string): Promise<void> 
   await close()
 }
 
-/** The wrong file is deleted, and put back, while the server runs. */
-async function putBackSession (t: Test, settings: Settings, folder: string): Promise<void> {
+t.test('a file of which no version would be kept is not replaced', async t => {
+  const { folder: root, dataDir, token } = await createStore(t, { changed: 'before', gone: 'before' })
+  const folder = join(root, 'backup')
+  await report(['backup', folder], { DATA_DIR: dataDir })
+  for (const setting of ['KEEP_DAYS', 'KEEP_VERSIONS']) {
+    const settings = { DATA_DIR: dataDir, [setting]: '0' }
+    const server = await startServer(t, settings)
+    await server.send('PUT', '/uploads/changed', { token, body: 'after' })
+    await server.send('DELETE', '/uploads/gone?permanent=true', { token })
+    const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada'], settings)
+    t.match({ code, stdout }, { code: 1, stdout: /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*"changed": it would replace [^\n]* --to\n$/ }, setting)
+    t.equal((await server.send('GET', '/uploads/changed', { token })).text, 'after')
+    t.equal((await server.send('GET', '/uploads/gone', { token })).text, 'before')
+    await server.close()
+  }
+})
+
+t.test('a wrong file is deleted, and put back into PostgreSQL and a bucket while the server runs', async t => {
+  const postgres = await startPostgres(t)
+  const s3 = await openS3(t, join(t.testdir(), 'bucket'))
+  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
+  const folder = join(t.testdirName, 'backup')
   const server = await spawnServer(t, settings)
   const [ada, bob] = [await signUp(server, 'Ada'), await signUp(server, 'bob')]
-  const report = randomBytes(2 * MIB)
+  const bytes = randomBytes(2 * MIB)
   const send = (method: string, name: string, body?: string | Buffer) =>
     server.send(method, `/uploads/${encodeURIComponent(name)}`, { token: ada.token, ...(body !== undefined && { body, headers: { 'content-type': 'text/x-of-ada' } }) })
-  for (const [name, body] of [['report ü.pdf', report], ['kept', 'kept'], ['changed', 'before']] as const) await send('PUT', name, body)
+  for (const [name, body] of [['report ü.pdf', bytes], ['kept', 'kept'], ['changed', 'before']] as const) await send('PUT', name, body)
   const dated = { 'x-file-modified': '2001-02-03T04:05:06.789Z' }
   for (const name of ['reports/2026/q1.pdf', 'reports/q2.pdf', 'reports2']) await server.send('PUT', `/uploads/${name}`, { token: ada.token, body: name, headers: dated })
   await server.send('PUT', '/uploads/kept', { token: bob.token, body: 'of bob' })
@@ -41,7 +61,7 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   const one = await runCommand(['restore', folder, '--user', 'ADA', '--file', 'report u\u0308.pdf'], settings)
   t.match(one, { code: 0, stderr: '', stdout: /restored files of Ada as of [^\n]* to the store[^]*1 restored, 0 replaced, 0 unchanged, 0 failed, 2097152 bytes\n$/ })
   const back = await send('GET', 'report ü.pdf')
-  t.ok(back.bytes.equals(report), 'the same bytes')
+  t.ok(back.bytes.equals(bytes), 'the same bytes')
   t.equal(back.headers['content-type'], 'text/x-of-ada')
   t.equal((await send('GET', 'changed')).text, 'after', 'others are as they were')
   await server.send('DELETE', '/api/folders/reports?recursive=true&permanent=true', { token: ada.token })
@@ -64,69 +84,30 @@ async function putBackSession (t: Test, settings: Settings, folder: string): Pro
   await server.end('SIGTERM')
   const { stdout } = await runCommand(['fsck', '--deep'], settings)
   t.equal(stdout, 'all is well\n')
-}
-
-t.test('a wrong file is deleted and put back while the server runs', async t => {
-  await putBackSession(t, { DATA_DIR: join(t.testdir(), 'data') }, join(t.testdirName, 'backup'))
-})
-
-t.test('a file of which no version would be kept is not replaced', async t => {
-  const { folder: root, dataDir, token } = await createStore(t, { changed: 'before', gone: 'before' })
-  const folder = join(root, 'backup')
-  await report(['backup', folder], { DATA_DIR: dataDir })
-  for (const setting of ['KEEP_DAYS', 'KEEP_VERSIONS']) {
-    const settings = { DATA_DIR: dataDir, [setting]: '0' }
-    const server = await startServer(t, settings)
-    await server.send('PUT', '/uploads/changed', { token, body: 'after' })
-    await server.send('DELETE', '/uploads/gone?permanent=true', { token })
-    const { code, stdout } = await runCommand(['restore', folder, '--user', 'ada'], settings)
-    t.match({ code, stdout }, { code: 1, stdout: /1 restored, 0 replaced, 0 unchanged, 1 failed[^]*"changed": it would replace [^\n]* --to\n$/ }, setting)
-    t.equal((await server.send('GET', '/uploads/changed', { token })).text, 'after')
-    t.equal((await server.send('GET', '/uploads/gone', { token })).text, 'before')
-    await server.close()
-  }
-})
-
-t.test('a wrong file is put back into PostgreSQL and a bucket', async t => {
-  const postgres = await startPostgres(t)
-  const s3 = await openS3(t, join(t.testdir(), 'bucket'))
-  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
-  const folder = join(t.testdirName, 'backup')
-  await putBackSession(t, settings, folder)
   s3.fault = ({ method, key }) => method === 'PUT' && /[0-9a-f]{32}$/.test(key) ? { status: 500, code: 'InternalError' } : undefined
   await expectRefusal(t, ['restore', folder, '--user', 'bob'], settings, { why: 'the bucket can\'t be used' })
   s3.fault = () => undefined
   t.match(await report(['restore', folder, '--user', 'bob'], settings), { restored: 1 })
 })
 
-t.test('files are written to a folder under their own names, whatever these are', async t => {
-  const names = ['a', 'a.new', '...', '-rf', 'ä'.repeat(127), ' "odd" %41 😀', 'lost+found', 'empty']
+t.test('files are written to a folder under their own names, whatever these are, and a forged backup writes nowhere else', async t => {
+  const long = ['x', 'y', 'z'].map(letter => letter.repeat(200)).join('/')
+  const names = ['a', 'a.new', '...', '-rf', 'ä'.repeat(127), ' "odd" %41 😀', 'lost+found', 'empty', 'b/a', 'b/c/a', 'b/c/lost+found', 'ä/ö', long]
   const contents = Object.fromEntries(names.map(name => [name, name === 'empty' ? '' : `bytes of ${name}`]))
   const { folder: root, dataDir } = await createStore(t, contents)
   const [settings, folder, target] = [{ DATA_DIR: dataDir }, join(root, 'backup'), join(root, 'a/new/place')]
-  await report(['backup', folder], settings)
+  const { snapshot } = await report(['backup', folder], settings)
   // The store is not needed.
   const lost = { DATA_DIR: join(root, 'lost') }
-  t.match(await report(['restore', folder, '--user', 'ada', '--to', target], lost), { folder: target, restored: 8, failed: { length: 0 } })
+  const restore = ['restore', folder, '--user', 'ada', '--to']
+  t.match(await report([...restore, target], lost), { folder: target, restored: names.length, failed: { length: 0 } })
   t.strictSame(await contentsOf(target), Object.fromEntries(names.map(name => [name, sha256Of(Buffer.from(contents[name] ?? ''))])))
   for (const { nlink } of Object.values(await filesIn(target))) t.equal(nlink, 1, 'no file is one of the backup')
-  t.equal((await stat(join(target, 'a'))).mode & 0o777, 0o600)
-  await expectRefusal(t, ['restore', folder, '--user', 'ada', '--to', target], lost, { says: /[^\n]*is not empty[^\n]*/ })
-  const one = await runCommand(['restore', folder, '--user', 'ada', '--file', '...', '--to', join(root, 'one')], lost)
+  for (const [name, mode] of [['a', 0o600], ['b/c', 0o700]] as const) t.equal((await stat(join(target, name))).mode & 0o777, mode, name)
+  await expectRefusal(t, [...restore, target], lost, { says: /[^\n]*is not empty[^\n]*/ })
+  const one = await runCommand([...restore, join(root, 'one'), '--file', '...'], lost)
   t.match(one, { code: 0, stdout: new RegExp(`to ${join(root, 'one')} in`) })
   t.strictSame(await readdir(join(root, 'one')), ['...'])
-  t.notOk((await readdir(root)).includes('lost'))
-})
-
-t.test('files are written into their folders, and a forged backup writes nowhere else', async t => {
-  const names = ['a', 'b/a', 'b/c/a', 'b/c/lost+found', 'ä/ö', `${'x'.repeat(200)}/${'y'.repeat(200)}/${'z'.repeat(200)}`]
-  const { folder: root, dataDir } = await createStore(t, Object.fromEntries(names.map(name => [name, name])))
-  const [settings, folder] = [{ DATA_DIR: dataDir }, join(root, 'backup')]
-  const { snapshot } = await report(['backup', folder], settings)
-  const restore = ['restore', folder, '--user', 'ada', '--to']
-  t.match(await report([...restore, join(root, 'good')], settings), { restored: names.length, failed: { length: 0 } })
-  t.strictSame(await contentsOf(join(root, 'good')), Object.fromEntries(names.map(name => [name, sha256Of(Buffer.from(name))])))
-  t.equal((await stat(join(root, 'good/b/c'))).mode & 0o777, 0o700)
   t.match(await report([...restore, join(root, 'some'), '--file', 'b'], settings), { restored: 3 })
   t.strictSame(Object.keys(await contentsOf(join(root, 'some'))).sort(), ['b/a', 'b/c/a', 'b/c/lost+found'])
 
@@ -147,8 +128,8 @@ t.test('files are written into their folders, and a forged backup writes nowhere
     t.strictSame(failed.filter(({ reason }: { reason: string }) => /is missing|digest/.test(reason)), [], 'refused before its bytes are read')
     t.strictSame(failed.map(({ name }: { name: string }) => name).sort(), [...forged.map(path => `${path}/evil`), 'null\0', '../../out'].sort())
   }
-  t.strictSame(await contentsOf(join(root, 'bad')), await contentsOf(join(root, 'good')))
-  t.strictSame((await readdir(root)).sort(), ['backup', 'bad', 'data', 'good', 'some'])
+  t.strictSame(await contentsOf(join(root, 'bad')), await contentsOf(target))
+  t.strictSame((await readdir(root)).sort(), ['a', 'backup', 'bad', 'data', 'one', 'some'])
 })
 
 t.test('a file that is damaged, missing or forged does not stop the others', async t => {
