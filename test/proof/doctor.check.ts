@@ -73,13 +73,6 @@ t.test('without --json there is a line for each check, below a fault or a warnin
   t.match(shown, /done: 0 of 25 checks.*good {5}node.*done: 21 of 25 checks.*good {5}database/s, 'on a terminal it says how far it is')
 })
 
-t.test('a word too many is 2, and so is a setting that can\'t be read; each is one line', async t => {
-  const DATA_DIR = t.testdir()
-  for (const [args, settings] of [[['everything'], {}], [['--repair'], {}], [['--json'], { PORT: 'x' }], [[], { TLS_CERT: 'alone.crt' }]] as [string[], Settings][]) {
-    t.match(await runCommand(['doctor', ...args], { DATA_DIR, ...settings }), { code: 2, stdout: /^$/, stderr: /^magicstore: [^\n]+\n$/ })
-  }
-})
-
 const everywhere = { HOST: '0.0.0.0', PORT: '0' }
 t.test('what settings open to others, or leave out, is found, and no secret is told', async t => {
   for (const { settings, expected } of [
