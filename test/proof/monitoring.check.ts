@@ -159,12 +159,8 @@ test('there are no metrics unless METRICS_PORT is set, and then at no other addr
     }
     const { sum, samples } = await scrape(metricsPort)
     for (const [name, value] of samples) seen.set(name, value)
-    t.equal(sum('magicstore_accounts'), 2)
-    t.equal(sum('magicstore_files'), 17)
-    t.equal(sum('magicstore_folders'), 1)
-    t.equal(sum('magicstore_stored_bytes'), 17 * 4)
-    t.equal(sum('magicstore_kept_bytes'), 2 * (4 + 5))
-    t.equal(sum('magicstore_accounts_near_quota'), 2, 'a folder counts as a file')
+    // A folder counts as a file.
+    for (const [name, value] of Object.entries({ accounts: 2, files: 17, folders: 1, stored_bytes: 17 * 4, kept_bytes: 2 * (4 + 5), accounts_near_quota: 2 })) t.equal(sum(`magicstore_${name}`), value, name)
   })
 
   await t.test('many requests at once for readiness cost a commit or two', async t => {
@@ -177,7 +173,7 @@ test('there are no metrics unless METRICS_PORT is set, and then at no other addr
   })
 
   await t.test('passwords that are being hashed and those that wait are seen while they do', async t => {
-    const signIns = Array.from({ length: 60 }, () => server.send('GET', '/api/token', { user: ['ann', 'correct horse battery'] }))
+    const signIns = Array.from({ length: 30 }, () => server.send('GET', '/api/token', { user: ['ann', 'correct horse battery'] }))
     const isSeen = async () => {
       const { sum } = await scrape(metricsPort)
       return sum('magicstore_hashing_running') > 0 && sum('magicstore_hashing_waiting') > 0
@@ -245,10 +241,8 @@ test('requests, failures, uploads by outcome, bytes, hashes, commits and what is
   t.ok(sum('magicstore_network_bytes_total', { direction: 'out' }) > MIB)
   t.ok(sum('magicstore_commit_acts_sum') >= sum('magicstore_commit_acts_count'))
   t.ok(sum('magicstore_commit_duration_seconds_count') > 5)
-  t.ok(sum('magicstore_commit_duration_seconds_sum') > 0)
   t.ok(sum('magicstore_disk_total_bytes') >= sum('magicstore_disk_free_bytes'))
-  t.ok(sum('process_resident_memory_bytes') > 0)
-  t.ok(sum('nodejs_eventloop_lag_p99_seconds') > 0)
+  for (const name of ['magicstore_commit_duration_seconds_sum', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds']) t.ok(sum(name) > 0, name)
 })
 
 test('round trips to PostgreSQL and its connections, and requests to S3, are counted by operation and outcome', async t => {
