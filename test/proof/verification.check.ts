@@ -164,13 +164,13 @@ async function openProcesses (t: Test) {
 }
 
 // The process that ends the upload received all bytes before the last but one append, or none of them.
-for (const { name, sizes, wrong, reads } of [
-  { name: 'the only part of a small upload', sizes: [0, 1000, 10], wrong: 'undefined', reads: ['undefined', 'undefined'] },
-  { name: 'the tail of an upload without parts', sizes: [0, 3 * MIB, 10], wrong: `bytes=0-${3 * MIB + 9}`, reads: [`bytes=0-${3 * MIB + 9}`, `bytes=0-${3 * MIB + 9}`] },
-  { name: 'the first part', sizes: [0, SIZE - 10, 10], wrong: `bytes=0-${SIZE - 1}`, reads: [`bytes=0-${SIZE - 1}`, `bytes=0-${SIZE - 1}`] },
-  { name: 'the first of two whole parts', sizes: [0, 5 * MIB, 5 * MIB], wrong: `bytes=0-${10 * MIB - 1}`, reads: [`bytes=0-${10 * MIB - 1}`, `bytes=0-${10 * MIB - 1}`] },
+for (const { name, sizes, wrong } of [
+  { name: 'the only part of a small upload', sizes: [0, 1000, 10], wrong: 'undefined' },
+  { name: 'the tail of an upload without parts', sizes: [0, 3 * MIB, 10], wrong: `bytes=0-${3 * MIB + 9}` },
+  { name: 'the first part', sizes: [0, SIZE - 10, 10], wrong: `bytes=0-${SIZE - 1}` },
+  { name: 'the first of two whole parts', sizes: [0, 5 * MIB, 5 * MIB], wrong: `bytes=0-${10 * MIB - 1}` },
   // The digest ends within the second part, which is compared as a whole.
-  { name: 'a part that the same process had received the beginning of', sizes: [6 * MIB, 5 * MIB - 10, 10], wrong: `bytes=${5 * MIB}-${SIZE - 1}`, reads: [`bytes=${5 * MIB}-${SIZE - 1}`, `bytes=${5 * MIB}-${SIZE - 1}`] }
+  { name: 'a part that the same process had received the beginning of', sizes: [6 * MIB, 5 * MIB - 10, 10], wrong: `bytes=${5 * MIB}-${SIZE - 1}` }
 ]) {
   test(`an upload is not acknowledged if ${name} comes back as other bytes, and is when it is read again`, async t => {
     const { s3, metadata, owner, create, append } = await openProcesses(t)
@@ -197,7 +197,7 @@ for (const { name, sizes, wrong, reads } of [
     fault = undefined
     const { result } = await append(0, id, { offset, bytes: Buffer.of() })
     t.match(result, { isNew: true, file: { size: bytes.length, sha256: sha256Of(bytes) } })
-    t.strictSame(seen, reads)
+    t.strictSame(seen, [wrong, wrong])
   })
 }
 
