@@ -120,22 +120,18 @@ t.test('every command of the operator\'s pages is typed by a test, needs another
   t.same(new Set(inParts.flat().map(({ language }) => language)), new Set(['bash', 'console', 'ini']))
   for (const heading of settingsOnly) t.same((await linesOf(heading)).filter(({ language }) => language !== 'ini'), [])
 
-  const [scaling, benchmarks] = [await readPage('scaling.md'), await readFile(join(root, 'openapi/benchmarks.md'), 'utf8')]
   const languages = (text: string) => fencedIn(text).map(({ language }) => language)
   // A message, and the commands of "One server", which a test below types.
   t.same(languages(await readPage('upgrading.md')), ['text', 'bash', 'console', 'console', 'bash', 'console'])
   // guide-facts.check.ts and alerts.check.ts test the files.
   t.same(languages(await readPage('monitoring.md')), ['logrotate', 'console', 'yaml'])
-  t.same(new Set(languages(scaling)), new Set(['console', 'bash', 'sql', 'json']))
-  t.same(fencedIn(benchmarks), [])
+  t.same(new Set(languages(await readPage('scaling.md'))), new Set(['console', 'bash', 'sql', 'json']))
   const wordsOf = (lines: string[], end: number) => lines.map(line => line.split(' ').slice(1, end).join(' '))
   t.same(wordsOf((await linesOf('Several servers', 'upgrading.md')).map(({ text }) => text), 2), ['systemctl', 'git', 'systemctl', 'curl'])
   t.same(wordsOf((await linesOf('Log', 'monitoring.md')).filter(({ language }) => language === 'console').map(({ text }) => text), 2), ['journalctl'])
   const { secrets, move, elsewhere } = await scalingCommands()
   t.ok(secrets.length > 0 && move.length > 0, 'topology.check.ts and move.check.ts type them')
   t.same(wordsOf(elsewhere, 3), ['cp src/deployment/magicstore@.service', 'systemctl enable', 'docker compose'])
-  const inText = `${scaling}${benchmarks}`.matchAll(/`((?:npm|node|npx|docker) [^`]+)`/g)
-  t.same(Array.from(inText, ([, command]) => command), ['npm run bench -- --scale', 'npm run bench', 'npm run bench -- --brief', 'node --import ts-blank-space/register test/bench/curve.ts'])
 })
 
 t.test('the guide as typed, from the first start to a new disk: the same users, the same bytes, and valid tokens', async t => {
