@@ -13,8 +13,8 @@ import { override } from '../kit/override.ts'
 import { roomOver } from '../kit/rules.ts'
 import { MIB } from '../kit/sizes.ts'
 
-test('an upload whose file could not be stored keeps its bytes, and becomes a file when the offset is asked for', async t => {
-  const folder = t.testdir()
+/** What uploads are made of, and an account that uploads. */
+async function open (folder: string) {
   const metadata = await openSqliteMetadata(join(folder, 'db'))
   const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const reserve = await openReserve(join(folder, 'reserve'))
@@ -28,6 +28,13 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     quotas: new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
   }
+  return { metadata, blobs, owner, uploader, shared }
+}
+
+async function * bytes (text: string) { yield Buffer.from(text) }
+
+test('an upload whose file could not be stored keeps its bytes, and becomes a file when the offset is asked for', async t => {
+  const { metadata, blobs, owner, uploader, shared } = await open(t.testdir())
   const creation = (name: string, length: number | undefined = 3): UploadCreation => ({
     uploader,
     name,
@@ -40,7 +47,6 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
     reprDigest: undefined,
     modifiedAt: null
   })
-  async function * bytes (text: string) { yield Buffer.from(text) }
   const appendOf = (text: string, offset = 0) =>
     ({ offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined })
   const uploads = new ResumableUploads({ ...shared, metadata })
@@ -125,13 +131,10 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
 
 test('a digest is cached for recorded bytes only', async t => {
   const folder = t.testdir()
-  const metadata = await openSqliteMetadata(join(folder, 'db'))
-  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
-  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const uploader = { owner, linkId: null }
-  const reserve = await openReserve(join(folder, 'reserve'))
+  const { metadata, blobs, uploader, shared } = await open(folder)
   let isFull = true
   const uploads = new ResumableUploads({
+    ...shared,
     metadata: {
       ...metadata,
       uploads: override(metadata.uploads, {
@@ -140,16 +143,9 @@ test('a digest is cached for recorded bytes only', async t => {
           return metadata.uploads.save(...args)
         }
       })
-    },
-    blobs,
-    reserve,
-    room: roomOver({ metadata, blobs, reserve }),
-    files: { acceptName: name => name, sweep () {} },
-    quotas: new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
-    limits: { maxFileBytes: 1000, uploadExpiryHours: 1 }
+    }
   })
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
-  async function * bytes (text: string) { yield Buffer.from(text) }
   const upload = await uploads.create({ uploader, name: 'a', type: undefined, length: 6, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null })
   const append = (offset: number, text: string) => uploads.append(uploader, upload.id, {
     offset, bytes: bytes(text), announcedBytes: text.length, length: undefined, isLast: false, confirm: undefined
