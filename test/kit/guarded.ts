@@ -14,18 +14,23 @@ export interface GuardedOperation {
 /** Whether an operation always needs a credential. */
 export const isGuarded = ({ security }: GuardedOperation): boolean => security.every(way => Object.keys(way).length > 0)
 
-/**
- * The operations of the served document: all in the proofs, else the first of each group whose routes share their
- * guards: those of one tag with the same credentials and scope, and HEAD apart, since its answers have no body.
- */
-export async function guardedOperations (client: Client): Promise<GuardedOperation[]> {
+/** The operations of the served document. */
+export async function operationsOf (client: Client): Promise<GuardedOperation[]> {
   const { json: { paths } } = await client.send('GET', '/openapi.json')
-  const all = Object.entries<Record<string, Omit<GuardedOperation, 'method' | 'path'>>>(paths).flatMap(([path, item]) =>
+  return Object.entries<Record<string, Omit<GuardedOperation, 'method' | 'path'>>>(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({
       ...operation,
       method: method.toUpperCase(),
       path: path.replace('{id}', '1').replace('{name}', 'report.pdf').replace('{secret}', 'a'.repeat(22))
     })))
+}
+
+/**
+ * All operations in the proofs, else the first of each group whose routes share their guards: those of one tag with the
+ * same credentials and scope, and HEAD apart, since its answers have no body.
+ */
+export async function guardedOperations (client: Client): Promise<GuardedOperation[]> {
+  const all = await operationsOf(client)
   if (isProof) return all
   const groupOf = ({ method, security, tags, ...operation }: GuardedOperation) =>
     JSON.stringify([tags, security, operation['x-required-scope'], method === 'HEAD'])
