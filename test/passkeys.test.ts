@@ -2,8 +2,6 @@ import t from 'tap'
 import { authenticatorFor, checkEvents, codeHeader, codeWith, confirmationOptions, confirmWith, creationOptions, factorsOf, newUser, refusal, registerPasskey, sendAttestation, signInOptions, signInWith } from './kit/passkeys.ts'
 import { startServer } from './kit/server.ts'
 
-type User = [string, string]
-
 t.test('a passkey is registered, signs its user in without a password, and is deleted', async t => {
   const server = await startServer(t)
   const { user, token } = await newUser(server, 'Zoë')
@@ -103,17 +101,6 @@ t.test('the first passkey ends sessions and access tokens, but not the session i
   t.equal(await statusOf(begun.json.token), 200, 'where the browser sends the cookie, it tells which session is in use')
 })
 
-t.test('a server that requires a second factor lets a password register a passkey, and nothing else', async t => {
-  const server = await startServer(t, { SECOND_FACTOR: 'required' })
-  const { json: { id } } = await server.send('POST', '/api/users', { json: { username: 'ann', password: 'correct horse battery' } })
-  const user: User = ['ann', 'correct horse battery']
-  t.strictSame(refusal(await server.send('GET', '/api/account', { user })), { status: 403, code: 'second_factor_setup_required' })
-  t.equal((await server.send('GET', '/')).json.secondFactor, 'required')
-  const phone = authenticatorFor(server)
-  await registerPasskey(server, user, phone)
-  t.equal((await server.send('GET', '/api/account', { user, headers: codeHeader(await codeWith(server, user, phone)) })).json.id, id)
-})
-
 t.test('a sign-in with a passkey makes its network known', async t => {
   const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' })
   const { user, token } = await newUser(server, 'ann')
@@ -126,15 +113,4 @@ t.test('a sign-in with a passkey makes its network known', async t => {
     t.equal((await server.send('POST', '/api/session/passkey', { json: { credential }, headers })).status, 201)
     await checkEvents(t, server, token, { kind: 'sign_in_new_network', count: 2 })
   }
-})
-
-t.test('a credential belongs to one account', async t => {
-  const server = await startServer(t)
-  const [ann, bob] = [await newUser(server, 'ann'), await newUser(server, 'bob')]
-  const phone = authenticatorFor(server)
-  await registerPasskey(server, ann.user, phone)
-  const copy = authenticatorFor(server, phone.id).create(await creationOptions(server, bob.user))
-  t.strictSame(refusal(await sendAttestation(server, bob.user, copy)), { status: 400, code: 'passkey_invalid' })
-  t.strictSame((await factorsOf(server, bob.token)).passkeys, [])
-  t.equal((await signInWith(server, phone)).json.username, 'ann')
 })

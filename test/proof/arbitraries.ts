@@ -60,7 +60,6 @@ export type Hints = Record<string, fc.Arbitrary<unknown>>
 export interface Drawer {
   /** Values that match a schema, by the name of its property or parameter. */
   valuesOf (schema: Schema, name?: string): fc.Arbitrary<any>
-  isValid (schema: Schema, value: unknown): boolean
 }
 
 /** Draws values from the schemas of a document. Ajv checks them, so an unsupported keyword can't go unnoticed. */
@@ -109,7 +108,7 @@ export function createDrawer (document: Document, hints: Hints): Drawer {
     return (hint === undefined ? drawn(schema) : fc.oneof(drawn(schema), hint)).filter(value => isValid(schema, value))
   }
 
-  return { valuesOf, isValid }
+  return { valuesOf }
 }
 
 function strings ({ format, pattern, minLength = 0, maxLength = MAX_DRAWN_LENGTH }: Schema): fc.Arbitrary<string> {
