@@ -36,12 +36,8 @@ const openServer = () => sharedServer({ SIGN_IN_FAILURES: '1000' })
 
 /** Asserts a complete 401: the problem, its headers, and at least one challenge. */
 function isUnauthorized (test: Test, answer: Answer, code: string, message = code): void {
-  test.equal(answer.status, 401, message)
-  test.equal(answer.json.code, code, message)
-  test.equal(answer.json.status, 401, message)
-  test.match(answer.headers['content-type'], /^application\/problem\+json/, message)
-  test.equal(answer.headers['cache-control'], 'no-store', message)
-  test.equal(answer.headers['x-content-type-options'], 'nosniff', message)
+  const headers = { 'content-type': /^application\/problem\+json/, 'cache-control': /^no-store$/, 'x-content-type-options': 'nosniff' }
+  test.match(answer, { status: 401, json: { code, status: 401 }, headers }, message)
   test.ok(challengesOf(answer).length > 0, message)
 }
 
@@ -50,10 +46,7 @@ t.test('a password gets an access token that names its user and its lifetime, an
   const { json: { id } } = await server.send('POST', '/api/users', { json: { username: 'test_user', password: 'pwd' } })
   const before = Math.floor(Date.now() / 1000)
   const answer = await server.send('GET', '/api/token', { user: ['test_user', 'pwd'] })
-  t.equal(answer.status, 200)
-  t.match(answer.headers['content-type'], /^application\/json/)
-  t.equal(answer.headers['cache-control'], 'no-store')
-  t.equal(answer.headers['x-content-type-options'], 'nosniff')
+  t.match(answer, { status: 200, headers: { 'content-type': /^application\/json/, 'cache-control': /^no-store$/, 'x-content-type-options': 'nosniff' } })
   t.strictSame(Object.keys(answer.json).sort(), ['duration', 'token'])
   t.equal(answer.json.duration, 600)
   const [head, payload, signature] = answer.json.token.split('.')
@@ -166,6 +159,8 @@ t.test('WWW-Authenticate offers what would have worked, never Basic to a script,
       ['/api/token', undefined, 'empty', 'credentials_missing', [bearer, byToken]],
       ['/api/token', `Bearer ${token}`, undefined, 'password_required', [invalid, byToken, basic]],
       ['/api/token', `Bearer ${token}`, 'empty', 'password_required', [invalid, byToken]],
+      ['/api/token', `Token ${token}`, undefined, 'password_required', [invalid, byToken, basic]],
+      ['/api/token', `Basic ${base64(`${token}:cde`)}`, undefined, 'password_required', [invalid, byToken, basic]],
       ['/api/token', 'Bearer mst_0', undefined, 'token_malformed', [invalid, byToken, basic]],
       ['DELETE /api/account', undefined, undefined, 'credentials_missing', [basic]],
       ['DELETE /api/account', undefined, 'empty', 'credentials_missing', [bearer]],
@@ -179,18 +174,6 @@ t.test('WWW-Authenticate offers what would have worked, never Basic to a script,
     const answer = await server.send(method, path, { headers: { ...(authorization && { authorization }), ...(destination && { 'sec-fetch-dest': destination }) } })
     isUnauthorized(t, answer, code, message)
     t.strictSame(challengesOf(answer).map(({ error_description: _, ...challenge }) => challenge), challenges, message)
-  }
-})
-
-t.test('an access token can\'t prolong its own life, in any form', async t => {
-  const server = await openServer()
-  const { token } = await signUp(server, 'ab', 'cde')
-  for (const authorization of [`Bearer ${token}`, `Token ${token}`, `Basic ${base64(`${token}:unused`)}`, `Basic ${base64(`${token}:cde`)}`]) {
-    for (const method of ['GET', 'HEAD']) {
-      const answer = await server.send(method, '/api/token', { headers: { authorization } })
-      t.equal(answer.status, 401, `${method} ${authorization.slice(0, 12)}`)
-      if (method === 'GET') isUnauthorized(t, answer, 'password_required', authorization.slice(0, 12))
-    }
   }
 })
 
@@ -275,6 +258,8 @@ t.test('a token that we did not sign, or not like this, is 401', async t => {
     'a dot behind': `${token}.`,
     'padded signature': `${token}=`,
     'cut by a character': token.slice(0, -1),
+    // Three others decode to the same bytes.
+    ...Object.fromEntries(Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=').filter(last => !token.endsWith(last)).map(last => [`ending with ${last}`, token.slice(0, -1) + last])),
     'a character more': `${token}A`,
     'only dots': '..',
     'no dots': 'nonsense',
@@ -296,14 +281,6 @@ t.test('a token that we did not sign, or not like this, is 401', async t => {
     t.equal((await server.send('GET', '/api/resource', { user: [text, 'unused'] })).json.code, code, `${kind}, as the username of Basic`)
   }
   t.equal((await server.send('GET', '/api/resource', { token })).status, 200)
-})
-
-t.test('no other last character of the signature is taken, though three decode to the same bytes', async t => {
-  const server = await openServer()
-  const { token } = await signUp(server, 'ab', 'cde')
-  const others = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=').filter(character => character !== token.at(-1))
-  const answers = await Promise.all(others.map(character => server.send('GET', '/api/resource', { token: token.slice(0, -1) + character })))
-  t.strictSame(new Set(answers.map(({ status, json }) => `${status} ${json.code}`)), new Set(['401 token_malformed']))
 })
 
 t.test('an unknown user, a name that nobody can have and a wrong password get one answer, after the same work', async t => {
@@ -365,17 +342,9 @@ t.test('SIGNING_KEYS can be turned over: the first signs, all verify, and a key 
     }
     await server.close()
   }
-})
-
-t.test('a token of another installation is 401, though both sign with one key', async t => {
-  const folder = t.testdir({ one: {}, two: {} })
-  const settings = { SIGNING_KEYS: `shared:${SECRET}` }
-  const one = await startServer(t, { ...settings, DATA_DIR: join(folder, 'one') })
-  const two = await startServer(t, { ...settings, DATA_DIR: join(folder, 'two') })
-  const first = await signUp(one, 'ab', 'cde')
-  const second = await signUp(two, 'ab', 'cde')
-  isUnauthorized(t, await two.send('GET', '/api/resource', { token: first.token }), 'token_malformed')
-  isUnauthorized(t, await one.send('GET', '/api/resource', { token: second.token }), 'token_malformed')
+  const elsewhere = await startServer(t, { DATA_DIR: join(dataDir, 'elsewhere'), SIGNING_KEYS: `__proto__:${OTHER_SECRET}` })
+  await signUp(elsewhere, 'ab', 'cde')
+  isUnauthorized(t, await elsewhere.send('GET', '/api/resource', { token: tokens[2] as string }), 'token_malformed', 'another installation with the same key')
 })
 
 t.test('a key file without a key is one clear line and exit 2', { skip: skipWithoutSqlite }, async t => {
@@ -417,19 +386,15 @@ t.test('a known path with another method is 405 with Allow, whatever the method,
     // CONNECT requests a tunnel, not a path.
     for (const method of METHODS.filter(method => method !== 'CONNECT' && !allowed.includes(method))) {
       const answer = await server.send(method, path, { headers: { authorization: 'Nonsense' } })
-      t.equal(answer.status, 405, `${method} ${path}`)
+      t.match(answer, { status: 405, headers: { 'cache-control': /^no-store$/, 'x-content-type-options': 'nosniff' } }, `${method} ${path}`)
       t.strictSame(answer.headers.allow?.split(', ').sort(), allowed, `${method} ${path}`)
-      t.equal(answer.headers['cache-control'], 'no-store', `${method} ${path}`)
-      t.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}`)
       if (method !== 'HEAD') t.equal(answer.json.code, 'method_not_allowed', `${method} ${path}`)
     }
     for (const method of allowed) t.not((await server.send(method, path)).status, 405, `${method} ${path}`)
   }
   for (const body of ['{', 'x'.repeat(70_000)]) t.equal((await server.send('PUT', '/api/users', { headers: { 'content-type': 'application/json' }, body })).status, 405, 'its body is not looked at')
   for (const [method, path] of [['GET', '/api'], ['PROPFIND', '/api/nothing'], ['POST', '/api/tokenx'], ['GET', '/api/token/'], ['GET', '/API/TOKEN']] as const) {
-    const answer = await server.send(method, path)
-    t.equal(answer.status, 404, `${method} ${path}`)
-    t.equal(answer.json.code, 'not_found', `${method} ${path}`)
+    t.match(await server.send(method, path), { status: 404, json: { code: 'not_found' } }, `${method} ${path}`)
   }
 })
 
