@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { certify } from '../kit/certificates.ts'
-import { execute } from '../kit/programs.ts'
 import { formOf, runBin, startTls, type Settings } from '../kit/server.ts'
 import { isProof, MIB } from '../kit/sizes.ts'
 import { openHandles, runSql } from '../kit/stores.ts'
@@ -58,32 +57,6 @@ t.test('over HTTP/2 a form without a length may be sent again where the quota of
   t.match(await ask('POST', '/', { token, headers: { ...form.headers, 'content-length': '0' } }), { status: 413, code: 'quota_exceeded' })
 })
 
-t.test('curl does the whole story with --http2 and with --http1.1', async t => {
-  const folder = t.testdir({ 'ca.crt': server.ca })
-  const certificate = join(folder, 'ca.crt')
-  const report = randomBytes(2 * MIB)
-  await writeFile(join(folder, 'report.bin'), report)
-  for (const [option, version] of [['--http2', '2'], ['--http1.1', '1.1']] as const) {
-    const curl = async (...args: string[]) => (await execute('curl', ['-sS', option, '--cacert', certificate, '-w', '\n%{http_version} %{http_code}', ...args], { maxBuffer: 8 * MIB })).stdout.split('\n')
-    const at = `https://127.0.0.1:${server.port}`
-    const username = `curl-${version}`
-    const [location, registered] = await curl('-H', 'Content-Type: application/json', '-d', JSON.stringify({ username, password: 'pwd' }), '-o', '/dev/null', '-w', '%header{location}\n%{http_version} %{http_code}', `${at}/api/users`)
-    t.match([location, registered], [new RegExp(`^${at}/api/users/\\d+$`), `${version} 201`])
-    const [body = '', outcome] = await curl('-u', `${username}:pwd`, `${at}/api/token`)
-    t.equal(outcome, `${version} 200`)
-    const authorization = `Authorization:Token ${JSON.parse(body).token}`
-    t.equal((await curl('-H', authorization, '-F', `file=@${join(folder, 'report.bin')}`, `${at}/`)).at(-1), `${version} 201`)
-    t.equal((await curl('-H', authorization, '-T', join(folder, 'report.bin'), `${at}/uploads/put.bin`)).at(-1), `${version} 201`)
-    for (const name of ['report.bin', 'put.bin']) {
-      t.equal((await curl('-H', authorization, '-o', join(folder, 'back.bin'), `${at}/uploads/${name}`)).at(-1), `${version} 200`)
-      t.ok((await readFile(join(folder, 'back.bin'))).equals(report), `${option}: ${name}`)
-      t.equal((await curl('-H', authorization, '-r', '5-9', '-o', join(folder, 'range.bin'), `${at}/uploads/${name}`)).at(-1), `${version} 206`)
-      t.ok((await readFile(join(folder, 'range.bin'))).equals(report.subarray(5, 10)))
-    }
-    t.equal((await curl('-T', join(folder, 'report.bin'), `${at}/uploads/refused.bin`)).at(-1), `${version} 401`)
-  }
-})
-
 t.test('a refusal reaches a client that is still sending its body, and the connection goes on in HTTP/2', async t => {
   const body = Buffer.alloc(16 * MIB)
   for (const [protocol, ask] of clientsOf(t, server)) {
@@ -103,7 +76,7 @@ t.test('a refusal reaches a client that is still sending its body, and the conne
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
 })
 
-t.test('over HTTP/2 a client is told to stop sending what was refused, without an error', async t => {
+t.test('over HTTP/2 a client is told to stop sending what was refused, to continue what is wanted, and where the upload is', async t => {
   const session = openSession(t, server)
   const token = await signUp(overHttp2(session))
   for (const asked of [{}, { token }]) {
@@ -114,27 +87,17 @@ t.test('over HTTP/2 a client is told to stop sending what was refused, without a
     t.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR)
     t.ok(stream.closed, 'though the request never ended')
   }
-})
-
-t.test('Expect: 100-continue over HTTP/2 is answered with 100 only where the body is wanted', async t => {
-  const session = openSession(t, server)
-  const token = await signUp(overHttp2(session))
   const wanted = beginOn(session, 'PUT', '/uploads/a', { token, headers: { expect: '100-continue' } })
-  const answer = answerTo(wanted)
+  const accepted = answerTo(wanted)
   await once(wanted, 'continue')
   wanted.end('bytes')
-  t.equal((await answer).status, 201)
+  t.equal((await accepted).status, 201)
   const refused = beginOn(session, 'PUT', '/uploads/b', { headers: { expect: '100-continue' } })
   refused.on('continue', () => t.fail('the body is not wanted'))
   t.equal((await answerTo(refused)).status, 401)
   const strange = beginOn(session, 'GET', '/openapi.json', { headers: { expect: 'the-unexpected' } })
   strange.end()
   t.equal((await answerTo(strange)).status, 200, 'another expectation is passed over')
-})
-
-t.test('104 over HTTP/2 tells clients of the draft where the upload is', async t => {
-  const session = openSession(t, server)
-  const token = await signUp(overHttp2(session))
   const create = async (version: string) => {
     const stream = beginOn(session, 'POST', '/api/uploads', { token, headers: { 'upload-complete': '?1', 'upload-draft-interop-version': version, 'content-disposition': `inline; filename=${version}` } })
     const interim: OutgoingHttpHeaders[] = []
