@@ -279,6 +279,9 @@ t.test('bytes announced beyond the limit or the quota are not read, also while t
     await refuse(`${bytes} bytes of an append`, ['PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '3' }], bytes, code)
   }
   t.same(stateOf(await ann.tusPatch(id, 3, 'x'.repeat(897))), [204, '900', undefined, '?0'], 'what fits is taken')
+  refused(t, await ann.tusPatch(id, 900, chunked('x')), 413, 'quota_exceeded')
+  refused(t, await ann.create({ ...TUS, ...named, 'upload-length': '1' }), 413, 'quota_exceeded')
+  refused(t, await ann.put('b.txt', {}, '1'), 413, 'quota_exceeded', 'by ordinary uploads too')
 })
 
 t.test('an append that is wrong is refused, and the upload stays as it is', async t => {
@@ -746,6 +749,13 @@ t.test('a request takes the upload over from an append that is under way', async
     t.ok(cut === 'cut' || cut.code === 'upload_taken_over', `${what}: the older request ends`)
     older.request.destroy()
   }
+  const { request, answered } = begin(ann, 'POST', '/api/uploads', CHUNKED_CREATION)
+  request.write('abc')
+  const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
+  await untilTaken(request)
+  t.equal((await ann.head(String(upload?.id))).status, 200)
+  t.match(await answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3', 'upload-complete': '?0' } }, 'a creation tells how far it came')
+  request.destroy()
 })
 
 t.test('stopping keeps what arrived, also while the disk is full, and the next server goes on', async t => {
@@ -779,20 +789,6 @@ t.test('a file of unknown length has a limit as well', async t => {
   t.same(stateOf(await ann.head(idOf(deferred))), [200, '0', undefined, '?0'])
 })
 
-t.test('quotas count what uploads have reserved', async t => {
-  const ann = await open()
-  await setQuotas(ann, { bytes: 10, files: 3 })
-  await ann.tus(6)
-  const second = await ann.create({ ...TUS, 'upload-length': '5', ...named })
-  refused(t, second, 413, 'quota_exceeded')
-  t.match(second.headers['upload-limit'], /^max-size=5368709120, max-age=86400$/)
-  refused(t, await ann.put('b.txt', {}, '12345'), 413, 'quota_exceeded', 'for ordinary uploads too')
-  const deferred = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named })
-  refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('12345')), 413, 'quota_exceeded')
-  await ann.tus(0, `filename ${base64('empty')}`)
-  refused(t, await ann.create({ ...TUS, 'upload-length': '0', 'upload-metadata': `filename ${base64('c')}` }), 413, 'quota_exceeded', 'each is one file')
-})
-
 t.test('an account has at most 1,000 unfinished uploads', async t => {
   const ann = await open()
   const headers = { 'upload-complete': '?0', 'content-disposition': 'inline; filename=a.txt' }
@@ -818,8 +814,10 @@ t.test('asking for the offset has no rate limit, and is answered under load', as
   }
 })
 
-t.test('OPTIONS tells without a credential what uploads can do', async t => {
+t.test('OPTIONS tells without a credential what uploads can do, and pages of other origins may use every field', async t => {
+  const origin = LIMITED.CORS_ORIGINS
   const server = await sharedServer(LIMITED)
+  const fields = ['tus-resumable', 'upload-length', 'upload-defer-length', 'upload-metadata', 'upload-offset', 'upload-complete', 'upload-draft-interop-version', 'x-http-method-override', 'x-file-modified']
   for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
     for (const headers of [{}, { 'tus-resumable': '0.0.1' }]) {
       const answer = await server.send('OPTIONS', path, { headers })
@@ -834,16 +832,6 @@ t.test('OPTIONS tells without a credential what uploads can do', async t => {
       const { headers: { allow } } = await server.send('TRACE', path)
       t.equal(answer.headers.allow, allow, 'the methods that are there')
     }
-  }
-  const huge = await sharedServer({ MAX_FILE_BYTES: String(Number.MAX_SAFE_INTEGER) })
-  t.match((await huge.send('OPTIONS', '/api/uploads')).headers['upload-limit'], /^max-size=999999999999999,/, 'the largest integer of a structured field')
-})
-
-t.test('pages of other origins may use every field', async t => {
-  const origin = LIMITED.CORS_ORIGINS
-  const server = await sharedServer(LIMITED)
-  const fields = ['tus-resumable', 'upload-length', 'upload-defer-length', 'upload-metadata', 'upload-offset', 'upload-complete', 'upload-draft-interop-version', 'x-http-method-override', 'x-file-modified']
-  for (const path of ['/api/uploads', '/api/uploads/none', '/uploads/a.txt']) {
     const preflight = await server.send('OPTIONS', path, { headers: { origin, 'access-control-request-method': 'PATCH', 'access-control-request-headers': fields.join(',') } })
     t.match(preflight, { status: 204, text: '' })
     t.match(preflight.headers, { 'access-control-allow-origin': origin, 'access-control-allow-methods': /PATCH/, 'access-control-allow-headers': fields.join(', ') })
@@ -851,6 +839,8 @@ t.test('pages of other origins may use every field', async t => {
     for (const field of ['Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit', 'Upload-Expires', 'Upload-Metadata', 'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size', 'Location']) t.ok(exposed.split(', ').includes(field), field)
     t.match((await server.send('OPTIONS', path, { headers: { origin } })).headers, { 'tus-version': '1.0.0' }, 'discovery')
   }
+  const huge = await sharedServer({ MAX_FILE_BYTES: String(Number.MAX_SAFE_INTEGER) })
+  t.match((await huge.send('OPTIONS', '/api/uploads')).headers['upload-limit'], /^max-size=999999999999999,/, 'the largest integer of a structured field')
 })
 
 t.test('another version of tus is refused for every method', async t => {
@@ -886,17 +876,6 @@ t.test('104 tells clients of the draft, version 8, where the upload is', async t
     t.match(await rawAnswer(ann, { path: '/api/uploads', version }), /^HTTP\/1\.1 201 /, version)
   }
   t.match(await rawAnswer(ann, { path: '/api/uploads', version: 'Upload-Draft-Interop-Version: 8', protocol: 'HTTP/1.0' }), /^HTTP\/1\.1 201 /, 'HTTP/1.0 has no interim responses')
-})
-
-t.test('a creation that is taken over tells how far it came', async t => {
-  const ann = await open()
-  const overtaken = begin(ann, 'POST', '/api/uploads', CHUNKED_CREATION)
-  overtaken.request.write('abc')
-  const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
-  await untilTaken(overtaken.request)
-  t.equal((await ann.head(String(upload?.id))).status, 200)
-  t.match(await overtaken.answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3', 'upload-complete': '?0' } })
-  overtaken.request.destroy()
 })
 
 t.test('an upload whose account is deleted meanwhile becomes no file', async t => {

@@ -6,29 +6,20 @@ import { PASSWORD, sharedServer, signUp, type Answer, type Client, type RunningS
 /** Sends a request to the drive, with the path percent-encoded by the caller. */
 export type Ask = (method: string, path: string, headers?: SendOptions['headers'], body?: SendOptions['body']) => Promise<Answer>
 
-export interface Drive {
-  readonly server: RunningServer
-  readonly user: [string, string]
-  /** An access token with all scopes. */
-  readonly token: string
-  /** A personal token. */
-  readonly secret: string
-  readonly ask: Ask
-  /** The names of files and folders, folders with a slash. */
-  names (): Promise<string[]>
-}
+export type Drive = Awaited<ReturnType<typeof openDrive>>
 
 /** The drive of a new account on a server, by default the one that the test file shares. */
-export async function openDrive (settings: Settings = {}, own?: RunningServer): Promise<Drive> {
+export async function openDrive (settings: Settings = {}, own?: RunningServer) {
   const server = own ?? await sharedServer(settings)
   return { server, ...await driveOf(server) }
 }
 
-/** The drive of a new account. */
+/** The drive of a new account: its access token with all scopes, its personal token as the secret. */
 export async function driveOf (server: Client, username?: string) {
   const { user, token } = await signUp(server, username)
   const secret = await personalToken(server, user, ['files:read', 'files:write'])
   const ask = askWith(server, secret, user[0])
+  /** The names of files and folders, folders with a slash. */
   async function names (): Promise<string[]> {
     const files = (await server.send('GET', '/api/files?limit=1000', { token })).json.files
     const walk = async (folder: string): Promise<string[]> => {
