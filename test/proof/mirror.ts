@@ -7,8 +7,6 @@ interface Change { readonly kind: string, readonly name: string, readonly from?:
 /** What an account has: its folders, and its files as the API describes them, but for their URLs. */
 export interface Tree { readonly folders: string[], readonly files: Record<string, unknown>[] }
 
-const bySegments = (names: string[]) => names.sort()
-
 /** Everything that the listings say. */
 export async function listTree (client: Client, token: string): Promise<Tree> {
   const files: File[] = []
@@ -27,7 +25,7 @@ export async function listTree (client: Client, token: string): Promise<Tree> {
 
 function treeOf (files: readonly File[], folders: string[]): Tree {
   const described = files.map(({ url: _url, ...file }) => file)
-  return { folders: bySegments(folders), files: described.sort((a, b) => String(a.name) < String(b.name) ? -1 : 1) }
+  return { folders: folders.sort(), files: described.sort((a, b) => String(a.name) < String(b.name) ? -1 : 1) }
 }
 
 /** A copy of the tree of an account that only the feed of changes keeps up to date. */
