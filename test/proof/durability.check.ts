@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { sha256Of } from '../kit/digests.ts'
-import { runBin, signUp, spawnServer, type Client } from '../kit/server.ts'
+import { runBin, signUp, spawnServer, type Answer, type Client } from '../kit/server.ts'
 import { isProof } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { skipWithoutStrace, straced } from '../kit/strace.ts'
@@ -97,45 +97,48 @@ t.test('an upload beyond the disk quota of the user is 507 and leaves nothing', 
   await checkNoLeftovers(t, settings.DATA_DIR, 1)
 })
 
-t.test('bytes and folder are synced before the log is, and that before an upload is acknowledged', { skip: skipWithoutStrace }, async t => {
-  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
+t.test('bytes or a link, and the folder, are synced before the log, that before the answer; a blob is forgotten when its removal is synced', { skip: skipWithoutStrace }, async t => {
+  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data', KEEP_DAYS: '0' }
   const trace = join(t.testdirName, 'calls')
   const server = await spawnServer(t, settings)
   const { user } = await signUp(server, 'ada')
-  const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=fsync,fdatasync,writev,write'])
-  t.equal((await server.send('PUT', '/uploads/a', { user, body: 'hello' })).status, 201)
-  await strace.end()
-  const calls = await callsIn(trace)
-  const [bytes, folder, log, answer] = [findEnd(calls, /fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/), findEnd(calls, /fsync\(\d+<.*\/incoming>/), find(calls, /fdatasync\(\d+<.*magicstore\.db-wal>/), find(calls, /201 Created/)] as const
+  /** The calls that are made for a request. */
+  async function callsFor (send: () => Promise<Answer>, status: number, fault: string[] = []): Promise<string[]> {
+    const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=link,unlink,fsync,fdatasync,pwrite64,writev,write', ...fault])
+    t.equal((await send()).status, status)
+    await untilSwept(settings.DATA_DIR)
+    await strace.end()
+    return callsIn(trace)
+  }
+  const bytesIn = (calls: string[]) => findEnd(calls, /fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/)
+  const folderIn = (calls: string[]) => findEnd(calls, /fsync\(\d+<.*\/incoming>/)
+  const logIn = (calls: string[]) => find(calls, /fdatasync\(\d+<.*magicstore\.db-wal>/)
+
+  const calls = await callsFor(() => server.send('PUT', '/uploads/victim', { user, body: 'hello' }), 201)
+  const [bytes, folder, log, answer] = [bytesIn(calls), folderIn(calls), logIn(calls), find(calls, /201 Created/)]
   t.notOk([bytes, folder, log, answer].includes(-1), 'every step is there')
   t.ok(Math.max(bytes, folder) < log, 'bytes and folder before the log')
   t.ok(log < answer, 'the log before the answer')
-})
 
-t.test('a copy is a link whose name is synced before the log is; where no link can be made, its bytes are', { skip: skipWithoutStrace }, async t => {
-  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
-  const trace = join(t.testdirName, 'calls')
-  const server = await spawnServer(t, settings)
-  const { user } = await signUp(server, 'ada')
-  await put(server, user, 'hello')
   for (const [index, error] of [undefined, 'EMLINK', 'EXDEV', 'EPERM'].entries()) {
-    const fault = error === undefined ? [] : ['-e', `inject=link:error=${error}`]
-    const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=link,fsync,fdatasync,writev,write', ...fault])
     const name = `copy-${index}`
-    t.equal((await server.send('POST', '/api/files/victim/copy', { user, json: { name } })).status, 201)
-    await strace.end()
-    const calls = await callsIn(trace)
-    const linked = find(calls, /link\(".*\/blobs\/.*"/)
-    const bytes = findEnd(calls, /fdatasync\(\d+<.*\/incoming\/[0-9a-f]{32}>/)
-    const folder = findEnd(calls, /fsync\(\d+<.*\/incoming>/)
-    const log = find(calls, /fdatasync\(\d+<.*magicstore\.db-wal>/)
+    const fault = error === undefined ? [] : ['-e', `inject=link:error=${error}`]
+    const calls = await callsFor(() => server.send('POST', '/api/files/victim/copy', { user, json: { name } }), 201, fault)
+    const [linked, bytes, folder, log] = [find(calls, /link\(".*\/blobs\/.*"/), bytesIn(calls), folderIn(calls), logIn(calls)]
     t.notOk([linked, folder, log].includes(-1), 'every step is there')
-    t.equal(bytes !== -1, error !== undefined)
+    t.equal(bytes !== -1, error !== undefined, 'where no link can be made, its bytes are synced')
     t.ok(linked < folder && Math.max(bytes, folder) < log, String(error))
     t.equal((await server.send('GET', `/uploads/${name}`, { user })).text, 'hello')
   }
+
+  const removing = await callsFor(() => server.send('DELETE', '/uploads/victim', { user }), 204)
+  const unlinked = find(removing, /unlink\(".*\/blobs\/[0-9a-f]{2}\/[0-9a-f]{32}"/)
+  const synced = find(removing, /fsync\(\d+<.*\/blobs\/[0-9a-f]{2}>/, unlinked)
+  const forgotten = find(removing, /pwrite64\(\d+<.*-wal>/, unlinked)
+  t.notOk([unlinked, synced, forgotten].includes(-1), 'every step is there')
+  t.ok(synced < forgotten, 'the folder is synced before the log is written')
   t.equal(await server.end('SIGTERM'), 0)
-  await checkNoLeftovers(t, settings.DATA_DIR, 5)
+  await checkNoLeftovers(t, settings.DATA_DIR, 4)
 })
 
 /** The calls recorded by strace, one per line; an interrupted call has two lines, and the second shows its end. */
@@ -154,24 +157,6 @@ function findEnd (calls: string[], pattern: RegExp): number {
   const [, thread, call] = /^(\d+) +(\w+)/.exec(calls[began] ?? '') ?? []
   return calls.findIndex((line, index) => (index === began && / = 0$/.test(line)) || (index > began && line.startsWith(`${thread} `) && line.includes(`<... ${call} resumed>`)))
 }
-
-t.test('a blob is forgotten only when its removal from its folder is on stable storage', { skip: skipWithoutStrace }, async t => {
-  const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data', KEEP_DAYS: '0' }
-  const trace = join(t.testdirName, 'calls')
-  const server = await spawnServer(t, settings)
-  const { user } = await signUp(server, 'ada')
-  await put(server, user, 'hello')
-  const strace = await straced(t, server, ['-f', '-y', '-o', trace, '-e', 'trace=unlink,fsync,pwrite64'])
-  t.equal((await server.send('DELETE', '/uploads/victim', { user })).status, 204)
-  await untilSwept(settings.DATA_DIR)
-  await strace.end()
-  const calls = await callsIn(trace)
-  const unlinked = find(calls, /unlink\(".*\/blobs\/[0-9a-f]{2}\/[0-9a-f]{32}"/)
-  const synced = find(calls, /fsync\(\d+<.*\/blobs\/[0-9a-f]{2}>/, unlinked)
-  const forgotten = find(calls, /pwrite64\(\d+<.*-wal>/, unlinked)
-  t.notOk([unlinked, synced, forgotten].includes(-1), 'every step is there')
-  t.ok(synced < forgotten, 'the folder is synced before the log is written')
-})
 
 t.test('a log that a killed process left is synced before its blobs are moved', { skip: skipWithoutStrace }, async t => {
   const settings = { DATA_DIR: t.testdir({ data: {} }) + '/data' }
