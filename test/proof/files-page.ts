@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { isProof } from '../kit/sizes.ts'
-import { visitWith, type Arrival, type UserVisit } from './page.ts'
+import { shows } from './browser.ts'
+import { openPageAs, type Arrival, type UserVisit } from './page.ts'
 
 /** Steps in the list of files and in previews. */
 
@@ -17,12 +18,18 @@ export interface FilesVisit extends UserVisit {
 /** The widths, in CSS pixels, that a view is looked at in: the narrow one comes last. */
 export const widths = (narrow: number) => isProof ? [1280, narrow] : [narrow]
 
+/** An empty page. */
+export const PDF = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>'
+
+/** One pixel. */
+export const PICTURE = { bytes: Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64'), type: 'image/png' }
+
 /** The page of a new user who has these files, when it lists them. */
 export async function visitAs (
   t: Test, files: Record<string, Content>, arrival: Arrival = {}
 ): Promise<FilesVisit> {
   let put: FilesVisit['put'] = async () => {}
-  const visit = await visitWith(t, arrival, async ({ server, token }) => {
+  const visit = await openPageAs(t, arrival, async ({ server, token }) => {
     put = async (name, content) => {
       const { bytes: body, type } = typeof content === 'string' || Buffer.isBuffer(content) ? { bytes: content, type: undefined } : content
       const { status } = await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: type === undefined ? {} : { 'content-type': type } })
@@ -89,6 +96,25 @@ export async function deafen ({ page, put }: FilesVisit): Promise<void> {
   for (const addresses of ['**/api/changes*', '**/api/files?*']) await page.route(addresses, route => route.abort())
   await put('x.txt', 'ends the request that waits')
   await deaf
+}
+
+/** Chooses files or a folder in the browser's dialog, which a button of the page opens. */
+export async function chooseFrom (button: Locator, files: string | string[] | Picked | Picked[]): Promise<void> {
+  const [chooser] = await Promise.all([button.page().waitForEvent('filechooser'), button.click()])
+  await chooser.setFiles(files)
+}
+
+interface Picked { name: string, mimeType: string, buffer: Buffer }
+
+export const textFile = (name: string, content: string | Buffer = 'some text'): Picked => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
+
+/** Adds files without the browser's dialog. */
+export const addTo = (page: Page, ...files: Picked[]) => page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles(files)
+
+/** Waits until some bytes of an upload have gone, but not all. */
+export async function isUnderWay (t: Test, page: Page, name: string): Promise<void> {
+  const bar = page.getByRole('progressbar', { name: `Progress of ${name}` })
+  await shows(t, () => bar.evaluate(({ value }: HTMLProgressElement) => value > 0 && value < 100), true, `${name} is under way`)
 }
 
 export async function choose (page: Page, name: string, item: string): Promise<void> {

@@ -68,20 +68,15 @@ export async function signedIn (page: Page): Promise<void> {
 /** How a new user comes to a server: its settings, its host if another than its address, and what the browser is. */
 export interface Arrival extends BrowserContextOptions { readonly settings?: Settings, readonly host?: string }
 
-/** The page with a new user, who has signed in. */
-export async function openPageAs (t: Test, arrival: Arrival = {}): Promise<UserVisit> {
-  return visitWith(t, arrival, async () => {})
-}
-
-/** The same after `prepare`. */
-export async function visitWith (
+/** The page with a new user, who has signed in, after `prepare`. */
+export async function openPageAs (
   t: Test,
-  { settings = {}, host = '127.0.0.1', ...options }: Arrival,
-  prepare: (account: { server: RunningServer, token: string }) => Promise<void>
+  { settings = {}, host = '127.0.0.1', ...options }: Arrival = {},
+  prepare?: (account: { server: RunningServer, token: string }) => Promise<void>
 ): Promise<UserVisit> {
   const server = await sharedServer(settings)
   const { user, token } = await signUp(server)
-  await prepare({ server, token })
+  await prepare?.({ server, token })
   const visit = await openPage(t, server.url.replace('127.0.0.1', host), options)
   await signInOn(visit.page, user[0])
   return { ...visit, server, user, username: user[0], token }

@@ -1,11 +1,8 @@
 import type { Locator, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { sizes } from '../../kit/sizes.ts'
-import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
-import {
-  fileButton, menuButton, press, putMany, visitAs, type FilesVisit
-} from '../files-page.ts'
-import { openPictures } from '../pictures.ts'
+import { browserTest, isFocused, openTab, shows, tabTo } from '../browser.ts'
+import { fileButton, menuButton, press, putMany, visitAs, type FilesVisit } from '../files-page.ts'
 
 const png = (bytes: Buffer) => ({ bytes, type: 'image/png' })
 const tile = (page: Page, name: string) =>
@@ -23,6 +20,41 @@ function colorOf (place: Locator): Promise<string> {
     const [red, green, blue] = canvas.getContext('2d')!.getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data
     return [red, green, blue].join(' ')
   })
+}
+
+/** Makes pictures of one colour in a browser: PNG, and WebM of some frames. */
+async function openPictures (t: Test) {
+  const { page } = await openTab(t)
+  const make = async (type: 'image/png' | 'video/webm', color: string) => {
+    const address = await page.evaluate(async ([type, color]) => {
+      const canvas = document.createElement('canvas')
+      canvas.width = canvas.height = 64
+      const context = canvas.getContext('2d')!
+      const paint = () => {
+        context.fillStyle = color
+        context.fillRect(0, 0, 64, 64)
+        return new Promise(requestAnimationFrame)
+      }
+      // Before the recording, whose first frame would else be black on a busy machine.
+      await paint()
+      if (type === 'image/png') return canvas.toDataURL(type)
+      const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: type })
+      const chunks: Blob[] = []
+      recorder.ondataavailable = ({ data }) => { chunks.push(data) }
+      const stopped = new Promise(resolve => { recorder.onstop = resolve })
+      recorder.start()
+      for (let frame = 0; frame < 20; frame++) await paint()
+      recorder.stop()
+      await stopped
+      const reader = new FileReader()
+      const read = new Promise(resolve => { reader.onload = resolve })
+      reader.readAsDataURL(new Blob(chunks))
+      await read
+      return String(reader.result)
+    }, [type, color] as const)
+    return { bytes: Buffer.from(address.slice(address.indexOf(',') + 1), 'base64'), type }
+  }
+  return { picture: (color: string) => make('image/png', color), video: (color: string) => make('video/webm', color) }
 }
 
 /** Counts addresses of bytes in memory that are not revoked, and requests for bytes of files that run at a time. */
@@ -59,8 +91,8 @@ async function watchBytes ({ page }: FilesVisit) {
 browserTest('tiles show images and videos, and the kind of other files; the browser keeps the choice, but no picture', async t => {
   const { picture, video } = await openPictures(t)
   const visit = await visitAs(t, {
-    'a.png': png(await picture('rgb(200, 10, 10)')),
-    'b.webm': { bytes: await video('rgb(0, 0, 255)'), type: 'video/webm' },
+    'a.png': await picture('rgb(200, 10, 10)'),
+    'b.webm': await video('rgb(0, 0, 255)'),
     'c.svg': { bytes: '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="40" height="40" fill="rgb(0,128,0)"/></svg>', type: 'image/svg+xml' },
     'broken.png': png(Buffer.from('no picture')),
     'empty.png': png(Buffer.alloc(0)),
@@ -88,16 +120,16 @@ browserTest('tiles show images and videos, and the kind of other files; the brow
   t.same(await page.evaluate(() => caches.keys()), [])
   await page.reload()
   await shows(t, () => colorOf(tile(page, 'a.png')), '200 10 10', 'tiles again')
-  await visit.put('a.png', png(await picture('rgb(1, 2, 3)')))
+  await visit.put('a.png', await picture('rgb(1, 2, 3)'))
   await page.reload()
   await shows(t, () => colorOf(tile(page, 'a.png')), '1 2 3', 'the new content')
 })
 
 browserTest('thumbnails are made for tiles in view only, three at a time, also without a service worker', async t => {
   const { picture, video } = await openPictures(t)
-  const red = png(await picture('red'))
+  const red = await picture('red')
   const numbered = (index: number) => `photo ${String(index).padStart(3, '0')}.png`
-  const visit = await visitAs(t, { 'a.webm': { bytes: await video('rgb(0, 0, 255)'), type: 'video/webm' } }, { serviceWorkers: 'block' })
+  const visit = await visitAs(t, { 'a.webm': await video('rgb(0, 0, 255)') }, { serviceWorkers: 'block' })
   const { page } = visit
   await putMany(visit, Array.from({ length: sizes.pagePhotos }, (_, index) => numbered(index)), red)
   const { kept, asked, most } = await watchBytes(visit)
@@ -136,24 +168,6 @@ browserTest('by keyboard alone, tiles are reached in two dimensions, opened and 
   await shows(t, () => isFocused(nth(2)), true)
 })
 
-const lengthOf = (page: Page) => page.locator('.body').evaluate((body: HTMLElement) => body.offsetHeight)
-
-async function checkWholeLength (t: Test, page: Page, names: readonly string[]): Promise<void> {
-  const last = names.at(-1) ?? ''
-  await shows(t, () => page.getByRole('grid').getAttribute('aria-busy'), 'false')
-  await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
-  await fileButton(page, last).waitFor()
-  await page.evaluate(() => scrollTo(0, 0))
-  await fileButton(page, names[0] ?? '').focus()
-  await press(page, 'End')
-  await shows(t, () => isFocused(fileButton(page, last)), true, 'End goes to the last of all files')
-  const before = await lengthOf(page)
-  await page.evaluate(() => dispatchEvent(new Event('focus')))
-  await page.evaluate(() => new Promise(resolve => setTimeout(resolve)))
-  t.equal(await lengthOf(page), before, 'the list keeps its length while it is loaded again')
-  t.ok(await page.locator('[data-index]').count() < 120, 'only what is near the view is in the document')
-}
-
 browserTest('the scroll bar has the length of all files, and a letter leads to its first name, in the list and in tiles', async t => {
   const names = Array.from({ length: sizes.pageFiles }, (_, index) => `${String.fromCharCode(65 + Math.floor(index * 25 / sizes.pageFiles))} ${String(index).padStart(4, '0')}.txt`)
   const visit = await visitAs(t, {})
@@ -163,7 +177,20 @@ browserTest('the scroll bar has the length of all files, and a letter leads to i
   await shows(t, () => page.getByRole('grid').getAttribute('aria-rowcount'), String(names.length + 1))
   for (const shownAs of ['List', 'Tiles']) {
     await page.getByRole('button', { name: shownAs, exact: true }).click()
-    await checkWholeLength(t, page, names)
+    await shows(t, () => page.getByRole('grid').getAttribute('aria-busy'), 'false')
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
+    const last = fileButton(page, names.at(-1)!)
+    await last.waitFor()
+    await page.evaluate(() => scrollTo(0, 0))
+    await fileButton(page, names[0]!).focus()
+    await press(page, 'End')
+    await shows(t, () => isFocused(last), true, 'End goes to the last of all files')
+    const lengthOf = () => page.locator('.body').evaluate((body: HTMLElement) => body.offsetHeight)
+    const length = await lengthOf()
+    await page.evaluate(() => dispatchEvent(new Event('focus')))
+    await page.evaluate(() => new Promise(resolve => setTimeout(resolve)))
+    t.equal(await lengthOf(), length, 'the list keeps its length while it is loaded again')
+    t.ok(await page.locator('[data-index]').count() < 120, 'only what is near the view is in the document')
     await page.evaluate(() => scrollTo(0, 0))
     await page.getByRole('button', { name: 'A–Z: jump to a letter' }).click()
     await press(page, 'n', 'Enter')

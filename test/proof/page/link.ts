@@ -8,12 +8,10 @@ import { clientOf, signUp } from '../../kit/server.ts'
 import { MIB } from '../../kit/sizes.ts'
 import { checkEveryWidth, checkView } from '../account-page.ts'
 import { browserTest, limitSpeed, phone, shows } from '../browser.ts'
-import { dropOn, savedBy } from '../files-page.ts'
+import { chooseFrom, dropOn, isUnderWay, PICTURE, savedBy, textFile } from '../files-page.ts'
 import { giveAway, heading, openLink, startLinks, type LinkServer } from '../links-page.ts'
 import { checkFits, hasFocusIn } from '../page.ts'
 import { startRoughServer } from '../rough-wire.ts'
-
-const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
 
 const DEAD = 'This link does not exist or has ended.'
 
@@ -32,13 +30,8 @@ async function countActs (page: Page): Promise<() => Promise<number>> {
   return () => page.evaluate(() => (window as unknown as { acts: number }).acts)
 }
 
-const dropped = (name: string, content: string) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
-
 /** Chooses files in the browser's dialog. */
-async function choose (page: Page, files: ReturnType<typeof dropped>[] | string[]): Promise<void> {
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), button(page, 'Choose files').click()])
-  await chooser.setFiles(files as string[])
-}
+const choose = (page: Page, files: Parameters<typeof chooseFrom>[1]) => chooseFrom(button(page, 'Choose files'), files)
 
 const row = (page: Page, name: string) => page.getByRole('region', { name: 'Your files' }).getByRole('listitem').filter({ has: page.getByText(name, { exact: true }) })
 const isSent = (page: Page, name: string) => row(page, name).getByText(/^Sent, /).waitFor()
@@ -47,12 +40,6 @@ const isSent = (page: Page, name: string) => row(page, name).getByText(/^Sent, /
 async function filesOf (server: LinkServer, folder: string): Promise<Record<string, number>> {
   const { json } = await server.send('GET', `/api/files?folder=${folder}`, { token: server.token })
   return Object.fromEntries(json.files.map(({ name, size }: { name: string, size: number }) => [name, size]))
-}
-
-/** Waits until some bytes of a file have gone, but not all. */
-async function isUnderWay (t: Test, page: Page, name: string): Promise<void> {
-  const bar = page.getByRole('progressbar', { name: `Progress of ${name}` })
-  await shows(t, () => bar.evaluate(({ value }: HTMLProgressElement) => value > 0 && value < 100), true, `${name} is under way`)
 }
 
 /** Asserts that nothing that was seen has moved since the page began. */
@@ -109,7 +96,7 @@ browserTest('one click from a link to the file, whose owner can hide, and whose 
 
 browserTest('pictures, sounds and videos are shown, and nothing of them runs', async t => {
   const server = await startLinks(t)
-  await server.put('p/picture.png', PIXEL, 'image/png')
+  await server.put('p/picture.png', PICTURE.bytes, PICTURE.type)
   await server.put('p/drawing.svg', '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>top.document.title = "run"</script><rect width="9" height="9"/></svg>', 'image/svg+xml')
   await server.put('p/page.html', '<script>top.document.title = "run"</script>', 'text/html')
   await server.put('p/broken.png', 'no picture', 'image/png')
@@ -179,15 +166,12 @@ browserTest('a folder: in and out of its folders, by mouse, keys, address and Ba
     const { page } = await openLink(t, (await giveAway(server, server.token, { name })).url, phone)
     await checkFits(t, page, name)
   }
-})
 
-browserTest('a folder of many files is loaded in pages', async t => {
-  const server = await startLinks(t)
   const names = Array.from({ length: 210 }, (_, index) => `f${String(index).padStart(3, '0')}.txt`)
   for (const name of names) await server.put(`many/${name}`, name)
-  const { page } = await openLink(t, (await giveAway(server, server.token, { name: 'many' })).url)
-  await link(page, 'f000.txt').focus()
-  await shows(t, async () => { await page.keyboard.press('End'); return page.evaluate(() => document.activeElement?.textContent) }, 'f209.txt')
+  const many = await openLink(t, (await giveAway(server, server.token, { name: 'many' })).url)
+  await link(many.page, 'f000.txt').focus()
+  await shows(t, async () => { await many.page.keyboard.press('End'); return many.page.evaluate(() => document.activeElement?.textContent) }, 'f209.txt', 'many files are loaded in pages')
 })
 
 browserTest('a password: wrong, too often wrong, right; and it can be changed meanwhile', async t => {
@@ -228,49 +212,37 @@ browserTest('a password: wrong, too often wrong, right; and it can be changed me
   await alert(page).getByText(/^Too many wrong passwords\. .*Try again in/).waitFor()
 })
 
-browserTest('a link that is unknown, revoked or not allowed shows one text', async t => {
+browserTest('a link works without JavaScript and below a folder of a proxy; one that is unknown, revoked or not allowed shows one text', async t => {
   const server = await startLinks(t)
-  await server.put('a.txt', 'text')
-  const { id, url } = await giveAway(server, server.token, { name: 'a.txt' })
-  const visit = await openLink(t, `${server.url}/s/${'a'.repeat(22)}`)
-  await visit.page.getByRole('heading', { name: DEAD }).waitFor()
-  await checkView(t, visit.page, 'a dead link')
-  await checkPrivate(t, visit)
+  await server.put('a b.txt', 'text')
+  const { id, url } = await giveAway(server, server.token, { name: 'a b.txt' })
+  const plain = await openLink(t, url, { javaScriptEnabled: false })
+  const { name, bytes } = await savedBy(plain.page, () => button(plain.page, 'Download the file').click())
+  t.same([name, bytes.toString()], ['a b.txt', 'text'])
 
-  const { page } = await openLink(t, url)
+  const tab = await openLink(t, url)
+  const { page } = tab
+  // A proxy that serves the page below a path.
+  await page.context().route('**/store/**', async route => {
+    await route.fulfill({ response: await route.fetch({ url: route.request().url().replace('/store/', '/') }) })
+  })
+  await page.goto(url.replace('/s/', '/store/s/'))
+  await shows(t, () => heading(page).innerText(), 'a b.txt')
+  t.ok(tab.requested.slice(-5).every(address => new URL(address).pathname.startsWith('/store/')), 'every address is below it')
+  t.match(await link(page, 'Download').getAttribute('href'), /\/store\/s\/[0-9A-Za-z]{22}\/files\/a%20b\.txt$/)
+  await page.context().unrouteAll({ behavior: 'wait' })
+
+  await page.goto(url)
+  await link(page, 'Download').waitFor()
   await server.send('DELETE', `/api/links/${id}`, { token: server.token })
   await link(page, 'Download').click()
   await page.getByRole('heading', { name: DEAD }).waitFor()
   await page.reload()
   await page.getByRole('heading', { name: DEAD }).waitFor()
-})
-
-browserTest('without JavaScript, a shared file can be downloaded', async t => {
-  const server = await startLinks(t)
-  await server.put('a b.txt', 'text')
-  const { url } = await giveAway(server, server.token, { name: 'a b.txt' })
-  const { page } = await openLink(t, url, { javaScriptEnabled: false })
-  const { name, bytes } = await savedBy(page, () => button(page, 'Download the file').click())
-  t.same([name, bytes.toString()], ['a b.txt', 'text'])
-})
-
-browserTest('under a folder of a proxy, all addresses are relative', async t => {
-  const server = await startLinks(t)
-  await server.put('a.txt', 'text')
-  const { url } = await giveAway(server, server.token, { name: 'a.txt' })
-  const tab = await openLink(t, url)
-  const { page } = tab
-  // A proxy that serves the page below a path.
-  await page.context().route('**/store/**', async route => {
-    const request = route.request()
-    const address = request.url().replace('/store/', '/')
-    await route.fulfill({ response: await route.fetch({ url: address }) })
-  })
-  await page.goto(url.replace('/s/', '/store/s/'))
-  await shows(t, () => heading(page).innerText(), 'a.txt')
-  t.ok(tab.requested.slice(-5).every(address => new URL(address).pathname.startsWith('/store/')), 'every address is below it')
-  t.match(await link(page, 'Download').getAttribute('href'), /\/store\/s\/[0-9A-Za-z]{22}\/files\/a\.txt$/)
-  await page.context().unrouteAll({ behavior: 'wait' })
+  const unknown = await openLink(t, `${server.url}/s/${'a'.repeat(22)}`)
+  await unknown.page.getByRole('heading', { name: DEAD }).waitFor()
+  await checkView(t, unknown.page, 'a dead link')
+  await checkPrivate(t, unknown)
 })
 
 browserTest('a request: files are chosen and dropped, arrive with the owner, and take room', async t => {
@@ -286,7 +258,7 @@ browserTest('a request: files are chosen and dropped, arrive with the owner, and
   await checkSteady(t, page, 'a request')
   await checkView(t, page, 'a request')
   const acts = await countActs(page)
-  await choose(page, [dropped('a.txt', 'sent'), dropped('empty.txt', '')])
+  await choose(page, [textFile('a.txt', 'sent'), textFile('empty.txt', '')])
   await isSent(page, 'a.txt')
   await isSent(page, 'empty.txt')
   t.equal(await acts(), 1, 'one click beside the choice')
@@ -312,18 +284,18 @@ browserTest('refusals: no room, the quota of the owner, a name that is not possi
   await server.send('PUT', '/api/folders/inbox', { token: server.token })
   const { id, url } = await giveAway(server, server.token, { name: 'inbox', kind: 'upload', maxFiles: 3, maxBytes: 100_000 })
   const { page } = await openLink(t, url)
-  await choose(page, [dropped('big.txt', 'b'.repeat(200_000))])
+  await choose(page, [textFile('big.txt', 'b'.repeat(200_000))])
   await row(page, 'big.txt').getByText('There is no room for this file. The link accepts 100 kB more.').waitFor()
-  await choose(page, [dropped('quota.txt', 'b'.repeat(700))])
+  await choose(page, [textFile('quota.txt', 'b'.repeat(700))])
   await row(page, 'quota.txt').getByText('The owner of the link has no space for this file.').waitFor()
   await page.getByText('2 failed').waitFor()
   await button(page, 'Remove big.txt from the list').click()
   await shows(t, () => row(page, 'big.txt').count(), 0)
   await button(page, 'Try again: quota.txt').click()
   await row(page, 'quota.txt').getByText('The owner of the link has no space for this file.').waitFor()
-  await choose(page, [dropped('bad\u0001name.txt', 'x')])
+  await choose(page, [textFile('bad\u0001name.txt', 'x')])
   await page.getByText('Invalid name').waitFor()
-  await choose(page, ['1', '2', '3'].map(name => dropped(`${name}.txt`, 'x')))
+  await choose(page, ['1', '2', '3'].map(name => textFile(`${name}.txt`, 'x')))
   for (const name of ['1.txt', '2.txt', '3.txt']) await isSent(page, name)
   await page.getByText('This link accepts no more files.').waitFor()
   t.equal(await button(page, 'Choose files').count(), 0)
@@ -331,7 +303,7 @@ browserTest('refusals: no room, the quota of the owner, a name that is not possi
   await page.reload()
   await page.getByText(/^Room for 7 more files/).waitFor()
   await server.send('DELETE', `/api/links/${id}`, { token: server.token })
-  await choose(page, [dropped('late.txt', 'x')])
+  await choose(page, [textFile('late.txt', 'x')])
   await page.getByRole('heading', { name: DEAD }).waitFor()
   await row(page, 'late.txt').getByText(DEAD).waitFor()
 })
