@@ -1,5 +1,5 @@
 import { browserTest, isFocused, shows } from '../browser.ts'
-import { choose, fileButton, namesOf, press, visitAs } from '../files-page.ts'
+import { addTo, choose, fileButton, namesOf, press, textFile, visitAs } from '../files-page.ts'
 import { goTo, openSecondWindow, signedIn } from '../page.ts'
 
 browserTest('what another program stores, renames and deletes stands in the list at once, and the focus and the chosen rows stay', async t => {
@@ -42,8 +42,7 @@ browserTest('a file that is added in one window stands in the other, in each ord
   ] as const) {
     await second.page.getByRole('button', { name: order, exact: true }).click()
     const name = expected.find(name => name.startsWith(text.slice(0, 1))) ?? ''
-    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Add files' }).click()])
-    await chooser.setFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(text) })
+    await addTo(page, textFile(name, text))
     await shows(t, () => namesOf(second.page), [...expected])
   }
 })

@@ -1,6 +1,8 @@
 import { lockedPaths, setLock } from '../../kit/locks.ts'
 import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
-import { choose, dialogButton, fileButton, namesOf, noDialog, panel, press, refusal, undo, visitAs, widths } from '../files-page.ts'
+import {
+  addTo, choose, dialogButton, fileButton, namesOf, noDialog, panel, press, refusal, textFile, undo, visitAs, widths
+} from '../files-page.ts'
 import { checkAccessible, checkFits } from '../page.ts'
 
 browserTest('a file is copied by mouse and by keyboard, and the copy is taken back', async t => {
@@ -65,7 +67,7 @@ browserTest('what is locked says so in the list, in dialogs and at uploads, and 
 
   await put('a.txt', 'aaa')
   await setLock(server.dataDir, 'a.txt')
-  await page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles([{ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('new') }])
+  await addTo(page, textFile('a.txt', 'new'))
   await panel(page).getByRole('button', { name: 'Replace it' }).click()
   await panel(page).getByText('a.txt is locked').waitFor()
   await panel(page).getByRole('button', { name: 'Try again' }).click()
