@@ -40,12 +40,8 @@ t.test('the commands of the page on WebDAV run as typed, with rclone, restic and
   t.equal((await server.send('PUT', '/uploads/moved/report.pdf', { user, body: randomBytes(10) })).status, 200, 'no lock is left')
 })
 
-type Refusal = [
-  status: number, text: string, method: string, path: string, headers?: Record<string, string>, body?: string
-]
-
 /** For each status that the page names, requests that are refused with it, and what the answers contain. */
-const refusals: Refusal[] = [
+const refusals: [number, string, method: string, path: string, Record<string, string>?, body?: string][] = [
   [400, 'malformed_xml', 'PROPFIND', '', { depth: '0', 'content-type': 'text/xml' }, '<!DOCTYPE a><propfind xmlns="DAV:"/>'],
   [400, 'malformed_xml', 'PROPFIND', '', { depth: '0', 'content-type': 'text/xml' }, `<propfind xmlns="DAV:"><prop>${'<a/>'.repeat(500)}</prop></propfind>`],
   [400, 'partial_upload', 'PUT', 'a', { 'content-range': 'bytes 0-0/2' }, 'x'],

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import type { Test } from 'tap'
 import { piecesOf, visibleName, withoutInvisible } from '../../../src/page/visible-name.ts'
 import { browserTest, shows } from '../browser.ts'
-import { putMany, visitAs, widths } from '../files-page.ts'
+import { addTo, press, putMany, textFile, visitAs, widths } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo } from '../page.ts'
 
 /** Without a mark, browsers show it as `photoexe.jpg`. */
@@ -67,10 +67,9 @@ browserTest('a name with a character that turns the direction of text can\'t pas
   await page.getByRole('dialog', { name: `Versions of ${SHOWN}` }).getByRole('button', { name: 'Delete for good' }).click()
   await page.getByRole('dialog', { name: 'Delete this version for good?' }).waitFor()
   await checkVisible(t, page, 'the versions')
-  await page.keyboard.press('Escape')
-  await page.keyboard.press('Escape')
+  await press(page, 'Escape', 'Escape')
 
-  await page.locator('input[type=file]:not([webkitdirectory])').first().setInputFiles({ name: TRICK, mimeType: 'text/plain', buffer: Buffer.from('three') })
+  await addTo(page, textFile(TRICK, 'three'))
   await page.getByText(`A file named ${SHOWN} already exists.`).waitFor()
   await checkVisible(t, page, 'the uploads')
   await page.getByRole('button', { name: 'Keep both' }).click()
