@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
@@ -7,26 +8,6 @@ import { browserTest, phone } from '../browser.ts'
 import { checkAccessible, checkFits, openPage, openPageAs, PASSWORD, registerOn, signInOn } from '../page.ts'
 
 /** The page as an app that is installed on a phone, with which other apps share files. */
-
-/** A server at the folder `/store` of another one, as behind a proxy. */
-async function startBelowFolder (t: Test): Promise<{ server: RunningServer, url: string }> {
-  let port = 0
-  const proxy = createServer((request, response) => {
-    const { method, url = '', headers } = request
-    const upstream = httpRequest({ port, method, path: url.replace(/^\/store/, ''), headers, agent: false }, answer => {
-      response.writeHead(Number(answer.statusCode), answer.headers)
-      answer.pipe(response)
-    })
-    upstream.on('error', () => response.destroy())
-    request.pipe(upstream)
-  })
-  await new Promise<void>(resolve => { proxy.listen(0, '127.0.0.1', resolve) })
-  t.teardown(() => { proxy.closeAllConnections(); proxy.close() })
-  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/store/`
-  const server = await startServer(t, { PUBLIC_URL: url.slice(0, -1) })
-  port = server.port
-  return { server, url }
-}
 
 /** Each browser of the tests forgets everything, as in private windows, in which nothing can be installed. */
 const OF_TESTS = ['in-incognito']
@@ -41,16 +22,6 @@ async function checkInstallable (t: Test, page: Page, url: string): Promise<void
   const { start_url: start, scope, share_target: { action } } = JSON.parse(data)
   t.strictSame([start, scope, action].map(path => new URL(path, manifestUrl).href), [url, url, `${url}share`])
 }
-
-browserTest('Chromium installs the page, also below a folder', async t => {
-  const visit = await openPageAs(t)
-  await checkInstallable(t, visit.page, `${visit.url}/`)
-
-  const below = await startBelowFolder(t)
-  const { page } = await openPage(t, below.url)
-  await registerOn(page, 'bob')
-  await checkInstallable(t, page, below.url)
-})
 
 /** Opens the address of the share target as the system does: with a form. Here another window sends it. */
 async function share (page: Page, url: string, files: Record<string, string>): Promise<void> {
@@ -77,10 +48,28 @@ async function openSharer (page: Page): Promise<Page> {
   return sharer
 }
 
-browserTest('files that another app shares are uploaded after a question, also below a folder', async t => {
-  const { server, url } = await startBelowFolder(t)
+browserTest('Chromium installs the page, and files that another app shares are uploaded after a question, also below a folder', async t => {
+  const visit = await openPageAs(t)
+  await checkInstallable(t, visit.page, `${visit.url}/`)
+  // At the folder `/store` of another server, as behind a proxy.
+  let port = 0
+  const proxy = createServer((request, response) => {
+    const { method, url = '', headers } = request
+    const upstream = httpRequest({ port, method, path: url.replace(/^\/store/, ''), headers, agent: false }, answer => {
+      response.writeHead(Number(answer.statusCode), answer.headers)
+      answer.pipe(response)
+    })
+    upstream.on('error', () => response.destroy())
+    request.pipe(upstream)
+  })
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => { proxy.closeAllConnections(); proxy.close() })
+  const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/store/`
+  const server = await startServer(t, { PUBLIC_URL: url.slice(0, -1) })
+  port = server.port
   const { page } = await openPage(t, url, phone)
   await registerOn(page, 'ann')
+  await checkInstallable(t, page, url)
   // The service worker takes them. It is there since the first visit.
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
   const sharer = await openSharer(page)
