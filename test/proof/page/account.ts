@@ -1,5 +1,3 @@
-import type { Page } from 'playwright-core'
-import type { Test } from 'tap'
 import { runBin, sharedServer, signUp } from '../../kit/server.ts'
 import { isProof } from '../../kit/sizes.ts'
 import { runSql } from '../../kit/stores.ts'
@@ -7,18 +5,8 @@ import { button, checkEveryWidth, checkView, dialog, press, problemIn, section, 
 import { browserTest, isFocused, shows, tabThrough, tabTo } from '../browser.ts'
 import {
   PASSWORD, checkAccessible, fillCredentials, goTo, hasFocusIn, openPage,
-  openPageAs, openSecondWindow, registerOn, signedIn, signInOn,
-  type PageVisit
+  openPageAs, openSecondWindow, registerOn, signedIn, signInOn
 } from '../page.ts'
-
-/** Asserts that each element with the focus has a visible outline and is large enough for touch. */
-async function checkStops (t: Test, page: Page): Promise<void> {
-  const stops = await tabThrough(page)
-  const windowHeight = page.viewportSize()?.height ?? 0
-  t.ok(stops.length > 10 && stops.length < 100, 'Tab goes through the page and leaves it')
-  const isSeen = ({ outline, top, bottom }: typeof stops[number]) => outline === 'solid 2px' && top >= 0 && bottom <= windowHeight
-  t.same(stops.filter(stop => !isSeen(stop) || Math.min(stop.width, stop.height) < 24), [])
-}
 
 browserTest('a new user registers, and each refusal is shown at its field', async t => {
   const server = await sharedServer({ PASSWORD_POLICY: 'strict' })
@@ -56,7 +44,11 @@ browserTest('a new user registers, and each refusal is shown at its field', asyn
   await checkView(t, page, 'the account')
   await page.reload()
   await section(page, 'Recent events').getByRole('listitem').first().waitFor()
-  await checkStops(t, page)
+  const stops = await tabThrough(page)
+  const windowHeight = page.viewportSize()?.height ?? 0
+  t.ok(stops.length > 10 && stops.length < 100, 'Tab goes through the page and leaves it')
+  const isSeen = ({ outline, top, bottom }: typeof stops[number]) => outline === 'solid 2px' && top >= 0 && bottom <= windowHeight
+  t.same(stops.filter(stop => !isSeen(stop) || Math.min(stop.width, stop.height) < 24), [], 'each has a visible outline and is large enough for touch')
   await button(page, 'Sign out').click()
   await button(page, 'Create an account instead').click()
   await fillCredentials(page, { username: '<B>ANN</B>', password: 'a long sentence nobody guesses' })
@@ -75,8 +67,7 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await press(page, button(page, 'Create an account instead'))
   await page.keyboard.press('Shift+Tab')
   await type(page, page.getByLabel('Username'), 'keyboard')
-  await type(page, page.getByLabel('Password', { exact: true }), PASSWORD)
-  await page.keyboard.press('Enter')
+  await type(page, page.getByLabel('Password', { exact: true }), `${PASSWORD}\n`)
   await signedIn(page)
   await press(page, page.getByRole('link', { name: 'Skip to the content' }))
   await shows(t, () => isFocused(page.getByRole('main')), true)
@@ -89,8 +80,7 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await shows(t, () => isFocused(form.getByLabel('Name', { exact: true })), true)
   await page.keyboard.type('keyboard')
   await press(page, form.getByLabel('Change files'), 'Space')
-  await type(page, form.getByLabel('Current password'), PASSWORD)
-  await page.keyboard.press('Enter')
+  await type(page, form.getByLabel('Current password'), `${PASSWORD}\n`)
   const secret = dialog(page, 'Token created').getByLabel('Token')
   await secret.waitFor()
   await shows(t, () => isFocused(secret), true)
@@ -121,8 +111,7 @@ browserTest('by the keyboard alone: register, create and revoke a token, change 
   await page.keyboard.press('Enter')
   await shows(t, () => isFocused(page.getByLabel('Username')), true)
   await page.keyboard.type('keyboard')
-  await type(page, page.getByLabel('Password', { exact: true }), 'another password')
-  await page.keyboard.press('Enter')
+  await type(page, page.getByLabel('Password', { exact: true }), 'another password\n')
   await signedIn(page)
 })
 
@@ -284,8 +273,7 @@ browserTest('by the keyboard alone: sign out everywhere, delete the account; eac
   await shows(t, () => isFocused(name), true)
   await checkAccessible(t, page, 'the question before a deletion')
   await page.keyboard.type('another')
-  await type(page, form.getByLabel('Current password'), 'wrong')
-  await page.keyboard.press('Enter')
+  await type(page, form.getByLabel('Current password'), 'wrong\n')
   t.equal(await name.evaluate((field: HTMLInputElement) => field.validationMessage), 'This is not your username.')
   await name.fill(username)
   await button(form, 'Delete the account').click()
@@ -297,9 +285,6 @@ browserTest('by the keyboard alone: sign out everywhere, delete the account; eac
   t.equal((await server.send('GET', '/api/token', { user })).status, 401)
   await registerOn(page, username)
 })
-
-/** How often a window has asked for its session. */
-const checksOf = ({ requested }: PageVisit) => requested.filter(address => address.endsWith('/api/session')).length
 
 browserTest('two windows of one browser follow each other\'s sign-in and sign-out, and never show the files of another user', async t => {
   const first = await openPageAs(t)
@@ -316,14 +301,15 @@ browserTest('two windows of one browser follow each other\'s sign-in and sign-ou
   t.equal(await first.page.getByRole('dialog').count(), 0)
 
   const returnTwice = () => second.page.evaluate(() => { for (let times = 0; times < 2; times++) dispatchEvent(new Event('focus')) })
-  const checksBefore = checksOf(second)
+  const checks = () => second.requested.filter(address => address.endsWith('/api/session')).length
+  const checksBefore = checks()
   await returnTwice()
   await second.page.clock.setSystemTime(Date.now() + 61_000)
   const checked = second.page.waitForResponse('**/api/session')
   await returnTwice()
   await checked
   await button(second.page, 'Sign out').waitFor()
-  t.equal(checksOf(second), checksBefore + 1, 'the window asks once a minute')
+  t.equal(checks(), checksBefore + 1, 'the window asks once a minute')
 
   // Not through the page, so that no window gets a message.
   const signInAs = (username: string) => first.page.evaluate(async authorization => {
