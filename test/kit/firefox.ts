@@ -5,7 +5,6 @@ import { mkdtemp, mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import {
@@ -32,32 +31,25 @@ async function connect (t: Test, folder: string): Promise<Connection> {
   const child = spawn(path, args, { env: { ...process.env, HOME: folder, LC_ALL: 'C.UTF-8' }, stdio: ['ignore', 'ignore', 'pipe'] })
   const exited = once(child, 'exit')
   t.teardown(async () => { child.kill(); await exited })
-  const address = await addressIn(child.stderr)
-  // What it writes later must not fill the pipe.
-  child.stderr.resume()
-  return Connection.open(`${address}/session`)
-}
-
-async function addressIn (output: Readable): Promise<string> {
-  for await (const line of createInterface(output)) {
+  for await (const line of createInterface(child.stderr)) {
     const [, address] = /WebDriver BiDi listening on (ws:\S+)/.exec(line) ?? []
-    if (address !== undefined) return address
+    if (address === undefined) continue
+    // What it writes later must not fill the pipe.
+    child.stderr.resume()
+    return Connection.open(`${address}/session`)
   }
   throw new Error('Firefox ended before it could be reached')
 }
 
-interface Message { id?: number, method?: string, params?: Entry, result?: unknown, message?: string }
-
-/** An entry of the log. */
-interface Entry { level: string, text: string }
-
-type Reply = (message: Message) => void
+interface Message {
+  id?: number, method?: string, params?: { level: string, text: string }, result?: unknown, message?: string
+}
 
 /** Commands and their results, and the log of all windows. */
 class Connection {
   readonly complaints: string[] = []
   readonly #socket: WebSocket
-  readonly #waiting = new Map<number, Reply>()
+  readonly #waiting = new Map<number, (message: Message) => void>()
   #last = 0
 
   private constructor (socket: WebSocket) {

@@ -59,7 +59,11 @@ class Session {
   }
 
   static async open (address: string): Promise<Session> {
-    await isReady(address)
+    const status = () => fetch(`${address}/status`).then(({ ok }) => ok, () => false)
+    for (let tries = 0; !await status(); tries++) {
+      if (tries === 400) throw new Error('the driver does not listen')
+      await setTimeout(50)
+    }
     const { sessionId } = await send<{ sessionId: string }>('POST', `${address}/session`, { capabilities: {} })
     return new Session(`${address}/session/${sessionId}`)
   }
@@ -91,15 +95,6 @@ async function send<Result> (method: string, address: string, body?: object): Pr
   const { value } = await response.json() as { value: Result }
   if (!response.ok) throw new Error(`${address}: ${JSON.stringify(value)}`)
   return value
-}
-
-/** Waits until the driver listens. */
-async function isReady (address: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (await fetch(`${address}/status`).then(({ ok }) => ok, () => false)) return
-    await setTimeout(50)
-  }
-  throw new Error('the driver does not listen')
 }
 
 /**
