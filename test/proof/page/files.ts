@@ -1,14 +1,12 @@
 import type { Page } from 'playwright-core'
 import { visibleName } from '../../../src/page/visible-name.ts'
-import { isProof, KIB, sizes } from '../../kit/sizes.ts'
+import { isProof, KIB } from '../../kit/sizes.ts'
 import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
 import {
-  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, press, refusal, savedBy, undo,
-  visitAs
+  choose, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
+  savedBy, undo, visitAs
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
-
-const pdf = '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>'
 
 browserTest('by mouse, files are sorted, renamed, deleted and restored', async t => {
   const { page, put } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'b', 'beta.bin': 'bb' })
@@ -67,16 +65,14 @@ browserTest('by keyboard alone, files are opened, renamed, deleted and restored'
 
   await press(page, 'F2')
   await page.getByRole('textbox', { name: 'New name of c.txt' }).waitFor()
-  await page.keyboard.type('a')
-  await press(page, 'Enter')
+  await page.keyboard.type('a\n')
   await refusal(page).waitFor()
   await page.keyboard.type('nother')
   t.equal(await page.getByRole('textbox', { name: 'New name of c.txt' }).inputValue(), 'another.txt', 'the ending stays, and the cursor too')
   await press(page, 'Escape')
   await shows(t, () => isFocused(fileButton(page, 'c.txt')), true)
   await press(page, 'F2')
-  await page.keyboard.type('d')
-  await press(page, 'Enter')
+  await page.keyboard.type('d\n')
   await shows(t, () => isFocused(fileButton(page, 'd.txt')), true)
 
   await press(page, 'Home')
@@ -103,50 +99,17 @@ browserTest('by keyboard alone, files are opened, renamed, deleted and restored'
   t.ok(await isFocused(page.getByRole('main')), 'not even with the last file')
 })
 
-browserTest('a download has the bytes, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {
-  const large = Buffer.alloc(sizes.pageDownloadBytes, 'a large file ')
-  for (const options of [{}, { serviceWorkers: 'block' as const }]) {
-    const visit = await visitAs(t, { 'large.bin': large, 'gone.txt': 'x', 'a.pdf': { bytes: pdf, type: 'application/pdf' } }, options)
-    const { page, server, user } = visit
-    if ('serviceWorkers' in options) {
-      await fileButton(page, 'a.pdf').click()
-      await page.getByRole('dialog').getByText('runs no service worker').waitFor()
-      await press(page, 'Escape')
-      await noDialog(page)
-    }
-    const byMouse = await savedBy(page, () => choose(page, 'large.bin', 'Download'))
-    t.equal(byMouse.name, 'large.bin')
-    t.ok(byMouse.bytes.equals(large), 'all bytes')
-    await fileButton(page, 'gone.txt').focus()
-    const byKeys = await savedBy(page, () => press(page, 'ArrowRight', 'Enter', 'd', 'Enter'))
-    t.equal(byKeys.bytes.toString(), 'x')
-    t.ok(await isFocused(menuButton(page, 'gone.txt')))
-
-    await deafen(visit)
-    await server.send('DELETE', '/uploads/gone.txt', { user })
-    await choose(page, 'gone.txt', 'Download')
-    await refusal(page).filter({ hasText: /not found/i }).waitFor()
-  }
-})
-
-/** Silence in PCM, so long that a browser loads only ranges of it. */
-function silence (seconds: number): Buffer {
-  const rate = 44_100
-  const head = Buffer.from('RIFF....WAVEfmt ....................data....', 'latin1')
-  for (const [offset, value] of [
-    [4, 36 + seconds * rate], [16, 16], [24, rate], [28, rate], [40, seconds * rate]
-  ] as const) head.writeUInt32LE(value, offset)
-  for (const [offset, value] of [[20, 1], [22, 1], [32, 1], [34, 8]] as const) head.writeUInt16LE(value, offset)
-  return Buffer.concat([head, Buffer.alloc(seconds * rate, 128)])
-}
-
-const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
-
 browserTest('images, audio, video, PDF and text have a preview', async t => {
-  const media = silence(600)
+  // Silence in PCM, so long that a browser loads only ranges of it.
+  const [seconds, rate] = [600, 44_100]
+  const head = Buffer.from('RIFF....WAVEfmt ....................data....', 'latin1')
+  const longs = [[4, 36 + seconds * rate], [16, 16], [24, rate], [28, rate], [40, seconds * rate]] as const
+  for (const [offset, value] of longs) head.writeUInt32LE(value, offset)
+  for (const [offset, value] of [[20, 1], [22, 1], [32, 1], [34, 8]] as const) head.writeUInt16LE(value, offset)
+  const media = Buffer.concat([head, Buffer.alloc(seconds * rate, 128)])
   const { page } = await visitAs(t, {
-    'a.png': { bytes: picture, type: 'image/png' },
-    'b.pdf': { bytes: pdf, type: 'application/pdf' },
+    'a.png': PICTURE,
+    'b.pdf': { bytes: PDF, type: 'application/pdf' },
     'c.wav': { bytes: media, type: 'audio/wav' },
     'd.mp4': { bytes: media, type: 'video/mp4' },
     'e.log': { bytes: `${'x'.repeat(256 * KIB - 1)}é${'y'.repeat(100_000)}`, type: 'text/plain' },
@@ -162,13 +125,13 @@ browserTest('images, audio, video, PDF and text have a preview', async t => {
   for (const kind of ['audio', 'video']) {
     await dialogButton(page, 'Next file').click()
     const player = page.locator(`dialog ${kind}`)
-    await shows(t, () => player.evaluate((element: HTMLMediaElement) => element.duration), 600, `${kind}: its length`)
+    await shows(t, () => player.evaluate((element: HTMLMediaElement) => element.duration), seconds, `${kind}: its length`)
     await player.evaluate(async (element: HTMLMediaElement) => {
       const sought = new Promise(resolve => element.addEventListener('seeked', resolve, { once: true }))
       element.currentTime = 500
       await sought
     })
-    t.ok(ranges.some(range => Number(/\d+/.exec(String(range))?.[0]) > 400 * 44_100), `${kind}: the server sent the range`)
+    t.ok(ranges.some(range => Number(/\d+/.exec(String(range))?.[0]) > 400 * rate), `${kind}: the server sent the range`)
     ranges.length = 0
   }
   await dialogButton(page, 'Next file').click()
@@ -227,8 +190,8 @@ browserTest('hostile names and contents run nothing', async t => {
 })
 
 browserTest('two users never see each other\'s files, even if they guess addresses of the service worker', async t => {
-  const alice = await visitAs(t, { 'secret.png': { bytes: picture, type: 'image/png' } })
-  const bob = await visitAs(t, { 'bob.png': { bytes: picture, type: 'image/png' } })
+  const alice = await visitAs(t, { 'secret.png': PICTURE })
+  const bob = await visitAs(t, { 'bob.png': PICTURE })
   t.same(await namesOf(alice.page), ['secret.png'])
   t.same(await namesOf(bob.page), ['bob.png'])
   const addressOf = async ({ page }: PageVisit, name: string) => {
@@ -369,7 +332,7 @@ browserTest('if the server keeps no deleted files, the page asks before a deleti
 })
 
 browserTest('a preview loads with a new token after a revocation, and after a new sign-in; a file is renamed and deleted there, and refusals are shown', async t => {
-  const { page, server, user } = await visitAs(t, { 'a.png': { bytes: picture, type: 'image/png' }, 'b.png': { bytes: picture, type: 'image/png' } })
+  const { page, server, user } = await visitAs(t, { 'a.png': PICTURE, 'b.png': PICTURE })
   const isShown = () => page.locator('dialog img').evaluate((image: HTMLImageElement) => image.naturalWidth)
   const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
   for (const { id, kind } of tokens) if (kind === 'access') await server.send('DELETE', `/api/tokens/${id}`, { user })

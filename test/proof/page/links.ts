@@ -94,7 +94,7 @@ browserTest('a folder gives files away or requests them, with limits', async t =
   await page.getByRole('grid').getByRole('link', { name: 'trip has a link' }).waitFor()
 })
 
-browserTest('the list: uses, change, a new address, revoke one, revoke all', async t => {
+browserTest('the list: uses, change, a new address, revoke one, revoke all; a new password keeps links, and the page offers to revoke them', async t => {
   const server = await startLinks(t)
   for (const name of ['a.txt', 'b.txt', 'c.txt']) await server.put(`docs/${name}`, name)
   const a = await giveAway(server, server.token, { name: 'docs/a.txt' })
@@ -134,6 +134,22 @@ browserTest('the list: uses, change, a new address, revoke one, revoke all', asy
   await page.getByText('You have no links').waitFor()
   await checkFits(t, page, 'no links')
   t.equal(await statusOf(server, b.url), 404)
+
+  const { url: kept } = await giveAway(server, server.token, { name: 'docs/c.txt' })
+  const change = async (current: string, next: string) => {
+    await page.getByLabel('Current password').fill(current)
+    await page.getByLabel('New password').fill(next)
+    await button(page, 'Change the password').click()
+  }
+  await goTo(page, 'Account')
+  await change(PASSWORD, 'another password of the tests')
+  await page.getByText('Your links stay valid.').waitFor()
+  t.equal(await statusOf(server, kept), 200)
+  await button(page, 'Revoke all links').click()
+  await page.getByText('All links are revoked.').waitFor()
+  t.equal(await statusOf(server, kept), 404)
+  await change('another password of the tests', 'one more password of the tests')
+  await page.getByText('The password has changed. All other sessions and all tokens have ended.', { exact: true }).waitFor()
 })
 
 browserTest('a list of many links is shown in parts, and says which are over', async t => {
@@ -154,27 +170,6 @@ browserTest('a list of many links is shown in parts, and says which are over', a
   await page.reload()
   await button(page, 'Show more').click()
   await rows.last().getByText('Expired').waitFor()
-})
-
-browserTest('a new password keeps links, and the page offers to revoke them', async t => {
-  const server = await startLinks(t)
-  await server.put('a.txt', 'a')
-  const { url } = await giveAway(server, server.token, { name: 'a.txt' })
-  const { page } = await visitLinks(t, server)
-  const change = async (current: string, next: string) => {
-    await page.getByLabel('Current password').fill(current)
-    await page.getByLabel('New password').fill(next)
-    await button(page, 'Change the password').click()
-  }
-  await goTo(page, 'Account')
-  await change(PASSWORD, 'another password of the tests')
-  await page.getByText('Your links stay valid.').waitFor()
-  t.equal(await statusOf(server, url), 200)
-  await button(page, 'Revoke all links').click()
-  await page.getByText('All links are revoked.').waitFor()
-  t.equal(await statusOf(server, url), 404)
-  await change('another password of the tests', 'one more password of the tests')
-  await page.getByText('The password has changed. All other sessions and all tokens have ended.', { exact: true }).waitFor()
 })
 
 browserTest('without links on the server, the page has none of it', async t => {

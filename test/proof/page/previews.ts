@@ -1,14 +1,11 @@
 import type { Locator } from 'playwright-core'
 import { isProof } from '../../kit/sizes.ts'
 import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
-import { choose, dialogButton, fileButton, hold, namesOf, noDialog, press, visitAs } from '../files-page.ts'
+import { choose, dialogButton, fileButton, hold, namesOf, noDialog, PDF, press, visitAs } from '../files-page.ts'
 import { checkAccessible, goTo } from '../page.ts'
 
 const damaged = { bytes: '%PDF-1.4\nnothing of a PDF', type: 'application/pdf' }
-const sound = {
-  bytes: '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>',
-  type: 'application/pdf'
-}
+const sound = { bytes: PDF, type: 'application/pdf' }
 
 browserTest('Back closes the dialog on top, and leaves the page only when none is open', async t => {
   const { page, put } = await visitAs(t, { 'a.txt': 'aaa', 'b.txt': 'bee' })

@@ -2,8 +2,8 @@ import type { Page } from 'playwright-core'
 import { sizes } from '../../kit/sizes.ts'
 import { browserTest, enter, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  choose, deafen, dialogButton, fileButton, folderLink, namesIn, namesOf, noDialog, notice, press, putMany,
-  savedBy, stored, undo, visitAs
+  choose, deafen, dialogButton, fileButton, folderLink, menuButton, namesIn, namesOf, noDialog, notice, PDF, press,
+  putMany, refusal, savedBy, stored, undo, visitAs
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn } from '../page.ts'
 
@@ -195,11 +195,23 @@ browserTest('an act on many shows how far it is, can be stopped, and names what 
   t.ok((await stored(visit)).length >= 16)
 })
 
-browserTest('chosen files and folders, and a whole folder, are downloaded as a zip, with and without the service worker; a refusal is shown', async t => {
+browserTest('a file, chosen files and folders, and a whole folder are downloaded, by mouse and keyboard, with and without the service worker; a refusal is shown', async t => {
   const large = Buffer.alloc(sizes.pageDownloadBytes, 'a large file ')
   for (const options of [{}, { serviceWorkers: 'block' as const }]) {
-    const visit = await visitAs(t, { 'a/b/deep.txt': 'deep', 'a/in.txt': 'in', 'large.bin': large, 'one.txt': 'one', 'two.txt': 'two' }, options)
+    const visit = await visitAs(t, { 'a/b/deep.txt': 'deep', 'a/in.txt': 'in', 'large.bin': large, 'one.txt': 'one', 'two.txt': 'two', 'x.pdf': { bytes: PDF, type: 'application/pdf' } }, options)
     const { page, server, user } = visit
+    if ('serviceWorkers' in options) {
+      await fileButton(page, 'x.pdf').click()
+      await page.getByRole('dialog').getByText('runs no service worker').waitFor()
+      await press(page, 'Escape')
+      await noDialog(page)
+    }
+    const byMouse = await savedBy(page, () => choose(page, 'large.bin', 'Download'))
+    t.strictSame([byMouse.name, byMouse.bytes.equals(large)], ['large.bin', true], 'all bytes')
+    await fileButton(page, 'two.txt').focus()
+    t.equal((await savedBy(page, () => press(page, 'ArrowRight', 'Enter', 'd', 'Enter'))).bytes.toString(), 'two')
+    t.ok(await isFocused(menuButton(page, 'two.txt')))
+
     for (const name of ['a', 'large.bin', 'one.txt']) await box(page, name).click()
     const some = await savedBy(page, () => act(page, 'Download').click())
     t.equal(some.name, 'files.zip')
@@ -218,6 +230,10 @@ browserTest('chosen files and folders, and a whole folder, are downloaded as a z
     await server.send('DELETE', '/uploads/two.txt', { user })
     await act(page, 'Download').click()
     await page.getByRole('status').getByText(/not found/i).waitFor()
+    await act(page, 'End the selection').click()
+    await page.getByRole('button', { name: 'Dismiss' }).first().click()
+    await choose(page, 'two.txt', 'Download')
+    await refusal(page).filter({ hasText: /not found/i }).waitFor()
   }
 })
 
