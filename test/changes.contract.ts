@@ -1,15 +1,10 @@
 import type { Test } from 'tap'
 import { CHANGES_MILLISECONDS, type ChangePosition, type ChangeRecord } from '#src/metadata/change-repository.ts'
-import type { Keeping } from '#src/metadata/kept-repository.ts'
-import type { NewFile } from '#src/metadata/records.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
-import { createTestClock } from './kit/clock.ts'
-import { DAY, HOUR } from './kit/durations.ts'
-import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import { HOUR } from './kit/durations.ts'
+import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
-import { changeOf, newUpload } from './uploads.contract.ts'
-
-const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
+import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
 /** A change in few words. */
 const wordsOf = ({ kind, name, fromName }: ChangeRecord) => [kind, ...fromName === null ? [] : [fromName], name].join(' ')
@@ -17,20 +12,13 @@ const wordsOf = ({ kind, name, fromName }: ChangeRecord) => [kind, ...fromName =
 /** The contract in src/metadata/change-repository.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
-    const clock = createTestClock(Date.now() - DAY)
-    const metadata = await open(t.testdir(), { keeping: month, clock: clock.now })
-    t.teardown(() => metadata.close())
-    const account = async (username: string) =>
-      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
-    const [ownerId, otherId] = [await account('ada'), await account('bob')]
-    const { changes, files, folders, kept } = metadata
-    const list = (after: ChangePosition | undefined, limit = 1000) => changes.list(ownerId, { after, limit })
+    const story = await openStory(t, open)
+    const { metadata, ownerId } = story
+    const list = (after: ChangePosition | undefined, limit = 1000) =>
+      metadata.changes.list(ownerId, { after, limit })
     let read = (await list(undefined)).next
     return {
-      metadata,
-      clock,
-      ownerId,
-      otherId,
+      ...story,
       list,
       /** What an act has changed, in its order. */
       async since (act: () => Promise<unknown>): Promise<string[]> {
@@ -38,17 +26,7 @@ export function suite (t: Test, open: OpenMetadata): void {
         const page = await list(read)
         read = page.next
         return page.isReset ? ['reset'] : page.changes.map(wordsOf)
-      },
-      put: async (name: string, fields: Partial<NewFile> = {}) =>
-        (await files.put(newFile(ownerId, name, fields), unlimited, {})).file,
-      rename: (name: string, newName: string, destination = {}) =>
-        files.rename(ownerId, name, newName, unlimited, destination),
-      remove: (name: string, isPermanent = false) => files.remove(ownerId, name, { precondition: {}, isPermanent }),
-      move: (path: string, newPath: string, destination = {}) =>
-        folders.move(ownerId, path, newPath, unlimited, destination),
-      removeTree: (path: string, { deletedWith = hex(16), isPermanent = false, limit = 100 } = {}) =>
-        removeFolder(metadata, ownerId, path, { limit, isPermanent, deletedWith }),
-      trash: () => kept.listTrash(ownerId, { after: undefined, limit: 99 })
+      }
     }
   }
 
@@ -167,9 +145,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     ])
   })
 
-  t.test('pages follow each other, and nobody sees the changes of others', async t => {
-    const { metadata, otherId, list, put } = await start(t)
+  t.test('pages follow each other, nobody sees the changes of others, and the newest of accounts are known', async t => {
+    const { metadata, ownerId, otherId, list, put } = await start(t)
     const { next } = await list(undefined)
+    t.strictSame(await metadata.changes.newest([ownerId, otherId]), new Map([[ownerId, 0], [otherId, 0]]))
     for (const name of ['1', '2', '3']) await put(name)
     await metadata.files.put(newFile(otherId, 'other'), unlimited, {})
     await put('4')
@@ -181,6 +160,13 @@ export function suite (t: Test, open: OpenMetadata): void {
     const ofOther = await metadata.changes.list(otherId, { after: { id: 0, at: 0, readAt: next.readAt }, limit: 9 })
     t.strictSame(ofOther.changes.map(wordsOf), ['stored other'])
     t.match(await metadata.changes.list(otherId, { after: second.next, limit: 9 }), { isReset: true }, 'a position of another account')
+    const { accounts, changes } = metadata
+    const [mine, theirs] = [second.next.id, ofOther.next.id]
+    t.strictSame(await changes.newest([otherId, ownerId, 999]), new Map([[otherId, theirs], [ownerId, mine]]))
+    await accounts.remove(ownerId, Date.now())
+    t.strictSame(await changes.newest([otherId, ownerId]), new Map([[otherId, theirs]]), 'nothing of one that was deleted')
+    while (await accounts.purgeDeleted(1));
+    t.match(await list({ id: 0, at: 0, readAt: Date.now() }), { changes: [] })
   })
 
   t.test('without a position, or with one that has become worthless, the reader begins again', async t => {
@@ -220,18 +206,5 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await all()).changes.map(wordsOf), ['stored 4'])
     t.match(await list({ ...next, readAt: clock.now() }), { isReset: false, changes: [{ name: '4' }] })
     t.strictSame(await changes.newest([ownerId]), new Map([[ownerId, next.id + 1]]))
-  })
-
-  t.test('the newest changes of accounts are known, and nothing of those that were deleted', async t => {
-    const { metadata, ownerId, otherId, list, put } = await start(t)
-    const { accounts, changes } = metadata
-    t.strictSame(await changes.newest([ownerId, otherId, 999]), new Map([[ownerId, 0], [otherId, 0]]))
-    await put('a/b')
-    const { id } = (await list(undefined)).next
-    t.strictSame(await changes.newest([otherId, ownerId]), new Map([[otherId, 0], [ownerId, id]]))
-    await accounts.remove(ownerId, Date.now())
-    t.strictSame(await changes.newest([otherId, ownerId]), new Map([[otherId, 0]]))
-    while (await accounts.purgeDeleted(1));
-    t.match(await list({ id: 0, at: 0, readAt: Date.now() }), { changes: [] })
   })
 }

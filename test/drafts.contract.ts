@@ -12,6 +12,13 @@ const maxBytes = 1024 ** 4
 export const SAVE_BYTES = 6 * MIB
 const noDraft: Draft = { size: 0, state: null }
 
+/** A promise, and the function that resolves it. */
+export function gate (): { opened: Promise<void>, open: () => void } {
+  let open = () => {}
+  const opened = new Promise<void>(resolve => { open = resolve })
+  return { opened, open }
+}
+
 /** What metadata record about a draft: the latest request that took it over is the only one that can save. */
 export interface DraftRow {
   draft: Draft
@@ -38,21 +45,18 @@ export function createRow (): DraftRow {
   return row
 }
 
-/** Appends to a draft as a request does, and records what comes of it. */
-export async function append (
+const appendWith = (options: { isAtomic?: true }) => async (
   store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes
-): Promise<void> {
+): Promise<void> => {
   const save = row.takeOver()
-  await store.append(id, row.draft, bytes, { maxBytes: limit, save })
+  await store.append(id, row.draft, bytes, { maxBytes: limit, save, ...options })
 }
 
+/** Appends to a draft as a request does, and records what comes of it. */
+export const append = appendWith({})
+
 /** The same, but all of the bytes are kept or none. */
-export async function appendAtomically (
-  store: BlobStore, id: string, row: DraftRow, bytes: AsyncIterable<Uint8Array>, limit = maxBytes
-): Promise<void> {
-  const save = row.takeOver()
-  await store.append(id, row.draft, bytes, { maxBytes: limit, save, isAtomic: true })
-}
+export const appendAtomically = appendWith({ isAtomic: true })
 
 /** The bytes of a draft that is whole, after it was made a blob. */
 export async function readDraft (store: BlobStore, id: string, { size, state }: Draft): Promise<Buffer> {
@@ -184,8 +188,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const bytes = randomBytes(second + MIB)
     await append(store, id, row, inChunks(bytes.subarray(0, first)))
     const save = row.takeOver()
-    let saw = () => {}
-    const seen = new Promise<void>(resolve => { saw = resolve })
+    const { opened: seen, open: saw } = gate()
     await store.append(id, row.draft, (async function * () {
       yield * inChunks(bytes.subarray(first, second))
       await seen
@@ -217,8 +220,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
   t.test('an append that can no longer save fails at once with that error, even while nothing comes', async t => {
     const { store, id, row } = await fresh(t)
     const bytes = randomBytes(4 * SAVE_BYTES)
-    let release = () => {}
-    const released = new Promise<void>(resolve => { release = resolve })
+    const { opened: released, open: release } = gate()
     const save = row.takeOver()
     const appended = store.append(id, noDraft, (async function * () {
       yield * inChunks(bytes, MIB)
@@ -239,24 +241,21 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       if (!store.needsLeases) return t.pass('no two processes append to the same draft')
       const [mine, theirs] = [randomBytes(26 * MIB), randomBytes(20 * MIB)]
       await append(store, id, row, inChunks(mine.subarray(0, 7 * MIB)))
-      const release: (() => void)[] = []
-      const turn = () => new Promise<void>(resolve => release.push(resolve))
-      let waiting = () => {}
-      const waited = new Promise<void>(resolve => { waiting = resolve })
+      const [begins, isSuperseded] = [gate(), gate()]
       const old = (isAtomic ? appendAtomically : append)(store, id, row, (async function * () {
         yield * inChunks(theirs.subarray(0, 12 * MIB))
-        waiting()
-        await turn()
+        begins.open()
+        await isSuperseded.opened
         yield * inChunks(theirs.subarray(12 * MIB))
       }()))
-      await waited
+      await begins.opened
       // Some of what the older one sent may have been saved.
       const begun = row.draft.size
       const saved = theirs.subarray(0, begun - 7 * MIB)
       const expected = Buffer.concat([mine.subarray(0, 7 * MIB), saved, mine.subarray(begun)])
       const current = append(store, id, row, (async function * () {
         yield * inChunks(mine.subarray(begun, 20 * MIB))
-        release[0]?.()
+        isSuperseded.open()
         await old.catch(() => {})
         yield * inChunks(mine.subarray(20 * MIB))
       }()))
@@ -339,8 +338,7 @@ export function paceSuite (t: Test, open: (place: string) => Promise<BlobStore>)
     const save = row.takeOver()
     const bytes = randomBytes(SAVE_BYTES)
     const first = bytes.subarray(0, SAVE_BYTES - MIB / 2)
-    let saw = () => {}
-    const seen = new Promise<void>(resolve => { saw = resolve })
+    const { opened: seen, open: saw } = gate()
     await store.append(id, noDraft, (async function * () {
       yield * inChunks(first)
       await seen

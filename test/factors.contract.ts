@@ -1,22 +1,17 @@
 import type { Test } from 'tap'
 import { MAX_PASSKEYS, type FirstFactor, type NewClaim, type NewPasskey } from '#src/metadata/factor-repository.ts'
 import type { AccountRecord, NewToken } from '#src/metadata/records.ts'
-import { createTestClock } from './kit/clock.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, outcomes, setPassword } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
+import { newToken, openStory } from './uploads.contract.ts'
 
 const MINUTE = HOUR / 60
 
 /** The contract in src/metadata/factor-repository.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
-    const clock = createTestClock(Date.now() - DAY)
-    const metadata = await open(t.testdir(), { clock: clock.now })
-    t.teardown(() => metadata.close())
-    const account = async (username: string) =>
-      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
-    const [id, otherId] = [await account('ada'), await account('bob')]
+    const { metadata, clock, ownerId: id, otherId } = await openStory(t, open)
     const { factors, tokens, accounts, claims } = metadata
     const ada = async () => await accounts.find(id) as AccountRecord
     const challenge = () => ({ id: hex(16), expiresAt: clock.now() + 5 * MINUTE })
@@ -33,7 +28,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       },
       addPasskey: async (fields: Partial<NewPasskey> = {}, { used = challenge(), first = firstFactor() } = {}) =>
         factors.addPasskey(await ada(), passkey(fields), used, first),
-      token: (fields: Partial<NewToken>) => tokens.add({ ...accessToken, accountId: id, ...fields }),
+      token: (fields: Partial<NewToken>) => tokens.add(newToken(id, { expiresAt: null, ...fields })),
       live: async () =>
         (await tokens.list(id, { beforeId: undefined, limit: 99 })).map(token => token.id).sort((a, b) => a - b),
       claim: (fields: Partial<NewClaim> = {}, milliseconds = DAY) =>
@@ -99,22 +94,18 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.match(await factors.findTotp(id), { totp: { secret: 'third' }, pending: undefined })
   })
 
-  t.test('a time step is used once, only forwards, and only with the secret that is on', async t => {
-    const { metadata: { factors }, id, otherId, confirm } = await start(t)
-    await confirm('sealed', { step: 10 })
+  t.test('a time step is used once, forwards, with the secret that is on; a recovery code once, a confirmation code once and for a time', async t => {
+    const { metadata: { factors }, id, otherId, ada, confirm, clock } = await start(t)
+    await confirm('sealed', { step: 10, first: { recoveryCodes: ['one', 'two', 'three'], sessionId: undefined } })
     const use = (step: number, secret = 'sealed', accountId = id) => factors.useTotp(accountId, { secret, step })
     t.strictSame([await use(10), await use(9), await use(11, 'other'), await use(11, 'sealed', otherId)], [false, false, false, false])
     const used = await Promise.all(Array.from({ length: 8 }, () => use(11)))
     t.equal(used.filter(Boolean).length, 1)
     t.strictSame([await use(11), await use(12)], [false, true])
-  })
 
-  t.test('a recovery code is used once, a confirmation code once and for a time, each by its account', async t => {
-    const { metadata: { factors }, id, otherId, ada, confirm, clock } = await start(t)
-    await confirm('sealed', { first: { recoveryCodes: ['one', 'two', 'three'], sessionId: undefined } })
     t.equal(await factors.useRecoveryCode(otherId, 'one'), undefined)
-    const used = await Promise.all(Array.from({ length: 8 }, () => factors.useRecoveryCode(id, 'one')))
-    t.strictSame(used.filter(left => left !== undefined), [2])
+    const codes = await Promise.all(Array.from({ length: 8 }, () => factors.useRecoveryCode(id, 'one')))
+    t.strictSame(codes.filter(left => left !== undefined), [2])
     await factors.setRecoveryCodes(await ada(), ['four'])
     t.strictSame([await factors.useRecoveryCode(id, 'two'), await factors.useRecoveryCode(id, 'four')], [undefined, 0])
     await factors.addConfirmation(await ada(), 'c1', MINUTE)
@@ -176,7 +167,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       factors.setRecoveryCodes(before, ['late']),
       factors.addConfirmation(before, 'late', MINUTE),
       accounts.setPasswordHash(before, 'late', { revokesTokens: true }),
-      tokens.add({ ...accessToken, accountId: id }, { verified: before })
+      tokens.add(newToken(id), { verified: before })
     ])
     t.strictSame(await late(), { credentials_wrong: 9 })
     await factors.removeAll(id)
@@ -284,17 +275,6 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 }
 
-const accessToken = {
-  kind: 'access',
-  parentId: null,
-  name: null,
-  scopes: '',
-  secretHash: null,
-  factors: 'password',
-  browser: null,
-  system: null,
-  expiresAt: null
-} as const
 
 const firstFactor = (): FirstFactor => ({ recoveryCodes: [hex(32), hex(32)], sessionId: undefined })
 

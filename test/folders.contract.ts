@@ -1,34 +1,25 @@
 import type { Test } from 'tap'
-import type { Keeping, KeptPosition, RestoredFiles } from '#src/metadata/kept-repository.ts'
+import type { KeptPosition, RestoredFiles } from '#src/metadata/kept-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileOrder, FilePosition, NewFile, Quota } from '#src/metadata/records.ts'
-import { createTestClock } from './kit/clock.ts'
-import { DAY } from './kit/durations.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
-import { newUpload } from './uploads.contract.ts'
+import { newUpload, openStory } from './uploads.contract.ts'
 
-const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
 const always = {}
 
 /** The part of the contract in src/metadata/folder-repository.ts, and paths of files. */
 export function suite (t: Test, open: OpenMetadata): void {
-  async function start (t: Test, keeping = month) {
-    const clock = createTestClock(Date.now() - DAY)
-    const metadata = await open(t.testdir(), { keeping, clock: clock.now })
-    t.teardown(() => metadata.close())
-    const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })).id
-    const [ownerId, otherId] = [await account('ada'), await account('bob')]
+  async function start (t: Test) {
+    const story = await openStory(t, open)
+    const { metadata, clock, ownerId } = story
     const { files, folders, kept } = metadata
     const put = async (name: string, fields: Partial<NewFile> = {}, quota = unlimited) => {
       clock.set(clock.now() + 1000)
       return (await files.put(newFile(ownerId, name, fields), quota, always)).file
     }
     return {
-      metadata,
-      clock,
-      ownerId,
-      otherId,
+      ...story,
       put,
       add: (path: string, quota = unlimited) => folders.add(ownerId, path, quota),
       move: (path: string, newPath: string, quota = unlimited) => folders.move(ownerId, path, newPath, quota),
@@ -36,7 +27,6 @@ export function suite (t: Test, open: OpenMetadata): void {
       find: (name: string) => files.find(ownerId, name),
       folder: (path: string) => folders.find(ownerId, path),
       restore: (id: string, quota = unlimited) => kept.restoreFile(ownerId, id, { quota, name: undefined }),
-      trash: () => kept.listTrash(ownerId, { after: undefined, limit: 1000 }),
       names: async () => (await walk(metadata, ownerId)).map(({ name }) => name),
       async usage () {
         const { usedBytes, usedFiles, usedFolders } = await metadata.accounts.find(ownerId) as AccountRecord
@@ -128,6 +118,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await list('c/d'), [])
     await t.rejects(list('nothing'), { code: 'not_found' })
     await t.rejects(metadata.folders.list(otherId, 'c', { after: undefined, limit: 1 }), { code: 'not_found' })
+    const deleted = await folder('c/d')
+    await t.rejects(metadata.folders.remove(otherId, 'c/d'), { code: 'not_found' })
+    await metadata.folders.remove(ownerId, 'c/d')
+    t.ok((await add('c/d')).folder.id > Number(deleted?.id), 'the id of an empty folder that was deleted never returns')
     await check(t, metadata)
   })
 
@@ -197,17 +191,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await inFolder('a', 'oldest'), ['a/2', 'a/1'])
     t.strictSame(await inFolder('a/c', 'newest'), ['a/c/1'])
     await t.rejects(inFolder('z', 'name'), { code: 'not_found' })
-    t.ok(await metadata.files.hasOfSize(ownerId, { folder: 'a', minBytes: 6, maxBytes: 6 }))
-    for (const folder of ['', 'a/z', 'nothing']) t.notOk(await metadata.files.hasOfSize(ownerId, { folder, minBytes: 6, maxBytes: 6 }))
-  })
-
-  t.test('an empty folder is deleted by its owner alone, and its id never returns', async t => {
-    const { metadata, ownerId, add } = await start(t)
-    const { folder } = await add('a/d')
-    await t.rejects(metadata.folders.remove(ownerId + 1, 'a/d'), { code: 'not_found' })
-    await metadata.folders.remove(ownerId, 'a/d')
-    t.ok((await add('a/d')).folder.id > folder.id)
-    await check(t, metadata)
+    const has = (folder: string, minBytes: number, maxBytes: number, owner = ownerId) =>
+      metadata.files.hasOfSize(owner, { folder, minBytes, maxBytes })
+    t.strictSame(await Promise.all([has('a', 6, 6), has('a', 0, 99), has('a/c', 7, 9)]), [true, true, true])
+    const none = [has('a', 0, 4), has('a', 7, 99), has('', 6, 6), has('a/z', 6, 6), has('nothing', 6, 6), has('a', 6, 6, ownerId + 1)]
+    t.strictSame(await Promise.all(none), none.map(() => false))
   })
 
   for (const isPermanent of [false, true]) {
@@ -288,18 +276,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.match(restored, { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
     t.strictSame(await names(), ['a/1', 'a/2'])
     await check(t, metadata)
-  })
-
-  t.test('the folders of a deleted account go with it', async t => {
-    const { metadata, ownerId, put, add } = await start(t)
-    await put('a/b/c')
-    await add('d')
-    await metadata.accounts.remove(ownerId, 5)
-    let acts = 0
-    while (await metadata.accounts.purgeDeleted(2)) acts++
-    t.ok(acts > 3)
-    t.strictSame(await metadata.folders.listFaults(), [])
-    t.equal(await metadata.folders.find(ownerId, 'a'), undefined)
   })
 
   t.test('of two that want one name, or each other, one wins', async t => {

@@ -1,39 +1,24 @@
 import type { Test } from 'tap'
-import type { Keeping } from '#src/metadata/kept-repository.ts'
 import { type LinkRecord, MAX_LINK_UPLOADS, type NewLink } from '#src/metadata/link-repository.ts'
 import type { NewFile, Quota } from '#src/metadata/records.ts'
 import type { NewUpload, UploadChange, UploadRecord } from '#src/metadata/uploads-repository.ts'
-import { createTestClock } from './kit/clock.ts'
 import { DAY, HOUR } from './kit/durations.ts'
-import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
-import { changeOf, newUpload } from './uploads.contract.ts'
+import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
-const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
-
-type Terms = Partial<NewLink>
-type Fields = Partial<NewFile>
 
 /** What src/metadata/link-repository.ts and uploads-repository.ts say of uploads by links. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
-    const clock = createTestClock(Date.now() - DAY)
-    const metadata = await open(t.testdir(), { keeping: month, clock: clock.now })
-    t.teardown(() => metadata.close())
-    const account = async (username: string) =>
-      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
-    const [ownerId, otherId] = [await account('ada'), await account('bob')]
+    const story = await openStory(t, open)
+    const { metadata, ownerId } = story
     const { files, folders, links, locks, uploads } = metadata
     await folders.add(ownerId, 'in', unlimited)
     return {
-      metadata,
-      clock,
-      ownerId,
-      otherId,
-      link: (terms: Terms = {}, folder = 'in') => links.add(newLink(ownerId, folder, { kind: 'upload', ...terms })),
-      put: async (name: string, fields: Fields = {}) =>
-        (await files.put(newFile(ownerId, name, fields), unlimited, {})).file,
-      store: async ({ id }: LinkRecord, name: string, fields: Fields = {}, quota: Quota = unlimited) =>
+      ...story,
+      link: (terms: Partial<NewLink> = {}, folder = 'in') => links.add(newLink(ownerId, folder, { kind: 'upload', ...terms })),
+      store: async ({ id }: LinkRecord, name: string, fields: Partial<NewFile> = {}, quota: Quota = unlimited) =>
         (await links.store(id, newFile(ownerId, name, fields), quota)).file.name,
       room: ({ id }: LinkRecord, quota: Quota = unlimited) => links.room(ownerId, id, quota),
       used: async ({ id }: LinkRecord) => {
@@ -60,9 +45,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       },
       reserved: async () => (await uploads.usage(ownerId)).uploads,
       kept: async () => (await metadata.accounts.find(ownerId))?.keptBytes,
-      discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
-      removeTree: (path: string) =>
-        removeFolder(metadata, ownerId, path, { limit: 9, isPermanent: true, deletedWith: hex(16) })
+      discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort()
     }
   }
 
@@ -86,13 +69,19 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.accounts.usageMismatches(), [])
   })
 
-  t.test('of 40 files with one name, stored at once, each gets its own number', async t => {
-    const { link, store, used } = await start(t)
+  t.test('of 40 files with one name, stored at once, each gets its own number, and a link with room for five gets five', async t => {
+    const { link, store, used, names } = await start(t)
     const drop = await link()
     const stored = await Promise.all(Array.from({ length: 40 }, (_, size) => store(drop, 'a.tar.gz', { size })))
     const expected = ['in/a.tar.gz', ...Array.from({ length: 39 }, (_, index) => `in/a.tar (${index + 2}).gz`)]
     t.strictSame(stored.sort(), expected.sort())
     t.strictSame(await used(drop), { files: 40, bytes: 780 })
+    const [byFiles, byBytes] = [await link({ maxFiles: 5 }), await link({ maxBytes: 59 })]
+    for (const drop of [byFiles, byBytes]) {
+      t.strictSame(await outcomes(Array.from({ length: 32 }, () => store(drop, 'a'))), { ok: 5, link_limit_reached: 27 })
+      t.strictSame(await used(drop), { files: 5, bytes: 50 })
+    }
+    t.equal((await names('in')).length, 50)
   })
 
   const long = (bytes: number, letter = 'n') => letter.repeat(bytes / Buffer.byteLength(letter))
@@ -136,16 +125,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     await store(drop, 'e', { size: 1000 })
     t.strictSame(await used(drop), { files: 5, bytes: 1100 })
     t.strictSame(await used(await link()), { files: 0, bytes: 0 }, 'each link has its own')
-  })
-
-  t.test('of 32 files at once, a link with room for five gets five', async t => {
-    const { link, store, used, names } = await start(t)
-    const [byFiles, byBytes] = [await link({ maxFiles: 5 }), await link({ maxBytes: 59 })]
-    for (const drop of [byFiles, byBytes]) {
-      t.strictSame(await outcomes(Array.from({ length: 32 }, () => store(drop, 'a'))), { ok: 5, link_limit_reached: 27 })
-      t.strictSame(await used(drop), { files: 5, bytes: 50 })
-    }
-    t.equal((await names('in')).length, 10)
   })
 
   t.test('the quota of the owner holds with all that is kept, and nothing kept is deleted for a link', async t => {
@@ -273,8 +252,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await accounts.usageMismatches(), [])
   })
 
-  t.test('an upload by a link that was finished keeps its result, under its link', async t => {
-    const { metadata, ownerId, link, begin, finish, find, save, listed, reserved } = await start(t)
+  t.test('an upload by a link that was finished keeps its result, under its link, which remembers its own', async t => {
+    const { metadata, ownerId, clock, link, begin, finish, find, save, listed, reserved } = await start(t)
     const drop = await link()
     const upload = await begin(drop, 'a', { modifiedAt: 7, type: 'image/png' })
     await metadata.folders.move(ownerId, 'in', 'moved', unlimited)
@@ -286,13 +265,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame([await listed(), await reserved()], [[], 0])
     await metadata.links.remove(ownerId, drop.id)
     t.match(await find(upload), { result: stored }, 'nothing of it is left to end')
-  })
 
-  t.test('each link remembers its finished uploads, and the owner their own', async t => {
-    const { link, begin, finish, find, clock } = await start(t)
-    const [drop, other] = [await link(), await link()]
+    const [next, other] = [await link({}, 'moved'), await link({}, 'moved')]
     const finished = []
-    for (const each of [undefined, other, drop, drop, undefined, drop, drop]) {
+    for (const each of [undefined, other, next, next, undefined, next, next]) {
       clock.advance(1)
       const upload = await begin(each, hex(4))
       await finish(upload, unlimited, 2)
@@ -343,7 +319,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       const stays = [await begin(other, 'a'), await begin(undefined, 'a'), finished]
       if (how === 'is revoked') await links.remove(ownerId, drop.id)
       else if (how === 'has expired') clock.advance(HOUR / 2)
-      else await removeTree('in')
+      else await removeTree('in', { isPermanent: true })
       const [first] = ended as [UploadRecord]
       t.strictSame(await outcomes([save(first, { offset: 5 }), finish(first)]), { not_found: 2 })
       if (how === 'is revoked') t.equal(await find(first), undefined)

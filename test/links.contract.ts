@@ -1,54 +1,27 @@
 import type { Test } from 'tap'
-import type { Keeping } from '#src/metadata/kept-repository.ts'
 import { type LinkedFolder, type LinkedPage, type LinkRecord, MAX_LINKS, type NewLink } from '#src/metadata/link-repository.ts'
-import type { FileRecord, FolderRecord, NewFile } from '#src/metadata/records.ts'
-import { createTestClock } from './kit/clock.ts'
+import type { FileRecord, FolderRecord } from '#src/metadata/records.ts'
 import { DAY, HOUR } from './kit/durations.ts'
-import { hex, newFile, newLink, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { suite as uploadsSuite } from './link-uploads.contract.ts'
-
-const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
+import { openStory } from './uploads.contract.ts'
 
 const upload = { kind: 'upload', maxFiles: 9, maxBytes: 99 } as const
 
 /** The contract in src/metadata/link-repository.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
-    const clock = createTestClock(Date.now() - DAY)
-    const place = t.testdir()
-    const options = { keeping: month, clock: clock.now }
-    let metadata = await open(place, options)
-    t.teardown(() => metadata.close())
-    const account = async (username: string) =>
-      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
-    const [ownerId, otherId] = [await account('ada'), await account('bob')]
-    const { accounts, files, folders, kept, links } = metadata
+    const story = await openStory(t, open)
+    const { ownerId, metadata: { accounts, folders, links } } = story
     return {
-      metadata,
-      clock,
-      ownerId,
-      otherId,
-      put: async (name: string, fields: Partial<NewFile> = {}) =>
-        (await files.put(newFile(ownerId, name, fields), unlimited, {})).file,
+      ...story,
       addFolder: async (path: string) => (await folders.add(ownerId, path, unlimited)).folder,
       add: (name: string, fields: Partial<NewLink> = {}) => links.add(newLink(ownerId, name, fields)),
-      rename: (name: string, newName: string, destination = {}) =>
-        files.rename(ownerId, name, newName, unlimited, destination),
-      move: (path: string, newPath: string) => folders.move(ownerId, path, newPath, unlimited),
-      remove: (name: string, isPermanent = false) => files.remove(ownerId, name, { precondition: {}, isPermanent }),
-      removeTree: (path: string, isPermanent = false, deletedWith = hex(16)) =>
-        removeFolder(metadata, ownerId, path, { limit: 2, isPermanent, deletedWith }),
-      trash: () => kept.listTrash(ownerId, { after: undefined, limit: 99 }),
       open: ({ secretHash }: Pick<LinkRecord, 'secretHash'>) => links.findBySecret(secretHash),
       list: (page: Partial<Parameters<typeof links.list>[1]> = {}) =>
         links.list(ownerId, { beforeId: undefined, limit: 100, ...page }),
-      disable: (at: number | null) => accounts.setDisabled(ownerId, at),
-      async reopen () {
-        await metadata.close()
-        metadata = await open(place, options)
-        return metadata.links
-      }
+      disable: (at: number | null) => accounts.setDisabled(ownerId, at)
     }
   }
 
@@ -68,7 +41,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.match(ofFile, { name: 'a/b.txt', kind: 'download', fileId: file.id, folderId: null, maxFiles: null, expiresAt: null, showsOwner: true })
     const account = await accounts.find(ownerId)
     for (const reopened of [false, true]) {
-      const each = reopened ? await reopen() : links
+      const each = reopened ? (await reopen()).links : links
       t.strictSame(await each.find(ownerId, made.id), made)
       t.equal(await each.find(otherId, made.id), undefined)
       t.equal(await each.find(ownerId, 999), undefined)
@@ -141,7 +114,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       const [ofFile, ofEmpty, ...below] = all as [LinkRecord, LinkRecord, ...LinkRecord[]]
       for (const link of [ofFile, ofEmpty]) t.equal(await open(link), undefined)
       t.equal((await list()).length, 5)
-      await removeTree('in', isPermanent)
+      await removeTree('in', { isPermanent, limit: 2 })
       for (const link of below) t.equal(await open(link), undefined)
       t.strictSame(await list(), [])
       t.strictSame(await outcomes(all.map(({ id }) => links.remove(ownerId, id))), { not_found: 8 })
@@ -154,7 +127,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('in/b')
     const links = [await add('a'), await add('in/b'), await add('in')]
     await remove('a')
-    await removeTree('in', false, 'deletion')
+    await removeTree('in', { deletedWith: 'deletion', limit: 2 })
     const [entry] = (await trash()).filter(({ name }) => name === 'a')
     const restored = await kept.restoreFile(ownerId, entry?.id ?? '', { name: undefined, quota: unlimited })
     t.equal(restored.id, file.id, 'although it has the same id')
@@ -197,11 +170,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.match(await open(link), { now: clock.now() })
   })
 
-  t.test('links are listed newest first, page by page, of one file or folder if one is asked for', async t => {
-    const { metadata: { files, links }, otherId, put, add, list } = await start(t)
+  t.test('links are listed newest first, page by page, and end, one, all of a file or folder, or all of an account', async t => {
+    const { metadata: { files, links }, ownerId, otherId, put, add, open, list } = await start(t)
     for (const name of ['a', 'in/b']) await put(name)
     await files.put(newFile(otherId, 'a'), unlimited, {})
-    await links.add(newLink(otherId, 'a'))
+    const theirs = await links.add(newLink(otherId, 'a'))
     const names = ['a', 'in', 'in/b', 'a', 'in', 'in/b', 'a']
     const all: LinkRecord[] = []
     for (const name of names) all.unshift(await add(name))
@@ -217,24 +190,16 @@ export function suite (t: Test, open: OpenMetadata): void {
         t.strictSame(seen, all.filter(link => name === undefined || link.name === name), `${name} by ${limit}`)
       }
     }
-  })
 
-  t.test('one link ends, all of a file or folder, or all of an account; those of others stay', async t => {
-    const { metadata: { files, links }, ownerId, otherId, put, add, open, list } = await start(t)
-    for (const name of ['a', 'in/b']) await put(name)
-    await files.put(newFile(otherId, 'a'), unlimited, {})
-    const theirs = await links.add(newLink(otherId, 'a'))
-    const all: LinkRecord[] = []
-    for (const name of ['a', 'a', 'in', 'in/b', 'a']) all.push(await add(name))
-    const [first] = all as [LinkRecord]
+    const first = all.at(-1) as LinkRecord
     t.strictSame(await outcomes([links.remove(otherId, first.id), links.remove(ownerId, 999)]), { not_found: 2 })
     await links.remove(ownerId, first.id)
     t.equal(await open(first), undefined)
     t.strictSame(await outcomes([links.remove(ownerId, first.id)]), { not_found: 1 })
     t.equal(await links.removeAll(ownerId, 'none'), 0)
     t.equal(await links.removeAll(ownerId, 'a'), 2)
-    t.strictSame((await list()).map(({ name }) => name), ['in/b', 'in'])
-    t.equal(await links.removeAll(ownerId), 2)
+    t.strictSame((await list()).map(({ name }) => name), ['in/b', 'in', 'in/b', 'in'])
+    t.equal(await links.removeAll(ownerId), 4)
     t.equal(await links.removeAll(ownerId), 0)
     t.strictSame(await list(), [])
     t.match(await open(theirs), { link: theirs })
@@ -253,7 +218,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await add('a')
   })
 
-  t.test('the terms and the secret of a link change, and nothing else', async t => {
+  t.test('the terms and the secret of a link change, and nothing else; uses are added up, and not to a link that has ended', async t => {
     const { metadata: { links }, clock, ownerId, otherId, addFolder, add, open } = await start(t)
     await addFolder('in')
     let link = await add('in', upload)
@@ -273,12 +238,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     const others = [links.change(otherId, link.id, { maxFiles: 1 }), links.change(ownerId, 999, { maxFiles: 1 })]
     t.strictSame(await outcomes(others), { not_found: 2 })
     t.strictSame(await links.find(ownerId, other.id), other)
-  })
-
-  t.test('uses are added up, and not to a link that has ended', async t => {
-    const { metadata: { links }, ownerId, put, add, open } = await start(t)
-    await put('a')
-    const [link, other] = [await add('a'), await add('a')]
     await links.recordUses(link.id, { count: 3, at: 5000 })
     await Promise.all([1, 2, 3].map(count => links.recordUses(link.id, { count, at: 6000 })))
     t.match(await open(link), { link: { uses: 9, lastUsedAt: 6000 } })

@@ -1,16 +1,10 @@
 import type { Test } from 'tap'
 import type { Conditions, StateCondition } from '#src/metadata/conditions.ts'
-import type { Keeping } from '#src/metadata/kept-repository.ts'
 import { MAX_LOCKS, type NewLock } from '#src/metadata/lock-repository.ts'
-import type { NewFile } from '#src/metadata/records.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
-import { createTestClock } from './kit/clock.ts'
-import { DAY } from './kit/durations.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
-import { changeOf, newUpload } from './uploads.contract.ts'
-
-const month: Keeping = { milliseconds: 30 * DAY, versions: 10 }
+import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
 /** Conditions that submit tokens. */
 const withTokens = (...tokens: string[]): Conditions => ({ tokens })
@@ -25,33 +19,20 @@ const hasNot = (state: { tag: string } | { token: string }): StateCondition => (
 /** The contract in src/metadata/lock-repository.ts, conditions.ts and properties.ts, and copies of files. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
-    const clock = createTestClock(Date.now() - DAY)
-    const metadata = await open(t.testdir(), { keeping: month, clock: clock.now })
-    t.teardown(() => metadata.close())
-    const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })).id
-    const [ownerId, otherId] = [await account('ada'), await account('bob')]
-    const { files, folders, kept, locks } = metadata
+    const story = await openStory(t, open)
+    const { metadata, ownerId } = story
+    const { files, folders, locks } = metadata
     const lock = (path: string, fields: Partial<NewLock> = {}, conditions: Conditions = {}) => locks.add(ownerId, {
       token: `urn:uuid:${hex(16)}`, path, isDeep: false, isExclusive: true, owner: null, seconds: 3600, ...fields
     }, conditions)
-    const put = async (name: string, fields: Partial<NewFile> = {}, conditions: Conditions = {}) =>
-      (await files.put(newFile(ownerId, name, fields), unlimited, conditions)).file
     return {
-      metadata,
-      clock,
-      ownerId,
-      otherId,
+      ...story,
       lock,
-      put,
       copy: async (name: string, newName: string, destination = {}) => {
         const source = await files.find(ownerId, name)
         return files.copy({ name, blobId: source?.blobId ?? '' }, newFile(ownerId, newName, { sha256: source?.sha256 ?? '' }), unlimited, destination)
       },
       add: (path: string, destination = {}) => folders.add(ownerId, path, unlimited, destination),
-      move: (path: string, newPath: string, destination = {}) =>
-        folders.move(ownerId, path, newPath, unlimited, destination),
-      rename: (name: string, newName: string, destination = {}) =>
-        files.rename(ownerId, name, newName, unlimited, destination),
       remove: (name: string, precondition: Conditions = {}) =>
         files.remove(ownerId, name, { precondition, isPermanent: false }),
       removeFolder: (path: string, conditions: Conditions = {}) =>
@@ -59,8 +40,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       set: (path: string, name: string, xml: string | null, conditions: Conditions = {}) =>
         metadata.properties.change(ownerId, path, { properties: [{ namespace: 'x:', name, xml }] }, conditions),
       find: (name: string) => files.find(ownerId, name),
-      paths: async () => (await locks.list(ownerId)).map(({ path }) => path),
-      trash: () => kept.listTrash(ownerId, { after: undefined, limit: 100 })
+      paths: async () => (await locks.list(ownerId)).map(({ path }) => path)
     }
   }
 
@@ -166,7 +146,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('c')
   })
 
-  t.test('a locked folder protects its members, and with depth infinity all below', async t => {
+  t.test('a locked folder protects its members, and with depth infinity all below; of shared locks one token is enough', async t => {
     const { metadata, ownerId, lock, put, remove, rename, add, move, removeFolder, trash, set } = await start(t)
     const { files, folders, kept } = metadata
     for (const name of ['f/old', 'f/g/old', 'other', 'f/trashed']) await put(name)
@@ -203,16 +183,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     await t.rejects(put('d/e/x/b'), locked('d'))
     await put('d/e/x/b', {}, withTokens(deep))
     await put('dd')
-  })
-
-  t.test('shared locks are satisfied by the token of one of them', async t => {
-    const { lock, put, add } = await start(t)
-    await add('f')
-    await put('f/a')
-    const [{ token }] = [await lock('f/a', { isExclusive: false }), await lock('f', { isExclusive: false, isDeep: true })]
-    await t.rejects(put('f/a'), locked('f', 'f/a'))
-    await put('f/a', {}, withTokens(token))
-    await t.rejects(put('f/b', {}, withTokens(token)), locked('f'))
+    await put('s/a')
+    const [{ token: one }] = [await lock('s/a', { isExclusive: false }), await lock('s', { isExclusive: false, isDeep: true })]
+    await t.rejects(put('s/a'), locked('s', 's/a'))
+    await put('s/a', {}, withTokens(one))
+    await t.rejects(put('s/b', {}, withTokens(one)), locked('s'))
   })
 
   t.test('a folder goes only with the tokens of all locks below, which end with it', async t => {
@@ -380,9 +355,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('other', {}, withTokens(last))
   })
 
-  t.test('a copy has its own bytes, the time and the dead properties of its source, and replaces only if it may', async t => {
+  t.test('a copy has its own bytes, the time and the dead properties of its source, and replaces only if it may; of a folder it is alone', async t => {
     const { metadata, ownerId, put, copy, set, rename, add, lock, paths, trash, move } = await start(t)
-    const { files, properties, accounts } = metadata
+    const { files, folders, properties, accounts } = metadata
     const source = await put('a', { size: 5 })
     await set('a', 'p', '<p/>')
     const first = await copy('a', 'f/b')
@@ -411,11 +386,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await t.rejects(move('d', 'e'), { code: 'name_taken' })
     await move('d', 'e', { overwrites: true })
     t.match((await trash()).map(({ name }) => name).sort(), ['c', 'd', 'e'])
-  })
 
-  t.test('a folder is copied with its dead properties, alone', async t => {
-    const { metadata: { folders, properties }, ownerId, put, set } = await start(t)
-    await put('f/a')
     await set('f', 'p', '<p/>')
     const copied = await folders.copy(ownerId, 'f', 'x/g', unlimited)
     t.match(copied, { path: 'x/g' })

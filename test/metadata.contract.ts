@@ -18,7 +18,7 @@ import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
 import { suite as searchSuite } from './search.contract.ts'
-import { suite as uploadsSuite } from './uploads.contract.ts'
+import { newToken, suite as uploadsSuite } from './uploads.contract.ts'
 
 const always = {}
 /** Permits no change: there is no such version, but there is one. */
@@ -29,9 +29,6 @@ function newAccount (name: string) {
   return { username: name.toUpperCase(), usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 }
 }
 
-function newToken (accountId: number, fields: Partial<NewToken> = {}): NewToken {
-  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1000, expiresAt: 601_000, ...fields }
-}
 
 /** The outcome of each promise: `ok`, or the code of its problem. */
 async function outcomes (promises: Promise<unknown>[]): Promise<string[]> {
@@ -113,15 +110,16 @@ export function suite (t: Test, open: OpenMetadata): void {
     await other.close()
   })
 
-  t.test('ids of accounts count from 1 and are never used twice', async t => {
+  t.test('ids of accounts count from 1, are never used twice, and everybody is listed by them, page by page', async t => {
     const { metadata, reopen } = await fresh(t)
     const [ada, bob] = [await metadata.accounts.add(newAccount('ada')), await metadata.accounts.add(newAccount('bob'))]
     t.equal(ada.id, 1)
     await metadata.accounts.remove(bob.id, 2000)
     while (await metadata.accounts.purgeDeleted(100));
     const again = await reopen()
-    const cleo = await again.accounts.add(newAccount('cleo'))
-    t.ok(cleo.id > bob.id)
+    for (const name of ['c', 'b', 'a']) t.ok((await again.accounts.add(newAccount(name))).id > bob.id)
+    const list = async (after: number) => (await again.accounts.listAfter(after, 3)).map(account => account.usernameKey)
+    t.strictSame([await list(0), await list(ada.id), await list(bob.id + 1)], [['ada', 'c', 'b'], ['c', 'b', 'a'], ['b', 'a']])
   })
 
   t.test('an account is found by id and by key as it was added, without quotas of its own and without files', async t => {
@@ -132,13 +130,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.accounts.findByKey('ada'), added)
     t.equal(await metadata.accounts.find(2), undefined)
     t.equal(await metadata.accounts.findByKey('ADA'), undefined)
-  })
-
-  t.test('a registration is counted in one transaction with the account, and not where there is none', async t => {
-    const { metadata } = await fresh(t)
-    const attempt = { kind: 'registration', network: 'n1', usernameKey: 'ada', isKnownNetwork: false, at: Date.now() } as const
-    t.strictSame((await outcomes([metadata.accounts.add(newAccount('ada'), attempt), metadata.accounts.add(newAccount('ada'), attempt)])).sort(), ['ok', 'username_taken'])
-    t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
+    const attempt = { kind: 'registration', network: 'n1', usernameKey: 'bob', isKnownNetwork: false, at: Date.now() } as const
+    t.strictSame((await outcomes([metadata.accounts.add(newAccount('bob'), attempt), metadata.accounts.add(newAccount('bob'), attempt)])).sort(), ['ok', 'username_taken'])
+    t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1, 'counted with the account, and not where there is none')
   })
 
   t.test('of fifty users who want one name at once, exactly one gets it, and those who want another get theirs', async t => {
@@ -151,15 +145,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(count(ends.filter((_, index) => index % 2 === 1)), { ok: 50 })
   })
 
-  t.test('everybody is listed by id, page by page', async t => {
-    const { metadata } = await fresh(t)
-    for (const name of ['d', 'c', 'b', 'a']) await metadata.accounts.add(newAccount(name))
-    const first = await metadata.accounts.listAfter(0, 3)
-    t.strictSame(first.map(account => account.usernameKey), ['d', 'c', 'b'])
-    t.strictSame((await metadata.accounts.listAfter(first.at(-1)?.id ?? 0, 3)).map(account => account.usernameKey), ['a'])
-  })
-
-  t.test('password, quota and exclusion of one account are set and leave others alone', async t => {
+  t.test('password, quota and exclusion of one account are set, a new password ends its tokens if asked to, and others are left alone', async t => {
     const { metadata, id } = await withAccount(t)
     const bob = await metadata.accounts.add(newAccount('bob'))
     await setPassword(metadata, id, 'new')
@@ -170,11 +156,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.accounts.setQuota(id, { bytes: null, files: 0 })
     await metadata.accounts.setDisabled(id, null)
     t.match(await metadata.accounts.find(id), { quotaBytes: null, quotaFiles: 0, disabledAt: null })
-  })
-
-  t.test('a new password ends the tokens of the account where it is asked to, and nobody else\'s', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.accounts.add(newAccount('bob'))
     const mine = await metadata.tokens.add(newToken(id))
     const other = await metadata.tokens.add(newToken(bob.id))
     await setPassword(metadata, id, 'new')
@@ -239,7 +220,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.files.find(bob.id, 'theirs'), theirs.file)
   })
 
-  t.test('a token is found with its account, by id and by secret, also after a restart', async t => {
+  t.test('a token is found with its account, by id and by secret, also after a restart, and its owner alone ends it and its children', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     const parent = await metadata.tokens.add(newToken(id, { kind: 'personal', name: 'backup', secretHash: 'abc', expiresAt: null }))
     const child = await metadata.tokens.add(newToken(id, { parentId: parent.id }))
@@ -252,27 +233,23 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
     t.equal(await again.tokens.find(child.id + 1), undefined)
     t.equal(await again.tokens.findBySecret('abd'), undefined)
+
+    const { accounts, tokens } = again
+    const bob = await accounts.add(newAccount('bob'))
+    const other = await tokens.add(newToken(id))
+    t.strictSame(await outcomes([tokens.remove(bob.id, parent.id), tokens.remove(id, 999)]), ['not_found', 'not_found'])
+    await tokens.remove(id, parent.id)
+    t.strictSame(await outcomes([tokens.remove(id, parent.id)]), ['not_found'])
+    t.strictSame([await tokens.find(parent.id), await tokens.find(child.id)], [undefined, undefined])
+    t.strictSame(await outcomes([tokens.add(newToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
+    t.ok(await tokens.find(other.id))
+    await tokens.removeAll(bob.id)
+    t.ok(await tokens.find(other.id))
+    await tokens.removeAll(id)
+    t.equal(await tokens.find(other.id), undefined)
   })
 
-  t.test('a token ends with the one it was issued for, and only its owner can end it', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.accounts.add(newAccount('bob'))
-    const parent = await metadata.tokens.add(newToken(id, { kind: 'personal' }))
-    const child = await metadata.tokens.add(newToken(id, { parentId: parent.id }))
-    const other = await metadata.tokens.add(newToken(id))
-    t.strictSame(await outcomes([metadata.tokens.remove(bob.id, parent.id), metadata.tokens.remove(id, 999)]), ['not_found', 'not_found'])
-    await metadata.tokens.remove(id, parent.id)
-    t.strictSame(await outcomes([metadata.tokens.remove(id, parent.id)]), ['not_found'])
-    t.strictSame([await metadata.tokens.find(parent.id), await metadata.tokens.find(child.id)], [undefined, undefined])
-    t.strictSame(await outcomes([metadata.tokens.add(newToken(id, { parentId: parent.id }))]), ['token_revoked'], 'nothing is issued for it any more')
-    t.ok(await metadata.tokens.find(other.id))
-    await metadata.tokens.removeAll(bob.id)
-    t.ok(await metadata.tokens.find(other.id))
-    await metadata.tokens.removeAll(id)
-    t.equal(await metadata.tokens.find(other.id), undefined)
-  })
-
-  t.test('the valid tokens are listed, the newest first, each once', async t => {
+  t.test('the valid tokens are listed, the newest first, each once, and expired ones of one kind go', async t => {
     const clock = createTestClock()
     const { metadata, id } = await withAccount(t, clock)
     const bob = await metadata.accounts.add(newAccount('bob'))
@@ -299,6 +276,14 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).length, 2)
     t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 1000 }, 2), false)
     t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
+    const personal = await metadata.tokens.add(newToken(id, { kind: 'personal', expiresAt: 100 }))
+    const session = await metadata.tokens.add(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
+    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
+    t.match(await metadata.tokens.findBySecret('abc'), { token: session }, 'none of another kind')
+    t.equal(await metadata.tokens.removeExpired({ kind: 'session', before: 200 }, 10), false)
+    const left = await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })
+    t.match(left, [{ id: personal.id }, { expiresAt: null }])
+    t.equal(left.length, 2)
   })
 
   t.test('the time is that of the backend if no clock is given, and a token has its lifetime from then on', async t => {
@@ -353,21 +338,6 @@ export function suite (t: Test, open: OpenMetadata): void {
       index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
     t.ok(times.every(time => time >= start && time <= Date.now() + 60_000), times.join())
     t.equal(replaced.createdAt, added.createdAt)
-  })
-
-  t.test('an expired token of one kind goes without those of the others', async t => {
-    const clock = createTestClock(0)
-    const { metadata, id } = await withAccount(t, clock)
-    await metadata.tokens.add(newToken(id, { expiresAt: 100 }))
-    const personal = await metadata.tokens.add(newToken(id, { kind: 'personal', expiresAt: 100 }))
-    const session = await metadata.tokens.add(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
-    const idsOf = async () =>
-      (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.id)
-    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
-    t.strictSame(await idsOf(), [session.id, personal.id])
-    t.match(await metadata.tokens.findBySecret('abc'), { token: session })
-    t.equal(await metadata.tokens.removeExpired({ kind: 'session', before: 200 }, 10), false)
-    t.strictSame(await idsOf(), [personal.id])
   })
 
   t.test('the oldest access token of a full account ends for a new token; a personal one and a session never do', async t => {
@@ -520,13 +490,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
     await t.rejects(metadata.tokens.add(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
     t.equal((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
-  })
-
-  t.test('of many events a few more than the latest are kept', async t => {
-    const { metadata, id } = await withAccount(t)
     for (let at = 1; at <= 410; at++) await metadata.events.add({ accountId: id, kind: 'k', network: 'n', requestId: 'r', at }, 400)
     const kept = await metadata.events.list(id, { beforeId: undefined, limit: 500 })
-    t.ok(kept.length >= 400, `${kept.length}`)
+    t.ok(kept.length >= 400, `${kept.length}: of many a few more are kept`)
     t.equal(kept[0]?.at, 410)
   })
 
@@ -571,6 +537,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.ok(isNew)
     t.strictSame(await metadata.files.find(id, 'a.txt'), file)
     t.equal(await metadata.files.find(bob.id, 'a.txt'), undefined)
+    t.strictSame(await outcomes([metadata.files.rename(bob.id, 'a.txt', 'b', unlimited)]), ['not_found'])
+    t.strictSame(await metadata.files.rename(id, 'a.txt', 'a.txt', unlimited), file, 'to its own name: nothing changes')
     t.strictSame(await usage(metadata, id), { bytes: 123, files: 1 })
     t.ok((await metadata.files.add(newFile(bob.id, 'a.txt'), unlimited)).isNew, 'two accounts may use the same name')
     t.strictSame(await (await reopen()).files.find(id, 'a.txt'), file)
@@ -592,7 +560,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
   })
 
-  t.test('what the condition does not permit leaves everything as it was', async t => {
+  t.test('what the condition does not permit leaves everything as it was, and of twenty who replace one version one wins', async t => {
     const { metadata, id } = await withAccount(t)
     t.strictSame(await outcomes([metadata.files.put(newFile(id, 'a'), unlimited, never)]), ['precondition_failed'])
     const { file } = await metadata.files.put(newFile(id, 'a'), unlimited, always)
@@ -600,24 +568,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.files.list(id, all), [file])
     t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
-  })
-
-  t.test('of twenty who replace one version at once exactly one wins', async t => {
-    const { metadata, id } = await withAccount(t)
-    const { file } = await metadata.files.put(newFile(id, 'a'), unlimited, always)
     const isThatVersion = { 'if-match': `"${file.sha256}"` }
     const writers = Array.from({ length: 20 }, () => newFile(id, 'a'))
     const ends = await outcomes(writers.map(writer => metadata.files.put(writer, unlimited, isThatVersion)))
     t.strictSame(count(ends), { ok: 1, precondition_failed: 19 })
     t.equal((await metadata.files.find(id, 'a'))?.blobId, writers[ends.indexOf('ok')]?.blobId)
-  })
-
-  t.test('a file is renamed by its owner alone', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.accounts.add(newAccount('bob'))
-    const { file } = await metadata.files.add(newFile(id, 'a'), unlimited)
-    t.strictSame(await outcomes([metadata.files.rename(bob.id, 'a', 'b', unlimited)]), ['not_found'])
-    t.strictSame(await metadata.files.rename(id, 'a', 'a', unlimited), file, 'to its own name: nothing changes')
   })
 
   t.test('a file with a date later than now gets that of now, and no other file does', async t => {
@@ -676,17 +631,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     for (let page; (page = await metadata.blobs.listContents(seen.at(-1)?.blobId ?? '', 4)).length > 0;) seen.push(...page)
     const wanted = files.map(({ blobId, size, sha256, ownerId, name }) => ({ blobId, content: 'file', size, sha256, ownerId, name }))
     t.strictSame(seen, wanted.sort((a, b) => a.blobId < b.blobId ? -1 : 1))
-  })
-
-  t.test('a file of some size is known to be there', async t => {
-    const { metadata, id } = await withAccount(t)
-    await metadata.files.add(newFile(id, 'a', { size: 100 }), unlimited)
-    for (const { least, most, isThere } of [{ least: 100, most: 100, isThere: true }, {
-      least: 0, most: 99, isThere: false
-    }, { least: 101, most: 1000, isThere: false }, { least: 0, most: 1000, isThere: true }]) {
-      t.equal(await metadata.files.hasOfSize(id, { folder: '', minBytes: least, maxBytes: most }), isThere, `${least} to ${most}`)
-    }
-    t.notOk(await metadata.files.hasOfSize(id + 1, { folder: '', minBytes: 0, maxBytes: 1000 }))
   })
 
   t.test('a write that fails takes no other with it, though they share a commit', async t => {

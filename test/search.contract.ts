@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
 import { fold } from '#src/metadata/folding.ts'
 import { fileOrders, type FileOrder, type FilePosition, type FileRecord, type FileSearch } from '#src/metadata/records.ts'
-import { createTestClock } from './kit/clock.ts'
 import { newFile, outcomes, unlimited } from './kit/records.ts'
-import { openFresh, type OpenMetadata } from './kit/reopening.ts'
+import type { OpenMetadata } from './kit/reopening.ts'
+import { openStory } from './uploads.contract.ts'
 
 const { signal } = new AbortController()
 
@@ -38,18 +38,11 @@ function createRandom (seed: number): (below: number) => number {
 /** The search of `FileRepository` in src/metadata/metadata.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
-    const clock = createTestClock()
-    const { opened: metadata } = await openFresh(t, place => open(place, { clock: clock.now }))
-    const account = async (username: string) =>
-      (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
-    const [ownerId, otherId] = [await account('ada'), await account('bob')]
-    const { files } = metadata
+    const story = await openStory(t, open)
+    const { metadata: { files }, ownerId } = story
     const search = (search: Partial<FileSearch> & { contains: string }) => files.search(ownerId, { ...all, ...search })
     return {
-      metadata,
-      clock,
-      ownerId,
-      otherId,
+      ...story,
       search,
       put: async (...names: string[]) => {
         for (const name of names) await files.put(newFile(ownerId, name), unlimited, {})

@@ -1,10 +1,11 @@
 import type { Test } from 'tap'
-import type { Quota } from '#src/metadata/records.ts'
+import type { Conditions } from '#src/metadata/conditions.ts'
+import type { NewFile, NewToken, Quota } from '#src/metadata/records.ts'
 import type { ListedUpload, NewUpload, UploadChange, UploadPage, UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
-import { HOUR } from './kit/durations.ts'
-import { hex, newFile, outcomes, unlimited } from './kit/records.ts'
-import type { OpenMetadata } from './kit/reopening.ts'
+import { DAY, HOUR } from './kit/durations.ts'
+import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
+import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 
 /** An upload by POST of 10 bytes. */
 export function newUpload (ownerId: number, name: string, fields: Partial<NewUpload> = {}): NewUpload {
@@ -26,12 +27,45 @@ export function newUpload (ownerId: number, name: string, fields: Partial<NewUpl
   }
 }
 
+/** An access token. */
+export function newToken (accountId: number, fields: Partial<NewToken> = {}): NewToken {
+  return { accountId, kind: 'access', parentId: null, name: null, scopes: 'files:read', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1000, expiresAt: 601_000, ...fields }
+}
+
 /** The change that makes an upload whole, unless `fields` say something else. */
 export function changeOf (
   { id, ownerId, name, generation, length }: UploadRecord, fields: Partial<UploadChange> = {}
 ): UploadChange {
   const offset = length ?? 0
   return { id, ownerId, name, generation, offset, state: null, length, lifetimeMilliseconds: HOUR, ...fields }
+}
+
+/** A store that keeps what is deleted for a month, with two accounts, and what the first one does with its files. */
+export async function openStory (t: Test, open: OpenMetadata) {
+  const clock = createTestClock(Date.now() - DAY)
+  const keeping = { milliseconds: 30 * DAY, versions: 10 }
+  const { opened: metadata, reopen } = await openFresh(t, place => open(place, { keeping, clock: clock.now }))
+  const account = async (username: string) =>
+    (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
+  const [ownerId, otherId] = [await account('ada'), await account('bob')]
+  const { files, folders, kept } = metadata
+  return {
+    metadata,
+    reopen,
+    clock,
+    ownerId,
+    otherId,
+    put: async (name: string, fields: Partial<NewFile> = {}, conditions: Conditions = {}) =>
+      (await files.put(newFile(ownerId, name, fields), unlimited, conditions)).file,
+    rename: (name: string, newName: string, destination = {}) =>
+      files.rename(ownerId, name, newName, unlimited, destination),
+    move: (path: string, newPath: string, destination = {}) =>
+      folders.move(ownerId, path, newPath, unlimited, destination),
+    remove: (name: string, isPermanent = false) => files.remove(ownerId, name, { precondition: {}, isPermanent }),
+    removeTree: (path: string, { deletedWith = hex(16), isPermanent = false, limit = 100 } = {}) =>
+      removeFolder(metadata, ownerId, path, { limit, isPermanent, deletedWith }),
+    trash: () => kept.listTrash(ownerId, { after: undefined, limit: 99 })
+  }
 }
 
 /** What a list shows of uploads. */
@@ -45,10 +79,7 @@ const listed = (...all: UploadRecord[]): ListedUpload[] =>
  */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test, clock?: TestClock) {
-    const place = t.testdir()
-    const options = clock && { clock: clock.now }
-    let metadata = await open(place, options)
-    t.teardown(() => metadata.close())
+    const { opened: metadata, reopen } = await openFresh(t, place => open(place, clock && { clock: clock.now }))
     const account = (name: string) => metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })
     const [{ id: ownerId }, { id: otherId }] = [await account('ada'), await account('bob')]
     return {
@@ -59,6 +90,10 @@ export function suite (t: Test, open: OpenMetadata): void {
         metadata.uploads.add(newUpload(ownerId, name, fields), { maxUploads: 1000, quota: unlimited, ...limits }),
       finish: (upload: UploadRecord, sha256 = hex(32), quota: Quota = unlimited) =>
         metadata.uploads.finish(changeOf(upload), { sha256, quota }),
+      finishNext: (upload: UploadRecord, maxFinished: number) => {
+        clock?.advance(1)
+        return metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited, maxFinished })
+      },
       save: (upload: UploadRecord, fields: Partial<UploadChange>, quota: Quota = unlimited) =>
         metadata.uploads.save(changeOf(upload, fields), { isAppending: true, quota }),
       find: ({ id }: UploadRecord) => metadata.uploads.find(ownerId, id),
@@ -71,11 +106,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       list: async (name?: string, page: Partial<UploadPage> = {}) =>
         metadata.uploads.list(ownerId, { name, before: undefined, limit: 100, ...page }),
       discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
-      async reopen () {
-        await metadata.close()
-        metadata = await open(place, options)
-        return metadata
-      }
+      reopen
     }
   }
 
@@ -105,7 +136,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await (await reopen()).uploads.find(ownerId, wanted.id), added)
   })
 
-  t.test('unfinished uploads are listed, newest first, page by page, of one name if one is asked for', async t => {
+  t.test('unfinished uploads are listed, newest first, page by page, of one name or method if one is asked for', async t => {
     const { metadata, otherId, add, list, finish } = await start(t)
     await metadata.uploads.add(newUpload(otherId, 'a'), { maxUploads: 1, quota: unlimited })
     const [first, second, third, finished, last] = [await add('a'), await add('b'), await add('a'), await add('c'), await add('b', { length: null })]
@@ -118,13 +149,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await list('a'), listed(third, first))
     t.strictSame(await list('b', { before: last.sequence }), listed(second))
     t.strictSame(await metadata.uploads.usage(last.ownerId), { uploads: 4, bytes: 30, receivedBytes: 0 })
-  })
 
-  t.test('the newest unfinished upload of a name by one method is found among others', async t => {
-    const { metadata, otherId, add, list, finish } = await start(t)
-    await metadata.uploads.add(newUpload(otherId, 'a', { method: 'PUT' }), { maxUploads: 1, quota: unlimited })
+    await metadata.uploads.add(newUpload(otherId, 'a', { method: 'PUT' }), { maxUploads: 2, quota: unlimited })
     const newest = (name: string, method: 'POST' | 'PUT') => list(name, { method, limit: 1 })
-    await add('a')
     t.strictSame(await newest('a', 'PUT'), [])
     const wanted = await add('a', { method: 'PUT', length: null })
     const [posted] = [await add('a'), await add('b', { method: 'PUT' }), await add('b')]
@@ -166,7 +193,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     ]), { not_found: 5 })
   })
 
-  t.test('progress is recorded as it was saved', async t => {
+  t.test('progress is recorded as it was saved, and the size of a finished upload is its length if none was announced', async t => {
     const clock = createTestClock(5000)
     const { metadata, add, find, takeOver } = await start(t, clock)
     const upload = await takeOver(await add('a', { length: null }))
@@ -181,6 +208,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(
       await find(upload), { ...upload, ...progress, state: null, length: 8, isAppending: false, expiresAt: 7000 + HOUR }
     )
+    const unannounced = await add('b', { length: null })
+    await metadata.uploads.finish(changeOf(unannounced, progress), { sha256: 'aa', quota: unlimited })
+    t.match(await find(unannounced), { offset: 7, length: 7, result: { file: { size: 7 }, isNew: true } })
   })
 
   t.test('a finished upload is a file, whose result is repeated until it expires, and which stays when the upload ends', async t => {
@@ -221,12 +251,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('of the finished uploads of an account the last ones are remembered, and the files of all stay', async t => {
-    const clock = createTestClock(5000)
-    const { metadata, ownerId, otherId, add, find, list } = await start(t, clock)
-    const finish = (upload: UploadRecord, maxFinished: number) => {
-      clock.advance(1)
-      return metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited, maxFinished })
-    }
+    const { metadata, ownerId, otherId, add, find, list, finishNext: finish } = await start(t, createTestClock(5000))
     const theirs = await metadata.uploads.add(newUpload(otherId, 'a'), { maxUploads: 1, quota: unlimited })
     await finish(theirs, 3)
     const uploads: UploadRecord[] = []
@@ -249,14 +274,9 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('an account that has far too many finished uploads forgets a hundred with each', async t => {
-    const clock = createTestClock(5000)
-    const { metadata, ownerId, add, find } = await start(t, clock)
+    const { metadata, ownerId, add, find, finishNext: finish } = await start(t, createTestClock(5000))
     const uploads: UploadRecord[] = []
     for (let index = 0; index < 210; index++) uploads.push(await add(`${index}`, { length: 1 }))
-    const finish = (upload: UploadRecord, maxFinished: number) => {
-      clock.advance(1)
-      return metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited, maxFinished })
-    }
     const found = async () =>
       (await Promise.all(uploads.map(find))).flatMap((upload, index) => upload === undefined ? [] : [index])
     for (const upload of uploads.slice(0, 207)) await finish(upload, 1000)
@@ -266,13 +286,6 @@ export function suite (t: Test, open: OpenMetadata): void {
       t.equal((await found())[0], first)
     }
     t.match(await metadata.accounts.find(ownerId), { usedFiles: 210 })
-  })
-
-  t.test('the length of a finished upload is its size, though none was announced', async t => {
-    const { metadata, add, find } = await start(t)
-    const upload = await add('a', { length: null })
-    await metadata.uploads.finish(changeOf(upload, { offset: 7, length: null }), { sha256: 'aa', quota: unlimited })
-    t.match(await find(upload), { offset: 7, length: 7, result: { file: { size: 7 }, isNew: true } })
   })
 
   t.test('an upload by POST is refused if there are other bytes, and succeeds with the same, whose blob is not needed', async t => {
@@ -318,7 +331,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     })
   }
 
-  t.test('of many uploads and files that want one name at once exactly one gets it', async t => {
+  t.test('of many uploads and files that want one name, or replace one version, at once exactly one does', async t => {
     const { metadata, ownerId, add, finish, all } = await start(t)
     await Promise.all(Array.from({ length: 30 }, (_, index) => add('a', index % 2 === 0 ? {} : { method: 'PUT', precondition: { 'if-none-match': '*' } })))
     const left = await all()
@@ -330,15 +343,13 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(ends.filter(end => end !== undefined), [(await metadata.files.find(ownerId, 'a'))?.blobId])
     t.ok((await all()).every(({ isRefused }) => isRefused))
     t.strictSame(await metadata.accounts.usageMismatches(), [])
-  })
 
-  t.test('of many uploads that replace one version at once exactly one does', async t => {
-    const { metadata, ownerId, add, finish } = await start(t)
-    await metadata.files.add(newFile(ownerId, 'a', { sha256: 'aa' }), unlimited)
-    const uploads = await Promise.all(Array.from({ length: 10 }, () => add('a', { precondition: { 'if-match': '"aa"' } })))
+    await metadata.files.add(newFile(ownerId, 'b', { sha256: 'aa' }), unlimited)
+    const before = (await metadata.blobs.claimDiscarded(100, 0)).length
+    const uploads = await Promise.all(Array.from({ length: 10 }, () => add('b', { precondition: { 'if-match': '"aa"' } })))
     const stored = await Promise.all(uploads.map(upload => finish(upload)))
     t.equal(stored.filter(stored => stored !== undefined).length, 1)
-    t.equal((await metadata.blobs.claimDiscarded(10, 0)).length, 1)
+    t.equal((await metadata.blobs.claimDiscarded(100, 0)).length, before + 1)
   })
 
   t.test('an upload by PUT ends the older ones by PUT of its name, unless it is refused', async t => {
@@ -450,7 +461,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await discarded(), expired.map(({ blobId }) => blobId).sort())
   })
 
-  t.test('an upload that is removed is gone, with its bytes', async t => {
+  t.test('an upload that is removed is gone, with its bytes; if it is finished at once it is a file or discarded, never both', async t => {
     const { metadata, ownerId, add, find, save, finish, discarded } = await start(t)
     const upload = await add('a')
     t.strictSame(
@@ -461,10 +472,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await outcomes([save(upload, { offset: 1 }), finish(upload)]), { not_found: 2 })
     t.strictSame(await discarded(), [upload.blobId])
     t.equal(await metadata.files.find(ownerId, 'a'), undefined)
-  })
-
-  t.test('an upload that is finished and removed at once becomes a file or is discarded, never both', async t => {
-    const { metadata, ownerId, add, finish, discarded } = await start(t)
+    await metadata.blobs.clearDiscarded([upload.blobId])
     const uploads = await Promise.all(Array.from({ length: 20 }, (_, index) => add(`${index}`)))
     await Promise.all(
       uploads.flatMap(upload => [finish(upload).catch(() => {}), metadata.uploads.remove(ownerId, upload.id)])
@@ -475,20 +483,22 @@ export function suite (t: Test, open: OpenMetadata): void {
     )
   })
 
-  t.test('the uploads of a deleted account end with its files, batch by batch', async t => {
+  t.test('the uploads and folders of a deleted account end with its files, batch by batch', async t => {
     const { metadata, ownerId, otherId, add, save, finish, discarded } = await start(t)
     const theirs = await metadata.uploads.add(newUpload(otherId, 'a'), { maxUploads: 1, quota: unlimited })
     const finished = await add('a')
     await finish(finished)
     const uploads = await Promise.all(Array.from({ length: 5 }, (_, index) => add(`${index}`)))
+    await metadata.folders.add(ownerId, 'b/c', unlimited)
     await metadata.accounts.remove(ownerId, Date.now())
     t.strictSame(await outcomes([add('late'), save(uploads[0] as UploadRecord, { offset: 1, length: null }), finish(uploads[1] as UploadRecord)]), { not_found: 3 })
     let rounds = 0
     while (await metadata.accounts.purgeDeleted(2)) rounds++
-    t.ok(rounds >= 4)
+    t.ok(rounds >= 5)
     t.strictSame(await discarded(), [...uploads, finished].map(({ blobId }) => blobId).sort())
     t.strictSame(await metadata.uploads.find(otherId, theirs.id), theirs)
-    t.strictSame(await metadata.checkIntegrity(), [])
+    t.equal(await metadata.folders.find(ownerId, 'b'), undefined)
+    t.strictSame([await metadata.folders.listFaults(), await metadata.checkIntegrity()], [[], []])
   })
 
   t.test('the bytes of an unfinished upload are in use, and those of a file belong to the file', async t => {
