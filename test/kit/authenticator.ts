@@ -29,22 +29,6 @@ export interface CreationOptions { rp: { id: string }, user: { id: string, name:
 
 export interface RequestOptions { rpId: string, challenge: string }
 
-export interface Attestation {
-  id: string
-  rawId: string
-  type: string
-  clientExtensionResults: object
-  response: Record<string, unknown> & { clientDataJSON: string, attestationObject: string }
-}
-
-export interface Assertion {
-  id: string
-  rawId: string
-  type: string
-  clientExtensionResults: object
-  response: Record<string, unknown> & { clientDataJSON: string, authenticatorData: string, signature: string }
-}
-
 /** What an authenticator or a browser does otherwise than it should. */
 export interface Fault {
   flags?: number
@@ -89,7 +73,7 @@ export class Authenticator {
   }
 
   /** What `navigator.credentials.create` resolves to, as JSON. */
-  create ({ rp, user, challenge }: CreationOptions, fault: Fault = {}): Attestation {
+  create ({ rp, user, challenge }: CreationOptions, fault: Fault = {}) {
     this.userHandle = user.id
     const id = fault.signedId ?? this.id
     const length = Buffer.alloc(2)
@@ -114,7 +98,7 @@ export class Authenticator {
   }
 
   /** What `navigator.credentials.get` resolves to, as JSON. */
-  get ({ rpId, challenge }: RequestOptions, fault: Fault = {}): Assertion {
+  get ({ rpId, challenge }: RequestOptions, fault: Fault = {}) {
     const authData = Buffer.concat([this.#head(rpId, 0, fault), fault.extra ?? Buffer.alloc(0)])
     const clientData = this.#clientData('webauthn.get', challenge, fault)
     const signed = Buffer.concat([authData, createHash('sha256').update(clientData).digest()])

