@@ -275,7 +275,6 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 }
 
-
 const firstFactor = (): FirstFactor => ({ recoveryCodes: [hex(32), hex(32)], sessionId: undefined })
 
 function passkey (fields: Partial<NewPasskey> = {}): NewPasskey {

@@ -7,7 +7,6 @@ import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
-
 /** What src/metadata/link-repository.ts and uploads-repository.ts say of uploads by links. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {

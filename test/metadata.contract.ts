@@ -29,7 +29,6 @@ function newAccount (name: string) {
   return { username: name.toUpperCase(), usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 }
 }
 
-
 /** The outcome of each promise: `ok`, or the code of its problem. */
 async function outcomes (promises: Promise<unknown>[]): Promise<string[]> {
   const ends = await Promise.allSettled(promises)
