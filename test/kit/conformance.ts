@@ -32,11 +32,6 @@ const OPTIONAL = /^(?:link|accept-encoding|www-authenticate 403|location [45]|co
 /** Test files write what they have seen here; `exercised.ts` reads it at the end. */
 export const exchangesFolder = join(root, '.tap/exchanges')
 
-export interface Conformance {
-  /** Differences between an exchange and the document, one per line. */
-  violationsOf (exchange: Recorded): string[]
-}
-
 /** Gives the validators of schemas in a document, each compiled once. */
 export function createValidators (document: object): (schema: object) => ValidateFunction {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
@@ -59,57 +54,55 @@ function formatsIn (value: unknown): string[] {
   return Object.entries(value).flatMap(([key, inner]) => key === 'format' && typeof inner === 'string' ? [inner] : formatsIn(inner))
 }
 
-/** Checks exchanges against the document: path, method, status, headers, media type and the raw body. */
-export function createConformance (document: Document): Conformance {
-  const templates = Object.keys(document.paths).map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`) }))
-  const validatorOf = createValidators(document)
+/** The committed document; another test checks that the server serves the same. */
+const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8')) as Document
+const templates = Object.keys(document.paths).map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`) }))
+const validatorOf = createValidators(document)
 
-  function headerViolations ({ headers = {} }: Response, { status, headers: sent }: Recorded): string[] {
-    const documented = new Set(Object.keys(headers).map(name => name.toLowerCase()))
-    const unknown = Object.keys(sent).filter(name => !documented.has(name) && !UNIVERSAL.has(name)).map(name => `header ${name} is not documented`)
-    const missing = [...documented].filter(name => sent[name] === undefined && !OPTIONAL.test(name) && !OPTIONAL.test(`${name} ${status}`)).map(name => `header ${name} is missing`)
-    return [...unknown, ...missing]
-  }
+function headerViolations ({ headers = {} }: Response, { status, headers: sent }: Recorded): string[] {
+  const documented = new Set(Object.keys(headers).map(name => name.toLowerCase()))
+  const unknown = Object.keys(sent).filter(name => !documented.has(name) && !UNIVERSAL.has(name)).map(name => `header ${name} is not documented`)
+  const missing = [...documented].filter(name => sent[name] === undefined && !OPTIONAL.test(name) && !OPTIONAL.test(`${name} ${status}`)).map(name => `header ${name} is missing`)
+  return [...unknown, ...missing]
+}
 
-  function bodyViolations ({ content }: Response, { method, headers, body, given }: Recorded): string[] {
-    if (method === 'HEAD' || content === undefined) return body === '' ? [] : ['a body is not documented']
-    const type = String(headers['content-type']).split(';')[0] ?? ''
-    const media = content[type] ?? content['*/*']
-    if (media === undefined) return [`media type ${type} is not documented`]
-    if (content['*/*'] !== undefined || !/json$/.test(type) || media.schema === undefined) return []
-    const json = JSON.parse(body)
-    const changed = given === undefined || isDeepStrictEqual(JSON.parse(given), json) ? [] : [`the body is not what the handler gave: ${given}`]
-    const validate = validatorOf(media.schema)
-    return validate(json) ? changed : [...changed, ...(validate.errors ?? []).map(({ instancePath, message }) => `body${instancePath} ${message}`)]
-  }
+function bodyViolations ({ content }: Response, { method, headers, body, given }: Recorded): string[] {
+  if (method === 'HEAD' || content === undefined) return body === '' ? [] : ['a body is not documented']
+  const type = String(headers['content-type']).split(';')[0] ?? ''
+  const media = content[type] ?? content['*/*']
+  if (media === undefined) return [`media type ${type} is not documented`]
+  if (content['*/*'] !== undefined || !/json$/.test(type) || media.schema === undefined) return []
+  const json = JSON.parse(body)
+  const changed = given === undefined || isDeepStrictEqual(JSON.parse(given), json) ? [] : [`the body is not what the handler gave: ${given}`]
+  const validate = validatorOf(media.schema)
+  return validate(json) ? changed : [...changed, ...(validate.errors ?? []).map(({ instancePath, message }) => `body${instancePath} ${message}`)]
+}
 
-  return {
-    violationsOf (exchange) {
-      const { method, path, status } = exchange
-      const address = path.split('?')[0] ?? ''
-      // A plain `/` in a name is the same as `%2F`, as the document says in words only.
-      const [, nested] = /^(\/uploads\/|\/s\/[^/]*\/files\/)./.exec(address) ?? []
-      const template = nested !== undefined
-        ? nested === '/uploads/' ? '/uploads/{name}' : '/s/{secret}/files/{name}'
-        : document.paths[address] === undefined ? templates.find(({ pattern }) => pattern.test(address))?.path : address
-      const item = template === undefined ? undefined : document.paths[template]
-      const isBegun = method === 'PUT' && status === 201 && exchange.headers['upload-complete'] === '?0'
-      // As the document says in words only.
-      const operation = isBegun ? document.paths['/api/uploads']?.post : item?.[method.toLowerCase()] ?? (method === 'HEAD' ? item?.get : undefined)
-      // A CORS preflight is not an operation.
-      if (method === 'OPTIONS' && status === 204) return []
-      if (operation === undefined) return item === undefined || status === 405 ? [] : status < 400 ? [`${method} is not documented`] : []
-      const response = operation.responses[status]
-      if (response === undefined) return [`status ${status} is not documented`]
-      const problem = problemOf(exchange)
-      const { code } = problem ?? {}
-      if (code !== undefined && response.content?.['application/problem+json']?.examples?.[code] === undefined) return [`code ${code} of status ${status} is not documented`]
-      const { type, title } = document.components.examples[code ?? '']?.value ?? {}
-      if (problem?.type !== type || problem?.title !== title) return [`type and title of ${code} are not those of its example`]
-      note(`${operation.operationId} ${status} ${code ?? ''}`)
-      return [...headerViolations(response, exchange), ...bodyViolations(response, exchange)]
-    }
-  }
+/** Differences between an exchange and the document, one per line: of path, status, headers, media type and body. */
+function violationsOf (exchange: Recorded): string[] {
+  const { method, path, status } = exchange
+  const address = path.split('?')[0] ?? ''
+  // A plain `/` in a name is the same as `%2F`, as the document says in words only.
+  const [, nested] = /^(\/uploads\/|\/s\/[^/]*\/files\/)./.exec(address) ?? []
+  const template = nested !== undefined
+    ? nested === '/uploads/' ? '/uploads/{name}' : '/s/{secret}/files/{name}'
+    : document.paths[address] === undefined ? templates.find(({ pattern }) => pattern.test(address))?.path : address
+  const item = template === undefined ? undefined : document.paths[template]
+  const isBegun = method === 'PUT' && status === 201 && exchange.headers['upload-complete'] === '?0'
+  // As the document says in words only.
+  const operation = isBegun ? document.paths['/api/uploads']?.post : item?.[method.toLowerCase()] ?? (method === 'HEAD' ? item?.get : undefined)
+  // A CORS preflight is not an operation.
+  if (method === 'OPTIONS' && status === 204) return []
+  if (operation === undefined) return item === undefined || status === 405 ? [] : status < 400 ? [`${method} is not documented`] : []
+  const response = operation.responses[status]
+  if (response === undefined) return [`status ${status} is not documented`]
+  const problem = problemOf(exchange)
+  const { code } = problem ?? {}
+  if (code !== undefined && response.content?.['application/problem+json']?.examples?.[code] === undefined) return [`code ${code} of status ${status} is not documented`]
+  const { type, title } = document.components.examples[code ?? '']?.value ?? {}
+  if (problem?.type !== type || problem?.title !== title) return [`type and title of ${code} are not those of its example`]
+  note(`${operation.operationId} ${status} ${code ?? ''}`)
+  return [...headerViolations(response, exchange), ...bodyViolations(response, exchange)]
 }
 
 function problemOf ({ headers, body }: Recorded): Problem | undefined {
@@ -130,9 +123,6 @@ function writeSeen (): void {
   appendFileSync(`${exchangesFolder}/${process.pid}`, Array.from(seen, line => `${line}\n`).join(''))
 }
 
-/** Conformance to the committed document; another test checks that the server serves the same. */
-const committed = createConformance(JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8')))
-
 /** Requests to a server that the test broke on purpose: their 500 is not documented. */
 const nonConforming = new Set<string>()
 
@@ -151,7 +141,7 @@ export function checkConformance (exchange: Recorded): void {
 function check (exchange: Recorded): void {
   const { method, path, status } = exchange
   if (status === 500 && nonConforming.has(`${method} ${path}`)) return
-  const violations = committed.violationsOf(exchange)
+  const violations = violationsOf(exchange)
   if (violations.length > 0) throw new Error(`${method} ${path} was answered ${status}, which differs from the document: ${violations.join('; ')}`)
 }
 

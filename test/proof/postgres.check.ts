@@ -9,7 +9,7 @@ import { OutcomeUnknown } from '#src/metadata/metadata.ts'
 import { openPostgresMetadata, type PostgresMetadata, type PostgresOptions } from '#src/metadata/postgres/postgres.ts'
 import * as schema from '#src/metadata/postgres/schema.ts'
 import type { FileRecord } from '#src/metadata/records.ts'
-import type { NewUpload, UploadRecord } from '#src/metadata/uploads-repository.ts'
+import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { ConfigError, OperatorError, Problem } from '#src/problems.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { DAY, HOUR, MINUTE } from '../kit/durations.ts'
@@ -18,16 +18,13 @@ import { hex, newFile, newLink, outcomes, unlimited } from '../kit/records.ts'
 import { runBin, startServer } from '../kit/server.ts'
 import { eventually, until } from '../kit/waiting.ts'
 import { suite } from '../metadata.contract.ts'
+import { changeOf, newToken, newUpload } from '../uploads.contract.ts'
 
 const POOL = 10
 const COMMIT = /COMMIT/
 const always = {}
 const keeping = { milliseconds: 30 * DAY, versions: 10 }
 const removal = { precondition: always, isPermanent: false }
-
-const newToken = (accountId: number) => ({
-  accountId, kind: 'access', parentId: null, name: null, scopes: '', secretHash: null, factors: 'password', browser: null, system: null, createdAt: 1, expiresAt: null
-}) as const
 
 const newAccount = (name: string) => ({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
 
@@ -37,6 +34,14 @@ async function open (t: Test, url: string, options: Partial<PostgresOptions> = {
   const metadata = await openPostgresMetadata({ url, poolSize: POOL, ...options })
   t.teardown(() => metadata.close())
   return metadata
+}
+
+/** A migrated database, and an account in it. */
+async function openMigrated (t: Test, options?: Partial<PostgresOptions>) {
+  const url = await server.newMigratedDatabase()
+  const metadata = await open(t, url, options)
+  const { id } = await metadata.accounts.add(newAccount('ada'))
+  return { url, metadata, id }
 }
 
 /** A migrated database, opened through a wire that can be cut, and an account in it. */
@@ -54,10 +59,6 @@ async function openBehindProxy (t: Test) {
   }
   return { url, address, proxy, metadata, id, during, leased }
 }
-
-const newUpload = (ownerId: number, name: string, fields: Partial<NewUpload> = {}): NewUpload => ({
-  id: hex(16), ownerId, linkId: null, name, type: 'text/plain', blobId: hex(16), length: 10, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR, ...fields
-})
 
 const unknown = { constructor: OutcomeUnknown, code: 'unavailable' }
 
@@ -101,7 +102,7 @@ t.test('the migrations make the tables, columns, indexes and references that the
   }
 })
 
-t.test('ten processes that start at once on an empty database make it once', async t => {
+t.test('ten processes that start at once on an empty database make it once, and rotate its signing keys for all', async t => {
   const url = await server.newDatabase()
   const all = await Promise.all(Array.from({ length: 10 }, () => open(t, url)))
   t.equal(new Set(all.map(({ installationId }) => installationId)).size, 1)
@@ -109,6 +110,18 @@ t.test('ten processes that start at once on an empty database make it once', asy
   t.equal(new Set(keys.map(keys => JSON.stringify(keys))).size, 1, 'and one signing key')
   const journal = JSON.parse(await readFile('drizzle/postgres/meta/_journal.json', 'utf8')) as { entries: unknown[] }
   t.equal((await server.run(url, 'SELECT FROM drizzle.__drizzle_migrations')).length, journal.entries.length)
+
+  const [one, two] = all as [PostgresMetadata, PostgresMetadata]
+  const [first] = await one.signingKeys.read()
+  const added = [1, 2].map(kid => ({ kid: `new-${kid}`, secret: hex(32) }))
+  const rotate = ({ signingKeys }: PostgresMetadata, key: typeof added[number]) =>
+    signingKeys.change(others => [key, ...others].slice(0, 3))
+  await Promise.all(added.map((key, index) => rotate(index === 0 ? one : two, key)))
+  const rotated = await one.signingKeys.read()
+  t.strictSame(rotated.slice(0, 2).sort((a, b) => a.kid < b.kid ? -1 : 1), added, 'two rotations at once both count')
+  t.strictSame(rotated[2], first)
+  await rotate(two, { kid: 'last', secret: hex(32) })
+  t.strictSame((await one.signingKeys.read()).map(({ kid }) => kid), ['last', ...rotated.slice(0, 2).map(({ kid }) => kid)])
 })
 
 t.test('a database of a newer version is refused, and one that can\'t be upgraded stays as it was', async t => {
@@ -174,7 +187,7 @@ t.test('between two processes exactly as many operations succeed as may', async 
   const { sha256 } = await one.files.find(id, 'a') as FileRecord
   const precondition = { 'if-match': `"${sha256}"` }
   t.strictSame(await many(metadata => metadata.files.remove(id, 'a', { ...removal, precondition })), { ok: 1, not_found: 39 })
-  const personal = { ...newToken(id), kind: 'personal', name: 'n' } as const
+  const personal = newToken(id, { kind: 'personal', name: 'n', expiresAt: null })
   t.strictSame(await many(metadata => metadata.tokens.add(personal, { maxTokens: 5 })), { ok: 5, too_many_tokens: 35 })
   t.strictSame(await one.accounts.usageMismatches(), [])
 })
@@ -226,9 +239,7 @@ t.test('a sweep leaves what belongs to an account that another process is changi
 })
 
 t.test('of all that is kept only what goes is read', async t => {
-  const url = await server.newMigratedDatabase()
-  const metadata = await open(t, url, { keeping })
-  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const { url, metadata, id } = await openMigrated(t, { keeping })
   const { id: other } = await metadata.accounts.add(newAccount('ben'))
   // Two owners, whose content was kept in turns: no order of the table is that of one owner.
   await server.run(url, `INSERT INTO kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at)
@@ -270,34 +281,16 @@ t.test('of all that is kept only what goes is read', async t => {
 })
 
 t.test('what is no id finds no token', async t => {
-  const metadata = await open(t, await server.newMigratedDatabase())
+  const { metadata, id: accountId } = await openMigrated(t)
   for (const id of [NaN, 1.5, 2 ** 64, -1]) t.equal(await metadata.tokens.find(id), undefined, String(id))
-  const { id: accountId } = await metadata.accounts.add(newAccount('ada'))
-  const tokens = await Promise.all(Array.from({ length: 250 }, () => metadata.tokens.add(newToken(accountId))))
+  const add = () => metadata.tokens.add(newToken(accountId, { expiresAt: null }))
+  const tokens = await Promise.all(Array.from({ length: 250 }, add))
   const asked = [...tokens.map(({ id }) => id), 999_999, ...tokens.map(({ id }) => id)]
   t.strictSame((await Promise.all(asked.map(id => metadata.tokens.find(id)))).map(found => found?.token), [...tokens, undefined, ...tokens], 'many at once each find their own')
 })
 
-t.test('signing keys are rotated for all processes, and two rotations at once both count', async t => {
-  const url = await server.newMigratedDatabase()
-  const [one, two] = await Promise.all([open(t, url), open(t, url)])
-  const [first] = await one.signingKeys.read()
-  t.strictSame(await two.signingKeys.read(), [first])
-  const keys = [1, 2].map(kid => ({ kid: `new-${kid}`, secret: hex(32) }))
-  const rotate = ({ signingKeys }: typeof one, key: typeof keys[number]) =>
-    signingKeys.change(others => [key, ...others].slice(0, 3))
-  await Promise.all(keys.map((key, index) => rotate(index === 0 ? one : two, key)))
-  const rotated = await one.signingKeys.read()
-  t.strictSame(rotated.slice(0, 2).sort((a, b) => a.kid < b.kid ? -1 : 1), keys)
-  t.strictSame(rotated[2], first)
-  await rotate(two, { kid: 'last', secret: hex(32) })
-  t.strictSame((await one.signingKeys.read()).map(({ kid }) => kid), ['last', ...rotated.slice(0, 2).map(({ kid }) => kid)])
-})
-
 t.test('rows that refer to nothing and wrong sums are found, and the sums repaired', async t => {
-  const url = await server.newMigratedDatabase()
-  const metadata = await open(t, url)
-  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const { url, metadata, id } = await openMigrated(t)
   await metadata.files.add(newFile(id, 'a'), unlimited)
   t.strictSame(await metadata.checkIntegrity(), [])
   await server.run(url, `SET session_replication_role = replica; INSERT INTO account_networks (account_id, network, first_at) VALUES (77, 'n', 1);
@@ -323,9 +316,7 @@ async function failChanges (url: string, code: string, times: number): Promise<v
 }
 
 t.test('what is undone because of others is tried again, and other failures are told by their code', async t => {
-  const url = await server.newMigratedDatabase()
-  const metadata = await open(t, url)
-  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const { url, metadata, id } = await openMigrated(t)
   await metadata.files.add(newFile(id, 'a'), unlimited)
   const event = { accountId: id, kind: 'k', network: 'n', requestId: 'r', at: 1 }
   for (const code of ['40001', '40P01']) {
@@ -393,9 +384,7 @@ t.test('a purge leaves accounts that another process has locked, and a write tha
 })
 
 t.test('a precondition is judged on the file as it is after the wait for a lock', async t => {
-  const url = await server.newMigratedDatabase()
-  const metadata = await open(t, url)
-  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const { url, metadata, id } = await openMigrated(t)
   const { file } = await metadata.files.add(newFile(id, 'a'), unlimited)
   const unlock = await lock(t, url, `SELECT FROM accounts WHERE id = ${id} FOR NO KEY UPDATE; UPDATE files SET sha256 = 'changed' WHERE id = ${file.id}`)
   const [before, after] = [{ 'if-match': `"${file.sha256}"` }, { 'if-match': '"changed"' }]
@@ -503,25 +492,24 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
   const { url, metadata, id: ownerId, during } = await openBehindProxy(t)
   const behind = await open(t, url)
   const limits = { maxUploads: 9, quota: { bytes: 100, files: 9 } }
-  const changeOf = ({ id, ownerId, name, generation }: UploadRecord) => ({ id, ownerId, name, generation, offset: 10, state: 's', length: 10, lifetimeMilliseconds: HOUR })
   const finish = (upload: UploadRecord, sha256: string) =>
     metadata.uploads.finish(changeOf(upload), { sha256, quota: limits.quota })
 
   const refusedBlobs: string[] = []
   for (const [index, { kind, what }] of cutsOf(/change_upload/).entries()) {
     const at = (write: RegExp) => cutsOf(write)[index] as Cut
-    const wanted = newUpload(ownerId, `upload ${index}`)
+    const wanted = newUpload(ownerId, `upload ${index}`, { method: 'PUT' })
     const added = await during(at(/add_upload/), () => metadata.uploads.add(wanted, limits))
     t.match(added, { id: wanted.id, blobId: wanted.blobId, generation: 1, offset: 0 }, `${kind} ${what}`)
     t.equal((await metadata.uploads.list(ownerId, { name: undefined, before: undefined, limit: 9 })).length, 1)
     const taken = await during(at(/change_upload/), () => metadata.uploads.takeOver(ownerId, wanted.id, { isAppending: true, lifetimeMilliseconds: HOUR }))
     t.equal(taken.generation, kind === 'cutAnswer' && what === COMMIT ? 3 : 2)
-    await during(at(/change_upload/), () => metadata.uploads.save(changeOf(taken), { isAppending: true, quota: limits.quota }))
+    await during(at(/change_upload/), () => metadata.uploads.save(changeOf(taken, { state: 's' }), { isAppending: true, quota: limits.quota }))
     t.match(await metadata.uploads.find(ownerId, wanted.id), { offset: 10, state: 's' })
     const stored = await during(at(/add_file/), () => finish(taken, 'aa'))
     t.match(stored, { isNew: true, file: { blobId: wanted.blobId, sha256: 'aa' } })
     t.strictSame((await metadata.uploads.find(ownerId, wanted.id))?.result, stored)
-    const refused = await metadata.uploads.add(newUpload(ownerId, `upload ${index}`, { method: 'POST' }), limits)
+    const refused = await metadata.uploads.add(newUpload(ownerId, `upload ${index}`), limits)
     t.equal(await during(at(/change_upload/), () => finish(refused, 'bb')), undefined)
     t.match(await metadata.uploads.find(ownerId, refused.id), { isRefused: true })
     await metadata.uploads.remove(ownerId, refused.id)
@@ -534,7 +522,7 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
 
   // The first try is carried out, and another process ends the upload before the second.
   const endedMeanwhile = ({ id }: { id: string }) => ({ kind: 'cutAnswer', what: COMMIT, meanwhile: () => behind.uploads.remove(ownerId, id) }) as const
-  const [gone, ended] = [newUpload(ownerId, 'gone'), newUpload(ownerId, 'ended')]
+  const [gone, ended] = [newUpload(ownerId, 'gone', { method: 'PUT' }), newUpload(ownerId, 'ended', { method: 'PUT' })]
   await t.rejects(during(endedMeanwhile(gone), () => metadata.uploads.add(gone, limits)), unknown, 'its bytes are to be deleted')
   t.equal(await metadata.uploads.find(ownerId, gone.id), undefined)
   const added = await metadata.uploads.add(ended, limits)
@@ -548,15 +536,13 @@ t.test('what arrives by a link is stored, and charged, once if its connection is
   await metadata.folders.add(ownerId, 'in', unlimited)
   const { id: linkId } = await metadata.links.add(newLink(ownerId, 'in', { kind: 'upload', maxFiles: 20, maxBytes: 170 }))
   const begin = (name: string) =>
-    metadata.uploads.add(newUpload(ownerId, name, { linkId, method: 'POST' }), { maxUploads: 9, quota: unlimited })
+    metadata.uploads.add(newUpload(ownerId, name, { linkId }), { maxUploads: 9, quota: unlimited })
   for (const [index, cut] of cutsOf(/charge_link/).entries()) {
     const file = await leased('a')
     const name = index === 0 ? 'in/a' : `in/a (${index + 1})`
     t.match(await during(cut, () => metadata.links.store(linkId, file, unlimited)), { isNew: true, file: { name, blobId: file.blobId } }, `${cut.kind} ${cut.what}`)
     const upload = await during(cutsOf(/add_upload/)[index] as Cut, () => begin('b'))
-    const { id, generation } = upload
-    const change = { id, ownerId, name: 'b', generation, offset: 10, state: null, length: 10, lifetimeMilliseconds: HOUR }
-    const stored = await during(cut, () => metadata.uploads.finish(change, { sha256: 'aa', quota: unlimited }))
+    const stored = await during(cut, () => metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited }))
     t.match(stored, { isNew: true, file: { name: index === 0 ? 'in/b' : `in/b (${index + 1})`, blobId: upload.blobId } })
   }
   t.match(await metadata.links.find(ownerId, linkId), { usedFiles: 16, usedBytes: 160 })
