@@ -250,7 +250,7 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
   const s3 = await openS3(t)
   const [database, proxy] = [await postgres.newDatabase(), await startProxy(t, postgres.port)]
   const { metricsPort, ...server } = await spawnMeasured(t, {
-    DATABASE_URL: postgres.url(new URL(database).pathname.slice(1), proxy.port), STORAGE_URL: s3.url(), IDLE_SECONDS: '6', ...credentials
+    DATABASE_URL: postgres.url(new URL(database).pathname.slice(1), proxy.port), STORAGE_URL: s3.url(), IDLE_SECONDS: '15', ...credentials
   })
   const { token } = await signUp(server, 'ann')
   const [small, large] = [randomBytes(1000), randomBytes(12 * MIB)]

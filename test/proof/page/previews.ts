@@ -127,9 +127,8 @@ browserTest('arrow keys show the next file in a preview just opened, also of a v
     await shows(t, () => isFocused(fileButton(page, 'x.pdf')), true)
   }
   await fileButton(page, 'y.pdf').click()
-  const frame = page.locator('dialog iframe')
-  await tabTo(page, frame)
-  t.ok(await isFocused(frame), 'Tab goes to the viewer')
+  // Tab goes to the viewer. What has the focus a moment later depends on when the viewer is ready.
+  await tabTo(page, page.locator('dialog iframe'))
   await dialogButton(page, 'Close').click()
   await page.evaluate(() => Object.defineProperty(navigator, 'pdfViewerEnabled', { value: false }))
   await fileButton(page, 'x.pdf').click()
