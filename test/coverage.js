@@ -4,11 +4,12 @@ import { Session } from 'node:inspector'
 import { basename } from 'node:path'
 
 // Loaded into the tests and the bin. With COVERAGE=1 it measures dist/ and, when the process exits, writes the result
-// for `tap report`, which maps it to the source. NODE_V8_COVERAGE would also measure all packages: 4 MB per process,
-// 6 GB in all. Plain JavaScript, because the bin is started without a loader.
+// for `tap report`, which maps it to the source; not where that looks, because each run of tap begins by emptying it.
+// NODE_V8_COVERAGE would also measure all packages: 4 MB per process, 6 GB in all. Plain JavaScript, because the bin is
+// started without a loader.
 
 const built = new URL('../dist/', import.meta.url).href
-const folder = new URL('../.tap/coverage/', import.meta.url)
+const folder = new URL('../.tap/v8/', import.meta.url)
 
 if (process.env.COVERAGE === '1') {
   // The bin is told by its test; `npm run mutants` runs the test files that touch a line.

@@ -16,7 +16,7 @@ function pathIn (path: string): string {
   return path.slice(path.lastIndexOf('/dist/'))
 }
 
-const folder = join(root, '.tap/coverage')
+const folder = join(root, '.tap/v8')
 for (const name of readdirSync(folder)) {
   const [testFile = ''] = name.split('~')
   const { result } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { result: Script[] }
