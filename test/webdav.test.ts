@@ -404,13 +404,13 @@ t.test('the copy of a folder ends when its client is gone, or the server stops, 
 
 t.test('a damaged file stops the copy of its folder', { skip: skipWithoutFolder }, async t => {
   const drive = await openDrive({}, await startServer(t))
-  await make(drive, 'a/', 'a/b')
+  await make(drive, 'a/', 'a/d/', 'a/d/b', 'a/e/')
   const [blob = ''] = await blobFiles(drive.server.dataDir)
   await truncate(blob, 1)
   const answer = await drive.ask('COPY', '/dav/a', { destination: '/dav/c' })
   t.equal(answer.status, 207)
-  t.match(answer.text, '<D:href>/dav/c/b</D:href><D:status>HTTP/1.1 500 Internal Server Error</D:status></D:response>')
-  t.same(await drive.names(), ['a/', 'a/b', 'c/'])
+  t.match(answer.text, '<D:href>/dav/c/d/b</D:href><D:status>HTTP/1.1 500 Internal Server Error</D:status></D:response>')
+  t.same((await drive.names()).sort(), ['a/', 'a/d/', 'a/d/b', 'a/e/', 'c/', 'c/d/'], 'what comes after it is not copied')
 })
 
 t.test('over HTTP/2 it is the same drive', async t => {

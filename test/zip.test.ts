@@ -138,6 +138,10 @@ t.test('names are such that Windows and macOS unzip each to a file of its own', 
   t.strictSame([files['A.TXT'], files.prn, files['PRN.']], ['A (4).TXT/x', '_prn/x', '_PRN_/x'], 'folders come after files')
   const named = await zipNames('in/a.txt', 'in/prn/x', 'in/prn', 'in/A.TXT/x')
   t.strictSame(Object.keys(contentsOf(named)), ['A.TXT/x', 'a (2).txt', '_prn/', '_prn/x'])
+  const spellings = Array.from({ length: 12 }, (_, index) => Array.from('many', (letter, bit) => index >> bit & 1 ? letter.toUpperCase() : letter).join(''))
+  for (const name of spellings) await put(`many/${name}`, name)
+  const paths = readZip((await zipFolder('many')).bytes).map(({ path }) => path.replace(/^many/i, ''))
+  t.strictSame(paths, ['', ...Array.from({ length: 11 }, (_, index) => ` (${index + 2})`)], 'many names that become one')
 })
 
 t.test('names that nothing has, that are not mine, or that are no names are refused', async t => {
