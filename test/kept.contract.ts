@@ -3,7 +3,7 @@ import type { Keeping, TrashRecord } from '#src/metadata/kept-repository.ts'
 import type { AccountRecord, FileRecord, NewFile, StoredContent } from '#src/metadata/records.ts'
 import { suite as modelSuite } from './kept-model.contract.ts'
 import { createTestClock } from './kit/clock.ts'
-import { DAY } from './kit/durations.ts'
+import { DAY, HOUR } from './kit/durations.ts'
 import { hex, newFile as newFileOf, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { changeOf, newUpload } from './uploads.contract.ts'
@@ -448,6 +448,62 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(await metadata.blobs.hasDiscarded(), true)
     await metadata.blobs.clearDiscarded([blobId])
     t.equal(await metadata.blobs.hasDiscarded(), false)
+  })
+
+  t.test('an account keeps so many contents, empty ones included, and the oldest go', async t => {
+    const { metadata, tick, put, remove, trash, versions, usage, discarded } = await start(t, { ...month, contents: 5 })
+    const [empty, full] = [await put('a', { size: 0 }), await put('a', { size: 1 })]
+    const living = await put('a', { size: 2 })
+    const deleted: FileRecord[] = []
+    for (let index = 0; index < 6; index++) {
+      deleted.push(await put(`${index}`, { size: index % 2 === 0 ? 0 : 4 }))
+      const dropped = [full, ...deleted].slice(0, Math.max(0, index - 4))
+      t.strictSame(await discarded(), blobsOf([empty, ...dropped]).sort())
+      await remove(`${index}`)
+    }
+    t.strictSame(await versions(living.id), [])
+    t.strictSame(ids(await trash()), blobsOf(deleted.slice(1)).reverse())
+    t.strictSame(await usage(), { bytes: 2, files: 1, keptBytes: 12 })
+    await put('a', { size: 8 })
+    t.strictSame(ids(await trash()), blobsOf(deleted.slice(2)).reverse(), 'also for a version')
+    t.strictSame(ids(await versions(living.id)), [living.blobId])
+    const upload = await metadata.uploads.add({ id: hex(16), ownerId: living.ownerId, linkId: null, name: 'a', type: 'a/b', blobId: hex(16), length: 1, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: HOUR }, { maxUploads: 9, quota: unlimited })
+    tick()
+    await metadata.uploads.finish(changeOf(upload), { sha256: hex(32), quota: unlimited })
+    t.strictSame(ids(await trash()), blobsOf(deleted.slice(3)).reverse(), 'and for that of an upload')
+    t.strictSame(await usage(), { bytes: 1, files: 1, keptBytes: 18 })
+    t.equal((await trash()).length + (await versions(living.id)).length, 5)
+    // 4 bytes too many: the deleted file that gives them is also the one for which there is no room in number.
+    await put('a', { size: 6 }, { bytes: 21, files: undefined })
+    t.strictSame(ids(await trash()), blobsOf(deleted.slice(4)).reverse(), 'not one more where too many bytes were kept')
+    t.equal((await trash()).length + (await versions(living.id)).length, 5)
+    t.strictSame(await metadata.accounts.usageMismatches(), [])
+  })
+
+  t.test('an account keeps another number than any other', async t => {
+    const { metadata, otherId, put, remove, trash } = await start(t, { ...month, contents: 2 })
+    for (const name of ['a', 'b']) {
+      await put(name)
+      await remove(name)
+      await put(name, { ownerId: otherId })
+      await remove(name, { of: otherId })
+    }
+    t.equal((await trash()).length, 2)
+    t.equal((await metadata.kept.listTrash(otherId, { after: undefined, limit: 9 })).length, 2)
+  })
+
+  t.test('a deleted file goes with its versions, which count as well', async t => {
+    const { tick, put, remove, trash, discarded } = await start(t, { ...month, contents: 4 })
+    const now = tick()
+    // At one instant the lower id counts as older: the file before its versions.
+    const gone = [await put('a', { now, blobId: 'f'.repeat(32) }), await put('a', { now, blobId: 'e'.repeat(32) }), await put('a', { now, blobId: '0'.repeat(32) })]
+    await remove('a', { now })
+    for (const name of ['b', 'c']) {
+      await put(name)
+      await remove(name)
+    }
+    t.strictSame((await trash()).map(({ name }) => name), ['c', 'b'], 'one too many, and three go')
+    t.strictSame(await discarded(), blobsOf(gone).sort())
   })
 
   t.test('of what an account has too many, a few go with each change', async t => {
