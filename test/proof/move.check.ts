@@ -140,7 +140,9 @@ test('the commands of scaling.md, as typed, move a store to PostgreSQL and S3', 
 // cut-restore.check.ts continues one that breaks off.
 test('a damaged backup makes no account in PostgreSQL, and a restore mends bytes that the bucket has lost', async t => {
   const s3 = await openS3(t, join(t.testdir(), 'bucket'))
-  const { folder, dataDir } = await createStore(t, Object.fromEntries([1, 2].map(index => [`${index}`, `file ${index}`])))
+  // More than the files that a restore sends at a time.
+  const contents = Array.from({ length: 300 }, (_, index) => [`${index}`, `file ${index}`])
+  const { folder, dataDir } = await createStore(t, Object.fromEntries(contents))
   const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
   for (const place of [backup, spoilt]) await report(['backup', place], { DATA_DIR: dataDir })
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
@@ -158,6 +160,9 @@ test('a damaged backup makes no account in PostgreSQL, and a restore mends bytes
 
   // The bucket lost bytes: a restore into a new database finds and mends them.
   const [damaged = ''] = s3.objects().filter(key => !key.startsWith('spoilt/'))
+  s3.fault = ({ method, key }) => method === 'GET' && key === damaged ? { status: 500, code: 'InternalError' } : undefined
+  await expectRefusal(t, ['restore', backup], { ...settings, DATABASE_URL: await postgres.newDatabase() })
+  s3.fault = () => undefined
   writeFileSync(s3.fileOf(damaged), readFileSync(s3.fileOf(damaged)).reverse())
   t.match(await runCommand(['fsck', '--deep'], settings), { code: 1, stdout: /wrong_digest/ })
   const anew = { ...settings, DATABASE_URL: await postgres.newDatabase() }
