@@ -506,6 +506,21 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await discarded(), blobsOf(gone).sort())
   })
 
+  t.test('a deleted file that makes room goes with its versions', async t => {
+    const { tick, put, remove, usage, discarded, trash } = await start(t)
+    const now = tick()
+    // At one instant the lower id counts as older: the file before its version.
+    const [version, deleted] = [await put('a', { now, blobId: 'f'.repeat(32), size: 30 }), await put('a', { now, blobId: '0'.repeat(32), size: 1 })]
+    await remove('a', { now })
+    const next = await put('b', { size: 20 })
+    await remove('b')
+    // 15 bytes too many: more than the file alone has, fewer than it has with its version.
+    await put('c', { size: 44 }, { bytes: 80, files: undefined })
+    t.strictSame(await discarded(), [deleted.blobId, version.blobId])
+    t.strictSame(ids(await trash()), [next.blobId], 'they make room for more than is needed')
+    t.strictSame(await usage(), { bytes: 44, files: 1, keptBytes: 20 })
+  })
+
   t.test('of what an account has too many, a few go with each change', async t => {
     const { put, remove, trash, restoreFile, discarded, usage, reopen } = await start(t, { ...month, contents: 100 })
     const deleted: FileRecord[] = []

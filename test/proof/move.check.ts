@@ -9,7 +9,8 @@ import { startPostgres } from '../kit/postgres.ts'
 import { run } from '../kit/programs.ts'
 import { scalingCommands } from '../kit/readme.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, type Client, type Settings } from '../kit/server.ts'
+import { runBin, signUp, spawnServer, startServer, type Client, type Settings } from '../kit/server.ts'
+import { MIB } from '../kit/sizes.ts'
 import { findingsIn } from './set-ups.ts'
 
 /** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, the folders and the trash. */
@@ -142,7 +143,10 @@ test('a damaged backup makes no account in PostgreSQL, and a restore mends bytes
   const s3 = await openS3(t, join(t.testdir(), 'bucket'))
   // More than the files that a restore sends at a time.
   const contents = Array.from({ length: 300 }, (_, index) => [`${index}`, `file ${index}`])
-  const { folder, dataDir } = await createStore(t, Object.fromEntries(contents))
+  const { folder, dataDir, token } = await createStore(t, { ...Object.fromEntries(contents), large: 'x'.repeat(MIB) })
+  const server = await startServer(t, { DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0' })
+  for (let index = 0; index < 80; index++) await server.send('PUT', `/uploads/${index}`, { token, body: 'another content' })
+  await server.close()
   const [backup, spoilt] = [join(folder, 'backup'), join(folder, 'spoilt')]
   for (const place of [backup, spoilt]) await report(['backup', place], { DATA_DIR: dataDir })
   const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
