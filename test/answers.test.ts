@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'tap'
-import { guardedOperations, isGuarded } from './kit/guarded.ts'
+import { isGuarded, operationsOf } from './kit/guarded.ts'
 import { createLink } from './kit/links.ts'
 import { sharedServer, signUp, startServer, type Client } from './kit/server.ts'
 import { KIB } from './kit/sizes.ts'
@@ -20,7 +20,7 @@ async function dial ({ port }: Client): Promise<Dialled> {
 
 test('every operation refuses a request with two Hosts, and one that changes something the page of another site', async t => {
   const server = await sharedServer({ LINKS: 'on' })
-  for (const { method, path } of await guardedOperations(server)) {
+  for (const { method, path } of await operationsOf(server)) {
     const wire = await dial(server)
     wire.send(`${method} ${path} HTTP/1.1\r\nHost: one\r\nHost: other\r\n\r\n`)
     t.match(await wire.read(), method === 'HEAD' ? /^HTTP\/1\.1 400 / : /^HTTP\/1\.1 400 [^]*"code":"malformed_request"/, `${method} ${path}`)
@@ -32,7 +32,7 @@ test('every operation refuses a request with two Hosts, and one that changes som
 
 test('every operation counts against the rate limit, and refuses what is above it, but for the offset of an upload', async t => {
   const server = await startServer(t, { RATE_LIMIT_PER_MINUTE: '1' })
-  const operations = await guardedOperations(server)
+  const operations = await operationsOf(server)
   // The offset of an upload, and of one by a link.
   const limited = operations.filter(({ operationId }) => !/^head(?:Shared)?Upload$/.test(operationId))
   t.ok(limited.length > 20)
@@ -97,7 +97,7 @@ test('the host of an absolute target is that of the request', async t => {
 
 test('a request that was arriving when the server was told to stop is answered 503, whatever it asks for', async t => {
   const server = await startServer(t, { CORS_ORIGINS: ORIGIN })
-  const operations = await guardedOperations(server)
+  const operations = await operationsOf(server)
   const wires = await Promise.all(operations.map(async ({ method, path }) => {
     const wire = await dial(server)
     wire.send(`${method} ${path} HTTP/1.1\r\nHost: te`)
@@ -121,7 +121,7 @@ test('a request that was arriving when the server was told to stop is answered 5
 test('every operation that takes a password takes it over TLS only, where a proxy says how the client came', async t => {
   const server = await sharedServer({ TRUST_PROXY: '127.0.0.1' })
   const headers = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'http' }
-  for (const { method, path } of (await guardedOperations(server)).filter(isGuarded)) {
+  for (const { method, path } of (await operationsOf(server)).filter(isGuarded)) {
     const { status, text } = await server.send(method, path, { headers, user: ['ann', 'correct horse battery'] })
     t.equal(status, 403, `${method} ${path}`)
     if (method !== 'HEAD') t.equal(JSON.parse(text).code, 'tls_required')

@@ -312,6 +312,7 @@ t.test('GET, HEAD and 304 of a file have the same fields, and only GET has a bod
     t.strictSame(fieldsOf(await send('HEAD', `/uploads/${name}`, { headers: { range: 'bytes=0-0' } })), fieldsOf(whole), `${name}: HEAD passes over ranges`)
 
     for (const method of ['GET', 'HEAD']) {
+      t.equal((await send(method, `/uploads/${name}`, { headers: { 'if-match': '"other"' } })).status, 412)
       const unchanged = await send(method, `/uploads/${name}`, { headers: { 'if-none-match': `"${digest.toString('hex')}"` } })
       t.equal(unchanged.status, 304)
       const { etag, 'last-modified': lastModified, vary } = whole.headers

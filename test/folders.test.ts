@@ -331,6 +331,19 @@ t.test('folders count in the quota of files, new parents too, and are not there 
   t.strictSame(await folders(), ['a'])
 })
 
+t.test('an upload whose name became that of a folder is refused where it is complete, and stays', async t => {
+  const { send, make, removeFolder, get } = await shareAccount()
+  const { headers: { location } } = await send('POST', '/api/uploads', { headers: { ...TUS, 'upload-length': '5', 'upload-metadata': `filename ${btoa('a/b')}` } })
+  const path = new URL(String(location)).pathname
+  await make('a/b')
+  refused(t, await send('PATCH', path, { headers: { ...TUS, 'upload-offset': '0', 'content-type': 'application/offset+octet-stream' }, body: 'bytes' }), 409, 'name_taken', 'the last bytes')
+  const atTheEnd = { 'upload-offset': '5', 'upload-complete': '?1' }
+  for (const method of ['GET', 'HEAD']) t.match(await send(method, path, { headers: TUS }), { status: 409, headers: atTheEnd }, method)
+  await removeFolder('a/b')
+  t.match(await send('HEAD', path, { headers: TUS }), { status: 200, headers: { 'upload-complete': '?1' } })
+  t.equal((await get('a/b')).text, 'bytes')
+})
+
 t.test('a parameter of another operation is refused, never ignored', async t => {
   const { put, make, send, trash, remove, usage, versions } = await shareAccount()
   await put('a/b', 'old')

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { authenticatorFor, checkEvents, codeHeader, codeWith, confirmationOptions, confirmWith, creationOptions, factorsOf, newUser, refusal, registerPasskey, sendAttestation, signInOptions, signInWith } from './kit/passkeys.ts'
 import { startServer } from './kit/server.ts'
+import { runSql } from './kit/stores.ts'
 
 t.test('a passkey is registered, signs its user in without a password, and is deleted', async t => {
   const server = await startServer(t)
@@ -113,4 +114,19 @@ t.test('a sign-in with a passkey makes its network known', async t => {
     t.equal((await server.send('POST', '/api/session/passkey', { json: { credential }, headers })).status, 201)
     await checkEvents(t, server, token, { kind: 'sign_in_new_network', count: 2 })
   }
+})
+
+t.test('an account has at most 20 passkeys', async t => {
+  const server = await startServer(t)
+  const { user, token } = await newUser(server, 'ann')
+  const phone = authenticatorFor(server)
+  await registerPasskey(server, user, phone)
+  for (let count = 1; count < 20; count++) {
+    await runSql(server.dataDir, `INSERT INTO passkeys (account_id, name, credential_id, public_key, user_handle, counter, created_at) SELECT account_id, name, 'copy${count}', public_key, user_handle, counter, created_at FROM passkeys WHERE credential_id = '${phone.id.toString('base64url')}'`)
+  }
+  const options = await creationOptions(server, user, await codeWith(server, user, phone))
+  const code = await codeWith(server, user, phone)
+  const answer = await sendAttestation(server, user, authenticatorFor(server).create(options), { code })
+  t.strictSame(refusal(answer), { status: 409, code: 'too_many_passkeys' })
+  t.equal((await factorsOf(server, token)).passkeys.length, 20)
 })

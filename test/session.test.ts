@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { DAY, HOUR } from './kit/durations.ts'
-import { guardedOperations, isGuarded } from './kit/guarded.ts'
+import { isGuarded, operationsOf } from './kit/guarded.ts'
 import { issueToken, runBin, sharedServer, signUp, startServer, startTls, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
 import { refuseUpdates, runSql, skipWithoutSqlite, textOfDatabase } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
@@ -269,7 +269,7 @@ t.test('no other operation reads the cookie', async t => {
   const server = await sharedServer()
   const { user } = await signUp(server)
   const session = await beginSession(server, user)
-  for (const operation of await guardedOperations(server)) {
+  for (const operation of await operationsOf(server)) {
     const { method, path, operationId } = operation
     if (['getSession', 'deleteSession'].includes(operationId)) continue
     const without = await server.send(method, path)

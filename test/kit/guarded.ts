@@ -1,5 +1,4 @@
 import type { Client } from './server.ts'
-import { isProof } from './sizes.ts'
 
 export interface GuardedOperation {
   readonly operationId: string
@@ -23,16 +22,4 @@ export async function operationsOf (client: Client): Promise<GuardedOperation[]>
       method: method.toUpperCase(),
       path: path.replace('{id}', '1').replace('{name}', 'report.pdf').replace('{secret}', 'a'.repeat(22))
     })))
-}
-
-/**
- * All operations in the proofs, else the first of each group whose routes share their guards: those of one tag with the
- * same credentials and scope, and HEAD apart, since its answers have no body.
- */
-export async function guardedOperations (client: Client): Promise<GuardedOperation[]> {
-  const all = await operationsOf(client)
-  if (isProof) return all
-  const groupOf = ({ method, security, tags, ...operation }: GuardedOperation) =>
-    JSON.stringify([tags, security, operation['x-required-scope'], method === 'HEAD'])
-  return Array.from(new Map(all.toReversed().map(each => [groupOf(each), each])).values()).reverse()
 }
