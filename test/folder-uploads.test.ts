@@ -2,15 +2,15 @@ import t from 'tap'
 import { bytesPath, folderPath, metadataPath, setQuotas, shareAccount } from './kit/kept-account.ts'
 import { refused } from './kit/refusals.ts'
 import { formOf, namesOf, type Answer, type SendOptions } from './kit/server.ts'
-import { TUS } from './kit/tus.ts'
+import { named, TUS, TUS_BYTES } from './kit/tus.ts'
 import { sendRaw } from './kit/wire.ts'
 
 const BYTES = 'the bytes'
 
 type Account = Awaited<ReturnType<typeof shareAccount>>
 
-const tusFields = (name: string, length: number) => ({ ...TUS, 'upload-length': String(length), 'upload-metadata': `filename ${Buffer.from(name).toString('base64')}` })
-const tusAppend = (offset: number) => ({ ...TUS, 'upload-offset': String(offset), 'content-type': 'application/offset+octet-stream' })
+const tusFields = (name: string, length: number) => ({ ...TUS, ...named(name), 'upload-length': String(length) })
+const tusAppend = (offset: number) => ({ ...TUS_BYTES, 'upload-offset': String(offset) })
 const draftAppend = (offset: number) => ({ 'upload-complete': '?1', 'upload-offset': String(offset), 'content-type': 'application/partial-upload' })
 /** An answer without what differs with every request. */
 function timeless ({ status, headers, text }: Answer) {

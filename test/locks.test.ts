@@ -2,10 +2,7 @@ import t, { type Test } from 'tap'
 import { bytesPath, folderPath, metadataPath, shareAccount } from './kit/kept-account.ts'
 import { endLocks, lockedPaths, setLock } from './kit/locks.ts'
 import { formOf, signUp, type Answer, type SendOptions } from './kit/server.ts'
-import { TUS } from './kit/tus.ts'
-
-const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
-const named = (name: string) => ({ 'upload-metadata': `filename ${Buffer.from(name).toString('base64')}` })
+import { named, TUS, TUS_BYTES } from './kit/tus.ts'
 
 /** 423, by these locks. */
 function locked (t: Test, { status, json }: Answer, roots: string[], message: string): void {

@@ -1,28 +1,21 @@
-import { once } from 'node:events'
-import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { Readable } from 'node:stream'
 import t from 'tap'
-import { untilTaken, type Sender } from './kit/arrivals.ts'
+import { untilTaken } from './kit/arrivals.ts'
 import { digestField } from './kit/digests.ts'
 import { setQuotas } from './kit/kept-account.ts'
 import { refused } from './kit/refusals.ts'
-import { sharedServer, signUp, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { sharedServer, signUp, startServer, type Answer, type RunningServer, type Settings } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
 import { isInFolder, runSql } from './kit/stores.ts'
-import { TUS } from './kit/tus.ts'
+import { base64, beginRequest, chunked, DRAFT_BYTES, idOf, named, stateOf, TUS, TUS_BYTES, type Body, type Headers, type Sending } from './kit/tus.ts'
 import { eventually, until } from './kit/waiting.ts'
+import { sendRaw } from './kit/wire.ts'
 
-const TUS_BYTES = { ...TUS, 'content-type': 'application/offset+octet-stream' }
-const DRAFT_BYTES = { 'content-type': 'application/partial-upload' }
 const IANA = 'https://iana.org/assignments/http-problem-types#'
 
 /** Settings of which the tests look at one each. */
 const LIMITED = { MAX_FILE_BYTES: '1000', ALLOWED_EXTENSIONS: 'txt,bin', UPLOAD_EXPIRY_HOURS: '2', CORS_ORIGINS: 'https://app.example.org' }
 const LOADED = { RATE_LIMIT_PER_MINUTE: '25', MAX_MEMORY_BYTES: '1', CORS_ORIGINS: 'https://app.example.org', MAX_FILE_BYTES: String(Number.MAX_SAFE_INTEGER) }
-
-type Headers = Record<string, string | string[]>
-type Body = string | Uint8Array | Readable
 
 /** An account of the server that the tests share. */
 async function open (settings: Settings = {}) {
@@ -35,15 +28,13 @@ async function openOn (server: RunningServer) {
 }
 
 function clientOf (server: RunningServer, token: string) {
-  const send = (method: string, path: string, { headers = {}, ...options }: SendOptions = {}) =>
-    server.send(method, path, { token, headers, ...options })
   const ask = (method: string, path: string, headers: Headers = {}, body?: Body) =>
-    send(method, path, { headers, ...(body !== undefined && { body }) })
+    server.send(method, path, { token, headers, ...(body !== undefined && { body }) })
   return {
     token,
     ask,
     create: (headers: Headers, body?: Body) => ask('POST', '/api/uploads', headers, body),
-    tus: async (length: number, metadata = `filename ${base64('a.bin')}`) => idOf(await ask('POST', '/api/uploads', { ...TUS, 'upload-length': String(length), 'upload-metadata': metadata })),
+    tus: async (length: number, name = 'a.bin') => idOf(await ask('POST', '/api/uploads', { ...TUS, ...named(name), 'upload-length': String(length) })),
     head: (id: string, headers: Headers = {}) => ask('HEAD', `/api/uploads/${id}`, headers),
     tusPatch: (id: string, offset: number, body: Body, headers: Headers = {}) => ask('PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), ...headers }, body),
     patch: (id: string, offset: number, complete: '?0' | '?1', body: Body, headers: Headers = {}) => ask('PATCH', `/api/uploads/${id}`, { ...DRAFT_BYTES, 'upload-offset': String(offset), 'upload-complete': complete, ...headers }, body),
@@ -58,60 +49,15 @@ type Ann = Awaited<ReturnType<typeof open>>
 
 const CHUNKED_CREATION = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=b.txt', 'transfer-encoding': 'chunked' }
 
-const base64 = (text: string) => Buffer.from(text).toString('base64')
+const begin = ({ server, token }: Ann, method: string, path: string, headers: Record<string, string>) =>
+  beginRequest(server, method, path, { authorization: `Bearer ${token}`, ...headers })
 
-const idOf = ({ headers }: Answer): string => String(headers.location).split('/').at(-1) ?? ''
-
-/** What a response says about the upload: offset, length and completeness. */
-const stateOf = ({ status, headers }: Answer) => [status, headers['upload-offset'], headers['upload-length'], headers['upload-complete']]
-
-/** A body without a length. */
-async function * pieces (...texts: (string | Uint8Array)[]): AsyncGenerator<Buffer> {
-  for (const text of texts) yield Buffer.from(text)
-}
-const chunked = (...texts: (string | Uint8Array)[]) => Readable.from(pieces(...texts))
-
-interface Sending {
-  readonly request: ClientRequest
-  readonly answered: Promise<Pick<Answer, 'status' | 'headers'> & { code: string } | 'cut'>
-}
-
-/** A request whose body goes on. */
-function begin ({ server, token }: Pick<Ann, 'server' | 'token'>, method: string, path: string, headers: Record<string, string>): Sending {
-  const request = httpRequest({ host: '127.0.0.1', port: server.port, method, path, agent: false, headers: { authorization: `Bearer ${token}`, ...headers } })
-  const answered = (async () => {
-    try {
-      const [response] = await once(request, 'response') as [IncomingMessage]
-      const text = Buffer.concat(await response.toArray()).toString()
-      return { status: response.statusCode ?? 0, headers: response.headers, code: text === '' ? '' : JSON.parse(text).code }
-    } catch {
-      return 'cut' as const
-    }
-  })()
-  request.on('error', () => {})
-  request.flushHeaders()
-  return { request, answered }
-}
-
-/** Begins an append, and resolves when the server has read its first bytes: the append renews the expiry. */
-async function untilAppending<T extends { request: Sender }> (ann: Ann, id: string, start: () => T): Promise<T> {
-  const expiry = async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.expiresAt
-  await runSql(ann.server.dataDir, `UPDATE uploads SET expires_at = expires_at - 60000 WHERE id = '${id}'`)
-  const before = await expiry()
-  const started = start()
-  await until(async () => await expiry() !== before)
-  await untilTaken(started.request)
-  return started
-}
-
-function beginAppend (
-  ann: Ann, id: string, { offset, length, bytes }: { offset: number, length: number, bytes: string }
-): Promise<Sending> {
-  return untilAppending(ann, id, () => {
-    const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(length - offset) })
-    sending.request.write(bytes)
-    return sending
-  })
+/** Begins to send the rest of an upload of 10 bytes, and resolves when the server has taken these. */
+async function beginAppend (ann: Ann, id: string, bytes: string, offset = 0): Promise<Sending> {
+  const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(offset), 'content-length': String(10 - offset) })
+  sending.request.write(bytes)
+  await untilTaken(sending.request)
+  return sending
 }
 
 /** An append of a client that, like Chromium, reads nothing before it has sent everything. */
@@ -149,9 +95,7 @@ t.test('tus: a file is created in two appends', async t => {
   t.match(head.headers, { 'upload-metadata': `filename ${base64('ä.txt')},filetype ${base64('text/plain')},empty`, 'tus-resumable': '1.0.0', 'cache-control': 'no-store' })
   t.same(stateOf(await ann.tusPatch(id, 0, '12345')), [204, '5', '10', '?0'])
   t.match(await ann.uploads(), [{ id, name: 'ä.txt', size: 10, offset: 5 }])
-  t.same(await ann.usage(), {
-    files: 0, folders: 0, bytes: 0, keptBytes: 0, uploadBytes: 10, quotaBytes: null, quotaFiles: null
-  })
+  t.match(await ann.usage(), { files: 0, bytes: 0, uploadBytes: 10 })
 
   const last = await ann.tusPatch(id, 5, '67890')
   t.same(stateOf(last), [204, '10', '10', '?1'], 'no body, also when it is complete')
@@ -184,17 +128,15 @@ t.test('tus: content of the creation is the beginning, and the length can come l
   t.same(stateOf(await ann.tusPatch(id, 5, 'f')), [204, '6', '6', '?1'])
   t.equal((await ann.file('b.txt')).text, 'abcdef')
 
-  const ending = await ann.create({ ...TUS_BYTES, 'upload-defer-length': '1', ...named }, '12345')
+  const ending = await ann.create({ ...TUS_BYTES, 'upload-defer-length': '1', ...named('a.txt') }, '12345')
   t.same(stateOf(await ann.tusPatch(idOf(ending), 5, '', { 'upload-length': '5' })), [204, '5', '5', '?1'])
-  t.same(stateOf(await ann.create({ ...TUS_BYTES, 'upload-length': '2', 'upload-metadata': `filename ${base64('c')}` }, 'hi')), [201, '2', '2', '?1'])
-  t.same(stateOf(await ann.create({ ...TUS, 'upload-length': '0', 'upload-metadata': `filename ${base64('empty')}` })), [201, '0', '0', '?1'])
+  t.same(stateOf(await ann.create({ ...TUS_BYTES, 'upload-length': '2', ...named('c') }, 'hi')), [201, '2', '2', '?1'])
+  t.same(stateOf(await ann.create({ ...TUS, 'upload-length': '0', ...named('empty') })), [201, '0', '0', '?1'])
   t.equal((await ann.file('empty')).text, '')
 })
 
 /** `Upload-Metadata` of this length. */
 const metadataOf = (bytes: number) => `filename ${base64('a.txt')},`.padEnd(bytes, 'k')
-
-const named = { 'upload-metadata': `filename ${base64('a.txt')}` }
 
 t.test('an id that no upload has is 404, whatever it is, and so is that of an upload that has expired', async t => {
   const ann = await open()
@@ -209,30 +151,26 @@ t.test('an id that no upload has is 404, whatever it is, and so is that of an up
 
 t.test('a creation that is wrong is refused, and nothing is created', async t => {
   const ann = await open(LIMITED)
-  const tus = { ...TUS, ...named }
+  const tus = { ...TUS, ...named('a.txt') }
   const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
   for (const [what, headers, status, code, body] of [
-    ['no protocol', named, 412, 'upload_protocol_missing'],
-    ['an unknown version of tus', { ...tus, 'tus-resumable': '0.2.2', 'upload-length': '1' }, 412, 'tus_version_unsupported'],
+    ['no protocol', named('a.txt'), 412, 'upload_protocol_missing'],
     ['another version of tus beside the draft', { ...draft, 'tus-resumable': '2.0.0' }, 412, 'tus_version_unsupported'],
     ['no length', tus, 400, 'upload_header_invalid'],
     ['two lengths', { ...tus, 'upload-length': '1', 'upload-defer-length': '1' }, 400, 'upload_header_invalid'],
     ['a deferred length of 2', { ...tus, 'upload-defer-length': '2' }, 400, 'upload_header_invalid'],
-    ['a negative length', { ...tus, 'upload-length': '-1' }, 400, 'upload_header_invalid'],
-    ['a length in words', { ...tus, 'upload-length': 'ten' }, 400, 'upload_header_invalid'],
     ['two lines of length', { ...tus, 'upload-length': ['1', '1'] }, 400, 'upload_header_invalid'],
     ['a length over the limit', { ...tus, 'upload-length': '1001' }, 413, 'file_too_large'],
     ['a length beyond all numbers', { ...tus, 'upload-length': '9'.repeat(400) }, 413, 'file_too_large'],
     ['no name, and so no extension', { ...TUS, 'upload-length': '1' }, 415, 'extension_not_allowed'],
-    ['a path as the name', { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${base64('../a.txt')}` }, 400, 'name_invalid'],
+    ['a path as the name', { ...TUS, 'upload-length': '1', ...named('../a.txt') }, 400, 'name_invalid'],
     ['metadata that is no Base64', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename a.txt' }, 400, 'upload_header_invalid'],
     ['metadata with a key without a name', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ=,,' }, 400, 'upload_header_invalid'],
     ['metadata with a key twice', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ=,filename YS50eHQ=' }, 400, 'upload_header_invalid'],
-    ['metadata with two values', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename YS50eHQ= YS50eHQ=' }, 400, 'upload_header_invalid'],
     ['a name that is not UTF-8', { ...TUS, 'upload-length': '1', 'upload-metadata': 'filename /w==' }, 400, 'upload_header_invalid'],
     ['metadata over the limit', { ...TUS, 'upload-length': '1', 'upload-metadata': metadataOf(4097) }, 400, 'upload_header_invalid'],
     ['metadata over the limit (draft)', { ...draft, 'upload-metadata': metadataOf(4097) }, 400, 'upload_header_invalid'],
-    ['an extension that is not allowed', { ...TUS, 'upload-length': '1', 'upload-metadata': `filename ${base64('a.exe')}` }, 415, 'extension_not_allowed'],
+    ['an extension that is not allowed', { ...TUS, 'upload-length': '1', ...named('a.exe') }, 415, 'extension_not_allowed'],
     ['concatenation', { ...tus, 'upload-length': '1', 'upload-concat': 'partial' }, 400, 'upload_header_invalid'],
     ['a checksum', { ...tus, 'upload-length': '1', 'upload-checksum': 'sha1 AAAA' }, 400, 'upload_header_invalid'],
     ['content of another type', { ...tus, 'upload-length': '1', 'content-type': 'text/plain' }, 415, 'unsupported_media_type', 'x'],
@@ -258,7 +196,7 @@ t.test('bytes announced beyond the limit or the quota are not read, also while t
   const ann = await open(LIMITED)
   await setQuotas(ann, { bytes: 900 })
   const draft = { 'upload-complete': '?0', 'content-disposition': 'inline; filename="a.txt"' }
-  const tus = { ...TUS_BYTES, ...named, 'upload-defer-length': '1' }
+  const tus = { ...TUS_BYTES, ...named('a.txt'), 'upload-defer-length': '1' }
   async function refuse (
     what: string, [method, path, headers]: [string, string, Record<string, string>], bytes: number, code: string
   ): Promise<void> {
@@ -280,7 +218,7 @@ t.test('bytes announced beyond the limit or the quota are not read, also while t
   }
   t.same(stateOf(await ann.tusPatch(id, 3, 'x'.repeat(897))), [204, '900', undefined, '?0'], 'what fits is taken')
   refused(t, await ann.tusPatch(id, 900, chunked('x')), 413, 'quota_exceeded')
-  refused(t, await ann.create({ ...TUS, ...named, 'upload-length': '1' }), 413, 'quota_exceeded')
+  refused(t, await ann.create({ ...TUS, ...named('a.txt'), 'upload-length': '1' }), 413, 'quota_exceeded')
   refused(t, await ann.put('b.txt', {}, '1'), 413, 'quota_exceeded', 'by ordinary uploads too')
 })
 
@@ -290,15 +228,12 @@ t.test('an append that is wrong is refused, and the upload stays as it is', asyn
   await ann.tusPatch(id, 0, '123')
   for (const [what, headers, status, code] of [
     ['no protocol', { 'upload-offset': '3', ...DRAFT_BYTES }, 412, 'upload_protocol_missing'],
-    ['an unknown version of tus', { ...TUS_BYTES, 'tus-resumable': '0.2.2', 'upload-offset': '3' }, 412, 'tus_version_unsupported'],
     ['another type (tus)', { ...TUS, 'content-type': 'application/partial-upload', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
     ['no type (tus)', { ...TUS, 'upload-offset': '3' }, 415, 'unsupported_media_type'],
     ['another type (draft)', { 'upload-complete': '?0', 'content-type': 'application/offset+octet-stream', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
     ['an ill-formed type (draft)', { 'upload-complete': '?0', 'content-type': 'partial', 'upload-offset': '3' }, 415, 'unsupported_media_type'],
     ['no offset (tus)', TUS_BYTES, 400, 'upload_header_invalid'],
-    ['a negative offset (tus)', { ...TUS_BYTES, 'upload-offset': '-3' }, 400, 'upload_header_invalid'],
     ['no offset (draft)', { ...DRAFT_BYTES, 'upload-complete': '?0' }, 400, 'upload_header_invalid'],
-    ['a negative offset (draft)', { ...DRAFT_BYTES, 'upload-complete': '?0', 'upload-offset': '-3' }, 400, 'upload_header_invalid'],
     ['an offset too long for a structured field', { ...DRAFT_BYTES, 'upload-complete': '?0', 'upload-offset': '9'.repeat(16) }, 400, 'upload_header_invalid'],
     ['a range', { ...TUS_BYTES, 'upload-offset': '3', 'content-range': 'bytes 3-3/10' }, 400, 'partial_upload'],
     ['a checksum', { ...TUS_BYTES, 'upload-offset': '3', 'upload-checksum': 'sha1 AAAA' }, 400, 'upload_header_invalid'],
@@ -337,7 +272,8 @@ t.test('an append is refused without taking the rest of its bytes', async t => {
   t.ok(wrong < size / 2, `at a wrong offset: ${wrong / MIB} MiB were taken`)
   t.same(stateOf(await ann.head(id)), [200, '0', String(size), '?0'])
 
-  const older = await untilAppending(ann, id, () => appendUnread(ann, id, { offset: 0, size }))
+  const older = appendUnread(ann, id, { offset: 0, size })
+  await untilTaken(older.request)
   t.same(stateOf(await ann.head(id)), [200, String(MIB / 4), String(size), '?0'])
   const rest = await older.sendRest()
   t.ok(rest < size / 2, `when it is taken over: ${rest / MIB} MiB were taken`)
@@ -409,7 +345,6 @@ t.test('an upload without a name is called like its id', async t => {
     ['tus', { ...TUS, 'upload-length': '3' }],
     ['tus with a type', { ...TUS, 'upload-length': '3', 'upload-metadata': `filetype ${base64('text/x-a')}` }],
     ['tus with an empty name', { ...TUS, 'upload-length': '3', 'upload-metadata': 'filename' }],
-    ['draft', { 'upload-complete': '?0', 'upload-length': '3' }],
     ['draft without a filename', { 'upload-complete': '?0', 'upload-length': '3', 'content-disposition': 'inline' }]
   ] as [string, Headers][]) {
     const created = await ann.create(headers)
@@ -426,10 +361,10 @@ t.test('draft: the name and the type', async t => {
     [{ 'content-disposition': 'inline; filename="x.txt"; filename*=UTF-8\'\'%e2%82%ac.txt' }, '€.txt', 'text/plain'],
     [{ 'content-disposition': Buffer.from('inline; filename="ü.txt"').toString('latin1') }, 'ü.txt', 'text/plain'],
     [{ 'content-disposition': 'inline; filename="\xFC.txt"' }, 'ü.txt', 'text/plain'],
-    [{ 'content-disposition': 'inline', ...named }, 'a.txt', 'text/plain'],
-    [{ ...named, 'content-type': 'image/png' }, 'a.txt', 'image/png'],
-    [{ ...named, ...DRAFT_BYTES }, 'a.txt', 'text/plain'],
-    [{ ...named, 'content-type': 'application/x-www-form-urlencoded' }, 'a.txt', 'text/plain'],
+    [{ 'content-disposition': 'inline', ...named('a.txt') }, 'a.txt', 'text/plain'],
+    [{ ...named('a.txt'), 'content-type': 'image/png' }, 'a.txt', 'image/png'],
+    [{ ...named('a.txt'), ...DRAFT_BYTES }, 'a.txt', 'text/plain'],
+    [{ ...named('a.txt'), 'content-type': 'application/x-www-form-urlencoded' }, 'a.txt', 'text/plain'],
     [{ 'upload-metadata': `filename ${base64('b.txt')},filetype ${base64('text/x-b')}`, ...DRAFT_BYTES }, 'b.txt', 'text/x-b'],
     [{ 'upload-metadata': `filename ${base64('b.txt')},type ${base64('no type')}` }, 'b.txt', 'text/plain']
   ] as [Headers, string, string][]) {
@@ -497,16 +432,15 @@ t.test('PUT with Content-Range sends the rest of an upload that was begun with P
   ] as const) refused(t, await ann.put('a.txt', { 'content-range': range }, '67890'), status, code, range)
   refused(t, await ann.put('a.txt', { 'content-range': 'bytes 5-9/10' }, chunked('67890')), 400, 'content_range_invalid', 'without a length')
   refused(t, await ann.put('a.txt', { 'content-range': 'bytes 5-10/11' }, '678901'), 400, 'upload_length_inconsistent', 'another length')
-  t.equal((await ann.file('a.txt')).status, 404)
 
   const none = await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890')
   refused(t, none, 409, 'upload_offset_mismatch')
   t.match(none.headers, { 'upload-offset': '0', 'upload-complete': '?0' })
   t.match(none.json, { 'expected-offset': 0, 'provided-offset': 5 })
-  await ann.tus(10, `filename ${base64('b.txt')}`)
+  await ann.tus(10, 'b.txt')
   refused(t, await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890'), 409, 'upload_offset_mismatch', 'one that was begun with POST is not meant')
   await ann.put('b.txt', { 'upload-complete': '?0' }, 'byPUT')
-  await ann.tus(10, `filename ${base64('b.txt')}`)
+  await ann.tus(10, 'b.txt')
   t.same(stateOf(await ann.put('b.txt', { 'content-range': 'bytes 5-9/10' }, '67890')), [201, '10', '10', '?1'], 'also if it is newer')
   t.equal((await ann.file('b.txt')).text, 'byPUT67890')
   refused(t, await ann.put('%2E%2E', { 'content-range': 'bytes 5-9/10' }, '67890'), 400, 'name_invalid')
@@ -528,7 +462,7 @@ t.test('preconditions are judged at the beginning and at the end', async t => {
   const disposition = { 'content-disposition': 'inline; filename=a.txt' }
   refused(t, await ann.create({ 'upload-complete': '?0', 'upload-length': '4', ...disposition }), 412, 'precondition_failed', 'a file of another length is there')
   refused(t, await ann.create({ 'upload-complete': '?0', 'if-none-match': '*', ...disposition }), 412, 'precondition_failed')
-  refused(t, await ann.create({ ...TUS, 'upload-length': '3', 'if-match': '"x"', ...named }), 412, 'precondition_failed')
+  refused(t, await ann.create({ ...TUS, 'upload-length': '3', 'if-match': '"x"', ...named('a.txt') }), 412, 'precondition_failed')
   t.same(stateOf(await ann.create({ 'upload-complete': '?1', ...disposition }, 'old')), [201, '3', '3', '?1'], 'the same bytes')
 
   const late = await ann.create({ 'upload-complete': '?1', ...disposition }, 'new')
@@ -570,15 +504,13 @@ t.test('digests cover the content of a request, or the file', async t => {
   t.equal((await ann.file('d.txt')).status, 404)
 
   // In a trailer field, which is announced.
-  const socket = connect(ann.server.port, '127.0.0.1')
   const trailed = await ann.tus(3)
-  socket.write(`PATCH /api/uploads/${trailed} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Digest\r\n\r\n3\r\nabc\r\n0\r\nContent-Digest: ${sha256('x')}\r\n\r\n`)
-  t.match(Buffer.concat(await socket.toArray()).toString(), /^HTTP\/1\.1 400 [\s\S]*"digest_mismatch"/)
+  t.match(await sendRaw(ann.server.port, `PATCH /api/uploads/${trailed} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Digest\r\n\r\n3\r\nabc\r\n0\r\nContent-Digest: ${sha256('x')}\r\n\r\n`), /^HTTP\/1\.1 400 [\s\S]*"digest_mismatch"/)
 
   // That of the file may come with the bytes as well.
   const sha512 = (text: string) => digestField('sha-512', text)
   const append = async (name: string, digest: string, body = 'abc') => {
-    const id = await ann.tus(body.length, `filename ${base64(name)}`)
+    const id = await ann.tus(body.length, name)
     return { id, answer: await ann.tusPatch(id, 0, body, { 'repr-digest': digest }) }
   }
   refused(t, (await append('e.txt', '((')).answer, 400, 'digest_malformed')
@@ -595,9 +527,7 @@ t.test('digests cover the content of a request, or the file', async t => {
   t.same(await ann.uploads('?name=g.txt'), [])
 
   for (const [digest, status] of [[sha256('x'), 400], [sha256('abc'), 201], ['((', 400]] as const) {
-    const socket = connect(ann.server.port, '127.0.0.1')
-    socket.write(`PUT /uploads/h.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nTransfer-Encoding: chunked\r\nTrailer: Repr-Digest\r\n\r\n3\r\nabc\r\n0\r\nRepr-Digest: ${digest}\r\n\r\n`)
-    t.match(Buffer.concat(await socket.toArray()).toString(), new RegExp(`^HTTP/1\\.1 ${status} `), digest)
+    t.match(await sendRaw(ann.server.port, `PUT /uploads/h.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nTransfer-Encoding: chunked\r\nTrailer: Repr-Digest\r\n\r\n3\r\nabc\r\n0\r\nRepr-Digest: ${digest}\r\n\r\n`), new RegExp(`^HTTP/1\\.1 ${status} `), digest)
   }
 })
 
@@ -620,7 +550,7 @@ t.test('an upload that ends at its offset has no bytes of an append that failed'
 t.test('no answer says that all bytes are there unless the file is', async t => {
   const ann = await open()
   // All bytes of a chunked body, but not its end.
-  const id = await ann.tus(5, `filename ${base64('b.txt')}`)
+  const id = await ann.tus(5, 'b.txt')
   const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': '0', 'transfer-encoding': 'chunked' })
   sending.request.write('12345')
   await untilTaken(sending.request)
@@ -637,7 +567,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
     PATCH: id => ann.tusPatch(id, 3, '')
   })) {
     const text = 'x'.repeat(50_000)
-    const id = await ann.tus(2 * text.length, `filename ${base64(name)}`)
+    const id = await ann.tus(2 * text.length, name)
     t.equal((await ann.tusPatch(id, 0, text)).status, 204)
     const sending = begin(ann, 'PATCH', `/api/uploads/${id}`, { ...TUS_BYTES, 'upload-offset': String(text.length), 'transfer-encoding': 'chunked' })
     sending.request.write(text)
@@ -653,7 +583,7 @@ t.test('no answer says that all bytes are there unless the file is', async t => 
 t.test('the list has pages, newest first, and finds names', async t => {
   const ann = await open()
   const ids: string[] = []
-  for (const name of ['a.txt', 'b.txt', 'u\u0308.txt', 'a.txt', 'a.txt']) ids.unshift(await ann.tus(1, `filename ${base64(name)}`))
+  for (const name of ['a.txt', 'b.txt', 'u\u0308.txt', 'a.txt', 'a.txt']) ids.unshift(await ann.tus(1, name))
   t.same((await ann.uploads()).map(({ id }) => id), ids)
   t.same((await ann.uploads('?name=%C3%BC.txt')).map(({ name }) => name), ['ü.txt'], 'in NFC')
   t.same(await ann.uploads('?name=..'), [])
@@ -663,10 +593,7 @@ t.test('the list has pages, newest first, and finds names', async t => {
   const next = /^<http:\/\/127\.0\.0\.1:\d+([^>]+)>; rel="next"$/.exec(String(first.headers.link))?.[1] ?? ''
   t.match(next, new RegExp(`cursor=${first.json.next}$`))
   const second = await ann.ask('GET', next)
-  t.same(
-    [second.json.uploads.map(({ id }: { id: string }) => id), second.json.next, second.headers.link],
-    [[ids[4]], null, undefined]
-  )
+  t.match(second, { json: { uploads: [{ id: ids[4] }], next: null }, headers: { link: undefined } })
   for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'order=name']) refused(t, await ann.ask('GET', `/api/uploads?${query}`), 400, 'validation_failed', query)
 })
 
@@ -674,7 +601,7 @@ t.test('the upload of another account does not exist', async t => {
   const ann = await open()
   const bob = await openOn(ann.server)
   const id = await ann.tus(10)
-  const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
+  const sending = await beginAppend(ann, id, '12345')
   // Requests for the upload end what is under way; those of others must not.
   const unknown = 'f'.repeat(32)
   for (const [what, ask] of Object.entries<(id: string) => Promise<Answer>>({
@@ -698,7 +625,7 @@ t.test('a lost connection keeps what arrived', async t => {
   const ann = await open()
   const id = await ann.tus(10)
   for (const [offset, text] of [[0, '123'], [3, '45']] as const) {
-    const { request } = await beginAppend(ann, id, { offset, length: 10, bytes: text })
+    const { request } = await beginAppend(ann, id, text, offset)
     request.destroy()
     await until(async () => (await ann.ask('GET', `/api/uploads/${id}`)).json.offset === offset + text.length)
   }
@@ -708,7 +635,6 @@ t.test('a lost connection keeps what arrived', async t => {
 
   const creation = begin(ann, 'PUT', '/uploads/b.bin', { 'upload-complete': '?1', 'content-length': String(2 * MIB) })
   creation.request.write(Buffer.alloc(MIB, 'a'))
-  await until(async () => (await ann.uploads('?name=b.bin')).length > 0)
   await untilTaken(creation.request)
   creation.request.destroy()
   const upload = await until(async () => (await ann.uploads('?name=b.bin')).find(({ offset }) => offset > 0))
@@ -718,7 +644,6 @@ t.test('a lost connection keeps what arrived', async t => {
 
   const half = connect({ port: ann.server.port, host: '127.0.0.1', allowHalfOpen: true })
   half.write(`POST /api/uploads HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ann.token}\r\nUpload-Complete: ?1\r\nContent-Disposition: inline; filename=c.bin\r\nContent-Length: 5\r\n\r\nabc`)
-  await until(async () => (await ann.uploads('?name=c.bin')).length > 0)
   await untilTaken({ socket: half })
   half.end()
   await half.toArray()
@@ -733,13 +658,11 @@ t.test('a request takes the upload over from an append that is under way', async
     PATCH: id => ann.tusPatch(id, 3, '45'),
     DELETE: id => ann.ask('DELETE', `/api/uploads/${id}`)
   })) {
-    const id = await ann.tus(10, `filename ${base64(what)}`)
-    const older = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '123' })
+    const id = await ann.tus(10, what)
+    const older = await beginAppend(ann, id, '123')
     const answer = await takeOver(id)
-    if (what === 'DELETE') {
-      t.equal(answer.status, 204)
-      refused(t, await ann.head(id), 404, 'not_found')
-    } else {
+    if (what === 'DELETE') refused(t, await ann.head(id), 404, 'not_found')
+    else {
       t.same(stateOf(answer), what === 'HEAD' ? [200, '3', '10', '?0'] : [204, '5', '10', '?0'], what)
       const offset = Number(answer.headers['upload-offset'])
       t.equal((await ann.tusPatch(id, offset, '1234567890'.slice(offset))).status, 204, `${what}: the offset can be used`)
@@ -751,8 +674,8 @@ t.test('a request takes the upload over from an append that is under way', async
   }
   const { request, answered } = begin(ann, 'POST', '/api/uploads', CHUNKED_CREATION)
   request.write('abc')
-  const [upload] = await until(async () => { const found = await ann.uploads('?name=b.txt'); return found.length > 0 && found })
   await untilTaken(request)
+  const [upload] = await ann.uploads('?name=b.txt')
   t.equal((await ann.head(String(upload?.id))).status, 200)
   t.match(await answered, { status: 409, code: 'upload_taken_over', headers: { 'upload-offset': '3', 'upload-complete': '?0' } }, 'a creation tells how far it came')
   request.destroy()
@@ -762,14 +685,14 @@ t.test('stopping keeps what arrived, also while the disk is full, and the next s
   const settings = { DATA_DIR: t.testdir() }
   const ann = await openOn(await startServer(t, settings))
   const id = await ann.tus(10)
-  const sending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
+  const sending = await beginAppend(ann, id, '12345')
   await ann.server.close()
   t.match(await sending.answered, { status: 503, code: 'stopping' })
   sending.request.destroy()
   if (isInFolder) {
     const server = await startServer(t, { ...settings, MIN_FREE_BYTES: '1000 TB' })
     const full = clientOf(server, ann.token)
-    refused(t, await full.create({ ...TUS, 'upload-length': '5', ...named }), 507, 'storage_full')
+    refused(t, await full.create({ ...TUS, 'upload-length': '5', ...named('a.txt') }), 507, 'storage_full')
     refused(t, await full.ask('POST', `/api/uploads/${id}`, { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '5' }, '67890'), 507, 'storage_full')
     await server.close()
   }
@@ -781,7 +704,7 @@ t.test('stopping keeps what arrived, also while the disk is full, and the next s
 
 t.test('a file of unknown length has a limit as well', async t => {
   const ann = await open(LIMITED)
-  const deferred = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named })
+  const deferred = await ann.create({ ...TUS, 'upload-defer-length': '1', ...named('a.txt') })
   refused(t, await ann.tusPatch(idOf(deferred), 0, chunked('x'.repeat(1001))), 413, 'file_too_large')
   const override = { ...TUS_BYTES, 'x-http-method-override': 'PATCH', 'upload-offset': '0' }
   refused(t, await ann.ask('POST', `/api/uploads/${idOf(deferred)}`, override, chunked('x'.repeat(1001))), 413, 'file_too_large', 'by POST')
@@ -855,11 +778,9 @@ t.test('another version of tus is refused for every method', async t => {
 })
 
 /** Everything that the server sends for a creation, as text. */
-async function rawAnswer ({ server, token }: Ann, { path, version, protocol = 'HTTP/1.1', method = 'POST' }: { path: string, version: string, protocol?: string, method?: string }): Promise<string> {
-  const socket = connect(server.port, '127.0.0.1')
+function rawAnswer ({ server, token }: Ann, { path, version, protocol = 'HTTP/1.1', method = 'POST' }: { path: string, version: string, protocol?: string, method?: string }): Promise<string> {
   const head = [`${method} ${path} ${protocol}`, `Host: 127.0.0.1:${server.port}`, 'Connection: close', `Authorization: Bearer ${token}`, 'Upload-Complete: ?0', 'Content-Disposition: inline; filename=a.txt', 'Content-Length: 3', version]
-  socket.write(`${head.filter(line => line !== '').join('\r\n')}\r\n\r\nabc`)
-  return Buffer.concat(await socket.toArray()).toString()
+  return sendRaw(server.port, `${head.filter(line => line !== '').join('\r\n')}\r\n\r\nabc`)
 }
 
 t.test('104 tells clients of the draft, version 8, where the upload is', async t => {
@@ -881,10 +802,9 @@ t.test('104 tells clients of the draft, version 8, where the upload is', async t
 t.test('an upload whose account is deleted meanwhile becomes no file', async t => {
   const [ann, other] = [await open(), await open()]
   const id = await ann.tus(10)
-  const appending = await beginAppend(ann, id, { offset: 0, length: 10, bytes: '12345' })
+  const appending = await beginAppend(ann, id, '12345')
   const creating = begin(other, 'POST', '/api/uploads', CHUNKED_CREATION)
   creating.request.write('abc')
-  await until(async () => (await other.uploads('?name=b.txt')).length > 0)
   await untilTaken(creating.request)
   for (const [{ server, user }, { request, answered }, rest] of [[ann, appending, '67890'], [other, creating, 'def']] as const) {
     t.equal((await server.send('DELETE', '/api/account', { user })).status, 204)
