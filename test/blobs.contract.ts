@@ -59,9 +59,9 @@ async function storedIn (store: BlobStore): Promise<string[]> {
  */
 export function suite (t: Test, open: (place: string) => Promise<BlobStore>): void {
   /** A new store, closed when the test ends. */
-  async function fresh (t: Test): Promise<{ store: BlobStore, place: string, reopen: () => Promise<BlobStore> }> {
-    const { opened: store, place, reopen } = await openFresh(t, open)
-    return { store, place, reopen }
+  async function fresh (t: Test) {
+    const { opened: store, ...more } = await openFresh(t, open)
+    return { store, ...more }
   }
 
   draftsSuite(t, open)
@@ -163,16 +163,6 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const third = await reopen()
     t.strictSame(await third.pending(), [])
     t.strictSame(await committedIn(third), [open.id, committed.id].sort())
-  })
-
-  t.test('many blobs at once have ids of their own, and all of them can be committed at once', async t => {
-    const { store, reopen } = await fresh(t)
-    const blobs =
-      await Promise.all(Array.from({ length: 50 }, (_, index) => putNew(store, inChunks(Buffer.from(String(index))))))
-    t.equal(new Set(blobs.map(blob => blob.id)).size, 50)
-    for (const { id } of blobs) store.commit(id)
-    for (const [index, blob] of blobs.entries()) t.equal(String(await readAll(store, blob)), String(index))
-    t.strictSame(await (await reopen()).pending(), [])
   })
 
   t.test('to commit what is gone is no failure, and neither is to remove it', async t => {

@@ -19,22 +19,18 @@ export function gate (): { opened: Promise<void>, open: () => void } {
   return { opened, open }
 }
 
-/** What metadata record about a draft: the latest request that took it over is the only one that can save. */
-export interface DraftRow {
-  draft: Draft
-  /** Every draft that was saved. */
-  readonly saved: Draft[]
-  takeOver (): (draft: Draft) => Promise<Draft>
-}
+export type DraftRow = ReturnType<typeof createRow>
 
-export function createRow (): DraftRow {
+/** What metadata record about a draft: the latest request that took it over is the only one that can save. */
+export function createRow () {
   let generation = 0
-  const row: DraftRow = {
+  const row = {
     draft: noDraft,
-    saved: [],
+    /** Every draft that was saved. */
+    saved: [] as Draft[],
     takeOver () {
       const own = ++generation
-      return async draft => {
+      return async (draft: Draft) => {
         if (own !== generation) throw new Error('taken over')
         row.saved.push(draft)
         row.draft = draft
@@ -66,9 +62,7 @@ export async function readDraft (store: BlobStore, id: string, { size, state }: 
 }
 
 /** A new store with a draft, closed when the test ends. */
-async function openDraft (
-  t: Test, open: (place: string) => Promise<BlobStore>
-): Promise<{ store: BlobStore, id: string, row: DraftRow, reopen: () => Promise<BlobStore> }> {
+async function openDraft (t: Test, open: (place: string) => Promise<BlobStore>) {
   const { opened: store, reopen } = await openFresh(t, open)
   return { store, id: createBlobId(), row: createRow(), reopen }
 }

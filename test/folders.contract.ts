@@ -1,7 +1,6 @@
 import type { Test } from 'tap'
-import type { KeptPosition, RestoredFiles } from '#src/metadata/kept-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
-import type { AccountRecord, FileOrder, FilePosition, NewFile, Quota } from '#src/metadata/records.ts'
+import type { AccountRecord, FileOrder, FilePosition, NewFile } from '#src/metadata/records.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { newUpload, openStory } from './uploads.contract.ts'
@@ -198,51 +197,17 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await Promise.all(none), none.map(() => false))
   })
 
-  for (const isPermanent of [false, true]) {
-    t.test(`a folder is deleted with everything in it, ${isPermanent ? 'for good' : 'and comes back'}`, async t => {
-      const { metadata, ownerId, put, add, find, folder, trash, names, usage } = await start(t)
-      const inside = ['a/1', 'a/b/2', 'a/b/3', 'a/b/c/4', 'a/d/5']
-      for (const name of [...inside, 'ab/6', 'a!/7', '8']) await put(name, { size: name === 'a/b/c/4' ? 100 : 10 })
-      const old = await put('a/1', { modifiedAt: 99, size: 11 })
-      await add('a/empty/deep')
-      const deletedWith = hex(16)
-      t.ok(await removeFolder(metadata, ownerId, 'a', { limit: 2, isPermanent, deletedWith }) > 3)
-      t.equal(await folder('a'), undefined)
-      t.strictSame((await names()).sort(), ['8', 'a!/7', 'ab/6'])
-      t.strictSame(await usage(), { bytes: 30, files: 3, folders: 2 })
-      t.strictSame((await trash()).map(({ name, versions, deletedWith }) => [name, versions, deletedWith]).sort(),
-        isPermanent ? [] : inside.map(name => [name, name === 'a/1' ? 1 : 0, deletedWith]))
-      t.equal((await metadata.blobs.claimDiscarded(100, 0)).length, isPermanent ? 6 : 0)
-      await check(t, metadata)
-      if (isPermanent) return
-      await put('a/d')
-      await put('a/b/2')
-      const quota = { bytes: 80, files: undefined }
-      const { kept, ...restored } = await restoreAll(metadata, { ownerId, deletedWith, quota, limit: 2 })
-      t.strictSame(restored, { restored: 2, acts: 3 })
-      t.strictSame(kept.map(({ name, code }) => [name, code]).sort(), [
-        ['a/b/2', 'name_taken'], ['a/b/c/4', 'quota_exceeded'], ['a/d/5', 'name_taken']
-      ])
-      t.match(await find('a/1'), { id: old.id, modifiedAt: 99, createdAt: old.createdAt })
-      t.equal((await metadata.kept.listVersions(ownerId, old.id, { after: undefined, limit: 9 })).length, 1)
-      t.equal((await trash()).length, 3)
-      const ofOther = await restoreAll(metadata, { ownerId: ownerId + 1, deletedWith, quota, limit: 9 })
-      t.strictSame(ofOther, { restored: 0, kept: [], acts: 0 })
-      await check(t, metadata)
-    })
-  }
-
   t.test('what comes into a folder while it is deleted stays, and so does the folder', async t => {
-    const { metadata, ownerId, put, find, folder, names } = await start(t)
-    for (const name of ['a/1', 'a/2', 'a/b/3']) await put(name)
+    const { metadata, ownerId, put, folder, names } = await start(t)
+    for (const name of ['a/1', 'a/2', 'a/b/3', 'a!/4', 'ab/5']) await put(name)
     const removal = { limit: 2, isPermanent: false, deletedWith: hex(16) }
     const from = await metadata.folders.removeSome(ownerId, 'a', removal)
     await put('a/b/new')
     t.strictSame(await outcomes([removeFolder(metadata, ownerId, 'a', { ...removal, from })]), { folder_not_empty: 1 })
-    t.strictSame(await names(), ['a/b/new'])
-    t.ok(await find('a/b/new'))
+    t.strictSame((await names()).sort(), ['a!/4', 'a/b/new', 'ab/5'])
     t.ok(await folder('a/b'))
     await removeFolder(metadata, ownerId, 'a', removal)
+    t.strictSame((await names()).sort(), ['a!/4', 'ab/5'], 'and nothing beside it goes')
     t.strictSame(await outcomes([
       metadata.folders.removeSome(ownerId, 'a', removal), metadata.folders.removeSome(ownerId, 'a', { ...removal, from })
     ]), { not_found: 2 }, 'a second one finds nothing')
@@ -271,9 +236,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     await rename('b', String(first?.name))
     await removeFolder(metadata, ownerId, 'a', { ...removal, from })
     t.equal((await trash()).length, 3)
-    const { deletedWith } = removal
-    const restored = await restoreAll(metadata, { ownerId, deletedWith, quota: unlimited, limit: 9 })
-    t.match(restored, { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
+    const all = { quota: unlimited, after: undefined, limit: 9 }
+    t.match(await metadata.kept.restoreDeletion(ownerId, removal.deletedWith, all), { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
     t.strictSame(await names(), ['a/1', 'a/2'])
     await check(t, metadata)
   })
@@ -300,21 +264,6 @@ async function walk (
     const last = page.at(-1)
     if (last === undefined) return seen
     after = { key: last.name.slice(last.name.lastIndexOf('/') + 1), id: last.folderId }
-  }
-}
-
-/** Restores what a deletion took. `acts`: those that found something. */
-async function restoreAll (metadata: Metadata, { ownerId, deletedWith, quota, limit }: {
-  ownerId: number, deletedWith: string, quota: Quota, limit: number
-}) {
-  const sum = { restored: 0, kept: [] as RestoredFiles['kept'][number][], acts: 0 }
-  for (let after: KeptPosition | undefined; ;) {
-    const { restored, kept, last } = await metadata.kept.restoreDeletion(ownerId, deletedWith, { quota, after, limit })
-    if (last === undefined) return sum
-    sum.restored += restored
-    sum.kept.push(...kept)
-    sum.acts++
-    after = last
   }
 }
 

@@ -104,28 +104,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
   })
 
-  t.test('the limits of a link are exact, and nothing is given back', async t => {
-    const { metadata: { files, links }, ownerId, link, store, room, used } = await start(t)
-    const drop = await link({ maxFiles: 4, maxBytes: 100 })
-    t.strictSame(await room(drop), { link: { files: 4, bytes: 100 }, owner: { files: Infinity, bytes: Infinity } })
-    t.strictSame(await outcomes([store(drop, 'a', { size: 101 })]), { link_limit_reached: 1 })
-    await store(drop, 'a', { size: 60 })
-    t.strictSame(await outcomes([store(drop, 'b', { size: 41 })]), { link_limit_reached: 1 })
-    await store(drop, 'b', { size: 40 })
-    await files.remove(ownerId, 'in/a', { precondition: {}, isPermanent: true })
-    t.strictSame((await room(drop)).link, { files: 2, bytes: 0 })
-    t.strictSame(await outcomes([store(drop, 'c', { size: 1 })]), { link_limit_reached: 1 })
-    for (const name of ['c', 'd']) await store(drop, name, { size: 0 })
-    t.strictSame(await outcomes([store(drop, 'e', { size: 0 })]), { link_limit_reached: 1 })
-    t.strictSame(await used(drop), { files: 4, bytes: 100 })
-    await links.change(ownerId, drop.id, { maxFiles: 1, maxBytes: 1 })
-    t.strictSame((await room(drop)).link, { files: 0, bytes: 0 })
-    await links.change(ownerId, drop.id, { maxFiles: null, maxBytes: null })
-    await store(drop, 'e', { size: 1000 })
-    t.strictSame(await used(drop), { files: 5, bytes: 1100 })
-    t.strictSame(await used(await link()), { files: 0, bytes: 0 }, 'each link has its own')
-  })
-
   t.test('the quota of the owner holds with all that is kept, and nothing kept is deleted for a link', async t => {
     const { metadata, ownerId, link, put, store, room, kept } = await start(t)
     for (const name of ['a', 'a', 'b']) await put(name, { size: 30 })
@@ -231,26 +209,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(await reserved(), MAX_LINK_UPLOADS + 1)
   })
 
-  t.test('unfinished uploads reserve room of their link and of the owner, and a finished one is charged instead', async t => {
-    const { metadata: { accounts }, link, store, room, used, begin, finish, save, clock } = await start(t)
-    const drop = await link({ maxFiles: 3, maxBytes: 100 })
-    const quota = { bytes: 200, files: 5 }
-    const [known, unknown] = [await begin(drop, 'a', { length: 60 }), await begin(drop, 'a', { length: null })]
-    await save(unknown, { offset: 15 })
-    t.strictSame(await room(drop, quota), { link: { files: 1, bytes: 25 }, owner: { files: 2, bytes: 125 } })
-    t.strictSame(await outcomes([begin(drop, 'b', { length: 26 }), store(drop, 'b', { size: 26 }), save(unknown, { offset: 41 })]), { link_limit_reached: 3 })
-    await save(unknown, { offset: 40, length: 40 })
-    t.strictSame(await outcomes([begin(drop, 'b', { length: 1 }), save(unknown, { offset: 40, length: 41 })]), { link_limit_reached: 2 })
-    t.match(await finish(known, quota), { isNew: true, file: { name: 'in/a', size: 60 } })
-    t.match(await finish({ ...unknown, length: 40 }, quota), { file: { name: 'in/a (2)', size: 40 } })
-    t.strictSame(await used(drop), { files: 2, bytes: 100 })
-    await begin(drop, 'c', { length: 0 })
-    t.strictSame(await outcomes([begin(drop, 'c', { length: null }), store(drop, 'c', { size: 0 })]), { link_limit_reached: 2 })
-    clock.advance(HOUR)
-    t.strictSame((await room(drop)).link, { files: 1, bytes: 0 }, 'until it expires')
-    t.strictSame(await accounts.usageMismatches(), [])
-  })
-
   t.test('an upload by a link that was finished keeps its result, under its link, which remembers its own', async t => {
     const { metadata, ownerId, clock, link, begin, finish, find, save, listed, reserved } = await start(t)
     const drop = await link()
@@ -292,18 +250,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     await save(upload, { offset: 30 }, { bytes: 101, files: 9 })
     t.match(await finish(upload, { bytes: 101, files: 9 }), { file: { name: 'in/b' } })
     t.equal(await kept(), 30)
-  })
-
-  t.test('an upload that its link has no room for since its limits were lowered goes no further', async t => {
-    const { metadata: { links }, ownerId, link, begin, save, finish } = await start(t)
-    const drop = await link({ maxFiles: 2, maxBytes: 20 })
-    const [first, second] = [await begin(drop, 'a'), await begin(drop, 'b')]
-    for (const terms of [{ maxBytes: 9 }, { maxBytes: 20, maxFiles: 1 }]) {
-      await links.change(ownerId, drop.id, terms)
-      t.strictSame(await outcomes([save(first, { offset: 5 }), finish(first)]), { link_limit_reached: 2 })
-    }
-    await links.change(ownerId, drop.id, { maxFiles: 2 })
-    for (const upload of [first, second]) await finish(upload)
   })
 
   for (const how of ['is revoked', 'has expired', 'ended with its folder'] as const) {

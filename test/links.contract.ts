@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { type LinkedFolder, type LinkedPage, type LinkRecord, MAX_LINKS, type NewLink } from '#src/metadata/link-repository.ts'
 import type { FileRecord, FolderRecord } from '#src/metadata/records.ts'
-import { DAY, HOUR } from './kit/durations.ts'
+import { HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { suite as uploadsSuite } from './link-uploads.contract.ts'
@@ -89,37 +89,23 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(await open(ended), undefined, 'the link of a file that is overwritten by a move ends')
   })
 
-  t.test('a link of a folder follows it when that, or a folder above, is moved', async t => {
-    const { addFolder, add, open, move, list } = await start(t)
-    const folder = await addFolder('a/b')
-    const link = await add('a/b')
-    await move('a/b', 'a/c')
-    await move('a', 'd')
-    t.match(await open(link), { link: { name: 'd/c' }, folder: { id: folder.id, path: 'd/c' }, file: undefined })
-    t.match(await list({ name: 'd/c' }), [{ id: link.id }])
-    await addFolder('a/b')
-    t.strictSame(await list({ name: 'a/b' }), [])
+  t.test('a link ends with the deletion of its file or folder, alone or with all around it', async t => {
+    const { metadata, ownerId, put, addFolder, add, open, remove, removeTree, list } = await start(t)
+    const { folders, links } = metadata
+    for (const name of ['a', 'in/a', 'in/b/c', 'in/d']) await put(name)
+    await addFolder('empty')
+    const all = []
+    for (const name of ['a', 'empty', 'in', 'in/a', 'in/b', 'in/b/c', 'in/d', 'a']) all.push(await add(name))
+    await remove('a')
+    await folders.remove(ownerId, 'empty')
+    const [ofFile, ofEmpty, ...below] = all as [LinkRecord, LinkRecord, ...LinkRecord[]]
+    for (const link of [ofFile, ofEmpty]) t.equal(await open(link), undefined)
+    t.equal((await list()).length, 5)
+    await removeTree('in', { limit: 2 })
+    for (const link of below) t.equal(await open(link), undefined)
+    t.strictSame(await list(), [])
+    t.strictSame(await outcomes(all.map(({ id }) => links.remove(ownerId, id))), { not_found: 8 })
   })
-
-  for (const isPermanent of [false, true]) {
-    t.test(`a link ends with the ${isPermanent ? 'permanent ' : ''}deletion of its file or folder, alone or with all around it`, async t => {
-      const { metadata, ownerId, put, addFolder, add, open, remove, removeTree, list } = await start(t)
-      const { folders, links } = metadata
-      for (const name of ['a', 'in/a', 'in/b/c', 'in/d']) await put(name)
-      await addFolder('empty')
-      const all = []
-      for (const name of ['a', 'empty', 'in', 'in/a', 'in/b', 'in/b/c', 'in/d', 'a']) all.push(await add(name))
-      await remove('a', isPermanent)
-      await folders.remove(ownerId, 'empty')
-      const [ofFile, ofEmpty, ...below] = all as [LinkRecord, LinkRecord, ...LinkRecord[]]
-      for (const link of [ofFile, ofEmpty]) t.equal(await open(link), undefined)
-      t.equal((await list()).length, 5)
-      await removeTree('in', { isPermanent, limit: 2 })
-      for (const link of below) t.equal(await open(link), undefined)
-      t.strictSame(await list(), [])
-      t.strictSame(await outcomes(all.map(({ id }) => links.remove(ownerId, id))), { not_found: 8 })
-    })
-  }
 
   t.test('a restored file, or another one of its name, does not revive a link', async t => {
     const { metadata: { kept }, ownerId, put, add, open, remove, removeTree, trash, list } = await start(t)
@@ -152,22 +138,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(await open(link), undefined)
     while (await accounts.purgeDeleted(10));
     t.equal(await links.find(ownerId, link.id), undefined)
-  })
-
-  t.test('a link is not found by its secret from its expiry on, unless it gets a later one', async t => {
-    const { metadata: { links }, clock, ownerId, put, add, open, list } = await start(t)
-    await put('a')
-    const link = await add('a', { expiresAt: clock.now() + HOUR })
-    clock.advance(HOUR - 1)
-    t.match(await open(link), { link, now: clock.now() })
-    clock.advance(1)
-    t.equal(await open(link), undefined)
-    t.strictSame(await list(), [link])
-    await links.change(ownerId, link.id, { expiresAt: clock.now() + HOUR })
-    t.match(await open(link), { link: { id: link.id }, now: clock.now() })
-    await links.change(ownerId, link.id, { expiresAt: null })
-    clock.advance(1000 * DAY)
-    t.match(await open(link), { now: clock.now() })
   })
 
   t.test('links are listed newest first, page by page, and end, one, all of a file or folder, or all of an account', async t => {

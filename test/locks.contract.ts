@@ -260,11 +260,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       when('b', has(tag)), when('b', has(own)), when(undefined, has(tag)), when(undefined, has(own)), when('', has(tag)), when('f', has(tag)),
       when('a', has({ tag: `W/"${sha256}"` }))
     ]
-    const rounds = [
-      ...holding.map(conditions => ({ conditions, isHolding: true })),
-      ...failing.map(conditions => ({ conditions, isHolding: false }))
-    ]
-    for (const { conditions, isHolding } of rounds) {
+    for (const conditions of [...holding, ...failing]) {
+      const isHolding = holding.includes(conditions)
       const all = { ...conditions, tokens: [token] }
       const changes = [() => put('new', {}, all), () => add('made', all), () => rename('nothing', 'x', all), () => move('nothing', 'x', all), () => remove('nothing', all)]
       const [stored, made, ...missing] = await Promise.all(changes.map(change => outcomes([change()])))
@@ -273,12 +270,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       for (const outcome of missing) t.strictSame(outcome, { not_found: 1 }, 'what does not exist comes first')
       if (isHolding) {
         await remove('new')
-        await removeMade()
+        await move('made', `gone-${hex(4)}`)
       }
-    }
-
-    async function removeMade () {
-      await move('made', `gone-${hex(4)}`)
     }
   })
 

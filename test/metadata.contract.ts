@@ -2,10 +2,8 @@ import type { Test } from 'tap'
 import type { AttemptLimit, NewAttempt } from '#src/metadata/attempt-repository.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import {
-  fileOrders, type AccountRecord, type FileOrder, type FilePage, type FilePosition, type FileRecord, type NewFile,
-  type NewToken, type StoredContent
+  fileOrders, type AccountRecord, type FileOrder, type FilePage, type FileRecord, type NewFile, type NewToken
 } from '#src/metadata/records.ts'
-import { Problem } from '#src/problems.ts'
 import { suite as changesSuite } from './changes.contract.ts'
 import { suite as factorsSuite } from './factors.contract.ts'
 import { suite as foldersSuite } from './folders.contract.ts'
@@ -13,7 +11,7 @@ import { suite as keptSuite } from './kept.contract.ts'
 import { countFailures, recordFailure } from './kit/attempts.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { DAY } from './kit/durations.ts'
-import { hex, newFile, setPassword, unlimited } from './kit/records.ts'
+import { count, endsOf as outcomes, hex, newFile, setPassword, unlimited } from './kit/records.ts'
 import { openFresh, type OpenMetadata } from './kit/reopening.ts'
 import { suite as linksSuite } from './links.contract.ts'
 import { suite as locksSuite } from './locks.contract.ts'
@@ -27,16 +25,6 @@ const removal = { precondition: always, isPermanent: false }
 
 function newAccount (name: string) {
   return { username: name.toUpperCase(), usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 }
-}
-
-/** The outcome of each promise: `ok`, or the code of its problem. */
-async function outcomes (promises: Promise<unknown>[]): Promise<string[]> {
-  const ends = await Promise.allSettled(promises)
-  return ends.map(end => end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason))
-}
-
-function count (words: string[]): Record<string, number> {
-  return words.reduce<Record<string, number>>((sums, word) => ({ ...sums, [word]: (sums[word] ?? 0) + 1 }), {})
 }
 
 const all: FilePage = { order: 'name', folder: '', prefix: undefined, limit: 1000, after: undefined }
@@ -56,38 +44,19 @@ const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
  */
 export function suite (t: Test, open: OpenMetadata): void {
   /** A new metadata store, closed when the test ends. */
-  async function fresh (t: Test, clock?: TestClock): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata> }> {
+  async function fresh (t: Test, clock?: TestClock) {
     const { opened: metadata, reopen } = await openFresh(t, place => open(place, clock && { clock: clock.now }))
     return { metadata, reopen }
   }
 
-  async function withAccount (
-    t: Test, clock?: TestClock
-  ): Promise<{ metadata: Metadata, reopen: () => Promise<Metadata>, id: number }> {
-    const { metadata, reopen } = await fresh(t, clock)
-    const { id } = await metadata.accounts.add(newAccount('ada'))
-    return { metadata, reopen, id }
+  async function withAccount (t: Test, clock?: TestClock) {
+    const store = await fresh(t, clock)
+    return { ...store, id: (await store.metadata.accounts.add(newAccount('ada'))).id }
   }
 
-  async function usage (metadata: Metadata, id: number): Promise<{ bytes: number, files: number }> {
+  async function usage (metadata: Metadata, id: number) {
     const { usedBytes, usedFiles } = await metadata.accounts.find(id) as AccountRecord
     return { bytes: usedBytes, files: usedFiles }
-  }
-
-  /** Reads a listing page by page; calls `between` after each page. */
-  async function walk (
-    metadata: Metadata, ownerId: number, page: Partial<FilePage>, between: () => Promise<unknown> = async () => {}
-  ): Promise<FileRecord[]> {
-    const seen: FileRecord[] = []
-    let after: FilePosition | undefined
-    for (;;) {
-      const files = await metadata.files.list(ownerId, { ...all, ...page, after })
-      seen.push(...files)
-      const last = files.at(-1)
-      if (last === undefined) return seen
-      after = { key: keyOf[page.order ?? 'name'](last), id: last.id }
-      await between()
-    }
   }
 
   uploadsSuite(t, open)
@@ -164,19 +133,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.ok(await metadata.tokens.find(other.id))
   })
 
-  t.test('a token that a password was proved for is added while the account has that password, and not once it is changed', async t => {
-    const clock = createTestClock(1000)
-    const { metadata, id } = await withAccount(t, clock)
-    const verified = await metadata.accounts.find(id) as AccountRecord
-    const [, changed] = await outcomes([
-      metadata.tokens.add(newToken(id), { verified }),
-      metadata.accounts.setPasswordHash(verified, 'new', { revokesTokens: true })
-    ])
-    t.equal(changed, 'ok')
-    t.strictSame(await outcomes([metadata.tokens.add(newToken(id), { verified }), metadata.tokens.add(newToken(id), { verified: { ...verified, passwordHash: 'new' } })]), ['credentials_wrong', 'ok'])
-    t.equal((await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).length, 1)
-  })
-
   t.test('of many who replace one password at once exactly one does, and nobody replaces one that is not there any more', async t => {
     const { metadata, id } = await withAccount(t)
     const present = await metadata.accounts.find(id) as AccountRecord
@@ -208,13 +164,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await outcomes([metadata.files.add(newFile(id, 'late'), unlimited), metadata.files.put(newFile(id, '0'), unlimited, always)]), ['not_found', 'not_found'], 'an upload that was under way finds nobody')
     const successor = await metadata.accounts.add(newAccount('ada'))
     t.not(successor.id, id)
-
-    let rounds = 0
-    while (await metadata.accounts.purgeDeleted(2)) {
-      rounds++
-      t.strictSame(await metadata.accounts.usageMismatches(), [])
-      t.ok((await metadata.blobs.claimDiscarded(100, 0)).length <= rounds * 2)
-    }
+    while (await metadata.accounts.purgeDeleted(2));
     t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), mine.map(file => file.blobId).sort())
     t.strictSame(await metadata.files.find(bob.id, 'theirs'), theirs.file)
   })
@@ -259,30 +209,27 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
     const valid = tokens.filter(token => token.expiresAt === null || token.expiresAt > 200).map(token => token.id)
       .reverse()
+    const list = () => metadata.tokens.list(id, { beforeId: undefined, limit: 10 })
     clock.set(200)
     const first = await metadata.tokens.list(id, { beforeId: undefined, limit: 1 })
     const rest = await metadata.tokens.list(id, { beforeId: first[0]?.id, limit: 10 })
     t.strictSame([...first, ...rest].map(token => token.id), valid)
     await Promise.all([metadata.tokens.recordUse(valid[0] ?? 0, 150), metadata.tokens.recordUse(valid[1] ?? 0, 160)])
-    t.strictSame(
-      (await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.lastUsedAt), [150, 160]
-    )
+    t.match(await list(), [{ lastUsedAt: 150 }, { lastUsedAt: 160 }])
     // When none had expired.
     clock.set(0)
-    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
-    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).length, 4)
-    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 1000 }, 2), true, 'there may be more')
-    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).length, 2)
-    t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 1000 }, 2), false)
-    t.strictSame((await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })).map(token => token.expiresAt), [null], 'a token without an end never expires')
+    const sweeps = [[200, 10, false, 4], [1000, 2, true, 2], [1000, 2, false, 1]] as const
+    for (const [before, limit, mayBeMore, left] of sweeps) {
+      t.equal(await metadata.tokens.removeExpired({ kind: 'access', before }, limit), mayBeMore)
+      t.equal((await list()).length, left)
+    }
+    t.match(await list(), [{ expiresAt: null }], 'a token without an end never expires')
     const personal = await metadata.tokens.add(newToken(id, { kind: 'personal', expiresAt: 100 }))
     const session = await metadata.tokens.add(newToken(id, { kind: 'session', secretHash: 'abc', expiresAt: 100 }))
     t.equal(await metadata.tokens.removeExpired({ kind: 'access', before: 200 }, 10), false)
     t.match(await metadata.tokens.findBySecret('abc'), { token: session }, 'none of another kind')
     t.equal(await metadata.tokens.removeExpired({ kind: 'session', before: 200 }, 10), false)
-    const left = await metadata.tokens.list(id, { beforeId: undefined, limit: 10 })
-    t.match(left, [{ id: personal.id }, { expiresAt: null }])
-    t.equal(left.length, 2)
+    t.strictSame((await list()).map(({ id }) => id), [personal.id, valid[1]])
   })
 
   t.test('the time is that of the backend if no clock is given, and a token has its lifetime from then on', async t => {
@@ -307,10 +254,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     ]
     t.equal(short.expiresAt, short.createdAt + 5000)
     t.strictSame([capped.expiresAt, endless.expiresAt, expired.expiresAt], [start + 3000, null, start - 1])
-    t.strictSame(
-      (await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })).map(({ id }) => id),
-      [endless.id, capped.id, short.id]
-    )
+    const listed = await metadata.tokens.list(id, { beforeId: undefined, limit: 9 })
+    t.strictSame(listed.map(({ id }) => id), [endless.id, capped.id, short.id])
     const file = newFile(id, 'a')
     const { file: added } = await metadata.files.add(file, unlimited)
     const { file: replaced } =
@@ -325,16 +270,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.attempts.finish(claim, 'failed')
     for (const kind of ['sign_in', 'registration'] as const) t.equal(await countFailures(metadata, { kind, network: 'n1' }), 1)
     const times = [
-      createdAt,
-      short.createdAt,
-      added.createdAt,
-      replaced.updatedAt,
-      renamed.updatedAt,
-      Number(corrected?.updatedAt),
-      ...events.map(({ at }) => at).reverse()
+      createdAt, short.createdAt, added.createdAt, replaced.updatedAt, renamed.updatedAt, Number(corrected?.updatedAt),
+      ...events.map(({ at }) => at)
     ]
-    t.ok([start, ...times, await metadata.now()].every((time, index, all) =>
-      index === 0 || time >= Number(all[index - 1]) || index >= times.length - 1), times.join())
     t.ok(times.every(time => time >= start && time <= Date.now() + 60_000), times.join())
     t.equal(replaced.createdAt, added.createdAt)
   })
@@ -574,20 +512,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal((await metadata.files.find(id, 'a'))?.blobId, writers[ends.indexOf('ok')]?.blobId)
   })
 
-  t.test('a file with a date later than now gets that of now, and no other file does', async t => {
-    const clock = createTestClock(5000)
-    const { metadata, id } = await withAccount(t, clock)
-    const bob = await metadata.accounts.add(newAccount('bob'))
-    for (const [owner, name] of [[id, 'a'], [id, 'b'], [bob.id, 'a']] as const) await metadata.files.add(newFile(owner, name), unlimited)
-    for (const time of [4000, 4500]) {
-      clock.set(time)
-      await metadata.files.correctDate(id, 'a')
-    }
-    await metadata.files.correctDate(id, 'nothing')
-    t.match(await metadata.files.find(id, 'a'), { createdAt: 5000, updatedAt: 4000 })
-    t.match([await metadata.files.find(id, 'b'), await metadata.files.find(bob.id, 'a')], [{ updatedAt: 5000 }, { updatedAt: 5000 }])
-  })
-
   t.test('a removed file is gone, and its blob is discarded until it is forgotten', async t => {
     const { metadata, reopen, id } = await withAccount(t)
     const files = Array.from({ length: 5 }, (_, index) => newFile(id, `${index}`))
@@ -619,17 +543,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.blobs.findReferenced(asked), new Set([kept.blobId, removed.blobId, leased]))
     t.strictSame(await metadata.blobs.findKnown([]), new Set())
     t.strictSame(await metadata.checkIntegrity(), [])
-  })
-
-  t.test('everybody\'s files are listed for fsck by their blobs, page by page', async t => {
-    const { metadata, id } = await withAccount(t)
-    const bob = await metadata.accounts.add(newAccount('bob'))
-    const files = ['c', 'b', 'a'].flatMap(name => [id, bob.id].map(owner => newFile(owner, name)))
-    for (const file of files) await metadata.files.add(file, unlimited)
-    const seen: StoredContent[] = []
-    for (let page; (page = await metadata.blobs.listContents(seen.at(-1)?.blobId ?? '', 4)).length > 0;) seen.push(...page)
-    const wanted = files.map(({ blobId, size, sha256, ownerId, name }) => ({ blobId, content: 'file', size, sha256, ownerId, name }))
-    t.strictSame(seen, wanted.sort((a, b) => a.blobId < b.blobId ? -1 : 1))
   })
 
   t.test('a write that fails takes no other with it, though they share a commit', async t => {
@@ -669,23 +582,14 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await usage(again, id), { bytes: last?.size, files: 1 })
   })
 
-  // U+FF5E sorts after surrogates in UTF-16, but before U+1F600, which needs two of them.
-  const names = [' ', '!', 'A', 'B', 'a', 'a%', 'a_', 'aa', 'ab', 'ab\u{10FFFF}', 'ab\u{10FFFF}z', 'ac', 'b', 'é', '\uD7FF', '\uD7FFx', '\uE000', '\uFF5E', '😀', '😁', '\u{10FFFF}']
-
   t.test('what is stored is summed up over everybody who is not gone, by their own limits where they have some', async t => {
     const { metadata, id } = await withAccount(t)
-    t.strictSame(
-      await metadata.accounts.totals(unlimited),
-      { accounts: 1, files: 0, folders: 0, bytes: 0, keptBytes: 0, accountsNearQuota: 0 }
-    )
     const { id: ben } = await metadata.accounts.add(newAccount('ben'))
     const { id: deleted } = await metadata.accounts.add(newAccount('gone'))
     for (const [owner, size] of [[id, 90], [ben, 89], [deleted, 1000]] as const) await metadata.files.add(newFile(owner, 'a', { size }), unlimited)
     await metadata.accounts.remove(deleted, 6000)
-    t.strictSame(
-      await metadata.accounts.totals(unlimited),
-      { accounts: 2, files: 2, folders: 0, bytes: 179, keptBytes: 0, accountsNearQuota: 0 }
-    )
+    const totals = { accounts: 2, files: 2, folders: 0, bytes: 179, keptBytes: 0, accountsNearQuota: 0 }
+    t.strictSame(await metadata.accounts.totals(unlimited), totals)
     t.equal((await metadata.accounts.totals({ bytes: 100, files: undefined })).accountsNearQuota, 1)
     t.equal((await metadata.accounts.totals({ bytes: undefined, files: 1 })).accountsNearQuota, 2)
     await metadata.accounts.setQuota(id, { bytes: 1000, files: 1000 })
@@ -707,17 +611,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await (await reopen()).accounts.find(id), before)
   })
 
-  t.test('a listing by name, of a prefix or whole, goes code point by code point, both ways', async t => {
-    const { metadata, id } = await withAccount(t)
-    for (const name of [...names].reverse()) await metadata.files.add(newFile(id, name), unlimited)
-    for (const prefix of ['', 'a', 'a%', 'a_', 'A', 'é', '\uFF5E', '😀', '\u{10FFFF}', 'x', '\uD7FF', 'ab\u{10FFFF}']) {
-      const wanted = names.filter(name => name.startsWith(prefix))
-        .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-      t.strictSame((await walk(metadata, id, { prefix, limit: 2 })).map(file => file.name), wanted, prefix)
-      t.strictSame((await walk(metadata, id, { prefix, limit: 2, order: '-name' })).map(file => file.name), wanted.reverse())
-    }
-  })
-
   for (const order of fileOrders) {
     t.test(`a listing in the order ${order} is total, shows each file once, and loses none while others come and go`, async t => {
       const clock = createTestClock()
@@ -731,12 +624,16 @@ export function suite (t: Test, open: OpenMetadata): void {
       }
       for (let index = 0; index < 30; index++) await add(`stays-${(index * 7) % 30}`, index)
       for (let index = 0; index < 8; index++) await add(`goes-${index}`, index)
-      let turn = 0
-      const seen = await walk(metadata, id, { order, limit: 4 }, async () => {
+      const seen: FileRecord[] = []
+      for (let turn = 0; ; turn++) {
+        const last = seen.at(-1)
+        const after = last && { key: keyOf[order](last), id: last.id }
+        const page = await metadata.files.list(id, { ...all, order, limit: 4, after })
+        if (page.length === 0) break
+        seen.push(...page)
         if (turn < 8) await metadata.files.remove(id, `goes-${turn}`, removal)
         if (turn < 20) await add(`comes-${turn}`, turn)
-        turn++
-      })
+      }
       t.equal(new Set(seen.map(file => file.id)).size, seen.length, 'none twice')
       t.equal(seen.filter(file => file.name.startsWith('stays')).length, 30, 'all that stay')
       const keys = seen.map(keyOf[order])

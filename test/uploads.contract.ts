@@ -273,21 +273,6 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.blobs.claimDiscarded(9, 0), [])
   })
 
-  t.test('an account that has far too many finished uploads forgets a hundred with each', async t => {
-    const { metadata, ownerId, add, find, finishNext: finish } = await start(t, createTestClock(5000))
-    const uploads: UploadRecord[] = []
-    for (let index = 0; index < 210; index++) uploads.push(await add(`${index}`, { length: 1 }))
-    const found = async () =>
-      (await Promise.all(uploads.map(find))).flatMap((upload, index) => upload === undefined ? [] : [index])
-    for (const upload of uploads.slice(0, 207)) await finish(upload, 1000)
-    t.equal((await found()).length, 210)
-    for (const [index, first] of [[207, 100], [208, 200], [209, 205]] as const) {
-      await finish(uploads[index] as UploadRecord, 5)
-      t.equal((await found())[0], first)
-    }
-    t.match(await metadata.accounts.find(ownerId), { usedFiles: 210 })
-  })
-
   t.test('an upload by POST is refused if there are other bytes, and succeeds with the same, whose blob is not needed', async t => {
     const { metadata, ownerId, add, finish, find, discarded, list } = await start(t)
     const { file } = await metadata.files.add(newFile(ownerId, 'a', { sha256: 'aa', size: 10 }), unlimited)

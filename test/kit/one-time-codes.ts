@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { createTestClock, type TestClock } from './clock.ts'
+import { count } from './records.ts'
 import type { Answer, Client, SendOptions } from './server.ts'
 
 // An authenticator app, made without the library of the server.
@@ -73,10 +74,5 @@ export async function turnOn (
 
 /** How often each outcome occurred: the status, and the code of a problem. */
 export function outcomesOf (answers: Answer[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { status, text } of answers) {
-    const outcome = status < 400 ? String(status) : `${status} ${JSON.parse(text).code}`
-    counts[outcome] = (counts[outcome] ?? 0) + 1
-  }
-  return counts
+  return count(answers.map(({ status, text }) => status < 400 ? String(status) : `${status} ${JSON.parse(text).code}`))
 }

@@ -21,15 +21,19 @@ export async function setPassword (
   await accounts.setPasswordHash(await accounts.find(id) as AccountRecord, passwordHash, { revokesTokens })
 }
 
-/** How often each outcome occurred: `ok`, or the code of a problem. */
-export async function outcomes (promises: Promise<unknown>[]): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {}
-  for (const end of await Promise.allSettled(promises)) {
-    const word = end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason)
-    counts[word] = (counts[word] ?? 0) + 1
-  }
-  return counts
+/** The outcome of each promise: `ok`, or the code of its problem. */
+export async function endsOf (promises: Promise<unknown>[]): Promise<string[]> {
+  const ends = await Promise.allSettled(promises)
+  return ends.map(end => end.status === 'fulfilled' ? 'ok' : end.reason instanceof Problem ? end.reason.code : String(end.reason))
 }
+
+/** How often each word occurs. */
+export function count (words: string[]): Record<string, number> {
+  return words.reduce<Record<string, number>>((sums, word) => ({ ...sums, [word]: (sums[word] ?? 0) + 1 }), {})
+}
+
+/** How often each outcome occurred. */
+export const outcomes = async (promises: Promise<unknown>[]) => count(await endsOf(promises))
 
 /** Deletes a folder with all that is in it. Returns the number of acts. */
 export async function removeFolder (
