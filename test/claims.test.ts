@@ -1,12 +1,10 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { personalToken } from './kit/drive.ts'
 import type { User } from './kit/one-time-codes.ts'
-import { runBin, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
+import { refused } from './kit/refusals.ts'
+import { kindsOf, runBin, signUp, startServer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
 
 const PATH = '/api/account/claim'
-
-function isProblem (t: Test, answer: Answer, status: number, code: string, message = code): void {
-  t.match(answer, { status, json: { code, status } }, message)
-}
 
 const resource = (client: Client, options: SendOptions) => client.send('GET', '/api/resource', options)
 const claim = (client: Client, json: object, options: SendOptions = {}) => client.send('POST', PATH, { ...options, json })
@@ -19,62 +17,57 @@ async function linkFor ({ dataDir }: RunningServer, ...args: string[]): Promise<
   return secret
 }
 
-async function kindsOf (client: Client, user: User): Promise<string[]> {
-  const { json: { events } } = await client.send('GET', '/api/account/events', { user })
-  return events.map(({ kind }: { kind: string }) => kind)
-}
-
 t.test('an invitation makes one account, of any name, also where registration is closed', async t => {
   const server = await startServer(t, { REGISTRATION: 'closed' })
   const secret = await linkFor(server, 'invite')
   const wanted = { secret, username: 'Zoë', password: 'correct horse battery' }
-  isProblem(t, await claim(server, { secret, password: 'pwd' }), 400, 'validation_failed', 'a name is needed')
-  isProblem(t, await claim(server, { ...wanted, username: 'a:b' }), 400, 'username_invalid')
-  isProblem(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
+  refused(t, await claim(server, { secret, password: 'pwd' }), 400, 'validation_failed', 'a name is needed')
+  refused(t, await claim(server, { ...wanted, username: 'a:b' }), 400, 'username_invalid')
+  refused(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
   const made = await claim(server, wanted)
   t.match(made, { status: 201, json: { id: 1, username: 'Zoë', createdAt: /Z$/ } })
   t.match(made.headers.location, /\/api\/users\/1$/)
   t.equal((await resource(server, { user: ['zoë', wanted.password] })).status, 200)
-  t.strictSame(await kindsOf(server, ['Zoë', wanted.password]), ['sign_in_new_network', 'invitation_used'])
-  isProblem(t, await claim(server, { ...wanted, username: 'another' }), 404, 'not_found', 'it is used')
+  t.strictSame(await kindsOf(server, { user: ['Zoë', wanted.password] }), ['sign_in_new_network', 'invitation_used'])
+  refused(t, await claim(server, { ...wanted, username: 'another' }), 404, 'not_found', 'it is used')
 })
 
 t.test('an invitation for a name makes an account of that name', async t => {
   const server = await startServer(t)
   const [first, second] = [await linkFor(server, 'invite', 'Zoë'), await linkFor(server, 'invite', 'ada')]
-  isProblem(t, await claim(server, { secret: first, username: 'ada', password: 'pwd' }), 400, 'validation_failed', 'another name')
-  isProblem(t, await claim(server, { secret: first, username: 'a:b', password: 'pwd' }), 400, 'validation_failed', 'no name')
+  refused(t, await claim(server, { secret: first, username: 'ada', password: 'pwd' }), 400, 'validation_failed', 'another name')
+  refused(t, await claim(server, { secret: first, username: 'a:b', password: 'pwd' }), 400, 'validation_failed', 'no name')
   t.match(await claim(server, { secret: first, username: 'ZOË', password: 'pwd' }), { status: 201, json: { username: 'Zoë' } })
   await signUp(server, 'ada')
-  isProblem(t, await claim(server, { secret: second, password: 'pwd' }), 400, 'username_taken')
+  refused(t, await claim(server, { secret: second, password: 'pwd' }), 400, 'username_taken')
 })
 
 t.test('a reset sets a password, ends all tokens and signs nobody in', async t => {
   const server = await startServer(t)
   const { user, token } = await signUp(server, 'ada')
-  const { json: { token: personal } } = await server.send('POST', '/api/tokens', { user, json: { name: 'a script', scopes: ['account'] } })
+  const personal = await personalToken(server, user, ['account'])
   const [replaced, secret] = [await linkFor(server, 'reset', 'ada'), await linkFor(server, 'reset', 'ada')]
   const wanted = { secret, password: 'a longer secret' }
-  isProblem(t, await claim(server, { ...wanted, secret: replaced }), 404, 'not_found', 'a later one replaces it')
-  isProblem(t, await claim(server, { ...wanted, username: 'bob' }), 400, 'validation_failed')
-  isProblem(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
+  refused(t, await claim(server, { ...wanted, secret: replaced }), 404, 'not_found', 'a later one replaces it')
+  refused(t, await claim(server, { ...wanted, username: 'bob' }), 400, 'validation_failed')
+  refused(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
   const done = await claim(server, wanted)
   t.strictSame([done.status, done.text, done.headers['set-cookie']], [204, '', undefined])
-  for (const ended of [token, personal]) isProblem(t, await resource(server, { token: ended }), 401, 'token_revoked')
-  isProblem(t, await resource(server, { user }), 401, 'credentials_wrong')
+  for (const ended of [token, personal]) refused(t, await resource(server, { token: ended }), 401, 'token_revoked')
+  refused(t, await resource(server, { user }), 401, 'credentials_wrong')
   const changed: User = ['ada', wanted.password]
   t.equal((await resource(server, { user: changed })).status, 200)
-  t.match(await kindsOf(server, changed), ['sign_in_failed', 'password_reset'])
-  isProblem(t, await claim(server, wanted), 404, 'not_found', 'it is used')
+  t.match(await kindsOf(server, { user: changed }), ['sign_in_failed', 'password_reset'])
+  refused(t, await claim(server, wanted), 404, 'not_found', 'it is used')
   const last = await linkFor(server, 'reset', 'ada')
   await server.send('PUT', '/api/account/password', { user: changed, json: { password: 'mine' } })
-  isProblem(t, await claim(server, { ...wanted, secret: last }), 404, 'not_found', 'a changed password ends it')
+  refused(t, await claim(server, { ...wanted, secret: last }), 404, 'not_found', 'a changed password ends it')
 })
 
 t.test('from another machine, a claim needs TLS', async t => {
   const server = await startServer(t, { TRUST_PROXY: '127.0.0.1' })
   const secret = await linkFor(server, 'invite')
   const json = { secret, username: 'ada', password: 'correct horse battery' }
-  isProblem(t, await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } }), 403, 'tls_required')
+  refused(t, await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } }), 403, 'tls_required')
   t.equal((await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' } })).status, 201)
 })

@@ -1,36 +1,21 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { personalToken } from './kit/drive.ts'
 import { codeAt, createStepClock, newSecret, STEP, turnOn, withCode, wrongCodeAt } from './kit/one-time-codes.ts'
-import { blocksOf, typeLines } from './kit/readme.ts'
-import { root } from './kit/root.ts'
-import { issueToken, signUp, startServer, type Answer, type Client, type SendOptions } from './kit/server.ts'
+import { refused } from './kit/refusals.ts'
+import { issueToken, kindsOf, signUp, startServer, type Client, type SendOptions } from './kit/server.ts'
 import { runSql, skipWithoutSqlite } from './kit/stores.ts'
 
 const TOTP = '/api/second-factor/totp'
 const RECOVERY_CODES = '/api/second-factor/recovery-codes'
 
-function isProblem (t: Test, answer: Answer, status: number, code: string, message = code): void {
-  t.match(answer, { status, json: { code, status } }, message)
-  if (status === 401) t.match(answer.headers['www-authenticate'], /^(?:Bearer|Basic) realm="MagicStore"/, `${message}: with a challenge`)
-}
-
 const resource = (client: Client, options: SendOptions) => client.send('GET', '/api/resource', options)
 const listOf = async (client: Client, token: string) => (await client.send('GET', '/api/second-factor', { token })).json
-const kindsOf = async (client: Client, token: string) => (await client.send('GET', '/api/account/events?limit=1000', { token })).json.events.map(({ kind }: { kind: string }) => kind) as string[]
 const confirm = (client: Client, options: SendOptions, code: string, fields: object = {}) => client.send('PUT', TOTP, { ...options, json: { code, ...fields } })
-
-async function makePersonalToken (client: Client, options: SendOptions): Promise<string> {
-  const { status, json } = await client.send('POST', '/api/tokens', { ...options, json: { name: 'a script', scopes: ['account'] } })
-  if (status !== 201) throw new Error(`no token: ${status} ${JSON.stringify(json)}`)
-  return json.token
-}
 
 interface Begun { id: number, token: string, headers: Record<string, string> }
 
 async function beginSession (client: Client, options: SendOptions): Promise<Begun> {
-  const { status, headers, json } = await client.send('POST', '/api/session', options)
-  if (status !== 201) throw new Error(`no session: ${status} ${JSON.stringify(json)}`)
+  const { headers, json } = await client.send('POST', '/api/session', options)
   const [cookie = ''] = String(headers['set-cookie']).split(';')
   return { id: json.sessionId, token: json.token, headers: { cookie, 'session-key': json.key } }
 }
@@ -38,7 +23,7 @@ async function beginSession (client: Client, options: SendOptions): Promise<Begu
 /** A user with one-time codes, and a personal token. */
 async function signUpWithCodes (client: Client, name = 'ada') {
   const { user } = await signUp(client, name)
-  const personal = await makePersonalToken(client, { user })
+  const personal = await personalToken(client, user, ['account'])
   return { user, personal, ...await turnOn(client, user) }
 }
 
@@ -46,9 +31,9 @@ t.test('one-time codes are turned on with a secret and a code of it, and ten rec
   const clock = createStepClock()
   const server = await startServer(t, {}, { clock })
   const { user } = await signUp(server, 'Zoë b')
-  const personal = await makePersonalToken(server, { user })
+  const personal = await personalToken(server, user, ['account'])
   t.strictSame(await listOf(server, personal), { totp: null, passkeys: [], recoveryCodesLeft: 0 })
-  isProblem(t, await confirm(server, { user }, '123456'), 409, 'factor_not_pending')
+  refused(t, await confirm(server, { user }, '123456'), 409, 'factor_not_pending')
 
   const first = await server.send('POST', TOTP, { user })
   t.equal(first.status, 200)
@@ -58,7 +43,7 @@ t.test('one-time codes are turned on with a secret and a code of it, and ten rec
   t.not(secret, first.json.secret)
   t.equal(uri, `otpauth://totp/MagicStore:Zo%C3%AB%20b?issuer=MagicStore&secret=${secret}&algorithm=SHA1&digits=6&period=30`)
   const wrong = await confirm(server, { user }, wrongCodeAt(secret, clock.now()))
-  isProblem(t, wrong, 401, 'second_factor_wrong')
+  refused(t, wrong, 401, 'second_factor_wrong')
   t.match(wrong.json.errors, [{ field: 'code' }])
   t.equal((await resource(server, { user })).status, 200, 'nothing is on yet')
 
@@ -70,8 +55,8 @@ t.test('one-time codes are turned on with a secret and a code of it, and ten rec
   const { totp, ...rest } = await listOf(server, personal)
   t.match(totp, { createdAt: /Z$/ })
   t.strictSame(rest, { passkeys: [], recoveryCodesLeft: 10 })
-  isProblem(t, await confirm(server, withCode(user, recoveryCodes[0]), codeAt(secret, clock.now())), 409, 'factor_not_pending')
-  const kinds = await kindsOf(server, personal)
+  refused(t, await confirm(server, withCode(user, recoveryCodes[0]), codeAt(secret, clock.now())), 409, 'factor_not_pending')
+  const kinds = await kindsOf(server, { token: personal })
   for (const kind of ['recovery_code_used', 'factor_added']) t.ok(kinds.includes(kind), kind)
 })
 
@@ -83,20 +68,20 @@ t.test('with a factor on, the password needs a code, which works once', { skip: 
   const code = (steps: number) => codeAt(secret, clock.now() + steps * STEP)
 
   const bare = await resource(server, { user })
-  isProblem(t, bare, 401, 'second_factor_required')
+  refused(t, bare, 401, 'second_factor_required')
   t.strictSame(bare.headers['www-authenticate'], 'Bearer realm="MagicStore", Token realm="MagicStore", Basic realm="MagicStore", charset="UTF-8"')
-  isProblem(t, await server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } }), 401, 'second_factor_required')
-  isProblem(t, await resource(server, withCode(['ada', 'wrong'], code(1))), 401, 'credentials_wrong', 'a wrong password comes first')
+  refused(t, await server.send('POST', '/api/tokens', { user, json: { name: 'a', scopes: ['account'] } }), 401, 'second_factor_required')
+  refused(t, await resource(server, withCode(['ada', 'wrong'], code(1))), 401, 'credentials_wrong', 'a wrong password comes first')
   for (const [text, what] of [
     [code(0), 'the code that turned them on'], [codeAt(other.secret, clock.now() + STEP), 'of another account'],
     [other.recoveryCodes[0] ?? '', 'a recovery code of another account'], ...Array.from({ length: 7 }, () => ['x', 'no code'] as const)
-  ] as const) isProblem(t, await resource(server, withCode(user, text)), 401, 'second_factor_wrong', what)
+  ] as const) refused(t, await resource(server, withCode(user, text)), 401, 'second_factor_wrong', what)
   t.equal((await resource(server, withCode(user, code(1)))).status, 200)
-  isProblem(t, await resource(server, withCode(user, code(1))), 401, 'second_factor_wrong', 'a second time')
+  refused(t, await resource(server, withCode(user, code(1))), 401, 'second_factor_wrong', 'a second time')
   t.equal((await resource(server, { token: personal })).status, 200, 'a personal token needs none')
   const { user: without } = await signUp(server, 'carl')
   t.equal((await resource(server, withCode(without, '000000'))).status, 200, 'an account without factors ignores it')
-  t.equal((await kindsOf(server, personal)).filter(kind => kind === 'second_factor_wrong').length, 10, 'no more are stored, so that they push out no others')
+  t.equal((await kindsOf(server, { token: personal })).filter(kind => kind === 'second_factor_wrong').length, 10, 'no more are stored, so that they push out no others')
 })
 
 t.test('a recovery code works once, in any case, with or without its hyphens', async t => {
@@ -104,17 +89,17 @@ t.test('a recovery code works once, in any case, with or without its hyphens', a
   const { user, recoveryCodes: [a = '', b = '', c = '', d = ''], personal } = await signUpWithCodes(server)
   for (const code of [a, b.toUpperCase(), c.replaceAll('-', ''), ` ${d.replaceAll('-', ' ')}`]) {
     t.equal((await resource(server, withCode(user, code))).status, 200, code)
-    isProblem(t, await resource(server, withCode(user, code)), 401, 'second_factor_wrong', `${code} again`)
+    refused(t, await resource(server, withCode(user, code)), 401, 'second_factor_wrong', `${code} again`)
   }
   t.equal((await listOf(server, personal)).recoveryCodesLeft, 6)
-  t.equal((await kindsOf(server, personal)).filter(kind => kind === 'recovery_code_used').length, 4)
+  t.equal((await kindsOf(server, { token: personal })).filter(kind => kind === 'recovery_code_used').length, 4)
 })
 
 t.test('the first factor ends sessions and access tokens, but not personal tokens, theirs, and the session in use', async t => {
   const server = await startServer(t)
   for (const name of ['ada', 'bob']) {
     const { user, token } = await signUp(server, name)
-    const personal = await makePersonalToken(server, { user })
+    const personal = await personalToken(server, user, ['account'])
     const ofPersonal = await issueToken(server, { token: personal })
     const [mine, other] = [await beginSession(server, { user }), await beginSession(server, { user })]
     // A page whose requests have no cookie names its session.
@@ -131,13 +116,13 @@ t.test('a new secret replaces the old one, and the recovery codes and sessions s
   const server = await startServer(t)
   const { user, secret, recoveryCodes: [a = '', b = '', c = '', d = ''], personal } = await signUpWithCodes(server)
   const session = await beginSession(server, withCode(user, a))
-  isProblem(t, await server.send('POST', TOTP, { user }), 401, 'second_factor_required')
+  refused(t, await server.send('POST', TOTP, { user }), 401, 'second_factor_required')
   const replacement = await newSecret(server, withCode(user, b))
-  isProblem(t, await confirm(server, { user }, codeAt(replacement, Date.now())), 401, 'second_factor_required')
+  refused(t, await confirm(server, { user }, codeAt(replacement, Date.now())), 401, 'second_factor_required')
   const answer = await confirm(server, withCode(user, c), codeAt(replacement, Date.now()))
   t.strictSame([answer.status, answer.json], [200, { recoveryCodes: null }])
   t.equal((await resource(server, { token: session.token })).status, 200)
-  isProblem(t, await resource(server, withCode(user, codeAt(secret, Date.now() + STEP))), 401, 'second_factor_wrong', 'of the old secret')
+  refused(t, await resource(server, withCode(user, codeAt(secret, Date.now() + STEP))), 401, 'second_factor_wrong', 'of the old secret')
   t.equal((await resource(server, withCode(user, codeAt(replacement, Date.now() + STEP)))).status, 200)
   t.equal((await resource(server, withCode(user, d))).status, 200)
   t.equal((await listOf(server, personal)).recoveryCodesLeft, 6)
@@ -146,24 +131,24 @@ t.test('a new secret replaces the old one, and the recovery codes and sessions s
 t.test('new recovery codes end the old ones, and with the last factor they go', async t => {
   const server = await startServer(t)
   const { user } = await signUp(server, 'ada')
-  const personal = await makePersonalToken(server, { user })
-  isProblem(t, await server.send('POST', RECOVERY_CODES, { user }), 409, 'second_factor_missing')
-  isProblem(t, await server.send('DELETE', TOTP, { user }), 404, 'not_found')
+  const personal = await personalToken(server, user, ['account'])
+  refused(t, await server.send('POST', RECOVERY_CODES, { user }), 409, 'second_factor_missing')
+  refused(t, await server.send('DELETE', TOTP, { user }), 404, 'not_found')
   const { recoveryCodes: [a = '', b = ''] } = await turnOn(server, user)
-  isProblem(t, await server.send('POST', RECOVERY_CODES, { user }), 401, 'second_factor_required')
+  refused(t, await server.send('POST', RECOVERY_CODES, { user }), 401, 'second_factor_required')
   const replaced = await server.send('POST', RECOVERY_CODES, withCode(user, a))
   t.equal(replaced.status, 200)
   const { recoveryCodes: [c = '', d = ''] } = replaced.json
   t.equal(new Set(replaced.json.recoveryCodes).size, 10)
-  isProblem(t, await resource(server, withCode(user, b)), 401, 'second_factor_wrong', 'an old one')
-  isProblem(t, await server.send('DELETE', TOTP, { user }), 401, 'second_factor_required')
+  refused(t, await resource(server, withCode(user, b)), 401, 'second_factor_wrong', 'an old one')
+  refused(t, await server.send('DELETE', TOTP, { user }), 401, 'second_factor_required')
   t.equal((await server.send('DELETE', TOTP, withCode(user, c))).status, 204)
   t.equal((await resource(server, { user })).status, 200, 'the password is enough again')
   t.strictSame(await listOf(server, personal), { totp: null, passkeys: [], recoveryCodesLeft: 0 })
   const again = await turnOn(server, user)
-  isProblem(t, await resource(server, withCode(user, d)), 401, 'second_factor_wrong', 'of the earlier factor')
+  refused(t, await resource(server, withCode(user, d)), 401, 'second_factor_wrong', 'of the earlier factor')
   t.equal((await resource(server, withCode(user, again.recoveryCodes[0] ?? ''))).status, 200)
-  const kinds = await kindsOf(server, personal)
+  const kinds = await kindsOf(server, { token: personal })
   for (const kind of ['recovery_codes_replaced', 'factor_added', 'factor_removed']) t.ok(kinds.includes(kind), kind)
 })
 
@@ -172,7 +157,7 @@ t.test('a session that ends before its first access token is one of a wrong pass
   const { user } = await signUp(server, 'ada')
   await runSql(server.dataDir, "CREATE TRIGGER ended AFTER INSERT ON tokens WHEN NEW.kind = 'session' BEGIN DELETE FROM tokens WHERE id = NEW.id; END")
   const answer = await server.send('POST', '/api/session', { user })
-  isProblem(t, answer, 401, 'credentials_wrong')
+  refused(t, answer, 401, 'credentials_wrong')
   t.equal(answer.headers['set-cookie'], undefined)
 })
 
@@ -183,23 +168,23 @@ t.test('a body where none is wanted is ignored', async t => {
   for (const [path, options] of [
     [TOTP, { user }], ['/api/passkeys/options', { user }], ['/api/passkeys/confirm/options', { user }], ['/api/session/passkey/options', {}]
   ] as const) t.equal((await server.send('POST', path, { ...options, ...body })).status, 200, path)
-  isProblem(t, await server.send('POST', RECOVERY_CODES, { user, ...body }), 409, 'second_factor_missing')
+  refused(t, await server.send('POST', RECOVERY_CODES, { user, ...body }), 409, 'second_factor_missing')
 })
 
 t.test('where a second factor is required, a password sets one up and does nothing else', async t => {
   const dataDir = t.testdir()
   const before = await startServer(t, { DATA_DIR: dataDir })
   const { user, token } = await signUp(before, 'ada')
-  const personal = await makePersonalToken(before, { user })
+  const personal = await personalToken(before, user, ['account'])
   const session = await beginSession(before, { user })
   await before.close()
 
   const server = await startServer(t, { DATA_DIR: dataDir, SECOND_FACTOR: 'required' })
-  isProblem(t, await resource(server, { user }), 403, 'second_factor_setup_required')
+  refused(t, await resource(server, { user }), 403, 'second_factor_setup_required')
   for (const issued of [token, personal]) t.equal((await resource(server, { token: issued })).status, 200, 'tokens go on')
   t.equal((await server.send('GET', '/api/session', { headers: session.headers })).status, 200, 'and sessions')
   const { recoveryCodes: [a = ''] } = await turnOn(server, user)
-  isProblem(t, await resource(server, { user }), 401, 'second_factor_required')
+  refused(t, await resource(server, { user }), 401, 'second_factor_required')
   t.equal((await resource(server, withCode(user, a))).status, 200)
 })
 
@@ -234,18 +219,6 @@ t.test('while a secret can\'t be opened, its codes are not judged, and recovery 
   const server = await startServer(t)
   const { user, secret, recoveryCodes: [a = ''] } = await signUpWithCodes(server)
   await runSql(server.dataDir, "UPDATE totp_secrets SET secret = 'gone.' || secret")
-  for (let count = 0; count < 11; count++) isProblem(t, await resource(server, withCode(user, codeAt(secret, Date.now() + STEP))), 503, 'unavailable')
+  for (let count = 0; count < 11; count++) refused(t, await resource(server, withCode(user, codeAt(secret, Date.now() + STEP))), 503, 'unavailable')
   t.equal((await resource(server, withCode(user, a))).status, 200)
-})
-
-t.test('the commands of the page about sign-in work as typed', async t => {
-  const server = await startServer(t)
-  await signUp(server, 'test_user', 'pwd')
-  const page = await readFile(join(root, 'openapi/sign-in.md'), 'utf8')
-  // Not every machine has this program.
-  const oathtool = 'oathtool () { node -e \'const { Secret, TOTP } = require("otpauth"); console.log(new TOTP({ secret: Secret.fromBase32(process.argv[1]) }).generate())\' "$3"; }'
-  const { code, stdout, stderr, statuses } = await typeLines([oathtool, ...blocksOf(page, 'sh').flat()], { port: server.port, folder: t.testdir(), shell: 'sh' })
-  t.equal(code, 0, { stderr })
-  t.strictSame(statuses, [200, 200, 200])
-  t.match(stdout, /"token":"/)
 })

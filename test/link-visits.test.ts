@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createLink, openLinkOwner, type CreatedLink, type LinkOwner as Owner } from './kit/links.ts'
+import { refused } from './kit/refusals.ts'
 import { comparable, formOf, sharedServer, signUp, spawnServer, startServer, type Answer, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
 import { MIB } from './kit/sizes.ts'
@@ -31,10 +32,6 @@ const unlock = ({ server }: Pick<Owner, 'server'>, path: string, password: strin
   server.send('POST', `${path}/unlock`, { json: { password }, headers })
 
 const cookieIn = ({ headers }: Answer) => String(headers['set-cookie']?.[0]).split(';', 1)[0] ?? ''
-
-function isProblem (t: Test, answer: Answer, status: number, code: string, message = code): void {
-  t.match(answer, { status, json: { code } }, message)
-}
 
 t.test('a link tells what it gives, from whom, until when and how much it accepts', async t => {
   const owner = await shareOwner()
@@ -75,7 +72,7 @@ t.test('without a page, browsers get what programs get', async t => {
   const owner = await shareOwner({ WEB_PAGE: 'off' })
   const { path } = await owner.share({})
   t.match(await owner.get(path, HTML), { status: 200, json: { name: 'report.txt' }, headers: { vary: 'Accept' } })
-  isProblem(t, await owner.get(`/s/${UNKNOWN}`, HTML), 404, 'not_found')
+  refused(t, await owner.get(`/s/${UNKNOWN}`, HTML), 404, 'not_found')
 })
 
 t.test('a form without a script downloads a file that needs no password', async t => {
@@ -98,7 +95,7 @@ t.test('a password locks a link until it is given', async t => {
     t.match({ status: answer.status, challenge: answer.headers['www-authenticate'] }, { status: 403, challenge: undefined }, 'no dialog of the browser')
     if (method === 'GET') t.equal(answer.json.code, 'link_password_required')
   }
-  isProblem(t, await unlock(owner, path, 'wrong'), 403, 'link_password_wrong')
+  refused(t, await unlock(owner, path, 'wrong'), 403, 'link_password_wrong')
   const unlocked = await unlock(owner, path, PASSWORD)
   t.match(unlocked, { status: 204, headers: { 'set-cookie': [new RegExp(`^magicstore_link=[\\w-]+; Max-Age=43200; Path=/s/${secret}; HttpOnly; SameSite=Strict$`)] } })
   const cookie = cookieIn(unlocked)
@@ -106,10 +103,10 @@ t.test('a password locks a link until it is given', async t => {
   t.equal((await owner.get(`${path}/files/x`, { cookie })).text, 'the bytes')
   t.equal((await owner.get(`${path}/list`, { cookie })).status, 200)
   t.equal((await owner.get(`${path}/files/x`, basic(PASSWORD))).text, 'the bytes', 'as curl -u :password')
-  isProblem(t, await owner.get(`${path}/files/x`, basic('wrong')), 403, 'link_password_wrong')
-  isProblem(t, await owner.get(path, basic('wrong')), 403, 'link_password_wrong')
+  refused(t, await owner.get(`${path}/files/x`, basic('wrong')), 403, 'link_password_wrong')
+  refused(t, await owner.get(path, basic('wrong')), 403, 'link_password_wrong')
   for (const headers of [basic(PASSWORD, 'ann'), { authorization: `Bearer ${PASSWORD}` }, { cookie: `${cookie}x` }, { cookie: 'magicstore_link=' }, { cookie: cookie.replace('magicstore', '__Secure-magicstore') }]) {
-    isProblem(t, await owner.get(`${path}/files/x`, headers), 403, 'link_password_required', JSON.stringify(headers))
+    refused(t, await owner.get(`${path}/files/x`, headers), 403, 'link_password_required', JSON.stringify(headers))
   }
   t.match(await unlock(owner, (await owner.share({})).path, 'any'), { status: 204, headers: { 'set-cookie': undefined } }, 'a link without a password needs none')
 })
@@ -137,8 +134,8 @@ t.test('over TLS, the cookie has its secure form, and the path of PUBLIC_URL', a
   t.equal((await proxied.get(`${path}/files/x`, { ...secure, cookie })).status, 200)
   t.equal((await proxied.get(`${path}/files/x`, { cookie })).status, 403, 'of no use without TLS')
   const plain = { ...secure, 'x-forwarded-proto': 'http' }
-  isProblem(t, await unlock(proxied, path, PASSWORD, plain), 403, 'tls_required')
-  isProblem(t, await proxied.get(`${path}/files/x`, { ...plain, ...basic(PASSWORD) }), 403, 'tls_required')
+  refused(t, await unlock(proxied, path, PASSWORD, plain), 403, 'tls_required')
+  refused(t, await proxied.get(`${path}/files/x`, { ...plain, ...basic(PASSWORD) }), 403, 'tls_required')
   t.equal((await unlock(proxied, (await proxied.share({})).path, 'any', plain)).status, 204, 'without a password there is nothing to hide')
 })
 
@@ -146,8 +143,8 @@ t.test('wrong passwords are limited for a link and a network, before any is hash
   const owner = await shareOwner({ TRUST_PROXY: '127.0.0.1', SIGN_IN_FAILURES: '2', PASSWORD_POLICY: 'open' })
   const [one, other] = [await owner.share({ password: PASSWORD }), await owner.share({ password: PASSWORD })]
   const from = (address: string) => ({ 'x-forwarded-for': address, 'x-forwarded-proto': 'https' })
-  isProblem(t, await unlock(owner, one.path, 'wrong', from('192.0.2.1')), 403, 'link_password_wrong')
-  isProblem(t, await owner.get(`${one.path}/files/x`, { ...basic('wrong'), ...from('192.0.2.1') }), 403, 'link_password_wrong')
+  refused(t, await unlock(owner, one.path, 'wrong', from('192.0.2.1')), 403, 'link_password_wrong')
+  refused(t, await owner.get(`${one.path}/files/x`, { ...basic('wrong'), ...from('192.0.2.1') }), 403, 'link_password_wrong')
   for (const answer of [await unlock(owner, one.path, PASSWORD, from('192.0.2.1')), await owner.get(`${one.path}/list`, { ...basic(PASSWORD), ...from('192.0.2.1') })]) {
     t.match(answer, { status: 429, json: { code: 'too_many_passwords' }, headers: { 'retry-after': /^\d+$/ } }, 'also the right one')
   }

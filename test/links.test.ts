@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256Of } from './kit/digests.ts'
+import { personalToken } from './kit/drive.ts'
 import { DAY, HOUR } from './kit/durations.ts'
-import { blocksOf, typeLines } from './kit/readme.ts'
-import { root } from './kit/root.ts'
-import { runBin, sharedServer, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
+import { refused } from './kit/refusals.ts'
+import { kindsOf, runBin, sharedServer, signUp, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from './kit/server.ts'
 import { runSql, textOfDatabase } from './kit/stores.ts'
 
 type User = [string, string]
@@ -19,10 +17,6 @@ interface Owner {
 }
 
 const PASSWORD = 'tell it by phone'
-
-function isProblem (t: Test, answer: Answer, status: number, code: string, message = code): void {
-  t.match(answer, { status, json: { code, status } }, message)
-}
 
 /** A user with a file and a folder, at a server with links. */
 async function openOwner (server: RunningServer): Promise<Owner> {
@@ -57,14 +51,8 @@ async function idsOf ({ server, token, before = 0 }: Pick<Owner, 'server' | 'tok
   return (await server.send('GET', `/api/links${query}`, { token })).json.links.map(({ id }: { id: number }) => id - before)
 }
 
-async function eventsOf (client: Client, token: string): Promise<string[]> {
-  const { json: { events } } = await client.send('GET', '/api/account/events', { token })
-  return events.map(({ kind }: { kind: string }) => kind).filter((kind: string) => kind.startsWith('link')).reverse()
-}
-
-async function tokenWith ({ server, user }: Owner, scopes: string[]): Promise<string> {
-  return (await server.send('POST', '/api/tokens', { user, json: { name: scopes.join(), scopes } })).json.token
-}
+const eventsOf = async (client: Client, token: string) =>
+  (await kindsOf(client, { token })).filter(kind => kind.startsWith('link')).reverse()
 
 t.test('a link is shown with its secret once, which is 22 random characters and stored as a hash', async t => {
   const owner = await startOwner(t)
@@ -140,23 +128,18 @@ t.test('a link that can\'t be is refused', async t => {
     [{ ...file, password: 'x'.repeat(1025) }, 400, 'password_invalid']
   ]
   for (const [json, status, code] of table) {
-    isProblem(t, await create(owner, json), status, code, JSON.stringify(json).slice(0, 100))
+    refused(t, await create(owner, json), status, code, JSON.stringify(json).slice(0, 100))
   }
   const late = await create(owner, { ...file, expiresAt: inDays(31) })
   t.match(late.json.errors, [{ field: 'expiresAt', message: /./ }])
-  const { server, token } = owner
-  const headers = { 'content-type': 'application/json' }
-  isProblem(t, await server.send('POST', '/api/links', { token, headers, body: '{' }), 400, 'malformed_json')
-  isProblem(t, await server.send('POST', '/api/links', { token, body: '{}', headers: { 'content-type': 'text/plain' } }), 415, 'unsupported_media_type')
-  isProblem(t, await create(owner, { ...file, name: 'x'.repeat(70_000) }), 413, 'body_too_large')
   t.strictSame(await idsOf(owner), [], 'nothing was made')
 })
 
 t.test('the password of a link keeps to the policy of the server', async t => {
   const owner = await shareOwner({ PASSWORD_POLICY: 'strict' })
-  for (const password of ['short', 'password123']) isProblem(t, await create(owner, { ...file, password }), 400, 'password_invalid', password)
+  for (const password of ['short', 'password123']) refused(t, await create(owner, { ...file, password }), 400, 'password_invalid', password)
   t.match(await create(owner, { ...file, password: PASSWORD }), { status: 201, json: { hasPassword: true } })
-  isProblem(t, await change(owner, 1, { password: 'short' }), 400, 'password_invalid')
+  refused(t, await change(owner, 1, { password: 'short' }), 400, 'password_invalid')
   t.match(await create(owner, { ...file, password: null }), { status: 201, json: { hasPassword: false } })
 })
 
@@ -167,7 +150,7 @@ t.test('without a limit of days a link may have no end', async t => {
   const latest = '9999-12-31T23:59:59.999Z'
   t.match(await create(owner, { ...file, expiresAt: latest }), { status: 201, json: { expiresAt: latest } })
   for (const expiresAt of ['9999-12-31T23:59:59-01:00', '2020-01-01T00:00:00Z']) {
-    isProblem(t, await create(owner, { ...file, expiresAt }), 400, 'validation_failed', expiresAt)
+    refused(t, await create(owner, { ...file, expiresAt }), 400, 'validation_failed', expiresAt)
   }
   t.match(await owner.server.send('GET', '/'), { json: { links: 'on', linkMaxDays: 0 } })
 })
@@ -180,7 +163,7 @@ t.test('an account has at most 1,000 links', async t => {
     SELECT account_id, kind, file_id, secret_hash || n, shows_owner, created_at FROM links, numbers WHERE id = ${Number(owner.before) + 1}`
   await runSql(owner.server.dataDir, fill)
   t.equal((await create(owner, file)).status, 201)
-  isProblem(t, await create(owner, file), 409, 'too_many_links')
+  refused(t, await create(owner, file), 409, 'too_many_links')
 })
 
 t.test('links are listed newest first, page by page, of one file or folder if its path is given', async t => {
@@ -193,7 +176,7 @@ t.test('links are listed newest first, page by page, of one file or folder if it
   t.match((await owner.server.send('GET', `/api/links?name=report.pdf&limit=2&cursor=${first.json.next}`, { token: owner.token })).json, { links: [{ id: before + 1 }], next: null })
   for (const [name, ids] of [['inbox', [4, 2]], ['none', []], ['', []], ['..', []]] as const) t.strictSame(await idsOf(owner, `?name=${name}`), ids, name)
   for (const query of ['limit=0', 'limit=1001', 'cursor=x', 'secret=x']) {
-    isProblem(t, await owner.server.send('GET', `/api/links?${query}`, { token: owner.token }), 400, 'validation_failed', query)
+    refused(t, await owner.server.send('GET', `/api/links?${query}`, { token: owner.token }), 400, 'validation_failed', query)
   }
   await runSql(owner.server.dataDir, `UPDATE links SET expires_at = 1 WHERE id = ${before + 5}`)
   t.match(await get(owner, 5), { status: 200, json: { expiresAt: '1970-01-01T00:00:00.001Z' } }, 'also an expired one')
@@ -227,7 +210,7 @@ t.test('the terms of a link change one by one, and what is absent stays', async 
     [3, { showsOwner: false }, 404, 'not_found']
   ]
   for (const [id, json, status, code] of table) {
-    isProblem(t, await change(owner, id, json), status, code, `${id} ${JSON.stringify(json).slice(0, 60)}`)
+    refused(t, await change(owner, id, json), status, code, `${id} ${JSON.stringify(json).slice(0, 60)}`)
   }
   t.match((await get(owner, 1)).json, { ...made, hasPassword: false })
 })
@@ -238,7 +221,7 @@ t.test('an end that is earlier than a new limit of days stays, and no end is pro
   await runSql(owner.server.dataDir, `UPDATE links SET expires_at = ${Date.now() + 9 * DAY}`)
   t.match(await change(owner, 1, { showsOwner: false }), { status: 200 }, 'the end is judged only if it is given')
   const { json: { expiresAt } } = await get(owner, 1)
-  isProblem(t, await change(owner, 1, { expiresAt }), 400, 'validation_failed')
+  refused(t, await change(owner, 1, { expiresAt }), 400, 'validation_failed')
 })
 
 t.test('a new secret replaces the earlier one', async t => {
@@ -250,7 +233,7 @@ t.test('a new secret replaces the earlier one', async t => {
   t.strictSame(rest, link)
   t.not(url, former)
   t.strictSame(await runSql(owner.server.dataDir, `SELECT secret_hash FROM links WHERE id = ${Number(owner.before) + 1}`), [{ secret_hash: sha256Of(url.slice(-22)) }])
-  isProblem(t, await replace(owner, 2), 404, 'not_found')
+  refused(t, await replace(owner, 2), 404, 'not_found')
   t.equal((await replace(owner, 1, { token: owner.token, body: 'ignored', headers: { 'content-type': 'text/plain' } })).status, 200)
 })
 
@@ -260,18 +243,18 @@ t.test('links are revoked one by one, those of one file, or all', async t => {
   const remove = (path: string) => server.send('DELETE', path, { token })
   for (const json of [file, inbox, file, inbox]) await create(owner, json)
   t.equal((await remove(pathOf(owner, 1))).status, 204)
-  isProblem(t, await remove(pathOf(owner, 1)), 404, 'not_found')
+  refused(t, await remove(pathOf(owner, 1)), 404, 'not_found')
   for (const name of ['', '..', 'none', '%2F']) {
     t.equal((await remove(`/api/links?name=${name}`)).status, 204, `none is of ${name}`)
     t.strictSame(await idsOf(owner), [4, 3, 2], name)
   }
   t.equal((await remove('/api/links?name=inbox')).status, 204)
   t.strictSame(await idsOf(owner), [3])
-  isProblem(t, await remove('/api/links?nmae=inbox'), 400, 'validation_failed')
+  refused(t, await remove('/api/links?nmae=inbox'), 400, 'validation_failed')
   t.strictSame(await idsOf(owner), [3], 'a mistyped parameter revokes none')
   t.equal((await remove('/api/links')).status, 204)
   t.strictSame(await idsOf(owner), [])
-  isProblem(t, await remove('/api/links?folder=inbox'), 400, 'validation_failed')
+  refused(t, await remove('/api/links?folder=inbox'), 400, 'validation_failed')
 })
 
 t.test('every change of links is an event of the account', async t => {
@@ -294,11 +277,11 @@ t.test('another account can neither see nor change a link', async t => {
   const { token } = await signUp(owner.server)
   const other = { ...owner, token }
   t.strictSame(await idsOf(other), [])
-  isProblem(t, await create(other, file), 404, 'not_found')
-  isProblem(t, await get(other, 1), 404, 'not_found')
-  isProblem(t, await change(other, 1, { showsOwner: false }), 404, 'not_found')
-  isProblem(t, await replace(other, 1), 404, 'not_found')
-  isProblem(t, await owner.server.send('DELETE', pathOf(owner, 1), { token }), 404, 'not_found')
+  refused(t, await create(other, file), 404, 'not_found')
+  refused(t, await get(other, 1), 404, 'not_found')
+  refused(t, await change(other, 1, { showsOwner: false }), 404, 'not_found')
+  refused(t, await replace(other, 1), 404, 'not_found')
+  refused(t, await owner.server.send('DELETE', pathOf(owner, 1), { token }), 404, 'not_found')
   t.equal((await owner.server.send('DELETE', '/api/links', { token })).status, 204)
   t.match(await get(owner, 1), { status: 200, json: { showsOwner: true } })
 })
@@ -307,13 +290,13 @@ t.test('a token needs the scope for links, and makes none that gives more than i
   const owner = await shareOwner()
   const { server } = owner
   const lacks = (answer: Answer, scope: string, message: string) => {
-    isProblem(t, answer, 403, 'insufficient_scope', message)
+    refused(t, answer, 403, 'insufficient_scope', message)
     t.match(answer.headers['www-authenticate'], `error="insufficient_scope", scope="${scope}"`, message)
   }
   for (const json of [file, inbox]) await create(owner, json)
   const table = [['files:read', 1, 2, file, inbox, 'files:write'], ['files:write', 2, 1, inbox, file, 'files:read']] as const
   for (const [scope, own, others, may, mayNot, missing] of table) {
-    const token = await tokenWith(owner, ['links', scope])
+    const token = await personalToken(server, owner.user, ['links', scope])
     t.equal((await create(owner, may, { token })).status, 201, scope)
     t.equal((await change(owner, own, { showsOwner: false }, { token })).status, 200, scope)
     t.equal((await replace(owner, own, { token })).status, 200, scope)
@@ -321,7 +304,7 @@ t.test('a token needs the scope for links, and makes none that gives more than i
     lacks(await change(owner, others, { showsOwner: false }, { token }), missing, scope)
     lacks(await replace(owner, others, { token }), missing, scope)
   }
-  const token = await tokenWith(owner, ['links'])
+  const token = await personalToken(server, owner.user, ['links'])
   t.match(await server.send('GET', '/api/links', { token }), { status: 200, json: { links: [{}, {}, {}, {}] } })
   for (const path of [pathOf(owner, 1), '/api/links']) t.equal((await server.send('DELETE', path, { token })).status, 204, path)
   t.equal((await create(owner, file, { token: owner.token })).status, 201, 'the token of a password has every scope')
@@ -334,9 +317,9 @@ t.test('where links are off none is made or changed, and those that exist can be
   const server = await startServer(t, { DATA_DIR: on.server.dataDir })
   const owner = { ...on, server }
   t.match(await server.send('GET', '/'), { json: { links: 'off', linkMaxDays: 30 } })
-  isProblem(t, await create(owner, file), 403, 'links_off')
-  isProblem(t, await change(owner, 1, { showsOwner: false }), 403, 'links_off')
-  isProblem(t, await replace(owner, 1), 403, 'links_off')
+  refused(t, await create(owner, file), 403, 'links_off')
+  refused(t, await change(owner, 1, { showsOwner: false }), 403, 'links_off')
+  refused(t, await replace(owner, 1), 403, 'links_off')
   t.strictSame(await idsOf(owner), [3, 2, 1])
   t.equal((await get(owner, 1)).status, 200)
   t.equal((await server.send('DELETE', pathOf(owner, 1), { token: owner.token })).status, 204)
@@ -366,16 +349,4 @@ t.test('the operator sees the links of an account without their secrets, and end
   t.strictSame(await idsOf(owner), [])
   t.match(await run('--revoke', '--json'), { code: 0, stdout: '{"revoked":0}\n' })
   t.strictSame((await eventsOf(server, token)).slice(2), ['links_revoked', 'links_revoked'])
-})
-
-t.test('the commands of the page about links work as typed', async t => {
-  const folder = t.testdir({ data: {}, desk: {} })
-  const server = await startServer(t, { LINKS: 'on', DATA_DIR: join(folder, 'data') })
-  const { token } = await signUp(server, 'test_user', 'pwd')
-  const lines = blocksOf(await readFile(join(root, 'openapi/links.md'), 'utf8'), 'sh').flat()
-  const { code, stdout, stderr, statuses } = await typeLines(lines, { port: server.port, folder: join(folder, 'desk'), shell: 'sh' })
-  t.equal(code, 0, { stderr })
-  t.strictSame(statuses, [201, 201, 200, 200, 201, 201, 201, 201, 200, 200, 200, 200, 200, 204, 204, 204], { stderr })
-  t.match(stdout, /"name":"inbox\/report \(2\)\.pdf"/)
-  t.strictSame(await idsOf({ server, token, before: 0 }), [])
 })

@@ -6,7 +6,7 @@ import { test } from 'tap'
 import { settingRows } from '#src/config.ts'
 import { sectionOf as resultsOf, withResults } from './bench/report.ts'
 import { unwatched } from './kit/programs.ts'
-import { blocksOf, checkSession, checkStart, fencedIn, isOfSession, isOfStart, readGuide, readReadme, sectionOf } from './kit/readme.ts'
+import { blocksOf, checkSession, checkStart, fencedIn, isOfSession, isOfStart, readGuide, readReadme, sectionOf, typeLines } from './kit/readme.ts'
 import { root } from './kit/root.ts'
 import { runCommand } from './kit/commands.ts'
 import { sharedServer } from './kit/server.ts'
@@ -29,6 +29,23 @@ test('every command in the README is run by a test', async t => {
 
 test('the README\'s session runs as typed in any shell, from registration to download', async t => {
   await checkSession(t, { port: (await sharedServer()).port, folder: t.testdir() })
+})
+
+/** Not every machine has this program. */
+const oathtool = 'oathtool () { node -e \'const { Secret, TOTP } = require("otpauth"); console.log(new TOTP({ secret: Secret.fromBase32(process.argv[1]) }).generate())\' "$3"; }'
+
+test('the commands of the pages about links and sign-in work as typed', async t => {
+  const { port, send } = await sharedServer({ LINKS: 'on' })
+  await send('POST', '/api/users', { json: { username: 'test_user', password: 'pwd' } })
+  for (const [page, expected, says] of [
+    ['links', [201, 201, 200, 200, 201, 201, 201, 201, 200, 200, 200, 200, 200, 204, 204, 204], /"name":"inbox\/report \(2\)\.pdf"/],
+    ['sign-in', [200, 200, 200], /"token":"/]
+  ] as const) {
+    const lines = blocksOf(await readFile(join(root, `openapi/${page}.md`), 'utf8'), 'sh').flat()
+    const { code, stdout, stderr, statuses } = await typeLines([oathtool, ...lines], { port, folder: t.testdir(), shell: 'sh' })
+    t.strictSame([code, statuses], [0, expected], { stderr })
+    t.match(stdout, says)
+  }
 })
 
 test('npm start serves, with the settings of its environment, says what a newcomer needs, and leaves no server behind', async t => {

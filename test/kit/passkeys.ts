@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import { Authenticator, type CreationOptions, type Fault, type RequestOptions } from './authenticator.ts'
-import { signUp, type Answer, type Client } from './server.ts'
+import { personalToken } from './drive.ts'
+import { kindsOf, signUp, type Answer, type Client } from './server.ts'
 import { until } from './waiting.ts'
 
 type User = [string, string]
@@ -77,8 +78,7 @@ function expect (status: number, answer: Answer): Answer {
 /** A user with a personal token, which factors do not end. */
 export async function newUser (client: Client, username: string): Promise<{ id: number, user: User, token: string }> {
   const { id, user } = await signUp(client, username)
-  const json = { name: 'a script', scopes: ['account', 'files:read'] }
-  return { id, user, token: (await client.send('POST', '/api/tokens', { user, json })).json.token }
+  return { id, user, token: await personalToken(client, user, ['account', 'files:read']) }
 }
 
 export async function factorsOf (
@@ -93,10 +93,7 @@ export const refusal = ({ status, json }: Answer) => ({ status, code: json.code 
 export async function checkEvents (
   t: Test, client: Client, token: string, { kind, count }: { kind: string, count: number }
 ): Promise<void> {
-  async function found (): Promise<number> {
-    const { json: { events } } = await client.send('GET', '/api/account/events?limit=1000', { token })
-    return events.filter((event: { kind: string }) => event.kind === kind).length
-  }
+  const found = async () => (await kindsOf(client, { token })).filter(each => each === kind).length
   await until(async () => await found() >= count)
   t.equal(await found(), count, `${count} of ${kind}`)
 }

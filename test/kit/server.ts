@@ -270,6 +270,12 @@ export async function issueToken (client: Client, credential: SendOptions): Prom
   return (await client.send('GET', '/api/token', credential)).json.token
 }
 
+/** The kinds of an account's events, the newest first. */
+export async function kindsOf (client: Client, credential: SendOptions): Promise<string[]> {
+  const { json: { events } } = await client.send('GET', '/api/account/events?limit=1000', credential)
+  return events.map(({ kind }: { kind: string }) => kind)
+}
+
 /** The names of an account's files, in order. */
 export async function namesOf (client: Client, credential: SendOptions): Promise<string[]> {
   return (await client.send('GET', '/api/files?limit=1000', credential)).json.files.map((file: { name: string }) => file.name)
