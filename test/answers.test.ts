@@ -136,7 +136,8 @@ test('every operation that takes JSON refuses another type, and more than 64 KiB
   const operations = [
     ['POST', '/api/users'], ['POST', '/api/tokens'], ['PUT', '/api/account/password'], ['POST', '/api/account/claim'],
     ['PUT', '/api/second-factor/totp'], ['POST', '/api/passkeys'], ['POST', '/api/passkeys/confirm'],
-    ['POST', '/api/session/passkey'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/trash/1/restore'],
+    ['POST', '/api/session/passkey'], ['PATCH', '/api/files/report.pdf'], ['POST', '/api/files/report.pdf/copy'],
+    ['PATCH', '/api/folders/inbox'], ['POST', '/api/trash/1/restore'], ['POST', '/api/trash/restore'],
     ['POST', '/api/links'], ['PATCH', '/api/links/1'], ['POST', `${path}/unlock`]
   ] as const
   for (const [method, path] of operations) {

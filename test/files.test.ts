@@ -148,9 +148,7 @@ t.test('a new name must follow the rules for names', async t => {
     ['{"name":"b"', 'application/json', 400, 'malformed_json'],
     ['', 'application/json', 400, 'validation_failed'],
     ['', 'application/x-www-form-urlencoded', 400, 'validation_failed'],
-    ['{"name":"b","__proto__":{}}', 'application/json', 400, 'malformed_json'],
-    ['{"name":"b"}', 'text/plain', 415, 'unsupported_media_type'],
-    [JSON.stringify({ name: 'x'.repeat(70_000) }), 'application/json', 413, 'body_too_large']
+    ['{"name":"b","__proto__":{}}', 'application/json', 400, 'malformed_json']
   ]
   for (const [body, type, status, code] of bodies) {
     const answer = await send('PATCH', '/api/files/a.txt', { body, headers: { 'content-type': type } })

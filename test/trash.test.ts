@@ -88,9 +88,7 @@ t.test('a restore that can\'t be is refused, and nothing changes', async t => {
     ...['', 1, null, true, ['b.txt'], {}].map((name): [string, number, string, SendOptions] => [JSON.stringify(name), 400, 'validation_failed', { json: { name } }]),
     ...['null', '[]', '"b.txt"', '1', '{"name":"b.txt","extra":1}', '{"Name":"b.txt"}', '{"id":"x"}'].map((body): [string, number, string, SendOptions] => [body, 400, 'validation_failed', { body, headers: { 'content-type': 'application/json' } }]),
     ...['{', '{"name":"b.txt","__proto__":{}}'].map((body): [string, number, string, SendOptions] => [body, 400, 'malformed_json', { body, headers: { 'content-type': 'application/json' } }]),
-    ['another media type', 415, 'unsupported_media_type', { body: '{}', headers: { 'content-type': 'text/plain' } }],
-    ['another media type without a length', 415, 'unsupported_media_type', { body: Readable.from(['{}']), headers: { 'content-type': 'text/plain' } }],
-    ['a large body', 413, 'body_too_large', { json: { name: 'x'.repeat(70_000) } }]
+    ['another media type without a length', 415, 'unsupported_media_type', { body: Readable.from(['{}']), headers: { 'content-type': 'text/plain' } }]
   ]
   for (const [what, status, code, options] of cases) t.match(await send('POST', path, options), { status, json: { code } }, what)
   t.equal((await listTrash()).text, before)

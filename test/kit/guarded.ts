@@ -8,6 +8,7 @@ export interface GuardedOperation {
   readonly security: object[]
   readonly 'x-required-scope'?: string
   readonly tags: string[]
+  readonly parameters?: readonly { readonly name: string }[]
 }
 
 /** Whether an operation always needs a credential. */
