@@ -349,15 +349,18 @@ for (const method of ['COPY', 'MOVE']) {
   })
 }
 
-t.test('COPY with depth 0 copies a folder empty; of many locks of a free name at once one makes the file', async t => {
+t.test('COPY with depth 0 copies a folder empty; of many copies to one name at once, or locks of a free name, one makes the file', async t => {
   const drive = await openDrive()
   await make(drive, 'f/', 'f/b/', 'f/c')
   t.equal((await drive.ask('COPY', '/dav/f', { destination: '/dav/x', depth: '0' })).status, 201)
   refused(t, await drive.ask('COPY', '/dav/f', { destination: '/dav/y', depth: '1' }), 400, 'malformed_request')
   refused(t, await drive.ask('MOVE', '/dav/f', { destination: '/dav/y', depth: '0' }), 400, 'malformed_request')
   t.same(await drive.names(), ['f/', 'f/b/', 'f/c', 'x/'])
-  const locks = await Promise.all(Array.from({ length: 8 }, () => drive.ask('LOCK', '/dav/c', {}, lockInfo('shared'))))
-  t.same(locks.map(({ status }) => status).sort(), [...Array(7).fill(200), 201])
+  await make(drive, 'a')
+  const atOnce = async (ask: () => Promise<Answer>) =>
+    (await Promise.all(Array.from({ length: 8 }, ask))).map(({ status }) => status).sort()
+  t.same(await atOnce(() => drive.ask('COPY', '/dav/a', { destination: '/dav/b' })), [201, ...Array(7).fill(204)])
+  t.same(await atOnce(() => drive.ask('LOCK', '/dav/c', {}, lockInfo('shared'))), [...Array(7).fill(200), 201])
 })
 
 t.test('the copy of a folder stops at the first failure, and names it', async t => {
