@@ -422,6 +422,7 @@ t.test('over HTTP/2 it is the same drive', async t => {
   t.equal((await ask('PUT', '/dav/b', auth, 'x')).status, 423)
   t.equal((await ask('MOVE', '/dav/b', { ...auth, destination: `https://localhost:${tls.port}/dav/c`, if: `(${lock.headers['lock-token']})` })).status, 201)
   t.equal((await ask('GET', '/dav/c', auth)).text, 'bytes')
+  t.equal((await ask('COPY', '/dav/a', { ...auth, destination: '/dav/e' })).status, 201)
   t.equal((await ask('PROPFIND', '/dav/c', { ...auth, depth: '0' })).status, 207)
 })
 
