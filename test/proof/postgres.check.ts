@@ -149,47 +149,22 @@ t.test('a database of a newer version is refused, and one that can\'t be upgrade
 
 t.test('a server that can\'t be used is told in one line, without the password', async t => {
   const url = await server.newDatabase()
-  await server.run(url, "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-  const proxy = await startProxy(t, server.port)
-  proxy.alter = answer => Buffer.from(answer.toString('latin1').replaceAll(/(?<=server_version\0|\0\0\0.)18\.4/g, '14.9'), 'latin1')
-  const closed = new URL(url)
-  closed.port = '1'
   const wrong = new URL(url)
   wrong.password = 'secret'
   for (const { address, type, message } of [
     { address: String(wrong), type: ConfigError, message: /^DATABASE_URL: .*password; correct/ },
-    { address: server.url('nowhere'), type: ConfigError, message: /^DATABASE_URL: .*no such database: nowhere; correct/ },
-    { address: String(closed), type: OperatorError, message: /^DATABASE_URL: .*ECONNREFUSED/ },
-    { address: server.url('latin'), type: ConfigError, message: /^DATABASE_URL: .*LATIN1; MagicStore needs UTF8; set/ },
     ...['require', 'verify-ca', 'prefer'].map(mode => ({ address: `${url}?application_name=x&sslmode=${mode}`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ })),
     { address: `${url}?sslmode=on`, type: ConfigError, message: /^DATABASE_URL: sslmode must be one of disable, no-verify/ },
     { address: `${url}?port=abc`, type: ConfigError, message: /^DATABASE_URL: port must be a number/ },
     { address: `${url}?port=65536`, type: ConfigError, message: /^DATABASE_URL: port must be a number/ },
     { address: `${url}?uselibpqcompat=true&sslmode=verify-ca`, type: ConfigError, message: /^DATABASE_URL: .*specifying a CA/ },
     { address: `${url}?sslmode=verify-full`, type: OperatorError, message: /^DATABASE_URL: .*SSL/ },
-    { address: `${url}?sslmode=verify-full&sslrootcert=/nowhere.pem`, type: ConfigError, message: /^DATABASE_URL: .*nowhere\.pem/ },
-    { address: new URL(new URL(url).pathname, server.url('', proxy.port)).href, type: ConfigError, message: /^DATABASE_URL: .*14\.9.*15 or newer; upgrade/ }
+    { address: `${url}?sslmode=verify-full&sslrootcert=/nowhere.pem`, type: ConfigError, message: /^DATABASE_URL: .*nowhere\.pem/ }
   ]) {
     await t.rejects(openPostgresMetadata({ url: address }), { constructor: type, message })
   }
   await (await openPostgresMetadata({ url: `${url}?sslmode=disable&port=${server.port}` })).close()
   t.match(await runBin(['serve'], { DATABASE_URL: `${url}?sslmode=require`, DATA_DIR: t.testdir() }), { code: 1, stdout: '', stderr: /^magicstore: DATABASE_URL: [^\n]*SSL[^\n]*\n$/ }, 'without a warning of the driver')
-})
-
-t.test('between two processes exactly as many operations succeed as may', async t => {
-  const url = await server.newMigratedDatabase()
-  const both = await Promise.all([open(t, url), open(t, url)])
-  const [one] = both
-  const many = (operation: (metadata: PostgresMetadata) => Promise<unknown>) =>
-    outcomes(Array.from({ length: 40 }, (_, index) => operation(both[index % 2] as PostgresMetadata)))
-  const { id } = await one.accounts.add(newAccount('ada'))
-  t.strictSame(await many(metadata => metadata.files.add(newFile(id, 'a'), unlimited)), { ok: 1, name_taken: 39 })
-  const { sha256 } = await one.files.find(id, 'a') as FileRecord
-  const precondition = { 'if-match': `"${sha256}"` }
-  t.strictSame(await many(metadata => metadata.files.remove(id, 'a', { ...removal, precondition })), { ok: 1, not_found: 39 })
-  const personal = newToken(id, { kind: 'personal', name: 'n', expiresAt: null })
-  t.strictSame(await many(metadata => metadata.tokens.add(personal, { maxTokens: 5 })), { ok: 5, too_many_tokens: 35 })
-  t.strictSame(await one.accounts.usageMismatches(), [])
 })
 
 t.test('two processes do not delete the same bytes at the same time, and none while a backup needs them', async t => {
@@ -556,7 +531,7 @@ t.test('what arrives by a link is stored, and charged, once if its connection is
 })
 
 t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {
-  const { address, id, proxy } = await openBehindProxy(t)
+  const { url, address, id, proxy } = await openBehindProxy(t)
   const metadata = await openPostgresMetadata({ url: address, poolSize: POOL })
   const start = performance.now()
   proxy.isSilent = true
@@ -569,6 +544,7 @@ t.test('a server that no longer answers is given up after a while, and used agai
   t.strictSame(await outcomes(Array.from({ length: 2 * POOL }, () => metadata.accounts.find(id))), { ok: 2 * POOL })
   t.match(await metadata.files.add(newFile(id, 'b'), unlimited), { isNew: true })
   t.strictSame(await metadata.accounts.usageMismatches(), [])
+  t.ok(await eventually(async () => await connectionsTo(url) <= 2 * (POOL + 1)), 'none that was given up stays')
   proxy.isSilent = true
   await metadata.close()
   t.ok(performance.now() - start < 3 * MINUTE, 'neither waits for the system to give the connection up')
@@ -583,7 +559,6 @@ t.test('a server on PostgreSQL keeps files in its folder, and everything else in
   t.equal((await first.send('PUT', '/uploads/a.txt', { token, body: 'hello' })).status, 201)
   t.match((await runBin(['serve'], settings)), { code: 1, stderr: /another MagicStore server uses this data folder/ })
   t.match(await runBin(['keys', 'rotate'], settings), { code: 0, stdout: /^added key / })
-  t.match(await runBin(['user', 'list'], settings), { code: 0, stdout: /ada/ })
   t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
   await first.close()
   const names = await readdir(settings.DATA_DIR)
@@ -593,8 +568,4 @@ t.test('a server on PostgreSQL keeps files in its folder, and everything else in
   t.equal((await second.send('GET', '/uploads/a.txt', { token })).text, 'hello', 'the key before the last one still verifies')
   t.equal((await second.send('GET', '/api/files?prefix=%00', { token })).status, 200)
   await second.close()
-
-  const embedded = await startServer(t, { DATA_DIR: join(settings.DATA_DIR, 'embedded') })
-  await embedded.close()
-  t.match(await runBin(['serve'], { ...settings, DATA_DIR: embedded.dataDir }), { code: 2, stderr: /^magicstore: DATA_DIR: [^\n]* has a database of its own[^\n]*\n$/ })
 })
