@@ -1,7 +1,6 @@
 import argon2 from 'argon2'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
-import { connect, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -16,9 +15,8 @@ import { recordFailure } from '../kit/attempts.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { HOUR } from '../kit/durations.ts'
 import { countHashes } from '../kit/hashes.ts'
-import { formOf, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from '../kit/server.ts'
-
-const password = 'correct horse battery'
+import { formOf, PASSWORD as password, signUp, spawnServer, startServer, type Answer, type Client, type RunningServer, type SendOptions, type Settings } from '../kit/server.ts'
+import { dial, statuses } from './raw-http.ts'
 
 /** The server trusts a proxy on this machine, so tests set the client's address in `X-Forwarded-For`. */
 const behindProxy = { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' }
@@ -242,7 +240,8 @@ t.test('a network is one IPv4 address or one IPv6 /64, however it is written', a
 })
 
 t.test('of twenty registrations at once from one network as many succeed as an hour allows', async t => {
-  const server = await startServer(t, { ...behindProxy, REGISTRATIONS_PER_HOUR: '4' })
+  const clock = createTestClock()
+  const server = await startServer(t, { ...behindProxy, REGISTRATIONS_PER_HOUR: '4' }, { clock })
   const registration = (username: string, address: string) => server.send('POST', '/api/users', from(address, { json: { username, password } }))
   t.equal((await registration('ann', '198.51.100.1')).status, 201)
   t.match(await registration('ann', '198.51.100.1'), { status: 400, json: { code: 'username_taken' } }, 'what is refused')
@@ -252,17 +251,8 @@ t.test('of twenty registrations at once from one network as many succeed as an h
   refusedFor(t, answers.find(answer => answer.status === 429) as Answer, 'too_many_registrations', 3600)
   t.equal((await registration('zoe', '198.51.100.2')).status, 201, 'another network')
   t.equal((await signIn(server, 'ann', password, '198.51.100.1')).status, 200, 'signing in is another matter')
-})
-
-t.test('REGISTRATIONS_PER_HOUR=0 lifts that limit, and an hour forgives', async t => {
-  const folder = t.testdir()
-  for (const [limit, ago, status] of [['0', 0, 201], ['100', 0, 429], ['100', 3601, 201]] as const) {
-    const server = await startServer(t, { REGISTRATIONS_PER_HOUR: limit, DATA_DIR: join(folder, `${limit}-${ago}`) })
-    const clock = createTestClock(Date.now() - ago * 1000)
-    const metadata = await openMetadata(t, server, clock.now)
-    await Promise.all(Array.from({ length: 100 }, (_, index) => recordFailure(metadata, { kind: 'registration', network: '127.0.0.1', usernameKey: `${index}`, isKnownNetwork: false })))
-    t.equal((await server.send('POST', '/api/users', { json: { username: 'ann', password } })).status, status, `a limit of ${limit}, ${ago} s later`)
-  }
+  clock.advance(HOUR + 1000)
+  t.equal((await registration('yan', '198.51.100.1')).status, 201, 'an hour forgives')
 })
 
 t.test('a storm of sign-ins is refused beyond a queue of 256, and a download meanwhile is not delayed by it', async t => {
@@ -466,29 +456,19 @@ t.test('with CORS_ORIGINS exactly these origins may read answers, refusals among
     }
   }
   t.match((await server.send('GET', '/', { headers: { origin: page } })).headers.vary, 'Accept')
+  for (const [method, path] of [['PUT', '/uploads/a'], ['DELETE', '/uploads/a'], ['PATCH', '/api/files/a'], ['POST', '/'], ['GET', '/api/account']] as const) {
+    const ask = (origin: string) => server.send('OPTIONS', path, { headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': 'authorization,content-type,if-match' } })
+    const { status, headers } = await ask(page)
+    t.match({ status, headers }, { status: 204, headers: { 'access-control-allow-origin': page, 'access-control-max-age': /^\d+$/, 'access-control-allow-headers': /authorization.*if-match/i, vary: /Origin/, 'x-content-type-options': 'nosniff' } }, 'a preflight needs no credential')
+    t.ok(headers['access-control-allow-methods']?.split(', ').includes(method), method)
+    t.equal(headers['access-control-allow-credentials'], undefined)
+    t.equal((await ask('https://evil.example')).headers['access-control-allow-origin'], undefined)
+  }
   t.match(await say(t, server, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 [^]*vary: Origin\r/i, 'what is refused at once varies as well')
 })
 
-t.test('a preflight needs no credential, and allows what the API needs', async t => {
-  const server = await startServer(t, { CORS_ORIGINS: page })
-  // Without the client that checks responses against the document: a preflight is not an operation.
-  const preflight = async (path: string, origin: string, method: string) => {
-    const { status, headers } = await fetch(server.url + path, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': method, 'access-control-request-headers': 'authorization,content-type,if-match' } })
-    return { status, headers: Object.fromEntries(headers) as Record<string, string | undefined> }
-  }
-  for (const [method, path] of [['PUT', '/uploads/a'], ['DELETE', '/uploads/a'], ['PATCH', '/api/files/a'], ['POST', '/'], ['GET', '/api/account']] as const) {
-    const { status, headers } = await preflight(path, page, method)
-    t.match({ status, headers }, { status: 204, headers: { 'access-control-allow-origin': page, 'access-control-max-age': /^\d+$/, vary: /Origin/, 'x-content-type-options': 'nosniff' } })
-    t.ok(headers['access-control-allow-methods']?.split(', ').includes(method), method)
-    t.match(headers['access-control-allow-headers'], /authorization.*if-match/i)
-    t.equal(headers['access-control-allow-credentials'], undefined)
-  }
-  const stranger = await preflight('/uploads/a', 'https://evil.example', 'PUT')
-  t.equal(stranger.headers['access-control-allow-origin'], undefined)
-})
-
 t.test('RATE_LIMIT_PER_MINUTE counts every request of an address, whatever it is answered, and tells where it stands', async t => {
-  const server = await startServer(t, { ...behindProxy, RATE_LIMIT_PER_MINUTE: '6' })
+  const server = await startServer(t, { ...behindProxy, CORS_ORIGINS: page, RATE_LIMIT_PER_MINUTE: '6' })
   const requests: [method: string, path: string, status: number, options?: SendOptions][] = [
     ['GET', '/openapi.json', 200], ['GET', '/nowhere', 404], ['GET', '/api/files', 401], ['DELETE', '/api/users', 405],
     ['GET', '/api/token', 401, { user: ['ann', 'wrong'] }], ['POST', '/api/users', 400, { json: {} }]
@@ -497,11 +477,9 @@ t.test('RATE_LIMIT_PER_MINUTE counts every request of an address, whatever it is
     const answer = await server.send(method, path, from('198.51.100.1', options))
     t.match(answer, { status, headers: { 'ratelimit-limit': '6', 'ratelimit-remaining': String(5 - index), 'ratelimit-reset': /^\d+$/ } }, `${method} ${path}`)
   }
-  for (const [method, path, , options] of requests) {
-    const answer = await server.send(method, path, from('198.51.100.1', options))
-    refusedFor(t, answer, 'too_many_requests', 60)
-    t.match(answer.headers, { 'ratelimit-limit': '6', 'ratelimit-remaining': '0', 'content-type': /^application\/problem\+json/, 'cache-control': 'no-store' })
-  }
+  const answer = await server.send('GET', '/openapi.json', from('198.51.100.1', { headers: { origin: page } }))
+  refusedFor(t, answer, 'too_many_requests', 60)
+  t.match(answer.headers, { 'ratelimit-limit': '6', 'ratelimit-remaining': '0', 'cache-control': 'no-store', 'access-control-allow-origin': page }, 'a page of another origin can read it')
   t.equal((await server.send('GET', '/openapi.json', from('198.51.100.2'))).status, 200, 'another address')
   const unlimited = await startServer(t, { RATE_LIMIT_PER_MINUTE: '0', DATA_DIR: join(server.dataDir, 'unlimited') })
   const { headers } = await unlimited.send('GET', '/openapi.json')
@@ -546,23 +524,12 @@ t.test('a page of another site changes nothing, whatever the credential', async 
   t.equal((await server.send('GET', '/api/account', { user })).status, 200, 'and no failure counted')
 })
 
-t.test('a page of another origin can read that it asked too often', async t => {
-  const server = await startServer(t, { CORS_ORIGINS: page, RATE_LIMIT_PER_MINUTE: '1' })
-  await server.send('GET', '/openapi.json')
-  const answer = await server.send('GET', '/openapi.json', { headers: { origin: page } })
-  t.match(answer, { status: 429, headers: { 'access-control-allow-origin': page } })
-})
-
 /** Sends `text` over a new connection and returns everything received until the server closes it. */
-async function say (t: Test, { port }: Client, text: string | Buffer): Promise<string> {
-  const socket: Socket = connect(port, '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  const chunks: Buffer[] = []
-  socket.on('data', chunk => chunks.push(chunk))
-  socket.on('error', () => {})
+async function say (t: Test, client: Client, text: string | Buffer): Promise<string> {
+  const { socket, closed, text: received } = dial(t, client)
   socket.write(text)
-  await once(socket, 'close')
-  return Buffer.concat(chunks).toString('latin1')
+  await closed
+  return received()
 }
 
 t.test('every kind of answer keeps browsers from guessing, storing and running', async t => {
@@ -588,7 +555,12 @@ t.test('every kind of answer keeps browsers from guessing, storing and running',
     if (status >= 400) t.match(headers, { 'cache-control': 'no-store', 'content-type': /^application\/problem\+json/ }, what)
   }
   t.match((await server.send('GET', '/uploads/a.html', { token })).headers['content-security-policy'], /sandbox/)
-  t.match(await say(t, server, 'no HTTP\r\n\r\n'), /^HTTP\/1\.1 400 [^]*cache-control: no-store[^]*x-content-type-options: nosniff/i)
+  const long = (bytes: number) => `GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: ${'x'.repeat(bytes)}\r\n\r\n`
+  for (const text of ['no HTTP\r\n\r\n', Buffer.from('16030100c8010000c403034f', 'hex'), Buffer.alloc(100), 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', long(17_000)]) {
+    const isLong = text.length > 1000
+    t.match(await say(t, server, text), new RegExp(`^HTTP/1\\.1 ${isLong ? 431 : 400} [^]*cache-control: no-store[^]*x-content-type-options: nosniff[^]*"code":"${isLong ? 'head_too_large' : 'malformed_request'}"`, 'i'))
+  }
+  t.match(await say(t, server, long(15_000)), /^HTTP\/1\.1 200 /)
 })
 
 t.test('a request that two readers could read differently is 400, and nothing behind it is read', async t => {
@@ -597,10 +569,10 @@ t.test('a request that two readers could read differently is 400, and nothing be
   const head = `PUT /uploads/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`
   const smuggled = `DELETE /uploads/kept HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`
   await server.send('PUT', '/uploads/kept', { token, body: 'kept' })
-  const lengths = ['0\r\nContent-Length: 5', '0\r\nContent-Length: 0', '0, 0', '+0', '0x0', '18446744073709551616', '', '0\r\nX-Folded: a\r\n b', '5\r\nTransfer-Encoding: chunked']
+  const lengths = ['0\r\nContent-Length: 5', '0\r\nContent-Length: 0', '0, 0', '+0', '0x0', '18446744073709551616', 'x', '-1', '', '0\r\nX-Folded: a\r\n b', '5\r\nTransfer-Encoding: chunked']
   const codings = ['chunked, identity', 'identity', 'identity\r\nContent-Length: 0', 'xchunked', '"chunked"', '\r\n chunked', 'chunked\r\nContent-Length: 5']
   const chunks = ['0x1\r\nx\r\n', '+1\r\nx\r\n', '-1\r\nx\r\n', '10000000000000001\r\nx\r\n', '1\r\nxy\r\n', '1\r\nx', '1\nx\r\n', '1;a\nx\r\n']
-  const fields = ['X-A: b\n', 'X-A: b\r', 'X-A: b\0c\r\n', 'X\0A: b\r\n', 'Content-Length : 0\r\n']
+  const fields = ['X-A: b\n', 'X-A: b\r', 'X-A: b\0c\r\n', 'X\0A: b\r\n', 'Content-Length : 0\r\n', 'nonsense\r\n', 'X Y: z\r\n']
   const forms = [
     ...lengths.map(length => `${head}Content-Length: ${length}\r\n\r\n`),
     ...codings.map(coding => `${head}Transfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`),
@@ -611,8 +583,7 @@ t.test('a request that two readers could read differently is 400, and nothing be
     `${head}Content-Length: 0\r\n\r\n`.replaceAll('\r\n', '\n')
   ]
   for (const text of forms) {
-    const statuses = Array.from((await say(t, server, text + smuggled)).matchAll(/HTTP\/1\.1 (\d{3}) /g), ([, status]) => status)
-    t.same(statuses, ['400'], JSON.stringify(text.slice(head.length - 2)))
+    t.same(statuses(await say(t, server, text + smuggled)), [400], JSON.stringify(text.slice(head.length - 2)))
   }
   for (const [what, hosts] of [['two hosts', 'Host: x\r\nHost: y\r\n'], ['no host', '']] as const) {
     const answer = await say(t, server, `PUT /uploads/a HTTP/1.1\r\n${hosts}Authorization: Bearer ${token}\r\nContent-Length: 0\r\n\r\n`)
