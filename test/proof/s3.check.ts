@@ -14,7 +14,7 @@ import { PartMemory } from '#src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
 import { paceSuite, putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
-import { append, appendAtomically, createRow, type DraftRow, readDraft, SAVE_BYTES } from '../drafts.contract.ts'
+import { append, appendAtomically, createRow, type DraftRow, gate, readDraft, SAVE_BYTES } from '../drafts.contract.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { credentials, openS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
@@ -30,27 +30,28 @@ interface Options {
   prefix?: string
   idleMilliseconds?: number
   partMemoryBytes?: number
-  region?: string | undefined
-  bucket?: string
   limits?: { saveBytes: number }
 }
 
-function openBlobs ({ port }: Pick<FakeS3, 'port'>, options: Options = {}): Promise<BlobStore> {
-  const { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB, bucket = 'files', limits } = options
-  const region = 'region' in options ? options.region : 'eu-central-1'
-  // Without a region it is Amazon's.
-  const endpoint = region === undefined ? undefined : `http://127.0.0.1:${port}`
-  const url = { bucket, prefix, endpoint, region, isPathStyle: true }
-  return openS3Blobs({ url, graceSeconds: 3600, idleMilliseconds, partMemoryBytes, ...limits })
+const bucketOf = (
+  { port }: FakeS3, { prefix = 'blobs/', idleMilliseconds = 5000, partMemoryBytes = 64 * MIB }: Options
+) => ({
+  url: { bucket: 'files', prefix, endpoint: `http://127.0.0.1:${port}`, region: 'eu-central-1', isPathStyle: true },
+  idleMilliseconds,
+  partMemoryBytes
+})
+
+function openBlobs (s3: FakeS3, options: Options = {}): Promise<BlobStore> {
+  return openS3Blobs({ ...bucketOf(s3, options), graceSeconds: 3600, ...options.limits })
 }
 
-/** A server and a store, both closed when the test ends. */
-async function start (t: Test, options: Options = {}): Promise<{ s3: FakeS3, store: BlobStore }> {
+/** A server and a store, both closed when the test ends, and the id and the row of a draft. */
+async function start (t: Test, options: Options = {}) {
   const s3 = await openS3(t)
   const store = await openBlobs(s3, options)
   t.teardown(() => store.close())
   s3.log.length = 0
-  return { s3, store }
+  return { s3, store, id: createBlobId(), row: createRow() }
 }
 
 const keyOf = (id: string) => `blobs/${id.slice(0, 2)}/${id}`
@@ -70,13 +71,6 @@ const failure = new Error('the client went away')
 async function * broken (bytes: Buffer): AsyncGenerator<Buffer> {
   yield * inChunks(bytes)
   throw failure
-}
-
-/** A promise, and the function that resolves it. */
-function gate (): { opened: Promise<void>, open: () => void } {
-  let open = () => {}
-  const opened = new Promise<void>(resolve => { open = resolve })
-  return { opened, open }
 }
 
 /** What a request does: `PUT`, `GET`, `uploads` (of POST), `partNumber`, `uploadId` (of POST or DELETE), `delete`. */
@@ -182,8 +176,7 @@ later('an upload succeeds if a request fails once, is unavailable if it always f
 later('an append is unavailable if a request always fails, and continues later', [
   { kind: 'PUT', size: 1000 }, { kind: 'PUT', size: 6 * MIB }, { kind: 'GET', size: 1000 }, { kind: 'uploads', size: 6 * MIB }, { kind: 'partNumber', size: 6 * MIB }
 ], [internal, 'reset', 'hang', 'lost'], async (t, { kind, size }, fault) => {
-  const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-  const [id, row] = [createBlobId(), createRow()]
+  const { s3, store, id, row } = await start(t, { idleMilliseconds: idleFor(fault) })
   const bytes = randomBytes(1000 + size)
   await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
   const { size: saved } = row.draft
@@ -202,8 +195,7 @@ later('an append is unavailable if a request always fails, and continues later',
 later('an assembly of which a request always fails can be repeated', [
   { kind: 'PUT', size: 1000 }, { kind: 'GET', size: 1000 }, { kind: 'partNumber', size: 6 * MIB }, { kind: 'uploadId', size: 6 * MIB }, { kind: 'uploadId', size: 10 * MIB }
 ], ['lost', internal, 'reset', 'hang'], async (t, { kind, size }, fault) => {
-  const { s3, store } = await start(t, { idleMilliseconds: idleFor(fault) })
-  const [id, row] = [createBlobId(), createRow()]
+  const { s3, store, id, row } = await start(t, { idleMilliseconds: idleFor(fault) })
   const bytes = randomBytes(size)
   await append(store, id, row, inChunks(bytes))
   s3.fault = failing(kind, fault)
@@ -248,8 +240,7 @@ test('requests that fail', async t => {
 })
 
 test('the bytes of a draft that are no part yet are an object that is no blob, and goes when no saved draft needs it', async t => {
-  const { s3, store } = await start(t)
-  const [id, row] = [createBlobId(), createRow()]
+  const { s3, store, id, row } = await start(t)
   const bytes = randomBytes(14 * MIB)
   const tails = () => s3.objects().filter(key => key.startsWith(`blobs/drafts/${id}-`))
   await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
@@ -270,8 +261,7 @@ test('the bytes of a draft that are no part yet are an object that is no blob, a
 })
 
 test('part numbers are saved before they are used, and none is used twice', async t => {
-  const { s3, store } = await start(t)
-  const [id, row] = [createBlobId(), createRow()]
+  const { s3, store, id, row } = await start(t)
   const bytes = randomBytes(100 * MIB)
   const used: number[] = []
   s3.fault = ({ query, headers }) => {
@@ -401,8 +391,7 @@ test('a draft whose tail is lost, or comes back as other bytes, is damaged, and 
 })
 
 test('a draft that an earlier version saved has no digests of its parts and its tail, and continues', async t => {
-  const { store } = await start(t)
-  const [id, row] = [createBlobId(), createRow()]
+  const { store, id, row } = await start(t)
   const bytes = randomBytes(12 * MIB)
   await append(store, id, row, inChunks(bytes.subarray(0, 6 * MIB)))
   t.strictSame(store.partsOf?.(row.draft), [
@@ -423,8 +412,7 @@ test('a draft that an earlier version saved has no digests of its parts and its 
 })
 
 test('a draft of which a part was changed is never assembled', async t => {
-  const { s3, store } = await start(t)
-  const [id, row] = [createBlobId(), createRow()]
+  const { s3, store, id, row } = await start(t)
   await append(store, id, row, inChunks(Buffer.alloc(12 * MIB)))
   const state = stateOf(row.draft)
   const draft = { size: row.draft.size, state: JSON.stringify({ ...state, parts: state.parts.map(([number, , size]) => [number, '"other"', size]) }) }
@@ -605,11 +593,8 @@ test('an upload that gets no memory in time is refused, and others wait no longe
 })
 
 /** The bucket as the parts of an upload see it. */
-function openPartBucket (
-  t: Test, { port }: FakeS3, { partMemoryBytes = 64 * MIB, idleMilliseconds = 5000 } = {}
-): Bucket {
-  const url = { bucket: 'files', prefix: 'blobs/', endpoint: `http://127.0.0.1:${port}`, region: 'eu-central-1', isPathStyle: true }
-  const bucket = new Bucket({ url, idleMilliseconds, partMemoryBytes })
+function openPartBucket (t: Test, s3: FakeS3, options: Options = {}): Bucket {
+  const bucket = new Bucket(bucketOf(s3, options))
   t.teardown(() => bucket.close())
   return bucket
 }
@@ -739,42 +724,18 @@ test('objects that are no blobs are not listed, and those of the store are, page
   for await (const found of other.committed()) t.equal(found, id)
 })
 
-for (const { what, options = {}, env = {}, fault, isFailing = () => true, isReadOnly = false, exitCode, words } of [
-  { what: 'a bucket that does not exist', options: { bucket: 'missing' }, exitCode: 2, words: /bucket missing at http:\/\/127\.0\.0\.1:\d+ can't be used: the bucket does not exist \(NoSuchBucket\); create it/ },
-  { what: 'a wrong secret', env: { AWS_SECRET_ACCESS_KEY: 'wrong' }, exitCode: 2, words: /the secret key is wrong \(SignatureDoesNotMatch\); correct AWS_SECRET_ACCESS_KEY$/ },
-  { what: 'an unknown key', env: { AWS_ACCESS_KEY_ID: 'AKIAWRONG' }, exitCode: 2, words: /the access key does not exist \(InvalidAccessKeyId\); correct AWS_ACCESS_KEY_ID$/ },
-  { what: 'no credentials', env: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_CONFIG_FILE: '/dev/null', AWS_SHARED_CREDENTIALS_FILE: '/dev/null' }, exitCode: 2, words: /there are no credentials/ },
-  { what: 'a bucket that can only be read', isReadOnly: true, exitCode: 2, words: /have no right to list, read, write and delete in the bucket \(AccessDenied\); allow them s3:ListBucket/ },
-  { what: 'a bucket that can only be listed', fault: { status: 403, code: 'AccessDenied' }, isFailing: isRequest('GET'), exitCode: 2, words: /have no right to list, read/ },
-  { what: 'a region that is not set', options: { region: undefined }, env: { AWS_CONFIG_FILE: '/dev/null' }, exitCode: 2, words: /^STORAGE_URL: bucket files can't be used: the region is not set \(RegionMissing\); add region=… to STORAGE_URL, or set AWS_REGION$/ },
-  { what: 'another region', options: { region: 'us-east-1' }, exitCode: 2, words: /the bucket is in another region/ },
-  { what: 'a clock that is off', fault: { status: 403, code: 'RequestTimeTooSkewed' }, exitCode: 1, words: /the clock here differs from that of bucket / },
-  { what: 'a store that fails', fault: { status: 500, code: 'InternalError' }, exitCode: 1, words: /can't be reached: InternalError; start it, or correct endpoint=/ },
-  { what: 'a store that does not answer', fault: 'hang', exitCode: 1, words: /can't be reached: TimeoutError; start it, or correct endpoint=/ },
-  { what: 'a connection that is cut', fault: 'reset', exitCode: 1, words: /can't be reached: ECONNRESET; start it, or correct endpoint=/ }
-] as {
-  what: string,
-  options?: Options,
-  env?: Record<string, string | undefined>,
-  fault?: Fault,
-  isFailing?: (request: S3Request) => boolean,
-  isReadOnly?: boolean,
-  exitCode: number,
-  words: RegExp
-}[]) {
+// What else is told, `doctor-agrees.check.ts` has.
+for (const [what, fault, kind, exitCode, words] of [
+  ['a bucket that can only be listed', { status: 403, code: 'AccessDenied' }, 'GET', 2, /have no right to list, read/],
+  ['a store that fails', internal, undefined, 1, /can't be reached: InternalError; start it, or correct endpoint=/],
+  ['a store that does not answer', 'hang', undefined, 1, /can't be reached: TimeoutError; start it, or correct endpoint=/],
+  ['a connection that is cut', 'reset', undefined, 1, /can't be reached: ECONNRESET; start it, or correct endpoint=/]
+] as const) {
   test(`${what} is told in one line when the store is opened`, async t => {
-    const s3 = await openS3(t, t.testdir(), { isReadOnly })
-    s3.fault = request => isFailing(request) ? fault : undefined
-    const before = { ...process.env }
-    for (const [name, value] of Object.entries(env)) {
-      if (value === undefined) delete process.env[name]
-      else process.env[name] = value
-    }
-    const opening = openBlobs(s3, { idleMilliseconds: 1000, ...options })
-    const error = await opening.then(store => store.close(), (error: unknown) => error)
-    Object.assign(process.env, before)
-    t.match(error, { exitCode, message: words })
-    t.notMatch((error as Error).message, '\n')
+    const s3 = await openS3(t)
+    s3.fault = request => kind === undefined || isRequest(kind)(request) ? fault : undefined
+    const opening = openBlobs(s3, { idleMilliseconds: 1000 })
+    t.match(await t.rejects(opening, { exitCode, message: words }), { message: /^.+$/ })
     t.equal(s3.objects().length, 0)
   })
 }
