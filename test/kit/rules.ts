@@ -6,8 +6,13 @@ import { Files } from '#src/files/files.ts'
 import { Folders } from '#src/files/folders.ts'
 import { IncomingBlobs } from '#src/files/incoming-blobs.ts'
 import { Locks } from '#src/files/locks.ts'
+import { Quotas } from '#src/files/quotas.ts'
+import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
+import { inChunks } from './bytes.ts'
+import { MIB } from './sizes.ts'
 
 type Options = Omit<ConstructorParameters<typeof Files>[0], 'cleanup' | 'room' | 'incoming'>
+type Stores = Pick<Options, 'metadata' | 'blobs' | 'reserve'>
 
 /** The files of a store that a test put together. */
 export function filesOver (options: Options): Files {
@@ -26,6 +31,30 @@ export function rulesOver (options: Options) {
 }
 
 /** The room on the disk of such a store. */
-export function roomOver (stores: Pick<Options, 'metadata' | 'blobs' | 'reserve'>): DiskRoom {
+export function roomOver (stores: Stores): DiskRoom {
   return new DiskRoom({ ...stores, cleanup: new BlobCleanup({ ...stores, failures: new BackgroundFailures() }) })
+}
+
+/** The resumable uploads of such a store. */
+export function uploadsOver (stores: Stores): ResumableUploads {
+  return new ResumableUploads({
+    ...stores,
+    room: roomOver(stores),
+    files: { acceptName: name => name, sweep () {} },
+    quotas: new Quotas(stores.metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
+    limits: { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
+  })
+}
+
+/** What creates an upload of so many bytes. */
+export function newCreation (
+  { uploader, name, length }: Pick<UploadCreation, 'uploader' | 'name' | 'length'>
+): UploadCreation {
+  return { uploader, name, length, type: undefined, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null }
+}
+
+/** What appends bytes to an upload. */
+export function newAppend (bytes: string | Buffer, offset = 0) {
+  const announced = { announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined }
+  return { offset, bytes: inChunks(Buffer.from(bytes)), ...announced }
 }

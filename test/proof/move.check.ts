@@ -105,9 +105,6 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   t.match((await server.send('POST', '/api/trash/restore', { token, json: { deletedWith } })).json, { restored: 2, kept: { length: 0 } })
   t.match((await server.send('GET', '/api/files/gone%2Ff%2Fg', { token })).json, { modifiedAt: '2001-02-03T04:05:06.789Z' })
   t.equal((await server.send('GET', '/uploads/deleted', { token })).text, 'x')
-  for (const [given, names] of [[{ STORAGE_URL: s3.url('three/') }, /has files of its own/], [{ DATABASE_URL: await postgres.newDatabase() }, /has a database of its own/]] as const) {
-    t.match(await runCommand(['serve'], { ...current, ...given }), { code: 2, stderr: names }, 'data that would be left behind')
-  }
   t.notOk(existsSync(join(folder, 'postgres-s3')), 'with a database server and a bucket there is no data folder')
   const [first] = pairs as [{ settings: Settings }, ...unknown[]]
   const healthy = await doctor(settingsOf('postgres-s3', first.settings))

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { certify } from '../kit/certificates.ts'
-import { formOf, runBin, startTls, type Settings } from '../kit/server.ts'
+import { formOf, startTls } from '../kit/server.ts'
 import { isProof, MIB } from '../kit/sizes.ts'
 import { openHandles, runSql } from '../kit/stores.ts'
 import { eventually } from '../kit/waiting.ts'
@@ -292,25 +292,4 @@ t.test('an HTTP/2 connection that is still being opened when the server stops is
   const [code] = await once(session, 'goaway')
   t.equal(code, constants.NGHTTP2_NO_ERROR)
   await closed
-})
-
-t.test('TLS settings that can not be used are one line and exit 2', async t => {
-  const folder = t.testdir({ 'garbage.pem': 'garbage' })
-  const { TLS_CERT, TLS_KEY } = await certify(folder)
-  const other = await certify(folder, { name: 'other' })
-  const settings: [what: string, settings: Settings, names: RegExp][] = [
-    ['TLS_CERT alone', { TLS_CERT }, /TLS_KEY/],
-    ['TLS_KEY alone', { TLS_KEY }, /TLS_CERT/],
-    ['a certificate that is not there', { TLS_CERT: join(folder, 'nowhere'), TLS_KEY }, /TLS_CERT/],
-    ['a key that is not there', { TLS_CERT, TLS_KEY: join(folder, 'nowhere') }, /TLS_KEY/],
-    ['no certificate', { TLS_CERT: join(folder, 'garbage.pem'), TLS_KEY }, /TLS_CERT/],
-    ['the key of another', { TLS_CERT, TLS_KEY: other.TLS_KEY }, /TLS_KEY/]
-  ]
-  await Promise.all(settings.map(async ([what, wrong, names]) => {
-    const { code, stdout, stderr } = await runBin(['serve'], { DATA_DIR: folder, PORT: '0', ...wrong })
-    t.equal(code, 2, what)
-    t.match(stderr, /^magicstore: [^\n]+\n$/, what)
-    t.match(stderr, names, what)
-    t.equal(stdout, '', what)
-  }))
 })

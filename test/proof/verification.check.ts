@@ -6,12 +6,9 @@ import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
-import { Quotas } from '#src/files/quotas.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
-import { ResumableUploads } from '#src/uploads/resumable.ts'
-import { inChunks } from '../kit/bytes.ts'
 import { digestField, sha256Of } from '../kit/digests.ts'
-import { roomOver } from '../kit/rules.ts'
+import { newAppend, newCreation, uploadsOver } from '../kit/rules.ts'
 import { credentials, openS3, startS3, type Fault, type S3Request } from '../kit/s3.ts'
 import { signUp, startServer } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
@@ -127,39 +124,18 @@ async function openProcesses (t: Test) {
   const blobs = await openS3Blobs({ url, graceSeconds: 0, idleMilliseconds: 5000, partMemoryBytes: 64 * MIB })
   const reserve = await openReserve(join(folder, 'reserve'))
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const processes = Array.from({ length: 2 }, () => new ResumableUploads({
-    metadata,
-    blobs,
-    reserve,
-    room: roomOver({ metadata, blobs, reserve }),
-    files: { acceptName: name => name, sweep () {} },
-    quotas: new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
-    limits: { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
-  })) as [ResumableUploads, ResumableUploads]
+  const processes = [uploadsOver({ metadata, blobs, reserve }), uploadsOver({ metadata, blobs, reserve })] as const
   t.teardown(async () => {
     for (const uploads of processes) await uploads.close()
     await blobs.close()
     await metadata.close()
     await s3.stop()
   })
-  const create = async (length: number) => (await processes[0].create({
-    uploader: { owner, linkId: null },
-    name: 'a',
-    type: undefined,
-    length,
-    announcedBytes: undefined,
-    method: 'POST',
-    precondition: {},
-    uploadMetadata: undefined,
-    reprDigest: undefined,
-    modifiedAt: null
-  }))
+  const uploader = { owner, linkId: null }
+  const create = (length: number) => processes[0].create(newCreation({ uploader, name: 'a', length }))
   /** Appends with one of the processes. */
-  async function append (index: 0 | 1, id: string, { offset, bytes }: { offset: number, bytes: Buffer }) {
-    return processes[index].append({ owner, linkId: null }, id, {
-      offset, bytes: inChunks(bytes), announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined
-    })
-  }
+  const append = (index: 0 | 1, id: string, { offset, bytes }: { offset: number, bytes: Buffer }) =>
+    processes[index].append(uploader, id, newAppend(bytes, offset))
   return { s3, metadata, owner, create, append }
 }
 
