@@ -42,3 +42,11 @@ export function runCommand (args: string[], settings: Settings = {}, input: stri
   last = ended.catch(() => {})
   return ended
 }
+
+/** The secret in the link that an invitation or a reset prints. */
+export async function claimSecret (args: string[], settings: Settings): Promise<string> {
+  const { code, stdout, stderr } = await runCommand(['user', ...args], settings)
+  const [, secret] = /#claim=((?:inv|rst)_[a-z2-7]{32})(?![a-z2-7])/.exec(stdout) ?? []
+  if (code !== 0 || secret === undefined) throw new Error(`user ${args.join(' ')}: ${code} ${stdout} ${stderr}`)
+  return secret
+}

@@ -243,6 +243,12 @@ export function comparable ({ status, rawHeaders, text }: Answer) {
   return { status, text, headers: rawHeaders.filter((_, index) => !['Date', 'x-request-id'].includes(String(rawHeaders[index - index % 2]))) }
 }
 
+/** The log of a server, from now until it exits. */
+export async function logOf ({ child }: ServerProcess): Promise<any[]> {
+  const output: string[] = await child.stdout!.setEncoding('utf8').toArray()
+  return output.join('').split('\n').filter(line => line !== '').map(line => JSON.parse(line))
+}
+
 /** The password of accounts for which a test gives none. */
 export const PASSWORD = 'correct horse battery'
 

@@ -1,30 +1,21 @@
 import { test, type Test } from 'tap'
 import type { TestClock } from '../kit/clock.ts'
+import { claimSecret } from '../kit/commands.ts'
 import { DAY } from '../kit/durations.ts'
 import { countHashes } from '../kit/hashes.ts'
-import { comparable, runBin, signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
+import { comparable, PASSWORD, signUp, startServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
 import { codeAt, createStepClock, newSecret, outcomesOf, STEP, turnOn, withCode, wrongCodeAt, type User } from '../kit/one-time-codes.ts'
 
 // Invitations and resets: used once, within a day, and silent about why one is refused.
 
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATION: 'closed' }
 
-const PASSWORD = 'correct horse battery'
-
-/** The secret in the link that a command prints. */
-async function secretOf (args: string[], settings: Settings): Promise<string> {
-  const { code, stdout, stderr } = await runBin(['user', ...args], settings)
-  const [, secret] = /#claim=((?:inv|rst)_[a-z2-7]{32})(?![a-z2-7])/.exec(stdout) ?? []
-  if (code !== 0 || secret === undefined) throw new Error(`user ${args.join(' ')}: ${code} ${stdout} ${stderr}`)
-  return secret
-}
-
 const claim = (client: Client, json: object, options: SendOptions = {}): Promise<Answer> => client.send('POST', '/api/account/claim', { ...options, json })
 
 async function start (t: Test, settings: Settings = {}, clock?: TestClock) {
   const dataDir = t.testdir()
   const server = await startServer(t, { DATA_DIR: dataDir, ...unlimited, ...settings }, { clock })
-  const make = (...args: string[]) => secretOf(args, { DATA_DIR: dataDir })
+  const make = (...args: string[]) => claimSecret(args, { DATA_DIR: dataDir })
   /** An account that an invitation made. */
   async function add (username: string): Promise<User> {
     const { status } = await claim(server, { secret: await make('invite', username), password: PASSWORD })

@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import t from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
+import { runCommand } from '../kit/commands.ts'
 import { execute } from '../kit/programs.ts'
-import { issueToken, runBin, signUp, spawnBin, spawnServer } from '../kit/server.ts'
+import { issueToken, signUp, spawnBin, spawnServer } from '../kit/server.ts'
 
 interface Event {
   id?: number
@@ -34,7 +35,7 @@ t.test('what users and operators did is listed, and appended to the file of EVEN
   await server.send('GET', '/api/token', { user: ['nobody', 'lost'] })
   await issueToken(server, { user })
   const operate = async (args: string[], input = '') => {
-    const { code, stdout, stderr } = await runBin(args, settings, input)
+    const { code, stdout, stderr } = await runCommand(args, settings, input)
     t.equal(code, 0, `${args.join(' ')} ${stderr}`)
     return stdout
   }
@@ -108,12 +109,12 @@ t.test('events are followed until a signal, or until nobody reads', async t => {
     }
     await signUp(server, ending)
     await waitFor('registered', ending)
-    await runBin(['user', 'disable', 'ann'], settings)
+    await runCommand(['user', 'disable', 'ann'], settings)
     await waitFor('disabled', 'ann')
     if (ending === 'SIGINT') follower.kill('SIGINT')
     else {
       follower.stdout?.destroy()
-      await runBin(['user', 'enable', 'ann'], settings)
+      await runCommand(['user', 'enable', 'ann'], settings)
     }
     t.strictSame(await exited, [0, null], ending)
   }
@@ -123,18 +124,18 @@ t.test('settings and arguments that can\'t be used are refused, and a file that 
   const root = t.testdir({ data: {} })
   const dataDir = join(root, 'data')
   for (const args of [['events', 'x'], ['events', '--since', 'yesterday'], ['events', '--since', '2026-13-01'], ['events', '--user']]) {
-    t.match(await runBin(args, { DATA_DIR: dataDir }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ }, args.join(' '))
+    t.match(await runCommand(args, { DATA_DIR: dataDir }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ }, args.join(' '))
   }
-  t.match(await runBin(['events'], { DATA_DIR: join(dataDir, 'nothing') }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ })
+  t.match(await runCommand(['events'], { DATA_DIR: join(dataDir, 'nothing') }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ })
   const folder = join(root, 'folder')
   mkdirSync(folder)
-  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+; set EVENT_LOG to a file [^\n]+\n$/ })
+  t.match(await runCommand(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+; set EVENT_LOG to a file [^\n]+\n$/ })
   rmSync(folder, { recursive: true })
   await execute('mkfifo', [folder])
-  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: ENXIO[^\n]+\n$/ }, 'a pipe that nobody reads')
+  t.match(await runCommand(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: ENXIO[^\n]+\n$/ }, 'a pipe that nobody reads')
 
   const doctor = async (EVENT_LOG: string) => {
-    const { stdout } = await runBin(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG })
+    const { stdout } = await runCommand(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG })
     return stdout.split('\n').map(line => JSON.parse(line === '' ? '{}' : line)).find(({ check }) => check === 'event_log').verdict
   }
   const verdicts = []
@@ -146,9 +147,9 @@ t.test('settings and arguments that can\'t be used are refused, and a file that 
   const server = await spawnServer(t, settings, { isCounted: true })
   const log = (server.child.stdout as Readable).setEncoding('utf8').toArray()
   await signUp(server, 'ann')
-  t.match(await runBin(['user', 'disable', 'ann'], settings), { code: 0, stderr: /^magicstore: EVENT_LOG: ENOSPC[^\n]+\n$/ })
-  t.match(await runBin(['user', 'enable', 'ann'], { ...settings, EVENT_LOG: join(root, 'nothing/events') }), { code: 0, stderr: /^magicstore: EVENT_LOG: ENOENT[^\n]+\n$/ })
-  t.match(kindsOf(eventsIn((await runBin(['events', '--json'], settings)).stdout)), ['registered', 'sign_in_new_network', 'token_issued', 'disabled', 'enabled'], 'the database has it all the same')
+  t.match(await runCommand(['user', 'disable', 'ann'], settings), { code: 0, stderr: /^magicstore: EVENT_LOG: ENOSPC[^\n]+\n$/ })
+  t.match(await runCommand(['user', 'enable', 'ann'], { ...settings, EVENT_LOG: join(root, 'nothing/events') }), { code: 0, stderr: /^magicstore: EVENT_LOG: ENOENT[^\n]+\n$/ })
+  t.match(kindsOf(eventsIn((await runCommand(['events', '--json'], settings)).stdout)), ['registered', 'sign_in_new_network', 'token_issued', 'disabled', 'enabled'], 'the database has it all the same')
   await server.end('SIGTERM')
   t.match((await log).join(''), /"msg":"EVENT_LOG failed[^"]*"/)
 })

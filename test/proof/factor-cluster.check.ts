@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { Authenticator } from '../kit/authenticator.ts'
 import t from 'tap'
+import { claimSecret } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
+import { signUp, spawnServer, startServer, type Answer, type Client, type ServerProcess } from '../kit/server.ts'
 import { sizes } from '../kit/sizes.ts'
 import { codeAt, newSecret, outcomesOf, STEP, turnOn, withCode } from '../kit/one-time-codes.ts'
 
@@ -91,12 +92,11 @@ t.test('an assertion of a passkey that is sent 32 times at once to two servers g
 })
 
 t.test('a claim that is used 32 times at once over two servers makes one account, or sets one password', async t => {
-  const secretOf = async (...args: string[]) => /#claim=((?:inv|rst)_[a-z2-7]{32})/.exec((await runBin(['user', ...args], store)).stdout)?.[1]
-  const invitation = await secretOf('invite')
+  const invitation = await claimSecret(['invite'], store)
   const made = await send32(servers, (server, index) => server.send('POST', '/api/account/claim', { json: { secret: invitation, username: `guest-${index}`, password: 'correct horse battery' } }))
   t.strictSame(outcomesOf(made), { 201: 1, '404 not_found': 31 })
   const { username } = made.find(({ status }) => status === 201)?.json as { username: string }
-  const reset = await secretOf('reset', username)
+  const reset = await claimSecret(['reset', username], store)
   const done = await send32(servers, (server, index) => server.send('POST', '/api/account/claim', { json: { secret: reset, password: `another horse battery ${index}` } }))
   t.strictSame(outcomesOf(done), { 204: 1, '404 not_found': 31 })
   const winner = done.findIndex(({ status }) => status === 204)

@@ -1,12 +1,11 @@
 import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
-import { DAY } from '../kit/durations.ts'
+import { DAY, MINUTE } from '../kit/durations.ts'
 import { sharedServer, signUp, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
 import { codeAt, createStepClock, STEP, turnOn, withCode, wrongCodeAt } from '../kit/one-time-codes.ts'
 
 // How often a thief with the password may guess the code, and that this never locks the owner out.
 
-const MINUTE = 60_000
 const [HOME, WORK, THIEF] = ['198.51.100.1', '198.51.100.2', '203.0.113.1']
 
 function from (address: string, options: SendOptions): SendOptions {

@@ -2,21 +2,18 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Authenticator } from '../kit/authenticator.ts'
 import { test, type Test } from 'tap'
+import { claimSecret } from '../kit/commands.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { runBin, signUp, startServer, type Client, type Settings } from '../kit/server.ts'
+import { PASSWORD, signUp, startServer, type Client, type Settings } from '../kit/server.ts'
 import { base32Of, bytesOfBase32, codeAt, createStepClock, newSecret, STEP, turnOn, withCode, type User } from '../kit/one-time-codes.ts'
 import { authenticatorFor, registerPasskey } from '../kit/passkeys.ts'
 import { operationsOf } from './operations.ts'
 
 // What of factors and claims is on the disk, and in a database that is stolen.
 
-const PASSWORD = 'correct horse battery'
-
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0' }
-
-const secretOf = async (settings: Settings, ...args: string[]) => String(/#claim=((?:inv|rst)_[a-z2-7]{32})/.exec((await runBin(['user', ...args], settings)).stdout)?.[1])
 
 const ask = (client: Client, user: User, code: string) => client.send('GET', '/api/account', withCode(user, code))
 
@@ -31,8 +28,8 @@ async function fillStore (client: Client, settings: Settings) {
   const credential = passkey.get((await client.send('POST', '/api/passkeys/confirm/options', { user })).json)
   const { json: { code: confirmation } } = await client.send('POST', '/api/passkeys/confirm', { user, json: { credential } })
   const pending = await newSecret(client, withCode(user, recoveryCodes.pop() ?? ''))
-  const invitation = await secretOf(settings, 'invite')
-  const reset = await secretOf(settings, 'reset', 'ada')
+  const invitation = await claimSecret(['invite'], settings)
+  const reset = await claimSecret(['reset', 'ada'], settings)
   const { secret } = authenticator
   const used = [first, second]
   return { user, secret, used, recoveryCodes, confirmation: String(confirmation), pending, invitation, reset }
@@ -102,7 +99,7 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   const { user: eve } = await signUp(server, 'eve')
   const key = authenticatorFor(server)
   await registerPasskey(server, eve, key)
-  const invitation = await secretOf(settings, 'invite')
+  const invitation = await claimSecret(['invite'], settings)
   const pending = await newSecret(server, { user: ben })
   const { secret, recoveryCodes: [recoveryCode = ''] } = await turnOn(server, user)
   t.equal((await server.send('GET', '/api/resource', { token })).status, 401)

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
+import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
-import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
+import { signUp, spawnServer, type Settings } from '../kit/server.ts'
 
 const idOf = (path: string) => `(SELECT id FROM folders WHERE path = '${path}')`
 
@@ -30,7 +31,7 @@ async function checkFaults (t: Test, settings: Settings, runSql: (sql: string) =
   await server.end('SIGTERM')
 
   for (const { make } of faults) await runSql(`UPDATE ${make}`)
-  const { code, stdout, stderr } = await runBin(['fsck', '--repair', '--json'], settings)
+  const { code, stdout, stderr } = await runCommand(['fsck', '--repair', '--json'], settings)
   t.strictSame([code, stderr], [1, ''])
   const found = stdout.trim().split('\n').map(line => JSON.parse(line) as { kind: string, detail: string, isRepaired: boolean })
   for (const { kind, isRepaired } of found) t.strictSame([kind, isRepaired], ['folder', false])
@@ -38,13 +39,13 @@ async function checkFaults (t: Test, settings: Settings, runSql: (sql: string) =
     for (const pattern of of) t.ok(found.some(({ detail }) => pattern.test(detail)), `${what}: ${stdout}`)
   }
   for (const { undo } of faults) await runSql(`UPDATE ${undo}`)
-  t.strictSame(await runBin(['fsck'], settings), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and then no more')
+  t.strictSame(await runCommand(['fsck'], settings), { code: 0, stdout: 'all is well\n', stderr: '' }, 'and then no more')
 
   await runSql('UPDATE accounts SET used_folders = used_folders + 7')
-  const repaired = await runBin(['fsck', '--repair'], settings)
+  const repaired = await runCommand(['fsck', '--repair'], settings)
   t.equal(repaired.code, 0)
   t.match(repaired.stdout, /recorded 16 bytes in 16 files, 31 folders,[^\n]*; stored 16 bytes in 16 files, 24 folders,[^\n]*\(repaired\)\n[^]*2 errors, 2 repaired\n$/)
-  t.match(JSON.parse((await runBin(['user', 'show', 'ada', '--json'], settings)).stdout), { usedFiles: 16, usedFolders: 24 })
+  t.match(JSON.parse((await runCommand(['user', 'show', 'ada', '--json'], settings)).stdout), { usedFiles: 16, usedFolders: 24 })
 }
 
 test('fsck finds folders and files in the wrong place in SQLite', async t => {

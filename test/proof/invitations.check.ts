@@ -2,13 +2,14 @@ import type { Test } from 'tap'
 import { hashClaim, isClaimSecret } from '#src/accounts/claim-secrets.ts'
 import { readConfig } from '#src/config.ts'
 import { openOperatorStore, type OperatorStore } from '#src/store.ts'
+import { runCommand } from '../kit/commands.ts'
 import { openBothDatabases } from '../kit/databases.ts'
 import { DAY } from '../kit/durations.ts'
-import { runBin, type Settings } from '../kit/server.ts'
+import type { Settings } from '../kit/server.ts'
 
 /** Runs a command that succeeds, and returns what it prints as JSON. */
 async function json (args: string[], settings: Settings, input = ''): Promise<any> {
-  const { code, stdout, stderr } = await runBin([...args, '--json'], settings, input)
+  const { code, stdout, stderr } = await runCommand([...args, '--json'], settings, input)
   if (code !== 0 || stderr !== '') throw new Error(`${args} ended with ${code}: ${stderr}`)
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
 }
@@ -50,9 +51,9 @@ both.test('an invitation is a link for one account, of a given name or of any', 
   const named = await json(['user', 'invite', 'Zoë Q&A'], { ...settings, PUBLIC_URL: 'https://files.example.org/store' })
   t.match(named.link, /^https:\/\/files\.example\.org\/store\/#claim=inv_[a-z2-7]{32}&username=Zo%C3%AB%20Q%26A$/)
   t.match(await claimOf(store, named.link), { claim: { accountId: null, username: 'Zoë Q&A' } })
-  const { stdout } = await runBin(['user', 'invite'], { ...settings, PORT: '8443', TLS_CERT: 'cert.pem', TLS_KEY: 'key.pem' })
+  const { stdout } = await runCommand(['user', 'invite'], { ...settings, PORT: '8443', TLS_CERT: 'cert.pem', TLS_KEY: 'key.pem' })
   t.match(stdout, /^https:\/\/127\.0\.0\.1:8443\/#claim=inv_[a-z2-7]{32}\nIt can be used once, until \d{4}-\d\d-\d\dT[\d:.]+Z\.\n$/)
-  const events = (await runBin(['events', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
+  const events = (await runCommand(['events', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
   t.match(events, [{ kind: 'invitation_created', accountId: null, details: { username: null, expiresAt: open.expiresAt } }, { details: { username: 'Zoë Q&A' } }, { details: { username: null } }])
 })
 
@@ -65,7 +66,7 @@ both.test('a reset is a link for one account, and a new one ends the one before'
   const second = await json(['user', 'reset', 'ann', '--without-factor'], settings)
   t.equal(await claimOf(store, first.link), undefined)
   t.match(await claimOf(store, second.link), { claim: { removesFactors: true } })
-  const events = (await runBin(['events', '--user', 'ann', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
+  const events = (await runCommand(['events', '--user', 'ann', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
   t.match(events.slice(-2), [{ kind: 'reset_created', network: 'operator', accountId: id, details: { removesFactors: false, expiresAt: first.expiresAt } }, { kind: 'reset_created', details: { removesFactors: true } }])
   await json(['user', 'passwd', 'ann'], settings, 'another')
   t.equal(await claimOf(store, second.link), undefined, 'a changed password ends it')
@@ -75,17 +76,17 @@ both.test('the factors of an account are shown, and removed by the operator', as
   const store = await openAt(t, settings)
   await json(['user', 'add', 'ann'], settings, 'pwd')
   t.match(await json(['user', 'show', 'ann'], settings), { totp: false, passkeys: 0, recoveryCodesLeft: 0 })
-  t.match((await runBin(['user', 'show', 'ann'], settings)).stdout, /\tno second factor\n$/)
+  t.match((await runCommand(['user', 'show', 'ann'], settings)).stdout, /\tno second factor\n$/)
   await addFactors(store, 'ann')
   t.match(await json(['user', 'show', 'ann'], settings), { username: 'ann', totp: true, passkeys: 2, recoveryCodesLeft: 3 })
-  t.match((await runBin(['user', 'show', 'ann'], settings)).stdout, /\tone-time codes\t2 passkeys\t3 recovery codes left\n$/)
+  t.match((await runCommand(['user', 'show', 'ann'], settings)).stdout, /\tone-time codes\t2 passkeys\t3 recovery codes left\n$/)
   await store.metadata.factors.removeTotp(await store.accounts.getByUsername('ann'))
-  t.match((await runBin(['user', 'show', 'ann'], settings)).stdout, /trash\t2 passkeys\t3 recovery codes left\n$/)
+  t.match((await runCommand(['user', 'show', 'ann'], settings)).stdout, /trash\t2 passkeys\t3 recovery codes left\n$/)
   const { link } = await json(['user', 'reset', 'ann'], settings)
   t.match(await json(['user', 'second-factor', 'ann', '--remove'], settings), { username: 'ann', totp: false, passkeys: 0, recoveryCodesLeft: 0 })
   t.equal((await store.accounts.getByUsername('ann')).factorCount, 0)
   t.equal(await claimOf(store, link), undefined, 'changed factors end a reset')
-  t.match(await runBin(['user', 'second-factor', 'ann', '--remove'], settings), { code: 1, stderr: 'magicstore: ann has no second factor\n' })
-  const events = (await runBin(['events', '--user', 'ann', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
+  t.match(await runCommand(['user', 'second-factor', 'ann', '--remove'], settings), { code: 1, stderr: 'magicstore: ann has no second factor\n' })
+  const events = (await runCommand(['events', '--user', 'ann', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
   t.match(events.at(-1), { kind: 'factor_removed', network: 'operator' })
 })

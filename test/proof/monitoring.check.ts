@@ -11,15 +11,15 @@ import { getHeapStatistics } from 'node:v8'
 import pg from 'pg'
 import { test, type Test } from 'tap'
 import { parse } from 'yaml'
-import { Database } from '#src/metadata/sqlite/driver.ts'
 import { withFault } from '../kit/bin.ts'
 import { certify } from '../kit/certificates.ts'
 import { startPostgres, startProxy } from '../kit/postgres.ts'
 import { execute } from '../kit/programs.ts'
 import { root } from '../kit/root.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { clientOf, formOf, sharedServer, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../kit/server.ts'
+import { clientOf, formOf, logOf, sharedServer, signUp, spawnBin, spawnServer, startServer, type Client, type ServerProcess, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
+import { runSql } from '../kit/stores.ts'
 import { lacksTerminal, spawnOnTerminal } from '../kit/terminal.ts'
 import { until } from '../kit/waiting.ts'
 import { freePort } from '../kit/wire.ts'
@@ -28,12 +28,6 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Disables limits that are not under test. */
 const unlimited = { RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' }
-
-/** The log entries of a server, from now until it exits. */
-async function entriesOf ({ child }: ServerProcess): Promise<any[]> {
-  const output = await child.stdout!.setEncoding('utf8').toArray()
-  return output.join('').split('\n').filter(line => line !== '').map(line => JSON.parse(line))
-}
 
 interface Metrics {
   /** Every sample, by its name and labels as in the text. */
@@ -85,23 +79,17 @@ async function statusOf (upload: ClientRequest): Promise<number> {
   return response.statusCode
 }
 
-async function alter (dataDir: string, statement: string): Promise<void> {
-  const database = new Database(join(dataDir, 'magicstore.db'))
-  database.exec(statement)
-  database.close()
-}
-
 test('a failing dependency makes a server not ready, which says so, logs why, lives on, and is ready when that is over', async t => {
   const failReading = "process.on('SIGWINCH', () => { process._getActiveHandles = () => { throw new Error('no handles') } })"
   const server = await spawnMeasured(t, { LOG_LEVEL: 'info', ...withFault(failReading) })
   const { dataDir } = server
-  const entries = entriesOf(server)
+  const entries = logOf(server)
   await t.test('the metrics tell the rest where the database fails', async t => {
-    await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
+    await runSql(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
     const { samples } = await scrape(server.metricsPort)
     t.ok(Number.isNaN(samples.get('magicstore_accounts')))
     t.ok(Number(samples.get('magicstore_disk_free_bytes')) > 0)
-    await alter(dataDir, 'ALTER TABLE elsewhere RENAME TO accounts')
+    await runSql(dataDir, 'ALTER TABLE elsewhere RENAME TO accounts')
     t.equal((await scrape(server.metricsPort)).samples.get('magicstore_accounts'), 0, 'what failed is not cached')
   })
   const { token } = await signUp(server, 'ann')
@@ -110,7 +98,7 @@ test('a failing dependency makes a server not ready, which says so, logs why, li
   t.equal((await ask()).status, 200)
   const probe = join(dataDir, 'probe')
   for (const [what, check, spoil, repair] of [
-    ['a database that takes no commit', 'database', () => alter(dataDir, 'ALTER TABLE installation RENAME TO elsewhere'), () => alter(dataDir, 'ALTER TABLE elsewhere RENAME TO installation')],
+    ['a database that takes no commit', 'database', () => runSql(dataDir, 'ALTER TABLE installation RENAME TO elsewhere'), () => runSql(dataDir, 'ALTER TABLE elsewhere RENAME TO installation')],
     ['a disk that takes no file', 'disk', () => mkdir(probe), () => rmdir(probe)],
     // Opening a pipe blocks until a reader opens it.
     ['a disk that hangs', 'disk', () => execute('mkfifo', [probe]), async () => {
@@ -355,7 +343,7 @@ test('over TLS bytes are counted inside it, and a cut transfer is logged with it
   const folder = t.testdir()
   const settings = { DATA_DIR: join(folder, 'data'), ...await certify(folder) }
   const server = await spawnMeasured(t, { ...settings, LOG_LEVEL: 'info', PASSWORD_POLICY: 'open' })
-  const log = entriesOf(server)
+  const log = logOf(server)
   const { port, metricsPort } = server
   const ca = await readFile(settings.TLS_CERT)
   const authorization = `Basic ${btoa('ann:pwd')}`
@@ -395,7 +383,7 @@ test('over TLS bytes are counted inside it, and a cut transfer is logged with it
 
 test('every answer names its request as the log does, and so does a problem, but for a 404; the log has the method that the client sent', async t => {
   const server = await spawnServer(t, { DATA_DIR: t.testdir() })
-  const entries = entriesOf(server)
+  const entries = logOf(server)
   const requests: { reqId: string, method: string, path: string }[] = []
   const methods = ['GET', 'UNLINK', 'PROPFIND', 'M-SEARCH', 'PATCH']
   for (const [method, path, status, headers = {}] of [
@@ -458,7 +446,7 @@ test('on a terminal a line is readable text, and nothing in it moves the cursor 
   await (await fetch(`${client.url}/nowhere`, { headers: { 'x-forwarded-for': '\x9B31m\xAD' } })).text()
   const { user } = await signUp(client, 'ann')
   await client.send('GET', '/api/resource', { user })
-  await alter(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
+  await runSql(dataDir, 'ALTER TABLE accounts RENAME TO elsewhere')
   await (await fetch(`${client.url}/api/users/1`)).text()
   // ^C discards output that is not displayed yet.
   await until(() => /GET \/api\/users\/1 500 [^\n]*\n/.test(shown))

@@ -6,8 +6,9 @@ import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { runCommand } from '../kit/commands.ts'
-import { issueToken, signUp, spawnBin, startServer, type Client, type RunningServer, type Settings } from '../kit/server.ts'
-import { storeSettings } from '../kit/stores.ts'
+import { personalToken } from '../kit/drive.ts'
+import { issueToken, signUp, spawnBin, startServer, type RunningServer, type Settings } from '../kit/server.ts'
+import { storedBlobs, storeSettings } from '../kit/stores.ts'
 import { lacksTerminal, spawnOnTerminal } from '../kit/terminal.ts'
 import { until } from '../kit/waiting.ts'
 
@@ -38,12 +39,6 @@ async function blobsOf (dataDir: string): Promise<Record<string, { id: string, p
   return Object.fromEntries(contents.map(({ content, name, blobId }) =>
     [content === 'file' ? String(name) : `${content} ${name}`, { id: blobId, path: join(dataDir, 'blobs', blobId.slice(0, 2), blobId) }]))
 }
-
-function storedBytes (dataDir: string): string[] {
-  return ['blobs', 'incoming'].flatMap(folder => readdirSync(join(dataDir, folder), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name))
-}
-
-const makeToken = async (client: Client, user: User): Promise<string> => (await client.send('POST', '/api/tokens', { user, json: { name: 'x', scopes: ['files:read', 'files:write', 'account'] } })).json.token
 
 t.test('an account added beside a running server, whose registration is closed, can sign in at once', async t => {
   const server = await startServer(t, { REGISTRATION: 'closed' })
@@ -148,7 +143,7 @@ t.test('who is disabled is refused by the very next request, with the password a
   const operator = operatorOf(server.dataDir)
   const { user, token } = await signUp(server, 'ann')
   const other = await signUp(server, 'ben')
-  const personal = await makeToken(server, user)
+  const personal = await personalToken(server, user, ['files:read', 'files:write', 'account'])
   const issued = await issueToken(server, { token: personal })
   await server.send('PUT', '/uploads/a', { user, body: 'a' })
   const requests: [method: string, path: string][] = [
@@ -271,9 +266,9 @@ t.test('trash emptied beside a running server is gone with its bytes when the co
   await put('ben\'s', 'four', ben)
   for (const [name, owner] of [['goes', ann], ['ben\'s', ben]] as const) await remove(name, owner)
   t.match(await operator.json(['user', 'show', 'ann']), [{ usedFiles: 1, usedBytes: 5, keptBytes: 6 + 11 }])
-  t.equal(storedBytes(server.dataDir).length, 7)
+  t.equal((await storedBlobs(server.dataDir)).length, 7)
   t.strictSame(await operator.json(['trash', 'empty', 'Ann', '--yes']), [{ accounts: 1, files: 1, bytes: 11 }])
-  t.equal(storedBytes(server.dataDir).length, 4)
+  t.equal((await storedBlobs(server.dataDir)).length, 4)
   t.strictSame([await listed(), await listed(ben)], [[], ['ben\'s']])
   const { json: { versions } } = await server.send('GET', '/api/files/stays/versions', { token: ann.token })
   t.strictSame(await Promise.all(versions.map(async ({ id }: { id: string }) => (await server.send('GET', `/uploads/stays?version=${id}`, { token: ann.token })).text)), ['two', 'one'])
@@ -286,10 +281,10 @@ t.test('trash emptied beside a running server is gone with its bytes when the co
   const { code, stdout, stderr } = await operator.run(['trash', 'empty', '--all', '--yes'])
   t.strictSame([code, stdout, stderr], [0, 'deleted 102 files of 2 accounts, 4 bytes with their versions\n', ''])
   t.strictSame(await operator.json(['trash', 'empty', '--all', '--yes']), [{ accounts: 0, files: 0, bytes: 0 }])
-  t.equal(storedBytes(server.dataDir).length, 3)
+  t.equal((await storedBlobs(server.dataDir)).length, 3)
   t.match(await operator.json(['user', 'list']), [{ keptBytes: 6 }, { keptBytes: 0 }])
   t.match(await operator.json(['user', 'rm', 'ann', '--yes']), [{ id: 1, username: 'ann' }])
-  t.equal(storedBytes(server.dataDir).length, 0, 'and so are the bytes of an account that is removed')
+  t.equal((await storedBlobs(server.dataDir)).length, 0, 'and so are the bytes of an account that is removed')
   t.equal((await server.send('GET', '/api/trash', { token: ann.token })).json.code, 'token_revoked')
   t.strictSame(await operator.json(['fsck', '--deep']), [])
 })
@@ -302,7 +297,7 @@ t.test('keys are rotated without signing people out: a token stays valid through
   const kidOf = (token: string) => JSON.parse(Buffer.from(String(token.split('.')[0]), 'base64url').toString()).kid
   const first = await startServer(t, { DATA_DIR: dataDir })
   const { user, token } = await signUp(first, 'ann')
-  const personal = await makeToken(first, user)
+  const personal = await personalToken(first, user, ['files:read', 'files:write', 'account'])
   const [kid] = kids()
   const tokens = [token]
   let server: RunningServer = first

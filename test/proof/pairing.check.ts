@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { test } from 'tap'
+import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { runBin, signUp, spawnServer, type Settings } from '../kit/server.ts'
@@ -13,7 +14,7 @@ const postgres = await startPostgres(t)
 const isCounted = { isCounted: true }
 
 /** Any command opens the store as the server does. */
-const open = (settings: Settings) => runBin(['user', 'list'], { ...credentials, ...settings })
+const open = (settings: Settings, run = runCommand) => run(['user', 'list'], { ...credentials, ...settings })
 
 const withoutFiles = (setting: string) => ({ code: 2, stdout: '', stderr: new RegExp(`^magicstore: ${setting}: [^\\n]* does not have the files of the database[^\\n]*\\n$`) })
 
@@ -26,11 +27,11 @@ test('of several servers on one database none is accepted with another prefix, b
   ]) {
     const database = { DATABASE_URL: await postgres.newDatabase(), ...credentials }
     const server = await spawnServer(t, { ...database, ...good } as Settings, isCounted)
-    t.match(await runBin(['serve'], { PORT: '0', ...database, ...wrong } as Settings), withoutFiles(setting), 'an empty store')
+    t.match(await runCommand(['serve'], { PORT: '0', ...database, ...wrong } as Settings), withoutFiles(setting), 'an empty store')
     const { token } = await signUp(server, 'ada')
     t.equal((await server.send('PUT', '/uploads/a', { token, body: 'a' })).status, 201)
     t.match(await open({ ...database, ...wrong } as Settings), withoutFiles(setting), 'a store with files')
-    t.match(await runBin(['doctor'], { ...database, ...good, PORT: String(server.port) } as Settings), { code: 0, stdout: setting === 'DATA_DIR' ? /^(?=[^]*contains only files of MagicStore)[^]*belong together/ : /ready at [^]*belong together/ })
+    t.match(await runCommand(['doctor'], { ...database, ...good, PORT: String(server.port) } as Settings), { code: 0, stdout: setting === 'DATA_DIR' ? /^(?=[^]*contains only files of MagicStore)[^]*belong together/ : /ready at [^]*belong together/ })
     t.strictSame(s3.marks().filter(key => key.startsWith('wrong/')), [], 'nothing is left there')
     t.notOk(existsSync(join(folder, 'wrong', 'installations')))
     t.match(await open({ ...database, ...good } as Settings), { code: 0, stdout: /ada/ })
@@ -41,7 +42,7 @@ test('of several servers on one database none is accepted with another prefix, b
 test('of servers with different prefixes that start at once on an empty database the first one decides', async t => {
   const s3 = await openS3(t, join(t.testdir(), 'bucket'))
   const database = await postgres.newDatabase()
-  const start = (prefix: string) => open({ DATABASE_URL: database, STORAGE_URL: s3.url(prefix) })
+  const start = (prefix: string) => open({ DATABASE_URL: database, STORAGE_URL: s3.url(prefix) }, runBin)
   // Two have seen that nothing is recorded, and are still writing their marks when a third one comes.
   const writing: string[] = []
   s3.fault = ({ method, key }) => method === 'PUT' && key.includes('installations/') ? { slow: writing.push(key) <= 2 ? 8000 : 0 } : undefined
@@ -55,14 +56,14 @@ test('of servers with different prefixes that start at once on an empty database
 
 test('doctor looks at the pair once the database is upgraded, and SQLite is copied for that', async t => {
   const s3 = await openS3(t, join(t.testdir(), 'bucket'))
-  const doctor = (settings: Settings) => runBin(['doctor'], { ...credentials, PORT: '0', ...settings })
+  const doctor = (settings: Settings) => runCommand(['doctor'], { ...credentials, PORT: '0', ...settings })
   const shared = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url('shared/') }
   t.equal((await open(shared)).code, 0)
   t.match(await doctor(shared), { code: 0, stdout: /PostgreSQL [\d.]+ answers; to check/ })
   await postgres.run(shared.DATABASE_URL, 'DELETE FROM drizzle.__drizzle_migrations WHERE id = (SELECT max(id) FROM drizzle.__drizzle_migrations)')
   t.match(await doctor(shared), { code: 0, stdout: /PostgreSQL [\d.]+ answers; the next start upgrades the database/ })
   const own = { DATA_DIR: join(t.testdirName, 'data'), STORAGE_URL: s3.url('own/') }
-  t.equal((await runBin(['user', 'add', 'ada'], { ...credentials, ...own }, 'correct horse battery')).code, 0)
+  t.equal((await runCommand(['user', 'add', 'ada'], { ...credentials, ...own }, 'correct horse battery')).code, 0)
   t.match(await doctor(own), { code: 0, stdout: /good +pair: / })
   t.match(await doctor({ ...own, TMPDIR: join(own.DATA_DIR, 'nowhere') }), { code: 0, stdout: /warning +pair: it was not checked[^\n]*\n +fix: set TMPDIR/ })
 })

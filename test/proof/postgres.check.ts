@@ -11,6 +11,7 @@ import * as schema from '#src/metadata/postgres/schema.ts'
 import type { FileRecord } from '#src/metadata/records.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { ConfigError, OperatorError, Problem } from '#src/problems.ts'
+import { runCommand } from '../kit/commands.ts'
 import { createTestClock } from '../kit/clock.ts'
 import { DAY, HOUR, MINUTE } from '../kit/durations.ts'
 import { type Cut, duringCut, startPostgres, startProxy } from '../kit/postgres.ts'
@@ -557,9 +558,9 @@ t.test('a server on PostgreSQL keeps files in its folder, and everything else in
   t.equal((await first.send('POST', '/api/users', { json: { username: 'ada', password: 'pwd' } })).status, 201)
   const { json: { token } } = await first.send('GET', '/api/token', user)
   t.equal((await first.send('PUT', '/uploads/a.txt', { token, body: 'hello' })).status, 201)
-  t.match((await runBin(['serve'], settings)), { code: 1, stderr: /another MagicStore server uses this data folder/ })
-  t.match(await runBin(['keys', 'rotate'], settings), { code: 0, stdout: /^added key / })
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['serve'], settings), { code: 1, stderr: /another MagicStore server uses this data folder/ })
+  t.match(await runCommand(['keys', 'rotate'], settings), { code: 0, stdout: /^added key / })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
   await first.close()
   const names = await readdir(settings.DATA_DIR)
   t.strictSame(names.filter(name => name.startsWith('magicstore.db') || name === 'signing-keys'), [])

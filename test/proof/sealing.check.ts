@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createSealer } from '#src/factors/sealing.ts'
+import { runCommand } from '../kit/commands.ts'
 import { openBothDatabases } from '../kit/databases.ts'
 import { addWithCodes, openAt, sealedOf, type Opened } from '../kit/sealed.ts'
 import { runBin, type Settings } from '../kit/server.ts'
@@ -12,14 +13,14 @@ const OTHER_SECRET = 'hJ5sG0cAzN2pX8qL4vR7tW1yB6mK9dF3'
 const kidsOf = async ({ sealingKeys }: Opened) => (await sealingKeys.find())?.map(({ kid }) => kid)
 
 /** Runs `magicstore keys`, and returns the exit code with what it prints as JSON. */
-async function keys (words: string[], settings: Settings) {
-  const { code, stdout, stderr } = await runBin(['keys', ...words, '--json'], settings)
+async function keys (words: string[], settings: Settings, run = runCommand) {
+  const { code, stdout, stderr } = await run(['keys', ...words, '--json'], settings)
   return { code, stderr, ...stdout === '' ? {} : JSON.parse(stdout) }
 }
 
 /** What doctor says of the sealing keys. */
 async function doctor (settings: Settings) {
-  const { stdout } = await runBin(['doctor', '--json'], settings)
+  const { stdout } = await runCommand(['doctor', '--json'], settings)
   return stdout.trim().split('\n').map(line => JSON.parse(line)).find(({ check }) => check === 'sealing_keys')
 }
 
@@ -39,7 +40,7 @@ both.test('a rotation seals every secret again, and drops a key only when nothin
   const store = await openAt(t, settings)
   await store.accounts.add({ username: 'zoë', password: 'pwd' })
   t.match(await keys(['rotate', '--sealing'], settings), { code: 0, stderr: '', kid: null, resealed: 0, lost: [] })
-  t.match((await runBin(['keys', 'reseal'], settings)).stdout, /^no secret is encrypted yet\n$/)
+  t.match((await runCommand(['keys', 'reseal'], settings)).stdout, /^no secret is encrypted yet\n$/)
   t.equal(await kidsOf(store), undefined, 'only a server makes the first key')
 
   const [ann, ben] = [await addWithCodes(store, 'ann'), await addWithCodes(store, 'ben')]
@@ -56,18 +57,18 @@ both.test('a rotation seals every secret again, and drops a key only when nothin
     t.equal(await store.sealer.open(id, sealed), `secret of ${username}`, 'a server that runs finds the new key')
   }
   t.equal(await store.sealer.open(ben, String((await store.metadata.factors.findTotp(ben)).pending?.secret)), 'a newer secret')
-  const again = await runBin(['keys', 'rotate', '--sealing'], settings)
+  const again = await runCommand(['keys', 'rotate', '--sealing'], settings)
   t.match(again, { code: 0, stdout: /^encrypted 3 secrets with key [0-9a-f]{12}\n$/ })
   t.strictSame((await kidsOf(store))?.slice(1), [rotated.kid])
   t.match(await keys(['reseal'], settings), { code: 0, resealed: 0, lost: [] }, 'all are sealed with the first key')
-  const events = (await runBin(['events', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
+  const events = (await runCommand(['events', '--json'], settings)).stdout.trim().split('\n').map(line => JSON.parse(line))
   t.match(events.filter(({ kind }) => kind === 'keys_rotated')[0], { accountId: null, network: 'operator', details: { kid: rotated.kid, isSealing: true, resealed: 3, lost: 0 } })
 })
 
 both.test('two rotations at once lose no secret and no key', async (t, settings) => {
   const store = await openAt(t, settings)
   const ids = [await addWithCodes(store, 'ann'), await addWithCodes(store, 'ben')]
-  const rotated = await Promise.all(Array.from({ length: 3 }, () => keys(['rotate', '--sealing'], settings)))
+  const rotated = await Promise.all(Array.from({ length: 3 }, () => keys(['rotate', '--sealing'], settings, runBin)))
   for (const { code, stderr } of rotated) t.strictSame([code, stderr], [0, ''])
   const { sealer } = await openAt(t, settings)
   t.strictSame(await Promise.all(ids.map(async id => sealer.open(id, await sealedOf(store, id)))), ['secret of ann', 'secret of ben'])
@@ -86,7 +87,7 @@ both.test('a secret that can\'t be opened stays with its key, and its owner is n
   }
   t.equal((await kidsOf(store))?.length, 3)
   t.equal((await kidsOf(store))?.[2], first, 'what it sealed may be for something yet')
-  const { code, stdout } = await runBin(['keys', 'rotate', '--sealing'], settings)
+  const { code, stdout } = await runCommand(['keys', 'rotate', '--sealing'], settings)
   t.equal(code, 1)
   t.match(stdout, /^encrypted 1 secrets with key [^\n]+\n {2}the secret of ben can't be decrypted[^\n]+\n {2}the secret of cleo can't be decrypted[^\n]+\n$/)
 })

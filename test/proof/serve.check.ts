@@ -13,16 +13,11 @@ import { withFault, type Start } from '../kit/bin.ts'
 import { runCommand } from '../kit/commands.ts'
 import { blocksOf, readPage } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
-import { formOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type ServerProcess, type Settings } from '../kit/server.ts'
+import { formOf, logOf, runBin, signUp, spawnServer as spawnUncounted, startServer, type Settings } from '../kit/server.ts'
 import { MIB } from '../kit/sizes.ts'
 
 const spawnServer = (t: Test, settings: Settings, start: Start = {}) =>
   spawnUncounted(t, settings, { isCounted: true, ...start })
-
-/** The log of a server, from now until it exits. */
-async function logOf ({ child }: ServerProcess): Promise<any[]> {
-  return (await child.stdout!.setEncoding('utf8').toArray()).join('').trim().split('\n').map(line => JSON.parse(line))
-}
 
 /** One line on standard error, from MagicStore itself. */
 const oneLine = /^magicstore: [^\n]+\n$/
