@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test, type Test } from 'tap'
 import { mountDisk } from '../kit/disks.ts'
@@ -50,13 +50,15 @@ test('a data folder that can\'t be made is refused in one line', async t => {
   await writeFile(join(folder, 'file'), 'text', { mode: 0o755 })
   t.equal((await runCommand(['backup', join(folder, 'backup')], { DATA_DIR: used })).code, 0)
   // Without an end, Node made folders in /proc.
-  const places = [join(folder, 'file'), join(folder, 'file/data'), '/proc/data']
+  await symlink('nowhere', join(folder, 'link'))
+  const places = [...['file', 'file/data', 'link', 'link/data', 'x'.repeat(300)].map(name => join(folder, name)), '/proc/data']
   for (const [dataDir, args] of [
     ...places.flatMap(place => [[place, ['serve']], [place, ['restore', join(folder, 'backup')]]]), [join(folder, 'file'), ['keys', 'rotate']], [join(folder, 'file'), ['user', 'list']]
   ] as [string, string[]][]) {
     const { code, stderr } = await runCommand(args, { DATA_DIR: dataDir, PORT: '0' })
     t.match([code, stderr], [2, oneLine], `${args[0]} ${dataDir}`)
     t.match(stderr, `DATA_DIR: ${dataDir} can't be used as a folder`)
+    if (args[0] === 'serve') t.equal(await verdictOf('folder', dataDir), 'fault')
   }
 })
 

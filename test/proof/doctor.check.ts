@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
@@ -122,13 +122,6 @@ t.test('a certificate that ends soon is a warning; one that is not valid now, or
     t.match(verdicts, { transport: 'good', certificate, certificate_key: key }, { settings })
     t.equal(code, [certificate, key].includes('fault') ? 1 : 0)
   }
-})
-
-t.test('a DATA_DIR that is no folder, or can\'t be made, is a fault', async t => {
-  const folder = t.testdir({ file: 'no folder' })
-  writeFileSync(join(folder, 'program'), '', { mode: 0o755 })
-  symlinkSync('nowhere', join(folder, 'link'))
-  for (const path of ['file', 'file/data', 'program', 'link', 'link/data', 'x'.repeat(300), `${'x'.repeat(300)}/data`]) t.match(await examine({ DATA_DIR: join(folder, path) }), { code: 1, verdicts: { folder: 'fault' } })
 })
 
 t.test('a file of the server that this user can\'t read and write is a fault that names it', async t => {
