@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import tap, { test, type Test } from 'tap'
-import { digestField, sha256Of } from '../kit/digests.ts'
+import { sha256Of } from '../kit/digests.ts'
 import { duringCut, startPostgres, startProxy, type Cut, type PostgresServer, type Proxy } from '../kit/postgres.ts'
-import { credentials, openS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
+import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
 import { formOf, signUp, spawnServer, type Answer, type ServerProcess } from '../kit/server.ts'
 import { isProof, MIB } from '../kit/sizes.ts'
 import { eventually, until } from '../kit/waiting.ts'
@@ -46,13 +46,6 @@ async function startFaulty (t: Test): Promise<Faulty> {
 /** The answer, or `cut` if the connection ended before it was whole. */
 async function outcomeOf (answered: Promise<Answer>): Promise<Answer | 'cut'> {
   return answered.catch(() => 'cut' as const)
-}
-
-/** The digest of the bytes of a download, or how else it ended. */
-function digestOf (answer: Answer | 'cut'): unknown {
-  if (answer === 'cut') return answer
-  const { status, bytes, headers } = answer
-  return status < 300 ? sha256Of(bytes) : { status, text: bytes.toString(), headers }
 }
 
 const isUnavailable = { status: 503, headers: { 'retry-after': '5', 'content-type': 'application/problem+json' }, json: { code: 'unavailable' } }
@@ -202,78 +195,6 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
   await checkFiles(t, server, { sent, acknowledged })
   await server.postgres.run(server.database, "DELETE FROM accounts WHERE username LIKE 'ben%'")
   await checkClean(t, server)
-})
-
-const isDownload = ({ method }: S3Request) => method === 'GET'
-
-/** A fault of the first `times` requests that match, or of all. */
-function faultOf (fault: Fault, isHit: (request: S3Request) => boolean, times = Infinity): FakeS3['fault'] {
-  let left = times
-  return request => isHit(request) && left-- > 0 ? fault : undefined
-}
-
-/** The proofs try more; `s3.check.ts` tries each with the store alone. */
-const faults: { fault: Fault, isHarmless?: boolean }[] = [
-  { fault: { status: 500, code: 'InternalError' } },
-  { fault: 'reset' },
-  ...isProof ? [{ fault: { status: 503, code: 'SlowDown' } }, { fault: { slow: 500 }, isHarmless: true }, { fault: 'hang' as const }] : []
-]
-
-test('a download from a bucket that fails is answered 503, or cut if it has begun, and never ends with other bytes', { buffered: true }, async t => {
-  const server = await startFaulty(t)
-  const { send, token, s3 } = server
-  const files = { small: randomBytes(5000), large: randomBytes(6 * MIB) }
-  for (const [name, body] of Object.entries(files)) await send('PUT', `/uploads/${name}`, { token, body })
-  const before = await openFiles(server)
-  for (const { fault, isHarmless = false } of [...faults, { fault: 'cut' as const }, { fault: 'stall' as const }, { fault: 'short' as const }]) {
-    const isInBody = typeof fault === 'string' && ['cut', 'stall', 'short'].includes(fault)
-    for (const [name, body] of Object.entries(files)) {
-      for (const headers of [{}, { range: 'bytes=1000-' }]) {
-        const what = `${JSON.stringify(fault)} of ${name} ${JSON.stringify(headers)}`
-        const expected = body.subarray('range' in headers ? 1000 : 0)
-        const ask = () => outcomeOf(send('GET', `/uploads/${name}`, { token, headers }))
-        s3.fault = faultOf(fault, isDownload)
-        const always = await ask()
-        if (isHarmless) t.ok(always !== 'cut' && always.bytes.equals(expected), what)
-        else if (isInBody && name === 'large') t.equal(always, 'cut', what)
-        else t.match(always, isUnavailable, what)
-        s3.fault = faultOf(fault, isDownload, 1)
-        const once = await ask()
-        if (!isInBody) t.same(digestOf(once), sha256Of(expected), `${what}, once`)
-        s3.fault = () => undefined
-        const after = await ask()
-        t.same(digestOf(after), sha256Of(expected), `${what}, after`)
-      }
-    }
-  }
-  await checkWhole(t, server)
-  t.ok(await eventually(async () => await openFiles(server) <= before + POOL + 4), `${await openFiles(server)} open files, ${before} before`)
-})
-
-test('a whole download of bytes that changed in the bucket never ends, and a range of them differs from the digest that a client can ask for', { buffered: true }, async t => {
-  const { send, token, s3 } = await startFaulty(t)
-  const files = { small: randomBytes(5000), large: randomBytes(3 * MIB) }
-  for (const [name, body] of Object.entries(files)) {
-    await send('PUT', `/uploads/${name}`, { token, body })
-    await send('PUT', `/uploads/${name}`, { token, body: `another ${name}` })
-    const { versions: [version] } = (await send('GET', `/api/files/${name}/versions`, { token })).json
-    for (const path of [`/uploads/${name}?version=${version.id}`, `/uploads/${name}`]) {
-      const isLarge = path.includes('large?')
-      const ask = (headers = {}) => outcomeOf(send('GET', path, { token, headers, isBroken: true }))
-      s3.fault = faultOf('corrupt', isDownload)
-      for (const headers of [{}, { range: 'bytes=0-' }]) {
-        const damaged = await ask(headers)
-        if (isLarge) t.equal(damaged, 'cut', path)
-        else t.match(damaged, { status: 500, json: { code: 'file_damaged' } }, path)
-      }
-      const range = await ask({ range: 'bytes=1-2', 'want-repr-digest': 'sha-256=1' })
-      if (isLarge) t.match(range, { status: 206, headers: { 'repr-digest': digestField('sha-256', body) }, bytes: Buffer.from([Number(body[1]) ^ 1, Number(body[2])]) })
-      s3.fault = faultOf('corrupt', isDownload, 1)
-      if (!isLarge) t.match(await ask(), { status: 200 }, 'small ones are read once more')
-      s3.fault = () => undefined
-      if (path.includes('?')) t.ok((await send('GET', path, { token })).bytes.equals(body))
-    }
-  }
 })
 
 test('while the bucket hangs, many uploads and downloads get 503, and what needs no bytes goes on', { buffered: true }, async t => {

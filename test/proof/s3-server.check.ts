@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { runCommand } from '../kit/commands.ts'
+import { digestField } from '../kit/digests.ts'
 import { createLink } from '../kit/links.ts'
 import { credentials, openS3, type FakeS3, type Fault } from '../kit/s3.ts'
 import { signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
@@ -63,6 +64,34 @@ test('while the bucket can\'t be reached requests for bytes get 503, and all wor
   // A check is reused for a second.
   await until(() => server.send('GET', '/health/ready'), ({ status }) => status === 200)
   t.strictSame(s3.uploads(), [])
+})
+
+test('a whole download of bytes that changed in the bucket never ends, and a range of them differs from the digest that a client can ask for', async t => {
+  const { s3, settings } = await startBucket(t)
+  const server = await startServer(t, settings)
+  const { token } = await signUp(server, 'ann')
+  const corrupt = (times: number) => { s3.fault = ({ method }) => method === 'GET' && times-- > 0 ? 'corrupt' : undefined }
+  for (const [name, body] of [['small', randomBytes(5000)], ['large', randomBytes(3 * MIB)]] as const) {
+    await server.send('PUT', `/uploads/${name}`, { token, body })
+    await server.send('PUT', `/uploads/${name}`, { token, body: `another ${name}` })
+    const { versions: [version] } = (await server.send('GET', `/api/files/${name}/versions`, { token })).json
+    for (const path of [`/uploads/${name}?version=${version.id}`, `/uploads/${name}`]) {
+      const isLarge = path.includes('large?')
+      const ask = (headers = {}) => server.send('GET', path, { token, headers, isBroken: true }).catch(() => 'cut' as const)
+      corrupt(Infinity)
+      for (const headers of [{}, { range: 'bytes=0-' }]) {
+        const damaged = await ask(headers)
+        if (isLarge) t.equal(damaged, 'cut', path)
+        else t.match(damaged, { status: 500, json: { code: 'file_damaged' } }, path)
+      }
+      const range = await ask({ range: 'bytes=1-2', 'want-repr-digest': 'sha-256=1' })
+      if (isLarge) t.match(range, { status: 206, headers: { 'repr-digest': digestField('sha-256', body) }, bytes: Buffer.from([Number(body[1]) ^ 1, Number(body[2])]) })
+      corrupt(1)
+      if (!isLarge) t.match(await ask(), { status: 200 }, 'small ones are read once more')
+      corrupt(0)
+      if (path.includes('?')) t.ok((await server.send('GET', path, { token })).bytes.equals(body))
+    }
+  }
 })
 
 test('of a server that was killed during uploads nothing stays in the bucket but what it acknowledged', async t => {
