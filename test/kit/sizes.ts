@@ -30,7 +30,6 @@ const TABLE = {
   folderRaces: [2, 2, 20],
   keptModelRuns: [15, 30, 100],
   killedLinkUploadBytes: [6 * MIB, 6 * MIB, 60 * MIB],
-  linkLimitRounds: [1, 1, 5],
   linkModelRuns: [20, 20, 300],
   linkModelRunsOnPostgres: [3, 3, 50],
   linkUploadKills: [2, 2, 10],

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { test, type Test } from 'tap'
 import type { Start } from '../kit/bin.ts'
 import { sha256Of } from '../kit/digests.ts'
+import { createLink } from '../kit/links.ts'
 import { startPostgres, type PostgresServer } from '../kit/postgres.ts'
 import { credentials, openS3, type FakeS3 } from '../kit/s3.ts'
 import { issueToken, runBin, signUp, spawnServer, type Answer, type Client, type ServerProcess, type Settings } from '../kit/server.ts'
@@ -37,7 +38,7 @@ function count (answers: Answer[]): Record<number, number> {
 const NOTHING_LEFT: Leftovers = { leases: 0, unreferenced: [], missing: [] }
 
 test('races across four processes end as they do in one', async t => {
-  const { servers, s3, postgres, database } = await startCluster(t, 4, { QUOTA_BYTES: '100', SIGN_IN_FAILURES: '5', REGISTRATIONS_PER_HOUR: '12' })
+  const { servers, s3, postgres, database } = await startCluster(t, 4, { QUOTA_BYTES: '100', SIGN_IN_FAILURES: '5', REGISTRATIONS_PER_HOUR: '12', LINKS: 'on' })
   const [first] = servers as [ServerProcess]
   const onEach = (times: number, operation: (server: Client, index: number) => Promise<Answer>) =>
     Promise.all(Array.from({ length: times }, (_, index) => operation(servers[index % 4] as Client, index)))
@@ -51,6 +52,14 @@ test('races across four processes end as they do in one', async t => {
   t.strictSame(count(await onEach(20, (server, index) => server.send('PUT', '/uploads/one', { token, body: `new ${index}`, headers: { 'if-match': String(etag) } }))), { 200: 1, 412: 19 })
   t.strictSame(count(await onEach(20, (server, index) => server.send('PUT', `/uploads/quota-${index}`, { token, body: 'x'.repeat(10) }))), { 201: 9, 413: 11 }, 'as many as fit')
 
+  const { token: theirs } = await signUp(first)
+  await first.send('PUT', '/api/folders/inbox', { token: theirs })
+  const link = await createLink(first, { token: theirs }, { name: 'inbox', kind: 'upload', maxFiles: 5 })
+  const draft = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=a' }
+  t.strictSame(count(await onEach(20, (server, index) => index % 8 < 4
+    ? server.send('PUT', `${link.path}/files/a`, { body: 'x' })
+    : server.send('POST', `${link.path}/uploads`, { headers: draft, body: 'x' }))), { 201: 5, 413: 15 }, 'as many as a link takes')
+
   // A revocation is seen by the very next request to any process.
   for (const server of servers) t.equal((await server.send('GET', '/api/resource', { token })).status, 200)
   t.equal((await first.send('DELETE', '/api/token', { token })).status, 204)
@@ -59,7 +68,7 @@ test('races across four processes end as they do in one', async t => {
   const guesses = await onEach(20, server => server.send('GET', '/api/token', { user: ['ada', 'wrong'] }))
   t.strictSame(count(guesses), { 401: 5, 429: 15 }, 'guesses are counted together')
   const more = await onEach(20, (server, index) => server.send('POST', '/api/users', { json: { ...registration, username: `user-${index}` } }))
-  t.strictSame(count(more), { 201: 11, 429: 9 }, 'and registrations')
+  t.strictSame(count(more), { 201: 10, 429: 10 }, 'and registrations')
   t.strictSame(await leftovers(postgres, database, s3), { leases: 0, unreferenced: [], missing: [] })
 })
 

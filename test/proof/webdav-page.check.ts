@@ -4,12 +4,13 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { MAX_LOCKS } from '#src/metadata/lock-repository.ts'
 import { MAX_PROPERTY_BYTES } from '#src/metadata/properties.ts'
+import { lockInfo } from '../kit/drive.ts'
 import { run } from '../kit/programs.ts'
 import { blocksOf, fencedIn, readReadme, sectionOf, typeLines } from '../kit/readme.ts'
 import { root } from '../kit/root.ts'
 import { spawnServer, startServer } from '../kit/server.ts'
 import { KIB } from '../kit/sizes.ts'
-import { lock, lockInfo, openDrive, skipUnless, skipWithoutFuse } from './webdav.ts'
+import { lock, openDrive, skipUnless, skipWithoutFuse } from './webdav.ts'
 
 const file = join(root, 'openapi/webdav.md')
 const page = await readFile(file, 'utf8')

@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { lockInfo, personalToken } from '../kit/drive.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { run, type Ended } from '../kit/programs.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
@@ -55,18 +56,13 @@ export interface Drive {
 /** Registers an account and makes its personal token. */
 export async function openDrive (client: Client, username = 'ann'): Promise<Drive> {
   const { user } = await signUp(client, username)
-  const made = await client.send('POST', '/api/tokens', { user, json: { name: 'drive', scopes: ['files:read', 'files:write'] } })
-  const token: string = made.json.token
+  const token = await personalToken(client, user, ['files:read', 'files:write'])
   return {
     username,
     token,
     send: (method, path, options, at = client) => at.send(method, `/dav/${path}`, { user: [username, token], ...options })
   }
 }
-
-/** The body of `LOCK`. */
-export const lockInfo = (isShared = false) => `<?xml version="1.0" encoding="utf-8"?>
-<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:${isShared ? 'shared' : 'exclusive'}/></D:lockscope><D:locktype><D:write/></D:locktype><D:owner>ann's test</D:owner></D:lockinfo>`
 
 export interface Wanted { readonly seconds?: number, readonly isDeep?: boolean, readonly isShared?: boolean }
 
@@ -75,7 +71,7 @@ export async function lock (
   drive: Drive, path: string, { seconds = 600, isDeep = false, isShared = false }: Wanted = {}, at?: Client
 ): Promise<{ status: number, token: string, text: string }> {
   const headers = { 'content-type': 'application/xml', timeout: `Second-${seconds}`, depth: isDeep ? 'infinity' : '0' }
-  const { status, headers: { 'lock-token': token = '' }, text } = await drive.send('LOCK', path, { headers, body: lockInfo(isShared) }, at)
+  const { status, headers: { 'lock-token': token = '' }, text } = await drive.send('LOCK', path, { headers, body: lockInfo(isShared ? 'shared' : 'exclusive') }, at)
   return { status, token: String(token).slice(1, -1), text }
 }
 
