@@ -5,7 +5,7 @@ import { sha256Of } from '../kit/digests.ts'
 import { accountOf, type ListedFile } from '../kit/kept-account.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, type Answer, type Client, type Settings } from '../kit/server.ts'
+import { runBin, signUp, spawnServer, type Answer, type Client } from '../kit/server.ts'
 import { isProof, sizes } from '../kit/sizes.ts'
 import { skipWithoutStrace, straced } from '../kit/strace.ts'
 
@@ -129,29 +129,19 @@ async function race (t: Test, accounts: readonly [Account, Account], { given, at
   await clear(one)
 }
 
-const setUps: Record<string, (t: Test) => Promise<Settings[]>> = {
-  'one server': async t => [{ DATA_DIR: t.testdir() }],
-  'two servers on PostgreSQL': async t => {
-    const [postgres, s3] = [await startPostgres(t), await openS3(t)]
-    const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
-    return [settings, settings]
+t.test('of what changes one folder at the same time, over two servers on PostgreSQL, one wins, and nothing is lost', { timeout: 600_000 }, async t => {
+  const [postgres, s3] = [await startPostgres(t), await openS3(t)]
+  const settings = { DATABASE_URL: await postgres.newDatabase(), STORAGE_URL: s3.url(), ...credentials }
+  const start = () => spawnServer(t, { ...settings, RATE_LIMIT_PER_MINUTE: '0' })
+  const [first, second] = await Promise.all([start(), start()])
+  const { token } = await signUp(first, 'ada')
+  const accounts = [openAccount(first, token), openAccount(second, token)] as const
+  for (const [what, each] of Object.entries(races)) {
+    await t.test(what, async t => { for (let round = 0; round < ROUNDS; round++) await race(t, accounts, each) })
   }
-}
-
-for (const [where, setUp] of Object.entries(setUps)) {
-  t.test(`of what changes one folder at the same time one wins, and nothing is lost: ${where}`, { timeout: 600_000 }, async t => {
-    const all = await setUp(t)
-    const servers = await Promise.all(all.map(settings => spawnServer(t, { ...settings, RATE_LIMIT_PER_MINUTE: '0' })))
-    const [first, second = first] = servers as [typeof servers[0], typeof servers[0]?]
-    const { token } = await signUp(first, 'ada')
-    const accounts = [openAccount(first, token), openAccount(second, token)] as const
-    for (const [what, each] of Object.entries(races)) {
-      await t.test(what, async t => { for (let round = 0; round < ROUNDS; round++) await race(t, accounts, each) })
-    }
-    for (const server of servers) t.equal(await server.end('SIGTERM'), 0)
-    t.strictSame(await runBin(['fsck', '--deep'], all[0]), WELL)
-  })
-}
+  for (const server of [first, second]) t.equal(await server.end('SIGTERM'), 0)
+  t.strictSame(await runBin(['fsck', '--deep'], settings), WELL)
+})
 
 /** Where a process is killed: at the n-th write of the log, at the n-th sync, or when it answers. */
 const kills = [
