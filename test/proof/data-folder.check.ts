@@ -58,7 +58,7 @@ test('a data folder that can\'t be made is refused in one line', async t => {
     const { code, stderr } = await runCommand(args, { DATA_DIR: dataDir, PORT: '0' })
     t.match([code, stderr], [2, oneLine], `${args[0]} ${dataDir}`)
     t.match(stderr, `DATA_DIR: ${dataDir} can't be used as a folder`)
-    if (args[0] === 'serve') t.equal(await verdictOf('folder', dataDir), 'fault')
+    if (args[0] === 'serve' && dataDir.startsWith(folder)) t.equal(await verdictOf('folder', dataDir), 'fault')
   }
 })
 
