@@ -52,7 +52,7 @@ test('races across four processes end as they do in one', async t => {
   t.strictSame(count(await onEach(20, (server, index) => server.send('PUT', '/uploads/one', { token, body: `new ${index}`, headers: { 'if-match': String(etag) } }))), { 200: 1, 412: 19 })
   t.strictSame(count(await onEach(20, (server, index) => server.send('PUT', `/uploads/quota-${index}`, { token, body: 'x'.repeat(10) }))), { 201: 9, 413: 11 }, 'as many as fit')
 
-  const { token: theirs } = await signUp(first)
+  const { token: theirs } = await signUp(first, 'ben')
   await first.send('PUT', '/api/folders/inbox', { token: theirs })
   const link = await createLink(first, { token: theirs }, { name: 'inbox', kind: 'upload', maxFiles: 5 })
   const draft = { 'upload-complete': '?1', 'content-disposition': 'inline; filename=a' }
