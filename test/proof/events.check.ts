@@ -7,7 +7,7 @@ import t from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { runCommand } from '../kit/commands.ts'
 import { execute } from '../kit/programs.ts'
-import { issueToken, signUp, spawnBin, spawnServer } from '../kit/server.ts'
+import { issueToken, runBin, signUp, spawnBin, spawnServer } from '../kit/server.ts'
 
 interface Event {
   id?: number
@@ -129,10 +129,10 @@ t.test('settings and arguments that can\'t be used are refused, and a file that 
   t.match(await runCommand(['events'], { DATA_DIR: join(dataDir, 'nothing') }), { code: 2, stderr: /^magicstore: [^\n]+\n$/ })
   const folder = join(root, 'folder')
   mkdirSync(folder)
-  t.match(await runCommand(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+; set EVENT_LOG to a file [^\n]+\n$/ })
+  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: EISDIR[^\n]+; set EVENT_LOG to a file [^\n]+\n$/ })
   rmSync(folder, { recursive: true })
   await execute('mkfifo', [folder])
-  t.match(await runCommand(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: ENXIO[^\n]+\n$/ }, 'a pipe that nobody reads')
+  t.match(await runBin(['serve'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG: folder }), { code: 2, stderr: /^magicstore: EVENT_LOG: ENXIO[^\n]+\n$/ }, 'a pipe that nobody reads')
 
   const doctor = async (EVENT_LOG: string) => {
     const { stdout } = await runCommand(['doctor', '--json'], { DATA_DIR: dataDir, PORT: '0', EVENT_LOG })
