@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { createRandom, SEED } from '../kit/random.ts'
 import { root } from '../kit/root.ts'
 import { testsOf } from './coverage.ts'
@@ -15,8 +15,9 @@ import { faultsOf, type Fault } from './faults.ts'
 const FIRST = Number(process.env.FROM ?? 0)
 const COUNT = Number(process.env.COUNT ?? 60)
 
-/** A fault may make a test wait for ever. */
-const TIMEOUT_SECONDS = 300
+/** A fault may make a test wait for ever: a test file may take this long, and five times as long as it usually does. */
+const TIMEOUT_SECONDS = 30
+const TIMEOUT_FACTOR = 5
 
 const dist = join(root, 'dist')
 const random = createRandom('mutants')
@@ -43,14 +44,17 @@ function draw (count: number): Planted[] {
   return Array.from({ length: count }, (_, index) => random.pick(rooms[index % rooms.length] as Planted[]))
 }
 
-const secondsOf = new Map<string, number>()
+/** By the name of a test file: seconds of CPU, and until it ended. */
+const costs = new Map<string, { cpu: number, wall: number }>()
 const times = join(root, '.tap/cpu')
 if (existsSync(times)) {
   for (const name of readdirSync(times)) {
-    const { file, own, started } = JSON.parse(readFileSync(join(times, name), 'utf8'))
-    secondsOf.set(file, own + started)
+    const { file, own, started, wall } = JSON.parse(readFileSync(join(times, name), 'utf8'))
+    costs.set(file, { cpu: own + started, wall })
   }
 }
+
+const costOf = (path: string) => costs.get(basename(path)) ?? { cpu: 0, wall: 0 }
 
 function pathOf (testFile: string): string | undefined {
   return [`test/${testFile}`, `test/proof/${testFile}`].find(path => existsSync(join(root, path)))
@@ -58,7 +62,10 @@ function pathOf (testFile: string): string | undefined {
 
 /** The first failure of a test file; undefined if it is green. */
 function run (file: string): string | undefined {
-  const { status, stdout } = spawnSync('tap', ['--disable-coverage', '--reporter=tap', '--bail', '--jobs=1', `--timeout=${TIMEOUT_SECONDS}`, file], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 30 })
+  const timeout = Math.ceil(TIMEOUT_SECONDS + TIMEOUT_FACTOR * costOf(file).wall)
+  const { status, stdout } = spawnSync('tap', ['--disable-coverage', '--reporter=tap', '--bail', '--jobs=1', `--timeout=${timeout}`, file], {
+    cwd: root, encoding: 'utf8', maxBuffer: 2 ** 30
+  })
   if (status === 0) return undefined
   const failures = stdout.split('\n').filter(line => /^ *not ok /.test(line))
   return failures[0]?.trim().slice(0, 100) ?? 'it ended before it could tell'
@@ -80,7 +87,7 @@ for (const [index, planted] of draw(FIRST + COUNT).entries()) {
   if (index < FIRST) continue
   const compiled = readFileSync(planted.path, 'utf8')
   const files = testsOf(planted.path, planted.start).map(pathOf).filter(path => path !== undefined)
-    .sort((a, b) => (secondsOf.get(a.split('/').at(-1) ?? '') ?? 0) - (secondsOf.get(b.split('/').at(-1) ?? '') ?? 0))
+    .sort((a, b) => costOf(a).cpu - costOf(b).cpu)
   const restore = () => writeFileSync(planted.path, compiled)
   process.once('exit', restore)
   let found: string | undefined
@@ -92,6 +99,6 @@ for (const [index, planted] of draw(FIRST + COUNT).entries()) {
   restore()
   process.off('exit', restore)
   if (found === undefined) survivors.push(index)
-  console.log(`${index} | ${describe(planted, compiled)} | ${found ?? `NOT FOUND by ${files.length} files: ${files.map(file => file.split('/').at(-1)).join(' ')}`}`)
+  console.log(`${index} | ${describe(planted, compiled)} | ${found ?? `NOT FOUND by ${files.length} files: ${files.map(file => basename(file)).join(' ')}`}`)
 }
 console.log(`${COUNT - survivors.length} of ${COUNT} found; not found: ${survivors.join(', ') || 'none'}`)
