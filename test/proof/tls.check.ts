@@ -72,6 +72,8 @@ t.test('a refusal reaches a client that is still sending its body, and the conne
       t.match(answer, { status, code }, `${protocol}: ${what}`)
     }
     t.equal((await ask('PUT', '/uploads/fits', { token, body: body.subarray(0, 8 * MIB) })).status, 201, `${protocol}: what fits is taken`)
+    t.match(await ask('HEAD', '/uploads/fits', { token }), { status: 200, headers: { 'content-length': String(8 * MIB) }, bytes: Buffer.alloc(0) })
+    t.equal((await ask('DELETE', '/uploads/fits', { token })).status, 204)
   }
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
 })
