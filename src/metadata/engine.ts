@@ -40,12 +40,9 @@ export interface Engine {
   readonly transact: <T>(rule: () => Rule<T>) => Promise<T>
   /**
    * The same, for rules that wait for the same lock, such as that of an account: they queue by `key` before they take a
-   * connection. With `repeats` the rule also runs again if it is unknown whether it was committed, and is told so: its
-   * first query must lock what it changes.
+   * connection.
    */
-  readonly transactFor: <T>(
-    key: QueueKey, rule: (isRepeated: boolean) => Rule<T>, options?: { repeats: boolean }
-  ) => Promise<T>
+  readonly transactFor: <T>(key: QueueKey, rule: () => Rule<T>) => Promise<T>
   /** Runs a rule of one query, which is a transaction of its own and has no further effect if it is repeated. */
   readonly apply: <T>(rule: () => Rule<T>, key?: QueueKey) => Promise<T>
   /** The query, which then locks its rows until the transaction ends. */

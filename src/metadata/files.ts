@@ -2,7 +2,6 @@ import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import type { ChangeLog } from './changes.ts'
 import type { Conditions, Destination } from './conditions.ts'
-import type { EarlierStores } from './earlier-stores.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
 import { type Beginning, updateTimeOf, type FileContents } from './file-contents.ts'
@@ -30,7 +29,6 @@ interface FileOptions {
   readonly keptContents: KeptContents
   readonly guard: LockGuard
   readonly changeLog: ChangeLog
-  readonly earlierStores: EarlierStores
 }
 
 interface Move { readonly newName: string, readonly quota: Quota, readonly destination: Destination }
@@ -52,11 +50,10 @@ export class FileRules implements FileRepository {
   readonly #keptContents: KeptContents
   readonly #guard: LockGuard
   readonly #changeLog: ChangeLog
-  readonly #earlierStores: EarlierStores
   readonly #listing: FileListing
   readonly #searcher: FileSearcher
 
-  constructor ({ engine, owners, tree, contents, keptContents, guard, changeLog, earlierStores }: FileOptions) {
+  constructor ({ engine, owners, tree, contents, keptContents, guard, changeLog }: FileOptions) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
     this.#owners = owners
@@ -65,7 +62,6 @@ export class FileRules implements FileRepository {
     this.#keptContents = keptContents
     this.#guard = guard
     this.#changeLog = changeLog
-    this.#earlierStores = earlierStores
     this.#listing = new FileListing(engine, tree)
     this.#searcher = new FileSearcher(engine, tree)
   }
@@ -118,11 +114,9 @@ export class FileRules implements FileRepository {
 
   #store<T> (file: NewFile, quota: Quota, store: Store<T>): Promise<StoreResult | T> {
     const { ownerId, name } = file
-    const [contents, earlierStores] = [this.#contents, this.#earlierStores]
-    return this.#keptContents.transactWithRoom(ownerId, function * (isRepeated) {
-      const beginning = yield * contents.begin(ownerId, name, quota)
-      const earlier = isRepeated ? yield * earlierStores.find(file) : undefined
-      return earlier ?? (yield * store(beginning))
+    const contents = this.#contents
+    return this.#keptContents.transactWithRoom(ownerId, function * () {
+      return yield * store(yield * contents.begin(ownerId, name, quota))
     })
   }
 

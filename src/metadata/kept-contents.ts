@@ -197,10 +197,10 @@ export class KeptContents {
    * Runs a rule that may make room, in a transaction for its owner. On {@link TooManyDeletions}, other transactions
    * delete some content, and it runs again. A refused rule deletes nothing, because it is refused before it makes room.
    */
-  async transactWithRoom<T> (ownerId: number, rule: (isRepeated: boolean) => Rule<T>): Promise<T> {
+  async transactWithRoom<T> (ownerId: number, rule: () => Rule<T>): Promise<T> {
     for (;;) {
       try {
-        return await this.#engine.transactFor(ownerId, rule, { repeats: true })
+        return await this.#engine.transactFor(ownerId, rule)
       } catch (error) {
         if (!(error instanceof TooManyDeletions)) throw error
         await this.#engine.transactFor(ownerId, () => this.#removeOldest(ownerId))

@@ -1,6 +1,5 @@
 import { and, asc, desc, eq, gt, lt, type SQL } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { EarlierStores } from './earlier-stores.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
@@ -23,7 +22,6 @@ interface LinkOptions {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly linkUploads: LinkUploads
-  readonly earlierStores: EarlierStores
 }
 
 type Page = Parameters<LinkRepository['list']>[1]
@@ -189,19 +187,11 @@ export class LinkRules implements LinkRepository {
   }
 
   store (linkId: number, file: NewFile, quota: Quota): Promise<StoreResult> {
-    const rule = (isRepeated: boolean) => this.#store(linkId, file, { quota, isRepeated })
-    return this.#engine.transactFor(file.ownerId, rule, { repeats: true })
+    return this.#engine.transactFor(file.ownerId, () => this.#store(linkId, file, quota))
   }
 
-  * #store (
-    linkId: number, file: NewFile, { quota, isRepeated }: { quota: Quota, isRepeated: boolean }
-  ): Rule<StoreResult> {
-    const { linkUploads, earlierStores, owners } = this.#options
-    if (isRepeated) {
-      yield * owners.lock(file.ownerId)
-      const earlier = yield * earlierStores.find(file)
-      if (earlier !== undefined) return earlier
-    }
+  * #store (linkId: number, file: NewFile, quota: Quota): Rule<StoreResult> {
+    const { linkUploads } = this.#options
     return yield * linkUploads.store(yield * linkUploads.open({ ownerId: file.ownerId, linkId, quota }), file)
   }
 

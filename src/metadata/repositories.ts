@@ -5,7 +5,6 @@ import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter, EventRules } from './events.ts'
-import { EarlierStores } from './earlier-stores.ts'
 import { FactorChanges } from './factor-changes.ts'
 import { FactorRules } from './factors.ts'
 import { FileContents } from './file-contents.ts'
@@ -69,7 +68,6 @@ export function createRepositories ({
     endLease: createLeaseEnder(engine),
     keepsDeleted: keeping.milliseconds > 0
   })
-  const earlierStores = new EarlierStores(engine)
   const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
   return {
     accounts,
@@ -78,11 +76,11 @@ export function createRepositories ({
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: new EventRules(engine, writeEvent),
-    files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog, earlierStores }),
+    files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
     changes: new ChangeRules(engine),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
-    links: new LinkRules({ engine, owners, tree, contents, linkUploads, earlierStores }),
+    links: new LinkRules({ engine, owners, tree, contents, linkUploads }),
     locks: new LockRules({ engine, owners, tree, contents, guard }),
     properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
     uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),

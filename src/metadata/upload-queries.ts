@@ -18,14 +18,12 @@ export function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefi
 }
 
 /** The named queries of uploads. */
-export function uploadQueries ({ tables: { uploads, discardedBlobs }, tables, clock, locking }: Engine) {
+export function uploadQueries ({ tables: { uploads }, tables, clock, locking }: Engine) {
   const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
   const isOwn = and(eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.linkId))
   return {
     byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
     lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
-    uploadDiscard: reading('discard_of_upload', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-      .where(eq(discardedBlobs.blobId, placeholder('blobId')))),
     insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
       'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
     )).returning()),

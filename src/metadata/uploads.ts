@@ -59,30 +59,16 @@ export class UploadRules implements UploadRepository {
   }
 
   add (upload: NewUpload, limits: Limits): Promise<UploadRecord> {
-    const rule = (isRepeated: boolean) => this.#add(upload, limits, isRepeated)
-    return this.#engine.transactFor(upload.ownerId, rule, { repeats: true })
+    return this.#engine.transactFor(upload.ownerId, () => this.#add(upload, limits))
   }
 
-  * #add (
-    { lifetimeMilliseconds, ...upload }: NewUpload, limits: Limits, isRepeated: boolean
-  ): Rule<UploadRecord> {
+  * #add ({ lifetimeMilliseconds, ...upload }: NewUpload, limits: Limits): Rule<UploadRecord> {
     const { ownerId, linkId, length } = upload
     const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
-    const earlier = isRepeated ? yield * this.#addedEarlier(upload) : undefined
-    if (earlier !== undefined) return earlier
     if (linkId === null) yield * this.#ownUploads.admit(upload, { ...limits, owner, time: createdAt })
     else yield * this.#linkUploads.admit(yield * this.#linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
     const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
     return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
-  }
-
-  /** The result of an earlier try whose answer was lost; undefined if it added nothing. */
-  * #addedEarlier ({ id, blobId }: Pick<UploadRecord, 'id' | 'blobId'>): Rule<UploadRecord | undefined> {
-    const { byId, uploadDiscard } = this.#queries
-    const [[row], [discarded]] = yield * together(ask(byId, { id }), ask(uploadDiscard, { blobId }))
-    // Another request has ended it since: its bytes are to be deleted, and must not become those of a new one.
-    if (discarded !== undefined) throw ended()
-    return row && recordOf(row)
   }
 
   find (ownerId: number, id: string, linkId: number | null = null): Promise<UploadRecord | undefined> {
@@ -107,9 +93,8 @@ export class UploadRules implements UploadRepository {
     )).orderBy(desc(uploads.sequence)).limit(limit))))
   }
 
-  // If the answer is lost, it is taken over once more.
   takeOver (ownerId: number, id: string, { linkId = null, ...to }: TakeOver): Promise<UploadRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#takeOver({ ownerId, linkId }, id, to), { repeats: true })
+    return this.#engine.transactFor(ownerId, () => this.#takeOver({ ownerId, linkId }, id, to))
   }
 
   * #takeOver (
@@ -165,17 +150,15 @@ export class UploadRules implements UploadRepository {
   }
 
   finish (change: UploadChange, finishing: Finishing): Promise<StoreResult | undefined> {
-    const rule = (isRepeated: boolean) => this.#finish(change, finishing, isRepeated)
-    return this.#keptContents.transactWithRoom(change.ownerId, rule)
+    return this.#keptContents.transactWithRoom(change.ownerId, () => this.#finish(change, finishing))
   }
 
-  * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing, isRepeated: boolean) {
+  * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing) {
     const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
     const [owner, found, reserved] = yield * together(
       this.#owners.lock(ownerId), ask(this.#queries.lockById, { id }), this.#owners.reserved(ownerId, id)
     )
-    const upload = getCurrent(found, change.generation, isRepeated)
-    if (upload.result !== undefined) return upload.result
+    const upload = getCurrent(found, change.generation)
     const { time } = reserved
     const { type, blobId, modifiedAt, linkId } = upload
     const file = { ownerId, name, type, blobId, modifiedAt, size: offset, sha256, isLeased: false }
@@ -224,17 +207,11 @@ export class UploadRules implements UploadRepository {
   }
 }
 
-/** The upload, if no later request has taken it over. @throws upload_taken_over, not_found, unavailable. */
-function getCurrent ([row]: Row[], generation: number, isRepeated = false): UploadRecord {
-  // An earlier try may have made a file, and another request has ended the upload since: the outcome stays unknown.
-  if (row === undefined && isRepeated) throw ended()
+/** The upload, if no later request has taken it over. @throws upload_taken_over, not_found. */
+function getCurrent ([row]: Row[], generation: number): UploadRecord {
   if (row === undefined) throw new Problem('not_found')
-  if (row.generation !== generation || (row.result !== null && !isRepeated)) throw new Problem('upload_taken_over')
+  if (row.generation !== generation || row.result !== null) throw new Problem('upload_taken_over')
   return recordOf(row)
-}
-
-function ended (): Problem {
-  return new Problem('unavailable', { detail: 'The upload has ended.', headers: { 'retry-after': '1' } })
 }
 
 function reservation ({ length, offset }: { length: number | null, offset: number }): number {

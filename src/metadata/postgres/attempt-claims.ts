@@ -62,7 +62,6 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
       // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
       await transactFor(`claim ${claimId}`, function * () {
         const [claim] = yield * ask(writing('', db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning()))
-        // A second call changes nothing, so that one whose answer was lost can be repeated.
         if (claim === undefined) return
         const { kind, network, usernameKey, isKnownNetwork } = claim
         if (outcome === 'failed') {
@@ -70,7 +69,7 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
         } else if (outcome === 'succeeded') {
           yield * ask(writing('', db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts))))
         }
-      }, { repeats: true }).catch((error: unknown) => {
+      }).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error
       })
     },

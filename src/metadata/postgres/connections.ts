@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { BackendRequest, RequestObserver } from '../../monitoring/request-observer.ts'
@@ -6,8 +7,8 @@ import { type CommitObserver, type ConnectionCounts, OutcomeUnknown } from '../m
 import type { QueueKey } from '../engine.ts'
 import { createCallQueues } from './call-queues.ts'
 import { CorkedClient } from './corked-client.ts'
-import { ConnectionLost, isConnectionLost, isUndone, unavailable } from './failures.ts'
-import { isHarmless, repeated } from './repetition.ts'
+import { ConnectionLost, isConnectionLost, unavailable } from './failures.ts'
+import { repeated } from './repetition.ts'
 
 /** How long a call waits for a connection, new or from the pool. */
 const CONNECT_MILLISECONDS = 10_000
@@ -27,30 +28,32 @@ const IDLE_MILLISECONDS = 60_000
  */
 const MAX_CONNECTIONS_PER_KEY = 3
 
+/** How long, and how often, to ask whether a transaction was committed whose connection broke meanwhile. */
+const SETTLE_MILLISECONDS = 5000
+const SETTLE_PAUSE_MILLISECONDS = 50
+
 /** If this process stops in a transaction, PostgreSQL ends that before those who wait for its locks give up. */
 const BEGIN = {
-  short: "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
-  long: 'BEGIN'
+  short: "BEGIN; SELECT pg_current_xact_id(); SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
+  long: 'BEGIN; SELECT pg_current_xact_id()'
 } as const
 
 /** One connection, as Drizzle sees it; `$client` is the driver's. */
 export type Db = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query'> }
 
-interface TransactionState {
-  /** Resolves when the transaction has begun: nothing may be changed before. */
-  readonly begun: Promise<unknown>
-  /** Whether the transaction may have been committed before. */
-  readonly isRepeated: boolean
-}
+/** `begun` resolves when the transaction has begun: nothing may be changed before. */
+type Transaction<T> = (db: Db, begun: Promise<unknown>) => Promise<T>
 
-interface TransactOptions {
-  /**
-   * Of writes that wait for each other, such as those that lock the row of the same account: they queue before they
-   * take a connection, so that those of others find one. Each may also throw overloaded.
-   */
-  readonly key?: QueueKey | undefined
-  /** Whether the transaction is repeated also if the connection breaks in its commit. */
-  readonly repeats?: boolean
+/** The connection broke during the commit of a transaction, which then may have happened. */
+class CommitLost extends ConnectionLost {
+  readonly transactionId: string
+  readonly result: unknown
+
+  constructor (cause: unknown, { transactionId, result }: { transactionId: string, result: unknown }) {
+    super('the connection to PostgreSQL broke in a commit', { cause })
+    this.transactionId = transactionId
+    this.result = result
+  }
 }
 
 interface ConnectionOptions {
@@ -99,37 +102,56 @@ export class Connections {
 
   /** Runs queries that change nothing. They are repeated if the connection breaks. @throws unavailable. */
   read<T> (query: (db: Db) => Promise<T>): Promise<T> {
-    return repeated(() => this.#withConnection(query), isHarmless)
+    return repeated(() => this.#withConnection(query))
   }
 
-  /**
-   * Runs a transaction, again if it was undone.
-   * @throws unavailable if nothing has happened, {OutcomeUnknown} if the connection breaks in its commit.
-   */
+  /** Runs a transaction as {@link Connections.transact} does, once it has begun. */
   write<T> (transaction: (db: Db) => Promise<T>): Promise<T> {
-    return this.transact(async (db, { begun }) => {
+    return this.transact(async (db, begun) => {
       await begun
       return transaction(db)
     })
   }
 
-  /** The same, with queries that may go out before the answer to BEGIN. */
-  transact<T> (
-    transaction: (db: Db, state: TransactionState) => Promise<T>, { key, repeats = false }: TransactOptions = {}
-  ): Promise<T> {
-    const run = (isRepeated: boolean) => this.#withConnection(db =>
-      inTransaction(db, this.#begin, begun => transaction(db, { begun, isRepeated })))
-    const canRepeat = (error: unknown) => isHarmless(error) || (repeats && error instanceof OutcomeUnknown)
-    return this.#queued(key, () => repeated(run, canRepeat))
+  /**
+   * Runs a transaction, again if it was undone. Queries that only read may go out before it has begun. `key`: of writes
+   * that wait for each other, such as those that lock the row of the same account: they queue before they take a
+   * connection, so that those of others find one. Each may also throw overloaded.
+   * @throws unavailable if nothing has happened, {OutcomeUnknown} if the database does not tell whether it has.
+   */
+  transact<T> (transaction: Transaction<T>, key?: QueueKey): Promise<T> {
+    const run = () => this.#withConnection(db => inTransaction(db, this.#begin, transaction))
+      .catch((error: unknown) => this.#settle<T>(error))
+    return this.#queued(key, () => repeated(run))
   }
 
   /**
    * Runs one statement that is a transaction of its own and has no further effect if it is repeated.
-   * @throws unavailable, {OutcomeUnknown}.
+   * @throws unavailable: it may have been carried out.
    */
   apply<T> (statement: (db: Db) => Promise<T>, key?: QueueKey): Promise<T> {
-    const run = () => this.#withConnection(db => committing(statement(db)))
-    return this.#queued(key, () => repeated(run, error => isUndone(error) || error instanceof OutcomeUnknown))
+    return this.#queued(key, () => repeated(() => this.#withConnection(statement)))
+  }
+
+  /** The result of a transaction whose connection broke in its commit. @throws the error if that did not happen. */
+  async #settle<T> (error: unknown): Promise<T> {
+    if (!(error instanceof CommitLost)) throw error
+    const { transactionId, result } = error
+    const end = performance.now() + SETTLE_MILLISECONDS
+    while (performance.now() < end) {
+      // PostgreSQL may not have noticed yet that the connection is broken; or it starts again.
+      const outcome = await this.#outcomeOf(transactionId).catch(() => 'unknown')
+      if (outcome === 'committed') return result as T
+      if (outcome === 'aborted') throw error
+      await setTimeout(SETTLE_PAUSE_MILLISECONDS)
+    }
+    throw new OutcomeUnknown(error, 'unavailable')
+  }
+
+  async #outcomeOf (transactionId: string): Promise<unknown> {
+    const { rows: [row] } = await this.#withConnection(db =>
+      db.execute<{ outcome: unknown }>(sql`SELECT pg_xact_status(${transactionId}::xid8) AS outcome`))
+    return row?.outcome
   }
 
   /** Calls `observer` after every commit from now on. */
@@ -160,7 +182,7 @@ export class Connections {
       return result
     } catch (error) {
       // Drizzle's own transactions keep the connection if it can't begin, until the pool has none left.
-      client.release(isConnectionLost(error) || error instanceof OutcomeUnknown)
+      client.release(isConnectionLost(error))
       throw error
     }
   }
@@ -206,20 +228,17 @@ function operationOf ({ name, text }: pg.QueryConfig): string {
   return name === undefined || name === '' ? String(/^\w*/.exec(text)).toLowerCase() : name
 }
 
-async function inTransaction<T> (
-  db: Db, begin: string, transaction: (begun: Promise<unknown>) => Promise<T>
-): Promise<T> {
-  const begun = db.execute(begin).then()
-  const result = await transaction(begun).catch(async (error: unknown) => {
+async function inTransaction<T> (db: Db, begin: string, transaction: Transaction<T>): Promise<T> {
+  // One answer for each statement.
+  const begun = db.execute(begin).then(answers => answers as unknown as pg.QueryResult[])
+  const result = await transaction(db, begun).catch(async (error: unknown) => {
     // If the connection broke, or no answer came, the server undoes the transaction by itself.
     if (!isConnectionLost(error)) await db.execute('ROLLBACK')
     throw error
   })
-  await committing(db.execute('COMMIT'))
+  const transactionId = String((await begun)[1]?.rows[0].pg_current_xact_id)
+  await db.execute('COMMIT').catch((error: unknown) => {
+    throw isConnectionLost(error) ? new CommitLost(error, { transactionId, result }) : error
+  })
   return result
-}
-
-/** A statement that commits: if the connection breaks, it may have done so. */
-async function committing<T> (statement: Promise<T>): Promise<T> {
-  return statement.catch((error: unknown) => { throw isConnectionLost(error) ? new OutcomeUnknown(error, 'unavailable') : error })
 }

@@ -57,9 +57,8 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     read: rule => connections.read(db => run(db, rule())),
     readCached: (_key, rule) => connections.read(db => run(db, rule())),
     timeOf: ({ now }) => now,
-    transact: rule => connections.transact((db, { begun }) => run(db, rule(), begun)),
-    transactFor: (key, rule, options) =>
-      connections.transact((db, { begun, isRepeated }) => run(db, rule(isRepeated), begun), { key, ...options }),
+    transact: rule => connections.transact((db, begun) => run(db, rule(), begun)),
+    transactFor: (key, rule) => connections.transact((db, begun) => run(db, rule(), begun), key),
     apply: (rule, key) => connections.apply(db => run(db, rule()), key),
     locking: query => query.for('no key update') as typeof query,
     skippingLocked: query => query.for('no key update', { skipLocked: true }) as typeof query,

@@ -64,7 +64,7 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
       committer.read(() => cached(key, () => run(rule())) as Row | undefined),
     timeOf: () => clock(),
     transact: rule => committer.commit(() => run(rule())),
-    transactFor: (_key, rule) => committer.commit(() => run(rule(false))),
+    transactFor: (_key, rule) => committer.commit(() => run(rule())),
     apply: rule => committer.commit(() => run(rule())),
     locking: query => query,
     skippingLocked: query => query,
