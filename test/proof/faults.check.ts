@@ -163,7 +163,7 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
     /** The answer while the connection is cut at the commit of a transaction with this statement. */
     const duringCommit = (after: RegExp, operation: () => Promise<Answer>) =>
-      duringCut(wire, { kind, what: /COMMIT/, after }, operation)
+      duringCut(wire, { kind, what: /COMMIT\b/, after }, operation)
     for (const size of isProof ? [5000, 6 * MIB] : [5000]) {
       const [name, body] = [`${kind}-${size}`, randomBytes(size)]
       t.equal((await duringCommit(/add_file/, () => upload(name, body))).status, 201, `${name}: what was committed is told, else it is repeated`)
@@ -178,7 +178,7 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
     t.equal((await send('GET', '/api/token', { user: [account.username, account.password] })).status, 200)
   }
   const body = randomBytes(10)
-  const untold: Cut = { kind: 'cutAnswer', what: /COMMIT|pg_xact_status/, after: /add_file/, times: Infinity }
+  const untold: Cut = { kind: 'cutAnswer', what: /COMMIT\b|pg_xact_status/, after: /add_file/, times: Infinity }
   t.match(await duringCut(wire, untold, () => upload('untold', body)), isUnavailable, 'it is not known whether it was carried out')
   t.equal((await send('GET', '/uploads/untold', { token })).status, 200)
   t.equal((await upload('untold', body)).status, 200, 'a client that repeats it succeeds')

@@ -22,7 +22,7 @@ import { suite } from '../metadata.contract.ts'
 import { changeOf, newToken, newUpload } from '../uploads.contract.ts'
 
 const POOL = 10
-const COMMIT = /COMMIT/
+const COMMIT = /COMMIT\b/
 const always = {}
 const keeping = { milliseconds: 30 * DAY, versions: 10 }
 const removal = { precondition: always, isPermanent: false }
@@ -384,6 +384,7 @@ function cutsOf (write: RegExp): Cut[] {
 }
 
 t.test('a connection that is cut before or after a write loses nothing and does nothing twice', async t => {
+  const folder = t.testdir()
   const { url, metadata, id, during, leased } = await openBehindProxy(t)
   const behind = await open(t, url, { keeping })
   const blobOf = async (name: string) => (await metadata.files.find(id, name))?.blobId
@@ -409,6 +410,7 @@ t.test('a connection that is cut before or after a write loses nothing and does 
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
     t.equal((await during({ kind, what: /file_by_path/ }, () => metadata.files.find(id, 'put 0')))?.name, 'put 0', 'a read is repeated')
     await during({ kind, what: /lease_blob/ }, () => metadata.blobs.lease(hex(16), 60))
+    await during({ kind, what: /from "files"/ }, () => metadata.exportMetadata(join(folder, kind)))
     t.match(await during({ kind, what: /BEGIN/ }, () => metadata.accounts.add(newAccount(`${kind} first`))), { username: `${kind} first` }, 'nothing has happened')
     t.match(await during({ kind, what: /insert into "accounts"/ }, () => metadata.accounts.add(newAccount(`${kind} insert`))), { username: `${kind} insert` }, 'and what has is undone')
   }
@@ -423,7 +425,7 @@ t.test('a connection that is cut before or after a write loses nothing and does 
   t.strictSame(await metadata.blobs.findKnown([replaced.blobId]), new Set([replaced.blobId]), 'its bytes are a version')
 
   const late = newFile(id, 'late')
-  await t.rejects(during({ kind: 'cutAnswer', what: /COMMIT|pg_xact_status/, times: Infinity }, () => metadata.files.add(late, unlimited)), { ...unknown, options: { headers: { 'retry-after': '5' } } })
+  await t.rejects(during({ kind: 'cutAnswer', what: /COMMIT\b|pg_xact_status/, times: Infinity }, () => metadata.files.add(late, unlimited)), { ...unknown, options: { headers: { 'retry-after': '5' } } })
   t.equal(await blobOf('late'), late.blobId)
   const undone = newFile(id, 'undone')
   await t.rejects(during({ kind: 'cutAnswer', what: /add_file/, times: 4 }, () => metadata.files.add(undone, unlimited)), { code: 'unavailable', constructor: Problem }, 'nothing has happened')
@@ -508,6 +510,15 @@ t.test('what arrives by a link is stored, and charged, once if its connection is
   t.strictSame(await outcomes([metadata.links.store(linkId, await leased('c'), unlimited), begin('c')]), { not_found: 2 })
   t.match(await metadata.accounts.find(ownerId), { usedFiles: 17, usedBytes: 170 })
   t.strictSame(await metadata.accounts.usageMismatches(), [])
+})
+
+t.test('the default isolation of a database is not that of changes, which would refuse each other', async t => {
+  const url = await server.newMigratedDatabase()
+  await server.run(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_isolation = 'serializable'`)
+  const metadata = await open(t, url)
+  const { id } = await metadata.accounts.add(newAccount('ada'))
+  const adding = Array.from({ length: 60 }, (_, index) => metadata.files.add(newFile(id, `${index}`), unlimited))
+  t.strictSame(await outcomes(adding), { ok: 60 })
 })
 
 t.test('a server that no longer answers is given up after a while, and used again when it does', async t => {

@@ -32,10 +32,13 @@ const MAX_CONNECTIONS_PER_KEY = 3
 const SETTLE_MILLISECONDS = 5000
 const SETTLE_PAUSE_MILLISECONDS = 50
 
-/** If this process stops in a transaction, PostgreSQL ends that before those who wait for its locks give up. */
+/**
+ * A query sees what was committed before it, whatever the default of the database. If this process stops in a
+ * transaction, PostgreSQL ends that before those who wait for its locks give up.
+ */
 const BEGIN = {
-  short: "BEGIN; SELECT pg_current_xact_id(); SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
-  long: 'BEGIN; SELECT pg_current_xact_id()'
+  short: "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id(); SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
+  long: 'BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()'
 } as const
 
 /** One connection, as Drizzle sees it; `$client` is the driver's. */

@@ -61,9 +61,7 @@ type Row = Record<string, unknown>
 
 export function createPortableMetadata (longRunning: Connections): PortableMetadata {
   return {
-    exportMetadata: file => longRunning.write(async db => {
-      // Must be the first statement of the transaction.
-      await db.execute('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
+    exportMetadata: file => longRunning.read(db => db.transaction(async () => {
       await createDatabase(file)
       await withSqlite(file, async target => {
         target.delete(sqlite.installation).run()
@@ -75,7 +73,7 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
         }
       })
       await sync(file)
-    }),
+    }, { isolationLevel: 'repeatable read', accessMode: 'read only' })),
 
     async importMetadata (file, keys = {}, storageId) {
       await upgrade(file)
