@@ -179,6 +179,7 @@ t.test('what can\'t be read of the data folder fails the backup in one line, and
   const database = new Database(join(dataDir, 'magicstore.db'))
   database.exec('UPDATE accounts SET used_bytes = used_bytes + 1')
   await isRefused('the proof finds a wrong sum', '--prove')
+  await expectRefusal(t, ['backup', folder, '--prove'], { DATA_DIR: dataDir }, { says: /[^\n]* found 1 errors, the first is {"kind":"usage",[^\n]+}/ })
   database.exec('UPDATE accounts SET used_bytes = used_bytes - 1')
   database.exec('UPDATE __drizzle_migrations SET created_at = created_at + 1e12')
   database.close()
