@@ -9,8 +9,9 @@ import { faultsOf, type Fault } from './faults.ts'
 
 // Plants faults in dist, one at a time, and tells which test finds each: `npm run mutants` after
 // `rm -rf .tap && COVERAGE=1 npm test && COVERAGE=1 npm run checks`. COUNT (60) faults are drawn by SEED over all rooms
-// of the server; FROM leaves out so many of them. A fault meets the test files whose coverage touches it, the cheapest
-// first, until one fails. RING=proofs repeats them at full sizes. A run that is cut may leave a fault: `rm -r dist`.
+// of the server; FROM leaves out so many of them. A fault meets the test files whose coverage touches it, until one
+// fails: those with its name first, then the cheapest. RING=proofs repeats them at full sizes. A run that is cut may
+// leave a fault in dist.
 
 const FIRST = Number(process.env.FROM ?? 0)
 const COUNT = Number(process.env.COUNT ?? 60)
@@ -58,6 +59,14 @@ const costOf = (path: string) => costs.get(basename(path)) ?? { cpu: 0, wall: 0 
 
 const byCost = (a: string, b: string) => costOf(a).cpu - costOf(b).cpu
 
+const wordsOf = (path: string) => new Set(path.slice(root.length).match(/[a-z0-9]{2,}/g))
+
+/** How many words of its path a test file shares with a file of the server: such tests usually find the fault. */
+function sharedWords (path: string, testFile: string): number {
+  const words = wordsOf(path)
+  return [...wordsOf(join(root, testFile))].filter(word => words.has(word)).length
+}
+
 function pathOf (testFile: string): string | undefined {
   return [`test/${testFile}`, `test/proof/${testFile}`].find(path => existsSync(join(root, path)))
 }
@@ -92,7 +101,7 @@ for (const [index, planted] of draw(FIRST + COUNT).entries()) {
   if (index < FIRST) continue
   const compiled = readFileSync(planted.path, 'utf8')
   const files = testsOf(planted.path, planted.start).map(pathOf).filter(path => path !== undefined)
-    .sort(byCost)
+    .sort((a, b) => sharedWords(planted.path, b) - sharedWords(planted.path, a) || byCost(a, b))
   const restore = () => writeFileSync(planted.path, compiled)
   process.once('exit', restore)
   let found: string | undefined
