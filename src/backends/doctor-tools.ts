@@ -114,11 +114,9 @@ function firstOf (snapshot: Snapshot): { blobId: string }[] {
 
 async function checkPostgresPair (config: Config, url: string, blobs: StoreView): Promise<void> {
   const database = await inspectPostgres(url)
-  const { isNew, installationId } = database
+  const { installationId } = database
   try {
-    if (isNew) return await refuseMarks(config, blobs)
-    // The tables of an older version may be read only once they are upgraded.
-    if (installationId === undefined) return
+    if (installationId === undefined) return await refuseMarks(config, blobs)
     const storage = { find: () => database.findStorageId() }
     await checkPair(blobPlaceOf(config), { metadata: { installationId, blobs: database.blobs }, blobs, storage })
   } finally {

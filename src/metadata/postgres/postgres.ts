@@ -119,7 +119,7 @@ function createStorageRecord (connections: Connections): StorageRecord {
 
 /** A report on a database, and what a blob store is compared with. */
 export interface OpenReport extends DatabaseReport, Pick<StorageRecord, 'findStorageId'> {
-  /** Undefined if the next start creates or upgrades the tables. */
+  /** Undefined if the database is new. */
   readonly installationId: string | undefined
   readonly blobs: Pick<BlobRepository, 'listContents'>
   /** The ids of the keys that sealed secrets, and the keys that there are. */
@@ -141,13 +141,14 @@ export async function inspectPostgres (address: string): Promise<OpenReport> {
   try {
     const report = await inspect(connections)
     const engine = createPostgresEngine(connections, undefined)
-    const [row] = report.isOutdated ? [] : await connections.read(db => db.select().from(installation))
+    // What is read here is in the tables of every version.
+    const findId = () => connections.read(db => db.select({ id: installation.id }).from(installation))
+    const [row] = report.isNew ? [] : await findId()
     return {
       ...report,
       installationId: row?.id,
       blobs: new BlobRules(engine, createDiscardedBlobs(engine)),
-      // The tables of an older version may not be there.
-      findSealing: async () => report.isOutdated ? { sealedBy: [], keys: [] } : findSealing(connections),
+      findSealing: async () => report.isNew ? { sealedBy: [], keys: [] } : findSealing(connections),
       ...createStorageRecord(connections),
       close
     }
