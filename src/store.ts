@@ -70,7 +70,7 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
  * Opens the store for the server, and completes or removes interrupted uploads. Other removals run in the background.
  * Locks the data folder. `onUpgrade` is called before a database is upgraded, with the number of files in it. With a
  * `clock`, what expires does so by that clock.
- * @throws {FolderInUseError} if another server uses it, {NewerDatabaseError} if a newer version made the database.
+ * @throws {FolderInUseError} if another server uses it, {UnknownMigrationError} if the database can't be upgraded.
  */
 export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<Store> {
   await prepareFolder(config)

@@ -19,7 +19,7 @@ type CopyFile = (from: string, to: string, sha256: string) => Promise<void>
 
 /** The functions of the metadata backend that restoring needs. */
 export interface RestoreTools {
-  /** Opens a copy of a database. @throws if a newer version made it. */
+  /** Opens a copy of a database. @throws if it can't be upgraded. */
   readonly openSnapshot: (file: string) => Snapshot
   /** Locks the data folder, so that no server starts in it meanwhile. */
   readonly lockFolder: (file: string) => { close (): void }

@@ -10,7 +10,7 @@ import {
 /** The folders of blobs, processed in turn: of a million blobs a few thousand are in memory at a time. */
 export const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
 
-/** Opens a copy of a database. @throws if a newer version made it. */
+/** Opens a copy of a database. @throws if it can't be upgraded. */
 export type OpenSnapshot = (file: string) => Snapshot
 
 /** How many links the folder of a snapshot has. */

@@ -14,7 +14,7 @@ export interface DatabaseTools {
   readonly findReadableDatabase: (file: string, scratch: string) => Promise<string>
   /**
    * Checks a database without changing it: whether the next start upgrades it, and its errors, one line each.
-   * @throws {OperatorError} if a newer version made it, and the backend's error if it is damaged.
+   * @throws {OperatorError} if it can't be upgraded, and the backend's error if it is damaged.
    */
   readonly checkDatabaseIntegrity: (file: string) => { readonly isOutdated: boolean, readonly findings: string[] }
 }

@@ -49,7 +49,10 @@ const damages: Damage[] = [
   { what: 'the manifest counts another number of files', spoil: inManifest(manifest => ({ ...manifest, files: manifest.files + 1 })) },
   { what: 'the manifest names another folder', spoil: inManifest(manifest => ({ ...manifest, snapshot: '../elsewhere' })) },
   { what: 'the manifest is of a newer format', spoil: inManifest(manifest => ({ format: manifest.format + 2, whatever: 'that knows' })) },
-  { what: 'the database is of a newer format', spoil: ({ folder, name }) => forge(folder, name, database => database.exec('UPDATE __drizzle_migrations SET created_at = 9e15')) },
+  ...[9e15, 1].map(time => ({
+    what: `the database has a migration of the time ${time}`,
+    spoil: ({ folder, name }: { folder: string, name: string }) => forge(folder, name, database => database.exec(`INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('', ${time})`))
+  })),
   ...['/etc/passwd', '../outside', 'blobs/../../outside', 'blobs/00/../../outside', `blobs/00/${'ab'.repeat(16)}`, 'manifest.json', ''].map(path => ({
     what: `a forged one names "${path}"`,
     spoil: ({ folder, name }: { folder: string, name: string }) => reseal(folder, name, lines => lines.map((line, index) => index === 2 ? `${line.slice(0, 64)}  ${path}` : line))

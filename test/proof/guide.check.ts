@@ -181,7 +181,7 @@ function headOf (token: string): { kid: string } {
 t.test('the guide as typed, from an older version to this one and back: each finds the database that it knows', async t => {
   const machine = await openMachine(t)
   const parent = dirname(machine.dataDir)
-  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0000.tar.gz'), '--directory', parent])
+  await execute('tar', ['--extract', '--gzip', '--file', join(root, 'test/fixtures/0002.tar.gz'), '--directory', parent])
   await rename(join(parent, 'data'), machine.dataDir)
   const database = join(machine.dataDir, 'magicstore.db')
   const { people: [{ username, password }] } = JSON.parse(await readFile(join(parent, 'facts.json'), 'utf8'))

@@ -6,6 +6,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import type { AttemptLimit } from '#src/metadata/attempt-repository.ts'
 import { OutcomeUnknown } from '#src/metadata/metadata.ts'
+import { UnknownMigrationError } from '#src/metadata/migration-history.ts'
 import { openPostgresMetadata, type PostgresMetadata, type PostgresOptions } from '#src/metadata/postgres/postgres.ts'
 import * as schema from '#src/metadata/postgres/schema.ts'
 import type { FileRecord } from '#src/metadata/records.ts'
@@ -89,6 +90,7 @@ t.test('the migrations make the tables, columns, indexes and references that the
   const tables = all.map(table => getTableConfig(table))
   const made = await server.run(url, "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'")
   t.strictSame(made.map(({ name }) => name).sort(), tables.map(({ name }) => name).sort())
+  t.strictSame(await server.run(url, "SELECT relname AS name, reloptions AS options FROM pg_class WHERE reloptions IS NOT NULL AND relnamespace = 'public'::regnamespace"), [{ name: 'accounts', options: ['fillfactor=70'] }])
   const columns = await server.run(url, "SELECT table_name AS table, column_name AS name, data_type AS type, is_nullable = 'NO' AS required, collation_name AS collation FROM information_schema.columns WHERE table_schema = 'public'")
   const indexes = await server.run(url, "SELECT tablename AS table, indexname AS name, indexdef LIKE 'CREATE UNIQUE%' AS is_unique FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%\\_pkey' AND indexname NOT LIKE '%\\_pk'")
   const references = await server.run(url, "SELECT conrelid::regclass::text AS table, conname AS name FROM pg_constraint WHERE contype = 'f'")
@@ -125,7 +127,7 @@ t.test('ten processes that start at once on an empty database make it once, and 
   t.strictSame((await one.signingKeys.read()).map(({ kid }) => kid), ['last', ...rotated.slice(0, 2).map(({ kid }) => kid)])
 })
 
-t.test('a database of a newer version is refused, and one that can\'t be upgraded stays as it was', async t => {
+t.test('a database of a newer or unreleased version is refused, and one that can\'t be upgraded stays as it was', async t => {
   const url = await server.newDatabase()
   const folder = join(t.testdir(), 'migrations')
   await cp('drizzle/postgres', folder, { recursive: true })
@@ -143,8 +145,10 @@ t.test('a database of a newer version is refused, and one that can\'t be upgrade
 
   await write('CREATE TABLE next (id int)')
   await (await openPostgresMetadata({ url, migrationsFolder: folder })).close()
-  await t.rejects(openPostgresMetadata({ url }), { constructor: OperatorError, message: /newer version/ })
+  await t.rejects(openPostgresMetadata({ url }), { constructor: UnknownMigrationError, message: /newer version/ })
   t.strictSame(await server.run(url, 'SELECT * FROM next'), [], 'untouched')
+  await server.run(url, 'UPDATE drizzle.__drizzle_migrations SET created_at = created_at - 9')
+  await t.rejects(openPostgresMetadata({ url }), { constructor: UnknownMigrationError, message: /unreleased version.*was not changed; run the version that made it, download/ })
   t.ok(await eventually(async () => await connectionsTo(url) === 0), 'no connection stays')
 })
 

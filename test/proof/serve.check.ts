@@ -201,22 +201,25 @@ test('where the file system takes no file of that size, an upload is 507 and not
   t.same(await readdir(join(dataDir, 'incoming')), [])
 })
 
-test('a database of a newer version, left with a live log by a killed server, is refused in the words of the guide and left as it was', async t => {
-  const [[message] = []] = blocksOf(await readPage('upgrading.md'), 'text')
-  const dataDir = t.testdir({ made: {}, served: {} })
-  const [made, served] = [join(dataDir, 'made'), join(dataDir, 'served')]
-  await (await startServer(t, { DATA_DIR: made })).close()
-  const database = new Database(join(made, 'magicstore.db'))
-  database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('from the future', 4_000_000_000_000)
-  // A copy of the open folder is what a power cut would leave.
-  for (const name of (await readdir(made)).filter(name => name.startsWith('magicstore.db'))) await copyFile(join(made, name), join(served, name))
-  database.close()
-  const bytes = () => Promise.all(['magicstore.db', 'magicstore.db-wal'].map(name => readFile(join(served, name), 'base64')))
-  const before = await bytes()
-  for (const args of [['serve'], ['user', 'list']]) {
-    t.same(await runCommand(args, { DATA_DIR: served, PORT: '0' }), { code: 1, stdout: '', stderr: `${message}\n` })
+test('a database of a newer or unreleased version, left with a live log by a killed server, is refused in one line and left as it was', async t => {
+  const [[newer] = []] = blocksOf(await readPage('upgrading.md'), 'text')
+  const unreleased = 'magicstore: the database was made by an unreleased version of MagicStore, and can\'t be upgraded; it was not changed; run the version that made it, download the files, and upload them to a new store of this version'
+  for (const [message, time] of [[newer, 4_000_000_000_000], [unreleased, 1_795_992_249_392]]) {
+    const dataDir = t.testdir({ made: {}, served: {} })
+    const [made, served] = [join(dataDir, 'made'), join(dataDir, 'served')]
+    await (await startServer(t, { DATA_DIR: made })).close()
+    const database = new Database(join(made, 'magicstore.db'))
+    database.prepare('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)').run('of another version', time)
+    // A copy of the open folder is what a power cut would leave.
+    for (const name of (await readdir(made)).filter(name => name.startsWith('magicstore.db'))) await copyFile(join(made, name), join(served, name))
+    database.close()
+    const bytes = () => Promise.all(['magicstore.db', 'magicstore.db-wal'].map(name => readFile(join(served, name), 'base64')))
+    const before = await bytes()
+    for (const args of [['serve'], ['user', 'list']]) {
+      t.same(await runCommand(args, { DATA_DIR: served, PORT: '0' }), { code: 1, stdout: '', stderr: `${message}\n` })
+    }
+    t.ok((await bytes()).join() === before.join(), 'the database and its log are as they were')
   }
-  t.ok((await bytes()).join() === before.join(), 'the database and its log are as they were')
 })
 
 test('what is not what it should be in the data folder stops the start, and the folder can be served when it is gone', async t => {

@@ -210,11 +210,6 @@ const databases: SetUp[] = [
     make: prepared(({ database }) => `ALTER DATABASE ${database} SET default_transaction_read_only = on`)
   },
   { name: 'tables of another role', doctor: /role role_\d+ may not use the tables, which belong to role_\d+/, isMendedBySql: true, make: othersTables(() => 'SELECT 1') },
-  {
-    name: 'tables of another role that a start would upgrade',
-    doctor: /role role_\d+ can't upgrade the tables, which belong to role_\d+.*GRANT role_\d+ TO role_\d+/,
-    make: othersTables(role => `${grants(role)}; DELETE FROM drizzle.__drizzle_migrations WHERE id = (SELECT max(id) FROM drizzle.__drizzle_migrations)`)
-  },
   { name: 'tables of another role that may be used', start: 'works', make: othersTables(grants) },
   { name: 'four connections for the role', doctor: /the role role_\d+ allows 4 connections, and each server uses up to 11/, start: 'uploads fail', isMendedBySql: true, make: owned(url => url, 'CONNECTION LIMIT 4') },
   { name: 'no connection for the role', doctor: /can't connect to PostgreSQL: too many connections for role/, isMendedBySql: true, make: owned(url => url, 'CONNECTION LIMIT 0') },

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs'
 import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { UnknownMigrationError } from '#src/metadata/migration-history.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { lockFolder } from '#src/metadata/sqlite/lock.ts'
-import { MigrationError, NewerDatabaseError } from '#src/metadata/sqlite/migrations.ts'
+import { MigrationError } from '#src/metadata/sqlite/migrations.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
@@ -17,7 +18,7 @@ import { KIB, sizes } from '../kit/sizes.ts'
 
 const migrations = join(root, 'drizzle/sqlite')
 const fixtures = join(root, 'test/fixtures')
-const LAST_WITHOUT_FOLDERS = '0008'
+const LAST_WITHOUT_FOLDERS = '0002'
 const FILES = sizes.filesToUpgrade
 const FIXTURE = /^(\d{4})\.tar\.gz$/
 
@@ -26,12 +27,10 @@ interface Stored { owner: string, name: string, size: number, sha256: string }
 interface Fixture {
   people: { username: string, password: string, access: string, personal: string | null }[]
   files: (Stored & { type: string })[]
-  /** From format 0006 on. */
+  /** From format 0003 on, as what follows. */
   versions?: Stored[]
   trash?: Stored[]
-  /** From format 0011 on. */
   factors?: { username: string, password: string, secret: string, recoveryCodes: string[] }[]
-  /** From format 0012 on. */
   links?: { name: string, kind: 'download' | 'upload', path: string }[]
 }
 
@@ -175,19 +174,26 @@ t.test('access tokens of the first format stay valid, with all that a password m
   }
 })
 
-t.test('sessions, access tokens of passwords and of sessions may make links after the upgrade, and others may not', async t => {
-  const { database } = await unpack(t, '0011')
+t.test('access tokens of a password may make links after the upgrade, personal tokens and those issued for them may not', async t => {
+  const { database } = await unpack(t, LAST_WITHOUT_FOLDERS)
   const [all, before] = ['files:read files:write account links', 'files:read files:write account']
   const old = new Database(database)
-  old.exec(`DELETE FROM tokens; INSERT INTO tokens (id, account_id, kind, parent_id, name, scopes, secret_hash, factors, created_at, expires_at) VALUES
-    (1, 1, 'access', NULL, NULL, '${before}', NULL, 'password', 1, 9), (2, 1, 'session', NULL, NULL, '${before}', 'a', 'password', 1, 9),
-    (3, 1, 'access', 2, NULL, '${before}', NULL, 'password', 1, 9), (4, 1, 'personal', NULL, 'p', '${before}', 'b', 'password', 1, 9),
-    (5, 1, 'access', 4, NULL, '${before}', NULL, 'password', 1, 9)`)
+  old.exec(`DELETE FROM tokens; INSERT INTO tokens (id, account_id, kind, parent_id, name, scopes, secret_hash, created_at, expires_at) VALUES
+    (1, 1, 'access', NULL, NULL, '${before}', NULL, 1, 9), (2, 1, 'personal', NULL, 'p', '${before}', 'b', 1, 9), (3, 1, 'access', 2, NULL, '${before}', NULL, 1, 9)`)
   old.close()
   const metadata = await openSqliteMetadata(database)
   t.teardown(() => metadata.close())
-  const scopes = await Promise.all([1, 2, 3, 4, 5].map(async id => (await metadata.tokens.find(id))?.token.scopes))
-  t.strictSame(scopes, [all, all, all, before, before])
+  const scopes = await Promise.all([1, 2, 3].map(async id => (await metadata.tokens.find(id))?.token.scopes))
+  t.strictSame(scopes, [all, before, before])
+})
+
+t.test('the id of an event is not used again after the upgrade', async t => {
+  const { database } = await unpack(t, LAST_WITHOUT_FOLDERS)
+  const old = new Database(database)
+  const newest = old.prepare('DELETE FROM events WHERE id = (SELECT max(id) FROM events) RETURNING id').pluck().get()
+  old.close()
+  await (await openSqliteMetadata(database)).close()
+  t.match(dump(database).sqlite_sequence?.filter(row => (row as { name: string }).name === 'events'), [{ seq: newest }])
 })
 
 /** The migrations of this version followed by later ones, each given as its statements. */
@@ -243,7 +249,7 @@ t.test('a migration that makes a table anew keeps what refers to its rows', asyn
   await metadata.close()
   const after = dump(database)
   for (const name of ['accounts', 'tokens', 'files', 'account_networks']) t.strictSame(after[name], before[name], name)
-  t.type(await openSqliteMetadata(database).catch(error => error), NewerDatabaseError, 'and is a newer one from then on')
+  t.type(await openSqliteMetadata(database).catch(error => error), UnknownMigrationError, 'and is a newer one from then on')
   t.strictSame(dump(database), after)
 })
 
@@ -268,12 +274,12 @@ t.test('a store of many files is upgraded, and the start says how many they are'
   const { dataDir, database, stored } = await unpack(t, LAST_WITHOUT_FOLDERS)
   const old = new Database(database)
   old.exec(`WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${FILES})
-    INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at, stored_at)
-    SELECT 1, 'file ' || n, 0, 'text/plain', '${'0'.repeat(64)}', printf('%032x', n), n, n, n FROM numbers`)
+    INSERT INTO files (owner_id, name, size, type, sha256, blob_id, created_at, updated_at)
+    SELECT 1, 'file ' || n, 0, 'text/plain', '${'0'.repeat(64)}', printf('%032x', n), n, n FROM numbers`)
   old.exec(`UPDATE accounts SET used_files = used_files + ${FILES} WHERE id = 1`)
   old.close()
   const file = join(dataDir, '..', 'errors')
-  const server = await spawnServer(t, { DATA_DIR: dataDir }, { under: ['sh', '-c', `exec "$@" 2>'${file}'`, 'sh'] })
+  const server = await spawnServer(t, { DATA_DIR: dataDir }, { under: ['sh', '-c', `exec "$@" 2>'${file}'`, 'sh'], isCounted: true })
   t.equal((await server.send('GET', `/api/files/file%20${FILES}`, { user: ['Ada', 'pwd'] })).json.name, `file ${FILES}`)
   t.equal(await server.end('SIGTERM'), 0)
   t.equal(await readFile(file, 'utf8'), `magicstore: upgrading the database, which has ${(FILES + stored.files.length).toLocaleString('en')} files\n`)

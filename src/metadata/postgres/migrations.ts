@@ -8,6 +8,7 @@ import { sql } from 'drizzle-orm'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { packageFolder } from '../../config.ts'
 import { OperatorError } from '../../problems.ts'
+import { requireKnown } from '../migration-history.ts'
 import type { Connections, Db } from './connections.ts'
 import { rootOf } from './failures.ts'
 import { measureCapacity, requireUsable, type Capacity } from './requirements.ts'
@@ -27,7 +28,7 @@ export interface MigrationOptions {
 /**
  * Applies the pending migrations: all of them in one transaction, or none. A lock in this transaction makes processes
  * that start together apply them once. `longRunning` is for a migration that changes a large table.
- * @throws {OperatorError} if the database can't be used as it is, a newer version made it, or an older one is using it.
+ * @throws {OperatorError} if the database can't be used or upgraded as it is, or an older version is using it.
  * Nothing has changed then.
  */
 export async function applyMigrations (
@@ -86,17 +87,14 @@ function needOf (isNew: boolean): 'toCreate' | 'toUpgrade' {
   return isNew ? 'toCreate' : 'toUpgrade'
 }
 
-/** The migrations that were not applied yet. @throws {OperatorError} if one was that this version does not know. */
+/** The migrations that were not applied yet. @throws {UnknownMigrationError}. */
 async function pending (db: Db, known: MigrationMeta[]): Promise<MigrationMeta[]> {
   // Not by `to_regclass`, which remembers that there was no table until the transaction ends.
   const history = await db.execute("SELECT FROM pg_tables WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations'")
   const { rows } = history.rowCount === 1 ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
-  const applied = new Set(rows.map(row => Number(row.created_at)))
-  const times = new Set(known.map(({ folderMillis }) => folderMillis))
-  if (Array.from(applied).some(time => !times.has(time))) {
-    throw new OperatorError('the database was made by a newer version of MagicStore; it was not changed', { remedy: 'run the newer version, or restore a backup made by this version' })
-  }
-  return known.filter(({ folderMillis }) => !applied.has(folderMillis))
+  const applied = rows.map(row => Number(row.created_at))
+  requireKnown(applied, known.map(({ folderMillis }) => folderMillis))
+  return known.filter(({ folderMillis }) => !applied.includes(folderMillis))
 }
 
 /** Does what Drizzle's migrator does, inside the current transaction. */

@@ -1,12 +1,12 @@
 import { Database } from './driver.ts'
-import { isOutdated, refuseNewer } from './migrations.ts'
+import { isOutdated, refuseUnknown } from './migrations.ts'
 
 /**
  * Checks the database `file`, without writing to it.
- * @throws {NewerDatabaseError}, and SQLite's error for a file that it can't read.
+ * @throws {UnknownMigrationError}, and SQLite's error for a file that it can't read.
  */
 export function checkDatabaseIntegrity (file: string): { isOutdated: boolean, findings: string[] } {
-  refuseNewer(file)
+  refuseUnknown(file)
   const client = new Database(file, { readonly: true, fileMustExist: true })
   try {
     return { isOutdated: isOutdated(client), findings: integrityErrors(client) }

@@ -13,6 +13,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { sync } from '../../data-folder/durable-files.ts'
 import { packageFolder } from '../../config.ts'
 import { OperatorError } from '../../problems.ts'
+import { requireKnown } from '../migration-history.ts'
 import { copyDatabase } from './database-file.ts'
 import { DeniedFileError, failureOf, isCutOff } from './failures.ts'
 import type { FolderLock } from './lock.ts'
@@ -21,9 +22,6 @@ const ownMigrations = join(packageFolder, 'drizzle/sqlite')
 
 /** How many copies from before an upgrade are kept. */
 const KEPT_COPIES = 2
-
-/** A newer version of the server made the database. It was not changed. */
-export class NewerDatabaseError extends OperatorError {}
 
 /** The database could not be upgraded. It was not changed. */
 export class MigrationError extends OperatorError {}
@@ -50,7 +48,7 @@ export async function applyMigrations (
   // no effect inside a transaction.
   client.pragma('foreign_keys = OFF')
   if (pendingIn(client, migrationsFolder).length === 0) return
-  const isNew = newestIn(client) === undefined
+  const isNew = appliedTo(client).length === 0
   const lock = isNew ? undefined : takeFolder?.()
   try {
     if (!isNew) onUpgrade?.(countFiles(client))
@@ -78,7 +76,7 @@ async function copyAndMigrate (client: Database, file: string, migrationsFolder:
   const [first] = pendingIn(client, migrationsFolder)
   // Another process migrated it while this one waited for the write lock.
   if (first === undefined) return
-  if (newestIn(client) !== undefined) await keepCopy(file, first.index)
+  if (appliedTo(client).length > 0) await keepCopy(file, first.index)
   const violations = countForeignKeyViolations(client)
   migrate(drizzle({ client: withoutTransactions(client) }), { migrationsFolder })
   if (countForeignKeyViolations(client) > violations) throw new Error('it would leave foreign-key violations')
@@ -98,7 +96,7 @@ export function isOutdated (client: Database): boolean {
 
 /** The migrations not applied yet, by their time, as Drizzle decides it. `index` is the number in the name. */
 function pendingIn (client: Database, migrationsFolder: string): { readonly index: number }[] {
-  const newest = newestIn(client) ?? -Infinity
+  const newest = Math.max(...appliedTo(client))
   return timesOf(migrationsFolder).map((time, index) => ({ time, index })).filter(({ time }) => time > newest)
 }
 
@@ -106,11 +104,10 @@ function timesOf (migrationsFolder: string): number[] {
   return readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => folderMillis)
 }
 
-/** The time of the newest migration that was applied; undefined if there is none. */
-function newestIn (client: Database): number | undefined {
+/** The times of the migrations that were applied. */
+function appliedTo (client: Database): number[] {
   const hasHistory = client.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get() !== undefined
-  const newest = hasHistory ? client.prepare('SELECT max(created_at) FROM __drizzle_migrations').pluck().get() : null
-  return newest === null ? undefined : Number(newest)
+  return hasHistory ? client.prepare('SELECT created_at FROM __drizzle_migrations').pluck().all().map(Number) : []
 }
 
 function countForeignKeyViolations (client: Database): number {
@@ -134,14 +131,14 @@ async function removeOldCopies (file: string): Promise<void> {
 /**
  * Uses a read-only connection: even closing a writable one would move the log into the database. A database whose first
  * start was cut off before it had a log can only be read by a writable connection, which rolls that start back:
- * `refuseNewerIn` checks it then.
- * @throws {NewerDatabaseError}, {DeniedFileError}.
+ * `refuseUnknownIn` checks it then.
+ * @throws {UnknownMigrationError}, {DeniedFileError}.
  */
-export function refuseNewer (file: string, options?: MigrationOptions): void {
+export function refuseUnknown (file: string, options?: MigrationOptions): void {
   const client = openReadOnly(file)
   if (client === undefined) return
   try {
-    refuseNewerIn(client, options)
+    refuseUnknownIn(client, options)
   } catch (error) {
     if (!isCutOff(error)) throw failureOf(error, file)
   } finally {
@@ -149,12 +146,9 @@ export function refuseNewer (file: string, options?: MigrationOptions): void {
   }
 }
 
-/** The same for an open connection. @throws {NewerDatabaseError}. */
-export function refuseNewerIn (client: Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
-  const known = Math.max(...timesOf(migrationsFolder))
-  if ((newestIn(client) ?? known) > known) {
-    throw new NewerDatabaseError('the database was made by a newer version of MagicStore; it was not changed', { remedy: 'run the newer version, or restore a backup made by this version' })
-  }
+/** The same for an open connection. @throws {UnknownMigrationError}. */
+export function refuseUnknownIn (client: Database, { migrationsFolder = ownMigrations }: MigrationOptions = {}): void {
+  requireKnown(appliedTo(client), timesOf(migrationsFolder))
 }
 
 /**

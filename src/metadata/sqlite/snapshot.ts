@@ -3,7 +3,7 @@ import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
 import { Database } from './driver.ts'
-import { isOutdated, refuseNewer } from './migrations.ts'
+import { isOutdated, refuseUnknown } from './migrations.ts'
 import {
   accounts, attempts, blobLeases, files, installation, kept, links, locks, oneTimeSecrets, recoveryCodes, totpSecrets,
   uploads, usedChallenges
@@ -11,10 +11,10 @@ import {
 
 /**
  * Copies the database `file` into a new file `copy` and opens the copy.
- * @throws {NewerDatabaseError} before it copies.
+ * @throws {UnknownMigrationError} before it copies.
  */
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
-  refuseNewer(file)
+  refuseUnknown(file)
   await copyDatabase(file, copy)
   removeTransientRows(copy)
   return openSnapshot(copy)
@@ -37,9 +37,9 @@ function removeTransientRows (copy: string): void {
   }
 }
 
-/** Opens an existing copy, read-only. @throws {NewerDatabaseError}. */
+/** Opens an existing copy, read-only. @throws {UnknownMigrationError}. */
 export function openSnapshot (file: string): Snapshot {
-  refuseNewer(file)
+  refuseUnknown(file)
   const client = new Database(file, { readonly: true, fileMustExist: true })
   try {
     const db = drizzle({ client })

@@ -12,7 +12,7 @@ import { Database } from './driver.ts'
 import { createSqliteEngine } from './engine.ts'
 import { failureOf } from './failures.ts'
 import { integrityErrors } from './integrity-check.ts'
-import { applyMigrations, refuseNewer, refuseNewerIn, type MigrationOptions } from './migrations.ts'
+import { applyMigrations, refuseUnknown, refuseUnknownIn, type MigrationOptions } from './migrations.ts'
 import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
 import { createTokenFinder } from './token-finder.ts'
@@ -28,16 +28,16 @@ interface SqliteOptions extends MigrationOptions {
 
 /**
  * Opens the database in `file`, creates it if it does not exist, and applies pending migrations.
- * @throws {NewerDatabaseError} before it changes anything, {MigrationError} if a migration fails; nothing has changed
- * then. {DeniedFileError} if this user may not read and write a file of the database.
+ * @throws {UnknownMigrationError}, or {MigrationError} if one fails; nothing has changed then. {DeniedFileError}
+ * if this user may not read and write a file of the database.
  */
 export async function openSqliteMetadata (
   file: string, { keeping = KEEP_NOTHING, clock = Date.now, ...options }: SqliteOptions = {}
 ): Promise<Metadata> {
-  refuseNewer(file, options)
+  refuseUnknown(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
   try {
-    refuseNewerIn(client, options)
+    refuseUnknownIn(client, options)
     client.pragma('journal_mode = WAL')
     // Until the committer takes over below, SQLite syncs by itself.
     client.pragma('synchronous = FULL')

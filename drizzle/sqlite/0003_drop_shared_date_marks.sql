@@ -1,1 +1,0 @@
-ALTER TABLE `files` DROP COLUMN `is_date_shared`;

@@ -1,5 +1,0 @@
-DROP INDEX `kept_owner`;--> statement-breakpoint
-CREATE INDEX `kept_owner` ON `kept` (`owner_id`,`kept_at`,`id`,`size`);--> statement-breakpoint
-ALTER TABLE `accounts` ADD `kept_contents` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
-CREATE INDEX `uploads_finished` ON `uploads` (`owner_id`,`expires_at`,`sequence`) WHERE "uploads"."result" is not null;--> statement-breakpoint
-UPDATE `accounts` SET `kept_contents` = (SELECT count(*) FROM `kept` WHERE `kept`.`owner_id` = `accounts`.`id`);
