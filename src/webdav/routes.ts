@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods, onRequestHookHandler } from 'fastify'
+import { Problem } from '../problems.ts'
 import { acceptAnyBody } from '../uploads/any-body.ts'
 import { judgeIf } from './conditions.ts'
 import type { DavContext } from './context.ts'
@@ -36,6 +37,7 @@ export const davReadRoutes: FastifyPluginAsync<DavContext> = async (app, context
 
 /** Requests that change something. */
 export const davChangeRoutes: FastifyPluginAsync<DavContext> = async (app, context) => {
+  app.addHook('onRequest', refuseQuery)
   addRoutes(app, context, {
     PUT: { handler: putFile, onRequest: context.limitTransfers },
     DELETE: { handler: removeResource },
@@ -46,6 +48,12 @@ export const davChangeRoutes: FastifyPluginAsync<DavContext> = async (app, conte
     LOCK: { handler: lockResource },
     UNLOCK: { handler: unlockResource }
   })
+}
+
+/** If it was ignored, `DELETE /dav/box/?draft` would delete `box`. @throws malformed_request. */
+async function refuseQuery ({ method, raw }: FastifyRequest): Promise<void> {
+  if (!String(raw.url).includes('?')) return
+  throw new Problem('malformed_request', { detail: `${method} takes no query. A ? in a name must be written as %3F.` })
 }
 
 function addRoutes (app: FastifyInstance, context: DavContext, routes: Record<string, Route>): void {
