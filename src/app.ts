@@ -60,7 +60,7 @@ import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
 import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
 import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
-import { sendDavProblem } from './webdav/problem-xml.ts'
+import { createProblemSender } from './webdav/problem-xml.ts'
 import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/routes.ts'
 
 /** The shared schemas of the document, in its order. */
@@ -202,12 +202,13 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
   await app.register(visitorRoutes, visitorOptions)
   await app.register(linkUploadRoutes, visitorOptions)
   await app.register(davDiscoveryRoutes)
+  const answer = createProblemSender(davOptions)
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'token', scope: 'files:read', answer: sendDavProblem })
+    authenticate(scope, guard, { credential: 'token', scope: 'files:read', answer })
     await scope.register(davReadRoutes, davOptions)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'token', scope: 'files:write', answer: sendDavProblem })
+    authenticate(scope, guard, { credential: 'token', scope: 'files:write', answer })
     await scope.register(davChangeRoutes, davOptions)
   })
   await app.register(sessionRoutes, sessionOptions)

@@ -360,6 +360,25 @@ for (const method of ['COPY', 'MOVE']) {
   })
 }
 
+t.test('with a folder in PUBLIC_URL, every URL of the drive is below it', async t => {
+  const { ask, ...drive } = await openDrive({ PUBLIC_URL: 'https://files.example.org/caf\u00e9/' })
+  const root = '/caf%C3%A9/dav'
+  const urls = ({ text }: Answer) => Array.from(text.matchAll(/<D:href>(\/.*?)<\/D:href>/g), ([, url]) => url)
+  await make({ ask }, 'a/', 'a/b')
+  t.same(urls(await ask('PROPFIND', '/dav', { depth: '1' })), [`${root}/`, `${root}/a/`])
+  t.same(urls(await ask('PROPFIND', '/dav/a/', { depth: '1' })), [`${root}/a/`, `${root}/a/b`])
+  t.same(urls(await ask('PROPPATCH', '/dav/a/b', {}, '<propertyupdate xmlns="DAV:"><remove><prop><x/></prop></remove></propertyupdate>')), [`${root}/a/b`])
+  const lock = await ask('LOCK', '/dav/a', {}, lockInfo())
+  t.same(urls(lock), [`${root}/a`])
+  refused(t, await ask('PUT', '/dav/a/b', {}, 'x'), 423, locked(`${root}/a`))
+  const put = async (tag: string) => (await ask('PUT', '/dav/a/b', { if: `<${tag}> (<${tokenOf(lock)}>)` }, 'x')).status
+  t.same([await put('/dav/a'), await put(`${root}/a`), await put('https://files.example.org/caf%c3%a9/dav/a')], [412, 204, 204])
+  const copy = (destination: string) => ask('COPY', '/dav/a/b', { destination })
+  for (const destination of ['/dav/c', '/dav/caf%C3%A9/dav/c', '/caf%C3%A9', '/x/dav/c']) refused(t, await copy(destination), 502, 'foreign_destination', destination)
+  t.same([(await copy(`${root}/c`)).status, (await copy(`http://files.example.org${root}/d`)).status], [201, 201])
+  t.same(await drive.names(), ['a/', 'a/b', 'c', 'd'])
+})
+
 t.test('COPY with depth 0 copies a folder empty; of many copies to one name at once, or locks of a free name, one makes the file', async t => {
   const drive = await openDrive()
   await make(drive, 'f/', 'f/b/', 'f/c')

@@ -14,7 +14,7 @@ export function conditionsOf (request: FastifyRequest, site: Site): Conditions {
   const text = request.headers.if?.toString()
   if (text === undefined) return precondition
   const pathOf = (tag: string) => knownName(findTarget(tag, request, site)?.path)
-  return { ...precondition, ...parseIf(text, { path: knownName(targetOf(request).path), pathOf }) }
+  return { ...precondition, ...parseIf(text, { path: knownName(targetOf(request, site).path), pathOf }) }
 }
 
 /** Judges `If` of a request that changes no file. @throws not_found, precondition_failed, malformed_request. */
@@ -22,7 +22,7 @@ export async function judgeIf (context: DavContext, request: FastifyRequest): Pr
   const { lists } = conditionsOf(request, context)
   if (lists === undefined) return
   const { account } = callerOf(request)
-  await getResource(context, account, targetOf(request))
+  await getResource(context, account, targetOf(request, context))
   await context.locks.judge(account.id, lists)
 }
 

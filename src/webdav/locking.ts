@@ -15,7 +15,7 @@ import { requireBelowRoot } from './resources.ts'
 export async function lockResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
   const { locks, folders } = context
   const { account: owner } = callerOf(request)
-  const target = targetOf(request)
+  const target = targetOf(request, context)
   requireBelowRoot(target.path)
   const path = fileName(target.path)
   const seconds = lockSecondsOf(request)
@@ -36,7 +36,7 @@ export async function lockResource (context: DavContext, request: FastifyRequest
 
 /** `UNLOCK` (RFC 4918 section 9.11). */
 export async function unlockResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
-  const target = targetOf(request)
+  const target = targetOf(request, context)
   requireBelowRoot(target.path)
   const { account } = callerOf(request)
   const token = lockTokenOf(request)

@@ -1,19 +1,21 @@
 import type { FastifyRequest } from 'fastify'
 import { findName } from '../files/names.ts'
-import { parseUrl } from '../http/links.ts'
+import { parseUrl, publicFolder } from '../http/links.ts'
 import { Problem } from '../problems.ts'
 
-/** The path of the drive. */
+/** The path of the drive on this server. */
 export const ROOT = '/dav'
 
-/** A URI, or its path, below the path of the drive: the authority, without a user, and what follows. */
-const DRIVE_URI = /^(?:[a-zA-Z][a-zA-Z\d+.-]*:\/\/([^/?#@\\]*))?\/dav(?:\/([^?#]*))?$/
+/** A URI, or its path: the authority, without a user, and the path. */
+const URI = /^(?:[a-zA-Z][a-zA-Z\d+.-]*:\/\/([^/?#@\\]*))?(\/[^?#]*)$/
 
 /** The settings that say which addresses are this server's. */
 export interface Site { readonly publicUrl: string | undefined }
 
 /** What a URL below `/dav` names. */
 export interface Target {
+  /** The path of the drive as its clients see it, percent-encoded: below the folder of PUBLIC_URL. */
+  readonly root: string
   /** As stored, in NFC; empty for the root. As sent if nothing can have this name. */
   readonly path: string
   /** The path of the URL as sent, percent-encoded, without a slash at its end. */
@@ -23,9 +25,9 @@ export interface Target {
 }
 
 /** What a request is about. @throws malformed_url. */
-export function targetOf ({ raw }: FastifyRequest): Target {
+export function targetOf ({ raw }: FastifyRequest, site: Site): Target {
   // The router has decoded the first segment.
-  return targetAt(String(raw.url).replace(/\?.*$/, '').replace(/^\/[^/]*\/?/, ''))
+  return targetAt(rootOf(site), String(raw.url).replace(/\?.*$/, '').replace(/^\/[^/]*\/?/, ''))
 }
 
 /**
@@ -34,29 +36,37 @@ export function targetOf ({ raw }: FastifyRequest): Target {
  */
 export function hrefOf (path: string, asked: Target): string {
   const prefix = asked.path === '' ? '' : `${asked.path}/`
-  const [start, rest] = `${path}/`.startsWith(prefix) ? [asked.href, path.slice(prefix.length)] : [ROOT, path]
+  const [start, rest] = `${path}/`.startsWith(prefix) ? [asked.href, path.slice(prefix.length)] : [asked.root, path]
   return encodePath(start, rest === '' ? [] : rest.split('/'))
 }
 
-/** What `Destination` names. @throws foreign_destination if it is not below `/dav` here, malformed_url. */
+/** What `Destination` names. @throws foreign_destination if it is not below the root of the drive, malformed_url. */
 export function destinationOf (request: FastifyRequest, site: Site): Target {
   const uri = request.headers.destination?.toString()
   if (uri === undefined) throw new Problem('malformed_request', { detail: 'It must have a Destination.' })
   const found = findTarget(uri, request, site)
-  if (found === undefined) throw new Problem('foreign_destination', { detail: `The destination must be below ${ROOT}/ of this server.` })
+  if (found === undefined) throw new Problem('foreign_destination', { detail: `The destination must be below ${rootOf(site)}/ of this server.` })
   return found
 }
 
 /**
- * What a URI names; undefined if it is not below `/dav` here. Its scheme is ignored: a proxy may end TLS.
+ * What a URI names; undefined if it is not below the root of the drive. Its scheme is ignored: a proxy may end TLS.
  * @throws malformed_url.
  */
-export function findTarget (uri: string, request: FastifyRequest, { publicUrl }: Site): Target | undefined {
-  const [, authority, rest] = DRIVE_URI.exec(uri.trim()) ?? []
+export function findTarget (uri: string, request: FastifyRequest, site: Site): Target | undefined {
+  const { publicUrl } = site
+  const [, authority, path = ''] = URI.exec(uri.trim()) ?? []
   const own = [request.host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])].flatMap(hostsOf)
   // In the first group nothing is an absolute path.
   const isHere = authority === undefined || hostsOf(authority).some(host => own.includes(host))
-  return rest === undefined || !isHere ? undefined : targetAt(rest)
+  const root = rootOf(site)
+  const rest = path.split('/')
+  const start = rest.splice(0, root.split('/').length).join('/')
+  return isHere && decode(start) === decode(root) ? targetAt(root, rest.join('/')) : undefined
+}
+
+function rootOf ({ publicUrl }: Site): string {
+  return publicFolder(publicUrl) + ROOT
 }
 
 /** An authority as `URL` writes it, without the default port of http, and of https. */
@@ -64,13 +74,14 @@ function hostsOf (authority: string): string[] {
   return ['http', 'https'].flatMap(scheme => parseUrl(`${scheme}://${authority}`)?.host ?? [])
 }
 
-/** `rest`: what follows `/dav/`. */
-function targetAt (rest: string): Target {
+/** `rest`: what follows the root and a slash. */
+function targetAt (root: string, rest: string): Target {
   const segments = rest.replace(/\/$/, '').split('/').map(decode)
   const text = segments.join('/')
   return {
+    root,
     path: findName(text) ?? text,
-    href: encodePath(ROOT, text === '' ? [] : segments),
+    href: encodePath(root, text === '' ? [] : segments),
     hasSlash: rest === '' || rest.endsWith('/')
   }
 }

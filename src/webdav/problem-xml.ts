@@ -1,9 +1,9 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyRequest } from 'fastify'
 import { logUnexpected, problemOf, sendProblem } from '../http/error-handler.ts'
 import { failures, type FailureCode, type Problem } from '../problems.ts'
 import { allowAllBut, DISCOVERY } from './methods.ts'
 import { MULTISTATUS_END, PropertyElements, response, statusElement, XML_DECLARATION, XML_TYPE } from './multistatus.ts'
-import { hrefOf, targetOf } from './paths.ts'
+import { hrefOf, type Site, targetOf } from './paths.ts'
 
 /** A condition that a request violated: its element, and its status if that is not the one of the code. */
 interface Condition { readonly element: string, readonly status?: number }
@@ -18,22 +18,26 @@ const CONDITIONS: Partial<Record<FailureCode, Condition>> = {
 }
 
 /** Answers with the condition that RFC 4918 names for a problem, or else with problem details. */
-export function sendDavProblem (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
-  const problem = problemOf(error)
-  if (failures[problem.code].status === 401) reply.headers({ ...DISCOVERY, allow: allowAllBut() })
-  const found = errorElement(problem, request)
-  if (found === undefined) return sendProblem(problem, request, reply)
-  return reply.code(statusOf(problem)).headers({ ...problem.options.headers, 'cache-control': 'no-store' }).type(XML_TYPE)
-    .send(`${XML_DECLARATION}<D:error xmlns:D="DAV:">${found}</D:error>\n`)
+export function createProblemSender (site: Site): typeof sendProblem {
+  return (error, request, reply) => {
+    const problem = problemOf(error)
+    if (failures[problem.code].status === 401) reply.headers({ ...DISCOVERY, allow: allowAllBut() })
+    const found = errorElement(problem, request, site)
+    if (found === undefined) return sendProblem(problem, request, reply)
+    return reply.code(statusOf(problem)).headers({ ...problem.options.headers, 'cache-control': 'no-store' })
+      .type(XML_TYPE).send(`${XML_DECLARATION}<D:error xmlns:D="DAV:">${found}</D:error>\n`)
+  }
 }
 
 /** The body of a 207 about a failure at one path. */
-export function failureStatus (failure: unknown, path: string, request: FastifyRequest): string {
+export function failureStatus (
+  failure: unknown, path: string, { request, site }: { request: FastifyRequest, site: Site }
+): string {
   const problem = problemOf(failure as FastifyError)
   logUnexpected(problem, request)
-  const found = errorElement(problem, request)
+  const found = errorElement(problem, request, site)
   const error = found === undefined ? '' : `<D:error>${found}</D:error>`
-  const href = hrefOf(path, targetOf(request))
+  const href = hrefOf(path, targetOf(request, site))
   return new PropertyElements([]).begin + response(href, statusElement(statusOf(problem)) + error) + MULTISTATUS_END
 }
 
@@ -42,12 +46,12 @@ function statusOf ({ code }: Problem): number {
 }
 
 /** The condition as an element; undefined if the problem has none. */
-function errorElement ({ code, options }: Problem, request: FastifyRequest): string | undefined {
+function errorElement ({ code, options }: Problem, request: FastifyRequest, site: Site): string | undefined {
   const condition = CONDITIONS[code]
   if (condition === undefined) return undefined
   const isConflict = request.method === 'LOCK' && code === 'file_locked'
   const element = isConflict ? 'no-conflicting-lock' : condition.element
   const roots = Array.isArray(options.members?.locked) ? options.members.locked as readonly string[] : []
-  const hrefs = roots.map(path => `<D:href>${hrefOf(path, targetOf(request))}</D:href>`)
+  const hrefs = roots.map(path => `<D:href>${hrefOf(path, targetOf(request, site))}</D:href>`)
   return `<D:${element}>${hrefs.join('')}</D:${element}>`
 }

@@ -19,7 +19,7 @@ export async function propfind (
   const depth = depthOf(request, ['0', '1', 'infinity'])
   if (depth === 'infinity') throw new Problem('depth_infinite')
   const { account } = callerOf(request)
-  const target = targetOf(request)
+  const target = targetOf(request, context)
   const resource = await getResource(context, account, target)
   const writer = await PropertyWriter.open(query, { context, account, target })
   reply.code(207).header('content-type', XML_TYPE)

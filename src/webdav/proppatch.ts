@@ -21,7 +21,7 @@ type Verdict =
 export async function proppatch (context: DavContext, request: FastifyRequest, reply: FastifyReply): Promise<string> {
   const changes = proppatchOf(await readXml(request))
   const { account } = callerOf(request)
-  const target = targetOf(request)
+  const target = targetOf(request, context)
   requireBelowRoot(target.path)
   const resource = await getResource(context, account, target)
   const verdicts = judge(changes, resource)

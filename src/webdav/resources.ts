@@ -18,7 +18,7 @@ const FOLDER_TEXT = 'This is a folder. Open it with a WebDAV client.\n'
 export async function sendResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
   const { files, folders } = context
   const { id: ownerId } = callerOf(request).account
-  const { path: name, hasSlash } = targetOf(request)
+  const { path: name, hasSlash } = targetOf(request, context)
   const file = hasSlash ? undefined : await ifNot('not_found', files.get(ownerId, name))
   if (file !== undefined) return sendFile({ request, reply, find: files.finderOf(ownerId, name), door: 'drive' }, files)
   if (name !== '') await folders.get(ownerId, name)
@@ -28,7 +28,7 @@ export async function sendResource (context: DavContext, request: FastifyRequest
 export async function putFile (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
   const { headers } = request
   refusePartial(headers)
-  const { path: name, hasSlash } = targetOf(request)
+  const { path: name, hasSlash } = targetOf(request, context)
   if (hasSlash) refuseMethod('MKCOL', 'PUT')
   const time = contentTimeOf(request)
   const stored = await ifNot('name_taken', context.files.store({
@@ -45,7 +45,7 @@ export async function putFile (context: DavContext, request: FastifyRequest, rep
 
 export async function makeFolder (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
   if (announcedLength(request.raw) !== 0) throw new Problem('unsupported_media_type')
-  const { path } = targetOf(request)
+  const { path } = targetOf(request, context)
   if (path === '') refuseMethod('MKCOL', 'PUT')
   const destination = { ...conditionsOf(request, context), needsParent: true }
   const made = await ifNot('name_taken', context.folders.create(callerOf(request).account, path, destination))
@@ -58,7 +58,7 @@ export async function makeFolder (context: DavContext, request: FastifyRequest, 
 export async function removeResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
   const { files, folders } = context
   const { id: ownerId } = callerOf(request).account
-  const { path, hasSlash } = targetOf(request)
+  const { path, hasSlash } = targetOf(request, context)
   requireBelowRoot(path)
   const conditions = conditionsOf(request, context)
   const removal = { precondition: conditions, isPermanent: false }

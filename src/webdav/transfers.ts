@@ -50,7 +50,7 @@ async function answer (
   context: DavContext, { request, reply }: { request: FastifyRequest, reply: FastifyReply }, act: Act
 ): Promise<FastifyReply> {
   const { account: owner } = callerOf(request)
-  const asked = targetOf(request)
+  const asked = targetOf(request, context)
   const { path: to } = destinationOf(request, context)
   const mayOverwrite = overwritesOf(request)
   const source = await getResource(context, owner, asked)
@@ -77,7 +77,8 @@ async function answer (
     confirmTime(reply, modifiedAt)
     if (done.failure === undefined) return reply.code(replaced === undefined ? 201 : 204).send()
     const { path, error } = done.failure
-    return reply.code(207).type(XML_TYPE).send(failureStatus(error, to + path.slice(source.path.length), request))
+    const failedAt = to + path.slice(source.path.length)
+    return reply.code(207).type(XML_TYPE).send(failureStatus(error, failedAt, { request, site: context }))
   }
 }
 
