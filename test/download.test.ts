@@ -12,6 +12,7 @@ import { planDownload, type FileMetadata, type DownloadRequest } from '#src/file
 import { evaluate, parseDate, type ConditionHeaders } from '#src/metadata/preconditions.ts'
 import { parseRanges } from '#src/files/ranges.ts'
 import { sha256Of } from './kit/digests.ts'
+import { HOUR } from './kit/durations.ts'
 import { refused } from './kit/refusals.ts'
 import { sharedServer, signUp, spawnServer, type Answer, type Client, type SendOptions, type Settings } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
@@ -27,6 +28,7 @@ const MOMENT = Date.UTC(1994, 10, 6, 8, 49, 37, 500)
 const BEFORE = 'Sun, 06 Nov 1994 08:49:36 GMT'
 const AT = 'Sun, 06 Nov 1994 08:49:37 GMT'
 const AFTER = 'Sun, 06 Nov 1994 08:49:38 GMT'
+const AHEAD = new Date(Date.now() + HOUR).toUTCString()
 
 /** Node prints this warning once per process, when the garbage collector closes a forgotten file. */
 const collected: Error[] = []
@@ -136,6 +138,7 @@ t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async
       [{ 'if-match': OTHER, 'if-unmodified-since': AFTER }, 'failed', 'failed'],
       [{ 'if-unmodified-since': BEFORE }, 'failed', 'go-on'],
       ...[AT, AFTER, 'yesterday'].map((date): [ConditionHeaders, 'go-on', 'go-on'] => [{ 'if-unmodified-since': date }, 'go-on', 'go-on']),
+      [{ 'if-unmodified-since': AHEAD }, 'failed', 'go-on'],
       // A failure of the first step takes precedence over a match of the second.
       [{ 'if-match': OTHER, 'if-none-match': TAG }, 'failed', 'failed'],
       [{ 'if-match': TAG, 'if-none-match': TAG }, 'unchanged', 'failed'],
@@ -154,7 +157,7 @@ t.test('preconditions are judged in the order of RFC 9110 section 13.2.2', async
       [{ 'if-modified-since': BEFORE }, 'go-on', 'go-on'],
       [{ 'if-modified-since': AT }, 'unchanged', 'go-on'],
       [{ 'if-modified-since': AFTER }, 'unchanged', 'go-on'],
-      [{ 'if-modified-since': '' }, 'go-on', 'go-on']
+      ...[AHEAD, ''].map((date): [ConditionHeaders, 'go-on', 'go-on'] => [{ 'if-modified-since': date }, 'go-on', 'go-on'])
     ]
   for (const [headers, there, missing] of table) {
     t.equal(evaluate(headers, current), there, JSON.stringify(headers))

@@ -220,10 +220,19 @@ t.test('the client\'s time is Last-Modified, while conditions use ours', async t
   t.equal(got.headers['last-modified'], 'Sat, 03 Feb 2001 04:05:06 GMT')
   t.not((await server.send('GET', '/uploads/a', { token })).headers['last-modified'], got.headers['last-modified'])
   refused(t, await ask('PUT', '/dav/a', { 'if-unmodified-since': String(got.headers['last-modified']) }, 'y'), 412, 'precondition_failed', 'an update is not lost')
+
+  const lastModified = async (path: string) => (await ask('GET', `/dav/${path}`)).headers['last-modified']
+  const ours = async (path: string) => (await server.send('GET', `/uploads/${path}`, { token })).headers['last-modified']
   t.equal((await ask('PUT', '/dav/b', { 'x-oc-mtime': '4102444800.5' }, 'x')).status, 201)
-  t.equal((await ask('GET', '/dav/b')).headers['last-modified'], 'Fri, 01 Jan 2100 00:00:00 GMT')
+  t.equal(await lastModified('b'), await ours('b'), 'a time ahead is none')
+  const ahead = 'Fri, 01 Jan 2100 00:00:00 GMT'
+  t.match((await ask('PROPFIND', '/dav/b', { depth: '0' })).text, `<D:getlastmodified>${ahead}</D:getlastmodified>`)
+  for (const method of ['PUT', 'DELETE', 'GET']) {
+    refused(t, await ask(method, '/dav/b', { 'if-unmodified-since': ahead }, method === 'PUT' ? 'y' : undefined), 412, 'precondition_failed', method)
+  }
+  t.equal((await ask('GET', '/dav/b', { 'if-modified-since': ahead })).status, 200)
   t.equal((await ask('PUT', '/dav/b', {}, 'z')).headers['x-oc-mtime'], undefined)
-  t.equal((await ask('GET', '/dav/b')).headers['last-modified'], (await server.send('GET', '/uploads/b', { token })).headers['last-modified'])
+  t.equal(await lastModified('b'), await ours('b'))
   for (const time of ['', 'now', '1e9', '99999999999999', '1,2']) refused(t, await ask('PUT', '/dav/a', { 'x-oc-mtime': time }, 'x'), 400, 'malformed_request', time)
 
   const copied = await ask('COPY', '/dav/a', { destination: '/dav/c' })

@@ -16,7 +16,7 @@ export const DownloadHeaders = Type.Object({
   'if-none-match': Field('Only if the file has none of these entity tags; else 304.'),
   'if-modified-since': Field('Only if the file changed after this date; else 304.'),
   'if-match': Field('Only if the file has one of these entity tags; else 412.'),
-  'if-unmodified-since': Field('Only if the file did not change after this date; else 412.'),
+  'if-unmodified-since': Field('Only if the file did not change after this date; else 412, also for a date in the future.'),
   'want-repr-digest': Field('Preferred digest algorithms (RFC 9530 section 4). `sha-256` is available.')
 })
 

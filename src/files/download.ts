@@ -18,7 +18,7 @@ export interface DownloadRequest {
   readonly disposition: 'attachment' | 'inline' | undefined
   /**
    * A door beside that of the API of owners. There is no redirect. On a drive, `Last-Modified` is the time of the
-   * content; by a link, nothing may be kept.
+   * content, unless that is ahead; by a link, nothing may be kept.
    */
   readonly door?: 'drive' | 'link' | undefined
   /** Gives the boundary of a multipart response. Random, so that no file can contain it on purpose. */
@@ -61,7 +61,7 @@ const UNREDIRECTED = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmo
 
 /** Decides status, headers and bytes of `GET` and `HEAD` (RFC 9110 sections 13.2.2 and 14). Pure. */
 export function planDownload (request: DownloadRequest, file: FileMetadata, now: number): DownloadPlan {
-  const verdict = evaluate(request.headers, file)
+  const verdict = evaluate(request.headers, file, now)
   if (verdict === 'failed') return { status: 412, headers: {} }
   const headers: Record<string, string> = {
     etag: entityTag(file.sha256),
@@ -78,10 +78,12 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   return { status: 206, ...partial(ranges, { headers, file, createBoundary: request.createBoundary }) }
 }
 
-/** On a drive it equals `getlastmodified` (RFC 4918 section 15.7). Conditions always use `updatedAt`. */
+/**
+ * On a drive it equals `getlastmodified` (RFC 4918 section 15.7), if that is not later than `updatedAt`, which
+ * conditions always use: it must not be in the future (RFC 9110 section 8.8.2.1).
+ */
 function lastModified ({ door }: DownloadRequest, { updatedAt, modifiedAt }: FileMetadata, now: number): number {
-  const past = Math.min(updatedAt, now)
-  return door === 'drive' ? modifiedAt ?? past : past
+  return Math.min(updatedAt, now, door === 'drive' ? modifiedAt ?? now : now)
 }
 
 /** Whether the first byte of the file is sent, or would be if it had one. */

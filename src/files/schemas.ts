@@ -94,7 +94,7 @@ export const DeletionQuery = Type.Object({
 export const ChangeHeaders = Type.Object({
   'if-match': Field('Only if the file has one of these entity tags, or exists for `*`; else 412.'),
   'if-none-match': Field('Only if the file has none of these entity tags, or does not exist for `*`; else 412.'),
-  'if-unmodified-since': Field('Only if the file did not change after this date; else 412.')
+  'if-unmodified-since': Field('Only if the file did not change after this date; else 412, also for a date in the future.')
 })
 
 export const Rename = Type.Object({

@@ -18,17 +18,22 @@ interface Validators {
 export type Verdict = 'go-on' | 'failed' | 'unchanged'
 
 /** Evaluates conditions in the order of RFC 9110 section 13.2.2. `current` is undefined if there is no file. */
-export function evaluate (headers: ConditionHeaders, current: Validators | undefined): Verdict {
+export function evaluate (headers: ConditionHeaders, current: Validators | undefined, now = Date.now()): Verdict {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
   if (ifMatch !== undefined) {
     if (!listHas(ifMatch, current, 'strong')) return 'failed'
   } else {
-    const unmodifiedSince = parseDate(headers['if-unmodified-since'])
-    if (unmodifiedSince !== undefined && current !== undefined && seconds(current.updatedAt) > unmodifiedSince) return 'failed'
+    const unmodifiedSince = parseDate(headers['if-unmodified-since'], now)
+    if (unmodifiedSince !== undefined && current !== undefined && !isUnchangedSince(unmodifiedSince, current, now)) return 'failed'
   }
   if (ifNoneMatch !== undefined) return listHas(ifNoneMatch, current, 'weak') ? 'unchanged' : 'go-on'
-  const modifiedSince = parseDate(headers['if-modified-since'])
-  return modifiedSince !== undefined && current !== undefined && seconds(current.updatedAt) <= modifiedSince ? 'unchanged' : 'go-on'
+  const modifiedSince = parseDate(headers['if-modified-since'], now)
+  return modifiedSince !== undefined && current !== undefined && isUnchangedSince(modifiedSince, current, now) ? 'unchanged' : 'go-on'
+}
+
+/** Whether a file has not changed since a date, in seconds. Until one in the future, it still can. */
+function isUnchangedSince (date: number, { updatedAt }: Validators, now: number): boolean {
+  return seconds(updatedAt) <= date && date <= seconds(now)
 }
 
 /**

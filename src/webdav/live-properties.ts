@@ -41,7 +41,7 @@ const live: LiveProperty[] = [
   {
     namespace: DAV,
     name: 'getlastmodified',
-    // As `Last-Modified` of a download: never later than now, unless the client says so.
+    // The client's time as it is, or else one that is never later than now, as `Last-Modified` of a download.
     valueOf: ({ file, createdAt }) => httpDate(file?.modifiedAt ?? Math.min(file?.updatedAt ?? createdAt, Date.now())),
     parseTime: parseHttpDate
   },
