@@ -28,7 +28,7 @@ const content = fc.record({
 const operation = fc.oneof(
   { weight: 9, arbitrary: fc.record({ kind: fc.constant('put' as const), name, content }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('remove' as const), pick, isPermanent: fc.constantFrom(false, false, false, true) }) },
-  fc.record({ kind: fc.constant('rename' as const), pick, to: name }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('rename' as const), pick, to: name, overwrites: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('add folder' as const), folder }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('move folder' as const), pick, to: folder }) },
   fc.record({ kind: fc.constant('remove folder' as const), pick }),
@@ -189,8 +189,9 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       }
       case 'rename': {
         const name = chooseFile(operation.pick)
-        return [() => metadata.files.rename(ownerId, name, operation.to, quota), () =>
-          model.rename(name, operation.to, now)]
+        const { to, overwrites } = operation
+        return [() => metadata.files.rename(ownerId, name, to, quota, { overwrites }), () =>
+          model.rename(name, to, { overwrites, now })]
       }
       case 'add folder':
         return [() => metadata.folders.add(ownerId, operation.folder, quota), () =>

@@ -117,10 +117,12 @@ export function createKeptModel (keeping: Required<Keeping>) {
       removeAll([get(name)], { isPermanent, deletedWith: null, now })
     },
 
-    rename (name: string, to: string, now: number) {
+    rename (name: string, to: string, { overwrites, now }: { overwrites: boolean, now: number }) {
       const file = get(name)
       if (name === to) return
-      if (find(to) !== undefined) throw new Problem('name_taken')
+      const overwritten = find(to)
+      if (overwritten !== undefined && overwrites) return moveInto(overwritten, file, now)
+      if (overwritten !== undefined) throw new Problem('name_taken')
       makeParents(to, { added: { bytes: 0, files: 0 }, others: uploads, now })
       const isMove = lastOf(name) === lastOf(to)
       Object.assign(file, { name: to, updatedAt: isMove ? file.updatedAt : Math.max(file.updatedAt, now) })
@@ -357,6 +359,21 @@ export function createKeptModel (keeping: Required<Keeping>) {
     Object.assign(file, { ...content, updatedAt, storedAt: updatedAt })
     makeRoom(others, blobId)
     trim(blobId)
+  }
+
+  /** The versions of the file that ends go to the trash, the newest as a deleted file. */
+  function moveInto (file: ModelFile, source: ModelFile, now: number): void {
+    files = files.filter(other => other !== source)
+    const [newest] = liveVersionsOf(source.fileId, now)
+    const trash = kept.filter(({ name }) => name !== undefined)
+    if (newest === undefined) drop(versionsOf(source.fileId))
+    else Object.assign(newest, { name: source.name, keptAt: laterThan(trash, Math.max(source.updatedAt, now)) })
+    const { size, type, sha256, blobId, storedAt } = source
+    const replaced = file.blobId
+    const updatedAt = Math.max(file.updatedAt, now)
+    keepVersion(file, source, updatedAt)
+    Object.assign(file, { size, type, sha256, blobId, storedAt, updatedAt })
+    trim(replaced)
   }
 
   function keepVersion (file: ModelFile, next: ModelContent, keptAt: number): void {

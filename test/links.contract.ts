@@ -82,11 +82,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     await kept.restoreVersion(ownerId, 'out/b', first.blobId, { quota: unlimited, precondition: {} })
     await follows('out/b', first)
     t.strictSame(await list({ name: 'a' }), [])
-    await put('other')
+    const other = await put('other')
     const ended = await add('other')
-    await rename('out/b', 'other', { overwrites: true })
-    await follows('other', first)
-    t.equal(await open(ended), undefined, 'the link of a file that is overwritten by a move ends')
+    await rename('other', 'out/b', { overwrites: true })
+    await follows('out/b', other)
+    t.equal(await open(ended), undefined, 'the link of a file that becomes the content of another one ends')
   })
 
   t.test('a link ends with the deletion of its file or folder, alone or with all around it', async t => {

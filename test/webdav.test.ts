@@ -3,6 +3,7 @@ import { truncate } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import t, { type Test } from 'tap'
 import { askWith, type Drive, driveOf, lockInfo, openDrive, openHttp2, personalToken, tokenOf } from './kit/drive.ts'
+import { createLink } from './kit/links.ts'
 import { answerToHead } from './kit/refusals.ts'
 import { startServer, startTls, type Answer } from './kit/server.ts'
 import { blobFiles, skipWithoutFolder } from './kit/stores.ts'
@@ -317,7 +318,7 @@ for (const method of ['COPY', 'MOVE']) {
     refused(t, await ask(method, '/dav/nothing', { destination: '/dav/y' }), 404, 'not_found')
     t.same(await drive.names(), [...kept('a', 'b', 'c', 'd'), 'free', 'new'])
     const trash = await drive.server.send('GET', '/api/trash', { token: drive.token })
-    t.match(trash.json.files.map(({ name }: { name: string }) => name), method === 'COPY' ? ['d/e'] : ['d/e', 'new'])
+    t.same(trash.json.files.map(({ name }: { name: string }) => name), ['d/e'], 'a file that was replaced has a version')
   })
 
   t.test(`${method} of a folder, with all that is in it`, async t => {
@@ -368,6 +369,30 @@ for (const method of ['COPY', 'MOVE']) {
     t.equal((await withHost('drive.example', 'https://drive.example:443/dav/x')).status, 201, 'the default port of the scheme')
   })
 }
+
+t.test('a program that saves by MOVE over the old file makes a version: links, history and creation stay, and the new file ends', async t => {
+  const drive = await openDrive({ LINKS: 'on' })
+  const { ask, server, token } = drive
+  const get = async (path: string) => (await server.send('GET', path, { token })).json
+  const share = (name: string) => createLink(server, { token }, { name, kind: 'download' })
+  await make(drive, 'text', 'draft')
+  const links = [await share('text'), await share('draft')] as const
+  for (const content of ['draft 2', 'saved']) await ask('PUT', '/dav/draft', { 'x-oc-mtime': '1000000000' }, content)
+  const [{ createdAt }, { next }] = [await get('/api/files/text'), await get('/api/changes')]
+  t.equal((await server.send('PATCH', '/api/files/draft', { token, json: { name: 'text' } })).status, 409)
+  t.equal((await ask('MOVE', '/dav/draft', { destination: '/dav/text' })).status, 204)
+
+  t.same([await read(drive, 'text'), await drive.names()], ['saved', ['text']])
+  t.match(await get('/api/files/text'), { createdAt, modifiedAt: '2001-09-09T01:46:40.000Z' })
+  const { versions: [{ id, size }, ...others] } = await get('/api/files/text/versions')
+  t.same([size, others, (await server.send('GET', `/uploads/text?version=${id}`, { token })).text], [4, [], 'text'])
+  t.match((await get(`/api/changes?cursor=${next}`)).changes, [{ kind: 'deleted', name: 'draft' }, { kind: 'stored', name: 'text' }])
+  t.same(await Promise.all(links.map(async ({ path }) => (await server.send('GET', `${path}/files/x`)).status)), [200, 404])
+  const { files: [entry, ...rest] } = await get('/api/trash')
+  t.match([entry, rest], [{ name: 'draft', size: 7, versions: 1 }, []], 'what the new file had before')
+  t.equal((await server.send('POST', `/api/trash/${entry.id}/restore`, { token })).status, 200)
+  t.equal(await read(drive, 'draft'), 'draft 2')
+})
 
 t.test('with a folder in PUBLIC_URL, every URL of the drive is below it', async t => {
   const { ask, ...drive } = await openDrive({ PUBLIC_URL: 'https://files.example.org/caf\u00e9/' })

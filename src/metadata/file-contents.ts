@@ -51,8 +51,12 @@ interface FileContentsOptions {
   readonly keepsDeleted: boolean
 }
 
-/** What else an exchange does: ends a lease, or removes the restored version from the kept content. */
-interface ExchangeOptions { readonly lease?: Ask<void> | undefined, readonly version?: KeptRow }
+/** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
+interface ExchangeOptions {
+  readonly lease?: Ask<void> | undefined
+  readonly version?: KeptRow
+  readonly source?: FileRecord
+}
 
 /** Changes files, kept content and the owner's usage in the current transaction, which has locked the owner. */
 export class FileContents {
@@ -66,6 +70,11 @@ export class FileContents {
 
   find (ownerId: number, name: string): Ask<FileRecord | undefined> {
     return ask(this.#queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
+  }
+
+  /** Gives a file the dead properties of another one. */
+  copyProperties (id: number, from: number): Ask<unknown> {
+    return ask(this.#queries.copyProperties, { id, from })
   }
 
   /**
@@ -146,26 +155,53 @@ export class FileContents {
    * Replaces the content of a file, and keeps or discards the old one. Returns the file, what exceeds the quota, and by
    * how much `keptBytes` grew.
    */
-  * #exchange (current: FileRecord, next: FileContent, beginning: Beginning, { lease, version }: ExchangeOptions) {
+  * #exchange (
+    current: FileRecord, next: FileContent, beginning: Beginning, { lease, version, source }: ExchangeOptions
+  ) {
     const { owners, keptContents, changeLog, discard } = this.#options
     const { owner, reserved, time, quota } = beginning
     const { id, ownerId, name, blobId } = current
-    const bytes = next.size - current.size
+    const bytes = next.size - current.size - (source?.size ?? 0)
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
     const isKept = keptContents.keepsReplaced(current, next)
     const keptBytes = (isKept ? current.size : 0) - (version?.size ?? 0)
     const keptCount = Number(isKept) - Number(version !== undefined)
-    const [, [replaced],,,, surplus] = yield * together(
+    const ended = source && [source.id]
+    const [,,, [replaced],,,, surplus] = yield * together(
       version && keptContents.take(version),
+      // Before its blob is that of another file.
+      ended && changeLog.deleted(ended, time),
+      ended && ask(this.#queries.remove, { ids: ended }),
       ask(this.#queries.update, { ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
-      owners.charge(ownerId, { bytes, keptBytes, keptContents: keptCount }),
+      owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
       isKept ? keptContents.keepVersion(current, next.updatedAt) : discard([blobId], time),
       isKept ? keptContents.surplusOf(current) : undefined,
       lease
     )
     const dropped = yield * keptContents.drop(surplus ?? [], time)
     return { replaced: replaced as FileRecord, excess, keptBytes: keptBytes - dropped }
+  }
+
+  /**
+   * Gives the file that has the name the content of another one, which ends: its versions go to the trash.
+   * @throws name_taken unless files may be overwritten.
+   */
+  * moveInto (
+    current: FileRecord, source: FileRecord, beginning: Beginning, destination: Destination
+  ): Rule<FileRecord> {
+    const { guard, keptContents } = this.#options
+    const { owner, time } = beginning
+    if (destination.overwrites !== true) throw fileTaken(current.name)
+    yield * guard.end({ owner, time }, source.name, current.name)
+    yield * this.copyProperties(current.id, source.id)
+    yield * keptContents.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
+    const { size, type, sha256, blobId, storedAt } = source
+    const { modifiedAt = source.modifiedAt } = destination
+    const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
+    const { replaced } = yield * this.#exchange(current, next, beginning, { source })
+    yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
+    return replaced
   }
 
   /** @throws not_found, precondition_failed, file_locked. */
@@ -263,6 +299,9 @@ function queriesOf ({ tables, isAmong }: Engine) {
       storedAt: sql`${placeholder('storedAt')}`,
       modifiedAt: sql`${placeholder('modifiedAt')}`
     }).where(isThis).returning(record)),
+    copyProperties: writing('copy_properties', db => db.update(files).set({
+      properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
+    }).where(isThis)),
     remove: writing('remove_files', db => db.delete(files).where(isAmong(files.id, 'ids')))
   }
 }

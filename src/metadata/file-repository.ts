@@ -56,7 +56,8 @@ export interface FileRepository {
   search (ownerId: number, search: FileSearch): Promise<FoundFiles>
   /**
    * Renames or moves a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last segment.
-   * With `overwrites`, a file that has the new name goes to the trash.
+   * With `overwrites`, a file that has the new name gets the content, the times and the dead properties instead, as by
+   * a copy, and the renamed file ends: its versions go to the trash under its name.
    * @throws not_found, precondition_failed, name_taken, parent_missing, file_locked, quota_exceeded.
    */
   rename (

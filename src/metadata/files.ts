@@ -10,7 +10,7 @@ import type { FileRepository } from './file-repository.ts'
 import { FileSearcher } from './file-search.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
-import { adds, all, type LockGuard, removes, stores } from './lock-guard.ts'
+import { all, type LockGuard, removes, stores } from './lock-guard.ts'
 import type { NewLock } from './lock-repository.ts'
 import type { Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
@@ -108,7 +108,7 @@ export class FileRules implements FileRepository {
     if (beginning.current !== undefined && destination.overwrites !== true) throw fileTaken(file.name)
     yield * this.#guard.end(beginning, file.name)
     const stored = yield * this.#contents.store(file, beginning)
-    yield * ask(this.#queries.copyProperties, { id: stored.file.id, from: source.id })
+    yield * this.#contents.copyProperties(stored.file.id, source.id)
     return stored
   }
 
@@ -170,10 +170,9 @@ export class FileRules implements FileRepository {
     const current = yield * this.#contents.find(ownerId, name)
     if (current === undefined) throw new Problem('not_found')
     if (newName === name) return current
-    const { time, place, current: overwritten } = beginning
-    const lands = overwritten === undefined ? adds(newName, place) : removes(newName)
-    yield * this.#guard.admit({ ...beginning, current }, destination, all(removes(name), lands))
-    yield * this.#contents.clear(beginning, destination)
+    const { time, current: overwritten } = beginning
+    yield * this.#guard.admit({ ...beginning, current }, destination, all(removes(name), stores(newName, beginning)))
+    if (overwritten !== undefined) return yield * this.#contents.moveInto(overwritten, current, beginning, destination)
     const { folderId } = yield * this.#contents.makeParents({ bytes: 0, files: 0 }, beginning)
     yield * this.#guard.end(beginning, name)
     const segment = splitPath(newName).name
@@ -212,9 +211,6 @@ function queriesOf ({ tables }: Engine) {
   const { files } = tables
   const folder = { ownerId: placeholder('ownerId'), folder: placeholder('folder') }
   return {
-    copyProperties: writing('copy_properties', db => db.update(files).set({
-      properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
-    }).where(eq(files.id, placeholder('id')))),
     ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')),
       isInFolder(tables, folder),

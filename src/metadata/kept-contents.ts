@@ -86,6 +86,19 @@ export class KeptContents {
     return ask(this.#queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
   }
 
+  /**
+   * Moves the versions of a file that ends, but not its content, to the trash: the newest becomes the deleted file. The
+   * time of that is as of `keepDeleted`.
+   */
+  * trashVersions (
+    { id, ownerId, name, createdAt }: FileRecord, { keptAt, time }: { keptAt: number, time: number }
+  ): Rule<void> {
+    const expired = time - this.#keeping.milliseconds
+    const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
+    const trashed = yield * ask(this.#queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
+    if (trashed.length === 0) yield * this.drop(yield * this.versionsOf([id]), time)
+  }
+
   /** The versions of a file beyond the newest `Keeping.versions`. */
   surplusOf ({ id: fileId }: FileRecord): Ask<KeptItem[]> {
     return ask(this.#queries.surplus, { fileId })
@@ -246,6 +259,12 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
       properties: files.properties
     }).from(files).where(isAmong(files.id, 'ids')))),
+    trashVersion: writing('trash_version', db => db.update(kept).set({
+      name: sql`${placeholder('name')}`,
+      createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
+      keptAt: after(inTrash)
+    }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
+      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id })),
     count: reading('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
       .where(eq(accounts.id, placeholder('id')))),
     remove: writing('remove_kept', db => db.delete(kept).where(isAmong(kept.id, 'ids'))),
