@@ -92,6 +92,28 @@ export function suite (t: Test, open: OpenMetadata): void {
     await check(t, metadata)
   })
 
+  t.test('a copy needs room for all that is in a folder, and beside the folder that it replaces, or nothing is deleted', async t => {
+    const { metadata: { folders }, ownerId, put, find, folder } = await start(t)
+    for (const [name, size] of [['a/1', 10], ['a/b/2', 20], ['ab/3', 40], ['old/4', 5]] as const) await put(name, { size })
+    const copy = (quota: Quota, isDeep = true) => folders.copy(ownerId, 'a', 'new/a', quota, { isDeep })
+    const replace = (path: string, quota: Quota, isDeep = true) => folders.removeSome(ownerId, 'old', {
+      limit: 9, isPermanent: false, deletedWith: hex(16), replacedBy: { path, copy: { isDeep, quota } }
+    })
+    // 75 bytes, 4 files and 4 folders are there.
+    for (const quota of [{ bytes: 104, files: undefined }, { bytes: undefined, files: 11 }]) {
+      t.strictSame(await outcomes([copy(quota), replace('a', quota)]), { quota_exceeded: 2 })
+    }
+    await t.rejects(replace('a', { bytes: undefined, files: 8 }, false), { code: 'quota_exceeded' })
+    await t.rejects(replace('ab/3', { bytes: 114, files: undefined }), { code: 'quota_exceeded' })
+    t.strictSame([await folder('new'), (await find('old/4'))?.size], [undefined, 5])
+    await copy({ bytes: 75, files: 10 }, false)
+    t.match(await folder('new/a'), { path: 'new/a' })
+    await folders.remove(ownerId, 'new/a')
+    await copy({ bytes: 105, files: 13 })
+    await replace('a', { bytes: 105, files: 14 })
+    t.equal(await find('old/4'), undefined)
+  })
+
   t.test('folders are added once, counted as files, and listed by name', async t => {
     const { metadata, ownerId, otherId, put, add, usage, folder } = await start(t)
     const quota = { bytes: undefined, files: 4 }

@@ -226,14 +226,14 @@ export function suite (t: Test, open: OpenMetadata): void {
     for (const name of ['f/a', 'source']) await put(name)
     const { token } = await lock('source')
     const remove = (conditions: Conditions, isMoved: boolean) => folders.removeSome(ownerId, 'f', {
-      limit: 10, isPermanent: false, deletedWith: hex(16), conditions, replacedBy: { path: 'source', isMoved }
+      limit: 10, isPermanent: false, deletedWith: hex(16), conditions, replacedBy: { path: 'source', copy: isMoved ? undefined : { isDeep: true, quota: unlimited } }
     })
     await t.rejects(remove({}, true), locked('source'))
     for (const isMoved of [true, false]) {
       await t.rejects(remove({ 'if-match': '"x"', tokens: [token] }, isMoved), { code: 'precondition_failed' })
     }
     await t.rejects(folders.removeSome(ownerId, 'f', {
-      limit: 10, isPermanent: false, deletedWith: hex(16), replacedBy: { path: 'moved', isMoved: true }
+      limit: 10, isPermanent: false, deletedWith: hex(16), replacedBy: { path: 'moved', copy: undefined }
     }), { code: 'not_found' }, 'it may just have come here')
     t.match(await find('f/a'), { name: 'f/a' })
     await remove({}, false)

@@ -427,20 +427,28 @@ t.test('COPY with depth 0 copies a folder empty; of many copies to one name at o
   t.same(await atOnce(() => drive.ask('LOCK', '/dav/c', {}, lockInfo('shared'))), [...Array(7).fill(200), 201])
 })
 
-t.test('the copy of a folder stops at the first failure, and names it', async t => {
-  const drive = await openDrive({ QUOTA_FILES: '10' })
-  await make(drive, 'a/', 'a/1', 'a/2', 'a/b%26/', 'x', 'x1', 'x2', 'x3')
-  const answer = await drive.ask('COPY', '/dav/a', { destination: '/dav/y' })
-  t.same([answer.status, answer.headers['content-type']], [207, 'application/xml; charset=utf-8'])
-  t.match(answer.text, '<D:response><D:href>/dav/y/2</D:href><D:status>HTTP/1.1 507 Insufficient Storage</D:status><D:error><D:quota-not-exceeded></D:quota-not-exceeded></D:error></D:response>')
-  t.same(await drive.names(), ['a/', 'a/1', 'a/2', 'a/b&/', 'x', 'x1', 'x2', 'x3', 'y/', 'y/1'])
-})
+for (const settings of [{ QUOTA_FILES: '10' }, { QUOTA_BYTES: '20' }, { QUOTA_BYTES: '20', KEEP_DAYS: '0' }]) {
+  t.test(`a copy without room changes nothing, with ${JSON.stringify(settings)}`, async t => {
+    const drive = await openDrive(settings)
+    await make(drive, 'a/', 'a/1', 'a/2', 'a/b/', 'a/b/3', 'f', 'old/', 'old/x')
+    const names = await drive.names()
+    for (const [source, to] of [['a', 'old'], ['a', 'free'], ['a', 'f']]) {
+      const answer = await drive.ask('COPY', `/dav/${source}`, { destination: `/dav/${to}` })
+      refused(t, answer, 507, '<D:quota-not-exceeded></D:quota-not-exceeded>', to)
+    }
+    t.same(await drive.names(), names)
+    t.same((await drive.server.send('GET', '/api/trash', { token: drive.token })).json.files, [])
+    t.equal((await drive.ask('COPY', '/dav/a', { destination: '/dav/old', depth: '0' })).status, 204)
+    t.same((await drive.names()).filter(name => name.startsWith('old')), ['old/'])
+  })
+}
 
-t.test('the copy of a folder ends when its client is gone, or the server stops, which says how far it came', async t => {
+t.test('the copy of a folder ends when its client is gone, at the first failure, or when the server stops, which says how far it came', async t => {
   const drive = await openDrive({}, await startServer(t, { RATE_LIMIT_PER_MINUTE: '0' }))
   await make(drive, 'a/')
   for (let count = 0; count < 400; count += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => make(drive, `a/${count + index}`)))
-  const copied = async (to: string) => (await drive.names()).filter(name => name.startsWith(`${to}/`)).length
+  const copied = async (to: string) =>
+    (await drive.server.send('GET', `/api/files?limit=1000&folder=${to}`, { token: drive.token })).json.files?.length ?? 0
   async function begin (to: string) {
     const request = httpRequest({ port: drive.server.port, method: 'COPY', path: '/dav/a', headers: { authorization: `Bearer ${drive.secret}`, destination: `/dav/${to}` } })
     const answered = once(request, 'response')
@@ -453,13 +461,22 @@ t.test('the copy of a folder ends when its client is gone, or the server stops, 
   request.destroy()
   let count = await copied('b')
   await until(async () => count === (count = await copied('b')), isSame => isSame)
-  t.ok(count < 401, `${count}`)
+  t.ok(count < 400, `${count}`)
 
+  const expectFailure = async ({ answered }: Awaited<ReturnType<typeof begin>>, expected: RegExp) => {
+    const [response] = await answered
+    t.match([response.statusCode, response.headers['content-type']], [207, 'application/xml; charset=utf-8'])
+    t.match(Buffer.concat(await response.toArray()).toString(), expected)
+  }
+  await make(drive, 'c/', 'c/old')
   const second = await begin('c')
+  await drive.ask('LOCK', '/dav/c', {}, lockInfo())
+  await expectFailure(second, /<D:href>\/dav\/c\/\d+<\/D:href><D:status>HTTP\/1.1 423 Locked<\/D:status><D:error><D:lock-token-submitted><D:href>\/dav\/c</)
+  t.match((await drive.server.send('GET', '/api/trash', { token: drive.token })).json.files, [{ name: 'c/old' }], 'what was replaced is in the trash')
+
+  const third = await begin('d')
   const closed = drive.server.close()
-  const [response] = await second.answered
-  t.equal(response.statusCode, 207)
-  t.match(Buffer.concat(await response.toArray()).toString(), /<D:href>\/dav\/c\/\d+<\/D:href><D:status>HTTP\/1.1 503 Service Unavailable<\/D:status>/)
+  await expectFailure(third, /<D:href>\/dav\/d\/\d+<\/D:href><D:status>HTTP\/1.1 503 Service Unavailable<\/D:status>/)
   await closed
 })
 

@@ -1,5 +1,6 @@
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { FolderCopy } from '../metadata/folder-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
@@ -27,9 +28,7 @@ interface CopiesOptions {
 /** Where the copy of a folder stopped, and why: a problem, or something unexpected. */
 export interface CopyFailure { readonly path: string, readonly error: unknown }
 
-/** How a folder is copied. */
-interface FolderCopy extends Destination {
-  readonly isDeep: boolean
+interface AbortableCopy extends FolderCopy {
   /** Aborted when nobody waits for the copy any more. */
   readonly signal: AbortSignal
 }
@@ -88,18 +87,19 @@ export class Copies {
   }
 
   /**
-   * Copies a folder to a path that is free and not in it, with all that is in the folder if `isDeep`. Each folder and
-   * each file is an act of its own. Stops at the first failure below the folder, and returns it: what was copied stays.
+   * Copies a folder to a path that is free and not in it, with all that is in the folder if `isDeep`: all of it must
+   * have room. Each folder and each file is an act of its own. Stops at the first failure below the folder, and returns
+   * it: what was copied stays.
    * @throws not_found, name_taken, name_invalid, quota_exceeded, and as its destination says.
    */
   async copyFolder (
-    owner: AccountRecord, name: string, newName: string, { isDeep, signal, ...destination }: FolderCopy
+    owner: AccountRecord, name: string, newName: string, { signal, ...destination }: AbortableCopy
   ): Promise<CopyFailure | undefined> {
     const { folders } = this.#options
     const { path } = await folders.get(owner.id, name)
     const target = folderPath(newName)
     await folders.copy(owner, path, target, destination)
-    if (!isDeep) return undefined
+    if (destination.isDeep !== true) return undefined
     // If the copy is moved meanwhile, it is not continued elsewhere.
     return this.#copyContent(owner, path, target, { tokens: destination.tokens, needsParent: true, signal })
   }
@@ -110,7 +110,7 @@ export class Copies {
   }
 
   async #copyContent (
-    owner: AccountRecord, from: string, to: string, conditions: Conditions & Pick<FolderCopy, 'signal'>
+    owner: AccountRecord, from: string, to: string, conditions: Conditions & Pick<AbortableCopy, 'signal'>
   ): Promise<CopyFailure | undefined> {
     const { files, folders } = this.#options
     let at = from
@@ -138,7 +138,7 @@ export class Copies {
     }
   }
 
-  #requireWanted ({ signal }: Pick<FolderCopy, 'signal'>): void {
+  #requireWanted ({ signal }: Pick<AbortableCopy, 'signal'>): void {
     signal.throwIfAborted()
     this.#stopping.signal.throwIfAborted()
   }

@@ -1,6 +1,6 @@
 import { createBlobId, type Reserve } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
-import type { FolderRemoval, FolderRemovalPosition, FolderRepository } from '../metadata/folder-repository.ts'
+import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from '../metadata/folder-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -81,7 +81,7 @@ export class Folders {
 
   /** Adds a folder with the dead properties of another one, without what is in it. @throws as `move`. */
   async copy (
-    owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+    owner: AccountRecord, name: string, newName: string, destination: FolderCopy = {}
   ): Promise<FolderRecord> {
     const { metadata, quotas, files } = this.#options
     const folder = await this.get(owner.id, name)
@@ -94,7 +94,7 @@ export class Folders {
   /**
    * Deletes a folder. A recursive removal is many transactions: first the files, then the empty folders. After a
    * failure it can be repeated.
-   * @throws not_found, folder_not_empty, precondition_failed, file_locked.
+   * @throws not_found, folder_not_empty, precondition_failed, file_locked; quota_exceeded if a copy has no room.
    */
   async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
     const path = getName(name, folderPath)

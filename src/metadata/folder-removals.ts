@@ -4,10 +4,10 @@ import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
-import type { FolderRemoval, FolderRemovalPosition } from './folder-repository.ts'
+import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-repository.ts'
 import type { FolderRow, FolderTree } from './folder-tree.ts'
 import { all, type LockGuard, type Moment, removes } from './lock-guard.ts'
-import type { Owner, Owners } from './owners.ts'
+import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow } from './paths.ts'
 import type { FileRecord } from './records.ts'
@@ -84,14 +84,16 @@ export class FolderRemovals {
   }
 
   * #admitRemoval (
-    moment: Moment, path: string, { from, conditions = {}, replacedBy }: FolderRemoval
+    moment: { owner: Owner, time: number }, path: string, { from, conditions = {}, replacedBy }: FolderRemoval
   ): Rule<void> {
     const { tokens } = conditions
-    const current = replacedBy && (yield * this.#requireSource(moment.owner.id, replacedBy.path))
-    const moved = replacedBy?.isMoved === true ? [replacedBy.path] : []
+    const { owner } = moment
+    const current = replacedBy && (yield * this.#requireSource(owner.id, replacedBy.path))
+    const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
     const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
     yield * this.#guard.admit({ ...moment, current }, terms, all(...gone.map(removes)))
-    for (const source of moved) yield * this.#tree.requireShort(moment.owner.id, source, path)
+    for (const source of moved) yield * this.#tree.requireShort(owner.id, source, path)
+    if (from === undefined && replacedBy !== undefined) yield * this.#requireRoom(owner, replacedBy, current)
     yield * this.#guard.end(moment, path)
   }
 
@@ -100,6 +102,12 @@ export class FolderRemovals {
     const [file, folder] = yield * together(this.#contents.find(ownerId, path), this.#tree.find(ownerId, path))
     if (file === undefined && folder === undefined) throw new Problem('not_found')
     return file
+  }
+
+  * #requireRoom (owner: Owner, { path, copy }: Replacement, file: FileRecord | undefined): Rule<void> {
+    if (copy === undefined) return
+    const added = file === undefined ? yield * this.#tree.sizeOf(owner.id, path, copy) : { bytes: file.size, files: 1 }
+    refuseBeyond(copy.quota, { owner, reserved: yield * this.#owners.reserved(owner.id), added })
   }
 
   // A file that is added later has a higher id: its owner is locked while it is added.

@@ -1,6 +1,9 @@
 import type { Conditions, Destination } from './conditions.ts'
 import type { FolderRecord, Quota } from './records.ts'
 
+/** How a folder is copied. `isDeep`: what is in it is to follow, and must have room. */
+export interface FolderCopy extends Destination { readonly isDeep?: boolean | undefined }
+
 /** What one act of a recursive deletion does. */
 export interface FolderRemoval {
   /** Files or folders at most. */
@@ -12,11 +15,19 @@ export interface FolderRemoval {
   readonly from?: FolderRemovalPosition | undefined
   /** The lists and the precondition are judged by the first act only. */
   readonly conditions?: Conditions | undefined
-  /**
-   * What then gets the path. The precondition is about this file, and if it is moved, its locks and the paths below it
-   * are judged too: nothing is deleted for a copy or move that would be refused. Each act needs it to exist.
-   */
-  readonly replacedBy?: { readonly path: string, readonly isMoved: boolean } | undefined
+  /** What then gets the path. */
+  readonly replacedBy?: Replacement | undefined
+}
+
+/**
+ * A file or folder that is copied or moved to where another one is deleted. The precondition is about this file.
+ * Nothing is deleted for it if it would be refused: the first act judges the room of a copy, beside what is deleted, or
+ * else the locks and the paths below. Each act needs it to exist.
+ */
+export interface Replacement {
+  readonly path: string
+  /** Undefined if it is moved. */
+  readonly copy: { readonly isDeep: boolean, readonly quota: Quota } | undefined
 }
 
 /** How far a recursive deletion is. */
@@ -54,7 +65,7 @@ export interface FolderRepository {
    * Adds a folder with the dead properties of another one.
    * @throws as `add`; not_found, and name_taken also if the folder exists.
    */
-  copy (ownerId: number, path: string, newPath: string, quota: Quota, destination?: Destination): Promise<FolderRecord>
+  copy (ownerId: number, path: string, newPath: string, quota: Quota, destination?: FolderCopy): Promise<FolderRecord>
   /**
    * Moves a folder with all that is in it. Files, versions and their times do not change.
    * @throws not_found, name_taken, folder_into_itself, name_invalid if the path of a folder below would get too long,
@@ -70,7 +81,7 @@ export interface FolderRepository {
    * where the next act begins; undefined if the folder is deleted.
    * The first act ends the locks in the folder.
    * @throws not_found, also if the folder was moved since the first act; folder_not_empty if a file was added;
-   * precondition_failed; file_locked if something in the folder is locked, also since the first act.
+   * precondition_failed; file_locked if something in the folder is locked, also since the first act; quota_exceeded.
    */
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined>
   /** Folders and files whose place is wrong, one line each. For fsck. */

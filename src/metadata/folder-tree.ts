@@ -1,10 +1,12 @@
-import { and, asc, eq, gte, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
+import type { FolderCopy } from './folder-repository.ts'
 import type { Owners } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
+import type { Amount } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
@@ -14,6 +16,9 @@ export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
 
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>
+
+/** What an empty folder adds to the usage of its owner. */
+export const ONE_FOLDER: Amount = { bytes: 0, files: 1 }
 
 /** Where a file or folder with a path belongs. */
 export interface Place {
@@ -59,6 +64,16 @@ export class FolderTree {
   * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
     const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
     refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
+  }
+
+  /** What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. */
+  * sizeOf (ownerId: number, path: string, { isDeep = false }: FolderCopy): Rule<Amount> {
+    if (!isDeep) return ONE_FOLDER
+    const bounds = { ownerId, path, ...boundsBelow(path) }
+    const [[files], [folders]] = yield * together(
+      ask(this.#queries.filesWithin, bounds), ask(this.#queries.foldersWithin, bounds)
+    )
+    return { bytes: Number(files?.bytes), files: Number(files?.count) + Number(folders?.count) }
   }
 
   /** The folders among paths and their parents. */
@@ -125,6 +140,8 @@ function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   const columns = folderColumns(tables)
   const isOwn = eq(folders.ownerId, placeholder('ownerId'))
+  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
+  const isWithin = or(and(isOwn, eq(folders.path, placeholder('path'))), isBelow)
   return {
     byPath: reading('folder_by_path', db => db.select(columns).from(folders).where(and(isOwn, eq(folders.path, placeholder('path'))))),
     byPaths: reading('folders_by_paths', db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
@@ -135,9 +152,14 @@ function queriesOf ({ tables, isAmong }: Engine) {
     longestBelow: reading('longest_path', db => db.select({
       bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
       slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
-    }).from(folders).where(and(
-      isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to'))
+    }).from(folders).where(isBelow)),
+    filesWithin: reading('size_of_files', db => db.select({
+      count: sql`count(*)`, bytes: sql`coalesce(sum(${files.size}), 0)`
+    }).from(files).where(and(
+      eq(files.ownerId, placeholder('ownerId')),
+      inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(isWithin))
     ))),
+    foldersWithin: reading('count_folders', db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin)),
     insert: writing('add_folder', db => db.insert(folders).values({
       ownerId: placeholder('ownerId'),
       parentId: placeholder('parentId'),

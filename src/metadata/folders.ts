@@ -7,12 +7,12 @@ import { folderColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
 import { findFolderFaults } from './folder-faults.ts'
 import { FolderRemovals } from './folder-removals.ts'
-import type { FolderRow, FolderTree } from './folder-tree.ts'
-import type { FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
+import { type FolderRow, type FolderTree, ONE_FOLDER } from './folder-tree.ts'
+import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
 import { adds, all, type LockGuard, removes } from './lock-guard.ts'
 import type { Owners } from './owners.ts'
 import { boundsBelow, splitPath } from './paths.ts'
-import type { FolderRecord, Quota } from './records.ts'
+import type { Amount, FolderRecord, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -88,20 +88,20 @@ export class FolderRules implements FolderRepository {
     return { folder: yield * this.#create(ownerId, arrival), isNew: true }
   }
 
-  * #create (ownerId: number, arrival: Arrival): Rule<FolderRecord> {
+  * #create (ownerId: number, arrival: Arrival, added = ONE_FOLDER): Rule<FolderRecord> {
     const { path } = arrival
-    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added: 1, removed: [] })
+    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added, removed: [] })
     const id = yield * this.#tree.add(ownerId, { parentId, path, time })
     return { id, path, createdAt: time }
   }
 
   /**
-   * Makes the missing parents of a folder that adds `added` folders, and takes those away whose locks must not refuse
+   * Makes the missing parents of a folder with which `added` comes, and takes those away whose locks must not refuse
    * it. Returns the id of the innermost, and the time.
    * @throws precondition_failed, file_locked, name_taken, quota_exceeded.
    */
   * #makeParents (
-    ownerId: number, { path, quota, destination, added, removed }: Arrival & { added: number, removed: string[] }
+    ownerId: number, { path, quota, destination, added, removed }: Arrival & { added: Amount, removed: string[] }
   ) {
     const beginning = yield * this.#contents.begin(ownerId, path, quota)
     const { current, place, time } = beginning
@@ -109,19 +109,22 @@ export class FolderRules implements FolderRepository {
     yield * this.#guard.admit({ ...beginning, current: undefined }, destination, all(lands, ...removed.map(removes)))
     yield * this.#contents.clear(beginning, destination)
     yield * this.#guard.end(beginning, ...removed)
-    const { folderId: parentId } = yield * this.#contents.makeParents({ bytes: 0, files: added }, beginning)
+    const { folderId: parentId } = yield * this.#contents.makeParents(added, beginning)
     return { parentId, time }
   }
 
   copy (
-    ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
+    ownerId: number, path: string, newPath: string, quota: Quota, destination: FolderCopy = {}
   ): Promise<FolderRecord> {
     return this.#engine.transactFor(ownerId, () => this.#copy(ownerId, path, { path: newPath, quota, destination }))
   }
 
-  * #copy (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
+  * #copy (
+    ownerId: number, path: string, arrival: Arrival & { destination: FolderCopy }
+  ): Rule<FolderRecord> {
     const source = yield * this.#lock(ownerId, path)
-    const copy = yield * this.#create(ownerId, arrival)
+    const added = yield * this.#tree.sizeOf(ownerId, path, arrival.destination)
+    const copy = yield * this.#create(ownerId, arrival, added)
     yield * ask(this.#queries.copyProperties, { id: copy.id, from: source.id })
     return copy
   }
@@ -138,7 +141,8 @@ export class FolderRules implements FolderRepository {
     if (newPath === path) return folder
     if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
     yield * this.#tree.requireShort(ownerId, path, newPath)
-    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added: 0, removed: [path] })
+    const added = { bytes: 0, files: 0 }
+    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added, removed: [path] })
     const { name } = splitPath(newPath)
     yield * together(
       ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CopyFailure } from '../files/copies.ts'
-import { folderPath } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
+import type { Replacement } from '../metadata/folder-repository.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import { conditionsOf } from './conditions.ts'
@@ -21,15 +21,22 @@ interface Transfer {
   readonly destination: Destination
 }
 
+interface Exchange {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly copy: Replacement['copy']
+}
+
 /** Copies or moves. @throws name_taken if a folder is there, or without `overwrites` a file. */
 type Act = (transfer: Transfer) => Promise<CopyFailure | undefined>
 
 /** `COPY` (RFC 4918 section 9.8). */
 export async function copyResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
-  const { copies } = context
+  const { copies, quotas } = context
   const signal = signalOfClient(request, reply)
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
-  return answer(context, { request, reply }, async ({ owner, source, to, destination }) => {
+  const copy = { isDeep, quota: quotas.of(callerOf(request).account) }
+  return answer(context, { request, reply, copy }, async ({ owner, source, to, destination }) => {
     if (source.file === undefined) return copies.copyFolder(owner, source.path, to, { isDeep, signal, ...destination })
     await copies.copyFile(owner, source.path, to, destination)
     return undefined
@@ -39,24 +46,21 @@ export async function copyResource (context: DavContext, request: FastifyRequest
 /** `MOVE` (RFC 4918 section 9.9). */
 export async function moveResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
   const { files, folders } = context
-  return answer(context, { request, reply }, async ({ owner, source, to, destination }) => {
+  return answer(context, { request, reply, copy: undefined }, async ({ owner, source, to, destination }) => {
     if (source.file === undefined) await folders.move(owner, source.path, to, destination)
     else await files.rename(owner, source.path, to, destination)
     return undefined
   })
 }
 
-async function answer (
-  context: DavContext, { request, reply }: { request: FastifyRequest, reply: FastifyReply }, act: Act
-): Promise<FastifyReply> {
+async function answer (context: DavContext, { request, reply, copy }: Exchange, act: Act): Promise<FastifyReply> {
   const { account: owner } = callerOf(request)
   const asked = targetOf(request, context)
   const { path: to } = destinationOf(request, context)
   const mayOverwrite = overwritesOf(request)
   const source = await getResource(context, owner, asked)
   requireApart(source.path, to)
-  const isMoved = request.method === 'MOVE'
-  if (isMoved && source.file === undefined) depthOf(request, ['infinity'])
+  if (copy === undefined && source.file === undefined) depthOf(request, ['infinity'])
   const modifiedAt = source.file === undefined ? undefined : contentTimeOf(request)
   let conditions: Conditions = { ...conditionsOf(request, context), needsParent: true }
   for (;;) {
@@ -64,9 +68,10 @@ async function answer (
     if (replaced !== undefined && !mayOverwrite) throw new Problem('precondition_failed', { detail: 'The destination exists.' })
     const overwrites = replaced?.file !== undefined
     if (replaced !== undefined && !overwrites) {
-      await requireRoom(context, { owner, source, to, isMoved })
+      // Nothing is deleted for a file that can't have its name.
+      if (source.file !== undefined) context.files.acceptName(to)
       // The precondition is about a file: of a folder, it is judged without one.
-      const replacedBy = { path: source.path, isMoved }
+      const replacedBy = { path: source.path, copy }
       await context.folders.remove(owner.id, to, { isRecursive: true, isPermanent: false, conditions, replacedBy })
       conditions = { ...conditions, lists: undefined }
     }
@@ -80,18 +85,6 @@ async function answer (
     const failedAt = to + path.slice(source.path.length)
     return reply.code(207).type(XML_TYPE).send(failureStatus(error, failedAt, { request, site: context }))
   }
-}
-
-/**
- * Refuses what would fail once the folder in its place was deleted: a copy needs its room beside that folder.
- * @throws name_invalid, extension_not_allowed, quota_exceeded.
- */
-async function requireRoom (
-  { files, quotas }: DavContext, { owner, source, to, isMoved }: Omit<Transfer, 'destination'> & { isMoved: boolean }
-): Promise<void> {
-  if (source.file === undefined) folderPath(to)
-  else files.acceptName(to)
-  if (!isMoved) await quotas.check(owner, { bytes: source.file?.size ?? 0, files: 1 })
 }
 
 /** Aborted when the client is gone. Over HTTP/1.1, one that has closed its side counts as gone: nothing else tells. */
