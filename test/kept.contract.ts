@@ -96,6 +96,24 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
   }
 
+  t.test('a move onto a file makes a version of it; older versions of the moved file go to the trash, unless they have expired', async t => {
+    const { metadata, ownerId, clock, put, versions, trash, restoreFile, usage, discarded } = await start(t)
+    const move = () => metadata.files.rename(ownerId, 'b', 'a', unlimited, { overwrites: true })
+    const target = await put('a')
+    const [first, second, { blobId, storedAt }] = [await put('b'), await put('b'), await put('b')]
+    t.match(await move(), { id: target.id, createdAt: target.createdAt, blobId, storedAt, updatedAt: clock.now() })
+    t.match(await versions(target.id), [{ id: target.blobId, storedAt: target.storedAt }])
+    t.match(await trash(), [{ id: second.blobId, fileId: first.id, name: 'b', keptAt: clock.now(), versions: 1 }])
+    t.strictSame(await usage(), { bytes: 10, files: 1, keptBytes: 30 })
+    const restored = await restoreFile({ id: second.blobId })
+    t.match(restored, { id: first.id, createdAt: first.createdAt, blobId: second.blobId })
+    t.strictSame([ids(await versions(first.id)), await trash()], [[first.blobId], []])
+    clock.advance(31 * DAY)
+    await move()
+    t.strictSame([await trash(), await discarded()], [[], [first.blobId]])
+    t.strictSame(await metadata.accounts.usageMismatches(), [])
+  })
+
   t.test('what is kept is its owner\'s alone, each list has its own, and both survive a restart', async t => {
     const { metadata, ownerId, otherId, put, remove, versions, trash, reopen } = await start(t)
     const [first, current] = [await put('a', { modifiedAt: 5 }), await put('a')]
