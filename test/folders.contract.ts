@@ -112,6 +112,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     await copy({ bytes: 105, files: 13 })
     await replace('a', { bytes: 105, files: 14 })
     t.equal(await find('old/4'), undefined)
+    await put('old/5')
+    await put(`a/${'x'.repeat(255)}/${'x'.repeat(255)}/${'x'.repeat(254)}/6`)
+    await t.rejects(replace('a', unlimited), { code: 'name_invalid' }, 'the path of a folder below')
+    await replace('a', unlimited, false)
+    t.equal(await find('old/5'), undefined)
   })
 
   t.test('folders are added once, counted as files, and listed by name', async t => {

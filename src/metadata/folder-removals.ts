@@ -92,8 +92,9 @@ export class FolderRemovals {
     const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
     const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
     yield * this.#guard.admit({ ...moment, current }, terms, all(...gone.map(removes)))
-    for (const source of moved) yield * this.#tree.requireShort(owner.id, source, path)
-    if (from === undefined && replacedBy !== undefined) yield * this.#requireRoom(owner, replacedBy, current)
+    if (from === undefined && replacedBy !== undefined) {
+      yield * this.#requireFitting(owner, path, { ...replacedBy, current })
+    }
     yield * this.#guard.end(moment, path)
   }
 
@@ -104,9 +105,15 @@ export class FolderRemovals {
     return file
   }
 
-  * #requireRoom (owner: Owner, { path, copy }: Replacement, file: FileRecord | undefined): Rule<void> {
+  /** @throws name_invalid, quota_exceeded. */
+  * #requireFitting (
+    owner: Owner, newPath: string, { path, copy, current }: Replacement & { current: FileRecord | undefined }
+  ): Rule<void> {
+    if (copy?.isDeep !== false) yield * this.#tree.requireShort(owner.id, path, newPath)
     if (copy === undefined) return
-    const added = file === undefined ? yield * this.#tree.sizeOf(owner.id, path, copy) : { bytes: file.size, files: 1 }
+    const added = current === undefined
+      ? yield * this.#tree.sizeOf(owner.id, path, copy)
+      : { bytes: current.size, files: 1 }
     refuseBeyond(copy.quota, { owner, reserved: yield * this.#owners.reserved(owner.id), added })
   }
 

@@ -21,8 +21,8 @@ export interface FolderRemoval {
 
 /**
  * A file or folder that is copied or moved to where another one is deleted. The precondition is about this file.
- * Nothing is deleted for it if it would be refused: the first act judges the room of a copy, beside what is deleted, or
- * else the locks and the paths below. Each act needs it to exist.
+ * Nothing is deleted for it if it would be refused: the first act judges the paths below it, and the room of a copy,
+ * beside what is deleted, or else the locks. Each act needs it to exist.
  */
 export interface Replacement {
   readonly path: string
@@ -81,7 +81,8 @@ export interface FolderRepository {
    * where the next act begins; undefined if the folder is deleted.
    * The first act ends the locks in the folder.
    * @throws not_found, also if the folder was moved since the first act; folder_not_empty if a file was added;
-   * precondition_failed; file_locked if something in the folder is locked, also since the first act; quota_exceeded.
+   * precondition_failed; file_locked if something in the folder is locked, also since the first act; quota_exceeded;
+   * name_invalid.
    */
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined>
   /** Folders and files whose place is wrong, one line each. For fsck. */
