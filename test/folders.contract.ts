@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
-import type { AccountRecord, FileOrder, FilePosition, NewFile } from '#src/metadata/records.ts'
+import type { AccountRecord, FileOrder, FilePosition, NewFile, Quota } from '#src/metadata/records.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { newUpload, openStory } from './uploads.contract.ts'
