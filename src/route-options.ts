@@ -54,6 +54,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   const { publicUrl } = config
   const sessions = new SessionRequests({ sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl })
   const links = createLinks(config.publicUrl)
+  const { ids } = metadata
   const signedTexts = new SignedTexts(keyRing)
   const cursors = createCursors(signedTexts)
   const linkPasswords = new LinkPasswords({ passwords, attemptLimiter, texts: signedTexts, maxFailures })
@@ -90,11 +91,12 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
       uploads,
       cursors,
       links,
+      ids,
       maxFileBytes: config.maxFileBytes,
       limitTransfers
     },
     changeOptions: {
-      changes, connections, cursors, links, requireCurrent: createCredentialCheck({ signIn, tokens })
+      changes, connections, cursors, links, ids, requireCurrent: createCredentialCheck({ signIn, tokens })
     },
     zipOptions: { zips: new Zips({ files, folders, blobs }), limitZips },
     linkOptions: {

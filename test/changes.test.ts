@@ -42,27 +42,33 @@ function changesOf (account: Awaited<ReturnType<typeof shareAccount>>) {
   }
 }
 
-t.test('the changes since a cursor are listed in their order, with the files as they are now', async t => {
-  const { send, put, rename, remove, changes } = await start()
+t.test('the changes since a cursor are listed in their order, with what they are about as it is now', async t => {
+  const { send, put, make, rename, remove, trash, restoreFile, changes } = await start()
   const first = await changes()
   t.match(first, { status: 200, headers: { 'cache-control': 'no-store' } })
   t.strictSame(first.json, { changes: [], next: first.json.next, reset: true })
   await put('a/b.txt', 'x')
-  await put('gone', 'x')
+  const { json: gone } = await put('gone', 'x')
   await rename('a/b.txt', 'c.txt')
-  await send('PATCH', '/api/folders/a', { json: { name: 'd' } })
+  const { json: folder } = await send('PATCH', '/api/folders/a', { json: { name: 'd' } })
   await remove('gone')
-  await send('DELETE', '/api/folders/d')
+  await remove('c.txt')
+  await restoreFile((await trash()).find(({ name }) => name === 'c.txt')?.id ?? '')
+  const { json: { id } } = await make('e')
+  await send('DELETE', '/api/folders/e')
   const { json } = await changes({ cursor: first.json.next })
   const { json: file } = await send('GET', '/api/files/c.txt')
   t.strictSame(json.changes.map(({ at: _at, ...change }: { at: string }) => change), [
-    { kind: 'folder_made', name: 'a' },
-    { kind: 'stored', name: 'a/b.txt', file },
-    { kind: 'stored', name: 'gone' },
-    { kind: 'moved', name: 'c.txt', from: 'a/b.txt', file },
-    { kind: 'folder_moved', name: 'd', from: 'a' },
-    { kind: 'deleted', name: 'gone' },
-    { kind: 'folder_deleted', name: 'd' }
+    { id: folder.id, kind: 'folder_made', name: 'a', folder },
+    { id: file.id, kind: 'stored', name: 'a/b.txt', file },
+    { id: gone.id, kind: 'stored', name: 'gone' },
+    { id: file.id, kind: 'moved', name: 'c.txt', from: 'a/b.txt', file },
+    { id: folder.id, kind: 'folder_moved', name: 'd', from: 'a', folder },
+    { id: gone.id, kind: 'deleted', name: 'gone' },
+    { id: file.id, kind: 'deleted', name: 'c.txt', file },
+    { id: file.id, kind: 'stored', name: 'c.txt', file },
+    { id, kind: 'folder_made', name: 'e' },
+    { id, kind: 'folder_deleted', name: 'e' }
   ])
   t.equal(json.reset, false)
   t.ok(json.changes.every(({ at }: { at: string }) => Math.abs(Date.parse(at) - Date.now()) < 60_000))

@@ -68,7 +68,7 @@ test('SQLite keeps the contract of metadata', async t => {
     // A copy takes a quarter of the time of the migrations.
     if (!existsSync(file)) {
       await copyFile(template, file)
-      new Database(file).exec('UPDATE installation SET id = hex(randomblob(16))').close()
+      new Database(file).exec('UPDATE installation SET id = hex(randomblob(16)), epoch = NULL').close()
     }
     return openSqliteMetadata(file, options)
   })

@@ -30,6 +30,8 @@ t.test('a listing has a page of files, and says where the next one begins', asyn
   t.notOk(whole.headers.link, 'the last page names no next one')
   const [first] = whole.json.files
   t.strictSame(first, {
+    id: first.id,
+    folderId: null,
     name: 'a b+c&d.txt',
     size: 11,
     type: 'text/plain',
@@ -56,6 +58,32 @@ t.test('a listing has a page of files, and says where the next one begins', asyn
   const forged = await send('GET', '/api/files?limit=1&order=oldest', { headers: { host: 'evil.example' } })
   t.match(forged.headers.link, /^<\/api\/files\?limit=1&order=oldest&cursor=[\w-]+>; rel="next"$/, 'a Host that was made up leads nowhere')
   t.equal(forged.json.files[0].url, '/uploads/b.txt')
+})
+
+t.test('a file has its own id whatever happens to it, a folder until it is deleted, and no other has it', async t => {
+  const account = await shareAccount()
+  const { send, put, make, move, rename, remove, versions, restore, trash, metadata, getFolder, listFolders } = account
+  const { json: folder } = await make('a')
+  const { json: file } = await put('a/b', 'one')
+  t.match(file, { id: /^[\w-]{16,64}$/, folderId: folder.id })
+  t.match(folder, { id: /^[\w-]{16,64}$/, parentId: null })
+  t.not(file.id, folder.id, 'two rows with one number have two ids')
+  t.match((await put('a/b', 'two')).json, { id: file.id })
+  t.match((await restore('a/b', String((await versions('a/b'))[0]?.id))).json, { id: file.id })
+  t.match((await move('a', 'c/d')).json, { id: folder.id, parentId: (await getFolder('c')).json.id })
+  t.match((await metadata('c/d/b')).json, { id: file.id, folderId: folder.id })
+  t.match((await rename('c/d/b', 'e')).json, { id: file.id, folderId: null })
+  const { json: copy } = await send('POST', '/api/files/e/copy', { json: { name: 'c/d/b' } })
+  t.match(copy, { folderId: folder.id })
+  await remove('e')
+  const { json: other } = await put('e')
+  t.match((await account.restoreFile(String((await trash())[0]?.id), { name: 'f' })).json, { id: file.id, folderId: null })
+  await account.removeFolder('c', { recursive: 'true' })
+  const { json: again } = await make('c')
+  t.match((await account.list()).json.files, [{ id: other.id }, { id: file.id }])
+  t.match((await listFolders()).json.folders, [{ id: again.id, parentId: null }])
+  const { json: foreign } = await (await shareAccount()).put('f')
+  t.equal(new Set([file, folder, copy, other, again, foreign].map(({ id }) => id)).size, 6)
 })
 
 t.test('a link to the next page keeps to PUBLIC_URL and to the query', async t => {

@@ -68,13 +68,18 @@ export function suite (t: Test, open: OpenMetadata): void {
   keptSuite(t, open)
   searchSuite(t, open)
 
-  t.test('the id of an installation stays, and no two have the same', async t => {
+  t.test('the id of an installation and those of its files stay, and no two have the same', async t => {
     const { metadata, reopen } = await fresh(t)
     const { installationId } = metadata
+    const idsOf = ({ ids }: Metadata) => [ids.file(1), ids.file(2), ids.folder(1), ids.epochId]
+    const ids = idsOf(metadata)
     t.ok(installationId.length >= 16)
-    t.equal((await reopen()).installationId, installationId)
+    const again = await reopen()
+    t.equal(again.installationId, installationId)
+    t.strictSame(idsOf(again), ids)
     const other = await open(t.testdir({ other: {} }) + '/other')
     t.not(other.installationId, installationId)
+    t.equal(new Set([...ids, ...idsOf(other)]).size, 8)
     await other.close()
   })
 

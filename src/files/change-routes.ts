@@ -4,6 +4,7 @@ import type { Connections } from '../http/connections.ts'
 import type { Links } from '../http/links.ts'
 import { DEFAULT_PAGE_SIZE } from '../http/pagination.ts'
 import type { ChangePosition } from '../metadata/change-repository.ts'
+import type { Ids } from '../metadata/ids.ts'
 import { changeOf, CHANGES_PATH, listChanges, nextChanges } from './change-schemas.ts'
 import type { Changes } from './changes.ts'
 import type { Cursors, Listing } from './cursor.ts'
@@ -13,6 +14,7 @@ interface ChangeRoutesOptions {
   connections: Pick<Connections, 'onceLeft'>
   cursors: Cursors
   links: Links
+  ids: Ids
   /** Refuses a credential that has been revoked since the request began. */
   requireCurrent: (caller: Caller) => Promise<void>
 }
@@ -20,7 +22,7 @@ interface ChangeRoutesOptions {
 interface Cursor { readonly key: readonly [at: number, readAt: number], readonly id: number }
 
 export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (
-  app, { changes, connections, cursors, links, requireCurrent }
+  app, { changes, connections, cursors, links, ids, requireCurrent }
 ) => {
   app.get(CHANGES_PATH, {
     links: { 200: nextChanges },
@@ -41,7 +43,7 @@ export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = asyn
     }
     const { id, at, readAt } = page.next
     return {
-      changes: page.changes.map(change => changeOf(change, request.raw, links)),
+      changes: page.changes.map(change => changeOf(change, request.raw, { links, ids })),
       next: await cursors.write({ key: [at, readAt], id }, listing),
       reset: page.isReset
     }

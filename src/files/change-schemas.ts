@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
-import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
 import { dateOf, Timestamp } from '../http/wire-values.ts'
 import { changeKinds, type ChangeRecord } from '../metadata/change-repository.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
+import { Folder, folderOf } from './folder-schemas.ts'
 import { MAX_NAME_BYTES } from './names.ts'
-import { Cursor, CURSOR, fileOf, PATH_PATTERN, StoredFile } from './schemas.ts'
+import { Cursor, CURSOR, type Describing, fileOf, PATH_PATTERN, StoredFile, StoredId } from './schemas.ts'
 
 export const CHANGES_PATH = '/api/changes'
 
@@ -16,11 +16,13 @@ const MAX_WAIT_SECONDS = 60
 const Path = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description, examples: ['reports/q1.pdf'] })
 
 export const Change = Type.Object({
+  id: StoredId('Id of the file or folder, also of one that is deleted.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
   kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before.' }),
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
   at: Timestamp('When it happened.'),
-  file: Type.Optional({ ...Type.Ref(StoredFile), description: 'For `stored` and `moved`: the file as it is now. Later changes may have given it another name, or other bytes. Absent if it has been deleted since; a later change says so.' })
+  file: Type.Optional({ ...Type.Ref(StoredFile), description: 'The file with this `id` as it is now, whatever the kind of the change. Absent if there is none.' }),
+  folder: Type.Optional({ ...Type.Ref(Folder), description: 'The same of a folder.' })
 }, { $id: 'Change', additionalProperties: false, description: 'A change of a file or folder.' })
 
 export const ChangeList = Type.Object({
@@ -59,13 +61,18 @@ export const nextChanges = {
 
 /** A change as clients see it. */
 export function changeOf (
-  { kind, name, fromName, at, file }: ChangeRecord, request: IncomingMessage, links: Links
+  { kind, name, fromName, at, fileId, folderId, file, folder }: ChangeRecord,
+  request: IncomingMessage,
+  describing: Describing
 ): Static<typeof Change> {
+  const { ids } = describing
   return {
+    id: fileId === null ? ids.folder(Number(folderId)) as string : ids.file(fileId),
     kind,
     name,
     ...(fromName !== null && { from: fromName }),
     at: dateOf(at),
-    ...(file !== null && { file: fileOf(file, request, links) })
+    ...(file !== null && { file: fileOf(file, request, describing) }),
+    ...(folder !== null && { folder: folderOf(folder, request, describing) })
   }
 }

@@ -3,6 +3,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { Ids } from '../metadata/ids.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Cursors, Listing } from './cursor.ts'
 import {
@@ -13,11 +14,11 @@ import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
 import type { Locks } from './locks.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
 
-interface FolderRoutesOptions { folders: Folders, locks: Locks, cursors: Cursors, links: Links }
+interface FolderRoutesOptions { folders: Folders, locks: Locks, cursors: Cursors, links: Links, ids: Ids }
 
 /** Operations that read folders. */
 export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
-  app, { folders, cursors, links }
+  app, { folders, cursors, links, ids }
 ) => {
   app.get(FOLDERS_PATH, {
     links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder' }) },
@@ -33,7 +34,7 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
       cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
     const next = await page.next
     if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
-    return { folders: page.entries.map(entry => folderOf(entry, request.raw, links)), next }
+    return { folders: page.entries.map(entry => folderOf(entry, request.raw, { links, ids })), next }
   })
 
   app.get(FOLDER_PATH, {
@@ -41,22 +42,22 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
     schema: getFolder
   }, async request => {
     const folder = await folders.get(callerOf(request).account.id, request.params.name)
-    return folderOf(folder, request.raw, links)
+    return folderOf(folder, request.raw, { links, ids })
   })
 }
 
 /** Operations that create, move and delete folders, and break their locks. */
 export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
-  app, { folders, locks, links }
+  app, { folders, locks, links, ids }
 ) => {
-  await app.register(putFolderRoute, { folders, links })
+  await app.register(putFolderRoute, { folders, links, ids })
 
   app.patch(FOLDER_PATH, {
     links: { 200: folderLinks },
     schema: moveFolder
   }, async request => {
     const moved = await folders.move(callerOf(request).account, request.params.name, request.body.name)
-    return folderOf(moved, request.raw, links)
+    return folderOf(moved, request.raw, { links, ids })
   })
 
   app.delete(FOLDER_PATH, {
@@ -75,8 +76,8 @@ export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> 
   })
 }
 
-const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folders' | 'links'>> = async (
-  app, { folders, links }
+const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folders' | 'links' | 'ids'>> = async (
+  app, { folders, links, ids }
 ) => {
   ignoreBodies(app)
 
@@ -86,6 +87,6 @@ const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folde
   }, async (request, reply) => {
     const { folder, isNew } = await folders.create(callerOf(request).account, request.params.name)
     reply.code(isNew ? 201 : 200)
-    return folderOf(folder, request.raw, links)
+    return folderOf(folder, request.raw, { links, ids })
   })
 }

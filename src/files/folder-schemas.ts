@@ -1,19 +1,22 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
-import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
 import { dateOf, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
 import type { FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import { Cursor, DeletionQuery, FolderQuery, NextCursor, nextPage, PATH_PATTERN, Rename } from './schemas.ts'
+import {
+  Cursor, DeletionQuery, type Describing, FolderQuery, NextCursor, nextPage, ParentId, PATH_PATTERN, Rename, StoredId
+} from './schemas.ts'
 
 /** The paths of folders. */
 export const FOLDERS_PATH = '/api/folders'
 export const FOLDER_PATH = `${FOLDERS_PATH}/:name`
 
 export const Folder = Type.Object({
+  id: StoredId('Id of the folder. It stays the same when the folder is renamed or moved. No other folder ever has it, not even one that is made again by restoring files. After a backup of the whole store was restored, all ids are new. Opaque.', 'hT5cV9dLw1Rk7uQeXoNyMg'),
+  parentId: ParentId('Id of the folder that the folder is in'),
   name: Type.String({ minLength: 1, maxLength: MAX_FOLDER_BYTES, pattern: PATH_PATTERN, description: 'Path of the folder, unique within its account: up to 31 segments joined by `/`, up to 768 bytes of UTF-8 in all. Segments follow the rules of those of a file.', examples: ['reports/2026'] }),
   createdAt: Timestamp('When the folder was created.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the folder: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/api/folders/reports%2F2026'] })
@@ -129,9 +132,12 @@ export const folderLinks = Object.fromEntries(Object.entries({
 
 /** A folder as clients see it. */
 export function folderOf (
-  { path, createdAt }: FolderRecord, request: IncomingMessage, links: Links
+  { id, parentId, path, createdAt }: FolderRecord, request: IncomingMessage, { links, ids }: Describing
 ): Static<typeof Folder> {
   return {
+    // A stored folder is not the root.
+    id: ids.folder(id) as string,
+    parentId: ids.folder(parentId),
     name: path,
     createdAt: dateOf(createdAt),
     url: links.to(request, FOLDER_PATH.replace(':name', () => encodeURIComponent(path)))

@@ -4,6 +4,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { Ids } from '../metadata/ids.ts'
 import type { KeptPosition } from '../metadata/kept-repository.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import type { Cursors, Listing } from './cursor.ts'
@@ -14,7 +15,7 @@ import {
 } from './kept-schemas.ts'
 import { fileLinks, fileOf } from './schemas.ts'
 
-interface KeptRoutesOptions { keptFiles: KeptFiles, cursors: Cursors, links: Links }
+interface KeptRoutesOptions { keptFiles: KeptFiles, cursors: Cursors, links: Links, ids: Ids }
 
 const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURIComponent(name))
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
@@ -65,8 +66,10 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
 }
 
 /** Operations that restore what is kept, or delete it for good. */
-export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (app, { keptFiles, links }) => {
-  await app.register(restoreVersionRoute, { keptFiles, links })
+export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (
+  app, { keptFiles, links, ids }
+) => {
+  await app.register(restoreVersionRoute, { keptFiles, links, ids })
 
   app.delete(`${VERSIONS_PATH}/:id`, {
     schema: deleteVersion
@@ -82,7 +85,7 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
     schema: restoreFile
   }, async request => {
     const restored = await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name)
-    return fileOf(restored, request.raw, links)
+    return fileOf(restored, request.raw, { links, ids })
   })
 
   app.post(`${TRASH_PATH}/restore`, {
@@ -104,7 +107,9 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
   })
 }
 
-const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'keptFiles' | 'links'>> = async (app, { keptFiles, links }) => {
+const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'keptFiles' | 'links' | 'ids'>> = async (
+  app, { keptFiles, links, ids }
+) => {
   ignoreBodies(app)
 
   app.post(`${VERSIONS_PATH}/:id/restore`, {
@@ -112,7 +117,8 @@ const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'ke
     schema: restoreVersion
   }, async request => {
     const version = { ...request.params, precondition: preconditionOf(request.headers) }
-    return fileOf(await keptFiles.restoreVersion(callerOf(request).account, version), request.raw, links)
+    const restored = await keptFiles.restoreVersion(callerOf(request).account, version)
+    return fileOf(restored, request.raw, { links, ids })
   })
 }
 

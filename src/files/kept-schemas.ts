@@ -15,7 +15,7 @@ const { name, size, type, sha256, modifiedAt } = StoredFile.properties
 const expiresAt = Timestamp('When it is deleted for good, at the latest. Changes with the settings of the server.')
 
 export const Version = Type.Object({
-  id: ContentId('Id of the version. Opaque.'),
+  id: ContentId('Id of the version, which is no id of a file. Opaque.'),
   size,
   type,
   sha256,
@@ -31,7 +31,7 @@ export const VersionList = Type.Object({
 }, { $id: 'VersionList', additionalProperties: false, description: 'A page of versions.' })
 
 export const DeletedFile = Type.Object({
-  id: ContentId('Id of the deleted file. Opaque.'),
+  id: ContentId('Id of the entry of the trash, which is not that of the file. Opaque.'),
   name,
   size,
   type,

@@ -5,6 +5,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
+import type { Ids } from '../metadata/ids.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -26,12 +27,13 @@ interface FileRoutesOptions {
   locks: Locks
   cursors: Cursors
   links: Links
+  ids: Ids
   limitTransfers: TransferLimits
 }
 
 /** Operations that read files and their metadata. */
 export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
-  app, { files, cursors, links, limitTransfers }
+  app, { files, cursors, links, ids, limitTransfers }
 ) => {
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
@@ -80,17 +82,20 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       : await foundPage(ownerId, { ...selection, contains, limit, after, signal: signalOf(reply) })
     const next = page.next && await cursors.write(page.next, listing)
     if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit), cursor: next }))
-    return { files: page.entries.map(file => fileOf(file, request.raw, links)), next }
+    return { files: page.entries.map(file => fileOf(file, request.raw, { links, ids })), next }
   })
 
   app.get('/api/files/:name', {
     schema: getFile
-  }, async request => fileOf(await files.get(callerOf(request).account.id, request.params.name), request.raw, links))
+  }, async request => {
+    const file = await files.get(callerOf(request).account.id, request.params.name)
+    return fileOf(file, request.raw, { links, ids })
+  })
 }
 
 /** Operations that rename, copy and delete files, and break their locks. */
 export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
-  app, { files, copies, locks, links, limitTransfers }
+  app, { files, copies, locks, links, ids, limitTransfers }
 ) => {
   app.delete('/uploads/:name', {
     schema: deleteFile
@@ -105,7 +110,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: renameFile
   }, async request => {
     const renamed = await files.rename(callerOf(request).account, request.params.name, request.body.name)
-    return fileOf(renamed, request.raw, links)
+    return fileOf(renamed, request.raw, { links, ids })
   })
 
   app.post('/api/files/:name/copy', {
@@ -115,7 +120,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   }, async (request, reply) => {
     const { file } = await copies.copyFile(callerOf(request).account, request.params.name, request.body.name)
     reply.code(201).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
-    return fileOf(file, request.raw, links)
+    return fileOf(file, request.raw, { links, ids })
   })
 
   app.delete(FILE_LOCK_PATH, {

@@ -3,6 +3,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
 import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, Timestamp } from '../http/wire-values.ts'
+import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
@@ -33,7 +34,19 @@ const SEGMENT_RULES = '1 to 255 bytes of UTF-8 in NFC, no `\\` or control charac
 /** A name as stored. */
 const StoredName = Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description: `Name of the file, unique within its account: its path, up to 32 segments joined by \`/\`, the last of which is the file's own name. A segment has ${SEGMENT_RULES}. The folders before the last \`/\` have up to 768 bytes in all. Before you use a name as a path on a disk, check what your system makes of it, such as \`C:\` or a trailing dot.`, examples: ['report.pdf'] })
 
+/** The form of an id of a file or folder. */
+export const ID = { pattern: '^[A-Za-z0-9_-]{1,64}$', maxLength: 64 }
+
+/** An id of a file or folder in a response. */
+export const StoredId = (description: string, example: string) =>
+  Type.String({ ...ID, description, examples: [example] })
+
+/** The id of a folder in a response; null for the root. */
+export const ParentId = (description: string) => NullableText({ ...ID, description: `${description}; null for the root.`, examples: ['W2sXrZ0qTn6bYJmV4hCk8Q'] })
+
 export const StoredFile = Type.Object({
+  id: StoredId('Id of the file. It stays the same when the file is renamed, moved, replaced, or restored from the trash. No other file ever has it. After a backup of the whole store was restored, all ids are new. Opaque.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
+  folderId: ParentId('Id of the folder that the file is in'),
   name: StoredName,
   size: Count('Bytes.', 52417),
   type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else from the extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
@@ -207,10 +220,15 @@ export function pathOf ({ name }: FileRecord): string {
   return `/uploads/${name.split('/').map(encodeURIComponent).join('/')}`
 }
 
+/** What a description of a file or folder needs. */
+export interface Describing { readonly links: Links, readonly ids: Ids }
+
 /** A file as clients see it. */
-export function fileOf (file: FileRecord, request: IncomingMessage, links: Links): StoredFile {
-  const { name, size, type, sha256, createdAt, updatedAt, modifiedAt } = file
+export function fileOf (file: FileRecord, request: IncomingMessage, { links, ids }: Describing): StoredFile {
+  const { id, folderId, name, size, type, sha256, createdAt, updatedAt, modifiedAt } = file
   return {
+    id: ids.file(id),
+    folderId: ids.folder(folderId),
     name,
     size,
     type,

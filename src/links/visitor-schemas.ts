@@ -21,6 +21,10 @@ export const LINK_FILE_PATH = `${LINK_PATH}/files/:name`
 
 const { name, size, type } = StoredFile.properties
 
+/** Ids are for the owner. */
+const fileProperties = Type.Omit(StoredFile, ['id', 'folderId']).properties
+const folderProperties = Type.Omit(Folder, ['id', 'parentId']).properties
+
 export const SharedLink = Type.Object({
   needsPassword: Type.Boolean({ description: 'Whether the password must be given first. Then everything else is absent.', examples: [false] }),
   kind: Type.Optional(Type.Unsafe<LinkKind>({ type: 'string', enum: [...linkKinds], description: '`download`: the bytes of a file, or of what is in a folder. `upload`: files can be added to a folder, and nothing can be read.', examples: ['download'] })),
@@ -45,13 +49,13 @@ export const LinkPassword = Type.Object({
 }, { $id: 'LinkPassword', additionalProperties: false, description: 'The password of a link.' })
 
 export const SharedFile = Type.Object({
-  ...StoredFile.properties,
+  ...fileProperties,
   name: { ...name, description: 'Path of the file from the linked folder, for `downloadSharedFile`. For a link of a file, its last segment.' },
   url: { ...StoredFile.properties.url, description: 'URL of the bytes by this link.', examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/files/report.pdf'] }
 }, { $id: 'SharedFile', additionalProperties: false, description: 'Metadata of a file that a link gives.' })
 
 export const SharedFolder = Type.Object({
-  ...Folder.properties,
+  ...folderProperties,
   name: { ...Folder.properties.name, description: 'Path of the folder from the linked folder, for `folder` of `listSharedFolder`.' },
   url: { ...Folder.properties.url, description: 'URL of the listing of this folder.', examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/list?folder=2026'] }
 }, { $id: 'SharedFolder', additionalProperties: false, description: 'A folder in a linked folder.' })

@@ -1,4 +1,4 @@
-import type { FileRecord } from './records.ts'
+import type { FileRecord, FolderRecord } from './records.ts'
 
 /**
  * What happened: a file was stored (also restored, or given another `modifiedAt`), moved, or deleted; a folder was
@@ -17,13 +17,18 @@ export interface ChangeRecord {
   /** Higher than those of all changes of the account before it. */
   readonly id: number
   readonly kind: ChangeKind
+  /** The row of the file, or of the folder; the other is null. */
+  readonly fileId: number | null
+  readonly folderId: number | null
   /** The path of the file or folder, after a move the new one. */
   readonly name: string
   /** The path before a move. */
   readonly fromName: string | null
   readonly at: number
-  /** Of a file that was stored or moved: as it is now, maybe under another name; null if it has been deleted since. */
+  /** As it is now, whatever the kind; null if it does not exist, and of a folder. */
   readonly file: FileRecord | null
+  /** The same of a folder. */
+  readonly folder: FolderRecord | null
 }
 
 /** How far the changes of an account were read. */

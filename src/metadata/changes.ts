@@ -3,7 +3,7 @@ import {
   type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, type ChangeRepository, CHANGES_MILLISECONDS
 } from './change-repository.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, wholeName } from './file-columns.ts'
+import { fileColumns, folderColumns, wholeName } from './file-columns.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
@@ -29,7 +29,7 @@ export class ChangeLog {
   }
 
   moved (fileId: number, move: Move): Ask<unknown> {
-    return ask(this.#queries.add, { ...move, kind: 'moved', fileId })
+    return ask(this.#queries.add, { ...move, kind: 'moved', fileId, folderId: null })
   }
 
   /** Files are about to be deleted. */
@@ -37,12 +37,13 @@ export class ChangeLog {
     return ask(this.#queries.deleted, { ids, at })
   }
 
-  folderMade (ownerId: number, name: string, at: number): Ask<unknown> {
-    return ask(this.#queries.add, { ownerId, name, at, kind: 'folder_made', fromName: null, fileId: null })
+  /** A folder was made: ask it after the query that adds the row. */
+  folderMade (folder: { ownerId: number, parentId: number, name: string, path: string }, at: number): Ask<unknown> {
+    return ask(this.#queries.folderMade, { ...folder, at })
   }
 
-  folderMoved (move: Move): Ask<unknown> {
-    return ask(this.#queries.add, { ...move, kind: 'folder_moved', fileId: null })
+  folderMoved (folderId: number, move: Move): Ask<unknown> {
+    return ask(this.#queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId })
   }
 
   /** Folders are about to be deleted. */
@@ -113,15 +114,19 @@ function isValid (position: ChangePosition, at: number | undefined, now: number)
 
 function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
   const { changes, files, folders } = tables
+  const row = sql<null>`cast(NULL AS bigint)`
   const inserted = (
-    { ownerId }: typeof files | typeof folders, kind: ChangeKind, name: SQL.Aliased<string> | typeof folders.path
+    { ownerId }: typeof files | typeof folders,
+    kind: ChangeKind,
+    { name, fileId = row, folderId = row }: { name: SQL<string>, fileId?: SQL, folderId?: SQL }
   ) => ({
     id: newChangeId.as('id'),
     ownerId,
     kind: sql<ChangeKind>`${sql.raw(`'${kind}'`)}`.as('kind'),
-    name,
+    name: name.as('name'),
     fromName: sql<null>`cast(NULL AS text)`.as('from_name'),
-    fileId: sql<null>`cast(NULL AS bigint)`.as('file_id'),
+    fileId: fileId.as('file_id'),
+    folderId: folderId.as('folder_id'),
     at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at')
   })
   return {
@@ -131,6 +136,7 @@ function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
       name: placeholder('name'),
       fromName: placeholder('fromName'),
       fileId: placeholder('fileId'),
+      folderId: placeholder('folderId'),
       at: placeholder('at')
     })),
     stored: writing('add_stored_change', db => db.insert(changes).values({
@@ -140,13 +146,21 @@ function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
       fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`,
       at: placeholder('at')
     })),
+    folderMade: writing('add_folder_made_change', db => db.insert(changes).values({
+      ownerId: placeholder('ownerId'),
+      kind: 'folder_made',
+      name: placeholder('path'),
+      folderId: sql`(SELECT f.id FROM folders f WHERE f.owner_id = ${placeholder('ownerId')}
+        AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`,
+      at: placeholder('at')
+    })),
     deleted: writing('add_deleted_changes', db => db.insert(changes).select(
-      db.select(inserted(files, 'deleted', wholeName(files).as('name'))).from(files)
+      db.select(inserted(files, 'deleted', { name: wholeName(files), fileId: sql`${files.id}` })).from(files)
         .where(isAmong(files.id, 'ids')).orderBy(asc(files.id))
     )),
     // What is in a folder goes before it.
     foldersDeleted: writing('add_folder_deleted_changes', db => db.insert(changes).select(
-      db.select(inserted(folders, 'folder_deleted', folders.path)).from(folders)
+      db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` })).from(folders)
         .where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
     ))
   }
@@ -162,19 +176,22 @@ function after (changes: SQL, owner: SQL, id: SQL): SQL {
 }
 
 function queriesOf ({ tables, clock, isAmong }: Engine) {
-  const { accounts, changes, files } = tables
+  const { accounts, changes, files, folders } = tables
   const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
   const own = (id: SQL) => after(sql`changes`, owner, id)
   const isOwn = eq(changes.ownerId, placeholder('ownerId'))
-  const { id, kind, name, fromName, at } = changes
+  const { id, kind, fileId, folderId, name, fromName, at } = changes
   const end = sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
   return {
     end,
     timeOf: reading('change_time', db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id'))))),
     last: reading('last_change', db => db.select({ id, at }).from(changes).where(own(sql`0`))
       .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1))),
-    after: reading('changes_after', db => db.select({ id, kind, name, fromName, at, file: fileColumns(tables) }).from(changes)
-      .leftJoin(files, and(eq(files.id, changes.fileId), eq(files.ownerId, changes.ownerId)))
+    after: reading('changes_after', db => db.select({
+      id, kind, fileId, folderId, name, fromName, at, file: fileColumns(tables), folder: folderColumns(tables)
+    }).from(changes)
+      .leftJoin(files, and(eq(files.id, fileId), eq(files.ownerId, changes.ownerId)))
+      .leftJoin(folders, and(eq(folders.id, folderId), eq(folders.ownerId, changes.ownerId)))
       .where(own(sql`cast(${placeholder('id')} AS bigint)`))
       .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit')))),
     newest: reading('newest_changes', db => db.select({

@@ -111,10 +111,11 @@ export class FolderTree {
   }
 
   /** Adds a folder, and charges it. Returns its id. */
-  * add (ownerId: number, folder: { parentId: number, path: string, time: number }): Rule<number> {
+  * add (ownerId: number, { time, ...folder }: { parentId: number, path: string, time: number }): Rule<number> {
+    const row = { ownerId, name: splitPath(folder.path).name, ...folder }
     const [[added]] = yield * together(
-      ask(this.#queries.insert, { ownerId, name: splitPath(folder.path).name, ...folder }),
-      this.#changeLog.folderMade(ownerId, folder.path, folder.time),
+      ask(this.#queries.insert, { ...row, time }),
+      this.#changeLog.folderMade(row, time),
       this.#owners.charge(ownerId, { folders: 1 })
     )
     return Number(added?.id)

@@ -92,7 +92,7 @@ export class FolderRules implements FolderRepository {
     const { path } = arrival
     const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added, removed: [] })
     const id = yield * this.#tree.add(ownerId, { parentId, path, time })
-    return { id, path, createdAt: time }
+    return { id, parentId, path, createdAt: time }
   }
 
   /**
@@ -147,9 +147,9 @@ export class FolderRules implements FolderRepository {
     yield * together(
       ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),
       ask(this.#queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
-      this.#changeLog.folderMoved({ ownerId, name: newPath, fromName: path, at: time })
+      this.#changeLog.folderMoved(folder.id, { ownerId, name: newPath, fromName: path, at: time })
     )
-    return { ...folder, path: newPath }
+    return { ...folder, parentId, path: newPath }
   }
 
   /** The folder, whose owner is then locked. @throws not_found. */

@@ -6,6 +6,7 @@ import type { ChangeRepository } from './change-repository.ts'
 import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
 import type { FileRepository } from './file-repository.ts'
 import type { FolderRepository } from './folder-repository.ts'
+import type { Ids } from './ids.ts'
 import type { KeptRepository } from './kept-repository.ts'
 import type { LinkRepository } from './link-repository.ts'
 import type { LockRepository } from './lock-repository.ts'
@@ -55,6 +56,8 @@ export interface Metadata {
   readonly blobs: BlobRepository
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
+  /** The ids of files and folders. */
+  readonly ids: Ids
   /**
    * Resolves if stable storage fails. From then on every method throws this error, and the process should exit: the
    * next start finds out what is stored.

@@ -207,6 +207,8 @@ export interface FoundFiles {
 /** A folder as stored. Its id stays when it is moved. */
 export interface FolderRecord {
   readonly id: number
+  /** Of the folder that it is in; 0 for the root. */
+  readonly parentId: number
   /** Segments joined by `/`. */
   readonly path: string
   readonly createdAt: number

@@ -255,7 +255,8 @@ function fileTables (dialect: Dialect, accounts: Accounts) {
     properties: json<readonly Property[]>('properties')
   }, columns => [
     uniqueIndex('folders_path').on(columns.ownerId, columns.path),
-    uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name)
+    uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name),
+    index('folders_owner').on(columns.ownerId, columns.id)
   ])
 
   /** Versions of files, and deleted files with their last content. */
@@ -317,8 +318,9 @@ function changeTables ({ table, index, number, text, key, identity }: Dialect, a
     name: key('name').notNull(),
     // The name before a move.
     fromName: key('from_name'),
-    // Not a reference: a change outlives its file.
+    // One of the two is null. Not references: a change outlives its file or folder.
     fileId: number('file_id'),
+    folderId: number('folder_id'),
     at: number('at').notNull()
   }, columns => [index('changes_owner').on(columns.ownerId, columns.id)])
 

@@ -7,6 +7,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
+import type { Ids } from '../metadata/ids.ts'
 import { entityTag, isUnconditional, preconditionOf } from '../metadata/preconditions.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
@@ -32,6 +33,7 @@ interface UploadRoutesOptions {
   files: Files
   uploads: ResumableUploads
   links: Links
+  ids: Ids
   maxFileBytes: number
   limitTransfers: TransferLimits
 }
@@ -48,7 +50,7 @@ const METHODS = {
 
 /** `POST /`: a form with one file. */
 export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
-  app, { files, links, maxFileBytes, limitTransfers }
+  app, { files, links, ids, maxFileBytes, limitTransfers }
 ) => {
   app.removeAllContentTypeParsers()
   await app.register(multipart, { limits: multipartLimits })
@@ -62,15 +64,15 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
     const upload = formUpload(request, { folder: folderIn(request.query), maxFileBytes })
     const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'create' })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
-    return fileOf(file, request.raw, links)
+    return fileOf(file, request.raw, { links, ids })
   })
 }
 
 /** `PUT /uploads/:name`: a body of any type, which is the file, or a part of it. */
 export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
-  app, { files, uploads, links, limitTransfers }
+  app, { files, uploads, links, ids, limitTransfers }
 ) => {
-  const door = ownDoor(links)
+  const door = ownDoor({ links, ids })
   const requests = new UploadRequests({ uploads, door })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
@@ -85,7 +87,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const part = await storePart(exchange, request.params.name)
     if (part === undefined) {
       const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
-      return answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }), links)
+      return answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }), { links, ids })
     }
     requests.describe(exchange, part)
     if (isStored(part)) return door.answerFile(exchange, part)

@@ -15,7 +15,7 @@ export function fileResource (file: FileRecord): Resource {
   return { id: file.id, path: file.name, createdAt: file.createdAt, file }
 }
 
-export function folderResource ({ id, path, createdAt }: FolderRecord): Resource {
+export function folderResource ({ id, path, createdAt }: Omit<FolderRecord, 'parentId'>): Resource {
   return { id, path, createdAt, file: undefined }
 }
 

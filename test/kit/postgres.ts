@@ -84,7 +84,7 @@ export async function startPostgres (t: Pick<Test, 'teardown'>, { isDurable = fa
   async function newMigratedDatabase (): Promise<string> {
     template ??= newDatabase().then(async url => { await (await openPostgresMetadata({ url })).close(); return url })
     const url = await newDatabase(await template)
-    await run(url, 'UPDATE installation SET id = gen_random_uuid()')
+    await run(url, 'UPDATE installation SET id = gen_random_uuid(), epoch = NULL')
     return url
   }
 

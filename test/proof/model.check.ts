@@ -6,7 +6,7 @@ import { formOf, signUp, startServer, type Answer, type RunningServer, type Send
 import { sizes } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { folderOf, lastOf, parentsOf } from './model-folders.ts'
-import { entityTag, expect, nextState, metadataOf, keyOf, listed, usageOf, type Operation, type FileOrder, type Limits, type User, type Span, type State, type StoredFile, type Usage } from './model.ts'
+import { entityTag, expect, nextState, metadataOf, keyOf, listed, usageOf, withoutIds, type Operation, type FileOrder, type Limits, type User, type Span, type State, type StoredFile, type Usage } from './model.ts'
 
 /** Time limit for reducing a failure to the fewest steps; the two sequences of a round take a few seconds. */
 const SHRINKING_MILLISECONDS = 90_000
@@ -269,7 +269,7 @@ async function readStore (world: World, userIndex: UserIndex): Promise<Contents>
   const folders = await readFolders(read, '')
   const bySize = await Promise.all(['', ...folders.sort()].map(async folder => (await read(`/api/files?order=smallest&folder=${encodeURIComponent(folder)}`)).files))
   return {
-    metadata: (await read('/api/files')).files.sort(byCodeUnits),
+    metadata: (await read('/api/files')).files.map(withoutIds).sort(byCodeUnits),
     folders,
     bySize: bySize.map(files => files.map(({ name }: { name: string }) => name))
   }
@@ -344,7 +344,7 @@ function foldersSeen (files: StoredFile[], seen: number[]): string[] {
 function identify (world: World, userIndex: UserIndex, metadata: { name: string }): number {
   const file = world.users[userIndex].store.files.get(metadata.name)
   if (file === undefined) throw new Error(`${metadata.name} is listed but missing`)
-  expect('the listed file', metadata, metadataOf(file, world.server))
+  expect('the listed file', withoutIds(metadata), metadataOf(file, world.server))
   return file.serial
 }
 

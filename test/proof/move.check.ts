@@ -16,7 +16,7 @@ import { findingsIn } from './set-ups.ts'
 /** Name, size, digest, dates, bytes and versions of every file, as its owner sees them, the folders and the trash. */
 async function filesOf (client: Client, token: string): Promise<object[]> {
   const { json: { files } } = await client.send('GET', '/api/files?limit=100', { token })
-  return Promise.all(files.map(async ({ url, ...file }: { url: string, name: string }) => {
+  return Promise.all(files.map(async ({ url, id, folderId, ...file }: Record<string, string> & { name: string }) => {
     const { bytes, headers } = await client.send('GET', `/uploads/${encodeURIComponent(file.name)}`, { token })
     const { json: { versions } } = await client.send('GET', `/api/files/${encodeURIComponent(file.name)}/versions`, { token })
     const old = await Promise.all(versions.map(async ({ id }: { id: string }) => (await client.send('GET', `/uploads/${encodeURIComponent(file.name)}?version=${id}`, { token })).text))

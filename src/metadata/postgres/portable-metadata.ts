@@ -71,6 +71,8 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
           }
           if (hasSequence) setSqliteSequence(target, name, await lastId(db, name))
         }
+        // It belongs to the running store.
+        target.update(sqlite.installation).set({ epoch: null }).run()
       })
       await sync(file)
     }, { isolationLevel: 'repeatable read', accessMode: 'read only' })),
@@ -150,6 +152,8 @@ async function upgrade (file: string): Promise<void> {
 async function withSqlite (file: string, use: (db: BetterSQLite3Database) => Promise<void>): Promise<void> {
   const client = new Database(file)
   try {
+    // The bytes of what is deleted go too.
+    client.pragma('secure_delete = ON')
     client.exec('BEGIN')
     await use(drizzle({ client }))
     client.exec('COMMIT')

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { sql } from 'drizzle-orm'
 import type { SigningKey } from '../../config/signing-keys.ts'
 import { BlobRules } from '../blobs.ts'
+import { createEpoch, createIds } from '../ids.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
 import type { BlobRepository, DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
@@ -62,9 +63,11 @@ export async function openPostgresMetadata ({
   try {
     const engine = createPostgresEngine(connections, clock)
     await applyMigrations(connections, longRunning, options)
-    const [row] = await connections.read(db => db.select().from(installation))
+    const { id: installationId, epoch } = await identify(connections)
+    const ids = createIds(epoch)
     return {
-      installationId: String(row?.id),
+      installationId,
+      ids,
       // The server answers for its storage: nothing that fails there makes this process unfit to go on.
       failed: new Promise(() => {}),
       now: () => engine.read(engine.now),
@@ -92,6 +95,17 @@ export async function openPostgresMetadata ({
     await close()
     throw explainConnectionFailure(error, url)
   }
+}
+
+/** The id of the installation, and its epoch, created at the first start, also at the first after a restore. */
+async function identify (connections: Connections): Promise<{ id: string, epoch: string }> {
+  const [row] = await connections.read(db => db.select().from(installation))
+  // Another process may have set it meanwhile.
+  const [known] = row?.epoch === null
+    ? await connections.apply(db => db.update(installation)
+      .set({ epoch: sql`coalesce(${installation.epoch}, ${createEpoch()})` }).returning())
+    : [row]
+  return { id: String(known?.id), epoch: String(known?.epoch) }
 }
 
 function serverOf (...pools: Connections[]): DatabaseServer {

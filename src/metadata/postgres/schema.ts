@@ -33,12 +33,14 @@ export const {
 } = createTables(dialect)
 
 /**
- * One row: the id of the installation, which is the audience of its tokens, and the id of the blob store that it was
- * first used with.
+ * One row: the id of the installation, which is the audience of its tokens, the id of the blob store that it was first
+ * used with, and its epoch.
  */
 export const installation = pgTable('installation', {
   id: text('id').primaryKey(),
-  storageId: text('storage_id')
+  storageId: text('storage_id'),
+  // No backup has it.
+  epoch: text('epoch')
 })
 
 /** Attempts under way. A row counts until it expires, in case its process ends before the attempt is finished. */

@@ -33,7 +33,9 @@ export const {
   files, folders, kept, locks, changes, links, uploads, blobLeases
 } = createTables(dialect as unknown as Dialect)
 
-/** One row: the id of the installation, which is the audience of its tokens. */
+/** One row: the id of the installation, which is the audience of its tokens, and its epoch. */
 export const installation = sqliteTable('installation', {
-  id: text('id').primaryKey()
+  id: text('id').primaryKey(),
+  // No backup has it.
+  epoch: text('epoch')
 })

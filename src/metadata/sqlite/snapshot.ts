@@ -16,15 +16,16 @@ import {
 export async function takeSnapshot (file: string, copy: string): Promise<Snapshot> {
   refuseUnknown(file)
   await copyDatabase(file, copy)
-  removeTransientRows(copy)
+  removeTransient(copy)
   return openSnapshot(copy)
 }
 
 /**
  * Unfinished uploads have bytes that no backup has; leases, attempts, locks, and secrets that are used once within a
- * time, belong to running servers. Older databases lack some of the tables.
+ * time, belong to running servers. So does the epoch: a store that is restored gets another one. Older databases lack
+ * some of them.
  */
-function removeTransientRows (copy: string): void {
+function removeTransient (copy: string): void {
   const client = new Database(copy)
   try {
     // Their bytes go too.
@@ -32,6 +33,8 @@ function removeTransientRows (copy: string): void {
     for (const table of [uploads, blobLeases, attempts, locks, oneTimeSecrets, usedChallenges]) {
       if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
     }
+    const hasEpoch = client.prepare("SELECT 1 FROM pragma_table_info('installation') WHERE name = 'epoch'").get() !== undefined
+    if (hasEpoch) drizzle({ client }).update(installation).set({ epoch: null }).run()
   } finally {
     client.close()
   }
@@ -48,7 +51,7 @@ export function openSnapshot (file: string): Snapshot {
     const owners = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
     const sums = parts.map(part => part.sum())
     return {
-      installationId: String(db.select().from(installation).get()?.id),
+      installationId: String(db.select({ id: installation.id }).from(installation).get()?.id),
       isOutdated: isOutdated(client),
       // Older databases have none.
       secondFactors: hasTable(client, 'totp_secrets') ? secondFactorsOf(db) : { recoveryCodes: 0, sealedBy: [] },

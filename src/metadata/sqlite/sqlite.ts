@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
+import { sql } from 'drizzle-orm'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
+import { createEpoch, createIds } from '../ids.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-repository.ts'
 import type { Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
@@ -47,7 +49,8 @@ export async function openSqliteMetadata (
     client.pragma('foreign_keys = ON')
     client.function('clock', clock)
     const db = drizzle({ client })
-    const installationId = identify(db)
+    const { id: installationId, epoch } = identify(db)
+    const ids = createIds(epoch)
     const retentionLock = watchRetentionLock(file)
     const syncLog = await openLogSync(file)
     // From here on the committer syncs the log before it acknowledges; SQLite still syncs checkpoints.
@@ -58,6 +61,7 @@ export async function openSqliteMetadata (
     const engine = createSqliteEngine({ db, committer, clock })
     return {
       installationId,
+      ids,
       failed: committer.failed,
       now: async () => clock(),
       ...createRepositories({
@@ -84,11 +88,14 @@ export async function openSqliteMetadata (
   }
 }
 
-/** The id of the installation, created at the first start. */
-function identify (db: BetterSQLite3Database): string {
-  const row = db.select().from(installation).get() ??
+/** The id of the installation, created at the first start, and its epoch, also created at the first after a restore. */
+function identify (db: BetterSQLite3Database): { id: string, epoch: string } {
+  const { id, epoch } = db.select().from(installation).get() ??
     db.insert(installation).values({ id: randomUUID() }).returning().get()
-  return row.id
+  if (epoch !== null) return { id, epoch }
+  // Another process may have set it meanwhile.
+  const known = db.update(installation).set({ epoch: sql`coalesce(${installation.epoch}, ${createEpoch()})` }).returning().get()
+  return { id, epoch: String(known?.epoch) }
 }
 
 /** Reads, and changes the database without effect. */
