@@ -269,6 +269,17 @@ export function suite (t: Test, open: OpenMetadata): void {
     await check(t, metadata)
   })
 
+  t.test('all folders of an owner are listed by their ids, some at a time', async t => {
+    const { metadata, ownerId, otherId, add, move, folder } = await start(t)
+    for (const path of ['b/c', 'a']) await add(path)
+    await metadata.folders.add(otherId, 'other', unlimited)
+    await move('b', 'a/b')
+    const all = (after: number, limit: number) => metadata.folders.listAll(ownerId, { after, limit })
+    const [b, c] = await all(0, 2)
+    t.strictSame([b, c], [await folder('a/b'), await folder('a/b/c')])
+    t.strictSame(await all(Number(c?.id), 2), [await folder('a')])
+  })
+
   t.test('of two that want one name, or each other, one wins', async t => {
     const { metadata, put, add, move, rename } = await start(t)
     for (const path of ['a', 'b', 'c/d', 'e']) await add(path)

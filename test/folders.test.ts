@@ -49,6 +49,25 @@ t.test('folders are listed by name, page by page, and a cursor belongs to one fo
   for (const folder of ['nothing', 'a/', '/a', '..', 'a//x', 'a\\x', 'a\0', deep(32), 'x'.repeat(256)]) refused(t, await listFolders({ folder }), 404, 'not_found', JSON.stringify(folder.slice(0, 9)))
 })
 
+t.test('all folders are listed in the order of their creation, and one that is moved is neither skipped nor repeated', async t => {
+  const { make, move, removeFolder, listFolders, folders, send, server } = await shareAccount()
+  await (await shareAccount()).make('other')
+  for (const name of ['c/a', 'b', 'a']) await make(name)
+  const { headers, json: first } = await listFolders({ all: 'true', limit: '2' })
+  t.match(first.folders, [{ name: 'c' }, { name: 'c/a', parentId: first.folders[0].id }])
+  await move('c', 'a/z')
+  await removeFolder('b')
+  await make('0')
+  const [, link = ''] = /^<([^>]+)>; rel="next"$/.exec(String(headers.link)) ?? []
+  t.match((await send('GET', link.slice(server.url.length))).json, { folders: [{ name: 'a' }, { name: '0' }], next: null })
+  t.strictSame(await folders('', { limit: '1' }), ['0', 'a'], 'without it, the root')
+  t.strictSame((await listFolders({ all: 'false' })).json.folders.length, 2)
+  for (const refusal of [{ all: 'true', folder: 'a' }, { all: 'true', folder: '' }, { all: '1' }, { cursor: first.next }, { folder: 'a', cursor: first.next }]) {
+    refused(t, await listFolders(refusal), 400, 'validation_failed', JSON.stringify(refusal))
+  }
+  refused(t, await send('GET', '/api/files?all=true'), 400, 'validation_failed')
+})
+
 t.test('a listing by name has the root and then folder after folder; others have one folder', async t => {
   const { put, list, names, send } = await shareAccount()
   const all = ['b.txt', 'z/b.txt', 'a.txt', 'a/c.txt', 'a/b.txt', 'z/y/a.txt', 'z/a.txt']

@@ -5,6 +5,7 @@ import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { splitPath } from '../metadata/paths.ts'
+import { Problem } from '../problems.ts'
 import type { Cursors, Listing } from './cursor.ts'
 import {
   deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
@@ -21,19 +22,22 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
   app, { folders, cursors, links, ids }
 ) => {
   app.get(FOLDERS_PATH, {
-    links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder' }) },
+    links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder', all: '$request.query.all' }) },
     schema: listFolders
   }, async (request, reply) => {
-    const { folder = '', cursor } = request.query
+    const { folder, all = false, cursor } = request.query
+    if (all && folder !== undefined) refuseFolder()
     const { id: ownerId } = callerOf(request).account
-    const path = getName(folder, folderOrRoot)
-    const listing: Listing = [ownerId, 'folders', path]
+    const path = getName(folder ?? '', folderOrRoot)
+    const listing: Listing = all ? [ownerId, 'all folders'] : [ownerId, 'folders', path]
     const after = await cursors.read<{ key: string, id: number }>(cursor, listing)
     const limit = limitOf(request.query)
-    const page = cutPage(await folders.list(ownerId, path, { limit, after: after?.key }), limit, last =>
-      cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
+    const found = all
+      ? await folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
+      : await folders.list(ownerId, path, { limit, after: after?.key })
+    const page = cutPage(found, limit, last => cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
     const next = await page.next
-    if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
+    if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...all ? { all: 'true' } : { folder: path }, limit: String(limit - 1), cursor: next }))
     return { folders: page.entries.map(entry => folderOf(entry, request.raw, { links, ids })), next }
   })
 
@@ -44,6 +48,10 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
     const folder = await folders.get(callerOf(request).account.id, request.params.name)
     return folderOf(folder, request.raw, { links, ids })
   })
+}
+
+function refuseFolder (): never {
+  throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'can\'t be combined with `all`' }] })
 }
 
 /** Operations that create, move and delete folders, and break their locks. */

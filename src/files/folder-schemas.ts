@@ -23,7 +23,7 @@ export const Folder = Type.Object({
 }, { $id: 'Folder', additionalProperties: false, description: 'A folder.' })
 
 export const FolderList = Type.Object({
-  folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page, by name.' }),
+  folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page.' }),
   next: NextCursor
 }, { $id: 'FolderList', additionalProperties: false, description: 'A page of folders.' })
 
@@ -33,8 +33,9 @@ export const FolderMove = Type.Object({
 
 const FolderListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders on a page')),
-  cursor: Cursor('`next` of the previous page. Use it with the same `folder`.'),
-  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`.')
+  cursor: Cursor('`next` of the previous page. Use it with the same `folder` or `all`.'),
+  ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`.'),
+  all: Type.Optional(Type.Boolean({ default: false, description: 'List all folders, in the order of their creation. Not together with `folder`.' }))
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no folder can have is 404, not 400.
@@ -52,7 +53,7 @@ const tags = ['Folders']
 export const listFolders = {
   operationId: 'listFolders',
   summary: 'List folders',
-  description: 'Lists the folders directly in a folder by name, page by page.',
+  description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the order of their creation. To learn of all folders, use that: of a folder that is moved while you list one folder after another, you may miss what is in it.',
   ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders'),
   tags,
   querystring: FolderListQuery,

@@ -52,6 +52,11 @@ export class Folders {
     return this.#options.metadata.folders.list(ownerId, path, page)
   }
 
+  /** All folders in the order of their creation. */
+  async listAll (ownerId: number, page: Parameters<FolderRepository['listAll']>[1]): Promise<FolderRecord[]> {
+    return this.#options.metadata.folders.listAll(ownerId, page)
+  }
+
   /**
    * Creates a folder and its missing parents, unless it exists.
    * @throws name_invalid, name_taken, quota_exceeded, and as its destination says.

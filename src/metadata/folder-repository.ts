@@ -52,6 +52,8 @@ export interface FolderRepository {
    * @throws not_found if the folder does not exist.
    */
   list (ownerId: number, path: string, page: { after: string | undefined, limit: number }): Promise<FolderRecord[]>
+  /** All folders in the order of their ids, which is that of their creation: at most `limit` with one above `after`. */
+  listAll (ownerId: number, page: { after: number, limit: number }): Promise<FolderRecord[]>
   /**
    * Adds a folder, if it does not exist.
    * With `overwrites`, a file that has the name goes to the trash.

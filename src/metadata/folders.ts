@@ -11,6 +11,7 @@ import { type FolderRow, type FolderTree, ONE_FOLDER } from './folder-tree.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
 import { adds, all, type LockGuard, removes } from './lock-guard.ts'
 import type { Owners } from './owners.ts'
+import { limitedTo } from './paging.ts'
 import { boundsBelow, splitPath } from './paths.ts'
 import type { Amount, FolderRecord, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
@@ -76,6 +77,10 @@ export class FolderRules implements FolderRepository {
       eq(folders.parentId, parentId),
       after === undefined ? undefined : gt(folders.name, after)
     )).orderBy(asc(folders.name)).limit(limit)))
+  }
+
+  listAll (ownerId: number, page: { after: number, limit: number }): Promise<FolderRecord[]> {
+    return this.#engine.read(() => ask(this.#queries.all, { ownerId, ...page }))
   }
 
   add (ownerId: number, path: string, quota: Quota, destination: Destination = {}): Promise<Added> {
@@ -172,10 +177,15 @@ export class FolderRules implements FolderRepository {
   }
 }
 
-function queriesOf ({ tables: { folders } }: Engine) {
+function queriesOf ({ tables }: Engine) {
+  const { folders } = tables
   const isOwn = eq(folders.ownerId, placeholder('ownerId'))
   const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
   return {
+    // Ordered by the owner too, so that PostgreSQL takes the index of both.
+    all: reading('all_folders', db => db.select(folderColumns(tables)).from(folders)
+      .where(and(isOwn, gt(folders.id, placeholder('after'))))
+      .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit')))),
     move: writing('move_folder', db => db.update(folders).set({
       parentId: sql`${placeholder('parentId')}`, name: sql`${placeholder('name')}`, path: sql`${placeholder('path')}`
     }).where(eq(folders.id, placeholder('id')))),
