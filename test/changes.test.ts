@@ -9,9 +9,12 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createKeyRing } from '#src/tokens/key-ring.ts'
 import { SignedTexts } from '#src/tokens/signed-texts.ts'
 import { openHttp2 } from './kit/drive.ts'
-import { openAccount, shareAccount } from './kit/kept-account.ts'
+import { metadataPath, openAccount, shareAccount } from './kit/kept-account.ts'
+import { listTree, Mirror } from './kit/mirror.ts'
+import { createRandom } from './kit/random.ts'
 import { newFile, unlimited } from './kit/records.ts'
 import { issueToken, signUp, startTls, type SendOptions } from './kit/server.ts'
+import { sizes } from './kit/sizes.ts'
 import { runSql } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
 
@@ -31,6 +34,7 @@ function changesOf (account: Awaited<ReturnType<typeof shareAccount>>) {
   return {
     ...account,
     changes,
+    get: async (path: string) => (await send('GET', path)).json,
     cursor: async () => String((await changes()).json.next),
     /** A request that is waiting for changes. */
     async waiting (query: Query, options: SendOptions = {}) {
@@ -94,6 +98,52 @@ t.test('a request waits until there is a change, of this account alone, or until
   await put('mine', 'x')
   t.match((await answer).json, { changes: [{ kind: 'stored', name: 'mine' }], reset: false })
   t.equal(server.countWaiting(), 0)
+})
+
+t.test('a folder is moved, and its old name used again, between the cursor and the listing: the copy is right', async t => {
+  const { get, put, move } = await start()
+  await put('a/x', 'x')
+  const mirror = new Mirror(async path => {
+    const answer = await get(path)
+    if (path === '/api/changes') {
+      await move('a', 'b')
+      await put('a/new', 'x')
+    }
+    return answer
+  })
+  await mirror.begin()
+  t.equal(await mirror.follow('limit=9'), 3)
+  t.equal(await mirror.follow('limit=9'), 0)
+  t.match(mirror.tree(), { folders: ['a', 'b'], files: [{ name: 'a/new' }, { name: 'b/x' }] })
+  t.strictSame(mirror.tree(), await listTree(get))
+})
+
+t.test('a copy that was listed while the account changed, and followed it page by page, is right after an empty page', async t => {
+  const account = await start()
+  const { get, send, put, rename, remove, make, move, removeFolder, trash, restoreFile } = account
+  const random = createRandom('changes')
+  const file = () => random.pick(['x', 'y', 'a/x', 'a/y', 'b/x', 'a/b/x', 'b/c/y'])
+  const folder = () => random.pick(['a', 'b', 'c', 'a/b', 'b/c'])
+  const acts = [
+    () => put(file(), 'x'.repeat(random.below(9))),
+    () => rename(file(), file()),
+    () => move(folder(), folder()),
+    () => make(folder()),
+    () => remove(file()),
+    () => removeFolder(folder(), { recursive: 'true' }),
+    async () => restoreFile((await trash())[0]?.id ?? 'none'),
+    () => send('POST', `${metadataPath(file())}/copy`, { json: { name: file() } })
+  ]
+  for (let history = 0; history < sizes.feedHistories; history++) {
+    const left = Array.from({ length: random.between(1, 15) })
+    const mirror = new Mirror(async path => {
+      for (; left.length > 0 && random.chance(0.7); left.pop()) await random.pick(acts)()
+      return get(path)
+    }, random.between(1, 3))
+    await mirror.begin()
+    while (await mirror.follow(`limit=${random.between(1, 4)}`) > 0 || left.length > 0);
+    t.strictSame([mirror.tree(), mirror.resets], [await listTree(get), 0], `history ${history}`)
+  }
 })
 
 t.test('what waits when the server stops is answered at once', async t => {

@@ -17,7 +17,7 @@ const Path = (description: string) => Type.String({ minLength: 1, maxLength: MAX
 
 export const Change = Type.Object({
   id: StoredId('Id of the file or folder, also of one that is deleted.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
-  kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before.' }),
+  kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before. `kind`, `name` and `from` tell people what happened. A copy can\'t be kept by them.' }),
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
   at: Timestamp('When it happened.'),
@@ -40,7 +40,7 @@ const ChangeQuery = Type.Object({
 export const listChanges = {
   operationId: 'listChanges',
   summary: 'List changes',
-  description: 'Lists what has changed in your files and folders since an earlier request, whoever changed it: for a copy that is kept up to date, or a view. None is missing, and they are in order. Start without a cursor: the response has no changes and `reset` is true. Then list all files and folders, and go on with `next`. Repeat the changes to your copy in their order: a change that happened while you were listing may be in it already. If `limit` is reached, more may follow. With `wait`, the response comes within a second of a change. Changes are kept for 30 days. After a response without changes use its `next` too, so that the cursor does not become too old.',
+  description: 'Lists what has changed in your files and folders since an earlier request, whoever changed it: for a copy that is kept up to date, or a view. None is missing, and they are in order. Start without a cursor: the response has no changes, and `reset` is true. If `limit` is reached, more may follow. With `wait`, the response comes within a second of a change. Changes are kept for 30 days. After a response without changes use its `next` too, so that the cursor does not become too old.\n\nTo keep a copy: get a cursor, then list all folders (`GET /api/folders?all=true`) and all files (`GET /api/files`), and keep them by `id`. Then go on with `next`: for each change, set what your copy has at `id` to `file` or `folder`, and if the change has neither, remove it. After a response without changes the copy is right, whatever happened while you were listing. Until then it may be of several moments. The path of a file is that of the folder `folderId` and the last segment of its `name`; of a folder, that of `parentId` and the last segment of `name`: the move of a folder changes the paths of what is in it, but is one change.',
   ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes'),
   tags: ['Files'],
   querystring: ChangeQuery,

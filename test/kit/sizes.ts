@@ -23,6 +23,7 @@ const TABLE = {
   clientUploadBytes: [20 * MIB, 20 * MIB, 200 * MIB],
   codeRaces: [2, 2, 5],
   feedActs: [300, 300, 10_000],
+  feedHistories: [30, 60, 5000],
   filesAtStart: [20_000, 20_000, 100_000],
   filesToUpgrade: [20_000, 20_000, 1_000_000],
   firstFactorKills: [4, 4, 25],

@@ -6,11 +6,13 @@ import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
 import { formOf, signUp, spawnServer, type Answer, type Client, type SendOptions, type Settings } from '../kit/server.ts'
 import { append, beginUpload } from '../kit/tus.ts'
-import { listTree, Mirror } from './mirror.ts'
+import { listTree, Mirror } from '../kit/mirror.ts'
 import { createRandom, type Random } from '../kit/random.ts'
+import { until } from '../kit/waiting.ts'
 
 const acts = sizes.feedActs
 const WRITERS = 4
+const MIRRORS = 3
 
 const files = ['x', 'y', 'z', 'a/x', 'a/y', 'a/b/x', 'b/x', 'b/y', 'c/d/x', 'in/x', 'a', 'b']
 const folders = ['a', 'b', 'c', 'a/b', 'c/d', 'd/e', 'in', 'x']
@@ -107,25 +109,35 @@ const folderAt = (folder: string) => `/api/folders/${encodeURIComponent(folder)}
 
 const shared: Settings = { RATE_LIMIT_PER_MINUTE: '0', LINKS: 'on', MAX_EVENT_LOOP_DELAY_MS: '0', LOG_LEVEL: 'error' }
 
-/** Writers change an account on all servers at once, while a mirror follows them on the last one. */
+/**
+ * Writers change an account on all servers at once, while mirrors that began at different times follow them on the last
+ * one.
+ */
 async function prove (t: Test, servers: readonly Client[]): Promise<void> {
   const [client, last] = [servers[0] as Client, servers.at(-1) as Client]
   const { user, token: access } = await signUp(client, 'ada')
   const token = await personalToken(client, user, ['files:read', 'files:write'])
-  const mirror = new Mirror(last, token)
-  await mirror.begin()
+  const get = async (path: string) => (await last.send('GET', path, { token })).json
   await client.send('PUT', '/api/folders/in', { token })
   const { path: link } = await createLink(client, { token: access }, { name: 'in', kind: 'upload' })
   const writers = Array.from({ length: WRITERS }, (_, index) =>
     new Writer({ client: servers[index % servers.length] as Client, token, link, index }))
   const left = Array.from({ length: acts })
-  const follow = async () => { while (left.length > 0) await mirror.follow('wait=1&limit=50') }
+  const mirrors = Array.from({ length: MIRRORS }, () => new Mirror(get, 5))
+  const follow = async (mirror: Mirror, index: number) => {
+    await until(() => left.length <= acts - acts / MIRRORS * index)
+    await mirror.begin()
+    while (left.length > 0) await mirror.follow('wait=1&limit=50')
+  }
   const write = async (writer: Writer) => { for (; left.length > 0; left.pop()) await writer.act() }
-  await Promise.all([follow(), ...writers.map(write)])
-  while (await mirror.follow('limit=1000') > 0);
-  t.strictSame(mirror.faults, [])
-  t.strictSame(mirror.tree(), await listTree(client, token))
-  t.comment(`${acts} acts, ${mirror.changes} changes`)
+  await Promise.all([...mirrors.map(follow), ...writers.map(write)])
+  const tree = await listTree(get)
+  for (const mirror of mirrors) {
+    while (await mirror.follow('limit=1000') > 0);
+    t.equal(mirror.resets, 0)
+    t.strictSame(mirror.tree(), tree)
+    t.comment(`${acts} acts, ${mirror.changes} changes`)
+  }
 }
 
 t.test('a mirror that the feed keeps equals the listing: SQLite and a folder', async t => {
