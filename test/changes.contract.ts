@@ -25,7 +25,7 @@ export function suite (t: Test, open: OpenMetadata): void {
         await act()
         const page = await list(read)
         read = page.next
-        return page.isReset ? ['reset'] : page.changes.map(wordsOf)
+        return page.reset === undefined ? page.changes.map(wordsOf) : ['reset']
       }
     }
   }
@@ -156,47 +156,65 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(first.changes.map(wordsOf), ['stored 1', 'stored 2', 'stored 3'])
     const second = await list(first.next, 3)
     t.strictSame(second.changes.map(wordsOf), ['stored 4'])
-    t.match(await list(second.next), { changes: [], isReset: false, next: { id: second.next.id } })
-    const ofOther = await metadata.changes.list(otherId, { after: { id: 0, at: 0, readAt: next.readAt }, limit: 9 })
+    t.match(await list(second.next), { changes: [], reset: undefined, next: { id: second.next.id } })
+    const ofOther = await metadata.changes.list(otherId, { after: { ...next, id: 0, at: 0 }, limit: 9 })
     t.strictSame(ofOther.changes.map(wordsOf), ['stored other'])
-    t.match(await metadata.changes.list(otherId, { after: second.next, limit: 9 }), { isReset: true }, 'a position of another account')
+    t.match(await metadata.changes.list(otherId, { after: second.next, limit: 9 }), { reset: 'restored' }, 'a position of another account')
     const { accounts, changes } = metadata
     const [mine, theirs] = [second.next.id, ofOther.next.id]
     t.strictSame(await changes.newest([otherId, ownerId, 999]), new Map([[otherId, theirs], [ownerId, mine]]))
     await accounts.remove(ownerId, Date.now())
     t.strictSame(await changes.newest([otherId, ownerId]), new Map([[otherId, theirs]]), 'nothing of one that was deleted')
     while (await accounts.purgeDeleted(1));
-    t.match(await list({ id: 0, at: 0, readAt: Date.now() }), { changes: [] })
+    t.match(await list({ ...next, id: 0, at: 0, readAt: Date.now() }), { changes: [] })
   })
 
-  t.test('without a position, or with one that has become worthless, the reader begins again', async t => {
-    const { clock, list, put } = await start(t)
-    t.match(await list(undefined), { changes: [], isReset: true, next: { id: 0, at: 0, readAt: clock.now() } })
+  t.test('without a position, or with one that has become worthless, the reader begins again, and learns why', async t => {
+    const { metadata, clock, list, put } = await start(t)
+    const { epochId } = metadata.ids
+    t.match(await list(undefined), { changes: [], reset: 'first', next: { epochId, id: 0, at: 0, readAt: clock.now() } })
     await put('a')
     const { next } = await list(undefined)
     t.match(next, { id: Number, at: clock.now(), readAt: clock.now() })
     await put('b')
-    for (const [position, why] of [
-      [{ ...next, id: next.id + 1_000_000 }, 'no such change: it is not in the backup that was restored'],
-      [{ ...next, at: next.at - 1 }, 'another change has its id'],
-      [{ ...next, readAt: clock.now() - CHANGES_MILLISECONDS - 1 }, 'too old']
-    ] as const) t.match(await list(position), { changes: [], isReset: true, next: { id: next.id + 1 } }, why)
-    t.match(await list(next), { changes: [{ name: 'b' }], isReset: false })
+    const old = clock.now() - CHANGES_MILLISECONDS - 1
+    for (const [position, reset, why] of [
+      [{ ...next, epochId: 'other' }, 'restored', 'of a store that was replaced'],
+      [{ ...next, id: next.id + 2 }, 'restored', 'a change that never was'],
+      [{ ...next, id: next.id + 2, at: old }, 'restored', 'the same, however long the account was idle'],
+      [{ ...next, id: next.id - 1 }, 'restored', 'a change that is not there'],
+      [{ ...next, at: next.at - 1 }, 'restored', 'another change has its id'],
+      [{ ...next, at: next.at - 1, readAt: old }, 'restored', 'that counts first'],
+      [{ ...next, readAt: old }, 'expired', 'too old']
+    ] as const) t.match(await list(position), { changes: [], reset, next: { id: next.id + 1 } }, why)
+    t.match(await list(next), { changes: [{ name: 'b' }], reset: undefined })
     clock.advance(CHANGES_MILLISECONDS)
-    t.match(await list(next), { changes: [{ name: 'b' }], isReset: false })
+    t.match(await list(next), { changes: [{ name: 'b' }], reset: undefined })
     clock.advance(1)
-    t.match(await list(next), { changes: [], isReset: true })
-    const fresh = { ...next, id: 7_000_000, readAt: clock.now() }
-    t.match(await list(fresh), { isReset: false }, 'of a change that is so old its row may be gone')
+    t.match(await list(next), { changes: [], reset: 'expired' })
+    t.match(await list({ ...next, readAt: clock.now() }), { reset: undefined }, 'read again since')
+  })
+
+  t.test('a position after which more changes followed becomes old with its change', async t => {
+    const { clock, list, put } = await start(t)
+    const { next } = await list(undefined)
+    for (const name of ['a', 'b']) await put(name)
+    clock.advance(CHANGES_MILLISECONDS)
+    const { next: unread } = await list(next, 1)
+    const { next: read } = await list(next, 3)
+    t.match([await list(unread), await list(read)], [{ changes: [{ name: 'b' }] }, { changes: [], reset: undefined }])
+    clock.advance(1)
+    t.match([await list(unread), await list(read)], [{ reset: 'expired' }, { reset: undefined }])
   })
 
   t.test('changes that no position needs are deleted, some at a time', async t => {
     const { metadata: { changes }, clock, ownerId, list, put } = await start(t)
+    const { next: first } = await list(undefined)
     t.notOk(await changes.removeExpired(2))
     for (const name of ['1', '2', '3']) await put(name)
     const { next } = await list(undefined)
     clock.advance(CHANGES_MILLISECONDS)
-    const all = () => list({ id: 0, at: 0, readAt: clock.now() })
+    const all = () => list({ ...first, readAt: clock.now() })
     t.notOk(await changes.removeExpired(2))
     t.equal((await all()).changes.length, 3)
     await put('4')
@@ -204,7 +222,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.ok(await changes.removeExpired(2))
     t.notOk(await changes.removeExpired(2))
     t.strictSame((await all()).changes.map(wordsOf), ['stored 4'])
-    t.match(await list({ ...next, readAt: clock.now() }), { isReset: false, changes: [{ name: '4' }] })
+    t.match(await list({ ...next, readAt: clock.now() }), { reset: undefined, changes: [{ name: '4' }] })
     t.strictSame(await changes.newest([ownerId]), new Map([[ownerId, next.id + 1]]))
   })
 }

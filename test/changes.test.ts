@@ -50,7 +50,7 @@ t.test('the changes since a cursor are listed in their order, with what they are
   const { send, put, make, rename, remove, trash, restoreFile, changes } = await start()
   const first = await changes()
   t.match(first, { status: 200, headers: { 'cache-control': 'no-store' } })
-  t.strictSame(first.json, { changes: [], next: first.json.next, reset: true })
+  t.strictSame(first.json, { changes: [], next: first.json.next, reset: true, reason: 'first' })
   await put('a/b.txt', 'x')
   const { json: gone } = await put('gone', 'x')
   await rename('a/b.txt', 'c.txt')
@@ -74,7 +74,7 @@ t.test('the changes since a cursor are listed in their order, with what they are
     { id, kind: 'folder_made', name: 'e' },
     { id, kind: 'folder_deleted', name: 'e' }
   ])
-  t.equal(json.reset, false)
+  t.strictSame([json.reset, json.reason], [false, undefined])
   t.ok(json.changes.every(({ at }: { at: string }) => Math.abs(Date.parse(at) - Date.now()) < 60_000))
   t.strictSame((await changes({ cursor: json.next })).json.changes, [])
   const page = (await changes({ cursor: first.json.next, limit: 5, wait: LONG })).json
@@ -226,20 +226,26 @@ t.test('a cursor of another account, a forged one and a wrong query are refused'
   t.match(await server.send('GET', '/api/changes'), { status: 401, json: { code: 'credentials_missing' } })
 })
 
-t.test('a cursor that is too old, or from a store that was restored to before it, begins again', async t => {
+t.test('with a cursor that is too old, or of another state of the store, it begins again and is told why', async t => {
   const secret = 'a-secret-of-a-test-that-is-long-enough-for-the-rules'
-  const { id, dataDir, put, changes } = changesOf(await shareAccount({ SIGNING_KEYS: `a:${secret}` }))
+  const { id, dataDir, put, changes, cursor } = changesOf(await shareAccount({ SIGNING_KEYS: `a:${secret}` }))
+  // After the signature.
+  const [[epochId]] = JSON.parse(Buffer.from(await cursor(), 'base64url').toString('utf8', 12))
   await put('a', 'x')
   const cursors = createCursors(new SignedTexts(createKeyRing([{ kid: 'a', secret }], async () => undefined)))
   const readAt = Date.now() - CHANGES_MILLISECONDS
-  const [old, recent] = await Promise.all([-60_000, 60_000].map(milliseconds =>
-    cursors.write({ key: [0, readAt + milliseconds], id: 0 }, [id, 'changes'])))
-  t.match(await changes({ cursor: String(old) }), { status: 200, json: { changes: [], reset: true } })
-  t.match(await changes({ cursor: String(old), wait: LONG }), { json: { reset: true } }, 'that is not waited for')
-  const { json } = await changes({ cursor: String(recent) })
+  const cursorOf = (epochId: string, readAt: number) =>
+    cursors.write({ key: [epochId, 0, readAt], id: 0 }, [id, 'changes'])
+  const [old, recent] = [await cursorOf(epochId, readAt - 60_000), await cursorOf(epochId, readAt + 60_000)]
+  const expired = { status: 200, json: { changes: [], reset: true, reason: 'expired' } }
+  t.match(await changes({ cursor: old }), expired)
+  t.match(await changes({ cursor: old, wait: LONG }), expired, 'that is not waited for')
+  const { json } = await changes({ cursor: recent })
   t.match(json, { changes: [{ name: 'a' }], reset: false })
+  const restored = { changes: [], reset: true, reason: 'restored' }
+  t.match((await changes({ cursor: await cursorOf('of another store', readAt - 60_000) })).json, restored)
   await runSql(dataDir, 'DELETE FROM changes')
-  t.match((await changes({ cursor: json.next })).json, { changes: [], reset: true })
+  t.match((await changes({ cursor: json.next })).json, restored)
 })
 
 t.test('who waits is woken if the database fails, and nobody waits once it is stopped', async t => {

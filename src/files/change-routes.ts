@@ -19,7 +19,7 @@ interface ChangeRoutesOptions {
   requireCurrent: (caller: Caller) => Promise<void>
 }
 
-interface Cursor { readonly key: readonly [at: number, readAt: number], readonly id: number }
+interface Cursor { readonly key: readonly [epochId: string, at: number, readAt: number], readonly id: number }
 
 export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (
   app, { changes, connections, cursors, links, ids, requireCurrent }
@@ -35,23 +35,24 @@ export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = asyn
     const after = positionOf(await cursors.read<Cursor>(cursor, listing))
     const read = () => changes.list(ownerId, { after, limit })
     let page = await read()
-    if (seconds > 0 && !page.isReset && page.changes.length === 0) {
+    if (seconds > 0 && page.reset === undefined && page.changes.length === 0) {
       const onceGone = (end: () => void) => connections.onceLeft(request.raw, reply.raw, end)
       await changes.wait(ownerId, { lastId: page.next.id, seconds, onceGone })
       await requireCurrent(caller)
       page = await read()
     }
-    const { id, at, readAt } = page.next
+    const { next: { epochId, id, at, readAt }, reset } = page
     return {
       changes: page.changes.map(change => changeOf(change, request.raw, { links, ids })),
-      next: await cursors.write({ key: [at, readAt], id }, listing),
-      reset: page.isReset
+      next: await cursors.write({ key: [epochId, at, readAt], id }, listing),
+      reset: reset !== undefined,
+      ...(reset !== undefined && { reason: reset })
     }
   })
 }
 
 function positionOf (cursor: Cursor | undefined): ChangePosition | undefined {
   if (cursor === undefined) return undefined
-  const { key: [at, readAt], id } = cursor
-  return { id, at, readAt }
+  const { key: [epochId, at, readAt], id } = cursor
+  return { epochId, id, at, readAt }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { dateOf, Timestamp } from '../http/wire-values.ts'
-import { changeKinds, type ChangeRecord } from '../metadata/change-repository.ts'
+import { changeKinds, type ChangeRecord, type ResetReason, resetReasons } from '../metadata/change-repository.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
@@ -28,7 +28,8 @@ export const Change = Type.Object({
 export const ChangeList = Type.Object({
   changes: Type.Array(Type.Ref(Change), { maxItems: 1000, description: 'The changes after the cursor, in the order in which they happened.' }),
   next: Type.String({ ...CURSOR, minLength: 1, description: 'The `cursor` of the next request.' }),
-  reset: Type.Boolean({ description: 'Whether the changes before `next` are not all known: without a cursor, with one older than 30 days, and after an older backup was restored. List all files and folders, then go on from `next`.' })
+  reset: Type.Boolean({ description: 'Whether the changes before `next` are not all known. List all folders and files, then go on from `next`.' }),
+  reason: Type.Optional(Type.Unsafe<ResetReason>({ type: 'string', enum: [...resetReasons], description: 'Why, if `reset` is true. `first`: there was no cursor. `restored`: an older state of the store was restored, so that what you know may never have been; ids may be new, or of something else. `expired`: the cursor is older than 30 days; ids are those of before.', examples: ['first'] }))
 }, { $id: 'ChangeList', additionalProperties: false, description: 'Changes, and where to go on.' })
 
 const ChangeQuery = Type.Object({

@@ -7,7 +7,7 @@ import type { SignedTexts } from '../tokens/signed-texts.ts'
 export type Listing = readonly [ownerId: number, ...rest: (string | number)[]]
 
 /** The value that a listing is ordered by, and what decides between equal ones. */
-interface Position { readonly key: string | number | readonly number[], readonly id: string | number }
+interface Position { readonly key: string | number | readonly (string | number)[], readonly id: string | number }
 
 export interface Cursors {
   /** A cursor for the page after a position: opaque to clients and valid for this listing only. */

@@ -7,6 +7,13 @@ import type { FileRecord, FolderRecord } from './records.ts'
 export const changeKinds = ['stored', 'moved', 'deleted', 'folder_made', 'folder_moved', 'folder_deleted'] as const
 export type ChangeKind = typeof changeKinds[number]
 
+/**
+ * Why the changes after a position are not all known: there is no position; an older state of the store was restored;
+ * the position is too old.
+ */
+export const resetReasons = ['first', 'restored', 'expired'] as const
+export type ResetReason = typeof resetReasons[number]
+
 const DAY_MILLISECONDS = 24 * 3600 * 1000
 
 /** How long a position is valid. */
@@ -33,11 +40,13 @@ export interface ChangeRecord {
 
 /** How far the changes of an account were read. */
 export interface ChangePosition {
+  /** Of the store at that time. */
+  readonly epochId: string
   /** The last change before it; 0 for none. */
   readonly id: number
   /** The time of that change; 0 for none. */
   readonly at: number
-  /** When it was read. */
+  /** When nothing followed; if more followed, the time of the change. */
   readonly readAt: number
 }
 
@@ -46,7 +55,7 @@ export interface ChangePage {
   /** The position after these. */
   readonly next: ChangePosition
   /** The changes after the position are not all known, so that none is listed: `next` is after all changes. */
-  readonly isReset: boolean
+  readonly reset: ResetReason | undefined
 }
 
 /**

@@ -1,9 +1,11 @@
 import { and, asc, desc, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import {
-  type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, type ChangeRepository, CHANGES_MILLISECONDS
+  type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, type ChangeRepository, CHANGES_MILLISECONDS,
+  type ResetReason
 } from './change-repository.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns, wholeName } from './file-columns.ts'
+import type { Ids } from './ids.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
@@ -55,10 +57,12 @@ export class ChangeLog {
 export class ChangeRules implements ChangeRepository {
   readonly #engine: Engine
   readonly #queries: ReturnType<typeof queriesOf>
+  readonly #epochId: string
 
-  constructor (engine: Engine) {
+  constructor (engine: Engine, { epochId }: Pick<Ids, 'epochId'>) {
     this.#engine = engine
     this.#queries = queriesOf(engine)
+    this.#epochId = epochId
   }
 
   list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage> {
@@ -68,22 +72,26 @@ export class ChangeRules implements ChangeRepository {
   * #list (
     ownerId: number, { after, limit }: { after: ChangePosition | undefined, limit: number }
   ): Rule<ChangePage> {
-    if (after === undefined) return yield * this.#reset(ownerId)
-    const [readAt, [last], changes] = yield * together(
+    if (after === undefined) return yield * this.#reset(ownerId, 'first')
+    const [now, [highest], [last], changes] = yield * together(
       // First, so that no change from before it is missing in what follows.
       this.#engine.now(),
+      ask(this.#queries.highest),
       ask(this.#queries.timeOf, { ownerId, id: after.id }),
       ask(this.#queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[])
     )
-    if (!isValid(after, last?.at, readAt)) return yield * this.#reset(ownerId)
+    const isOther = after.epochId !== this.#epochId || after.id > Number(highest?.id)
+    if (isOther || isReplaced(after, last?.at, now)) return yield * this.#reset(ownerId, 'restored')
+    if (after.readAt < now - CHANGES_MILLISECONDS) return yield * this.#reset(ownerId, 'expired')
     const { id, at } = changes.at(-1) ?? after
-    return { changes, next: { id, at, readAt }, isReset: false }
+    const readAt = changes.length < limit ? now : at
+    return { changes, next: { epochId: this.#epochId, id, at, readAt }, reset: undefined }
   }
 
-  * #reset (ownerId: number): Rule<ChangePage> {
+  * #reset (ownerId: number, reset: ResetReason): Rule<ChangePage> {
     const [readAt, [last]] = yield * together(this.#engine.now(), ask(this.#queries.last, { ownerId }))
     const { id, at } = last ?? { id: 0, at: 0 }
-    return { changes: [], next: { id, at, readAt }, isReset: true }
+    return { changes: [], next: { epochId: this.#epochId, id, at, readAt }, reset }
   }
 
   newest (ownerIds: readonly number[]): Promise<Map<number, number>> {
@@ -104,12 +112,12 @@ export class ChangeRules implements ChangeRepository {
   }
 }
 
-/** Whether all changes after a position are known. `at`: the time of its change, if there still is one of that id. */
-function isValid (position: ChangePosition, at: number | undefined, now: number): boolean {
-  const start = now - CHANGES_MILLISECONDS
-  if (position.readAt < start) return false
-  // Without it, or with another one in its place, an older backup has been restored.
-  return position.at < start || position.at === at
+/**
+ * Whether the change before a position is not there any more, or another one in its place. `at`: the time of the one
+ * that has its id.
+ */
+function isReplaced (position: ChangePosition, at: number | undefined, now: number): boolean {
+  return at === undefined ? position.at >= now - CHANGES_MILLISECONDS : position.at !== at
 }
 
 function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
@@ -175,7 +183,7 @@ function after (changes: SQL, owner: SQL, id: SQL): SQL {
   return sql`${place} > (${owner}, ${id}) AND ${place} < (${owner} + 1, 0)`
 }
 
-function queriesOf ({ tables, clock, isAmong }: Engine) {
+function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
   const { accounts, changes, files, folders } = tables
   const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
   const own = (id: SQL) => after(sql`changes`, owner, id)
@@ -184,6 +192,7 @@ function queriesOf ({ tables, clock, isAmong }: Engine) {
   const end = sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
   return {
     end,
+    highest: reading('highest_change', db => db.select({ id: lastChangeId.mapWith(Number) }).from(sql`(SELECT 1) AS one`)),
     timeOf: reading('change_time', db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id'))))),
     last: reading('last_change', db => db.select({ id, at }).from(changes).where(own(sql`0`))
       .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1))),

@@ -53,6 +53,8 @@ export interface Engine {
   readonly maxDeletedRows: number
   /** The id of a row of `changes` that a query inserts from others: Drizzle wants each column. */
   readonly newChangeId: SQL<number>
+  /** The highest id that a change ever had; 0 if there was none. */
+  readonly lastChangeId: SQL<number>
   /** Whether the value of a column is in the list of a placeholder. */
   readonly isAmong: (column: Column, placeholder: string) => SQL
   /** Whether a name begins with `prefix` and comes after another one, in an order. */

@@ -11,6 +11,7 @@ import { FileContents } from './file-contents.ts'
 import { FileRules } from './files.ts'
 import { FolderTree } from './folder-tree.ts'
 import { FolderRules } from './folders.ts'
+import type { Ids } from './ids.ts'
 import { KeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-repository.ts'
 import { KeptRules } from './kept.ts'
@@ -28,6 +29,7 @@ import { UploadRules } from './uploads.ts'
 
 interface RepositoryOptions {
   readonly engine: Engine
+  readonly ids: Ids
   /** For what reads whole tables. */
   readonly longRunning: Pick<Engine, 'read'>
   readonly keeping: Keeping
@@ -43,7 +45,7 @@ type Repositories = Pick<
 
 /** The repositories of a database: the shared rules, and the methods that it implements itself. */
 export function createRepositories ({
-  engine, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
+  engine, ids, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
   const changeLog = new ChangeLog(engine)
@@ -78,7 +80,7 @@ export function createRepositories ({
     events: new EventRules(engine, writeEvent),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
-    changes: new ChangeRules(engine),
+    changes: new ChangeRules(engine, ids),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
     links: new LinkRules({ engine, owners, tree, contents, linkUploads }),
     locks: new LockRules({ engine, owners, tree, contents, guard }),

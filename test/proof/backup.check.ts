@@ -42,6 +42,12 @@ t.test('a backup of a running server is restored elsewhere with the same account
   for (const body of ['older', 'old', 'new']) await server.send('PUT', '/uploads/replaced', { user: ada.user, body })
   for (const body of ['before', 'last']) await server.send('PUT', '/uploads/deleted', { user: zoe.user, body })
   await server.send('DELETE', '/uploads/deleted', { user: zoe.user })
+  const stateOf = async (client: Client, cursor = '') => {
+    const { json: { files } } = await client.send('GET', '/api/files', { user: ada.user })
+    const { json } = await client.send('GET', `/api/changes?${cursor === '' ? '' : `cursor=${cursor}`}`, { user: ada.user })
+    return { ids: files.map(({ id }: { id: string }) => id) as string[], next: String(json.next), reason: json.reason }
+  }
+  const known = await stateOf(server)
   const before = await Promise.all([ada, zoe].map(({ user }) => filesOfUser(t, server, user)))
   const keptBefore = await Promise.all([ada, zoe].map(({ user }) => keptOfUser(t, server, user)))
   t.match(keptBefore, [{ versions: { replaced: { length: 2 } }, trash: { length: 0 } }, { versions: {}, trash: [{ name: 'deleted', versions: 1 }] }])
@@ -68,6 +74,10 @@ t.test('a backup of a running server is restored elsewhere with the same account
   t.equal((await again.send('GET', '/uploads/restored', { user: zoe.user })).text, 'last')
   t.match((await keptOfUser(t, again, zoe.user)).versions, { restored: [{ sha256: sha256Of(Buffer.from('before')) }] })
   for (const token of [ada.token, personal.token]) t.equal((await again.send('GET', '/uploads/report.pdf', { token })).text, 'the first')
+  const now = await stateOf(again, known.next)
+  t.match([known, now], [{ reason: 'first' }, { reason: 'restored' }])
+  t.notOk(now.ids.some(id => known.ids.includes(id)), 'all ids are new')
+  t.strictSame((await stateOf(again, now.next)).ids, now.ids)
   t.equal((await again.send('GET', '/api/resource', { user: ['late', 'correct horse battery'] })).status, 401)
   t.equal((await again.send('PUT', '/uploads/new', { user: ada.user, body: 'new' })).status, 201)
 

@@ -64,6 +64,7 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     skippingLocked: query => query.for('no key update', { skipLocked: true }) as typeof query,
     maxDeletedRows: Infinity,
     newChangeId: sql`nextval('changes_id_seq')`,
+    lastChangeId: sql`coalesce(pg_sequence_last_value('changes_id_seq'), 0)`,
     isAmong: (column, placeholder) => sql`${column} = any(${sql.placeholder(placeholder)})`,
     namesBetween
   }

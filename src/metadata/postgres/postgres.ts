@@ -73,6 +73,7 @@ export async function openPostgresMetadata ({
       now: () => engine.read(engine.now),
       ...createRepositories({
         engine,
+        ids,
         longRunning: createPostgresEngine(longRunning, clock),
         keeping,
         tokenFinder: createTokenFinder(engine),

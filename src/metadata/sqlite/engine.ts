@@ -70,6 +70,7 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
     skippingLocked: query => query,
     maxDeletedRows: MAX_DELETED_ROWS,
     newChangeId: sql`NULL`,
+    lastChangeId: sql`coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)`,
     isAmong: (column, placeholder) => {
       const list = sql.param(sql.placeholder(placeholder), { mapToDriverValue: JSON.stringify })
       return sql`${column} IN (SELECT value FROM json_each(${list}))`

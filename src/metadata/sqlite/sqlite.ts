@@ -66,6 +66,7 @@ export async function openSqliteMetadata (
       now: async () => clock(),
       ...createRepositories({
         engine,
+        ids,
         longRunning: engine,
         keeping,
         tokenFinder: createTokenFinder(engine, clock),
