@@ -280,6 +280,37 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await all(Number(c?.id), 2), [await folder('a')])
   })
 
+  t.test('a move or deletion is of the file or folder with an id, else it is none', async t => {
+    const { metadata, ownerId, put, add, folder, names } = await start(t)
+    const { files, folders, ids } = metadata
+    const [file, other] = [await put('a/1'), await put('2')]
+    const { folder: { id } } = await add('b')
+    const removal = { limit: 9, isPermanent: false, deletedWith: hex(16) }
+    const actsBy = async (id: string, folderId: string) => {
+      const codes: string[] = []
+      for (const act of [
+        () => files.rename(ownerId, 'a/1', 'a/1', unlimited, { id }),
+        () => files.rename(ownerId, 'a/1', 'b/1', unlimited, { id }),
+        () => files.remove(ownerId, 'b/1', { precondition: { id }, isPermanent: false }),
+        () => folders.move(ownerId, 'b', 'b', unlimited, { id: folderId }),
+        () => folders.move(ownerId, 'b', 'c', unlimited, { id: folderId }),
+        () => folders.remove(ownerId, 'c', { id: folderId }),
+        () => removeFolder(metadata, ownerId, 'd', { ...removal, conditions: { id: folderId } })
+      ]) codes.push(...Object.keys(await outcomes([act()])))
+      return codes
+    }
+    await add('c')
+    await folders.move(ownerId, 'b', 'd', unlimited)
+    await folders.move(ownerId, 'c', 'b', unlimited)
+    const refused = 'precondition_failed'
+    const byOthers = [refused, refused, 'not_found', refused, refused, 'not_found', 'ok']
+    t.strictSame(await actsBy(ids.file(other.id), String(ids.folder(id))), byOthers, 'another one is there')
+    t.strictSame(await names(), ['2', 'a/1'])
+    const right = ids.folder(Number((await folder('b'))?.id))
+    t.strictSame(await actsBy(ids.file(file.id), String(right)), [...Array(6).fill('ok'), 'not_found'])
+    t.strictSame(await names(), ['2'])
+  })
+
   t.test('of two that want one name, or each other, one wins', async t => {
     const { metadata, put, add, move, rename } = await start(t)
     for (const path of ['a', 'b', 'c/d', 'e']) await add(path)

@@ -68,6 +68,57 @@ t.test('all folders are listed in the order of their creation, and one that is m
   refused(t, await send('GET', '/api/files?all=true'), 400, 'validation_failed')
 })
 
+t.test('what is moved or deleted by its id is that file or folder, else nothing happens', async t => {
+  const { put, make, send, names, folders } = await shareAccount()
+  const [file, otherFile, folder, otherFolder, foreign] = (await Promise.all([
+    put('f'), put('o/f'), make('d'), make('e'), shareAccount().then(other => other.put('f'))
+  ])).map(({ json }) => json.id)
+  const of = (name: string) => ({ file: metadataPath(name), bytes: bytesPath(name), folder: folderPath(name) })
+  const acts: [kind: 'file' | 'folder', method: string, path: string, options?: SendOptions][] = [
+    ['file', 'PATCH', of('f').file, { json: { name: 'f' } }],
+    ['file', 'PATCH', of('f').file, { json: { name: 'g' } }],
+    ['file', 'DELETE', of('g').bytes],
+    ['folder', 'PATCH', of('d').folder, { json: { name: 'd' } }],
+    ['folder', 'PATCH', of('d').folder, { json: { name: 'h' } }],
+    ['folder', 'DELETE', of('h').folder],
+    ['folder', 'DELETE', of('e').folder]
+  ]
+  for (const [kind, method, path, options] of acts) {
+    const by = (query: string) => send(method, `${path}?${query}`, options)
+    const right = { file, folder: path === of('e').folder ? otherFolder : folder }[kind]
+    const recursive = method === 'DELETE' && kind === 'folder' ? ['', '&recursive=true'] : ['']
+    for (const id of [otherFile, foreign, 'unknown', kind === 'file' ? folder : file]) {
+      for (const how of recursive) refused(t, await by(`id=${id}${how}`), 412, 'precondition_failed', `${method} ${path} ${how}`)
+    }
+    for (const id of ['', 'a%20b', 'x'.repeat(65), `${right}&id=${right}`]) refused(t, await by(`id=${id}`), 400, 'validation_failed', id)
+    const how = path === of('e').folder ? '&recursive=true' : ''
+    t.equal((await by(`id=${right}${how}`)).status, method === 'DELETE' ? 204 : 200, `${method} ${path}`)
+  }
+  refused(t, await send('DELETE', `${of('g').bytes}?id=${file}`), 404, 'not_found', 'nothing has the name')
+  refused(t, await send('GET', `${of('o/f').file}?id=${otherFile}`), 400, 'validation_failed', 'no parameter of it')
+  t.strictSame([await names(), await folders()], [['o/f'], ['o']])
+})
+
+t.test('If-Match on a move, and on a folder, is honoured', async t => {
+  const { put, make, send } = await shareAccount()
+  const { headers: { etag } } = await put('f')
+  await make('d')
+  const rename = (ifMatch: string, name: string) => send('PATCH', metadataPath('f'), { json: { name }, headers: { 'if-match': ifMatch } })
+  for (const name of ['f', 'g']) refused(t, await rename('"other"', name), 412, 'precondition_failed', name)
+  for (const tag of ['*', String(etag)]) t.equal((await rename(tag, 'f')).status, 200)
+  t.equal((await rename(String(etag), 'g')).status, 200)
+  const change = (method: string, headers: Record<string, string>, name: string, options: SendOptions = {}) =>
+    send(method, folderPath(name), { ...options, headers })
+  for (const headers of [{ 'if-match': '"other"' }, { 'if-match': '""' }, { 'if-none-match': '*' }]) {
+    for (const name of ['d', 'x']) refused(t, await change('PATCH', headers, 'd', { json: { name } }), 412, 'precondition_failed', name)
+    refused(t, await change('DELETE', headers, 'd'), 412, 'precondition_failed')
+    refused(t, await send('DELETE', `${folderPath('d')}?recursive=true`, { headers }), 412, 'precondition_failed')
+  }
+  const met = { 'if-match': '*', 'if-none-match': '"other"', 'if-unmodified-since': new Date(0).toUTCString() }
+  t.equal((await change('PATCH', met, 'd', { json: { name: 'e' } })).status, 200)
+  t.equal((await change('DELETE', met, 'e')).status, 204)
+})
+
 t.test('a listing by name has the root and then folder after folder; others have one folder', async t => {
   const { put, list, names, send } = await shareAccount()
   const all = ['b.txt', 'z/b.txt', 'a.txt', 'a/c.txt', 'a/b.txt', 'z/y/a.txt', 'z/a.txt']

@@ -5,6 +5,7 @@ import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { splitPath } from '../metadata/paths.ts'
+import { preconditionOf } from '../metadata/preconditions.ts'
 import { Problem } from '../problems.ts'
 import type { Cursors, Listing } from './cursor.ts'
 import {
@@ -64,15 +65,19 @@ export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> 
     links: { 200: folderLinks },
     schema: moveFolder
   }, async request => {
-    const moved = await folders.move(callerOf(request).account, request.params.name, request.body.name)
+    const { params, body, query: { id }, headers } = request
+    const destination = { ...preconditionOf(headers), id }
+    const moved = await folders.move(callerOf(request).account, params.name, body.name, destination)
     return folderOf(moved, request.raw, { links, ids })
   })
 
   app.delete(FOLDER_PATH, {
     schema: deleteFolder
   }, async (request, reply) => {
-    const { recursive: isRecursive = false, permanent: isPermanent = false } = request.query
-    await folders.remove(callerOf(request).account.id, request.params.name, { isRecursive, isPermanent })
+    const { params, query, headers } = request
+    const { recursive: isRecursive = false, permanent: isPermanent = false, id } = query
+    const conditions = { ...preconditionOf(headers), id }
+    await folders.remove(callerOf(request).account.id, params.name, { isRecursive, isPermanent, conditions })
     return reply.code(204).send()
   })
 

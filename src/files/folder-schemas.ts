@@ -7,7 +7,8 @@ import type { FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import {
-  Cursor, DeletionQuery, type Describing, FolderQuery, NextCursor, nextPage, ParentId, PATH_PATTERN, Rename, StoredId
+  Cursor, DeletionQuery, type Describing, Field, FolderQuery, IdQuery, NextCursor, nextPage, ParentId, PATH_PATTERN,
+  Rename, StoredId
 } from './schemas.ts'
 
 /** The paths of folders. */
@@ -45,7 +46,12 @@ export const FolderParams = Type.Object({
 
 const FolderDeletionQuery = Type.Object({
   recursive: Type.Optional(Type.Boolean({ default: false, description: 'Also delete the files and folders in the folder.' })),
-  ...DeletionQuery.properties
+  ...DeletionQuery.properties,
+  ...IdQuery('folder')
+})
+
+const FolderHeaders = Type.Object({
+  'if-match': Field('`*` matches every folder. Anything else is 412: folders have no entity tags.')
 })
 
 const tags = ['Folders']
@@ -93,19 +99,21 @@ export const putFolder = {
 export const moveFolder = {
   operationId: 'moveFolder',
   summary: 'Move or rename a folder',
-  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing parents are created. Files, versions and their times stay the same.',
+  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing parents are created. Files, versions and their times stay the same. With `id`, only if it is that folder.',
   ...codeSamples(
     'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/old',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' http://127.0.0.1:5000/api/folders/old'
   ),
   tags,
   params: FolderParams,
+  querystring: Type.Object(IdQuery('folder')),
+  headers: FolderHeaders,
   body: Type.Ref(FolderMove),
   response: {
     200: { ...Type.Ref(Folder), description: 'The moved folder.' },
     ...problems([
       'malformed_json', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
-      'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'file_locked', 'storage_full'
+      'precondition_failed', 'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'file_locked', 'storage_full'
     ])
   }
 }
@@ -113,14 +121,15 @@ export const moveFolder = {
 export const deleteFolder = {
   operationId: 'deleteFolder',
   summary: 'Delete a folder',
-  description: 'Deletes an empty folder. With `recursive=true`, moves its files to the trash with their versions, and then deletes it; with `permanent=true` too, deletes them for good. A file that is added during the request stays, and the response is 409: repeat the request, also after an interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in versions and trash, so of more files only the last to be deleted can be restored.',
+  description: 'Deletes an empty folder. With `id`, only if it is that folder. With `recursive=true`, moves its files to the trash with their versions, and then deletes it; with `permanent=true` too, deletes them for good. A file that is added during the request stays, and the response is 409: repeat the request, also after an interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in versions and trash, so of more files only the last to be deleted can be restored.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"'),
   tags,
   params: FolderParams,
   querystring: FolderDeletionQuery,
+  headers: FolderHeaders,
   response: {
     204: { description: 'The folder was deleted.', type: 'null' },
-    ...problems(['not_found', 'folder_not_empty', 'file_locked', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'folder_not_empty', 'file_locked', 'storage_full'])
   }
 }
 

@@ -103,7 +103,7 @@ export class Folders {
    */
   async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
     const path = getName(name, folderPath)
-    if (!isRecursive) return this.#change(folders => folders.remove(ownerId, path))
+    if (!isRecursive) return this.#change(folders => folders.remove(ownerId, path, options.conditions))
     const deletedWith = createBlobId()
     let from: FolderRemovalPosition | undefined
     do {

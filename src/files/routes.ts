@@ -100,8 +100,9 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   app.delete('/uploads/:name', {
     schema: deleteFile
   }, async (request, reply) => {
-    const { params: { name }, query: { permanent: isPermanent = false }, headers } = request
-    await files.remove(callerOf(request).account.id, name, { precondition: preconditionOf(headers), isPermanent })
+    const { params: { name }, query: { permanent: isPermanent = false, id }, headers } = request
+    const precondition = { ...preconditionOf(headers), id }
+    await files.remove(callerOf(request).account.id, name, { precondition, isPermanent })
     return reply.code(204).send()
   })
 
@@ -109,7 +110,9 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     links: { 200: fileLinks },
     schema: renameFile
   }, async request => {
-    const renamed = await files.rename(callerOf(request).account, request.params.name, request.body.name)
+    const { params, body, query: { id }, headers } = request
+    const destination = { ...preconditionOf(headers), id }
+    const renamed = await files.rename(callerOf(request).account, params.name, body.name, destination)
     return fileOf(renamed, request.raw, { links, ids })
   })
 

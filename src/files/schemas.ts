@@ -103,12 +103,18 @@ export const DeletionQuery = Type.Object({
   permanent: Type.Optional(Type.Boolean({ default: false, description: 'Delete files and their versions for good, instead of moving them to the trash.' }))
 })
 
+/** The query parameter `id` of a change. It has no example, because Swagger UI would send it. */
+export const IdQuery = (kind: 'file' | 'folder') =>
+  ({ id: Type.Optional(Type.String({ ...ID, minLength: 1, description: `Only if the ${kind} with this name has this id; else 412.` })) })
+
 /** Headers for conditions of a change. */
 export const ChangeHeaders = Type.Object({
   'if-match': Field('Only if the file has one of these entity tags, or exists for `*`; else 412.'),
   'if-none-match': Field('Only if the file has none of these entity tags, or does not exist for `*`; else 412.'),
   'if-unmodified-since': Field('Only if the file did not change after this date; else 412, also for a date in the future.')
 })
+
+const FileDeletionQuery = Type.Object({ ...DeletionQuery.properties, ...IdQuery('file') })
 
 export const Rename = Type.Object({
   name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`, examples: ['report-2026.pdf'] })
@@ -165,11 +171,11 @@ export const getFile = {
 export const deleteFile = {
   operationId: 'deleteFile',
   summary: 'Delete a file',
-  description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that content. Downloads in progress complete.',
+  description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that content; with `id`, only if it is that file. Downloads in progress complete.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
   tags: ['Files'],
   params: FileParams,
-  querystring: DeletionQuery,
+  querystring: FileDeletionQuery,
   headers: ChangeHeaders,
   response: {
     204: { description: 'The file was deleted.', type: 'null' },
@@ -180,18 +186,20 @@ export const deleteFile = {
 export const renameFile = {
   operationId: 'renameFile',
   summary: 'Rename or move a file',
-  description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are created. Bytes, media type, SHA-256 and creation time stay the same.',
+  description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are created. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, only if the file still has that content; with `id`, only if it is that file.',
   ...codeSamples(
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
   ),
   tags: ['Files'],
   params: FileParams,
+  querystring: Type.Object(IdQuery('file')),
+  headers: ChangeHeaders,
   body: Type.Ref(Rename),
   response: {
     200: { ...Type.Ref(StoredFile), description: 'The renamed file.' },
     ...problems([
-      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
+      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'body_too_large',
       'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
     ])
   }

@@ -5,6 +5,8 @@ import type { Precondition } from './preconditions.ts'
  * `lists`, the precondition, then the locks.
  */
 export interface Conditions extends Precondition {
+  /** The id, as clients see it, that what is moved or deleted must have. */
+  readonly id?: string | undefined
   /** `If` (RFC 4918 section 10.4): one list must hold. */
   readonly lists?: readonly StateList[] | undefined
   /** Lock tokens that the client has submitted: their locks do not refuse the change. */

@@ -169,7 +169,10 @@ export class FileRules implements FileRepository {
     const beginning = yield * this.#contents.begin(ownerId, newName, quota)
     const current = yield * this.#contents.find(ownerId, name)
     if (current === undefined) throw new Problem('not_found')
-    if (newName === name) return current
+    if (newName === name) {
+      this.#guard.judge({ current }, destination)
+      return current
+    }
     const { time, current: overwritten } = beginning
     yield * this.#guard.admit({ ...beginning, current }, destination, all(removes(name), stores(newName, beginning)))
     if (overwritten !== undefined) return yield * this.#contents.moveInto(overwritten, current, beginning, destination)

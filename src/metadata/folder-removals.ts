@@ -1,12 +1,13 @@
 import { and, asc, desc, eq, gt, gte, lt, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './changes.ts'
+import type { Conditions } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-repository.ts'
 import type { FolderRow, FolderTree } from './folder-tree.ts'
-import { all, type LockGuard, type Moment, removes } from './lock-guard.ts'
+import { all, type LockGuard, type Moment, removes, type Subject } from './lock-guard.ts'
 import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow } from './paths.ts'
@@ -44,12 +45,12 @@ export class FolderRemovals {
     this.#changeLog = changeLog
   }
 
-  /** Deletes an empty folder. @throws not_found, folder_not_empty, file_locked. */
-  * remove (ownerId: number, path: string): Rule<void> {
+  /** Deletes an empty folder. @throws not_found, precondition_failed, folder_not_empty, file_locked. */
+  * remove (ownerId: number, path: string, conditions: Conditions): Rule<void> {
     const [owner, folder, time] = yield * this.#begin(ownerId, path)
     if (folder === undefined) throw new Problem('not_found')
     const { id } = folder
-    yield * this.#guard.admit({ owner, time }, {}, removes(path))
+    yield * this.#guard.admit({ owner, time, folder }, conditions, removes(path))
     yield * this.#guard.end({ owner, time }, path)
     const [files, folders] = yield * together(
       ask(this.#queries.anyFile, { ownerId, ids: [id] }), ask(this.#queries.anyFolder, { ownerId, id })
@@ -76,7 +77,7 @@ export class FolderRemovals {
   ): Rule<FolderRemovalPosition | undefined> {
     const [owner, folder, time] = yield * this.#begin(ownerId, path)
     if (folder === undefined || folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
-    yield * this.#admitRemoval({ owner, time }, path, { from, ...removal })
+    yield * this.#admitRemoval({ owner, time }, folder, { from, ...removal })
     const position = from ?? { folderId: folder.id, lastId: yield * this.#newestFile(), path }
     return position.path === undefined
       ? yield * this.#removeEmpty({ owner, time }, folder, { position, limit: removal.limit })
@@ -84,25 +85,26 @@ export class FolderRemovals {
   }
 
   * #admitRemoval (
-    moment: { owner: Owner, time: number }, path: string, { from, conditions = {}, replacedBy }: FolderRemoval
+    moment: { owner: Owner, time: number }, folder: FolderRow, { from, conditions = {}, replacedBy }: FolderRemoval
   ): Rule<void> {
+    const { path } = folder
     const { tokens } = conditions
     const { owner } = moment
-    const current = replacedBy && (yield * this.#requireSource(owner.id, replacedBy.path))
+    const subject = replacedBy === undefined ? { folder } : yield * this.#requireSource(owner.id, replacedBy.path)
     const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
     const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
-    yield * this.#guard.admit({ ...moment, current }, terms, all(...gone.map(removes)))
+    yield * this.#guard.admit({ ...moment, ...subject }, terms, all(...gone.map(removes)))
     if (from === undefined && replacedBy !== undefined) {
-      yield * this.#requireFitting(owner, path, { ...replacedBy, current })
+      yield * this.#requireFitting(owner, path, { ...replacedBy, current: subject.current })
     }
     yield * this.#guard.end(moment, path)
   }
 
-  /** The file with a path; undefined for a folder. @throws not_found: it may just have got the path of this one. */
-  * #requireSource (ownerId: number, path: string): Rule<FileRecord | undefined> {
-    const [file, folder] = yield * together(this.#contents.find(ownerId, path), this.#tree.find(ownerId, path))
-    if (file === undefined && folder === undefined) throw new Problem('not_found')
-    return file
+  /** The file or folder with a path. @throws not_found: it may just have got the path of this one. */
+  * #requireSource (ownerId: number, path: string): Rule<Subject> {
+    const [current, folder] = yield * together(this.#contents.find(ownerId, path), this.#tree.find(ownerId, path))
+    if (current === undefined && folder === undefined) throw new Problem('not_found')
+    return { current, folder }
   }
 
   /** @throws name_invalid, quota_exceeded. */

@@ -75,8 +75,8 @@ export interface FolderRepository {
    * goes to the trash.
    */
   move (ownerId: number, path: string, newPath: string, quota: Quota, destination?: Destination): Promise<FolderRecord>
-  /** Deletes an empty folder. @throws not_found, folder_not_empty, file_locked. */
-  remove (ownerId: number, path: string): Promise<void>
+  /** Deletes an empty folder. @throws not_found, precondition_failed, folder_not_empty, file_locked. */
+  remove (ownerId: number, path: string, conditions?: Conditions): Promise<void>
   /**
    * One act of a recursive deletion. Deletes some files in the folder and below, as `files.remove` does, but none
    * that was added after the first act. Once there are none, it deletes folders, each after those below it. Returns

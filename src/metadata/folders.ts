@@ -1,7 +1,7 @@
 import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './changes.ts'
-import type { Destination } from './conditions.ts'
+import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
@@ -32,7 +32,13 @@ interface FolderOptions {
 interface Added { readonly folder: FolderRecord, readonly isNew: boolean }
 
 /** A folder that is made or moved. */
-interface Arrival { readonly path: string, readonly quota: Quota, readonly destination: Destination }
+interface Arrival {
+  readonly path: string
+  readonly quota: Quota
+  readonly destination: Destination
+  /** The folder that is moved or copied. */
+  readonly source?: FolderRow
+}
 
 export class FolderRules implements FolderRepository {
   readonly #engine: Engine
@@ -106,12 +112,14 @@ export class FolderRules implements FolderRepository {
    * @throws precondition_failed, file_locked, name_taken, quota_exceeded.
    */
   * #makeParents (
-    ownerId: number, { path, quota, destination, added, removed }: Arrival & { added: Amount, removed: string[] }
+    ownerId: number,
+    { path, quota, destination, source, added, removed }: Arrival & { added: Amount, removed: string[] }
   ) {
     const beginning = yield * this.#contents.begin(ownerId, path, quota)
     const { current, place, time } = beginning
     const lands = current === undefined ? adds(path, place) : removes(path)
-    yield * this.#guard.admit({ ...beginning, current: undefined }, destination, all(lands, ...removed.map(removes)))
+    const start = { ...beginning, current: undefined, folder: source }
+    yield * this.#guard.admit(start, destination, all(lands, ...removed.map(removes)))
     yield * this.#contents.clear(beginning, destination)
     yield * this.#guard.end(beginning, ...removed)
     const { folderId: parentId } = yield * this.#contents.makeParents(added, beginning)
@@ -129,7 +137,7 @@ export class FolderRules implements FolderRepository {
   ): Rule<FolderRecord> {
     const source = yield * this.#lock(ownerId, path)
     const added = yield * this.#tree.sizeOf(ownerId, path, arrival.destination)
-    const copy = yield * this.#create(ownerId, arrival, added)
+    const copy = yield * this.#create(ownerId, { ...arrival, source }, added)
     yield * ask(this.#queries.copyProperties, { id: copy.id, from: source.id })
     return copy
   }
@@ -143,11 +151,14 @@ export class FolderRules implements FolderRepository {
   * #move (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
     const newPath = arrival.path
     const folder = yield * this.#lock(ownerId, path)
-    if (newPath === path) return folder
+    if (newPath === path) {
+      this.#guard.judge({ folder }, arrival.destination)
+      return folder
+    }
     if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
     yield * this.#tree.requireShort(ownerId, path, newPath)
-    const added = { bytes: 0, files: 0 }
-    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added, removed: [path] })
+    const leaving = { ...arrival, source: folder, added: { bytes: 0, files: 0 }, removed: [path] }
+    const { parentId, time } = yield * this.#makeParents(ownerId, leaving)
     const { name } = splitPath(newPath)
     yield * together(
       ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),
@@ -164,8 +175,8 @@ export class FolderRules implements FolderRepository {
     return folder
   }
 
-  remove (ownerId: number, path: string): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#removals.remove(ownerId, path))
+  remove (ownerId: number, path: string, conditions: Conditions = {}): Promise<void> {
+    return this.#engine.transactFor(ownerId, () => this.#removals.remove(ownerId, path, conditions))
   }
 
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined> {

@@ -3,11 +3,12 @@ import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { hasPath } from './file-columns.ts'
-import { type Place, requireFree } from './folder-tree.ts'
+import { type FolderRow, type Place, requireFree } from './folder-tree.ts'
+import type { Ids } from './ids.ts'
 import { type LockRecord, MAX_LOCKS, type NewLock } from './lock-repository.ts'
 import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
-import { entityTag, permits } from './preconditions.ts'
+import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
 import { ask, type Query, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
@@ -20,9 +21,13 @@ const RETRY_SECONDS = 60
 /** Who changes something, and when. */
 export interface Moment { readonly owner: Pick<Owner, 'id' | 'lockedUntil'>, readonly time: number }
 
-interface Start extends Moment {
-  /** The file that the precondition is about. */
+/** What the precondition is about: a file, a folder, or nothing. */
+export interface Subject {
   readonly current?: FileRecord | undefined
+  readonly folder?: FolderRow | undefined
+}
+
+interface Start extends Moment, Subject {
   /** Where something new belongs. */
   readonly place?: Place | undefined
 }
@@ -63,9 +68,11 @@ export function all (...touched: Touched[]): Touched {
 /** Admits changes in the current transaction, which has locked the owner's account. */
 export class LockGuard {
   readonly #queries: ReturnType<typeof queriesOf>
+  readonly #ids: Ids
 
-  constructor (engine: Engine) {
+  constructor (engine: Engine, ids: Ids) {
     this.#queries = queriesOf(engine)
+    this.#ids = ids
   }
 
   /**
@@ -80,12 +87,21 @@ export class LockGuard {
     const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
     const locks = yield * this.find(start, { ...touched, paths: [...touched.paths, ...listed] })
     if (lists !== undefined && !(yield * this.#holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
-    if (!permits(conditions, start.current)) throw new Problem('precondition_failed')
+    this.judge(start, conditions)
     const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
     const refusing = Array.from(new Set([...touched.paths, ...inTrees.map(({ path }) => path)]))
       .map(path => locks.filter(lock => covers(lock, path)))
       .filter(covering => covering.length > 0 && !covering.some(({ token }) => tokens.includes(token)))
     refuseLocked(refusing.flat())
+  }
+
+  /** Judges the precondition alone. @throws precondition_failed. */
+  judge ({ current, folder }: Subject, conditions: Conditions): void {
+    const { id } = conditions
+    const found = current === undefined ? folder && this.#ids.folder(folder.id) : this.#ids.file(current.id)
+    const isOther = id !== undefined && id !== found
+    const validators = current ?? (folder && FOLDER_VALIDATORS)
+    if (isOther || !permits(conditions, validators)) throw new Problem('precondition_failed')
   }
 
   /** The locks that touched paths have, and those below trees. */

@@ -9,10 +9,13 @@ export interface ConditionHeaders {
 /** What conditions are compared with. */
 interface Validators {
   /** Opaque part of the strong entity tag: the sha256. */
-  readonly sha256: string
+  readonly sha256?: string
   /** Milliseconds since 1970. */
   readonly updatedAt: number
 }
+
+/** Of a folder: it exists, and has neither an entity tag nor a date. */
+export const FOLDER_VALIDATORS: Validators = { updatedAt: -Infinity }
 
 /** `failed` means 412. `unchanged` means 304 for GET and HEAD, and 412 for other methods. */
 export type Verdict = 'go-on' | 'failed' | 'unchanged'
@@ -105,6 +108,8 @@ function fullYear (lastDigits: number, now: number): number {
 function listHas (list: string, current: Validators | undefined, comparison: 'strong' | 'weak'): boolean {
   if (current === undefined) return false
   if (list.trim() === '*') return true
+  const { sha256 } = current
+  if (sha256 === undefined) return false
   const tags = list.match(/(?<![^\s,])(?:W\/)?"[\x21\x23-\x7E\x80-\xFF]*"/g) ?? []
-  return tags.some(tag => (comparison === 'weak' ? tag.replace(/^W\//, '') : tag) === entityTag(current.sha256))
+  return tags.some(tag => (comparison === 'weak' ? tag.replace(/^W\//, '') : tag) === entityTag(sha256))
 }

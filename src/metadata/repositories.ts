@@ -57,7 +57,7 @@ export function createRepositories ({
   const addAccount = createAccountAdder(engine)
   const changes = new FactorChanges(engine, { tokenRemover, secrets })
   const accounts = new AccountRules({ engine, longRunning, tokenRemover, secrets, addAccount, discard })
-  const guard = new LockGuard(engine)
+  const guard = new LockGuard(engine, ids)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
   const contents = new FileContents({
     engine,
