@@ -18,7 +18,7 @@ import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
 import {
   DeletedFile, DeletedFileList, DeletionRestore, FileRestore, RestoredFiles, Version, VersionList
 } from './files/kept-schemas.ts'
-import { FileList, Rename, StoredFile } from './files/schemas.ts'
+import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
 import { prepareCaller } from './http/caller.ts'
@@ -67,7 +67,7 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 const schemas = [
   ProblemDetails, NewUser, User, Account, NewPassword, NewClaim, AccountEvent, AccountEventList, AccessToken, Greeting,
   Token, TokenList, NewToken, PersonalToken, NewSession, Session, ...factorSchemas, ...passkeySchemas,
-  StoredFile, FileList, Rename, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames,
+  StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames,
   Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
   ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
 ]

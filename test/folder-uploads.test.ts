@@ -251,3 +251,70 @@ t.test('a form tells it in a field, before or after the file', async t => {
   t.equal((await metadata('forms/x')).status, 404)
   t.strictSame(await usage(), before)
 })
+
+t.test('with folderId a new name must be in that folder, and none is made', async t => {
+  const { send, put, make, move, names, usage } = await shareAccount()
+  const { json: { id: moved } } = await make('a')
+  const { json: { id: other } } = await make('o')
+  const { json: { id: file, folderId: within } } = await put('o/in/f')
+  await move('a', 'b')
+  const { json: { id: foreign } } = await (await shareAccount()).make('a')
+  /** Each way to give a new name, which is `x` in a folder. */
+  const doors: Record<string, (folder: string, folderId: string) => Promise<Answer>> = {
+    PUT: (folder, id) => send('PUT', `${bytesPath(`${folder}x`)}?folderId=${id}`, { body: BYTES }),
+    'PUT of the draft': (folder, id) => send('PUT', `${bytesPath(`${folder}x`)}?folderId=${id}`, { headers: { 'upload-complete': '?0' } }),
+    tus: (folder, id) => send('POST', `/api/uploads?folderId=${id}`, { headers: tusFields(`${folder}x`, 9) }),
+    'tus without content': (folder, id) => send('POST', `/api/uploads?folderId=${id}`, { headers: tusFields(`${folder}x`, 0) }),
+    folder: (folder, id) => send('PUT', `${folderPath(`${folder}x`)}?folderId=${id}`),
+    'rename of a file': (folder, id) => send('PATCH', metadataPath('o/in/f'), { json: { name: `${folder}x`, folderId: id } }),
+    'move of a folder': (folder, id) => send('PATCH', folderPath('o/in'), { json: { name: `${folder}x`, folderId: id } })
+  }
+  const before = [await names(), await usage()]
+  for (const [kind, door] of Object.entries(doors)) {
+    for (const [folder, id] of [['a/', moved], ['a/b/', moved], ['b/', other], ['b/', foreign], ['b/', file], ['b/', 'root'], ['b/', 'unknown'], ['', moved]]) {
+      refused(t, await door(String(folder), id), 412, 'precondition_failed', `${kind} ${folder} ${id}`)
+    }
+    for (const id of ['', 'a.b', 'x'.repeat(65)]) refused(t, await door('b/', id), 400, 'validation_failed', `${kind} ${id}`)
+  }
+  t.strictSame([await names(), await usage()], before)
+  for (const [method, path, options] of [['PUT', bytesPath('x'), {}], ['POST', '/api/uploads', { headers: tusFields('x', 0) }]] as const) {
+    refused(t, await send(method, `${path}?folderId=root&folderId=root`, options), 400, 'validation_failed', method)
+  }
+  refused(t, await send('POST', '/?folderId=root', formOf('x', BYTES)), 400, 'validation_failed', 'no parameter of it')
+  refused(t, await send('POST', `${metadataPath('o/in/f')}/copy`, { json: { name: 'x', folderId: 'root' } }), 400, 'validation_failed')
+  t.equal((await doors.PUT?.('b/', moved))?.status, 201)
+  t.equal((await doors.PUT?.('', 'root'))?.status, 201)
+  t.match(await doors.PUT?.('b/', moved), { status: 200, json: { folderId: moved } }, 'a file that is replaced')
+  t.match(await send('PUT', `${folderPath('o/in')}?folderId=${other}`), { status: 200, json: { id: within, parentId: other } })
+  refused(t, await send('PUT', `${folderPath('o/in')}?folderId=${moved}`), 412, 'precondition_failed', 'a folder that is there')
+  for (const [path, name, id] of [[metadataPath('o/in/f'), 'o/in/f', within], [folderPath('o/in'), 'o/in', other]] as const) {
+    refused(t, await send('PATCH', path, { json: { name, folderId: moved } }), 412, 'precondition_failed', `${name} to itself`)
+    t.equal((await send('PATCH', path, { json: { name, folderId: id } })).status, 200)
+  }
+  t.match(await send('PATCH', metadataPath('o/in/f'), { json: { name: 'g', folderId: 'root' } }), { status: 200, json: { id: file, folderId: null } })
+  t.match(await send('PATCH', folderPath('o/in'), { json: { name: 'b/in', folderId: moved } }), { status: 200, json: { id: within, parentId: moved } })
+  t.match(await send('PUT', `${folderPath('b/in/c')}?folderId=${within}`), { status: 201, json: { parentId: within } })
+})
+
+t.test('a resumable upload keeps its folderId, which is judged again at its end', async t => {
+  const { send, make, move, get } = await shareAccount()
+  const { json: { id } } = await make('a')
+  const tus = pathOf(await send('POST', `/api/uploads?folderId=${id}`, { headers: tusFields('a/tus', 9) }))
+  const begun = { 'upload-complete': '?0', 'upload-length': '9' }
+  for (const name of ['a/1', 'a/2', 'a/3']) {
+    const path = `${bytesPath(name)}?folderId=${id}`
+    t.equal((await send('PUT', path, { headers: begun, body: BYTES.slice(0, 3) })).status, 201)
+  }
+  await move('a', 'b')
+  const { json: { id: second } } = await make('a')
+  const endPut = (name: string, query = '', headers = {}) =>
+    send('PUT', `${bytesPath(name)}${query}`, { headers: { ...headers, 'content-range': 'bytes 3-8/9' }, body: BYTES.slice(3) })
+  refused(t, await send('PATCH', tus, { headers: tusAppend(0), body: BYTES }), 412, 'precondition_failed')
+  refused(t, await endPut('a/1'), 412, 'precondition_failed', 'a rest need not repeat it')
+  refused(t, await endPut('a/2', '', { 'if-none-match': '*' }), 412, 'precondition_failed', 'also with another condition')
+  t.equal((await endPut('a/3', `?folderId=${second}`)).status, 201, 'a rest can give another one')
+  await move('a', 'c')
+  await move('b', 'a')
+  t.equal((await send('PATCH', tus, { headers: tusAppend(9) })).status, 204)
+  t.equal((await get('a/tus')).text, BYTES)
+})

@@ -1,9 +1,10 @@
 import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileOrder, FilePosition, NewFile, Quota } from '#src/metadata/records.ts'
+import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
-import { newUpload, openStory } from './uploads.contract.ts'
+import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
 const always = {}
 
@@ -309,6 +310,40 @@ export function suite (t: Test, open: OpenMetadata): void {
     const right = ids.folder(Number((await folder('b'))?.id))
     t.strictSame(await actsBy(ids.file(file.id), String(right)), [...Array(6).fill('ok'), 'not_found'])
     t.strictSame(await names(), ['2'])
+  })
+
+  t.test('a new name must be in the folder with an id, and no parents are made', async t => {
+    const { metadata, ownerId, put, add, folder, names } = await start(t)
+    const { files, folders, ids, uploads } = metadata
+    await put('f')
+    const { folder: { id } } = await add('a')
+    await add('b')
+    const upload = { ...newUpload(ownerId, 'a/u'), precondition: { folderId: String(ids.folder(id)) } }
+    await uploads.add(upload, { maxUploads: 9, quota: unlimited })
+    const codesOf = async (folderId: string) => {
+      const codes: string[] = []
+      for (const act of [
+        () => files.put(newFile(ownerId, 'a/1'), unlimited, { folderId }),
+        () => files.rename(ownerId, 'f', 'a/2', unlimited, { folderId }),
+        () => folders.add(ownerId, 'a/c', unlimited, { folderId }),
+        () => folders.add(ownerId, 'a/c', unlimited, { folderId }),
+        () => folders.move(ownerId, 'b', 'a/d', unlimited, { folderId }),
+        () => uploads.add({ ...newUpload(ownerId, 'a/v'), precondition: { folderId } }, { maxUploads: 9, quota: unlimited })
+      ]) codes.push(...Object.keys(await outcomes([act()])))
+      return codes
+    }
+    const refused = Array(6).fill('precondition_failed')
+    await folders.move(ownerId, 'a', 'e', unlimited)
+    t.strictSame(await codesOf(String(ids.folder(id))), refused, 'its parent is gone')
+    const change = changeOf(await uploads.find(ownerId, upload.id) as UploadRecord)
+    t.equal(await uploads.finish(change, { sha256: hex(32), quota: unlimited }), undefined)
+    t.equal(await folder('a'), undefined)
+    await add('a')
+    t.strictSame(await codesOf(String(ids.folder(id))), refused, 'another one is there')
+    t.strictSame(await codesOf('root'), refused)
+    t.strictSame(await codesOf(String(ids.folder(Number((await folder('a'))?.id)))), Array(6).fill('ok'))
+    t.strictSame(await names(), ['a/1', 'a/2'])
+    t.equal((await files.put(newFile(ownerId, 'g'), unlimited, { folderId: 'root' })).isNew, true)
   })
 
   t.test('of two that want one name, or each other, one wins', async t => {

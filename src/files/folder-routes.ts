@@ -66,7 +66,7 @@ export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> 
     schema: moveFolder
   }, async request => {
     const { params, body, query: { id }, headers } = request
-    const destination = { ...preconditionOf(headers), id }
+    const destination = { ...preconditionOf(headers), id, folderId: body.folderId }
     const moved = await folders.move(callerOf(request).account, params.name, body.name, destination)
     return folderOf(moved, request.raw, { links, ids })
   })
@@ -98,7 +98,8 @@ const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folde
     links: { 200: folderLinks, 201: folderLinks },
     schema: putFolder
   }, async (request, reply) => {
-    const { folder, isNew } = await folders.create(callerOf(request).account, request.params.name)
+    const { params, query: { folderId } } = request
+    const { folder, isNew } = await folders.create(callerOf(request).account, params.name, { folderId })
     reply.code(isNew ? 201 : 200)
     return folderOf(folder, request.raw, { links, ids })
   })

@@ -7,8 +7,8 @@ import type { FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import {
-  Cursor, DeletionQuery, type Describing, Field, FolderQuery, IdQuery, NextCursor, nextPage, ParentId, PATH_PATTERN,
-  Rename, StoredId
+  Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
+  nextPage, ParentId, PATH_PATTERN, Rename, StoredId
 } from './schemas.ts'
 
 /** The paths of folders. */
@@ -29,7 +29,8 @@ export const FolderList = Type.Object({
 }, { $id: 'FolderList', additionalProperties: false, description: 'A page of folders.' })
 
 export const FolderMove = Type.Object({
-  name: { ...Rename.properties.name, examples: ['archive/2026'] }
+  name: { ...Rename.properties.name, examples: ['archive/2026'] },
+  ...FolderIdMember
 }, { $id: 'FolderMove', additionalProperties: false, description: 'A new path of a folder.' })
 
 const FolderListQuery = Type.Object({
@@ -85,21 +86,22 @@ export const getFolder = {
 export const putFolder = {
   operationId: 'putFolder',
   summary: 'Create a folder',
-  description: 'Creates a folder and its missing parents. Uploads create the folders that they need, so this is for empty ones. If the folder exists, the response is 200.',
+  description: 'Creates a folder and its missing parents. Uploads create the folders that they need, so this is for empty ones. If the folder exists, the response is 200. With `folderId`, the parent must be that folder.',
   ...codeSamples('curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/reports%2F2026'),
   tags,
   params: FolderParams,
+  querystring: Type.Object(FolderIdQuery),
   response: {
     200: { ...Type.Ref(Folder), description: 'The folder exists.' },
     201: { ...Type.Ref(Folder), description: 'The new folder.' },
-    ...problems(['name_invalid', 'name_taken', 'quota_exceeded', 'file_locked', 'storage_full'])
+    ...problems(['name_invalid', 'name_taken', 'precondition_failed', 'quota_exceeded', 'file_locked', 'storage_full'])
   }
 }
 
 export const moveFolder = {
   operationId: 'moveFolder',
   summary: 'Move or rename a folder',
-  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing parents are created. Files, versions and their times stay the same. With `id`, only if it is that folder.',
+  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing parents are created, but not with `folderId`. Files, versions and their times stay the same. With `id`, only if it is that folder.',
   ...codeSamples(
     'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/old',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' http://127.0.0.1:5000/api/folders/old'

@@ -111,7 +111,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
     schema: renameFile
   }, async request => {
     const { params, body, query: { id }, headers } = request
-    const destination = { ...preconditionOf(headers), id }
+    const destination = { ...preconditionOf(headers), id, folderId: body.folderId }
     const renamed = await files.rename(callerOf(request).account, params.name, body.name, destination)
     return fileOf(renamed, request.raw, { links, ids })
   })

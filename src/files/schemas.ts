@@ -107,6 +107,14 @@ export const DeletionQuery = Type.Object({
 export const IdQuery = (kind: 'file' | 'folder') =>
   ({ id: Type.Optional(Type.String({ ...ID, minLength: 1, description: `Only if the ${kind} with this name has this id; else 412.` })) })
 
+const FOLDER_ID = Type.String({ ...ID, minLength: 1, description: 'Id of the folder that the new name must be in, `root` for the root; else 412. No folders are created.' })
+
+/** The query parameter `folderId`. It has no example, because Swagger UI would send it. */
+export const FolderIdQuery = { folderId: Type.Optional(FOLDER_ID) }
+
+/** The member `folderId` of a new name. */
+export const FolderIdMember = { folderId: Type.Optional({ ...FOLDER_ID, examples: ['root'] }) }
+
 /** Headers for conditions of a change. */
 export const ChangeHeaders = Type.Object({
   'if-match': Field('Only if the file has one of these entity tags, or exists for `*`; else 412.'),
@@ -117,8 +125,13 @@ export const ChangeHeaders = Type.Object({
 const FileDeletionQuery = Type.Object({ ...DeletionQuery.properties, ...IdQuery('file') })
 
 export const Rename = Type.Object({
-  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`, examples: ['report-2026.pdf'] })
+  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`, examples: ['report-2026.pdf'] }),
+  ...FolderIdMember
 }, { $id: 'Rename', additionalProperties: false, description: 'A new name.' })
+
+export const FileCopy = Type.Object({
+  name: Rename.properties.name
+}, { $id: 'FileCopy', additionalProperties: false, description: 'The name of a copy.' })
 
 /** The header that identifies the bytes of a file. */
 export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f]{64}"$', description: 'Strong entity tag: the SHA-256 of the bytes, in hex, in quotes.' } }
@@ -186,7 +199,7 @@ export const deleteFile = {
 export const renameFile = {
   operationId: 'renameFile',
   summary: 'Rename or move a file',
-  description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are created. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, only if the file still has that content; with `id`, only if it is that file.',
+  description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, only if the file still has that content; with `id`, only if it is that file.',
   ...codeSamples(
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
@@ -212,7 +225,7 @@ export const copyFile = {
   ...codeSamples('curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' http://127.0.0.1:5000/api/files/report.pdf/copy'),
   tags: ['Files'],
   params: FileParams,
-  body: Type.Ref(Rename),
+  body: Type.Ref(FileCopy),
   response: {
     201: { ...Type.Ref(StoredFile), description: 'The copy.', headers: { ...location, ...etag } },
     ...problems([

@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import { isOfLink } from './link-paths.ts'
 
 /** Query parameters of some file operations. If others ignored them, they would use the wrong content. */
-const PARAMETERS = ['version', 'permanent', 'folder', 'recursive', 'all', 'id']
+const PARAMETERS = ['version', 'permanent', 'folder', 'recursive', 'all', 'id', 'folderId']
 
 /** The same for operations of links, which are attachments always. */
 const LINK_PARAMETERS = [...PARAMETERS, 'disposition']

@@ -170,7 +170,7 @@ export class FileRules implements FileRepository {
     const current = yield * this.#contents.find(ownerId, name)
     if (current === undefined) throw new Problem('not_found')
     if (newName === name) {
-      this.#guard.judge({ current }, destination)
+      this.#guard.judge({ current, place: beginning.place }, destination)
       return current
     }
     const { time, current: overwritten } = beginning

@@ -7,7 +7,7 @@ import { folderColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
 import { findFolderFaults } from './folder-faults.ts'
 import { FolderRemovals } from './folder-removals.ts'
-import { type FolderRow, type FolderTree, ONE_FOLDER } from './folder-tree.ts'
+import { type FolderRow, type FolderTree, ONE_FOLDER, type Place } from './folder-tree.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
 import { adds, all, type LockGuard, removes } from './lock-guard.ts'
 import type { Owners } from './owners.ts'
@@ -95,7 +95,10 @@ export class FolderRules implements FolderRepository {
 
   * #add (ownerId: number, arrival: Arrival): Rule<Added> {
     const [, existing] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, arrival.path))
-    if (existing !== undefined) return { folder: existing, isNew: false }
+    if (existing !== undefined) {
+      this.#guard.judge({ place: placeOf(existing) }, { folderId: arrival.destination.folderId })
+      return { folder: existing, isNew: false }
+    }
     return { folder: yield * this.#create(ownerId, arrival), isNew: true }
   }
 
@@ -152,7 +155,7 @@ export class FolderRules implements FolderRepository {
     const newPath = arrival.path
     const folder = yield * this.#lock(ownerId, path)
     if (newPath === path) {
-      this.#guard.judge({ folder }, arrival.destination)
+      this.#guard.judge({ folder, place: placeOf(folder) }, arrival.destination)
       return folder
     }
     if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
@@ -186,6 +189,11 @@ export class FolderRules implements FolderRepository {
   listFaults (): Promise<string[]> {
     return this.#longRunning.read(() => findFolderFaults(this.#engine.tables))
   }
+}
+
+/** Where an existing folder is. */
+function placeOf ({ parentId }: FolderRow): Pick<Place, 'folderId' | 'missing'> {
+  return { folderId: parentId, missing: [] }
 }
 
 function queriesOf ({ tables }: Engine) {

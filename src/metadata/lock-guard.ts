@@ -18,6 +18,9 @@ const { placeholder } = sql
 /** Seconds after which one of many locks may have ended. */
 const RETRY_SECONDS = 60
 
+/** In a `folderId`. No id is so short. */
+const ROOT = 'root'
+
 /** Who changes something, and when. */
 export interface Moment { readonly owner: Pick<Owner, 'id' | 'lockedUntil'>, readonly time: number }
 
@@ -26,6 +29,9 @@ export interface Subject {
   readonly current?: FileRecord | undefined
   readonly folder?: FolderRow | undefined
 }
+
+/** The same, and where it is to be. */
+interface PlacedSubject extends Subject { readonly place?: Pick<Place, 'folderId' | 'missing'> | undefined }
 
 interface Start extends Moment, Subject {
   /** Where something new belongs. */
@@ -96,12 +102,18 @@ export class LockGuard {
   }
 
   /** Judges the precondition alone. @throws precondition_failed. */
-  judge ({ current, folder }: Subject, conditions: Conditions): void {
-    const { id } = conditions
+  judge (subject: PlacedSubject, conditions: Conditions): void {
+    if (!this.permits(subject, conditions)) throw new Problem('precondition_failed')
+  }
+
+  /** Whether the precondition permits a change. */
+  permits ({ current, folder, place }: PlacedSubject, conditions: Conditions): boolean {
+    const { id, folderId } = conditions
     const found = current === undefined ? folder && this.#ids.folder(folder.id) : this.#ids.file(current.id)
-    const isOther = id !== undefined && id !== found
-    const validators = current ?? (folder && FOLDER_VALIDATORS)
-    if (isOther || !permits(conditions, validators)) throw new Problem('precondition_failed')
+    if (id !== undefined && id !== found) return false
+    const parent = place?.missing.length === 0 ? this.#ids.folder(place.folderId) ?? ROOT : undefined
+    if (folderId !== undefined && folderId !== parent) return false
+    return permits(conditions, current ?? (folder && FOLDER_VALIDATORS))
   }
 
   /** The locks that touched paths have, and those below trees. */

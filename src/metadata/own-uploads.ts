@@ -3,7 +3,7 @@ import type { Beginning, FileContents } from './file-contents.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
 import { type LockGuard, stores } from './lock-guard.ts'
 import { type Owner, type Owners, refuseBeyond } from './owners.ts'
-import { isUnconditional, permits } from './preconditions.ts'
+import { isUnconditional } from './preconditions.ts'
 import type { NewFile, Quota } from './records.ts'
 import { together, type Rule } from './rule.ts'
 import type { UploadRemovals } from './upload-removals.ts'
@@ -36,15 +36,17 @@ export class OwnUploads {
 
   /**
    * Admits a new upload with a reservation. It ends an earlier one by `PUT` of the same name.
-   * @throws name_taken, file_locked, quota_exceeded, too_many_uploads.
+   * @throws name_taken, precondition_failed if its folder is another one, file_locked, quota_exceeded,
+   * too_many_uploads.
    */
   * admit (
-    { ownerId, name, length, method }: Pick<NewUpload, 'ownerId' | 'name' | 'length' | 'method'>,
+    { ownerId, name, length, method, precondition: { folderId } }: Omit<NewUpload, 'lifetimeMilliseconds'>,
     { owner, time, maxUploads, quota }: Admission
   ): Rule<void> {
     const { owners, tree, contents, guard, removals } = this.#options
     const [current, known] = yield * together(contents.find(ownerId, name), tree.known(ownerId, name))
     const place = yield * tree.place(ownerId, name, known)
+    guard.judge({ place }, { folderId })
     yield * guard.admit({ owner, time }, {}, stores(name, { current, place }))
     requireFree(place)
     if (method === 'PUT') yield * removals.removePuts(ownerId, name)
@@ -64,12 +66,12 @@ export class OwnUploads {
     const place = yield * tree.place(ownerId, name, known)
     const beginning = { ...start, current, place }
     const { time } = beginning
+    if (!guard.permits(beginning, precondition)) return undefined
     if (method === 'POST' && isUnconditional(precondition) && current !== undefined) {
       if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
       yield * together(discard([file.blobId], time))
       return { file: current, isNew: false }
     }
-    if (!permits(precondition, current)) return undefined
     yield * guard.admit(beginning, {}, stores(name, beginning))
     return yield * contents.store(file, beginning)
   }

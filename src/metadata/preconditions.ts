@@ -43,7 +43,10 @@ function isUnchangedSince (date: number, { updatedAt }: Validators, now: number)
  * The condition of a change, as plain values. A backend compares it with the file inside the transaction that changes
  * the file. `If-Modified-Since` does not apply to methods that change something (RFC 9110 section 13.1.3).
  */
-export type Precondition = Omit<ConditionHeaders, 'if-modified-since'>
+export type Precondition = Omit<ConditionHeaders, 'if-modified-since'> & {
+  /** The id, as clients see it, of the folder that a new name must be in; `root` for the root. No parents are made. */
+  readonly folderId?: string | undefined
+}
 
 /** The precondition in the headers of a request that changes something. */
 export function preconditionOf (headers: ConditionHeaders): Precondition {
@@ -59,9 +62,9 @@ export function permits (precondition: Precondition, current: Validators | undef
   return evaluate(precondition, current) === 'go-on'
 }
 
-/** Whether a precondition permits everything, because the request had none. */
-export function isUnconditional (precondition: Precondition): boolean {
-  return Object.values(precondition).every(value => value === undefined)
+/** Whether a precondition permits every file, because the request had no such header. */
+export function isUnconditional ({ folderId: _folderId, ...headers }: Precondition): boolean {
+  return Object.values(headers).every(value => value === undefined)
 }
 
 /** The strong entity tag of a file. */

@@ -131,7 +131,8 @@ export interface UploadRepository {
   /**
    * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
    * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, or the link {@link MAX_LINK_UPLOADS};
-   * name_taken if no file can have this name, file_locked, quota_exceeded, link_limit_reached, not_found if the owner
+   * name_taken if no file can have this name, precondition_failed if the folder is another one than that of the
+   * precondition, file_locked, quota_exceeded, link_limit_reached, not_found if the owner
    * was deleted or the link has ended.
    */
   add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
@@ -141,7 +142,7 @@ export interface UploadRepository {
   list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
   /**
    * Takes an upload over: raises its generation, and sets `isAppending`. `isAppending` restarts its expiry, and
-   * `precondition` and `modifiedAt`, if given, replace its own. A finished upload is returned unchanged.
+   * `modifiedAt` and what `precondition` has, if given, replace its own. A finished upload is returned unchanged.
    * @throws not_found.
    */
   takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>

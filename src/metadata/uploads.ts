@@ -10,6 +10,7 @@ import type { LinkUploads } from './link-uploads.ts'
 import type { LockGuard } from './lock-guard.ts'
 import { OwnUploads } from './own-uploads.ts'
 import { refuseBeyond, type Owners } from './owners.ts'
+import { isUnconditional, type Precondition } from './preconditions.ts'
 import { type Ask, ask, type Query, reading, together, type Rule } from './rule.ts'
 import { listedColumns, type UploadQueries, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
 import { UploadRemovals } from './upload-removals.ts'
@@ -106,7 +107,7 @@ export class UploadRules implements UploadRepository {
       generation: upload.generation + 1,
       isAppending,
       expiresAt: isAppending ? time + lifetimeMilliseconds : upload.expiresAt,
-      precondition: precondition ?? upload.precondition,
+      precondition: replaced(upload.precondition, precondition),
       modifiedAt: modifiedAt ?? upload.modifiedAt
     })
   }
@@ -212,6 +213,12 @@ function getCurrent ([row]: Row[], generation: number): UploadRecord {
   if (row === undefined) throw new Problem('not_found')
   if (row.generation !== generation || row.result !== null) throw new Problem('upload_taken_over')
   return recordOf(row)
+}
+
+/** A precondition after a later request, which need not repeat the folder. */
+function replaced (precondition: Precondition, given: Precondition = {}): Precondition {
+  const headers = isUnconditional(given) ? precondition : given
+  return { ...headers, folderId: given.folderId ?? precondition.folderId }
 }
 
 function reservation ({ length, offset }: { length: number | null, offset: number }): number {

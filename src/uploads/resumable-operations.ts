@@ -2,13 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifySchema, RouteOptions } from 'fastify'
 import type { TransferLimits } from '../http/transfer-limits.ts'
-import { preconditionOf } from '../metadata/preconditions.ts'
 import { acceptAnyBody } from './any-body.ts'
 import { openPartialBody } from './body.ts'
 import { modifiedAtOf } from './modified-time.ts'
 import { appendOf, creationOf } from './protocol.ts'
 import {
-  addUploadHeaders, isStored, signalOfClient, streamedBody, UploadRequests, type Exchange, type UploadDoor
+  addUploadHeaders, isStored, signalOfClient, streamedBody, uploadConditionOf, UploadRequests, type Exchange,
+  type UploadDoor
 } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import { uploadOf } from './schemas.ts'
@@ -68,7 +68,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
       type,
       length: content.length,
       method: 'POST' as const,
-      precondition: preconditionOf(request.headers),
+      precondition: uploadConditionOf(request),
       uploadMetadata: findUploadMetadata(request.headers),
       reprDigest: fieldOf(request.headers, 'repr-digest'),
       modifiedAt: modifiedAtOf(request.headers) ?? modifiedAt

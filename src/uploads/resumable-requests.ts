@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Uploader } from '../files/uploader.ts'
+import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/uploads-repository.ts'
 import { addHeaders } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
@@ -10,7 +11,7 @@ import { INTEROP_VERSION, wantsInterim } from './draft.ts'
 import type { Completion } from './protocol.ts'
 import type { UploadAppend } from './upload-append.ts'
 import type { ResumableUploads, UploadCreation } from './resumable.ts'
-import { createdUpload, failureHeaders, tusHeaders } from './schemas.ts'
+import { createdUpload, failureHeaders, tusHeaders, UploadFolderQuery } from './schemas.ts'
 import { TUS_VERSION, tusFields } from './tus.ts'
 import { remainingLimit, uploadFields, uploadLimit } from './upload-fields.ts'
 
@@ -105,6 +106,21 @@ function sendInterim (request: IncomingMessage, fields: Record<string, string>):
 
 /** A streamed body is not validated: Ajv would refuse it, because it is not a JSON value. */
 export const streamedBody = () => () => true
+
+const FOLDER_ID = new RegExp(String(UploadFolderQuery.properties.folderId.pattern))
+
+/**
+ * The precondition of a raw upload: its headers, and the query `folderId`, which is not validated, because the body is
+ * not.
+ * @throws validation_failed.
+ */
+export function uploadConditionOf ({ headers, query }: Pick<FastifyRequest, 'headers' | 'query'>): Precondition {
+  const { folderId } = query as { folderId?: string | string[] }
+  if (folderId !== undefined && (typeof folderId !== 'string' || !FOLDER_ID.test(folderId))) {
+    throw new Problem('validation_failed', { errors: [{ field: 'folderId', message: 'is not an id of a folder' }] })
+  }
+  return { ...preconditionOf(headers), folderId }
+}
 
 /** Paths of which clients of tus ask for more than the file. */
 const TUS_PATH = /^\/(?:api|s)\//

@@ -5,7 +5,7 @@ import { problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import {
   echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders,
-  uploadLinks, UploadList, UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
+  UploadFolderQuery, uploadLinks, UploadList, UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
 } from './schemas.ts'
 import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 
@@ -24,9 +24,10 @@ const refusedAppends: FailureCode[] = [...refusedContent, 'upload_offset_mismatc
 const createUpload = {
   operationId: 'createUpload',
   summary: 'Create a resumable upload',
-  description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. The name is the whole path; missing folders are created with the file. Without a precondition, a file of this name must not exist, unless it has the same bytes. A lock of the file, or of the folder if the file is new, refuses the creation with 423; one that is set later refuses the last request, and the upload stays: ask for its offset once the lock has ended.',
+  description: 'Creates an upload with the tus protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). The content, if any, is the beginning of the file. The upload becomes a file when its last byte is stored; if no name is given, its id is the name. The name is the whole path; missing folders are created with the file. With `folderId`, the folder must be there, when the upload is created and when it becomes a file; no folders are created. Without a precondition, a file of this name must not exist, unless it has the same bytes. A lock of the file, or of the folder if the file is new, refuses the creation with 423; one that is set later refuses the last request, and the upload stays: ask for its offset once the lock has ended.',
   ...codeSamples('curl -f -u test_user:pwd -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" http://127.0.0.1:5000/api/uploads'),
   tags: ['Uploads'],
+  querystring: UploadFolderQuery,
   headers: UploadCreationHeaders,
   consumes: [DRAFT_BYTES, TUS_BYTES],
   body: UploadBytes,

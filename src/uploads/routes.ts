@@ -8,7 +8,7 @@ import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import type { Ids } from '../metadata/ids.ts'
-import { entityTag, isUnconditional, preconditionOf } from '../metadata/preconditions.ts'
+import { entityTag } from '../metadata/preconditions.ts'
 import type { UploadRecord } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 import { acceptAnyBody } from './any-body.ts'
@@ -22,7 +22,9 @@ import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
 import { answerFile, ownDoor } from './own-door.ts'
 import { addDiscovery } from './resumable-operations.ts'
-import { addUploadHeaders, isStored, streamedBody, UploadRequests, type Exchange } from './resumable-requests.ts'
+import {
+  addUploadHeaders, isStored, streamedBody, uploadConditionOf, UploadRequests, type Exchange
+} from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus } from './tus.ts'
@@ -87,7 +89,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const part = await storePart(exchange, request.params.name)
     if (part === undefined) {
       const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
-      return answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: preconditionOf(request.headers) }), { links, ids })
+      return answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: uploadConditionOf(request) }), { links, ids })
     }
     requests.describe(exchange, part)
     if (isStored(part)) return door.answerFile(exchange, part)
@@ -116,7 +118,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
       type: declaredType(request.raw),
       length: content.length,
       method: 'PUT' as const,
-      precondition: preconditionOf(headers),
+      precondition: uploadConditionOf(request),
       uploadMetadata: findUploadMetadata(headers),
       reprDigest: fieldOf(headers, 'repr-digest'),
       modifiedAt: modifiedAtOf(headers)
@@ -128,11 +130,8 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
     const { request } = exchange
     const upload = await uploads.findByName(callerOf(request).account, fileName(name))
     if (upload === undefined) throw nothingToContinue(rest.offset)
-    const precondition = preconditionOf(request.headers)
     const modifiedAt = modifiedAtOf(request.headers)
-    return requests.append(exchange, upload.id, {
-      ...rest, modifiedAt, ...(!isUnconditional(precondition) && { precondition })
-    })
+    return requests.append(exchange, upload.id, { ...rest, modifiedAt, precondition: uploadConditionOf(request) })
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
-import { Bytes, ChangeHeaders, etag, Field, FileParams, FolderQuery, location, StoredFile } from '../files/schemas.ts'
+import { Bytes, ChangeHeaders, etag, Field, FileParams, FolderIdQuery, FolderQuery, location, StoredFile } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
@@ -33,6 +33,9 @@ export const UploadForm = Type.Object({
 
 /** The folder that a form's file goes to. */
 const UploadFormQuery = Type.Object(FolderQuery('The folder that the file goes to; missing ones are created. The root if it is absent, empty or `/`.'))
+
+/** The folder that a raw upload goes to. */
+export const UploadFolderQuery = Type.Object(FolderIdQuery)
 
 export const UploadBytes = Bytes('The bytes of the file.')
 
@@ -191,10 +194,11 @@ export const uploadFile = {
 export const putFile = {
   operationId: 'putFile',
   summary: 'Create or replace a file',
-  description: 'Stores the request body under this name, and creates missing folders. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
+  description: 'Stores the request body under this name, and creates missing folders. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. With `folderId`, the folder must be there, and no folders are created. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
   ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
   tags: ['Files'],
   params: FileParams,
+  querystring: UploadFolderQuery,
   headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders, Type.Object(fileModified)]),
   consumes: ['application/octet-stream'],
   body: UploadBytes,
