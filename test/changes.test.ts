@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
@@ -12,8 +13,10 @@ import { openHttp2 } from './kit/drive.ts'
 import { metadataPath, openAccount, shareAccount } from './kit/kept-account.ts'
 import { listTree, Mirror } from './kit/mirror.ts'
 import { createRandom } from './kit/random.ts'
+import { blocksOf, typeLines } from './kit/readme.ts'
 import { newFile, unlimited } from './kit/records.ts'
-import { issueToken, signUp, startTls, type SendOptions } from './kit/server.ts'
+import { root } from './kit/root.ts'
+import { issueToken, namesOf, signUp, startServer, startTls, type SendOptions } from './kit/server.ts'
 import { sizes } from './kit/sizes.ts'
 import { runSql } from './kit/stores.ts'
 import { until } from './kit/waiting.ts'
@@ -269,4 +272,16 @@ t.test('who waits is woken if the database fails, and nobody waits once it is st
   changes.stop()
   await wait()
   t.equal(changes.countWaiting(), 0)
+})
+
+t.test('the commands of the page about changes work as typed', async t => {
+  const folder = t.testdir({ data: {}, desk: {} })
+  const server = await startServer(t, { DATA_DIR: join(folder, 'data') })
+  const { token } = await signUp(server, 'test_user', 'pwd')
+  const lines = blocksOf(await readFile(join(root, 'openapi/changes.md'), 'utf8'), 'sh').flat()
+  const { code, stdout, stderr, statuses } = await typeLines(lines, { port: server.port, folder: join(folder, 'desk'), shell: 'sh' })
+  t.equal(code, 0, { stderr })
+  t.strictSame(statuses, [200, 200, 200, 201, 200, 200, 200, 201, 200, 204], { stderr })
+  t.match(stdout, /"changes":\[\{"id":"[^"]+","kind":"folder_made"/)
+  t.strictSame(await namesOf(server, { token }), ['reports/q2.pdf'])
 })

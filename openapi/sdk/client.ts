@@ -13,6 +13,10 @@ const PIECE_BYTES = 64 * 1024
 /** Statuses below 500 after which an upload is tried again: timeout, another offset, rate limit. */
 const TRANSIENT_STATUSES = [408, 409, 429]
 
+/** The largest page of the API, and the longest wait for a change. */
+const MAX_PAGE_ENTRIES = 1000
+const WAIT_SECONDS = 60
+
 /** How often an upload is tried again while no byte of it is stored. */
 const RETRIES = 10
 
@@ -198,6 +202,24 @@ export interface Download {
 
 export type ChangeQuery = NonNullable<paths['/api/changes']['get']['parameters']['query']>
 
+/** A copy of the folders and files of an account by id, and how far it has followed the changes. */
+export interface Mirror {
+  /** As of when each was read: of what is in a folder that was moved since, `pathOf` tells the path. */
+  readonly folders: Map<string, Folder>
+  readonly files: Map<string, StoredFile>
+  /** Undefined until everything has been listed. */
+  cursor: string | undefined
+}
+
+/** The copy is right. */
+export interface MirrorUpdate {
+  mirror: Mirror
+  /** The ids of the files and folders that changed since the update before, also of those that are gone. */
+  changed: Set<string>
+  /** Why everything was listed again; undefined if it was not. */
+  reason: ChangeList['reason']
+}
+
 export type ListQuery = Omit<NonNullable<paths['/api/files']['get']['parameters']['query']>, 'cursor'>
 
 /** A name of a file or folder is its path, such as `reports/2026/q1.pdf`. Missing folders are created with a file. */
@@ -236,6 +258,12 @@ export interface MagicStore {
    * `next`.
    */
   changes (query?: ChangeQuery, options?: RequestOptions): Promise<ChangeList>
+  /**
+   * Lists all folders and files and then follows the changes, without end. Yields the copy whenever it is right: first
+   * once, then after each change. With the mirror of an earlier call, which it changes, goes on from there. A request
+   * that fails ends it, and leaves the mirror such that another call can go on.
+   */
+  mirror (mirror?: Mirror, options?: RequestOptions): AsyncGenerator<MirrorUpdate, void, undefined>
   /** Copies a file on the server, without its versions. Fails with `name_taken` if the new name exists. */
   copy (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
   /** Moves a file to the trash, or deletes it for good. Downloads in progress complete. */
@@ -370,6 +398,8 @@ export function createMagicStore ({
     async changes (query = {}, options) {
       return bodyOf(await api.GET('/api/changes', { params: { query }, ...initOf(options) }))
     },
+    mirror: (mirror = { folders: new Map(), files: new Map(), cursor: undefined }, options) =>
+      follow(api, mirror, options),
     async rename (name, newName, options) {
       return bodyOf(await api.PATCH('/api/files/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
     },
@@ -484,6 +514,67 @@ async function * entriesOf<Entry> (
     yield * page.entries
     next = page.next
   } while (next !== null)
+}
+
+/** Follows the changes as the document describes. */
+async function * follow (
+  api: Client<paths>, mirror: Mirror, options: RequestOptions | undefined
+): AsyncGenerator<MirrorUpdate, void, undefined> {
+  let update: MirrorUpdate | undefined = { mirror, changed: new Set(), reason: undefined }
+  for (;;) {
+    const query = { limit: MAX_PAGE_ENTRIES, wait: update === undefined ? WAIT_SECONDS : 0 }
+    const { changes, next, reason } = bodyOf(await api.GET('/api/changes', { params: { query: mirror.cursor === undefined ? query : { ...query, cursor: mirror.cursor } }, ...initOf(options) }))
+    if (reason !== undefined) await listInto(api, mirror, options)
+    for (const change of changes) apply(mirror, change)
+    mirror.cursor = next
+    if (reason !== undefined || changes.length > 0) {
+      update ??= { mirror, changed: new Set(), reason: undefined }
+      update.reason ??= reason
+      for (const { id } of changes) update.changed.add(id)
+    } else if (update !== undefined) {
+      yield update
+      update = undefined
+    }
+  }
+}
+
+/** Replaces the copy by what the listings say, once they have been read to their end. */
+async function listInto (
+  api: Client<paths>, { folders, files }: Mirror, options: RequestOptions | undefined
+): Promise<void> {
+  const allFolders = await collect(async cursor => {
+    const { folders: entries, next } = bodyOf(await api.GET('/api/folders', { params: { query: { all: true, limit: MAX_PAGE_ENTRIES, ...cursor } }, ...initOf(options) }))
+    return { entries, next }
+  })
+  const allFiles = await collect(async cursor => {
+    const { files: entries, next } = bodyOf(await api.GET('/api/files', { params: { query: { limit: MAX_PAGE_ENTRIES, ...cursor } }, ...initOf(options) }))
+    return { entries, next }
+  })
+  folders.clear()
+  files.clear()
+  for (const folder of allFolders) folders.set(folder.id, folder)
+  for (const file of allFiles) files.set(file.id, file)
+}
+
+async function collect<Entry> (request: (query: { cursor?: string }) => Promise<Page<Entry>>): Promise<Entry[]> {
+  const all: Entry[] = []
+  for await (const entry of entriesOf(request)) all.push(entry)
+  return all
+}
+
+/** Sets what the copy has at an id to what there is now. */
+function apply ({ folders, files }: Mirror, { id, file, folder }: ChangeList['changes'][number]): void {
+  if (file !== undefined) files.set(id, file)
+  else if (folder !== undefined) folders.set(id, folder)
+  else if (!files.delete(id)) folders.delete(id)
+}
+
+/** The path of a file or folder of a mirror. */
+export function pathOf (mirror: Pick<Mirror, 'folders'>, entry: StoredFile | Folder): string {
+  const parentId = 'folderId' in entry ? entry.folderId : entry.parentId
+  const parent = parentId === null ? undefined : mirror.folders.get(parentId)
+  const name = entry.name.slice(entry.name.lastIndexOf('/') + 1)
+  return parent === undefined ? name : `${pathOf(mirror, parent)}/${name}`
 }
 
 /** Returns the body of a success; throws a MagicStoreError otherwise. */

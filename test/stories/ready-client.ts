@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
-import { bodyOf, createMagicStore, MagicStoreError } from './sdk/client.js'
+import { bodyOf, createMagicStore, MagicStoreError, pathOf, type Folder, type StoredFile } from './sdk/client.js'
 
 // Compiled and run by sdk.check.ts, beside the client written to ./sdk. Prints one line per check and its result.
 
@@ -145,9 +145,22 @@ report('a resumable upload in place of a folder', `${await failureOf(store.putRe
 report('one folder', (await store.getFolder('a/c/new')).name)
 report('files of one folder', await namesOf(store.list({ folder: 'a/b' })))
 report('files of all folders, each page in one', (await namesOf(store.list({ limit: 1 }))).filter(name => name.startsWith('a/')))
+const updates = store.mirror()
+const pathsOf = async () => {
+  const { value } = await updates.next()
+  if (value === undefined) return 'the end'
+  const { mirror, changed, reason } = value
+  const [folders, files] = [mirror.folders, mirror.files].map((entries: ReadonlyMap<string, Folder | StoredFile>) =>
+    Array.from(entries.values(), entry => pathOf(mirror, entry)).sort())
+  return `${reason} ${changed.size} ${folders} ${String(files) === String((await namesOf(store.list())).sort())}`
+}
+report('a mirror', await pathsOf())
 report('moving a folder', (await store.moveFolder('a', 'moved/a')).name)
+report('the mirror after that', await pathsOf())
 report('moving a folder into itself', await failureOf(store.moveFolder('moved', 'moved/a/b/moved')))
 report('moving a file', (await store.rename('moved/a/b/ü.txt', 'moved/ü.txt')).name)
+report('the mirror after that', await pathsOf())
+await updates.return()
 report('removing a folder that is not empty', await failureOf(store.removeFolder('moved')))
 await store.removeFolder('moved/a/c/new')
 report('removing an empty folder', await failureOf(store.getFolder('moved/a/c/new')))
