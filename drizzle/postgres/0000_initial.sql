@@ -56,6 +56,7 @@ CREATE TABLE "changes" (
 	"name" text COLLATE "C" NOT NULL,
 	"from_name" text COLLATE "C",
 	"file_id" bigint,
+	"folder_id" bigint,
 	"at" bigint NOT NULL
 );
 --> statement-breakpoint
@@ -106,7 +107,8 @@ CREATE TABLE "folders" (
 --> statement-breakpoint
 CREATE TABLE "installation" (
 	"id" text PRIMARY KEY NOT NULL,
-	"storage_id" text
+	"storage_id" text,
+	"epoch" text
 );
 --> statement-breakpoint
 CREATE TABLE "kept" (
@@ -289,6 +291,7 @@ CREATE INDEX "files_folder_created" ON "files" USING btree ("owner_id","folder_i
 CREATE INDEX "files_folder_size" ON "files" USING btree ("owner_id","folder_id","size","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_path" ON "folders" USING btree ("owner_id","path");--> statement-breakpoint
 CREATE UNIQUE INDEX "folders_parent_name" ON "folders" USING btree ("owner_id","parent_id","name");--> statement-breakpoint
+CREATE INDEX "folders_owner" ON "folders" USING btree ("owner_id","id");--> statement-breakpoint
 CREATE INDEX "kept_owner" ON "kept" USING btree ("owner_id","kept_at","id","size");--> statement-breakpoint
 CREATE INDEX "kept_trash" ON "kept" USING btree ("owner_id","kept_at","id") WHERE "kept"."name" is not null;--> statement-breakpoint
 CREATE INDEX "kept_file" ON "kept" USING btree ("file_id","kept_at","id");--> statement-breakpoint

@@ -12,6 +12,7 @@ CREATE TABLE `changes` (
 	`name` text NOT NULL,
 	`from_name` text,
 	`file_id` integer,
+	`folder_id` integer,
 	`at` integer NOT NULL,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE cascade
 );
@@ -30,6 +31,7 @@ CREATE TABLE `folders` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `folders_path` ON `folders` (`owner_id`,`path`);--> statement-breakpoint
 CREATE UNIQUE INDEX `folders_parent_name` ON `folders` (`owner_id`,`parent_id`,`name`);--> statement-breakpoint
+CREATE INDEX `folders_owner` ON `folders` (`owner_id`,`id`);--> statement-breakpoint
 CREATE TABLE `kept` (
 	`id` text PRIMARY KEY NOT NULL,
 	`owner_id` integer NOT NULL,
@@ -217,4 +219,5 @@ ALTER TABLE `tokens` ADD `factors` text DEFAULT 'password' NOT NULL;--> statemen
 ALTER TABLE `tokens` ADD `browser` text;--> statement-breakpoint
 ALTER TABLE `tokens` ADD `system` text;--> statement-breakpoint
 -- A token that was issued for the password may do all that a password may.
-UPDATE `tokens` SET `scopes` = `scopes` || ' links' WHERE `kind` = 'access' AND `parent_id` IS NULL;
+UPDATE `tokens` SET `scopes` = `scopes` || ' links' WHERE `kind` = 'access' AND `parent_id` IS NULL;--> statement-breakpoint
+ALTER TABLE `installation` ADD `epoch` text;
