@@ -38,7 +38,8 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
       : await folders.list(ownerId, path, { limit, after: after?.key })
     const page = cutPage(found, limit, last => cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
     const next = await page.next
-    if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...all ? { all: 'true' } : { folder: path }, limit: String(limit - 1), cursor: next }))
+    const selection = all ? { all: 'true' } : { folder: path }
+    if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...selection, limit: String(limit - 1), cursor: next }))
     return { folders: page.entries.map(entry => folderOf(entry, request.raw, { links, ids })), next }
   })
 
