@@ -11,7 +11,6 @@ import { all, type LockGuard, type Moment, removes, type Subject } from './lock-
 import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow } from './paths.ts'
-import type { FileRecord } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -95,7 +94,7 @@ export class FolderRemovals {
     const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
     yield * this.#guard.admit({ ...moment, ...subject }, terms, all(...gone.map(removes)))
     if (from === undefined && replacedBy !== undefined) {
-      yield * this.#requireFitting(owner, path, { ...replacedBy, current: subject.current })
+      yield * this.#requireFitting(owner, path, { ...replacedBy, ...subject })
     }
     yield * this.#guard.end(moment, path)
   }
@@ -109,7 +108,7 @@ export class FolderRemovals {
 
   /** @throws name_invalid, quota_exceeded. */
   * #requireFitting (
-    owner: Owner, newPath: string, { path, copy, current }: Replacement & { current: FileRecord | undefined }
+    owner: Owner, newPath: string, { path, copy, current }: Replacement & Subject
   ): Rule<void> {
     if (copy?.isDeep !== false) yield * this.#tree.requireShort(owner.id, path, newPath)
     if (copy === undefined) return

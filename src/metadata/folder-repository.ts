@@ -20,7 +20,7 @@ export interface FolderRemoval {
 }
 
 /**
- * A file or folder that is copied or moved to where another one is deleted. The precondition is about this file.
+ * A file or folder that is copied or moved to where another one is deleted. The precondition is about this.
  * Nothing is deleted for it if it would be refused: the first act judges the paths below it, and the room of a copy,
  * beside what is deleted, or else the locks. Each act needs it to exist.
  */
