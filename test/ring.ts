@@ -31,8 +31,11 @@ const filesOf = (names: readonly string[]) => (isProofs ? WHOLE_CELL : names).ma
 
 type Environment = Readonly<Record<string, string>>
 
-/** Runs test files. Returns whether all are green. */
-function run (files: readonly string[], env: Environment, jobs = 2): boolean {
+/** A file with a browser has one other beside it, of a service, which takes as long. */
+const BESIDE_BROWSER = /\/(?:(?:.+-)?page|page-.+|sdk|cluster|postgres.*|s3.*)\.(?:check|proof)\.ts$/
+
+/** Runs test files, three at a time by default: they often wait. Returns whether all are green. */
+function run (files: readonly string[], env: Environment, jobs = 3): boolean {
   console.log(`== ${ring}: ${files.length} files ${JSON.stringify(env)}`)
   return spawnSync('tap', ['--disable-coverage', `--jobs=${jobs}`, ...files], {
     cwd: root, stdio: 'inherit', env: { ...process.env, RING: ring, ...env }
@@ -41,8 +44,10 @@ function run (files: readonly string[], env: Environment, jobs = 2): boolean {
 
 function runAll (env: Environment): boolean {
   if (named.length > 0) return run(named, env)
+  const files = filesIn('test/proof', isProofs ? /\.(?:check|proof)\.ts$/ : /\.check\.ts$/)
   return [
-    run([...isProofs ? filesIn('test', /\.test\.ts$/) : [], ...filesIn('test/proof', isProofs ? /\.(?:check|proof)\.ts$/ : /\.check\.ts$/)], env),
+    run(files.filter(file => BESIDE_BROWSER.test(file)), env, 2),
+    run([...isProofs ? filesIn('test', /\.test\.ts$/) : [], ...files.filter(file => !BESIDE_BROWSER.test(file))], env),
     // Coverage is measured with SQLite and a folder.
     ...Object.entries(CELLS).map(([store, names]) => run(filesOf(names), { ...env, TEST_STORE: store, COVERAGE: '0' })),
     run(filesIn('test/proof', /\.timed\.ts$/), env, 1)
