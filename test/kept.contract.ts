@@ -233,6 +233,17 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.accounts.usageMismatches(), [])
   })
 
+  t.test('what goes for bytes goes for the number of contents too', async t => {
+    const { put, remove, versions, trash } = await start(t, { ...month, contents: 2 })
+    await put('a')
+    await remove('a')
+    const deleted = await put('b', { size: 4 })
+    await remove('b')
+    const version = await put('c', { size: 8 })
+    await put('c', { size: 6 }, { bytes: 24, files: undefined })
+    t.strictSame([ids(await trash()), ids(await versions(version.id))], [[deleted.blobId], [version.blobId]])
+  })
+
   t.test('the time is that of the backend if no clock is given', async t => {
     const { metadata, ownerId, put, remove, restoreVersion, restoreFile, versions, trash } =
       await start(t, month, { hasOwnClock: true })

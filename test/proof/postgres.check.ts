@@ -347,6 +347,7 @@ t.test('a failure of an attempt that can\'t be recorded is no error, but anythin
   t.match(await claim(limits), { state: 'granted' }, 'a claim lapses')
   await metadata.attempts.removeOutside({ since: 0, codesSince: 0, until: Date.now(), limit: 9 })
   t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 1, 'and is deleted')
+  await t.resolves(metadata.attempts.finish(second, 'failed'), 'of which nothing is recorded')
 })
 
 t.test('a purge leaves accounts that another process has locked, and a write that waits for one too long is refused', async t => {

@@ -13,6 +13,7 @@ import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
 import { PartMemory } from '#src/blobs/s3/part-memory.ts'
 import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
+import { parseStorageUrl } from '#src/config/storage-url.ts'
 import { paceSuite, putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
 import { append, appendAtomically, createRow, type DraftRow, gate, readDraft, SAVE_BYTES } from '../drafts.contract.ts'
 import { inChunks } from '../kit/bytes.ts'
@@ -462,6 +463,13 @@ test('what others upload is left alone, however many do', async t => {
   const ends = await Promise.allSettled(puts)
   t.strictSame(ends.map(({ status }) => status), [...Array(5).fill('fulfilled'), ...Array(3).fill('rejected')])
   for (const end of ends.slice(5)) t.match(end, { reason: unavailable })
+})
+
+test('a bucket of AWS is named without an address', t => {
+  const bucket = new Bucket({ url: parseStorageUrl('s3://files?region=eu-central-1'), idleMilliseconds: 1000, partMemoryBytes: MIB })
+  t.equal(bucket.place, 'bucket files')
+  bucket.close()
+  t.end()
 })
 
 test('a source is read no further ahead than three parts while the store is slow', async t => {

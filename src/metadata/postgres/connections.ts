@@ -37,8 +37,8 @@ const SETTLE_PAUSE_MILLISECONDS = 50
  * transaction, PostgreSQL ends that before those who wait for its locks give up.
  */
 const BEGIN = {
-  short: "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id(); SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
-  long: 'BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()'
+  short: "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id() AS id; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
+  long: 'BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id() AS id'
 } as const
 
 /** One connection, as Drizzle sees it; `$client` is the driver's. */
@@ -233,13 +233,13 @@ function operationOf ({ name, text }: pg.QueryConfig): string {
 
 async function inTransaction<T> (db: Db, begin: string, transaction: Transaction<T>): Promise<T> {
   // One answer for each statement.
-  const begun = db.execute(begin).then(answers => answers as unknown as pg.QueryResult[])
+  const begun = db.execute(begin).then(answers => answers as unknown as [unknown, { rows: [{ id: string }] }])
   const result = await transaction(db, begun).catch(async (error: unknown) => {
     // If the connection broke, or no answer came, the server undoes the transaction by itself.
     if (!isConnectionLost(error)) await db.execute('ROLLBACK')
     throw error
   })
-  const transactionId = String((await begun)[1]?.rows[0].pg_current_xact_id)
+  const [, { rows: [{ id: transactionId }] }] = await begun
   await db.execute('COMMIT').catch((error: unknown) => {
     throw isConnectionLost(error) ? new CommitLost(error, { transactionId, result }) : error
   })

@@ -7,14 +7,10 @@ const MAX_TRIES = 4
 const REPEAT_MILLISECONDS = 5000
 
 /** Repeats what was undone, by others or because the connection broke. */
-export async function repeated<T> (run: () => Promise<T>): Promise<T> {
-  const start = performance.now()
-  for (let tries = 1; ; tries++) {
-    try {
-      return await run()
-    } catch (error) {
-      const mayRepeat = tries < MAX_TRIES && performance.now() - start <= REPEAT_MILLISECONDS
-      if (!mayRepeat || !(isConnectionLost(error) || isUndone(error))) throw failureOf(error)
-    }
-  }
+export async function repeated<T> (run: () => Promise<T>, tries = 1, start = performance.now()): Promise<T> {
+  return run().catch((error: unknown) => {
+    const mayRepeat = tries < MAX_TRIES && performance.now() - start <= REPEAT_MILLISECONDS
+    if (mayRepeat && (isConnectionLost(error) || isUndone(error))) return repeated(run, tries + 1, start)
+    throw failureOf(error)
+  })
 }
