@@ -124,11 +124,11 @@ function closeDialog (close: () => void): void {
   if (entries.entries.value.length > 0) filesFocus.focus()
 }
 
-/** Focuses the file that is sought, when its folder lists it. */
+/** Focuses the file that is sought, when its folder lists it: what a search found it may list until then. */
 function useSought (): void {
   useEffect(() => {
     const name = sought.value
-    if (name === undefined || !entries.entries.value.some(entry => entry.name === name)) return
+    if (name === undefined || searchText.value !== '' || !entries.entries.value.some(entry => entry.name === name)) return
     sought.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
