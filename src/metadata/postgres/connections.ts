@@ -47,7 +47,7 @@ export type Db = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query
 /** `begun` resolves when the transaction has begun: nothing may be changed before. */
 type Transaction<T> = (db: Db, begun: Promise<unknown>) => Promise<T>
 
-/** The connection broke during the commit of a transaction, which then may have happened. */
+/** The commit of a transaction failed, mostly because the connection broke: it may have happened. */
 class CommitLost extends ConnectionLost {
   readonly transactionId: string
   readonly result: unknown
@@ -240,8 +240,6 @@ async function inTransaction<T> (db: Db, begin: string, transaction: Transaction
     throw error
   })
   const [, { rows: [{ id: transactionId }] }] = await begun
-  await db.execute('COMMIT').catch((error: unknown) => {
-    throw isConnectionLost(error) ? new CommitLost(error, { transactionId, result }) : error
-  })
+  await db.execute('COMMIT').catch((error: unknown) => { throw new CommitLost(error, { transactionId, result }) })
   return result
 }
