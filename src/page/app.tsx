@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { AccountView } from './account/account-view.tsx'
 import { claim, wordsOf } from './claim.ts'
 import { ClaimView } from './claim-view.tsx'
@@ -78,7 +78,8 @@ function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
   const name = titleOf(screen, openFolder.value)
   useEffect(() => { document.title = name === undefined ? texts.title : `${name} – ${texts.title}` }, [name])
-  useEffect(() => {
+  // A layout effect, so that it takes the focus from no entry that gets it when the list is there.
+  useLayoutEffect(() => {
     if (screen === 'loading') return
     if (isLaterOne.current) focusHeading()
     isLaterOne.current = true

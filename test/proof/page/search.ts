@@ -1,5 +1,4 @@
 import { browserTest, isFocused, shows, tabTo } from '../browser.ts'
-import { isProof } from '../../kit/sizes.ts'
 import { choose, fileButton, namesOf, press, undo, visitAs, widths } from '../files-page.ts'
 import { checkAccessible, checkFits } from '../page.ts'
 
@@ -50,8 +49,7 @@ browserTest('what is found in another folder opens, is shown in its folder, and 
   await shows(t, () => isFocused(fileButton(page, 'Lakes/photo-LAKE.png')), true)
   await choose(page, 'lake (2).txt', 'Show in its folder')
   await page.getByRole('heading', { name: 'deep', level: 2 }).waitFor()
-  // Once in thirty on a busy machine no element has the focus. It is not known why, so that the checks don't ask.
-  if (isProof) await shows(t, () => isFocused(fileButton(page, 'lake (2).txt')), true, 'in another folder')
+  await shows(t, () => isFocused(fileButton(page, 'lake (2).txt')), true, 'in another folder')
   t.equal(await page.getByRole('searchbox').inputValue(), '')
   await page.goBack()
   await page.getByRole('searchbox').fill('photo')
