@@ -13,7 +13,7 @@ import {
 import { giveAway, startOwnLinks, type LinkServer } from './links-page.ts'
 import { PASSWORD } from './page.ts'
 
-/** The page in the other engines. The stories of page.check.ts go deeper, in Chromium. */
+/** The page in the other engines. The stories of page/ go deeper, in Chromium. */
 
 interface Story {
   readonly t: Test
