@@ -10,7 +10,8 @@ import { createProgress } from './terminal.ts'
 export const help = `magicstore fsck: check that the database and the stored bytes match, with or without a running server.
 
   --deep     read every byte and compare the SHA-256, not only the size
-  --repair   move blobs that belong to nothing to quarantine, in DATA_DIR or the bucket, and recompute the usage of accounts; deletes nothing
+  --repair   move blobs that belong to nothing to quarantine, in DATA_DIR or the bucket, keep the bytes of files that were about to be
+             deleted, and recompute the usage of accounts; deletes nothing
   --json     one JSON object per error and line: kind, isRepaired, and what it is about: content, blobId, ownerId and name of a file,
              accountId, or detail
 

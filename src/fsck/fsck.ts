@@ -11,9 +11,10 @@ interface Stores { metadata: Metadata, blobs: BlobStore }
 
 /**
  * One inconsistency: the bytes of a file, a version or a deleted file in the trash are `missing`, have the
- * `wrong_size`, are `unreadable` or have the `wrong_digest`; an `orphan` is a blob that belongs to none of them; a
- * recorded `usage` is not the sum of what is stored; the place of a `folder`, or of a file in one, is wrong; the
- * `database` itself is damaged. `name` is that of the file; null for a version of a deleted one.
+ * `wrong_size`, are `unreadable`, have the `wrong_digest`, or are about to be deleted (`discarded`); an `orphan` is a
+ * blob that belongs to none of them; a recorded `usage` is not the sum of what is stored; the place of a `folder`, or
+ * of a file in one, is wrong; the `database` itself is damaged. `name` is that of the file; null for a version of a
+ * deleted one.
  */
 export type Finding =
   | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
@@ -40,13 +41,16 @@ export async function * checkIntegrity (
 }
 
 /**
- * Repairs what can be repaired without loss: moves an orphan to the quarantine, or recomputes the usage. Returns
- * whether it did.
+ * Repairs what can be repaired without loss: moves an orphan to the quarantine, keeps the bytes of a content, or
+ * recomputes the usage. Returns whether it did.
  */
 export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
   switch (finding.kind) {
     case 'orphan':
       return blobs.quarantine(finding.blobId)
+    case 'discarded':
+      await metadata.blobs.clearDiscarded([finding.blobId])
+      return true
     case 'usage':
       await metadata.accounts.repairUsage()
       return true
@@ -59,7 +63,7 @@ function usageText ({ bytes, files, folders, keptBytes, keptContents }: UsageMis
   return `${bytes} bytes in ${files} files, ${folders} folders, and ${keptBytes} bytes in ${keptContents} versions and deleted files`
 }
 
-type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest'
+type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest' | 'discarded'
 
 type Check = (content: Pick<StoredContent, 'blobId' | 'size' | 'sha256'>, blobs: BlobStore) => Promise<Fault | undefined>
 
@@ -70,10 +74,12 @@ async function * checkContents (
   let done = 0
   for (;;) {
     const contents = await metadata.blobs.listContents(afterId, BATCH)
+    const discarded = await metadata.blobs.findDiscarded(contents.map(({ blobId }) => blobId))
     for (const stored of contents) {
       const { content, blobId, ownerId, name } = stored
-      const kind = await check(stored, blobs)
-      if (kind !== undefined && await isCurrent(blobId, metadata)) yield { kind, content, blobId, ownerId, name }
+      for (const kind of [await check(stored, blobs), discarded.has(blobId) ? 'discarded' as const : undefined]) {
+        if (kind !== undefined && await isCurrent(blobId, metadata)) yield { kind, content, blobId, ownerId, name }
+      }
       onLook(++done)
     }
     const last = contents.at(-1)

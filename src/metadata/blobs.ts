@@ -76,6 +76,12 @@ export class BlobRules implements BlobRepository {
     ), {}, setOf))
   }
 
+  findDiscarded (blobIds: string[]): Promise<Set<string>> {
+    const { tables: { discardedBlobs }, read } = this.#engine
+    return read(() => ask(reading('', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+      .where(inArray(discardedBlobs.blobId, blobIds))), {}, setOf))
+  }
+
   // Each part is read in the order of its own index, and no further than needed.
   listContents (afterId: string, limit: number): Promise<StoredContent[]> {
     const { tables: { files, kept }, read } = this.#engine

@@ -1,21 +1,23 @@
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { ask, reading, together, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /**
- * Folders and files whose place is wrong, one line each. A folder that is its own ancestor is among them: it can't be
- * that the path of each is longer than that of its parent.
+ * Folders and files whose place is wrong, or taken by both, one line each. A folder that is its own ancestor is among
+ * them: it can't be that the path of each is longer than that of its parent.
  */
 export function * findFolderFaults (tables: Tables): Rule<string[]> {
-  const { misplaced, orphans } = queriesOf(tables)
-  const [folders, files] = yield * together(ask(misplaced), ask(orphans))
+  const { misplaced, orphans, twins } = queriesOf(tables)
+  const [folders, files, pairs] = yield * together(ask(misplaced), ask(orphans), ask(twins))
   return [
     ...folders.map(({ id, ownerId, path, parent }) => {
       const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`
       return parent === null ? `${folder} has no parent` : `${folder} does not have the path of its parent and its name`
     }),
     ...files.map(({ id, ownerId, name }) =>
-      `file ${id} of account ${ownerId} (${JSON.stringify(name)}) is in a folder that does not exist`)
+      `file ${id} of account ${ownerId} (${JSON.stringify(name)}) is in a folder that does not exist`),
+    ...pairs.map(({ id, ownerId, path, folder }) =>
+      `file ${id} of account ${ownerId} (${JSON.stringify(path)}) has the path of folder ${folder}`)
   ]
 }
 
@@ -28,6 +30,10 @@ function queriesOf ({ files, folders }: Tables) {
       .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`)),
     orphans: reading('', db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
       .where(sql`${files.folderId} <> 0 AND NOT EXISTS (
-        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`))
+        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`)),
+    twins: reading('', db => db
+      .select({ id: files.id, ownerId: files.ownerId, path: folders.path, folder: folders.id }).from(folders)
+      .innerJoin(files, and(
+        eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name))))
   }
 }

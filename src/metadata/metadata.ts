@@ -102,6 +102,8 @@ export interface BlobRepository {
    * of one moment. For recovery and fsck.
    */
   findReferenced (blobIds: string[]): Promise<Set<string>>
+  /** Those of the given blobs whose bytes are to be deleted. For fsck. */
+  findDiscarded (blobIds: string[]): Promise<Set<string>>
   /**
    * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`.
    * For fsck and backup.

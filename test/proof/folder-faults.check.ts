@@ -16,7 +16,8 @@ const faults: { what: string, of: RegExp[], make: string, undo: string }[] = [
   { what: 'a folder is its own parent', of: [/\bt5\b/], make: "folders SET parent_id = id WHERE path = 't5'", undo: "folders SET parent_id = 0 WHERE path = 't5'" },
   { what: 'a folder is its own ancestor', of: [/\bt6\b/], make: `folders SET parent_id = ${idOf('t6/b/c')} WHERE path = 't6'`, undo: "folders SET parent_id = 0 WHERE path = 't6'" },
   { what: 'a file is in a folder that is missing', of: [/lost 7/], make: "files SET folder_id = 999 WHERE name = 'lost 7'", undo: `files SET folder_id = ${idOf('t7/b')} WHERE name = 'lost 7'` },
-  { what: 'a file is in a folder of another account', of: [/lost 8/], make: `files SET folder_id = ${idOf('theirs')} WHERE name = 'lost 8'`, undo: `files SET folder_id = ${idOf('t8/b')} WHERE name = 'lost 8'` }
+  { what: 'a file is in a folder of another account', of: [/lost 8/], make: `files SET folder_id = ${idOf('theirs')} WHERE name = 'lost 8'`, undo: `files SET folder_id = ${idOf('t8/b')} WHERE name = 'lost 8'` },
+  { what: 'a file has the name of a folder', of: [/file \d+ .*t9\/b.* has the path of folder/], make: `files SET folder_id = ${idOf('t9')}, name = 'b' WHERE name = 'lost 9'`, undo: `files SET folder_id = ${idOf('t9/b')}, name = 'lost 9' WHERE name = 'b'` }
 ]
 
 /** Makes the faults in a store that has some folders, and looks at what fsck says. `runSql` changes its database. */
@@ -44,8 +45,8 @@ async function checkFaults (t: Test, settings: Settings, runSql: (sql: string) =
   await runSql('UPDATE accounts SET used_folders = used_folders + 7')
   const repaired = await runCommand(['fsck', '--repair'], settings)
   t.equal(repaired.code, 0)
-  t.match(repaired.stdout, /recorded 16 bytes in 16 files, 31 folders,[^\n]*; stored 16 bytes in 16 files, 24 folders,[^\n]*\(repaired\)\n[^]*2 errors, 2 repaired\n$/)
-  t.match(JSON.parse((await runCommand(['user', 'show', 'ada', '--json'], settings)).stdout), { usedFiles: 16, usedFolders: 24 })
+  t.match(repaired.stdout, /recorded 18 bytes in 18 files, 34 folders,[^\n]*; stored 18 bytes in 18 files, 27 folders,[^\n]*\(repaired\)\n[^]*2 errors, 2 repaired\n$/)
+  t.match(JSON.parse((await runCommand(['user', 'show', 'ada', '--json'], settings)).stdout), { usedFiles: 18, usedFolders: 27 })
 }
 
 test('fsck finds folders and files in the wrong place in SQLite', async t => {

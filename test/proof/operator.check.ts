@@ -371,6 +371,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
   const database = new Database(join(dataDir, 'magicstore.db'))
   database.pragma('foreign_keys = OFF')
   database.exec('UPDATE accounts SET used_bytes = used_bytes + 5, used_files = used_files - 1, kept_bytes = kept_bytes - 7')
+  database.exec(`INSERT INTO discarded_blobs (blob_id) VALUES ('${blobs.empty?.id}')`)
   database.exec("INSERT INTO account_networks (account_id, network, first_at) VALUES (4711, 'x', 1)")
   database.close()
 
@@ -387,6 +388,7 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
     cut: ['wrong_size', 1, blobs.cut?.id],
     grown: ['wrong_size', 1, blobs.grown?.id],
     looped: ['unreadable', 1, blobs.looped?.id],
+    empty: ['discarded', 1, blobs.empty?.id],
     'version replaced': ['missing', 1, blobs['version replaced']?.id],
     'trash deleted': ['wrong_size', 1, blobs['trash deleted']?.id],
     ...(!isFolderOfItsSize && { folder: ['wrong_size', 1, blobs.folder?.id] })
@@ -408,12 +410,13 @@ t.test('fsck finds a healthy store well, and says of every kind of damage where 
 
   const repaired = await look('--deep', '--repair')
   t.equal(repaired.code, 1, 'what is lost can\'t be repaired')
-  t.strictSame(repaired.found.filter(({ isRepaired }) => isRepaired).map(({ kind }) => kind).sort(), ['orphan', 'usage'])
+  t.strictSame(repaired.found.filter(({ isRepaired }) => isRepaired).map(({ kind }) => kind).sort(), ['discarded', 'orphan', 'usage'])
   t.equal(readFileSync(join(dataDir, 'quarantine', orphan), 'utf8'), 'whose?', 'nothing is destroyed')
   t.equal(readFileSync(pathOf('altered'), 'utf8'), 'alter ME')
   const after = await look('--deep')
-  t.strictSame(faults(after.found), faults(deep.found))
-  t.equal(after.found.length, deep.found.length - 2)
+  const { empty: _kept, ...lost } = faults(deep.found)
+  t.strictSame(faults(after.found), lost)
+  t.equal(after.found.length, deep.found.length - 3)
   const again = await startServer(t, { DATA_DIR: dataDir })
   t.match((await again.send('GET', '/api/account', { user })).json.usage, { files: 9, bytes: 6 + 1 + 7 + 8 + 1 + size + 5 + 6, keptBytes: 5 + 6 + 5 })
   t.equal((await again.send('GET', '/uploads/whole', { user })).text, 'whole')
