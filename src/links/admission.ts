@@ -41,7 +41,7 @@ export function linkCookieOf ({ protocol }: FastifyRequest): string {
 
 /**
  * Admits visitors to the routes of a Fastify scope, whose paths begin with `/s/:secret`, before the body is read. Links
- * that are unknown, malformed, expired, revoked or of the other kind get the same 404.
+ * that are unknown, malformed, expired, revoked or, once unlocked, of the other kind get the same 404.
  */
 export function admitVisitors (
   scope: FastifyInstance, options: AdmissionOptions, { kind, needsPassword = true }: Requirement = {}
@@ -58,6 +58,8 @@ export function admitVisitors (
     const found = await find(request)
     const isUnlocked = await unlocks(found, request)
     if (needsPassword && !isUnlocked) throw new Problem('link_password_required')
+    // After the password, without which nobody is told what the link is for.
+    if (kind !== undefined && found.link.kind !== kind) throw new Problem('not_found')
     setVisit(request, { ...found, isUnlocked })
   })
 
@@ -65,7 +67,7 @@ export function admitVisitors (
   async function find ({ params }: FastifyRequest): Promise<OpenLink> {
     const { secret } = params as { secret: string }
     const found = hasLinks && SECRET.test(secret) ? await links.findBySecret(hashOfSecret(secret)) : undefined
-    if (found === undefined || (kind !== undefined && found.link.kind !== kind)) throw new Problem('not_found')
+    if (found === undefined) throw new Problem('not_found')
     return found
   }
 

@@ -94,9 +94,9 @@ const resumableRoutes: FastifyPluginAsyncTypebox<Options> = async (
   })
 }
 
-/** `OPTIONS`: the protocols and limits of uploads. No password required. */
+/** `OPTIONS`: the protocols and limits of uploads. */
 const discoveryRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { admission, uploads: { limits } }) => {
-  admitVisitors(app, admission, { kind: 'upload', needsPassword: false })
+  admitVisitors(app, admission, { kind: 'upload' })
   addDiscovery(app, LINK_UPLOADS_PATH, { allow: 'OPTIONS, POST', limits })
   addDiscovery(app, `${LINK_UPLOADS_PATH}/:id`, { allow: 'DELETE, GET, HEAD, OPTIONS, PATCH, POST', limits })
 }
