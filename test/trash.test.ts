@@ -5,6 +5,7 @@ import { accountOf, bytesPath, metadataPath, shareAccount, type KeptAccount } fr
 import { signUp, type SendOptions } from './kit/server.ts'
 import { runSql } from './kit/stores.ts'
 import { areTidy } from './kit/tidy.ts'
+import { exchange } from './kit/wire.ts'
 
 const LIMITED = { ALLOWED_EXTENSIONS: 'txt,md' }
 
@@ -57,17 +58,23 @@ t.test('a deleted file is restored whole, under its name or another one', async 
 })
 
 t.test('an empty body is no body, whatever its type', async t => {
-  const { put, remove, trash, send } = await shareAccount()
+  const { put, remove, trash, send, server: { port }, token } = await shareAccount()
   const types = ['application/x-www-form-urlencoded', 'application/json', 'text/plain', 'multipart/form-data; boundary=x']
-  const bodies: [what: string, options: SendOptions][] = [['a length of 0', { body: '' }], ['no length', {}]]
-  for (const type of types) {
+  const bodies: [what: string, options: SendOptions][] = [['a length of 0', { body: '' }], ['no length', {}], ['chunks', { headers: { 'transfer-encoding': 'chunked' } }]]
+  for (const headers of [{}, ...types.map(type => ({ 'content-type': type }))]) {
     for (const [what, options] of bodies) {
       await put('a.txt', 'bytes')
       await remove('a.txt')
       const [{ id } = { id: '' }] = await trash()
-      t.match(await send('POST', `/api/trash/${id}/restore`, { ...options, headers: { 'content-type': type } }), { status: 200, json: { name: 'a.txt' } }, `${type}, ${what}`)
+      const restored = await send('POST', `/api/trash/${id}/restore`, { ...options, headers: { ...options.headers, ...headers } })
+      t.match(restored, { status: 200, json: { name: 'a.txt' } }, `${what}, ${JSON.stringify(headers)}`)
     }
   }
+  await remove('a.txt')
+  const path = `/api/trash/${(await trash())[0]?.id}/restore`
+  t.match(await send('POST', path, { body: Readable.from(['x']) }), { status: 415 }, 'a chunk')
+  await exchange(port, { bytes: Buffer.from(`POST ${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nTransfer-Encoding: chunked\r\n\r\n`), method: 'POST', isCut: true })
+  t.equal((await trash()).length, 1, 'one that is cut is none')
 })
 
 t.test('a restore that can\'t be is refused, and nothing changes', async t => {

@@ -199,7 +199,7 @@ t.test('what can\'t be there is not found', async t => {
   t.match(await proppatch('/dav/none', set('<x:y/>'), { 'if-match': '"no"' }), { status: 404 })
 })
 
-t.test('a body is XML of at most 64 KiB, of any type that says so or of none', async t => {
+t.test('a body is XML of at most 64 KiB, of any type that says so or of none; of PROPFIND, of any', async t => {
   const { put, send } = await openDrive(t)
   await put('a', '1')
   const ask = (body: string | Buffer, headers: Record<string, string> = {}) => send('PROPFIND', '/dav/a', { body, headers: { depth: '0', ...headers } })
@@ -209,8 +209,10 @@ t.test('a body is XML of at most 64 KiB, of any type that says so or of none', a
     t.match(await ask(body, type === undefined ? {} : { 'content-type': type }), { status: 207 }, String(type))
   }
   for (const type of ['application/json', 'application/x-www-form-urlencoded', 'application/xml-dtd', 'text/plain', 'xml', '']) {
-    t.match(await ask('<a/>', { 'content-type': type }), { status: 415, json: { code: 'unsupported_media_type' } }, type)
-    t.match(await ask('', { 'content-type': type }), { status: 207 }, `${type}, empty`)
+    for (const method of ['PROPPATCH', 'LOCK']) {
+      t.match(await send(method, '/dav/a', { body: '<a/>', headers: { 'content-type': type } }), { status: 415, json: { code: 'unsupported_media_type' } }, `${method} ${type}`)
+    }
+    for (const text of [body, '']) t.match(await ask(text, { 'content-type': type, depth: '1, noroot' }), { status: 207 }, type)
   }
   t.match(await ask(`${body} `), { status: 413, json: { code: 'body_too_large' } })
   t.match(await ask(' '.repeat(1024 * KIB)), { status: 413, json: { code: 'body_too_large' } })

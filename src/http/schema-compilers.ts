@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import type AjvCompiler from '@fastify/ajv-compiler'
 import type { Serializer, SerializerCompiler, SerializerFactory } from '@fastify/fast-json-stringify-compiler'
-import type { FastifyInstance, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
 import { Problem } from '../problems.ts'
 import { announcedLength } from './wire-values.ts'
@@ -110,7 +112,7 @@ export function acceptJson (app: FastifyInstance): void {
   app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES }, (request, body, done) => {
-    if (announcedLength(request.raw) === 0) return done(null)
+    if (body.length === 0) return done(null)
     let text: string
     try {
       text = new TextDecoder('utf-8', { fatal: true }).decode(body as Buffer)
@@ -120,7 +122,17 @@ export function acceptJson (app: FastifyInstance): void {
     }
     void parse(request, text, done)
   })
-  app.addContentTypeParser('*', ({ raw, is404 }, _payload, done) => {
-    done(is404 || announcedLength(raw) === 0 ? null : new Problem('unsupported_media_type'))
+  app.addContentTypeParser('*', async ({ raw, is404 }: FastifyRequest) => {
+    if (!is404 && !await isEmpty(raw)) throw new Problem('unsupported_media_type')
   })
+}
+
+/** Whether a body has no bytes. Of one whose length is not announced, the first is waited for. */
+async function isEmpty (raw: IncomingMessage): Promise<boolean> {
+  const length = announcedLength(raw)
+  if (length !== undefined) return length === 0
+  // Of an empty one that has arrived already, Node emits no `readable`.
+  const begun = [once(raw, 'readable'), once(raw, 'end')].map(event => event.then(() => true))
+  const isThere = await Promise.race([...begun, once(raw, 'close').then(() => false)])
+  return isThere && raw.read(1) === null
 }

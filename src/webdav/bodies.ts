@@ -13,10 +13,11 @@ export const MAX_ELEMENT_BYTES = 4 * 1024
 const XML_TYPE = /^\s*(?:application|text)\/xml\s*(?:;|$)/i
 
 /**
- * The root element of the body, in a scope that leaves bodies to its routes; undefined without a body.
+ * The root element of the body, in a scope that leaves bodies to its routes; undefined without a body. Many programs
+ * send `PROPFIND` with the type of a form: it changes nothing, so that its type does not matter.
  * @throws body_too_large, unsupported_media_type, malformed_xml, and as `openUploadBody`.
  */
-export async function readXml ({ raw, headers }: FastifyRequest): Promise<XmlElement | undefined> {
+export async function readXml ({ raw, headers, method }: FastifyRequest): Promise<XmlElement | undefined> {
   const { bytes, confirm } = openUploadBody(raw)
   const chunks: Buffer[] = []
   let length = 0
@@ -27,7 +28,8 @@ export async function readXml ({ raw, headers }: FastifyRequest): Promise<XmlEle
   }
   confirm()
   if (length === 0) return undefined
-  if (!XML_TYPE.test(headers['content-type'] ?? 'text/xml')) throw new Problem('unsupported_media_type')
+  const isXml = method === 'PROPFIND' || XML_TYPE.test(headers['content-type'] ?? 'text/xml')
+  if (!isXml) throw new Problem('unsupported_media_type')
   return parseXml(Buffer.concat(chunks))
 }
 

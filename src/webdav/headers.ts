@@ -10,9 +10,12 @@ const MAX_LOCK_SECONDS = 3600
 
 export type Depth = '0' | '1' | 'infinity'
 
-/** `Depth`; infinity if it is absent. @throws malformed_request if it is none of these. */
+/**
+ * `Depth`; infinity if it is absent. Old clients of Windows ask for the members without the folder itself.
+ * @throws malformed_request if it is none of these.
+ */
 export function depthOf ({ headers }: FastifyRequest, allowed: readonly Depth[]): Depth {
-  const text = headers.depth?.toString().trim().toLowerCase() ?? 'infinity'
+  const text = headers.depth?.toString().trim().toLowerCase().replace(/^1\s*,\s*noroot$/, '1') ?? 'infinity'
   return allowed.find(depth => depth === text) ?? refuse(`Depth must be ${allowed.join(' or ')}.`)
 }
 
@@ -34,11 +37,14 @@ export function lockTokenOf ({ headers }: FastifyRequest): string {
   return /^<([^<>\s]+)>$/.exec(String(headers['lock-token']).trim())?.[1] ?? refuse('Lock-Token must be a token in angle brackets.')
 }
 
-/** `X-OC-Mtime` of ownCloud: the client's time of the content, in Unix seconds. @throws malformed_request. */
+/**
+ * `X-OC-Mtime` of ownCloud: the client's time of the content, in Unix seconds. Undefined also for one that no file can
+ * have: programs send what the clock of a camera was. @throws malformed_request.
+ */
 export function contentTimeOf ({ headers }: FastifyRequest): number | undefined {
-  const text = fieldOf(headers, 'x-oc-mtime')
-  if (text === undefined) return undefined
-  return parseSeconds(text.trim()) ?? refuse('X-OC-Mtime must be seconds since 1970.')
+  const text = fieldOf(headers, 'x-oc-mtime')?.trim()
+  if (text !== undefined && !/^-?\d+(?:\.\d+)?$/.test(text)) refuse('X-OC-Mtime must be seconds since 1970.')
+  return text === undefined ? undefined : parseSeconds(text)
 }
 
 /** Says that such a time, if there was one, is stored. */

@@ -61,7 +61,7 @@ const refusals: [number, string, method: string, path: string, Record<string, st
   [413, 'file_too_large', 'PUT', 'a', {}, 'x'.repeat(2 * KIB)],
   [413, 'body_too_large', 'PROPFIND', '', { depth: '0', 'content-type': 'text/xml' }, ' '.repeat(65 * KIB)],
   [415, 'unsupported_media_type', 'MKCOL', 'new', {}, 'x'],
-  [415, 'unsupported_media_type', 'PROPFIND', '', { depth: '0', 'content-type': 'application/json' }, '{}'],
+  [415, 'unsupported_media_type', 'LOCK', 'a', { 'content-type': 'application/json' }, '{}'],
   [423, '<D:lock-token-submitted><D:href>/dav/locked<', 'PUT', 'locked', {}, 'x'],
   [423, '<D:no-conflicting-lock><D:href>/dav/locked<', 'LOCK', 'locked', { 'content-type': 'text/xml' }, lockInfo()],
   [502, 'foreign_destination', 'COPY', 'a', { destination: 'https://elsewhere.example.org/dav/b' }],
