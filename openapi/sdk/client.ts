@@ -27,6 +27,9 @@ const CODE_HEADER = 'one-time-code'
 const FIRST_WAIT_MS = 500
 const MAX_WAIT_MS = 30_000
 
+/** How long the answer to the creation of an upload is waited for after an abort. */
+const LATE_ANSWER_MS = 10_000
+
 /**
  * The metadata of a file. Its name is its path: segments joined by `/`. Check each segment before it becomes a path on
  * a disk: on Windows, `C:` or `NUL` mean something else.
@@ -235,7 +238,7 @@ export interface MagicStore {
   /**
    * Creates or replaces a file as `put` does, in an upload that continues from its last stored byte after a network
    * error or while the server is unavailable. It rejects if ten retries in a row store nothing. After that or an abort,
-   * a call with the `id` continues it.
+   * a call with the `id` continues it; one that is aborted before `onCreated` was called is ended on the server.
    */
   putResumable (name: string, content: Content, options?: ResumableOptions): Promise<StoredFile>
   /** Downloads a file or a range of it as a stream. */
@@ -667,20 +670,34 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
   let { id } = options
   let offset = 0
 
-  async function create (): Promise<string> {
+  async function create (init: RequestOptions): Promise<string> {
     // With a length of 0, there would be nothing to continue: the response would be the file.
     const length = bytes.size > 0 && { 'upload-length': String(bytes.size) }
     const header = { ...preconditionOf(options), ...modificationOf(bytes), ...length, 'upload-complete': '?0' }
-    const created = await api.PUT('/uploads/{name}', { params: { path: { name }, header }, body: new Blob([], { type: bytes.type }), ...initOf(options) })
+    const created = await api.PUT('/uploads/{name}', { params: { path: { name }, header }, body: new Blob([], { type: bytes.type }), ...initOf(init) })
     bodyOf(created)
     return created.response.headers.get('location')?.split('/').at(-1) ?? ''
+  }
+
+  /** An abort can come after the server has created the upload: what nobody has the id of is ended there. */
+  async function createFor ({ signal }: RequestOptions): Promise<string> {
+    if (signal === undefined) return create({})
+    signal.throwIfAborted()
+    const own = new AbortController()
+    const created = create({ signal: own.signal })
+    const end = async (id: string) => api.DELETE('/api/uploads/{id}', { params: { path: { id } }, signal: own.signal })
+    return orAborted(created, signal).catch((error: unknown) => {
+      const timer = setTimeout(() => own.abort(), LATE_ANSWER_MS)
+      void created.then(end).catch(() => {}).finally(() => clearTimeout(timer))
+      throw error
+    })
   }
 
   return {
     storedBytes: () => offset,
     async attempt () {
       if (id === undefined) {
-        id = await create()
+        id = await createFor(options)
         onCreated?.(id)
       }
       const head = await api.HEAD('/api/uploads/{id}', { params: { path: { id } }, ...initOf(options) })

@@ -90,6 +90,25 @@ export async function hold (page: Page, url: string): Promise<() => void> {
   return () => released.emit('release')
 }
 
+/** Cancels the upload of large.bin after the server created it at `url`, before the page knows. It is ended then. */
+export async function cancelWhileCreated (page: Page, url: string, choose: () => Promise<void>): Promise<void> {
+  const steps = new EventEmitter()
+  const created = once(steps, 'created')
+  const cancelled = once(steps, 'cancelled')
+  await page.route(url, async route => {
+    const response = await route.fetch()
+    steps.emit('created')
+    await cancelled
+    await route.fulfill({ response })
+  }, { times: 1 })
+  await choose()
+  await created
+  await page.getByRole('button', { name: 'Cancel large.bin', exact: true }).click()
+  const ended = page.waitForResponse(response => response.request().method() === 'DELETE' && response.status() === 204)
+  steps.emit('cancelled')
+  await ended
+}
+
 /** From now on, the page does not learn what other programs change. */
 export async function deafen ({ page, put }: FilesVisit): Promise<void> {
   const deaf = page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))

@@ -150,6 +150,7 @@ test('the client of `magicstore sdk` compiles under the strictest settings, and 
       'an upload that does not exist: 404 undefined undefined',
       'resumable with an aborted signal: AbortError',
       'a wait that is aborted: TimeoutError',
+      'a creation that is aborted: AbortError, ended 204',
       'responses that are lost, and a 409: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
       'responses that are lost, and a 429: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',
       'responses that are lost, and a 503: 3 64 GET,PUT,PUT,HEAD,HEAD,PATCH,HEAD,PATCH',

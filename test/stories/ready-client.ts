@@ -229,6 +229,21 @@ report('an upload that does not exist', await failureOf(store.putResumable('x', 
 report('resumable with an aborted signal', await failureOf(store.putResumable('x', big, { signal: AbortSignal.abort() })))
 report('a wait that is aborted', await failureOf(createMagicStore({ baseUrl: 'http://127.0.0.1:1', credentials: { token } }).putResumable('x', big, { signal: AbortSignal.timeout(100) })))
 
+const whileCreated = new AbortController()
+let tellEnd = (_status: number): void => {}
+const ended = new Promise<number>(resolve => { tellEnd = resolve })
+const cancelled = createMagicStore({
+  baseUrl,
+  credentials,
+  async fetch (request) {
+    const response = await fetch(request)
+    if (request.method === 'PUT') whileCreated.abort()
+    if (request.method === 'DELETE') tellEnd(response.status)
+    return response
+  }
+})
+report('a creation that is aborted', `${await failureOf(cancelled.putResumable('x', big, { signal: whileCreated.signal }))}, ended ${await ended}`)
+
 const attempts: string[] = []
 /** Loses the first response to each request of a resumable upload, and answers its first append with `status`. */
 const losing = (status: number) => createMagicStore({

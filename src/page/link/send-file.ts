@@ -48,7 +48,7 @@ export async function sendFile (sending: Sending, signal: AbortSignal): Promise<
   }
 }
 
-/** Ends the unfinished upload on the server, if there is one, which frees its space. */
+/** Ends the unfinished upload on the server, if there is one, which frees its space. Not while the file is sent. */
 export async function discard (sending: Sending): Promise<void> {
   const { id } = sending
   if (id === undefined) return
@@ -65,7 +65,7 @@ function forget (sending: Sending): void {
 
 async function attempt (sending: Sending, signal: AbortSignal): Promise<void> {
   const { file, sentBytes } = sending
-  const id = sending.id ??= await create(file, signal)
+  const id = sending.id ??= await create(file)
   if (file.size > 0) {
     const head = await ask(`/uploads/${id}`, { method: 'HEAD', headers: TUS, signal })
     sentBytes.value = Number(head.headers.get('upload-offset'))
@@ -75,12 +75,12 @@ async function attempt (sending: Sending, signal: AbortSignal): Promise<void> {
   forgetUpload(id)
 }
 
-/** Creates an upload. Resolves to its id. */
-async function create (file: File, signal: AbortSignal): Promise<string> {
+/** Creates an upload. Resolves to its id. An abort would leave one on the server whose id nobody has. */
+async function create (file: File): Promise<string> {
   const metadata = { filename: file.name, filetype: file.type, lastModified: String(file.lastModified) }
   const pairs = Object.entries(metadata).filter(([, value]) => value !== '').map(([key, value]) => `${key} ${base64(value)}`)
   const { headers } = await ask('/uploads', {
-    method: 'POST', headers: { ...TUS, 'upload-length': String(file.size), 'upload-metadata': pairs.join(',') }, signal
+    method: 'POST', headers: { ...TUS, 'upload-length': String(file.size), 'upload-metadata': pairs.join(',') }
   })
   const id = headers.get('location')?.split('/').at(-1) ?? ''
   keepUpload(id, file)

@@ -21,7 +21,8 @@ export const counts = computed(() => {
 /** Whether folders were among the files that were added last. They can't be sent. */
 export const hadFolders = signal(false)
 
-const aborters = new Map<Sending, AbortController>()
+/** The transfers that have not ended. An aborted one ends soon. */
+const transfers = new Map<Sending, { aborter: AbortController, ended: Promise<SendingState> }>()
 
 /** Adds files, and sends them. A link takes no folders: the files in them are left out. */
 export function addFiles ({ files, emptyFolders, leftOut, unreadable }: Found): void {
@@ -44,9 +45,10 @@ export function tryAgain (sending: Sending): void {
 /** Ends the transfer of a file, and takes it off the list. */
 export function remove (sending: Sending): void {
   sendings.value = sendings.peek().filter(other => other !== sending)
-  aborters.get(sending)?.abort()
+  const transfer = transfers.get(sending)
+  transfer?.aborter.abort()
   const isSent = sending.state.peek().kind === 'sent'
-  if (!isSent) void discard(sending).then(refreshRoom)
+  if (!isSent) void Promise.resolve(transfer?.ended).then(() => discard(sending)).then(refreshRoom)
   startNext()
 }
 
@@ -62,10 +64,11 @@ function startNext (): void {
 
 async function run (sending: Sending): Promise<void> {
   const aborter = new AbortController()
-  aborters.set(sending, aborter)
   sending.state.value = { kind: 'running' }
-  const next = await stateAfter(sending, aborter.signal)
-  aborters.delete(sending)
+  const ended = stateAfter(sending, aborter.signal)
+  transfers.set(sending, { aborter, ended })
+  const next = await ended
+  transfers.delete(sending)
   if (aborter.signal.aborted) return
   sending.interruption.value = undefined
   sending.state.value = next

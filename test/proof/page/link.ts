@@ -8,7 +8,7 @@ import { clientOf, signUp } from '../../kit/server.ts'
 import { MIB } from '../../kit/sizes.ts'
 import { checkEveryWidth, checkView } from '../account-page.ts'
 import { browserTest, limitSpeed, phone, shows } from '../browser.ts'
-import { chooseFrom, dropOn, isUnderWay, PICTURE, savedBy, textFile } from '../files-page.ts'
+import { cancelWhileCreated, chooseFrom, dropOn, isUnderWay, PICTURE, savedBy, textFile } from '../files-page.ts'
 import { giveAway, heading, openLink, startLinks, type LinkServer } from '../links-page.ts'
 import { checkFits, hasFocusIn } from '../page.ts'
 import { startRoughServer } from '../rough-wire.ts'
@@ -349,4 +349,6 @@ browserTest('a large file continues after a cut, after a reload, and can be canc
   await isUnderWay(t, page, 'large.bin')
   await button(page, 'Cancel large.bin').click()
   await shows(t, async () => (await client.send('GET', '/api/account', { token })).json.usage.uploadBytes, 0, 'the room is free again')
+
+  await cancelWhileCreated(page, '**/uploads', async () => choose(page, [path]))
 })

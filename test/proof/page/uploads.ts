@@ -8,7 +8,7 @@ import { signUp } from '../../kit/server.ts'
 import { MIB } from '../../kit/sizes.ts'
 import { until } from '../../kit/waiting.ts'
 import { browserTest, enter, isFocused, limitSpeed, shows, tabTo } from '../browser.ts'
-import { chooseFrom, dropOn, hold, isUnderWay, panel, textFile } from '../files-page.ts'
+import { cancelWhileCreated, chooseFrom, dropOn, hold, isUnderWay, panel, textFile } from '../files-page.ts'
 import {
   checkAccessible, checkFits, hasFocusIn, openPage, openPageAs, openSecondWindow, PASSWORD, registerOn, signedIn,
   signInOn, type UserVisit
@@ -109,6 +109,11 @@ browserTest('dropped, pasted and chosen files are stored, including those in fol
   await checkStored(t, visit, { 'one.txt': 'first', 'two.txt': 'second', 'trip/map.txt': 'a map', 'trip/days/first.txt': 'day one', 'page.html': 'pasted bytes', 'three.txt': 'third', 'empty.txt': '' })
   const { files } = (await server.send('GET', '/api/files', { user })).json
   t.equal(files.length, 8)
+})
+
+browserTest('an upload that is cancelled while it is created does not stay as an unfinished one', async t => {
+  const { page } = await openPageAs(t)
+  await cancelWhileCreated(page, '**/uploads/large.bin', async () => choose(page, [textFile('large.bin', randomBytes(2 * MIB))]))
 })
 
 browserTest('by keyboard alone, files are chosen, paused, resumed, cancelled and renamed, and the focus stays near', async t => {
