@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { claimRoutes } from './accounts/claim-routes.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser, User } from './accounts/schemas.ts'
+import { claimPasskeyRoutes } from './factors/claim-passkey-routes.ts'
 import { changePasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes } from './factors/passkey-routes.ts'
 import { passkeySchemas } from './factors/passkey-schemas.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
@@ -144,6 +145,7 @@ async function registerRoutes (app: FastifyInstance, store: Store, watchers: Wat
   app.addHook('preValidation', refuseForeignParameters)
   await app.register(userRoutes, { ...accountOptions, links, transport })
   await app.register(claimRoutes, { ...accountOptions, links, transport })
+  await app.register(claimPasskeyRoutes, { ...accountOptions, ...passkeyOptions, transport })
   await app.register(async scope => {
     authenticate(scope, guard, { credential: 'password or personal token' })
     await scope.register(signInRoutes, tokenOptions)

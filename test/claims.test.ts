@@ -1,6 +1,7 @@
 import t from 'tap'
 import { personalToken } from './kit/drive.ts'
 import type { User } from './kit/one-time-codes.ts'
+import { authenticatorFor, registerPasskey } from './kit/passkeys.ts'
 import { refused } from './kit/refusals.ts'
 import { kindsOf, runBin, signUp, startServer, type Client, type RunningServer, type SendOptions } from './kit/server.ts'
 
@@ -64,10 +65,43 @@ t.test('a reset sets a password, ends all tokens and signs nobody in', async t =
   refused(t, await claim(server, { ...wanted, secret: last }), 404, 'not_found', 'a changed password ends it')
 })
 
+t.test('a passkey confirms the reset that it has signed for, and no other act', async t => {
+  const server = await startServer(t)
+  const [passkey, other] = [authenticatorFor(server), authenticatorFor(server)]
+  const [{ user }, { user: bob }] = [await signUp(server, 'ada'), await signUp(server, 'bob')]
+  await registerPasskey(server, user, passkey)
+  await registerPasskey(server, bob, other)
+  const [secret, foreign, invitation] = [await linkFor(server, 'reset', 'ada'), await linkFor(server, 'reset', 'bob'), await linkFor(server, 'invite')]
+  const ask = (path: string, json: object) => server.send('POST', `${PATH}/confirm${path}`, { json })
+  const sign = async (of: string) => passkey.get((await ask('/options', { secret: of })).json)
+  const wanted = { secret, password: 'a longer secret' }
+  refused(t, await claim(server, wanted), 401, 'second_factor_required')
+  for (const gone of [invitation, `rst_${'a'.repeat(32)}`, 'x']) {
+    refused(t, await ask('/options', { secret: gone }), 404, 'not_found')
+    refused(t, await ask('', { secret: gone, credential: await sign(secret) }), 404, 'not_found')
+  }
+  t.match(await ask('/options', { secret }), { status: 200, json: { rpId: 'localhost', allowCredentials: [{ type: 'public-key' }] } })
+  const elsewhere = passkey.get((await server.send('POST', '/api/passkeys/confirm/options', { user })).json)
+  for (const credential of [elsewhere, other.get((await ask('/options', { secret })).json), await sign(foreign)]) {
+    refused(t, await ask('', { secret, credential }), 401, 'passkey_refused')
+  }
+  const signed = await sign(secret)
+  refused(t, await server.send('POST', '/api/passkeys/confirm', { user, json: { credential: signed } }), 401, 'passkey_refused', 'it is for the reset')
+  const { status, json: { code } } = await ask('', { secret, credential: await sign(secret) })
+  t.equal(status, 200)
+  const headers = { 'one-time-code': code }
+  t.equal((await claim(server, wanted, { headers })).status, 204)
+  refused(t, await resource(server, { user: ['ada', wanted.password], headers }), 401, 'second_factor_wrong', 'the code is used')
+  refused(t, await ask('/options', { secret }), 404, 'not_found', 'and so is the reset')
+})
+
 t.test('from another machine, a claim needs TLS', async t => {
   const server = await startServer(t, { TRUST_PROXY: '127.0.0.1' })
   const secret = await linkFor(server, 'invite')
   const json = { secret, username: 'ada', password: 'correct horse battery' }
   refused(t, await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } }), 403, 'tls_required')
+  for (const path of ['/confirm/options', '/confirm']) {
+    refused(t, await server.send('POST', PATH + path, { json: { secret }, headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'http' } }), 403, 'tls_required', path)
+  }
   t.equal((await claim(server, json, { headers: { 'x-forwarded-for': '198.51.100.1', 'x-forwarded-proto': 'https' } })).status, 201)
 })

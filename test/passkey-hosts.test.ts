@@ -1,6 +1,7 @@
 import { request as httpsRequest } from 'node:https'
 import t from 'tap'
 import { Authenticator } from './kit/authenticator.ts'
+import { claimSecret } from './kit/commands.ts'
 import { authenticatorFor, newUser, refusal, registerPasskey, signInWith } from './kit/passkeys.ts'
 import { signUp, startServer, startTls, type Client, type TlsServer } from './kit/server.ts'
 
@@ -38,6 +39,10 @@ t.test('passkeys belong to the host of PUBLIC_URL, which must be a name with TLS
         const credential = path === '/api/passkeys' ? attestation : assertion
         const json = path.endsWith('options') ? undefined : { credential, ...(path === '/api/passkeys' && { name: 'my phone' }) }
         t.strictSame(refusal(await server.send(method, path, { user, json })), { status: 409, code: 'passkeys_unavailable' }, path)
+      }
+      const secret = await claimSecret(['reset', 'ann'], { DATA_DIR: folder })
+      for (const [path, credential] of [['/options'], ['', assertion]] as const) {
+        t.strictSame(refusal(await server.send('POST', `/api/account/claim/confirm${path}`, { json: { secret, credential } })), { status: 409, code: 'passkeys_unavailable' }, path)
       }
       t.equal((await server.send('DELETE', '/api/passkeys/1', { user })).status, 404, 'those of before can be deleted')
     }

@@ -174,6 +174,11 @@ export interface RestoreOptions extends RequestOptions {
   name?: string | undefined
 }
 
+export interface ConfirmOptions extends RequestOptions {
+  /** The secret of the reset of a password, if the code is for `claim`. The client needs no credentials then. */
+  secret?: string | undefined
+}
+
 export interface FirstFactorOptions extends RequestOptions {
   /** The session that stays if this is the first factor, which ends all others. */
   sessionId?: number | undefined
@@ -313,9 +318,9 @@ export interface MagicStore {
   ): Promise<RegisteredPasskey>
   removePasskey (id: number, options?: RequestOptions): Promise<void>
   /** What `navigator.credentials.get` needs for `confirm`, after `PublicKeyCredential.parseRequestOptionsFromJSON`. */
-  getConfirmOptions (options?: RequestOptions): Promise<PasskeyRequestOptions>
+  getConfirmOptions (options?: ConfirmOptions): Promise<PasskeyRequestOptions>
   /** Returns a code for an assertion of a passkey, which is valid once within five minutes. */
-  confirm (credential: PasskeyAssertion, options?: RequestOptions): Promise<string>
+  confirm (credential: PasskeyAssertion, options?: ConfirmOptions): Promise<string>
   /** What `navigator.credentials.get` needs for `signIn`, after `PublicKeyCredential.parseRequestOptionsFromJSON`. */
   getSignInOptions (options?: RequestOptions): Promise<PasskeyRequestOptions>
   /** Begins a session with a passkey and without a password. */
@@ -490,11 +495,13 @@ function factorMethods (api: Client<paths>) {
     async removePasskey (id, options) {
       bodyOf(await api.DELETE('/api/passkeys/{id}', { params: { path: { id } }, ...initOf(options) }))
     },
-    async getConfirmOptions (options) {
-      return bodyOf(await api.POST('/api/passkeys/confirm/options', initOf(options)))
+    async getConfirmOptions ({ secret, ...options } = {}) {
+      if (secret === undefined) return bodyOf(await api.POST('/api/passkeys/confirm/options', initOf(options)))
+      return bodyOf(await api.POST('/api/account/claim/confirm/options', { body: { secret }, ...initOf(options) }))
     },
-    async confirm (credential, options) {
-      return bodyOf(await api.POST('/api/passkeys/confirm', { body: { credential }, ...initOf(options) })).code
+    async confirm (credential, { secret, ...options } = {}) {
+      if (secret === undefined) return bodyOf(await api.POST('/api/passkeys/confirm', { body: { credential }, ...initOf(options) })).code
+      return bodyOf(await api.POST('/api/account/claim/confirm', { body: { secret, credential }, ...initOf(options) })).code
     },
     async getSignInOptions (options) {
       return bodyOf(await api.POST('/api/session/passkey/options', initOf(options)))

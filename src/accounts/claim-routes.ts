@@ -27,7 +27,7 @@ export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async 
     schema: {
       operationId: 'claimAccount',
       summary: 'Use an invitation or a reset link',
-      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if registration is closed. A reset sets a new password and revokes all tokens of the account; with a second factor it needs a code in `One-Time-Code`, unless the link removes the factors. A link works once, within 24 hours; a refused request does not end it.',
+      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if registration is closed. A reset sets a new password and revokes all tokens of the account; with a second factor it needs a code in `One-Time-Code`, such as one of `confirmClaim` for a passkey, unless the link removes the factors. A link works once, within 24 hours; a refused request does not end it.',
       ...codeSamples(
         'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' http://127.0.0.1:5000/api/account/claim'
       ),

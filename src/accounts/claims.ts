@@ -36,15 +36,28 @@ export interface Claims {
    * password_invalid, overloaded; for an account with a second factor as {@link SignIn.useCode}.
    */
   use (request: ClaimRequest, origin: Origin): Promise<UsedClaim>
+  /** The account of a reset, and the purpose of challenges that its passkeys sign for it. @throws not_found. */
+  findReset (secret: string): Promise<{ account: AccountRecord, purpose: `reset ${string}` }>
 }
 
 export function createClaims ({ metadata, reserve, passwords, accounts, signIn }: ClaimsOptions): Claims {
+  /** @throws not_found. */
+  async function find (secret: string) {
+    const hash = hashClaim(secret)
+    const found = isClaimSecret(secret) ? await metadata.claims.find(hash) : undefined
+    if (found === undefined) throw new Problem('not_found')
+    return { hash, ...found }
+  }
+
   return {
+    async findReset (secret) {
+      const { hash, account } = await find(secret)
+      if (account === undefined) throw new Problem('not_found')
+      return { account, purpose: `reset ${hash}` }
+    },
+
     async use ({ secret, username, password, code }, origin) {
-      const hash = hashClaim(secret)
-      const found = isClaimSecret(secret) ? await metadata.claims.find(hash) : undefined
-      if (found === undefined) throw new Problem('not_found')
-      const { claim, account } = found
+      const { hash, claim, account } = await find(secret)
       if (account === undefined) {
         const newAccount = await accounts.prepare({ username: nameOf(claim.username, username), password })
         return { kind: 'invitation_used', account: await metadata.claims.invite(hash, newAccount), hasRemovedFactors: false }

@@ -5,8 +5,11 @@ import type { SignedTexts } from '../tokens/signed-texts.ts'
 /** How long a person may take. */
 export const CHALLENGE_MILLISECONDS = 5 * 60_000
 
-/** What an authenticator signs a challenge for: one that is meant for one act is refused in every other. */
-export type ChallengePurpose = 'registration' | 'sign-in' | 'confirmation'
+/**
+ * What an authenticator signs a challenge for: one that is meant for one act is refused in every other. The reset of a
+ * password is named by the hash of its secret.
+ */
+export type ChallengePurpose = 'registration' | 'sign-in' | 'confirmation' | `reset ${string}`
 
 /** Whose passkey is asked for; null in a sign-in, which tells it. */
 type AccountId = number | null

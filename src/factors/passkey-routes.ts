@@ -29,6 +29,8 @@ interface PasskeyRoutesOptions {
   publicUrl: string | undefined
 }
 
+const CONFIRMATION = 'confirmation' as const
+
 const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
 
 /** Register passkeys. A password is enough to set up the second factor that the server requires. */
@@ -115,7 +117,7 @@ export const confirmPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOption
       }
     }
   }, async request => {
-    const context = { party: relyingPartyOf(request.raw, publicUrl), origin: originOf(request) }
+    const context = { party: relyingPartyOf(request.raw, publicUrl), origin: originOf(request), purpose: CONFIRMATION }
     return { code: await passkeys.confirm(callerOf(request).account, request.body.credential, context) }
   })
 }
@@ -193,7 +195,10 @@ const confirmationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOpti
         ...problems(['passkeys_unavailable'])
       }
     }
-  }, async request => passkeys.confirmationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
+  }, async request => {
+    const party = relyingPartyOf(request.raw, publicUrl)
+    return passkeys.confirmationOptions(callerOf(request).account, { party, purpose: CONFIRMATION })
+  })
 }
 
 /** Begins a sign-in. */

@@ -6,7 +6,7 @@ import type { PasskeyRecord } from '../metadata/factor-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
-import { CHALLENGE_MILLISECONDS, type Challenges, type IssuedChallenge } from './challenges.ts'
+import { CHALLENGE_MILLISECONDS, type ChallengePurpose, type Challenges, type IssuedChallenge } from './challenges.ts'
 import { createConfirmationCode } from './codes.ts'
 import { prepareFirstFactor, type Staying } from './first-factor.ts'
 import type { RelyingParty } from './relying-party.ts'
@@ -30,8 +30,16 @@ interface PasskeysOptions {
 /** A passkey to be added, and what stays if it is the first factor of its account. */
 interface AddedPasskey { name: string, credential: Attestation, staying: Staying }
 
-/** Where an assertion comes from. `account` is whose passkey is expected: undefined if the passkey tells it. */
-interface AssertionContext { account: AccountRecord | undefined, party: RelyingParty, origin: Origin }
+/**
+ * What an assertion is for, and where it comes from. `account` is whose passkey is expected: undefined if the passkey
+ * tells it.
+ */
+interface AssertionContext {
+  account: AccountRecord | undefined
+  purpose: ChallengePurpose
+  party: RelyingParty
+  origin: Origin
+}
 
 /** A challenge as an authenticator has signed it, and what it says. */
 interface SignedChallenge { signed: string, issued: IssuedChallenge, party: RelyingParty }
@@ -90,7 +98,7 @@ export class Passkeys {
   /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
   async signIn (credential: Assertion, party: RelyingParty, origin: Origin): Promise<AccountRecord> {
     const { metadata, reserve, securityLog } = this.#options
-    const account = await this.#use(credential, { account: undefined, party, origin })
+    const account = await this.#use(credential, { account: undefined, purpose: 'sign-in', party, origin })
     const { network } = origin
     const isNew = await reserve.withSpace(() => metadata.attempts.addKnownNetwork(account, network, Date.now()))
     securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
@@ -98,11 +106,13 @@ export class Passkeys {
   }
 
   /** What a browser needs to ask for a passkey of an account. */
-  async confirmationOptions ({ id }: AccountRecord, party: RelyingParty) {
+  async confirmationOptions (
+    { id }: AccountRecord, { party, purpose }: Pick<AssertionContext, 'party' | 'purpose'>
+  ) {
     const { metadata, challenges } = this.#options
     const { passkeys } = await metadata.factors.list(id)
     return {
-      ...requestOptions(party, await challenges.issue('confirmation', id)),
+      ...requestOptions(party, await challenges.issue(purpose, id)),
       allowCredentials: descriptorsOf(passkeys)
     }
   }
@@ -134,7 +144,7 @@ export class Passkeys {
   async #use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
     const { metadata, securityLog } = this.#options
     // First, so that a wrong one takes as long for a credential that is unknown.
-    const challenge = await this.#readChallenge(credential, context.account).catch(() => undefined)
+    const challenge = await this.#readChallenge(credential, context).catch(() => undefined)
     const found = await metadata.factors.findPasskey(credential.id)
     if (found === undefined) throw new Problem('passkey_refused')
     const { passkey, account } = found
@@ -146,10 +156,9 @@ export class Passkeys {
   }
 
   /** The challenge of an assertion, as it was signed and what it says. @throws for anything that is not right. */
-  async #readChallenge (credential: Assertion, account: AccountRecord | undefined) {
+  async #readChallenge (credential: Assertion, { account, purpose }: AssertionContext) {
     const { challengeIn } = await import('./webauthn.ts')
     const signed = challengeIn(credential)
-    const purpose = account === undefined ? 'sign-in' : 'confirmation'
     return { signed, issued: await this.#options.challenges.read(signed, purpose, account?.id ?? null) }
   }
 

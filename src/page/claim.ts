@@ -33,7 +33,7 @@ export function wordsOf ({ secret }: Claim) {
 /** Uses a claim. Returns the new user of an invitation. @throws PageError, and what `withCode` throws. */
 export async function useClaim (secret: string, account: Password): Promise<User | undefined> {
   try {
-    return await withCode(undefined, code => createMagicStore({ baseUrl }).claim({ secret, ...account }, { code }))
+    return await withCode({ secret }, code => createMagicStore({ baseUrl }).claim({ secret, ...account }, { code }))
   } catch (error) {
     if (!(error instanceof MagicStoreError) || error.code !== 'not_found') throw error
     throw new PageError(texts.claim.over, { cause: error })

@@ -106,6 +106,9 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   const options = async (path: string) => key.get((await server.send('POST', `${path}/options`, { user: eve })).json)
   const session = { json: { credential: await options('/api/session/passkey') } }
   const confirmation = { user: eve, json: { credential: await options('/api/passkeys/confirm') } }
+  const secretOfReset = await claimSecret(['reset', 'eve'], settings)
+  const { json: challenge } = await server.send('POST', '/api/account/claim/confirm/options', { json: { secret: secretOfReset } })
+  const reset = { json: { secret: secretOfReset, credential: key.get(challenge) } }
   const operations = await operationsOf(server)
   let empty = await fill(disk)
   // What is written until the reserve is used up as well.
@@ -121,6 +124,7 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
     t.match(await claim(), { status: 507 }, 'a claim')
     t.match(await server.send('POST', '/api/session/passkey', session), { status: 507 }, 'a passkey')
     t.match(await server.send('POST', '/api/passkeys/confirm', confirmation), { status: 507 }, 'a passkey beside a password')
+    t.match(await server.send('POST', '/api/account/claim/confirm', reset), { status: 507 }, 'a passkey for a reset')
   }
   for (const { name, method, path, schemes, bodies: [body] } of operations) {
     if (!schemes.includes('oneTimeCode') || name === 'POST /api/account/claim') continue
@@ -135,4 +139,5 @@ test('with no byte free no code is accepted that can\'t be recorded, and each go
   t.strictSame([(await claim()).status, (await claim()).status], [201, 404])
   t.equal((await server.send('POST', '/api/session/passkey', session)).status, 201)
   t.equal((await server.send('POST', '/api/passkeys/confirm', confirmation)).status, 200)
+  t.equal((await server.send('POST', '/api/account/claim/confirm', reset)).status, 200)
 })

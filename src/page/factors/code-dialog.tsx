@@ -1,18 +1,17 @@
-import type { Password } from 'magicstore'
 import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
-import { confirmWithPasskey } from './passkeys.ts'
+import { confirmWithPasskey, type Proof } from './passkeys.ts'
 import type { Demand } from './proof.ts'
 import { usePasskeys } from './use-passkeys.ts'
 
 const words = texts.factors
 
 /** Asks for a code of the second factor: from an app, a recovery code, or by a passkey. */
-export function CodeDialog ({ demand: { account, note, error, isAnswered, answer, cancel } }: { demand: Demand }) {
+export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, cancel } }: { demand: Demand }) {
   const [kind, setKind] = useState<'totp' | 'recovery'>('totp')
   const [sentKind, setSentKind] = useState(kind)
   const form = useRef<HTMLFormElement>(null)
@@ -35,7 +34,7 @@ export function CodeDialog ({ demand: { account, note, error, isAnswered, answer
         <button class='primary' aria-disabled={isAnswered}>{words.continue}</button>
       </form>
       <div class='ways'>
-        {account !== undefined && <PasskeyWay account={account} answer={answer} />}
+        <PasskeyWay proof={proof} answer={answer} />
         <button type='button' class='link' onClick={() => setKind(other)}>{words.toKind[other]}</button>
       </div>
     </Dialog>
@@ -61,9 +60,9 @@ export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: 
 }
 
 /** A passkey beside the password. */
-function PasskeyWay ({ account, answer }: { account: Password, answer: (code: string) => void }) {
+function PasskeyWay ({ proof, answer }: { proof: Proof, answer: (code: string) => void }) {
   const { isUsable, reason } = usePasskeys()
-  const { run, isRunning, error } = useAction(async () => answer(await confirmWithPasskey(account)))
+  const { run, isRunning, error } = useAction(async () => answer(await confirmWithPasskey(proof)))
   if (!isUsable) return reason === undefined ? null : <p class='hint'>{reason}</p>
   return (
     <>

@@ -15,10 +15,15 @@ export async function assertPasskey (options: object): Promise<PublicKeyCredenti
   return toJson(navigator.credentials.get({ publicKey }))
 }
 
+/** What shows who the user is: the password, or the secret of its reset. */
+export type Proof = Password | { readonly secret: string }
+
 /** A code that stands for a passkey beside the password. @throws MagicStoreError, TypeError, PageError. */
-export async function confirmWithPasskey (account: Password): Promise<string> {
-  const store = createMagicStore({ baseUrl, credentials: account })
-  return store.confirm(await assertPasskey(await store.getConfirmOptions()))
+export async function confirmWithPasskey (proof: Proof): Promise<string> {
+  const isReset = 'secret' in proof
+  const store = createMagicStore(isReset ? { baseUrl } : { baseUrl, credentials: proof })
+  const options = isReset ? proof : {}
+  return store.confirm(await assertPasskey(await store.getConfirmOptions(options)), options)
 }
 
 async function toJson (asked: Promise<Credential | null>): Promise<PublicKeyCredentialJSON> {

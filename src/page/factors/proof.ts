@@ -3,12 +3,12 @@ import { createMagicStore, MagicStoreError, type MagicStore, type Password } fro
 import { whenFollowed } from '../dialog-history.ts'
 import { baseUrl } from '../folder.ts'
 import { texts } from '../texts.ts'
+import type { Proof } from './passkeys.ts'
 
 /** What the server wants of the user beside the password: a code, or that a second factor is set up first. */
 export interface Demand {
   readonly kind: 'code' | 'setup'
-  /** Unset if the password is forgotten. */
-  readonly account: Password | undefined
+  readonly proof: Proof
   /** What the user should know, if this is not the only code that is asked for. */
   readonly note: string | undefined
   /** Why the last code was refused. */
@@ -35,9 +35,9 @@ export async function withProof<Result> (
   return withCode(account, code => request(createMagicStore({ baseUrl, credentials: { ...account, code } })), note)
 }
 
-/** The same for a request that takes a code and no password. Each code is sent once. */
+/** The same for a request that may take the secret of a reset. Each code is sent once. */
 export async function withCode<Result> (
-  account: Password | undefined, request: (code?: string) => Promise<Result>, note?: string
+  proof: Proof, request: (code?: string) => Promise<Result>, note?: string
 ): Promise<Result> {
   let code: string | undefined
   let isSetUp = false
@@ -51,7 +51,7 @@ export async function withCode<Result> (
         const kind = kindOf(error, hadCode)
         hasAsked = true
         code = await ask({
-          kind, account, note: isSetUp ? texts.factors.isSetUp : note, error: hadCode ? error : undefined
+          kind, proof, note: isSetUp ? texts.factors.isSetUp : note, error: hadCode ? error : undefined
         })
         isSetUp ||= kind === 'setup'
       }
@@ -73,7 +73,7 @@ function kindOf (error: unknown, hadCode: boolean): Demand['kind'] {
   throw error
 }
 
-function ask (asked: Pick<Demand, 'kind' | 'account' | 'note' | 'error'>): Promise<string | undefined> {
+function ask (asked: Pick<Demand, 'kind' | 'proof' | 'note' | 'error'>): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     demand.value = {
       ...asked,

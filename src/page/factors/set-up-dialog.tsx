@@ -19,9 +19,9 @@ type Step =
   | { readonly kind: 'codes', readonly codes: readonly string[] }
 
 /** Sets up the second factor without which the server lets nobody in. The password is known. */
-export function SetUpDialog ({ demand: { account, answer, cancel } }: { demand: Demand }) {
+export function SetUpDialog ({ demand: { proof: account, answer, cancel } }: { demand: Demand }) {
   const [step, setStep] = useState<Step>({ kind: 'choice' })
-  if (account === undefined) return null
+  if ('secret' in account) return null
   const finish = (codes: string[] | null) => codes === null ? answer() : setStep({ kind: 'codes', codes })
   if (step.kind === 'codes') {
     return (
