@@ -11,7 +11,7 @@ export function ClaimView ({ claim: { secret, username } }: { claim: Claim }) {
   const words = wordsOf({ secret, username })
   async function send (account: Password): Promise<void> {
     const user = await useClaim(secret, account)
-    if (user === undefined) return leave(texts.claim.resetDone)
+    if (user === undefined) return leave(texts.claim.resetDone, true)
     history.replaceState(null, '', folder)
     claim.value = undefined
     // If this fails, the page offers to sign in.

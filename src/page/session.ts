@@ -107,14 +107,14 @@ export async function signOut (): Promise<void> {
 
 /**
  * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows
- * `farewell`, which survives the reload in the state of the window's history. The other windows of this browser leave,
- * too.
+ * `farewell`, which survives the reload in the state of the window's history, as does that the password `isReset`. The
+ * other windows of this browser leave, too.
  */
-export async function leave (farewell?: string): Promise<void> {
+export async function leave (farewell?: string, isReset = false): Promise<void> {
   isLeaving = true
   await removeKey()
   tellWindows('left')
-  history.replaceState({ farewell }, '', folder)
+  history.replaceState({ farewell, isReset }, '', folder)
   startAnew()
 }
 

@@ -1,8 +1,9 @@
-import { MagicStoreError } from 'magicstore'
+import { MagicStoreError, type Password } from 'magicstore'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { usePasskeys } from './factors/use-passkeys.ts'
 import { fieldsOf, PasswordField } from './fields.tsx'
 import { Logo } from './icon.tsx'
+import { notifyOfLinks } from './links/notify-of-links.ts'
 import { ProblemText } from './problem.tsx'
 import { register, signIn, signInWithPasskey } from './session.ts'
 import { isRegistrationOpen } from './settings.ts'
@@ -12,8 +13,11 @@ import { useAction } from './use-action.ts'
 /** Signs in, or creates an account if registration is open. */
 export function SignIn () {
   const [isNew, setNew] = useState(false)
-  const [farewell] = useState(takeFarewell)
+  const [{ farewell, isReset }] = useState(takeFarewell)
   const title = isNew ? texts.sign.up : texts.sign.in
+  // A thief who had a session may have made links, which a reset does not end.
+  const offer = async () => { if (isReset) await notifyOfLinks(texts.account.passwordChanged) }
+  const enter = async (account: Password) => (isNew ? register : signIn)(account).then(offer)
   return (
     <main class='sign-in'>
       <h1 class='brand'><Logo />{texts.title}</h1>
@@ -21,8 +25,8 @@ export function SignIn () {
       <div class='card'>
         <h2>{title}</h2>
         {isNew && <p class='hint'>{texts.sign.upHint}</p>}
-        <CredentialForm label={title} isNew={isNew} action={isNew ? register : signIn} />
-        {!isNew && <PasskeySignIn />}
+        <CredentialForm label={title} isNew={isNew} action={enter} />
+        {!isNew && <PasskeySignIn onEntered={offer} />}
         {isRegistrationOpen
           ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? texts.sign.toSignIn : texts.sign.toSignUp}</button>
           : <p class='hint'>{texts.sign.closed}</p>}
@@ -32,9 +36,9 @@ export function SignIn () {
 }
 
 /** A button that signs in without a password, where passkeys can be used. */
-export function PasskeySignIn () {
+export function PasskeySignIn ({ onEntered }: { onEntered?: () => Promise<void> }) {
   const { isUsable } = usePasskeys()
-  const { run, isRunning, error } = useAction(signInWithPasskey)
+  const { run, isRunning, error } = useAction(async () => signInWithPasskey().then(onEntered))
   if (!isUsable) return null
   return (
     <>
@@ -44,11 +48,11 @@ export function PasskeySignIn () {
   )
 }
 
-/** The message from before the reload, which is shown once. */
-function takeFarewell (): string | undefined {
-  const { farewell } = (history.state ?? {}) as { farewell?: string }
+/** The message from before the reload, which is shown once, and whether the password was reset there. */
+function takeFarewell (): { farewell?: string, isReset?: boolean } {
+  const left = (history.state ?? {}) as ReturnType<typeof takeFarewell>
   history.replaceState(null, '')
-  return farewell
+  return left
 }
 
 interface CredentialFormProps {

@@ -1,5 +1,6 @@
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import type { Test } from 'tap'
+import { claimSecret } from '../../kit/commands.ts'
 import { runSql } from '../../kit/stores.ts'
 import { button, checkEveryWidth, checkView, dialog, problemIn, section } from '../account-page.ts'
 import { browserTest, shows } from '../browser.ts'
@@ -150,6 +151,17 @@ browserTest('the list: uses, change, a new address, revoke one, revoke all; a ne
   t.equal(await statusOf(server, kept), 404)
   await change('another password of the tests', 'one more password of the tests')
   await page.getByText('The password has changed. All other sessions and all tokens have ended.', { exact: true }).waitFor()
+
+  const { url: left } = await giveAway(server, (await server.send('GET', '/api/token', { user: [server.username, 'one more password of the tests'] })).json.token, { name: 'docs/c.txt' })
+  await page.goto(`${server.url}/#claim=${await claimSecret(['reset', server.username], { DATA_DIR: server.dataDir })}&username=${server.username}`)
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await button(page, 'Set the password').click()
+  await page.getByText('The new password is set.').waitFor()
+  await signInOn(page, server.username)
+  await page.getByText('Your links stay valid.').waitFor()
+  await button(page, 'Revoke all links').click()
+  await page.getByText('All links are revoked.').waitFor()
+  t.equal(await statusOf(server, left), 404)
 })
 
 browserTest('a list of many links is shown in parts, and says which are over', async t => {
