@@ -251,7 +251,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { createdAt: _, expiresAt: __, ...token } = newToken(id)
     const add = (expiresAt: number | null, lifetimeMilliseconds?: number) =>
       metadata.tokens.add({ ...token, expiresAt }, {
-        withEvent: { event: { accountId: id, kind: 'token_issued', network: 'n1', requestId: 'r1' }, keep: 1 },
+        withEvent: { event: { accountId: id, kind: 'token_issued', network: 'n1', requestId: 'r1' }, keep: { all: 1, ofKind: 1 } },
         ...(lifetimeMilliseconds !== undefined && { lifetimeMilliseconds })
       })
     const [short, capped, endless, expired] = [
@@ -268,7 +268,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const renamed = await metadata.files.rename(id, 'a', 'b', unlimited)
     await metadata.files.correctDate(ada, 'future')
     const corrected = await metadata.files.find(ada, 'future')
-    await metadata.events.add({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, 9)
+    await metadata.events.add({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, { all: 9, ofKind: 9 })
     const events = await metadata.events.list(id, { beforeId: undefined, limit: 9 })
     t.strictSame(events.map(({ requestId }) => requestId), ['r2', 'r1'])
     const { id: claim = 0 } = await metadata.attempts.claim({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
@@ -418,38 +418,43 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('of the events of an account the latest stay, and are listed the latest first', async t => {
     const { metadata, id } = await withAccount(t)
+    const keep = (all: number) => ({ all, ofKind: 1 })
     const { username } = await metadata.accounts.find(id) ?? {}
     const bob = await metadata.accounts.add(newAccount('bob'))
     const event = { accountId: id, kind: 'signed_in', network: 'n1', requestId: 'r' }
     const stored = { ...event, username, details: null }
-    await metadata.events.add({ ...event, accountId: bob.id, at: 0 }, 3)
-    for (const at of [1, 2, 3, 4, 5]) await metadata.events.add({ ...event, at }, 3)
+    await metadata.events.add({ ...event, accountId: bob.id, at: 0 }, keep(3))
+    for (const at of [1, 2, 3, 4, 5]) await metadata.events.add({ ...event, at }, keep(3))
     const page = await metadata.events.list(id, { beforeId: undefined, limit: 2 })
     t.strictSame(page.map(({ id, ...fields }) => fields), [{ ...stored, at: 5 }, { ...stored, at: 4 }])
     t.strictSame((await metadata.events.list(id, { beforeId: page.at(-1)?.id, limit: 2 })).map(({ at }) => at), [3])
     t.equal((await metadata.events.list(bob.id, { beforeId: undefined, limit: 2 })).length, 1)
-    await metadata.tokens.add(newToken(id), { withEvent: { event: { ...event, at: 6 }, keep: 3 } })
+    await metadata.tokens.add(newToken(id), { withEvent: { event: { ...event, at: 6 }, keep: keep(3) } })
     t.strictSame((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).map(({ at }) => at), [6, 5, 4], 'also those that are told with a token')
-    await t.rejects(metadata.tokens.add(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: 3 } }), { code: 'token_revoked' })
+    await t.rejects(metadata.tokens.add(newToken(999), { withEvent: { event: { ...event, at: 7 }, keep: keep(3) } }), { code: 'token_revoked' })
     t.equal((await metadata.events.list(id, { beforeId: undefined, limit: 9 })).length, 3, 'and only where that is added')
-    for (let at = 1; at <= 410; at++) await metadata.events.add({ accountId: id, kind: 'k', network: 'n', requestId: 'r', at }, 400)
+    for (let at = 1; at <= 410; at++) await metadata.events.add({ accountId: id, kind: 'k', network: 'n', requestId: 'r', at }, keep(400))
     const kept = await metadata.events.list(id, { beforeId: undefined, limit: 500 })
     t.ok(kept.length >= 400, `${kept.length}: of many a few more are kept`)
     t.equal(kept[0]?.at, 410)
+    t.equal(kept.filter(({ kind }) => kind === 'signed_in').length, 3, 'another kind is not pushed out')
+    for (let at = 1; at <= 9; at++) await metadata.events.add({ ...event, at }, { all: 1, ofKind: 4 })
+    const rest = await metadata.events.list(id, { beforeId: undefined, limit: 500 })
+    t.strictSame(rest.filter(({ kind }) => kind === 'signed_in').map(({ at }) => at), [9, 8, 7, 6], 'so many of its own kind stay')
   })
 
   t.test('events outlive their account, and are found by its name, also those of the whole store', async t => {
     const { metadata } = await withAccount(t)
     const bob = await metadata.accounts.add(newAccount('bob'))
     const event = { network: 'operator', requestId: '-' }
-    await metadata.events.add({ ...event, accountId: bob.id, kind: 'quota_changed', details: { quotaBytes: 5, quotaFiles: null }, at: 1 }, 9)
-    await metadata.events.add({ ...event, accountId: null, kind: 'backup_made', at: 2 }, 1)
-    await metadata.events.add({ ...event, accountId: null, kind: 'backup_failed', details: { reason: 'full' }, at: 3 }, 1)
-    await metadata.events.add({ ...event, accountId: null, kind: 'keys_rotated', at: 4 }, 1)
+    await metadata.events.add({ ...event, accountId: bob.id, kind: 'quota_changed', details: { quotaBytes: 5, quotaFiles: null }, at: 1 }, { all: 9, ofKind: 9 })
+    await metadata.events.add({ ...event, accountId: null, kind: 'backup_made', at: 2 }, { all: 1, ofKind: 1 })
+    await metadata.events.add({ ...event, accountId: null, kind: 'backup_failed', details: { reason: 'full' }, at: 3 }, { all: 1, ofKind: 1 })
+    await metadata.events.add({ ...event, accountId: null, kind: 'keys_rotated', at: 4 }, { all: 1, ofKind: 1 })
     await metadata.accounts.remove(bob.id, 5)
-    await metadata.events.add({ ...event, accountId: bob.id, username: bob.username, kind: 'account_removed', at: 6 }, 9)
+    await metadata.events.add({ ...event, accountId: bob.id, username: bob.username, kind: 'account_removed', at: 6 }, { all: 9, ofKind: 9 })
     const again = await metadata.accounts.add(newAccount('bob'))
-    await metadata.events.add({ ...event, accountId: again.id, kind: 'disabled', at: 7 }, 9)
+    await metadata.events.add({ ...event, accountId: again.id, kind: 'disabled', at: 7 }, { all: 9, ofKind: 9 })
     const listed = async (afterId: number, selection: object = {}) =>
       (await metadata.events.listAfter(afterId, { limit: 9, ...selection })).map(({ at }) => at)
     const first = (await metadata.events.listAfter(0, { limit: 1 }))[0]

@@ -1,13 +1,14 @@
 import { LRUCache } from 'lru-cache'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, EventDetails, EventRecord } from '../metadata/records.ts'
+import type { AccountRecord, EventDetails, EventRecord, KeptEvents } from '../metadata/records.ts'
 import type { Origin } from './network.ts'
 
 /** Kinds of security events of an account. */
 export const eventKinds = [
   'registered', 'sign_in', 'sign_in_failed', 'sign_in_new_network', 'token_issued', 'token_revoked', 'tokens_revoked',
   'personal_token_created', 'session_created', 'password_changed', 'factor_added', 'factor_removed',
-  'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_wrong', 'invitation_used',
+  'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_missing', 'second_factor_wrong',
+  'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
   'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'trash_emptied', 'files_restored', 'account_removed'
 ] as const
@@ -17,8 +18,8 @@ export const storeEventKinds = ['keys_rotated', 'invitation_created', 'backup_ma
 
 export type EventKind = typeof eventKinds[number]
 
-/** About so many events are kept of each account, so that nobody can fill the database with them. */
-export const KEPT_EVENTS = 20_000
+/** Of each account, so that nobody can fill the database with them, and nobody can push out evidence. */
+export const KEPT_EVENTS: KeptEvents = { all: 20_000, ofKind: 1000 }
 
 /**
  * Events that are logged without being stored: successful sign-ins, because some clients send a password with every
@@ -27,7 +28,7 @@ export const KEPT_EVENTS = 20_000
 const LOGGED_ONLY = new Set<string>(['sign_in', 'token_issued', 'personal_token_created', 'session_created'])
 
 /** Events that a stranger, or the thief of a password, can cause without end: they must not push out all others. */
-const REPEATABLE = new Set<string>(['second_factor_wrong', 'passkey_refused'])
+const REPEATABLE = new Set<string>(['second_factor_missing', 'second_factor_wrong', 'passkey_refused'])
 
 /** Of these, so many of one kind and account are stored in a quarter of an hour. All are logged. */
 const STORED_REPEATS = 10

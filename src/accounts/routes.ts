@@ -94,7 +94,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     schema: {
       operationId: 'listEvents',
       summary: 'List account events',
-      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. They are kept for 90 days by default, about the latest 20,000.',
+      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. They are kept for 90 days by default, about the latest 20,000, and of each kind at least the latest 1,000.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,

@@ -84,8 +84,16 @@ export class SignIn {
   }
 
   async #useCode (account: AccountRecord, code: string | undefined, origin: CodeOrigin): Promise<Factor> {
-    if (code === undefined) throw new Problem('second_factor_required')
+    if (code === undefined) {
+      this.#recordMissing(account, origin)
+      throw new Problem('second_factor_required')
+    }
     return this.#options.secondFactor.use(account, code, origin)
+  }
+
+  /** What a thief of the password does first. The owner does it too, but mostly where the account is known. */
+  #recordMissing (account: AccountRecord, { isKnownNetwork, ...origin }: CodeOrigin): void {
+    if (!isKnownNetwork) this.#options.securityLog.record({ kind: 'second_factor_missing', account, ...origin })
   }
 
   /** Verifies a password, and then the second factor by `useFactor`, which returns what was shown. */
@@ -113,7 +121,10 @@ export class SignIn {
       const second = await useFactor(verified, isKnownNetwork)
       const signedIn = { account: verified, factors: ['password' as const, ...second] }
       // A stolen password clears no failures, and makes no network known.
-      if (verified.factorCount > 0 && second.length === 0) return signedIn
+      if (verified.factorCount > 0 && second.length === 0) {
+        this.#recordMissing(verified, { ...origin, isKnownNetwork })
+        return signedIn
+      }
       outcome = 'succeeded'
       if (!isKnownNetwork) await metadata.attempts.addKnownNetwork(verified, network, Date.now()).catch(() => {})
       securityLog.record({ kind: isKnownNetwork ? 'sign_in' : 'sign_in_new_network', account, ...origin })

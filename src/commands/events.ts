@@ -15,7 +15,8 @@ export const help = `magicstore events: list security events and what operators 
   --follow       then wait for more, until SIGINT
   --json         one JSON object per line: id, createdAt, kind, accountId, username, network, requestId, details
 
-  They are kept for EVENT_DAYS. Of one account only about the latest 20,000 are kept. EVENT_LOG names a file that gets them too,
+  They are kept for EVENT_DAYS. Of one account only about the latest 20,000 are kept, and of each kind
+  at least the latest 1,000. EVENT_LOG names a file that gets them too,
   with each successful sign-in by password.`
 
 /** Events read at a time. */

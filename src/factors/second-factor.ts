@@ -15,11 +15,13 @@ const MAX_WRONG_CODES = 10
 const WINDOW_SECONDS = 15 * 60
 
 /**
- * Wrong codes for one account from networks it never signed in from: with three valid codes out of a million, a guess
- * succeeds within a year with a probability of 2 %.
+ * Wrong codes for one account in a day from networks it has signed in from, and from all others: those who don't share
+ * a network with its owner can't lock the owner out. With three valid codes out of a million, a guess from others
+ * succeeds within a year with a probability of 2 %, and one from a known network of 5 %.
  */
+const MAX_KNOWN_WRONG_CODES = 50
 const MAX_UNKNOWN_WRONG_CODES = 20
-const UNKNOWN_WINDOW_SECONDS = 24 * 3600
+const DAY_SECONDS = 24 * 3600
 
 const TOTP_CODE = new RegExp(TOTP_PATTERN)
 
@@ -91,11 +93,9 @@ export class CodeVerifier implements SecondFactor {
 }
 
 function limitsFor ({ kind, network, usernameKey, isKnownNetwork }: Omit<Attempt, 'at'>): AttemptLimit[] {
-  const limits: AttemptLimit[] = [
-    { matching: { kind, network, usernameKey }, limit: MAX_WRONG_CODES, seconds: WINDOW_SECONDS }
+  const limit = isKnownNetwork ? MAX_KNOWN_WRONG_CODES : MAX_UNKNOWN_WRONG_CODES
+  return [
+    { matching: { kind, network, usernameKey }, limit: MAX_WRONG_CODES, seconds: WINDOW_SECONDS },
+    { matching: { kind, usernameKey, isKnownNetwork }, limit, seconds: DAY_SECONDS }
   ]
-  // Networks the account has signed in from are exempt: an attacker elsewhere can't lock the owner out.
-  if (isKnownNetwork) return limits
-  const matching = { kind, usernameKey, isKnownNetwork }
-  return [...limits, { matching, limit: MAX_UNKNOWN_WRONG_CODES, seconds: UNKNOWN_WINDOW_SECONDS }]
 }

@@ -21,12 +21,12 @@ export type NewAttempt = Omit<Attempt, 'at'> & { readonly at?: number }
 
 /**
  * Which attempts are counted together: all from a network, those for a username from a network, or those for a username
- * from unknown networks.
+ * from its known networks, or from all others.
  */
 export type AttemptFilter =
   | { readonly kind: Attempt['kind'], readonly network: string }
   | { readonly kind: Attempt['kind'], readonly network: string, readonly usernameKey: string }
-  | { readonly kind: Attempt['kind'], readonly usernameKey: string, readonly isKnownNetwork: false }
+  | { readonly kind: Attempt['kind'], readonly usernameKey: string, readonly isKnownNetwork: boolean }
 
 /** At most `limit` matching failures within `seconds`. */
 export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }

@@ -2,15 +2,18 @@ import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte,
 import type { Engine } from './engine.ts'
 import type { EventRepository } from './metadata.ts'
 import { limitedTo } from './paging.ts'
-import type { EventRecord, EventSelection, NewEvent } from './records.ts'
+import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
 
-/** Adds an event in the current transaction, and deletes most of those beyond the latest `keep` of its account. */
-export type WriteEvent = (event: NewEvent, keep: number) => Rule<void>
+/**
+ * Adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often must not
+ * push out what is rare.
+ */
+export type WriteEvent = (event: NewEvent, keep: KeptEvents) => Rule<void>
 
-/** To count the events of an account, `keep` rows are read. That is done about so often while `keep` are added. */
+/** To count the events of an account, all of them are read. That is done about so often while as many are added. */
 const COUNTS = 100
 
 export function createEventWriter ({ tables: { events, accounts }, now }: Pick<Engine, 'tables' | 'now'>): WriteEvent {
@@ -23,16 +26,24 @@ export function createEventWriter ({ tables: { events, accounts }, now }: Pick<E
     requestId: placeholder('requestId'),
     at: placeholder('at')
   }))
-  const newestSurplus = reading('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(eq(events.accountId, placeholder('accountId')))
-    .orderBy(limitedTo(desc(events.id), 1, placeholder('keep'))))
-  const removeUpTo = writing('remove_events', db => db.delete(events).where(and(eq(events.accountId, placeholder('accountId')), lte(events.id, placeholder('lastId')))))
+  const ofAccount = eq(events.accountId, placeholder('accountId'))
+  const ofKind = and(ofAccount, eq(events.kind, placeholder('kind')))
+  const newestSurplus = reading('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(ofAccount)
+    .orderBy(limitedTo(desc(events.id), 1, placeholder('all'))))
+  const newestOfKind = reading('newest_surplus_of_kind', db => db.select({ id: events.id }).from(events).where(ofKind)
+    .orderBy(limitedTo(desc(events.id), 1, placeholder('ofKind'))))
+  const removeUpTo = writing('remove_events', db => db.delete(events).where(and(ofKind, lte(events.id, placeholder('lastId')))))
 
   return function * ({ accountId, username = null, details = null, ...event }, keep) {
     const at = event.at ?? (yield * now())
     yield * ask(insert, { ...event, accountId, username, details, at })
-    if (accountId === null || Math.random() > COUNTS / keep) return
-    const [surplus] = yield * ask(newestSurplus, { accountId, keep })
-    if (surplus !== undefined) yield * ask(removeUpTo, { accountId, lastId: surplus.id })
+    if (accountId === null || Math.random() > COUNTS / keep.all) return
+    const { kind } = event
+    const [surplus] = yield * ask(newestSurplus, { accountId, all: keep.all })
+    if (surplus === undefined) return
+    const [surplusOfKind] = yield * ask(newestOfKind, { accountId, kind, ofKind: keep.ofKind })
+    if (surplusOfKind === undefined) return
+    yield * ask(removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
   }
 }
 
@@ -45,7 +56,7 @@ export class EventRules implements EventRepository {
     this.#writeEvent = writeEvent
   }
 
-  add (event: NewEvent, keep: number): Promise<void> {
+  add (event: NewEvent, keep: KeptEvents): Promise<void> {
     return this.#engine.transact(() => this.#writeEvent(event, keep))
   }
 

@@ -11,7 +11,7 @@ import type { KeptRepository } from './kept-repository.ts'
 import type { LinkRepository } from './link-repository.ts'
 import type { LockRepository } from './lock-repository.ts'
 import type { PropertyRepository } from './properties.ts'
-import type { EventRecord, EventSelection, NewEvent, StoredContent } from './records.ts'
+import type { EventRecord, EventSelection, KeptEvents, NewEvent, StoredContent } from './records.ts'
 import type { UploadRepository } from './uploads-repository.ts'
 
 /**
@@ -78,8 +78,8 @@ export interface Metadata {
 
 /** The security events of the accounts and of the whole store. */
 export interface EventRepository {
-  /** Adds an event. Of an account, about the latest `keep` are kept, at least these. */
-  add (event: NewEvent, keep: number): Promise<void>
+  /** Adds an event. If its account has more than are kept, removes some of its kind. */
+  add (event: NewEvent, keep: KeptEvents): Promise<void>
   /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
   list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
   /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */

@@ -92,7 +92,7 @@ export interface NewToken {
 /** Conditions for adding a token, and what to do with it. */
 export interface TokenConditions {
   /** Added in the same transaction, as by `events.add`. */
-  readonly withEvent?: { readonly event: NewEvent, readonly keep: number }
+  readonly withEvent?: { readonly event: NewEvent, readonly keep: KeptEvents }
   /** The password and the factors that the account must still have. */
   readonly verified?: VerifiedAccount
   readonly maxTokens?: number
@@ -123,6 +123,9 @@ export interface NewEvent {
   /** Default: now. */
   readonly at?: number
 }
+
+/** How many events of an account are kept: about the latest `all`, and at least the latest `ofKind` of each kind. */
+export interface KeptEvents { readonly all: number, readonly ofKind: number }
 
 export type EventDetails = Readonly<Record<string, string | number | boolean | null>>
 

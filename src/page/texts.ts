@@ -509,6 +509,7 @@ export const texts = {
       recovery_codes_replaced: 'Recovery codes made anew',
       recovery_code_used: 'Recovery code used',
       passkey_refused: 'Passkey refused',
+      second_factor_missing: 'Right password without a code, from a new network',
       second_factor_wrong: 'Right password, wrong code',
       invitation_used: 'Account created by an invitation',
       reset_created: 'Link for a new password created',

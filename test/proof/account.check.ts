@@ -626,7 +626,7 @@ t.test('what time has made useless is forgotten a minute later, however much the
     clock.set(now + hours * HOUR)
     await Promise.all(Array.from({ length: times }, () => recordFailure(metadata, { kind: 'sign_in', network: '192.0.2.1', usernameKey: 'ab', isKnownNetwork: false })))
   }
-  for (const hours of [25, 23]) await metadata.events.add({ accountId: id, kind: 'disabled', network: 'operator', requestId: '-', at: now - hours * HOUR }, 9)
+  for (const hours of [25, 23]) await metadata.events.add({ accountId: id, kind: 'disabled', network: 'operator', requestId: '-', at: now - hours * HOUR }, { all: 9, ofKind: 9 })
   clock.set(now)
   await server.runHousekeeping()
   const tokens = await early.tokens.list(id, { beforeId: undefined, limit: 2000 })

@@ -93,6 +93,28 @@ test('after twenty wrong codes from unknown networks, no such network may guess 
   isAccepted(t, await enter('203.0.113.204'), 'a day later')
 })
 
+test('after fifty wrong codes in a day from known networks, none of them may guess, and recovery codes go on', async t => {
+  const { user, recoveryCodes, ask, guess, enter } = await startBehindProxy()
+  for (let round = 0; round < 5; round++) {
+    for (let count = 0; count < 10; count++) t.equal((await guess(HOME)).status, 401)
+    clock.advance(15 * MINUTE)
+  }
+  for (const address of [HOME, WORK]) isLimited(t, await enter(address), 86_400, address)
+  isAccepted(t, await ask(HOME, withCode(user, recoveryCodes[0] ?? '')), 'a recovery code')
+  isAccepted(t, await enter('203.0.113.1'), 'a network that is not known')
+  clock.advance(DAY)
+  isAccepted(t, await enter(WORK), 'a day later')
+})
+
+test('a right password without a code is an event, from an unknown network only', async t => {
+  const { server, user, recoveryCodes, ask } = await startBehindProxy()
+  for (const address of [HOME, ...Array(12).fill(THIEF)]) t.equal((await ask(address, { user })).status, 401)
+  await server.send('POST', '/api/passkeys/confirm/options', from('203.0.113.2', { user }))
+  const { json: { events } } = await server.send('GET', '/api/account/events', from(HOME, withCode(user, recoveryCodes[0] ?? '')))
+  const networks = events.filter(({ kind }: { kind: string }) => kind === 'second_factor_missing').map(({ network }: { network: string }) => network)
+  t.strictSame(networks, Array(10).fill(THIEF), 'limited, as each kind that strangers can cause')
+})
+
 test('a password without a code, or with a wrong one, makes no network known and clears no failure', async t => {
   const { user, ask, guess, enter } = await startBehindProxy({ SIGN_IN_FAILURES: '3' })
   for (let count = 0; count < 40; count++) t.match(await ask(THIEF, { user }), { status: 401, json: { code: 'second_factor_required' } })

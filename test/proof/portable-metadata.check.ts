@@ -72,7 +72,7 @@ async function fill (metadata: Metadata, clock: TestClock): Promise<void> {
   await metadata.attempts.addKnownNetwork({ id: 1, factorVersion }, '192.0.2.1', 7)
   await metadata.attempts.addKnownNetwork({ id: 1, factorVersion }, '2001:db8::/64', 8)
   await metadata.attempts.addKnownNetwork({ id: 2, factorVersion: 0 }, '192.0.2.1', 9)
-  await metadata.events.add({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, 100)
+  await metadata.events.add({ accountId: 1, kind: 'sign_in', network: '192.0.2.1', requestId: 'r', at: 3 }, { all: 9, ofKind: 9 })
   const file = (ownerId: number, name: string, index: number) => ({ ownerId, name, size: index, type: 'text/plain', sha256: `${index}`.padStart(64, '0'), blobId: `${ownerId}${index}`.padStart(32, '0'), modifiedAt: index % 2 === 0 ? null : index - 2, isLeased: false })
   for (let batch = 0; batch < 15; batch++) {
     clock.set(5000 + batch)

@@ -305,11 +305,11 @@ t.test('what is undone because of others is tried again, and other failures are 
     await failChanges(url, code, 3)
     await metadata.accounts.setQuota(id, { bytes: 1, files: 1 })
     await failChanges(url, code, 3)
-    await metadata.events.add(event, 9)
+    await metadata.events.add(event, { all: 9, ofKind: 9 })
   }
   for (const [code, problem] of [['40P01', 'overloaded'], ['53100', 'storage_full'], ['53200', 'unavailable'], ['57014', 'overloaded']] as const) {
     await failChanges(url, code, 1000)
-    const operations = [metadata.accounts.add(newAccount('no')), metadata.accounts.setQuota(id, { bytes: 2, files: 2 }), metadata.events.add(event, 9), metadata.files.add(newFile(id, 'no'), unlimited)]
+    const operations = [metadata.accounts.add(newAccount('no')), metadata.accounts.setQuota(id, { bytes: 2, files: 2 }), metadata.events.add(event, { all: 9, ofKind: 9 }), metadata.files.add(newFile(id, 'no'), unlimited)]
     t.strictSame(await outcomes(operations), { [problem]: 4 }, code)
   }
   await failChanges(url, 'P0001', 1000)
