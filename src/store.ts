@@ -18,6 +18,7 @@ import { Locks } from './files/locks.ts'
 import { Properties } from './files/properties.ts'
 import { Quotas } from './files/quotas.ts'
 import { LinkUses } from './links/link-uses.ts'
+import { Problem } from './problems.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
 
@@ -37,6 +38,8 @@ interface Rules {
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
   readonly linkUses: LinkUses
+  /** Ends waiting requests, and uploads and acts of many steps between two: clients go on with the next server. */
+  stop (): void
 }
 
 /** The store as operator commands use it, with or without a running server. */
@@ -123,7 +126,10 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const limits = { ...config, redirectSeconds: config.downloadRedirectSeconds }
   const incoming = new IncomingBlobs(metadata.blobs, blobs)
   const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, incoming, limits })
-  const folders = new Folders({ metadata, reserve, quotas, room, files })
+  const stopping = new AbortController()
+  const folders = new Folders({ metadata, reserve, quotas, room, files, stopping: stopping.signal })
+  const changes = new Changes(metadata.changes)
+  const uploads = new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
   return {
     passwords,
     attemptLimiter,
@@ -133,13 +139,18 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     cleanup,
     files,
     folders,
-    changes: new Changes(metadata.changes),
-    copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders }),
+    changes,
+    copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders, stopping: stopping.signal }),
     locks: new Locks({ metadata, reserve, files }),
     properties: new Properties({ metadata, room }),
-    keptFiles: new KeptFiles({ metadata, reserve, quotas, files }),
-    uploads: new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config }),
-    linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') })
+    keptFiles: new KeptFiles({ metadata, reserve, quotas, files, stopping: stopping.signal }),
+    uploads,
+    linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
+    stop () {
+      stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+      uploads.stop()
+      changes.stop()
+    }
   }
 }
 

@@ -1,9 +1,11 @@
 import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { operationsOf } from './kit/guarded.ts'
 import { accountOf, bytesPath, folderPath, metadataPath, setQuotas, shareAccount, type ListedFile } from './kit/kept-account.ts'
 import { answerToHead, refused } from './kit/refusals.ts'
-import { formOf, signUp, type Answer, type SendOptions } from './kit/server.ts'
+import { formOf, signUp, startServer, type Answer, type Client, type SendOptions } from './kit/server.ts'
+import { runSql } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
 
 type Query = Record<string, string>
@@ -329,6 +331,36 @@ t.test('a restore of a deletion says what it could not restore', async t => {
 
   for (const id of ['x', 'f'.repeat(32), 'F'.repeat(32), '\0', 'x'.repeat(65_000)]) refused(t, await restoreDeletion(id), 404, 'not_found', id.slice(0, 9))
   for (const json of [{}, { deletedWith: '' }, { deletedWith: null }, { deletedWith: 1 }, { deletedWith, name: 'x' }, []]) refused(t, await send('POST', '/api/trash/restore', { json }), 400, 'validation_failed', JSON.stringify(json))
+})
+
+t.test('a server that stops ends a recursive deletion, a restore and the emptying of the trash between two steps, and the next one goes on', async t => {
+  let server = await startServer(t)
+  const { dataDir } = server
+  const { id, token } = await signUp(server, 'ada')
+  const ids = 'WITH RECURSIVE ids(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ids WHERE n < 2000)'
+  const kept = `kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at, deleted_with)
+    ${ids} SELECT lower(hex(randomblob(16))), ${id}, n, 'box/' || n, 0, 'text/plain', '', 1, 1, ${Date.now()}, '${'d'.repeat(32)}' FROM ids`
+  const acts = [
+    ['folders', `folders (owner_id, parent_id, name, path, created_at) ${ids} SELECT ${id}, 1, n, 'box/' || n, 1 FROM ids`, (client: Client) => accountOf(client, token).removeFolder('box', { recursive: 'true' }), 204],
+    ['kept', kept, (client: Client) => accountOf(client, token).restoreDeletion('d'.repeat(32)), 200],
+    ['kept', kept.replace("'box/' || n", "'x' || n"), (client: Client) => accountOf(client, token).emptyTrash(), 204]
+  ] as const
+  await accountOf(server, token).make('box')
+  for (const [table, rows, act, status] of acts) {
+    const count = async () => Number((await runSql(dataDir, `SELECT count(*) AS n FROM ${table}`))[0]?.n)
+    await runSql(dataDir, `INSERT INTO ${rows}`)
+    const all = await count()
+    const answered = act(server)
+    while (await count() === all) await turn()
+    await server.close()
+    const answer = await answered
+    refused(t, answer, 503, 'stopping')
+    t.match(answer.headers, { 'retry-after': /\d/ })
+    t.ok(await count() > 0, `some of ${table} are left`)
+    server = await startServer(t, { DATA_DIR: dataDir })
+    t.equal((await act(server)).status, status)
+    t.equal(await count(), 0)
+  }
 })
 
 t.test('folders of another account do not exist', async t => {

@@ -71,10 +71,7 @@ function stopOnSignal (store: Store, { http, connections, metrics }: App): void 
     http.log.info(signal === undefined ? { reason: 'npm exited' } : { signal }, 'stopping')
     npm?.stop()
     connections.stop()
-    // Their clients continue them with the next server.
-    store.uploads.stop()
-    store.copies.stop()
-    store.changes.stop()
+    store.stop()
     await http.close()
     await store.close()
     await metrics?.close()

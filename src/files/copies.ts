@@ -5,7 +5,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/uploads-repository.ts'
-import { fileTaken, Problem } from '../problems.ts'
+import { fileTaken } from '../problems.ts'
 import type { DiskRoom } from './disk-room.ts'
 import type { Files } from './files.ts'
 import { fileAt } from './incoming-files.ts'
@@ -23,6 +23,8 @@ interface CopiesOptions {
   readonly quotas: Quotas
   readonly files: Files
   readonly folders: Folders
+  /** Aborted when the server stops. */
+  readonly stopping: AbortSignal
 }
 
 /** Where the copy of a folder stopped, and why: a problem, or something unexpected. */
@@ -36,7 +38,6 @@ interface AbortableCopy extends FolderCopy {
 /** Copies of files and folders. Bytes do not pass through this process, and are counted in full. */
 export class Copies {
   readonly #options: CopiesOptions
-  readonly #stopping = new AbortController()
 
   constructor (options: CopiesOptions) {
     this.#options = options
@@ -104,11 +105,6 @@ export class Copies {
     return this.#copyContent(owner, path, target, { tokens: destination.tokens, needsParent: true, signal })
   }
 
-  /** Ends the copies of folders after the act in progress. For SIGTERM. */
-  stop (): void {
-    this.#stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
-  }
-
   async #copyContent (
     owner: AccountRecord, from: string, to: string, conditions: Conditions & Pick<AbortableCopy, 'signal'>
   ): Promise<CopyFailure | undefined> {
@@ -140,6 +136,6 @@ export class Copies {
 
   #requireWanted ({ signal }: Pick<AbortableCopy, 'signal'>): void {
     signal.throwIfAborted()
-    this.#stopping.signal.throwIfAborted()
+    this.#options.stopping.throwIfAborted()
   }
 }

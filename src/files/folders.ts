@@ -21,6 +21,8 @@ interface FoldersOptions {
   readonly quotas: Quotas
   readonly room: Pick<DiskRoom, 'requireSpace'>
   readonly files: Pick<Files, 'sweep'>
+  /** Aborted when the server stops. */
+  readonly stopping: AbortSignal
 }
 
 /** `isPermanent`: the files are not kept in the trash. */
@@ -97,9 +99,10 @@ export class Folders {
   }
 
   /**
-   * Deletes a folder. A recursive removal is many transactions: first the files, then the empty folders. After a
-   * failure it can be repeated.
-   * @throws not_found, folder_not_empty, precondition_failed, file_locked; quota_exceeded if a copy has no room.
+   * Deletes a folder. A recursive removal is many transactions: first the files, then the empty folders. It ends
+   * between two of them if the server stops, and can be repeated after a failure.
+   * @throws not_found, folder_not_empty, precondition_failed, file_locked, stopping; quota_exceeded if a copy has no
+   * room.
    */
   async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
     const path = getName(name, folderPath)
@@ -107,6 +110,7 @@ export class Folders {
     const deletedWith = createBlobId()
     let from: FolderRemovalPosition | undefined
     do {
+      this.#options.stopping.throwIfAborted()
       const removal = { limit: DELETION_BATCH, deletedWith, from, ...options }
       from = await this.#change(folders => folders.removeSome(ownerId, path, removal))
     } while (from !== undefined)

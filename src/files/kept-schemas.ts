@@ -184,7 +184,7 @@ export const deleteFromTrash = {
 export const emptyTrash = {
   operationId: 'emptyTrash',
   summary: 'Empty the trash',
-  description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay.',
+  description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay. After an interruption, the request can be repeated.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash'),
   tags,
   response: {

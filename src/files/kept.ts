@@ -23,6 +23,8 @@ interface KeptFilesOptions {
   readonly reserve: Reserve
   readonly quotas: Quotas
   readonly files: Pick<Files, 'acceptName' | 'get' | 'sweep'>
+  /** Aborted when the server stops: an act of many transactions ends between two of them, and can be repeated. */
+  readonly stopping: AbortSignal
 }
 
 /** Versions and trash. Every method takes the owner, and content of other accounts does not exist. */
@@ -75,7 +77,7 @@ export class KeptFiles {
 
   /**
    * Restores in batches what one recursive deletion took. What can't be restored stays in the trash.
-   * @throws not_found if nothing of it is in the trash.
+   * @throws not_found if nothing of it is in the trash, stopping.
    */
   async restoreDeletion (
     owner: AccountRecord, deletedWith: string
@@ -86,6 +88,7 @@ export class KeptFiles {
     const kept: RestoredFiles['kept'][number][] = []
     let after: KeptPosition | undefined
     do {
+      this.#options.stopping.throwIfAborted()
       const batch = { quota, after, limit: RESTORE_BATCH }
       const act = await this.#change(repository => repository.restoreDeletion(owner.id, id, batch))
       restored += act.restored
@@ -101,10 +104,11 @@ export class KeptFiles {
     return this.#change(kept => kept.removeFromTrash(ownerId, contentId(id)))
   }
 
-  /** Deletes the trash in batches. */
+  /** Deletes the trash in batches. @throws stopping. */
   async emptyTrash (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
     let removed: RemovedTrash = { files: 0, bytes: 0 }
     for (;;) {
+      this.#options.stopping.throwIfAborted()
       const { files, bytes } = await this.#change(kept => kept.emptyTrash(ownerId, BATCH))
       removed = { files: removed.files + files, bytes: removed.bytes + bytes }
       if (files === 0) return removed

@@ -25,8 +25,9 @@ export function rulesOver (options: Options) {
   const cleanup = new BlobCleanup({ ...options, failures: new BackgroundFailures() })
   const incoming = new IncomingBlobs(options.metadata.blobs, options.blobs)
   const files = new Files({ ...options, cleanup, incoming, room })
-  const folders = new Folders({ ...options, room, files })
-  const copies = new Copies({ ...options, incoming, room, files, folders })
+  const { signal: stopping } = new AbortController()
+  const folders = new Folders({ ...options, room, files, stopping })
+  const copies = new Copies({ ...options, incoming, room, files, folders, stopping })
   return { files, incoming, copies, locks: new Locks({ ...options, files }) }
 }
 

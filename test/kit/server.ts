@@ -125,9 +125,7 @@ async function serve (t: Test, settings: Settings, { tls, clock }: ServeOptions)
   let closing: Promise<void> | undefined
   async function stop (): Promise<void> {
     connections.stop()
-    store.uploads.stop()
-    store.copies.stop()
-    store.changes.stop()
+    store.stop()
     await http.close()
     await store.close()
   }
