@@ -12,9 +12,9 @@ import {
   BackupError,
   type BackupSummary,
   backupLayout,
-  inParallel,
   manifestText,
   NewerBackupError,
+  originalsFirst,
   readManifest,
   sumLine
 } from './manifest.ts'
@@ -187,7 +187,9 @@ async function * copyBlobs ({
     if (blobs.length === 0) continue
     const blobFolder = join(folder, dataFolderLayout.blobs, prefix)
     await mkdir(blobFolder, { recursive: true, mode: 0o700 })
-    await inParallel(blobs, async blob => { counts[await copyBlob(blob, { source, folder })]++ })
+    await originalsFirst(blobs, ({ id }) => snapshot.originalOf(id), async (blob, original) => {
+      counts[await copyBlob(blob, { source, folder, original })]++
+    })
     await sync(blobFolder)
     yield Buffer.from(blobs.map(({ id, sha256 }) => sumLine(sha256, blobPath(id))).join(''))
     done += blobs.length
@@ -197,16 +199,17 @@ async function * copyBlobs ({
 
 /**
  * A file with the blob's name is complete: it was created atomically, and blobs never change. The size is checked in
- * case it was damaged.
+ * case it was damaged. `original`: a blob with the same bytes, which is in the backup.
  */
 async function copyBlob (
-  blob: StoredBlob, { source, folder }: { source: BackupSource, folder: string }
+  blob: StoredBlob, { source, folder, original }: { source: BackupSource, folder: string, original: string | undefined }
 ): Promise<keyof BackupCounts> {
   const path = join(folder, blobPath(blob.id))
   const present = await lstat(path).catch(() => undefined)
   if (present?.isFile() === true && present.size === blob.size) return 'kept'
   await rm(path, { recursive: true, force: true })
-  return source.blobs.copyTo(blob, path).catch((error: unknown) => {
+  const equal = original && join(folder, blobPath(original))
+  return source.blobs.copyTo(blob, path, equal).catch((error: unknown) => {
     if (!(error instanceof Problem) || error.code !== 'file_damaged') throw error
     throw new BackupError(
       `the stored bytes of blob ${blob.id} are missing or damaged; run magicstore fsck --deep to find its file`,

@@ -171,6 +171,22 @@ function sumOf (line: string, { snapshot }: BackupSummary): Sum {
 /** Files processed at a time: they wait for the disk, not for the CPU. */
 const PARALLEL = 8
 
+/**
+ * Calls `task` for each blob, a few at a time, with the id of its original; originals first, so that they are there.
+ * `blobs`: by id.
+ */
+export async function originalsFirst<T> (
+  blobs: readonly T[], originalOf: (blob: T) => string | undefined, task: (blob: T, original?: string) => Promise<void>
+): Promise<void> {
+  const copies = new Map<T, string>()
+  for (const blob of blobs) {
+    const original = originalOf(blob)
+    if (original !== undefined) copies.set(blob, original)
+  }
+  await inParallel(blobs.filter(blob => !copies.has(blob)), blob => task(blob))
+  await inParallel(Array.from(copies), ([blob, original]) => task(blob, original))
+}
+
 /** Calls `task` for each item, a few at a time. Settles when all have settled, rejecting with the first error. */
 export async function inParallel<T> (items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
   const limit = pLimit(PARALLEL)

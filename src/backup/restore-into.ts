@@ -5,9 +5,10 @@ import { basename, join } from 'node:path'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import { dataFolderLayout } from '../data-folder/data-folder.ts'
 import { KeyFile, keyFiles, type KeyRings } from '../data-folder/key-file.ts'
+import type { Snapshot } from '../metadata/snapshot.ts'
 import { Problem } from '../problems.ts'
 import type { OnProgress } from './backup.ts'
-import { type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
+import { type BackupSummary, originalsFirst, readSums, type Sum } from './manifest.ts'
 import { batches, bytesOf, copyVerified, failAsUnreadable, isBlob, refuseDamaged, type RestoreTools } from './restore.ts'
 
 /** A store that is empty, and is not a data folder alone. */
@@ -41,21 +42,24 @@ export async function restoreInto ({
 }: RestoreIntoOptions): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), 'magicstore-restore-'))
   const database = join(scratch, dataFolderLayout.database)
+  let snapshot: Snapshot | undefined
   try {
     let done = 0
     for await (const batch of batches(readSums(folder, backup))) {
-      await inParallel(batch, async sum => {
+      await originalsFirst(batch, sum => snapshot?.originalOf(basename(sum.target)), async (sum, original) => {
         const path = join(folder, sum.path)
-        if (isBlob(sum)) await putBlob(folder, sum, target.blobs)
+        if (isBlob(sum)) await putBlob(folder, sum, target.blobs, original)
         else await copyVerified(path, join(scratch, sum.target), sum.sha256)
       })
-      // The first file is the database: check its version before the rest is written.
-      if (done === 0) openSnapshot(database).close()
+      // Its version is checked before the rest is written.
+      snapshot ??= openSnapshot(database)
       done += batch.length
       onProgress(Math.min(done, backup.files), backup.files)
     }
+    snapshot?.close()
     await target.importMetadata(database, await readKeyRings(scratch))
   } finally {
+    snapshot?.close()
     await rm(scratch, { recursive: true })
   }
 }
@@ -65,16 +69,21 @@ async function readKeyRings (folder: string): Promise<KeyRings> {
   return Object.fromEntries(rings)
 }
 
-async function putBlob (folder: string, { path, sha256 }: Sum, blobs: BlobStore): Promise<void> {
+/** `original`: a blob in the store with the same bytes. */
+async function putBlob (
+  folder: string, { path, sha256 }: Sum, blobs: BlobStore, original: string | undefined
+): Promise<void> {
   const from = join(folder, path)
   const id = basename(path)
   const { size } = await stat(from).catch(failAsUnreadable(from))
   if (await isPresent(blobs, { id, size, sha256 })) return
   // Also aborts an upload that an interrupted restore has begun.
   await blobs.remove([id])
-  const stored = await blobs.put(id, bytesOf(from), { maxBytes: size })
-  if (stored.sha256 !== sha256) await blobs.remove([id])
-  refuseDamaged(from, { expected: sha256, found: stored.sha256 })
+  if (original === undefined) {
+    const stored = await blobs.put(id, bytesOf(from), { maxBytes: size })
+    if (stored.sha256 !== sha256) await blobs.remove([id])
+    refuseDamaged(from, { expected: sha256, found: stored.sha256 })
+  } else await blobs.copy({ id: original, size, sha256 }, id, { maxBytes: size })
   blobs.commit(id)
 }
 

@@ -1,21 +1,22 @@
 import { createReadStream } from 'node:fs'
-import { chmod, link, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { dataFolderLayout, LOST_AND_FOUND, makeDataFolder } from '../data-folder/data-folder.ts'
-import { contentOf, makeFolder, READ_BYTES, readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
+import { chmod, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { blobPath, dataFolderLayout, LOST_AND_FOUND, makeDataFolder } from '../data-folder/data-folder.ts'
+import { contentOf, isLinked, makeFolder, READ_BYTES, readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
 import { keyFiles } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
 import type { OnProgress } from './backup.ts'
-import { BackupError, type BackupSummary, inParallel, readSums, type Sum } from './manifest.ts'
+import { BackupError, type BackupSummary, originalsFirst, readSums, type Sum } from './manifest.ts'
 
 /** Files processed in one batch, so that a list of a million files is never in memory. */
 const BATCH = 256
 
 /**
- * Copies or links the file `from` to `to`, and reads all of it.
+ * Copies or links the file `from` to `to`, and reads all of it, unless `equal` is a file with these bytes that can be
+ * linked instead.
  * @throws {BackupError} if it does not have the digest.
  */
-type CopyFile = (from: string, to: string, sha256: string) => Promise<void>
+type CopyFile = (from: string, to: string, sha256: string, equal?: string) => Promise<void>
 
 /** The functions of the metadata backend that restoring needs. */
 export interface RestoreTools {
@@ -36,8 +37,9 @@ interface FillOptions {
 
 /**
  * Restores a backup into an empty or new data folder: all files are copied to a temporary folder, compared with their
- * digests and synced, then moved to their places, the database last. They are copies, not links, so changes to the data
- * folder never affect the backup. A restore that was killed is continued, or with `isDiscarding` started again.
+ * digests and synced, then moved to their places, the database last. They are not linked to the backup, so changes to
+ * the data folder never affect it, but those with the same bytes are linked to each other. A restore that was killed is
+ * continued, or with `isDiscarding` started again.
  * @throws {BackupError} if the backup is damaged, the folder is not empty, or has a part of another backup.
  */
 export async function restoreBackup (
@@ -125,16 +127,23 @@ export async function fillDataFolder ({
   const blobs = join(target, dataFolderLayout.blobs)
   await mkdir(blobs, { recursive: true, mode: 0o700 })
   let done = 0
-  for await (const batch of batches(readSums(folder, backup))) {
-    const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
-    for (const path of folders) await mkdir(path, { recursive: true, mode: 0o700 })
-    await inParallel(batch, sum =>
-      copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256))
-    for (const path of folders) await sync(path)
-    // The first file is the database: check its version before copying the rest.
-    if (done === 0) openSnapshot(join(target, dataFolderLayout.database)).close()
-    done += batch.length
-    onProgress(Math.min(done, backup.files), backup.files)
+  let snapshot: Snapshot | undefined
+  try {
+    for await (const batch of batches(readSums(folder, backup))) {
+      const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
+      for (const path of folders) await mkdir(path, { recursive: true, mode: 0o700 })
+      await originalsFirst(batch, sum => snapshot?.originalOf(basename(sum.target)), (sum, original) => {
+        const equal = original && join(target, blobPath(original))
+        return copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256, equal)
+      })
+      for (const path of folders) await sync(path)
+      // Its version is checked before the rest is copied.
+      snapshot ??= openSnapshot(join(target, dataFolderLayout.database))
+      done += batch.length
+      onProgress(Math.min(done, backup.files), backup.files)
+    }
+  } finally {
+    snapshot?.close()
   }
   for (const path of [blobs, target]) await sync(path)
 }
@@ -149,14 +158,16 @@ export function isBlob ({ target }: Sum): boolean {
   return target.startsWith(`${dataFolderLayout.blobs}/`)
 }
 
-/** The files of a backup, some at a time. */
+/** The files of a backup, some at a time; the first one, the database, alone. */
 export async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
   let batch: Sum[] = []
+  let size = 1
   for await (const sum of sums) {
     batch.push(sum)
-    if (batch.length < BATCH) continue
+    if (batch.length < size) continue
     yield batch
     batch = []
+    size = BATCH
   }
   if (batch.length > 0) yield batch
 }
@@ -167,17 +178,18 @@ export const copyVerified: CopyFile = async (from, to, sha256) => {
   refuseDamaged(from, { expected: sha256, found: copied.sha256 })
 }
 
-/** Copies a file unless an interrupted restore has. */
-const copyMissing: CopyFile = async (from, to, sha256) => {
+/** Copies or links a file unless an interrupted restore has. */
+const copyMissing: CopyFile = async (from, to, sha256, equal) => {
   const present = await contentOf(to).catch(() => undefined)
-  if (present?.sha256 !== sha256) await copyVerified(from, to, sha256)
+  if (present?.sha256 === sha256 || (equal !== undefined && await isLinked(equal, to))) return
+  await copyVerified(from, to, sha256)
 }
 
 /** Links if the file system allows it: for a temporary folder. */
 export const linkVerified: CopyFile = async (from, to, sha256) => {
   const content = await contentOf(from).catch(failAsUnreadable(from))
   refuseDamaged(from, { expected: sha256, found: content.sha256 })
-  await link(from, to).catch(() => copyVerified(from, to, sha256))
+  if (!await isLinked(from, to)) await copyVerified(from, to, sha256)
 }
 
 /** @throws {BackupError} if a file of the backup has another digest. */

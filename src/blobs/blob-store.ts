@@ -75,12 +75,13 @@ export interface BlobStore {
    */
   copy (blob: StoredBlob, id: string, options: PutOptions): Promise<void>
   /**
-   * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the store can, else as a copy
-   * on stable storage. The file is complete or does not exist. For backup.
+   * Puts a blob's bytes into a new file at `path`, outside the store: as a hard link if the store can, else as one to
+   * `equal`, which has the same bytes, else as a copy on stable storage. The file is complete or does not exist. For
+   * backup.
    * @throws file_damaged if the blob is missing, has another size or, when it is copied, another digest.
    * @throws storage_full if there is no space at `path`.
    */
-  copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'>
+  copyTo (blob: StoredBlob, path: string, equal?: string): Promise<'linked' | 'copied'>
   /**
    * Deletes blobs and drafts, and what unfinished calls of `put` left of them; missing ones are no error. Resolves with
    * the ids of those that no power failure can bring back. A blob that can't be deleted is not among them.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -135,6 +135,14 @@ export async function readIfThere (path: string): Promise<Buffer | undefined> {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
+}
+
+/**
+ * Gives a file another name, if it is there and the file system can: not to another file system, without support for
+ * links, or beyond their maximum number.
+ */
+export async function isLinked (path: string, newPath: string): Promise<boolean> {
+  return link(path, newPath).then(() => true, () => false)
 }
 
 const syncDescriptor = promisify(fs.fsync)

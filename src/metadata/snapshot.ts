@@ -15,6 +15,11 @@ export interface Snapshot {
   readonly links: number
   /** The blobs of all files, versions and trash whose ids start with `prefix`, by id. */
   blobs (prefix: string): SnapshotBlob[]
+  /**
+   * The blob with the lowest id of those that have the same bytes as this one; undefined if it is this one. The first
+   * call reads all blobs.
+   */
+  originalOf (id: string): string | undefined
   /** Must be called before anything else opens the file. */
   close (): void
 }

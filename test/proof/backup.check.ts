@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cp, lstat, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
 import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
-import { blobsIn, contentsOf, filesIn, hasStrace, createStore, expectRefusal, report, filesOfUser, type User } from '../kit/backups.ts'
+import { blobsIn, contentsOf, filesIn, hasStrace, createStore, expectRefusal, forge, report, filesOfUser, type User } from '../kit/backups.ts'
 import { commandOf } from '../kit/bin.ts'
 import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
@@ -137,6 +137,30 @@ t.test('onto another file system the files are copied, once', async t => {
   await mkdir(join(other, 'lost+found'))
   await report(['restore', disk], { DATA_DIR: other })
   t.strictSame(await blobsIn(other), await blobsIn(dataDir), 'also to where a disk is mounted')
+})
+
+t.test('files with the same bytes take the space of one, in a backup and where it is restored', async t => {
+  const disk = await mountDisk(t, 'size=16m')
+  if (disk === undefined) return
+  const bytes = randomBytes(3 * MIB)
+  const { dataDir } = await createStore(t, Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`equal ${index}`, bytes])))
+  const isOne = async (folder: string) => t.match(Object.values(await filesIn(join(folder, 'blobs'))), Array(9).fill({ nlink: 9, sha256: sha256Of(bytes) }))
+  const { snapshot, ...counts } = await report(['backup', join(disk, 'backup'), '--prove'], { DATA_DIR: dataDir })
+  t.match(counts, { linked: 8, copied: 1 })
+  await isOne(join(disk, 'backup'))
+  await report(['restore', join(disk, 'backup')], { DATA_DIR: join(disk, 'restored') })
+  await isOne(join(disk, 'restored'))
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: join(disk, 'restored') }), { code: 0 })
+
+  await rm(join(disk, 'restored'), { recursive: true })
+  await writeFile(join(disk, 'outside'), randomBytes(3 * MIB))
+  await forge(join(disk, 'backup'), snapshot, database => {
+    const path = relative(join(disk, 'restored/restoring'), join(disk, 'outside'))
+    database.exec(`INSERT INTO kept (id, owner_id, file_id, size, type, sha256, stored_at, kept_at)
+      SELECT '${path}', owner_id, 99, size, type, sha256, 1, 1 FROM files LIMIT 1`)
+  })
+  await report(['restore', join(disk, 'backup')], { DATA_DIR: join(disk, 'restored') })
+  await isOne(join(disk, 'restored'))
 })
 
 t.test('a file system that makes no links gets copies, and its backup is proven by copies', { skip: hasStrace ? false : 'strace is not installed' }, async t => {

@@ -49,7 +49,7 @@ test('a store moves from SQLite and a folder to PostgreSQL and S3, to every othe
   const { id, token, user } = await signUp(server, 'ada')
   const other = await signUp(server, 'zoë')
   await server.send('PUT', '/uploads/deleted', { token, body: 'x' })
-  for (const [name, body] of [['empty', ''], ['small ü', 'text'], ['large', 'x'.repeat(6_000_000)]] as const) {
+  for (const [name, body] of [['empty', ''], ['small ü', 'text'], ['large', 'x'.repeat(6_000_000)], ['equal', 'x'.repeat(6_000_000)]] as const) {
     t.equal((await server.send('PUT', `/uploads/${encodeURIComponent(name)}`, { token, body, headers: { 'content-type': 'text/plain' } })).status, 201)
   }
   await server.send('PUT', '/uploads/theirs', { token: other.token, body: 'theirs' })

@@ -129,8 +129,8 @@ class DiskBlobs implements BlobStore {
     })
   }
 
-  copyTo (blob: StoredBlob, path: string): Promise<'linked' | 'copied'> {
-    return copyTo(this.#readable(blob), path)
+  copyTo (blob: StoredBlob, path: string, equal?: string): Promise<'linked' | 'copied'> {
+    return copyTo(this.#readable(blob), path, equal)
   }
 
   async remove (ids: string[]): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { link, rm, stat, unlink } from 'node:fs/promises'
-import { writeDurably } from '../../data-folder/durable-files.ts'
+import { isLinked, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import type { StoredBlob } from '../blob-store.ts'
 import type { FileWriting } from './file-writer.ts'
@@ -32,12 +32,13 @@ export async function linkPending (
 }
 
 /** Like {@link BlobStore.copyTo}. */
-export async function copyTo (blob: ReadableBlob, path: string): Promise<'linked' | 'copied'> {
-  const isLinked = await blob.atItsPath(from => link(from, path)).then(() => true, () => false)
-  const isWhole = isLinked
+export async function copyTo (blob: ReadableBlob, path: string, equal?: string): Promise<'linked' | 'copied'> {
+  const isLink = await blob.atItsPath(from => link(from, path)).then(() => true, () => false)
+  if (!isLink && equal !== undefined && await isLinked(equal, path)) return 'linked'
+  const isWhole = isLink
     ? (await stat(path)).size === blob.size
     : (await writeDurably(path, blob.bytes())).sha256 === blob.sha256
-  if (isWhole) return isLinked ? 'linked' : 'copied'
+  if (isWhole) return isLink ? 'linked' : 'copied'
   await rm(path)
   throw new Problem('file_damaged', { cause: new Error(`blob ${blob.id} has other bytes than recorded`) })
 }

@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'
-import { writeDurably } from '../../data-folder/durable-files.ts'
+import { isLinked, writeDurably } from '../../data-folder/durable-files.ts'
 import type { RequestObserver } from '../../monitoring/request-observer.ts'
 import { Problem } from '../../problems.ts'
 import { createBlobId } from '../blob-store.ts'
@@ -103,7 +103,8 @@ class S3Blobs implements BlobStore {
     return this.#counted(copyBlob(this.#bucket, { source: { key: this.#bucket.keyOf(from), size }, id }))
   }
 
-  async copyTo ({ id, size, sha256 }: StoredBlob, path: string): Promise<'copied'> {
+  async copyTo ({ id, size, sha256 }: StoredBlob, path: string, equal?: string): Promise<'linked' | 'copied'> {
+    if (equal !== undefined && await isLinked(equal, path)) return 'linked'
     const bytes = await this.read(id, size, [{ start: 0, end: size - 1 }])
     const copied = await writeDurably(path, Buffer.isBuffer(bytes) ? [bytes] : bytes)
     if (copied.sha256 === sha256) return 'copied'
