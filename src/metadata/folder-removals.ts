@@ -113,7 +113,7 @@ export class FolderRemovals {
     if (copy?.isDeep !== false) yield * this.#tree.requireShort(owner.id, path, newPath)
     if (copy === undefined) return
     const added = current === undefined
-      ? yield * this.#tree.sizeOf(owner.id, path, copy)
+      ? yield * this.#tree.sizeOf(owner, path, copy)
       : { bytes: current.size, files: 1 }
     refuseBeyond(copy.quota, { owner, reserved: yield * this.#owners.reserved(owner.id), added })
   }

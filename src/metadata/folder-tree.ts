@@ -4,9 +4,9 @@ import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
 import type { FolderCopy } from './folder-repository.ts'
-import type { Owners } from './owners.ts'
+import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
-import type { Amount } from './records.ts'
+import { type Amount, type Quota, unitBeyond } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
@@ -58,18 +58,24 @@ export class FolderTree {
   }
 
   /**
-   * Checks the paths of all folders below one if that got another path.
+   * Checks the paths of all folders below one if that got another path; reads them only if that is longer.
    * @throws name_invalid if one would be too long.
    */
   * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
+    if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
     const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
     refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
   }
 
-  /** What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. */
-  * sizeOf (ownerId: number, path: string, { isDeep = false }: FolderCopy): Rule<Amount> {
-    if (!isDeep) return ONE_FOLDER
-    const bounds = { ownerId, path, ...boundsBelow(path) }
+  /**
+   * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if it
+   * may exceed the quota: where all that the owner has would fit once more, it returns that.
+   */
+  * sizeOf (owner: Owner, path: string, { isDeep, quota }: Pick<FolderCopy, 'isDeep'> & { quota: Quota }): Rule<Amount> {
+    if (isDeep !== true) return ONE_FOLDER
+    const all = { bytes: owner.bytes, files: owner.files + owner.folders }
+    if (unitBeyond(quota, usedBy(owner, yield * this.#owners.reserved(owner.id)), all) === undefined) return all
+    const bounds = { ownerId: owner.id, path, ...boundsBelow(path) }
     const [[files], [folders]] = yield * together(
       ask(this.#queries.filesWithin, bounds), ask(this.#queries.foldersWithin, bounds)
     )
@@ -127,11 +133,12 @@ export function requireFree ({ obstacle }: Place): void {
   if (obstacle !== undefined) throw new Problem('name_taken', { detail: obstacle })
 }
 
+const slashesIn = (path: string) => path.split('/').length - 1
+
 /** @throws name_invalid if a folder below would have a path that is too long. */
 function refuseTooLong (longest: { bytes: number, slashes: number }, path: string, newPath: string): void {
-  const slashesOf = (text: string) => text.split('/').length - 1
   const bytes = longest.bytes - Buffer.byteLength(path) + Buffer.byteLength(newPath)
-  const segments = longest.slashes - slashesOf(path) + slashesOf(newPath) + 1
+  const segments = longest.slashes - slashesIn(path) + slashesIn(newPath) + 1
   if (bytes <= MAX_FOLDER_BYTES && segments <= MAX_FOLDER_SEGMENTS) return
   const limits = `${MAX_FOLDER_BYTES} bytes or ${MAX_FOLDER_SEGMENTS} segments`
   throw new Problem('name_invalid', { detail: `The path of a folder below would have more than ${limits}.` })

@@ -10,7 +10,7 @@ import { FolderRemovals } from './folder-removals.ts'
 import { type FolderRow, type FolderTree, ONE_FOLDER, type Place } from './folder-tree.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
 import { adds, all, type LockGuard, removes } from './lock-guard.ts'
-import type { Owners } from './owners.ts'
+import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow, splitPath } from './paths.ts'
 import type { Amount, FolderRecord, Quota } from './records.ts'
@@ -138,8 +138,9 @@ export class FolderRules implements FolderRepository {
   * #copy (
     ownerId: number, path: string, arrival: Arrival & { destination: FolderCopy }
   ): Rule<FolderRecord> {
-    const source = yield * this.#lock(ownerId, path)
-    const added = yield * this.#tree.sizeOf(ownerId, path, arrival.destination)
+    const { owner, folder: source } = yield * this.#lock(ownerId, path)
+    const { quota, destination: { isDeep } } = arrival
+    const added = yield * this.#tree.sizeOf(owner, path, { isDeep, quota })
     const copy = yield * this.#create(ownerId, { ...arrival, source }, added)
     yield * ask(this.#queries.copyProperties, { id: copy.id, from: source.id })
     return copy
@@ -153,7 +154,7 @@ export class FolderRules implements FolderRepository {
 
   * #move (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
     const newPath = arrival.path
-    const folder = yield * this.#lock(ownerId, path)
+    const { folder } = yield * this.#lock(ownerId, path)
     if (newPath === path) {
       this.#guard.judge({ folder, place: placeOf(folder) }, arrival.destination)
       return folder
@@ -171,11 +172,11 @@ export class FolderRules implements FolderRepository {
     return { ...folder, parentId, path: newPath }
   }
 
-  /** The folder, whose owner is then locked. @throws not_found. */
-  * #lock (ownerId: number, path: string): Rule<FolderRow> {
-    const [, folder] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path))
+  /** The folder and its owner, who is then locked. @throws not_found. */
+  * #lock (ownerId: number, path: string): Rule<{ owner: Owner, folder: FolderRow }> {
+    const [owner, folder] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path))
     if (folder === undefined) throw new Problem('not_found')
-    return folder
+    return { owner, folder }
   }
 
   remove (ownerId: number, path: string, conditions: Conditions = {}): Promise<void> {

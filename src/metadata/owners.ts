@@ -1,7 +1,7 @@
 import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { refuseBeyondQuota, type Quota } from './records.ts'
+import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
 import { type Ask, ask, type Db, reading, writing } from './rule.ts'
 import type { UploadUsage } from './uploads-repository.ts'
 
@@ -104,17 +104,21 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
   }
 }
 
+/** What counts towards the quotas of an account, without kept content. A folder counts as a file. */
+export function usedBy (owner: Owner, reserved: UploadUsage): Amount {
+  return { bytes: owner.bytes + reserved.bytes, files: owner.files + owner.folders + reserved.uploads }
+}
+
 /**
- * Refuses a change that exceeds a quota even without kept content. A folder counts as a file. Returns how many bytes of
- * kept content must go for it; 0 or less if none.
+ * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for
+ * it; 0 or less if none.
  * @throws quota_exceeded.
  */
 export function refuseBeyond (
   quota: Quota,
   { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }
 ): number {
-  const files = owner.files + owner.folders + reserved.uploads
-  refuseBeyondQuota(quota, { bytes: owner.bytes + reserved.bytes, files }, added)
+  refuseBeyondQuota(quota, usedBy(owner, reserved), added)
   return quota.bytes === undefined
     ? -Infinity
     : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes

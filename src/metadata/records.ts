@@ -12,12 +12,15 @@ export const NO_LIMIT = Number.MAX_SAFE_INTEGER
  * @throws quota_exceeded with the numbers.
  */
 export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): void {
-  for (const unit of ['bytes', 'files'] as const) {
-    const limit = quota[unit]
-    if (limit === undefined || added[unit] <= 0 || used[unit] + added[unit] <= limit) continue
-    const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
-    throw new Problem('quota_exceeded', { detail: `The quota is ${limit} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.` })
-  }
+  const unit = unitBeyond(quota, used, added)
+  if (unit === undefined) return
+  const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
+  throw new Problem('quota_exceeded', { detail: `The quota is ${quota[unit]} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.` })
+}
+
+/** Of what there would be too much; undefined if the change is within the quota. */
+export function unitBeyond (quota: Quota, used: Amount, added: Amount): keyof Amount | undefined {
+  return (['bytes', 'files'] as const).find(unit => added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
 }
 
 /** Bytes and files. */
