@@ -5,7 +5,7 @@ import { operationsOf } from './kit/guarded.ts'
 import { accountOf, bytesPath, folderPath, metadataPath, setQuotas, shareAccount, type ListedFile } from './kit/kept-account.ts'
 import { answerToHead, refused } from './kit/refusals.ts'
 import { formOf, signUp, startServer, type Answer, type Client, type SendOptions } from './kit/server.ts'
-import { runSql } from './kit/stores.ts'
+import { allowUpdates, refuseUpdates, runSql } from './kit/stores.ts'
 import { TUS } from './kit/tus.ts'
 
 type Query = Record<string, string>
@@ -331,6 +331,28 @@ t.test('a restore of a deletion says what it could not restore', async t => {
 
   for (const id of ['x', 'f'.repeat(32), 'F'.repeat(32), '\0', 'x'.repeat(65_000)]) refused(t, await restoreDeletion(id), 404, 'not_found', id.slice(0, 9))
   for (const json of [{}, { deletedWith: '' }, { deletedWith: null }, { deletedWith: 1 }, { deletedWith, name: 'x' }, []]) refused(t, await send('POST', '/api/trash/restore', { json }), 400, 'validation_failed', JSON.stringify(json))
+})
+
+t.test('a move of very many folders is whole, and others are answered meanwhile', async t => {
+  const { id, make, move, getFolder, send, dataDir } = await shareAccount()
+  const { json: box } = await make('box')
+  await runSql(dataDir, `INSERT INTO folders (owner_id, parent_id, name, path, created_at)
+    WITH RECURSIVE ids(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ids WHERE n < 20000)
+    SELECT ${id}, f.id, n, 'box/' || n, 1 FROM ids JOIN folders f ON f.owner_id = ${id} AND f.path = 'box'`)
+  const state = { isMoving: true }
+  const moving = move('box', 'moved/away').finally(() => { state.isMoving = false })
+  let answered = 0
+  while (state.isMoving) if ((await send('GET', '/api/account')).status === 200) answered++
+  t.match(await moving, { status: 200, json: { id: box.id, name: 'moved/away' } })
+  t.ok(answered > 9, `${answered} were answered`)
+  for (const [name, status] of [['moved/away/1', 200], ['moved/away/20000', 200], ['box', 404], ['box/1', 404]] as const) t.equal((await getFolder(name)).status, status, name)
+
+  refused(t, await move('moved/away', Array.from({ length: 3 }, () => 'x'.repeat(255)).join('/')), 400, 'name_invalid')
+  await refuseUpdates(dataDir, 'folders')
+  t.equal((await send('PATCH', folderPath('moved/away'), { json: { name: 'b' }, isBroken: true })).status, 500)
+  await allowUpdates(dataDir, 'folders')
+  t.equal((await getFolder('moved/away/7')).status, 200, 'nothing has changed')
+  t.equal((await make('new')).status, 201, 'and nothing is locked')
 })
 
 t.test('a server that stops ends a recursive deletion, a restore and the emptying of the trash between two steps, and the next one goes on', async t => {

@@ -40,9 +40,10 @@ export interface Engine {
   readonly transact: <T>(rule: () => Rule<T>) => Promise<T>
   /**
    * The same, for rules that wait for the same lock, such as that of an account: they queue by `key` before they take a
-   * connection.
+   * connection. `isLong` tells whether it may read or change a hundred thousand rows: SQLite then runs it in another
+   * thread.
    */
-  readonly transactFor: <T>(key: QueueKey, rule: () => Rule<T>) => Promise<T>
+  readonly transactFor: <T>(key: QueueKey, rule: () => Rule<T>, isLong?: () => Rule<boolean>) => Promise<T>
   /** Runs a rule of one query, which is a transaction of its own and has no further effect if it is repeated. */
   readonly apply: <T>(rule: () => Rule<T>, key?: QueueKey) => Promise<T>
   /** The query, which then locks its rows until the transaction ends. */

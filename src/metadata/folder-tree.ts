@@ -17,6 +17,9 @@ export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>
 
+/** SQLite changes the paths of so many folders in 5 ms. */
+const MANY_FOLDERS = 2000
+
 /** What an empty folder adds to the usage of its owner. */
 export const ONE_FOLDER: Amount = { bytes: 0, files: 1 }
 
@@ -65,6 +68,11 @@ export class FolderTree {
     if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
     const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
     refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
+  }
+
+  /** Whether a transaction that changes or reads all folders below one takes long. */
+  hasManyBelow (ownerId: number, path: string): Ask<boolean> {
+    return ask(this.#queries.manyBelow, { ownerId, ...boundsBelow(path) }, found => found.length > 0)
   }
 
   /**
@@ -157,6 +165,7 @@ function queriesOf ({ tables, isAmong }: Engine) {
     fileIn: reading('file_in_folder', db => db.select({ id: files.id }).from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))
     ))),
+    manyBelow: reading('many_folders', db => db.select({ id: folders.id }).from(folders).where(isBelow).limit(1).offset(MANY_FOLDERS)),
     longestBelow: reading('longest_path', db => db.select({
       bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
       slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`

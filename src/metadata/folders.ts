@@ -132,7 +132,9 @@ export class FolderRules implements FolderRepository {
   copy (
     ownerId: number, path: string, newPath: string, quota: Quota, destination: FolderCopy = {}
   ): Promise<FolderRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#copy(ownerId, path, { path: newPath, quota, destination }))
+    return this.#engine.transactFor(ownerId,
+      () => this.#copy(ownerId, path, { path: newPath, quota, destination }),
+      destination.isDeep === true ? () => this.#owners.ownsMany(ownerId) : undefined)
   }
 
   * #copy (
@@ -149,7 +151,9 @@ export class FolderRules implements FolderRepository {
   move (
     ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
   ): Promise<FolderRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#move(ownerId, path, { path: newPath, quota, destination }))
+    return this.#engine.transactFor(ownerId,
+      () => this.#move(ownerId, path, { path: newPath, quota, destination }),
+      () => this.#tree.hasManyBelow(ownerId, path))
   }
 
   * #move (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
@@ -184,7 +188,9 @@ export class FolderRules implements FolderRepository {
   }
 
   removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined> {
-    return this.#engine.transactFor(ownerId, () => this.#removals.removeSome(ownerId, path, removal))
+    return this.#engine.transactFor(ownerId,
+      () => this.#removals.removeSome(ownerId, path, removal),
+      removal.from === undefined && removal.replacedBy !== undefined ? () => this.#owners.ownsMany(ownerId) : undefined)
   }
 
   listFaults (): Promise<string[]> {

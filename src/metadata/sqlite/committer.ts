@@ -73,6 +73,15 @@ export class Committer {
   }
 
   /**
+   * To be called after a commit of another connection of this process: resolves once that is on stable storage.
+   * @throws {OutcomeUnknown}.
+   */
+  sync (): Promise<void> {
+    this.#stopReading()
+    return this.#log.sync()
+  }
+
+  /**
    * Runs `query` at once, on what was committed when this turn of the event loop read first, and on this process's own
    * writes. Resolves with its result once everything that it could see is on stable storage, so that no caller acts on
    * data that a power failure could undo.

@@ -6,6 +6,7 @@ import { ask, type Db, type Query, type Rule, type Step, type Values } from '../
 import type { Tables } from '../schema.ts'
 import { createRowCache } from './row-cache.ts'
 import type { Committer } from './committer.ts'
+import type { LongTransactions } from './long-transactions.ts'
 import { refusalOf } from './failures.ts'
 import * as schema from './schema.ts'
 
@@ -17,12 +18,13 @@ interface SyncPrepared { execute (values: Values): { sync (): unknown } }
 interface SqliteEngineOptions {
   readonly db: BetterSQLite3Database
   readonly committer: Committer
+  readonly longTransactions: LongTransactions
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }
 
 /** Runs rules on the one connection that there is, each in one go: nothing else comes between its queries. */
-export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOptions): Engine {
+export function createSqliteEngine ({ db, committer, longTransactions, clock }: SqliteEngineOptions): Engine {
   const prepared = new Map<Query<unknown>, SyncPrepared>()
   const cached = createRowCache<unknown>(committer)
   // No query: the clock is in this process.
@@ -54,6 +56,34 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
     return step.value
   }
 
+  const send = (db: Db, { query, values }: Step): unknown =>
+    query === time ? clock() : query.build(db).prepare('').execute(values)
+
+  async function answersTo (db: Db, steps: readonly Step[]): Promise<unknown[]> {
+    const rows: unknown[] = []
+    for (const step of steps) rows.push(await send(db, step))
+    return rows
+  }
+
+  /** The same on a connection in another thread. */
+  async function runIn<T> (db: Db, rule: Rule<T>): Promise<T> {
+    const generator = rule[Symbol.iterator]()
+    let step = generator.next([])
+    while (step.done !== true) {
+      const answers = await answersTo(db, step.value).then(rows => ({ rows }), (error: unknown) => ({ error }))
+      step = 'error' in answers ? generator.throw(refusalOf(answers.error)) : generator.next(answers.rows)
+    }
+    return step.value
+  }
+
+  async function transactUnlessLong<T> (rule: () => Rule<T>, isLong: () => Rule<boolean>): Promise<T> {
+    const done = await committer.commit(() => run(isLong()) ? undefined : { value: run(rule()) })
+    if (done !== undefined) return done.value
+    const result = await longTransactions.transact(db => runIn(db, rule()))
+    await committer.sync()
+    return result
+  }
+
   return {
     tables: schema as unknown as Tables,
     // The function that `sqlite.ts` defines; in a query of its own, so that it is called once.
@@ -64,7 +94,8 @@ export function createSqliteEngine ({ db, committer, clock }: SqliteEngineOption
       committer.read(() => cached(key, () => run(rule())) as Row | undefined),
     timeOf: () => clock(),
     transact: rule => committer.commit(() => run(rule())),
-    transactFor: (_key, rule) => committer.commit(() => run(rule())),
+    transactFor: (_key, rule, isLong) =>
+      isLong === undefined ? committer.commit(() => run(rule())) : transactUnlessLong(rule, isLong),
     apply: rule => committer.commit(() => run(rule())),
     locking: query => query,
     skippingLocked: query => query,

@@ -14,6 +14,7 @@ import { Database } from './driver.ts'
 import { createSqliteEngine } from './engine.ts'
 import { failureOf } from './failures.ts'
 import { integrityErrors } from './integrity-check.ts'
+import { LongTransactions } from './long-transactions.ts'
 import { applyMigrations, refuseUnknown, refuseUnknownIn, type MigrationOptions } from './migrations.ts'
 import { watchRetentionLock } from './retention-lock.ts'
 import { installation } from './schema.ts'
@@ -58,7 +59,8 @@ export async function openSqliteMetadata (
     // The committer also waits for locks: SQLite would block the event loop.
     client.pragma('busy_timeout = 0')
     const committer = new Committer(client, syncLog)
-    const engine = createSqliteEngine({ db, committer, clock })
+    const longTransactions = new LongTransactions({ file, clock })
+    const engine = createSqliteEngine({ db, committer, longTransactions, clock })
     return {
       installationId,
       ids,
