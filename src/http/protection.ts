@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
@@ -80,7 +80,8 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
       timeWindow: 60_000,
       enableDraftSpec: true,
       errorResponseBuilder,
-      allowList: ({ routeOptions }) => isUploadState(routeOptions)
+      // A password costs a hash, a token does not.
+      allowList: ({ routeOptions, headers }) => isUploadState(routeOptions) && !hasPassword(headers)
     })
     // One hook for all routes, ahead of authentication: failed sign-ins count, and refused requests cost no hashing.
     app.addHook('onRequest', app.rateLimit())
@@ -96,6 +97,11 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
     refuseCrossSite(request)
     done()
   })
+}
+
+/** Whether a request may have a password: the username of Basic can also be a token. */
+function hasPassword ({ authorization }: IncomingHttpHeaders): boolean {
+  return /^\s*basic\s/i.test(authorization ?? '')
 }
 
 /** Whether a request is for the drive, which no page of another origin may use. */

@@ -125,7 +125,7 @@ const headResponses = {
 
 const headSharedUpload = {
   summary: 'Get the offset of an upload by a link',
-  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`. This operation has no rate limit.',
+  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`. The rate limit counts only requests with Basic credentials.',
   ...codeSamples('curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
   tags,
   params: LinkUploadParams,

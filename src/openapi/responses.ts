@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { isEssential, isUploadState } from '../http/load-shedding.ts'
+import { isEssential } from '../http/load-shedding.ts'
 import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
 import { SAFE_METHODS } from '../http/wire-values.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
@@ -69,8 +69,7 @@ export function addSharedResponses (app: FastifyInstance): void {
     const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
     const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
     const storeFailures: FailureCode[] = usesStore(route) ? ['unavailable'] : []
-    const rateFailures: FailureCode[] = isUploadState(route) ? [] : ['too_many_requests']
-    addFailures(route, [...urlFailures, 'malformed_request', 'validation_failed', 'stopping', ...storeFailures, ...rateFailures, ...loadFailures, ...siteFailures])
+    addFailures(route, [...urlFailures, 'malformed_request', 'validation_failed', 'stopping', 'too_many_requests', ...storeFailures, ...loadFailures, ...siteFailures])
     addHeaders(route, () => sharedHeaders)
   })
 }

@@ -75,7 +75,7 @@ const headResponses = {
 
 const headUpload = {
   summary: 'Get the offset of an upload',
-  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. This operation has no rate limit.',
+  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`; the server remembers at most 1,000 of an account. The rate limit counts only requests with Basic credentials.',
   ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'),
   tags: ['Uploads'],
   params: UploadParams,
