@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout } from 'node:timers/promises'
 import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
@@ -90,6 +90,28 @@ export function startHousekeeping ({
     failures.of('the clock')(new Problem('unavailable', { resource: 'clock', cause }))
   }
 
+  /** The last change that was there when changes were last counted. */
+  let countedChangeId = 0
+
+  /**
+   * Deletes the oldest changes of accounts with too many, among those that have changed since. With PostgreSQL a lower
+   * id can be committed later: its account is found with its next change.
+   */
+  async function limitChanges (): Promise<void> {
+    const changed = new Set<number>()
+    for (;;) {
+      const next = await metadata.changes.ownersAfter(countedChangeId, BATCH)
+      if (next === undefined) break
+      for (const ownerId of next.ownerIds) changed.add(ownerId)
+      countedChangeId = next.lastId
+      await turn()
+    }
+    for (const ownerId of changed) {
+      await untilNone(() => metadata.changes.removeSurplus(ownerId, BATCH))
+      await turn()
+    }
+  }
+
   async function run (): Promise<void> {
     // First, because on a full disk the rest fails.
     sweep()
@@ -110,6 +132,7 @@ export function startHousekeeping ({
     await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
     await untilNone(() => metadata.locks.removeExpired(BATCH))
     await untilNone(() => metadata.changes.removeExpired(BATCH))
+    await limitChanges()
     await untilNone(() => metadata.factors.removeExpired(BATCH))
     sweep()
     await reserve.restore()

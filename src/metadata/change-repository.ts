@@ -19,6 +19,9 @@ const DAY_MILLISECONDS = 24 * 3600 * 1000
 /** How long a position is valid. */
 export const CHANGES_MILLISECONDS = 30 * DAY_MILLISECONDS
 
+/** Changes of an account that are kept, which may take 40 MB. */
+export const MAX_CHANGES = 20_000
+
 /** A change of the tree of an account. */
 export interface ChangeRecord {
   /** Higher than those of all changes of the account before it. */
@@ -67,6 +70,10 @@ export interface ChangeRepository {
   list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage>
   /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
   newest (ownerIds: readonly number[]): Promise<Map<number, number>>
+  /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
+  ownersAfter (id: number, limit: number): Promise<{ ownerIds: readonly number[], lastId: number } | undefined>
+  /** Deletes up to `limit` of an account's oldest changes beyond {@link MAX_CHANGES}; true if there may be more. */
+  removeSurplus (ownerId: number, limit: number): Promise<boolean>
   /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
   removeExpired (limit: number): Promise<boolean>
 }

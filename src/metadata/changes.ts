@@ -1,7 +1,7 @@
-import { and, asc, desc, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import {
   type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, type ChangeRepository, CHANGES_MILLISECONDS,
-  type ResetReason
+  MAX_CHANGES, type ResetReason
 } from './change-repository.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns, wholeName } from './file-columns.ts'
@@ -73,16 +73,18 @@ export class ChangeRules implements ChangeRepository {
     ownerId: number, { after, limit }: { after: ChangePosition | undefined, limit: number }
   ): Rule<ChangePage> {
     if (after === undefined) return yield * this.#reset(ownerId, 'first')
-    const [now, [highest], [last], changes] = yield * together(
+    const [now, changes, [highest], [last]] = yield * together(
       // First, so that no change from before it is missing in what follows.
       this.#engine.now(),
+      // The oldest are removed first: if that of the position is still there after this, none of these was missing.
+      ask(this.#queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
       ask(this.#queries.highest),
-      ask(this.#queries.timeOf, { ownerId, id: after.id }),
-      ask(this.#queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[])
+      ask(this.#queries.timeOf, { ownerId, id: after.id })
     )
     const isOther = after.epochId !== this.#epochId || after.id > Number(highest?.id)
-    if (isOther || isReplaced(after, last?.at, now)) return yield * this.#reset(ownerId, 'restored')
-    if (after.readAt < now - CHANGES_MILLISECONDS) return yield * this.#reset(ownerId, 'expired')
+    const isSurplus = last === undefined && after.id < (yield * this.#oldestKept(ownerId))
+    if (isOther || (!isSurplus && isReplaced(after, last?.at, now))) return yield * this.#reset(ownerId, 'restored')
+    if (isSurplus || after.readAt < now - CHANGES_MILLISECONDS) return yield * this.#reset(ownerId, 'expired')
     const { id, at } = changes.at(-1) ?? after
     const readAt = changes.length < limit ? now : at
     return { changes, next: { epochId: this.#epochId, id, at, readAt }, reset: undefined }
@@ -94,9 +96,34 @@ export class ChangeRules implements ChangeRepository {
     return { changes: [], next: { epochId: this.#epochId, id, at, readAt }, reset }
   }
 
+  /** The oldest of the changes that an account may have; 0 if it has fewer. */
+  #oldestKept (ownerId: number): Ask<number> {
+    return ask(this.#queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
+  }
+
   newest (ownerIds: readonly number[]): Promise<Map<number, number>> {
     return this.#engine.read(() => ask(this.#queries.newest, { ids: ownerIds },
       rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id]))))
+  }
+
+  ownersAfter (id: number, limit: number): Promise<{ ownerIds: readonly number[], lastId: number } | undefined> {
+    return this.#engine.read(() => ask(this.#queries.ownersAfter, { id, limit }, rows => {
+      const last = rows.at(-1)
+      return last && { ownerIds: rows.map(({ ownerId }) => ownerId), lastId: last.id }
+    }))
+  }
+
+  async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
+    const { read, apply } = this.#engine
+    const surplus = await read(() => this.#surplus(ownerId, limit))
+    // Usually there is none, and a write costs a sync.
+    if (surplus.length > 0) await apply(() => ask(this.#queries.remove, { ids: surplus.map(({ id }) => id) }))
+    return surplus.length === limit
+  }
+
+  * #surplus (ownerId: number, limit: number): Rule<readonly { id: number }[]> {
+    const oldestKept = yield * this.#oldestKept(ownerId)
+    return yield * ask(this.#queries.before, { ownerId, id: oldestKept, limit })
   }
 
   async removeExpired (limit: number): Promise<boolean> {
@@ -175,12 +202,12 @@ function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
 }
 
 /**
- * The changes of an account after an id. Both bounds are those of the index: PostgreSQL may otherwise read the changes
- * of all accounts in the order of their ids.
+ * The changes of an account after an id, and before an end. Both bounds are those of the index: PostgreSQL may
+ * otherwise read the changes of all accounts in the order of their ids.
  */
-function after (changes: SQL, owner: SQL, id: SQL): SQL {
+function after (changes: SQL, owner: SQL, id: SQL, end = sql`(${owner} + 1, 0)`): SQL {
   const place = sql`(${changes}.owner_id, ${changes}.id)`
-  return sql`${place} > (${owner}, ${id}) AND ${place} < (${owner} + 1, 0)`
+  return sql`${place} > (${owner}, ${id}) AND ${place} < ${end}`
 }
 
 function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
@@ -196,6 +223,15 @@ function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
     timeOf: reading('change_time', db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id'))))),
     last: reading('last_change', db => db.select({ id, at }).from(changes).where(own(sql`0`))
       .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1))),
+    // With bounds as above, and in this order, the index alone is read.
+    oldestKept: reading('oldest_kept_change', db => db.select({ id }).from(changes).where(own(sql`0`))
+      .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1, MAX_CHANGES - 1))),
+    before: reading('changes_before', db => db.select({ id }).from(changes)
+      .where(after(sql`changes`, owner, sql`0`, sql`(${owner}, cast(${placeholder('id')} AS bigint))`))
+      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit')))),
+    ownersAfter: reading('change_owners_after', db => db.select({ id, ownerId: changes.ownerId }).from(changes)
+      .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit')))),
+    remove: writing('remove_changes', db => db.delete(changes).where(isAmong(id, 'ids'))),
     after: reading('changes_after', db => db.select({
       id, kind, fileId, folderId, name, fromName, at, file: fileColumns(tables), folder: folderColumns(tables)
     }).from(changes)
