@@ -95,7 +95,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await names({ contains: 'z' }), ['z'], 'until they are deleted')
   })
 
-  t.test('random names are found as a filter in JavaScript finds them, in every order, each exactly once', async t => {
+  t.test('random names are found as a filter in JavaScript finds them, in every order, each exactly once, and in one that is not by name the first ones', async t => {
     const { metadata: { files }, clock, ownerId, names } = await start(t)
     const random = createRandom('search')
     const word = (length: number) => Array.from({ length }, () => random.pick(PIECES)).join('').normalize('NFC')
@@ -115,7 +115,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       const isFound = (name: string) => isIn(name) && fold(lastSegment(name)).includes(fold(contains))
       const found = Array.from(stored.values()).filter(({ name }) => isFound(name)).sort(byKey[order])
       for (const limit of [random.between(1, 7), 1000]) {
-        t.strictSame(await names({ contains, order, folder, limit }), found.map(({ name }) => name), `${contains} ${order} ${folder} ${limit}`)
+        const all = order.endsWith('name') ? found : found.slice(0, limit)
+        t.strictSame(await names({ contains, order, folder, limit }), all.map(({ name }) => name), `${contains} ${order} ${folder} ${limit}`)
       }
     }
   })
@@ -123,7 +124,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('a page ends at its limit, and the next one begins behind it, also if its last file is gone', async t => {
     const { metadata: { files }, ownerId, put, search } = await start(t)
     await put('a1', 'b', 'a2', 'f/a3', 'f/a4', 'g/a5', 'g/é')
-    for (const order of fileOrders) {
+    for (const order of ['name', '-name'] as const) {
       const whole = (await search({ contains: 'a', order })).files.map(({ name }) => name)
       t.equal(whole.length, 5)
       for (let limit = 1; limit < 5; limit++) {

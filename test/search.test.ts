@@ -47,7 +47,7 @@ t.test('a search finds files by a part of their name, whatever the case and acce
   await put('photo-lake.jpg', 'bytes')
   for (const name of ['Straße.txt', 'Łódź/ÉTÉ 100%.txt', 'a_b']) await put(name, name)
   const { json, headers } = await search('LAKE')
-  t.strictSame(json, { files: [(await send('GET', '/api/files/photo-lake.jpg')).json], next: null })
+  t.strictSame(json, { files: [(await send('GET', '/api/files/photo-lake.jpg')).json], next: null, searched: 4 })
   t.match(headers, { 'cache-control': 'no-store', link: undefined })
   t.equal(json.files[0].url, `${server.url}/uploads/photo-lake.jpg`)
   const expected: Record<string, string[]> = {
@@ -63,7 +63,7 @@ t.test('a search finds files by a part of their name, whatever the case and acce
     ' ': ['Łódź/ÉTÉ 100%.txt']
   }
   for (const [text, found] of Object.entries(expected)) t.strictSame(await names(text), found, text)
-  t.match(await search('x'.repeat(200)), { status: 200, text: '{"files":[],"next":null}' })
+  t.match(await search('x'.repeat(200)), { status: 200, text: '{"files":[],"next":null,"searched":4}' })
 })
 
 t.test('a search is in all folders or in one, in every order', async t => {
@@ -80,8 +80,9 @@ t.test('a search is in all folders or in one, in every order', async t => {
   for (const order of ORDERS) {
     const [found, inRoot] = [expected[order], expected[order].filter(name => !name.includes('/'))]
     for (const limit of ['1', '2', '3', '4', '1000']) {
-      t.strictSame(await names('Lake', { order, limit }), found, `${order}, ${limit} at a time`)
-      for (const folder of ['', '/']) t.strictSame(await names('Lake', { order, limit, folder }), inRoot)
+      const all = order.endsWith('name') ? found : found.slice(0, Number(limit))
+      t.strictSame(await names('Lake', { order, limit }), all, `${order}, ${limit} at a time`)
+      for (const folder of ['', '/']) t.strictSame(await names('Lake', { order, limit, folder }), inRoot.slice(0, all.length))
       t.strictSame(await names('Lake', { order, limit, folder: 'f' }), ['f/lake'])
     }
   }
@@ -113,14 +114,14 @@ t.test('files of another account are never found', async t => {
   await put('diary.txt', 'secret')
   await put('f/diary.txt', 'secret')
   const ben = searcherOf(server, (await signUp(server)).token)
-  for (const order of ORDERS) t.equal((await ben.search('diary', { order })).text, '{"files":[],"next":null}')
+  for (const order of ORDERS) t.equal((await ben.search('diary', { order })).text, '{"files":[],"next":null,"searched":0}')
   t.equal((await ben.search('diary', { folder: 'f' })).status, 404)
   await ben.put('diary of ben', '')
   t.strictSame(await ben.names('DIARY'), ['diary of ben'])
 })
 
-t.test('an order by name searches 100,000 names a page, and another one all of them', async t => {
-  const { put, pages, names, dataDir, id } = await openAccount()
+t.test('a request searches 100,000 names at most, and in an order by name the next one goes on', async t => {
+  const { put, search, pages, names, dataDir, id } = await openAccount()
   await put('f/NEEDLE é', '')
   await addMany(dataDir, id, 130_000)
   const needles = Array.from({ length: 13 }, (_, index) => `needle ${String((index + 1) * 10_000).padStart(6, '0')}`)
@@ -130,7 +131,13 @@ t.test('an order by name searches 100,000 names a page, and another one all of t
   t.strictSame(others, [['f/NEEDLE é']])
   t.strictSame(await pages('needle', { limit: '5' }), [all.slice(0, 5), all.slice(5, 10), all.slice(10, 13), all.slice(13)])
   t.strictSame(await names('needle', { order: '-name', limit: '6' }), [...needles.toReversed(), 'f/NEEDLE é'])
-  t.strictSame(await pages('needle', { order: 'largest', limit: '13' }), [needles.toReversed(), ['f/NEEDLE é']])
+  const { searched, next } = (await search('needle')).json
+  t.strictSame([searched, (await search('needle', { cursor: next })).json.searched], [100_000, 30_001])
+  for (const order of ['newest', 'oldest', 'largest', 'smallest']) {
+    const { json } = await search('needle', { order, limit: '7' })
+    t.match(json, { files: { length: 7 }, next: null, searched: 100_000 }, order)
+  }
+  t.strictSame(await pages('needle', { order: 'largest' }), [needles.toReversed()], 'the best of these')
   t.strictSame(await pages('nothing'), [[], []], 'a page can be empty')
   t.strictSame(await pages('nothing', { folder: 'f' }), [[]])
   const many = await names('PHOTO 1', { limit: '1000' })

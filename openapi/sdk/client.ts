@@ -255,7 +255,8 @@ export interface MagicStore {
   /**
    * Lists all files, or those directly in the folder `folder`, which is `/` for the root. The orders by date and size
    * and a `prefix` list one folder, the root by default. With `contains`, finds files by a part of their name, in all
-   * folders or in `folder`. Pages are requested when they are needed.
+   * folders or in `folder`; by date or size, only the first `limit` (at most 1,000) of 100,000 names. Pages are
+   * requested when they are needed.
    */
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
   /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */

@@ -57,12 +57,13 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
 
   const listPage = async (ownerId: number, page: FilePage) => {
     const limit = page.limit + 1
-    return cutPage(await files.list(ownerId, { ...page, limit }), limit, last => positionOf(last, page))
+    const found = await files.list(ownerId, { ...page, limit })
+    return { ...cutPage(found, limit, last => positionOf(last, page)), search: {} }
   }
 
   const foundPage = async (ownerId: number, search: FileSearch) => {
-    const { files: entries, next = null } = await files.search(ownerId, search)
-    return { entries, next }
+    const { files: entries, next = null, searched } = await files.search(ownerId, search)
+    return { entries, next, search: { searched } }
   }
 
   app.get('/api/files', {
@@ -82,7 +83,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
       : await foundPage(ownerId, { ...selection, contains, limit, after, signal: signalOf(reply) })
     const next = page.next && await cursors.write(page.next, listing)
     if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit), cursor: next }))
-    return { files: page.entries.map(file => fileOf(file, request.raw, { links, ids })), next }
+    return { files: page.entries.map(file => fileOf(file, request.raw, { links, ids })), next, ...page.search }
   })
 
   app.get('/api/files/:name', {

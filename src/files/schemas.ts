@@ -69,7 +69,8 @@ export const Cursor = (description: string) => Type.Optional(Type.String({ ...CU
 
 export const FileList = Type.Object({
   files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'The files on this page.' }),
-  next: NextCursor
+  next: NextCursor,
+  searched: Type.Optional(Type.Integer({ format: 'int32', minimum: 0, maximum: 100_000, description: 'Of a search: the names that this request looked at.', examples: [1200] }))
 }, { $id: 'FileList', additionalProperties: false, description: 'A page of files.' })
 
 /** The query parameter `folder`. It has no example, because Swagger UI would send it. */
@@ -153,7 +154,7 @@ export const fileLinks = Object.fromEntries(Object.entries({
 export const listFiles = {
   operationId: 'listFiles',
   summary: 'List files',
-  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, searches for files by name. In an order by name, one request searches at most 100,000 names, so a page can have fewer files than `limit`, or none: only `next: null` is the end. The other orders search all names for every page. A file that is renamed or moved during a search can be missing.',
+  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, searches for files by name. One request looks at no more than 100,000 names, and `searched` tells at how many. In an order by name the next page goes on with the others, so a page can have fewer files than `limit`, or none: only `next: null` is the end. In another order `next` is always null, and the page has the first files of that order among these names, which are those of the root, then of folder after folder: if `searched` is 100,000, or if there are `limit` files, search by name to find all. A file that is renamed or moved during a search can be missing.',
   ...codeSamples(
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',

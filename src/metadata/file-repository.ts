@@ -48,9 +48,9 @@ export interface FileRepository {
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
   /**
    * One page of the files whose last segment contains a text, in the given order; compares without case and accents, as
-   * `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be missing. In
-   * an order by name it ends early, so that no page takes long; other orders read all names for every page. Searches of
-   * one account run one after another.
+   * `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be missing. It
+   * ends after 100,000 names: in an order by name the next page goes on, in another one these are the best files of the
+   * first names by folder and name. Searches of one account run one after another.
    * @throws not_found if the folder does not exist.
    */
   search (ownerId: number, search: FileSearch): Promise<FoundFiles>

@@ -2,19 +2,16 @@ import { and, eq, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import type { FolderTree } from './folder-tree.ts'
-import { type Chunk, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
+import { type Chunk, CHUNK_NAMES, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
-import type { FileOrder, FilePosition, FileRecord, FileSearch, FoundFiles } from './records.ts'
+import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
 import { ask, reading } from './rule.ts'
 
-/** Times 10,000 names that a page in an order by name searches at most. */
-const MAX_ENDS = 10
+/** Names that a request searches at most: 0.1 s. */
+const MAX_NAMES = 100_000
 
 /** What an order that is not by name sorts by. */
 interface Sorting { readonly key: 'createdAt' | 'size', readonly sign: 1 | -1 }
-
-/** A file that was found, with the value that it is ordered by. */
-interface Sorted extends FoundFile { readonly key: number }
 
 /** Undefined for the orders by name, which are those of a scan. */
 const sortings: Record<FileOrder, Sorting | undefined> = {
@@ -73,30 +70,30 @@ export class FileSearcher {
   async #firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
     const found: FoundFile[] = []
     let end: Place | undefined
-    let count = 0
+    let searched = 0
     for await (const chunk of chunks) {
       found.push(...chunk.found)
-      if (chunk.end !== undefined && ++count === MAX_ENDS) end = chunk.end
+      searched += chunk.searched
+      if (isEnough(searched)) end = chunk.end
       if (found.length > limit) end = found[limit - 1]
       if (end !== undefined) break
     }
     const files = await this.#read(ownerId, found.slice(0, limit))
-    return { files, next: end && { key: end.name, id: end.folderId } }
+    return { files, searched, next: end && { key: end.name, id: end.folderId } }
   }
 
-  /** In another order, for which every page reads all names. */
+  /** In another order. A page after this one would read the same names again. */
   async #bestOf (
-    chunks: AsyncIterable<Chunk>, ownerId: number, { sorting, limit, after }: FileSearch & { sorting: Sorting }
+    chunks: AsyncIterable<Chunk>, ownerId: number, { sorting, limit }: FileSearch & { sorting: Sorting }
   ): Promise<FoundFiles> {
-    let best: Sorted[] = []
-    for await (const { found } of chunks) {
-      const sorted = found.map(file => ({ ...file, key: file[sorting.key] }))
-      const further = sorted.filter(file => after === undefined || compare(file, after, sorting) > 0)
-      best = [...best, ...further].sort((a, b) => compare(a, b, sorting)).slice(0, limit + 1)
+    let best: FoundFile[] = []
+    let searched = 0
+    for await (const chunk of chunks) {
+      best = [...best, ...chunk.found].sort((a, b) => compare(a, b, sorting)).slice(0, limit)
+      searched += chunk.searched
+      if (chunk.end !== undefined && isEnough(searched)) break
     }
-    const page = best.slice(0, limit)
-    const last = best.length > limit ? page.at(-1) : undefined
-    return { files: await this.#read(ownerId, page), next: last && { key: last.key, id: last.id } }
+    return { files: await this.#read(ownerId, best), searched, next: undefined }
   }
 
   /** The files, without those that were deleted, renamed or moved meanwhile. */
@@ -111,19 +108,23 @@ export class FileSearcher {
 const placeOf = (folderId: number, name: string) => `${folderId}/${name}`
 
 /** Below zero if `a` comes before `b`. */
-function compare (a: FilePosition, b: FilePosition, { sign }: Sorting): number {
-  return sign * (Number(a.key) - Number(b.key) || a.id - b.id)
+function compare (a: FoundFile, b: FoundFile, { key, sign }: Sorting): number {
+  return sign * (a[key] - b[key] || a.id - b.id)
+}
+
+/** Whether the next names could be too many. */
+function isEnough (searched: number): boolean {
+  return searched > MAX_NAMES - CHUNK_NAMES
 }
 
 /** What to scan, in this order: in both orders by name the root comes before all folders. */
 function stretchesOf ({ order, after }: FileSearch, folderId: number | undefined): Stretch[] {
-  const position = sortings[order] === undefined ? after : undefined
-  const ranges = foldersOf(order, folderId).filter(({ to }) => position === undefined || position.id < to)
+  const ranges = foldersOf(order, folderId).filter(({ to }) => after === undefined || after.id < to)
   return ranges.map(({ from, to }, index) => {
     const [low, high] = [{ folderId: from, name: '' }, { folderId: to, name: '' }]
     const stretch = order === '-name' ? { start: high, end: low } : { start: low, end: high }
-    if (position === undefined || index > 0) return stretch
-    return { ...stretch, start: { folderId: position.id, name: String(position.key) } }
+    if (after === undefined || index > 0) return stretch
+    return { ...stretch, start: { folderId: after.id, name: String(after.key) } }
   })
 }
 

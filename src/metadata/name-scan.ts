@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, count, desc, eq, or, type SQL, sql } from 'drizzle-orm'
 import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
@@ -9,7 +9,7 @@ import { ask, type Query, reading, type Values } from './rule.ts'
 const { placeholder } = sql
 
 /** Names that are read at a time. SQLite takes about 4 ms for them, in which the process does nothing else. */
-const CHUNK_NAMES = 10_000
+export const CHUNK_NAMES = 10_000
 
 /** Names of these that SQL can't rule out, at most. To return and fold them takes as long again. */
 const CHUNK_CANDIDATES = 1000
@@ -23,8 +23,14 @@ export interface Stretch { readonly start: Place, readonly end: Place }
 /** A file with what listings are ordered by. */
 export interface FoundFile extends Place { readonly id: number, readonly createdAt: number, readonly size: number }
 
-/** Some of what was found. `end`: set if all up to this place was searched. */
-export interface Chunk { readonly found: readonly FoundFile[], readonly end: Place | undefined }
+/** Some of what was found. */
+export interface Chunk {
+  readonly found: readonly FoundFile[]
+  /** The names that are searched from here on, up to the next end; 0 if those of the chunk before go on. */
+  readonly searched: number
+  /** Set if all up to this place was searched. */
+  readonly end: Place | undefined
+}
 
 interface Scan {
   readonly contains: string
@@ -67,19 +73,26 @@ export class NameScan {
     if (search.text === '') return
     for (const stretch of stretches) {
       for (let next: Place | undefined = stretch.start; next !== undefined && !signal.aborted;) {
-        const [end]: Place[] = await this.#read(search.queries.end, valuesOf({ ...stretch, start: next }, search))
-        yield * this.#candidates({ start: next, end: end ?? stretch.end }, search)
+        const rest = valuesOf({ ...stretch, start: next }, search)
+        const [end]: Place[] = await this.#read(search.queries.end, rest)
+        const searched = end === undefined ? await this.#count(rest, search) : CHUNK_NAMES
+        yield * this.#candidates({ start: next, end: end ?? stretch.end }, searched, search)
         next = end
       }
     }
   }
 
-  async * #candidates ({ start, end }: Stretch, search: Search): AsyncGenerator<Chunk> {
-    for (let next: Place | undefined = start; next !== undefined && !search.signal.aborted;) {
+  async #count (values: Values, { queries }: Search): Promise<number> {
+    const [names] = await this.#read(queries.count, values)
+    return Number(names?.count)
+  }
+
+  async * #candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
+    for (let next: Place | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
       const names: FoundFile[] = await this.#read(search.queries.candidates, valuesOf({ start: next, end }, search))
       const found = names.filter(({ name }) => fold(name).includes(search.text))
       next = names.length === CHUNK_CANDIDATES ? names.at(-1) : undefined
-      yield { found, end: next === undefined ? end : undefined }
+      yield { found, searched, end: next === undefined ? end : undefined }
     }
   }
 
@@ -109,8 +122,9 @@ interface Direction {
 }
 
 /**
- * The 10,000th name, and the candidates. Both read nothing but the index of names, in its order, and the second one the
- * rows of candidates. No limit ends that where the first one ends: names are added between the two.
+ * The 10,000th name, the number of names if there are fewer, and the candidates. All read nothing but the index of
+ * names, in its order, and the last one the rows of candidates. No limit ends that where the first one ends: names are
+ * added between the two.
  */
 function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, upTo }: Direction) {
   const place = { folderId: files.folderId, name: files.name }
@@ -128,6 +142,7 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
   return {
     end: reading(`search_end_${suffix}`, db => db.select(place).from(files)
       .where(isInStretch).orderBy(limitedTo(order, 1, CHUNK_NAMES - 1))),
+    count: reading(`search_count_${suffix}`, db => db.select({ count: count() }).from(files).where(isInStretch)),
     candidates: reading(`search_candidates_${suffix}`, db => {
       const names = db.select(place).from(files).where(and(isInStretch, isCandidate))
         .orderBy(limitedTo(order, CHUNK_CANDIDATES)).as('names')

@@ -194,7 +194,10 @@ export interface FilePage {
  */
 export interface FilePosition { readonly key: string | number, readonly id: number }
 
-/** What to search for, and which part of what is found to read. Without a folder, all files in every order. */
+/**
+ * What to search for, and which part of what is found to read. Without a folder, all files in every order. `after` is
+ * valid in the orders by name only.
+ */
 export interface FileSearch extends Omit<FilePage, 'prefix'> {
   /** What the last segment of the name contains, whatever the case and accents. Not empty, no control characters. */
   readonly contains: string
@@ -202,11 +205,13 @@ export interface FileSearch extends Omit<FilePage, 'prefix'> {
   readonly signal: AbortSignal
 }
 
-/** A page of a search. In the orders by name, `id` of a position is that of the folder. */
+/** A page of a search. The `id` of a position is that of the folder. */
 export interface FoundFiles {
   /** May be fewer than the limit, or none, also if there are more. */
   readonly files: readonly FileRecord[]
-  /** Where the next page begins; undefined if there are no more. */
+  /** The names that it looked at, at most 100,000. */
+  readonly searched: number
+  /** Where the next page begins; undefined if there are no more, and in an order that is not by name. */
   readonly next: FilePosition | undefined
 }
 

@@ -1,6 +1,6 @@
 import { computed, signal } from '@preact/signals'
 import { bodyOf, type Folder, type ListQuery, type MagicStore, type StoredFile } from 'magicstore'
-import type { Page, PageQuery } from '../pages.ts'
+import { MAX_PAGE_ENTRIES, type Page, type PageQuery } from '../pages.ts'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { addressOf, openFolder, view } from '../view.ts'
@@ -8,6 +8,9 @@ import { filesChanged } from './changes.ts'
 import { folded } from './folded.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
+
+/** Names that the server looks at for one request. */
+const MAX_SEARCHED_NAMES = 100_000
 
 export type Order = NonNullable<ListQuery['order']>
 
@@ -28,6 +31,9 @@ export const scope = signal<Scope>('folder')
 /** Whether the list has what was found in all folders. */
 export const isEverywhere = computed(() => searchText.value !== '' && scope.value === 'everywhere')
 
+/** Whether a search that is not by name may have left out files. */
+export const isPart = signal(false)
+
 /** The file that gets the focus as soon as its folder lists it. */
 export const sought = signal<string | undefined>(undefined)
 
@@ -36,6 +42,7 @@ let listedFolder = openFolder.peek()
 
 /** The entries of the open folder: its folders by name, then its files in the chosen order. Or what was found. */
 export const entries = new Listing<Entry>((query, signal) => {
+  isPart.value = false
   // No segment contains one.
   if (searchText.value.includes('/')) return Promise.resolve({ entries: [], next: null })
   return call(store => isEverywhere.value ? loadFiles(store, query, signal) : loadEntries(store, query, signal))
@@ -167,9 +174,15 @@ async function loadEntries (store: MagicStore, query: PageQuery, signal: AbortSi
 }
 
 async function loadFiles ({ api }: MagicStore, page: PageQuery, signal: AbortSignal): Promise<Page<StoredFile>> {
-  const search = searchText.value === '' ? {} : { contains: searchText.value }
+  const isSearch = searchText.value !== ''
+  const search = isSearch ? { contains: searchText.value } : {}
   const place = isEverywhere.value ? {} : { folder: listedFolder }
-  const query = { ...page, ...place, ...search, order: order.value }
-  const { files, next } = bodyOf(await api.GET('/api/files', { params: { query }, signal }))
+  // Of such a search there is no other page.
+  const isOnePage = isSearch && !isByName(order.value)
+  const limit = isOnePage ? MAX_PAGE_ENTRIES : page.limit
+  const query = { ...page, limit, ...place, ...search, order: order.value }
+  const { files, next, searched } = bodyOf(await api.GET('/api/files', { params: { query }, signal }))
+  const isFull = searched === MAX_SEARCHED_NAMES || files.length === limit
+  if (isOnePage && isFull && !signal.aborted) isPart.value = true
   return { entries: files, next }
 }

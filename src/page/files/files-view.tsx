@@ -14,7 +14,8 @@ import { CopyDialog } from './copy-dialog.tsx'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, isEverywhere, isFolder, runInRow, searchText, showFolder, showInFolder, sought, type Entry
+  entries, filesFocus, isEverywhere, isFolder, isPart, runInRow, searchText, showFolder, showInFolder, sortBy,
+  sought, type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
@@ -200,8 +201,18 @@ async function removeEntry (entry: Entry, open: Open): Promise<void> {
   })
 }
 
+function NothingYet () {
+  return (
+    <div class='list-state muted'>
+      <p>{texts.files.nothingFoundYet} <FileName name={searchText.value} /></p>
+      <button type='button' onClick={() => sortBy('name')}>{texts.files.searchAll}</button>
+    </div>
+  )
+}
+
 function NoEntries () {
   if (searchText.value !== '') {
+    if (isPart.value) return <NothingYet />
     const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }

@@ -5,7 +5,9 @@ import { texts } from '../texts.ts'
 import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
 import { openFolder } from '../view.ts'
 import { Breadcrumbs, FolderName } from './breadcrumbs.tsx'
-import { entries, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope } from './entries.ts'
+import {
+  entries, isPart, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope
+} from './entries.ts'
 import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
 import { Letters } from './letters.tsx'
@@ -66,5 +68,6 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
 function found (): string {
   if (entries.error.value !== undefined) return texts.files.searchFailed
   if (entries.isLoading.value) return texts.loading
-  return texts.files.found(formatNumber(entries.entries.value.length), entries.isComplete.value)
+  const count = formatNumber(entries.entries.value.length)
+  return isPart.value ? texts.files.foundPart(count) : texts.files.found(count, entries.isComplete.value)
 }

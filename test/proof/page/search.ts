@@ -70,6 +70,23 @@ browserTest('what is found in another folder opens, is shown in its folder, and 
   await shows(t, async () => (await namesOf(page)).includes('Lakes/deep/lake (3).txt'), true)
 })
 
+browserTest('a search by size says if it has not looked at all names', async t => {
+  const { page } = await visitAs(t, files)
+  const limits: (string | null)[] = []
+  await page.route('**/api/files?*order=largest*', async route => {
+    limits.push(new URL(route.request().url()).searchParams.get('limit'))
+    await route.fulfill({ json: { files: [], next: null, searched: 100_000 } })
+  })
+  await page.getByRole('searchbox').fill('notes')
+  await page.getByRole('button', { name: 'Size' }).click()
+  await page.getByText('None of the first 100,000 names contains').waitFor()
+  await page.getByText('0 found, and perhaps more: order by name to find all.').waitFor()
+  t.equal(limits.at(-1), '1000', 'there is no second page')
+  await page.getByRole('button', { name: 'Search all names' }).click()
+  await shows(t, () => namesOf(page), ['Notes.txt'])
+  await page.getByText('1 found.').waitFor()
+})
+
 browserTest('a search goes on over pages on which nothing is found', async t => {
   const { page } = await visitAs(t, files)
   const asked: (string | null)[] = []
