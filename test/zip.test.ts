@@ -9,7 +9,7 @@ import { Zips } from '#src/files/zips.ts'
 import { accountOf, shareAccount } from './kit/kept-account.ts'
 import { openHttp2 } from './kit/drive.ts'
 import { refused } from './kit/refusals.ts'
-import { signUp, startTls, type Answer, type Client } from './kit/server.ts'
+import { sharedServer, signUp, startTls, type Answer, type Client } from './kit/server.ts'
 import { MIB } from './kit/sizes.ts'
 import { blobFiles, isInFolder, openHandles, runSql, skipWithoutFolder, storedBlobs } from './kit/stores.ts'
 import { eventually, until } from './kit/waiting.ts'
@@ -36,8 +36,9 @@ function contentsOf (answer: Answer): Record<string, string> {
 }
 
 /** A zip whose head has arrived and whose body is not read yet. */
-async function beginZip (port: number, token: string, folder = ''): Promise<IncomingMessage> {
-  const request = httpRequest({ host: '127.0.0.1', port, path: `/api/zip?folder=${folder}`, headers: { authorization: `Bearer ${token}` }, agent: false }).end()
+async function beginZip (port: number, token: string, folder = '', from = '192.0.2.1'): Promise<IncomingMessage> {
+  const headers = { authorization: `Bearer ${token}`, 'x-forwarded-for': from }
+  const request = httpRequest({ host: '127.0.0.1', port, path: `/api/zip?folder=${folder}`, headers, agent: false }).end()
   request.on('error', () => {})
   const [response] = await once(request, 'response') as [IncomingMessage]
   return response
@@ -250,17 +251,23 @@ t.test('a client that goes away leaves no file open, and its zip no longer count
   t.ok(await eventually(async () => (await zipFolder('in')).status === 200))
 })
 
-t.test('16 zips at once are the most of all accounts', async t => {
-  const { server, put, token } = await openAccount()
-  const tokens = [token, ...await Promise.all(Array.from({ length: 7 }, async () => (await signUp(server)).token))]
-  await put('a', randomBytes(16 * MIB))
-  for (const token of tokens.slice(1)) await server.send('PUT', '/uploads/a', { token, body: Buffer.alloc(16 * MIB) })
-  const last = zipsOf(server, (await signUp(server)).token)
-  const responses = await Promise.all([...tokens, ...tokens].map(token => beginZip(server.port, token)))
+t.test('16 zips at once are the most of all accounts, and a network has 4 of them', async t => {
+  const server = await sharedServer({ TRUST_PROXY: '127.0.0.1' })
+  const tokens = await Promise.all(Array.from({ length: 9 }, async () => (await signUp(server)).token))
+  for (const token of tokens) await server.send('PUT', '/uploads/a', { token, body: Buffer.alloc(16 * MIB) })
+  const [last = '', ...others] = tokens
+  const networks = ['192.0.2.1', '2001:db8::1', '2001:db8:0:1ff::1', '192.0.2.2']
+  const responses = await Promise.all([...others, ...others].map((token, index) => beginZip(server.port, token, '', networks[index % 4])))
   t.strictSame(responses.map(({ statusCode }) => statusCode), Array(16).fill(200))
-  refused(t, await last.zipFolder(), 429, 'too_many_transfers', 'the seventeenth')
+  const ask = (from: string) => server.send('GET', '/api/zip', { token: last, headers: { 'x-forwarded-for': from } })
+  refused(t, await ask('192.0.2.3'), 429, 'too_many_transfers', 'the seventeenth')
+  responses[0]?.destroy()
+  t.ok(await eventually(async () => (await ask('192.0.2.3')).status === 200))
+  responses[0] = await beginZip(server.port, last, '', '192.0.2.1')
+  responses[1]?.destroy()
+  t.ok(await eventually(async () => (await ask('2001:db8:0:ff::1')).status === 200), 'another /64')
+  refused(t, await ask('2001:db8:0:100::1'), 429, 'too_many_transfers', 'another /64 of the /56 that has four')
   for (const response of responses) response.destroy()
-  t.ok(await eventually(async () => (await last.zipFolder()).status === 200))
 })
 
 t.test('what is listed for a client that is gone is not listed to the end', async t => {

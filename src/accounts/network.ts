@@ -19,10 +19,19 @@ export function originOf ({ ip, id }: { ip: string, id: string }): Origin {
  * An IPv4-mapped IPv6 address counts as the IPv4 address.
  */
 export function networkOf (address: string): string {
+  return blockOf(address, 64)
+}
+
+/** The largest block that a household gets: one IPv4 address, or one IPv6 /56, in which it has 256 networks. */
+export function siteOf (address: string): string {
+  return blockOf(address, 56)
+}
+
+function blockOf (address: string, bits: 56 | 64): string {
   const parsed = parse(address)
   if (parsed === undefined) return 'unknown'
   if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString()
-  return `${new ipaddr.IPv6([...parsed.parts.slice(0, 4), 0, 0, 0, 0]).toString()}/64`
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${bits}`).toString()}/${bits}`
 }
 
 /** Whether an address is not publicly routable: loopback, private, link-local, unique local or carrier-grade NAT. */

@@ -32,7 +32,7 @@ const zipFile = {
   }
 }
 
-const rules = `The zip is not compressed, \`Content-Length\` is known, and names are UTF-8. What a system can't have in a name becomes \`_\`, and a name that another one in the same folder has in any case of its letters gets a number, such as \`a (2).txt\`. A zip has at most ${MAX_ZIP_ENTRIES.toLocaleString('en')} files and folders. It has the files of when the request came: if one is deleted for good before its bytes are sent, the connection is cut. An account can download 2 zips at once.`
+const rules = `The zip is not compressed, \`Content-Length\` is known, and names are UTF-8. What a system can't have in a name becomes \`_\`, and a name that another one in the same folder has in any case of its letters gets a number, such as \`a (2).txt\`. A zip has at most ${MAX_ZIP_ENTRIES.toLocaleString('en')} files and folders. It has the files of when the request came: if one is deleted for good before its bytes are sent, the connection is cut. An account can download 2 zips at once, and a network 4: an IPv4 address, or an IPv6 /56.`
 
 export const downloadZip = {
   operationId: 'downloadZip',

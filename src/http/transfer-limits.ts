@@ -1,5 +1,5 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { networkOf } from '../accounts/network.ts'
+import { networkOf, siteOf } from '../accounts/network.ts'
 import { Problem } from '../problems.ts'
 import { callerOf } from './caller.ts'
 import type { Connections } from './connections.ts'
@@ -17,6 +17,9 @@ const MAX_TRANSFERS_PER_NETWORK = 512
 /** Zips of one account, and of all: each holds the list of its entries while it is sent. */
 const MAX_ZIPS_PER_ACCOUNT = 2
 const MAX_ZIPS = 16
+
+/** The part of a limit that one household has, so that it does not stop all others: a quarter. */
+const SITES = 4
 
 /** Most transfers take seconds. */
 const RETRY_SECONDS = 5
@@ -56,13 +59,24 @@ export function createTransferLimits (
   return {
     limitTransfers: limitBy(accountOf, networkHolderOf),
     limitVisits: limitBy(linkOf, networkHolderOf),
-    limitZips: limitBy(zipsOf, () => ALL_ZIPS, accountOf, networkHolderOf)
+    limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf)
   }
 }
 
 const TRANSFERS = 'uploads and downloads'
 
-const ALL_ZIPS: Holder = { key: 'zips', subject: 'The server', limit: MAX_ZIPS, what: 'zips' }
+/** The share that the household of a client has of what all others hold too. */
+function shareOf (holderOf: (request: FastifyRequest) => Holder): (request: FastifyRequest) => Holder {
+  return request => {
+    const all = holderOf(request)
+    const site = siteOf(request.ip)
+    return { ...all, key: `${all.key} from ${site}`, subject: 'A client address, or an IPv6 /56,', limit: all.limit / SITES }
+  }
+}
+
+function allZips (): Holder {
+  return { key: 'zips', subject: 'The server', limit: MAX_ZIPS, what: 'zips' }
+}
 
 function accountOf (request: FastifyRequest): Holder {
   return { key: `account ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_TRANSFERS_PER_ACCOUNT, what: TRANSFERS }

@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { attemptKey, createAttemptLimiter } from '#src/accounts/attempt-limiter.ts'
-import { isPrivate, networkOf } from '#src/accounts/network.ts'
+import { isPrivate, networkOf, siteOf } from '#src/accounts/network.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
@@ -198,6 +198,7 @@ t.test('a network is one IPv4 address or one IPv6 /64, however it is written', a
     '::/64': ['::1', '::'],
     unknown: ['', 'unknown', '_hidden', 'localhost', '192.0.2.300', 'x%eth0']
   })) for (const address of addresses) t.equal(networkOf(address), network, `'${address}'`)
+  t.strictSame(['192.0.2.1', '::1', '2001:db8:1:2ff::1'].map(siteOf), ['192.0.2.1', '::/56', '2001:db8:1:200::/56'])
   for (const address of ['127.0.0.1', '::1', '10.1.2.3', '192.168.0.1', '172.16.0.1', '169.254.1.1', '100.64.0.1', 'fd00::1', 'fe80::1%eth0', '::ffff:10.0.0.1']) t.equal(isPrivate(address), true, address)
   for (const address of ['192.0.2.1', '8.8.8.8', '2001:db8::1', '172.32.0.1', 'unknown', '']) t.equal(isPrivate(address), false, address)
 })
