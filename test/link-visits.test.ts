@@ -269,21 +269,25 @@ t.test('with LINKS=off, every path and method below /s/ is 404, and links rest',
   t.equal((await on.send('DELETE', path)).status, 405, 'a method that no link has')
 })
 
-t.test('64 downloads by one link are the most, and none of those of its owner', async t => {
-  const owner = await shareOwner()
+t.test('64 downloads by one link are the most, a network has 16 of them, and the owner has others', async t => {
+  const owner = await shareOwner({ TRUST_PROXY: '127.0.0.1' })
   await owner.send('PUT', '/uploads/large', { body: Buffer.alloc(32 * MIB) })
   const [one, other] = [await owner.share({ name: 'large' }), await owner.share({ name: 'large' })]
-  const sockets: Socket[] = await Promise.all(Array.from({ length: 64 }, async () => {
+  const sockets: Socket[] = await Promise.all(Array.from({ length: 64 }, async (_, index) => {
     const socket = connect(owner.server.port, '127.0.0.1').on('error', () => {})
-    socket.write(`GET ${one.path}/files/x HTTP/1.1\r\nHost: a\r\n\r\n`)
+    socket.write(`GET ${one.path}/files/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.${index % 4}\r\n\r\n`)
     await once(socket, 'readable')
     return socket
   }))
-  t.match(await owner.get(`${one.path}/files/x`), { status: 429, json: { code: 'too_many_transfers' }, headers: { 'retry-after': /^\d+$/ } })
+  const firstBytes = (from: string) => owner.get(`${one.path}/files/x`, { range: 'bytes=0-1', 'x-forwarded-for': from })
+  t.match(await firstBytes('192.0.2.9'), { status: 429, json: { code: 'too_many_transfers' }, headers: { 'retry-after': /^\d+$/ } })
   for (const path of [`${other.path}/files/x`, '/uploads/report.txt']) t.equal((await owner.send('GET', path, { headers: { range: 'bytes=0-1' } })).status, 206, path)
   t.equal((await owner.server.send('HEAD', `${one.path}/files/x`)).status, 200, 'what is no transfer goes on')
+  sockets[0]?.destroy()
+  t.ok(await eventually(async () => (await firstBytes('192.0.2.9')).status === 206))
+  t.equal((await firstBytes('192.0.2.1')).status, 429, 'a network that has 16')
   for (const socket of sockets) socket.destroy()
-  t.ok(await eventually(async () => (await owner.get(`${one.path}/files/x`, { range: 'bytes=0-1' })).status === 206))
+  t.ok(await eventually(async () => (await firstBytes('192.0.2.1')).status === 206))
 })
 
 t.test('no line of the log has the secret of a link', async t => {

@@ -58,7 +58,7 @@ export function createTransferLimits (
   }
   return {
     limitTransfers: limitBy(accountOf, networkHolderOf),
-    limitVisits: limitBy(linkOf, networkHolderOf),
+    limitVisits: limitBy(shareOf(linkOf), linkOf, networkHolderOf),
     limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf)
   }
 }

@@ -31,7 +31,7 @@ export interface LinkUploadRoutesOptions {
   links: Links
   linkUses: LinkUses
   maxFileBytes: number
-  /** Of visitors: 64 a link, and those of their network. */
+  /** Of visitors: 64 a link, 16 of them a network, and those of their network. */
   limitVisits: TransferLimits
 }
 

@@ -34,7 +34,7 @@ export interface VisitorRoutesOptions {
   links: Links
   page: Page | undefined
   linkUses: LinkUses
-  /** Of visitors: 64 a link, and those of their network. */
+  /** Of visitors: 64 a link, 16 of them a network, and those of their network. */
   limitVisits: TransferLimits
   publicUrl: string | undefined
 }
