@@ -54,6 +54,14 @@ CREATE INDEX `kept_trash` ON `kept` (`owner_id`,`kept_at`,`id`) WHERE "kept"."na
 CREATE INDEX `kept_file` ON `kept` (`file_id`,`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_age` ON `kept` (`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_deletion` ON `kept` (`owner_id`,`deleted_with`,`kept_at`,`id`) WHERE "kept"."deleted_with" is not null;--> statement-breakpoint
+CREATE TABLE `link_networks` (
+	`link_id` integer NOT NULL,
+	`network` text NOT NULL,
+	`first_at` integer NOT NULL,
+	PRIMARY KEY(`link_id`, `network`),
+	FOREIGN KEY (`link_id`) REFERENCES `links`(`id`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
 CREATE TABLE `links` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`account_id` integer NOT NULL,

@@ -329,7 +329,7 @@ function changeTables ({ table, index, number, text, key, identity }: Dialect, a
 
 /** A link ends with the row of its account, file or folder. */
 function linkTables (
-  { table, index, uniqueIndex, number, boolean, text, key, identity }: Dialect,
+  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect,
   accounts: Accounts,
   { files, folders }: Pick<ReturnType<typeof fileTables>, 'files' | 'folders'>
 ) {
@@ -359,7 +359,14 @@ function linkTables (
     index('links_folder').on(columns.folderId).where(isNotNull(columns.folderId))
   ])
 
-  return { links }
+  /** Networks that a link was unlocked from with its password. */
+  const linkNetworks = table('link_networks', {
+    linkId: number('link_id').notNull().references(() => links.id, { onDelete: 'cascade' }),
+    network: key('network').notNull(),
+    firstAt: number('first_at').notNull()
+  }, columns => [primaryKey({ columns: [columns.linkId, columns.network] })])
+
+  return { links, linkNetworks }
 }
 
 function uploadTables (dialect: Dialect, accounts: Accounts) {

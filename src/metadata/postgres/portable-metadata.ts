@@ -45,6 +45,7 @@ const tables = [
   { name: 'files', key: ['id'], hasSequence: true },
   { name: 'changes', key: ['id'], hasSequence: true },
   { name: 'links', key: ['id'], hasSequence: true },
+  { name: 'linkNetworks', key: ['linkId', 'network'], hasSequence: false },
   { name: 'kept', key: ['id'], hasSequence: false }
 ] as const
 
