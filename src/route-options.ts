@@ -57,7 +57,9 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   const { ids } = metadata
   const signedTexts = new SignedTexts(keyRing)
   const cursors = createCursors(signedTexts)
-  const linkPasswords = new LinkPasswords({ passwords, attemptLimiter, texts: signedTexts, maxFailures })
+  const linkPasswords = new LinkPasswords({
+    links: metadata.links, passwords, attemptLimiter, texts: signedTexts, maxFailures
+  })
   const { hasLinks } = config
   const challenges = new Challenges(signedTexts, () => metadata.now())
   const passkeys = new Passkeys({ metadata, reserve, challenges, securityLog })

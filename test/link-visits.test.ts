@@ -153,6 +153,27 @@ t.test('wrong passwords are limited for a link and a network, before any is hash
   t.equal((await owner.server.send('GET', '/api/token', { user: owner.user, headers: from('192.0.2.1') })).status, 200, 'sign-ins are counted apart')
 })
 
+t.test('wrong passwords from many networks stop no network that unlocked the link before, until its password changes', async t => {
+  const owner = await shareOwner({ TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open' })
+  const { path, id } = await owner.share({ password: PASSWORD })
+  const from = (address: string) => ({ 'x-forwarded-for': address })
+  const [known, byCurl, unknown] = [from('2001:db8::1'), from('192.0.2.1'), from('192.0.2.2')]
+  const byPassword = (network: Record<string, string>) => owner.get(`${path}/files/x`, { ...basic(PASSWORD), ...network })
+  t.equal((await unlock(owner, path, PASSWORD, known)).status, 204)
+  t.equal((await byPassword(byCurl)).status, 200)
+  refused(t, await unlock(owner, path, 'wrong', from('198.51.100.1')), 403, 'link_password_wrong')
+  await runSql(owner.server.dataDir, `INSERT INTO attempts (kind, network, username_key, is_known_network, at)
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 99)
+    SELECT kind, network || n, username_key, is_known_network, at FROM attempts, numbers WHERE network = '198.51.100.1'`)
+  t.equal((await byPassword(unknown)).status, 429)
+  t.equal((await unlock(owner, path, PASSWORD, from('2001:db8::2'))).status, 204, 'another address of the network')
+  t.equal((await byPassword(byCurl)).status, 200)
+  for (let count = 0; count < 10; count++) refused(t, await unlock(owner, path, 'wrong', byCurl), 403, 'link_password_wrong')
+  t.equal((await byPassword(byCurl)).status, 429, 'its own limit')
+  await owner.send('PATCH', `/api/links/${id}`, { json: { password: PASSWORD } })
+  t.equal((await byPassword(known)).status, 429, 'it is as new')
+})
+
 t.test('requests for links that are not there block nobody', async t => {
   const owner = await shareOwner({ SIGN_IN_FAILURES: '1' })
   const { send } = owner.server

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { type LinkedFolder, type LinkedPage, type LinkRecord, MAX_LINKS, type NewLink } from '#src/metadata/link-repository.ts'
+import { type LinkedFolder, type LinkedPage, type LinkRecord, MAX_LINK_NETWORKS, MAX_LINKS, type NewLink } from '#src/metadata/link-repository.ts'
 import type { FileRecord, FolderRecord } from '#src/metadata/records.ts'
 import { HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
@@ -215,6 +215,25 @@ export function suite (t: Test, open: OpenMetadata): void {
     await links.remove(ownerId, link.id)
     await links.recordUses(link.id, { count: 1, at: 7000 })
     t.equal(await links.find(ownerId, link.id), undefined)
+  })
+
+  t.test(`the latest ${MAX_LINK_NETWORKS} networks that unlocked a link are known, until it has another password`, async t => {
+    const { metadata: { links }, ownerId, put, add } = await start(t)
+    await put('a')
+    const [link, other] = [await add('a', { passwordHash: 'hash' }), await add('a', { passwordHash: 'hash' })]
+    const known = async (...networks: string[]) =>
+      Promise.all(networks.map(network => links.isKnownNetwork(link.id, network)))
+    for (let at = 0; at <= MAX_LINK_NETWORKS; at++) await links.addKnownNetwork(link, `network ${at}`, at)
+    await links.addKnownNetwork(link, 'network 1', 999)
+    await links.addKnownNetwork(other, 'other', 1)
+    await links.addKnownNetwork({ ...link, passwordHash: 'former' }, 'late', 999)
+    await links.addKnownNetwork({ ...link, id: 999 }, 'network', 999)
+    t.strictSame(await known('network 0', 'network 1', 'network 100', 'other', 'late'), [false, true, true, false, false])
+    await links.change(ownerId, link.id, { showsOwner: false })
+    t.strictSame(await known('network 1'), [true])
+    await links.change(ownerId, link.id, { passwordHash: 'hash' })
+    t.strictSame(await known('network 1'), [false])
+    t.ok(await links.isKnownNetwork(other.id, 'other'))
   })
 
   t.test('what lies below a linked folder is found from its id, and nothing beside it', async t => {

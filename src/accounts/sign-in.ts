@@ -46,9 +46,6 @@ interface SignInOptions {
   maxFailures: number
 }
 
-/** A sign-in under way; its failure is counted by these values. */
-type SignInAttempt = Omit<Attempt, 'at'>
-
 /** Checks usernames, passwords and second factors, within the limits of failed sign-ins. */
 export class SignIn {
   readonly #options: SignInOptions
@@ -108,7 +105,7 @@ export class SignIn {
     const usernameKey = findUsernameKey(username) ?? ''
     const isKnownNetwork = await metadata.attempts.isKnownNetwork(usernameKey, network)
     const attempt = { kind: 'sign_in', network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
-    const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_sign_ins')
+    const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, maxFailures), 'too_many_sign_ins')
     let outcome: AttemptOutcome = 'released'
     try {
       const account = await metadata.accounts.findByKey(usernameKey)
@@ -164,13 +161,16 @@ export class SignIn {
   }
 }
 
-function limitsFor ({ network, usernameKey, isKnownNetwork }: SignInAttempt, maxFailures: number): AttemptLimit[] {
+/** The limits of wrong passwords: of one account or link from one network, of a network, and from unknown networks. */
+export function passwordLimits (
+  { kind, network, usernameKey, isKnownNetwork }: Omit<Attempt, 'at'>, maxFailures: number
+): AttemptLimit[] {
   const seconds = SIGN_IN_WINDOW_SECONDS
   const limits: AttemptLimit[] = [
-    { matching: { kind: 'sign_in', network, usernameKey }, limit: maxFailures, seconds },
-    { matching: { kind: 'sign_in', network }, limit: maxFailures * NETWORK_FACTOR, seconds }
+    { matching: { kind, network, usernameKey }, limit: maxFailures, seconds },
+    { matching: { kind, network }, limit: maxFailures * NETWORK_FACTOR, seconds }
   ]
-  // Networks the account has signed in from are exempt: an attacker elsewhere can't lock the owner out.
+  // Networks with a right password before are exempt: an attacker elsewhere can't lock the owner or the visitors out.
   if (isKnownNetwork) return limits
-  return [...limits, { matching: { kind: 'sign_in', usernameKey, isKnownNetwork }, limit: UNKNOWN_NETWORK_FAILURES, seconds }]
+  return [...limits, { matching: { kind, usernameKey, isKnownNetwork }, limit: UNKNOWN_NETWORK_FAILURES, seconds }]
 }

@@ -1,9 +1,9 @@
 import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { Passwords } from '../accounts/password.ts'
-import { NETWORK_FACTOR, SIGN_IN_WINDOW_SECONDS, UNKNOWN_NETWORK_FAILURES } from '../accounts/sign-in.ts'
-import type { AttemptLimit, AttemptOutcome } from '../metadata/attempt-repository.ts'
-import type { LinkRecord } from '../metadata/link-repository.ts'
+import { passwordLimits } from '../accounts/sign-in.ts'
+import type { AttemptOutcome } from '../metadata/attempt-repository.ts'
+import type { LinkRecord, LinkRepository } from '../metadata/link-repository.ts'
 import type { SignedTexts } from '../tokens/signed-texts.ts'
 
 /** How long a link stays unlocked. */
@@ -13,6 +13,7 @@ export const UNLOCKED_SECONDS = 12 * 3600
 type Locked = Pick<LinkRecord, 'id' | 'passwordHash'>
 
 interface LinkPasswordOptions {
+  readonly links: Pick<LinkRepository, 'isKnownNetwork' | 'addKnownNetwork'>
   readonly passwords: Passwords
   readonly attemptLimiter: AttemptLimiter
   readonly texts: SignedTexts
@@ -29,14 +30,16 @@ export class LinkPasswords {
   }
 
   /** Whether the password of a link is right. @throws too_many_passwords before any hashing, overloaded. */
-  async verify ({ id, passwordHash }: Locked, password: string, { network }: Origin): Promise<boolean> {
-    const { passwords, attemptLimiter, maxFailures } = this.#options
-    const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${id}`), isKnownNetwork: false } as const
-    const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt, maxFailures), 'too_many_passwords')
+  async verify (link: Locked, password: string, { network }: Origin): Promise<boolean> {
+    const { links, passwords, attemptLimiter, maxFailures } = this.#options
+    const isKnownNetwork = await links.isKnownNetwork(link.id, network)
+    const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${link.id}`), isKnownNetwork } as const
+    const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, maxFailures), 'too_many_passwords')
     let outcome: AttemptOutcome = 'released'
     try {
-      const isRight = await passwords.verify(password, String(passwordHash))
+      const isRight = await passwords.verify(password, String(link.passwordHash))
       outcome = isRight ? 'succeeded' : 'failed'
+      if (isRight && !isKnownNetwork) await links.addKnownNetwork(link, network, Date.now()).catch(() => {})
       return isRight
     } finally {
       await finish(outcome)
@@ -57,16 +60,4 @@ export class LinkPasswords {
 
 function purposeOf ({ id, passwordHash }: Locked) {
   return ['link', id, passwordHash] as const
-}
-
-function limitsFor (
-  { network, usernameKey }: { network: string, usernameKey: string }, maxFailures: number
-): AttemptLimit[] {
-  const kind = 'link_password'
-  const seconds = SIGN_IN_WINDOW_SECONDS
-  return [
-    { matching: { kind, network, usernameKey }, limit: maxFailures, seconds },
-    { matching: { kind, network }, limit: maxFailures * NETWORK_FACTOR, seconds },
-    { matching: { kind, usernameKey, isKnownNetwork: false }, limit: UNKNOWN_NETWORK_FAILURES, seconds }
-  ]
 }

@@ -1,8 +1,8 @@
-import { and, desc, eq, getTableColumns, isNull, sql } from 'drizzle-orm'
+import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import { accountColumns } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
-import { MAX_LINKS } from './link-repository.ts'
+import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-repository.ts'
 import { limitedTo } from './paging.ts'
 import { reading, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
@@ -20,8 +20,9 @@ export function linkColumns ({ links }: Tables) {
 
 /** The named queries of links. */
 export function linkQueries ({ tables, clock }: Engine) {
-  const { accounts, files, folders, links } = tables
+  const { accounts, files, folders, links, linkNetworks } = tables
   const columns = linkColumns(tables)
+  const isOfLink = eq(linkNetworks.linkId, placeholder('id'))
   const isOfOwner = eq(links.accountId, placeholder('ownerId'))
   // In one statement with what is found in it: the linked folder may be moved at the same time.
   const isBelow = and(
@@ -64,6 +65,20 @@ export function linkQueries ({ tables, clock }: Engine) {
       uses: sql`${links.uses} + cast(${placeholder('count')} AS bigint)`,
       lastUsedAt: sql`${placeholder('at')}`
     }).where(eq(links.id, placeholder('id')))),
+    knownNetwork: reading('known_link_network', db => db.select({ network: linkNetworks.network }).from(linkNetworks)
+      .where(and(isOfLink, eq(linkNetworks.network, placeholder('network'))))),
+    addNetwork: writing('add_link_network', db => db.insert(linkNetworks).select(db.select({
+      linkId: links.id,
+      network: sql<string>`cast(${placeholder('network')} AS text)`.as('network'),
+      firstAt: sql<number>`cast(${placeholder('at')} AS bigint)`.as('first_at')
+    }).from(links).where(and(eq(links.id, placeholder('id')), eq(links.passwordHash, placeholder('passwordHash')))))
+      .onConflictDoNothing()),
+    forgetOldest: writing('forget_oldest_link_networks', db => db.delete(linkNetworks).where(and(
+      isOfLink,
+      lt(linkNetworks.firstAt, sql`(SELECT ln.first_at FROM link_networks ln WHERE ln.link_id = ${placeholder('id')}
+        ORDER BY ln.first_at DESC LIMIT 1 OFFSET ${sql.raw(String(MAX_LINK_NETWORKS - 1))})`)
+    ))),
+    forgetNetworks: writing('forget_link_networks', db => db.delete(linkNetworks).where(isOfLink)),
     fileBelow: reading('file_below_link', db => db.select(fileColumns(tables)).from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')),
       eq(files.folderId, db.select({ id: folders.id }).from(folders).where(isBelow)),

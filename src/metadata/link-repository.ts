@@ -8,6 +8,9 @@ export const MAX_LINKS = 1000
 /** Unfinished uploads of one link. */
 export const MAX_LINK_UPLOADS = 20
 
+/** Networks of one link that are remembered. */
+export const MAX_LINK_NETWORKS = 100
+
 /** How much an `upload` link accepts: by its own limits, and by the quota of its owner. Infinity without a limit. */
 export interface LinkRoom { readonly link: Amount, readonly owner: Amount }
 
@@ -102,6 +105,13 @@ export interface LinkRepository {
   findBySecret (secretHash: string): Promise<OpenLink | undefined>
   /** Adds to the uses of a link; no error if it has ended. */
   recordUses (id: number, uses: { count: number, at: number }): Promise<void>
+  /**
+   * Whether the link was unlocked from a network since its password was set. The latest {@link MAX_LINK_NETWORKS} are
+   * remembered.
+   */
+  isKnownNetwork (id: number, network: string): Promise<boolean>
+  /** Records that; nothing if the link has ended or has another password by now. */
+  addKnownNetwork (link: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number): Promise<void>
   /** A file below a linked folder, found from the id of that in one statement. */
   findFile (at: LinkedFolder, name: string): Promise<FileRecord | undefined>
   /** The files directly in a folder, by name. @throws not_found. */

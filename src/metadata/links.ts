@@ -101,6 +101,7 @@ export class LinkRules implements LinkRepository {
     const [changed] = yield * ask(writing('', db => db.update(links).set({ ...changes, id })
       .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(this.#engine.tables))))
     if (changed === undefined) throw new Problem('not_found')
+    if (changes.passwordHash !== undefined) yield * ask(this.#queries.forgetNetworks, { id })
     return changed as LinkRecord
   }
 
@@ -142,6 +143,20 @@ export class LinkRules implements LinkRepository {
 
   recordUses (id: number, { count, at }: { count: number, at: number }): Promise<void> {
     return this.#engine.apply(() => ask(this.#queries.recordUses, { id, count, at }, () => {}))
+  }
+
+  isKnownNetwork (id: number, network: string): Promise<boolean> {
+    return this.#engine.read(() => ask(this.#queries.knownNetwork, { id, network }, found => found.length > 0))
+  }
+
+  addKnownNetwork (link: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number): Promise<void> {
+    const { id, passwordHash } = link
+    return this.#engine.transact(() => this.#addKnownNetwork({ id, passwordHash, network, at }))
+  }
+
+  * #addKnownNetwork (values: { id: number, passwordHash: string | null, network: string, at: number }): Rule<void> {
+    yield * ask(this.#queries.addNetwork, values)
+    yield * ask(this.#queries.forgetOldest, values)
   }
 
   findFile ({ ownerId, folderId }: LinkedFolder, name: string): Promise<FileRecord | undefined> {

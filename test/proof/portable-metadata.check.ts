@@ -11,7 +11,7 @@ import { DAY } from '../kit/durations.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { newLink, removeFolder, unlimited } from '../kit/records.ts'
 
-const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'links', 'kept', 'sqlite_sequence']
+const TABLES = ['installation', 'accounts', 'tokens', 'totp_secrets', 'passkeys', 'recovery_codes', 'account_networks', 'events', 'folders', 'files', 'links', 'link_networks', 'kept', 'sqlite_sequence']
 
 /** Every row of a SQLite database that a backup keeps. */
 function rowsOf (file: string): Record<string, unknown[]> {
@@ -45,6 +45,7 @@ async function addLinks ({ links }: Metadata): Promise<void> {
   const secretHash = (digit: string) => digit.repeat(64)
   const link = await links.add(newLink(1, 'file 100 עברית 😀', { secretHash: secretHash('1'), expiresAt: 7000, passwordHash: 'hash' }))
   await links.recordUses(link.id, { count: 2, at: 5 })
+  await links.addKnownNetwork(link, '2001:db8::/64', 6)
   await links.add(newLink(2, 'later/ö', { kind: 'upload', secretHash: secretHash('2'), maxFiles: 9, maxBytes: 2 ** 50, showsOwner: false }))
   const revoked = await links.add(newLink(1, 'file 100 עברית 😀'))
   await links.remove(1, revoked.id)
