@@ -334,7 +334,7 @@ t.test('a restore of a deletion says what it could not restore', async t => {
 })
 
 t.test('a move of very many folders is whole, and others are answered meanwhile', async t => {
-  const { id, make, move, getFolder, send, dataDir } = await shareAccount()
+  const { id, put, get, make, move, getFolder, send, dataDir } = await shareAccount()
   const { json: box } = await make('box')
   await runSql(dataDir, `INSERT INTO folders (owner_id, parent_id, name, path, created_at)
     WITH RECURSIVE ids(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ids WHERE n < 20000)
@@ -353,6 +353,15 @@ t.test('a move of very many folders is whole, and others are answered meanwhile'
   await allowUpdates(dataDir, 'folders')
   t.equal((await getFolder('moved/away/7')).status, 200, 'nothing has changed')
   t.equal((await make('new')).status, 201, 'and nothing is locked')
+
+  for (const name of ['new/file', 'old/file']) await put(name)
+  await runSql(dataDir, `UPDATE accounts SET used_folders = 20000 WHERE id = ${id}`)
+  const copy = () => send('COPY', '/dav/new', { headers: { destination: '/dav/old' } })
+  await setQuotas({ id, dataDir }, { files: 20_003 })
+  t.equal((await copy()).status, 507, 'of an account that has as much, a copy is summed')
+  await setQuotas({ id, dataDir }, { files: 20_004 })
+  t.equal((await copy()).status, 204)
+  t.equal((await get('old/file')).text, 'new/file')
 })
 
 t.test('a server that stops ends a recursive deletion, a restore and the emptying of the trash between two steps, and the next one goes on', async t => {
