@@ -129,10 +129,14 @@ test('a fresh installation has no account and no credential that opens it', asyn
 /** Modules that can reach other machines or run programs; `harmless` lists their exports that can't. */
 const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|child_process|cluster|worker_threads|vm|inspector|undici|axios|got|ws)$/
 /**
- * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, and the client of PostgreSQL gets the socket that
- * it connects.
+ * Allowed uses: the `doctor` command sends a request to PUBLIC_URL, the client of PostgreSQL gets the socket that it
+ * connects, and SQLite runs long transactions in a thread of this program.
  */
-const known = ['doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/corked-client.ts: Socket of node:net']
+const known = [
+  'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/corked-client.ts: Socket of node:net',
+  'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
+  'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads'
+]
 const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureContext', 'lookup']
 
 /** The settings that make the server or a command connect to another machine, and the packages that then do it. */
