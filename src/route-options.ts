@@ -58,7 +58,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   const signedTexts = new SignedTexts(keyRing)
   const cursors = createCursors(signedTexts)
   const linkPasswords = new LinkPasswords({
-    links: metadata.links, passwords, attemptLimiter, texts: signedTexts, maxFailures
+    links: metadata.links, passwords, attemptLimiter, securityLog, texts: signedTexts, maxFailures
   })
   const { hasLinks } = config
   const challenges = new Challenges(signedTexts, () => metadata.now())

@@ -151,6 +151,11 @@ t.test('wrong passwords are limited for a link and a network, before any is hash
   t.equal((await unlock(owner, one.path, PASSWORD, from('192.0.2.2'))).status, 204, 'another network')
   t.equal((await unlock(owner, other.path, PASSWORD, from('192.0.2.1'))).status, 204, 'another link')
   t.equal((await owner.server.send('GET', '/api/token', { user: owner.user, headers: from('192.0.2.1') })).status, 200, 'sign-ins are counted apart')
+  const { json: { events } } = await owner.send('GET', '/api/account/events')
+  t.match(events.filter(({ kind }: { kind: string }) => kind.startsWith('link')), [
+    { kind: 'link_password_wrong', linkId: one.id, network: '192.0.2.1' }, { kind: 'link_password_wrong', linkId: one.id },
+    { kind: 'link_created', linkId: other.id }, { kind: 'link_created', linkId: one.id }
+  ], 'the owner is told')
 })
 
 t.test('wrong passwords from many networks stop no network that unlocked the link before, until its password changes', async t => {
@@ -316,7 +321,7 @@ t.test('no line of the log has the secret of a link', async t => {
   const output = server.child.stdout!.setEncoding('utf8').toArray()
   const { user } = await signUp(server, 'ann')
   await server.send('PUT', '/uploads/report.txt', { user, body: 'the bytes' })
-  const { secret } = await createLink(server, { user }, { name: 'report.txt', kind: 'download', password: PASSWORD })
+  const { secret, id } = await createLink(server, { user }, { name: 'report.txt', kind: 'download', password: PASSWORD })
   const paths = [`/s/${secret}`, `/s/${secret}/files/report.txt`, `/s/${secret}?download`, `/s/${secret}/unlock`, `/s/${secret}/none`, `/s/${secret}%ff`, `/%73/${secret}/list`, `/s/${secret}/files/%zz`]
   const mistyped = [`/files/s/${secret}`, `/./s/${secret}`, `/S/${secret}/list`, `/s%2F${secret}`]
   for (const path of mistyped) await server.send('GET', path)
@@ -330,6 +335,9 @@ t.test('no line of the log has the secret of a link', async t => {
   const log = (await output).join('')
   t.notOk(log.includes(secret))
   t.notOk(log.includes(PASSWORD))
-  const logged = log.split('\n').filter(line => line.includes('"path":"/s/')).map(line => JSON.parse(line).path)
+  const lines: Record<string, unknown>[] = log.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line))
+  const logged = lines.flatMap(({ path }) => String(path).startsWith('/s/') ? [path] : [])
+  t.match(lines.filter(({ path, status }) => path === '/s/-/unlock' && status !== 405), [{ linkId: id, status: 403 }, { linkId: id, status: 204 }], 'the link is named by its id')
+  t.match(lines.filter(({ msg }) => msg === 'link_password_wrong'), [{ security: { accountId: 1, details: { linkId: id } } }])
   t.strictSame(logged, ['/s/-/list', '/s/-', '/s/-', '/s/-/files/report.txt', '/s/-', '/s/-/unlock', '/s/-/none', '/s/-', '/s/-/list', '/s/-/files/%zz', '/s/-/unlock', '/s/-/unlock', '/s/-/list'])
 })

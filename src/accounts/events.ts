@@ -10,7 +10,7 @@ export const eventKinds = [
   'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_missing', 'second_factor_wrong',
   'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
-  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'trash_emptied', 'files_restored', 'account_removed'
+  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied', 'files_restored', 'account_removed'
 ] as const
 
 /** Kinds of events of the whole store. */
@@ -28,7 +28,9 @@ export const KEPT_EVENTS: KeptEvents = { all: 20_000, ofKind: 1000 }
 const LOGGED_ONLY = new Set<string>(['sign_in', 'token_issued', 'personal_token_created', 'session_created'])
 
 /** Events that a stranger, or the thief of a password, can cause without end: they must not push out all others. */
-const REPEATABLE = new Set<string>(['second_factor_missing', 'second_factor_wrong', 'passkey_refused'])
+const REPEATABLE = new Set<string>([
+  'second_factor_missing', 'second_factor_wrong', 'passkey_refused', 'link_password_wrong'
+])
 
 /** Of these, so many of one kind and account are stored in a quarter of an hour. All are logged. */
 const STORED_REPEATS = 10
@@ -40,11 +42,12 @@ interface SecurityEvent {
   readonly kind: EventKind
   /** Undefined if no account has the username that was tried. */
   readonly account: Pick<AccountRecord, 'id' | 'username'> | undefined
+  readonly details?: EventDetails
 }
 
 /** What an operator did, to one account or to the whole store. */
-export type OperatorAct = { readonly details?: EventDetails } &
-  (SecurityEvent | { readonly kind: typeof storeEventKinds[number], readonly account?: undefined })
+export type OperatorAct = SecurityEvent |
+  { readonly kind: typeof storeEventKinds[number], readonly account?: undefined, readonly details?: EventDetails }
 
 /** An event as it is logged: without secrets. */
 export interface LoggedEvent extends Origin {
@@ -76,9 +79,9 @@ export class SecurityLog {
    * Records the event of a request. Not awaited and never throws, because response times must not reveal whether an
    * account exists.
    */
-  record ({ kind, account, network, requestId }: SecurityEvent & Origin): void {
+  record ({ kind, account, details, network, requestId }: SecurityEvent & Origin): void {
     const { metadata, write, onFailure } = this.#options
-    const event = { kind, ...idOf(account), network, requestId }
+    const event = { kind, ...idOf(account), ...(details && { details }), network, requestId }
     write(event)
     if (account === undefined || LOGGED_ONLY.has(kind) || this.#isRepeated(kind, account.id)) return
     metadata.events.add(event, KEPT_EVENTS).catch(onFailure)

@@ -157,6 +157,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
   })
 }
 
-function eventOf ({ id, kind, network, requestId, at }: EventRecord) {
-  return { id, kind: kind as EventKind, network, requestId, createdAt: new Date(at).toISOString() }
+function eventOf ({ id, kind, details, network, requestId, at }: EventRecord) {
+  const linkId = (details?.linkId ?? null) as number | null
+  return { id, kind: kind as EventKind, network, requestId, linkId, createdAt: new Date(at).toISOString() }
 }

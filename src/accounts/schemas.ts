@@ -125,6 +125,7 @@ export const AccountEvent = Type.Object({
     description: 'Id of the request in the server log and in the `X-Request-Id` header of its response; `-` for a command.',
     examples: ['9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
   }),
+  linkId: Type.Unsafe<number | null>({ ...Id('Id of the link that the event is about; null for other events.', 4), type: ['integer', 'null'] }),
   createdAt: Timestamp('Time of the event.')
 }, { $id: 'AccountEvent', additionalProperties: false, description: 'A security event of the account.' })
 

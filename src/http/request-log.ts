@@ -5,6 +5,7 @@ import type { FailureCode } from '../problems.ts'
 import { findCaller } from './caller.ts'
 import { withoutSecret } from './link-paths.ts'
 import { LogController, proxyAddr } from './plugins.ts'
+import { findVisit } from './visit.ts'
 
 type RawRequest = FastifyRequest['raw']
 
@@ -48,6 +49,7 @@ export class RequestLog extends LogController {
         code: this.#codes.get(request),
         client: ip,
         accountId: findCaller(request)?.account.id,
+        linkId: findVisit(request)?.link.id,
         isCut: reply.raw.writableFinished ? undefined : true
       }, 'request')
     })

@@ -14,9 +14,15 @@ export function setVisit (request: FastifyRequest, visit: Visit): void {
   request.setDecorator('visit', visit)
 }
 
+/** The visit; undefined outside a scope that admits visitors, or if there is no such link. */
+export function findVisit (request: FastifyRequest): Visit | undefined {
+  // A request with a malformed URL has no decorators.
+  return 'visit' in request ? request.getDecorator<Visit | undefined>('visit') : undefined
+}
+
 /** The visit. @throws outside a scope that admits visitors: a route in the wrong scope fails at its first call. */
 export function visitOf (request: FastifyRequest): Visit {
-  const visit = request.getDecorator<Visit | undefined>('visit')
+  const visit = findVisit(request)
   if (visit === undefined) throw new Error('this route is not in a scope of visitors')
   return visit
 }

@@ -56,6 +56,8 @@ export function admitVisitors (
   })
   scope.addHook('onRequest', async request => {
     const found = await find(request)
+    // First, so that the log says which link a refused request was for.
+    setVisit(request, { ...found, isUnlocked: false })
     const isUnlocked = await unlocks(found, request)
     if (needsPassword && !isUnlocked) throw new Problem('link_password_required')
     // After the password, without which nobody is told what the link is for.
@@ -72,7 +74,8 @@ export function admitVisitors (
   }
 
   /** Whether the request may use the link. @throws link_password_wrong. */
-  async function unlocks ({ link, now }: OpenLink, request: FastifyRequest): Promise<boolean> {
+  async function unlocks (found: OpenLink, request: FastifyRequest): Promise<boolean> {
+    const { link, now } = found
     if (link.passwordHash === null) return true
     // Not by the hooks of the plugin, which all downloads would pay for.
     const cookies = cookie.parse(request.headers.cookie ?? '')
@@ -80,8 +83,8 @@ export function admitVisitors (
     const password = passwordOf(request)
     if (password === undefined) return false
     refuseInsecurePassword(request, transport)
-    if (await linkPasswords.verify(link, password, originOf(request))) return true
-    throw new Problem('link_password_wrong')
+    await linkPasswords.verify(found, password, originOf(request))
+    return true
   }
 }
 

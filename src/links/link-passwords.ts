@@ -1,9 +1,11 @@
 import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
+import type { SecurityLog } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { Passwords } from '../accounts/password.ts'
 import { passwordLimits } from '../accounts/sign-in.ts'
 import type { AttemptOutcome } from '../metadata/attempt-repository.ts'
-import type { LinkRecord, LinkRepository } from '../metadata/link-repository.ts'
+import type { LinkRecord, LinkRepository, OpenLink } from '../metadata/link-repository.ts'
+import { Problem } from '../problems.ts'
 import type { SignedTexts } from '../tokens/signed-texts.ts'
 
 /** How long a link stays unlocked. */
@@ -16,6 +18,7 @@ interface LinkPasswordOptions {
   readonly links: Pick<LinkRepository, 'isKnownNetwork' | 'addKnownNetwork'>
   readonly passwords: Passwords
   readonly attemptLimiter: AttemptLimiter
+  readonly securityLog: SecurityLog
   readonly texts: SignedTexts
   /** Wrong passwords allowed for one link from one network. */
   readonly maxFailures: number
@@ -29,9 +32,15 @@ export class LinkPasswords {
     this.#options = options
   }
 
-  /** Whether the password of a link is right. @throws too_many_passwords before any hashing, overloaded. */
-  async verify (link: Locked, password: string, { network }: Origin): Promise<boolean> {
-    const { links, passwords, attemptLimiter, maxFailures } = this.#options
+  /**
+   * Verifies the password of a link. A wrong one is an event of its owner.
+   * @throws link_password_wrong, too_many_passwords before any hashing, overloaded.
+   */
+  async verify (
+    { link, account }: Pick<OpenLink, 'link' | 'account'>, password: string, origin: Origin
+  ): Promise<void> {
+    const { links, passwords, attemptLimiter, securityLog, maxFailures } = this.#options
+    const { network } = origin
     const isKnownNetwork = await links.isKnownNetwork(link.id, network)
     const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${link.id}`), isKnownNetwork } as const
     const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, maxFailures), 'too_many_passwords')
@@ -40,7 +49,9 @@ export class LinkPasswords {
       const isRight = await passwords.verify(password, String(link.passwordHash))
       outcome = isRight ? 'succeeded' : 'failed'
       if (isRight && !isKnownNetwork) await links.addKnownNetwork(link, network, Date.now()).catch(() => {})
-      return isRight
+      if (isRight) return
+      securityLog.record({ kind: 'link_password_wrong', account, details: { linkId: link.id }, ...origin })
+      throw new Problem('link_password_wrong')
     } finally {
       await finish(outcome)
     }

@@ -27,7 +27,7 @@ export const linkRoutes: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (a
   app.post(LINKS_PATH, { links: { 201: linkLinks }, schema: createLink }, async (request, reply) => {
     requireGiven(request, request.body.kind)
     const created = await shareLinks.create(callerOf(request).account.id, request.body)
-    record(securityLog, request, 'link_created')
+    record(securityLog, request, 'link_created', created.link.id)
     reply.code(201)
     return createdLinkOf(created, request, links)
   })
@@ -48,13 +48,13 @@ export const linkRoutes: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (a
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
     requireGiven(request, link.kind)
     const changed = await shareLinks.change(link, request.body)
-    record(securityLog, request, 'link_changed')
+    record(securityLog, request, 'link_changed', link.id)
     return linkOf(changed)
   })
 
   app.delete(LINK_PATH, { schema: deleteLink }, async (request, reply) => {
     await shareLinks.remove(callerOf(request).account.id, request.params.id)
-    record(securityLog, request, 'link_revoked')
+    record(securityLog, request, 'link_revoked', request.params.id)
     return reply.code(204).send()
   })
 
@@ -72,7 +72,7 @@ const secretRoute: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (app, { 
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
     requireGiven(request, link.kind)
     const replaced = await shareLinks.replaceSecret(link)
-    record(securityLog, request, 'link_changed')
+    record(securityLog, request, 'link_changed', link.id)
     return createdLinkOf(replaced, request, links)
   })
 }
@@ -86,6 +86,7 @@ function createdLinkOf ({ link, secret }: LinkAndSecret, { raw }: Pick<FastifyRe
   return { ...linkOf(link), url: links.to(raw, `/s/${secret}`) }
 }
 
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
+function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind, linkId?: number): void {
+  const details = linkId === undefined ? {} : { details: { linkId } }
+  securityLog.record({ kind, account: callerOf(request).account, ...details, ...originOf(request) })
 }

@@ -85,11 +85,12 @@ const unlockRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (app
   app.post(`${LINK_PATH}/unlock`, {
     schema: unlockLink
   }, async (request, reply) => {
-    const { link, now } = visitOf(request)
+    const visit = visitOf(request)
+    const { link, now } = visit
     const { linkPasswords, transport } = admission
     if (link.passwordHash === null) return reply.code(204).send()
     refuseInsecurePassword(request, transport)
-    if (!await linkPasswords.verify(link, request.body.password, originOf(request))) throw new Problem('link_password_wrong')
+    await linkPasswords.verify(visit, request.body.password, originOf(request))
     return reply.code(204).setCookie(linkCookieOf(request), await linkPasswords.seal(link, now), {
       httpOnly: true,
       sameSite: 'strict',

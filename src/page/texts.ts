@@ -521,6 +521,7 @@ export const texts = {
       link_changed: 'Link changed',
       link_revoked: 'Link revoked',
       links_revoked: 'All links revoked',
+      link_password_wrong: 'Wrong password of a link',
       disabled: 'Account disabled',
       enabled: 'Account enabled'
     } as { [kind: string]: string | undefined },

@@ -544,7 +544,7 @@ t.test('what happened to an account is listed for its owner, and for nobody else
     'registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed', 'personal_token_created', 'token_issued', 'token_revoked', 'tokens_revoked', 'password_changed'
   ])
   for (const event of listed) {
-    t.strictSame(Object.keys(event), ['id', 'kind', 'network', 'requestId', 'createdAt'])
+    t.strictSame(Object.keys(event), ['id', 'kind', 'network', 'requestId', 'linkId', 'createdAt'])
     t.match(event, { network: '127.0.0.1', requestId: /./ })
     t.ok(Date.parse(event.createdAt) >= before && Date.parse(event.createdAt) <= Date.now())
   }
