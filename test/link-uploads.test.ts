@@ -9,6 +9,7 @@ import { refused } from './kit/refusals.ts'
 import {
   formOf, namesOf, sharedServer, startServer, type Answer, type RunningServer, type Settings
 } from './kit/server.ts'
+import { MIB } from './kit/sizes.ts'
 import { runSql, skipWithoutFolder, storedBlobs, uploadsBegun } from './kit/stores.ts'
 import { beginRequest as begin, chunked, DRAFT_BYTES, idOf, named, stateOf, TUS, TUS_BYTES, type Body, type Headers, type Sending } from './kit/tus.ts'
 import { until } from './kit/waiting.ts'
@@ -249,7 +250,6 @@ t.test('the quota of the owner holds, and nothing kept makes way', async t => {
     ['PUT', await ann.put('a', 'x'.repeat(21))],
     ['PUT without a length', await ann.put('a', chunked('x'.repeat(21)))],
     ['a form', await ann.form('a', 'x'.repeat(21))],
-    ['tus', await ann.begin('a', 21)],
     ['a draft', await ann.draft('a', 'x'.repeat(21))]
   ] as const) {
     refused(t, answer, 413, 'quota_exceeded', what)
@@ -259,6 +259,21 @@ t.test('the quota of the owner holds, and nothing kept makes way', async t => {
   refused(t, await ann.tusPatch(deferred, 0, chunked('x'.repeat(21))), 413, 'quota_exceeded')
   t.equal((await ann.cancel(deferred)).status, 204)
   t.equal(await kept(), 10)
+  const id = idOf(await ann.begin('a', 21))
+  refused(t, await ann.tusPatch(id, 0, 'x'.repeat(21)), 413, 'quota_exceeded')
+  t.match(await ann.usage(), { keptBytes: 10, uploadBytes: 0 })
+})
+
+t.test('what visitors announce takes nothing of the owner, and is accepted whatever space there is', async t => {
+  const ann = await shared({ QUOTA_BYTES: '30' })
+  const ids = [idOf(await ann.begin('a', 10)), idOf(await ann.begin('b', 500 * MIB))]
+  t.equal((await ann.usage()).uploadBytes, 0)
+  for (const id of ids) t.equal((await ann.tusPatch(id, 0, 'x'.repeat(5))).status, 204)
+  t.equal((await ann.usage()).uploadBytes, 10)
+  t.equal((await ann.send('PUT', '/uploads/own', { body: 'x'.repeat(20) })).status, 201)
+  for (const answer of [await ann.tusPatch(ids[1] ?? '', 5, 'x'), await ann.begin('c', 1), await ann.put('c', 'x')]) {
+    refused(t, answer, 413, 'quota_exceeded', 'an owner without space')
+  }
 })
 
 t.test('a lock of the folder refuses uploads by a link', async t => {
@@ -320,7 +335,7 @@ t.test('uploads of a link, of another link and of the owner do not see one anoth
     ]) refused(t, answer, 404, 'not_found')
   }
   t.same((await ann.send('GET', '/api/uploads')).json.uploads.map((upload: { id: string }) => upload.id), [own])
-  t.match(await ann.usage(), { uploadBytes: 20 }, 'both count')
+  t.match(await ann.usage(), { uploadBytes: 10 }, 'by the link nothing has arrived')
   append.request.end('67890')
   t.match(await append.answered, { status: 204 }, 'no one has interrupted it')
 })

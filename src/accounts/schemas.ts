@@ -83,7 +83,7 @@ export const Account = Type.Object({
     folders: Count('Number of folders. They count towards the quota in files.', 0),
     bytes: Count('Total size of the stored files, in bytes.', 52417),
     keptBytes: Count('Bytes of versions and trash. They count towards the quota. The oldest are deleted when an upload needs the space.', 0),
-    uploadBytes: Count('Bytes reserved for unfinished uploads. They count towards the quota.', 0),
+    uploadBytes: Count('Bytes reserved for unfinished uploads; of those by links, the bytes that have arrived. They count towards the quota.', 0),
     quotaBytes: Quota('Quota in bytes; null if unlimited.'),
     quotaFiles: Quota('Quota in files, each folder and each unfinished upload counted as one; null if unlimited.')
   }, { additionalProperties: false, description: 'Storage used and allowed.' })

@@ -1,5 +1,5 @@
 import type { BlobStore, PutOptions } from '../blobs/blob-store.ts'
-import { type LinkRoom, refuseBeyondRoom } from '../metadata/link-repository.ts'
+import { type LinkRoom, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Amount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -32,7 +32,7 @@ export class UploadSpace {
   /** @throws quota_exceeded, link_limit_reached, not_found if the link has ended. */
   async check ({ owner, linkId }: Uploader, added: Amount): Promise<void> {
     if (linkId === null) return this.#options.quotas.check(owner, added)
-    refuseBeyondRoom(await this.#roomOf({ owner, linkId }), added)
+    refuseAnnounced(await this.#roomOf({ owner, linkId }), added)
   }
 
   /** Checks that so many bytes could be stored. @throws storage_full. */
@@ -41,12 +41,16 @@ export class UploadSpace {
     await (linkId === null ? room : blobs).requireSpace(bytes)
   }
 
-  /** The limit of an upload, of which `ownBytes` are counted already: so many always fit. @throws not_found. */
-  async limitOf ({ owner, linkId }: Uploader, ownBytes: number): Promise<UploadLimit> {
+  /**
+   * The limit of an upload, of which `ownBytes` are counted already: so many always fit. `announcedBytes`: by a link,
+   * the bytes that the link counts.
+   * @throws not_found.
+   */
+  async limitOf ({ owner, linkId }: Uploader, ownBytes: number, announcedBytes = ownBytes): Promise<UploadLimit> {
     const { maxFileBytes } = this.#options.limits
     const limit = linkId === null
       ? await this.#limitByQuota(owner, ownBytes)
-      : limitBy(await this.#roomOf({ owner, linkId }), ownBytes)
+      : limitBy(await this.#roomOf({ owner, linkId }), { arrived: ownBytes, announced: announcedBytes })
     return limit.bytes < maxFileBytes ? limit : { bytes: maxFileBytes, refuse (cause) { throw cause } }
   }
 
@@ -72,12 +76,13 @@ export class UploadSpace {
   }
 }
 
-function limitBy (room: LinkRoom, ownBytes: number): UploadLimit {
-  const left = Math.min(room.link.bytes, room.owner.bytes)
+/** `announced` and `arrived`: the bytes of the upload that its link and its owner count already. */
+function limitBy (room: LinkRoom, { announced, arrived }: { announced: number, arrived: number }): UploadLimit {
+  const bytes = Math.min(announced + room.link.bytes, arrived + room.owner.bytes)
   return {
-    bytes: ownBytes + left,
+    bytes,
     refuse (cause) {
-      refuseBeyondRoom(room, { files: 0, bytes: left + 1 })
+      refuseBeyondRoom(room, { files: 0, bytes: bytes + 1 - announced }, { files: 0, bytes: bytes + 1 - arrived })
       throw cause
     }
   }

@@ -14,14 +14,21 @@ export const MAX_LINK_NETWORKS = 100
 /** How much an `upload` link accepts: by its own limits, and by the quota of its owner. Infinity without a limit. */
 export interface LinkRoom { readonly link: Amount, readonly owner: Amount }
 
-/** Refuses what a link has no room for. @throws link_limit_reached, quota_exceeded. */
-export function refuseBeyondRoom ({ link, owner }: LinkRoom, added: Amount): void {
+/**
+ * Refuses what a link has no room for: the link counts what is announced, the owner what has arrived.
+ * @throws link_limit_reached, quota_exceeded.
+ */
+export function refuseBeyondRoom ({ link, owner }: LinkRoom, announced: Amount, arrived: Amount): void {
   for (const unit of ['files', 'bytes'] as const) {
-    if (added[unit] <= 0) continue
-    if (added[unit] > link[unit]) throw new Problem('link_limit_reached', { detail: `The link accepts ${link[unit]} more ${unit}.` })
+    if (announced[unit] > 0 && announced[unit] > link[unit]) throw new Problem('link_limit_reached', { detail: `The link accepts ${link[unit]} more ${unit}.` })
     // Without numbers: they are the owner's.
-    if (added[unit] > owner[unit]) throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
+    if (arrived[unit] > 0 && arrived[unit] > owner[unit]) throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
   }
+}
+
+/** The same for what is only announced: an owner without any space refuses it, and how much there is is not told. */
+export function refuseAnnounced (room: LinkRoom, announced: Amount): void {
+  refuseBeyondRoom(room, announced, { files: announced.files, bytes: Math.min(announced.bytes, 1) })
 }
 
 /** What a link gives: the bytes of a file or folder, or the right to add files to a folder. */

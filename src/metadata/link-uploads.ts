@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
-import { type LinkRoom, MAX_LINK_UPLOADS, refuseBeyondRoom } from './link-repository.ts'
+import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-repository.ts'
 import { alters, adds, type LockGuard } from './lock-guard.ts'
 import type { Owner, Owners, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
@@ -84,12 +84,12 @@ export class LinkUploads {
   }
 
   /**
-   * Admits a new upload with a reservation.
+   * Admits a new upload with a reservation by the link.
    * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
    */
   * admit ({ owner, time, folder, room, uploads }: Target, bytes: number): Rule<void> {
     yield * this.#options.guard.admit({ owner, time }, {}, alters(folder))
-    refuseBeyondRoom(room, { files: 1, bytes })
+    refuseAnnounced(room, { files: 1, bytes })
     if (uploads < MAX_LINK_UPLOADS) return
     throw tooManyUploads(`A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`)
   }
@@ -101,7 +101,8 @@ export class LinkUploads {
   * store (target: Target, file: NewFile): Rule<StoreResult> {
     const { tree, contents, guard } = this.#options
     const { owner, time, folder, linkId, reserved, room } = target
-    refuseBeyondRoom(room, { files: 1, bytes: file.size })
+    const added = { files: 1, bytes: file.size }
+    refuseBeyondRoom(room, added, added)
     const name = joinPath(folder, yield * this.#freeName(target, file.name))
     const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
     // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.

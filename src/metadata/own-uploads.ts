@@ -52,7 +52,7 @@ export class OwnUploads {
     if (method === 'PUT') yield * removals.removePuts(ownerId, name)
     const reserved = yield * owners.reserved(ownerId)
     refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
-    if (reserved.ownUploads < maxUploads) return
+    if (reserved.uploads < maxUploads) return
     throw tooManyUploads(`An account may have at most ${maxUploads} unfinished uploads.`)
   }
 

@@ -32,11 +32,7 @@ export interface Change {
 }
 
 /** The usage of unfinished uploads, and the time. */
-export interface Reserved extends UploadUsage {
-  readonly time: number
-  /** Uploads that came by no link. */
-  readonly ownUploads: number
-}
+export interface Reserved extends UploadUsage { readonly time: number }
 
 /** The usage of accounts: quotas are decided by it, and every change of files and kept content updates it. */
 export class Owners {
@@ -92,10 +88,11 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
   }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt)))
   return {
     sums: reading('reserved_by_uploads', db => db.select({
-      uploads: sql`count(*)`.mapWith(Number),
-      bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number),
+      // By a link, strangers could announce whatever they like.
+      uploads: sql`count(CASE WHEN ${uploads.linkId} IS NULL THEN 1 END)`.mapWith(Number),
+      bytes: sql`coalesce(sum(CASE WHEN ${uploads.linkId} IS NULL
+        THEN coalesce(${uploads.length}, ${uploads.offset}) ELSE ${uploads.offset} END), 0)`.mapWith(Number),
       receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
-      ownUploads: sql`coalesce(sum(CASE WHEN ${uploads.linkId} IS NULL THEN 1 ELSE 0 END), 0)`.mapWith(Number),
       time: clock.mapWith(Number)
     }).from(uploads).where(and(
       eq(uploads.ownerId, placeholder('ownerId')),

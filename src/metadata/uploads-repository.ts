@@ -84,8 +84,9 @@ export interface StoreResult { readonly file: FileRecord, readonly isNew: boolea
 
 /** What an account's unfinished uploads use of its quota. */
 export interface UploadUsage {
+  /** The owner's own, which count as files. */
   readonly uploads: number
-  /** Reserved bytes: the announced length, or what has arrived while there is none. */
+  /** Reserved bytes: the announced length; what has arrived while there is none, and of uploads by links. */
   readonly bytes: number
   /** Bytes that have arrived. */
   readonly receivedBytes: number
@@ -121,7 +122,7 @@ export interface TakeOver {
 /**
  * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
  * become discarded when it ends without a file. It counts towards its owner's quotas: as one file, and with its
- * reserved bytes.
+ * reserved bytes; one by a link only with the bytes that have arrived.
  *
  * An expired upload is not found, and counts nowhere. A finished one is found until it expires or is forgotten, but
  * neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`,

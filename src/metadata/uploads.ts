@@ -142,7 +142,7 @@ export class UploadRules implements UploadRepository {
     if (linkId !== null) {
       // All of it: kept content may have taken the room since, and does not go for what arrives by a link.
       const { room } = yield * this.#linkUploads.open({ ownerId, linkId, quota, except: id })
-      refuseBeyondRoom(room, { bytes: reservation(change), files: 1 })
+      refuseBeyondRoom(room, { bytes: reservation(change), files: 1 }, { bytes: offset, files: 1 })
     }
     const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
     yield * this.#update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })

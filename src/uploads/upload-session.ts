@@ -231,8 +231,12 @@ export class UploadSession {
 
   /** The most bytes that the upload may have. */
   async #limitOf (offset: number, length: number | null): Promise<UploadLimit> {
-    if (length !== null) return { bytes: length, refuse: cause => this.#refuseExcess(cause) }
-    return this.#options.space.limitOf(this.#uploader, offset)
+    if (length === null) return this.#options.space.limitOf(this.#uploader, offset)
+    const announced = { bytes: length, refuse: (cause: Problem) => this.#refuseExcess(cause) }
+    if (this.#uploader.linkId === null) return announced
+    // The owner of a link has reserved nothing.
+    const limit = await this.#options.space.limitOf(this.#uploader, offset, length)
+    return limit.bytes < length ? limit : announced
   }
 
   /**

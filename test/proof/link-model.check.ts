@@ -154,7 +154,7 @@ class Run {
   async #store ({ pick, name, size }: Kind<'store'>): Promise<void> {
     const link = chooseOf(this.#model.links, pick)
     if (link === undefined) return
-    const refusal = this.#model.refusal(link, size, this.#clock.now())
+    const refusal = this.#model.refusal(link, { announced: size }, this.#clock.now())
     const file = newFile(this.#ownerId, name, { size })
     const outcome = await outcomeOf(this.#metadata.links.store(link.id, file, this.#model.quota))
     if (typeof outcome === 'string') return expectSame(outcome, refusal, 'store')
@@ -164,7 +164,8 @@ class Run {
   async #begin ({ pick, name, length, lasts }: Kind<'begin'>): Promise<void> {
     const [now, link] = [this.#clock.now(), chooseOf(this.#model.links, pick)]
     if (link === undefined) return
-    const refusal = this.#model.refusal(link, length ?? 0, now)
+    const announced = length ?? 0
+    const refusal = this.#model.refusal(link, { announced, arrived: Math.min(announced, 1) }, now)
     const outcome = await outcomeOf(this.#metadata.uploads.add({
       id: hex(16), ownerId: this.#ownerId, linkId: link.id, name, type: 'a/b', blobId: hex(16), length, method: 'PUT', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds: lasts
     }, { maxUploads: 0, quota: this.#model.quota }))
@@ -189,7 +190,7 @@ class Run {
     const offset = isLast ? length ?? upload.offset : Math.min(upload.offset + act.bytes, length ?? Infinity)
     const lifetimeMilliseconds = isLast ? 5 : act.lasts
     const change = { id, ownerId, name, generation: 1, offset, state: null, length, lifetimeMilliseconds }
-    const refusal = isThere ? model.refusal(link, length ?? offset, now, upload) : 'not_found'
+    const refusal = isThere ? model.refusal(link, { announced: length ?? offset, arrived: offset }, now, upload) : 'not_found'
     if (act.kind === 'append') {
       const outcome = await outcomeOf(uploads.save(change, { isAppending: true, quota: model.quota }))
       expectSame(outcome, refusal, 'append')
@@ -219,7 +220,8 @@ class Run {
       expectSame(await links.room(ownerId, link.id, model.quota), model.room(link, now), 'room')
     }
     const unfinished = model.unfinished(now)
-    expectSame((await uploads.usage(ownerId)).uploads, unfinished.length, 'uploads')
+    const received = unfinished.reduce((sum, { offset }) => sum + offset, 0)
+    expectSame(await uploads.usage(ownerId), { uploads: 0, bytes: received, receivedBytes: received }, 'uploads')
     for (const { id, link, offset } of unfinished) {
       expectSame((await uploads.find(ownerId, id, link.id))?.offset, offset, 'upload')
     }

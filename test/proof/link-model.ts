@@ -90,31 +90,36 @@ export class LinkModel {
   room (link: ModelLink, now: number, except?: ModelUpload): { link: Amount, owner: Amount } {
     const unfinished = this.unfinished(now, except)
     const own = unfinished.filter(upload => upload.link === link)
-    const bytesOf = (uploads: ModelUpload[]) => uploads.reduce((sum, upload) => sum + reservation(upload), 0)
+    const sum = (numbers: number[]) => numbers.reduce((sum, number) => sum + number, 0)
     const size = Array.from(this.things.values()).reduce((sum, thing) => sum + thing.size, 0)
     const { files = Infinity, bytes = Infinity } = this.quota
     const room = (limit: number, used: number) => Math.max(limit - used, 0)
     return {
       link: {
         files: room(link.max.files, link.used.files + own.length),
-        bytes: room(link.max.bytes, link.used.bytes + bytesOf(own))
+        bytes: room(link.max.bytes, link.used.bytes + sum(own.map(reservation)))
       },
+      // Of uploads by links, the owner's quota counts what has arrived.
       owner: {
-        files: room(files, this.things.size + unfinished.length), bytes: room(bytes, size + bytesOf(unfinished))
+        files: room(files, this.things.size),
+        bytes: room(bytes, size + sum(unfinished.map(({ offset }) => offset)))
       }
     }
   }
 
-  /** Why a link does not accept this much; undefined if it does. */
-  refusal (link: ModelLink, bytes: number, now: number, except?: ModelUpload): string | undefined {
+  /** Why a link does not accept an upload of so many bytes; undefined if it does. */
+  refusal (
+    link: ModelLink,
+    { announced, arrived = announced }: { announced: number, arrived?: number },
+    now: number,
+    except?: ModelUpload
+  ): string | undefined {
     if (!this.isOpen(link, now) || link.kind !== 'upload') return 'not_found'
     const room = this.room(link, now, except)
-    const added = { files: 1, bytes }
-    for (const unit of ['files', 'bytes'] as const) {
-      if (added[unit] > room.link[unit]) return 'link_limit_reached'
-      if (added[unit] > room.owner[unit]) return 'quota_exceeded'
-    }
-    return undefined
+    if (room.link.files < 1) return 'link_limit_reached'
+    if (room.owner.files < 1) return 'quota_exceeded'
+    if (announced > room.link.bytes) return 'link_limit_reached'
+    return arrived > room.owner.bytes ? 'quota_exceeded' : undefined
   }
 
   /** Adds a file that came by a link. Returns what is wrong with its path, if anything is. */
