@@ -31,7 +31,7 @@ import { createTestClock } from './kit/clock.ts'
 import { sha256Of } from './kit/digests.ts'
 import { mountDisk } from './kit/disks.ts'
 import { DAY } from './kit/durations.ts'
-import { newFile, unlimited } from './kit/records.ts'
+import { newFile, outcomes, unlimited } from './kit/records.ts'
 import { KIB, MIB } from './kit/sizes.ts'
 import { suite as metadataContract } from './metadata.contract.ts'
 
@@ -260,6 +260,13 @@ test('room that is to be kept free is left alone, as much as it is at the time',
   t.strictSame(await readdir(join(folder, 'incoming')), [])
   minFreeBytes = 0
   t.match(await store.put(createBlobId(), once('a'), anySize), { size: 1 })
+  const { free = 0 } = await store.space?.() ?? {}
+  for (const share of [0.4, 0.7]) {
+    minFreeBytes = free * share
+    t.match(await store.put(createBlobId(), once('a'), anySize), { size: 1 })
+    const double = outcomes([store.requireSpace(1, { leavesDouble: true }), store.put(createBlobId(), once('a'), { ...anySize, leavesDouble: true })])
+    t.strictSame(await double, share < 0.5 ? { ok: 2 } : { storage_full: 2 }, 'what leaves twice as much')
+  }
   await rm(join(folder, 'incoming'), { recursive: true })
   await t.rejects(store.put(createBlobId(), once('a'), anySize), { code: 'ENOENT' }, 'another failure stays what it is')
 })

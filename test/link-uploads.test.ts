@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { statfs } from 'node:fs/promises'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import { untilTaken } from './kit/arrivals.ts'
@@ -439,4 +440,13 @@ t.test('an upload by a link needs space on the disk, for which nothing kept is d
   ]) refused(t, answer, 507, 'storage_full')
   t.same(stateOf(await later.head(id)), [200, '0', '10', '?0'])
   t.equal((await full.send('GET', '/api/trash', { user: ann.user })).json.files.length, 1)
+})
+
+t.test('below twice MIN_FREE_BYTES, where versions and the trash make way, only the owner can upload', { skip: skipWithoutFolder }, async t => {
+  const { bavail, bsize } = await statfs(t.testdir())
+  const ann = await open(t, { DATA_DIR: t.testdirName, MIN_FREE_BYTES: String(Math.floor(bavail * bsize * 0.7)) })
+  for (const answer of [
+    await ann.put('a', 'x'), await ann.put('a', chunked('x')), await ann.form('a', 'x'), await ann.begin('a', 1)
+  ]) refused(t, answer, 507, 'storage_full')
+  t.equal((await ann.send('PUT', '/uploads/a', { body: 'x' })).status, 201)
 })

@@ -47,7 +47,7 @@ export interface BlobStore {
    */
   finish (id: string, draft: Draft): Promise<void>
   /** Checks that this many bytes could be stored now. @throws storage_full. */
-  requireSpace (bytes: number): Promise<void>
+  requireSpace (bytes: number, room?: Pick<Room, 'leavesDouble'>): Promise<void>
   /**
    * To be called when the blob's metadata is committed. Never fails: a blob that can't be committed now is listed by
    * `pending` after a restart.
@@ -158,12 +158,16 @@ export interface DraftPart { readonly size: number, readonly sha256: string | un
  */
 export type MakeRoom = (bytes: number) => Promise<void>
 
-/** The limit of a blob, and where its store finds more space. */
-export interface PutOptions {
-  readonly maxBytes: number
-  /** For a store on a disk. Without it, a full disk fails at once. */
+/** For a store on a disk: which space bytes may take. */
+export interface Room {
+  /** Without it, a full disk fails at once. */
   readonly makeRoom?: MakeRoom
+  /** They leave twice as much free as others must. */
+  readonly leavesDouble?: boolean
 }
+
+/** The limit of a blob, and the space for it. */
+export interface PutOptions extends Room { readonly maxBytes: number }
 
 /** The limit of an append, and where its progress is recorded. */
 export interface AppendOptions extends PutOptions {

@@ -101,7 +101,7 @@ export class IncomingFiles {
     const current = isUnknown ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
     // The same size as that of the file always fits, for retries.
     const limit = await space.limitOf(uploader, current?.size ?? 0)
-    const options = { maxBytes: limit.bytes, ...space.moreFor(uploader) }
+    const options = { maxBytes: limit.bytes, ...space.roomFor(uploader) }
     try {
       const { id: blobId, size, sha256 } = await incoming.put(bytes, options)
       return {

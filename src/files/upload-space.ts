@@ -1,4 +1,4 @@
-import type { BlobStore, PutOptions } from '../blobs/blob-store.ts'
+import type { BlobStore, Room } from '../blobs/blob-store.ts'
 import { type LinkRoom, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Amount } from '../metadata/records.ts'
@@ -14,6 +14,9 @@ interface UploadSpaceOptions {
   readonly quotas: Quotas
   readonly limits: { readonly maxFileBytes: number }
 }
+
+/** Where less than double the space is free, housekeeping deletes what is kept: visitors must not cause that. */
+const FOR_VISITORS: Room = { leavesDouble: true }
 
 /** The most bytes that an upload may have. `refuse` throws why it may have no more; `cause` is `file_too_large`. */
 export interface UploadLimit { readonly bytes: number, readonly refuse: (cause: Problem) => Promise<never> | never }
@@ -38,7 +41,7 @@ export class UploadSpace {
   /** Checks that so many bytes could be stored. @throws storage_full. */
   async requireDisk ({ linkId }: Uploader, bytes: number): Promise<void> {
     const { blobs, room } = this.#options
-    await (linkId === null ? room : blobs).requireSpace(bytes)
+    await (linkId === null ? room.requireSpace(bytes) : blobs.requireSpace(bytes, FOR_VISITORS))
   }
 
   /**
@@ -60,9 +63,9 @@ export class UploadSpace {
     return { bytes, refuse (cause) { throw new Problem('quota_exceeded', { detail, cause }) } }
   }
 
-  /** Where the store of the bytes finds more space. */
-  moreFor ({ owner, linkId }: Uploader): Pick<PutOptions, 'makeRoom'> {
-    return linkId === null ? { makeRoom: this.#options.room.makerFor(owner.id) } : {}
+  /** Which space the store of the bytes may take. */
+  roomFor ({ owner, linkId }: Uploader): Room {
+    return linkId === null ? { makeRoom: this.#options.room.makerFor(owner.id) } : FOR_VISITORS
   }
 
   /** Runs `work`, which records an upload. @throws storage_full, and what `work` throws. */

@@ -215,7 +215,7 @@ export class UploadSession {
       const { size, state } = await blobs.append(upload.blobId, recorded, watched.bytes, {
         maxBytes: limit.bytes,
         save,
-        ...space.moreFor(this.#uploader),
+        ...space.roomFor(this.#uploader),
         checkCurrent: () => this.read(),
         // Bytes with a digest are kept all or not at all.
         isAtomic: append.confirm !== undefined

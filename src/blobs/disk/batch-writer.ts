@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { MakeRoom } from '../blob-store.ts'
+import type { Room } from '../blob-store.ts'
 import type { FreeSpace } from './free-space.ts'
 
 /** Size of one write of a single upload: 1.7 times as fast as 64 KiB, which is what a socket delivers at a time. */
@@ -15,7 +15,7 @@ interface BatchWriterOptions {
   readonly freeSpace: FreeSpace
   /** The number of files that are written now. */
   readonly countWriters: () => number
-  readonly makeRoom: MakeRoom | undefined
+  readonly room: Room
 }
 
 /** Writes chunks to the end of a file, in batches. */
@@ -69,11 +69,11 @@ export class BatchWriter {
 
   /** A short write means that the disk is full; the next one then fails, and begins where the short one ended. */
   async #writeBatch (batch: Uint8Array[], bytes: number): Promise<void> {
-    const { freeSpace, makeRoom } = this.#options
+    const { freeSpace, room } = this.#options
     for (let done = 0; done < bytes;) {
       const rest = () => Buffer.concat(batch).subarray(done)
       const write = async () => done === 0 ? this.#handle.writev(batch) : this.#handle.write(rest())
-      const { bytesWritten } = await freeSpace.during(bytes - done, write, makeRoom)
+      const { bytesWritten } = await freeSpace.during(bytes - done, write, room)
       done += bytesWritten
     }
   }

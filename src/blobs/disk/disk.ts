@@ -2,7 +2,7 @@ import { chmod, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFi
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
-import { type AppendOptions, type BlobStore, type DiskSpace, type Draft, isBlobId, type Piece, type PutOptions, type StoredBlob } from '../blob-store.ts'
+import { type AppendOptions, type BlobStore, type DiskSpace, type Draft, isBlobId, type Piece, type PutOptions, type Room, type StoredBlob } from '../blob-store.ts'
 import { appendBytes, putBytes } from '../blob-writer.ts'
 import { BatchWriter } from './batch-writer.ts'
 import type { BlobReadStream } from './blob-read-stream.ts'
@@ -87,8 +87,8 @@ class DiskBlobs implements BlobStore {
   /** Nothing to do: the file of a draft is in the place of a blob. */
   async finish (): Promise<void> {}
 
-  requireSpace (bytes: number): Promise<void> {
-    return this.#freeSpace.check(bytes)
+  requireSpace (bytes: number, room: Pick<Room, 'leavesDouble'> = {}): Promise<void> {
+    return this.#freeSpace.check(bytes, room)
   }
 
   missingSpace (bytes: number): Promise<number> {
@@ -178,7 +178,7 @@ class DiskBlobs implements BlobStore {
 
   async probe (): Promise<void> {
     await writeProbe(join(this.#folder, dataFolderLayout.probe)).catch(failAsStorage)
-    await this.#freeSpace.check(0)
+    await this.#freeSpace.check(0, {})
   }
 
   async close (): Promise<void> {
@@ -203,11 +203,11 @@ class DiskBlobs implements BlobStore {
     return { pending: join(this.#folder, dataFolderLayout.incoming, id), path: join(this.#folder, blobPath(id)) }
   }
 
-  #writingWith ({ makeRoom }: PutOptions): FileWriting {
+  #writingWith (room: Room): FileWriting {
     const countWriters = () => this.#writing.size
     return {
-      createBatches: handle => new BatchWriter(handle, { freeSpace: this.#freeSpace, countWriters, makeRoom }),
-      withRoom: make => this.#freeSpace.during(FILE_BYTES, make, makeRoom),
+      createBatches: handle => new BatchWriter(handle, { freeSpace: this.#freeSpace, countWriters, room }),
+      withRoom: make => this.#freeSpace.during(FILE_BYTES, make, room),
       syncPending: this.#syncIncoming
     }
   }

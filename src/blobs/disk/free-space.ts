@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
-import type { DiskSpace, MakeRoom } from '../blob-store.ts'
+import type { DiskSpace, Room } from '../blob-store.ts'
 
 /** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
@@ -35,9 +35,11 @@ export class FreeSpace {
    * Checks that this many bytes can be written. Measures if the last measurement is old, and always before it refuses.
    * @throws storage_full.
    */
-  async check (bytes: number): Promise<void> {
+  async check (size: number, { leavesDouble = false }: Pick<Room, 'leavesDouble'>): Promise<void> {
     const isFresh = performance.now() - this.#last.at < CACHE_MILLISECONDS
-    if (isFresh && this.#bytesLeft() - bytes >= this.#options.minFreeBytes()) return
+    const kept = this.#options.minFreeBytes()
+    const bytes = leavesDouble ? size + kept : size
+    if (isFresh && this.#bytesLeft() - bytes >= kept) return
     const missing = await this.missing(bytes)
     const detail = 'The disk has no space for this file.'
     // A disk that is too small for one file is in order.
@@ -60,12 +62,13 @@ export class FreeSpace {
    * freed as are to be written.
    * @throws storage_full.
    */
-  async during<T> (bytes: number, write: () => Promise<T>, makeRoom: MakeRoom | undefined): Promise<T> {
+  async during<T> (bytes: number, write: () => Promise<T>, room: Room): Promise<T> {
+    const { makeRoom } = room
     let tries = 0
     for (;;) {
       tries++
       try {
-        return await this.#count(bytes, write)
+        return await this.#count(bytes, write, room)
       } catch (error) {
         const isOfDisk = isDiskFull(error)
         const isFull = isOfDisk || (error instanceof Problem && error.code === 'storage_full')
@@ -79,11 +82,11 @@ export class FreeSpace {
     return this.#last.free - (this.#bytesTotal - this.#last.bytesTotal)
   }
 
-  async #count<T> (bytes: number, write: () => Promise<T>): Promise<T> {
+  async #count<T> (bytes: number, write: () => Promise<T>, room: Room): Promise<T> {
     this.#bytesInProgress += bytes
     this.#bytesTotal += bytes
     try {
-      await this.check(0)
+      await this.check(0, room)
       return await write()
     } finally {
       this.#bytesInProgress -= bytes
