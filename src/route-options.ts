@@ -100,7 +100,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
     changeOptions: {
       changes, connections, cursors, links, ids, requireCurrent: createCredentialCheck({ signIn, tokens })
     },
-    zipOptions: { zips: new Zips({ files, folders, blobs }), limitZips },
+    zipOptions: { zips: new Zips({ files, folders, blobs, metadata }), connections, limitZips },
     linkOptions: {
       shareLinks: new ShareLinks({ metadata, reserve, passwords, hasLinks, maxDays: config.linkMaxDays }),
       securityLog,

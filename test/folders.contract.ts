@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
-import type { AccountRecord, FileOrder, FilePosition, NewFile, Quota } from '#src/metadata/records.ts'
+import type { AccountRecord, FileOrder, FilePosition, FileRecord, FolderRecord, NewFile, Quota } from '#src/metadata/records.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
@@ -279,6 +279,24 @@ export function suite (t: Test, open: OpenMetadata): void {
     const [b, c] = await all(0, 2)
     t.strictSame([b, c], [await folder('a/b'), await folder('a/b/c')])
     t.strictSame(await all(Number(c?.id), 2), [await folder('a')])
+  })
+
+  t.test('the members of some folders are listed by folder and name, a page that ends in one goes on there', async t => {
+    const { metadata: { files, folders }, ownerId, otherId, put, add } = await start(t)
+    for (const path of ['b/2', 'b/1', 'a/3', 'a/1', '4']) await put(path)
+    const idOf = async (path: string) => (await add(path)).folder.id
+    const folderIds = [0, await idOf('b'), await idOf('a'), 2 ** 40]
+    for (const path of ['a/y', 'b/z', 'a/x']) await add(path)
+    const read = async <T>(list: (after: T | undefined) => Promise<T[]>) => {
+      const pages = []
+      for (let page = await list(undefined); page.length > 0; page = await list(page.at(-1))) pages.push(page)
+      return pages
+    }
+    const pages = await read<FileRecord>(after => files.listIn(ownerId, { folderIds, after, limit: 2 }))
+    t.strictSame(pages.map(page => page.map(({ name }) => name)), [['4', 'b/1'], ['b/2', 'a/1'], ['a/3']])
+    const folderPages = await read<FolderRecord>(after => folders.listIn(ownerId, { folderIds, after, limit: 2 }))
+    t.strictSame(folderPages.map(page => page.map(({ path }) => path)), [['a', 'b'], ['b/z', 'a/x'], ['a/y']])
+    t.strictSame(await files.listIn(otherId, { folderIds, after: undefined, limit: 2 }), [], 'of the owner only')
   })
 
   t.test('a move or deletion is of the file or folder with an id, else it is none', async t => {

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { zip, zipLength } from '#src/files/zip.ts'
+import { zip, ZipLength, type ZipEntry } from '#src/files/zip.ts'
 import { Zips } from '#src/files/zips.ts'
 import { accountOf, shareAccount } from './kit/kept-account.ts'
 import { openHttp2 } from './kit/drive.ts'
@@ -28,6 +28,23 @@ function zipsOf (client: Client, token: string) {
 async function openAccount () {
   const account = await shareAccount()
   return { ...account, ...zipsOf(account.server, account.token) }
+}
+
+function zipLength (entries: readonly ZipEntry[]): number {
+  const length = new ZipLength()
+  for (const entry of entries) length.add(entry)
+  return length.bytes
+}
+
+/** How many requests of another account are answered, one after the other, until something is over. */
+async function answeredUntil (over: Promise<unknown>, client: Client): Promise<number> {
+  const { token } = await signUp(client)
+  let isOver = false
+  const watched = over.finally(() => { isOver = true })
+  for (let answered = 0; ; answered++) {
+    await client.send('GET', '/api/resource', { token })
+    if (isOver) return watched.then(() => answered)
+  }
 }
 
 /** The paths in a zip, and the texts of the files. */
@@ -177,11 +194,10 @@ t.test('a token needs the scope to read, and an account needs to be signed in', 
   for (const method of ['GET', 'POST']) refused(t, await server.send(method, '/api/zip'), 401, 'credentials_missing', method)
 })
 
-t.test('a body has room for 10,000 of the longest names, and for no more', async t => {
+t.test('a body has room for 10,000 names of 400 bytes, and for no more than 4 MiB', async t => {
   const { send } = await openAccount()
-  const longest = `${`${'x'.repeat(255)}/`.repeat(3)}${'y'.repeat(255)}`
-  refused(t, await send('POST', '/api/zip', { json: { names: Array.from({ length: 10_000 }, () => longest) } }), 404, 'not_found', 'as long as can be')
-  refused(t, await send('POST', '/api/zip', { json: { names: ['x'.repeat(11 * MIB)] } }), 413, 'body_too_large', 'longer')
+  refused(t, await send('POST', '/api/zip', { json: { names: Array.from({ length: 10_000 }, () => `${'x'.repeat(200)}/${'y'.repeat(199)}`) } }), 404, 'not_found', '10,000')
+  refused(t, await send('POST', '/api/zip', { json: { names: ['x'.repeat(4 * MIB)] } }), 413, 'body_too_large', 'longer')
 })
 
 t.test('a zip has at most 100,000 files and folders', async t => {
@@ -195,6 +211,22 @@ t.test('a zip has at most 100,000 files and folders', async t => {
   refused(t, await zipNames('in'), 413, 'zip_too_large', 'two more')
   await runSql(dataDir, `DELETE FROM files WHERE name = '2' AND owner_id = ${id}`)
   t.match(await send('HEAD', '/api/zip?folder=in'), { status: 200, headers: { 'content-length': /^\d+$/ } })
+})
+
+t.test('others are answered while the content of many folders is listed, which ends when the client leaves', async t => {
+  const { make, send, server, token, dataDir, id } = await openAccount()
+  await make('0')
+  await runSql(dataDir, `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
+    INSERT INTO folders (owner_id, parent_id, name, path, created_at) SELECT owner_id, 0, CAST(n AS text), CAST(n AS text), created_at FROM n, folders WHERE owner_id = ${id}`)
+  const listing = send('HEAD', '/api/zip')
+  const whole = await answeredUntil(listing, server)
+  t.match(await listing, { status: 200, headers: { 'content-length': '2097908' } })
+  t.ok(whole > 10, `${whole} are answered`)
+  const left = Array.from({ length: 2 }, () => httpRequest({ host: '127.0.0.1', port: server.port, path: '/api/zip', headers: { authorization: `Bearer ${token}` }, agent: false }).on('error', () => {}).end())
+  t.ok(await eventually(async () => (await send('HEAD', '/api/zip?folder=0')).status === 429))
+  for (const request of left) request.destroy()
+  const rest = await answeredUntil(eventually(async () => (await send('HEAD', '/api/zip?folder=0')).status === 200), server)
+  t.ok(rest < whole / 2, `${rest} until the places of those who left are free`)
 })
 
 t.test('a file that is deleted for good in the middle cuts the connection', async t => {

@@ -1,35 +1,34 @@
+import { setImmediate } from 'node:timers/promises'
 import { splitPath } from '../metadata/paths.ts'
-import type { FilePosition, FileRecord, FolderRecord } from '../metadata/records.ts'
+import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import type { Files } from './files.ts'
 import type { Folders } from './folders.ts'
 
 /** Files or folders that are read at once. */
-const PAGE = 200
+export const PAGE = 200
+
+/** Pages of a list, of which `list` reads the one behind an entry. Others have their turn before each. */
+export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Promise<Entry[]>): AsyncGenerator<Entry[]> {
+  let after: Entry | undefined
+  do {
+    await setImmediate()
+    const page = await list(after)
+    yield page
+    after = page.length < PAGE ? undefined : page.at(-1)
+  } while (after !== undefined)
+}
 
 /** All files directly in a folder by name, some at a time; the root is empty. @throws not_found. */
-export async function * filePages (
-  files: Pick<Files, 'list'>, ownerId: number, folder: string
-): AsyncGenerator<FileRecord[]> {
-  let after: FilePosition | undefined
-  for (;;) {
-    const page = await files.list(ownerId, { folder, order: 'name', prefix: undefined, limit: PAGE, after })
-    yield page
-    const last = page.at(-1)
-    if (page.length < PAGE || last === undefined) return
-    after = { key: splitPath(last.name).name, id: last.id }
-  }
+export function filePages (files: Pick<Files, 'list'>, ownerId: number, folder: string): AsyncGenerator<FileRecord[]> {
+  return pagesOf(last => {
+    const after = last && { key: splitPath(last.name).name, id: last.id }
+    return files.list(ownerId, { folder, order: 'name', prefix: undefined, limit: PAGE, after })
+  })
 }
 
 /** The same for the folders in a folder. */
-export async function * folderPages (
+export function folderPages (
   folders: Pick<Folders, 'list'>, ownerId: number, path: string
 ): AsyncGenerator<FolderRecord[]> {
-  let after: string | undefined
-  for (;;) {
-    const page = await folders.list(ownerId, path, { limit: PAGE, after })
-    yield page
-    const last = page.at(-1)
-    if (page.length < PAGE || last === undefined) return
-    after = splitPath(last.path).name
-  }
+  return pagesOf(last => folders.list(ownerId, path, { limit: PAGE, after: last && splitPath(last.path).name }))
 }

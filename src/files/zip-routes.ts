@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
+import type { Connections } from '../http/connections.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { Problem } from '../problems.ts'
 import { dispositionOf, SAME_ORIGIN, SANDBOX } from './download.ts'
@@ -13,11 +14,22 @@ import type { Zip, Zips } from './zips.ts'
 
 interface ZipRoutesOptions {
   zips: Zips
+  connections: Pick<Connections, 'onceLeft'>
   limitZips: TransferLimits
 }
 
 /** Downloads of many files at once. */
-export const zipRoutes: FastifyPluginAsyncTypebox<ZipRoutesOptions> = async (app, { zips, limitZips }) => {
+export const zipRoutes: FastifyPluginAsyncTypebox<ZipRoutesOptions> = async (app, { zips, connections, limitZips }) => {
+  /** Whose zip it is, and whether somebody waits for it. */
+  const zipRequestOf = (request: FastifyRequest, reply: FastifyReply) => {
+    const controller = new AbortController()
+    connections.onceLeft(request.raw, reply.raw, () => {
+      controller.abort(new Problem('upload_incomplete', { detail: 'The client is gone.' }))
+      if (!reply.raw.headersSent) reply.raw.destroy()
+    })
+    return { ownerId: callerOf(request).account.id, signal: controller.signal }
+  }
+
   app.get(ZIP_PATH, {
     onRequest: limitZips,
     schema: downloadZip
@@ -32,13 +44,6 @@ export const zipRoutes: FastifyPluginAsyncTypebox<ZipRoutesOptions> = async (app
     schema: zipFiles
   }, async (request, reply) =>
     sendZip(request, reply, await zips.ofNames(zipRequestOf(request, reply), request.body.names)))
-}
-
-/** Whose zip it is, and whether somebody waits for it. */
-function zipRequestOf (request: FastifyRequest, { raw }: FastifyReply) {
-  const controller = new AbortController()
-  raw.once('close', () => controller.abort(new Problem('upload_incomplete', { detail: 'The client is gone.' })))
-  return { ownerId: callerOf(request).account.id, signal: controller.signal }
 }
 
 /** Answers with a zip, for a route to return. @throws file_damaged if its first bytes can't be read. */

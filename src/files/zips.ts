@@ -1,24 +1,30 @@
+import { setImmediate } from 'node:timers/promises'
 import type { BlobStore } from '../blobs/blob-store.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { Files } from './files.ts'
 import type { Folders } from './folders.ts'
 import { fileName, getName } from './names.ts'
-import { filePages, folderPages } from './pages.ts'
-import { zip, zipLength, type ZipEntry } from './zip.ts'
+import { PAGE, pagesOf } from './pages.ts'
+import { zip, ZipLength, type ZipEntry } from './zip.ts'
 import { ZipNames } from './zip-names.ts'
 
 /** Files and folders in a zip. With so many, their list takes 30 MB of memory while the zip is sent. */
 export const MAX_ZIP_ENTRIES = 100_000
 
 /** Names that are looked up at once. */
-const LOOKUPS = 50
+const SOME = 50
+
+/** Folders whose content is read by one query. */
+const FOLDERS = 200
 
 interface ZipsOptions {
   readonly blobs: Pick<BlobStore, 'readWhole'>
-  readonly files: Pick<Files, 'get' | 'list'>
-  readonly folders: Pick<Folders, 'get' | 'list'>
+  readonly files: Pick<Files, 'get'>
+  readonly folders: Pick<Folders, 'get'>
+  readonly metadata: { readonly files: Pick<Metadata['files'], 'listIn'>, readonly folders: Pick<Metadata['folders'], 'listIn'> }
 }
 
 /** Whose zip it is. `signal`: aborted when nobody waits for it any more. */
@@ -29,6 +35,9 @@ interface Entry extends ZipEntry { readonly blobId: string, readonly sha256: str
 
 /** A folder of the zip, by its path there. */
 interface Place { readonly path: string, readonly names: ZipNames }
+
+/** A folder whose content is still to be added. */
+interface OpenFolder { readonly id: number, readonly place: Place }
 
 /** What was asked for by its name. */
 type Named = { readonly file: FileRecord } | { readonly folder: FolderRecord }
@@ -53,9 +62,10 @@ export class Zips {
 
   /** A zip of all that is in a folder; the path of the root is empty. @throws not_found, zip_too_large. */
   async ofFolder (request: ZipRequest, path: string): Promise<Zip> {
-    const entries = this.#entries(request)
-    await entries.addContent(path, top())
-    return this.#zip(path, entries.list)
+    const id = path === '' ? 0 : (await this.#options.folders.get(request.ownerId, path)).id
+    const entries = new Entries(this.#options, request)
+    await entries.addContent([{ id, place: top() }])
+    return this.#zip(path, entries)
   }
 
   /**
@@ -64,38 +74,40 @@ export class Zips {
    * @throws not_found if one is missing, zip_too_large.
    */
   async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
-    const found = await this.#find(request, [...new Set(names.map(name => getName(name, fileName)))].sort())
+    const asked: string[] = []
+    for await (const some of inTurns(names)) asked.push(...some.map(name => getName(name, fileName)))
+    const found = await this.#find(request, [...new Set(asked)].sort())
     const folders = new Set(found.flatMap(named => 'folder' in named ? [named.folder.path] : []))
     const isBelow = createBelow(folders)
     const chosen = found.filter(named => !isBelow(splitPath(pathOf(named)).folder))
-    const base = commonFolder(chosen.map(pathOf))
-    const entries = this.#entries(request)
+    const base = commonFolder(chosen)
+    const entries = new Entries(this.#options, request)
     const places = new Map([[base, top()]])
-    for (const named of chosen) {
-      const place = placeOf(splitPath(pathOf(named)).folder, places)
-      if ('file' in named) entries.addFile(named.file, place)
-      else await entries.addFolder(named.folder, place)
+    const open: OpenFolder[] = []
+    for await (const some of inTurns(chosen)) {
+      for (const named of some) {
+        const place = placeOf(splitPath(pathOf(named)).folder, places)
+        if ('file' in named) entries.addFile(named.file, place)
+        else open.push(entries.addFolder(named.folder, place))
+      }
     }
-    return this.#zip(base, entries.list)
+    await entries.addContent(open)
+    return this.#zip(base, entries)
   }
 
-  #entries (request: ZipRequest): Entries {
-    return new Entries(this.#options, request)
-  }
-
-  #zip (folder: string, entries: readonly Entry[]): Zip {
+  #zip (folder: string, { list, length }: Entries): Zip {
     return {
       name: `${splitPath(folder).name || 'files'}.zip`,
-      length: zipLength(entries),
-      open: () => zip(entries, ({ blobId: id, size, sha256 }) => this.#options.blobs.readWhole({ id, size, sha256 }))
+      length: length.bytes,
+      open: () => zip(list, ({ blobId: id, size, sha256 }) => this.#options.blobs.readWhole({ id, size, sha256 }))
     }
   }
 
   async #find ({ ownerId, signal }: ZipRequest, names: readonly string[]): Promise<Named[]> {
     const found: Named[] = []
-    for (let index = 0; index < names.length; index += LOOKUPS) {
+    for await (const some of inTurns(names)) {
       signal.throwIfAborted()
-      found.push(...await Promise.all(names.slice(index, index + LOOKUPS).map(name => this.#get(ownerId, name))))
+      found.push(...await Promise.all(some.map(name => this.#get(ownerId, name))))
     }
     return found
   }
@@ -107,9 +119,18 @@ export class Zips {
   }
 }
 
+/** Some of a list after the other. Others have their turn before each. */
+async function * inTurns<T> (list: readonly T[]): AsyncGenerator<T[]> {
+  for (let index = 0; index < list.length; index += SOME) {
+    await setImmediate()
+    yield list.slice(index, index + SOME)
+  }
+}
+
 /** Collects the entries of a zip. */
 class Entries {
   readonly list: Entry[] = []
+  readonly length = new ZipLength()
   readonly #options: ZipsOptions
   readonly #request: ZipRequest
 
@@ -123,20 +144,31 @@ class Entries {
     this.#add({ folder: place.path, name: zipName, size, modifiedAt: modifiedAt ?? updatedAt, blobId, sha256 })
   }
 
-  async addFolder ({ path, createdAt }: FolderRecord, place: Place): Promise<void> {
+  /** Adds a folder without its content. */
+  addFolder ({ id, path, createdAt }: FolderRecord, place: Place): OpenFolder {
     const name = `${place.names.add(splitPath(path).name)}/`
     this.#add({ folder: place.path, name, size: 0, modifiedAt: createdAt, blobId: '', sha256: '' })
-    // It may be gone since it was listed.
-    await ifNot('not_found', this.addContent(path, { path: place.path + name, names: new ZipNames() }))
+    return { id, place: { path: place.path + name, names: new ZipNames() } }
   }
 
-  /** Adds all that is in a folder. @throws not_found. */
-  async addContent (path: string, place: Place): Promise<void> {
-    const { files, folders } = this.#options
+  /** Adds all that is in folders. `open` gets the folders that are found. */
+  async addContent (open: OpenFolder[]): Promise<void> {
+    for (let done = 0; done < open.length;) {
+      const some = open.slice(done, done + FOLDERS)
+      done += some.length
+      await this.#addMembers(new Map(some.map(({ id, place }) => [id, place])), open)
+    }
+  }
+
+  async #addMembers (places: ReadonlyMap<number, Place>, open: OpenFolder[]): Promise<void> {
+    const { files, folders } = this.#options.metadata
     const { ownerId } = this.#request
-    for await (const page of filePages(files, ownerId, path)) for (const file of page) this.addFile(file, place)
-    for await (const page of folderPages(folders, ownerId, path)) {
-      for (const folder of page) await this.addFolder(folder, place)
+    const of = { folderIds: Array.from(places.keys()), limit: PAGE }
+    for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...of, after }))) {
+      for (const file of page) this.addFile(file, places.get(file.folderId) as Place)
+    }
+    for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...of, after }))) {
+      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as Place))
     }
   }
 
@@ -144,6 +176,7 @@ class Entries {
     this.#request.signal.throwIfAborted()
     if (this.list.length === MAX_ZIP_ENTRIES) throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
     this.list.push(entry)
+    this.length.add(entry)
   }
 }
 
@@ -176,9 +209,10 @@ function pathOf (named: Named): string {
   return 'file' in named ? named.file.name : named.folder.path
 }
 
-/** The deepest folder that all of these are in. */
-function commonFolder (paths: readonly string[]): string {
-  return paths.map(path => splitPath(path).folder).reduce(commonPath)
+/** The deepest folder that all of these are in. They are sorted: what the first and the last share, all do. */
+function commonFolder (sorted: readonly Named[]): string {
+  const [one, other] = [sorted[0], sorted.at(-1)].map(named => splitPath(pathOf(named as Named)).folder)
+  return commonPath(one as string, other as string)
 }
 
 function commonPath (one: string, other: string): string {

@@ -1,6 +1,6 @@
 import type { Conditions, Destination } from './conditions.ts'
 import type { NewLock } from './lock-repository.ts'
-import type { FilePage, FileRecord, FileSearch, FoundFiles, NewFile, Quota } from './records.ts'
+import type { FilePage, FileRecord, FileSearch, FoundFiles, MemberPage, NewFile, Quota } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
 /**
@@ -46,6 +46,8 @@ export interface FileRepository {
    * @throws not_found if the folder does not exist.
    */
   list (ownerId: number, page: FilePage): Promise<FileRecord[]>
+  /** One page of the files directly in any of some folders. Folders that do not exist have none. */
+  listIn (ownerId: number, page: MemberPage<FileRecord>): Promise<FileRecord[]>
   /**
    * One page of the files whose last segment contains a text, in the given order; compares without case and accents, as
    * `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be missing. It

@@ -8,6 +8,7 @@ import { type Beginning, updateTimeOf, type FileContents } from './file-contents
 import { FileListing } from './file-listing.ts'
 import type { FileRepository } from './file-repository.ts'
 import { FileSearcher } from './file-search.ts'
+import { fileMembers } from './folder-members.ts'
 import { type FolderTree, requireFree } from './folder-tree.ts'
 import type { KeptContents } from './kept-contents.ts'
 import { all, type LockGuard, removes, stores } from './lock-guard.ts'
@@ -15,7 +16,7 @@ import type { NewLock } from './lock-repository.ts'
 import type { Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
-import type { FilePage, FileRecord, FileSearch, FoundFiles, NewFile, Quota } from './records.ts'
+import type { FilePage, FileRecord, FileSearch, FoundFiles, MemberPage, NewFile, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
 import type { StoreResult } from './uploads-repository.ts'
 
@@ -51,6 +52,7 @@ export class FileRules implements FileRepository {
   readonly #guard: LockGuard
   readonly #changeLog: ChangeLog
   readonly #listing: FileListing
+  readonly #members: ReturnType<typeof fileMembers>
   readonly #searcher: FileSearcher
 
   constructor ({ engine, owners, tree, contents, keptContents, guard, changeLog }: FileOptions) {
@@ -63,6 +65,7 @@ export class FileRules implements FileRepository {
     this.#guard = guard
     this.#changeLog = changeLog
     this.#listing = new FileListing(engine, tree)
+    this.#members = fileMembers(engine)
     this.#searcher = new FileSearcher(engine, tree)
   }
 
@@ -152,6 +155,10 @@ export class FileRules implements FileRepository {
 
   list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
     return this.#engine.read(() => this.#listing.list(ownerId, page))
+  }
+
+  listIn (ownerId: number, page: MemberPage<FileRecord>): Promise<FileRecord[]> {
+    return this.#engine.read(() => this.#members(ownerId, page))
   }
 
   search (ownerId: number, search: FileSearch): Promise<FoundFiles> {

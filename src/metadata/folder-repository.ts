@@ -1,5 +1,5 @@
 import type { Conditions, Destination } from './conditions.ts'
-import type { FolderRecord, Quota } from './records.ts'
+import type { FolderRecord, MemberPage, Quota } from './records.ts'
 
 /** How a folder is copied. `isDeep`: what is in it is to follow, and must have room. */
 export interface FolderCopy extends Destination { readonly isDeep?: boolean | undefined }
@@ -52,6 +52,8 @@ export interface FolderRepository {
    * @throws not_found if the folder does not exist.
    */
   list (ownerId: number, path: string, page: { after: string | undefined, limit: number }): Promise<FolderRecord[]>
+  /** The same for any of some folders: those that do not exist have none. */
+  listIn (ownerId: number, page: MemberPage<FolderRecord>): Promise<FolderRecord[]>
   /** All folders in the order of their ids, which is that of their creation: at most `limit` with one above `after`. */
   listAll (ownerId: number, page: { after: number, limit: number }): Promise<FolderRecord[]>
   /**

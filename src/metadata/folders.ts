@@ -6,6 +6,7 @@ import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
 import type { FileContents } from './file-contents.ts'
 import { findFolderFaults } from './folder-faults.ts'
+import { folderMembers } from './folder-members.ts'
 import { FolderRemovals } from './folder-removals.ts'
 import { type FolderRow, type FolderTree, ONE_FOLDER, type Place } from './folder-tree.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
@@ -13,7 +14,7 @@ import { adds, all, type LockGuard, removes } from './lock-guard.ts'
 import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow, splitPath } from './paths.ts'
-import type { Amount, FolderRecord, Quota } from './records.ts'
+import type { Amount, FolderRecord, MemberPage, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
@@ -49,6 +50,7 @@ export class FolderRules implements FolderRepository {
   readonly #contents: FileContents
   readonly #guard: LockGuard
   readonly #changeLog: ChangeLog
+  readonly #members: ReturnType<typeof folderMembers>
   readonly #removals: FolderRemovals
 
   constructor ({ engine, longRunning, owners, tree, contents, guard, changeLog }: FolderOptions) {
@@ -60,6 +62,7 @@ export class FolderRules implements FolderRepository {
     this.#contents = contents
     this.#guard = guard
     this.#changeLog = changeLog
+    this.#members = folderMembers(engine)
     this.#removals = new FolderRemovals({ engine, owners, tree, contents, guard, changeLog })
   }
 
@@ -83,6 +86,10 @@ export class FolderRules implements FolderRepository {
       eq(folders.parentId, parentId),
       after === undefined ? undefined : gt(folders.name, after)
     )).orderBy(asc(folders.name)).limit(limit)))
+  }
+
+  listIn (ownerId: number, page: MemberPage<FolderRecord>): Promise<FolderRecord[]> {
+    return this.#engine.read(() => this.#members(ownerId, page))
   }
 
   listAll (ownerId: number, page: { after: number, limit: number }): Promise<FolderRecord[]> {

@@ -194,6 +194,15 @@ export interface FilePage {
  */
 export interface FilePosition { readonly key: string | number, readonly id: number }
 
+/** Which part of what is directly in any of some folders to read, in the order of folders and names. */
+export interface MemberPage<Record> {
+  /** 0 for the root. */
+  readonly folderIds: readonly number[]
+  /** The last one of the page before. */
+  readonly after: Record | undefined
+  readonly limit: number
+}
+
 /**
  * What to search for, and which part of what is found to read. Without a folder, all files in every order. `after` is
  * valid in the orders by name only.
