@@ -8,6 +8,7 @@ import { Passkeys } from './factors/passkeys.ts'
 import { findPasskeyHost } from './factors/relying-party.ts'
 import { CodeVerifier } from './factors/second-factor.ts'
 import { createCursors } from './files/cursor.ts'
+import { createTurns } from './files/turns.ts'
 import { Zips } from './files/zips.ts'
 import type { Connections } from './http/connections.ts'
 import { createLinks } from './http/links.ts'
@@ -63,7 +64,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   const { hasLinks } = config
   const challenges = new Challenges(signedTexts, () => metadata.now())
   const passkeys = new Passkeys({ metadata, reserve, challenges, securityLog })
-  const { limitTransfers, limitVisits, limitZips } = createTransferLimits(connections)
+  const { limitTransfers, limitVisits, limitZips, limitListings } = createTransferLimits(connections)
   const page = await findPage(config, app.log)
   return {
     links,
@@ -119,6 +120,17 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
       limitVisits,
       publicUrl
     },
-    davOptions: { files, folders, copies, locks, properties, quotas, publicUrl: config.publicUrl, limitTransfers }
+    davOptions: {
+      files,
+      folders,
+      copies,
+      locks,
+      properties,
+      quotas,
+      publicUrl: config.publicUrl,
+      limitTransfers,
+      limitListings,
+      takeTurn: createTurns()
+    }
   }
 }

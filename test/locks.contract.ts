@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import type { Conditions, StateCondition } from '#src/metadata/conditions.ts'
-import { MAX_LOCKS, type NewLock } from '#src/metadata/lock-repository.ts'
+import { MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from '#src/metadata/lock-repository.ts'
+import { MAX_PROPERTIES } from '#src/metadata/properties.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
@@ -40,7 +41,8 @@ export function suite (t: Test, open: OpenMetadata): void {
       set: (path: string, name: string, xml: string | null, conditions: Conditions = {}) =>
         metadata.properties.change(ownerId, path, { properties: [{ namespace: 'x:', name, xml }] }, conditions),
       find: (name: string) => files.find(ownerId, name),
-      paths: async () => (await locks.list(ownerId)).map(({ path }) => path)
+      /** Those of the paths in these tests that are locked. */
+      paths: async () => (await locks.listFor({ id: ownerId, lockedUntil: Infinity }, ['a', 'b', 'c', 'f/a', 'f/g', 'ff', 'h/a'])).map(({ path }) => path).sort()
     }
   }
 
@@ -51,20 +53,21 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('a')
     const added = await lock('a', { owner: '<b/>', seconds: 60, isDeep: true, isExclusive: false })
     t.match(added, { path: 'a', isDeep: true, isExclusive: false, owner: '<b/>', seconds: 60, expiresAt: clock.now() + 60_000 })
-    t.strictSame(await locks.list(ownerId), [added])
-    t.strictSame(await locks.list(otherId), [])
+    t.strictSame(await locks.listFor({ id: ownerId, lockedUntil: Infinity }, ['a']), [added])
+    t.strictSame(await locks.listFor({ id: otherId, lockedUntil: Infinity }, ['a']), [])
+    t.strictSame(await locks.listFor({ id: ownerId, lockedUntil: 0 }, ['a']), [], 'the account has no locks')
     t.equal(await locks.removeExpired(1), false)
     clock.set(clock.now() + 59_999)
-    t.strictSame(await locks.list(ownerId), [added])
+    t.strictSame(await locks.listFor({ id: ownerId, lockedUntil: Infinity }, ['a']), [added])
     clock.set(clock.now() + 1)
-    t.strictSame(await locks.list(ownerId), [])
+    t.strictSame(await locks.listFor({ id: ownerId, lockedUntil: Infinity }, ['a']), [])
     t.equal(await locks.removeExpired(1), true)
     t.equal(await locks.removeExpired(1), false)
     await put('a')
   })
 
   t.test('what does not exist can\'t be locked; a free name gets an empty file and its lock in one act', async t => {
-    const { metadata: { files, locks }, ownerId, lock, paths, put } = await start(t)
+    const { metadata: { files }, ownerId, lock, paths, put } = await start(t)
     await t.rejects(lock('a'), { code: 'not_found' })
     const file = newFile(ownerId, 'a', { size: 0 })
     const wanted = { token: 'urn:uuid:1', path: 'a', isDeep: false, isExclusive: true, owner: null, seconds: 60 }
@@ -73,7 +76,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await put('b')
     await t.rejects(files.put(newFile(ownerId, 'b'), unlimited, {}, { ...wanted, token: 'urn:uuid:2', path: 'b' }), { code: 'name_taken' })
     await t.rejects(files.put(newFile(ownerId, 'x/y'), unlimited, { needsParent: true }, { ...wanted, token: 'urn:uuid:3', path: 'x/y' }), { code: 'parent_missing' })
-    t.strictSame(await locks.list(ownerId).then(all => all.length), 1)
+    t.strictSame(await paths(), ['a'])
   })
 
   t.test('an exclusive lock excludes all, shared ones only exclusive ones, also above and below', async t => {
@@ -101,12 +104,19 @@ export function suite (t: Test, open: OpenMetadata): void {
     await t.rejects(lock('h/i/a', shared), locked('h'))
   })
 
-  t.test('an account has a limited number of locks', async t => {
+  t.test('a file or folder has a limited number of locks, with those above and below, and so has an account', async t => {
     const { lock, put, clock } = await start(t)
-    await put('a')
+    const share = (path: string, count: number, isDeep = false) =>
+      Promise.all(Array.from({ length: count }, () => lock(path, { isExclusive: false, isDeep, seconds: 60 })))
+    await put('f/a')
     await put('b')
-    for (let count = 0; count < MAX_LOCKS; count += 100) {
-      await Promise.all(Array.from({ length: 100 }, () => lock('a', { isExclusive: false, seconds: 60 })))
+    await share('f', 60, true)
+    await share('f/a', MAX_LOCKS_PER_PATH - 60)
+    await share('f', 1)
+    for (const [path, isDeep] of [['f/a', false], ['f', true]] as const) await t.rejects(share(path, 1, isDeep), { code: 'too_many_locks' })
+    for (let locks = 101; locks < MAX_LOCKS; locks += 99) {
+      await put(`${locks}`)
+      await share(`${locks}`, Math.min(99, MAX_LOCKS - locks))
     }
     await t.rejects(lock('b'), { code: 'too_many_locks', options: { headers: { 'retry-after': '60' } } })
     clock.set(clock.now() + 60_000)
@@ -306,7 +316,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
     await t.rejects(locks.refresh(ownerId, 'g', 60, withTokens(token)), { code: 'precondition_failed' })
     t.match(await locks.refresh(ownerId, 'f/a', 90, withTokens(token)), { token, path: 'f', seconds: 90, expiresAt: clock.now() + 90_000 })
-    t.match(await locks.list(ownerId), [{ seconds: 90, expiresAt: clock.now() + 90_000 }])
+    t.match(await locks.listFor({ id: ownerId, lockedUntil: Infinity }, ['f/a']), [{ seconds: 90, expiresAt: clock.now() + 90_000 }])
     t.equal((await accounts.find(ownerId))?.lockedUntil, clock.now() + 90_000)
     for (const [path, given] of [['f', 'urn:uuid:other'], ['g', token]] as const) {
       await t.rejects(locks.remove(ownerId, path, given), { code: 'lock_token_mismatch' })
@@ -413,6 +423,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     await kept.restoreFile(ownerId, entry?.id ?? '', { quota: unlimited, name: undefined })
     t.strictSame(await of(), ['<p>2</p>', '<p>é</p>'])
     await t.rejects(set('f/b', 'large', `<p>${'x'.repeat(16 * 1024)}</p>`), { code: 'properties_too_large' })
+    const many = (length: number) => properties.change(ownerId, 'f/b', { properties: Array.from({ length }, (_, index) => ({ namespace: '', name: `p${index}`, xml: '<p/>' })) }, {})
+    await t.rejects(many(MAX_PROPERTIES), { code: 'properties_too_large' })
+    await many(MAX_PROPERTIES - 1)
     await t.rejects(set('nothing', 'p', '<p/>'), { code: 'not_found' })
     await t.rejects(set('f/b', 'p', '<p/>', { 'if-match': '"x"' }), { code: 'precondition_failed' })
     const { folder } = await add('f')

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
-import { request as httpRequest } from 'node:http'
+import { type ClientRequest, request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { parseXml, type XmlElement } from '#src/webdav/xml.ts'
 import { shareAccount } from './kit/kept-account.ts'
-import type { Answer, SendOptions, Settings } from './kit/server.ts'
+import { sharedServer, signUp, type Answer, type SendOptions, type Settings } from './kit/server.ts'
 import { KIB } from './kit/sizes.ts'
-import { skipWithoutSqlite } from './kit/stores.ts'
+import { runSql, skipWithoutSqlite } from './kit/stores.ts'
 
 const D = 'xmlns:D="DAV:"'
 const MICROSOFT = 'urn:schemas-microsoft-com:'
@@ -60,6 +60,9 @@ async function openDrive (t: Test, settings: Settings = {}) {
   }
   return { ...account, propfind, proppatch, find, change }
 }
+
+/** Asks for so many properties that are missing that 200 answers are larger than the buffers of sockets. */
+const MANY_MISSING = `<D:propfind ${D}><D:prop>${Array.from({ length: 480 }, (_, index) => `<${'n'.repeat(120)}${index}/>`).join('')}</D:prop></D:propfind>`
 
 const root = (name: string, content: string) => `<D:${name} ${D} xmlns:x="x:" xmlns:m="${MICROSOFT}">${content}</D:${name}>`
 const set = (content: string) => `<D:set><D:prop>${content}</D:prop></D:set>`
@@ -376,14 +379,57 @@ t.test('a listing that fails before its first byte is answered as a failure', { 
   }
 })
 
+t.test('eight listings of an account and 64 of all are written at once; others wait, of an account with fewer first, until their client leaves', async t => {
+  const server = await sharedServer()
+  const accounts = await Promise.all(Array.from({ length: 9 }, () => signUp(server)))
+  for (const { token } of accounts) await server.send('PUT', '/uploads/a/f', { token })
+  const columns = (await runSql(server.dataDir, 'SELECT * FROM files LIMIT 1')).flatMap(row => Object.keys(row)).filter(name => !['id', 'name', 'blob_id'].includes(name)).join()
+  await runSql(server.dataDir, `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200)
+    INSERT INTO files (name, blob_id, ${columns}) SELECT name || n, blob_id || n, ${columns} FROM n, files WHERE owner_id IN (${accounts.map(({ id }) => id)})`)
+  const requests = new Set<ClientRequest>()
+  t.teardown(() => { for (const request of requests) request.destroy() })
+  /** A listing that nobody reads, larger than the buffers of the sockets. */
+  const begin = (account: number) => {
+    const headers = { depth: '1', authorization: `Bearer ${accounts[account]?.token}` }
+    const request = httpRequest({ host: '127.0.0.1', port: server.port, method: 'PROPFIND', path: '/dav/a/', headers, agent: false })
+    requests.add(request.on('error', () => {}).end(MANY_MISSING))
+    const listing = {
+      isBegun: false,
+      leave: () => request.destroy(),
+      begun: once(request, 'response').then(([{ statusCode, headers }]) => {
+        listing.isBegun = true
+        return { status: statusCode, headers }
+      })
+    }
+    listing.begun.catch(() => {})
+    return listing
+  }
+  const running = accounts.slice(0, 8).map((_, account) => Array.from({ length: 8 }, () => begin(account)))
+  for (const { begun } of running.flat()) t.match(await begun, { status: 207 })
+  const [left, full, first] = [begin(0), begin(0), begin(8)]
+  const probe = () => server.send('GET', '/dav/a/', { token: String(accounts[8]?.token) })
+  t.equal((await probe()).status, 200, 'what is no listing is answered')
+  left.leave()
+  running[1]?.pop()?.leave()
+  t.match(await first.begun, { status: 207 })
+  t.notOk(full.isBegun, 'an account that has eight waits longer')
+  const [seven, one] = [begin(1), begin(8)]
+  await probe()
+  running[2]?.pop()?.leave()
+  t.match(await one.begun, { status: 207 })
+  t.notOk(seven.isBegun, 'that of the account with fewer is first')
+  running[0]?.pop()?.leave()
+  t.match(await full.begun, { status: 207 }, 'the one before it has left')
+  const waiting = Array.from({ length: 256 }, () => begin(0))
+  t.match(await Promise.race(waiting.map(({ begun }) => begun)), { status: 503, headers: { 'retry-after': '5' } })
+})
+
 t.test('a listing that fails on the way is cut, and does not look whole', async t => {
   const { put, send, server, token } = await openDrive(t)
   for (let number = 0; number < 201; number++) await put(`a/f${number}`, '')
   // An answer larger than the buffers of the sockets, so that the second page is read only after the first.
-  const names = Array.from({ length: 480 }, (_, index) => `<${'n'.repeat(120)}${index}/>`).join('')
-  const body = `<D:propfind ${D}><D:prop>${names}</D:prop></D:propfind>`
   const request = httpRequest({ host: '127.0.0.1', port: server.port, method: 'PROPFIND', path: '/dav/a/', headers: { depth: '1', authorization: `Bearer ${token}` }, agent: false })
-  request.end(body)
+  request.end(MANY_MISSING)
   const [response] = await once(request, 'response')
   t.equal(response.statusCode, 207)
   t.equal((await send('DELETE', '/api/folders/a?recursive=true')).status, 204)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Reserve } from '../blobs/blob-store.ts'
 import type { Conditions, StateList } from '../metadata/conditions.ts'
-import type { LockRecord, NewLock } from '../metadata/lock-repository.ts'
+import type { LockOwner, LockRecord, NewLock } from '../metadata/lock-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot } from '../problems.ts'
@@ -23,8 +23,9 @@ export class Locks {
     this.#options = options
   }
 
-  async list (ownerId: number): Promise<LockRecord[]> {
-    return this.#options.metadata.locks.list(ownerId)
+  /** The locks whose root is one of these paths, or a folder above one. */
+  async listFor (owner: LockOwner, paths: readonly string[]): Promise<LockRecord[]> {
+    return this.#options.metadata.locks.listFor(owner, paths)
   }
 
   /** @throws precondition_failed unless one of the lists of `If` holds. For what changes no file. */

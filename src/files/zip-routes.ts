@@ -5,7 +5,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Connections } from '../http/connections.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
-import { Problem } from '../problems.ts'
 import { dispositionOf, SAME_ORIGIN, SANDBOX } from './download.ts'
 import { streamTo } from './file-response.ts'
 import { folderOrRoot, getName } from './names.ts'
@@ -14,21 +13,15 @@ import type { Zip, Zips } from './zips.ts'
 
 interface ZipRoutesOptions {
   zips: Zips
-  connections: Pick<Connections, 'onceLeft'>
+  connections: Pick<Connections, 'signalOf'>
   limitZips: TransferLimits
 }
 
 /** Downloads of many files at once. */
 export const zipRoutes: FastifyPluginAsyncTypebox<ZipRoutesOptions> = async (app, { zips, connections, limitZips }) => {
   /** Whose zip it is, and whether somebody waits for it. */
-  const zipRequestOf = (request: FastifyRequest, reply: FastifyReply) => {
-    const controller = new AbortController()
-    connections.onceLeft(request.raw, reply.raw, () => {
-      controller.abort(new Problem('upload_incomplete', { detail: 'The client is gone.' }))
-      if (!reply.raw.headersSent) reply.raw.destroy()
-    })
-    return { ownerId: callerOf(request).account.id, signal: controller.signal }
-  }
+  const zipRequestOf = (request: FastifyRequest, { raw }: FastifyReply) =>
+    ({ ownerId: callerOf(request).account.id, signal: connections.signalOf(request.raw, raw) })
 
   app.get(ZIP_PATH, {
     onRequest: limitZips,

@@ -108,6 +108,19 @@ export class Connections {
     if (!isHttp2(request)) response.once('close', finished(request.socket, { writable: false }, onLeft))
   }
 
+  /**
+   * Aborted when the client leaves, as by {@link Connections.onceLeft}. Its connection is then cut, unless it has the
+   * beginning of a response.
+   */
+  signalOf (request: IncomingMessage, response: ServerResponse): AbortSignal {
+    const controller = new AbortController()
+    this.onceLeft(request, response, () => {
+      controller.abort(new Problem('upload_incomplete', { detail: 'The client is gone.' }))
+      if (!response.headersSent) response.destroy()
+    })
+    return controller.signal
+  }
+
   #setTimeouts (): void {
     const { server } = this.#app
     server.setTimeout(this.#idleMilliseconds)

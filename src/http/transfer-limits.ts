@@ -1,4 +1,4 @@
-import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { networkOf, siteOf } from '../accounts/network.ts'
 import { Problem } from '../problems.ts'
 import { callerOf } from './caller.ts'
@@ -18,6 +18,13 @@ const MAX_TRANSFERS_PER_NETWORK = 512
 const MAX_ZIPS_PER_ACCOUNT = 2
 const MAX_ZIPS = 16
 
+/** Listings of the drive of one account, and of all. Others wait for a place. */
+const MAX_LISTINGS_PER_ACCOUNT = 8
+const MAX_LISTINGS = 64
+
+/** Listings that wait at most. */
+const MAX_WAITING = 256
+
 /** The part of a limit that one household has, so that it does not stop all others: a quarter. */
 const SITES = 4
 
@@ -34,11 +41,20 @@ export type TransferLimits = onRequestHookHandler
 /** What is counted together. */
 interface Holder { readonly key: string, readonly subject: string, readonly limit: number, readonly what: string }
 
-/** The limits for accounts, for visitors, and for zips of accounts. All share those of networks. */
+type HolderOf = (request: FastifyRequest) => Holder
+
+/** A request that waits for a place of each of its holders, which `start` takes. */
+interface Waiting { readonly holders: readonly Holder[], readonly start: () => void }
+
+/**
+ * The limits for accounts, for visitors, and for zips of accounts, which share those of networks; and for listings of
+ * the drive, which wait for a place until their client leaves.
+ */
 export function createTransferLimits (
   connections: Connections
-): { limitTransfers: TransferLimits, limitVisits: TransferLimits, limitZips: TransferLimits } {
+): Record<'limitTransfers' | 'limitVisits' | 'limitZips' | 'limitListings', TransferLimits> {
   const inProgress = new Map<string, number>()
+  const waiting = new Set<Waiting>()
 
   function change (key: string, by: number): void {
     const count = countOf(key) + by
@@ -48,25 +64,57 @@ export function createTransferLimits (
 
   const countOf = (key: string) => inProgress.get(key) ?? 0
 
-  const limitBy = (...holdersOf: ((request: FastifyRequest) => Holder)[]): TransferLimits => (request, reply, done) => {
-    const holders = holdersOf.map(holderOf => holderOf(request))
-    const full = holders.find(({ key, limit }) => countOf(key) >= limit)
-    if (full !== undefined) refuse(full)
+  const isFull = ({ key, limit }: Holder) => countOf(key) >= limit
+
+  function take (holders: readonly Holder[], { raw }: FastifyReply): void {
     for (const { key } of holders) change(key, 1)
-    connections.onceOver(reply.raw, () => { for (const { key } of holders) change(key, -1) })
+    connections.onceOver(raw, () => {
+      for (const { key } of holders) change(key, -1)
+      startNext()
+    })
+  }
+
+  /** Of those that can start, one of the account with the fewest places: many of one don't keep others waiting. */
+  function startNext (): void {
+    const ready = Array.from(waiting).filter(({ holders }) => !holders.some(isFull))
+    const countOfFirst = ({ holders: [first] }: Waiting) => countOf(first?.key ?? '')
+    ready.sort((one, other) => countOfFirst(one) - countOfFirst(other))[0]?.start()
+  }
+
+  const limitBy = (...holdersOf: HolderOf[]): TransferLimits => (request, reply, done) => {
+    const holders = holdersOf.map(holderOf => holderOf(request))
+    const full = holders.find(isFull)
+    if (full !== undefined) refuse(full)
+    take(holders, reply)
     done()
+  }
+
+  const queueBy = (...holdersOf: HolderOf[]): TransferLimits => (request, reply, done) => {
+    const holders = holdersOf.map(holderOf => holderOf(request))
+    const start = () => {
+      waiting.delete(next)
+      take(holders, reply)
+      done()
+    }
+    const next = { holders, start }
+    if (!holders.some(isFull)) return start()
+    if (waiting.size >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } })
+    waiting.add(next)
+    const signal = connections.signalOf(request.raw, reply.raw)
+    signal.addEventListener('abort', () => { if (waiting.delete(next)) done(signal.reason as Error) })
   }
   return {
     limitTransfers: limitBy(accountOf, networkHolderOf),
     limitVisits: limitBy(shareOf(linkOf), linkOf, networkHolderOf),
-    limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf)
+    limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf),
+    limitListings: queueBy(listingsOf, allListings)
   }
 }
 
 const TRANSFERS = 'uploads and downloads'
 
 /** The share that the household of a client has of what all others hold too. */
-function shareOf (holderOf: (request: FastifyRequest) => Holder): (request: FastifyRequest) => Holder {
+function shareOf (holderOf: HolderOf): HolderOf {
   return request => {
     const all = holderOf(request)
     const site = siteOf(request.ip)
@@ -84,6 +132,14 @@ function accountOf (request: FastifyRequest): Holder {
 
 function zipsOf (request: FastifyRequest): Holder {
   return { key: `zips of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_ZIPS_PER_ACCOUNT, what: 'zips' }
+}
+
+function listingsOf (request: FastifyRequest): Holder {
+  return { key: `listings of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_LISTINGS_PER_ACCOUNT, what: 'listings' }
+}
+
+function allListings (): Holder {
+  return { key: 'listings', subject: 'The server', limit: MAX_LISTINGS, what: 'listings' }
 }
 
 function linkOf (request: FastifyRequest): Holder {

@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import { hasPath } from './file-columns.ts'
 import { type FolderRow, type Place, requireFree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
-import { type LockRecord, MAX_LOCKS, type NewLock } from './lock-repository.ts'
+import { type LockRecord, MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from './lock-repository.ts'
 import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
@@ -148,11 +148,11 @@ export class LockGuard {
     const { path, isDeep, isExclusive, seconds } = lock
     const found = yield * this.find(moment, { paths: [path], trees: isDeep ? [path] : [] })
     const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
-    refuseLocked(found.filter(other => isInTheWay(other) && (isExclusive || other.isExclusive)))
+    const inTheWay = found.filter(isInTheWay)
+    refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
+    if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
     const [counted] = yield * ask(this.#queries.count, { ownerId })
-    if (Number(counted?.locks) >= MAX_LOCKS) {
-      throw new Problem('too_many_locks', { detail: `An account may have at most ${MAX_LOCKS} locks.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
-    }
+    if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
     const added = { ...lock, expiresAt: time + seconds * 1000 }
     yield * together(ask(this.#queries.insert, { ...added, ownerId }), ask(this.#queries.remember, { ownerId }))
     return added
@@ -168,9 +168,20 @@ export class LockGuard {
   }
 }
 
+/** Finds those of some locks that cover a path. They are looked up: comparing each with each takes the square. */
+export function createCovering (locks: readonly LockRecord[]): (path: string) => LockRecord[] {
+  const byRoot = new Map<string, LockRecord[]>()
+  for (const lock of locks) byRoot.set(lock.path, [...byRoot.get(lock.path) ?? [], lock])
+  return path => [...ancestorsOf(path), path].flatMap(root => byRoot.get(root) ?? []).filter(lock => covers(lock, path))
+}
+
 /** Whether a lock locks what has this path. */
 export function covers (lock: LockRecord, path: string): boolean {
   return lock.path === path || (lock.isDeep && path.startsWith(`${lock.path}/`))
+}
+
+function refuseMore (detail: string): never {
+  throw new Problem('too_many_locks', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
 }
 
 /** @throws file_locked if there are locks. */

@@ -1,7 +1,14 @@
 import type { Conditions, StateList } from './conditions.ts'
+import type { AccountRecord } from './records.ts'
 
 /** Locks of one account at most. */
 export const MAX_LOCKS = 1000
+
+/** Locks that one file or folder has at most, with those of folders above: each is told with it in a listing. */
+export const MAX_LOCKS_PER_PATH = 100
+
+/** An account, as of when it was read. */
+export type LockOwner = Pick<AccountRecord, 'id' | 'lockedUntil'>
 
 /** A write lock of a file or folder (RFC 4918 section 6). */
 export interface NewLock {
@@ -32,13 +39,14 @@ export interface LockRecord extends NewLock {
  * name is added or removed. The member `locked` of the problem has the lock roots.
  */
 export interface LockRepository {
-  /** By path. */
-  list (ownerId: number): Promise<LockRecord[]>
+  /** The locks whose root is one of these paths, or a folder above one. None is sought of an account without locks. */
+  listFor (owner: LockOwner, paths: readonly string[]): Promise<LockRecord[]>
   /** @throws precondition_failed unless one of the lists holds. For what changes no file. */
   judge (ownerId: number, lists: readonly StateList[]): Promise<void>
   /**
    * Locks a file or folder that exists. For a free name: `files.put` with a lock.
-   * @throws not_found, precondition_failed, file_locked if another lock is in the way, too_many_locks.
+   * @throws not_found, precondition_failed, file_locked if another lock is in the way; too_many_locks if the account
+   * has {@link MAX_LOCKS}, or {@link MAX_LOCKS_PER_PATH} lock this path or, for a deep lock, something below.
    */
   add (ownerId: number, lock: NewLock, conditions: Conditions): Promise<LockRecord>
   /**

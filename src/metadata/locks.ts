@@ -1,15 +1,18 @@
-import { and, asc, eq, gt, lte, sql } from 'drizzle-orm'
+import { eq, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
-import { alters, covers, lockColumns, type LockGuard, rememberLocks } from './lock-guard.ts'
-import type { LockRecord, LockRepository, NewLock } from './lock-repository.ts'
+import { alters, covers, type LockGuard, rememberLocks } from './lock-guard.ts'
+import type { LockOwner, LockRecord, LockRepository, NewLock } from './lock-repository.ts'
 import type { Owner, Owners } from './owners.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
 
 const { placeholder } = sql
+
+/** Locks that have expired are not found, whatever the time. */
+const ANY_TIME = 0
 
 interface LockOptions {
   readonly engine: Engine
@@ -36,13 +39,12 @@ export class LockRules implements LockRepository {
     this.#guard = guard
   }
 
-  list (ownerId: number): Promise<LockRecord[]> {
-    return this.#engine.read(() => ask(this.#queries.ofOwner, { ownerId }))
+  listFor (owner: LockOwner, paths: readonly string[]): Promise<LockRecord[]> {
+    return this.#engine.read(() => this.#guard.find({ owner, time: ANY_TIME }, alters(...paths)))
   }
 
   judge (ownerId: number, lists: readonly StateList[]): Promise<void> {
-    // Locks that have expired are not found, whatever the time.
-    const moment = { owner: { id: ownerId, lockedUntil: Infinity }, time: 0 }
+    const moment = { owner: { id: ownerId, lockedUntil: Infinity }, time: ANY_TIME }
     return this.#engine.read(() => this.#guard.admit(moment, { lists }, alters()))
   }
 
@@ -136,8 +138,6 @@ export class LockRules implements LockRepository {
 function queriesOf ({ tables, clock, isAmong }: Engine) {
   const { locks } = tables
   return {
-    ofOwner: reading('locks_of_owner', db => db.select(lockColumns(tables)).from(locks)
-      .where(and(eq(locks.ownerId, placeholder('ownerId')), gt(locks.expiresAt, clock))).orderBy(asc(locks.path), asc(locks.token))),
     restart: writing('restart_lock', db => db.update(locks)
       .set({ seconds: sql`${placeholder('seconds')}`, expiresAt: sql`${placeholder('expiresAt')}` })
       .where(eq(locks.token, placeholder('token')))),

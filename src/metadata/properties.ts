@@ -3,6 +3,9 @@ import type { Conditions } from './conditions.ts'
 /** All dead properties of a file or folder together, in bytes of their XML and names. */
 export const MAX_PROPERTY_BYTES = 16 * 1024
 
+/** Dead properties of a file or folder at most. */
+export const MAX_PROPERTIES = 100
+
 /** The name of a property; the namespace is empty without one. */
 export interface PropertyName { readonly namespace: string, readonly name: string }
 

@@ -8,7 +8,7 @@ import type { FolderTree } from './folder-tree.ts'
 import { alters, type LockGuard } from './lock-guard.ts'
 import type { Owners } from './owners.ts'
 import {
-  MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName,
+  MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName,
   type PropertyRepository
 } from './properties.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
@@ -94,8 +94,8 @@ function changed (current: readonly Property[], changes: readonly PropertyChange
   }
   const all = Array.from(properties.values())
   const bytes = all.reduce((sum, { namespace, name, xml }) => sum + Buffer.byteLength(namespace + name + xml), 0)
-  if (bytes > MAX_PROPERTY_BYTES) {
-    throw new Problem('properties_too_large', { detail: `All properties of a file or folder have at most ${MAX_PROPERTY_BYTES} bytes.` })
+  if (bytes > MAX_PROPERTY_BYTES || all.length > MAX_PROPERTIES) {
+    throw new Problem('properties_too_large', { detail: `A file or folder has at most ${MAX_PROPERTIES} properties, of ${MAX_PROPERTY_BYTES} bytes together.` })
   }
   return all.length === 0 ? null : all
 }

@@ -4,6 +4,7 @@ import type { Folders } from '../files/folders.ts'
 import type { Locks } from '../files/locks.ts'
 import type { Properties } from '../files/properties.ts'
 import type { Quotas } from '../files/quotas.ts'
+import type { TakeTurn } from '../files/turns.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import type { Site } from './paths.ts'
 
@@ -16,4 +17,7 @@ export interface DavContext extends Site {
   readonly properties: Properties
   readonly quotas: Quotas
   readonly limitTransfers: TransferLimits
+  readonly limitListings: TransferLimits
+  /** Of the pieces of listings. */
+  readonly takeTurn: TakeTurn
 }

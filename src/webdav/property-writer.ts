@@ -1,5 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
-import { covers } from '../metadata/lock-guard.ts'
+import { createCovering } from '../metadata/lock-guard.ts'
 import type { Property, PropertyName } from '../metadata/properties.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { PropertyQuery } from './bodies.ts'
@@ -10,7 +9,10 @@ import { hrefOf, type Target } from './paths.ts'
 import type { Resource } from './resource.ts'
 
 /** Characters that are written at once. */
-const PIECE = 64 * 1024
+const PIECE = 32 * 1024
+
+/** Resources whose locks and dead properties are read at once: each can have 16 KiB of these. */
+const SOME = 50
 
 /** Who asks, and with which URL. */
 interface Asked { readonly context: DavContext, readonly account: AccountRecord, readonly target: Target }
@@ -30,81 +32,86 @@ interface Answer {
   readonly elements: PropertyElements
   readonly wanted: readonly Wanted[]
   readonly sources: PropertySources
+  readonly needsLocks: boolean
 }
 
 /** Writes the properties of resources that a client wants. */
 export class PropertyWriter {
   readonly #query: PropertyQuery
-  readonly #wanted: readonly Wanted[]
-  readonly #elements: PropertyElements
   readonly #asked: Asked
-  readonly #sources: PropertySources
+  readonly #answer: Answer
 
   private constructor (query: PropertyQuery, asked: Asked, answer: Answer) {
     this.#query = query
     this.#asked = asked
-    this.#elements = answer.elements
-    this.#wanted = answer.wanted
-    this.#sources = answer.sources
+    this.#answer = answer
   }
 
   /** Reads what the values are made of, if one needs it. */
   static async open (query: PropertyQuery, asked: Asked): Promise<PropertyWriter> {
-    const { context: { quotas, locks }, account, target } = asked
+    const { context: { quotas }, account, target } = asked
     const elements = new PropertyElements(query.names)
     const wanted = wantedOf(query, elements)
     const needs = new Set(wanted.map(({ live }) => live?.needs))
-    const usage = needs.has('usage') ? await quotas.usageOf(account) : undefined
-    const known = needs.has('locks') ? await locks.list(account.id) : []
     const sources: PropertySources = {
-      usage,
-      locksOf: path => known.filter(lock => covers(lock, path)),
+      usage: needs.has('usage') ? await quotas.usageOf(account) : undefined,
+      locksOf: () => [],
       hrefOf: path => hrefOf(path, target)
     }
-    return new PropertyWriter(query, asked, { elements, wanted, sources })
+    return new PropertyWriter(query, asked, { elements, wanted, sources, needsLocks: needs.has('locks') })
   }
 
   /** A `DAV:multistatus` in pieces. A page is of files or of folders. */
   async * write (pages: AsyncIterable<Resource[]> | Iterable<Resource[]>): AsyncGenerator<string> {
-    let text = this.#elements.begin
+    const { takeTurn } = this.#asked.context
+    let text = this.#answer.elements.begin
     for await (const page of pages) {
-      const dead = await this.#findDead(page)
-      for (const resource of page) {
-        text += this.#response(resource, dead.get(resource.id))
-        if (text.length < PIECE) continue
-        yield text
-        text = ''
-        // Others have their turn: the response may be as large as the folder.
-        await setImmediate()
+      for (let index = 0; index < page.length; index += SOME) {
+        await takeTurn()
+        const some = page.slice(index, index + SOME)
+        const dead = await this.#findDead(some)
+        const sources = { ...this.#answer.sources, locksOf: await this.#findLocks(some) }
+        for (const resource of some) {
+          text += this.#response(resource, dead.get(resource.id), sources)
+          if (text.length < PIECE) continue
+          yield text
+          text = ''
+          await takeTurn()
+        }
       }
     }
     yield text + MULTISTATUS_END
   }
 
-  async #findDead (page: readonly Resource[]): Promise<Map<number, readonly Property[]>> {
+  async #findDead (some: readonly Resource[]): Promise<Map<number, readonly Property[]>> {
     const { context: { properties }, account } = this.#asked
     const isAsked = this.#query.form !== 'prop' || this.#query.names.some(name => isDead(name, { file: undefined }))
-    const [first] = page
-    if (first === undefined || !isAsked) return new Map()
-    const ids = page.map(({ id }) => id)
-    return first.file === undefined ? properties.ofFolders(account.id, ids) : properties.ofFiles(account.id, ids)
+    if (!isAsked) return new Map()
+    const ids = some.map(({ id }) => id)
+    return some[0]?.file === undefined ? properties.ofFolders(account.id, ids) : properties.ofFiles(account.id, ids)
   }
 
-  #response (resource: Resource, properties: readonly Property[] = []): string {
+  async #findLocks (some: readonly Resource[]): Promise<PropertySources['locksOf']> {
+    const { context: { locks }, account } = this.#asked
+    return createCovering(this.#answer.needsLocks ? await locks.listFor(account, some.map(({ path }) => path)) : [])
+  }
+
+  #response (resource: Resource, properties: readonly Property[] = [], sources: PropertySources): string {
     const { form } = this.#query
+    const { elements, wanted } = this.#answer
     const dead = new Map(properties.map(property => [keyOf(property), property]))
     let found = ''
     let missing = ''
-    for (const { name, key, empty, live, isOptional } of this.#wanted) {
-      const value = live?.valueOf(resource, this.#sources)
-      if (value !== undefined) found += form === 'propname' ? empty : this.#elements.element(name, value)
+    for (const { name, key, empty, live, isOptional } of wanted) {
+      const value = live?.valueOf(resource, sources)
+      if (value !== undefined) found += form === 'propname' ? empty : elements.element(name, value)
       else if (form === 'prop' && dead.has(key)) found += dead.get(key)?.xml
       else if (!isOptional && !dead.has(key)) missing += empty
     }
     if (form !== 'prop') {
-      for (const property of dead.values()) found += form === 'propname' ? this.#elements.element(property) : property.xml
+      for (const property of dead.values()) found += form === 'propname' ? elements.element(property) : property.xml
     }
-    const href = this.#sources.hrefOf(resource.path) + (resource.file === undefined ? '/' : '')
+    const href = sources.hrefOf(resource.path) + (resource.file === undefined ? '/' : '')
     const known = found === '' && missing !== '' ? '' : propstat(200, found)
     const unknown = missing === '' ? '' : propstat(404, missing)
     return response(href, known + unknown)

@@ -24,7 +24,7 @@ export async function propfind (
   const writer = await PropertyWriter.open(query, { context, account, target })
   reply.code(207).header('content-type', XML_TYPE)
   const pages = depth === '1' && resource.file === undefined ? withMembers(resource, account.id, context) : [[resource]]
-  return Readable.from(writer.write(pages))
+  return Readable.from(writer.write(pages), { objectMode: false })
 }
 
 async function * withMembers (

@@ -31,7 +31,7 @@ export const davReadRoutes: FastifyPluginAsync<DavContext> = async (app, context
   addRoutes(app, context, {
     GET: { handler: sendResource, onRequest: context.limitTransfers },
     HEAD: { handler: sendResource },
-    PROPFIND: { handler: propfind }
+    PROPFIND: { handler: propfind, onRequest: context.limitListings }
   })
 }
 
