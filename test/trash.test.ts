@@ -57,6 +57,18 @@ t.test('a deleted file is restored whole, under its name or another one', async 
   t.match(await usage(), { files: 1, bytes: 3, keptBytes: 3 })
 })
 
+t.test('lists and restores do not read dead properties: a file gets back even those that can\'t be read', async t => {
+  const { put, remove, removeFolder, trash, restoreFile, restoreDeletion, dataDir, id } = await shareAccount()
+  for (const name of ['a', 'box/b']) await put(name)
+  await runSql(dataDir, `UPDATE files SET properties = 'no JSON' WHERE owner_id = ${id}`)
+  await remove('a')
+  await removeFolder('box', { recursive: 'true' })
+  const [b, a] = await trash()
+  t.match(await restoreFile(String(a?.id)), { status: 200, json: { name: 'a' } })
+  t.match(await restoreDeletion(b?.deletedWith), { status: 200, json: { restored: 1 } })
+  t.strictSame(await runSql(dataDir, `SELECT properties FROM files WHERE owner_id = ${id}`), Array(2).fill({ properties: 'no JSON' }))
+})
+
 t.test('an empty body is no body, whatever its type', async t => {
   const { put, remove, trash, send, server: { port }, token } = await shareAccount()
   const types = ['application/x-www-form-urlencoded', 'application/json', 'text/plain', 'multipart/form-data; boundary=x']

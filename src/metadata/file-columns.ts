@@ -13,6 +13,12 @@ export function folderColumns ({ folders }: Tables) {
   return columns
 }
 
+/** The columns of kept content but the dead properties of a deleted file. */
+export function keptColumns ({ kept }: Tables) {
+  const { properties: _properties, ...columns } = getTableColumns(kept)
+  return columns
+}
+
 /** The path of a file. Raw SQL: in a query of one table Drizzle omits the table's name. */
 export function wholeName (files: Tables['files']): SQL<string> {
   return sql<string>`coalesce((SELECT fo.path || '/' FROM folders fo WHERE fo.id = ${files.folderId}), '') || ${files.name}`

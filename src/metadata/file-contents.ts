@@ -288,7 +288,11 @@ function queriesOf ({ tables, isAmong }: Engine) {
     byPath: reading('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
     insert: writing('add_file', db => db.insert(files).values(columns).returning(record)),
     insertAgain: writing('restore_file', db => db.insert(files)
-      .values({ ...columns, id: placeholder('id'), properties: placeholder('properties') })
+      .values({
+        ...columns,
+        id: placeholder('id'),
+        properties: sql`(SELECT k.properties FROM kept k WHERE k.id = ${placeholder('blobId')})`
+      })
       .returning(record)),
     update: writing('replace_file', db => db.update(files).set({
       size: sql`${placeholder('size')}`,

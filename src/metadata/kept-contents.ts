@@ -11,7 +11,7 @@ import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
 
-export type KeptRow = Tables['kept']['$inferSelect']
+export type KeptRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
 /** Bytes to free. The blob `newest` is deleted last. */
 interface Room { readonly bytes: number, readonly newest?: string, readonly time: number }

@@ -1,8 +1,8 @@
 import {
-  and, asc, type Column, desc, eq, getTableColumns, gt, inArray, isNotNull, lte, type SQL, sql
+  and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql
 } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath } from './file-columns.ts'
+import { fileColumns, hasPath, keptColumns } from './file-columns.ts'
 import type { Keeping, KeptPage } from './kept-repository.ts'
 import { splitPath } from './paths.ts'
 import { reading } from './rule.ts'
@@ -28,7 +28,7 @@ export class KeptQueries {
     const isThis = and(
       eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), this.#isVersionOf(fileId), this.#isAfter(after)
     )
-    return reading('', db => db.select().from(kept).where(isThis).orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
+    return reading('', db => db.select(keptColumns(this.#tables)).from(kept).where(isThis).orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
   }
 
   versionById (ownerId: number, name: string, id: string) {
@@ -36,7 +36,7 @@ export class KeptQueries {
     const isThis = and(
       hasPath(this.#tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), this.#isVersionOf(files.id)
     )
-    return reading('', db => db.select({ file: fileColumns(this.#tables), version: getTableColumns(kept) }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
+    return reading('', db => db.select({ file: fileColumns(this.#tables), version: keptColumns(this.#tables) }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
       .where(isThis))
   }
 
@@ -45,21 +45,21 @@ export class KeptQueries {
     // How many versions a restore brings back.
     const versions = sql`(SELECT count(*) FROM (SELECT 1 FROM kept v WHERE v.file_id = kept.file_id AND v.name IS NULL
       AND v.kept_at > ${this.#expiry} LIMIT ${this.#maxVersions}) newest)`.mapWith(Number)
-    return reading('', db => db.select({ ...getTableColumns(kept), versions }).from(kept)
+    return reading('', db => db.select({ ...keptColumns(this.#tables), versions }).from(kept)
       .where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name), this.#isLive(), this.#isAfter(after)))
       .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
   }
 
   entryById (ownerId: number, id: string) {
     const { kept } = this.#tables
-    return reading('', db => db.select().from(kept)
+    return reading('', db => db.select(keptColumns(this.#tables)).from(kept)
       .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), this.#isLive())))
   }
 
   /** Entries that one recursive deletion took, the first deleted first. */
   entriesOf (ownerId: number, deletedWith: string, { after, limit }: KeptPage) {
     const { kept } = this.#tables
-    return reading('', db => db.select().from(kept).where(and(
+    return reading('', db => db.select(keptColumns(this.#tables)).from(kept).where(and(
       eq(kept.ownerId, ownerId),
       eq(kept.deletedWith, deletedWith),
       this.#isLive(),

@@ -215,7 +215,7 @@ export class KeptRules implements KeptRepository {
   }
 
   #recordOf (
-    { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, properties: _properties, ...content }: KeptRow
+    { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: KeptRow
   ): VersionRecord {
     return { ...content, expiresAt: content.keptAt + this.#keeping.milliseconds }
   }

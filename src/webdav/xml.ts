@@ -11,6 +11,12 @@ const MAX_DEPTH = 32
 /** Elements of a document at most: each may be a property that is looked up, or that gets the namespaces in scope. */
 const MAX_ELEMENTS = 500
 
+/** Attributes of a document at most, with the declarations of namespaces. */
+const MAX_ATTRIBUTES = 500
+
+/** Namespaces that a document declares at most: each property gets those in its scope. */
+const MAX_NAMESPACES = 200
+
 /** Characters of a message of saxes at most: it can quote the body. */
 const MAX_MESSAGE = 200
 
@@ -52,7 +58,8 @@ interface OpenElement extends XmlElement {
 
 /**
  * The root element of a document. Its size is limited by the caller.
- * @throws malformed_xml if it is not well-formed, is neither UTF-8 nor UTF-16, has a DOCTYPE, or is too deep.
+ * @throws malformed_xml if it is not well-formed, is neither UTF-8 nor UTF-16, has a DOCTYPE, is too deep, or
+ * has too many elements, attributes or namespaces.
  */
 export function parseXml (bytes: Buffer): XmlElement {
   try {
@@ -89,11 +96,16 @@ function parse (document: string): XmlElement {
     const nameEnd = parser.position - 1
     begun = elementAt({ document, start: nameEnd - name.length - 1, nameEnd, end: nameEnd })
   })
+  let attributes = 0
+  let namespaces = 0
   parser.on('attribute', ({ name, prefix, local, value }) => {
+    const isDeclaration = prefix === 'xmlns' || name === 'xmlns'
+    if (++attributes > MAX_ATTRIBUTES) throw new Error(`there are more than ${MAX_ATTRIBUTES} attributes`)
+    if (isDeclaration && ++namespaces > MAX_NAMESPACES) throw new Error(`there are more than ${MAX_NAMESPACES} namespaces`)
     requireLocalName(name)
     if (name === 'xml:lang') begun.language = value
     // As saxes does, without white space around it.
-    if (prefix === 'xmlns' || name === 'xmlns') begun.declarations.set(prefix === '' ? '' : local, value.trim())
+    if (isDeclaration) begun.declarations.set(prefix === '' ? '' : local, value.trim())
   })
   parser.on('opentag', ({ uri, local }) => {
     const parent = innermost()
