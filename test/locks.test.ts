@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { createCovering } from '#src/metadata/lock-guard.ts'
 import { bytesPath, folderPath, metadataPath, shareAccount } from './kit/kept-account.ts'
 import { endLocks, lockedPaths, setLock } from './kit/locks.ts'
 import { formOf, signUp, type Answer, type SendOptions } from './kit/server.ts'
@@ -154,4 +155,25 @@ t.test('an upload that a lock refuses at its end stays, and is a file once the l
   t.equal((await breakLock('dir/a')).status, 204)
   t.equal((await send('GET', `/api/uploads/${own}`)).json.offset, 5)
   t.equal((await get('dir/a')).text, '12345')
+})
+
+t.test('the locks of a path are looked up: each of a thousand is compared only with what it can cover', t => {
+  let compared = 0
+  const locks = Array.from({ length: 1000 }, (_, index) => ({
+    get path () {
+      compared++
+      return `f/${index}`
+    },
+    token: String(index),
+    isDeep: true,
+    isExclusive: true,
+    owner: null,
+    seconds: 1,
+    expiresAt: 1
+  }))
+  const covering = createCovering(locks)
+  t.strictSame(locks.map(({ token }) => covering(`f/${token}/a`).map(lock => lock.token).join()), locks.map(({ token }) => token))
+  t.strictSame(covering('f'), [])
+  t.ok(compared < 10_000, `${compared} times`)
+  t.end()
 })

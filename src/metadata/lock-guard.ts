@@ -94,10 +94,11 @@ export class LockGuard {
     const locks = yield * this.find(start, { ...touched, paths: [...touched.paths, ...listed] })
     if (lists !== undefined && !(yield * this.#holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
     this.judge(start, conditions)
+    const submitted = new Set(tokens)
     const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
     const refusing = Array.from(new Set([...touched.paths, ...inTrees.map(({ path }) => path)]))
-      .map(path => locks.filter(lock => covers(lock, path)))
-      .filter(covering => covering.length > 0 && !covering.some(({ token }) => tokens.includes(token)))
+      .map(createCovering(locks))
+      .filter(covering => covering.length > 0 && !covering.some(({ token }) => submitted.has(token)))
     refuseLocked(refusing.flat())
   }
 
@@ -134,10 +135,15 @@ export class LockGuard {
     const found = yield * together(...paths.map(path =>
       ask(this.#queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
     const tags = new Map(paths.map((path, index) => [path, found[index]]))
+    const byToken = new Map(locks.map(lock => [lock.token, lock]))
+    const isLockedBy = (token: string, path: string) => {
+      const lock = byToken.get(token)
+      return lock !== undefined && covers(lock, path)
+    }
     return lists.some(({ path, conditions }) => conditions.every(condition => {
       const isTrue = path !== undefined && ('tag' in condition
         ? tags.get(path) === condition.tag
-        : locks.some(lock => lock.token === condition.token && covers(lock, path)))
+        : isLockedBy(condition.token, path))
       return isTrue !== condition.isNegated
     }))
   }

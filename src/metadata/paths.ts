@@ -35,8 +35,9 @@ export function numberedName (name: string, number: number): string {
 
 /** The paths of the folders that something is in, the outermost first, without the root. */
 export function ancestorsOf (path: string): string[] {
-  const segments = path.split('/')
-  return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join('/'))
+  const ancestors: string[] = []
+  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) ancestors.push(path.slice(0, end))
+  return ancestors
 }
 
 /** The bounds of the paths below a folder: `0` comes after `/`. */

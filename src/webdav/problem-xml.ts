@@ -52,6 +52,7 @@ function errorElement ({ code, options }: Problem, request: FastifyRequest, site
   const isConflict = request.method === 'LOCK' && code === 'file_locked'
   const element = isConflict ? 'no-conflicting-lock' : condition.element
   const roots = Array.isArray(options.members?.locked) ? options.members.locked as readonly string[] : []
-  const hrefs = roots.map(path => `<D:href>${hrefOf(path, targetOf(request, site))}</D:href>`)
+  const target = targetOf(request, site)
+  const hrefs = roots.map(path => `<D:href>${hrefOf(path, target)}</D:href>`)
   return `<D:${element}>${hrefs.join('')}</D:${element}>`
 }
