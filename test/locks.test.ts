@@ -165,6 +165,7 @@ t.test('the locks of a path are looked up: each of a thousand is compared only w
       return `f/${index}`
     },
     token: String(index),
+    isFolder: true,
     isDeep: true,
     isExclusive: true,
     owner: null,

@@ -360,10 +360,10 @@ t.test('locks are told of what they lock, and refuse changes of properties', asy
   t.equal((await proppatch('/dav/a/b', set('<x:a/>'), { if: `(<${own}>)` })).status, 207)
   t.equal((await send('UNLOCK', '/dav/a/b', { headers: { 'lock-token': `<${own}>` } })).status, 204)
   const deep = await lock('/dav/a/', 'shared')
-  for (const path of ['/dav/a/', '/dav/a/b', '/dav/a/d/']) t.match(await find(path, asked), { 200: { lockdiscovery: said(deep, 'shared', 'infinity', '/dav/a') } }, path)
+  for (const path of ['/dav/a/', '/dav/a/b', '/dav/a/d/']) t.match(await find(path, asked), { 200: { lockdiscovery: said(deep, 'shared', 'infinity', '/dav/a/') } }, path)
   const found = statusesOf(await propfind('/dav/a/', asked, { depth: '1' }))
   t.equal(Object.keys(found).length, 4)
-  for (const all of Object.values(found)) t.match(all, { 200: { lockdiscovery: said(deep, 'shared', 'infinity', '/dav/a') } })
+  for (const all of Object.values(found)) t.match(all, { 200: { lockdiscovery: said(deep, 'shared', 'infinity', '/dav/a/') } })
   t.strictSame(await find('/dav/', asked), { 200: { lockdiscovery: '' } })
 })
 

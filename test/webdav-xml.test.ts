@@ -255,15 +255,17 @@ t.test('names of properties are written with few declarations', async t => {
 })
 
 t.test('the answer to LOCK says all of a lock', async t => {
-  const lock = { token: 'urn:uuid:1', path: 'a&b', isDeep: true, isExclusive: true, owner: null, seconds: 60, expiresAt: Date.now() + 59_500 }
+  const root = { path: 'a&b', isFolder: true, isDeep: true }
+  const lock = { token: 'urn:uuid:1', ...root, isExclusive: true, owner: null, seconds: 60, expiresAt: Date.now() + 59_500 }
   const owner = '<o:owner xmlns:o="DAV:">me</o:owner>'
-  const others = [{ ...lock, isDeep: false, isExclusive: false, owner, expiresAt: 0 }, { ...lock, expiresAt: Infinity }]
+  const shared = { ...lock, isFolder: false, isDeep: false, isExclusive: false, owner, expiresAt: 0 }
+  const others = [shared, { ...lock, expiresAt: Infinity }]
   const document = parse(lockDiscovery([lock, ...others], path => `/dav/${path}`))
   t.match(document, { namespace: 'DAV:', name: 'prop' })
   const described = document.children[0]?.children.map(({ children }) => children.map(({ name, text, children: [child] }) => `${name} ${child?.name ?? ''}${child?.text ?? ''}${text}`))
   t.strictSame(described, [
-    ['locktype write', 'lockscope exclusive', 'depth infinity', 'timeout Second-60', 'locktoken hrefurn:uuid:1', 'lockroot href/dav/a&b'],
+    ['locktype write', 'lockscope exclusive', 'depth infinity', 'timeout Second-60', 'locktoken hrefurn:uuid:1', 'lockroot href/dav/a&b/'],
     ['locktype write', 'lockscope shared', 'depth 0', 'owner me', 'timeout Second-0', 'locktoken hrefurn:uuid:1', 'lockroot href/dav/a&b'],
-    ['locktype write', 'lockscope exclusive', 'depth infinity', 'timeout Second-60', 'locktoken hrefurn:uuid:1', 'lockroot href/dav/a&b']
+    ['locktype write', 'lockscope exclusive', 'depth infinity', 'timeout Second-60', 'locktoken hrefurn:uuid:1', 'lockroot href/dav/a&b/']
   ])
 })

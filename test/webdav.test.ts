@@ -408,8 +408,8 @@ t.test('with a folder in PUBLIC_URL, every URL of the drive is below it', async 
   t.same(urls(await ask('PROPFIND', '/dav/a/', { depth: '1' })), [`${root}/a/`, `${root}/a/b`])
   t.same(urls(await ask('PROPPATCH', '/dav/a/b', {}, '<propertyupdate xmlns="DAV:"><remove><prop><x/></prop></remove></propertyupdate>')), [`${root}/a/b`])
   const lock = await ask('LOCK', '/dav/a', {}, lockInfo())
-  t.same(urls(lock), [`${root}/a`])
-  refused(t, await ask('PUT', '/dav/a/b', {}, 'x'), 423, locked(`${root}/a`))
+  t.same(urls(lock), [`${root}/a/`])
+  refused(t, await ask('PUT', '/dav/a/b', {}, 'x'), 423, locked(`${root}/a/`))
   const put = async (tag: string) => (await ask('PUT', '/dav/a/b', { if: `<${tag}> (<${tokenOf(lock)}>)` }, 'x')).status
   t.same([await put('/dav/a'), await put(`${root}/a`), await put('https://files.example.org/caf%c3%a9/dav/a')], [412, 204, 204])
   const copy = (destination: string) => ask('COPY', '/dav/a/b', { destination })
@@ -476,7 +476,7 @@ t.test('the copy of a folder ends when its client is gone, at the first failure,
   await make(drive, 'c/', 'c/old')
   const second = await begin('c')
   await drive.ask('LOCK', '/dav/c', {}, lockInfo())
-  await expectFailure(second, /<D:href>\/dav\/c\/\d+<\/D:href><D:status>HTTP\/1.1 423 Locked<\/D:status><D:error><D:lock-token-submitted><D:href>\/dav\/c</)
+  await expectFailure(second, /<D:href>\/dav\/c\/\d+<\/D:href><D:status>HTTP\/1.1 423 Locked<\/D:status><D:error><D:lock-token-submitted><D:href>\/dav\/c\/</)
   t.match((await drive.server.send('GET', '/api/trash', { token: drive.token })).json.files, [{ name: 'c/old' }], 'what was replaced is in the trash')
 
   const third = await begin('d')
@@ -589,7 +589,7 @@ t.test('a locked folder protects what is in it, and its members', async t => {
   const { ask } = drive
   await make(drive, 'a/', 'a/b/', 'a/b/c', 'x')
   const shallow = tokenOf(await ask('LOCK', '/dav/a', { depth: '0' }, lockInfo()))
-  refused(t, await ask('DELETE', '/dav/a/b'), 423, locked('/dav/a'))
+  refused(t, await ask('DELETE', '/dav/a/b'), 423, locked('/dav/a/'))
   t.equal((await ask('PUT', '/dav/a/new', { if: `</dav/a/> (<${shallow}>)` }, 'x')).status, 201)
   t.equal((await ask('UNLOCK', '/dav/a', { 'lock-token': `<${shallow}>` })).status, 204)
   const one = tokenOf(await ask('LOCK', '/dav/a/b/c', {}, lockInfo()))

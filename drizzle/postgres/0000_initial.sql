@@ -157,6 +157,7 @@ CREATE TABLE "locks" (
 	"token" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"owner_id" bigint NOT NULL,
 	"path" text COLLATE "C" NOT NULL,
+	"is_folder" boolean NOT NULL,
 	"is_deep" boolean NOT NULL,
 	"is_exclusive" boolean NOT NULL,
 	"owner" text,

@@ -92,6 +92,7 @@ CREATE TABLE `locks` (
 	`token` text PRIMARY KEY NOT NULL,
 	`owner_id` integer NOT NULL,
 	`path` text NOT NULL,
+	`is_folder` integer NOT NULL,
 	`is_deep` integer NOT NULL,
 	`is_exclusive` integer NOT NULL,
 	`owner` text,

@@ -48,7 +48,7 @@ export class Locks {
       const request = { owner, upload: emptyFile(lock.path), mode: 'put', precondition: conditions, lock } as const
       const made = await ifNot('name_taken', files.store(request))
       if (made === undefined) continue
-      return { lock: { ...lock, expiresAt: made.file.createdAt + lock.seconds * 1000 }, isNew: true }
+      return { lock: { ...lock, isFolder: false, expiresAt: made.file.createdAt + lock.seconds * 1000 }, isNew: true }
     }
   }
 

@@ -41,6 +41,10 @@ export const ProblemDetails = Type.Object({
     maxItems: MAX_LOCKS,
     description: 'For `file_locked`: the files and folders whose locks refuse the change.'
   })),
+  lockedFolders: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: ONE_LINE }), {
+    maxItems: MAX_LOCKS,
+    description: 'For `file_locked`: those of `locked` that are folders.'
+  })),
   'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
   'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))
 }, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })

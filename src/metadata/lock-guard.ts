@@ -149,7 +149,7 @@ export class LockGuard {
   }
 
   /** @throws file_locked if another lock is in the way, too_many_locks. */
-  * add (moment: Moment, lock: NewLock): Rule<LockRecord> {
+  * add (moment: Moment, lock: NewLock, isFolder = false): Rule<LockRecord> {
     const { owner: { id: ownerId }, time } = moment
     const { path, isDeep, isExclusive, seconds } = lock
     const found = yield * this.find(moment, { paths: [path], trees: isDeep ? [path] : [] })
@@ -159,7 +159,7 @@ export class LockGuard {
     if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
     const [counted] = yield * ask(this.#queries.count, { ownerId })
     if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
-    const added = { ...lock, expiresAt: time + seconds * 1000 }
+    const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
     yield * together(ask(this.#queries.insert, { ...added, ownerId }), ask(this.#queries.remember, { ownerId }))
     return added
   }
@@ -192,8 +192,11 @@ function refuseMore (detail: string): never {
 
 /** @throws file_locked if there are locks. */
 export function refuseLocked (locks: readonly LockRecord[]): void {
-  const locked = Array.from(new Set(locks.map(({ path }) => path))).sort()
-  if (locked.length > 0) throw new Problem('file_locked', { detail: `${locked[0]} is locked.`, members: { locked } })
+  const pathsOf = (locks: readonly LockRecord[]) => Array.from(new Set(locks.map(({ path }) => path))).sort()
+  const locked = pathsOf(locks)
+  if (locked.length === 0) return
+  const lockedFolders = pathsOf(locks.filter(({ isFolder }) => isFolder))
+  throw new Problem('file_locked', { detail: `${locked[0]} is locked.`, members: { locked, lockedFolders } })
 }
 
 /** The columns of a `LockRecord`. */
@@ -222,6 +225,7 @@ function queriesOf ({ tables, clock, isAmong }: Engine) {
       token: placeholder('token'),
       ownerId: placeholder('ownerId'),
       path: placeholder('path'),
+      isFolder: placeholder('isFolder'),
       isDeep: placeholder('isDeep'),
       isExclusive: placeholder('isExclusive'),
       owner: placeholder('owner'),

@@ -27,6 +27,8 @@ export interface NewLock {
 }
 
 export interface LockRecord extends NewLock {
+  /** Whether the lock root is a folder. */
+  readonly isFolder: boolean
   readonly expiresAt: number
 }
 

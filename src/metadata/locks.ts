@@ -61,7 +61,7 @@ export class LockRules implements LockRepository {
     )
     if (current === undefined && folder === undefined) throw new Problem('not_found')
     yield * this.#guard.admit({ owner, time, current }, conditions, alters())
-    return yield * this.#guard.add({ owner, time }, lock)
+    return yield * this.#guard.add({ owner, time }, lock, folder !== undefined)
   }
 
   refresh (ownerId: number, path: string, seconds: number, conditions: Conditions): Promise<LockRecord> {

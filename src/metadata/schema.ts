@@ -295,6 +295,7 @@ function fileTables (dialect: Dialect, accounts: Accounts) {
     token: key('token').primaryKey(),
     ownerId: number('owner_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
     path: key('path').notNull(),
+    isFolder: boolean('is_folder').notNull(),
     isDeep: boolean('is_deep').notNull(),
     isExclusive: boolean('is_exclusive').notNull(),
     owner: text('owner'),

@@ -8,7 +8,7 @@ export const SUPPORTED_LOCKS = ['exclusive', 'shared'].map(scope =>
 
 /** Content of `DAV:lockdiscovery` (RFC 4918 section 15.8). `hrefOf` gives the URL of a lock root. */
 export function activeLocks (locks: readonly LockRecord[], hrefOf: (path: string) => string): string {
-  return locks.map(lock => activeLock(lock, hrefOf(lock.path))).join('')
+  return locks.map(lock => activeLock(lock, hrefOf(lock.path) + (lock.isFolder ? '/' : ''))).join('')
 }
 
 /** The body of a response to `LOCK` (RFC 4918 section 9.10.1). */

@@ -51,8 +51,9 @@ function errorElement ({ code, options }: Problem, request: FastifyRequest, site
   if (condition === undefined) return undefined
   const isConflict = request.method === 'LOCK' && code === 'file_locked'
   const element = isConflict ? 'no-conflicting-lock' : condition.element
-  const roots = Array.isArray(options.members?.locked) ? options.members.locked as readonly string[] : []
+  const { locked: roots = [], lockedFolders = [] } = (options.members ?? {}) as Record<string, readonly string[]>
+  const folders = new Set(lockedFolders)
   const target = targetOf(request, site)
-  const hrefs = roots.map(path => `<D:href>${hrefOf(path, target)}</D:href>`)
+  const hrefs = roots.map(path => `<D:href>${hrefOf(path, target)}${folders.has(path) ? '/' : ''}</D:href>`)
   return `<D:${element}>${hrefs.join('')}</D:${element}>`
 }

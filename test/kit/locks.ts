@@ -8,8 +8,8 @@ const SECONDS = 600
 export async function setLock (dataDir: string, path: string, { isDeep = false } = {}): Promise<void> {
   const account = '(SELECT max(id) FROM accounts)'
   const expiresAt = Date.now() + SECONDS * 1000
-  await runSql(dataDir, `INSERT INTO locks (token, owner_id, path, is_deep, is_exclusive, seconds, expires_at)
-    VALUES ('urn:uuid:${randomUUID()}', ${account}, '${path}', ${isDeep}, TRUE, ${SECONDS}, ${expiresAt})`)
+  await runSql(dataDir, `INSERT INTO locks (token, owner_id, path, is_folder, is_deep, is_exclusive, seconds, expires_at)
+    VALUES ('urn:uuid:${randomUUID()}', ${account}, '${path}', EXISTS (SELECT 1 FROM folders WHERE path = '${path}'), ${isDeep}, TRUE, ${SECONDS}, ${expiresAt})`)
   await runSql(dataDir, `UPDATE accounts SET locked_until = ${expiresAt} WHERE id = ${account}`)
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { access, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { MAX_LOCKS } from '#src/metadata/lock-repository.ts'
+import { MAX_LOCKS, MAX_LOCKS_PER_PATH } from '#src/metadata/lock-repository.ts'
 import { MAX_PROPERTY_BYTES } from '#src/metadata/properties.ts'
 import { lockInfo } from '../kit/drive.ts'
 import { run } from '../kit/programs.ts'
@@ -64,6 +64,7 @@ const refusals: [number, string, method: string, path: string, Record<string, st
   [415, 'unsupported_media_type', 'LOCK', 'a', { 'content-type': 'application/json' }, '{}'],
   [423, '<D:lock-token-submitted><D:href>/dav/locked<', 'PUT', 'locked', {}, 'x'],
   [423, '<D:no-conflicting-lock><D:href>/dav/locked<', 'LOCK', 'locked', { 'content-type': 'text/xml' }, lockInfo()],
+  [429, 'too_many_locks', 'LOCK', 'crowded', { 'content-type': 'text/xml' }, lockInfo('shared')],
   [502, 'foreign_destination', 'COPY', 'a', { destination: 'https://elsewhere.example.org/dav/b' }],
   [507, '<D:quota-not-exceeded>', 'PUT', 'b', {}, 'x'.repeat(KIB)]
 ]
@@ -74,6 +75,7 @@ t.test('refusals are answered as the page on WebDAV says', async t => {
   t.equal((await drive.send('MKCOL', 'box')).status, 201)
   t.equal((await drive.send('PUT', 'a', { body: 'a' })).status, 201)
   t.equal((await lock(drive, 'locked')).status, 201)
+  for (let count = 0; count < MAX_LOCKS_PER_PATH; count++) await drive.send('LOCK', 'crowded', { headers: { 'content-type': 'text/xml' }, body: lockInfo('shared') })
   for (const [status, text, method, path, headers = {}, body = ''] of refusals) {
     const options = { headers, ...body !== '' && { body } }
     t.match(await drive.send(method, path, options), { status, text }, `${method} ${path} ${status} ${text}`)
@@ -86,7 +88,7 @@ t.test('refusals are answered as the page on WebDAV says', async t => {
 
 t.test('other commands of the page on WebDAV are for other systems, and its numbers and links are right', async t => {
   t.same(fencedIn(page).filter(({ language }) => language !== 'bash').map(({ language, lines }) => `${language} ${String(lines[0]).split(' ').slice(0, 2).join(' ')}`), ['bat net use', 'console # mount'])
-  t.match(page, `${MAX_LOCKS.toLocaleString('en')}; another one`)
+  t.match(page, `${MAX_LOCKS.toLocaleString('en')}, and a file or folder ${MAX_LOCKS_PER_PATH}`)
   t.match(page, `${MAX_PROPERTY_BYTES / KIB} KiB together`)
   for (const [, link = ''] of page.matchAll(/\]\((?!https:)([^)#]+)/g)) await t.resolves(access(join(dirname(file), link)), link)
   t.match(await readReadme(), '(openapi/webdav.md)')
