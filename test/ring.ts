@@ -31,9 +31,6 @@ const filesOf = (names: readonly string[]) => (isProofs ? WHOLE_CELL : names).ma
 
 type Environment = Readonly<Record<string, string>>
 
-/** These take minutes, most of which they wait: they come first, so that the others fill the time. */
-const isLong = (file: string) => /\/(?:page-.+|s3|postgres)\.(?:check|proof)\.ts$/.test(file)
-
 /** Runs test files, three at a time by default: they often wait. Returns whether all are green. */
 function run (files: readonly string[], env: Environment, jobs = 3): boolean {
   console.log(`== ${ring}: ${files.length} files ${JSON.stringify(env)}`)
@@ -46,7 +43,7 @@ function runAll (env: Environment): boolean {
   if (named.length > 0) return run(named, env)
   const files = filesIn('test/proof', isProofs ? /\.(?:check|proof)\.ts$/ : /\.check\.ts$/)
   return [
-    run([...files.filter(isLong), ...isProofs ? filesIn('test', /\.test\.ts$/) : [], ...files.filter(file => !isLong(file))], env),
+    run([...isProofs ? filesIn('test', /\.test\.ts$/) : [], ...files], env),
     // Coverage is measured with SQLite and a folder.
     ...Object.entries(CELLS).map(([store, names]) => run(filesOf(names), { ...env, TEST_STORE: store, COVERAGE: '0' })),
     run(filesIn('test/proof', /\.timed\.ts$/), env, 1)

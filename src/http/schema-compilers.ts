@@ -127,10 +127,14 @@ export function acceptJson (app: FastifyInstance): void {
   })
 }
 
-/** Whether a body has no bytes. Of one whose length is not announced, the first is waited for. */
+/**
+ * Whether a body has no bytes. If its length is not announced, the first one is waited for, but of a client that waits
+ * to be told to send it: that has some (RFC 9110 section 10.1.1).
+ */
 async function isEmpty (raw: IncomingMessage): Promise<boolean> {
   const length = announcedLength(raw)
   if (length !== undefined) return length === 0
+  if (raw.headers.expect !== undefined) return false
   // Of an empty one that has arrived already, Node emits no `readable`.
   const begun = [once(raw, 'readable'), once(raw, 'end')].map(event => event.then(() => true))
   const isThere = await Promise.race([...begun, once(raw, 'close').then(() => false)])
