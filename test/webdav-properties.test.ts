@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { parseXml, type XmlElement } from '#src/webdav/xml.ts'
 import { shareAccount } from './kit/kept-account.ts'
-import { sharedServer, signUp, type Answer, type SendOptions, type Settings } from './kit/server.ts'
+import { signUp, startServer, type Answer, type SendOptions, type Settings } from './kit/server.ts'
 import { KIB } from './kit/sizes.ts'
 import { runSql, skipWithoutSqlite } from './kit/stores.ts'
 
@@ -379,18 +379,19 @@ t.test('a listing that fails before its first byte is answered as a failure', { 
   }
 })
 
-t.test('eight listings of an account and 64 of all are written at once; others wait, of an account with fewer first, until their client leaves', async t => {
-  const server = await sharedServer()
-  const accounts = await Promise.all(Array.from({ length: 9 }, () => signUp(server)))
+/** Accounts with a folder of 200 files, whose listing nobody reads: it is larger than the buffers of the sockets. */
+async function openListings (t: Test, count: number) {
+  const server = await startServer(t, { TRUST_PROXY: '127.0.0.1', PASSWORD_POLICY: 'open', RATE_LIMIT_PER_MINUTE: '0', REGISTRATIONS_PER_HOUR: '0' })
+  const accounts = await Promise.all(Array.from({ length: count }, () => signUp(server)))
   for (const { token } of accounts) await server.send('PUT', '/uploads/a/f', { token })
   const columns = (await runSql(server.dataDir, 'SELECT * FROM files LIMIT 1')).flatMap(row => Object.keys(row)).filter(name => !['id', 'name', 'blob_id'].includes(name)).join()
   await runSql(server.dataDir, `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200)
     INSERT INTO files (name, blob_id, ${columns}) SELECT name || n, blob_id || n, ${columns} FROM n, files WHERE owner_id IN (${accounts.map(({ id }) => id)})`)
   const requests = new Set<ClientRequest>()
-  t.teardown(() => { for (const request of requests) request.destroy() })
-  /** A listing that nobody reads, larger than the buffers of the sockets. */
-  const begin = (account: number) => {
-    const headers = { depth: '1', authorization: `Bearer ${accounts[account]?.token}` }
+  const leave = () => { for (const request of requests) request.destroy() }
+  t.teardown(leave)
+  const begin = (account: number, address = `192.0.2.${account + 1}`) => {
+    const headers = { depth: '1', authorization: `Bearer ${accounts[account]?.token}`, 'x-forwarded-for': address }
     const request = httpRequest({ host: '127.0.0.1', port: server.port, method: 'PROPFIND', path: '/dav/a/', headers, agent: false })
     requests.add(request.on('error', () => {}).end(MANY_MISSING))
     const listing = {
@@ -404,11 +405,17 @@ t.test('eight listings of an account and 64 of all are written at once; others w
     listing.begun.catch(() => {})
     return listing
   }
-  const running = accounts.slice(0, 8).map((_, account) => Array.from({ length: 8 }, () => begin(account)))
+  /** Returns after what was asked before has been looked at. */
+  const probe = async () => (await server.send('GET', '/dav/a/', { token: String(accounts.at(-1)?.token) })).status
+  return { server, begin, probe, leave }
+}
+
+t.test('eight listings of an account and 64 of all are written at once; others wait, of an account with fewer first, until their client leaves', async t => {
+  const { begin, probe } = await openListings(t, 9)
+  const running = Array.from({ length: 8 }, (_, account) => Array.from({ length: 8 }, () => begin(account)))
   for (const { begun } of running.flat()) t.match(await begun, { status: 207 })
   const [left, full, first] = [begin(0), begin(0), begin(8)]
-  const probe = () => server.send('GET', '/dav/a/', { token: String(accounts[8]?.token) })
-  t.equal((await probe()).status, 200, 'what is no listing is answered')
+  t.equal(await probe(), 200, 'what is no listing is answered')
   left.leave()
   running[1]?.pop()?.leave()
   t.match(await first.begun, { status: 207 })
@@ -422,6 +429,20 @@ t.test('eight listings of an account and 64 of all are written at once; others w
   t.match(await full.begun, { status: 207 }, 'the one before it has left')
   const waiting = Array.from({ length: 256 }, () => begin(0))
   t.match(await Promise.race(waiting.map(({ begun }) => begun)), { status: 503, headers: { 'retry-after': '5' } })
+})
+
+t.test('one address has at most 16 listings, and those that wait are refused when the server stops', async t => {
+  const { server, begin, probe, leave } = await openListings(t, 3)
+  const home = '198.51.100.1'
+  for (let count = 0; count < 16; count++) t.match(await begin(count % 2, home).begun, { status: 207 })
+  const waiting = begin(2, home)
+  await probe()
+  t.match(await begin(2).begun, { status: 207 }, 'elsewhere')
+  t.notOk(waiting.isBegun)
+  const closed = server.close()
+  t.match(await waiting.begun, { status: 503, headers: { 'retry-after': '5' } })
+  leave()
+  await closed
 })
 
 t.test('a listing that fails on the way is cut, and does not look whole', async t => {

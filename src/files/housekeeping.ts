@@ -99,17 +99,20 @@ export function startHousekeeping ({
    */
   async function limitChanges (): Promise<void> {
     const changed = new Set<number>()
+    let lastId = countedChangeId
     for (;;) {
-      const next = await metadata.changes.ownersAfter(countedChangeId, BATCH)
+      const next = await metadata.changes.ownersAfter(lastId, BATCH)
       if (next === undefined) break
       for (const ownerId of next.ownerIds) changed.add(ownerId)
-      countedChangeId = next.lastId
+      lastId = next.lastId
       await turn()
     }
     for (const ownerId of changed) {
       await untilNone(() => metadata.changes.removeSurplus(ownerId, BATCH))
       await turn()
     }
+    // Now, so that what fails is tried again.
+    countedChangeId = lastId
   }
 
   async function run (): Promise<void> {

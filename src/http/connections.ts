@@ -38,8 +38,8 @@ export class Connections {
   readonly #begun = new WeakSet<ServerResponse>()
   // Responses after which the connection closes.
   readonly #last = new WeakSet<ServerResponse>()
+  readonly #stopping = new AbortController()
   #idleMilliseconds: number
-  #isStopping = false
 
   constructor (app: FastifyInstance, { idleSeconds, isTls }: { idleSeconds: number, isTls: boolean }) {
     this.#app = app
@@ -64,9 +64,14 @@ export class Connections {
     this.#addHooks()
   }
 
+  /** Aborted when the server stops, with what requests that wait are then refused with. */
+  get stopping (): AbortSignal {
+    return this.#stopping.signal
+  }
+
   /** Refuses new requests, closes idle connections and shortens the idle time-out; active transfers complete. */
   stop (): void {
-    this.#isStopping = true
+    this.#stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
     this.#idleMilliseconds = Math.min(this.#idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
     this.#app.server.setTimeout(this.#idleMilliseconds)
     for (const { transfer } of this.#inProgress) transfer.setTimeout(this.#idleMilliseconds)
@@ -167,7 +172,7 @@ export class Connections {
 
     this.#app.addHook('onRequest', ({ raw }, reply, done) => {
       this.#begin(raw, reply.raw)
-      done(this.#isStopping ? new Problem('stopping', { headers: { 'retry-after': '5' } }) : undefined)
+      done(this.stopping.aborted ? this.stopping.reason as Problem : undefined)
     })
 
     this.#app.addHook('onSend', ({ raw }, reply, payload) => {
@@ -214,7 +219,7 @@ export class Connections {
   #closeHttp1 (request: IncomingMessage, reply: FastifyReply, payload: unknown): Readable | undefined {
     // A request without a body is complete with its head.
     const isUnread = !request.complete
-    if (isUnread || this.#isStopping || this.#last.has(reply.raw)) reply.header('connection', 'close')
+    if (isUnread || this.stopping.aborted || this.#last.has(reply.raw)) reply.header('connection', 'close')
     if (!isUnread || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return undefined
     reply.header('content-length', Buffer.byteLength(payload))
     return Readable.from(linger(payload, request, { isResumable: reply.hasHeader('upload-offset') }))
@@ -232,7 +237,7 @@ export class Connections {
 
   #noteIdle (socket: Socket, response: ServerResponse): void {
     // A client that expects to send more requests would keep the connection open.
-    if (this.#isStopping || this.#last.has(response)) socket.destroySoon()
+    if (this.stopping.aborted || this.#last.has(response)) socket.destroySoon()
     else if (this.#sockets.has(socket)) this.#sockets.set(socket, socket.bytesRead)
   }
 

@@ -22,8 +22,9 @@ const MAX_ZIPS = 16
 const MAX_LISTINGS_PER_ACCOUNT = 8
 const MAX_LISTINGS = 64
 
-/** Listings that wait at most. */
+/** Listings that wait at most, and how long: readers may never end, and rights may end meanwhile. */
 const MAX_WAITING = 256
+const MAX_WAIT_MILLISECONDS = 30_000
 
 /** The part of a limit that one household has, so that it does not stop all others: a quarter. */
 const SITES = 4
@@ -43,12 +44,18 @@ interface Holder { readonly key: string, readonly subject: string, readonly limi
 
 type HolderOf = (request: FastifyRequest) => Holder
 
-/** A request that waits for a place of each of its holders, which `start` takes. */
-interface Waiting { readonly holders: readonly Holder[], readonly start: () => void }
+/** A request that waits for a place of each of its holders, which `start` takes. `leave` gives up. */
+interface Waiting {
+  /** How many places its account has. */
+  readonly count: () => number
+  readonly holders: readonly Holder[]
+  readonly start: () => void
+  readonly leave: (reason: Error) => void
+}
 
 /**
  * The limits for accounts, for visitors, and for zips of accounts, which share those of networks; and for listings of
- * the drive, which wait for a place until their client leaves.
+ * the drive, which wait for a place a while, until their client leaves or the server stops.
  */
 export function createTransferLimits (
   connections: Connections
@@ -77,9 +84,11 @@ export function createTransferLimits (
   /** Of those that can start, one of the account with the fewest places: many of one don't keep others waiting. */
   function startNext (): void {
     const ready = Array.from(waiting).filter(({ holders }) => !holders.some(isFull))
-    const countOfFirst = ({ holders: [first] }: Waiting) => countOf(first?.key ?? '')
-    ready.sort((one, other) => countOfFirst(one) - countOfFirst(other))[0]?.start()
+    ready.sort((one, other) => one.count() - other.count())[0]?.start()
   }
+
+  const { stopping } = connections
+  stopping.addEventListener('abort', () => { for (const { leave } of waiting) leave(stopping.reason as Error) })
 
   const limitBy = (...holdersOf: HolderOf[]): TransferLimits => (request, reply, done) => {
     const holders = holdersOf.map(holderOf => holderOf(request))
@@ -89,25 +98,36 @@ export function createTransferLimits (
     done()
   }
 
-  const queueBy = (...holdersOf: HolderOf[]): TransferLimits => (request, reply, done) => {
-    const holders = holdersOf.map(holderOf => holderOf(request))
-    const start = () => {
-      waiting.delete(next)
+  const queueBy = (accountOf: HolderOf, ...othersOf: HolderOf[]): TransferLimits => (request, reply, done) => {
+    const account = accountOf(request)
+    const holders = [account, ...othersOf.map(holderOf => holderOf(request))]
+    const begin = () => {
       take(holders, reply)
       done()
     }
-    const next = { holders, start }
-    if (!holders.some(isFull)) return start()
-    if (waiting.size >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } })
+    if (!holders.some(isFull)) return begin()
+    const overloaded = new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } })
+    if (waiting.size >= MAX_WAITING) throw overloaded
+    const leave = (reason: Error) => { if (end()) done(reason) }
+    const start = () => {
+      end()
+      begin()
+    }
+    const next = { count: () => countOf(account.key), holders, start, leave }
+    const timer = setTimeout(leave, MAX_WAIT_MILLISECONDS, overloaded)
+    const end = () => {
+      clearTimeout(timer)
+      return waiting.delete(next)
+    }
     waiting.add(next)
     const signal = connections.signalOf(request.raw, reply.raw)
-    signal.addEventListener('abort', () => { if (waiting.delete(next)) done(signal.reason as Error) })
+    signal.addEventListener('abort', () => leave(signal.reason as Error))
   }
   return {
     limitTransfers: limitBy(accountOf, networkHolderOf),
     limitVisits: limitBy(shareOf(linkOf), linkOf, networkHolderOf),
     limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf),
-    limitListings: queueBy(listingsOf, allListings)
+    limitListings: queueBy(listingsOf, shareOf(allListings), allListings)
   }
 }
 

@@ -31,7 +31,7 @@ interface Wanted {
 interface Answer {
   readonly elements: PropertyElements
   readonly wanted: readonly Wanted[]
-  readonly sources: PropertySources
+  readonly sources: Omit<PropertySources, 'locksOf'>
   readonly needsLocks: boolean
 }
 
@@ -53,10 +53,9 @@ export class PropertyWriter {
     const elements = new PropertyElements(query.names)
     const wanted = wantedOf(query, elements)
     const needs = new Set(wanted.map(({ live }) => live?.needs))
-    const sources: PropertySources = {
+    const sources = {
       usage: needs.has('usage') ? await quotas.usageOf(account) : undefined,
-      locksOf: () => [],
-      hrefOf: path => hrefOf(path, target)
+      hrefOf: (path: string) => hrefOf(path, target)
     }
     return new PropertyWriter(query, asked, { elements, wanted, sources, needsLocks: needs.has('locks') })
   }

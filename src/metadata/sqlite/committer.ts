@@ -29,6 +29,7 @@ export class Committer {
   readonly #observers: CommitObserver[] = []
   #queue: QueuedWrite[] = []
   #busySince: number | undefined
+  #beside = 0
   #ownChanges = 0
   #foreignVersion: number | undefined
   #foreignChanges = 0
@@ -73,12 +74,20 @@ export class Committer {
   }
 
   /**
-   * To be called after a commit of another connection of this process: resolves once that is on stable storage.
-   * @throws {OutcomeUnknown}.
+   * Runs a transaction on another connection of this process, for which writes wait however long it takes. Resolves
+   * once it is on stable storage. @throws {OutcomeUnknown}.
    */
-  sync (): Promise<void> {
-    this.#stopReading()
-    return this.#log.sync()
+  async runBeside<T> (transact: () => Promise<T>): Promise<T> {
+    this.#beside++
+    try {
+      const result = await transact()
+      this.#stopReading()
+      await this.#log.sync()
+      return result
+    } finally {
+      this.#beside--
+      this.#busySince = undefined
+    }
   }
 
   /**
@@ -149,7 +158,7 @@ export class Committer {
       return true
     } catch (error) {
       this.#busySince ??= performance.now()
-      const isLate = performance.now() - this.#busySince > BUSY_MILLISECONDS
+      const isLate = this.#beside === 0 && performance.now() - this.#busySince > BUSY_MILLISECONDS
       if (!isBusy(error) || isLate) return this.#refuse(failureOf(error, this.#client.name))
       setTimeout(this.#flush, RETRY_MILLISECONDS)
       return false

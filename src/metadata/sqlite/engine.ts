@@ -79,9 +79,7 @@ export function createSqliteEngine ({ db, committer, longTransactions, clock }: 
   async function transactUnlessLong<T> (rule: () => Rule<T>, isLong: () => Rule<boolean>): Promise<T> {
     const done = await committer.commit(() => run(isLong()) ? undefined : { value: run(rule()) })
     if (done !== undefined) return done.value
-    const result = await longTransactions.transact(db => runIn(db, rule()))
-    await committer.sync()
-    return result
+    return committer.runBeside(() => longTransactions.transact(db => runIn(db, rule())))
   }
 
   return {

@@ -34,24 +34,23 @@ export class LongTransactions {
   async #transact<T> (work: (db: Db) => Promise<T>): Promise<T> {
     const { file, clock } = this.#options
     const worker = new Worker(thread, { workerData: file })
-    const ended = new Promise(resolve => { worker.on('error', resolve).on('exit', resolve) })
+    const ended = new Promise<never>((_resolve, reject) => { worker.on('error', reject).on('exit', () => reject(new Error('the thread has ended'))) })
     async function send (sql: string, params: readonly unknown[] = []): Promise<{ rows: unknown[] }> {
       worker.postMessage({ sql, params, now: clock() } satisfies ThreadQuery)
-      const [answer] = await once(worker, 'message') as [ThreadAnswer]
+      const [answer] = await Promise.race([once(worker, 'message'), ended]) as [ThreadAnswer]
       if ('code' in answer) throw new Database.SqliteError(answer.message, answer.code)
       return answer
     }
-    try {
+    async function run (): Promise<T> {
       await send('BEGIN IMMEDIATE')
       const result = await work(drizzle(send) as unknown as Db)
       await send('COMMIT')
       return result
-    } catch (error) {
-      throw failureOf(error, file)
-    } finally {
+    }
+    return run().catch((error: unknown) => { throw failureOf(error, file) }).finally(() => {
       // Undoes a transaction that was not committed.
       worker.postMessage('close')
-      await ended
-    }
+      return ended.catch(() => {})
+    })
   }
 }
