@@ -1,4 +1,4 @@
-import { and, asc, type Column, eq, gt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, type Column, eq, gt, gte, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
 import { limitedTo } from './paging.ts'
@@ -50,7 +50,9 @@ function membersOf<Row> (
   const order = limitedTo(sql`${asc(folderId)}, ${asc(segment)}`, placeholder('limit'))
   const isAfter = and(isOwn, eq(folderId, placeholder('folderId')), gt(segment, placeholder('name')))
   const rest = reading(`${name}_after`, db => select(db, isAfter, order))
-  const all = reading(name, db => select(db, and(isOwn, isAmong(folderId, 'folderIds')), order))
+  // PostgreSQL before 17 reads the index over all folders from the first to the last, so that these are told, too.
+  const isBetween = and(gte(folderId, placeholder('first')), lte(folderId, placeholder('last')))
+  const all = reading(name, db => select(db, and(isOwn, isAmong(folderId, 'folderIds'), isBetween), order))
 
   // Two queries: by a condition for both, SQLite would scan a folder up to the position again for every page.
   return function * (owner, { folderIds, after, limit }) {
@@ -59,6 +61,8 @@ function membersOf<Row> (
       ? []
       : yield * ask(rest, { ownerId: owner, folderId: last.folderId, name: splitPath(last.path).name, limit })
     const others = folderIds.filter(id => last === undefined || id > last.folderId)
-    return [...begun, ...yield * ask(all, { ownerId: owner, folderIds: others, limit: limit - begun.length })]
+    if (others.length === 0) return begun
+    const range = { first: Math.min(...others), last: Math.max(...others) }
+    return [...begun, ...yield * ask(all, { ownerId: owner, folderIds: others, ...range, limit: limit - begun.length })]
   }
 }
