@@ -159,6 +159,25 @@ export function suite (t: Test, open: OpenMetadata): void {
     ])), { ok: 2, not_found: 4 })
   })
 
+  t.test('pages of the trash have each entry that stays once, whatever is added, restored and deleted between them', async t => {
+    const { metadata, ownerId, put, remove, trash, restoreFile } = await start(t)
+    for (const name of 'abcdef') {
+      await put(name)
+      await remove(name)
+    }
+    const page = (last?: TrashRecord) =>
+      metadata.kept.listTrash(ownerId, { after: last && { ...last, key: last.keptAt }, limit: 2 })
+    const [e, d, c, b] = (await trash()).slice(1)
+    const first = await page()
+    await restoreFile(e as TrashRecord)
+    await put('g')
+    await remove('g')
+    const second = await page(first.at(-1))
+    t.strictSame(second, [d, c])
+    for (const { id } of [d, c] as TrashRecord[]) await metadata.kept.removeFromTrash(ownerId, id)
+    t.match(await page(second.at(-1)), [b, { name: 'a' }], 'after one that is gone')
+  })
+
   t.test('of deletions at once each has a time of its own', async t => {
     const { tick, put, remove, trash } = await start(t)
     const names = Array.from({ length: 20 }, (_, index) => `${index}`)
