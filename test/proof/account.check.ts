@@ -533,7 +533,7 @@ t.test('what happened to an account is listed for its owner, and for nobody else
   const other = await signUp(server, 'other', 'cde')
   await server.send('GET', '/api/token', { user: ['AB', 'wrong'] })
   const personal = await makeToken(server, user, ['account'])
-  await issueToken(server, { token: personal.token })
+  await server.send('DELETE', '/api/token', { token: await issueToken(server, { token: personal.token }) })
   await server.send('DELETE', `/api/tokens/${personal.id}`, { user })
   await server.send('DELETE', '/api/tokens', { user })
   await server.send('PUT', '/api/account/password', { user, json: { password: 'new' } })
@@ -541,7 +541,7 @@ t.test('what happened to an account is listed for its owner, and for nobody else
   await until(async () => (await events())[0].kind === 'password_changed')
   const listed = await events()
   t.strictSame(kindsOf(listed.toReversed()), [
-    'registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed', 'personal_token_created', 'token_issued', 'token_revoked', 'tokens_revoked', 'password_changed'
+    'registered', 'sign_in_new_network', 'token_issued', 'sign_in_failed', 'personal_token_created', 'token_issued', 'token_revoked', 'token_revoked', 'tokens_revoked', 'password_changed'
   ])
   for (const event of listed) {
     t.strictSame(Object.keys(event), ['id', 'kind', 'network', 'requestId', 'linkId', 'createdAt'])
