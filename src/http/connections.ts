@@ -131,7 +131,8 @@ export class Connections {
     server.setTimeout(this.#idleMilliseconds)
     // Between two requests as well: Fastify's default is 72 s.
     server.keepAliveTimeout = this.#idleMilliseconds
-    // A client that closes its side after the request still gets its response. Node's types lack this option.
+    // A client that closes its side after the request still gets its response, but where `signalOf` looks for it.
+    // Node's types lack this option.
     Object.assign(server, { httpAllowHalfOpen: true })
     // HTTP/2 over TLS restores Node's limit of five minutes for a whole request.
     server.requestTimeout = 0
