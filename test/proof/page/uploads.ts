@@ -278,7 +278,8 @@ browserTest('after a reload, the same file continues, the page asks about a simi
   const [warning] = await Promise.all([page.waitForEvent('dialog'), page.evaluate(() => { setTimeout(() => location.reload()) })])
   t.equal(warning.type(), 'beforeunload', 'the browser warns while bytes are being sent')
   await warning.dismiss()
-  await button(page, 'Cancel running.bin').click()
+  // Otherwise the reload could end the request before the server has it.
+  await Promise.all([page.waitForResponse(response => response.request().method() === 'DELETE'), button(page, 'Cancel running.bin').click()])
   await page.reload()
   await panel(page).getByText('Not finished').waitFor()
 
