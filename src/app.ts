@@ -24,10 +24,11 @@ import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
 import { prepareCaller } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
-import { sendProblem, refuseUnknownPath, refuseOtherMethods } from './http/error-handler.ts'
+import { sendProblem, refuseUnknownPath } from './http/error-handler.ts'
 import { refuseForeignParameters } from './http/foreign-parameters.ts'
 import { isOfLink } from './http/link-paths.ts'
 import { addNestedNames } from './http/nested-names.ts'
+import { refuseOtherMethods } from './http/other-methods.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { ProblemDetails } from './http/problem-details.ts'
 import { fastify } from './http/plugins.ts'
@@ -114,7 +115,6 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   })
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   addNestedNames(app)
-  const addOtherMethods = refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   const outages = watchFailures(app, store.failures, requestLog)
@@ -123,12 +123,12 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
   prepareVisit(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: () => connections.countInProgress() - store.changes.countWaiting() })
+  refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   app.setNotFoundHandler(refuseUnknownPath)
   acceptJson(app)
   await app.register(swagger, documentOptions())
   for (const schema of schemas) app.addSchema(schema)
   await registerRoutes(app, store, { connections, outages })
-  addOtherMethods()
   await app.ready()
 
   const renewTls = (context: TlsContext) => (app.server as unknown as TlsServer).setSecureContext(tlsOptions(context))

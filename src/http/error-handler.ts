@@ -1,9 +1,7 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { failures, Problem, type FailureCode, type FieldError } from '../problems.ts'
-import { isNested } from './nested-names.ts'
 import { problemDetails } from './problem-details.ts'
-import type { RequestLog } from './request-log.ts'
 
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
@@ -31,41 +29,6 @@ export function logUnexpected (problem: Problem, request: FastifyRequest): void 
 /** Answers requests for unknown paths. */
 export function refuseUnknownPath (): never {
   throw new Problem('not_found')
-}
-
-/** Stands for all methods that no route has: routes for each of Node's methods took a tenth of the start-up time. */
-const UNKNOWN_METHOD = 'UNLINK'
-
-/**
- * Answers other methods on a known path with 405 and `Allow` (RFC 9110 section 15.5.6), and with 404 on one that is
- * hidden. Call it before the routes are added, and the function that it returns after them.
- */
-export function refuseOtherMethods (
-  app: FastifyInstance, requestLog: RequestLog, isHidden: (url: string) => boolean
-): () => void {
-  const urls = new Set<string>()
-  app.addHttpMethod(UNKNOWN_METHOD)
-  let known = new Set<string>()
-  // Node emits another event if a request expects something.
-  for (const event of ['request', 'checkContinue', 'checkExpectation']) {
-    app.server.prependListener(event, (request: IncomingMessage) => {
-      if (!known.has(String(request.method))) requestLog.replaceMethod(request, UNKNOWN_METHOD)
-    })
-  }
-  // The CORS plugin answers preflights at `*`, whatever their path. What is added for names goes for nested ones too.
-  app.addHook('onRoute', ({ url }) => { if (url !== '*' && !isNested(url)) urls.add(url) })
-  return () => {
-    known = new Set(app.supportedMethods)
-    for (const url of Array.from(urls)) {
-      const others = app.supportedMethods.filter(method => !app.hasRoute({ url, method }))
-      const allow = app.supportedMethods.filter(method => !others.includes(method)).sort().join(', ')
-      // In a hook, because the body is parsed before the handler.
-      const refuse = async () => {
-        throw isHidden(url) ? new Problem('not_found') : new Problem('method_not_allowed', { headers: { allow } })
-      }
-      app.route({ url, method: others, schema: { hide: true }, onRequest: refuse, handler: refuse })
-    }
-  }
 }
 
 /** Node's own errors, by code. */

@@ -9,8 +9,7 @@ const PARAMETERS = ['version', 'permanent', 'folder', 'recursive', 'all', 'id', 
 const LINK_PARAMETERS = [...PARAMETERS, 'disposition']
 
 /** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */
-export async function refuseForeignParameters ({ is404, method, query, routeOptions }: FastifyRequest): Promise<void> {
-  if (is404) return
+export async function refuseForeignParameters ({ method, query, routeOptions }: FastifyRequest): Promise<void> {
   const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as { properties?: Record<string, unknown> }
   const parameters = isOfLink(String(routeOptions.url)) ? LINK_PARAMETERS : PARAMETERS
   const field = parameters.find(name => Object.hasOwn(query as object, name) && !Object.hasOwn(properties, name))

@@ -9,13 +9,6 @@ const NESTED = new Map([
   ['/s/:secret/files/:name', '/s/:secret/files/*']
 ])
 
-const nestedPaths = new Set(NESTED.values())
-
-/** Whether a route is one that {@link addNestedNames} added. */
-export function isNested (url: string): boolean {
-  return nestedPaths.has(url)
-}
-
 /**
  * Repeats each route whose path ends with a name, in which a `/` is `%2F`, at a path where it may be plain. Call it
  * before the routes are added, and before hooks that add something to a route: they see both.

@@ -105,8 +105,8 @@ function hasPassword ({ authorization }: IncomingHttpHeaders): boolean {
 }
 
 /** Whether a request is for the drive, which no page of another origin may use. */
-function isOfDrive ({ routeOptions }: FastifyRequest): boolean {
-  return /^\/dav(?:\/|$)/.test(String(routeOptions.url))
+function isOfDrive ({ routeOptions, url }: FastifyRequest): boolean {
+  return /^\/dav(?:[/?]|$)/.test(routeOptions.url ?? url)
 }
 
 /** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */

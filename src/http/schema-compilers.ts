@@ -122,8 +122,8 @@ export function acceptJson (app: FastifyInstance): void {
     }
     void parse(request, text, done)
   })
-  app.addContentTypeParser('*', async ({ raw, is404 }: FastifyRequest) => {
-    if (!is404 && !await isEmpty(raw)) throw new Problem('unsupported_media_type')
+  app.addContentTypeParser('*', async ({ raw }: FastifyRequest) => {
+    if (!await isEmpty(raw)) throw new Problem('unsupported_media_type')
   })
 }
 
