@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Conditions, StateCondition } from '#src/metadata/conditions.ts'
-import { MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from '#src/metadata/lock-repository.ts'
+import { MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from '#src/metadata/lock-records.ts'
 import { MAX_PROPERTIES } from '#src/metadata/properties.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
@@ -17,7 +17,7 @@ const when = (path: string | undefined, ...conditions: StateCondition[]): Condit
 const has = (state: { tag: string } | { token: string }): StateCondition => ({ isNegated: false, ...state })
 const hasNot = (state: { tag: string } | { token: string }): StateCondition => ({ isNegated: true, ...state })
 
-/** The contract in src/metadata/lock-repository.ts, conditions.ts and properties.ts, and copies of files. */
+/** The contract in src/metadata/locks.ts, conditions.ts and properties.ts, and copies of files. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)

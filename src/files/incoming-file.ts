@@ -1,5 +1,5 @@
 import type { Conditions } from '../metadata/conditions.ts'
-import type { NewLock } from '../metadata/lock-repository.ts'
+import type { NewLock } from '../metadata/lock-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { Uploader } from './uploader.ts'
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Reserve } from '../blobs/blob-store.ts'
 import type { Conditions, StateList } from '../metadata/conditions.ts'
-import type { LockOwner, LockRecord, NewLock } from '../metadata/lock-repository.ts'
+import type { LockOwner, LockRecord, NewLock } from '../metadata/lock-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot } from '../problems.ts'

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { type Failure, failures, type Problem } from '../problems.ts'
-import { MAX_LOCKS } from '../metadata/lock-repository.ts'
+import { MAX_LOCKS } from '../metadata/lock-records.ts'
 import { Count, ONE_LINE } from './wire-values.ts'
 
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>

@@ -1,5 +1,5 @@
 import type { Conditions, Destination } from './conditions.ts'
-import type { NewLock } from './lock-repository.ts'
+import type { NewLock } from './lock-records.ts'
 import type { FilePage, FileRecord, FileSearch, FoundFiles, MemberPage, NewFile, Quota } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 

@@ -2,136 +2,109 @@ import { eq, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
-import { alters, covers, type LockGuard, rememberLocks } from './lock-guard.ts'
-import type { LockOwner, LockRecord, LockRepository, NewLock } from './lock-repository.ts'
-import type { Owner, Owners } from './owners.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
+import { alters, covers, rememberLocks } from './lock-guard.ts'
+import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
+import { ask, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
-/** Locks that have expired are not found, whatever the time. */
+/** Queries exclude expired locks, so the time is unused. */
 const ANY_TIME = 0
 
-interface LockOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly guard: LockGuard
-}
+/**
+ * Locks by owner and path: a part of the contract of {@link Metadata}. A lock that has expired is not found and refuses
+ * nothing. A lock ends with the file or folder that is its root, and when that is moved or overwritten.
+ *
+ * Every write refuses a change under a lock with `file_locked`, unless its conditions have a token of it: of the file
+ * or folder that it changes, adds or removes, of all below one that it removes or moves, and of the folder in which a
+ * name is added or removed. The member `locked` of the problem has the lock roots.
+ */
+export type LockRepository = ReturnType<typeof createLocks>
 
-export class LockRules implements LockRepository {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #owners: Owners
-  readonly #tree: FolderTree
-  readonly #contents: FileContents
-  readonly #guard: LockGuard
+export function createLocks ({ engine, owners, tree, contents, guard, read, write, ownerWrite }: Services) {
+  const queries = queriesOf(engine)
 
-  constructor ({ engine, owners, tree, contents, guard }: LockOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#owners = owners
-    this.#tree = tree
-    this.#contents = contents
-    this.#guard = guard
+  function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
+    const tokens = locks.map(({ token }) => token)
+    yield * together(ask(queries.remove, { tokens }), ask(queries.remember, { ownerId }))
   }
 
-  listFor (owner: LockOwner, paths: readonly string[]): Promise<LockRecord[]> {
-    return this.#engine.read(() => this.#guard.find({ owner, time: ANY_TIME }, alters(...paths)))
-  }
-
-  judge (ownerId: number, lists: readonly StateList[]): Promise<void> {
-    const moment = { owner: { id: ownerId, lockedUntil: Infinity }, time: ANY_TIME }
-    return this.#engine.read(() => this.#guard.admit(moment, { lists }, alters()))
-  }
-
-  add (ownerId: number, lock: NewLock, conditions: Conditions): Promise<LockRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#add(ownerId, lock, conditions))
-  }
-
-  * #add (ownerId: number, lock: NewLock, conditions: Conditions): Rule<LockRecord> {
-    const [owner, current, folder, time] = yield * together(
-      this.#owners.lock(ownerId),
-      this.#contents.find(ownerId, lock.path),
-      this.#tree.find(ownerId, lock.path),
-      this.#engine.now()
-    )
-    if (current === undefined && folder === undefined) throw new Problem('not_found')
-    yield * this.#guard.admit({ owner, time, current }, conditions, alters())
-    return yield * this.#guard.add({ owner, time }, lock, folder !== undefined)
-  }
-
-  refresh (ownerId: number, path: string, seconds: number, conditions: Conditions): Promise<LockRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#refresh(ownerId, { path, seconds, conditions }))
-  }
-
-  * #refresh (
-    ownerId: number, { path, seconds, conditions }: { path: string, seconds: number, conditions: Conditions }
-  ): Rule<LockRecord> {
-    const { tokens = [] } = conditions
-    const [owner, time] = yield * this.#begin(ownerId)
-    yield * this.#guard.admit({ owner, time }, conditions, alters())
-    const locks = yield * this.#guard.find({ owner, time }, alters(path))
-    const lock = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
-    if (lock === undefined) throw new Problem('precondition_failed')
-    const expiresAt = time + seconds * 1000
-    const { restart, remember } = this.#queries
-    yield * together(ask(restart, { token: lock.token, seconds, expiresAt }), ask(remember, { ownerId }))
-    return { ...lock, seconds, expiresAt }
-  }
-
-  #begin (ownerId: number): Rule<[Owner, number]> {
-    return together(this.#owners.lock(ownerId), this.#engine.now())
-  }
-
-  remove (ownerId: number, path: string, token: string, { lists }: Conditions = {}): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, { path, token, lists }))
-  }
-
-  * #remove (
-    ownerId: number, { path, token, lists }: { path: string, token: string, lists: Conditions['lists'] }
-  ): Rule<void> {
-    const [owner, time] = yield * this.#begin(ownerId)
-    yield * this.#guard.admit({ owner, time }, { lists }, alters())
-    const locks = yield * this.#guard.find({ owner, time }, alters(path))
-    const lock = locks.find(lock => lock.token === token && covers(lock, path))
-    if (lock === undefined) throw new Problem('lock_token_mismatch')
-    yield * this.#drop(ownerId, [lock])
-  }
-
-  break (ownerId: number, path: string): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#break(ownerId, path))
-  }
-
-  * #break (ownerId: number, path: string): Rule<void> {
-    const [owner, time] = yield * this.#begin(ownerId)
-    const locks = yield * this.#guard.find({ owner, time }, alters(path))
-    const rooted = locks.filter(lock => lock.path === path)
-    if (rooted.length === 0) throw new Problem('not_found')
-    yield * this.#drop(ownerId, rooted)
-  }
-
-  * #drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
-    const { remove, remember } = this.#queries
-    yield * together(ask(remove, { tokens: locks.map(({ token }) => token) }), ask(remember, { ownerId }))
-  }
-
-  async removeExpired (limit: number): Promise<boolean> {
-    // Usually there is none, and a write costs a sync.
-    if ((await this.#engine.read(() => ask(this.#queries.anyExpired))).length === 0) return false
-    return this.#engine.transact(() => this.#removeExpired(limit))
-  }
-
-  * #removeExpired (limit: number): Rule<boolean> {
-    const { tables: { locks }, clock, skippingLocked } = this.#engine
+  function * removeExpired (limit: number): Rule<boolean> {
+    const { tables: { locks }, clock, skippingLocked } = engine
     // Those that another process is deleting are left to it.
     const expired = yield * ask(reading('', db => skippingLocked(db.select({ token: locks.token }).from(locks)
       .where(lte(locks.expiresAt, clock)).limit(limit))))
-    yield * ask(this.#queries.remove, { tokens: expired.map(({ token }) => token) })
+    yield * ask(queries.remove, { tokens: expired.map(({ token }) => token) })
     return expired.length === limit
+  }
+
+  return {
+    /** The locks whose root is one of these paths, or a folder above one. Of an account without locks, none is read. */
+    listFor: read((owner: LockOwner, paths: readonly string[]) =>
+      guard.find({ owner, time: ANY_TIME }, alters(...paths))),
+
+    /** @throws precondition_failed unless one of the lists holds. For what changes no file. */
+    judge: read((ownerId: number, lists: readonly StateList[]) =>
+      guard.admit({ owner: { id: ownerId, lockedUntil: Infinity }, time: ANY_TIME }, { lists }, alters())),
+
+    /**
+     * Locks a file or folder that exists. For a free name: `files.put` with a lock.
+     * @throws not_found, precondition_failed, file_locked if another lock is in the way; too_many_locks if the account
+     * has `MAX_LOCKS`, or `MAX_LOCKS_PER_PATH` lock this path or, for a deep lock, something below.
+     */
+    add: write(function * (ownerId, lock: NewLock, conditions: Conditions) {
+      const [owner, current, folder, time] = yield * together(
+        owners.lock(ownerId), contents.find(ownerId, lock.path), tree.find(ownerId, lock.path), engine.now()
+      )
+      if (current === undefined && folder === undefined) throw new Problem('not_found')
+      yield * guard.admit({ owner, time, current }, conditions, alters())
+      return yield * guard.add({ owner, time }, lock, folder !== undefined)
+    }),
+
+    /**
+     * Restarts a lock of this path, or of a folder above, whose token is in the conditions.
+     * @throws precondition_failed if there is none, or the lists do not hold.
+     */
+    refresh: ownerWrite(function * (context, path: string, seconds: number, conditions: Conditions) {
+      const { tokens = [] } = conditions
+      yield * guard.admit(context, conditions, alters())
+      const locks = yield * guard.find(context, alters(path))
+      const lock = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
+      if (lock === undefined) throw new Problem('precondition_failed')
+      const expiresAt = context.time + seconds * 1000
+      yield * together(
+        ask(queries.restart, { token: lock.token, seconds, expiresAt }),
+        ask(queries.remember, { ownerId: context.owner.id })
+      )
+      return { ...lock, seconds, expiresAt }
+    }),
+
+    /**
+     * Ends a lock of this path, or of a folder above.
+     * @throws precondition_failed if the lists do not hold, lock_token_mismatch if there is none with this token.
+     */
+    remove: ownerWrite(function * (context, path: string, token: string, { lists }: Conditions = {}) {
+      yield * guard.admit(context, { lists }, alters())
+      const locks = yield * guard.find(context, alters(path))
+      const lock = locks.find(lock => lock.token === token && covers(lock, path))
+      if (lock === undefined) throw new Problem('lock_token_mismatch')
+      yield * drop(context.owner.id, [lock])
+    }),
+
+    /** Ends the locks whose root is this path. @throws not_found if there is none. */
+    break: ownerWrite(function * (context, path: string) {
+      const rooted = (yield * guard.find(context, alters(path))).filter(lock => lock.path === path)
+      if (rooted.length === 0) throw new Problem('not_found')
+      yield * drop(context.owner.id, rooted)
+    }),
+
+    /** Deletes up to `limit` locks of all owners that have expired; true if there may be more. */
+    async removeExpired (limit: number): Promise<boolean> {
+      // Usually there is none, and a write costs a sync.
+      if ((await engine.read(() => ask(queries.anyExpired))).length === 0) return false
+      return engine.transact(() => removeExpired(limit))
+    }
   }
 }
 

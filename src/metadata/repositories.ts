@@ -18,12 +18,14 @@ import { KeptRules } from './kept.ts'
 import { LinkUploads } from './link-uploads.ts'
 import { LinkRules } from './links.ts'
 import { LockGuard } from './lock-guard.ts'
-import { LockRules } from './locks.ts'
+import { createLocks } from './locks.ts'
 import type { Metadata } from './metadata.ts'
+import { createMethods } from './methods.ts'
 import { OneTimeSecrets } from './one-time-secrets.ts'
 import { Owners } from './owners.ts'
 import { PasskeyRules } from './passkeys.ts'
 import { PropertyRules } from './property-rules.ts'
+import type { Services } from './services.ts'
 import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
 import { UploadRules } from './uploads.ts'
 
@@ -71,6 +73,7 @@ export function createRepositories ({
     keepsDeleted: keeping.milliseconds > 0
   })
   const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
+  const services: Services = { engine, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
   return {
     accounts,
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
@@ -83,7 +86,7 @@ export function createRepositories ({
     changes: new ChangeRules(engine, ids),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
     links: new LinkRules({ engine, owners, tree, contents, linkUploads }),
-    locks: new LockRules({ engine, owners, tree, contents, guard }),
+    locks: createLocks(services),
     properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
     uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),
     blobs: new BlobRules(engine, discardedBlobs)

@@ -1,6 +1,6 @@
 import type { Quotas } from '../files/quotas.ts'
 import { dateOf } from '../http/wire-values.ts'
-import type { LockRecord } from '../metadata/lock-repository.ts'
+import type { LockRecord } from '../metadata/lock-records.ts'
 import { splitPath } from '../metadata/paths.ts'
 import { entityTag, parseDate, seconds } from '../metadata/preconditions.ts'
 import type { PropertyName } from '../metadata/properties.ts'

@@ -1,4 +1,4 @@
-import type { LockRecord } from '../metadata/lock-repository.ts'
+import type { LockRecord } from '../metadata/lock-records.ts'
 import { XML_DECLARATION } from './multistatus.ts'
 import { escapeXml } from './xml.ts'
 

@@ -1,0 +1,29 @@
+import type { Engine } from './engine.ts'
+import type { Owner, Owners } from './owners.ts'
+import { type Rule, together } from './rule.ts'
+
+/** An account whose row is locked, and the time after any wait for it. */
+export interface OwnerContext { readonly owner: Owner, readonly time: number }
+
+/** Makes methods of repositories from rules. Parameters and result are those of the rule. */
+export type Methods = ReturnType<typeof createMethods>
+
+export function createMethods (engine: Engine, owners: Owners) {
+  return {
+    /** For a rule that changes nothing. */
+    read: <Parameters extends unknown[], T>(rule: (...values: Parameters) => Rule<T>) =>
+      (...values: Parameters): Promise<T> => engine.read(() => rule(...values)),
+
+    /** For a rule that changes what an account owns, and locks it with its first queries. */
+    write: <Parameters extends unknown[], T>(rule: (ownerId: number, ...values: Parameters) => Rule<T>) =>
+      (ownerId: number, ...values: Parameters): Promise<T> =>
+        engine.transactFor(ownerId, () => rule(ownerId, ...values)),
+
+    /** The same for a rule that begins with an account that is locked. @throws not_found if it was deleted. */
+    ownerWrite: <Parameters extends unknown[], T>(rule: (context: OwnerContext, ...values: Parameters) => Rule<T>) =>
+      (ownerId: number, ...values: Parameters): Promise<T> => engine.transactFor(ownerId, function * () {
+        const [owner, time] = yield * together(owners.lock(ownerId), engine.now())
+        return yield * rule({ owner, time }, ...values)
+      })
+  }
+}
