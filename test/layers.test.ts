@@ -1,11 +1,9 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { join, posix } from 'node:path'
+import { join } from 'node:path'
 import { test } from 'tap'
 import ts from 'typescript'
 import { blocksOf, sectionOf } from './kit/readme.ts'
-import { root } from './kit/root.ts'
-
-const src = join(root, 'src')
+import { importOf, isImportCall, readSources, src } from './kit/sources.ts'
 
 /** Things that may appear only in the places of a table in src/README.md. */
 const things: Record<string, RegExp> = {
@@ -96,12 +94,6 @@ const patterns = rooms.flatMap(({ room, files }) => files.map(pattern => ({ room
 /** A fact about a file, in the terms of the patterns above. */
 interface Use { what: string, line: number, isType: boolean }
 
-/** What is known of every file below `src`. */
-async function readUses (): Promise<Map<string, Use[]>> {
-  const names = (await readdir(src, { recursive: true })).filter(name => /\.tsx?$/.test(name)).sort()
-  return new Map(await Promise.all(names.map(async (name): Promise<[string, Use[]]> => [name, usesOf(name, await readFile(join(src, name), 'utf8'))])))
-}
-
 /** The violations of the tables, by file. */
 function findViolations (uses: Map<string, Use[]>): string[] {
   const names = Array.from(uses.keys())
@@ -128,29 +120,34 @@ function roomOf (name: string): string | undefined {
 }
 
 function isIn (name: string, places: string[]): boolean {
-  return places.some(place => new RegExp(`^${place.replaceAll('.', '\\.').replaceAll('*', '[^/]+')}${place.endsWith('/') ? '' : '$'}`).test(name))
+  return places.some(place => expressionOf(place).test(name))
+}
+
+/** Each is compiled once: it is asked for every import. */
+const expressions = new Map<string, RegExp>()
+
+function expressionOf (place: string): RegExp {
+  const known = expressions.get(place)
+  if (known !== undefined) return known
+  const text = place.replaceAll('.', '\\.').replaceAll('*', '[^/]+')
+  const expression = new RegExp(`^${text}${place.endsWith('/') ? '' : '$'}`)
+  expressions.set(place, expression)
+  return expression
 }
 
 const SQL_TEXT = /^\s*(select\s.+\sfrom|insert\s+into|update\s.+\sset|delete\s+from|begin\s|pragma\s|create\s+table)\b/i
 
-/** Reads the imports, exports, globals and SQL of a file with TypeScript's parser. */
-function usesOf (name: string, text: string): Use[] {
-  const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true)
+/** Reads the imports, exports, globals and SQL of a file. */
+function usesOf (source: ts.SourceFile): Use[] {
   const uses: Use[] = []
   const note = (node: ts.Node, what: string, isType = false) =>
     uses.push({ what, isType, line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1 })
-  const noteImport = (node: ts.Node, specifier: string, isType = false) => note(node, `import ${specifier.startsWith('.') ? posix.join(posix.dirname(name), specifier) : specifier}`, isType)
 
   function visit (node: ts.Node): void {
-    if (ts.isImportDeclaration(node) &&
-      ts.isStringLiteral(node.moduleSpecifier)) noteImport(node, node.moduleSpecifier.text, isTypeImport(node))
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument) &&
-      ts.isStringLiteral(node.argument.literal)) noteImport(node, node.argument.literal.text, true)
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      const [specifier] = node.arguments
-      if (specifier !== undefined && ts.isStringLiteralLike(specifier)) noteImport(node, specifier.text)
-      else note(node, 'a computed import')
-    } else if (ts.isExportDeclaration(node)) {
+    const imported = importOf(node)
+    if (imported !== undefined) note(node, `import ${imported.module}`, imported.isType)
+    else if (isImportCall(node)) note(node, 'a computed import')
+    else if (ts.isExportDeclaration(node)) {
       if (node.moduleSpecifier !== undefined) note(node, 're-export')
       if (node.exportClause && ts.isNamedExports(node.exportClause) && node.exportClause.elements.some(element => element.name.text === 'default')) note(node, 'default export')
     } else if (ts.isExportAssignment(node) || (ts.canHaveModifiers(node) && ts.getModifiers(node)?.some(modifier => modifier.kind === ts.SyntaxKind.DefaultKeyword))) note(node, 'default export')
@@ -171,14 +168,6 @@ function usesOf (name: string, text: string): Use[] {
   return uses
 }
 
-function isTypeImport ({ importClause }: ts.ImportDeclaration): boolean {
-  if (importClause === undefined) return false
-  const { namedBindings, name } = importClause
-  if (importClause.isTypeOnly) return true
-  return name === undefined && namedBindings !== undefined &&
-    ts.isNamedImports(namedBindings) && namedBindings.elements.every(element => element.isTypeOnly)
-}
-
 /** The import cycles, each listed once, type imports included: files that need each other belong in one file. */
 function cycles (uses: Map<string, Use[]>): string[] {
   const found = new Set<string>()
@@ -196,7 +185,7 @@ function cycles (uses: Map<string, Use[]>): string[] {
   return Array.from(found)
 }
 
-const uses = await readUses()
+const uses = new Map(Array.from(await readSources(/\.tsx?$/), ([name, source]) => [name, usesOf(source)]))
 const present = findViolations(uses)
 
 test('src keeps to the layout', async t => {
