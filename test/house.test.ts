@@ -1,0 +1,157 @@
+import { posix } from 'node:path'
+import { test } from 'tap'
+import { personalToken } from './kit/drive.ts'
+import { startCounted } from './kit/executed.ts'
+import { forwardersIn, importsIn, tokensIn, typesIn } from './kit/house.ts'
+import { createLink } from './kit/links.ts'
+import { formOf, signUp, type Answer } from './kit/server.ts'
+import { readSources } from './kit/sources.ts'
+import { append, beginUpload } from './kit/tus.ts'
+
+// The budgets of the server's code, without the page. The numbers are limits: what needs more raises one, in the commit
+// that says why. The lists are exact: what has gone leaves them too, so that they only get shorter.
+
+/** Files of src of which a function runs for a warm request, until it is logged. */
+const FILES = {
+  'GET /uploads/{name}': 43,
+  'PUT /uploads/{name}': 73,
+  'POST /': 70,
+  'PATCH /api/uploads/{id}': 72,
+  'GET /api/token': 43,
+  'PUT /dav/{path}': 73,
+  'GET /s/{secret}/files/{name}': 39
+}
+
+/** Leaves of the syntax tree, comments apart, in the files of a folder. */
+const TOKENS: Readonly<Record<string, number>> = {
+  '.': 9373,
+  accounts: 7644,
+  backends: 5736,
+  backup: 7794,
+  blobs: 1539,
+  'blobs/disk': 6240,
+  'blobs/s3': 11_186,
+  commands: 12_953,
+  config: 1087,
+  'data-folder': 2566,
+  deployment: 1650,
+  doctor: 5782,
+  factors: 9882,
+  files: 30_362,
+  fsck: 1101,
+  http: 13_007,
+  links: 10_939,
+  metadata: 69_249,
+  'metadata/postgres': 11_932,
+  'metadata/sqlite': 9839,
+  monitoring: 5374,
+  openapi: 3927,
+  tokens: 8955,
+  uploads: 17_045,
+  webdav: 11_029
+}
+
+/** Files that are in no folder; five are wanted. */
+const LOOSE_FILES = ['app.ts', 'config.ts', 'main.ts', 'problems.ts', 'route-options.ts', 'store.ts']
+
+/** A file with fewer lines and one importer belongs into that one. */
+const FEW_LINES = 30
+const SMALL_FILES = [
+  'doctor/event-log.ts', 'http/foreign-parameters.ts', 'metadata/folding.ts', 'metadata/postgres/corked-client.ts',
+  'metadata/postgres/repetition.ts', 'metadata/sqlite/row-cache.ts', 'metadata/sqlite/token-finder.ts',
+  'tokens/credential-check.ts'
+]
+
+/** Methods that only call one of the same name, with their own parameters. */
+const FORWARDERS = [
+  'accounts/events.ts list', 'backends/backends.ts close', 'backends/backends.ts find', 'backends/backends.ts read',
+  'backends/restore-target.ts close', 'backends/restore-target.ts importMetadata', 'blobs/disk/disk.ts has',
+  'blobs/disk/disk.ts marks', 'blobs/disk/disk.ts read', 'blobs/disk/file-writer.ts add', 'blobs/s3/part-buffer.ts release',
+  'commands/restore-files.ts close', 'factors/factors.ts list', 'files/blob-cleanup.ts close', 'files/blob-cleanup.ts stop',
+  'files/blob-cleanup.ts sweepNow', 'files/changes.ts list', 'files/files.ts acceptName', 'files/files.ts list',
+  'files/files.ts search', 'files/files.ts sweep', 'files/folders.ts list', 'files/folders.ts listAll',
+  'files/kept.ts listTrash', 'files/locks.ts judge', 'files/locks.ts listFor', 'files/properties.ts ofFiles',
+  'files/properties.ts ofFolders', 'metadata/files.ts search', 'metadata/sqlite/retention-lock.ts close',
+  'metadata/sqlite/snapshot.ts close', 'metadata/uploads.ts removeExpired', 'monitoring/health.ts now',
+  'tokens/tokens.ts list'
+]
+
+/** Names that several files give to a type of their own, and how many do. */
+const SHARED_NAMES = [
+  'Accounts 2', 'Address 2', 'Answer 3', 'Append 2', 'Arrival 2', 'Beginning 2', 'Body 2', 'ByteRange 2', 'Change 2',
+  'Changes 3', 'Condition 2', 'Conditions 2', 'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2',
+  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'LockOptions 2', 'MigrationOptions 2',
+  'Move 2', 'NewUpload 2', 'Page 3', 'Part 3', 'Piece 2', 'Place 7', 'Prepared 2', 'Removal 3', 'RemovalOptions 2',
+  'Removed 2', 'Report 2', 'Requirement 2', 'Resource 2', 'RestoredFiles 2', 'ResumableOptions 2', 'Room 2',
+  'Route 2', 'SessionOptions 2', 'StorageRecord 2', 'Store 2', 'StoredBytes 2', 'Target 5', 'Values 3', 'Verdict 2',
+  'Waiter 2', 'Waiting 3'
+]
+
+/** One request does not fill all caches, and a timer may run another file during any. */
+const REPETITIONS = 10
+
+test('a request runs few files', async t => {
+  const server = await startCounted(t, { DATA_DIR: t.testdir(), LINKS: 'on' })
+  const { token, user } = await signUp(server, 'ann')
+  const secret = await personalToken(server, user, ['files:read', 'files:write'])
+  await server.send('PUT', '/uploads/x', { token, body: 'hello' })
+  const link = await createLink(server, { token }, { name: 'x', kind: 'download' })
+  const begin = (_: unknown, n: number) => beginUpload(server, token, { name: `begun-${n}`, length: 5 })
+  const begun = await Promise.all(Array.from({ length: 1 + REPETITIONS }, begin))
+  let stored = 0
+
+  const requests: Record<keyof typeof FILES, () => Promise<Answer>> = {
+    'GET /uploads/{name}': () => server.send('GET', '/uploads/x', { token }),
+    'PUT /uploads/{name}': () => server.send('PUT', `/uploads/put-${++stored}`, { token, body: 'hello' }),
+    'POST /': () => server.send('POST', '/', { token, ...formOf(`form-${++stored}`, 'hello') }),
+    'PATCH /api/uploads/{id}': () => append(server, token, { path: String(begun.pop()), offset: 0, bytes: Buffer.from('hello') }),
+    'GET /api/token': () => server.send('GET', '/api/token', { user }),
+    'PUT /dav/{path}': () => server.send('PUT', `/dav/drive-${++stored}`, { user: ['ann', secret], body: 'hello' }),
+    'GET /s/{secret}/files/{name}': () => server.send('GET', `${link.path}/files/x`)
+  }
+  for (const [name, request] of Object.entries(requests)) {
+    const budget = FILES[name as keyof typeof FILES]
+    t.match(await request(), { status: /^20[014]$/ }, name)
+    let files: string[] | undefined
+    for (let n = 0; n < REPETITIONS && (files === undefined || files.length > budget); n++) {
+      const executed = await server.executedBy(request)
+      files = (files ?? Array.from(executed)).filter(file => executed.has(file))
+    }
+    t.ok(files !== undefined && files.length <= budget, `${name} runs ${files?.length} files, at most ${budget}`, { files })
+  }
+})
+
+const sources = Array.from(await readSources(/^(?!page\/).+\.(?:ts|js)$/), ([name, source]) => ({ name, source }))
+
+test('a folder has few tokens', async t => {
+  const counts = new Map<string, number>()
+  for (const { name, source } of sources) {
+    const folder = posix.dirname(name)
+    counts.set(folder, (counts.get(folder) ?? 0) + tokensIn(source))
+  }
+  for (const [folder, count] of counts) {
+    t.ok(count <= Number(TOKENS[folder]), `${folder} has ${count} tokens, at most ${TOKENS[folder]}`)
+  }
+  t.same(Object.keys(TOKENS), Array.from(counts.keys()).sort(), 'each folder has a budget')
+})
+
+test('few files are in no folder', async t => {
+  t.same(sources.map(({ name }) => name).filter(name => !name.includes('/')), LOOSE_FILES)
+})
+
+test('a small file has several importers', async t => {
+  const imported = sources.flatMap(({ source }) => Array.from(importsIn(source)))
+  const isSmall = (text: string) => text.trimEnd().split('\n').length < FEW_LINES
+  const small = sources.filter(({ source }) => isSmall(source.text)).map(({ name }) => name)
+  t.same(small.filter(file => imported.filter(name => name === file).length === 1), SMALL_FILES)
+})
+
+test('no method only calls one of the same name', async t => {
+  t.same(sources.flatMap(({ name, source }) => forwardersIn(source).map(method => `${name} ${method}`)).sort(), FORWARDERS)
+})
+
+test('no two types have the same name', async t => {
+  const names = sources.flatMap(({ source }) => typesIn(source)).sort()
+  const counts = Array.from(new Set(names), name => ({ name, count: names.filter(other => other === name).length }))
+  t.same(counts.filter(({ count }) => count > 1).map(({ name, count }) => `${name} ${count}`), SHARED_NAMES)
+})
