@@ -7,11 +7,13 @@ import { readConfig } from '../config.ts'
 import { openStore } from '../store.ts'
 import { jsonOption, print, UsageError } from './command.ts'
 
-export const help = `magicstore openapi FOLDER: write the OpenAPI document to a folder, as openapi.json and openapi.yaml.
+const FILE = 'openapi.json'
+
+export const help = `magicstore openapi FOLDER: write the OpenAPI document to a folder, as openapi.json.
 
   --json     one JSON object: folder, files
 
-Exit code: 0 if both were written, 1 otherwise.`
+Exit code: 0 if it was written, 1 otherwise.`
 
 /** Writes the document as a server with the default settings serves it. */
 export async function run (args: string[]): Promise<void> {
@@ -21,9 +23,8 @@ export async function run (args: string[]): Promise<void> {
   const store = await openStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)
   try {
-    const texts = { 'openapi.json': `${JSON.stringify(http.swagger(), null, 2)}\n`, 'openapi.yaml': http.swagger({ yaml: true }) }
-    for (const [name, text] of Object.entries(texts)) await writeFile(join(folder, name), text)
-    print(values, { folder: resolve(folder), files: Object.keys(texts) }, ({ folder }) => `${folder} has the OpenAPI document`)
+    await writeFile(join(folder, FILE), `${JSON.stringify(http.swagger(), null, 2)}\n`)
+    print(values, { folder: resolve(folder), files: [FILE] }, ({ folder }) => `${folder} has the OpenAPI document`)
   } finally {
     await http.close()
     await store.close()

@@ -45,7 +45,7 @@ test('with --json every command prints one object per line, whose properties its
     { args: ['backup', at('backup')], expected: [{ folder: at('backup'), accounts: 2 }] },
     { args: ['restore', at('backup')], expected: [{ folder: at('restored'), accounts: 2 }], settings: { DATA_DIR: at('restored') } },
     { args: ['user', 'rm', 'ann', '--yes'], expected: [account] },
-    { args: ['openapi', at('document')], expected: [{ folder: at('document'), files: ['openapi.json', 'openapi.yaml'] }] },
+    { args: ['openapi', at('document')], expected: [{ folder: at('document'), files: ['openapi.json'] }] },
     { args: ['sdk', at('client'), '--base-url', 'https://files.example.org/'], expected: [{ folder: at('client'), files: ['schema.ts', 'client.ts', 'README.md'], baseUrl: 'https://files.example.org' }] }
   ]
   const helps = new Map<string, string>()
