@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { exchangesFolder } from './kit/conformance.ts'
+import { inlineResponses } from './kit/document.ts'
 import { root } from './kit/root.ts'
 
 /**
@@ -12,11 +13,11 @@ interface Operation {
   responses: Record<string, { content?: Record<string, { examples?: Record<string, unknown> }> }>
 }
 
-const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8'))
+const { paths } = inlineResponses(JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8')))
 const lines = readdirSync(exchangesFolder).flatMap(name => readFileSync(`${exchangesFolder}/${name}`, 'utf8').trimEnd().split('\n'))
 rmSync(exchangesFolder, { recursive: true })
 
-const operations = Object.values<Record<string, Operation>>(document.paths).flatMap(item => Object.values(item))
+const operations = Object.values<Record<string, Operation>>(paths).flatMap(item => Object.values(item))
 const seenPairs = new Set(lines.map(line => line.split(' ', 2).join(' ')))
 const seenCodes = new Set(lines.map(line => line.split(' ')[2]))
 const pairs = operations.flatMap(({ operationId, responses }) => Object.keys(responses).map(status => `${operationId} ${status}`))

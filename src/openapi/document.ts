@@ -91,7 +91,7 @@ const OpenapiDocument = Type.Unsafe<string>(Type.Object({
   openapi: Type.String({ maxLength: 16, pattern: '^3\\.1\\.', description: 'Version of the OpenAPI Specification.', examples: ['3.1.0'] }),
   info: Type.Object({}, { additionalProperties: true, description: 'Title, version and introduction.' }),
   paths: Type.Object({}, { additionalProperties: true, description: 'The operations, by path and method.' }),
-  components: Type.Object({}, { additionalProperties: true, description: 'Shared schemas, headers, examples and security schemes.' })
+  components: Type.Object({}, { additionalProperties: true, description: 'Shared schemas, error responses, headers, examples and security schemes.' })
 }, { additionalProperties: true, description: 'An OpenAPI 3.1 document.' }))
 
 /** The address in `servers`, which has no path, unlike those in the examples. */

@@ -1,10 +1,17 @@
 import { failures, type FailureCode } from '../problems.ts'
 
 interface Header { $ref?: string }
-interface Response { headers?: Record<string, Header>, content?: Record<string, { examples?: object }> }
+interface Response { $ref?: string, headers?: Record<string, Header>, content?: Record<string, { examples?: object }> }
 interface Parameter { in: string }
 interface Body { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
-interface Operation { description: string, parameters?: Parameter[], requestBody?: Body, 'x-required-scope'?: string, responses: Record<string, Response> }
+interface Operation {
+  operationId: string
+  description: string
+  parameters?: Parameter[]
+  requestBody?: Body
+  'x-required-scope'?: string
+  responses: Record<string, Response>
+}
 
 /** The parts of an OpenAPI document that are changed here. */
 interface OpenapiDocument {
@@ -13,7 +20,8 @@ interface OpenapiDocument {
   components: {
     schemas: Record<string, { required?: string[] }>,
     examples: Record<string, unknown>,
-    headers?: Record<string, Header>
+    headers?: Record<string, Header>,
+    responses?: Record<string, Response>
   }
 }
 
@@ -40,8 +48,8 @@ const PLACES = ['path', 'query', 'header']
 const METHODS = ['post', 'get', 'put', 'head', 'patch', 'delete']
 
 /**
- * Completes the document, in place, with what depends on the whole of it: order, shared headers, required scopes, and
- * the errors that no operation lists.
+ * Completes the document, in place, with what depends on the whole of it: order, shared headers and errors, required
+ * scopes, and the errors that no operation lists.
  */
 export function transformDocument (document: OpenapiDocument): void {
   document.paths = sorted(document.paths, PATHS)
@@ -55,6 +63,7 @@ export function transformDocument (document: OpenapiDocument): void {
   const responses = operations.flatMap(operation => Object.values(operation.responses))
   shareHeaders(document, responses)
   listOtherFailures(document, responses)
+  shareFailures(document, operations)
 }
 
 /** Keys missing in the list come first, where they are noticed. */
@@ -95,4 +104,30 @@ function listOtherFailures ({ info, components }: OpenapiDocument, responses: Re
   const others = (Object.keys(failures) as FailureCode[]).filter(code => !listed.has(code))
   for (const code of others) delete components.examples[code]
   info.description += `\n\n${others.map(code => `- ${failures[code].status} \`${code}\`: ${failures[code].title}.`).join('\n')}`
+}
+
+/**
+ * Moves each error response that several operations have to `components.responses`, which halves the document. It is
+ * named for the first of these operations and the status, such as `deleteToken404`. Successes stay in each operation:
+ * clients that swagger-typescript-api generates do not parse shared ones, and openapi-client-axios refuses shared ones
+ * that are not JSON.
+ */
+function shareFailures ({ components }: OpenapiDocument, operations: Operation[]): void {
+  const firsts = new Map<string, { name: string, responses: Operation['responses'] }>()
+  const shared: Record<string, Response> = {}
+  for (const { operationId, responses } of operations) {
+    for (const [status, response] of Object.entries(responses)) {
+      if (Number(status) < 400) continue
+      const text = `${status} ${JSON.stringify(response)}`
+      const first = firsts.get(text)
+      if (first === undefined) {
+        firsts.set(text, { name: `${operationId}${status}`, responses })
+        continue
+      }
+      shared[first.name] = response
+      // Objects of their own: one used twice would become an anchor in YAML.
+      for (const each of [first.responses, responses]) each[status] = { $ref: `#/components/responses/${first.name}` }
+    }
+  }
+  components.responses = shared
 }

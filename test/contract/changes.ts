@@ -1,3 +1,4 @@
+import { inlineResponses } from '../kit/document.ts'
 import { compareSchemas, type Change, type Direction, type Schema } from './schema-changes.ts'
 
 export type { Change } from './schema-changes.ts'
@@ -17,7 +18,7 @@ export interface Document {
  */
 export function changesBetween (before: Document, after: Document): Change[] {
   const follow = { before: resolver(before), after: resolver(after) }
-  const [old, now] = [operationsOf(before), operationsOf(after)]
+  const [old, now] = [operationsOf(inlineResponses(before)), operationsOf(inlineResponses(after))]
   const changes = Array.from(new Set([...old.keys(), ...now.keys()])).flatMap((name): Change[] => {
     const [x, y] = [old.get(name), now.get(name)]
     if (x === undefined) return [{ level: 'added', subject: name, what: String(y?.summary) }]

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { Test } from 'tap'
+import { inlineResponses } from './document.ts'
 import { record, type Recorded } from './recorder.js'
 import { root } from './root.ts'
 
@@ -55,7 +56,7 @@ function formatsIn (value: unknown): string[] {
 }
 
 /** The committed document; another test checks that the server serves the same. */
-const document = JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8')) as Document
+const document = inlineResponses<Document>(JSON.parse(readFileSync(join(root, 'openapi/openapi.json'), 'utf8')))
 const templates = Object.keys(document.paths).map(path => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`) }))
 const validatorOf = createValidators(document)
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { createValidators } from '../kit/conformance.ts'
+import { inlineResponses } from '../kit/document.ts'
 
 /** The subset of JSON Schema that the document uses for input. */
 export interface Schema {
@@ -43,8 +44,8 @@ export interface Document {
 }
 export interface Listed { method: string, path: string, operation: Operation }
 
-export function operationsOf ({ paths }: Document): Listed[] {
-  return Object.entries(paths).flatMap(([path, item]) =>
+export function operationsOf (document: Document): Listed[] {
+  return Object.entries(inlineResponses(document).paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { releaseFault, versionFault, withUnreleased } from '../contract/changelog.ts'
 import { changesBetween, type Change, type Document } from '../contract/changes.ts'
+import { inlineResponses } from '../kit/document.ts'
 import { root } from '../kit/root.ts'
 
 const read = (name: string) => readFile(join(root, 'openapi', name), 'utf8')
@@ -59,7 +60,7 @@ const cases: Record<string, [Change['level'][], (document: any) => void]> = {
 test('a change of the document has the level of what it does to clients, and asks for a version', async t => {
   const before = await openDocument()
   for (const [title, [levels, change]] of Object.entries(cases)) {
-    const after = structuredClone(before)
+    const after = inlineResponses(before)
     change(after)
     const changes = changesBetween(before, after)
     t.same([...new Set(changes.map(({ level }) => level))].sort(), levels, { title, changes })
@@ -74,7 +75,7 @@ test('a change of the document has the level of what it does to clients, and ask
     ['10.0.0', 'an operation that is gone', true, true]
   ]
   for (const [next, change, ...fits] of versions) {
-    const [released, document]: [Document, Document] = [structuredClone(before), structuredClone(before)]
+    const [released, document]: [Document, Document] = [structuredClone(before), inlineResponses(before)]
     cases[change]?.[1](document)
     released.info.version = '1.4.2'
     document.info.version = next

@@ -8,6 +8,7 @@ import { test } from 'tap'
 import { parse } from 'yaml'
 import { failures } from '#src/problems.ts'
 import { createValidators } from '../kit/conformance.ts'
+import { inlineResponses } from '../kit/document.ts'
 import { root } from '../kit/root.ts'
 import { clientOf, runBin, sharedServer, spawnServer, type Client } from '../kit/server.ts'
 import { operationsOf, type Document } from './arbitraries.ts'
@@ -37,7 +38,7 @@ interface Listed { method: string, path: string, operation: Operation }
 
 async function readDocument (client: Client): Promise<{ document: any, operations: Listed[] }> {
   const { json: document } = await client.send('GET', '/openapi.json')
-  const operations = Object.entries<Record<string, Operation>>(document.paths)
+  const operations = Object.entries<Record<string, Operation>>(inlineResponses(document).paths)
     .flatMap(([path, item]) =>
       Object.entries(item).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })))
   return { document, operations }
@@ -133,6 +134,19 @@ test('the document is valid OpenAPI 3.1 and each of its references leads somewhe
   t.same(refs.filter(ref => !ref.startsWith('#/') || follow(document, ref) === undefined), [])
   const ajv = new Ajv2020({ strict: false, validateSchema: true })
   for (const [name, schema] of Object.entries<object>(document.components.schemas)) t.ok(ajv.validateSchema(schema), `${name} is a schema of JSON Schema 2020-12`)
+})
+
+test('an error response of several operations is in the document once', async t => {
+  const { document } = await openDocument()
+  const items = Object.values<Record<string, Operation>>(document.paths)
+  const errors = items.flatMap(item => Object.values(item)).flatMap(operation => Object.entries(operation.responses))
+    .filter(([status]) => Number(status) >= 400)
+  const own = errors.filter(([, response]) => !('$ref' in response)).map(entry => JSON.stringify(entry))
+  t.equal(new Set(own).size, own.length)
+  const refs = errors.flatMap(([, response]) => refsOf(response))
+  for (const name of Object.keys(document.components.responses)) {
+    t.ok(refs.filter(ref => ref === `#/components/responses/${name}`).length > 1, name)
+  }
 })
 
 test('every operation says its id, summary, tag, security, a success and its failures', async t => {
