@@ -22,33 +22,33 @@ const FILES = {
   'GET /s/{secret}/files/{name}': 39
 }
 
-/** Leaves of the syntax tree, comments apart, in the files of a folder. */
+/** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 9373,
-  accounts: 7644,
-  backends: 5736,
-  backup: 7794,
-  blobs: 1539,
-  'blobs/disk': 6240,
-  'blobs/s3': 11_186,
-  commands: 12_953,
-  config: 1087,
-  'data-folder': 2566,
-  deployment: 1650,
-  doctor: 5782,
-  factors: 9882,
-  files: 30_362,
-  fsck: 1101,
-  http: 13_007,
-  links: 10_939,
-  metadata: 69_249,
-  'metadata/postgres': 11_932,
-  'metadata/sqlite': 9839,
-  monitoring: 5374,
-  openapi: 3927,
-  tokens: 8955,
-  uploads: 17_045,
-  webdav: 11_029
+  '.': 9400,
+  accounts: 7700,
+  backends: 5800,
+  backup: 7800,
+  blobs: 1600,
+  'blobs/disk': 6300,
+  'blobs/s3': 11_200,
+  commands: 13_000,
+  config: 1100,
+  'data-folder': 2600,
+  deployment: 1700,
+  doctor: 5800,
+  factors: 9900,
+  files: 30_400,
+  fsck: 1200,
+  http: 13_100,
+  links: 11_000,
+  metadata: 69_100,
+  'metadata/postgres': 12_000,
+  'metadata/sqlite': 9900,
+  monitoring: 5400,
+  openapi: 4200,
+  tokens: 9000,
+  uploads: 17_100,
+  webdav: 11_100
 }
 
 /** Files that are in no folder; five are wanted. */
@@ -80,7 +80,7 @@ const FORWARDERS = [
 const SHARED_NAMES = [
   'Accounts 2', 'Address 2', 'Answer 3', 'Append 2', 'Arrival 2', 'Beginning 2', 'Body 2', 'ByteRange 2', 'Change 2',
   'Changes 3', 'Condition 2', 'Conditions 2', 'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2',
-  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'LockOptions 2', 'MigrationOptions 2',
+  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'MigrationOptions 2',
   'Move 2', 'NewUpload 2', 'Page 3', 'Part 3', 'Piece 2', 'Place 7', 'Prepared 2', 'Removal 3', 'RemovalOptions 2',
   'Removed 2', 'Report 2', 'Requirement 2', 'Resource 2', 'RestoredFiles 2', 'ResumableOptions 2', 'Room 2',
   'Route 2', 'SessionOptions 2', 'StorageRecord 2', 'Store 2', 'StoredBytes 2', 'Target 5', 'Values 3', 'Verdict 2',

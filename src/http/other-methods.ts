@@ -16,12 +16,10 @@ export function refuseOtherMethods (
 ): void {
   // Finds the methods of a path, whatever the method of the request. Its own are not used.
   const paths = createRouter({ maxParamLength: Infinity })
-  const methods = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
     if (url === ANY_PATH) return
-    const known = methods.get(url) ?? new Set<string>()
+    const known: Set<string> = paths.findRoute('GET', url)?.store ?? new Set()
     if (known.size === 0) paths.on('GET', url, () => {}, known)
-    methods.set(url, known)
     for (const name of [method].flat()) known.add(name)
   })
   // In a hook, because the body is parsed before a handler.
