@@ -14,7 +14,10 @@ export interface MistypedName { readonly name: string, readonly meant: string }
 export function findMistypedNames (variables: readonly string[], settings: readonly string[]): MistypedName[] {
   const candidates = settings.filter(setting => setting.length >= MIN_LENGTH && !variables.includes(setting))
   return variables.filter(name => !settings.includes(name)).flatMap(name => {
-    const meant = candidates.find(setting => distance(name.toUpperCase(), setting) <= (setting.length >= LONG ? 2 : 1))
+    const meant = candidates.find(setting => {
+      const few = setting.length >= LONG ? 2 : 1
+      return Math.abs(name.length - setting.length) <= few && distance(name.toUpperCase(), setting) <= few
+    })
     return meant === undefined ? [] : [{ name, meant }]
   })
 }
