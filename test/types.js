@@ -9,13 +9,17 @@ import { isMainThread } from 'node:worker_threads'
 
 const folder = new URL('../node_modules/.cache/without-types/', import.meta.url)
 
-/** A hook of Node's loader (module.register), which runs in a thread of its own. */
+/**
+ * A hook of Node's loader (module.register), which runs in a thread of its own.
+ * @type {import('node:module').LoadHook}
+ */
 export async function load (url, context, next) {
   if (!url.endsWith('.ts')) return next(url, context)
   const source = readFileSync(fileURLToPath(url), 'utf8')
   return { format: 'module', shortCircuit: true, source: `${await withoutTypes(source)}\n//# sourceURL=${url}` }
 }
 
+/** @param {string} source */
 async function withoutTypes (source) {
   const kept = fileURLToPath(new URL(`${createHash('sha256').update(source).digest('hex')}.js`, folder))
   try { return readFileSync(kept, 'utf8') } catch { /* It is new. */ }

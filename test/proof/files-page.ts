@@ -109,10 +109,12 @@ export async function cancelWhileCreated (page: Page, url: string, choose: () =>
   await ended
 }
 
-/** From now on, the page does not learn what other programs change. */
-export async function deafen ({ page, put }: FilesVisit): Promise<void> {
+/** From now on, the page does not learn what other programs change, by these addresses. */
+export async function deafen (
+  { page, put }: FilesVisit, addresses = ['**/api/changes*', '**/api/files?*']
+): Promise<void> {
   const deaf = page.waitForEvent('requestfailed', request => request.url().includes('/api/changes'))
-  for (const addresses of ['**/api/changes*', '**/api/files?*']) await page.route(addresses, route => route.abort())
+  for (const address of addresses) await page.route(address, route => route.abort())
   await put('x.txt', 'ends the request that waits')
   await deaf
 }

@@ -259,10 +259,10 @@ browserTest('whatever takes the password asks for a code, a cancelled demand kee
   await section(page, 'Recent events').getByText('Password changed').waitFor()
   t.equal(await dialog(page, 'Your session has ended').count(), 0)
 
-  await server.send('DELETE', '/api/tokens', { user: [username, 'another password'], headers: { 'one-time-code': String(codes[6]) } })
   await button(factors(page), 'Turn off one-time codes').click()
   await confirm(page, 'Turn off', 'another password')
   await code(page).waitFor()
+  await server.send('DELETE', '/api/tokens', { user: [username, 'another password'], headers: { 'one-time-code': String(codes[6]) } })
   await page.keyboard.press('Escape')
   await page.keyboard.press('Escape')
   await page.reload()

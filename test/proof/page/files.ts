@@ -3,7 +3,7 @@ import { visibleName } from '../../../src/page/visible-name.ts'
 import { isProof, KIB } from '../../kit/sizes.ts'
 import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
 import {
-  choose, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
+  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
   savedBy, undo, visitAs
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
@@ -332,7 +332,11 @@ browserTest('if the server keeps no deleted files, the page asks before a deleti
 })
 
 browserTest('a preview loads with a new token after a revocation, and after a new sign-in; a file is renamed and deleted there, and refusals are shown', async t => {
-  const { page, server, user } = await visitAs(t, { 'a.png': PICTURE, 'b.png': PICTURE })
+  const visit = await visitAs(t, { 'a.png': PICTURE, 'b.png': PICTURE })
+  const { page, server, user } = visit
+  // Else its request that waits for changes could find out first that the session has ended, and ask for the password.
+  await deafen(visit, ['**/api/changes*'])
+  await server.send('DELETE', '/uploads/x.txt', { user })
   const isShown = () => page.locator('dialog img').evaluate((image: HTMLImageElement) => image.naturalWidth)
   const { tokens } = (await server.send('GET', '/api/tokens', { user })).json
   for (const { id, kind } of tokens) if (kind === 'access') await server.send('DELETE', `/api/tokens/${id}`, { user })
