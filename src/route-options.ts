@@ -35,11 +35,11 @@ export interface Watchers { readonly connections: Connections, readonly outages:
 export async function createRouteOptions (app: FastifyInstance, store: Store, { connections, outages }: Watchers) {
   const {
     config, accounts, passwords, attemptLimiter, files, folders, changes, copies, locks, properties, keptFiles,
-    uploads, quotas, metadata, blobs, reserve, keyRing, sealer, failures, linkUses
+    uploads, quotas, metadata, blobs, keyRing, sealer, failures, linkUses
   } = store
   const accessTokens = new AccessTokens(keyRing, metadata.installationId)
   await app.register(jwt, accessTokens.pluginOptions)
-  const tokens = new Tokens({ metadata, reserve, tokenSeconds: config.tokenSeconds })
+  const tokens = new Tokens({ metadata, tokenSeconds: config.tokenSeconds })
   const appendEvent = config.eventLog === undefined ? undefined : openEventLog(config.eventLog, failures.of('EVENT_LOG'))
   const securityLog = new SecurityLog({
     metadata,
@@ -49,7 +49,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
     },
     onFailure: failures.of('the record of a security event')
   })
-  const secondFactor = new CodeVerifier({ metadata, reserve, sealer, attemptLimiter, securityLog })
+  const secondFactor = new CodeVerifier({ metadata, sealer, attemptLimiter, securityLog })
   const maxFailures = config.signInFailures
   const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, secondFactor, maxFailures })
   const { publicUrl } = config
@@ -63,7 +63,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
   })
   const { hasLinks } = config
   const challenges = new Challenges(signedTexts, () => metadata.now())
-  const passkeys = new Passkeys({ metadata, reserve, challenges, securityLog })
+  const passkeys = new Passkeys({ metadata, challenges, securityLog })
   const { limitTransfers, limitVisits, limitZips, limitListings } = createTransferLimits(connections)
   const page = await findPage(config, app.log)
   return {
@@ -73,11 +73,11 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
     transport: config,
     guard: { signIn, tokens, accessTokens, transport: config, secondFactor: config.secondFactor },
     accountOptions: {
-      accounts, files, quotas, securityLog, claims: createClaims({ metadata, reserve, passwords, accounts, signIn })
+      accounts, files, quotas, securityLog, claims: createClaims({ metadata, passwords, accounts, signIn })
     },
     tokenOptions: { tokens, accessTokens, securityLog },
     sessionOptions: { sessions },
-    factorOptions: { factors: new Factors({ metadata, reserve, sealer }), sessions, securityLog },
+    factorOptions: { factors: new Factors({ metadata, sealer }), sessions, securityLog },
     passkeyOptions: { passkeys, sessions, securityLog, publicUrl },
     facts: {
       passkeyHost: findPasskeyHost(publicUrl) ?? null,
@@ -103,7 +103,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
     },
     zipOptions: { zips: new Zips({ files, folders, blobs, metadata }), connections, limitZips },
     linkOptions: {
-      shareLinks: new ShareLinks({ metadata, reserve, passwords, hasLinks, maxDays: config.linkMaxDays }),
+      shareLinks: new ShareLinks({ metadata, passwords, hasLinks, maxDays: config.linkMaxDays }),
       securityLog,
       links
     },

@@ -118,18 +118,18 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const { registration, registrationsPerHour } = config
-  const accounts = new Accounts({ metadata, reserve, passwords, attemptLimiter, registration, registrationsPerHour })
+  const accounts = new Accounts({ metadata, passwords, attemptLimiter, registration, registrationsPerHour })
   const quotas = new Quotas(metadata.uploads, config)
   const failures = new BackgroundFailures()
   const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
-  const room = new DiskRoom({ metadata, blobs, reserve, cleanup })
+  const room = new DiskRoom({ metadata, blobs, cleanup })
   const limits = { ...config, redirectSeconds: config.downloadRedirectSeconds }
   const incoming = new IncomingBlobs(metadata.blobs, blobs)
-  const files = new Files({ metadata, blobs, reserve, cleanup, room, quotas, incoming, limits })
+  const files = new Files({ metadata, blobs, cleanup, room, quotas, incoming, limits })
   const stopping = new AbortController()
-  const folders = new Folders({ metadata, reserve, quotas, room, files, stopping: stopping.signal })
+  const folders = new Folders({ metadata, quotas, room, files, stopping: stopping.signal })
   const changes = new Changes(metadata.changes)
-  const uploads = new ResumableUploads({ metadata, blobs, reserve, room, files, quotas, limits: config })
+  const uploads = new ResumableUploads({ metadata, blobs, room, files, quotas, limits: config })
   return {
     passwords,
     attemptLimiter,
@@ -141,9 +141,9 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     folders,
     changes,
     copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders, stopping: stopping.signal }),
-    locks: new Locks({ metadata, reserve, files }),
+    locks: new Locks({ metadata, files }),
     properties: new Properties({ metadata, room }),
-    keptFiles: new KeptFiles({ metadata, reserve, quotas, files, stopping: stopping.signal }),
+    keptFiles: new KeptFiles({ metadata, quotas, files, stopping: stopping.signal }),
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
     stop () {

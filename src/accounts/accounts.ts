@@ -1,4 +1,3 @@
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, NewAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -11,7 +10,6 @@ const REGISTRATION_WINDOW_SECONDS = 3600
 
 interface AccountsOptions {
   metadata: Metadata
-  reserve: Reserve
   passwords: Passwords
   attemptLimiter: AttemptLimiter
   registration: 'open' | 'closed'
@@ -82,15 +80,15 @@ export class Accounts {
    * @throws password_invalid, credentials_wrong if the password or a factor has changed since `account` was read.
    */
   async changePassword (account: AccountRecord, password: string): Promise<void> {
-    const { passwords, reserve, metadata } = this.#options
+    const { passwords, metadata } = this.#options
     const hash = await passwords.hash(passwords.accept(password, account.username))
-    await reserve.withSpace(() => metadata.accounts.setPasswordHash(account, hash, { revokesTokens: true }))
+    await metadata.accounts.setPasswordHash(account, hash, { revokesTokens: true })
   }
 
   /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
   remove ({ id }: AccountRecord): Promise<void> {
-    const { reserve, metadata } = this.#options
-    return reserve.withSpace(() => metadata.accounts.remove(id, Date.now()))
+    const { metadata } = this.#options
+    return metadata.accounts.remove(id, Date.now())
   }
 }
 

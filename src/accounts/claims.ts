@@ -1,4 +1,3 @@
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { NewClaim } from '../metadata/factor-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
@@ -12,7 +11,6 @@ import { findUsernameKey, usernameKey } from './username.ts'
 
 interface ClaimsOptions {
   metadata: Metadata
-  reserve: Reserve
   passwords: Passwords
   accounts: Accounts
   signIn: SignIn
@@ -40,7 +38,7 @@ export interface Claims {
   findReset (secret: string): Promise<{ account: AccountRecord, purpose: `reset ${string}` }>
 }
 
-export function createClaims ({ metadata, reserve, passwords, accounts, signIn }: ClaimsOptions): Claims {
+export function createClaims ({ metadata, passwords, accounts, signIn }: ClaimsOptions): Claims {
   /** @throws not_found. */
   async function find (secret: string) {
     const hash = hashClaim(secret)
@@ -65,7 +63,7 @@ export function createClaims ({ metadata, reserve, passwords, accounts, signIn }
       const accepted = passwords.accept(password, nameOf(account.username, username))
       if (account.factorCount > 0 && !claim.removesFactors) await signIn.useCode(account, code, origin)
       const passwordHash = await passwords.hash(accepted)
-      await reserve.withSpace(() => metadata.claims.reset(hash, passwordHash))
+      await metadata.claims.reset(hash, passwordHash)
       return { kind: 'password_reset', account, hasRemovedFactors: claim.removesFactors && account.factorCount > 0 }
     }
   }

@@ -112,8 +112,9 @@ export async function openBackends (config: Config, options: OpenOptions): Promi
 
 async function openSqlite ({ dataDir, keeping }: Config, options: OpenOptions): Promise<OpenMetadata> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
-  const metadata = await reserve.withSpace(() =>
-    openSqliteMetadata(join(dataDir, dataFolderLayout.database), { keeping, ...options }))
+  const { withSpace } = reserve
+  const file = join(dataDir, dataFolderLayout.database)
+  const metadata = await withSpace(() => openSqliteMetadata(file, { keeping, withSpace, ...options }))
   return { metadata, reserve, ...keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 

@@ -255,7 +255,7 @@ export interface Reserve {
   /** Bytes that uploads must keep free until the reserve is complete again; 0 if it is complete. */
   readonly missingBytes: number
   /** Runs an operation. While it fails because the disk is full, releases a part of the reserve and runs it again. */
-  withSpace<T> (operation: () => Promise<T>): Promise<T>
+  readonly withSpace: <T>(operation: () => Promise<T>) => Promise<T>
   /** Fills the reserve again if there is space. Never fails. */
   restore (): Promise<void>
 }

@@ -11,11 +11,11 @@ interface Output { readonly json: boolean }
 
 /** Prints the link of an invitation. @throws username_invalid, username_taken. */
 export async function printInvitation (
-  config: Config, { metadata, reserve }: OperatorStore, { username, ...values }: Output & { username: string | null }
+  config: Config, { metadata }: OperatorStore, { username, ...values }: Output & { username: string | null }
 ): Promise<void> {
   if (username !== null && await metadata.accounts.findByKey(usernameKey(username)) !== undefined) throw new Problem('username_taken')
   const claim = { accountId: null, username, removesFactors: false }
-  const issued = await reserve.withSpace(() => issueClaim(metadata.claims, claim))
+  const issued = await issueClaim(metadata.claims, claim)
   const expiresAt = new Date(issued.expiresAt).toISOString()
   await recordAct(config, metadata, { kind: 'invitation_created', details: { username, expiresAt } })
   printLink(config, values, { ...issued, username })
@@ -24,11 +24,11 @@ export async function printInvitation (
 /** Prints the link of a reset. */
 export async function printReset (
   config: Config,
-  { metadata, reserve }: OperatorStore,
+  { metadata }: OperatorStore,
   { account, removesFactors, ...values }: Output & { account: AccountRecord, removesFactors: boolean }
 ): Promise<void> {
   const { id: accountId, username } = account
-  const issued = await reserve.withSpace(() => issueClaim(metadata.claims, { accountId, username, removesFactors }))
+  const issued = await issueClaim(metadata.claims, { accountId, username, removesFactors })
   const expiresAt = new Date(issued.expiresAt).toISOString()
   await recordAct(config, metadata, { kind: 'reset_created', account, details: { removesFactors, expiresAt } })
   printLink(config, values, { ...issued, username })

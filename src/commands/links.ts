@@ -9,14 +9,14 @@ interface LinksOptions { readonly json: boolean, readonly account: AccountRecord
 
 /** Prints the links of an account, newest first, without their secrets; or ends all and prints how many. */
 export async function printLinks (
-  config: Config, { metadata, reserve }: OperatorStore, { account, isRevoking, ...values }: LinksOptions
+  config: Config, { metadata }: OperatorStore, { account, isRevoking, ...values }: LinksOptions
 ): Promise<void> {
   if (!isRevoking) {
     const links = await metadata.links.list(account.id, { beforeId: undefined, limit: MAX_LINKS })
     for (const link of links) print(values, linkDetails(link), linkText)
     return
   }
-  const revoked = await reserve.withSpace(() => metadata.links.removeAll(account.id))
+  const revoked = await metadata.links.removeAll(account.id)
   await recordAct(config, metadata, { kind: 'links_revoked', account, details: { revoked } })
   print(values, { revoked }, () => `revoked ${revoked} links of ${account.username}`)
 }

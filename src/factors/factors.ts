@@ -1,4 +1,3 @@
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { FactorList } from '../metadata/factor-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, VerifiedAccount } from '../metadata/records.ts'
@@ -11,7 +10,7 @@ import { createTotpSecret, findStep } from './totp.ts'
 /** How long a new secret waits for the first code of it. */
 const PENDING_MILLISECONDS = 10 * 60 * 1000
 
-interface FactorsOptions { metadata: Metadata, reserve: Reserve, sealer: Sealer }
+interface FactorsOptions { metadata: Metadata, sealer: Sealer }
 
 /** The one-time codes and recovery codes of accounts. Passkeys are in `passkeys.ts`. */
 export class Factors {
@@ -27,12 +26,10 @@ export class Factors {
 
   /** Makes a secret, which waits for `confirmTotp`. It is returned only here. @throws credentials_wrong. */
   async beginTotp (account: AccountRecord): Promise<{ secret: string, uri: string }> {
-    const { metadata, reserve, sealer } = this.#options
+    const { metadata, sealer } = this.#options
     const created = await createTotpSecret(account.username)
-    await reserve.withSpace(async () => {
-      const sealed = await sealer.seal(account.id, created.secret)
-      await metadata.factors.setPendingTotp(account, sealed, PENDING_MILLISECONDS)
-    })
+    const sealed = await sealer.seal(account.id, created.secret)
+    await metadata.factors.setPendingTotp(account, sealed, PENDING_MILLISECONDS)
     return created
   }
 
@@ -42,7 +39,7 @@ export class Factors {
    * @throws factor_not_pending, second_factor_wrong, credentials_wrong.
    */
   async confirmTotp (account: AccountRecord, code: string, staying: Staying): Promise<string[] | null> {
-    const { metadata: { factors }, reserve, sealer } = this.#options
+    const { metadata: { factors }, sealer } = this.#options
     const { pending, now } = await factors.findTotp(account.id)
     if (pending === undefined) throw new Problem('factor_not_pending')
     const { secret } = pending
@@ -50,21 +47,21 @@ export class Factors {
     // The field tells this code from the one in the header.
     if (step === undefined) throw new Problem('second_factor_wrong', { errors: [{ field: 'code', message: 'is not of the new secret' }] })
     const { codes, first } = prepareFirstFactor(staying)
-    return await reserve.withSpace(() => factors.confirmTotp(account, { secret, step }, first)) ? codes : null
+    return await factors.confirmTotp(account, { secret, step }, first) ? codes : null
   }
 
   /** @throws not_found, credentials_wrong. */
   removeTotp (account: VerifiedAccount): Promise<void> {
-    const { metadata, reserve } = this.#options
-    return reserve.withSpace(() => metadata.factors.removeTotp(account))
+    const { metadata } = this.#options
+    return metadata.factors.removeTotp(account)
   }
 
   /** Makes recovery codes in place of the earlier ones. @throws second_factor_missing, credentials_wrong. */
   async replaceRecoveryCodes (account: AccountRecord): Promise<string[]> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     if (account.factorCount === 0) throw new Problem('second_factor_missing')
     const created = createRecoveryCodes()
-    await reserve.withSpace(() => metadata.factors.setRecoveryCodes(account, created.map(({ hash }) => hash)))
+    await metadata.factors.setRecoveryCodes(account, created.map(({ hash }) => hash))
     return created.map(({ code }) => code)
   }
 }

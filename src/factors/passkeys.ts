@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { SecurityLog } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { PasskeyRecord } from '../metadata/factor-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
@@ -22,7 +21,6 @@ const PUBLIC_KEY = 'public-key' as const
 
 interface PasskeysOptions {
   metadata: Metadata
-  reserve: Reserve
   challenges: Challenges
   securityLog: SecurityLog
 }
@@ -77,7 +75,7 @@ export class Passkeys {
   async add (
     account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
   ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     // The driver would replace ill-formed characters.
     if (!name.isWellFormed()) {
       throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
@@ -86,7 +84,7 @@ export class Passkeys {
       .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
     const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }
     const { codes, first } = prepareFirstFactor(staying)
-    const added = await reserve.withSpace(() => metadata.factors.addPasskey(account, passkey, challenge, first))
+    const added = await metadata.factors.addPasskey(account, passkey, challenge, first)
     return { passkey: added.passkey, recoveryCodes: added.isFirst ? codes : null }
   }
 
@@ -97,10 +95,10 @@ export class Passkeys {
 
   /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
   async signIn (credential: Assertion, party: RelyingParty, origin: Origin): Promise<AccountRecord> {
-    const { metadata, reserve, securityLog } = this.#options
+    const { metadata, securityLog } = this.#options
     const account = await this.#use(credential, { account: undefined, purpose: 'sign-in', party, origin })
     const { network } = origin
-    const isNew = await reserve.withSpace(() => metadata.attempts.addKnownNetwork(account, network, Date.now()))
+    const isNew = await metadata.attempts.addKnownNetwork(account, network, Date.now())
     securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
     return account
   }
@@ -121,17 +119,17 @@ export class Passkeys {
   async confirm (
     account: AccountRecord, credential: Assertion, context: Omit<AssertionContext, 'account'>
   ): Promise<string> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     await this.#use(credential, { account, ...context })
     const { code, hash } = createConfirmationCode()
-    await reserve.withSpace(() => metadata.factors.addConfirmation(account, hash, CONFIRMATION_MILLISECONDS))
+    await metadata.factors.addConfirmation(account, hash, CONFIRMATION_MILLISECONDS)
     return code
   }
 
   /** @throws not_found, credentials_wrong. */
   remove (account: AccountRecord, id: number): Promise<void> {
-    const { metadata, reserve } = this.#options
-    return reserve.withSpace(() => metadata.factors.removePasskey(account, id))
+    const { metadata } = this.#options
+    return metadata.factors.removePasskey(account, id)
   }
 
   async #verifyNew ({ id }: AccountRecord, credential: Attestation, party: RelyingParty) {
@@ -165,12 +163,12 @@ export class Passkeys {
   async #useSignature (
     credential: Assertion, passkey: PasskeyRecord, { signed: challenge, issued, party }: SignedChallenge
   ): Promise<boolean> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     const { verifyAssertion } = await import('./webauthn.ts')
     const verified = await verifyAssertion(credential, passkey, { challenge, party }).catch(() => undefined)
     if (verified === undefined) return false
     const used = { id: passkey.id, counter: verified.counter }
-    const using = reserve.withSpace(() => metadata.factors.usePasskey(used, issued))
+    const using = metadata.factors.usePasskey(used, issued)
     return await ifNot('passkey_refused', using) === true
   }
 }

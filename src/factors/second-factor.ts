@@ -1,7 +1,6 @@
 import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
 import type { SecurityLog } from '../accounts/events.ts'
 import type { CodeOrigin, SecondFactor } from '../accounts/sign-in.ts'
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Factor } from '../metadata/records.ts'
@@ -27,7 +26,6 @@ const TOTP_CODE = new RegExp(TOTP_PATTERN)
 
 interface SecondFactorOptions {
   metadata: Metadata
-  reserve: Reserve
   sealer: Sealer
   attemptLimiter: AttemptLimiter
   securityLog: SecurityLog
@@ -74,21 +72,21 @@ export class CodeVerifier implements SecondFactor {
 
   /** On a full disk nothing is accepted that can't be recorded: it could be used again. */
   async #useTotp ({ id }: AccountRecord, code: string): Promise<boolean> {
-    const { metadata: { factors }, reserve, sealer } = this.#options
+    const { metadata: { factors }, sealer } = this.#options
     const { totp, now } = await factors.findTotp(id)
     if (totp === undefined) return false
     const { secret } = totp
     const step = await findStep(await sealer.open(id, secret), code, now)
-    return step !== undefined && reserve.withSpace(() => factors.useTotp(id, { secret, step }))
+    return step !== undefined && factors.useTotp(id, { secret, step })
   }
 
   async #useLongCode (account: AccountRecord, hash: string, origin: CodeOrigin): Promise<Factor | undefined> {
-    const { metadata: { factors }, reserve, securityLog } = this.#options
-    if (await reserve.withSpace(() => factors.useRecoveryCode(account.id, hash)) !== undefined) {
+    const { metadata: { factors }, securityLog } = this.#options
+    if (await factors.useRecoveryCode(account.id, hash) !== undefined) {
       securityLog.record({ kind: 'recovery_code_used', account, ...origin })
       return 'recovery_code'
     }
-    return await reserve.withSpace(() => factors.useConfirmation(account.id, hash)) ? 'passkey' : undefined
+    return await factors.useConfirmation(account.id, hash) ? 'passkey' : undefined
   }
 }
 

@@ -77,14 +77,14 @@ export class BlobCleanup {
   }
 
   async #removeUnreferenced (signal: AbortSignal): Promise<void> {
-    const { metadata, blobs, reserve } = this.#stores
+    const { metadata, blobs } = this.#stores
     const startedAt = performance.now()
     let count = 0
     let steps = 0
     try {
       do {
         steps++
-        const isMore = await reserve.withSpace(() => metadata.accounts.purgeDeleted(BATCH))
+        const isMore = await metadata.accounts.purgeDeleted(BATCH)
         const { removed, isFull } = await this.#removeDiscarded()
         if (count < LONG_REMOVAL && count + removed >= LONG_REMOVAL) this.#observer?.({ blobs: count + removed })
         count += removed
@@ -100,7 +100,7 @@ export class BlobCleanup {
 
   /** One batch. `isFull`: there may be more that can be removed. */
   async #removeDiscarded (): Promise<{ removed: number, isFull: boolean }> {
-    const { metadata, blobs, reserve, failures } = this.#stores
+    const { metadata, blobs, failures } = this.#stores
     const ids = await metadata.blobs.claimDiscarded(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return { removed: 0, isFull: false }
     const removed = await blobs.remove(ids)
@@ -110,7 +110,7 @@ export class BlobCleanup {
       failures.of('the removal of deleted bytes')(new Error(`${failed.length} of ${ids.length} blobs could not be deleted`))
       await metadata.blobs.postponeDiscarded(failed).catch(() => {})
     }
-    if (removed.length > 0) await reserve.withSpace(() => metadata.blobs.clearDiscarded(removed))
+    if (removed.length > 0) await metadata.blobs.clearDiscarded(removed)
     return { removed: removed.length, isFull: ids.length === BATCH && removed.length > 0 }
   }
 

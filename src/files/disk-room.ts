@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pLimit from 'p-limit'
-import type { BlobStore, MakeRoom, Reserve } from '../blobs/blob-store.ts'
+import type { BlobStore, MakeRoom } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { Problem, storageFull } from '../problems.ts'
 import type { BlobCleanup } from './blob-cleanup.ts'
@@ -23,7 +23,6 @@ const RECORD_TRIES = 10
 interface DiskRoomOptions {
   readonly metadata: Metadata
   readonly blobs: BlobStore
-  readonly reserve: Reserve
   readonly cleanup: Pick<BlobCleanup, 'sweepNow'>
 }
 
@@ -100,11 +99,11 @@ export class DiskRoom {
 
   /** Deletes kept content until so many bytes are freed. Returns how many were. */
   async #deleteKept (ownerId: number, bytes: number, deadline: number): Promise<number> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     let left = bytes
     for (const owner of [ownerId, undefined]) {
       while (left > 0 && !isPast(deadline)) {
-        const deleted = await reserve.withSpace(() => metadata.kept.removeOldest(left, BATCH, owner))
+        const deleted = await metadata.kept.removeOldest(left, BATCH, owner)
         if (deleted === 0) break
         left -= deleted
       }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { isBlobId, type BlobStore, type Reserve } from '../blobs/blob-store.ts'
+import { isBlobId, type BlobStore } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { seconds } from '../metadata/preconditions.ts'
@@ -20,7 +20,6 @@ import type { Uploader } from './uploader.ts'
 interface FilesOptions {
   metadata: Metadata
   blobs: BlobStore
-  reserve: Reserve
   cleanup: Pick<BlobCleanup, 'sweep' | 'close'>
   room: DiskRoom
   quotas: Quotas
@@ -139,10 +138,10 @@ export class Files {
   async remove (
     ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }
   ): Promise<void> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     // Checked first: a transaction waits for other writers and empties the row cache, even if it changes nothing.
     const file = await this.get(ownerId, name)
-    await reserve.withSpace(() => metadata.files.remove(ownerId, file.name, removal))
+    await metadata.files.remove(ownerId, file.name, removal)
     this.sweep()
   }
 
@@ -178,10 +177,10 @@ export class Files {
    * So a stored date is corrected after the clock was set back.
    */
   async #getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     const file = await this.get(ownerId, name)
     if (seconds(file.updatedAt) <= seconds(Date.now())) return file
-    await reserve.withSpace(() => metadata.files.correctDate(ownerId, file.name)).catch(() => {})
+    await metadata.files.correctDate(ownerId, file.name).catch(() => {})
     return this.get(ownerId, name)
   }
 

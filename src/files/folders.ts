@@ -1,4 +1,4 @@
-import { createBlobId, type Reserve } from '../blobs/blob-store.ts'
+import { createBlobId } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from '../metadata/folder-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -14,7 +14,6 @@ const DELETION_BATCH = 100
 
 interface FoldersOptions {
   readonly metadata: Metadata
-  readonly reserve: Reserve
   readonly quotas: Quotas
   readonly room: Pick<DiskRoom, 'requireSpace'>
   readonly files: Pick<Files, 'sweep'>
@@ -115,8 +114,8 @@ export class Folders {
 
   /** Deletes, also on a full disk, and then requests the removal of bytes. */
   async #change<T> (write: (folders: FolderRepository) => Promise<T>): Promise<T> {
-    const { reserve, metadata, files } = this.#options
-    const result = await reserve.withSpace(async () => write(metadata.folders))
+    const { metadata, files } = this.#options
+    const result = await write(metadata.folders)
     files.sweep()
     return result
   }

@@ -1,5 +1,5 @@
 import { setImmediate as turn, setTimeout } from 'node:timers/promises'
-import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
+import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
 import type { BackgroundFailures } from './background-failures.ts'
@@ -49,7 +49,6 @@ export interface Housekeeping {
 interface HousekeepingOptions {
   metadata: Metadata
   blobs: Pick<BlobStore, 'space'>
-  reserve: Reserve
   /** Deletes the bytes of discarded blobs, also those that a backup or a full disk retained. */
   sweep: () => void
   /** How long security events are kept. */
@@ -59,10 +58,10 @@ interface HousekeepingOptions {
 
 /**
  * Once a minute, deletes expired tokens, uploads and kept content, old attempts, events and changes, and discarded
- * blobs, and restores the reserve if there is space.
+ * blobs.
  */
 export function startHousekeeping ({
-  metadata, blobs, reserve, sweep, eventMilliseconds, failures
+  metadata, blobs, sweep, eventMilliseconds, failures
 }: HousekeepingOptions): Housekeeping {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function makeSpace (): Promise<void> {
@@ -118,7 +117,7 @@ export function startHousekeeping ({
   async function run (): Promise<void> {
     // First, because on a full disk the rest fails.
     sweep()
-    await reserve.withSpace(makeSpace)
+    await makeSpace()
     const now = await metadata.now()
     checkClock(now)
     for (const { kind, milliseconds } of EXPIRED_TOKENS) {
@@ -138,7 +137,6 @@ export function startHousekeeping ({
     await limitChanges()
     await untilNone(() => metadata.factors.removeExpired(BATCH))
     sweep()
-    await reserve.restore()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.
   const timer = setInterval(() => { run().catch(failures.of('housekeeping')) }, INTERVAL_MILLISECONDS)

@@ -1,4 +1,4 @@
-import { isBlobId, type Reserve } from '../blobs/blob-store.ts'
+import { isBlobId } from '../blobs/blob-store.ts'
 import type {
   KeptPage, KeptPosition, RemovedTrash, RestoredFiles, TrashRecord, VersionRecord
 } from '../metadata/kept-repository.ts'
@@ -20,7 +20,6 @@ interface VersionsPage { readonly limit: number, readonly after: (fileId: number
 
 interface KeptFilesOptions {
   readonly metadata: Metadata
-  readonly reserve: Reserve
   readonly quotas: Quotas
   readonly files: Pick<Files, 'acceptName' | 'get' | 'sweep'>
   /** Aborted when the server stops: an act of many transactions ends between two of them, and can be repeated. */
@@ -118,8 +117,8 @@ export class KeptFiles {
 
   /** Changes what is kept, also on a full disk, and then requests the removal of bytes. */
   async #change<T> (write: (kept: Metadata['kept']) => Promise<T>): Promise<T> {
-    const { reserve, metadata, files } = this.#options
-    const result = await reserve.withSpace(async () => write(metadata.kept))
+    const { metadata, files } = this.#options
+    const result = await write(metadata.kept)
     files.sweep()
     return result
   }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { Conditions, StateList } from '../metadata/conditions.ts'
 import type { LockOwner, LockRecord, NewLock } from '../metadata/lock-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -11,7 +10,6 @@ import { getName } from './names.ts'
 
 interface LocksOptions {
   readonly metadata: Metadata
-  readonly reserve: Reserve
   readonly files: Pick<Files, 'acceptName' | 'store'>
 }
 
@@ -40,10 +38,10 @@ export class Locks {
   async lock (
     owner: AccountRecord, wanted: Omit<NewLock, 'token'>, conditions: Conditions
   ): Promise<{ lock: LockRecord, isNew: boolean }> {
-    const { metadata, reserve, files } = this.#options
+    const { metadata, files } = this.#options
     const lock = { ...wanted, token: `urn:uuid:${randomUUID()}` }
     for (;;) {
-      const found = await ifNot('not_found', reserve.withSpace(() => metadata.locks.add(owner.id, lock, conditions)))
+      const found = await ifNot('not_found', metadata.locks.add(owner.id, lock, conditions))
       if (found !== undefined) return { lock: found, isNew: false }
       const request = { owner, upload: emptyFile(lock.path), mode: 'put', precondition: conditions, lock } as const
       const made = await ifNot('name_taken', files.store(request))
@@ -54,20 +52,20 @@ export class Locks {
 
   /** @throws precondition_failed. */
   async refresh (ownerId: number, path: string, seconds: number, conditions: Conditions): Promise<LockRecord> {
-    const { metadata, reserve } = this.#options
-    return reserve.withSpace(() => metadata.locks.refresh(ownerId, path, seconds, conditions))
+    const { metadata } = this.#options
+    return metadata.locks.refresh(ownerId, path, seconds, conditions)
   }
 
   /** @throws precondition_failed, lock_token_mismatch. */
   async unlock (ownerId: number, path: string, token: string, conditions: Conditions): Promise<void> {
-    const { metadata, reserve } = this.#options
-    return reserve.withSpace(() => metadata.locks.remove(ownerId, path, token, conditions))
+    const { metadata } = this.#options
+    return metadata.locks.remove(ownerId, path, token, conditions)
   }
 
   /** Ends the locks of a file or folder, whoever has them. @throws not_found. */
   async break (ownerId: number, name: string, nameOf?: (text: string) => string): Promise<void> {
-    const { metadata, reserve } = this.#options
-    return reserve.withSpace(() => metadata.locks.break(ownerId, getName(name, nameOf)))
+    const { metadata } = this.#options
+    return metadata.locks.break(ownerId, getName(name, nameOf))
   }
 }
 

@@ -1,5 +1,4 @@
 import type { Passwords } from '../accounts/password.ts'
-import type { Reserve } from '../blobs/blob-store.ts'
 import { fileName, findName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-repository.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -19,7 +18,6 @@ const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
 interface ShareLinksOptions {
   readonly metadata: Metadata
-  readonly reserve: Reserve
   readonly passwords: Passwords
   /** Whether the operator allows links. */
   readonly hasLinks: boolean
@@ -57,7 +55,7 @@ export class ShareLinks {
    * @throws links_off, name_invalid, validation_failed, password_invalid, not_found, too_many_links, overloaded.
    */
   async create (accountId: number, { name: text, kind, ...wanted }: WantedLink): Promise<LinkAndSecret> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     this.#requireLinks()
     const name = fileName(text)
     const expiresAt = this.#latestAt(await metadata.now())
@@ -66,7 +64,7 @@ export class ShareLinks {
     const secret = createSecret()
     const secretHash = hashOfSecret(secret)
     const added = { ...terms, accountId, name, kind, secretHash }
-    return { link: await reserve.withSpace(() => metadata.links.add(added)), secret }
+    return { link: await metadata.links.add(added), secret }
   }
 
   /** Links, newest first. */
@@ -86,33 +84,33 @@ export class ShareLinks {
 
   /** Changes terms of a link. @throws links_off, validation_failed, password_invalid, not_found, overloaded. */
   async change ({ accountId, id, kind }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
-    const { metadata: { links }, reserve } = this.#options
+    const { metadata: { links } } = this.#options
     this.#requireLinks()
     const terms = await this.#termsOf(kind, wanted)
-    return reserve.withSpace(() => links.change(accountId, id, terms))
+    return links.change(accountId, id, terms)
   }
 
   /** Gives a link another secret: the earlier one opens nothing from now on. @throws links_off, not_found. */
   async replaceSecret ({ accountId, id }: LinkRecord): Promise<LinkAndSecret> {
-    const { metadata: { links }, reserve } = this.#options
+    const { metadata: { links } } = this.#options
     this.#requireLinks()
     const secret = createSecret()
     const secretHash = hashOfSecret(secret)
-    return { link: await reserve.withSpace(() => links.change(accountId, id, { secretHash })), secret }
+    return { link: await links.change(accountId, id, { secretHash }), secret }
   }
 
   /** Ends a link. @throws not_found. */
   remove (accountId: number, id: number): Promise<void> {
-    const { metadata, reserve } = this.#options
-    return reserve.withSpace(() => metadata.links.remove(accountId, id))
+    const { metadata } = this.#options
+    return metadata.links.remove(accountId, id)
   }
 
   /** Ends all links, or those of one file or folder. */
   async removeAll (accountId: number, text?: string): Promise<void> {
-    const { metadata, reserve } = this.#options
+    const { metadata } = this.#options
     const name = text === undefined ? undefined : findName(text)
     if (text !== undefined && name === undefined) return
-    await reserve.withSpace(() => metadata.links.removeAll(accountId, name))
+    await metadata.links.removeAll(accountId, name)
   }
 
   #requireLinks (): void {

@@ -1,7 +1,6 @@
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
-import type { Reserve } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
@@ -20,7 +19,6 @@ const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
 interface TokensOptions {
   metadata: Metadata
-  reserve: Reserve
   tokenSeconds: number
 }
 
@@ -147,13 +145,13 @@ export class Tokens {
 
   /** Revokes a token and its child tokens. @throws not_found. */
   revoke (accountId: number, id: number): Promise<void> {
-    const { reserve, metadata } = this.#options
-    return reserve.withSpace(() => metadata.tokens.remove(accountId, id))
+    const { metadata } = this.#options
+    return metadata.tokens.remove(accountId, id)
   }
 
   revokeAll (accountId: number): Promise<void> {
-    const { reserve, metadata } = this.#options
-    return reserve.withSpace(() => metadata.tokens.removeAll(accountId))
+    const { metadata } = this.#options
+    return metadata.tokens.removeAll(accountId)
   }
 
   /** @throws token_malformed, token_expired, token_revoked. */
@@ -178,15 +176,15 @@ export class Tokens {
 
   /** Adds a token, by default with all scopes, and its event, unless the account or the parent token has changed. */
   #add (token: AddedToken, { event: kind, origin, verified, ...lifetime }: AddOptions): Promise<TokenRecord> {
-    const { reserve, metadata } = this.#options
+    const { metadata } = this.#options
     const { accountId } = token
     const unset = { parentId: null, name: null, secretHash: null, browser: null, system: null, expiresAt: null }
-    return reserve.withSpace(() => metadata.tokens.add({ ...unset, scopes: joinScopes(scopes), ...token }, {
+    return metadata.tokens.add({ ...unset, scopes: joinScopes(scopes), ...token }, {
       maxTokens: MAX_TOKENS,
       ...lifetime,
       ...(kind !== undefined && { withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS } }),
       ...(verified !== undefined && { verified })
-    }))
+    })
   }
 }
 

@@ -1,4 +1,4 @@
-import { type BlobStore, createBlobId, isBlobId, type Reserve } from '../blobs/blob-store.ts'
+import { type BlobStore, createBlobId, isBlobId } from '../blobs/blob-store.ts'
 import { expectDigests } from '../files/digests.ts'
 import type { DiskRoom } from '../files/disk-room.ts'
 import type { Files } from '../files/files.ts'
@@ -42,7 +42,6 @@ export interface UploadCreation {
 interface ResumableOptions {
   metadata: Metadata
   blobs: BlobStore
-  reserve: Reserve
   room: DiskRoom
   files: Pick<Files, 'acceptName' | 'sweep'>
   quotas: Quotas

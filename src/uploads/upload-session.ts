@@ -1,4 +1,4 @@
-import { type BlobStore, type Draft, type Reserve, Superseded } from '../blobs/blob-store.ts'
+import { type BlobStore, type Draft, Superseded } from '../blobs/blob-store.ts'
 import type { Files } from '../files/files.ts'
 import type { Quotas } from '../files/quotas.ts'
 import type { UploadLimit, UploadSpace } from '../files/upload-space.ts'
@@ -13,7 +13,6 @@ import { either, noBytes, requireEmpty, requireOffset, untilAborted, type Upload
 export interface SessionOptions {
   readonly metadata: Pick<Metadata, 'uploads'>
   readonly blobs: BlobStore
-  readonly reserve: Reserve
   readonly space: UploadSpace
   readonly files: Pick<Files, 'sweep'>
   readonly quotas: Quotas
@@ -66,9 +65,9 @@ export class UploadSession {
 
   /** Ends the upload. @throws not_found. */
   async end (): Promise<void> {
-    const { reserve, metadata, files } = this.#options
+    const { metadata, files } = this.#options
     const { owner, linkId } = this.#uploader
-    await reserve.withSpace(() => metadata.uploads.remove(owner.id, this.#id, linkId))
+    await metadata.uploads.remove(owner.id, this.#id, linkId)
     files.sweep()
   }
 
@@ -132,11 +131,11 @@ export class UploadSession {
   }
 
   async #takeOver (wanted: Pick<TakeOver, 'isAppending' | 'precondition' | 'modifiedAt'>): Promise<UploadRecord> {
-    const { reserve, metadata, lifetimeMilliseconds } = this.#options
+    const { metadata, lifetimeMilliseconds } = this.#options
     const { owner, linkId } = this.#uploader
     const to = { ...wanted, linkId, lifetimeMilliseconds }
     // A full disk must not hide the offset.
-    return reserve.withSpace(() => metadata.uploads.takeOver(owner.id, this.#id, to))
+    return metadata.uploads.takeOver(owner.id, this.#id, to)
   }
 
   /**
@@ -244,10 +243,10 @@ export class UploadSession {
    * @throws upload_taken_over, not_found, quota_exceeded, link_limit_reached, storage_full.
    */
   async #save (upload: UploadRecord, progress: UploadProgress, at: { isAppending: boolean }): Promise<void> {
-    const { metadata, reserve, space, quotas } = this.#options
+    const { metadata, space, quotas } = this.#options
     const change = this.#changeOf(upload, progress)
     const record = () => metadata.uploads.save(change, { ...at, quota: quotas.of(this.#uploader.owner) })
-    await reserve.withSpace(() => space.record(this.#uploader, record))
+    await space.record(this.#uploader, record)
   }
 
   #changeOf ({ id, ownerId, name, generation }: UploadRecord, { offset, state, length }: UploadProgress): UploadChange {

@@ -11,8 +11,8 @@ import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts
 import { inChunks } from './bytes.ts'
 import { MIB } from './sizes.ts'
 
-type Options = Omit<ConstructorParameters<typeof Files>[0], 'cleanup' | 'room' | 'incoming'>
-type Stores = Pick<Options, 'metadata' | 'blobs' | 'reserve'>
+type Stores = Omit<ConstructorParameters<typeof BlobCleanup>[0], 'failures'>
+type Options = Stores & Omit<ConstructorParameters<typeof Files>[0], 'cleanup' | 'room' | 'incoming'>
 
 /** The files of a store that a test put together. */
 export function filesOver (options: Options): Files {

@@ -50,11 +50,13 @@ export async function openReserve (path: string): Promise<Reserve> {
     get missingBytes () { return bytes >= RESERVE_BYTES ? 0 : REFILL_BYTES },
     async withSpace (operation) {
       for (;;) {
+        const before = bytes
         try {
           return await operation()
         } catch (error) {
-          const isFull = error instanceof Problem && error.code === 'storage_full'
-          if (!isFull || !await shrink()) throw error
+          if (!(error instanceof Problem) || error.code !== 'storage_full') throw error
+          // Of many that failed together, one makes space.
+          if (bytes === before && !await shrink()) throw error
         }
       }
     },

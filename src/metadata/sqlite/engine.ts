@@ -21,10 +21,15 @@ interface SqliteEngineOptions {
   readonly longTransactions: LongTransactions
   /** Milliseconds since 1970. */
   readonly clock: () => number
+  readonly withSpace: WithSpace
 }
 
+export type WithSpace = <T>(operation: () => Promise<T>) => Promise<T>
+
 /** Runs rules on the one connection that there is, each in one go: nothing else comes between its queries. */
-export function createSqliteEngine ({ db, committer, longTransactions, clock }: SqliteEngineOptions): Engine {
+export function createSqliteEngine ({
+  db, committer, longTransactions, clock, withSpace
+}: SqliteEngineOptions): Engine {
   const prepared = new Map<Query<unknown>, SyncPrepared>()
   const cached = createRowCache<unknown>(committer)
   // No query: the clock is in this process.
@@ -76,10 +81,12 @@ export function createSqliteEngine ({ db, committer, longTransactions, clock }: 
     return step.value
   }
 
+  const commit = <T>(write: () => T): Promise<T> => withSpace(() => committer.commit(write))
+
   async function transactUnlessLong<T> (rule: () => Rule<T>, isLong: () => Rule<boolean>): Promise<T> {
-    const done = await committer.commit(() => run(isLong()) ? undefined : { value: run(rule()) })
+    const done = await commit(() => run(isLong()) ? undefined : { value: run(rule()) })
     if (done !== undefined) return done.value
-    return committer.runBeside(() => longTransactions.transact(db => runIn(db, rule())))
+    return withSpace(() => committer.runBeside(() => longTransactions.transact(db => runIn(db, rule()))))
   }
 
   return {
@@ -91,10 +98,10 @@ export function createSqliteEngine ({ db, committer, longTransactions, clock }: 
     readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
       committer.read(() => cached(key, () => run(rule())) as Row | undefined),
     timeOf: () => clock(),
-    transact: rule => committer.commit(() => run(rule())),
+    transact: rule => commit(() => run(rule())),
     transactFor: (_key, rule, isLong) =>
-      isLong === undefined ? committer.commit(() => run(rule())) : transactUnlessLong(rule, isLong),
-    apply: rule => committer.commit(() => run(rule())),
+      isLong === undefined ? commit(() => run(rule())) : transactUnlessLong(rule, isLong),
+    apply: rule => commit(() => run(rule())),
     locking: query => query,
     skippingLocked: query => query,
     maxDeletedRows: MAX_DELETED_ROWS,

@@ -11,7 +11,7 @@ import { createAttemptClaims } from './attempt-claims.ts'
 import { Committer } from './committer.ts'
 import { createDiscardedBlobs } from './discarded-blobs.ts'
 import { Database } from './driver.ts'
-import { createSqliteEngine } from './engine.ts'
+import { createSqliteEngine, type WithSpace } from './engine.ts'
 import { failureOf } from './failures.ts'
 import { integrityErrors } from './integrity-check.ts'
 import { LongTransactions } from './long-transactions.ts'
@@ -27,6 +27,8 @@ interface SqliteOptions extends MigrationOptions {
   readonly keeping?: Keeping
   /** Milliseconds since 1970. Default: the clock of this machine. */
   readonly clock?: (() => number) | undefined
+  /** Runs a transaction, again while it fails because the disk is full and this makes space. */
+  readonly withSpace?: WithSpace
 }
 
 /**
@@ -35,7 +37,8 @@ interface SqliteOptions extends MigrationOptions {
  * if this user may not read and write a file of the database.
  */
 export async function openSqliteMetadata (
-  file: string, { keeping = KEEP_NOTHING, clock = Date.now, ...options }: SqliteOptions = {}
+  file: string,
+  { keeping = KEEP_NOTHING, clock = Date.now, withSpace = operation => operation(), ...options }: SqliteOptions = {}
 ): Promise<Metadata> {
   refuseUnknown(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
@@ -60,7 +63,7 @@ export async function openSqliteMetadata (
     client.pragma('busy_timeout = 0')
     const committer = new Committer(client, syncLog)
     const longTransactions = new LongTransactions({ file, clock })
-    const engine = createSqliteEngine({ db, committer, longTransactions, clock })
+    const engine = createSqliteEngine({ db, committer, longTransactions, clock, withSpace })
     return {
       installationId,
       ids,
