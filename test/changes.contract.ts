@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { CHANGES_MILLISECONDS, type ChangePosition, type ChangeRecord } from '#src/metadata/change-repository.ts'
+import { CHANGES_MILLISECONDS, type ChangePosition, type ChangeRecord } from '#src/metadata/change-records.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
@@ -9,7 +9,7 @@ import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 /** A change in few words. */
 const wordsOf = ({ kind, name, fromName }: ChangeRecord) => [kind, ...fromName === null ? [] : [fromName], name].join(' ')
 
-/** The contract in src/metadata/change-repository.ts. */
+/** The contract in src/metadata/changes.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)

@@ -1,4 +1,5 @@
-import type { ChangePage, ChangePosition, ChangeRepository } from '../metadata/change-repository.ts'
+import type { ChangePage, ChangePosition } from '../metadata/change-records.ts'
+import type { ChangeRepository } from '../metadata/changes.ts'
 import { Problem } from '../problems.ts'
 
 /** How often to look for changes: a browser shows those of another within a second. */

@@ -1,14 +1,14 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import {
-  type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, type ChangeRepository, CHANGES_MILLISECONDS,
-  MAX_CHANGES, type ResetReason
-} from './change-repository.ts'
+  type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES,
+  type ResetReason
+} from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns, wholeName } from './file-columns.ts'
-import type { Ids } from './ids.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
-import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import { ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
@@ -18,124 +18,107 @@ const SLACK_MILLISECONDS = 3600 * 1000
 interface Move { readonly ownerId: number, readonly name: string, readonly fromName: string, readonly at: number }
 
 /** Records changes in the current transaction, which has locked the owner. PostgreSQL needs no further round trip. */
-export class ChangeLog {
-  readonly #queries: ReturnType<typeof recordingQueriesOf>
+export type ChangeLog = ReturnType<typeof createChangeLog>
 
-  constructor (engine: Engine) {
-    this.#queries = recordingQueriesOf(engine)
-  }
+export function createChangeLog (engine: Engine) {
+  const queries = recordingQueriesOf(engine)
+  return {
+    /** A file has got the bytes of a blob: ask it after the query that stores the blob's id. */
+    stored: ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number) =>
+      ask(queries.stored, { ownerId, name, blobId, at }),
 
-  /** A file has got the bytes of a blob: ask it after the query that stores the blob's id. */
-  stored ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number): Ask<unknown> {
-    return ask(this.#queries.stored, { ownerId, name, blobId, at })
-  }
+    moved: (fileId: number, move: Move) => ask(queries.add, { ...move, kind: 'moved', fileId, folderId: null }),
 
-  moved (fileId: number, move: Move): Ask<unknown> {
-    return ask(this.#queries.add, { ...move, kind: 'moved', fileId, folderId: null })
-  }
+    /** Files are about to be deleted. */
+    deleted: (ids: readonly number[], at: number) => ask(queries.deleted, { ids, at }),
 
-  /** Files are about to be deleted. */
-  deleted (ids: readonly number[], at: number): Ask<unknown> {
-    return ask(this.#queries.deleted, { ids, at })
-  }
+    /** A folder was made: ask it after the query that adds the row. */
+    folderMade: (folder: { ownerId: number, parentId: number, name: string, path: string }, at: number) =>
+      ask(queries.folderMade, { ...folder, at }),
 
-  /** A folder was made: ask it after the query that adds the row. */
-  folderMade (folder: { ownerId: number, parentId: number, name: string, path: string }, at: number): Ask<unknown> {
-    return ask(this.#queries.folderMade, { ...folder, at })
-  }
+    folderMoved: (folderId: number, move: Move) =>
+      ask(queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId }),
 
-  folderMoved (folderId: number, move: Move): Ask<unknown> {
-    return ask(this.#queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId })
-  }
-
-  /** Folders are about to be deleted. */
-  foldersDeleted (ids: readonly number[], at: number): Ask<unknown> {
-    return ask(this.#queries.foldersDeleted, { ids, at })
+    /** Folders are about to be deleted. */
+    foldersDeleted: (ids: readonly number[], at: number) => ask(queries.foldersDeleted, { ids, at })
   }
 }
 
-export class ChangeRules implements ChangeRepository {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #epochId: string
+/**
+ * The changes of files and folders. Each is recorded by the transaction that makes it, which has locked the account: a
+ * reader that goes on from a position misses none and sees them in their order. The move of a folder is one change.
+ */
+export type ChangeRepository = ReturnType<typeof createChanges>
 
-  constructor (engine: Engine, { epochId }: Pick<Ids, 'epochId'>) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#epochId = epochId
-  }
+export function createChanges ({ engine, ids: { epochId }, read }: Services) {
+  const queries = queriesOf(engine)
 
-  list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage> {
-    return this.#engine.read(() => this.#list(ownerId, page))
-  }
-
-  * #list (
-    ownerId: number, { after, limit }: { after: ChangePosition | undefined, limit: number }
-  ): Rule<ChangePage> {
-    if (after === undefined) return yield * this.#reset(ownerId, 'first')
-    const [now, changes, [highest], [last]] = yield * together(
-      // First, so that no change from before it is missing in what follows.
-      this.#engine.now(),
-      // The oldest are removed first: if that of the position is still there after this, none of these was missing.
-      ask(this.#queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
-      ask(this.#queries.highest),
-      ask(this.#queries.timeOf, { ownerId, id: after.id })
-    )
-    const isOther = after.epochId !== this.#epochId || after.id > Number(highest?.id)
-    const isSurplus = last === undefined && after.id < (yield * this.#oldestKept(ownerId))
-    if (isOther || (!isSurplus && isReplaced(after, last?.at, now))) return yield * this.#reset(ownerId, 'restored')
-    if (isSurplus || after.readAt < now - CHANGES_MILLISECONDS) return yield * this.#reset(ownerId, 'expired')
-    const { id, at } = changes.at(-1) ?? after
-    const readAt = changes.length < limit ? now : at
-    return { changes, next: { epochId: this.#epochId, id, at, readAt }, reset: undefined }
-  }
-
-  * #reset (ownerId: number, reset: ResetReason): Rule<ChangePage> {
-    const [readAt, [last]] = yield * together(this.#engine.now(), ask(this.#queries.last, { ownerId }))
+  function * resetFor (ownerId: number, reset: ResetReason): Rule<ChangePage> {
+    const [readAt, [last]] = yield * together(engine.now(), ask(queries.last, { ownerId }))
     const { id, at } = last ?? { id: 0, at: 0 }
-    return { changes: [], next: { epochId: this.#epochId, id, at, readAt }, reset }
+    return { changes: [], next: { epochId, id, at, readAt }, reset }
   }
 
   /** The oldest of the changes that an account may have; 0 if it has fewer. */
-  #oldestKept (ownerId: number): Ask<number> {
-    return ask(this.#queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
-  }
+  const oldestKept = (ownerId: number) => ask(queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
 
-  newest (ownerIds: readonly number[]): Promise<Map<number, number>> {
-    return this.#engine.read(() => ask(this.#queries.newest, { ids: ownerIds },
-      rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id]))))
-  }
+  const surplusOf = read(function * (ownerId: number, limit: number) {
+    return yield * ask(queries.before, { ownerId, id: yield * oldestKept(ownerId), limit })
+  })
 
-  ownersAfter (id: number, limit: number): Promise<{ ownerIds: readonly number[], lastId: number } | undefined> {
-    return this.#engine.read(() => ask(this.#queries.ownersAfter, { id, limit }, rows => {
+  return {
+    /** The changes after a position, at most `limit`. Without one, or with one that is no longer valid: a reset. */
+    list: read(function * (
+      ownerId: number, { after, limit }: { after: ChangePosition | undefined, limit: number }
+    ): Rule<ChangePage> {
+      if (after === undefined) return yield * resetFor(ownerId, 'first')
+      const [now, changes, [highest], [last]] = yield * together(
+        // First, so that no change from before it is missing in what follows.
+        engine.now(),
+        // The oldest are removed first: if that of the position is still there after this, none of these was missing.
+        ask(queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
+        ask(queries.highest),
+        ask(queries.timeOf, { ownerId, id: after.id })
+      )
+      const isOther = after.epochId !== epochId || after.id > Number(highest?.id)
+      const isSurplus = last === undefined && after.id < (yield * oldestKept(ownerId))
+      if (isOther || (!isSurplus && isReplaced(after, last?.at, now))) return yield * resetFor(ownerId, 'restored')
+      if (isSurplus || after.readAt < now - CHANGES_MILLISECONDS) return yield * resetFor(ownerId, 'expired')
+      const { id, at } = changes.at(-1) ?? after
+      const readAt = changes.length < limit ? now : at
+      return { changes, next: { epochId, id, at, readAt }, reset: undefined }
+    }),
+
+    /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
+    newest: read((ownerIds: readonly number[]) =>
+      ask(queries.newest, { ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
+
+    /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
+    ownersAfter: read((id: number, limit: number) => ask(queries.ownersAfter, { id, limit }, rows => {
       const last = rows.at(-1)
       return last && { ownerIds: rows.map(({ ownerId }) => ownerId), lastId: last.id }
-    }))
-  }
+    })),
 
-  async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
-    const { read, apply } = this.#engine
-    const surplus = await read(() => this.#surplus(ownerId, limit))
-    // Usually there is none, and a write costs a sync.
-    if (surplus.length > 0) await apply(() => ask(this.#queries.remove, { ids: surplus.map(({ id }) => id) }))
-    return surplus.length === limit
-  }
+    /** Deletes up to `limit` of an account's oldest changes beyond {@link MAX_CHANGES}; true if there may be more. */
+    async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
+      const surplus = await surplusOf(ownerId, limit)
+      // Usually there is none, and a write costs a sync.
+      if (surplus.length > 0) await engine.apply(() => ask(queries.remove, { ids: surplus.map(({ id }) => id) }))
+      return surplus.length === limit
+    },
 
-  * #surplus (ownerId: number, limit: number): Rule<readonly { id: number }[]> {
-    const oldestKept = yield * this.#oldestKept(ownerId)
-    return yield * ask(this.#queries.before, { ownerId, id: oldestKept, limit })
-  }
-
-  async removeExpired (limit: number): Promise<boolean> {
-    // Usually there is none, and a write costs a sync.
-    if ((await this.#engine.read(() => ask(this.#queries.anyExpired))).length === 0) return false
-    const { tables: { changes }, apply } = this.#engine
-    return apply(() => ask(writing('', db => {
-      const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
-        .as('oldest')
-      const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, this.#queries.end))
-      return db.delete(changes).where(inArray(changes.id, expired)).returning({ id: changes.id })
-    }), {}, removed => removed.length === limit))
+    /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
+    async removeExpired (limit: number): Promise<boolean> {
+      // Usually there is none, and a write costs a sync.
+      if ((await engine.read(() => ask(queries.anyExpired))).length === 0) return false
+      const { changes } = engine.tables
+      return engine.apply(() => ask(writing('', db => {
+        const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
+          .as('oldest')
+        const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, queries.end))
+        return db.delete(changes).where(inArray(changes.id, expired)).returning({ id: changes.id })
+      }), {}, removed => removed.length === limit))
+    }
   }
 }
 
@@ -165,29 +148,19 @@ function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
     at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at')
   })
   return {
-    add: writing('add_change', db => db.insert(changes).values({
-      ownerId: placeholder('ownerId'),
-      kind: placeholder('kind'),
-      name: placeholder('name'),
-      fromName: placeholder('fromName'),
-      fileId: placeholder('fileId'),
-      folderId: placeholder('folderId'),
-      at: placeholder('at')
-    })),
+    add: writing('add_change', db => db.insert(changes)
+      .values(placeholders('ownerId', 'kind', 'name', 'fromName', 'fileId', 'folderId', 'at'))),
     stored: writing('add_stored_change', db => db.insert(changes).values({
-      ownerId: placeholder('ownerId'),
+      ...placeholders('ownerId', 'name', 'at'),
       kind: 'stored',
-      name: placeholder('name'),
-      fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`,
-      at: placeholder('at')
+      fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`
     })),
     folderMade: writing('add_folder_made_change', db => db.insert(changes).values({
-      ownerId: placeholder('ownerId'),
+      ...placeholders('ownerId', 'at'),
       kind: 'folder_made',
       name: placeholder('path'),
       folderId: sql`(SELECT f.id FROM folders f WHERE f.owner_id = ${placeholder('ownerId')}
-        AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`,
-      at: placeholder('at')
+        AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`
     })),
     deleted: writing('add_deleted_changes', db => db.insert(changes).select(
       db.select(inserted(files, 'deleted', { name: wholeName(files), fileId: sql`${files.id}` })).from(files)

@@ -1,7 +1,7 @@
 import { AccountRules, createAccountAdder } from './accounts.ts'
 import { type AttemptClaims, AttemptRules } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
-import { ChangeLog, ChangeRules } from './changes.ts'
+import { createChangeLog, createChanges } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter, EventRules } from './events.ts'
@@ -50,7 +50,7 @@ export function createRepositories ({
   engine, ids, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
-  const changeLog = new ChangeLog(engine)
+  const changeLog = createChangeLog(engine)
   const tree = new FolderTree(engine, owners, changeLog)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
@@ -73,7 +73,7 @@ export function createRepositories ({
     keepsDeleted: keeping.milliseconds > 0
   })
   const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
-  const services: Services = { engine, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
+  const services: Services = { engine, ids, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
   return {
     accounts,
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
@@ -83,7 +83,7 @@ export function createRepositories ({
     events: new EventRules(engine, writeEvent),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
-    changes: new ChangeRules(engine, ids),
+    changes: createChanges(services),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
     links: new LinkRules({ engine, owners, tree, contents, linkUploads }),
     locks: createLocks(services),

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
@@ -19,6 +20,11 @@ export interface Query<Rows> {
   readonly build: (db: Db) => Preparable<Rows>
   /** Whether it changes rows: then it is sent only once the transaction has begun. */
   readonly isWrite: boolean
+}
+
+/** The columns of a row that is written, as placeholders of the same names. */
+export function placeholders<Name extends string> (...names: Name[]): Record<Name, never> {
+  return Object.fromEntries(names.map(name => [name, sql.placeholder(name)])) as Record<Name, never>
 }
 
 /** A query that reads, or locks rows. */

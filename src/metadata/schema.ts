@@ -1,7 +1,7 @@
 import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { attemptKinds } from './attempt-repository.ts'
-import { changeKinds } from './change-repository.ts'
+import { changeKinds } from './change-records.ts'
 import { linkKinds } from './link-repository.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './properties.ts'

@@ -2,6 +2,7 @@ import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
+import type { Ids } from './ids.ts'
 import type { LockGuard } from './lock-guard.ts'
 import type { Methods } from './methods.ts'
 import type { Owners } from './owners.ts'
@@ -9,6 +10,7 @@ import type { Owners } from './owners.ts'
 /** What the rules of storage share. Each takes what it needs. */
 export interface Services extends Methods {
   readonly engine: Engine
+  readonly ids: Ids
   readonly owners: Owners
   readonly changeLog: ChangeLog
   readonly tree: FolderTree

@@ -1,7 +1,7 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
-import { type Db, reading, writing } from './rule.ts'
+import { type Db, placeholders, reading, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 import { MAX_FORGOTTEN } from './uploads-repository.ts'
 
@@ -55,9 +55,4 @@ function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: st
 /** The columns of a `ListedUpload`. */
 export function listedColumns ({ id, name, type, length, offset, createdAt, expiresAt, sequence }: Tables['uploads']) {
   return { id, name, type, length, offset, createdAt, expiresAt, sequence }
-}
-
-/** The columns, as placeholders. */
-function placeholders<Names extends readonly (keyof UploadRow)[]> (...names: Names): Record<Names[number], never> {
-  return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Names[number], never>
 }

@@ -60,20 +60,3 @@ export interface ChangePage {
   /** The changes after the position are not all known, so that none is listed: `next` is after all changes. */
   readonly reset: ResetReason | undefined
 }
-
-/**
- * The changes of files and folders. Each is recorded by the transaction that makes it, which has locked the account: a
- * reader that goes on from a position misses none and sees them in their order. The move of a folder is one change.
- */
-export interface ChangeRepository {
-  /** The changes after a position, at most `limit`. Without one, or with one that is no longer valid: a reset. */
-  list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage>
-  /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
-  newest (ownerIds: readonly number[]): Promise<Map<number, number>>
-  /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
-  ownersAfter (id: number, limit: number): Promise<{ ownerIds: readonly number[], lastId: number } | undefined>
-  /** Deletes up to `limit` of an account's oldest changes beyond {@link MAX_CHANGES}; true if there may be more. */
-  removeSurplus (ownerId: number, limit: number): Promise<boolean>
-  /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
-  removeExpired (limit: number): Promise<boolean>
-}
