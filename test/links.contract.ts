@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { type LinkedFolder, type LinkedPage, type LinkRecord, MAX_LINK_NETWORKS, MAX_LINKS, type NewLink } from '#src/metadata/link-repository.ts'
+import { type LinkedFolder, type LinkedPage, type LinkRecord, MAX_LINK_NETWORKS, MAX_LINKS, type NewLink } from '#src/metadata/link-records.ts'
 import type { FileRecord, FolderRecord } from '#src/metadata/records.ts'
 import { HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
@@ -9,7 +9,7 @@ import { openStory } from './uploads.contract.ts'
 
 const upload = { kind: 'upload', maxFiles: 9, maxBytes: 99 } as const
 
-/** The contract in src/metadata/link-repository.ts. */
+/** The contract in src/metadata/links.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)

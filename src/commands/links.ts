@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import { type LinkRecord, MAX_LINKS } from '../metadata/link-repository.ts'
+import { type LinkRecord, MAX_LINKS } from '../metadata/link-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { OperatorStore } from '../store.ts'
 import { recordAct } from './acts.ts'

@@ -1,5 +1,5 @@
 import type { BlobStore, Room } from '../blobs/blob-store.ts'
-import { type LinkRoom, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-repository.ts'
+import { type LinkRoom, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Amount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

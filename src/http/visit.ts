@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { OpenLink } from '../metadata/link-repository.ts'
+import type { OpenLink } from '../metadata/link-records.ts'
 
 /** What a visitor sees by a link. `isUnlocked`: it has no password, or the request has shown it. */
 export interface Visit extends OpenLink { readonly isUnlocked: boolean }

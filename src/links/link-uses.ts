@@ -1,4 +1,4 @@
-import type { LinkRepository } from '../metadata/link-repository.ts'
+import type { LinkRepository } from '../metadata/links.ts'
 
 /** How often the uses of one link are written at most. */
 const INTERVAL_MILLISECONDS = 60_000

@@ -6,7 +6,7 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
-import type { LinkKind } from '../metadata/link-repository.ts'
+import type { LinkKind } from '../metadata/link-records.ts'
 import { requireScope } from '../tokens/scopes.ts'
 import {
   changeLink, createLink, deleteLink, deleteLinks, getLink, LINK_PATH, LINK_SECRET_PATH, linkLinks, linkOf, LINKS_PATH,

@@ -1,6 +1,6 @@
 import type { Passwords } from '../accounts/password.ts'
 import { fileName, findName } from '../files/names.ts'
-import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-repository.ts'
+import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
 import { createSecret, hashOfSecret } from './link-secrets.ts'

@@ -1,6 +1,7 @@
 import type { FindFile } from '../files/files.ts'
 import { findName } from '../files/names.ts'
-import type { LinkRepository, OpenLink } from '../metadata/link-repository.ts'
+import type { OpenLink } from '../metadata/link-records.ts'
+import type { LinkRepository } from '../metadata/links.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

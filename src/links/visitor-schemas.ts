@@ -8,7 +8,7 @@ import type { Visit } from '../http/visit.ts'
 import {
   Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp
 } from '../http/wire-values.ts'
-import { linkKinds, type LinkKind } from '../metadata/link-repository.ts'
+import { linkKinds, type LinkKind } from '../metadata/link-records.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'

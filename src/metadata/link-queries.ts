@@ -2,9 +2,9 @@ import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import { accountColumns } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
-import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-repository.ts'
+import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-records.ts'
 import { limitedTo } from './paging.ts'
-import { reading, writing } from './rule.ts'
+import { placeholders, reading, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
@@ -33,19 +33,10 @@ export function linkQueries ({ tables, clock }: Engine) {
   return {
     lastAllowed: reading('last_allowed_link', db => db.select({ id: links.id }).from(links)
       .where(eq(links.accountId, placeholder('accountId'))).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1))),
-    insert: writing('add_link', db => db.insert(links).values({
-      accountId: placeholder('accountId'),
-      kind: placeholder('kind'),
-      fileId: placeholder('fileId'),
-      folderId: placeholder('folderId'),
-      secretHash: placeholder('secretHash'),
-      passwordHash: placeholder('passwordHash'),
-      expiresAt: placeholder('expiresAt'),
-      maxFiles: placeholder('maxFiles'),
-      maxBytes: placeholder('maxBytes'),
-      showsOwner: placeholder('showsOwner'),
-      createdAt: placeholder('createdAt')
-    }).returning(columns)),
+    insert: writing('add_link', db => db.insert(links).values(placeholders(
+      'accountId', 'kind', 'fileId', 'folderId', 'secretHash', 'passwordHash', 'expiresAt', 'maxFiles', 'maxBytes',
+      'showsOwner', 'createdAt'
+    )).returning(columns)),
     byId: reading('link_by_id', db => db.select(columns).from(links)
       .where(and(isOfOwner, eq(links.id, placeholder('id'))))),
     bySecret: reading('link_by_secret', db => db.select({

@@ -1,27 +1,18 @@
 import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
-import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-repository.ts'
-import { alters, adds, type LockGuard } from './lock-guard.ts'
-import type { Owner, Owners, Reserved } from './owners.ts'
+import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
+import { adds, alters } from './lock-guard.ts'
+import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import { type Ask, ask, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './uploads-repository.ts'
 
 const { placeholder } = sql
 
 const unlimited: Quota = { bytes: undefined, files: undefined }
-
-interface LinkUploadOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly guard: LockGuard
-}
 
 /** An upload by a link. */
 interface LinkedUpload {
@@ -45,31 +36,16 @@ interface Target {
 }
 
 /** Stores what arrives by links in the current transaction. Nothing kept is deleted for it. */
-export class LinkUploads {
-  readonly #options: LinkUploadOptions
-  readonly #queries: ReturnType<typeof queriesOf>
+export type LinkUploads = ReturnType<typeof createLinkUploads>
 
-  constructor (options: LinkUploadOptions) {
-    this.#options = options
-    this.#queries = queriesOf(options.engine)
-  }
+export function createLinkUploads ({ engine, owners, tree, contents, guard }: Omit<Services, 'linkUploads'>) {
+  const queries = queriesOf(engine)
 
-  /** Locks the owner, and finds where an upload goes. @throws not_found if the link has ended. */
-  open (upload: LinkedUpload): Rule<Target> {
-    return this.#open(this.#options.owners.lock(upload.ownerId), upload)
-  }
-
-  /** What there is room for, as far as is known without waiting for others. @throws not_found if the link has ended. */
-  * room (upload: LinkedUpload): Rule<LinkRoom> {
-    return (yield * this.#open(this.#options.owners.read(upload.ownerId), upload)).room
-  }
-
-  * #open (found: Ask<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
-    const { owners } = this.#options
+  function * openAs (found: Ask<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
     const [owner, [link], [own], reserved] = yield * together(
       found,
-      ask(this.#queries.link, { ownerId, linkId }),
-      ask(this.#queries.reservedByLink, { linkId, except }),
+      ask(queries.link, { ownerId, linkId }),
+      ask(queries.reservedByLink, { linkId, except }),
       owners.reserved(ownerId, except)
     )
     if (link === undefined || own === undefined) throw new Problem('not_found')
@@ -83,59 +59,64 @@ export class LinkUploads {
     return { owner, time: reserved.time, linkId, folderId: Number(folderId), folder, reserved, uploads, room }
   }
 
-  /**
-   * Admits a new upload with a reservation by the link.
-   * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
-   */
-  * admit ({ owner, time, folder, room, uploads }: Target, bytes: number): Rule<void> {
-    yield * this.#options.guard.admit({ owner, time }, {}, alters(folder))
-    refuseAnnounced(room, { files: 1, bytes })
-    if (uploads < MAX_LINK_UPLOADS) return
-    throw tooManyUploads(`A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`)
-  }
-
-  /**
-   * Adds a file to the folder, under the next free one of `name`, `name (2)` and so on; `file.name` is one segment.
-   * @throws link_limit_reached, quota_exceeded, file_locked.
-   */
-  * store (target: Target, file: NewFile): Rule<StoreResult> {
-    const { tree, contents, guard } = this.#options
-    const { owner, time, folder, linkId, reserved, room } = target
-    const added = { files: 1, bytes: file.size }
-    refuseBeyondRoom(room, added, added)
-    const name = joinPath(folder, yield * this.#freeName(target, file.name))
-    const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
-    // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
-    const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
-    yield * guard.admit(beginning, {}, adds(name, place))
-    const stored = yield * contents.store({ ...file, name }, beginning)
-    yield * ask(this.#queries.charge, { linkId, bytes: file.size })
-    return stored
-  }
-
   /** A name that is free, and the one before it is taken: found in as many steps as the number has bits. */
-  * #freeName (target: Target, name: string): Rule<string> {
+  function * freeName (target: Target, name: string): Rule<string> {
     let [taken, free] = [0, 1]
-    while (yield * this.#isTaken(target, numberedName(name, free))) [taken, free] = [free, free * 2]
+    while (yield * isTaken(target, numberedName(name, free))) [taken, free] = [free, free * 2]
     while (free - taken > 1) {
       const middle = Math.floor((taken + free) / 2)
-      if (yield * this.#isTaken(target, numberedName(name, middle))) taken = middle
+      if (yield * isTaken(target, numberedName(name, middle))) taken = middle
       else free = middle
     }
     return numberedName(name, free)
   }
 
-  * #isTaken ({ owner, folderId }: Target, name: string): Rule<boolean> {
+  function * isTaken ({ owner, folderId }: Target, name: string): Rule<boolean> {
     const values = { ownerId: owner.id, folderId, name }
-    const [files, folders] = yield * together(
-      ask(this.#queries.fileOfName, values), ask(this.#queries.folderOfName, values)
-    )
+    const [files, folders] = yield * together(ask(queries.fileOfName, values), ask(queries.folderOfName, values))
     return files.length + folders.length > 0
   }
 
-  /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
-  end (ownerId: number, linkIds: readonly number[]): Ask<unknown> {
-    return ask(this.#queries.end, { ownerId, linkIds })
+  return {
+    /** Locks the owner, and finds where an upload goes. @throws not_found if the link has ended. */
+    open: (upload: LinkedUpload) => openAs(owners.lock(upload.ownerId), upload),
+
+    /** What there is room for, as far as is known without waiting. @throws not_found if the link has ended. */
+    * room (upload: LinkedUpload): Rule<LinkRoom> {
+      return (yield * openAs(owners.read(upload.ownerId), upload)).room
+    },
+
+    /**
+     * Admits a new upload with a reservation by the link.
+     * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
+     */
+    * admit ({ owner, time, folder, room, uploads }: Target, bytes: number): Rule<void> {
+      yield * guard.admit({ owner, time }, {}, alters(folder))
+      refuseAnnounced(room, { files: 1, bytes })
+      if (uploads < MAX_LINK_UPLOADS) return
+      throw tooManyUploads(`A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`)
+    },
+
+    /**
+     * Adds a file to the folder, under the next free one of `name`, `name (2)` and so on; `file.name` is one segment.
+     * @throws link_limit_reached, quota_exceeded, file_locked.
+     */
+    * store (target: Target, file: NewFile): Rule<StoreResult> {
+      const { owner, time, folder, linkId, reserved, room } = target
+      const added = { files: 1, bytes: file.size }
+      refuseBeyondRoom(room, added, added)
+      const name = joinPath(folder, yield * freeName(target, file.name))
+      const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
+      // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
+      const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
+      yield * guard.admit(beginning, {}, adds(name, place))
+      const stored = yield * contents.store({ ...file, name }, beginning)
+      yield * ask(queries.charge, { linkId, bytes: file.size })
+      return stored
+    },
+
+    /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
+    end: (ownerId: number, linkIds: readonly number[]) => ask(queries.end, { ownerId, linkIds })
   }
 }
 

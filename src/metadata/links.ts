@@ -1,217 +1,182 @@
 import { and, asc, desc, eq, gt, lt, type SQL } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
-import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
 import { linkColumns, linkQueries } from './link-queries.ts'
 import {
-  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkRepository, type LinkRoom, MAX_LINKS, type NewLink,
-  type OpenLink
-} from './link-repository.ts'
-import type { LinkUploads } from './link-uploads.ts'
-import type { Owners } from './owners.ts'
+  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINKS, type NewLink, type OpenLink
+} from './link-records.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
-import type { StoreResult } from './uploads-repository.ts'
+import { ask, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
-interface LinkOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly linkUploads: LinkUploads
-}
+/**
+ * Links: a part of the contract of {@link Metadata}. A link is found by the id of its file or folder, so it follows
+ * renames and moves, and ends in the transaction that deletes that. The methods of owners take their id; those of
+ * visitors take what `findBySecret` returned.
+ */
+export type LinkRepository = ReturnType<typeof createLinks>
 
-type Page = Parameters<LinkRepository['list']>[1]
-type Changes = Parameters<LinkRepository['change']>[2]
-
-export class LinkRules implements LinkRepository {
-  readonly #options: LinkOptions
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof linkQueries>
-
-  constructor (options: LinkOptions) {
-    this.#options = options
-    this.#engine = options.engine
-    this.#queries = linkQueries(options.engine)
-  }
-
-  add (link: NewLink): Promise<LinkRecord> {
-    return this.#engine.transactFor(link.accountId, () => this.#add(link))
-  }
-
-  * #add ({ name, ...link }: NewLink): Rule<LinkRecord> {
-    const { owners, contents, tree } = this.#options
-    const { accountId } = link
-    const [, file, folder, createdAt, surplus] = yield * together(
-      owners.lock(accountId),
-      contents.find(accountId, name),
-      tree.find(accountId, name),
-      this.#engine.now(),
-      ask(this.#queries.lastAllowed, { accountId })
-    )
-    if (file === undefined && folder === undefined) throw new Problem('not_found')
-    if (link.kind === 'upload' && folder === undefined) {
-      throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is a file: a link of the kind `upload` is for a folder' }] })
-    }
-    if (surplus.length > 0) throw new Problem('too_many_links', { detail: `An account may have at most ${MAX_LINKS} links; revoke some first.` })
-    const [added] = yield * ask(this.#queries.insert, {
-      ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null
-    })
-    return added as LinkRecord
-  }
-
-  find (ownerId: number, id: number): Promise<LinkRecord | undefined> {
-    return this.#engine.read(() => ask(this.#queries.byId, { ownerId, id }, ([link]) => link as LinkRecord | undefined))
-  }
-
-  list (ownerId: number, page: Page): Promise<LinkRecord[]> {
-    return this.#engine.read(() => this.#list(ownerId, page))
-  }
-
-  * #list (ownerId: number, { name, beforeId, limit }: Page): Rule<LinkRecord[]> {
-    const { links } = this.#engine.tables
-    const isWanted = name === undefined ? undefined : yield * this.#isOf(ownerId, name)
-    return yield * ask(reading('', db => db.select(linkColumns(this.#engine.tables)).from(links).where(and(
-      eq(links.accountId, ownerId),
-      isWanted,
-      beforeId === undefined ? undefined : lt(links.id, beforeId)
-    )).orderBy(desc(links.id)).limit(limit)), {}, found => found as LinkRecord[])
-  }
+export function createLinks ({ engine, owners, tree, contents, linkUploads, read, write }: Services) {
+  const { tables } = engine
+  const { files, folders, links } = tables
+  const queries = linkQueries(engine)
 
   /** Condition for the links of a file or folder. */
-  * #isOf (ownerId: number, name: string): Rule<SQL | undefined> {
-    const { contents, tree } = this.#options
-    const { links } = this.#engine.tables
+  function * isOf (ownerId: number, name: string): Rule<SQL | undefined> {
     const [file, folder] = yield * together(contents.find(ownerId, name), tree.find(ownerId, name))
     // No file or folder has the id 0.
     return folder === undefined ? eq(links.fileId, file?.id ?? 0) : eq(links.folderId, folder.id)
   }
 
-  change (ownerId: number, id: number, changes: Changes): Promise<LinkRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#change(ownerId, id, changes))
-  }
-
-  * #change (ownerId: number, id: number, changes: Changes): Rule<LinkRecord> {
-    const { links } = this.#engine.tables
-    // Locked: an upload that is decided at the same time sees the limits of before or of after.
-    yield * this.#options.owners.lock(ownerId)
-    const [changed] = yield * ask(writing('', db => db.update(links).set({ ...changes, id })
-      .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(this.#engine.tables))))
-    if (changed === undefined) throw new Problem('not_found')
-    if (changes.passwordHash !== undefined) yield * ask(this.#queries.forgetNetworks, { id })
-    return changed as LinkRecord
-  }
-
-  async remove (ownerId: number, id: number): Promise<void> {
-    const { links } = this.#engine.tables
-    await this.#engine.transactFor(ownerId, () => this.#remove(ownerId, eq(links.id, id), ([removed]) => {
-      if (removed === undefined) throw new Problem('not_found')
-    }))
-  }
-
-  removeAll (ownerId: number, name?: string): Promise<number> {
-    return this.#engine.transactFor(ownerId, () => this.#removeAll(ownerId, name))
-  }
-
-  * #removeAll (ownerId: number, name: string | undefined): Rule<number> {
-    const isWanted = name === undefined ? undefined : yield * this.#isOf(ownerId, name)
-    return yield * this.#remove(ownerId, isWanted, removed => removed.length)
-  }
-
-  * #remove<T> (ownerId: number, condition: SQL | undefined, result: (removed: { id: number }[]) => T): Rule<T> {
-    const { links } = this.#engine.tables
-    yield * this.#options.owners.lock(ownerId)
+  /** Returns how many there were. */
+  function * drop (ownerId: number, condition: SQL | undefined): Rule<number> {
+    yield * owners.lock(ownerId)
     const removed = yield * ask(writing('', db => db.delete(links)
       .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id })))
-    const outcome = result(removed)
-    yield * this.#options.linkUploads.end(ownerId, removed.map(({ id }) => id))
-    return outcome
+    if (removed.length > 0) yield * linkUploads.end(ownerId, removed.map(({ id }) => id))
+    return removed.length
   }
 
-  async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
-    const row = await this.#engine.readCached(`link ${secretHash}`, () =>
-      ask(this.#queries.bySecret, { secretHash }, ([found]) => found))
-    if (row === undefined) return undefined
-    const now = this.#engine.timeOf(row)
-    const { link, account, file, folder } = row
-    if (link.expiresAt !== null && link.expiresAt <= now) return undefined
-    return { link: link as LinkRecord, account, file: file ?? undefined, folder: folder ?? undefined, now }
-  }
+  const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
+    ask(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, ([found]) => {
+      if (found === undefined) throw new Problem('not_found')
+      return found.id
+    })
 
-  recordUses (id: number, { count, at }: { count: number, at: number }): Promise<void> {
-    return this.#engine.apply(() => ask(this.#queries.recordUses, { id, count, at }, () => {}))
-  }
+  return {
+    /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
+    add: ({ name, ...link }: NewLink) => engine.transactFor(link.accountId, function * () {
+      const { accountId } = link
+      const [, file, folder, createdAt, surplus] = yield * together(
+        owners.lock(accountId),
+        contents.find(accountId, name),
+        tree.find(accountId, name),
+        engine.now(),
+        ask(queries.lastAllowed, { accountId })
+      )
+      if (file === undefined && folder === undefined) throw new Problem('not_found')
+      if (link.kind === 'upload' && folder === undefined) {
+        throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is a file: a link of the kind `upload` is for a folder' }] })
+      }
+      if (surplus.length > 0) throw new Problem('too_many_links', { detail: `An account may have at most ${MAX_LINKS} links; revoke some first.` })
+      const [added] = yield * ask(queries.insert, {
+        ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null
+      })
+      return added as LinkRecord
+    }),
 
-  isKnownNetwork (id: number, network: string): Promise<boolean> {
-    return this.#engine.read(() => ask(this.#queries.knownNetwork, { id, network }, found => found.length > 0))
-  }
+    find: read((ownerId: number, id: number) =>
+      ask(queries.byId, { ownerId, id }, ([link]) => link as LinkRecord | undefined)),
 
-  addKnownNetwork (link: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number): Promise<void> {
-    const { id, passwordHash } = link
-    return this.#engine.transact(() => this.#addKnownNetwork({ id, passwordHash, network, at }))
-  }
+    /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
+    list: read(function * (
+      ownerId: number,
+      { name, beforeId, limit }: { name?: string | undefined, beforeId: number | undefined, limit: number }
+    ) {
+      const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
+      return yield * ask(reading('', db => db.select(linkColumns(tables)).from(links).where(and(
+        eq(links.accountId, ownerId),
+        isWanted,
+        beforeId === undefined ? undefined : lt(links.id, beforeId)
+      )).orderBy(desc(links.id)).limit(limit)), {}, found => found as LinkRecord[])
+    }),
 
-  * #addKnownNetwork (values: { id: number, passwordHash: string | null, network: string, at: number }): Rule<void> {
-    yield * ask(this.#queries.addNetwork, values)
-    yield * ask(this.#queries.forgetOldest, values)
-  }
+    /** Changes some terms, or the secret. @throws not_found. */
+    change: write(function * (
+      ownerId, id: number, changes: Partial<LinkTerms & Pick<NewLink, 'secretHash'>>
+    ) {
+      // Locked: an upload that is decided at the same time sees the limits of before or of after.
+      yield * owners.lock(ownerId)
+      const [changed] = yield * ask(writing('', db => db.update(links).set({ ...changes, id })
+        .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables))))
+      if (changed === undefined) throw new Problem('not_found')
+      if (changes.passwordHash !== undefined) yield * ask(queries.forgetNetworks, { id })
+      return changed as LinkRecord
+    }),
 
-  findFile ({ ownerId, folderId }: LinkedFolder, name: string): Promise<FileRecord | undefined> {
-    const { folder, name: segment } = splitPath(name)
-    // Without its first word the key would be that of a file in a folder whose name is a number.
-    return this.#engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
-      ask(this.#queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, ([file]) => file))
-  }
+    /** Ends a link, and with it its unfinished uploads. @throws not_found. */
+    remove: write(function * (ownerId, id: number) {
+      if ((yield * drop(ownerId, eq(links.id, id))) === 0) throw new Problem('not_found')
+    }),
 
-  listFiles (at: LinkedFolder, page: LinkedPage): Promise<FileRecord[]> {
-    return this.#engine.read(() => this.#listFiles(at, page))
-  }
+    /** Ends all links of an account, or those of one file or folder. Returns how many. */
+    removeAll: write(function * (ownerId, name?: string) {
+      return yield * drop(ownerId, name === undefined ? undefined : yield * isOf(ownerId, name))
+    }),
 
-  * #listFiles (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FileRecord[]> {
-    const { tables, namesBetween } = this.#engine
-    const { files } = tables
-    const { id } = yield * this.#folderBelow(at, folder)
-    return yield * ask(reading('', db => db.select(fileColumns(tables)).from(files).where(and(
-      eq(files.ownerId, at.ownerId),
-      eq(files.folderId, id),
-      namesBetween(files.name, { prefix: '', after, isAscending: true })
-    )).orderBy(asc(files.name)).limit(limit)))
-  }
+    /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
+    async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
+      const row = await engine.readCached(`link ${secretHash}`, () =>
+        ask(queries.bySecret, { secretHash }, ([found]) => found))
+      if (row === undefined) return undefined
+      const now = engine.timeOf(row)
+      const { link, account, file, folder } = row
+      if (link.expiresAt !== null && link.expiresAt <= now) return undefined
+      return { link: link as LinkRecord, account, file: file ?? undefined, folder: folder ?? undefined, now }
+    },
 
-  listFolders (at: LinkedFolder, page: LinkedPage): Promise<FolderRecord[]> {
-    return this.#engine.read(() => this.#listFolders(at, page))
-  }
+    /** Adds to the uses of a link; no error if it has ended. */
+    recordUses: (id: number, uses: { count: number, at: number }) =>
+      engine.apply(() => ask(queries.recordUses, { id, ...uses }, () => {})),
 
-  * #listFolders (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FolderRecord[]> {
-    const { folders } = this.#engine.tables
-    const { id } = yield * this.#folderBelow(at, folder)
-    return yield * ask(reading('', db => db.select(folderColumns(this.#engine.tables)).from(folders).where(and(
-      eq(folders.ownerId, at.ownerId),
-      eq(folders.parentId, id),
-      after === undefined ? undefined : gt(folders.name, after)
-    )).orderBy(asc(folders.name)).limit(limit)))
-  }
+    /**
+     * Whether the link was unlocked from a network since its password was set. The latest {@link MAX_LINK_NETWORKS} are
+     * remembered.
+     */
+    isKnownNetwork: read((id: number, network: string) =>
+      ask(queries.knownNetwork, { id, network }, found => found.length > 0)),
 
-  * #folderBelow ({ ownerId, folderId }: LinkedFolder, folder: string): Rule<{ id: number }> {
-    const [found] = yield * ask(this.#queries.folderBelow, { ownerId, folderId, below: belowOf(folder) })
-    if (found === undefined) throw new Problem('not_found')
-    return found
-  }
+    /** Records that; nothing if the link has ended or has another password by now. */
+    addKnownNetwork: (
+      { id, passwordHash }: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number
+    ) => engine.transact(function * () {
+      yield * ask(queries.addNetwork, { id, passwordHash, network, at })
+      yield * ask(queries.forgetOldest, { id })
+    }),
 
-  store (linkId: number, file: NewFile, quota: Quota): Promise<StoreResult> {
-    return this.#engine.transactFor(file.ownerId, () => this.#store(linkId, file, quota))
-  }
+    /** A file below a linked folder, found from the id of that in one statement. */
+    findFile ({ ownerId, folderId }: LinkedFolder, name: string): Promise<FileRecord | undefined> {
+      const { folder, name: segment } = splitPath(name)
+      // Without its first word the key would be that of a file in a folder whose name is a number.
+      return engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
+        ask(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, ([file]) => file))
+    },
 
-  * #store (linkId: number, file: NewFile, quota: Quota): Rule<StoreResult> {
-    const { linkUploads } = this.#options
-    return yield * linkUploads.store(yield * linkUploads.open({ ownerId: file.ownerId, linkId, quota }), file)
-  }
+    /** The files directly in a folder, by name. @throws not_found. */
+    listFiles: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FileRecord[]> {
+      const folderId = yield * folderBelow(at, folder)
+      return yield * ask(reading('', db => db.select(fileColumns(tables)).from(files).where(and(
+        eq(files.ownerId, at.ownerId),
+        eq(files.folderId, folderId),
+        engine.namesBetween(files.name, { prefix: '', after, isAscending: true })
+      )).orderBy(asc(files.name)).limit(limit)))
+    }),
 
-  room (ownerId: number, linkId: number, quota: Quota): Promise<LinkRoom> {
-    return this.#engine.read(() => this.#options.linkUploads.room({ ownerId, linkId, quota }))
+    /** The folders directly in a folder, by name. @throws not_found. */
+    listFolders: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FolderRecord[]> {
+      const parentId = yield * folderBelow(at, folder)
+      return yield * ask(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
+        eq(folders.ownerId, at.ownerId),
+        eq(folders.parentId, parentId),
+        after === undefined ? undefined : gt(folders.name, after)
+      )).orderBy(asc(folders.name)).limit(limit)))
+    }),
+
+    /**
+     * Adds a file to the folder of an `upload` link, under the next free one of `name`, `name (2)` and so on.
+     * `file.name` is one segment. The limits of the link and the quota are decided in the transaction; kept content counts.
+     * @throws not_found if the link has ended, link_limit_reached, quota_exceeded, file_locked.
+     */
+    store: (linkId: number, file: NewFile, quota: Quota) => engine.transactFor(file.ownerId, function * () {
+      return yield * linkUploads.store(yield * linkUploads.open({ ownerId: file.ownerId, linkId, quota }), file)
+    }),
+
+    /**
+     * How much an `upload` link accepts now: an early check, which waits for no transaction. Unfinished uploads count.
+     * @throws not_found if it has ended.
+     */
+    room: read((ownerId: number, linkId: number, quota: Quota) => linkUploads.room({ ownerId, linkId, quota }))
   }
 }
 

@@ -15,8 +15,8 @@ import type { Ids } from './ids.ts'
 import { KeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-repository.ts'
 import { KeptRules } from './kept.ts'
-import { LinkUploads } from './link-uploads.ts'
-import { LinkRules } from './links.ts'
+import { createLinkUploads } from './link-uploads.ts'
+import { createLinks } from './links.ts'
 import { LockGuard } from './lock-guard.ts'
 import { createLocks } from './locks.ts'
 import type { Metadata } from './metadata.ts'
@@ -72,8 +72,9 @@ export function createRepositories ({
     endLease: createLeaseEnder(engine),
     keepsDeleted: keeping.milliseconds > 0
   })
-  const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
-  const services: Services = { engine, ids, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
+  const shared = { engine, ids, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
+  const linkUploads = createLinkUploads(shared)
+  const services: Services = { ...shared, linkUploads }
   return {
     accounts,
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
@@ -85,7 +86,7 @@ export function createRepositories ({
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
     changes: createChanges(services),
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
-    links: new LinkRules({ engine, owners, tree, contents, linkUploads }),
+    links: createLinks(services),
     locks: createLocks(services),
     properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
     uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),

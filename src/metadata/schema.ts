@@ -2,7 +2,7 @@ import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-o
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
 import { attemptKinds } from './attempt-repository.ts'
 import { changeKinds } from './change-records.ts'
-import { linkKinds } from './link-repository.ts'
+import { linkKinds } from './link-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './properties.ts'
 import type { EventDetails } from './records.ts'

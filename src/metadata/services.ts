@@ -3,6 +3,7 @@ import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
+import type { LinkUploads } from './link-uploads.ts'
 import type { LockGuard } from './lock-guard.ts'
 import type { Methods } from './methods.ts'
 import type { Owners } from './owners.ts'
@@ -16,4 +17,5 @@ export interface Services extends Methods {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly guard: LockGuard
+  readonly linkUploads: LinkUploads
 }

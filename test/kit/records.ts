@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FolderRemoval } from '#src/metadata/folder-repository.ts'
-import type { NewLink } from '#src/metadata/link-repository.ts'
+import type { NewLink } from '#src/metadata/link-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, NewFile, Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'

@@ -1,6 +1,5 @@
 import { Problem } from '../problems.ts'
-import type { AccountRecord, Amount, FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import type { StoreResult } from './uploads-repository.ts'
+import type { AccountRecord, Amount, FileRecord, FolderRecord } from './records.ts'
 
 /** Links of one account. */
 export const MAX_LINKS = 1000
@@ -87,53 +86,4 @@ export interface LinkedPage {
   readonly folder: string
   readonly after: string | undefined
   readonly limit: number
-}
-
-/**
- * Links: a part of the contract of {@link Metadata}. A link is found by the id of its file or folder, so it follows
- * renames and moves, and ends in the transaction that deletes that. The methods of owners take their id; those of
- * visitors take what {@link LinkRepository.findBySecret} returned.
- */
-export interface LinkRepository {
-  /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
-  add (link: NewLink): Promise<LinkRecord>
-  find (ownerId: number, id: number): Promise<LinkRecord | undefined>
-  /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
-  list (
-    ownerId: number, page: { name?: string | undefined, beforeId: number | undefined, limit: number }
-  ): Promise<LinkRecord[]>
-  /** Changes some terms, or the secret. @throws not_found. */
-  change (ownerId: number, id: number, changes: Partial<LinkTerms & Pick<NewLink, 'secretHash'>>): Promise<LinkRecord>
-  /** Ends a link, and with it its unfinished uploads. @throws not_found. */
-  remove (ownerId: number, id: number): Promise<void>
-  /** Ends all links of an account, or those of one file or folder. Returns how many. */
-  removeAll (ownerId: number, name?: string): Promise<number>
-  /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
-  findBySecret (secretHash: string): Promise<OpenLink | undefined>
-  /** Adds to the uses of a link; no error if it has ended. */
-  recordUses (id: number, uses: { count: number, at: number }): Promise<void>
-  /**
-   * Whether the link was unlocked from a network since its password was set. The latest {@link MAX_LINK_NETWORKS} are
-   * remembered.
-   */
-  isKnownNetwork (id: number, network: string): Promise<boolean>
-  /** Records that; nothing if the link has ended or has another password by now. */
-  addKnownNetwork (link: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number): Promise<void>
-  /** A file below a linked folder, found from the id of that in one statement. */
-  findFile (at: LinkedFolder, name: string): Promise<FileRecord | undefined>
-  /** The files directly in a folder, by name. @throws not_found. */
-  listFiles (at: LinkedFolder, page: LinkedPage): Promise<FileRecord[]>
-  /** The folders directly in a folder, by name. @throws not_found. */
-  listFolders (at: LinkedFolder, page: LinkedPage): Promise<FolderRecord[]>
-  /**
-   * Adds a file to the folder of an `upload` link, under the next free one of `name`, `name (2)` and so on. `file.name`
-   * is one segment. The limits of the link and the quota are decided in the transaction; kept content counts.
-   * @throws not_found if the link has ended, link_limit_reached, quota_exceeded, file_locked.
-   */
-  store (linkId: number, file: NewFile, quota: Quota): Promise<StoreResult>
-  /**
-   * How much an `upload` link accepts now: an early check, which waits for no transaction. Unfinished uploads count.
-   * @throws not_found if it has ended.
-   */
-  room (ownerId: number, linkId: number, quota: Quota): Promise<LinkRoom>
 }
