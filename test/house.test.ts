@@ -78,7 +78,7 @@ const FORWARDERS = [
 
 /** Names that several files give to a type of their own, and how many do. */
 const SHARED_NAMES = [
-  'Accounts 2', 'Address 2', 'Answer 3', 'Append 2', 'Arrival 2', 'Beginning 2', 'Body 2', 'ByteRange 2', 'Change 2',
+  'Accounts 2', 'Address 2', 'Answer 3', 'Append 2', 'Arrival 2', 'Beginning 2', 'Body 2', 'ByteRange 2',
   'Changes 2', 'Condition 2', 'Conditions 2', 'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2',
   'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'MigrationOptions 2',
   'Move 2', 'NewUpload 2', 'Page 2', 'Part 3', 'Piece 2', 'Place 7', 'Prepared 2', 'Removal 3', 'RemovalOptions 2',

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { FolderRemovalPosition } from '#src/metadata/folder-repository.ts'
 import type {
   KeptPage, KeptPosition, RestoredFiles, TrashRecord, VersionRecord
-} from '#src/metadata/kept-repository.ts'
+} from '#src/metadata/kept-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
 import { failures, Problem } from '#src/problems.ts'

@@ -1,4 +1,4 @@
-import type { Keeping } from '#src/metadata/kept-repository.ts'
+import type { Keeping } from '#src/metadata/kept-records.ts'
 import type { Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Keeping, TrashRecord } from '#src/metadata/kept-repository.ts'
+import type { Keeping, TrashRecord } from '#src/metadata/kept-records.ts'
 import type { AccountRecord, FileRecord, NewFile, StoredContent } from '#src/metadata/records.ts'
 import { suite as modelSuite } from './kept-model.contract.ts'
 import { createTestClock } from './kit/clock.ts'
@@ -20,7 +20,7 @@ const blobsOf = (files: { blobId: string }[]) => files.map(({ blobId }) => blobI
 type Stored = Partial<NewFile> & { now?: number }
 
 /**
- * The contract in src/metadata/kept-repository.ts, for the backend that `open` opens at a path; reopening a path gives
+ * The contract in src/metadata/kept.ts, for the backend that `open` opens at a path; reopening a path gives
  * the same records.
  */
 export function suite (t: Test, open: OpenMetadata): void {

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { Count, dateOf, knownDateOf, NullableText, Timestamp } from '../http/wire-values.ts'
-import { MAX_KEPT, type TrashRecord, type VersionRecord } from '../metadata/kept-repository.ts'
+import { MAX_KEPT, type TrashRecord, type VersionRecord } from '../metadata/kept-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'

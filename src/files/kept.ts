@@ -1,7 +1,7 @@
 import { isBlobId } from '../blobs/blob-store.ts'
 import type {
   KeptPage, KeptPosition, RemovedTrash, RestoredFiles, TrashRecord, VersionRecord
-} from '../metadata/kept-repository.ts'
+} from '../metadata/kept-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'

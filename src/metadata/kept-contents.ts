@@ -1,13 +1,13 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
-import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './file-columns.ts'
-import { FURTHEST_AHEAD_MILLISECONDS, type Keeping, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-repository.ts'
-import type { Owner, Owners } from './owners.ts'
+import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
+import type { Owner } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
-import { type Ask, ask, type Db, reading, together, writing, type Rule } from './rule.ts'
+import { ask, type Db, placeholders, reading, type Rule, together, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
@@ -32,141 +32,54 @@ const FEW = 10
 /** Less than any size. */
 const ALSO_EMPTY = -1
 
-interface KeptContentsOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly discard: Discard
-  readonly keeping: Keeping
-}
-
 /**
  * Changes kept content, the usage of its owner and the discarded blobs in the current transaction, which has locked the
  * owner.
  */
-export class KeptContents {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #owners: Owners
-  readonly #discard: Discard
-  readonly #keeping: Keeping
-  readonly #maxDeletions: number
+export type KeptContents = ReturnType<typeof createKeptContents>
 
-  constructor ({ engine, owners, discard, keeping }: KeptContentsOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine, keeping.versions)
-    this.#owners = owners
-    this.#discard = discard
-    this.#keeping = keeping
-    this.#maxDeletions = keeping.deletions ?? MAX_DELETIONS
-  }
-
-  /** Whether the content of a file is kept when it is replaced: not if it is empty, nor by the same bytes. */
-  keepsReplaced (current: FileRecord, next: { readonly size: number, readonly sha256: string }): boolean {
-    const { milliseconds, versions } = this.#keeping
-    const isSame = current.size === next.size && current.sha256 === next.sha256
-    return milliseconds > 0 && versions > 0 && current.size > 0 && !isSame
-  }
-
-  /**
-   * Keeps the content of a file as a version; the caller charges it. Its time is `keptAt`, or later, so that it is the
-   * newest version.
-   */
-  keepVersion (file: FileRecord, keptAt: number): Ask<unknown> {
-    return ask(this.#queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null })
-  }
-
-  /**
-   * Keeps files of an owner that are about to be deleted, as the newest in the trash; the caller charges them. Their
-   * time is `keptAt`, or later than that of all others.
-   */
-  keepDeleted (
-    ownerId: number, ids: readonly number[], { keptAt, deletedWith }: { keptAt: number, deletedWith: string | null }
-  ): Ask<unknown> {
-    const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-    return ask(this.#queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
-  }
-
-  /**
-   * Moves the versions of a file that ends, but not its content, to the trash: the newest becomes the deleted file. The
-   * time of that is as of `keepDeleted`.
-   */
-  * trashVersions (
-    { id, ownerId, name, createdAt }: FileRecord, { keptAt, time }: { keptAt: number, time: number }
-  ): Rule<void> {
-    const expired = time - this.#keeping.milliseconds
-    const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-    const trashed = yield * ask(this.#queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
-    if (trashed.length === 0) yield * this.drop(yield * this.versionsOf([id]), time)
-  }
-
-  /** The versions of a file beyond the newest `Keeping.versions`. */
-  surplusOf ({ id: fileId }: FileRecord): Ask<KeptItem[]> {
-    return ask(this.#queries.surplus, { fileId })
-  }
+export function createKeptContents (
+  { engine, owners, discard, keeping, ownerWrite }: Pick<Services, 'engine' | 'owners' | 'discard' | 'keeping' | 'ownerWrite'>
+) {
+  const queries = queriesOf(engine, keeping.versions)
+  const { deletions: maxDeletions = MAX_DELETIONS } = keeping
 
   /** The versions of files that exist. */
-  versionsOf (fileIds: readonly number[]): Ask<KeptItem[]> {
-    return ask(this.#queries.ofFiles, { fileIds })
-  }
+  const versionsOf = (fileIds: readonly number[]) => ask(queries.ofFiles, { fileIds })
 
   /** Deletes contents. Returns their bytes. */
-  * drop (contents: readonly KeptItem[], time: number): Rule<number> {
+  function * drop (contents: readonly KeptItem[], time: number): Rule<number> {
     if (contents.length === 0) return 0
     const ids = contents.map(({ id }) => id)
     const charges = Array.from(new Set(contents.map(({ ownerId }) => ownerId)), ownerId => {
       const theirs = contents.filter(content => content.ownerId === ownerId)
-      return this.#owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
+      return owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
     })
-    yield * together(ask(this.#queries.remove, { ids }), this.#discard(ids, time), ...charges)
+    yield * together(ask(queries.remove, { ids }), discard(ids, time), ...charges)
     return bytesOf(contents)
   }
 
-  /** Removes an entry whose blob a file uses again; the caller charges it. */
-  take ({ id }: KeptRow): Ask<unknown> {
-    return ask(this.#queries.remove, { ids: [id] })
-  }
-
-  /** Deletes contents by their ids, and the versions of deleted files among them. Returns their bytes. */
-  * remove (ids: readonly string[], time: number): Rule<number> {
-    return yield * this.#dropWithVersions(yield * ask(this.#queries.byIds, { ids }), time)
-  }
-
   /** Deletes contents, and the versions of deleted files among them. Returns their bytes. */
-  * #dropWithVersions (contents: readonly KeptItem[], time: number): Rule<number> {
-    const all = new Map([...contents, ...yield * this.#ofDeleted(contents)].map(content => [content.id, content]))
-    return yield * this.drop(Array.from(all.values()), time)
+  function * dropWithVersions (contents: readonly KeptItem[], time: number): Rule<number> {
+    const all = new Map([...contents, ...yield * ofDeleted(contents)].map(content => [content.id, content]))
+    return yield * drop(Array.from(all.values()), time)
   }
 
   /** What is kept of the deleted files among the contents: themselves, and their versions. */
-  * #ofDeleted (contents: readonly KeptItem[]): Rule<KeptItem[]> {
+  function * ofDeleted (contents: readonly KeptItem[]): Rule<KeptItem[]> {
     const fileIds = contents.filter(({ name }) => name !== null).map(({ fileId }) => fileId)
-    return fileIds.length === 0 ? [] : yield * ask(this.#queries.ofFiles, { fileIds })
+    return fileIds.length === 0 ? [] : yield * ask(queries.ofFiles, { fileIds })
   }
 
-  /**
-   * Deletes the owner's longest-kept content until `bytes` are free.
-   * @throws {TooManyDeletions} if that would be too many contents for one transaction.
-   */
-  * makeRoom (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
-    if (bytes <= 0) return
-    const few = Math.min(FEW, this.#maxDeletions)
-    let found = yield * this.#chooseOldest(few, { ownerId, newest, bytes })
-    if (found.missing > 0 && found.count === few && few < this.#maxDeletions) {
-      found = yield * this.#chooseOldest(this.#maxDeletions, { ownerId, newest, bytes })
-    }
-    const { chosen, missing, count } = found
-    if (missing > 0 && count === this.#maxDeletions) throw new TooManyDeletions('some must be deleted first')
-    yield * this.drop(chosen, time)
-    if (missing > 0) yield * this.drop(yield * ask(this.#queries.byId, { id: newest }), time)
-  }
-
-  * #chooseOldest (limit: number, { ownerId, newest, bytes }: { ownerId: number, newest: string, bytes: number }) {
-    const contents = yield * ask(this.#queries.oldest, { ownerId, newest, above: 0, limit })
-    return { ...yield * this.#choose(contents, bytes, ({ size }) => size), count: contents.length }
+  function * chooseOldest (
+    limit: number, { ownerId, newest, bytes }: { ownerId: number, newest: string, bytes: number }
+  ) {
+    const contents = yield * ask(queries.oldest, { ownerId, newest, above: 0, limit })
+    return { ...yield * choose(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
   /** The first contents, deleted files with their versions, that weigh `wanted` together; and how much is missing. */
-  * #choose (contents: KeptItem[], wanted: number, weigh: (content: KeptItem) => number): Rule<Choice> {
+  function * choose (contents: KeptItem[], wanted: number, weigh: (content: KeptItem) => number): Rule<Choice> {
     // Chosen without their versions, which one query then finds for all: one query each would take more round trips.
     let rest = wanted
     const sufficient = contents.filter(content => {
@@ -175,7 +88,7 @@ export class KeptContents {
       return isNeeded
     })
     const ofFile = new Map<number, KeptItem[]>()
-    for (const content of yield * this.#ofDeleted(sufficient)) {
+    for (const content of yield * ofDeleted(sufficient)) {
       ofFile.set(content.fileId, [...ofFile.get(content.fileId) ?? [], content])
     }
     const chosen = new Map<string, KeptItem>()
@@ -190,41 +103,111 @@ export class KeptContents {
     return { chosen: Array.from(chosen.values()), missing }
   }
 
-  /**
-   * Deletes the owner's oldest beyond `Keeping.contents`, except the blob `newest`, after so many were `added`; only
-   * some in one transaction.
-   */
-  * trim (owner: Owner, { newest, added, time }: { newest: string, added: number, time: number }): Rule<void> {
-    const { contents: maxContents = MAX_KEPT } = this.#keeping
-    // `owner` is as of the beginning. Usually the limit is far.
-    if (owner.keptContents + added <= maxContents) return
-    const [charged] = yield * ask(this.#queries.count, { id: owner.id })
-    const most = Math.max(added, Math.min(this.#maxDeletions, MAX_TRIMMED))
-    const limit = Math.min(Number(charged?.contents) - maxContents, most)
-    if (limit <= 0) return
-    const contents = yield * ask(this.#queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
-    yield * this.drop((yield * this.#choose(contents, limit, () => 1)).chosen, time)
-  }
+  const removeOldest = ownerWrite(function * ({ owner, time }) {
+    const contents = yield * ask(queries.oldest, { ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
+    yield * dropWithVersions(contents, time)
+  })
 
-  /**
-   * Runs a rule that may make room, in a transaction for its owner. On {@link TooManyDeletions}, other transactions
-   * delete some content, and it runs again. A refused rule deletes nothing, because it is refused before it makes room.
-   */
-  async transactWithRoom<T> (ownerId: number, rule: () => Rule<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await this.#engine.transactFor(ownerId, rule)
-      } catch (error) {
-        if (!(error instanceof TooManyDeletions)) throw error
-        await this.#engine.transactFor(ownerId, () => this.#removeOldest(ownerId))
+  return {
+    versionsOf,
+    drop,
+
+    /** Whether the content of a file is kept when it is replaced: not if it is empty, nor by the same bytes. */
+    keepsReplaced (current: FileRecord, next: { readonly size: number, readonly sha256: string }): boolean {
+      const { milliseconds, versions } = keeping
+      const isSame = current.size === next.size && current.sha256 === next.sha256
+      return milliseconds > 0 && versions > 0 && current.size > 0 && !isSame
+    },
+
+    /**
+     * Keeps the content of a file as a version; the caller charges it. Its time is `keptAt`, or later, so that it is
+     * the newest version.
+     */
+    keepVersion: (file: FileRecord, keptAt: number) =>
+      ask(queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
+
+    /**
+     * Keeps files of an owner that are about to be deleted, as the newest in the trash; the caller charges them. Their
+     * time is `keptAt`, or later than that of all others.
+     */
+    keepDeleted (
+      ownerId: number, ids: readonly number[], { keptAt, deletedWith }: { keptAt: number, deletedWith: string | null }
+    ) {
+      const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
+      return ask(queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
+    },
+
+    /**
+     * Moves the versions of a file that ends, but not its content, to the trash: the newest becomes the deleted file.
+     * The time of that is as of `keepDeleted`.
+     */
+    * trashVersions (
+      { id, ownerId, name, createdAt }: FileRecord, { keptAt, time }: { keptAt: number, time: number }
+    ): Rule<void> {
+      const expired = time - keeping.milliseconds
+      const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
+      const trashed = yield * ask(queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
+      if (trashed.length === 0) yield * drop(yield * versionsOf([id]), time)
+    },
+
+    /** The versions of a file beyond the newest `Keeping.versions`. */
+    surplusOf: ({ id: fileId }: FileRecord) => ask(queries.surplus, { fileId }),
+
+    /** Removes an entry whose blob a file uses again; the caller charges it. */
+    take: ({ id }: KeptRow) => ask(queries.remove, { ids: [id] }),
+
+    /** Deletes contents by their ids, and the versions of deleted files among them. Returns their bytes. */
+    * remove (ids: readonly string[], time: number): Rule<number> {
+      return yield * dropWithVersions(yield * ask(queries.byIds, { ids }), time)
+    },
+
+    /**
+     * Deletes the owner's longest-kept content until `bytes` are free.
+     * @throws {TooManyDeletions} if that would be too many contents for one transaction.
+     */
+    * makeRoom (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
+      if (bytes <= 0) return
+      const few = Math.min(FEW, maxDeletions)
+      let found = yield * chooseOldest(few, { ownerId, newest, bytes })
+      if (found.missing > 0 && found.count === few && few < maxDeletions) {
+        found = yield * chooseOldest(maxDeletions, { ownerId, newest, bytes })
+      }
+      const { chosen, missing, count } = found
+      if (missing > 0 && count === maxDeletions) throw new TooManyDeletions('some must be deleted first')
+      yield * drop(chosen, time)
+      if (missing > 0) yield * drop(yield * ask(queries.byId, { id: newest }), time)
+    },
+
+    /**
+     * Deletes the owner's oldest beyond `Keeping.contents`, except the blob `newest`, after so many were `added`; only
+     * some in one transaction.
+     */
+    * trim (owner: Owner, { newest, added, time }: { newest: string, added: number, time: number }): Rule<void> {
+      const { contents: maxContents = MAX_KEPT } = keeping
+      // `owner` is as of the beginning. Usually the limit is far.
+      if (owner.keptContents + added <= maxContents) return
+      const [charged] = yield * ask(queries.count, { id: owner.id })
+      const most = Math.max(added, Math.min(maxDeletions, MAX_TRIMMED))
+      const limit = Math.min(Number(charged?.contents) - maxContents, most)
+      if (limit <= 0) return
+      const contents = yield * ask(queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
+      yield * drop((yield * choose(contents, limit, () => 1)).chosen, time)
+    },
+
+    /**
+     * Runs a rule that may make room, in a transaction for its owner. On {@link TooManyDeletions}, other transactions
+     * delete some content, and it runs again. A refused rule deletes nothing: it is refused before it makes room.
+     */
+    async transactWithRoom<T> (ownerId: number, rule: () => Rule<T>): Promise<T> {
+      for (;;) {
+        try {
+          return await engine.transactFor(ownerId, rule)
+        } catch (error) {
+          if (!(error instanceof TooManyDeletions)) throw error
+          await removeOldest(ownerId)
+        }
       }
     }
-  }
-
-  * #removeOldest (ownerId: number): Rule<void> {
-    const [, time] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
-    const contents = yield * ask(this.#queries.oldest, { ownerId, newest: '', above: 0, limit: this.#maxDeletions })
-    yield * this.#dropWithVersions(contents, time)
   }
 }
 
@@ -243,7 +226,14 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
     eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, placeholder('above')), ne(kept.id, placeholder('newest'))
   )
   return {
-    addVersion: writing('keep_version', db => db.insert(kept).values(inserting(after(ofFile)))),
+    addVersion: writing('keep_version', db => db.insert(kept).values({
+      ...placeholders(
+        'ownerId', 'name', 'size', 'type', 'sha256', 'storedAt', 'createdAt', 'modifiedAt', 'deletedWith'
+      ),
+      id: placeholder('blobId'),
+      fileId: placeholder('id'),
+      keptAt: after(ofFile)
+    })),
     addDeleted: writing('keep_files', db => db.insert(kept).select(db.select({
       id: files.blobId,
       ownerId: files.ownerId,
@@ -282,22 +272,4 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
 function after (matching: SQL | undefined): SQL {
   return sql`(SELECT max(t) FROM
     (SELECT cast(${placeholder('keptAt')} AS bigint) AS t UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
-}
-
-/** The values of a new version. */
-function inserting (keptAt: SQL) {
-  return {
-    id: placeholder('blobId'),
-    ownerId: placeholder('ownerId'),
-    fileId: placeholder('id'),
-    name: placeholder('name'),
-    size: placeholder('size'),
-    type: placeholder('type'),
-    sha256: placeholder('sha256'),
-    storedAt: placeholder('storedAt'),
-    createdAt: placeholder('createdAt'),
-    modifiedAt: placeholder('modifiedAt'),
-    deletedWith: placeholder('deletedWith'),
-    keptAt
-  }
 }

@@ -1,223 +1,207 @@
 import { asc, inArray } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { Engine } from './engine.ts'
-import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
-import type { KeptContents, KeptRow } from './kept-contents.ts'
+import type { KeptRow } from './kept-contents.ts'
+import { keptQueries } from './kept-queries.ts'
 import {
-  type Keeping, type KeptPage, type KeptRepository, MAX_DELETIONS, type RemovedTrash, type RestoredFiles,
-  type TrashRecord, type VersionRecord
-} from './kept-repository.ts'
-import { KeptQueries } from './kept-queries.ts'
-import type { Owners } from './owners.ts'
-import type { FileRecord } from './records.ts'
-import { type Ask, ask, reading, together, type Rule } from './rule.ts'
-
-interface KeptOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly keptContents: KeptContents
-  readonly keeping: Keeping
-}
-
-type VersionChange = Parameters<KeptRepository['restoreVersion']>[3]
-type FileRestore = Parameters<KeptRepository['restoreFile']>[2]
-type DeletionRestore = Parameters<KeptRepository['restoreDeletion']>[2]
+  type KeptPage, MAX_DELETIONS, type RemovedTrash, type RestoredFiles, type TrashRecord, type VersionRecord
+} from './kept-records.ts'
+import type { Precondition } from './preconditions.ts'
+import type { FileRecord, Quota } from './records.ts'
+import { ask, reading, type Rule, together } from './rule.ts'
+import type { Services } from './services.ts'
 
 /** Why a file of a recursive deletion stays in the trash. */
 const REFUSALS = ['name_taken', 'quota_exceeded', 'file_locked'] as const
 
-export class KeptRules implements KeptRepository {
-  readonly #engine: Engine
-  readonly #kept: KeptQueries
-  readonly #owners: Owners
-  readonly #tree: FolderTree
-  readonly #contents: FileContents
-  readonly #keptContents: KeptContents
-  readonly #keeping: Keeping
+/**
+ * Versions and trash: a part of the contract of {@link Metadata}. A file that gets other bytes keeps its former content
+ * as a version, and a deleted file its last content as an entry of the trash, with its versions. Both belong to the
+ * file, whatever its name is.
+ *
+ * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the
+ * owner's oldest kept content, just enough to fit. It skips empty content. The content that this write itself replaces
+ * is deleted last. Of unfinished uploads, only the bytes that have arrived count here. If the write needs the room of
+ * more than `Keeping.deletions` contents, that many at a time are deleted in transactions before its own, each only if
+ * the write would not be refused.
+ *
+ * An account keeps at most `Keeping.contents` contents. The transaction that keeps one more also deletes the oldest
+ * beyond that, except the one that it keeps itself. An account may have more, from a version without this limit or from
+ * a backup: then at most {@link MAX_TRIMMED} go with each such transaction.
+ *
+ * `keptAt` is the time of the replacement or deletion, but not before the file's last change. It is at least 1 ms later
+ * than that of the file's other versions or, for a deleted file, of the other entries in the owner's trash that are
+ * less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead. So both lists keep the order of the changes, even if the clock
+ * goes back. Files that one act of a recursive deletion takes have the same.
+ *
+ * Expired content is not found, nor are versions beyond the newest `Keeping.versions` of a file.
+ */
+export type KeptRepository = ReturnType<typeof createKept>
 
-  constructor ({ engine, owners, tree, contents, keptContents, keeping }: KeptOptions) {
-    this.#engine = engine
-    this.#kept = new KeptQueries(engine, keeping)
-    this.#owners = owners
-    this.#tree = tree
-    this.#contents = contents
-    this.#keptContents = keptContents
-    this.#keeping = keeping
-  }
+export function createKept ({
+  engine, owners, tree, contents, keptContents, keeping, read, write, ownerWrite
+}: Services) {
+  const queries = keptQueries(engine, keeping)
 
-  listVersions (ownerId: number, fileId: number, page: KeptPage): Promise<VersionRecord[]> {
-    return this.#engine.read(() =>
-      ask(this.#kept.versionsOf(ownerId, fileId, page), {}, rows => rows.map(row => this.#recordOf(row))))
-  }
-
-  findVersion (
-    ownerId: number, name: string, id: string
-  ): Promise<{ file: FileRecord, version: VersionRecord } | undefined> {
-    return this.#engine.read(() => ask(this.#kept.versionById(ownerId, name, id), {},
-      ([found]) => found && { file: found.file, version: this.#recordOf(found.version) }))
-  }
-
-  restoreVersion (ownerId: number, name: string, id: string, change: VersionChange): Promise<FileRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#restoreVersion(ownerId, name, id, change))
-  }
-
-  * #restoreVersion (
-    ownerId: number, name: string, id: string, { quota, precondition }: VersionChange
-  ): Rule<FileRecord> {
-    const beginning = yield * this.#contents.begin(ownerId, name, quota)
-    const { file, version } = yield * this.#getVersion(ownerId, name, id)
-    return yield * this.#contents.restoreVersion(file, version, beginning, precondition)
-  }
-
-  #getVersion (ownerId: number, name: string, id: string): Ask<{ file: FileRecord, version: KeptRow }> {
-    return ask(this.#kept.versionById(ownerId, name, id), {}, ([found]) => {
+  const getVersion = (ownerId: number, name: string, id: string) =>
+    ask(queries.versionById(ownerId, name, id), {}, ([found]) => {
       if (found === undefined) throw new Problem('not_found')
       return found
     })
-  }
 
-  removeVersion (ownerId: number, name: string, id: string): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, id, this.#getVersion(ownerId, name, id)))
-  }
-
-  listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
-    return this.#engine.read(() => ask(this.#kept.trashOf(ownerId, page), {}, rows => rows.map(row => (
-      {
-        ...this.#recordOf(row as never),
-        name: String(row.name),
-        deletedWith: row.deletedWith,
-        versions: Number(row.versions)
-      }
-    ))))
-  }
-
-  restoreFile (ownerId: number, id: string, change: FileRestore): Promise<FileRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#restoreFile(ownerId, id, change))
-  }
-
-  * #restoreFile (ownerId: number, id: string, { name, quota }: FileRestore): Rule<FileRecord> {
-    const [, entry] = yield * together(this.#owners.lock(ownerId), this.#getEntry(ownerId, id))
-    const restored = name ?? String(entry.name)
-    return yield * this.#contents.restoreFile(entry, restored, yield * this.#contents.begin(ownerId, restored, quota))
-  }
-
-  restoreDeletion (ownerId: number, deletedWith: string, change: DeletionRestore): Promise<RestoredFiles> {
-    return this.#engine.transactFor(ownerId, () => this.#restoreDeletion(ownerId, deletedWith, change))
-  }
-
-  * #restoreDeletion (
-    ownerId: number, deletedWith: string, { quota, ...page }: DeletionRestore
-  ): Rule<RestoredFiles> {
-    yield * this.#owners.lock(ownerId)
-    const entries = yield * ask(this.#kept.entriesOf(ownerId, deletedWith, page))
-    const names = entries.map(({ name }) => String(name))
-    // Found for all at once: PostgreSQL would need two more round trips for each.
-    const [locked, reserved, known, ...found] = yield * together(
-      this.#owners.lock(ownerId),
-      this.#owners.reserved(ownerId),
-      this.#tree.known(ownerId, ...names),
-      ...names.map(name => this.#contents.find(ownerId, name))
-    )
-    const files = new Map(names.map((name, index) => [name, found[index]]))
-    const kept: RestoredFiles['kept'][number][] = []
-    let owner = locked
-    for (const entry of entries) {
-      const name = String(entry.name)
-      try {
-        const place = yield * this.#tree.place(ownerId, name, known)
-        const beginning = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
-        files.set(name, yield * this.#contents.restoreFile(entry, name, beginning))
-        const [bytes, folders] = [owner.bytes + entry.size, owner.folders + place.missing.length]
-        owner = { ...owner, bytes, folders, files: owner.files + 1 }
-      } catch (error) {
-        // They are found before anything is changed.
-        if (!(error instanceof Problem) || !isOneOf(REFUSALS, error.code)) throw error
-        kept.push({ name, code: error.code })
-      }
-    }
-    const last = entries.at(-1)
-    return { restored: entries.length - kept.length, kept, last: last && { key: last.keptAt, id: last.id } }
-  }
-
-  #getEntry (ownerId: number, id: string): Ask<KeptRow> {
-    return ask(this.#kept.entryById(ownerId, id), {}, ([entry]) => {
-      if (entry === undefined) throw new Problem('not_found')
-      return entry
-    })
-  }
-
-  removeFromTrash (ownerId: number, id: string): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, id, this.#getEntry(ownerId, id)))
-  }
-
-  * #remove (ownerId: number, id: string, get: Ask<unknown>): Rule<void> {
-    const [, time] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
-    yield * get
-    yield * this.#keptContents.remove([id], time)
-  }
-
-  emptyTrash (ownerId: number, limit: number): Promise<RemovedTrash> {
-    return this.#engine.transactFor(ownerId, () => this.#emptyTrash(ownerId, limit))
-  }
-
-  * #emptyTrash (ownerId: number, limit: number): Rule<RemovedTrash> {
-    const { deletions = MAX_DELETIONS } = this.#keeping
-    yield * this.#lockOwners([ownerId])
-    const entries = firstWithin(yield * ask(this.#kept.oldestEntries(ownerId, limit)), deletions)
-    return {
-      files: entries.length,
-      bytes: yield * this.#keptContents.remove(entries.map(({ id }) => id), yield * this.#engine.now())
-    }
-  }
-
-  async removeExpired (limit: number): Promise<boolean> {
-    // Usually there is none, and a write costs a sync.
-    if ((await this.#engine.read(() => ask(this.#kept.expired(1)))).length === 0) return false
-    return this.#engine.transact(() => this.#removeExpired(limit))
-  }
-
-  * #removeExpired (limit: number): Rule<boolean> {
-    const { now, skippingLocked } = this.#engine
-    const found = yield * ask(this.#kept.expired(limit))
-    // Content of owners who are locked by others is left for the next time.
-    const free = yield * this.#lockOwners(found.map(({ ownerId }) => ownerId), skippingLocked)
-    const removable = yield * ask(this.#kept.stillExpired(found, free))
-    yield * this.#keptContents.remove(removable.map(({ id }) => id), yield * now())
-    return removable.length === limit
-  }
-
-  removeOldest (bytes: number, limit: number, ownerId?: number): Promise<number> {
-    return this.#engine.transact(() => this.#removeOldest(bytes, limit, ownerId))
-  }
-
-  * #removeOldest (bytes: number, limit: number, ownerId: number | undefined): Rule<number> {
-    let missing = bytes
-    const needed = (yield * ask(this.#kept.oldestOf(ownerId, limit))).filter(({ size }) => {
-      const isNeeded = missing > 0
-      missing -= size
-      return isNeeded
-    })
-    yield * this.#lockOwners(needed.map(content => content.ownerId))
-    // Content that was restored and replaced again in the meantime is no longer old.
-    const removable = yield * ask(this.#kept.keptBy(needed, needed.at(-1)?.keptAt ?? 0))
-    return yield * this.#keptContents.remove(removable.map(({ id }) => id), yield * this.#engine.now())
-  }
+  const getEntry = (ownerId: number, id: string) => ask(queries.entryById(ownerId, id), {}, ([entry]) => {
+    if (entry === undefined) throw new Problem('not_found')
+    return entry
+  })
 
   /** Locks accounts in the order of their ids, so that no two transactions wait for each other. Returns the ids. */
-  * #lockOwners (ownerIds: readonly number[], lock = this.#engine.locking): Rule<number[]> {
-    const { accounts } = this.#engine.tables
+  const lockOwners = (ownerIds: readonly number[], lock = engine.locking) => {
+    const { accounts } = engine.tables
     const ids = Array.from(new Set(ownerIds))
-    return yield * ask(reading('', db => lock(db.select({ id: accounts.id }).from(accounts)
+    return ask(reading('', db => lock(db.select({ id: accounts.id }).from(accounts)
       .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id)))), {}, locked => locked.map(({ id }) => id))
   }
 
-  #recordOf (
+  const recordOf = (
     { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: KeptRow
-  ): VersionRecord {
-    return { ...content, expiresAt: content.keptAt + this.#keeping.milliseconds }
+  ): VersionRecord => ({ ...content, expiresAt: content.keptAt + keeping.milliseconds })
+
+  function * removeExpired (limit: number): Rule<boolean> {
+    const found = yield * ask(queries.expired(limit))
+    // Content of owners who are locked by others is left for the next time.
+    const free = yield * lockOwners(found.map(({ ownerId }) => ownerId), engine.skippingLocked)
+    const removable = yield * ask(queries.stillExpired(found, free))
+    yield * keptContents.remove(removable.map(({ id }) => id), yield * engine.now())
+    return removable.length === limit
+  }
+
+  return {
+    /** Newest replaced first. */
+    listVersions: read((ownerId: number, fileId: number, page: KeptPage) =>
+      ask(queries.versionsOf(ownerId, fileId, page), {}, rows => rows.map(recordOf))),
+
+    /** A version of the file with this name, and the file; undefined if either does not exist. */
+    findVersion: read((ownerId: number, name: string, id: string) => ask(queries.versionById(ownerId, name, id), {},
+      ([found]) => found && { file: found.file, version: recordOf(found.version) })),
+
+    /**
+     * Gives the file the content of a version, which leaves the list; the current content becomes a version, unless it
+     * has the same bytes. `createdAt` stays.
+     * @throws not_found, precondition_failed, file_locked, quota_exceeded.
+     */
+    restoreVersion: write(function * (
+      ownerId, name: string, id: string, { quota, precondition }: { quota: Quota, precondition: Precondition }
+    ) {
+      const beginning = yield * contents.begin(ownerId, name, quota)
+      const { file, version } = yield * getVersion(ownerId, name, id)
+      return yield * contents.restoreVersion(file, version, beginning, precondition)
+    }),
+
+    /** Deletes a version; its blob becomes discarded. @throws not_found. */
+    removeVersion: ownerWrite(function * ({ owner, time }, name: string, id: string) {
+      yield * getVersion(owner.id, name, id)
+      yield * keptContents.remove([id], time)
+    }),
+
+    /** Newest deleted first. */
+    listTrash: read((ownerId: number, page: KeptPage) =>
+      ask(queries.trashOf(ownerId, page), {}, rows => rows.map((row): TrashRecord => ({
+        ...recordOf(row as never),
+        name: String(row.name),
+        deletedWith: row.deletedWith,
+        versions: Number(row.versions)
+      })))),
+
+    /**
+     * Restores a deleted file with its versions, under its name or `name`; missing parents are made.
+     * @throws not_found, name_taken, file_locked, quota_exceeded.
+     */
+    restoreFile: write(function * (
+      ownerId, id: string, { name, quota }: { name: string | undefined, quota: Quota }
+    ) {
+      const [, entry] = yield * together(owners.lock(ownerId), getEntry(ownerId, id))
+      const restored = name ?? String(entry.name)
+      return yield * contents.restoreFile(entry, restored, yield * contents.begin(ownerId, restored, quota))
+    }),
+
+    /**
+     * Restores up to `limit` of the files that one recursive deletion took, the first deleted first. What can't be
+     * restored stays in the trash, and is in `kept` with the reason.
+     */
+    restoreDeletion: write(function * (
+      ownerId, deletedWith: string, { quota, ...page }: KeptPage & { quota: Quota }
+    ): Rule<RestoredFiles> {
+      yield * owners.lock(ownerId)
+      const entries = yield * ask(queries.entriesOf(ownerId, deletedWith, page))
+      const names = entries.map(({ name }) => String(name))
+      // Found for all at once: PostgreSQL would need two more round trips for each.
+      const [locked, reserved, known, ...found] = yield * together(
+        owners.lock(ownerId),
+        owners.reserved(ownerId),
+        tree.known(ownerId, ...names),
+        ...names.map(name => contents.find(ownerId, name))
+      )
+      const files = new Map<string, FileRecord | undefined>(names.map((name, index) => [name, found[index]]))
+      const kept: RestoredFiles['kept'][number][] = []
+      let owner = locked
+      for (const entry of entries) {
+        const name = String(entry.name)
+        try {
+          const place = yield * tree.place(ownerId, name, known)
+          const beginning = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
+          files.set(name, yield * contents.restoreFile(entry, name, beginning))
+          const [bytes, folders] = [owner.bytes + entry.size, owner.folders + place.missing.length]
+          owner = { ...owner, bytes, folders, files: owner.files + 1 }
+        } catch (error) {
+          // They are found before anything is changed.
+          if (!(error instanceof Problem) || !isOneOf(REFUSALS, error.code)) throw error
+          kept.push({ name, code: error.code })
+        }
+      }
+      const last = entries.at(-1)
+      return { restored: entries.length - kept.length, kept, last: last && { key: last.keptAt, id: last.id } }
+    }),
+
+    /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
+    removeFromTrash: ownerWrite(function * ({ owner, time }, id: string) {
+      yield * getEntry(owner.id, id)
+      yield * keptContents.remove([id], time)
+    }),
+
+    /**
+     * Deletes up to `limit` entries of the owner's trash with their versions, the oldest first; fewer, but at least
+     * one, if these are more than `Keeping.deletions` contents. If none was deleted, the trash is empty.
+     */
+    emptyTrash: write(function * (ownerId, limit: number): Rule<RemovedTrash> {
+      const { deletions = MAX_DELETIONS } = keeping
+      yield * lockOwners([ownerId])
+      const entries = firstWithin(yield * ask(queries.oldestEntries(ownerId, limit)), deletions)
+      const bytes = yield * keptContents.remove(entries.map(({ id }) => id), yield * engine.now())
+      return { files: entries.length, bytes }
+    }),
+
+    /** Deletes up to `limit` kept contents of all owners that have expired; true if there may be more. */
+    async removeExpired (limit: number): Promise<boolean> {
+      // Usually there is none, and a write costs a sync.
+      if ((await engine.read(() => ask(queries.expired(1)))).length === 0) return false
+      return engine.transact(() => removeExpired(limit))
+    },
+
+    /**
+     * Deletes the longest-kept content of all owners, or of one, except empty content, until `bytes` or `limit` is
+     * reached. Returns the deleted bytes; 0 if there was none.
+     */
+    removeOldest: (bytes: number, limit: number, ownerId?: number) => engine.transact(function * () {
+      let missing = bytes
+      const needed = (yield * ask(queries.oldestOf(ownerId, limit))).filter(({ size }) => {
+        const isNeeded = missing > 0
+        missing -= size
+        return isNeeded
+      })
+      yield * lockOwners(needed.map(content => content.ownerId))
+      // Content that was restored and replaced again in the meantime is no longer old.
+      const removable = yield * ask(queries.keptBy(needed, needed.at(-1)?.keptAt ?? 0))
+      return yield * keptContents.remove(removable.map(({ id }) => id), yield * engine.now())
+    })
   }
 }
 

@@ -165,7 +165,8 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
 
     /**
      * Adds a file to the folder of an `upload` link, under the next free one of `name`, `name (2)` and so on.
-     * `file.name` is one segment. The limits of the link and the quota are decided in the transaction; kept content counts.
+     * `file.name` is one segment. The limits of the link and the quota are decided in the transaction; kept content
+     * counts.
      * @throws not_found if the link has ended, link_limit_reached, quota_exceeded, file_locked.
      */
     store: (linkId: number, file: NewFile, quota: Quota) => engine.transactFor(file.ownerId, function * () {

@@ -12,9 +12,9 @@ import { FileRules } from './files.ts'
 import { FolderTree } from './folder-tree.ts'
 import { FolderRules } from './folders.ts'
 import type { Ids } from './ids.ts'
-import { KeptContents } from './kept-contents.ts'
-import type { Keeping } from './kept-repository.ts'
-import { KeptRules } from './kept.ts'
+import { createKeptContents } from './kept-contents.ts'
+import type { Keeping } from './kept-records.ts'
+import { createKept } from './kept.ts'
 import { createLinkUploads } from './link-uploads.ts'
 import { createLinks } from './links.ts'
 import { LockGuard } from './lock-guard.ts'
@@ -50,6 +50,7 @@ export function createRepositories ({
   engine, ids, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
   const owners = new Owners(engine)
+  const methods = createMethods(engine, owners)
   const changeLog = createChangeLog(engine)
   const tree = new FolderTree(engine, owners, changeLog)
   const discard = createDiscard(engine)
@@ -60,7 +61,7 @@ export function createRepositories ({
   const changes = new FactorChanges(engine, { tokenRemover, secrets })
   const accounts = new AccountRules({ engine, longRunning, tokenRemover, secrets, addAccount, discard })
   const guard = new LockGuard(engine, ids)
-  const keptContents = new KeptContents({ engine, owners, discard, keeping })
+  const keptContents = createKeptContents({ engine, owners, discard, keeping, ...methods })
   const contents = new FileContents({
     engine,
     owners,
@@ -72,7 +73,9 @@ export function createRepositories ({
     endLease: createLeaseEnder(engine),
     keepsDeleted: keeping.milliseconds > 0
   })
-  const shared = { engine, ids, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
+  const shared = {
+    engine, ids, owners, changeLog, tree, discard, keeping, keptContents, contents, guard, ...methods
+  }
   const linkUploads = createLinkUploads(shared)
   const services: Services = { ...shared, linkUploads }
   return {
@@ -85,7 +88,7 @@ export function createRepositories ({
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
     changes: createChanges(services),
-    kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
+    kept: createKept(services),
     links: createLinks(services),
     locks: createLocks(services),
     properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),

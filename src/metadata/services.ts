@@ -1,8 +1,11 @@
+import type { Discard } from './blobs.ts'
 import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
+import type { KeptContents } from './kept-contents.ts'
+import type { Keeping } from './kept-records.ts'
 import type { LinkUploads } from './link-uploads.ts'
 import type { LockGuard } from './lock-guard.ts'
 import type { Methods } from './methods.ts'
@@ -15,6 +18,9 @@ export interface Services extends Methods {
   readonly owners: Owners
   readonly changeLog: ChangeLog
   readonly tree: FolderTree
+  readonly discard: Discard
+  readonly keeping: Keeping
+  readonly keptContents: KeptContents
   readonly contents: FileContents
   readonly guard: LockGuard
   readonly linkUploads: LinkUploads

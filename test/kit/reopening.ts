@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Keeping } from '#src/metadata/kept-repository.ts'
+import type { Keeping } from '#src/metadata/kept-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 
 /** Opens a database at a path. By default nothing is kept, and the time is that of the database. */
