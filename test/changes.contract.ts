@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { CHANGES_MILLISECONDS, type ChangePosition, type ChangeRecord } from '#src/metadata/change-records.ts'
-import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
+import type { UploadRecord } from '#src/metadata/upload-records.ts'
 import { HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileOrder, FilePosition, FileRecord, FolderRecord, NewFile, Quota } from '#src/metadata/records.ts'
-import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
+import type { UploadRecord } from '#src/metadata/upload-records.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { changeOf, newUpload, openStory } from './uploads.contract.ts'

@@ -72,16 +72,16 @@ const FORWARDERS = [
   'files/files.ts search', 'files/files.ts sweep', 'files/folders.ts list', 'files/folders.ts listAll',
   'files/kept.ts listTrash', 'files/locks.ts judge', 'files/locks.ts listFor', 'files/properties.ts ofFiles',
   'files/properties.ts ofFolders', 'metadata/files.ts search', 'metadata/sqlite/retention-lock.ts close',
-  'metadata/sqlite/snapshot.ts close', 'metadata/uploads.ts removeExpired', 'monitoring/health.ts now',
+  'metadata/sqlite/snapshot.ts close', 'monitoring/health.ts now',
   'tokens/tokens.ts list'
 ]
 
 /** Names that several files give to a type of their own, and how many do. */
 const SHARED_NAMES = [
   'Accounts 2', 'Address 2', 'Answer 3', 'Append 2', 'Arrival 2', 'Beginning 2', 'Body 2', 'ByteRange 2',
-  'Changes 2', 'Condition 2', 'Conditions 2', 'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2',
-  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'MigrationOptions 2',
-  'Move 2', 'NewUpload 2', 'Page 2', 'Part 3', 'Piece 2', 'Place 7', 'Prepared 2', 'Removal 3', 'RemovalOptions 2',
+  'Condition 2', 'Conditions 2', 'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2',
+  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'MigrationOptions 2',
+  'Move 2', 'NewUpload 2', 'Page 2', 'Part 3', 'Piece 2', 'Place 7', 'Prepared 2', 'Removal 3',
   'Removed 2', 'Report 2', 'Requirement 2', 'Resource 2', 'RestoredFiles 2', 'ResumableOptions 2', 'Room 2',
   'Route 2', 'SessionOptions 2', 'StorageRecord 2', 'Store 2', 'StoredBytes 2', 'Target 5', 'Values 3', 'Verdict 2',
   'Waiter 2', 'Waiting 3'

@@ -1,13 +1,13 @@
 import type { Test } from 'tap'
 import { type LinkRecord, MAX_LINK_UPLOADS, type NewLink } from '#src/metadata/link-records.ts'
 import type { NewFile, Quota } from '#src/metadata/records.ts'
-import type { NewUpload, UploadChange, UploadRecord } from '#src/metadata/uploads-repository.ts'
+import type { NewUpload, UploadChange, UploadRecord } from '#src/metadata/upload-records.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, newFile, newLink, outcomes, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
-/** What src/metadata/links.ts and uploads-repository.ts say of uploads by links. */
+/** What src/metadata/links.ts and uploads.ts say of uploads by links. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Conditions } from '#src/metadata/conditions.ts'
 import type { NewFile, NewToken, Quota } from '#src/metadata/records.ts'
-import type { ListedUpload, NewUpload, UploadChange, UploadPage, UploadRecord } from '#src/metadata/uploads-repository.ts'
+import type { ListedUpload, NewUpload, UploadChange, UploadPage, UploadRecord } from '#src/metadata/upload-records.ts'
 import { createTestClock, type TestClock } from './kit/clock.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
@@ -74,7 +74,7 @@ const listed = (...all: UploadRecord[]): ListedUpload[] =>
     ({ id, name, type, length, offset, createdAt, expiresAt, sequence }))
 
 /**
- * The contract in src/metadata/uploads-repository.ts, for the backend that `open` opens at a path; reopening a path
+ * The contract in src/metadata/uploads.ts, for the backend that `open` opens at a path; reopening a path
  * gives the same records.
  */
 export function suite (t: Test, open: OpenMetadata): void {

@@ -1,7 +1,7 @@
 import { type BlobStore, createBlobId, type PutOptions, type StoredBlob } from '../blobs/blob-store.ts'
 import type { BlobRepository } from '../metadata/blobs.ts'
 import { OutcomeUnknown } from '../metadata/metadata.ts'
-import type { StoreResult } from '../metadata/uploads-repository.ts'
+import type { StoreResult } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
 
 /** How long a lease lasts if it is not renewed: after this time the bytes of a process that died are deleted. */

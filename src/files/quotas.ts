@@ -1,5 +1,5 @@
 import { type AccountRecord, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
-import type { UploadRepository } from '../metadata/uploads-repository.ts'
+import type { UploadRepository } from '../metadata/uploads.ts'
 
 /** Limits for accounts for which the operator set none. */
 interface QuotaLimits {

@@ -12,7 +12,7 @@ import { refuseBeyond, type Owner, type Owners } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
-import type { StoreResult, UploadUsage } from './uploads-repository.ts'
+import type { StoreResult, UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
 

@@ -1,7 +1,7 @@
 import type { Conditions, Destination } from './conditions.ts'
 import type { NewLock } from './lock-records.ts'
 import type { FilePage, FileRecord, FileSearch, FoundFiles, MemberPage, NewFile, Quota } from './records.ts'
-import type { StoreResult } from './uploads-repository.ts'
+import type { StoreResult } from './upload-records.ts'
 
 /**
  * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in

@@ -18,7 +18,7 @@ import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
 import type { FilePage, FileRecord, FileSearch, FoundFiles, MemberPage, NewFile, Quota } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
-import type { StoreResult } from './uploads-repository.ts'
+import type { StoreResult } from './upload-records.ts'
 
 const { placeholder } = sql
 

@@ -8,7 +8,7 @@ import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, type Rule, together, writing } from './rule.ts'
 import type { Services } from './services.ts'
-import { tooManyUploads, type StoreResult, type UploadUsage } from './uploads-repository.ts'
+import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
 

@@ -13,7 +13,7 @@ import type { LinkRepository } from './links.ts'
 import type { LockRepository } from './locks.ts'
 import type { PropertyRepository } from './properties.ts'
 import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
-import type { UploadRepository } from './uploads-repository.ts'
+import type { UploadRepository } from './uploads.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.

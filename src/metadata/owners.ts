@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
 import { type Ask, ask, type Db, reading, writing } from './rule.ts'
-import type { UploadUsage } from './uploads-repository.ts'
+import type { UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
 

@@ -27,7 +27,7 @@ import { PasskeyRules } from './passkeys.ts'
 import { PropertyRules } from './property-rules.ts'
 import type { Services } from './services.ts'
 import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
-import { UploadRules } from './uploads.ts'
+import { createUploads } from './uploads.ts'
 
 interface RepositoryOptions {
   readonly engine: Engine
@@ -92,7 +92,7 @@ export function createRepositories ({
     links: createLinks(services),
     locks: createLocks(services),
     properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
-    uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),
+    uploads: createUploads(services),
     blobs: new BlobRules(engine, discardedBlobs)
   }
 }

@@ -6,7 +6,7 @@ import { linkKinds } from './link-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './properties.ts'
 import type { EventDetails } from './records.ts'
-import type { StoreResult } from './uploads-repository.ts'
+import type { StoreResult } from './upload-records.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>
 type CustomColumn<T> = PgCustomColumnBuilder<{ name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined }>

@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
 import { type Db, placeholders, reading, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
-import { MAX_FORGOTTEN } from './uploads-repository.ts'
+import { MAX_FORGOTTEN } from './upload-records.ts'
 
 const { placeholder } = sql
 

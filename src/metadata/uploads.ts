@@ -1,210 +1,189 @@
 import { and, desc, eq, gt, isNull, lt } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { Discard } from './blobs.ts'
-import type { Engine } from './engine.ts'
-import type { Beginning, FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
-import type { KeptContents } from './kept-contents.ts'
 import { refuseBeyondRoom } from './link-records.ts'
-import type { LinkUploads } from './link-uploads.ts'
-import type { LockGuard } from './lock-guard.ts'
-import { OwnUploads } from './own-uploads.ts'
-import { refuseBeyond, type Owners } from './owners.ts'
+import { createOwnUploads } from './own-uploads.ts'
+import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
-import { type Ask, ask, type Query, reading, together, type Rule } from './rule.ts'
-import { listedColumns, type UploadQueries, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
-import { UploadRemovals } from './upload-removals.ts'
+import type { Quota } from './records.ts'
+import { ask, type Query, reading, type Rule, together } from './rule.ts'
+import type { Services } from './services.ts'
+import { listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
 import {
-  type ListedUpload, MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange,
-  type UploadPage, type UploadRecord, type UploadRepository, type UploadUsage
-} from './uploads-repository.ts'
+  MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange, type UploadPage, type UploadRecord,
+  type UploadUsage
+} from './upload-records.ts'
+import { createUploadRemovals } from './upload-removals.ts'
 
 /** Whose upload it is: the owner's own, or one by a link. */
 type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
 
-type Changes = Partial<Row>
-type Refused = Pick<Beginning, 'owner' | 'time' | 'quota'>
+/**
+ * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
+ * become discarded when it ends without a file. It counts towards its owner's quotas: as one file, and with its
+ * reserved bytes; one by a link only with the bytes that have arrived.
+ *
+ * An expired upload is not found, and counts nowhere. A finished one is found until it expires or is forgotten, but
+ * neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`,
+ * `precondition` and `reprDigest` are gone.
+ */
+export type UploadRepository = ReturnType<typeof createUploads>
 
-interface UploadOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly keptContents: KeptContents
-  readonly guard: LockGuard
-  readonly discard: Discard
-  readonly linkUploads: LinkUploads
-}
+export function createUploads (services: Services) {
+  const { engine, owners, keptContents, linkUploads, read, write } = services
+  const queries = uploadQueries(engine)
+  const removals = createUploadRemovals(services, queries)
+  const ownUploads = createOwnUploads(services, removals)
 
-type Limits = Parameters<UploadRepository['add']>[1]
-type Saving = Parameters<UploadRepository['save']>[1]
-type Finishing = Parameters<UploadRepository['finish']>[1]
-
-export class UploadRules implements UploadRepository {
-  readonly #engine: Engine
-  readonly #queries: UploadQueries
-  readonly #removals: UploadRemovals
-  readonly #owners: Owners
-  readonly #keptContents: KeptContents
-  readonly #ownUploads: OwnUploads
-  readonly #linkUploads: LinkUploads
-
-  constructor ({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }: UploadOptions) {
-    this.#engine = engine
-    this.#queries = uploadQueries(engine)
-    this.#removals = new UploadRemovals({ engine, queries: this.#queries, discard })
-    this.#owners = owners
-    this.#keptContents = keptContents
-    this.#ownUploads = new OwnUploads({ owners, tree, contents, guard, discard, removals: this.#removals })
-    this.#linkUploads = linkUploads
-  }
-
-  add (upload: NewUpload, limits: Limits): Promise<UploadRecord> {
-    return this.#engine.transactFor(upload.ownerId, () => this.#add(upload, limits))
-  }
-
-  * #add ({ lifetimeMilliseconds, ...upload }: NewUpload, limits: Limits): Rule<UploadRecord> {
-    const { ownerId, linkId, length } = upload
-    const [owner, createdAt] = yield * together(this.#owners.lock(ownerId), this.#engine.now())
-    if (linkId === null) yield * this.#ownUploads.admit(upload, { ...limits, owner, time: createdAt })
-    else yield * this.#linkUploads.admit(yield * this.#linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
-    const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
-    return yield * ask(this.#queries.insert, values, ([added]) => recordOf(added as Row))
-  }
-
-  find (ownerId: number, id: string, linkId: number | null = null): Promise<UploadRecord | undefined> {
-    return this.#engine.read(() => this.#find({ ownerId, linkId }, id, this.#queries.byId))
-  }
-
-  #find ({ ownerId, linkId }: Holder, id: string, query: Query<Row[]>): Ask<UploadRecord | undefined> {
-    return ask(query, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
-  }
-
-  list (ownerId: number, { name, method, before, limit }: UploadPage): Promise<ListedUpload[]> {
-    const { tables: { uploads }, clock, read } = this.#engine
-    const columns = listedColumns(uploads)
-    return read(() => ask(reading('', db => db.select(columns).from(uploads).where(and(
-      eq(uploads.ownerId, ownerId),
-      isNull(uploads.linkId),
-      isNull(uploads.result),
-      gt(uploads.expiresAt, clock),
-      name === undefined ? undefined : eq(uploads.name, name),
-      method === undefined ? undefined : eq(uploads.method, method),
-      before === undefined ? undefined : lt(uploads.sequence, before)
-    )).orderBy(desc(uploads.sequence)).limit(limit))))
-  }
-
-  takeOver (ownerId: number, id: string, { linkId = null, ...to }: TakeOver): Promise<UploadRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#takeOver({ ownerId, linkId }, id, to))
-  }
-
-  * #takeOver (
-    holder: Holder, id: string, { isAppending, lifetimeMilliseconds, precondition, modifiedAt }: TakeOver
-  ): Rule<UploadRecord> {
-    const [upload, time] = yield * this.#lock(holder, id)
-    if (upload.result !== undefined) return upload
-    return yield * this.#update(upload, {
-      generation: upload.generation + 1,
-      isAppending,
-      expiresAt: isAppending ? time + lifetimeMilliseconds : upload.expiresAt,
-      precondition: replaced(upload.precondition, precondition),
-      modifiedAt: modifiedAt ?? upload.modifiedAt
-    })
-  }
+  const findBy = (query: Query<Row[]>, { ownerId, linkId }: Holder, id: string) =>
+    ask(query, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
 
   /** The upload, locked with its owner, and the time. */
-  * #lock (holder: Holder, id: string): Rule<[UploadRecord, number]> {
+  function * lock (holder: Holder, id: string) {
     const [, upload, time] = yield * together(
-      this.#owners.lock(holder.ownerId), this.#find(holder, id, this.#queries.lockById), this.#engine.now()
+      owners.lock(holder.ownerId), findBy(queries.lockById, holder, id), engine.now()
     )
     if (upload === undefined) throw new Problem('not_found')
-    return [upload, time]
+    return { upload, time }
   }
 
-  #update (upload: UploadRecord, changes: Changes): Ask<UploadRecord> {
-    const values = { ...upload, result: upload.result ?? null, ...changes }
-    return ask(this.#queries.update, values, ([row]) => recordOf(row as Row))
-  }
+  const update = (upload: UploadRecord, changes: Partial<Row>) =>
+    ask(queries.update, { ...upload, result: upload.result ?? null, ...changes }, ([row]) => recordOf(row as Row))
 
-  save (change: UploadChange, saving: Saving): Promise<void> {
-    return this.#keptContents.transactWithRoom(change.ownerId, () => this.#save(change, saving))
-  }
+  return {
+    /**
+     * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
+     * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, or the link {@link MAX_LINK_UPLOADS};
+     * name_taken if no file can have this name, precondition_failed if the folder is another one than that of the
+     * precondition, file_locked, quota_exceeded, link_limit_reached, not_found if the owner
+     * was deleted or the link has ended.
+     */
+    add: (
+      { lifetimeMilliseconds, ...upload }: NewUpload, limits: { maxUploads: number, quota: Quota }
+    ) => engine.transactFor(upload.ownerId, function * () {
+      const { ownerId, linkId, length } = upload
+      const [owner, createdAt] = yield * together(owners.lock(ownerId), engine.now())
+      if (linkId === null) yield * ownUploads.admit(upload, { ...limits, owner, time: createdAt })
+      else yield * linkUploads.admit(yield * linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
+      const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
+      return yield * ask(queries.insert, values, ([added]) => recordOf(added as Row))
+    }),
 
-  * #save (change: UploadChange, { isAppending, quota }: Saving): Rule<void> {
-    const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
-    const [owner, found, reserved] = yield * together(
-      this.#owners.lock(ownerId), ask(this.#queries.lockById, { id }), this.#owners.reserved(ownerId)
-    )
-    const upload = getCurrent(found, change.generation)
-    const { time } = reserved
-    const bytes = reservation(change) - reservation(upload)
-    const { linkId } = upload
-    if (linkId !== null) {
-      // All of it: kept content may have taken the room since, and does not go for what arrives by a link.
-      const { room } = yield * this.#linkUploads.open({ ownerId, linkId, quota, except: id })
-      refuseBeyondRoom(room, { bytes: reservation(change), files: 1 }, { bytes: offset, files: 1 })
-    }
-    const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
-    yield * this.#update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
-    // Only what has arrived needs room.
-    yield * this.#keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
-  }
+    /** The upload; one by a link only with the id of that. */
+    find: read((ownerId: number, id: string, linkId: number | null = null) =>
+      findBy(queries.byId, { ownerId, linkId }, id)),
 
-  finish (change: UploadChange, finishing: Finishing): Promise<StoreResult | undefined> {
-    return this.#keptContents.transactWithRoom(change.ownerId, () => this.#finish(change, finishing))
-  }
+    /** Unfinished uploads, newest first, but not those by links. */
+    list: read((ownerId: number, { name, method, before, limit }: UploadPage) => {
+      const { tables: { uploads }, clock } = engine
+      return ask(reading('', db => db.select(listedColumns(uploads)).from(uploads).where(and(
+        eq(uploads.ownerId, ownerId),
+        isNull(uploads.linkId),
+        isNull(uploads.result),
+        gt(uploads.expiresAt, clock),
+        name === undefined ? undefined : eq(uploads.name, name),
+        method === undefined ? undefined : eq(uploads.method, method),
+        before === undefined ? undefined : lt(uploads.sequence, before)
+      )).orderBy(desc(uploads.sequence)).limit(limit)))
+    }),
 
-  * #finish (change: UploadChange, { sha256, quota, maxFinished = MAX_FINISHED }: Finishing) {
-    const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
-    const [owner, found, reserved] = yield * together(
-      this.#owners.lock(ownerId), ask(this.#queries.lockById, { id }), this.#owners.reserved(ownerId, id)
-    )
-    const upload = getCurrent(found, change.generation)
-    const { time } = reserved
-    const { type, blobId, modifiedAt, linkId } = upload
-    const file = { ownerId, name, type, blobId, modifiedAt, size: offset, sha256, isLeased: false }
-    const result = linkId === null
-      ? yield * this.#ownUploads.store(upload, file, { owner, time, reserved, quota })
-      : yield * this.#linkUploads.store(yield * this.#linkUploads.open({ ownerId, linkId, quota, except: id }), file)
-    const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
-    if (result === undefined) {
-      return yield * this.#refuse(upload, { ...progress, state, isRefused: true }, { owner, time, quota })
-    }
-    const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }
-    yield * this.#update(upload, { ...progress, ...finished })
-    yield * this.#removals.forgetFinished(upload, maxFinished)
-    return result
-  }
+    /**
+     * Takes an upload over: raises its generation, and sets `isAppending`. `isAppending` restarts its expiry, and
+     * `modifiedAt` and what `precondition` has, if given, replace its own. A finished upload is returned unchanged.
+     * @throws not_found.
+     */
+    takeOver: write(function * (
+      ownerId, id: string, { linkId = null, isAppending, lifetimeMilliseconds, precondition, modifiedAt }: TakeOver
+    ) {
+      const { upload, time } = yield * lock({ ownerId, linkId }, id)
+      if (upload.result !== undefined) return upload
+      return yield * update(upload, {
+        generation: upload.generation + 1,
+        isAppending,
+        expiresAt: isAppending ? time + lifetimeMilliseconds : upload.expiresAt,
+        precondition: replaced(upload.precondition, precondition),
+        modifiedAt: modifiedAt ?? upload.modifiedAt
+      })
+    }),
 
-  * #refuse (upload: UploadRecord, changes: Changes, { owner, time, quota }: Refused): Rule<undefined> {
-    yield * this.#update(upload, changes)
-    // The bytes of a refused upload stay with it.
-    const reserved = yield * this.#owners.reserved(owner.id)
-    const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
-    yield * this.#keptContents.makeRoom(owner.id, { bytes, time })
-    return undefined
-  }
+    /**
+     * Records progress. `isAppending` says whether the request goes on.
+     * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded or
+     * link_limit_reached, and then nothing changes.
+     */
+    save: (
+      change: UploadChange, { isAppending, quota }: { isAppending: boolean, quota: Quota }
+    ) => keptContents.transactWithRoom(change.ownerId, function * () {
+      const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
+      const [owner, found, reserved] = yield * together(
+        owners.lock(ownerId), ask(queries.lockById, { id }), owners.reserved(ownerId)
+      )
+      const upload = getCurrent(found, change.generation)
+      const { time } = reserved
+      const bytes = reservation(change) - reservation(upload)
+      const { linkId } = upload
+      if (linkId !== null) {
+        // All of it: kept content may have taken the room since, and does not go for what arrives by a link.
+        const { room } = yield * linkUploads.open({ ownerId, linkId, quota, except: id })
+        refuseBeyondRoom(room, { bytes: reservation(change), files: 1 }, { bytes: offset, files: 1 })
+      }
+      const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
+      yield * update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
+      // Only what has arrived needs room.
+      yield * keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
+    }),
 
-  remove (ownerId: number, id: string, linkId: number | null = null): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#removeById({ ownerId, linkId }, id))
-  }
+    /**
+     * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and
+     * its precondition are evaluated as by `files.add` and `files.put`. On refusal: sets `isRefused`, returns
+     * undefined. A replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner
+     * then has more than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the
+     * first that were finished are forgotten.
+     * One by a link gets the next free name in the folder of that, as by `links.store`.
+     * @throws name_taken if no file can have this name, file_locked, and as `uploads.save`.
+     */
+    finish: (
+      change: UploadChange,
+      { sha256, quota, maxFinished = MAX_FINISHED }: { sha256: string, quota: Quota, maxFinished?: number }
+    ) => keptContents.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
+      const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
+      const [owner, found, reserved] = yield * together(
+        owners.lock(ownerId), ask(queries.lockById, { id }), owners.reserved(ownerId, id)
+      )
+      const upload = getCurrent(found, change.generation)
+      const { time } = reserved
+      const { type, blobId, modifiedAt, linkId } = upload
+      const file = { ownerId, name, type, blobId, modifiedAt, size: offset, sha256, isLeased: false }
+      const result = linkId === null
+        ? yield * ownUploads.store(upload, file, { owner, time, reserved, quota })
+        : yield * linkUploads.store(yield * linkUploads.open({ ownerId, linkId, quota, except: id }), file)
+      const progress = { offset, length: offset, expiresAt: time + lifetimeMilliseconds, isAppending: false }
+      if (result === undefined) {
+        yield * update(upload, { ...progress, state, isRefused: true })
+        // The bytes of a refused upload stay with it.
+        const reserved = yield * owners.reserved(ownerId)
+        const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
+        yield * keptContents.makeRoom(ownerId, { bytes, time })
+        return undefined
+      }
+      const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }
+      yield * update(upload, { ...progress, ...finished })
+      yield * removals.forgetFinished(upload, maxFinished)
+      return result
+    }),
 
-  * #removeById (holder: Holder, id: string): Rule<void> {
-    yield * this.#lock(holder, id)
-    yield * this.#removals.remove(eq(this.#engine.tables.uploads.id, id))
-  }
+    /** Ends an upload; a file that it became stays. @throws not_found. */
+    remove: write(function * (ownerId, id: string, linkId: number | null = null) {
+      yield * lock({ ownerId, linkId }, id)
+      yield * removals.remove(eq(engine.tables.uploads.id, id))
+    }),
 
-  usage (ownerId: number): Promise<UploadUsage> {
-    return this.#engine.read(() => this.#usage(ownerId))
-  }
+    usage: read(function * (ownerId: number): Rule<UploadUsage> {
+      const { uploads, bytes, receivedBytes } = yield * owners.reserved(ownerId)
+      return { uploads, bytes, receivedBytes }
+    }),
 
-  * #usage (ownerId: number): Rule<UploadUsage> {
-    const { uploads, bytes, receivedBytes } = yield * this.#owners.reserved(ownerId)
-    return { uploads, bytes, receivedBytes }
-  }
-
-  removeExpired (limit: number): Promise<boolean> {
-    return this.#removals.removeExpired(limit)
+    /** Deletes up to `limit` uploads that have expired, or whose link has ended; true if there may be more. */
+    removeExpired: removals.removeExpired
   }
 }
 

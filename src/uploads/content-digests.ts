@@ -3,7 +3,7 @@ import { addAbortSignal } from 'node:stream'
 import { LRUCache } from 'lru-cache'
 import type { BlobStore, Draft, DraftPart } from '../blobs/blob-store.ts'
 import { algorithmsIn, requireDigests, RunningDigest } from '../files/digests.ts'
-import type { UploadRecord } from '../metadata/uploads-repository.ts'
+import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
 import { untilAborted } from './upload-append.ts'
 

@@ -1,7 +1,7 @@
 import { type Describing, fileOf, pathOf, type StoredFile } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
 import { entityTag } from '../metadata/preconditions.ts'
-import type { StoreResult } from '../metadata/uploads-repository.ts'
+import type { StoreResult } from '../metadata/upload-records.ts'
 import type { Exchange, StoredUpload, UploadDoor } from './resumable-requests.ts'
 import { uploadUrl } from './schemas.ts'
 

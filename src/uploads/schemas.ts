@@ -4,7 +4,7 @@ import { Bytes, ChangeHeaders, etag, Field, FileParams, FolderIdQuery, FolderQue
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
-import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
+import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/upload-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { type Header, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'

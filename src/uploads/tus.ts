@@ -1,4 +1,4 @@
-import type { UploadRecord } from '../metadata/uploads-repository.ts'
+import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
 import type { UploadAppend } from './upload-append.ts'
 import type { UploadCreation } from './resumable.ts'

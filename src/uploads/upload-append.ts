@@ -1,5 +1,5 @@
 import type { Precondition } from '../metadata/preconditions.ts'
-import type { UploadRecord } from '../metadata/uploads-repository.ts'
+import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
 
 /** Bytes to be added to an upload. */

@@ -1,5 +1,5 @@
 import { parseItem } from 'structured-headers'
-import type { UploadRecord } from '../metadata/uploads-repository.ts'
+import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
 
 /** Header fields of a request. */

@@ -1,4 +1,4 @@
-import { MAX_METADATA_BYTES } from '../metadata/uploads-repository.ts'
+import { MAX_METADATA_BYTES } from '../metadata/upload-records.ts'
 import { parseMilliseconds } from './modified-time.ts'
 import { fieldOf, refuseField, type Headers } from './upload-fields.ts'
 

@@ -1,6 +1,6 @@
 import { Problem } from '../problems.ts'
 import type { Precondition } from './preconditions.ts'
-import type { FileRecord, Quota } from './records.ts'
+import type { FileRecord } from './records.ts'
 
 /** Longest `Upload-Metadata`, in bytes: it is stored with each upload. */
 export const MAX_METADATA_BYTES = 4096
@@ -117,57 +117,4 @@ export interface TakeOver {
   readonly linkId?: number | null | undefined
   readonly precondition?: Precondition | undefined
   readonly modifiedAt?: number | null | undefined
-}
-
-/**
- * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
- * become discarded when it ends without a file. It counts towards its owner's quotas: as one file, and with its
- * reserved bytes; one by a link only with the bytes that have arrived.
- *
- * An expired upload is not found, and counts nowhere. A finished one is found until it expires or is forgotten, but
- * neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`,
- * `precondition` and `reprDigest` are gone.
- */
-export interface UploadRepository {
-  /**
-   * Adds an upload, with offset 0 and generation 1. A PUT first cancels the owner's other PUT uploads of this name.
-   * @throws too_many_uploads if the owner has `maxUploads` unfinished ones, or the link {@link MAX_LINK_UPLOADS};
-   * name_taken if no file can have this name, precondition_failed if the folder is another one than that of the
-   * precondition, file_locked, quota_exceeded, link_limit_reached, not_found if the owner
-   * was deleted or the link has ended.
-   */
-  add (upload: NewUpload, limits: { maxUploads: number, quota: Quota }): Promise<UploadRecord>
-  /** The upload; one by a link only with the id of that. */
-  find (ownerId: number, id: string, linkId?: number | null): Promise<UploadRecord | undefined>
-  /** Unfinished uploads, newest first, but not those by links. */
-  list (ownerId: number, page: UploadPage): Promise<ListedUpload[]>
-  /**
-   * Takes an upload over: raises its generation, and sets `isAppending`. `isAppending` restarts its expiry, and
-   * `modifiedAt` and what `precondition` has, if given, replace its own. A finished upload is returned unchanged.
-   * @throws not_found.
-   */
-  takeOver (ownerId: number, id: string, to: TakeOver): Promise<UploadRecord>
-  /**
-   * Records progress. `isAppending` says whether the request goes on.
-   * @throws upload_taken_over if the upload has another generation or is finished; not_found; quota_exceeded or
-   * link_limit_reached, and then nothing changes.
-   */
-  save (change: UploadChange, to: { isAppending: boolean, quota: Quota }): Promise<void>
-  /**
-   * Makes a file of an upload whose bytes are all there, and records its progress, in one transaction. The name and its
-   * precondition are evaluated as by `files.add` and `files.put`. On refusal: sets `isRefused`, returns undefined. A
-   * replaced blob, or that of the upload if the file is there already, becomes discarded. If the owner then has more
-   * than `maxFinished` finished uploads ({@link MAX_FINISHED}), up to {@link MAX_FORGOTTEN} of the first that were
-   * finished are forgotten.
-   * One by a link gets the next free name in the folder of that, as by `links.store`.
-   * @throws name_taken if no file can have this name, file_locked, and as `uploads.save`.
-   */
-  finish (
-    change: UploadChange, content: { sha256: string, quota: Quota, maxFinished?: number }
-  ): Promise<StoreResult | undefined>
-  /** Ends an upload; a file that it became stays. @throws not_found. */
-  remove (ownerId: number, id: string, linkId?: number | null): Promise<void>
-  usage (ownerId: number): Promise<UploadUsage>
-  /** Deletes up to `limit` uploads that have expired, or whose link has ended; true if there may be more. */
-  removeExpired (limit: number): Promise<boolean>
 }
