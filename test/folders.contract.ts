@@ -8,7 +8,7 @@ import { changeOf, newUpload, openStory } from './uploads.contract.ts'
 
 const always = {}
 
-/** The part of the contract in src/metadata/folder-repository.ts, and paths of files. */
+/** The part of the contract in src/metadata/folders.ts, and paths of files. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)

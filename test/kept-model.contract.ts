@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { FolderRemovalPosition } from '#src/metadata/folder-repository.ts'
+import type { FolderRemovalPosition } from '#src/metadata/folder-records.ts'
 import type {
   KeptPage, KeptPosition, RestoredFiles, TrashRecord, VersionRecord
 } from '#src/metadata/kept-records.ts'

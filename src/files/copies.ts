@@ -1,6 +1,6 @@
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
-import type { FolderCopy } from '../metadata/folder-repository.ts'
+import type { FolderCopy } from '../metadata/folder-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'

@@ -1,6 +1,7 @@
 import { createBlobId } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
-import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from '../metadata/folder-repository.ts'
+import type { FolderCopy, FolderRemoval, FolderRemovalPosition } from '../metadata/folder-records.ts'
+import type { FolderRepository } from '../metadata/folders.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

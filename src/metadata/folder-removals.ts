@@ -1,150 +1,133 @@
 import { and, asc, desc, eq, gt, gte, lt, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { ChangeLog } from './changes.ts'
 import type { Conditions } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
-import type { FileContents } from './file-contents.ts'
-import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-repository.ts'
-import type { FolderRow, FolderTree } from './folder-tree.ts'
-import { all, type LockGuard, type Moment, removes, type Subject } from './lock-guard.ts'
-import { type Owner, type Owners, refuseBeyond } from './owners.ts'
+import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
+import type { FolderRow } from './folder-tree.ts'
+import { all, type Moment, removes, type Subject } from './lock-guard.ts'
+import type { OwnerContext } from './methods.ts'
+import { type Owner, refuseBeyond } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow } from './paths.ts'
-import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import { ask, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
-interface RemovalOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly guard: LockGuard
-  readonly changeLog: ChangeLog
-}
+/** The methods that delete folders. */
+export function createFolderRemovals ({ engine, owners, tree, contents, guard, changeLog, write }: Services) {
+  const queries = queriesOf(engine)
 
-/** Deletes folders in the current transaction. */
-export class FolderRemovals {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #owners: Owners
-  readonly #tree: FolderTree
-  readonly #contents: FileContents
-  readonly #guard: LockGuard
-  readonly #changeLog: ChangeLog
-
-  constructor ({ engine, owners, tree, contents, guard, changeLog }: RemovalOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#owners = owners
-    this.#tree = tree
-    this.#contents = contents
-    this.#guard = guard
-    this.#changeLog = changeLog
-  }
-
-  /** Deletes an empty folder. @throws not_found, precondition_failed, folder_not_empty, file_locked. */
-  * remove (ownerId: number, path: string, conditions: Conditions): Rule<void> {
-    const [owner, folder, time] = yield * this.#begin(ownerId, path)
+  /** The folder, its owner, who is then locked, and the time. @throws not_found. */
+  function * begin (ownerId: number, path: string): Rule<OwnerContext & { folder: FolderRow }> {
+    const [owner, folder, time] = yield * together(owners.lock(ownerId), tree.find(ownerId, path), engine.now())
     if (folder === undefined) throw new Problem('not_found')
-    const { id } = folder
-    yield * this.#guard.admit({ owner, time, folder }, conditions, removes(path))
-    yield * this.#guard.end({ owner, time }, path)
-    const [files, folders] = yield * together(
-      ask(this.#queries.anyFile, { ownerId, ids: [id] }), ask(this.#queries.anyFolder, { ownerId, id })
-    )
-    if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
-    yield * this.#drop({ owner, time }, [id])
+    return { owner, folder, time }
   }
 
-  #begin (ownerId: number, path: string): Rule<[Owner, FolderRow | undefined, number]> {
-    return together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path), this.#engine.now())
-  }
-
-  * #drop ({ owner, time }: Moment, ids: readonly number[]): Rule<void> {
+  function * drop ({ owner, time }: Moment, ids: readonly number[]): Rule<void> {
     yield * together(
-      this.#changeLog.foldersDeleted(ids, time),
-      ask(this.#queries.drop, { ids }),
-      this.#owners.charge(owner.id, { folders: -ids.length })
+      changeLog.foldersDeleted(ids, time),
+      ask(queries.drop, { ids }),
+      owners.charge(owner.id, { folders: -ids.length })
     )
   }
 
-  /** One act of a recursive deletion, as the repository's method. */
-  * removeSome (
-    ownerId: number, path: string, { from, ...removal }: FolderRemoval
-  ): Rule<FolderRemovalPosition | undefined> {
-    const [owner, folder, time] = yield * this.#begin(ownerId, path)
-    if (folder === undefined || folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
-    yield * this.#admitRemoval({ owner, time }, folder, { from, ...removal })
-    const position = from ?? { folderId: folder.id, lastId: yield * this.#newestFile(), path }
-    return position.path === undefined
-      ? yield * this.#removeEmpty({ owner, time }, folder, { position, limit: removal.limit })
-      : yield * this.#removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
-  }
-
-  * #admitRemoval (
-    moment: { owner: Owner, time: number }, folder: FolderRow, { from, conditions = {}, replacedBy }: FolderRemoval
+  function * admitRemoval (
+    moment: OwnerContext, folder: FolderRow, { from, conditions = {}, replacedBy }: FolderRemoval
   ): Rule<void> {
     const { path } = folder
     const { tokens } = conditions
     const { owner } = moment
-    const subject = replacedBy === undefined ? { folder } : yield * this.#requireSource(owner.id, replacedBy.path)
+    const subject = replacedBy === undefined ? { folder } : yield * requireSource(owner.id, replacedBy.path)
     const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
     const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
-    yield * this.#guard.admit({ ...moment, ...subject }, terms, all(...gone.map(removes)))
+    yield * guard.admit({ ...moment, ...subject }, terms, all(...gone.map(removes)))
     if (from === undefined && replacedBy !== undefined) {
-      yield * this.#requireFitting(owner, path, { ...replacedBy, ...subject })
+      yield * requireFitting(owner, path, { ...replacedBy, ...subject })
     }
-    yield * this.#guard.end(moment, path)
+    yield * guard.end(moment, path)
   }
 
   /** The file or folder with a path. @throws not_found: it may just have got the path of this one. */
-  * #requireSource (ownerId: number, path: string): Rule<Subject> {
-    const [current, folder] = yield * together(this.#contents.find(ownerId, path), this.#tree.find(ownerId, path))
+  function * requireSource (ownerId: number, path: string): Rule<Subject> {
+    const [current, folder] = yield * together(contents.find(ownerId, path), tree.find(ownerId, path))
     if (current === undefined && folder === undefined) throw new Problem('not_found')
     return { current, folder }
   }
 
   /** @throws name_invalid, quota_exceeded. */
-  * #requireFitting (
+  function * requireFitting (
     owner: Owner, newPath: string, { path, copy, current }: Replacement & Subject
   ): Rule<void> {
-    if (copy?.isDeep !== false) yield * this.#tree.requireShort(owner.id, path, newPath)
+    if (copy?.isDeep !== false) yield * tree.requireShort(owner.id, path, newPath)
     if (copy === undefined) return
     const added = current === undefined
-      ? yield * this.#tree.sizeOf(owner, path, copy)
+      ? yield * tree.sizeOf(owner, path, copy)
       : { bytes: current.size, files: 1 }
-    refuseBeyond(copy.quota, { owner, reserved: yield * this.#owners.reserved(owner.id), added })
+    refuseBeyond(copy.quota, { owner, reserved: yield * owners.reserved(owner.id), added })
   }
 
-  // A file that is added later has a higher id: its owner is locked while it is added.
-  #newestFile (): Ask<number> {
-    return ask(this.#queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
-  }
-
-  * #removeFiles (
-    { owner, time }: { owner: Owner, time: number },
+  function * removeFiles (
+    { owner, time }: OwnerContext,
     { id, ownerId, path }: FolderRow,
     { from, limit, isPermanent, deletedWith }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
   ): Rule<FolderRemovalPosition> {
-    const below = yield * ask(this.#queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
+    const below = yield * ask(queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
     const ids = [id, ...below.map(folder => folder.id)]
-    const removed = yield * ask(this.#queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
-    if (removed.length > 0) yield * this.#contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
+    const removed = yield * ask(queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
+    if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
     return removed.length === limit ? from : { ...from, path: below.at(-1)?.path }
   }
 
-  * #removeEmpty (
+  function * removeEmpty (
     moment: Moment, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
   ): Rule<FolderRemovalPosition | undefined> {
     const { ownerId, path } = folder
-    const below = yield * ask(this.#queries.deepest, { ownerId, ...boundsBelow(path), limit })
+    const below = yield * ask(queries.deepest, { ownerId, ...boundsBelow(path), limit })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
-    if ((yield * ask(this.#queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
-    yield * this.#drop(moment, ids)
+    if ((yield * ask(queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
+    yield * drop(moment, ids)
     return isLast ? undefined : position
+  }
+
+  return {
+    /** Deletes an empty folder. @throws not_found, precondition_failed, folder_not_empty, file_locked. */
+    remove: write(function * (ownerId, path: string, conditions: Conditions = {}) {
+      const { owner, folder, time } = yield * begin(ownerId, path)
+      const { id } = folder
+      yield * guard.admit({ owner, time, folder }, conditions, removes(path))
+      yield * guard.end({ owner, time }, path)
+      const [files, folders] = yield * together(
+        ask(queries.anyFile, { ownerId, ids: [id] }), ask(queries.anyFolder, { ownerId, id })
+      )
+      if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
+      yield * drop({ owner, time }, [id])
+    }),
+
+    /**
+     * One act of a recursive deletion. Deletes some files in the folder and below, as `files.remove` does, but none
+     * that was added after the first act. Once there are none, it deletes folders, each after those below it. Returns
+     * where the next act begins; undefined if the folder is deleted.
+     * The first act ends the locks in the folder.
+     * @throws not_found, also if the folder was moved since the first act; folder_not_empty if a file was added;
+     * precondition_failed; file_locked if something in the folder is locked, also since the first act; quota_exceeded;
+     * name_invalid.
+     */
+    removeSome: (ownerId: number, path: string, removal: FolderRemoval) => engine.transactFor(ownerId, function * () {
+      const { owner, folder, time } = yield * begin(ownerId, path)
+      const { from, limit } = removal
+      if (folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
+      yield * admitRemoval({ owner, time }, folder, removal)
+      // A file that is added later has a higher id: its owner is locked while it is added.
+      const newestFile = ask(queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
+      const position = from ?? { folderId: folder.id, lastId: yield * newestFile, path }
+      return position.path === undefined
+        ? yield * removeEmpty({ owner, time }, folder, { position, limit })
+        : yield * removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
+    }, removal.from === undefined && removal.replacedBy !== undefined ? () => owners.ownsMany(ownerId) : undefined)
   }
 }
 

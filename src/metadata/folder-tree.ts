@@ -1,14 +1,14 @@
 import { and, asc, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
-import type { FolderCopy } from './folder-repository.ts'
-import { type Owner, type Owners, usedBy } from './owners.ts'
+import type { FolderCopy } from './folder-records.ts'
+import { type Owner, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import { type Ask, ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
@@ -37,102 +37,101 @@ export interface Place {
 }
 
 /** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
-export class FolderTree {
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #owners: Owners
-  readonly #changeLog: ChangeLog
+export type FolderTree = ReturnType<typeof createFolderTree>
 
-  constructor (engine: Engine, owners: Owners, changeLog: ChangeLog) {
-    this.#queries = queriesOf(engine)
-    this.#owners = owners
-    this.#changeLog = changeLog
-  }
+export function createFolderTree ({ engine, owners, changeLog }: Pick<Services, 'engine' | 'owners' | 'changeLog'>) {
+  const queries = queriesOf(engine)
 
-  find (ownerId: number, path: string): Ask<FolderRow | undefined> {
-    return ask(this.#queries.byPath, { ownerId, path }, ([folder]) => folder)
-  }
-
-  /** The id of a folder; 0 for the root. @throws not_found. */
-  * idOf (ownerId: number, path: string): Rule<number> {
-    if (path === '') return 0
-    const folder = yield * this.find(ownerId, path)
-    if (folder === undefined) throw new Problem('not_found')
-    return folder.id
-  }
-
-  /**
-   * Checks the paths of all folders below one if that got another path; reads them only if that is longer.
-   * @throws name_invalid if one would be too long.
-   */
-  * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
-    if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
-    const [longest] = yield * ask(this.#queries.longestBelow, { ownerId, ...boundsBelow(path) })
-    refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
-  }
-
-  /** Whether a transaction that changes or reads all folders below one takes long. */
-  hasManyBelow (ownerId: number, path: string): Ask<boolean> {
-    return ask(this.#queries.manyBelow, { ownerId, ...boundsBelow(path) }, found => found.length > 0)
-  }
-
-  /**
-   * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if it
-   * may exceed the quota: where all that the owner has would fit once more, it returns that.
-   */
-  * sizeOf (owner: Owner, path: string, { isDeep, quota }: Pick<FolderCopy, 'isDeep'> & { quota: Quota }): Rule<Amount> {
-    if (isDeep !== true) return ONE_FOLDER
-    const all = { bytes: owner.bytes, files: owner.files + owner.folders }
-    if (unitBeyond(quota, usedBy(owner, yield * this.#owners.reserved(owner.id)), all) === undefined) return all
-    const bounds = { ownerId: owner.id, path, ...boundsBelow(path) }
-    const [[files], [folders]] = yield * together(
-      ask(this.#queries.filesWithin, bounds), ask(this.#queries.foldersWithin, bounds)
-    )
-    return { bytes: Number(files?.bytes), files: Number(files?.count) + Number(folders?.count) }
-  }
-
-  /** The folders among paths and their parents. */
-  known (ownerId: number, ...paths: string[]): Ask<Known> {
-    const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
-    return ask(this.#queries.byPaths, { ownerId, paths: Array.from(all) },
-      folders => new Map(folders.map(({ path, id }) => [path, id])))
-  }
-
-  /** Where something belongs; `known`: what exists of its path. */
-  * place (ownerId: number, path: string, known: Known): Rule<Place> {
-    const ancestors = ancestorsOf(path)
-    const missing = ancestors.filter(ancestor => !known.has(ancestor))
-    const [first] = missing
-    const parent = ancestors[ancestors.length - missing.length - 1] ?? ''
-    const folderId = known.get(parent) ?? 0
-    if (known.has(path)) return { known, folderId, parent, missing, obstacle: `A folder has the name ${path}.` }
-    const isFile = first !== undefined && (yield * this.#hasFile(ownerId, folderId, first))
-    return { known, folderId, parent, missing, obstacle: isFile ? `${first} is a file, not a folder.` : undefined }
-  }
+  const find = (ownerId: number, path: string) => ask(queries.byPath, { ownerId, path }, ([folder]) => folder)
 
   /** Whether a folder directly contains a file with this path. */
-  #hasFile (ownerId: number, folderId: number, path: string): Ask<boolean> {
-    return ask(this.#queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
-  }
-
-  /** Makes the missing parents of a place. Returns the id of the innermost parent. */
-  * makeParents (ownerId: number, { known, folderId, missing }: Place, time: number): Rule<number> {
-    let parentId = folderId
-    for (const path of missing) {
-      parentId = yield * this.add(ownerId, { parentId, path, time })
-      known.set(path, parentId)
-    }
-    return parentId
-  }
+  const hasFile = (ownerId: number, folderId: number, path: string) =>
+    ask(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
 
   /** Adds a folder, and charges it. Returns its id. */
-  * add (ownerId: number, { time, ...folder }: { parentId: number, path: string, time: number }): Rule<number> {
+  function * add (
+    ownerId: number, { time, ...folder }: { parentId: number, path: string, time: number }
+  ): Rule<number> {
     const row = { ownerId, name: splitPath(folder.path).name, ...folder }
     const [[added]] = yield * together(
-      ask(this.#queries.insert, { ...row, time }),
-      this.#changeLog.folderMade(row, time),
-      this.#owners.charge(ownerId, { folders: 1 })
+      ask(queries.insert, { ...row, createdAt: time }),
+      changeLog.folderMade(row, time),
+      owners.charge(ownerId, { folders: 1 })
     )
     return Number(added?.id)
+  }
+
+  return {
+    find,
+    add,
+
+    /** The id of a folder; 0 for the root. @throws not_found. */
+    * idOf (ownerId: number, path: string): Rule<number> {
+      if (path === '') return 0
+      const folder = yield * find(ownerId, path)
+      if (folder === undefined) throw new Problem('not_found')
+      return folder.id
+    },
+
+    /**
+     * Checks the paths of all folders below one if that got another path; reads them only if that is longer.
+     * @throws name_invalid if one would be too long.
+     */
+    * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
+      if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
+      const [longest] = yield * ask(queries.longestBelow, { ownerId, ...boundsBelow(path) })
+      refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
+    },
+
+    /** Whether a transaction that changes or reads all folders below one takes long. */
+    hasManyBelow: (ownerId: number, path: string) =>
+      ask(queries.manyBelow, { ownerId, ...boundsBelow(path) }, found => found.length > 0),
+
+    /**
+     * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if
+     * it may exceed the quota: where all that the owner has would fit once more, it returns that.
+     */
+    * sizeOf (
+      owner: Owner, path: string, { isDeep, quota }: Pick<FolderCopy, 'isDeep'> & { quota: Quota }
+    ): Rule<Amount> {
+      if (isDeep !== true) return ONE_FOLDER
+      const all = { bytes: owner.bytes, files: owner.files + owner.folders }
+      if (unitBeyond(quota, usedBy(owner, yield * owners.reserved(owner.id)), all) === undefined) return all
+      const bounds = { ownerId: owner.id, path, ...boundsBelow(path) }
+      const [[files], [folders]] = yield * together(
+        ask(queries.filesWithin, bounds), ask(queries.foldersWithin, bounds)
+      )
+      return { bytes: Number(files?.bytes), files: Number(files?.count) + Number(folders?.count) }
+    },
+
+    /** The folders among paths and their parents. */
+    known (ownerId: number, ...paths: string[]): Ask<Known> {
+      const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
+      return ask(queries.byPaths, { ownerId, paths: Array.from(all) },
+        folders => new Map(folders.map(({ path, id }) => [path, id])))
+    },
+
+    /** Where something belongs; `known`: what exists of its path. */
+    * place (ownerId: number, path: string, known: Known): Rule<Place> {
+      const ancestors = ancestorsOf(path)
+      const missing = ancestors.filter(ancestor => !known.has(ancestor))
+      const [first] = missing
+      const parent = ancestors[ancestors.length - missing.length - 1] ?? ''
+      const folderId = known.get(parent) ?? 0
+      if (known.has(path)) return { known, folderId, parent, missing, obstacle: `A folder has the name ${path}.` }
+      const isFile = first !== undefined && (yield * hasFile(ownerId, folderId, first))
+      return { known, folderId, parent, missing, obstacle: isFile ? `${first} is a file, not a folder.` : undefined }
+    },
+
+    /** Makes the missing parents of a place. Returns the id of the innermost parent. */
+    * makeParents (ownerId: number, { known, folderId, missing }: Place, time: number): Rule<number> {
+      let parentId = folderId
+      for (const path of missing) {
+        parentId = yield * add(ownerId, { parentId, path, time })
+        known.set(path, parentId)
+      }
+      return parentId
+    }
   }
 }
 
@@ -177,12 +176,7 @@ function queriesOf ({ tables, isAmong }: Engine) {
       inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(isWithin))
     ))),
     foldersWithin: reading('count_folders', db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin)),
-    insert: writing('add_folder', db => db.insert(folders).values({
-      ownerId: placeholder('ownerId'),
-      parentId: placeholder('parentId'),
-      name: placeholder('name'),
-      path: placeholder('path'),
-      createdAt: placeholder('time')
-    }).returning({ id: folders.id }))
+    insert: writing('add_folder', db => db.insert(folders)
+      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id }))
   }
 }

@@ -1,36 +1,22 @@
 import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { ChangeLog } from './changes.ts'
-import type { Conditions, Destination } from './conditions.ts'
+import type { Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
-import type { FileContents } from './file-contents.ts'
 import { findFolderFaults } from './folder-faults.ts'
 import { folderMembers } from './folder-members.ts'
-import { FolderRemovals } from './folder-removals.ts'
-import { type FolderRow, type FolderTree, ONE_FOLDER, type Place } from './folder-tree.ts'
-import type { FolderCopy, FolderRemoval, FolderRemovalPosition, FolderRepository } from './folder-repository.ts'
-import { adds, all, type LockGuard, removes } from './lock-guard.ts'
-import type { Owner, Owners } from './owners.ts'
+import type { FolderCopy } from './folder-records.ts'
+import { createFolderRemovals } from './folder-removals.ts'
+import { type FolderRow, ONE_FOLDER, type Place } from './folder-tree.ts'
+import { adds, all, removes } from './lock-guard.ts'
+import type { Owner } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow, splitPath } from './paths.ts'
-import type { Amount, FolderRecord, MemberPage, Quota } from './records.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
+import type { Amount, FolderRecord, Quota } from './records.ts'
+import { ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
-
-interface FolderOptions {
-  readonly engine: Engine
-  /** For what reads whole tables. */
-  readonly longRunning: Pick<Engine, 'read'>
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly guard: LockGuard
-  readonly changeLog: ChangeLog
-}
-
-interface Added { readonly folder: FolderRecord, readonly isNew: boolean }
 
 /** A folder that is made or moved. */
 interface Arrival {
@@ -41,78 +27,21 @@ interface Arrival {
   readonly source?: FolderRow
 }
 
-export class FolderRules implements FolderRepository {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #longRunning: FolderOptions['longRunning']
-  readonly #owners: Owners
-  readonly #tree: FolderTree
-  readonly #contents: FileContents
-  readonly #guard: LockGuard
-  readonly #changeLog: ChangeLog
-  readonly #members: ReturnType<typeof folderMembers>
-  readonly #removals: FolderRemovals
+/**
+ * Folders by owner and path. The root is not one of them. Ids are never reused. Missing parents are made as for files.
+ * A folder counts as a file in the quota.
+ */
+export type FolderRepository = ReturnType<typeof createFolders>
 
-  constructor ({ engine, longRunning, owners, tree, contents, guard, changeLog }: FolderOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#longRunning = longRunning
-    this.#owners = owners
-    this.#tree = tree
-    this.#contents = contents
-    this.#guard = guard
-    this.#changeLog = changeLog
-    this.#members = folderMembers(engine)
-    this.#removals = new FolderRemovals({ engine, owners, tree, contents, guard, changeLog })
-  }
+export function createFolders (services: Services) {
+  const { engine, longRunning, owners, tree, contents, guard, changeLog, read, write } = services
+  const { tables } = engine
+  const queries = queriesOf(engine)
 
-  find (ownerId: number, path: string): Promise<FolderRecord | undefined> {
-    return this.#engine.read(() => this.#tree.find(ownerId, path))
-  }
-
-  list (
-    ownerId: number, path: string, page: { after: string | undefined, limit: number }
-  ): Promise<FolderRecord[]> {
-    return this.#engine.read(() => this.#list(ownerId, path, page))
-  }
-
-  * #list (
-    ownerId: number, path: string, { after, limit }: { after: string | undefined, limit: number }
-  ): Rule<FolderRecord[]> {
-    const { folders } = this.#engine.tables
-    const parentId = yield * this.#tree.idOf(ownerId, path)
-    return yield * ask(reading('', db => db.select(folderColumns(this.#engine.tables)).from(folders).where(and(
-      eq(folders.ownerId, ownerId),
-      eq(folders.parentId, parentId),
-      after === undefined ? undefined : gt(folders.name, after)
-    )).orderBy(asc(folders.name)).limit(limit)))
-  }
-
-  listIn (ownerId: number, page: MemberPage<FolderRecord>): Promise<FolderRecord[]> {
-    return this.#engine.read(() => this.#members(ownerId, page))
-  }
-
-  listAll (ownerId: number, page: { after: number, limit: number }): Promise<FolderRecord[]> {
-    return this.#engine.read(() => ask(this.#queries.all, { ownerId, ...page }))
-  }
-
-  add (ownerId: number, path: string, quota: Quota, destination: Destination = {}): Promise<Added> {
-    return this.#engine.transactFor(ownerId, () => this.#add(ownerId, { path, quota, destination }))
-  }
-
-  * #add (ownerId: number, arrival: Arrival): Rule<Added> {
-    const [, existing] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, arrival.path))
-    if (existing !== undefined) {
-      this.#guard.judge({ place: placeOf(existing) }, { folderId: arrival.destination.folderId })
-      return { folder: existing, isNew: false }
-    }
-    return { folder: yield * this.#create(ownerId, arrival), isNew: true }
-  }
-
-  * #create (ownerId: number, arrival: Arrival, added = ONE_FOLDER): Rule<FolderRecord> {
+  function * create (ownerId: number, arrival: Arrival, added = ONE_FOLDER): Rule<FolderRecord> {
     const { path } = arrival
-    const { parentId, time } = yield * this.#makeParents(ownerId, { ...arrival, added, removed: [] })
-    const id = yield * this.#tree.add(ownerId, { parentId, path, time })
+    const { parentId, time } = yield * makeParents(ownerId, { ...arrival, added, removed: [] })
+    const id = yield * tree.add(ownerId, { parentId, path, time })
     return { id, parentId, path, createdAt: time }
   }
 
@@ -121,87 +50,119 @@ export class FolderRules implements FolderRepository {
    * it. Returns the id of the innermost, and the time.
    * @throws precondition_failed, file_locked, name_taken, quota_exceeded.
    */
-  * #makeParents (
+  function * makeParents (
     ownerId: number,
     { path, quota, destination, source, added, removed }: Arrival & { added: Amount, removed: string[] }
   ) {
-    const beginning = yield * this.#contents.begin(ownerId, path, quota)
+    const beginning = yield * contents.begin(ownerId, path, quota)
     const { current, place, time } = beginning
     const lands = current === undefined ? adds(path, place) : removes(path)
     const start = { ...beginning, current: undefined, folder: source }
-    yield * this.#guard.admit(start, destination, all(lands, ...removed.map(removes)))
-    yield * this.#contents.clear(beginning, destination)
-    yield * this.#guard.end(beginning, ...removed)
-    const { folderId: parentId } = yield * this.#contents.makeParents(added, beginning)
+    yield * guard.admit(start, destination, all(lands, ...removed.map(removes)))
+    yield * contents.clear(beginning, destination)
+    yield * guard.end(beginning, ...removed)
+    const { folderId: parentId } = yield * contents.makeParents(added, beginning)
     return { parentId, time }
   }
 
-  copy (
-    ownerId: number, path: string, newPath: string, quota: Quota, destination: FolderCopy = {}
-  ): Promise<FolderRecord> {
-    return this.#engine.transactFor(ownerId,
-      () => this.#copy(ownerId, path, { path: newPath, quota, destination }),
-      destination.isDeep === true ? () => this.#owners.ownsMany(ownerId) : undefined)
-  }
-
-  * #copy (
-    ownerId: number, path: string, arrival: Arrival & { destination: FolderCopy }
-  ): Rule<FolderRecord> {
-    const { owner, folder: source } = yield * this.#lock(ownerId, path)
-    const { quota, destination: { isDeep } } = arrival
-    const added = yield * this.#tree.sizeOf(owner, path, { isDeep, quota })
-    const copy = yield * this.#create(ownerId, { ...arrival, source }, added)
-    yield * ask(this.#queries.copyProperties, { id: copy.id, from: source.id })
-    return copy
-  }
-
-  move (
-    ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
-  ): Promise<FolderRecord> {
-    return this.#engine.transactFor(ownerId,
-      () => this.#move(ownerId, path, { path: newPath, quota, destination }),
-      () => this.#tree.hasManyBelow(ownerId, path))
-  }
-
-  * #move (ownerId: number, path: string, arrival: Arrival): Rule<FolderRecord> {
-    const newPath = arrival.path
-    const { folder } = yield * this.#lock(ownerId, path)
-    if (newPath === path) {
-      this.#guard.judge({ folder, place: placeOf(folder) }, arrival.destination)
-      return folder
-    }
-    if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
-    yield * this.#tree.requireShort(ownerId, path, newPath)
-    const leaving = { ...arrival, source: folder, added: { bytes: 0, files: 0 }, removed: [path] }
-    const { parentId, time } = yield * this.#makeParents(ownerId, leaving)
-    const { name } = splitPath(newPath)
-    yield * together(
-      ask(this.#queries.move, { id: folder.id, parentId, name, path: newPath }),
-      ask(this.#queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
-      this.#changeLog.folderMoved(folder.id, { ownerId, name: newPath, fromName: path, at: time })
-    )
-    return { ...folder, parentId, path: newPath }
-  }
-
   /** The folder and its owner, who is then locked. @throws not_found. */
-  * #lock (ownerId: number, path: string): Rule<{ owner: Owner, folder: FolderRow }> {
-    const [owner, folder] = yield * together(this.#owners.lock(ownerId), this.#tree.find(ownerId, path))
+  function * lock (ownerId: number, path: string): Rule<{ owner: Owner, folder: FolderRow }> {
+    const [owner, folder] = yield * together(owners.lock(ownerId), tree.find(ownerId, path))
     if (folder === undefined) throw new Problem('not_found')
     return { owner, folder }
   }
 
-  remove (ownerId: number, path: string, conditions: Conditions = {}): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#removals.remove(ownerId, path, conditions))
-  }
+  return {
+    ...createFolderRemovals(services),
 
-  removeSome (ownerId: number, path: string, removal: FolderRemoval): Promise<FolderRemovalPosition | undefined> {
-    return this.#engine.transactFor(ownerId,
-      () => this.#removals.removeSome(ownerId, path, removal),
-      removal.from === undefined && removal.replacedBy !== undefined ? () => this.#owners.ownsMany(ownerId) : undefined)
-  }
+    find: read((ownerId: number, path: string): Rule<FolderRecord | undefined> => tree.find(ownerId, path)),
 
-  listFaults (): Promise<string[]> {
-    return this.#longRunning.read(() => findFolderFaults(this.#engine.tables))
+    /**
+     * The folders directly in a folder, or in the root for an empty path, by name: at most `limit` with a last segment
+     * after `after`.
+     * @throws not_found if the folder does not exist.
+     */
+    list: read(function * (
+      ownerId: number, path: string, { after, limit }: { after: string | undefined, limit: number }
+    ): Rule<FolderRecord[]> {
+      const { folders } = tables
+      const parentId = yield * tree.idOf(ownerId, path)
+      return yield * ask(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
+        eq(folders.ownerId, ownerId),
+        eq(folders.parentId, parentId),
+        after === undefined ? undefined : gt(folders.name, after)
+      )).orderBy(asc(folders.name)).limit(limit)))
+    }),
+
+    /** The same for any of some folders: those that do not exist have none. */
+    listIn: read(folderMembers(engine)),
+
+    /** All folders in the order of their ids, as they were created: at most `limit` with one above `after`. */
+    listAll: read((ownerId: number, page: { after: number, limit: number }): Rule<FolderRecord[]> =>
+      ask(queries.all, { ownerId, ...page })),
+
+    /**
+     * Adds a folder, if it does not exist.
+     * With `overwrites`, a file that has the name goes to the trash.
+     * @throws name_taken if a file has the name of it or of a parent, precondition_failed, parent_missing, file_locked,
+     * quota_exceeded.
+     */
+    add: write(function * (
+      ownerId, path: string, quota: Quota, destination: Destination = {}
+    ): Rule<{ folder: FolderRecord, isNew: boolean }> {
+      const [, existing] = yield * together(owners.lock(ownerId), tree.find(ownerId, path))
+      if (existing !== undefined) {
+        guard.judge({ place: placeOf(existing) }, { folderId: destination.folderId })
+        return { folder: existing, isNew: false }
+      }
+      return { folder: yield * create(ownerId, { path, quota, destination }), isNew: true }
+    }),
+
+    /**
+     * Adds a folder with the dead properties of another one.
+     * @throws as `add`; not_found, and name_taken also if the folder exists.
+     */
+    copy: (
+      ownerId: number, path: string, newPath: string, quota: Quota, destination: FolderCopy = {}
+    ) => engine.transactFor(ownerId, function * () {
+      const { owner, folder: source } = yield * lock(ownerId, path)
+      const added = yield * tree.sizeOf(owner, path, { ...destination, quota })
+      const copy = yield * create(ownerId, { path: newPath, quota, destination, source }, added)
+      yield * ask(queries.copyProperties, { id: copy.id, from: source.id })
+      return copy
+    }, destination.isDeep === true ? () => owners.ownsMany(ownerId) : undefined),
+
+    /**
+     * Moves a folder with all that is in it. Files, versions and their times do not change.
+     * @throws not_found, name_taken, folder_into_itself, name_invalid if the path of a folder below would get too long,
+     * quota_exceeded, precondition_failed, parent_missing, file_locked. With `overwrites`, a file that has the new path
+     * goes to the trash.
+     */
+    move: (
+      ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
+    ) => engine.transactFor(ownerId, function * (): Rule<FolderRecord> {
+      const { folder: source } = yield * lock(ownerId, path)
+      const { id } = source
+      if (newPath === path) {
+        guard.judge({ folder: source, place: placeOf(source) }, destination)
+        return source
+      }
+      if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
+      yield * tree.requireShort(ownerId, path, newPath)
+      const added = { bytes: 0, files: 0 }
+      const { parentId, time } = yield * makeParents(ownerId, {
+        path: newPath, quota, destination, source, added, removed: [path]
+      })
+      yield * together(
+        ask(queries.move, { id, parentId, name: splitPath(newPath).name, path: newPath }),
+        ask(queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
+        changeLog.folderMoved(id, { ownerId, name: newPath, fromName: path, at: time })
+      )
+      return { ...source, parentId, path: newPath }
+    }, () => tree.hasManyBelow(ownerId, path)),
+
+    /** Folders and files whose place is wrong, one line each. For fsck. */
+    listFaults: () => longRunning.read(() => findFolderFaults(tables))
   }
 }
 
@@ -219,9 +180,8 @@ function queriesOf ({ tables }: Engine) {
     all: reading('all_folders', db => db.select(folderColumns(tables)).from(folders)
       .where(and(isOwn, gt(folders.id, placeholder('after'))))
       .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit')))),
-    move: writing('move_folder', db => db.update(folders).set({
-      parentId: sql`${placeholder('parentId')}`, name: sql`${placeholder('name')}`, path: sql`${placeholder('path')}`
-    }).where(eq(folders.id, placeholder('id')))),
+    move: writing('move_folder', db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
+      .where(eq(folders.id, placeholder('id')))),
     moveBelow: writing('move_folders', db => db.update(folders).set({
       path: sql`cast(${placeholder('newPath')} AS text) || substr(${folders.path}, length(cast(${placeholder('path')} AS text)) + 1)`
     }).where(isBelow)),

@@ -9,8 +9,8 @@ import { FactorChanges } from './factor-changes.ts'
 import { FactorRules } from './factors.ts'
 import { FileContents } from './file-contents.ts'
 import { FileRules } from './files.ts'
-import { FolderTree } from './folder-tree.ts'
-import { FolderRules } from './folders.ts'
+import { createFolderTree } from './folder-tree.ts'
+import { createFolders } from './folders.ts'
 import type { Ids } from './ids.ts'
 import { createKeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-records.ts'
@@ -52,7 +52,7 @@ export function createRepositories ({
   const owners = new Owners(engine)
   const methods = createMethods(engine, owners)
   const changeLog = createChangeLog(engine)
-  const tree = new FolderTree(engine, owners, changeLog)
+  const tree = createFolderTree({ engine, owners, changeLog })
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = new TokenRemover(engine)
@@ -74,7 +74,7 @@ export function createRepositories ({
     keepsDeleted: keeping.milliseconds > 0
   })
   const shared = {
-    engine, ids, owners, changeLog, tree, discard, keeping, keptContents, contents, guard, ...methods
+    engine, ids, longRunning, owners, changeLog, tree, discard, keeping, keptContents, contents, guard, ...methods
   }
   const linkUploads = createLinkUploads(shared)
   const services: Services = { ...shared, linkUploads }
@@ -86,7 +86,7 @@ export function createRepositories ({
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: new EventRules(engine, writeEvent),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
-    folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
+    folders: createFolders(services),
     changes: createChanges(services),
     kept: createKept(services),
     links: createLinks(services),

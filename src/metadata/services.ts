@@ -15,6 +15,8 @@ import type { Owners } from './owners.ts'
 export interface Services extends Methods {
   readonly engine: Engine
   readonly ids: Ids
+  /** For what reads whole tables. */
+  readonly longRunning: Pick<Engine, 'read'>
   readonly owners: Owners
   readonly changeLog: ChangeLog
   readonly tree: FolderTree

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { FolderRemoval } from '#src/metadata/folder-repository.ts'
+import type { FolderRemoval } from '#src/metadata/folder-records.ts'
 import type { NewLink } from '#src/metadata/link-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, NewFile, Quota } from '#src/metadata/records.ts'
