@@ -27,7 +27,7 @@ const byKey: Record<FileOrder, (a: FileRecord, b: FileRecord) => number> = {
   smallest: (a, b) => a.size - b.size || a.id - b.id
 }
 
-/** The search of `FileRepository` in src/metadata/metadata.ts. */
+/** The search of `FileRepository` in src/metadata/files.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)

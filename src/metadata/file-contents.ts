@@ -1,17 +1,17 @@
 import { eq, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
-import type { Discard, EndLease } from './blobs.ts'
-import type { ChangeLog } from './changes.ts'
+import { createLeaseEnder } from './blobs.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './file-columns.ts'
-import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
-import type { KeptContents, KeptRow } from './kept-contents.ts'
-import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
-import { refuseBeyond, type Owner, type Owners } from './owners.ts'
+import { type Place, requireFree } from './folder-tree.ts'
+import type { KeptRow } from './kept-contents.ts'
+import { adds, alters, removes } from './lock-guard.ts'
+import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { type Ask, ask, reading, together, writing, type Rule } from './rule.ts'
+import { type Ask, ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
@@ -38,19 +38,6 @@ interface Removal { readonly precondition: Conditions, readonly isPermanent: boo
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
 
-interface FileContentsOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly keptContents: KeptContents
-  readonly guard: LockGuard
-  readonly changeLog: ChangeLog
-  readonly discard: Discard
-  readonly endLease: EndLease
-  /** Whether deleted files are kept. */
-  readonly keepsDeleted: boolean
-}
-
 /** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
 interface ExchangeOptions {
   readonly lease?: Ask<void> | undefined
@@ -59,56 +46,28 @@ interface ExchangeOptions {
 }
 
 /** Changes files, kept content and the owner's usage in the current transaction, which has locked the owner. */
-export class FileContents {
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #options: FileContentsOptions
+export type FileContents = ReturnType<typeof createFileContents>
 
-  constructor (options: FileContentsOptions) {
-    this.#queries = queriesOf(options.engine)
-    this.#options = options
-  }
+export function createFileContents ({
+  engine, owners, tree, keptContents, guard, changeLog, discard, keeping
+}: Omit<Services, 'contents' | 'linkUploads'>) {
+  const queries = queriesOf(engine)
+  const endLease = createLeaseEnder(engine)
 
-  find (ownerId: number, name: string): Ask<FileRecord | undefined> {
-    return ask(this.#queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
-  }
+  const find = (ownerId: number, name: string) =>
+    ask(queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
 
   /** Gives a file the dead properties of another one. */
-  copyProperties (id: number, from: number): Ask<unknown> {
-    return ask(this.#queries.copyProperties, { id, from })
-  }
+  const copyProperties = (id: number, from: number) => ask(queries.copyProperties, { id, from })
 
-  /**
-   * Locks the owner, and finds what a change of the file with this name must know.
-   * @throws not_found if the owner was deleted.
-   */
-  * begin (ownerId: number, name: string, quota: Quota): Rule<Beginning> {
-    const { owners, tree } = this.#options
-    const [owner, current, reserved, known] = yield * together(
-      owners.lock(ownerId), this.find(ownerId, name), owners.reserved(ownerId), tree.known(ownerId, name)
-    )
-    const place = yield * tree.place(ownerId, name, known)
-    return { owner, current, place, time: reserved.time, reserved, quota }
-  }
-
-  /**
-   * Adds a file with the parents that are missing, or replaces the content of the one that has its name.
-   * @throws name_taken, quota_exceeded, unavailable if the lease of the blob ran out.
-   */
-  * store (file: NewFile, beginning: Beginning): Rule<StoreResult> {
-    const { current } = beginning
-    if (current === undefined) return { file: yield * this.#create(file, beginning), isNew: true }
-    return { file: yield * this.#replace(current, file, beginning), isNew: false }
-  }
-
-  * #create (file: NewFile, beginning: Beginning): Rule<FileRecord> {
-    const { owners, endLease, keptContents, changeLog } = this.#options
+  function * create (file: NewFile, beginning: Beginning): Rule<FileRecord> {
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
     const { time } = beginning
-    const { excess, folderId } = yield * this.makeParents({ bytes: size, files: 1 }, beginning)
+    const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
     const { name } = splitPath(file.name)
     const [[created]] = yield * together(
-      ask(this.#queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
+      ask(queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
       changeLog.stored(file, time),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
@@ -122,30 +81,21 @@ export class FileContents {
    * the bytes of kept content that must go.
    * @throws name_taken, quota_exceeded.
    */
-  * makeParents (added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: Beginning) {
+  function * makeParents (added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: Beginning) {
     requireFree(place)
     const withParents = { ...added, files: added.files + place.missing.length }
     const excess = refuseBeyond(quota, { owner, reserved, added: withParents })
-    return { excess, folderId: yield * this.#options.tree.makeParents(owner.id, place, time) }
+    return { excess, folderId: yield * tree.makeParents(owner.id, place, time) }
   }
 
-  /** Moves a file that has the name to the trash, if it may be overwritten. @throws name_taken. */
-  * clear ({ owner, current, time }: Beginning, { overwrites = false }: Destination): Rule<void> {
-    if (current === undefined) return
-    if (!overwrites) throw fileTaken(current.name)
-    yield * this.#options.guard.end({ owner, time }, current.name)
-    yield * this.removeAll({ owner, time }, [current], { isPermanent: false, deletedWith: null })
-  }
-
-  * #replace (
+  function * replace (
     current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: Beginning
   ): Rule<FileRecord> {
-    const { endLease, keptContents } = this.#options
     const { owner, time } = beginning
     const updatedAt = updateTimeOf(current, time)
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
-    const { replaced, excess, keptBytes } = yield * this.#exchange(current, next, beginning, { lease })
+    const { replaced, excess, keptBytes } = yield * exchange(current, next, beginning, { lease })
     yield * keptContents.makeRoom(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
     yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
@@ -155,10 +105,9 @@ export class FileContents {
    * Replaces the content of a file, and keeps or discards the old one. Returns the file, what exceeds the quota, and by
    * how much `keptBytes` grew.
    */
-  * #exchange (
+  function * exchange (
     current: FileRecord, next: FileContent, beginning: Beginning, { lease, version, source }: ExchangeOptions
   ) {
-    const { owners, keptContents, changeLog, discard } = this.#options
     const { owner, reserved, time, quota } = beginning
     const { id, ownerId, name, blobId } = current
     const bytes = next.size - current.size - (source?.size ?? 0)
@@ -171,8 +120,8 @@ export class FileContents {
       version && keptContents.take(version),
       // Before its blob is that of another file.
       ended && changeLog.deleted(ended, time),
-      ended && ask(this.#queries.remove, { ids: ended }),
-      ask(this.#queries.update, { ...next, id }),
+      ended && ask(queries.remove, { ids: ended }),
+      ask(queries.update, { ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
       owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
       isKept ? keptContents.keepVersion(current, next.updatedAt) : discard([blobId], time),
@@ -183,52 +132,21 @@ export class FileContents {
     return { replaced: replaced as FileRecord, excess, keptBytes: keptBytes - dropped }
   }
 
-  /**
-   * Gives the file that has the name the content of another one, which ends: its versions go to the trash.
-   * @throws name_taken unless files may be overwritten.
-   */
-  * moveInto (
-    current: FileRecord, source: FileRecord, beginning: Beginning, destination: Destination
-  ): Rule<FileRecord> {
-    const { guard, keptContents } = this.#options
-    const { owner, time } = beginning
-    if (destination.overwrites !== true) throw fileTaken(current.name)
-    yield * guard.end({ owner, time }, source.name, current.name)
-    yield * this.copyProperties(current.id, source.id)
-    yield * keptContents.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
-    const { size, type, sha256, blobId, storedAt } = source
-    const { modifiedAt = source.modifiedAt } = destination
-    const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
-    const { replaced } = yield * this.#exchange(current, next, beginning, { source })
-    yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
-    return replaced
-  }
-
-  /** @throws not_found, precondition_failed, file_locked. */
-  * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
-    const { guard } = this.#options
-    if (current === undefined) throw new Problem('not_found')
-    yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
-    yield * guard.end({ owner, time }, current.name)
-    yield * this.removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
-  }
-
   /** Deletes files of the owner; at least one. */
-  * removeAll (
+  function * removeAll (
     { owner, time }: Omit<Removed, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
   ): Rule<void> {
-    const { owners, keptContents, changeLog, discard, keepsDeleted } = this.#options
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
     const bytes = removed.reduce((sum, { size }) => sum + size, 0)
-    const isKept = keepsDeleted && !isPermanent
+    const isKept = keeping.milliseconds > 0 && !isPermanent
     const keptCount = isKept ? ids.length : 0
     const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
     const [versions] = yield * together(
       isKept ? undefined : keptContents.versionsOf(ids),
       isKept ? keptContents.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
       changeLog.deleted(ids, time),
-      ask(this.#queries.remove, { ids }),
+      ask(queries.remove, { ids }),
       owners.charge(owner.id, {
         bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
@@ -237,32 +155,97 @@ export class FileContents {
     yield * keptContents.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
   }
 
-  /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
-  * restoreVersion (
-    current: FileRecord, version: KeptRow, beginning: Beginning, precondition: Conditions
-  ): Rule<FileRecord> {
-    yield * this.#options.guard.admit({ ...beginning, current }, precondition, alters(current.name))
-    const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
-    const next = { size, type, sha256, blobId, modifiedAt, updatedAt: updateTimeOf(current, beginning.time), storedAt }
-    return (yield * this.#exchange(current, next, beginning, { version })).replaced
-  }
+  return {
+    find,
+    copyProperties,
+    makeParents,
+    removeAll,
 
-  /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
-  * restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord> {
-    const { owners, keptContents, guard, changeLog } = this.#options
-    const { owner, current, place, time } = beginning
-    const { id: blobId, fileId: id, size, keptAt } = entry
-    if (current !== undefined) throw fileTaken(name)
-    yield * guard.admit(beginning, {}, adds(name, place))
-    const { folderId } = yield * this.makeParents({ bytes: size, files: 1 }, beginning)
-    const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
-    const [[restored]] = yield * together(
-      ask(this.#queries.insertAgain, values),
-      changeLog.stored({ ownerId: owner.id, name, blobId }, time),
-      owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
-      keptContents.take(entry)
-    )
-    return restored as FileRecord
+    /**
+     * Locks the owner, and finds what a change of the file with this name must know.
+     * @throws not_found if the owner was deleted.
+     */
+    * begin (ownerId: number, name: string, quota: Quota): Rule<Beginning> {
+      const [owner, current, reserved, known] = yield * together(
+        owners.lock(ownerId), find(ownerId, name), owners.reserved(ownerId), tree.known(ownerId, name)
+      )
+      const place = yield * tree.place(ownerId, name, known)
+      return { owner, current, place, time: reserved.time, reserved, quota }
+    },
+
+    /**
+     * Adds a file with the parents that are missing, or replaces the content of the one that has its name.
+     * @throws name_taken, quota_exceeded, unavailable if the lease of the blob ran out.
+     */
+    * store (file: NewFile, beginning: Beginning): Rule<StoreResult> {
+      const { current } = beginning
+      if (current === undefined) return { file: yield * create(file, beginning), isNew: true }
+      return { file: yield * replace(current, file, beginning), isNew: false }
+    },
+
+    /** Moves a file that has the name to the trash, if it may be overwritten. @throws name_taken. */
+    * clear ({ owner, current, time }: Beginning, { overwrites = false }: Destination): Rule<void> {
+      if (current === undefined) return
+      if (!overwrites) throw fileTaken(current.name)
+      yield * guard.end({ owner, time }, current.name)
+      yield * removeAll({ owner, time }, [current], { isPermanent: false, deletedWith: null })
+    },
+
+    /**
+     * Gives the file that has the name the content of another one, which ends: its versions go to the trash.
+     * @throws name_taken unless files may be overwritten.
+     */
+    * moveInto (
+      current: FileRecord, source: FileRecord, beginning: Beginning, destination: Destination
+    ): Rule<FileRecord> {
+      const { owner, time } = beginning
+      if (destination.overwrites !== true) throw fileTaken(current.name)
+      yield * guard.end({ owner, time }, source.name, current.name)
+      yield * copyProperties(current.id, source.id)
+      yield * keptContents.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
+      const { size, type, sha256, blobId, storedAt } = source
+      const { modifiedAt = source.modifiedAt } = destination
+      const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
+      const { replaced } = yield * exchange(current, next, beginning, { source })
+      yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
+      return replaced
+    },
+
+    /** @throws not_found, precondition_failed, file_locked. */
+    * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
+      if (current === undefined) throw new Problem('not_found')
+      yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
+      yield * guard.end({ owner, time }, current.name)
+      yield * removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
+    },
+
+    /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
+    * restoreVersion (
+      current: FileRecord, version: KeptRow, beginning: Beginning, precondition: Conditions
+    ): Rule<FileRecord> {
+      yield * guard.admit({ ...beginning, current }, precondition, alters(current.name))
+      const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
+      const updatedAt = updateTimeOf(current, beginning.time)
+      const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt }
+      return (yield * exchange(current, next, beginning, { version })).replaced
+    },
+
+    /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
+    * restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord> {
+      const { owner, current, place, time } = beginning
+      const { id: blobId, fileId: id, size, keptAt } = entry
+      if (current !== undefined) throw fileTaken(name)
+      yield * guard.admit(beginning, {}, adds(name, place))
+      const { folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
+      const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
+      const [[restored]] = yield * together(
+        ask(queries.insertAgain, values),
+        changeLog.stored({ ownerId: owner.id, name, blobId }, time),
+        owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
+        keptContents.take(entry)
+      )
+      return restored as FileRecord
+    }
   }
 }
 
@@ -270,20 +253,11 @@ function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
   const record = fileColumns(tables)
   const isThis = eq(files.id, placeholder('id'))
-  const columns = {
-    ownerId: placeholder('ownerId'),
-    folderId: placeholder('folderId'),
-    name: placeholder('name'),
-    size: placeholder('size'),
-    type: placeholder('type'),
-    sha256: placeholder('sha256'),
-    blobId: placeholder('blobId'),
-    createdAt: placeholder('createdAt'),
-    updatedAt: placeholder('updatedAt'),
-    storedAt: placeholder('storedAt'),
-    modifiedAt: placeholder('modifiedAt')
-  }
-  const path = { ownerId: placeholder('ownerId'), folder: placeholder('folder'), name: placeholder('name') }
+  const columns = placeholders(
+    'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
+    'modifiedAt'
+  )
+  const path = placeholders('ownerId', 'folder', 'name')
   return {
     byPath: reading('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
     insert: writing('add_file', db => db.insert(files).values(columns).returning(record)),
@@ -294,15 +268,9 @@ function queriesOf ({ tables, isAmong }: Engine) {
         properties: sql`(SELECT k.properties FROM kept k WHERE k.id = ${placeholder('blobId')})`
       })
       .returning(record)),
-    update: writing('replace_file', db => db.update(files).set({
-      size: sql`${placeholder('size')}`,
-      type: sql`${placeholder('type')}`,
-      sha256: sql`${placeholder('sha256')}`,
-      blobId: sql`${placeholder('blobId')}`,
-      updatedAt: sql`${placeholder('updatedAt')}`,
-      storedAt: sql`${placeholder('storedAt')}`,
-      modifiedAt: sql`${placeholder('modifiedAt')}`
-    }).where(isThis).returning(record)),
+    update: writing('replace_file', db => db.update(files)
+      .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))
+      .where(isThis).returning(record)),
     copyProperties: writing('copy_properties', db => db.update(files).set({
       properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
     }).where(isThis)),

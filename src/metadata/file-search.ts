@@ -1,11 +1,11 @@
 import { and, eq, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
-import type { FolderTree } from './folder-tree.ts'
 import { type Chunk, CHUNK_NAMES, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
 import { ask, reading } from './rule.ts'
+import type { Services } from './services.ts'
 
 /** Names that a request searches at most: 0.1 s. */
 const MAX_NAMES = 100_000
@@ -23,51 +23,30 @@ const sortings: Record<FileOrder, Sorting | undefined> = {
   largest: { key: 'size', sign: -1 }
 }
 
-/** Finds files whose last segment contains a text. */
-export class FileSearcher {
-  readonly #engine: Engine
-  readonly #tree: FolderTree
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #scan: NameScan
+/**
+ * Finds files whose last segment contains a text. Searches of one account run one after another, so that many at once
+ * slow down none of another account.
+ */
+export function createFileSearch ({ engine, tree }: Services) {
+  const queries = queriesOf(engine)
+  const scan = new NameScan(engine)
   /** The end of the latest search of each account. */
-  readonly #latest = new Map<number, Promise<unknown>>()
+  const latest = new Map<number, Promise<unknown>>()
 
-  constructor (engine: Engine, tree: FolderTree) {
-    this.#engine = engine
-    this.#tree = tree
-    this.#queries = queriesOf(engine)
-    this.#scan = new NameScan(engine)
-  }
-
-  /**
-   * Searches of one account run one after another, so that many at once slow down none of another account.
-   * @throws not_found if the folder does not exist.
-   */
-  async search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
-    const found = Promise.resolve(this.#latest.get(ownerId)).then(() => this.#search(ownerId, search))
-    const end = found.catch(() => {})
-    this.#latest.set(ownerId, end)
-    await end
-    if (this.#latest.get(ownerId) === end) this.#latest.delete(ownerId)
-    return found
-  }
-
-  async #search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
+  async function start (ownerId: number, search: FileSearch): Promise<FoundFiles> {
     const { folder, order } = search
-    const folderId = folder === undefined
-      ? undefined
-      : await this.#engine.read(() => this.#tree.idOf(ownerId, folder))
+    const folderId = folder === undefined ? undefined : await engine.read(() => tree.idOf(ownerId, folder))
     const sorting = sortings[order]
-    const chunks = this.#scan.chunks(ownerId, {
+    const chunks = scan.chunks(ownerId, {
       ...search, stretches: stretchesOf(search, folderId), isAscending: order !== '-name'
     })
     return sorting === undefined
-      ? this.#firstOf(chunks, ownerId, search)
-      : this.#bestOf(chunks, ownerId, { ...search, sorting })
+      ? firstOf(chunks, ownerId, search)
+      : bestOf(chunks, ownerId, { ...search, sorting })
   }
 
   /** In the order of the scan. */
-  async #firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
+  async function firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
     const found: FoundFile[] = []
     let end: Place | undefined
     let searched = 0
@@ -78,12 +57,12 @@ export class FileSearcher {
       if (found.length > limit) end = found[limit - 1]
       if (end !== undefined) break
     }
-    const files = await this.#read(ownerId, found.slice(0, limit))
+    const files = await filesOf(ownerId, found.slice(0, limit))
     return { files, searched, next: end && { key: end.name, id: end.folderId } }
   }
 
   /** In another order. A page after this one would read the same names again. */
-  async #bestOf (
+  async function bestOf (
     chunks: AsyncIterable<Chunk>, ownerId: number, { sorting, limit }: FileSearch & { sorting: Sorting }
   ): Promise<FoundFiles> {
     let best: FoundFile[] = []
@@ -93,15 +72,24 @@ export class FileSearcher {
       searched += chunk.searched
       if (chunk.end !== undefined && isEnough(searched)) break
     }
-    return { files: await this.#read(ownerId, best), searched, next: undefined }
+    return { files: await filesOf(ownerId, best), searched, next: undefined }
   }
 
   /** The files, without those that were deleted, renamed or moved meanwhile. */
-  async #read (ownerId: number, found: readonly FoundFile[]): Promise<FileRecord[]> {
+  async function filesOf (ownerId: number, found: readonly FoundFile[]): Promise<FileRecord[]> {
     const ids = found.map(({ id }) => id)
-    const rows = await this.#engine.read(() => ask(this.#queries.byIds, { ownerId, ids }))
+    const rows = await engine.read(() => ask(queries.byIds, { ownerId, ids }))
     const files = new Map(rows.map(file => [placeOf(file.folderId, splitPath(file.name).name), file]))
     return found.map(({ folderId, name }) => files.get(placeOf(folderId, name))).filter(file => file !== undefined)
+  }
+
+  return async (ownerId: number, search: FileSearch): Promise<FoundFiles> => {
+    const found = Promise.resolve(latest.get(ownerId)).then(() => start(ownerId, search))
+    const end = found.catch(() => {})
+    latest.set(ownerId, end)
+    await end
+    if (latest.get(ownerId) === end) latest.delete(ownerId)
+    return found
   }
 }
 

@@ -1,229 +1,202 @@
 import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
-import type { ChangeLog } from './changes.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
-import { type Beginning, updateTimeOf, type FileContents } from './file-contents.ts'
-import { FileListing } from './file-listing.ts'
-import type { FileRepository } from './file-repository.ts'
-import { FileSearcher } from './file-search.ts'
+import { type Beginning, updateTimeOf } from './file-contents.ts'
+import { createFileListing } from './file-listing.ts'
+import { createFileSearch } from './file-search.ts'
 import { fileMembers } from './folder-members.ts'
-import { type FolderTree, requireFree } from './folder-tree.ts'
-import type { KeptContents } from './kept-contents.ts'
-import { all, type LockGuard, removes, stores } from './lock-guard.ts'
+import { requireFree } from './folder-tree.ts'
+import { all, removes, stores } from './lock-guard.ts'
 import type { NewLock } from './lock-records.ts'
-import type { Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
-import type { FilePage, FileRecord, FileSearch, FoundFiles, MemberPage, NewFile, Quota } from './records.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
+import type { FileRecord, NewFile, Quota } from './records.ts'
+import { ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
 
 const { placeholder } = sql
 
-interface FileOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly keptContents: KeptContents
-  readonly guard: LockGuard
-  readonly changeLog: ChangeLog
-}
+/**
+ * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
+ * the same transaction, and fails with `name_taken` if a folder has the name or a file has that of a parent.
+ */
+export type FileRepository = ReturnType<typeof createFiles>
 
-interface Move { readonly newName: string, readonly quota: Quota, readonly destination: Destination }
+export function createFiles (services: Services) {
+  const { engine, owners, tree, contents, keptContents, guard, changeLog, read, write } = services
+  const { tables } = engine
+  const { files } = tables
+  const queries = queriesOf(engine)
 
-type Announced = Parameters<FileRepository['findPlace']>[2]
-
-/** Stores a file, unless it stays as it is. @throws if neither may be. */
-type Store<T> = (beginning: Beginning) => Rule<T>
-
-/** A file whose bytes were copied to a new blob. */
-interface Source { readonly name: string, readonly blobId: string }
-
-export class FileRules implements FileRepository {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #owners: Owners
-  readonly #tree: FolderTree
-  readonly #contents: FileContents
-  readonly #keptContents: KeptContents
-  readonly #guard: LockGuard
-  readonly #changeLog: ChangeLog
-  readonly #listing: FileListing
-  readonly #members: ReturnType<typeof fileMembers>
-  readonly #searcher: FileSearcher
-
-  constructor ({ engine, owners, tree, contents, keptContents, guard, changeLog }: FileOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#owners = owners
-    this.#tree = tree
-    this.#contents = contents
-    this.#keptContents = keptContents
-    this.#guard = guard
-    this.#changeLog = changeLog
-    this.#listing = new FileListing(engine, tree)
-    this.#members = fileMembers(engine)
-    this.#searcher = new FileSearcher(engine, tree)
-  }
-
-  add (file: NewFile, quota: Quota): Promise<StoreResult> {
-    return this.#store(file, quota, beginning => this.#add(file, beginning))
-  }
-
-  * #add (file: NewFile, beginning: Beginning): Rule<StoreResult> {
-    const { current } = beginning
-    if (current === undefined) {
-      yield * this.#guard.admit(beginning, {}, stores(file.name, beginning))
-      return yield * this.#contents.store(file, beginning)
-    }
-    if (current.sha256 !== file.sha256 || current.size !== file.size) throw fileTaken(file.name)
-    return { file: current, isNew: false }
-  }
-
-  put (file: NewFile, quota: Quota, conditions: Conditions, lock?: NewLock): Promise<StoreResult> {
-    return this.#store(file, quota, beginning => this.#put(file, beginning, { conditions, lock }))
-  }
-
-  * #put (
-    file: NewFile, beginning: Beginning, { conditions, lock }: { conditions: Conditions, lock: NewLock | undefined }
-  ): Rule<StoreResult> {
-    if (lock !== undefined && beginning.current !== undefined) throw fileTaken(file.name)
-    yield * this.#guard.admit(beginning, conditions, stores(file.name, beginning))
-    const stored = yield * this.#contents.store(file, beginning)
-    if (lock !== undefined) yield * this.#guard.add(beginning, lock)
-    return stored
-  }
-
-  copy (source: Source, file: NewFile, quota: Quota, destination: Destination): Promise<StoreResult | undefined> {
-    return this.#store(file, quota, beginning => this.#copy(source, file, { ...destination, beginning }))
-  }
-
-  * #copy (
-    { name, blobId }: Source, file: NewFile, { beginning, ...destination }: Destination & { beginning: Beginning }
-  ): Rule<StoreResult | undefined> {
-    const source = yield * this.#contents.find(file.ownerId, name)
-    if (source === undefined) throw new Problem('not_found')
-    if (source.blobId !== blobId) return undefined
-    yield * this.#guard.admit({ ...beginning, current: source }, destination, stores(file.name, beginning))
-    if (beginning.current !== undefined && destination.overwrites !== true) throw fileTaken(file.name)
-    yield * this.#guard.end(beginning, file.name)
-    const stored = yield * this.#contents.store(file, beginning)
-    yield * this.#contents.copyProperties(stored.file.id, source.id)
-    return stored
-  }
-
-  #store<T> (file: NewFile, quota: Quota, store: Store<T>): Promise<StoreResult | T> {
-    const { ownerId, name } = file
-    const contents = this.#contents
-    return this.#keptContents.transactWithRoom(ownerId, function * () {
-      return yield * store(yield * contents.begin(ownerId, name, quota))
+  /** Runs what stores a file, unless that stays as it is. */
+  const storeBy = <T>(file: NewFile, quota: Quota, store: (beginning: Beginning) => Rule<T>) =>
+    keptContents.transactWithRoom(file.ownerId, function * () {
+      return yield * store(yield * contents.begin(file.ownerId, file.name, quota))
     })
-  }
 
-  find (ownerId: number, name: string): Promise<FileRecord | undefined> {
-    return this.#engine.readCached(`${ownerId}/${name}`, () => this.#contents.find(ownerId, name))
-  }
+  return {
+    /**
+     * Adds a file under a free name. If the owner has a file of that name with the same size and sha256, nothing
+     * changes: `isNew` is false, and the new blob is not used.
+     * @throws name_taken if the existing file has other bytes, quota_exceeded, not_found if the owner was deleted.
+     */
+    add: (file: NewFile, quota: Quota) => storeBy(file, quota, function * (beginning): Rule<StoreResult> {
+      const { current } = beginning
+      if (current === undefined) {
+        yield * guard.admit(beginning, {}, stores(file.name, beginning))
+        return yield * contents.store(file, beginning)
+      }
+      if (current.sha256 !== file.sha256 || current.size !== file.size) throw fileTaken(file.name)
+      return { file: current, isNew: false }
+    }),
 
-  findPlace (ownerId: number, name: string, announced?: Announced): Promise<FileRecord | { newFolders: number }> {
-    return this.#engine.read(() => this.#findPlace(ownerId, name, announced))
-  }
+    /**
+     * Adds a file, or replaces the bytes of the file with that name. The old ones are kept as a version, or discarded.
+     * @throws precondition_failed if the precondition does not permit it, name_taken, quota_exceeded (only the
+     * difference counts), not_found if the owner was deleted, parent_missing, file_locked, too_many_locks. With
+     * `lock` it only adds one under a free name, and locks it: @throws name_taken.
+     */
+    put: (
+      file: NewFile, quota: Quota, conditions: Conditions, lock?: NewLock
+    ) => storeBy(file, quota, function * (beginning) {
+      if (lock !== undefined && beginning.current !== undefined) throw fileTaken(file.name)
+      yield * guard.admit(beginning, conditions, stores(file.name, beginning))
+      const stored = yield * contents.store(file, beginning)
+      if (lock !== undefined) yield * guard.add(beginning, lock)
+      return stored
+    }),
 
-  * #findPlace (
-    ownerId: number, name: string, announced: Announced | undefined
-  ): Rule<FileRecord | { newFolders: number }> {
-    const [current, known] = yield * together(this.#contents.find(ownerId, name), this.#tree.known(ownerId, name))
-    if (current !== undefined && announced === undefined) return current
-    const place = yield * this.#tree.place(ownerId, name, known)
-    if (announced !== undefined) {
-      // Locks that have expired are not found, whatever the time.
-      const moment = { owner: { id: ownerId, lockedUntil: announced.lockedUntil }, time: 0 }
-      yield * this.#guard.admit({ ...moment, current, place }, announced.conditions, stores(name, { current, place }))
-    }
-    if (current !== undefined) return current
-    requireFree(place)
-    return { newFolders: place.missing.length }
-  }
+    /**
+     * Adds a copy of a file, with its dead properties, or with `overwrites` replaces the file that has the name. The
+     * caller has copied the bytes of `source.blobId` to the blob of `file`. The precondition is about the source.
+     * Undefined if that has other bytes by now.
+     * @throws not_found, precondition_failed, name_taken, parent_missing, file_locked, quota_exceeded.
+     */
+    copy: (
+      { name, blobId }: Pick<FileRecord, 'name' | 'blobId'>, file: NewFile, quota: Quota, destination: Destination
+    ) => storeBy(file, quota, function * (beginning) {
+      const source = yield * contents.find(file.ownerId, name)
+      if (source === undefined) throw new Problem('not_found')
+      if (source.blobId !== blobId) return undefined
+      yield * guard.admit({ ...beginning, current: source }, destination, stores(file.name, beginning))
+      if (beginning.current !== undefined && destination.overwrites !== true) throw fileTaken(file.name)
+      yield * guard.end(beginning, file.name)
+      const stored = yield * contents.store(file, beginning)
+      yield * contents.copyProperties(stored.file.id, source.id)
+      return stored
+    }),
 
-  hasOfSize (
-    ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }
-  ): Promise<boolean> {
-    return this.#engine.read(() => ask(this.#queries.ofSize, { ownerId, ...within }, found => found.length > 0))
-  }
+    find: (ownerId: number, name: string) =>
+      engine.readCached(`${ownerId}/${name}`, () => contents.find(ownerId, name)),
 
-  list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
-    return this.#engine.read(() => this.#listing.list(ownerId, page))
-  }
+    /**
+     * The file of a name, or else how many folders would be made for it. `announced`: a `put` under these conditions,
+     * and the account's `lockedUntil`; throws what that would throw because of conditions and locks.
+     * @throws name_taken if no file can have it.
+     */
+    findPlace: read(function * (
+      ownerId: number, name: string, announced?: { readonly conditions: Conditions, readonly lockedUntil: number }
+    ): Rule<FileRecord | { readonly newFolders: number }> {
+      const [current, known] = yield * together(contents.find(ownerId, name), tree.known(ownerId, name))
+      if (current !== undefined && announced === undefined) return current
+      const place = yield * tree.place(ownerId, name, known)
+      if (announced !== undefined) {
+        // Locks that have expired are not found, whatever the time.
+        const moment = { owner: { id: ownerId, lockedUntil: announced.lockedUntil }, time: 0 }
+        yield * guard.admit({ ...moment, current, place }, announced.conditions, stores(name, { current, place }))
+      }
+      if (current !== undefined) return current
+      requireFree(place)
+      return { newFolders: place.missing.length }
+    }),
 
-  listIn (ownerId: number, page: MemberPage<FileRecord>): Promise<FileRecord[]> {
-    return this.#engine.read(() => this.#members(ownerId, page))
-  }
+    /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
+    hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
+      ask(queries.ofSize, { ownerId, ...within }, found => found.length > 0)),
 
-  search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
-    return this.#searcher.search(ownerId, search)
-  }
+    /**
+     * One page in the given order. Concurrent changes never make a file that stays in its folder appear on two pages.
+     * @throws not_found if the folder does not exist.
+     */
+    list: read(createFileListing(services)),
 
-  rename (
-    ownerId: number, name: string, newName: string, quota: Quota, destination: Destination = {}
-  ): Promise<FileRecord> {
-    return this.#engine.transactFor(ownerId, () => this.#rename(ownerId, name, { newName, quota, destination }))
-  }
+    /** One page of the files directly in any of some folders. Folders that do not exist have none. */
+    listIn: read(fileMembers(engine)),
 
-  * #rename (ownerId: number, name: string, { newName, quota, destination }: Move): Rule<FileRecord> {
-    const { files } = this.#engine.tables
-    const beginning = yield * this.#contents.begin(ownerId, newName, quota)
-    const current = yield * this.#contents.find(ownerId, name)
-    if (current === undefined) throw new Problem('not_found')
-    if (newName === name) {
-      this.#guard.judge({ current, place: beginning.place }, destination)
-      return current
-    }
-    const { time, current: overwritten } = beginning
-    yield * this.#guard.admit({ ...beginning, current }, destination, all(removes(name), stores(newName, beginning)))
-    if (overwritten !== undefined) return yield * this.#contents.moveInto(overwritten, current, beginning, destination)
-    const { folderId } = yield * this.#contents.makeParents({ bytes: 0, files: 0 }, beginning)
-    yield * this.#guard.end(beginning, name)
-    const segment = splitPath(newName).name
-    // A move alone does not change what a download of the file says.
-    const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
-    const { modifiedAt = current.modifiedAt } = destination
-    const rename = writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
-      .where(eq(files.id, current.id)).returning(fileColumns(this.#engine.tables)))
-    const [[renamed]] = yield * together(
-      ask(rename), this.#changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
-    )
-    return renamed as FileRecord
-  }
+    /**
+     * One page of the files whose last segment contains a text, in the given order; compares without case and accents,
+     * as `fold` does. Reads names in many short queries: one of a file that is moved or renamed meanwhile can be
+     * missing. It ends after 100,000 names: in an order by name the next page goes on, in another one these are the
+     * best files of the first names by folder and name. Searches of one account run one after another.
+     * @throws not_found if the folder does not exist.
+     */
+    search: createFileSearch(services),
 
-  correctDate (ownerId: number, name: string): Promise<void> {
-    const { tables, clock, apply } = this.#engine
-    const { files } = tables
-    const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, clock))
-    const correct = writing('', db => db.update(files).set({ updatedAt: clock }).where(isTooLate))
-    return apply(() => ask(correct, {}, () => {}), ownerId)
-  }
+    /**
+     * Renames or moves a file; its bytes and `createdAt` do not change, and `updatedAt` only with the last segment.
+     * With `overwrites`, a file that has the new name gets the content, the times and the dead properties instead, as
+     * by a copy, and the renamed file ends: its versions go to the trash under its name.
+     * @throws not_found, precondition_failed, name_taken, parent_missing, file_locked, quota_exceeded.
+     */
+    rename: write(function * (
+      ownerId, name: string, newName: string, quota: Quota, destination: Destination = {}
+    ): Rule<FileRecord> {
+      const beginning = yield * contents.begin(ownerId, newName, quota)
+      const current = yield * contents.find(ownerId, name)
+      if (current === undefined) throw new Problem('not_found')
+      if (newName === name) {
+        guard.judge({ current, place: beginning.place }, destination)
+        return current
+      }
+      const { time, current: overwritten } = beginning
+      yield * guard.admit({ ...beginning, current }, destination, all(removes(name), stores(newName, beginning)))
+      if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, beginning, destination)
+      const { folderId } = yield * contents.makeParents({ bytes: 0, files: 0 }, beginning)
+      yield * guard.end(beginning, name)
+      const segment = splitPath(newName).name
+      // A move alone does not change what a download of the file says.
+      const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
+      const { modifiedAt = current.modifiedAt } = destination
+      const rename = writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
+        .where(eq(files.id, current.id)).returning(fileColumns(tables)))
+      const [[renamed]] = yield * together(
+        ask(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
+      )
+      return renamed as FileRecord
+    }),
 
-  remove (ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }): Promise<void> {
-    return this.#engine.transactFor(ownerId, () => this.#remove(ownerId, name, removal))
-  }
+    /** Sets the date of a file to now if it is later: the clock was set back. No error if the file does not exist. */
+    correctDate (ownerId: number, name: string): Promise<void> {
+      const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, engine.clock))
+      const correct = writing('', db => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate))
+      return engine.apply(() => ask(correct, {}, () => {}), ownerId)
+    },
 
-  * #remove (ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }): Rule<void> {
-    const [owner, current, time] = yield * together(
-      this.#owners.lock(ownerId), this.#contents.find(ownerId, name), this.#engine.now()
-    )
-    yield * this.#contents.remove({ owner, current, time }, removal)
+    /**
+     * Deletes a file. It is kept in the trash, unless `isPermanent` or nothing is kept: then its blob and those of its
+     * versions become discarded.
+     * @throws not_found, precondition_failed, file_locked.
+     */
+    remove: write(function * (
+      ownerId, name: string, removal: { precondition: Conditions, isPermanent: boolean }
+    ) {
+      const [owner, current, time] = yield * together(
+        owners.lock(ownerId), contents.find(ownerId, name), engine.now()
+      )
+      yield * contents.remove({ owner, current, time }, removal)
+    })
   }
 }
 
 function queriesOf ({ tables }: Engine) {
   const { files } = tables
-  const folder = { ownerId: placeholder('ownerId'), folder: placeholder('folder') }
   return {
     ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
       eq(files.ownerId, placeholder('ownerId')),
-      isInFolder(tables, folder),
+      isInFolder(tables, placeholders('ownerId', 'folder')),
       between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
     )).orderBy(limitedTo(asc(files.size), 1)))
   }

@@ -1,14 +1,14 @@
 import { AccountRules, createAccountAdder } from './accounts.ts'
 import { type AttemptClaims, AttemptRules } from './attempts.ts'
-import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
+import { BlobRules, createDiscard, type DatabaseBlobMethods } from './blobs.ts'
 import { createChangeLog, createChanges } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter, EventRules } from './events.ts'
 import { FactorChanges } from './factor-changes.ts'
 import { FactorRules } from './factors.ts'
-import { FileContents } from './file-contents.ts'
-import { FileRules } from './files.ts'
+import { createFileContents } from './file-contents.ts'
+import { createFiles } from './files.ts'
 import { createFolderTree } from './folder-tree.ts'
 import { createFolders } from './folders.ts'
 import type { Ids } from './ids.ts'
@@ -62,22 +62,12 @@ export function createRepositories ({
   const accounts = new AccountRules({ engine, longRunning, tokenRemover, secrets, addAccount, discard })
   const guard = new LockGuard(engine, ids)
   const keptContents = createKeptContents({ engine, owners, discard, keeping, ...methods })
-  const contents = new FileContents({
-    engine,
-    owners,
-    tree,
-    keptContents,
-    guard,
-    changeLog,
-    discard,
-    endLease: createLeaseEnder(engine),
-    keepsDeleted: keeping.milliseconds > 0
-  })
   const shared = {
-    engine, ids, longRunning, owners, changeLog, tree, discard, keeping, keptContents, contents, guard, ...methods
+    engine, ids, longRunning, owners, changeLog, tree, discard, keeping, keptContents, guard, ...methods
   }
-  const linkUploads = createLinkUploads(shared)
-  const services: Services = { ...shared, linkUploads }
+  const contents = createFileContents(shared)
+  const linkUploads = createLinkUploads({ ...shared, contents })
+  const services: Services = { ...shared, contents, linkUploads }
   return {
     accounts,
     tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
@@ -85,7 +75,7 @@ export function createRepositories ({
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: new EventRules(engine, writeEvent),
-    files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
+    files: createFiles(services),
     folders: createFolders(services),
     changes: createChanges(services),
     kept: createKept(services),
