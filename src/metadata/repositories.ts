@@ -24,7 +24,7 @@ import { createMethods } from './methods.ts'
 import { OneTimeSecrets } from './one-time-secrets.ts'
 import { Owners } from './owners.ts'
 import { PasskeyRules } from './passkeys.ts'
-import { PropertyRules } from './property-rules.ts'
+import { createProperties } from './properties.ts'
 import type { Services } from './services.ts'
 import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
 import { createUploads } from './uploads.ts'
@@ -81,7 +81,7 @@ export function createRepositories ({
     kept: createKept(services),
     links: createLinks(services),
     locks: createLocks(services),
-    properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
+    properties: createProperties(services),
     uploads: createUploads(services),
     blobs: new BlobRules(engine, discardedBlobs)
   }

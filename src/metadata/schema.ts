@@ -4,7 +4,7 @@ import { attemptKinds } from './attempt-repository.ts'
 import { changeKinds } from './change-records.ts'
 import { linkKinds } from './link-records.ts'
 import type { Precondition } from './preconditions.ts'
-import type { Property } from './properties.ts'
+import type { Property } from './property-records.ts'
 import type { EventDetails } from './records.ts'
 import type { StoreResult } from './upload-records.ts'
 
