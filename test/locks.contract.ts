@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Conditions, StateCondition } from '#src/metadata/conditions.ts'
 import { MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from '#src/metadata/lock-records.ts'
-import { MAX_PROPERTIES } from '#src/metadata/properties.ts'
+import { MAX_PROPERTIES } from '#src/metadata/property-records.ts'
 import type { UploadRecord } from '#src/metadata/uploads-repository.ts'
 import { hex, newFile, outcomes, removeFolder, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'

@@ -1,6 +1,6 @@
 import type { Conditions } from '../metadata/conditions.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { Property, PropertyChanges } from '../metadata/properties.ts'
+import type { Property, PropertyChanges } from '../metadata/property-records.ts'
 import type { DiskRoom } from './disk-room.ts'
 
 interface PropertiesOptions {

@@ -1,36 +1,82 @@
+import { and, eq, isNotNull, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
 import type { Conditions } from './conditions.ts'
+import type { Engine } from './engine.ts'
+import { alters } from './lock-guard.ts'
+import {
+  MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName
+} from './property-records.ts'
+import { ask, reading, together, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
-/** All dead properties of a file or folder together, in bytes of their XML and names. */
-export const MAX_PROPERTY_BYTES = 16 * 1024
-
-/** Dead properties of a file or folder at most. */
-export const MAX_PROPERTIES = 100
-
-/** The name of a property; the namespace is empty without one. */
-export interface PropertyName { readonly namespace: string, readonly name: string }
-
-/** A dead property (RFC 4918 section 4): the server only keeps it. `xml`: its whole element. */
-export interface Property extends PropertyName { readonly xml: string }
-
-/** Sets a property, or removes it with the `xml` null. */
-export interface PropertyChange extends PropertyName { readonly xml: string | null }
-
-/** What changes, in this order. */
-export interface PropertyChanges {
-  readonly properties: readonly PropertyChange[]
-  /** A new time of the content, of a file only; undefined: it stays. */
-  readonly modifiedAt?: number | undefined
-}
+const { placeholder } = sql
 
 /**
  * Dead properties: a part of the contract of {@link Metadata}. They move with their file or folder, are copied with it,
  * and go to the trash with a file.
  */
-export interface PropertyRepository {
-  /** Of files, by their ids; none of a file without one. */
-  ofFiles (ownerId: number, ids: readonly number[]): Promise<Map<number, readonly Property[]>>
-  /** Of folders, by their ids. */
-  ofFolders (ownerId: number, ids: readonly number[]): Promise<Map<number, readonly Property[]>>
-  /** Of the file or folder with a path. @throws not_found, precondition_failed, file_locked, properties_too_large. */
-  change (ownerId: number, path: string, changes: PropertyChanges, conditions: Conditions): Promise<void>
+export type PropertyRepository = ReturnType<typeof createProperties>
+
+export function createProperties ({ engine, owners, tree, contents, guard, changeLog, read, write }: Services) {
+  const { files, folders } = engine.tables
+  const { ofFiles, ofFolders } = queriesOf(engine)
+
+  return {
+    /** Of files, by their ids; none of a file without one. */
+    ofFiles: read((ownerId: number, ids: readonly number[]) => ask(ofFiles, { ownerId, ids }, mapOf)),
+
+    /** Of folders, by their ids. */
+    ofFolders: read((ownerId: number, ids: readonly number[]) => ask(ofFolders, { ownerId, ids }, mapOf)),
+
+    /** Of the file or folder with a path. @throws not_found, precondition_failed, file_locked, properties_too_large. */
+    change: write(function * (ownerId, path: string, changes: PropertyChanges, conditions: Conditions) {
+      const [owner, file, folder, time] = yield * together(
+        owners.lock(ownerId), contents.find(ownerId, path), tree.find(ownerId, path), engine.now()
+      )
+      const id = file?.id ?? folder?.id
+      if (id === undefined) throw new Problem('not_found')
+      yield * guard.admit({ owner, current: file, time }, conditions, alters(path))
+      const current = yield * ask(file === undefined ? ofFolders : ofFiles, { ownerId, ids: [id] }, mapOf)
+      const properties = changed(current.get(id) ?? [], changes.properties)
+      const modifiedAt = changes.modifiedAt ?? file?.modifiedAt
+      yield * together(
+        ask(writing('', db => file === undefined
+          ? db.update(folders).set({ properties }).where(eq(folders.id, id))
+          : db.update(files).set({ properties, modifiedAt }).where(eq(files.id, id)))),
+        file !== undefined && modifiedAt !== file.modifiedAt ? changeLog.stored(file, time) : undefined
+      )
+    })
+  }
+}
+
+/** The properties after changes; null if there are none. @throws properties_too_large. */
+function changed (current: readonly Property[], changes: readonly PropertyChange[]): readonly Property[] | null {
+  const keyOf = ({ namespace, name }: PropertyName) => `${namespace} ${name}`
+  const properties = new Map(current.map(property => [keyOf(property), property]))
+  for (const { xml, ...name } of changes) {
+    if (xml === null) properties.delete(keyOf(name))
+    else properties.set(keyOf(name), { ...name, xml })
+  }
+  const all = Array.from(properties.values())
+  const bytes = all.reduce((sum, { namespace, name, xml }) => sum + Buffer.byteLength(namespace + name + xml), 0)
+  if (bytes > MAX_PROPERTY_BYTES || all.length > MAX_PROPERTIES) {
+    throw new Problem('properties_too_large', { detail: `A file or folder has at most ${MAX_PROPERTIES} properties, of ${MAX_PROPERTY_BYTES} bytes together.` })
+  }
+  return all.length === 0 ? null : all
+}
+
+type Rows = readonly { readonly id: number, readonly properties: readonly Property[] }[]
+
+function mapOf (rows: Rows): Map<number, readonly Property[]> {
+  return new Map(rows.map(({ id, properties }) => [id, properties]))
+}
+
+function queriesOf ({ tables, isAmong }: Engine) {
+  const { files, folders } = tables
+  const select = (table: typeof files | typeof folders, name: string) => reading(name, db => db.select({
+    id: table.id, properties: sql<readonly Property[]>`${table.properties}`.mapWith(table.properties)
+  }).from(table as typeof files).where(and(
+    eq(table.ownerId, placeholder('ownerId')), isAmong(table.id, 'ids'), isNotNull(table.properties)
+  )))
+  return { ofFiles: select(files, 'file_properties'), ofFolders: select(folders, 'folder_properties') }
 }

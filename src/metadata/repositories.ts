@@ -24,7 +24,7 @@ import { createMethods } from './methods.ts'
 import { OneTimeSecrets } from './one-time-secrets.ts'
 import { Owners } from './owners.ts'
 import { PasskeyRules } from './passkeys.ts'
-import { PropertyRules } from './property-rules.ts'
+import { createProperties } from './properties.ts'
 import type { Services } from './services.ts'
 import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
 import { UploadRules } from './uploads.ts'
@@ -87,7 +87,7 @@ export function createRepositories ({
     kept: new KeptRules({ engine, owners, tree, contents, keptContents, keeping }),
     links: new LinkRules({ engine, owners, tree, contents, linkUploads }),
     locks: createLocks(services),
-    properties: new PropertyRules({ engine, owners, tree, contents, guard, changeLog }),
+    properties: createProperties(services),
     uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),
     blobs: new BlobRules(engine, discardedBlobs)
   }

@@ -4,7 +4,7 @@ import { attemptKinds } from './attempt-repository.ts'
 import { changeKinds } from './change-repository.ts'
 import { linkKinds } from './link-repository.ts'
 import type { Precondition } from './preconditions.ts'
-import type { Property } from './properties.ts'
+import type { Property } from './property-records.ts'
 import type { EventDetails } from './records.ts'
 import type { StoreResult } from './uploads-repository.ts'
 

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { PropertyName } from '../metadata/properties.ts'
+import type { PropertyName } from '../metadata/property-records.ts'
 import { Problem } from '../problems.ts'
 import { openUploadBody } from '../uploads/body.ts'
 import { findChild, is, parseXml, standalone, type XmlElement } from './xml.ts'

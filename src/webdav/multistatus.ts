@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { PropertyName } from '../metadata/properties.ts'
+import type { PropertyName } from '../metadata/property-records.ts'
 import { DAV, escapeXml } from './xml.ts'
 
 /** `Content-Type` of a body in XML. */

@@ -1,5 +1,5 @@
 import { createCovering } from '../metadata/lock-guard.ts'
-import type { Property, PropertyName } from '../metadata/properties.ts'
+import type { Property, PropertyName } from '../metadata/property-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { PropertyQuery } from './bodies.ts'
 import type { DavContext } from './context.ts'

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import { MAX_PROPERTY_BYTES, type PropertyChange, type PropertyChanges } from '../metadata/properties.ts'
+import { MAX_PROPERTY_BYTES, type PropertyChange, type PropertyChanges } from '../metadata/property-records.ts'
 import { MAX_ELEMENT_BYTES, proppatchOf, readXml, type WantedChange } from './bodies.ts'
 import { conditionsOf } from './conditions.ts'
 import type { DavContext } from './context.ts'

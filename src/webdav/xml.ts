@@ -1,5 +1,5 @@
 import { SaxesParser } from 'saxes'
-import type { PropertyName } from '../metadata/properties.ts'
+import type { PropertyName } from '../metadata/property-records.ts'
 import { Problem } from '../problems.ts'
 
 /** The namespace of everything in RFC 4918. */
