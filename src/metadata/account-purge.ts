@@ -4,7 +4,7 @@ import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-import type { TokenRemover } from './tokens.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 interface PurgeOptions {
   readonly engine: Engine

@@ -1,8 +1,5 @@
 import type { NewAttempt } from './attempt-repository.ts'
-import type {
-  AccountRecord, NewAccount, NewToken, Quota, TokenAndAccount, TokenConditions, TokenRecord, UsageMismatch,
-  VerifiedAccount
-} from './records.ts'
+import type { AccountRecord, NewAccount, Quota, UsageMismatch, VerifiedAccount } from './records.ts'
 
 /** Accounts. One that was removed is not found, and its name is free. */
 export interface AccountRepository {
@@ -42,32 +39,6 @@ export interface AccountRepository {
   usageMismatches (): Promise<UsageMismatch[]>
   /** Sets the recorded usage of every account to the sum of its files. For fsck. */
   repairUsage (): Promise<void>
-}
-
-/** Access tokens, personal tokens and sessions. */
-export interface TokenRepository {
-  /**
-   * Adds a token. Beyond `maxTokens`, the account's oldest access token is deleted in the same transaction.
-   * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if it is no longer
-   * `verified`; too_many_tokens if the account has no access token to delete.
-   */
-  add (token: NewToken, conditions?: TokenConditions): Promise<TokenRecord>
-  /** The token and its account, in one query; undefined if either was deleted. */
-  find (id: number): Promise<TokenAndAccount | undefined>
-  findBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
-  /** Tokens that have not expired, newest first: at most `limit` with an id below `beforeId`. */
-  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]>
-  /** Sets the time at which a token was last used. */
-  recordUse (id: number, at: number): Promise<void>
-  /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
-  remove (accountId: number, id: number): Promise<void>
-  /**
-   * Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in
-   * transactions of their own.
-   */
-  removeAll (accountId: number): Promise<void>
-  /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
-  removeExpired (expired: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean>
 }
 
 /** Sums over all accounts that are not deleted. */

@@ -12,7 +12,7 @@ import {
 } from './records.ts'
 import { ask, reading, Refusal, writing, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-import type { TokenRemover } from './tokens.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 const { placeholder } = sql
 

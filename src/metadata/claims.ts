@@ -8,7 +8,7 @@ import type { ClaimRepository, NewClaim } from './factor-repository.ts'
 import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
-import type { TokenRemover } from './tokens.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 const { placeholder } = sql
 

@@ -5,7 +5,7 @@ import { type FirstFactor, isUnchanged } from './factor-repository.ts'
 import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { VerifiedAccount } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
-import type { TokenRemover } from './tokens.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 const { placeholder } = sql
 

@@ -1,6 +1,6 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
-import type { AccountRepository, TokenRepository } from './account-repository.ts'
+import type { AccountRepository } from './account-repository.ts'
 import type { AttemptRepository } from './attempt-repository.ts'
 import type { ChangeRepository } from './change-repository.ts'
 import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
@@ -12,6 +12,7 @@ import type { LinkRepository } from './link-repository.ts'
 import type { LockRepository } from './locks.ts'
 import type { PropertyRepository } from './properties.ts'
 import type { EventRecord, EventSelection, KeptEvents, NewEvent, StoredContent } from './records.ts'
+import type { TokenRepository } from './tokens.ts'
 import type { UploadRepository } from './uploads-repository.ts'
 
 /**

@@ -4,7 +4,8 @@ import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } 
 import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
-import { createEventWriter, EventRules } from './events.ts'
+import { createEventWriter } from './event-writer.ts'
+import { EventRules } from './events.ts'
 import { FactorChanges } from './factor-changes.ts'
 import { FactorRules } from './factors.ts'
 import { FileContents } from './file-contents.ts'
@@ -26,7 +27,8 @@ import { Owners } from './owners.ts'
 import { PasskeyRules } from './passkeys.ts'
 import { createProperties } from './properties.ts'
 import type { Services } from './services.ts'
-import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
+import { createTokenRemover } from './token-remover.ts'
+import { createTokens, type TokenFinder } from './tokens.ts'
 import { UploadRules } from './uploads.ts'
 
 interface RepositoryOptions {
@@ -54,7 +56,7 @@ export function createRepositories ({
   const tree = new FolderTree(engine, owners, changeLog)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
-  const tokenRemover = new TokenRemover(engine)
+  const tokenRemover = createTokenRemover(engine)
   const secrets = new OneTimeSecrets(engine)
   const addAccount = createAccountAdder(engine)
   const changes = new FactorChanges(engine, { tokenRemover, secrets })
@@ -73,10 +75,12 @@ export function createRepositories ({
     keepsDeleted: keeping.milliseconds > 0
   })
   const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
-  const services: Services = { engine, owners, changeLog, tree, contents, guard, ...createMethods(engine, owners) }
+  const services: Services = {
+    engine, owners, changeLog, tree, contents, guard, writeEvent, tokenRemover, ...createMethods(engine, owners)
+  }
   return {
     accounts,
-    tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
+    tokens: createTokens(services, tokenFinder),
     attempts: new AttemptRules(engine, attemptClaims),
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),

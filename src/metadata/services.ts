@@ -1,10 +1,12 @@
 import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
+import type { WriteEvent } from './event-writer.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { LockGuard } from './lock-guard.ts'
 import type { Methods } from './methods.ts'
 import type { Owners } from './owners.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 /** What the rules of storage share. Each takes what it needs. */
 export interface Services extends Methods {
@@ -14,4 +16,6 @@ export interface Services extends Methods {
   readonly tree: FolderTree
   readonly contents: FileContents
   readonly guard: LockGuard
+  readonly writeEvent: WriteEvent
+  readonly tokenRemover: TokenRemover
 }
