@@ -3,6 +3,7 @@ import { Problem } from '../problems.ts'
 import type { AccountRepository } from './account-repository.ts'
 import type { AttemptRepository } from './attempt-repository.ts'
 import type { ChangeRepository } from './change-repository.ts'
+import type { EventRepository } from './events.ts'
 import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
 import type { FileRepository } from './file-repository.ts'
 import type { FolderRepository } from './folder-repository.ts'
@@ -11,7 +12,7 @@ import type { KeptRepository } from './kept-repository.ts'
 import type { LinkRepository } from './link-repository.ts'
 import type { LockRepository } from './locks.ts'
 import type { PropertyRepository } from './properties.ts'
-import type { EventRecord, EventSelection, KeptEvents, NewEvent, StoredContent } from './records.ts'
+import type { StoredContent } from './records.ts'
 import type { TokenRepository } from './tokens.ts'
 import type { UploadRepository } from './uploads-repository.ts'
 
@@ -75,23 +76,6 @@ export interface Metadata {
   /** Undefined if the database is a file of this process. For monitoring. */
   readonly server: DatabaseServer | undefined
   close (): Promise<void>
-}
-
-/** The security events of the accounts and of the whole store. */
-export interface EventRepository {
-  /** Adds an event. If its account has more than are kept, removes some of its kind. */
-  add (event: NewEvent, keep: KeptEvents): Promise<void>
-  /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
-  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
-  /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
-  listAfter (afterId: number, selection: EventSelection): Promise<EventRecord[]>
-  /** The latest event of the whole store that is of one of these kinds. */
-  findLatest (kinds: readonly string[]): Promise<EventRecord | undefined>
-  /**
-   * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether there
-   * may be more.
-   */
-  removeBefore (time: number, limit: number): Promise<boolean>
 }
 
 /** What is known of blobs: which are in use, being written, or to be deleted. */

@@ -5,7 +5,7 @@ import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter } from './event-writer.ts'
-import { EventRules } from './events.ts'
+import { createEvents } from './events.ts'
 import { FactorChanges } from './factor-changes.ts'
 import { FactorRules } from './factors.ts'
 import { FileContents } from './file-contents.ts'
@@ -84,7 +84,7 @@ export function createRepositories ({
     attempts: new AttemptRules(engine, attemptClaims),
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
-    events: new EventRules(engine, writeEvent),
+    events: createEvents(services),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
     changes: new ChangeRules(engine, ids),
