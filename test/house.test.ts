@@ -17,7 +17,7 @@ const FILES = {
   'PUT /uploads/{name}': 73,
   'POST /': 70,
   'PATCH /api/uploads/{id}': 72,
-  'GET /api/token': 43,
+  'GET /api/token': 44,
   'PUT /dav/{path}': 73,
   'GET /s/{secret}/files/{name}': 39
 }
@@ -25,7 +25,7 @@ const FILES = {
 /** Leaves of the syntax tree, comments apart, in the files of a folder. */
 const TOKENS: Readonly<Record<string, number>> = {
   '.': 9373,
-  accounts: 7644,
+  accounts: 7649,
   backends: 5736,
   backup: 7794,
   blobs: 1539,

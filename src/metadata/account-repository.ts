@@ -1,4 +1,4 @@
-import type { NewAttempt } from './attempt-repository.ts'
+import type { NewAttempt } from './attempt-records.ts'
 import type { AccountRecord, NewAccount, Quota, UsageMismatch, VerifiedAccount } from './records.ts'
 
 /** Accounts. One that was removed is not found, and its name is free. */

@@ -1,7 +1,7 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
 import type { AccountRepository } from './account-repository.ts'
-import type { AttemptRepository } from './attempt-repository.ts'
+import type { AttemptRepository } from './attempts.ts'
 import type { ChangeRepository } from './change-repository.ts'
 import type { EventRepository } from './events.ts'
 import type { ClaimRepository, FactorRepository } from './factor-repository.ts'

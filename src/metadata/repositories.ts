@@ -1,5 +1,5 @@
 import { AccountRules, createAccountAdder } from './accounts.ts'
-import { type AttemptClaims, AttemptRules } from './attempts.ts'
+import { type AttemptClaims, createAttempts } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
@@ -81,7 +81,7 @@ export function createRepositories ({
   return {
     accounts,
     tokens: createTokens(services, tokenFinder),
-    attempts: new AttemptRules(engine, attemptClaims),
+    attempts: createAttempts(services, attemptClaims),
     factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
     claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
     events: createEvents(services),
