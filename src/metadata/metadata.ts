@@ -1,6 +1,6 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
-import type { AccountRepository } from './account-repository.ts'
+import type { AccountRepository } from './accounts.ts'
 import type { AttemptRepository } from './attempts.ts'
 import type { ChangeRepository } from './change-repository.ts'
 import type { EventRepository } from './events.ts'

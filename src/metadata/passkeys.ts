@@ -1,6 +1,6 @@
 import { and, asc, count, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { accountColumns } from './accounts.ts'
+import { accountColumns } from './account-rows.ts'
 import type { Engine } from './engine.ts'
 import type { FactorChanges } from './factor-changes.ts'
 import { type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord } from './factor-repository.ts'

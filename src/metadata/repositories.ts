@@ -1,4 +1,5 @@
-import { AccountRules, createAccountAdder } from './accounts.ts'
+import { createAccountAdder } from './account-rows.ts'
+import { createAccounts } from './accounts.ts'
 import { type AttemptClaims, createAttempts } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import { ChangeLog, ChangeRules } from './changes.ts'
@@ -60,7 +61,6 @@ export function createRepositories ({
   const secrets = new OneTimeSecrets(engine)
   const addAccount = createAccountAdder(engine)
   const changes = new FactorChanges(engine, { tokenRemover, secrets })
-  const accounts = new AccountRules({ engine, longRunning, tokenRemover, secrets, addAccount, discard })
   const guard = new LockGuard(engine, ids)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
   const contents = new FileContents({
@@ -76,8 +76,21 @@ export function createRepositories ({
   })
   const linkUploads = new LinkUploads({ engine, owners, tree, contents, guard })
   const services: Services = {
-    engine, owners, changeLog, tree, contents, guard, writeEvent, tokenRemover, ...createMethods(engine, owners)
+    engine,
+    longRunning,
+    owners,
+    changeLog,
+    tree,
+    contents,
+    guard,
+    writeEvent,
+    tokenRemover,
+    secrets,
+    addAccount,
+    discard,
+    ...createMethods(engine, owners)
   }
+  const accounts = createAccounts(services)
   return {
     accounts,
     tokens: createTokens(services, tokenFinder),

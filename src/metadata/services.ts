@@ -1,3 +1,5 @@
+import type { AddAccount } from './account-rows.ts'
+import type { Discard } from './blobs.ts'
 import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import type { WriteEvent } from './event-writer.ts'
@@ -5,12 +7,15 @@ import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { LockGuard } from './lock-guard.ts'
 import type { Methods } from './methods.ts'
+import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { Owners } from './owners.ts'
 import type { TokenRemover } from './token-remover.ts'
 
 /** What the rules of storage share. Each takes what it needs. */
 export interface Services extends Methods {
   readonly engine: Engine
+  /** For what reads whole tables. */
+  readonly longRunning: Pick<Engine, 'read'>
   readonly owners: Owners
   readonly changeLog: ChangeLog
   readonly tree: FolderTree
@@ -18,4 +23,7 @@ export interface Services extends Methods {
   readonly guard: LockGuard
   readonly writeEvent: WriteEvent
   readonly tokenRemover: TokenRemover
+  readonly secrets: OneTimeSecrets
+  readonly addAccount: AddAccount
+  readonly discard: Discard
 }
