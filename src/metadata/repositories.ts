@@ -7,8 +7,8 @@ import type { Engine } from './engine.ts'
 import { ClaimRules } from './claims.ts'
 import { createEventWriter } from './event-writer.ts'
 import { createEvents } from './events.ts'
-import { FactorChanges } from './factor-changes.ts'
-import { FactorRules } from './factors.ts'
+import { createFactorChanges } from './factor-changes.ts'
+import { createFactors } from './factors.ts'
 import { FileContents } from './file-contents.ts'
 import { FileRules } from './files.ts'
 import { FolderTree } from './folder-tree.ts'
@@ -23,9 +23,8 @@ import { LockGuard } from './lock-guard.ts'
 import { createLocks } from './locks.ts'
 import type { Metadata } from './metadata.ts'
 import { createMethods } from './methods.ts'
-import { OneTimeSecrets } from './one-time-secrets.ts'
+import { createOneTimeSecrets } from './one-time-secrets.ts'
 import { Owners } from './owners.ts'
-import { PasskeyRules } from './passkeys.ts'
 import { createProperties } from './properties.ts'
 import type { Services } from './services.ts'
 import { createTokenRemover } from './token-remover.ts'
@@ -58,9 +57,9 @@ export function createRepositories ({
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = createTokenRemover(engine)
-  const secrets = new OneTimeSecrets(engine)
+  const secrets = createOneTimeSecrets(engine)
   const addAccount = createAccountAdder(engine)
-  const changes = new FactorChanges(engine, { tokenRemover, secrets })
+  const factorChanges = createFactorChanges(engine, { tokenRemover, secrets })
   const guard = new LockGuard(engine, ids)
   const keptContents = new KeptContents({ engine, owners, discard, keeping })
   const contents = new FileContents({
@@ -87,6 +86,7 @@ export function createRepositories ({
     tokenRemover,
     secrets,
     addAccount,
+    factorChanges,
     discard,
     ...createMethods(engine, owners)
   }
@@ -95,8 +95,8 @@ export function createRepositories ({
     accounts,
     tokens: createTokens(services, tokenFinder),
     attempts: createAttempts(services, attemptClaims),
-    factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
-    claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
+    factors: createFactors(services),
+    claims: new ClaimRules({ engine, secrets, changes: factorChanges, tokenRemover, addAccount, accounts }),
     events: createEvents(services),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),

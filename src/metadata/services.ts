@@ -3,6 +3,7 @@ import type { Discard } from './blobs.ts'
 import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
 import type { WriteEvent } from './event-writer.ts'
+import type { FactorChanges } from './factor-changes.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { LockGuard } from './lock-guard.ts'
@@ -25,5 +26,6 @@ export interface Services extends Methods {
   readonly tokenRemover: TokenRemover
   readonly secrets: OneTimeSecrets
   readonly addAccount: AddAccount
+  readonly factorChanges: FactorChanges
   readonly discard: Discard
 }

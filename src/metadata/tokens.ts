@@ -1,7 +1,7 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { isUnchanged } from './factor-repository.ts'
+import { isUnchanged } from './factor-records.ts'
 import { limitedTo } from './paging.ts'
 import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
 import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'

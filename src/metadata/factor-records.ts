@@ -68,65 +68,6 @@ export interface FirstFactor {
 /** A signed challenge that is used once, before it expires. */
 export interface Challenge { readonly id: string, readonly expiresAt: number }
 
-/**
- * Second factors: a part of the contract of {@link Metadata}. `factorCount` of an account is the number of its
- * factors: one-time codes are one, each passkey is one. Each write that adds, replaces or removes a factor changes
- * `factorVersion`, and ends the reset of the account. The first factor also deletes the sessions and access tokens of
- * the account, but not personal tokens, what was issued for them, and the session that stays, and no other network
- * than that of the factor stays known. With the last one the recovery codes go.
- */
-export interface FactorRepository {
-  list (accountId: number): Promise<FactorList>
-  findTotp (accountId: number): Promise<FoundTotp>
-  /** Keeps a secret for `milliseconds`, in place of an earlier pending one. @throws credentials_wrong. */
-  setPendingTotp (account: VerifiedAccount, secret: string, milliseconds: number): Promise<void>
-  /**
-   * Turns on the pending secret in place of an earlier one; `step` counts as used. Returns whether it is the first
-   * factor.
-   * @throws credentials_wrong, factor_not_pending if it is pending no more.
-   */
-  confirmTotp (account: VerifiedAccount, totp: { secret: string, step: number }, first: FirstFactor): Promise<boolean>
-  /** Uses a time step, if it is later than the last one and the secret is still on. Returns whether it did. */
-  useTotp (accountId: number, totp: { secret: string, step: number }): Promise<boolean>
-  /** @throws not_found, credentials_wrong. */
-  removeTotp (account: VerifiedAccount): Promise<void>
-  /**
-   * @throws credentials_wrong, too_many_passkeys, passkey_invalid if the challenge has expired or was used, or the
-   * credential is known.
-   */
-  addPasskey (
-    account: VerifiedAccount, passkey: NewPasskey, challenge: Challenge, first: FirstFactor
-  ): Promise<{ passkey: PasskeyRecord, isFirst: boolean }>
-  findPasskey (credentialId: string): Promise<{ passkey: PasskeyRecord, account: AccountRecord } | undefined>
-  /**
-   * Uses a challenge, and sets the counter and the time of last use. False, and only the challenge is used, if the
-   * counter is not higher than before, unless both are 0, or if the passkey was removed.
-   * @throws passkey_refused if the challenge has expired or was used.
-   */
-  usePasskey (passkey: { id: number, counter: number }, challenge: Challenge): Promise<boolean>
-  /** @throws not_found, credentials_wrong. */
-  removePasskey (account: VerifiedAccount, id: number): Promise<void>
-  /** Removes all factors, with the recovery codes. For the operator. */
-  removeAll (accountId: number): Promise<void>
-  /** Replaces the recovery codes. @throws credentials_wrong. */
-  setRecoveryCodes (account: VerifiedAccount, hashes: readonly string[]): Promise<void>
-  /** Uses a recovery code. Returns how many are left; undefined if the account has no such code. */
-  useRecoveryCode (accountId: number, hash: string): Promise<number | undefined>
-  /** Adds a confirmation code. @throws credentials_wrong. */
-  addConfirmation (account: VerifiedAccount, hash: string, milliseconds: number): Promise<void>
-  /** Uses a confirmation code. Returns whether the account had it. */
-  useConfirmation (accountId: number, hash: string): Promise<boolean>
-  /** At most `limit` sealed secrets that do not begin with `prefix`, also pending ones. For the rotation of keys. */
-  listSecrets (exceptPrefix: string, limit: number): Promise<{ accountId: number, secret: string }[]>
-  /** Replaces a sealed secret, unless it was replaced meanwhile. */
-  replaceSecret (accountId: number, secret: string, newSecret: string): Promise<void>
-  /**
-   * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if
-   * there may be more.
-   */
-  removeExpired (limit: number): Promise<boolean>
-}
-
 /** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
 export interface NewClaim {
   readonly hash: string
