@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
-import { MAX_PASSKEYS, type FirstFactor, type NewClaim, type NewPasskey } from '#src/metadata/factor-records.ts'
+import type { NewClaim } from '#src/metadata/claims.ts'
+import { MAX_PASSKEYS, type FirstFactor, type NewPasskey } from '#src/metadata/factor-records.ts'
 import type { AccountRecord, NewToken } from '#src/metadata/records.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, outcomes, setPassword } from './kit/records.ts'

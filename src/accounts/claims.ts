@@ -1,5 +1,5 @@
 import type { Reserve } from '../blobs/blob-store.ts'
-import type { NewClaim } from '../metadata/factor-records.ts'
+import type { NewClaim } from '../metadata/claims.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

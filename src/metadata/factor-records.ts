@@ -1,4 +1,4 @@
-import type { AccountRecord, NewAccount, VerifiedAccount } from './records.ts'
+import type { VerifiedAccount } from './records.ts'
 
 /** Whether an account has the password and the factors that it was verified with. */
 export function isUnchanged (
@@ -67,32 +67,3 @@ export interface FirstFactor {
 
 /** A signed challenge that is used once, before it expires. */
 export interface Challenge { readonly id: string, readonly expiresAt: number }
-
-/** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
-export interface NewClaim {
-  readonly hash: string
-  /** The account whose password is reset; null for an invitation. */
-  readonly accountId: number | null
-  /** The name that an invitation is for; null if the person chooses one. */
-  readonly username: string | null
-  /** Whether a reset also removes the factors. */
-  readonly removesFactors: boolean
-}
-
-/**
- * Claims: a part of the contract of {@link Metadata}. Each is used once, until it expires. A reset ends with a change
- * of the password or of the factors of its account.
- */
-export interface ClaimRepository {
-  /** Adds a claim; a reset replaces the earlier one of the account. Returns when it expires. */
-  add (claim: NewClaim, milliseconds: number): Promise<number>
-  /** A claim that can be used, and the account of a reset. */
-  find (hash: string): Promise<{ claim: NewClaim, account: AccountRecord | undefined } | undefined>
-  /** Uses an invitation and adds the account. @throws not_found, username_taken. */
-  invite (hash: string, account: NewAccount): Promise<AccountRecord>
-  /**
-   * Uses a reset: sets the password, deletes all tokens of the account, as `accounts.setPasswordHash` does, and removes
-   * the factors if the claim says so. @throws not_found.
-   */
-  reset (hash: string, passwordHash: string): Promise<void>
-}

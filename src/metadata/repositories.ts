@@ -4,7 +4,7 @@ import { type AttemptClaims, createAttempts } from './attempts.ts'
 import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
-import { ClaimRules } from './claims.ts'
+import { createClaims } from './claims.ts'
 import { createEventWriter } from './event-writer.ts'
 import { createEvents } from './events.ts'
 import { createFactorChanges } from './factor-changes.ts'
@@ -96,7 +96,7 @@ export function createRepositories ({
     tokens: createTokens(services, tokenFinder),
     attempts: createAttempts(services, attemptClaims),
     factors: createFactors(services),
-    claims: new ClaimRules({ engine, secrets, changes: factorChanges, tokenRemover, addAccount, accounts }),
+    claims: createClaims(services, accounts),
     events: createEvents(services),
     files: new FileRules({ engine, owners, tree, contents, keptContents, guard, changeLog }),
     folders: new FolderRules({ engine, longRunning, owners, tree, contents, guard, changeLog }),
