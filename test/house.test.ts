@@ -37,7 +37,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 1650,
   doctor: 5782,
   factors: 9882,
-  files: 30_362,
+  files: 30_366,
   fsck: 1101,
   http: 13_007,
   links: 10_939,

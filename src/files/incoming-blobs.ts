@@ -1,5 +1,6 @@
 import { type BlobStore, createBlobId, type PutOptions, type StoredBlob } from '../blobs/blob-store.ts'
-import { type BlobRepository, OutcomeUnknown } from '../metadata/metadata.ts'
+import type { BlobRepository } from '../metadata/blobs.ts'
+import { OutcomeUnknown } from '../metadata/metadata.ts'
 import type { StoreResult } from '../metadata/uploads-repository.ts'
 import { Problem } from '../problems.ts'
 

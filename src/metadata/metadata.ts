@@ -2,6 +2,7 @@ import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
 import type { AccountRepository } from './accounts.ts'
 import type { AttemptRepository } from './attempts.ts'
+import type { BlobRepository } from './blobs.ts'
 import type { ChangeRepository } from './change-repository.ts'
 import type { EventRepository } from './events.ts'
 import type { ClaimRepository } from './claims.ts'
@@ -13,7 +14,6 @@ import type { KeptRepository } from './kept-repository.ts'
 import type { LinkRepository } from './link-repository.ts'
 import type { LockRepository } from './locks.ts'
 import type { PropertyRepository } from './properties.ts'
-import type { StoredContent } from './records.ts'
 import type { TokenRepository } from './tokens.ts'
 import type { UploadRepository } from './uploads-repository.ts'
 
@@ -77,53 +77,6 @@ export interface Metadata {
   /** Undefined if the database is a file of this process. For monitoring. */
   readonly server: DatabaseServer | undefined
   close (): Promise<void>
-}
-
-/** What is known of blobs: which are in use, being written, or to be deleted. */
-export interface BlobRepository {
-  /** Those of the given blobs that belong to a file or are kept. For recovery. */
-  findKnown (blobIds: string[]): Promise<Set<string>>
-  /**
-   * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as
-   * of one moment. For recovery and fsck.
-   */
-  findReferenced (blobIds: string[]): Promise<Set<string>>
-  /** Those of the given blobs whose bytes are to be deleted. For fsck. */
-  findDiscarded (blobIds: string[]): Promise<Set<string>>
-  /**
-   * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`.
-   * For fsck and backup.
-   */
-  listContents (afterId: string, limit: number): Promise<StoredContent[]>
-  /**
-   * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails
-   * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
-   */
-  lease (blobId: string, seconds: number): Promise<void>
-  /** Prolongs leases that have not ended. */
-  renewLeases (blobIds: string[], seconds: number): Promise<void>
-  /** Ends a lease whose bytes are deleted. */
-  endLease (blobId: string): Promise<void>
-  /**
-   * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
-   * `blobs.clearAbandoned`, in case a paused process wrote late. For recovery.
-   */
-  claimAbandoned (limit: number): Promise<string[]>
-  /** The bytes of abandoned blobs were deleted. */
-  clearAbandoned (blobIds: string[]): Promise<void>
-  /**
-   * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their
-   * bytes can be deleted. Empty while a backup holds the retention lock. For recovery.
-   */
-  claimDiscarded (limit: number, graceSeconds: number): Promise<string[]>
-  /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-  hasDiscarded (): Promise<boolean>
-  /** Moves discarded blobs whose bytes can't be deleted now behind all others. */
-  postponeDiscarded (blobIds: string[]): Promise<void>
-  /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
-  clearDiscarded (blobIds: string[]): Promise<void>
-  /** Whether a backup holds the retention lock: until it ends, no bytes of discarded blobs are deleted. */
-  hasRetentionLock (): Promise<boolean>
 }
 
 /** A database server, and what this process asks it. */

@@ -1,7 +1,7 @@
 import { createAccountAdder } from './account-rows.ts'
 import { createAccounts } from './accounts.ts'
 import { type AttemptClaims, createAttempts } from './attempts.ts'
-import { BlobRules, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
+import { createBlobs, createDiscard, createLeaseEnder, type DatabaseBlobMethods } from './blobs.ts'
 import { ChangeLog, ChangeRules } from './changes.ts'
 import type { Engine } from './engine.ts'
 import { createClaims } from './claims.ts'
@@ -106,6 +106,6 @@ export function createRepositories ({
     locks: createLocks(services),
     properties: createProperties(services),
     uploads: new UploadRules({ engine, owners, tree, contents, keptContents, guard, discard, linkUploads }),
-    blobs: new BlobRules(engine, discardedBlobs)
+    blobs: createBlobs(engine, discardedBlobs)
   }
 }
