@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1101,
   http: 13_007,
   links: 10_939,
-  metadata: 69_249,
+  metadata: 65_506,
   'metadata/postgres': 11_932,
   'metadata/sqlite': 9839,
   monitoring: 5374,
@@ -80,7 +80,7 @@ const FORWARDERS = [
 const SHARED_NAMES = [
   'Accounts 2', 'Address 2', 'Answer 3', 'Append 2', 'Arrival 2', 'Beginning 2', 'Body 2', 'ByteRange 2', 'Change 2',
   'Changes 3', 'Condition 2', 'Conditions 2', 'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2',
-  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'LockOptions 2', 'MigrationOptions 2',
+  'Expected 2', 'Factors 2', 'Finding 2', 'Header 2', 'Holder 2', 'Limits 2', 'MigrationOptions 2',
   'Move 2', 'NewUpload 2', 'Page 3', 'Part 3', 'Piece 2', 'Place 7', 'Prepared 2', 'Removal 3', 'RemovalOptions 2',
   'Removed 2', 'Report 2', 'Requirement 2', 'Resource 2', 'RestoredFiles 2', 'ResumableOptions 2', 'Room 2',
   'Route 2', 'SessionOptions 2', 'StorageRecord 2', 'Store 2', 'StoredBytes 2', 'Target 5', 'Values 3', 'Verdict 2',
