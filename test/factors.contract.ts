@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
-import { MAX_PASSKEYS, type FirstFactor, type NewClaim, type NewPasskey } from '#src/metadata/factor-repository.ts'
+import type { NewClaim } from '#src/metadata/claims.ts'
+import { MAX_PASSKEYS, type FirstFactor, type NewPasskey } from '#src/metadata/factor-records.ts'
 import type { AccountRecord, NewToken } from '#src/metadata/records.ts'
 import { DAY, HOUR } from './kit/durations.ts'
 import { hex, outcomes, setPassword } from './kit/records.ts'
@@ -8,7 +9,7 @@ import { newToken, openStory } from './uploads.contract.ts'
 
 const MINUTE = HOUR / 60
 
-/** The contract in src/metadata/factor-repository.ts. */
+/** The contract in src/metadata/factor-records.ts. */
 export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const { metadata, clock, ownerId: id, otherId } = await openStory(t, open)

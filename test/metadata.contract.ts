@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { AttemptLimit, NewAttempt } from '#src/metadata/attempt-repository.ts'
+import type { AttemptLimit, NewAttempt } from '#src/metadata/attempt-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import {
   fileOrders, type AccountRecord, type FileOrder, type FilePage, type FileRecord, type NewFile, type NewToken

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Problem, type FailureCode } from '../problems.ts'
-import type { Attempt, AttemptLimit, AttemptOutcome, AttemptRepository } from '../metadata/attempt-repository.ts'
+import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-records.ts'
+import type { AttemptRepository } from '../metadata/attempts.ts'
 
 /** Attempts that may wait for others to finish. */
 const MAX_WAITING = 256

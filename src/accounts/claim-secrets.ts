@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { ClaimRepository, NewClaim } from '../metadata/factor-repository.ts'
+import type { ClaimRepository, NewClaim } from '../metadata/claims.ts'
 
 /** How long an invitation or a reset can be used. */
 export const CLAIM_HOURS = 24

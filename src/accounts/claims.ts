@@ -1,4 +1,4 @@
-import type { NewClaim } from '../metadata/factor-repository.ts'
+import type { NewClaim } from '../metadata/claims.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

@@ -1,4 +1,4 @@
-import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-repository.ts'
+import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Factor, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

@@ -1,4 +1,4 @@
-import type { FactorList } from '../metadata/factor-repository.ts'
+import type { FactorList } from '../metadata/factor-records.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 
 /** The properties of an account that are printed: all but the password hash. With its factors, if they are given. */

@@ -1,4 +1,4 @@
-import type { AccountRepository } from '../metadata/account-repository.ts'
+import type { AccountRepository } from '../metadata/accounts.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 
 /** Accounts read at a time. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Challenge } from '../metadata/factor-repository.ts'
+import type { Challenge } from '../metadata/factor-records.ts'
 import type { SignedTexts } from '../tokens/signed-texts.ts'
 
 /** How long a person may take. */

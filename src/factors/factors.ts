@@ -1,4 +1,4 @@
-import type { FactorList } from '../metadata/factor-repository.ts'
+import type { FactorList } from '../metadata/factor-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

@@ -1,4 +1,4 @@
-import type { FirstFactor } from '../metadata/factor-repository.ts'
+import type { FirstFactor } from '../metadata/factor-records.ts'
 import { createRecoveryCodes } from './codes.ts'
 
 /** The session that stays with the first factor, and the network that stays known. */

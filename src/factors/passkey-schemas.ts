@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
 import { Id, ONE_LINE } from '../http/wire-values.ts'
-import { MAX_PASSKEYS } from '../metadata/factor-repository.ts'
+import { MAX_PASSKEYS } from '../metadata/factor-records.ts'
 import { FirstRecoveryCodes, Passkey, SessionId } from './schemas.ts'
 
 /** Bytes in base64url without padding (RFC 4648 section 5); the length is that of the text. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { SecurityLog } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
-import type { PasskeyRecord } from '../metadata/factor-repository.ts'
+import type { PasskeyRecord } from '../metadata/factor-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'

@@ -1,5 +1,5 @@
 import { createSigningKey, type SigningKey } from '../config/signing-keys.ts'
-import type { FactorRepository } from '../metadata/factor-repository.ts'
+import type { FactorRepository } from '../metadata/factors.ts'
 import { kidOf, type Sealer, type SealingKeys } from './sealing.ts'
 
 /** Secrets that are opened at a time. */

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Count, dateOf, Id, knownDateOf, NullableTimestamp, ONE_LINE, Timestamp } from '../http/wire-values.ts'
-import { MAX_PASSKEYS, type PasskeyRecord } from '../metadata/factor-repository.ts'
+import { MAX_PASSKEYS, type PasskeyRecord } from '../metadata/factor-records.ts'
 import { TOTP_PATTERN } from './totp.ts'
 
 /** For pages whose requests have no cookie of their session. */

@@ -1,7 +1,7 @@
 import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
 import type { SecurityLog } from '../accounts/events.ts'
 import type { CodeOrigin, SecondFactor } from '../accounts/sign-in.ts'
-import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-repository.ts'
+import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Factor } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'

@@ -2,7 +2,7 @@ import { getDefaultSupportedAlgorithmIDs, verifyAuthenticationResponse, verifyRe
 import {
   decodeAttestationObject, decodeClientDataJSON, decodeCredentialPublicKey, isoBase64URL, isoCBOR, verifySignature
 } from '@simplewebauthn/server/helpers'
-import type { PasskeyRecord } from '../metadata/factor-repository.ts'
+import type { PasskeyRecord } from '../metadata/factor-records.ts'
 import type { RelyingParty } from './relying-party.ts'
 
 /** All that uses the library, which takes a third of a second to load: import it when it is needed. */

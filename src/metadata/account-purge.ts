@@ -1,60 +1,37 @@
 import { eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
-import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
-import { ask, type Db, type Query, reading, together, writing, type Rule } from './rule.ts'
+import { ask, type Db, type Query, reading, together, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
-import type { TokenRemover } from './tokens.ts'
-
-interface PurgeOptions {
-  readonly engine: Engine
-  readonly tokenRemover: TokenRemover
-  readonly discard: Discard
-}
+import type { Services } from './services.ts'
 
 /** A deleted row, with its blob if it has one. That of an upload with a result belongs to a file. */
 interface Removed { readonly id?: number, readonly blobId?: string, readonly result?: unknown }
 
-/** Deletes what deleted accounts have left. */
-export class AccountPurge {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #tokenRemover: TokenRemover
-  readonly #discard: Discard
+/** What deletes up to `limit` rows that a deleted account has left; false if nothing is left to delete. */
+export function createPurge ({ engine, tokenRemover, discard }: Services) {
+  const { tables, read, transact, now } = engine
+  const { anyRemoved, lockRemoved } = queriesOf(engine)
 
-  constructor ({ engine, tokenRemover, discard }: PurgeOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#tokenRemover = tokenRemover
-    this.#discard = discard
-  }
-
-  /** Deletes up to `limit` rows of one account; false if nothing is left to delete. */
-  async removeSome (limit: number): Promise<boolean> {
+  return async (limit: number): Promise<boolean> => {
     // Usually there is none, and a transaction would cost a sync or two more round trips.
-    const [account] = await this.#engine.read(() => ask(this.#queries.anyRemoved))
+    const [account] = await read(() => ask(anyRemoved))
     if (account === undefined) return false
-    await this.#tokenRemover.thinOut(account.id)
-    return this.#engine.transact(() => this.#purge(limit))
-  }
-
-  * #purge (limit: number): Rule<boolean> {
-    const { accounts } = this.#engine.tables
-    // Skips an account that another process is purging.
-    const [locked] = yield * ask(this.#queries.lockRemoved)
-    if (locked === undefined) return false
-    for (const removal of removalsOf(this.#engine.tables, locked.id, limit)) {
-      const removed = yield * ask(removal)
-      if (removed.length > 0) return yield * this.#discardBlobs(removed)
-    }
-    yield * ask(writing('', db => db.delete(accounts).where(eq(accounts.id, locked.id))))
-    return true
-  }
-
-  * #discardBlobs (removed: readonly Removed[]): Rule<true> {
-    const blobIds = removed.filter(({ result = null }) => result === null).flatMap(({ blobId }) => blobId ?? [])
-    yield * together(this.#discard(blobIds, yield * this.#engine.now()))
-    return true
+    await tokenRemover.thinOut(account.id)
+    return transact(function * () {
+      // Skips an account that another process is purging.
+      const [locked] = yield * ask(lockRemoved)
+      if (locked === undefined) return false
+      for (const removal of removalsOf(tables, locked.id, limit)) {
+        const removed = yield * ask(removal)
+        if (removed.length === 0) continue
+        const blobIds = removed.filter(({ result = null }) => result === null).flatMap(({ blobId }) => blobId ?? [])
+        yield * together(discard(blobIds, yield * now()))
+        return true
+      }
+      yield * ask(writing('', db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id))))
+      return true
+    })
   }
 }
 

@@ -1,14 +1,28 @@
 import { and, eq, gt, inArray, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
-import type { AttemptFilter, AttemptRange, AttemptRepository } from './attempt-repository.ts'
+import type {
+  AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, AttemptRange, NewAttempt
+} from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import type { FactorState } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
 /** Claims of attempts under way, which each database keeps in its own way. */
-export interface AttemptClaims extends Pick<AttemptRepository, 'claim' | 'finish'> {
+export interface AttemptClaims {
+  /**
+   * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel
+   * attempts can't exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before
+   * the clock was set back, and do not count.
+   */
+  claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
+  /**
+   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failures
+   * of its kind for that username from that network. A failure that can't be recorded (full disk) still counts.
+   */
+  finish (claimId: number, outcome: AttemptOutcome): Promise<void>
   /** Deletes up to `limit` claims whose processes have ended. */
   readonly removeLapsed: (limit: number) => Rule<void>
 }
@@ -18,46 +32,43 @@ export function isCounted (matching: AttemptFilter, table: Record<'kind' | 'netw
   return and(...Object.entries(matching).map(([field, value]) => eq(table[field as keyof typeof table], value)))
 }
 
-export class AttemptRules implements AttemptRepository {
-  readonly claim: AttemptClaims['claim']
-  readonly finish: AttemptClaims['finish']
-  readonly #engine: Engine
-  readonly #removeLapsed: AttemptClaims['removeLapsed']
-  readonly #known: ReturnType<typeof knownNetwork>
+/**
+ * Failed sign-ins, wrong codes and registrations, which limits count, and the networks that accounts are known to use:
+ * a part of the contract of {@link Metadata}.
+ */
+export type AttemptRepository = ReturnType<typeof createAttempts>
 
-  constructor (engine: Engine, claims: AttemptClaims) {
-    this.#engine = engine
-    this.claim = claims.claim
-    this.finish = claims.finish
-    this.#removeLapsed = claims.removeLapsed
-    this.#known = knownNetwork(engine)
-  }
+export function createAttempts ({ engine, read }: Services, { removeLapsed, ...claims }: AttemptClaims) {
+  const { tables: { accounts, accountNetworks, attempts }, transact, apply, skippingLocked } = engine
+  const known = knownNetwork(engine)
 
-  removeOutside (range: AttemptRange): Promise<boolean> {
-    return this.#engine.transact(() => this.#removeOutside(range))
-  }
+  return {
+    ...claims,
 
-  * #removeOutside ({ since, codesSince, until, limit }: AttemptRange): Rule<boolean> {
-    const { tables: { attempts }, skippingLocked } = this.#engine
-    yield * this.#removeLapsed(limit)
-    const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
-    const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
-      .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit))))
-    yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
-    return batch.length === limit
-  }
+    /**
+     * Deletes up to `limit` attempts before `since` or after `until`, wrong codes before `codesSince`, which is
+     * earlier; true if there may be more.
+     */
+    removeOutside: ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> => transact(function * () {
+      yield * removeLapsed(limit)
+      const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
+      const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
+        .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit))))
+      yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
+      return batch.length === limit
+    }),
 
-  isKnownNetwork (usernameKey: string, network: string): Promise<boolean> {
-    return this.#engine.read(() => ask(this.#known, { usernameKey, network }, found => found.length > 0))
-  }
+    isKnownNetwork: read((usernameKey: string, network: string) =>
+      ask(known, { usernameKey, network }, found => found.length > 0)),
 
-  addKnownNetwork (account: FactorState, network: string, at: number): Promise<boolean> {
-    const { tables: { accounts, accountNetworks }, apply } = this.#engine
-    const { id, factorVersion } = account
-    const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
-    return apply(() => ask(writing('', db => db.insert(accountNetworks).select(
-      db.select(row as never).from(accounts).where(and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion)))
-    ).onConflictDoNothing().returning()), {}, added => added.length > 0), id)
+    /** Records that an account signed in from a network; true if it is the first time. */
+    addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
+      const isStill = and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion))
+      const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
+      return apply(() => ask(writing('', db => db.insert(accountNetworks).select(
+        db.select(row as never).from(accounts).where(isStill)
+      ).onConflictDoNothing().returning()), {}, added => added.length > 0), id)
+    }
   }
 }
 

@@ -39,159 +39,123 @@ export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease 
   })
 }
 
-/** What is known of blobs: which are in use, being written, or to be deleted. */
-export interface BlobRepository {
-  /** Those of the given blobs that belong to a file or are kept. For recovery. */
-  findKnown (blobIds: string[]): Promise<Set<string>>
-  /**
-   * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease, as
-   * of one moment. For recovery and fsck.
-   */
-  findReferenced (blobIds: string[]): Promise<Set<string>>
-  /** Those of the given blobs whose bytes are to be deleted. For fsck. */
-  findDiscarded (blobIds: string[]): Promise<Set<string>>
-  /**
-   * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above `afterId`.
-   * For fsck and backup.
-   */
-  listContents (afterId: string, limit: number): Promise<StoredContent[]>
-  /**
-   * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails
-   * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
-   */
-  lease (blobId: string, seconds: number): Promise<void>
-  /** Prolongs leases that have not ended. */
-  renewLeases (blobIds: string[], seconds: number): Promise<void>
-  /** Ends a lease whose bytes are deleted. */
-  endLease (blobId: string): Promise<void>
-  /**
-   * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
-   * `blobs.clearAbandoned`, in case a paused process wrote late. For recovery.
-   */
-  claimAbandoned (limit: number): Promise<string[]>
-  /** The bytes of abandoned blobs were deleted. */
-  clearAbandoned (blobIds: string[]): Promise<void>
+/** Methods that each database implements itself. */
+export interface DatabaseBlobMethods {
   /**
    * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their
    * bytes can be deleted. Empty while a backup holds the retention lock. For recovery.
    */
   claimDiscarded (limit: number, graceSeconds: number): Promise<string[]>
-  /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-  hasDiscarded (): Promise<boolean>
   /** Moves discarded blobs whose bytes can't be deleted now behind all others. */
   postponeDiscarded (blobIds: string[]): Promise<void>
-  /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
-  clearDiscarded (blobIds: string[]): Promise<void>
   /** Whether a backup holds the retention lock: until it ends, no bytes of discarded blobs are deleted. */
   hasRetentionLock (): Promise<boolean>
 }
 
-/** Methods that each database implements itself. */
-export type DatabaseBlobMethods = Pick<BlobRepository, 'claimDiscarded' | 'postponeDiscarded' | 'hasRetentionLock'>
+/**
+ * What is known of blobs: which are in use, being written, or to be deleted. A part of the contract of
+ * {@link Metadata}.
+ */
+export type BlobRepository = ReturnType<typeof createBlobs>
 
-export class BlobRules implements BlobRepository {
-  readonly claimDiscarded: DatabaseBlobMethods['claimDiscarded']
-  readonly postponeDiscarded: DatabaseBlobMethods['postponeDiscarded']
-  readonly hasRetentionLock: DatabaseBlobMethods['hasRetentionLock']
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
+export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
+  const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, clock, skippingLocked } = engine
+  const { read, transact, apply } = engine
+  const queries = queriesOf(engine)
 
-  constructor (engine: Engine, own: DatabaseBlobMethods) {
-    this.claimDiscarded = own.claimDiscarded
-    this.postponeDiscarded = own.postponeDiscarded
-    this.hasRetentionLock = own.hasRetentionLock
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-  }
+  return {
+    ...own,
 
-  findKnown (blobIds: string[]): Promise<Set<string>> {
-    const { tables: { files, kept }, read } = this.#engine
-    return read(() => ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-      .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))), {}, setOf))
-  }
+    /** Those of the given blobs that belong to a file or are kept. For recovery. */
+    findKnown: (blobIds: string[]): Promise<Set<string>> => read(() => ask(reading('', db =>
+      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
+        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))), {}, setOf)),
 
-  findReferenced (blobIds: string[]): Promise<Set<string>> {
-    const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, read } = this.#engine
-    return read(() => ask(reading('', db => db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-      .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
-      .union(db.select({ blobId: uploads.blobId }).from(uploads)
-        .where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
-      .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-        .where(inArray(discardedBlobs.blobId, blobIds)))
-      .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))
-    ), {}, setOf))
-  }
+    /**
+     * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease,
+     * as of one moment. For recovery and fsck.
+     */
+    findReferenced: (blobIds: string[]): Promise<Set<string>> => read(() => ask(reading('', db =>
+      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
+        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
+        .union(db.select({ blobId: uploads.blobId }).from(uploads)
+          .where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
+        .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+          .where(inArray(discardedBlobs.blobId, blobIds)))
+        .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))
+    ), {}, setOf)),
 
-  findDiscarded (blobIds: string[]): Promise<Set<string>> {
-    const { tables: { discardedBlobs }, read } = this.#engine
-    return read(() => ask(reading('', db => db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-      .where(inArray(discardedBlobs.blobId, blobIds))), {}, setOf))
-  }
+    /** Those of the given blobs whose bytes are to be deleted. For fsck. */
+    findDiscarded: (blobIds: string[]): Promise<Set<string>> => read(() => ask(reading('', db =>
+      db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
+        .where(inArray(discardedBlobs.blobId, blobIds))), {}, setOf)),
 
-  // Each part is read in the order of its own index, and no further than needed.
-  listContents (afterId: string, limit: number): Promise<StoredContent[]> {
-    const { tables: { files, kept }, read } = this.#engine
-    const { fileContent, keptContent } = contentsOf(this.#engine.tables)
-    return read(() => ask(reading('', db => {
-      const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
-        .limit(limit)
-      const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId))
-        .where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit)
-      return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
-        .orderBy(sql`1`).limit(limit)
-    })) as Rule<StoredContent[]>)
-  }
+    /**
+     * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above
+     * `afterId`. For fsck and backup.
+     */
+    listContents (afterId: string, limit: number): Promise<StoredContent[]> {
+      const { fileContent, keptContent } = contentsOf(engine.tables)
+      // Each part is read in the order of its own index, and no further than needed.
+      return read(() => ask(reading('', db => {
+        const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
+          .limit(limit)
+        const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId))
+          .where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit)
+        return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
+          .orderBy(sql`1`).limit(limit)
+      })) as Rule<StoredContent[]>)
+    },
 
-  lease (blobId: string, seconds: number): Promise<void> {
-    return this.#engine.apply(() => ask(this.#queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {}))
-  }
+    /**
+     * Records that the bytes of a blob are about to be written. Adding a file with that blob ends the lease, and fails
+     * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
+     */
+    lease: (blobId: string, seconds: number): Promise<void> =>
+      apply(() => ask(queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {})),
 
-  renewLeases (blobIds: string[], seconds: number): Promise<void> {
-    const { tables: { blobLeases }, clock, apply } = this.#engine
-    return apply(() => ask(writing('', db => db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
-      .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt)))), {}, () => {}))
-  }
+    /** Prolongs leases that have not ended. */
+    renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => ask(writing('', db =>
+      db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
+        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt)))), {}, () => {})),
 
-  endLease (blobId: string): Promise<void> {
-    const { tables: { blobLeases }, apply } = this.#engine
-    return apply(() => ask(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId))), {}, () => {}))
-  }
+    /** Ends a lease whose bytes are deleted. */
+    endLease: (blobId: string): Promise<void> =>
+      apply(() => ask(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId))), {}, () => {})),
 
-  async claimAbandoned (limit: number): Promise<string[]> {
-    // Usually there is none, and a write costs a sync.
-    if (!(await this.#engine.read(() => ask(this.#queries.anyEnded, {}, isAny)))) return []
-    return this.#claimEnded(limit)
-  }
+    /**
+     * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
+     * `blobs.clearAbandoned`, in case a paused process wrote late. For recovery.
+     */
+    async claimAbandoned (limit: number): Promise<string[]> {
+      // Usually there is none, and a write costs a sync.
+      if (!(await read(() => ask(queries.anyEnded, {}, isAny)))) return []
+      // If the answer is lost, these are claimed again later.
+      return apply(() => ask(writing('', db => db.update(blobLeases)
+        .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
+        .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
+          .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
+        .returning({ blobId: blobLeases.blobId })), {}, rows => rows.map(({ blobId }) => blobId)))
+    },
 
-  // If the answer is lost, these are claimed again later.
-  #claimEnded (limit: number): Promise<string[]> {
-    const { tables: { blobLeases }, clock, apply, skippingLocked } = this.#engine
-    return apply(() => ask(writing('', db => db.update(blobLeases)
-      .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
-      .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-        .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
-      .returning({ blobId: blobLeases.blobId })), {}, rows => rows.map(({ blobId }) => blobId)))
-  }
+    /** The bytes of abandoned blobs were deleted. */
+    clearAbandoned (blobIds: string[]): Promise<void> {
+      const isOneOf = inArray(blobLeases.blobId, blobIds)
+      const dayAgo = inFuture(clock, -ABANDONED_MILLISECONDS)
+      const dayLater = sql`${blobLeases.abandonedAt} + cast(${ABANDONED_MILLISECONDS} AS bigint)`
+      return transact(function * () {
+        yield * ask(writing('', db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo)))))
+        yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
+          .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo)))))
+      })
+    },
 
-  clearAbandoned (blobIds: string[]): Promise<void> {
-    const { tables: { blobLeases }, clock, transact } = this.#engine
-    const isOneOf = inArray(blobLeases.blobId, blobIds)
-    const dayAgo = inFuture(clock, -ABANDONED_MILLISECONDS)
-    const dayLater = sql`${blobLeases.abandonedAt} + cast(${ABANDONED_MILLISECONDS} AS bigint)`
-    return transact(function * () {
-      yield * ask(writing('', db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo)))))
-      yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
-        .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo)))))
-    })
-  }
+    /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
+    hasDiscarded: (): Promise<boolean> => read(() => ask(queries.anyDiscarded, {}, isAny)),
 
-  hasDiscarded (): Promise<boolean> {
-    return this.#engine.read(() => ask(this.#queries.anyDiscarded, {}, isAny))
-  }
-
-  clearDiscarded (blobIds: string[]): Promise<void> {
-    const { tables: { discardedBlobs }, apply } = this.#engine
-    return apply(() => ask(writing('', db => db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))), {}, () => {}))
+    /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
+    clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => ask(writing('', db =>
+      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))), {}, () => {}))
   }
 }
 

@@ -1,98 +1,89 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { AccountRepository } from './account-repository.ts'
-import type { AddAccount } from './accounts.ts'
+import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
-import type { FactorChanges } from './factor-changes.ts'
-import type { ClaimRepository, NewClaim } from './factor-repository.ts'
-import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
 import { ask, reading, writing, type Rule } from './rule.ts'
-import type { TokenRemover } from './tokens.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
-interface ClaimOptions {
-  readonly engine: Engine
-  readonly secrets: OneTimeSecrets
-  readonly changes: FactorChanges
-  readonly tokenRemover: TokenRemover
-  readonly addAccount: AddAccount
-  readonly accounts: Pick<AccountRepository, 'find'>
+/** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
+export interface NewClaim {
+  readonly hash: string
+  /** The account whose password is reset; null for an invitation. */
+  readonly accountId: number | null
+  /** The name that an invitation is for; null if the person chooses one. */
+  readonly username: string | null
+  /** Whether a reset also removes the factors. */
+  readonly removesFactors: boolean
 }
 
-export class ClaimRules implements ClaimRepository {
-  readonly #options: ClaimOptions
-  readonly #queries: ReturnType<typeof queriesOf>
+/**
+ * Claims: a part of the contract of {@link Metadata}. Each is used once, until it expires. A reset ends with a change
+ * of the password or of the factors of its account.
+ */
+export type ClaimRepository = ReturnType<typeof createClaims>
 
-  constructor (options: ClaimOptions) {
-    this.#options = options
-    this.#queries = queriesOf(options.engine)
-  }
+export function createClaims (
+  { engine, secrets, factorChanges, tokenRemover, addAccount }: Services, accounts: Pick<AccountRepository, 'find'>
+) {
+  const { now, read, transact, transactFor } = engine
+  const queries = queriesOf(engine)
 
-  add (claim: NewClaim, milliseconds: number): Promise<number> {
-    const { transact, transactFor } = this.#options.engine
-    const { accountId } = claim
-    return accountId === null
-      ? transact(() => this.#add(claim, milliseconds))
-      : transactFor(accountId, () => this.#replace(accountId, claim, milliseconds))
-  }
-
-  * #add (claim: NewClaim, milliseconds: number): Rule<number> {
-    const { engine, secrets } = this.#options
-    const expiresAt = (yield * engine.now()) + milliseconds
-    yield * secrets.add({ ...claim, kind: kindOf(claim), expiresAt })
+  function * add (claim: NewClaim, milliseconds: number): Rule<number> {
+    const expiresAt = (yield * now()) + milliseconds
+    yield * secrets.add({ ...claim, kind: claim.accountId === null ? 'invitation' : 'reset', expiresAt })
     return expiresAt
   }
 
-  // Locks the account, so that of two at once one replaces the other.
-  * #replace (accountId: number, claim: NewClaim, milliseconds: number): Rule<number> {
-    yield * ask(this.#queries.lock, { accountId })
-    yield * ask(this.#queries.endReset, { accountId })
-    return yield * this.#add(claim, milliseconds)
-  }
+  return {
+    /** Adds a claim; a reset replaces the earlier one of the account. Returns when it expires. */
+    add (claim: NewClaim, milliseconds: number): Promise<number> {
+      const { accountId } = claim
+      if (accountId === null) return transact(() => add(claim, milliseconds))
+      return transactFor(accountId, function * () {
+        // Locked, so that of two at once one replaces the other.
+        yield * ask(queries.lock, { accountId })
+        yield * ask(queries.endReset, { accountId })
+        return yield * add(claim, milliseconds)
+      })
+    },
 
-  async find (hash: string): Promise<{ claim: NewClaim, account: AccountRecord | undefined } | undefined> {
-    const { engine, secrets, accounts } = this.#options
-    const claim = await engine.read(() => secrets.find(hash))
-    if (claim === undefined || claim.kind === 'confirmation') return undefined
-    if (claim.accountId === null) return { claim, account: undefined }
-    const account = await accounts.find(claim.accountId)
-    return account && { claim, account }
-  }
+    /** A claim that can be used, and the account of a reset. */
+    async find (hash: string): Promise<{ claim: NewClaim, account: AccountRecord | undefined } | undefined> {
+      const claim = await read(() => secrets.find(hash))
+      if (claim === undefined || claim.kind === 'confirmation') return undefined
+      if (claim.accountId === null) return { claim, account: undefined }
+      const account = await accounts.find(claim.accountId)
+      return account && { claim, account }
+    },
 
-  invite (hash: string, account: NewAccount): Promise<AccountRecord> {
-    return this.#options.engine.transact(() => this.#invite(hash, account))
-  }
+    /** Uses an invitation and adds the account. @throws not_found, username_taken. */
+    invite: (hash: string, account: NewAccount): Promise<AccountRecord> => transact(function * () {
+      if ((yield * secrets.take('invitation', hash)) === undefined) throw new Problem('not_found')
+      return yield * addAccount(account)
+    }),
 
-  * #invite (hash: string, account: NewAccount): Rule<AccountRecord> {
-    const { secrets, addAccount } = this.#options
-    if ((yield * secrets.take('invitation', hash)) === undefined) throw new Problem('not_found')
-    return yield * addAccount(account)
+    /**
+     * Uses a reset: sets the password, deletes all tokens of the account, as `accounts.setPasswordHash` does, and
+     * removes the factors if the claim says so. @throws not_found.
+     */
+    async reset (hash: string, passwordHash: string): Promise<void> {
+      const accountId = (await read(() => secrets.find(hash)))?.accountId
+      if (typeof accountId !== 'number') throw new Problem('not_found')
+      await tokenRemover.thinOut(accountId)
+      await transactFor(accountId, function * () {
+        // The update locks the account first, as all that changes it does.
+        const [account] = yield * ask(queries.setPassword, { accountId, passwordHash })
+        const claim = yield * secrets.take('reset', hash)
+        if (account === undefined || claim === undefined) throw new Problem('not_found')
+        yield * tokenRemover.removeRest(accountId)
+        yield * secrets.endOf(accountId)
+        if (claim.removesFactors) yield * factorChanges.removeAll(accountId)
+      })
+    }
   }
-
-  async reset (hash: string, passwordHash: string): Promise<void> {
-    const { engine, secrets, tokenRemover } = this.#options
-    const accountId = (await engine.read(() => secrets.find(hash)))?.accountId
-    if (typeof accountId !== 'number') throw new Problem('not_found')
-    await tokenRemover.thinOut(accountId)
-    await engine.transactFor(accountId, () => this.#reset(hash, { accountId, passwordHash }))
-  }
-
-  // The update locks the account first, as all that changes it does.
-  * #reset (hash: string, { accountId, passwordHash }: { accountId: number, passwordHash: string }): Rule<void> {
-    const { secrets, tokenRemover, changes } = this.#options
-    const [account] = yield * ask(this.#queries.setPassword, { accountId, passwordHash })
-    const claim = yield * secrets.take('reset', hash)
-    if (account === undefined || claim === undefined) throw new Problem('not_found')
-    yield * tokenRemover.removeRest(accountId)
-    yield * secrets.endOf(accountId)
-    if (claim.removesFactors) yield * changes.removeAll(accountId)
-  }
-}
-
-function kindOf ({ accountId }: NewClaim): 'invitation' | 'reset' {
-  return accountId === null ? 'invitation' : 'reset'
 }
 
 function queriesOf ({ tables: { accounts, oneTimeSecrets }, locking }: Engine) {

@@ -1,95 +1,47 @@
-import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, max, notInArray, or, sql } from 'drizzle-orm'
-import type { Engine } from './engine.ts'
-import type { EventRepository } from './metadata.ts'
-import { limitedTo } from './paging.ts'
+import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, max, notInArray, or, sql } from 'drizzle-orm'
 import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
-import { ask, reading, writing, type Rule } from './rule.ts'
+import { ask, reading, type Rule, writing } from './rule.ts'
+import type { Services } from './services.ts'
 
-const { placeholder } = sql
+/** The security events of the accounts and of the whole store: a part of the contract of {@link Metadata}. */
+export type EventRepository = ReturnType<typeof createEvents>
 
-/**
- * Adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often must not
- * push out what is rare.
- */
-export type WriteEvent = (event: NewEvent, keep: KeptEvents) => Rule<void>
+export function createEvents ({ engine, writeEvent, read }: Services) {
+  const { tables: { accounts, events }, transact, apply } = engine
 
-/** To count the events of an account, all of them are read. That is done about so often while as many are added. */
-const COUNTS = 100
+  return {
+    /** Adds an event. If its account has more than are kept, removes some of its kind. */
+    add: (event: NewEvent, keep: KeptEvents): Promise<void> => transact(() => writeEvent(event, keep)),
 
-export function createEventWriter ({ tables: { events, accounts }, now }: Pick<Engine, 'tables' | 'now'>): WriteEvent {
-  const insert = writing('add_event', db => db.insert(events).values({
-    accountId: placeholder('accountId'),
-    username: sql`coalesce(cast(${placeholder('username')} as text), (select ${accounts.username} from ${accounts} where ${accounts.id} = ${placeholder('accountId')}))`,
-    kind: placeholder('kind'),
-    details: placeholder('details'),
-    network: placeholder('network'),
-    requestId: placeholder('requestId'),
-    at: placeholder('at')
-  }))
-  const ofAccount = eq(events.accountId, placeholder('accountId'))
-  const ofKind = and(ofAccount, eq(events.kind, placeholder('kind')))
-  const newestSurplus = reading('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(ofAccount)
-    .orderBy(limitedTo(desc(events.id), 1, placeholder('all'))))
-  const newestOfKind = reading('newest_surplus_of_kind', db => db.select({ id: events.id }).from(events).where(ofKind)
-    .orderBy(limitedTo(desc(events.id), 1, placeholder('ofKind'))))
-  const removeUpTo = writing('remove_events', db => db.delete(events).where(and(ofKind, lte(events.id, placeholder('lastId')))))
-
-  return function * ({ accountId, username = null, details = null, ...event }, keep) {
-    const at = event.at ?? (yield * now())
-    yield * ask(insert, { ...event, accountId, username, details, at })
-    if (accountId === null || Math.random() > COUNTS / keep.all) return
-    const { kind } = event
-    const [surplus] = yield * ask(newestSurplus, { accountId, all: keep.all })
-    if (surplus === undefined) return
-    const [surplusOfKind] = yield * ask(newestOfKind, { accountId, kind, ofKind: keep.ofKind })
-    if (surplusOfKind === undefined) return
-    yield * ask(removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
-  }
-}
-
-export class EventRules implements EventRepository {
-  readonly #engine: Engine
-  readonly #writeEvent: WriteEvent
-
-  constructor (engine: Engine, writeEvent: WriteEvent) {
-    this.#engine = engine
-    this.#writeEvent = writeEvent
-  }
-
-  add (event: NewEvent, keep: KeptEvents): Promise<void> {
-    return this.#engine.transact(() => this.#writeEvent(event, keep))
-  }
-
-  list (
-    accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
-  ): Promise<EventRecord[]> {
-    const { tables: { events }, read } = this.#engine
-    return read(() => ask(reading('', db => db.select().from(events)
+    /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
+    list: read((
+      accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
+    ): Rule<EventRecord[]> => ask(reading('', db => db.select().from(events)
       .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
-      .orderBy(desc(events.id)).limit(limit))))
-  }
+      .orderBy(desc(events.id)).limit(limit)))),
 
-  listAfter (afterId: number, { account, since, limit }: EventSelection): Promise<EventRecord[]> {
-    const { tables: { accounts, events }, read } = this.#engine
-    // Events of older versions have no username.
-    const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '') from ${accounts} where ${accounts.id} = ${events.accountId}))`
-    const isOfAccount = account && or(eq(events.accountId, account.id ?? 0), eq(events.username, account.username))
-    return read(() => ask(reading('', db => db.select({ ...getTableColumns(events), username }).from(events)
-      .where(and(gt(events.id, afterId), isOfAccount, since === undefined ? undefined : gte(events.at, since)))
-      .orderBy(asc(events.id)).limit(limit))))
-  }
+    /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
+    listAfter: read((afterId: number, { account, since, limit }: EventSelection): Rule<EventRecord[]> => {
+      // Events of older versions have no username.
+      const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '') from ${accounts} where ${accounts.id} = ${events.accountId}))`
+      const isOfAccount = account && or(eq(events.accountId, account.id ?? 0), eq(events.username, account.username))
+      return ask(reading('', db => db.select({ ...getTableColumns(events), username }).from(events)
+        .where(and(gt(events.id, afterId), isOfAccount, since === undefined ? undefined : gte(events.at, since)))
+        .orderBy(asc(events.id)).limit(limit)))
+    }),
 
-  findLatest (kinds: readonly string[]): Promise<EventRecord | undefined> {
-    const { tables: { events }, read } = this.#engine
-    return read(() => ask(reading('', db => db.select().from(events)
-      .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
-      .orderBy(desc(events.id)).limit(1)), {}, ([latest]) => latest))
-  }
+    /** The latest event of the whole store that is of one of these kinds. */
+    findLatest: read((kinds: readonly string[]): Rule<EventRecord | undefined> =>
+      ask(reading('', db => db.select().from(events)
+        .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
+        .orderBy(desc(events.id)).limit(1)), {}, ([latest]) => latest)),
 
-  // Ids are in the order of time, but for what was added at the same time: of the lowest ids, those that are old.
-  removeBefore (time: number, limit: number): Promise<boolean> {
-    const { tables: { events }, apply } = this.#engine
-    return apply(() => ask(writing('', db => {
+    /**
+     * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether
+     * there may be more.
+     */
+    removeBefore: (time: number, limit: number): Promise<boolean> => apply(() => ask(writing('', db => {
+      // Ids are in the order of time, but for what was added at the same time: of the lowest ids, those that are old.
       const oldest = db.select({ id: events.id, at: events.at }).from(events).orderBy(asc(events.id)).limit(limit)
         .as('oldest')
       const latestOfStore = db.select({ id: max(events.id) }).from(events).where(isNull(events.accountId))

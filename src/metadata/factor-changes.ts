@@ -1,75 +1,73 @@
 import { and, eq, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { type FirstFactor, isUnchanged } from './factor-repository.ts'
+import { type FirstFactor, isUnchanged } from './factor-records.ts'
 import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { VerifiedAccount } from './records.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
-import type { TokenRemover } from './tokens.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 const { placeholder } = sql
 
 /** An account whose row is locked until the transaction ends. */
 export interface LockedAccount extends VerifiedAccount { readonly factorCount: number }
 
+/** A locked account, which is still as it was verified, and the time after any wait for it. */
+export interface VerifiedContext { readonly account: LockedAccount, readonly now: number }
+
 /** What the changes of factors have in common: the lock of the account, and what a change means for the rest of it. */
-export class FactorChanges {
-  readonly #tables: Engine['tables']
-  readonly #now: Engine['now']
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #tokenRemover: TokenRemover
-  readonly #secrets: OneTimeSecrets
+export type FactorChanges = ReturnType<typeof createFactorChanges>
 
-  constructor (engine: Engine, { tokenRemover, secrets }: { tokenRemover: TokenRemover, secrets: OneTimeSecrets }) {
-    this.#tables = engine.tables
-    this.#now = engine.now
-    this.#queries = queriesOf(engine)
-    this.#tokenRemover = tokenRemover
-    this.#secrets = secrets
-  }
+export function createFactorChanges (
+  engine: Engine, { tokenRemover, secrets }: { tokenRemover: TokenRemover, secrets: OneTimeSecrets }
+) {
+  const { tables: { recoveryCodes }, transactFor } = engine
+  const queries = queriesOf(engine)
 
-  /** Locks an account. @throws credentials_wrong if it was changed since it was verified. */
-  * begin (account: VerifiedAccount): Rule<{ account: LockedAccount, now: number }> {
-    const [[locked], now] = yield * together(ask(this.#queries.lock, { accountId: account.id }), this.#now())
-    if (locked === undefined || !isUnchanged(locked, account)) throw new Problem('credentials_wrong')
-    return { account: locked, now }
-  }
+  const count = (accountId: number, added: number) =>
+    together(ask(queries.count, { accountId, added }), secrets.endOf(accountId))
 
-  /** After factors were added to, or replaced in, an account. Returns whether they are the first. */
-  * added ({ id, factorCount }: LockedAccount, added: number, first: FirstFactor): Rule<boolean> {
-    yield * this.#count(id, added)
-    if (factorCount > 0) return false
-    yield * this.setRecoveryCodes(id, first.recoveryCodes)
-    yield * this.#tokenRemover.removeSignedIn(id, first.sessionId)
-    yield * ask(this.#queries.forgetNetworks, { accountId: id, network: first.network ?? '' })
-    return true
-  }
+  const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => together(
+    ask(queries.removeCodes, { accountId }),
+    ask(writing('', db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash })))))
+  )
 
-  /** After a factor of an account was removed. */
-  * removed ({ id, factorCount }: LockedAccount): Rule<void> {
-    yield * this.#count(id, -1)
-    if (factorCount === 1) yield * ask(this.#queries.removeCodes, { accountId: id })
-  }
+  return {
+    /** For a rule that changes a verified account. @throws credentials_wrong if it was changed since. */
+    verifiedWrite: <Parameters extends unknown[], T>(
+      rule: (context: VerifiedContext, ...values: Parameters) => Rule<T>
+    ) => (verified: VerifiedAccount, ...values: Parameters): Promise<T> => transactFor(verified.id, function * () {
+      const [[account], now] = yield * together(ask(queries.lock, { accountId: verified.id }), engine.now())
+      if (account === undefined || !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
+      return yield * rule({ account, now }, ...values)
+    }),
 
-  * #count (accountId: number, added: number): Rule<void> {
-    yield * together(ask(this.#queries.count, { accountId, added }), this.#secrets.endOf(accountId))
-  }
+    /** After factors were added to, or replaced in, an account. Returns whether they are the first. */
+    * added ({ id, factorCount }: LockedAccount, added: number, first: FirstFactor): Rule<boolean> {
+      yield * count(id, added)
+      if (factorCount > 0) return false
+      yield * setRecoveryCodes(id, first.recoveryCodes)
+      yield * tokenRemover.removeSignedIn(id, first.sessionId)
+      yield * ask(queries.forgetNetworks, { accountId: id, network: first.network ?? '' })
+      return true
+    },
 
-  * setRecoveryCodes (accountId: number, hashes: readonly string[]): Rule<void> {
-    const { recoveryCodes } = this.#tables
-    yield * together(
-      ask(this.#queries.removeCodes, { accountId }),
-      ask(writing('', db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash })))))
-    )
-  }
+    /** After a factor of an account was removed. */
+    * removed ({ id, factorCount }: LockedAccount): Rule<void> {
+      yield * count(id, -1)
+      if (factorCount === 1) yield * ask(queries.removeCodes, { accountId: id })
+    },
 
-  /** Removes all factors of an account. */
-  * removeAll (accountId: number): Rule<void> {
-    const { clear, removeTotp, removePasskeys, removeCodes } = this.#queries
-    const of = { accountId }
-    yield * together(
-      ask(clear, of), ask(removeTotp, of), ask(removePasskeys, of), ask(removeCodes, of), this.#secrets.endOf(accountId)
-    )
+    setRecoveryCodes,
+
+    /** Removes all factors of an account. */
+    * removeAll (accountId: number): Rule<void> {
+      const { clear, removeTotp, removePasskeys, removeCodes } = queries
+      const of = { accountId }
+      yield * together(
+        ask(clear, of), ask(removeTotp, of), ask(removePasskeys, of), ask(removeCodes, of), secrets.endOf(accountId)
+      )
+    }
   }
 }
 

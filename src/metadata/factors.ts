@@ -1,188 +1,135 @@
 import { and, asc, count, eq, gt, lt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import type { FactorChanges } from './factor-changes.ts'
-import type {
-  Challenge, FactorList, FactorRepository, FirstFactor, FoundTotp, NewPasskey, PasskeyRecord
-} from './factor-repository.ts'
 import { createExpiryRemover } from './factor-expiry.ts'
-import type { OneTimeSecrets } from './one-time-secrets.ts'
-import type { PasskeyRules } from './passkeys.ts'
-import type { AccountRecord, VerifiedAccount } from './records.ts'
+import type { FactorList, FirstFactor, FoundTotp } from './factor-records.ts'
+import { createPasskeys } from './passkeys.ts'
 import { ask, reading, together, writing, type Rule } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
-interface FactorOptions {
-  readonly engine: Engine
-  readonly changes: FactorChanges
-  readonly secrets: OneTimeSecrets
-  readonly passkeys: PasskeyRules
-}
+/**
+ * Second factors: a part of the contract of {@link Metadata}. `factorCount` of an account is the number of its
+ * factors: one-time codes are one, each passkey is one. Each write that adds, replaces or removes a factor changes
+ * `factorVersion`, and ends the reset of the account. The first factor also deletes the sessions and access tokens of
+ * the account, but not personal tokens, what was issued for them, and the session that stays, and no other network
+ * than that of the factor stays known. With the last one the recovery codes go.
+ */
+export type FactorRepository = ReturnType<typeof createFactors>
 
-export class FactorRules implements FactorRepository {
-  readonly #engine: Engine
-  readonly #changes: FactorChanges
-  readonly #secrets: OneTimeSecrets
-  readonly #passkeys: PasskeyRules
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly removeExpired: FactorRepository['removeExpired']
-
-  constructor ({ engine, changes, secrets, passkeys }: FactorOptions) {
-    this.#engine = engine
-    this.#changes = changes
-    this.#secrets = secrets
-    this.#passkeys = passkeys
-    this.#queries = queriesOf(engine)
-    this.removeExpired = createExpiryRemover(engine)
-  }
-
-  list (accountId: number): Promise<FactorList> {
-    return this.#engine.read(() => this.#list(accountId))
-  }
-
-  * #list (accountId: number): Rule<FactorList> {
-    const { totp, codes } = this.#queries
-    const [[on], passkeys, [left]] = yield * together(
-      ask(totp, { accountId, state: 'on' }), this.#passkeys.ofAccount(accountId), ask(codes, { accountId })
-    )
-    return { totp: on ?? null, passkeys, recoveryCodes: Number(left?.count) }
-  }
-
-  findTotp (accountId: number): Promise<FoundTotp> {
-    return this.#engine.read(() => this.#findTotp(accountId))
-  }
-
-  * #findTotp (accountId: number): Rule<FoundTotp> {
-    const [[totp], [pending], now] = yield * together(
-      ask(this.#queries.totp, { accountId, state: 'on' }), ask(this.#queries.pending, { accountId }), this.#engine.now()
-    )
-    return { totp, pending, now }
-  }
-
-  setPendingTotp (account: VerifiedAccount, secret: string, milliseconds: number): Promise<void> {
-    return this.#engine.transactFor(account.id, () => this.#setPendingTotp(account, secret, milliseconds))
-  }
-
-  * #setPendingTotp (account: VerifiedAccount, secret: string, milliseconds: number): Rule<void> {
-    const { now } = yield * this.#changes.begin(account)
-    yield * this.#removeTotp(account.id, 'pending')
-    yield * ask(this.#queries.addTotp, {
-      accountId: account.id, state: 'pending', secret, lastStep: 0, createdAt: now, expiresAt: now + milliseconds
-    })
-  }
+export function createFactors (services: Services) {
+  const { engine, factorChanges, secrets, read, write } = services
+  const { tables: { totpSecrets }, apply } = engine
+  const { verifiedWrite } = factorChanges
+  const queries = queriesOf(engine)
 
   /** Returns whether there was one. */
-  #removeTotp (accountId: number, state: 'on' | 'pending') {
-    return ask(this.#queries.removeTotp, { accountId, state }, removed => removed.length > 0)
-  }
+  const removeSecret = (accountId: number, state: 'on' | 'pending') =>
+    ask(queries.removeTotp, { accountId, state }, removed => removed.length > 0)
 
-  confirmTotp (
-    account: VerifiedAccount, totp: { secret: string, step: number }, first: FirstFactor
-  ): Promise<boolean> {
-    return this.#engine.transactFor(account.id, () => this.#confirmTotp(account, totp, first))
-  }
+  return {
+    ...createPasskeys(services),
 
-  * #confirmTotp (
-    account: VerifiedAccount, { secret, step }: { secret: string, step: number }, first: FirstFactor
-  ): Rule<boolean> {
-    const { account: locked, now } = yield * this.#changes.begin(account)
-    const [pending] = yield * ask(this.#queries.pending, { accountId: account.id })
-    if (pending?.secret !== secret) throw new Problem('factor_not_pending')
-    const isReplaced = yield * this.#removeTotp(account.id, 'on')
-    yield * this.#removeTotp(account.id, 'pending')
-    yield * ask(this.#queries.addTotp, {
-      accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now, expiresAt: null
-    })
-    return yield * this.#changes.added(locked, isReplaced ? 0 : 1, first)
-  }
+    list: read(function * (accountId: number): Rule<FactorList> {
+      const [[totp], passkeys, [left]] = yield * together(
+        ask(queries.totp, { accountId, state: 'on' }),
+        ask(queries.passkeys, { accountId }),
+        ask(queries.codes, { accountId })
+      )
+      return { totp: totp ?? null, passkeys, recoveryCodes: Number(left?.count) }
+    }),
 
-  useTotp (accountId: number, totp: { secret: string, step: number }): Promise<boolean> {
-    const { apply } = this.#engine
-    return apply(() => ask(this.#queries.useTotp, { accountId, ...totp }, used => used.length > 0), accountId)
-  }
+    findTotp: read(function * (accountId: number): Rule<FoundTotp> {
+      const [[totp], [pending], now] = yield * together(
+        ask(queries.totp, { accountId, state: 'on' }), ask(queries.pending, { accountId }), engine.now()
+      )
+      return { totp, pending, now }
+    }),
 
-  removeTotp (account: VerifiedAccount): Promise<void> {
-    return this.#engine.transactFor(account.id, () => this.#turnOff(account))
-  }
+    /** Keeps a secret for `milliseconds`, in place of an earlier pending one. @throws credentials_wrong. */
+    setPendingTotp: verifiedWrite(function * ({ account, now }, secret: string, milliseconds: number) {
+      yield * removeSecret(account.id, 'pending')
+      yield * ask(queries.addTotp, {
+        accountId: account.id, state: 'pending', secret, lastStep: 0, createdAt: now, expiresAt: now + milliseconds
+      })
+    }),
 
-  * #turnOff (account: VerifiedAccount): Rule<void> {
-    const { account: locked } = yield * this.#changes.begin(account)
-    if (!(yield * this.#removeTotp(account.id, 'on'))) throw new Problem('not_found')
-    yield * this.#changes.removed(locked)
-  }
+    /**
+     * Turns on the pending secret in place of an earlier one; `step` counts as used. Returns whether it is the first
+     * factor.
+     * @throws credentials_wrong, factor_not_pending if it is pending no more.
+     */
+    confirmTotp: verifiedWrite(function * (
+      { account, now }, { secret, step }: { secret: string, step: number }, first: FirstFactor
+    ) {
+      const [pending] = yield * ask(queries.pending, { accountId: account.id })
+      if (pending?.secret !== secret) throw new Problem('factor_not_pending')
+      const isReplaced = yield * removeSecret(account.id, 'on')
+      yield * removeSecret(account.id, 'pending')
+      yield * ask(queries.addTotp, {
+        accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now, expiresAt: null
+      })
+      return yield * factorChanges.added(account, isReplaced ? 0 : 1, first)
+    }),
 
-  addPasskey (
-    account: VerifiedAccount, passkey: NewPasskey, challenge: Challenge, first: FirstFactor
-  ): Promise<{ passkey: PasskeyRecord, isFirst: boolean }> {
-    return this.#passkeys.add(account, passkey, challenge, first)
-  }
+    /** Uses a time step, if it is later than the last one and the secret is still on. Returns whether it did. */
+    useTotp: (accountId: number, totp: { secret: string, step: number }): Promise<boolean> =>
+      apply(() => ask(queries.useTotp, { accountId, ...totp }, used => used.length > 0), accountId),
 
-  findPasskey (credentialId: string): Promise<{ passkey: PasskeyRecord, account: AccountRecord } | undefined> {
-    return this.#passkeys.find(credentialId)
-  }
+    /** @throws not_found, credentials_wrong. */
+    removeTotp: verifiedWrite(function * ({ account }) {
+      if (!(yield * removeSecret(account.id, 'on'))) throw new Problem('not_found')
+      yield * factorChanges.removed(account)
+    }),
 
-  usePasskey (passkey: { id: number, counter: number }, challenge: Challenge): Promise<boolean> {
-    return this.#passkeys.use(passkey, challenge)
-  }
+    /** Removes all factors, with the recovery codes. For the operator. */
+    removeAll: write(accountId => factorChanges.removeAll(accountId)),
 
-  removePasskey (account: VerifiedAccount, id: number): Promise<void> {
-    return this.#passkeys.remove(account, id)
-  }
+    /** Replaces the recovery codes. @throws credentials_wrong. */
+    setRecoveryCodes: verifiedWrite(function * ({ account }, hashes: readonly string[]) {
+      yield * factorChanges.setRecoveryCodes(account.id, hashes)
+    }),
 
-  removeAll (accountId: number): Promise<void> {
-    return this.#engine.transactFor(accountId, () => this.#changes.removeAll(accountId))
-  }
+    /** Uses a recovery code. Returns how many are left; undefined if the account has no such code. */
+    useRecoveryCode: write(function * (accountId, hash: string) {
+      const used = yield * ask(queries.useCode, { accountId, hash })
+      if (used.length === 0) return undefined
+      const [left] = yield * ask(queries.codes, { accountId })
+      return Number(left?.count)
+    }),
 
-  setRecoveryCodes (account: VerifiedAccount, hashes: readonly string[]): Promise<void> {
-    return this.#engine.transactFor(account.id, () => this.#setRecoveryCodes(account, hashes))
-  }
+    /** Adds a confirmation code. @throws credentials_wrong. */
+    addConfirmation: verifiedWrite(function * ({ account, now }, hash: string, milliseconds: number) {
+      const of = { accountId: account.id, username: null, removesFactors: false }
+      yield * secrets.add({ hash, kind: 'confirmation', ...of, expiresAt: now + milliseconds })
+    }),
 
-  * #setRecoveryCodes (account: VerifiedAccount, hashes: readonly string[]): Rule<void> {
-    yield * this.#changes.begin(account)
-    yield * this.#changes.setRecoveryCodes(account.id, hashes)
-  }
+    /** Uses a confirmation code. Returns whether the account had it. */
+    useConfirmation: (accountId: number, hash: string): Promise<boolean> =>
+      apply(() => secrets.takeConfirmation(accountId, hash), accountId),
 
-  useRecoveryCode (accountId: number, hash: string): Promise<number | undefined> {
-    return this.#engine.transactFor(accountId, () => this.#useRecoveryCode(accountId, hash))
-  }
+    /** At most `limit` sealed secrets that do not begin with `prefix`, also pending ones. For the rotation of keys. */
+    listSecrets: read((prefix: string, limit: number) => {
+      const { accountId, secret } = totpSecrets
+      return ask(reading('', db => db.select({ accountId, secret }).from(totpSecrets)
+        .where(sql`substr(${secret}, 1, ${prefix.length}) <> ${prefix}`).orderBy(asc(accountId)).limit(limit)))
+    }),
 
-  * #useRecoveryCode (accountId: number, hash: string): Rule<number | undefined> {
-    const used = yield * ask(this.#queries.useCode, { accountId, hash })
-    if (used.length === 0) return undefined
-    const [left] = yield * ask(this.#queries.codes, { accountId })
-    return Number(left?.count)
-  }
+    /** Replaces a sealed secret, unless it was replaced meanwhile. */
+    replaceSecret: (accountId: number, secret: string, newSecret: string): Promise<void> =>
+      apply(() => ask(writing('', db => db.update(totpSecrets).set({ secret: newSecret })
+        .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret)))), {}, () => {}), accountId),
 
-  addConfirmation (account: VerifiedAccount, hash: string, milliseconds: number): Promise<void> {
-    return this.#engine.transactFor(account.id, () => this.#addConfirmation(account, hash, milliseconds))
-  }
-
-  * #addConfirmation (account: VerifiedAccount, hash: string, milliseconds: number): Rule<void> {
-    const { now } = yield * this.#changes.begin(account)
-    const of = { accountId: account.id, username: null, removesFactors: false }
-    yield * this.#secrets.add({ hash, kind: 'confirmation', ...of, expiresAt: now + milliseconds })
-  }
-
-  useConfirmation (accountId: number, hash: string): Promise<boolean> {
-    return this.#engine.apply(() => this.#secrets.takeConfirmation(accountId, hash), accountId)
-  }
-
-  listSecrets (exceptPrefix: string, limit: number): Promise<{ accountId: number, secret: string }[]> {
-    const { tables: { totpSecrets }, read } = this.#engine
-    const { accountId, secret } = totpSecrets
-    return read(() => ask(reading('', db => db.select({ accountId, secret }).from(totpSecrets)
-      .where(sql`substr(${secret}, 1, ${exceptPrefix.length}) <> ${exceptPrefix}`).orderBy(asc(accountId)).limit(limit))))
-  }
-
-  replaceSecret (accountId: number, secret: string, newSecret: string): Promise<void> {
-    const { tables: { totpSecrets }, apply } = this.#engine
-    return apply(() => ask(writing('', db => db.update(totpSecrets).set({ secret: newSecret })
-      .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret)))), {}, () => {}), accountId)
+    /**
+     * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if
+     * there may be more.
+     */
+    removeExpired: createExpiryRemover(engine)
   }
 }
 
-function queriesOf ({ tables: { totpSecrets: totp, recoveryCodes }, clock }: Engine) {
+function queriesOf ({ tables: { totpSecrets: totp, passkeys, recoveryCodes }, clock }: Engine) {
   const accountId = placeholder('accountId')
   const isOfAccount = eq(totp.accountId, accountId)
   const isCodeOfAccount = eq(recoveryCodes.accountId, accountId)
@@ -205,6 +152,8 @@ function queriesOf ({ tables: { totpSecrets: totp, recoveryCodes }, clock }: Eng
     useTotp: writing('use_totp', db => db.update(totp).set({ lastStep: step })
       .where(and(isOfAccount, eq(totp.state, 'on'), eq(totp.secret, placeholder('secret')), lt(totp.lastStep, step)))
       .returning({ state: totp.state })),
+    passkeys: reading('passkeys_of_account', db => db.select().from(passkeys)
+      .where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id))),
     codes: reading('count_recovery_codes', db => db.select({ count: count() }).from(recoveryCodes).where(isCodeOfAccount)),
     useCode: writing('use_recovery_code', db => db.delete(recoveryCodes)
       .where(and(isCodeOfAccount, eq(recoveryCodes.hash, placeholder('hash')))).returning({ hash: recoveryCodes.hash }))

@@ -1,5 +1,5 @@
 import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
-import { accountColumns } from './accounts.ts'
+import { accountColumns } from './account-rows.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
 import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-records.ts'

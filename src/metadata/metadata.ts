@@ -1,10 +1,12 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
-import type { AccountRepository, TokenRepository } from './account-repository.ts'
-import type { AttemptRepository } from './attempt-repository.ts'
+import type { AccountRepository } from './accounts.ts'
+import type { AttemptRepository } from './attempts.ts'
 import type { BlobRepository } from './blobs.ts'
 import type { ChangeRepository } from './changes.ts'
-import type { ClaimRepository, FactorRepository } from './factor-repository.ts'
+import type { ClaimRepository } from './claims.ts'
+import type { EventRepository } from './events.ts'
+import type { FactorRepository } from './factors.ts'
 import type { FileRepository } from './files.ts'
 import type { FolderRepository } from './folders.ts'
 import type { Ids } from './ids.ts'
@@ -12,7 +14,7 @@ import type { KeptRepository } from './kept.ts'
 import type { LinkRepository } from './links.ts'
 import type { LockRepository } from './locks.ts'
 import type { PropertyRepository } from './properties.ts'
-import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
+import type { TokenRepository } from './tokens.ts'
 import type { UploadRepository } from './uploads.ts'
 
 /**
@@ -75,23 +77,6 @@ export interface Metadata {
   /** Undefined if the database is a file of this process. For monitoring. */
   readonly server: DatabaseServer | undefined
   close (): Promise<void>
-}
-
-/** The security events of the accounts and of the whole store. */
-export interface EventRepository {
-  /** Adds an event. If its account has more than are kept, removes some of its kind. */
-  add (event: NewEvent, keep: KeptEvents): Promise<void>
-  /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
-  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]>
-  /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
-  listAfter (afterId: number, selection: EventSelection): Promise<EventRecord[]>
-  /** The latest event of the whole store that is of one of these kinds. */
-  findLatest (kinds: readonly string[]): Promise<EventRecord | undefined>
-  /**
-   * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether there
-   * may be more.
-   */
-  removeBefore (time: number, limit: number): Promise<boolean>
 }
 
 /** A database server, and what this process asks it. */

@@ -1,41 +1,32 @@
 import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { type Ask, ask, reading, writing } from './rule.ts'
+import { ask, reading, writing } from './rule.ts'
 
 const { placeholder } = sql
 
 /** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
 export type OneTimeSecret = Engine['tables']['oneTimeSecrets']['$inferSelect']
 
-export class OneTimeSecrets {
-  readonly #queries: ReturnType<typeof queriesOf>
+export type OneTimeSecrets = ReturnType<typeof createOneTimeSecrets>
 
-  constructor (engine: Engine) {
-    this.#queries = queriesOf(engine)
-  }
+export function createOneTimeSecrets (engine: Engine) {
+  const queries = queriesOf(engine)
 
-  add (secret: OneTimeSecret): Ask<unknown> {
-    return ask(this.#queries.add, secret)
-  }
+  return {
+    add: (secret: OneTimeSecret) => ask(queries.add, secret),
 
-  /** The secret, if it has not expired. */
-  find (hash: string): Ask<OneTimeSecret | undefined> {
-    return ask(this.#queries.find, { hash }, ([secret]) => secret)
-  }
+    /** The secret, if it has not expired. */
+    find: (hash: string) => ask(queries.find, { hash }, ([secret]) => secret),
 
-  /** Uses a secret; undefined if there is none. */
-  take (kind: OneTimeSecret['kind'], hash: string): Ask<OneTimeSecret | undefined> {
-    return ask(this.#queries.take, { kind, hash }, ([secret]) => secret)
-  }
+    /** Uses a secret; undefined if there is none. */
+    take: (kind: OneTimeSecret['kind'], hash: string) => ask(queries.take, { kind, hash }, ([secret]) => secret),
 
-  /** Uses a confirmation code of an account. Returns whether it had it. */
-  takeConfirmation (accountId: number, hash: string): Ask<boolean> {
-    return ask(this.#queries.takeConfirmation, { accountId, hash }, taken => taken.length > 0)
-  }
+    /** Uses a confirmation code of an account. Returns whether it had it. */
+    takeConfirmation: (accountId: number, hash: string) =>
+      ask(queries.takeConfirmation, { accountId, hash }, taken => taken.length > 0),
 
-  /** Ends the reset and the confirmation codes of an account: its password or its factors change. */
-  endOf (accountId: number): Ask<unknown> {
-    return ask(this.#queries.endOf, { accountId })
+    /** Ends the reset and the confirmation codes of an account: its password or its factors change. */
+    endOf: (accountId: number) => ask(queries.endOf, { accountId })
   }
 }
 

@@ -1,96 +1,81 @@
-import { and, asc, count, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, count, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { accountColumns } from './accounts.ts'
+import { accountColumns } from './account-rows.ts'
 import type { Engine } from './engine.ts'
-import type { FactorChanges } from './factor-changes.ts'
-import { type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord } from './factor-repository.ts'
-import type { AccountRecord, VerifiedAccount } from './records.ts'
-import { type Ask, ask, reading, Refusal, writing, type Rule } from './rule.ts'
+import { type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord } from './factor-records.ts'
+import type { AccountRecord } from './records.ts'
+import { ask, reading, Refusal, writing, type Rule } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
-/** The passkeys of accounts; `FactorRepository` says what they do. */
-export class PasskeyRules {
-  readonly #engine: Engine
-  readonly #changes: FactorChanges
-  readonly #queries: ReturnType<typeof queriesOf>
-
-  constructor (engine: Engine, changes: FactorChanges) {
-    this.#engine = engine
-    this.#changes = changes
-    this.#queries = queriesOf(engine)
-  }
-
-  ofAccount (accountId: number): Ask<PasskeyRecord[]> {
-    return ask(this.#queries.ofAccount, { accountId }, passkeys => passkeys)
-  }
-
-  add (
-    account: VerifiedAccount, passkey: NewPasskey, challenge: Challenge, first: FirstFactor
-  ): Promise<{ passkey: PasskeyRecord, isFirst: boolean }> {
-    return this.#engine.transactFor(account.id, () => this.#add(account, passkey, challenge, first))
-  }
-
-  * #add (
-    account: VerifiedAccount, passkey: NewPasskey, challenge: Challenge, first: FirstFactor
-  ): Rule<{ passkey: PasskeyRecord, isFirst: boolean }> {
-    const { account: locked, now } = yield * this.#changes.begin(account)
-    const [present] = yield * ask(this.#queries.count, { accountId: account.id })
-    if (Number(present?.count) >= MAX_PASSKEYS) {
-      throw new Problem('too_many_passkeys', { detail: `An account may have at most ${MAX_PASSKEYS} passkeys; remove one first.` })
-    }
-    yield * this.#useChallenge(challenge, { now, refusal: 'passkey_invalid' })
-    const added = yield * this.#insert({ ...passkey, accountId: account.id, createdAt: now })
-    return { passkey: added, isFirst: yield * this.#changes.added(locked, 1, first) }
-  }
+/** The methods of the {@link FactorRepository} for passkeys. */
+export function createPasskeys ({ engine, factorChanges, read }: Services) {
+  const queries = queriesOf(engine)
+  const { verifiedWrite } = factorChanges
 
   /** @throws `refusal` if the challenge has expired or was used. */
-  * #useChallenge (
+  function * useChallenge (
     challenge: Challenge, { now, refusal }: { now: number, refusal: 'passkey_invalid' | 'passkey_refused' }
   ): Rule<void> {
     // Once it has expired, its row can be gone.
     if (now >= challenge.expiresAt) throw new Problem(refusal)
     try {
-      yield * ask(this.#queries.useChallenge, { ...challenge })
+      yield * ask(queries.useChallenge, { ...challenge })
     } catch (error) {
       throw error instanceof Refusal ? new Problem(refusal, { cause: error }) : error
     }
   }
 
   /** @throws passkey_invalid if an account has the credential. */
-  * #insert (values: Record<string, unknown>): Rule<PasskeyRecord> {
+  function * insert (values: Record<string, unknown>): Rule<PasskeyRecord> {
     try {
-      const [added] = yield * ask(this.#queries.insert, values)
+      const [added] = yield * ask(queries.insert, values)
       return added as PasskeyRecord
     } catch (error) {
       throw error instanceof Refusal ? new Problem('passkey_invalid', { cause: error }) : error
     }
   }
 
-  find (credentialId: string): Promise<{ passkey: PasskeyRecord, account: AccountRecord } | undefined> {
-    return this.#engine.read(() => ask(this.#queries.find, { credentialId }, ([found]) => found))
-  }
+  return {
+    /**
+     * @throws credentials_wrong, too_many_passkeys, passkey_invalid if the challenge has expired or was used, or the
+     * credential is known.
+     */
+    addPasskey: verifiedWrite(function * (
+      { account, now }, newPasskey: NewPasskey, challenge: Challenge, first: FirstFactor
+    ) {
+      const [present] = yield * ask(queries.count, { accountId: account.id })
+      if (Number(present?.count) >= MAX_PASSKEYS) {
+        throw new Problem('too_many_passkeys', { detail: `An account may have at most ${MAX_PASSKEYS} passkeys; remove one first.` })
+      }
+      yield * useChallenge(challenge, { now, refusal: 'passkey_invalid' })
+      const passkey = yield * insert({ ...newPasskey, accountId: account.id, createdAt: now })
+      return { passkey, isFirst: yield * factorChanges.added(account, 1, first) }
+    }),
 
-  use ({ id, counter }: { id: number, counter: number }, challenge: Challenge): Promise<boolean> {
-    return this.#engine.transactFor(`passkey ${id}`, () => this.#use(id, counter, challenge))
-  }
+    findPasskey: read((credentialId: string): Rule<{ passkey: PasskeyRecord, account: AccountRecord } | undefined> =>
+      ask(queries.find, { credentialId }, ([found]) => found)),
 
-  * #use (id: number, counter: number, challenge: Challenge): Rule<boolean> {
-    const now = yield * this.#engine.now()
-    yield * this.#useChallenge(challenge, { now, refusal: 'passkey_refused' })
-    const [used] = yield * ask(this.#queries.use, { id, counter, now })
-    return used !== undefined
-  }
+    /**
+     * Uses a challenge, and sets the counter and the time of last use. False, and only the challenge is used, if the
+     * counter is not higher than before, unless both are 0, or if the passkey was removed.
+     * @throws passkey_refused if the challenge has expired or was used.
+     */
+    usePasskey: ({ id, counter }: { id: number, counter: number }, challenge: Challenge): Promise<boolean> =>
+      engine.transactFor(`passkey ${id}`, function * () {
+        const now = yield * engine.now()
+        yield * useChallenge(challenge, { now, refusal: 'passkey_refused' })
+        const [used] = yield * ask(queries.use, { id, counter, now })
+        return used !== undefined
+      }),
 
-  remove (account: VerifiedAccount, id: number): Promise<void> {
-    return this.#engine.transactFor(account.id, () => this.#remove(account, id))
-  }
-
-  * #remove (account: VerifiedAccount, id: number): Rule<void> {
-    const { account: locked } = yield * this.#changes.begin(account)
-    const [removed] = yield * ask(this.#queries.remove, { accountId: account.id, id })
-    if (removed === undefined) throw new Problem('not_found')
-    yield * this.#changes.removed(locked)
+    /** @throws not_found, credentials_wrong. */
+    removePasskey: verifiedWrite(function * ({ account }, id: number) {
+      const [removed] = yield * ask(queries.remove, { accountId: account.id, id })
+      if (removed === undefined) throw new Problem('not_found')
+      yield * factorChanges.removed(account)
+    })
   }
 }
 
@@ -100,7 +85,6 @@ function queriesOf ({ tables }: Engine) {
   const isThis = eq(passkeys.id, placeholder('id'))
   const counter = sql`cast(${placeholder('counter')} AS bigint)`
   return {
-    ofAccount: reading('passkeys_of_account', db => db.select().from(passkeys).where(isOfAccount).orderBy(asc(passkeys.id))),
     count: reading('count_passkeys', db => db.select({ count: count() }).from(passkeys).where(isOfAccount)),
     find: reading('passkey', db => db.select({ passkey: getTableColumns(passkeys), account: accountColumns(tables) }).from(passkeys)
       .innerJoin(accounts, and(eq(accounts.id, passkeys.accountId), isNull(accounts.removedAt)))

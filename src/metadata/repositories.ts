@@ -1,12 +1,14 @@
-import { AccountRules, createAccountAdder } from './accounts.ts'
-import { type AttemptClaims, AttemptRules } from './attempts.ts'
-import { BlobRules, createDiscard, type DatabaseBlobMethods } from './blobs.ts'
+import { createAccountAdder } from './account-rows.ts'
+import { createAccounts } from './accounts.ts'
+import { type AttemptClaims, createAttempts } from './attempts.ts'
+import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts'
 import { createChangeLog, createChanges } from './changes.ts'
+import { createClaims } from './claims.ts'
 import type { Engine } from './engine.ts'
-import { ClaimRules } from './claims.ts'
-import { createEventWriter, EventRules } from './events.ts'
-import { FactorChanges } from './factor-changes.ts'
-import { FactorRules } from './factors.ts'
+import { createEventWriter } from './event-writer.ts'
+import { createEvents } from './events.ts'
+import { createFactorChanges } from './factor-changes.ts'
+import { createFactors } from './factors.ts'
 import { createFileContents } from './file-contents.ts'
 import { createFiles } from './files.ts'
 import { createFolderTree } from './folder-tree.ts'
@@ -21,12 +23,12 @@ import { LockGuard } from './lock-guard.ts'
 import { createLocks } from './locks.ts'
 import type { Metadata } from './metadata.ts'
 import { createMethods } from './methods.ts'
-import { OneTimeSecrets } from './one-time-secrets.ts'
+import { createOneTimeSecrets } from './one-time-secrets.ts'
 import { Owners } from './owners.ts'
-import { PasskeyRules } from './passkeys.ts'
 import { createProperties } from './properties.ts'
 import type { Services } from './services.ts'
-import { type TokenFinder, TokenRemover, TokenRules } from './tokens.ts'
+import { createTokenRemover } from './token-remover.ts'
+import { createTokens, type TokenFinder } from './tokens.ts'
 import { createUploads } from './uploads.ts'
 
 interface RepositoryOptions {
@@ -55,26 +57,41 @@ export function createRepositories ({
   const tree = createFolderTree({ engine, owners, changeLog })
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
-  const tokenRemover = new TokenRemover(engine)
-  const secrets = new OneTimeSecrets(engine)
+  const tokenRemover = createTokenRemover(engine)
+  const secrets = createOneTimeSecrets(engine)
   const addAccount = createAccountAdder(engine)
-  const changes = new FactorChanges(engine, { tokenRemover, secrets })
-  const accounts = new AccountRules({ engine, longRunning, tokenRemover, secrets, addAccount, discard })
+  const factorChanges = createFactorChanges(engine, { tokenRemover, secrets })
   const guard = new LockGuard(engine, ids)
   const keptContents = createKeptContents({ engine, owners, discard, keeping, ...methods })
   const shared = {
-    engine, ids, longRunning, owners, changeLog, tree, discard, keeping, keptContents, guard, ...methods
+    engine,
+    ids,
+    longRunning,
+    owners,
+    changeLog,
+    tree,
+    discard,
+    keeping,
+    keptContents,
+    guard,
+    writeEvent,
+    tokenRemover,
+    secrets,
+    addAccount,
+    factorChanges,
+    ...methods
   }
   const contents = createFileContents(shared)
   const linkUploads = createLinkUploads({ ...shared, contents })
   const services: Services = { ...shared, contents, linkUploads }
+  const accounts = createAccounts(services)
   return {
     accounts,
-    tokens: new TokenRules({ engine, writeEvent, tokenRemover, tokenFinder }),
-    attempts: new AttemptRules(engine, attemptClaims),
-    factors: new FactorRules({ engine, changes, secrets, passkeys: new PasskeyRules(engine, changes) }),
-    claims: new ClaimRules({ engine, secrets, changes, tokenRemover, addAccount, accounts }),
-    events: new EventRules(engine, writeEvent),
+    tokens: createTokens(services, tokenFinder),
+    attempts: createAttempts(services, attemptClaims),
+    factors: createFactors(services),
+    claims: createClaims(services, accounts),
+    events: createEvents(services),
     files: createFiles(services),
     folders: createFolders(services),
     changes: createChanges(services),
@@ -83,6 +100,6 @@ export function createRepositories ({
     locks: createLocks(services),
     properties: createProperties(services),
     uploads: createUploads(services),
-    blobs: new BlobRules(engine, discardedBlobs)
+    blobs: createBlobs(engine, discardedBlobs)
   }
 }

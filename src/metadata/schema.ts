@@ -1,6 +1,6 @@
 import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
 import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
-import { attemptKinds } from './attempt-repository.ts'
+import { attemptKinds } from './attempt-records.ts'
 import { changeKinds } from './change-records.ts'
 import { linkKinds } from './link-records.ts'
 import type { Precondition } from './preconditions.ts'

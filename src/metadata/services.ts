@@ -1,6 +1,9 @@
+import type { AddAccount } from './account-rows.ts'
 import type { Discard } from './blobs.ts'
 import type { ChangeLog } from './changes.ts'
 import type { Engine } from './engine.ts'
+import type { WriteEvent } from './event-writer.ts'
+import type { FactorChanges } from './factor-changes.ts'
 import type { FileContents } from './file-contents.ts'
 import type { FolderTree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
@@ -9,7 +12,9 @@ import type { Keeping } from './kept-records.ts'
 import type { LinkUploads } from './link-uploads.ts'
 import type { LockGuard } from './lock-guard.ts'
 import type { Methods } from './methods.ts'
+import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { Owners } from './owners.ts'
+import type { TokenRemover } from './token-remover.ts'
 
 /** What the rules of storage share. Each takes what it needs. */
 export interface Services extends Methods {
@@ -26,4 +31,9 @@ export interface Services extends Methods {
   readonly contents: FileContents
   readonly guard: LockGuard
   readonly linkUploads: LinkUploads
+  readonly writeEvent: WriteEvent
+  readonly tokenRemover: TokenRemover
+  readonly secrets: OneTimeSecrets
+  readonly addAccount: AddAccount
+  readonly factorChanges: FactorChanges
 }

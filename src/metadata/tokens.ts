@@ -1,111 +1,31 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { TokenRepository } from './account-repository.ts'
 import type { Engine } from './engine.ts'
-import type { WriteEvent } from './events.ts'
-import { isUnchanged } from './factor-repository.ts'
+import { isUnchanged } from './factor-records.ts'
 import { limitedTo } from './paging.ts'
-import type { NewToken, TokenConditions, TokenRecord } from './records.ts'
+import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
 import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
+import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
-/** Deletes all tokens of an account, even if they are too many for one transaction. */
-export class TokenRemover {
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof removalsOf>
-
-  constructor (engine: Engine) {
-    this.#engine = engine
-    this.#queries = removalsOf(engine)
-  }
-
-  /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
-  async thinOut (accountId: number): Promise<void> {
-    const { maxDeletedRows, read, transactFor } = this.#engine
-    const { surplus, removeOldest } = this.#queries
-    if (maxDeletedRows === Infinity) return
-    while ((await read(() => ask(surplus, { accountId }))).length > 0) {
-      await transactFor(accountId, () => ask(removeOldest, { accountId }))
-    }
-  }
-
-  /** Deletes the rest in the current transaction, after `thinOut`. */
-  * removeRest (accountId: number): Rule<void> {
-    yield * ask(this.#queries.removeAll, { accountId })
-  }
-
-  /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
-  * removeSignedIn (accountId: number, sessionId = 0): Rule<void> {
-    yield * ask(this.#queries.removeSignedIn, { accountId, sessionId })
-  }
-}
-
-function removalsOf ({ tables: { tokens }, maxDeletedRows }: Engine) {
-  const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
-  const someOf = (db: Db, limit: number, offset = 0) => db.select({ id: tokens.id }).from(tokens).where(isOfAccount)
-    .orderBy(limitedTo(asc(tokens.id), limit, offset))
-  return {
-    surplus: reading('surplus_token', db => someOf(db, 1, maxDeletedRows)),
-    removeOldest: writing('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, someOf(db, maxDeletedRows)))),
-    // An access token goes with its session.
-    removeSignedIn: writing('remove_signed_in', db => db.delete(tokens).where(and(isOfAccount, or(
-      and(eq(tokens.kind, 'session'), ne(tokens.id, placeholder('sessionId'))),
-      and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
-    )))),
-    removeAll: writing('remove_tokens', db => db.delete(tokens).where(isOfAccount))
-  }
-}
-
 /** Methods that each database implements itself. */
-export type TokenFinder = Pick<TokenRepository, 'find' | 'findBySecret'>
-
-interface TokenOptions {
-  readonly engine: Engine
-  readonly writeEvent: WriteEvent
-  readonly tokenRemover: TokenRemover
-  readonly tokenFinder: TokenFinder
+export interface TokenFinder {
+  /** The token and its account, in one query; undefined if either was deleted. */
+  find (id: number): Promise<TokenAndAccount | undefined>
+  findBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
 }
 
-export class TokenRules implements TokenRepository {
-  readonly find: TokenFinder['find']
-  readonly findBySecret: TokenFinder['findBySecret']
-  readonly #engine: Engine
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #writeEvent: WriteEvent
-  readonly #tokenRemover: TokenRemover
+/** Access tokens, personal tokens and sessions: a part of the contract of {@link Metadata}. */
+export type TokenRepository = ReturnType<typeof createTokens>
 
-  constructor ({ engine, writeEvent, tokenRemover, tokenFinder }: TokenOptions) {
-    this.#engine = engine
-    this.#queries = queriesOf(engine)
-    this.#writeEvent = writeEvent
-    this.#tokenRemover = tokenRemover
-    this.find = tokenFinder.find
-    this.findBySecret = tokenFinder.findBySecret
-  }
+export function createTokens ({ engine, writeEvent, tokenRemover, read, write }: Services, finder: TokenFinder) {
+  const { tables: { tokens }, clock, now, transactFor, apply, skippingLocked } = engine
+  const queries = queriesOf(engine)
 
-  add (token: NewToken, conditions: TokenConditions = {}): Promise<TokenRecord> {
-    return this.#engine.transactFor(token.accountId, () => this.#add(token, conditions))
-  }
-
-  * #add (token: NewToken, conditions: TokenConditions): Rule<TokenRecord> {
-    const { withEvent, verified, maxTokens, lifetimeMilliseconds = Infinity } = conditions
-    const { accountId } = token
-    // Locked: a password change deletes the tokens that exist by then, and no later ones.
-    const [[account], time] = yield * together(ask(this.#queries.lockAccount, { accountId }), this.#engine.now())
-    if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
-    if (account === undefined) throw new Problem('token_revoked')
-    const { createdAt = time } = token
-    const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
-    const added = yield * this.#insert({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
-    if (maxTokens !== undefined) yield * this.#enforceLimit(accountId, added.id, maxTokens)
-    if (withEvent !== undefined) yield * this.#writeEvent(withEvent.event, withEvent.keep)
-    return added
-  }
-
-  * #insert (values: Record<string, unknown>): Rule<TokenRecord> {
+  function * insert (values: Record<string, unknown>): Rule<TokenRecord> {
     try {
-      const [added] = yield * ask(this.#queries.insert, values)
+      const [added] = yield * ask(queries.insert, values)
       return added as TokenRecord
     } catch (error) {
       throw error instanceof Refusal && error.constraint === 'reference' ? new Problem('token_revoked', { cause: error }) : error
@@ -113,48 +33,72 @@ export class TokenRules implements TokenRepository {
   }
 
   /** Deletes the oldest access token if the account has more than `maxTokens`. */
-  * #enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
-    const { beyondLimit, oldestAccess, remove } = this.#queries
-    const [surplus] = yield * ask(beyondLimit, { accountId, maxTokens })
+  function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
+    const [surplus] = yield * ask(queries.beyondLimit, { accountId, maxTokens })
     if (surplus === undefined) return
-    const [oldest] = yield * ask(oldestAccess, { accountId, newId })
+    const [oldest] = yield * ask(queries.oldestAccess, { accountId, newId })
     if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
-    yield * ask(remove, { accountId, id: oldest.id })
+    yield * ask(queries.remove, { accountId, id: oldest.id })
   }
 
-  list (
-    accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
-  ): Promise<TokenRecord[]> {
-    const { tables: { tokens }, clock, read } = this.#engine
-    return read(() => ask(reading('', db => db.select().from(tokens)
+  return {
+    ...finder,
+
+    /**
+     * Adds a token. Beyond `maxTokens`, the account's oldest access token is deleted in the same transaction.
+     * @throws token_revoked if the account, or the parent token, was deleted; credentials_wrong if it is no longer
+     * `verified`; too_many_tokens if the account has no access token to delete.
+     */
+    add (token: NewToken, conditions: TokenConditions = {}): Promise<TokenRecord> {
+      const { withEvent, verified, maxTokens, lifetimeMilliseconds = Infinity } = conditions
+      const { accountId } = token
+      return transactFor(accountId, function * () {
+        // Locked: a password change deletes the tokens that exist by then, and no later ones.
+        const [[account], time] = yield * together(ask(queries.lockAccount, { accountId }), now())
+        if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
+        if (account === undefined) throw new Problem('token_revoked')
+        const { createdAt = time } = token
+        const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
+        const added = yield * insert({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
+        if (maxTokens !== undefined) yield * enforceLimit(accountId, added.id, maxTokens)
+        if (withEvent !== undefined) yield * writeEvent(withEvent.event, withEvent.keep)
+        return added
+      })
+    },
+
+    /** Tokens that have not expired, newest first: at most `limit` with an id below `beforeId`. */
+    list: read((
+      accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
+    ): Rule<TokenRecord[]> => ask(reading('', db => db.select().from(tokens)
       .where(and(
         eq(tokens.accountId, accountId),
         or(isNull(tokens.expiresAt), gt(tokens.expiresAt, clock)),
         beforeId === undefined ? undefined : lt(tokens.id, beforeId)
-      )).orderBy(desc(tokens.id)).limit(limit))))
-  }
+      )).orderBy(desc(tokens.id)).limit(limit)))),
 
-  recordUse (id: number, at: number): Promise<void> {
-    return this.#engine.apply(() => ask(this.#queries.recordUse, { id, at }, () => {}))
-  }
+    /** Sets the time at which a token was last used. */
+    recordUse: (id: number, at: number): Promise<void> => apply(() => ask(queries.recordUse, { id, at }, () => {})),
 
-  remove (accountId: number, id: number): Promise<void> {
-    return this.#engine.transactFor(accountId, () => ask(this.#queries.remove, { accountId, id }, removed => {
+    /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
+    remove: write((accountId, id: number) => ask(queries.remove, { accountId, id }, removed => {
       if (removed.length === 0) throw new Problem('not_found')
-    }))
-  }
+    })),
 
-  async removeAll (accountId: number): Promise<void> {
-    await this.#tokenRemover.thinOut(accountId)
-    await this.#engine.apply(() => this.#tokenRemover.removeRest(accountId), accountId)
-  }
+    /**
+     * Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in
+     * transactions of their own.
+     */
+    async removeAll (accountId: number): Promise<void> {
+      await tokenRemover.thinOut(accountId)
+      await apply(() => tokenRemover.removeRest(accountId), accountId)
+    },
 
-  removeExpired ({ kind, before }: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean> {
-    const { tables: { tokens }, apply, skippingLocked } = this.#engine
-    return apply(() => ask(writing('', db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
-      db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)))
-        .orderBy(asc(tokens.expiresAt)).limit(limit)
-    ) as never)).returning({ id: tokens.id })), {}, removed => removed.length === limit))
+    /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
+    removeExpired: ({ kind, before }: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean> =>
+      apply(() => ask(writing('', db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
+        db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)))
+          .orderBy(asc(tokens.expiresAt)).limit(limit)
+      ) as never)).returning({ id: tokens.id })), {}, removed => removed.length === limit))
   }
 }
 

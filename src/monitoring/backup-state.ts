@@ -1,4 +1,4 @@
-import type { EventRepository } from '../metadata/metadata.ts'
+import type { EventRepository } from '../metadata/events.ts'
 
 const MADE = 'backup_made'
 const FAILED = 'backup_failed'

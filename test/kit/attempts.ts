@@ -1,4 +1,4 @@
-import type { Attempt, AttemptFilter, NewAttempt } from '#src/metadata/attempt-repository.ts'
+import type { Attempt, AttemptFilter, NewAttempt } from '#src/metadata/attempt-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 
 /** Records an attempt that fails now, by the clock of the database. */

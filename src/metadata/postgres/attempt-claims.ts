@@ -1,6 +1,6 @@
 import { and, desc, eq, gt, inArray, lte, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
-import type { AttemptLimit } from '../attempt-repository.ts'
+import type { AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
 import { ask, reading, together, writing } from '../rule.ts'

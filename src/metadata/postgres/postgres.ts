@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { sql } from 'drizzle-orm'
 import type { SigningKey } from '../../config/signing-keys.ts'
-import { type BlobRepository, BlobRules } from '../blobs.ts'
+import { type BlobRepository, createBlobs } from '../blobs.ts'
 import { createEpoch, createIds } from '../ids.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
 import type { DatabaseServer, Metadata } from '../metadata.ts'
@@ -162,7 +162,7 @@ export async function inspectPostgres (address: string): Promise<OpenReport> {
     return {
       ...report,
       installationId: row?.id,
-      blobs: new BlobRules(engine, createDiscardedBlobs(engine)),
+      blobs: createBlobs(engine, createDiscardedBlobs(engine)),
       findSealing: async () => report.isNew ? { sealedBy: [], keys: [] } : findSealing(connections),
       ...createStorageRecord(connections),
       close

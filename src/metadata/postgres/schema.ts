@@ -1,5 +1,5 @@
 import { bigint, boolean, customType, index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
-import { attemptKinds } from '../attempt-repository.ts'
+import { attemptKinds } from '../attempt-records.ts'
 import { createTables, jsonText, type Dialect } from '../schema.ts'
 
 /** The driver would return it as text. */

@@ -1,5 +1,5 @@
 import { and, desc, gte, lte } from 'drizzle-orm'
-import type { Attempt, AttemptFilter, AttemptLimit } from '../attempt-repository.ts'
+import type { Attempt, AttemptFilter, AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
 import { ask, reading, writing, type Rule } from '../rule.ts'

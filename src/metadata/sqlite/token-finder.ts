@@ -1,5 +1,5 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import { accountColumns } from '../accounts.ts'
+import { accountColumns } from '../account-rows.ts'
 import type { Engine } from '../engine.ts'
 import type { TokenAndAccount } from '../records.ts'
 import { ask, reading, type Query } from '../rule.ts'

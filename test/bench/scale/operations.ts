@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import pg from 'pg'
-import type { Attempt } from '#src/metadata/attempt-repository.ts'
+import type { Attempt } from '#src/metadata/attempt-records.ts'
 import { openPostgresMetadata, type PostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { HOUR } from '../../kit/durations.ts'
 

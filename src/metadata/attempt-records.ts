@@ -1,5 +1,3 @@
-import type { FactorState } from './records.ts'
-
 /** What limits count. */
 export const attemptKinds = ['sign_in', 'second_factor', 'registration', 'link_password'] as const
 
@@ -51,28 +49,3 @@ export interface AttemptRange {
 
 /** `released`: neither a failure nor a success. */
 export type AttemptOutcome = 'failed' | 'succeeded' | 'released'
-
-/**
- * Failed sign-ins, wrong codes and registrations, which limits count, and the networks that accounts are known to use.
- */
-export interface AttemptRepository {
-  /**
-   * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel
-   * attempts can't exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before
-   * the clock was set back, and do not count.
-   */
-  claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
-  /**
-   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failures
-   * of its kind for that username from that network. A failure that can't be recorded (full disk) still counts.
-   */
-  finish (claimId: number, outcome: AttemptOutcome): Promise<void>
-  /**
-   * Deletes up to `limit` attempts before `since` or after `until`, wrong codes before `codesSince`, which is earlier;
-   * true if there may be more.
-   */
-  removeOutside (range: AttemptRange): Promise<boolean>
-  isKnownNetwork (usernameKey: string, network: string): Promise<boolean>
-  /** Records that an account signed in from a network; true if it is the first time. */
-  addKnownNetwork (account: FactorState, network: string, at: number): Promise<boolean>
-}
