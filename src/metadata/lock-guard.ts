@@ -72,68 +72,28 @@ export function all (...touched: Touched[]): Touched {
 }
 
 /** Admits changes in the current transaction, which has locked the owner's account. */
-export class LockGuard {
-  readonly #queries: ReturnType<typeof queriesOf>
-  readonly #ids: Ids
+export type LockGuard = ReturnType<typeof createLockGuard>
 
-  constructor (engine: Engine, ids: Ids) {
-    this.#queries = queriesOf(engine)
-    this.#ids = ids
-  }
-
-  /**
-   * Judges the conditions and locks of a change.
-   * @throws parent_missing, name_taken, precondition_failed, file_locked.
-   */
-  * admit (start: Start, conditions: Conditions, touched: Touched): Rule<void> {
-    const { lists, tokens = [], needsParent = false } = conditions
-    const { place } = start
-    if (needsParent && place !== undefined && place.missing.length > 0) throw new Problem('parent_missing')
-    if (place !== undefined) requireFree(place)
-    const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
-    const locks = yield * this.find(start, { ...touched, paths: [...touched.paths, ...listed] })
-    if (lists !== undefined && !(yield * this.#holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
-    this.judge(start, conditions)
-    const submitted = new Set(tokens)
-    const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
-    const refusing = Array.from(new Set([...touched.paths, ...inTrees.map(({ path }) => path)]))
-      .map(createCovering(locks))
-      .filter(covering => covering.length > 0 && !covering.some(({ token }) => submitted.has(token)))
-    refuseLocked(refusing.flat())
-  }
-
-  /** Judges the precondition alone. @throws precondition_failed. */
-  judge (subject: PlacedSubject, conditions: Conditions): void {
-    if (!this.permits(subject, conditions)) throw new Problem('precondition_failed')
-  }
-
-  /** Whether the precondition permits a change. */
-  permits ({ current, folder, place }: PlacedSubject, conditions: Conditions): boolean {
-    const { id, folderId } = conditions
-    const found = current === undefined ? folder && this.#ids.folder(folder.id) : this.#ids.file(current.id)
-    if (id !== undefined && id !== found) return false
-    const parent = place?.missing.length === 0 ? this.#ids.folder(place.folderId) ?? ROOT : undefined
-    if (folderId !== undefined && folderId !== parent) return false
-    return permits(conditions, current ?? (folder && FOLDER_VALIDATORS))
-  }
+export function createLockGuard (engine: Engine, ids: Ids) {
+  const queries = queriesOf(engine)
 
   /** The locks that touched paths have, and those below trees. */
-  * find ({ owner, time }: Moment, { paths, trees }: Touched): Rule<LockRecord[]> {
+  function * find ({ owner, time }: Moment, { paths, trees }: Touched): Rule<LockRecord[]> {
     if (owner.lockedUntil <= time) return []
     const all = Array.from(new Set(paths.flatMap(path => [...ancestorsOf(path), path])))
     const found = yield * together(
-      ask(this.#queries.onPaths, { ownerId: owner.id, paths: all }),
-      ...trees.map(tree => ask(this.#queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
+      ask(queries.onPaths, { ownerId: owner.id, paths: all }),
+      ...trees.map(tree => ask(queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
     )
     return Array.from(new Map((found as LockRecord[][]).flat().map(lock => [lock.token, lock])).values())
   }
 
   /** Whether one of the lists holds. */
-  * #holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
+  function * holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
     const tagged = lists.filter(({ path, conditions }) => path !== undefined && conditions.some(condition => 'tag' in condition))
     const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
     const found = yield * together(...paths.map(path =>
-      ask(this.#queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
+      ask(queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
     const tags = new Map(paths.map((path, index) => [path, found[index]]))
     const byToken = new Map(locks.map(lock => [lock.token, lock]))
     const isLockedBy = (token: string, path: string) => {
@@ -148,29 +108,71 @@ export class LockGuard {
     }))
   }
 
-  /** @throws file_locked if another lock is in the way, too_many_locks. */
-  * add (moment: Moment, lock: NewLock, isFolder = false): Rule<LockRecord> {
-    const { owner: { id: ownerId }, time } = moment
-    const { path, isDeep, isExclusive, seconds } = lock
-    const found = yield * this.find(moment, { paths: [path], trees: isDeep ? [path] : [] })
-    const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
-    const inTheWay = found.filter(isInTheWay)
-    refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
-    if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
-    const [counted] = yield * ask(this.#queries.count, { ownerId })
-    if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
-    const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
-    yield * together(ask(this.#queries.insert, { ...added, ownerId }), ask(this.#queries.remember, { ownerId }))
-    return added
+  /** Whether the precondition permits a change. */
+  function isPermitted ({ current, folder, place }: PlacedSubject, conditions: Conditions): boolean {
+    const { id, folderId } = conditions
+    const found = current === undefined ? folder && ids.folder(folder.id) : ids.file(current.id)
+    if (id !== undefined && id !== found) return false
+    const parent = place?.missing.length === 0 ? ids.folder(place.folderId) ?? ROOT : undefined
+    if (folderId !== undefined && folderId !== parent) return false
+    return permits(conditions, current ?? (folder && FOLDER_VALIDATORS))
   }
 
-  /** Ends the locks of files and folders that go or are overwritten, and of all below them. */
-  * end ({ owner, time }: Moment, ...paths: string[]): Rule<void> {
-    if (owner.lockedUntil <= time) return
-    const ownerId = owner.id
-    yield * together(...paths.flatMap(path => [
-      ask(this.#queries.endAt, { ownerId, path }), ask(this.#queries.endBelow, { ownerId, ...boundsBelow(path) })
-    ]))
+  /** Judges the precondition alone. @throws precondition_failed. */
+  function judge (subject: PlacedSubject, conditions: Conditions): void {
+    if (!isPermitted(subject, conditions)) throw new Problem('precondition_failed')
+  }
+
+  return {
+    find,
+    judge,
+    permits: isPermitted,
+
+    /**
+     * Judges the conditions and locks of a change.
+     * @throws parent_missing, name_taken, precondition_failed, file_locked.
+     */
+    * admit (start: Start, conditions: Conditions, touched: Touched): Rule<void> {
+      const { lists, tokens = [], needsParent = false } = conditions
+      const { place } = start
+      if (needsParent && place !== undefined && place.missing.length > 0) throw new Problem('parent_missing')
+      if (place !== undefined) requireFree(place)
+      const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
+      const locks = yield * find(start, { ...touched, paths: [...touched.paths, ...listed] })
+      if (lists !== undefined && !(yield * holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
+      judge(start, conditions)
+      const submitted = new Set(tokens)
+      const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
+      const refusing = Array.from(new Set([...touched.paths, ...inTrees.map(({ path }) => path)]))
+        .map(createCovering(locks))
+        .filter(covering => covering.length > 0 && !covering.some(({ token }) => submitted.has(token)))
+      refuseLocked(refusing.flat())
+    },
+
+    /** @throws file_locked if another lock is in the way, too_many_locks. */
+    * add (moment: Moment, lock: NewLock, isFolder = false): Rule<LockRecord> {
+      const { owner: { id: ownerId }, time } = moment
+      const { path, isDeep, isExclusive, seconds } = lock
+      const found = yield * find(moment, { paths: [path], trees: isDeep ? [path] : [] })
+      const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
+      const inTheWay = found.filter(isInTheWay)
+      refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
+      if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
+      const [counted] = yield * ask(queries.count, { ownerId })
+      if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
+      const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
+      yield * together(ask(queries.insert, { ...added, ownerId }), ask(queries.remember, { ownerId }))
+      return added
+    },
+
+    /** Ends the locks of files and folders that go or are overwritten, and of all below them. */
+    * end ({ owner, time }: Moment, ...paths: string[]): Rule<void> {
+      if (owner.lockedUntil <= time) return
+      const ownerId = owner.id
+      yield * together(...paths.flatMap(path => [
+        ask(queries.endAt, { ownerId, path }), ask(queries.endBelow, { ownerId, ...boundsBelow(path) })
+      ]))
+    }
   }
 }
 

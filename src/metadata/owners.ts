@@ -35,38 +35,29 @@ export interface Change {
 export interface Reserved extends UploadUsage { readonly time: number }
 
 /** The usage of accounts: quotas are decided by it, and every change of files and kept content updates it. */
-export class Owners {
-  readonly #queries: ReturnType<typeof queriesOf>
+export type Owners = ReturnType<typeof createOwners>
 
-  constructor (engine: Engine) {
-    this.#queries = queriesOf(engine)
-  }
+export function createOwners (engine: Engine) {
+  const queries = queriesOf(engine)
+  return {
+    /** Locks an account. @throws not_found if it was deleted. */
+    lock: (id: number): Ask<Owner> => ask(queries.lock, { id }, getOwner),
 
-  /** Locks an account. @throws not_found if it was deleted. */
-  lock (id: number): Ask<Owner> {
-    return ask(this.#queries.lock, { id }, getOwner)
-  }
+    /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
+    read: (id: number): Ask<Owner> => ask(queries.read, { id }, getOwner),
 
-  /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
-  read (id: number): Ask<Owner> {
-    return ask(this.#queries.read, { id }, getOwner)
-  }
-
-  /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
-  ownsMany (id: number): Ask<boolean> {
-    return ask(this.#queries.read, { id }, rows => {
+    /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
+    ownsMany: (id: number): Ask<boolean> => ask(queries.read, { id }, rows => {
       const { files, folders } = getOwner(rows)
       return files + folders > MANY
-    })
-  }
+    }),
 
-  /** What unfinished uploads reserve now, without the upload `except`. */
-  reserved (ownerId: number, except = ''): Ask<Reserved> {
-    return ask(this.#queries.sums, { ownerId, except }, ([usage]) => usage as Reserved)
-  }
+    /** What unfinished uploads reserve now, without the upload `except`. */
+    reserved: (ownerId: number, except = ''): Ask<Reserved> =>
+      ask(queries.sums, { ownerId, except }, ([usage]) => usage as Reserved),
 
-  charge (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change): Ask<unknown> {
-    return ask(this.#queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
+    charge: (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change) =>
+      ask(queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
   }
 }
 

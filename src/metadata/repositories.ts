@@ -19,12 +19,12 @@ import type { Keeping } from './kept-records.ts'
 import { createKept } from './kept.ts'
 import { createLinkUploads } from './link-uploads.ts'
 import { createLinks } from './links.ts'
-import { LockGuard } from './lock-guard.ts'
+import { createLockGuard } from './lock-guard.ts'
 import { createLocks } from './locks.ts'
 import type { Metadata } from './metadata.ts'
 import { createMethods } from './methods.ts'
 import { createOneTimeSecrets } from './one-time-secrets.ts'
-import { Owners } from './owners.ts'
+import { createOwners } from './owners.ts'
 import { createProperties } from './properties.ts'
 import type { Services } from './services.ts'
 import { createTokenRemover } from './token-remover.ts'
@@ -51,7 +51,7 @@ type Repositories = Pick<
 export function createRepositories ({
   engine, ids, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
-  const owners = new Owners(engine)
+  const owners = createOwners(engine)
   const methods = createMethods(engine, owners)
   const changeLog = createChangeLog(engine)
   const tree = createFolderTree({ engine, owners, changeLog })
@@ -61,7 +61,7 @@ export function createRepositories ({
   const secrets = createOneTimeSecrets(engine)
   const addAccount = createAccountAdder(engine)
   const factorChanges = createFactorChanges(engine, { tokenRemover, secrets })
-  const guard = new LockGuard(engine, ids)
+  const guard = createLockGuard(engine, ids)
   const keptContents = createKeptContents({ engine, owners, discard, keeping, ...methods })
   const shared = {
     engine,
