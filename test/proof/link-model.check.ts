@@ -267,6 +267,6 @@ t.test('after whatever acts, links on SQLite are what a simple model says', asyn
 t.test('after whatever acts, links on PostgreSQL are what a simple model says', async t => {
   const server = await startPostgres(t)
   const open: OpenMetadata = async (place, options) =>
-    openPostgresMetadata({ url: await server.databaseOf(place), ...options })
+    openPostgresMetadata({ url: await server.emptyDatabaseOf(place), ...options })
   await check(t, open, sizes.linkModelRunsOnPostgres)
 })

@@ -16,5 +16,5 @@ t.test('PostgreSQL of Debian keeps the contract of metadata', { skip: !isNeeded 
   const server = await startPostgres(t, { programs: join(FOLDER, String(Math.max(...versions)), 'bin') })
   t.match(await server.run(server.url('postgres'), 'SHOW server_version'), [{ server_version: new RegExp(`^${Math.max(...versions)}\\.`) }])
   await t.test('contract', async t => suite(t, async (place, options) =>
-    openPostgresMetadata({ url: await server.databaseOf(place), ...options })))
+    openPostgresMetadata({ url: await server.emptyDatabaseOf(place), ...options })))
 })

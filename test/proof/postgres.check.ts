@@ -81,7 +81,7 @@ async function lock (t: Test, url: string, sql: string): Promise<() => Promise<u
 }
 
 t.test('PostgreSQL keeps the contract of metadata', async t => suite(t, async (place, options) =>
-  openPostgresMetadata({ url: await server.databaseOf(place), ...options })))
+  openPostgresMetadata({ url: await server.emptyDatabaseOf(place), ...options })))
 
 t.test('the migrations make the tables, columns, indexes and references that the schema says, and no others', async t => {
   const url = await server.newDatabase()
