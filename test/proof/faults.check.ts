@@ -11,8 +11,10 @@ import { eventually, until } from '../kit/waiting.ts'
 
 // What a server on PostgreSQL and S3 answers while one of them fails, and that it is as before when it is over.
 
-// Each test waits most of its time, with services of its own: they wait at the same time.
+// Each test waits most of its time, with a server of its own: they wait at the same time.
 tap.jobs = 4
+
+const shared = await startPostgres(tap)
 
 const POOL = 11
 interface Faulty extends ServerProcess {
@@ -27,8 +29,9 @@ interface Faulty extends ServerProcess {
   gauge (name: string): Promise<number>
 }
 
-async function startFaulty (t: Test): Promise<Faulty> {
-  const postgres = await startPostgres(t)
+/** A server on PostgreSQL, by default on the one that tests share, and on a bucket. */
+async function startFaulty (t: Test, ownPostgres?: PostgresServer): Promise<Faulty> {
+  const postgres = ownPostgres ?? shared
   const s3 = await openS3(t)
   const database = await postgres.newMigratedDatabase()
   const wire = await startProxy(t, postgres.port)
@@ -104,8 +107,10 @@ async function checkClean (t: Test, { send, token, postgres, database, s3 }: Fau
   t.strictSame(await postgres.run(database, USAGE_ERRORS), [])
 }
 
+const WORKERS = isProof ? 12 : 6
+
 test('PostgreSQL is restarted under load: requests get 503 meanwhile, nothing acknowledged is lost, and the server goes on by itself', { buffered: true }, async t => {
-  const server = await startFaulty(t)
+  const server = await startFaulty(t, await startPostgres(t))
   const { send, token, postgres } = server
   const sent = new Map<string, string>()
   const acknowledged = new Set<string>()
@@ -128,17 +133,17 @@ test('PostgreSQL is restarted under load: requests get 503 meanwhile, nothing ac
     }
   }
 
-  const work = Promise.all(Array.from({ length: 12 }, (_, id) => worker(id)))
+  const work = Promise.all(Array.from({ length: WORKERS }, (_, id) => worker(id)))
   for (const end of [postgres.stop, postgres.crash]) {
     const [before, refusedBefore] = [acknowledged.size, refused.length]
-    await until(() => acknowledged.size > before + 30)
+    await until(() => acknowledged.size > before + 2 * WORKERS)
     await end()
-    t.ok(await eventually(() => refused.length > refusedBefore + 12))
+    t.ok(await eventually(() => refused.length > refusedBefore + WORKERS))
     t.match(await send('GET', '/health/ready'), { status: 503, json: { detail: /database/ } })
     t.equal((await send('GET', '/health/live')).status, 200)
     const during = acknowledged.size
     await postgres.start()
-    t.ok(await eventually(() => acknowledged.size > during + 30), 'it goes on by itself')
+    t.ok(await eventually(() => acknowledged.size > during + 2 * WORKERS), 'it goes on by itself')
   }
   over.abort()
   await work
