@@ -43,7 +43,7 @@ const TABLE = {
   pageSelected: [210, 210, 650],
   pageStoryBytes: [2 * MIB, 2 * MIB, 50 * MIB],
   passwordChangeRaces: [3, 3, 10],
-  powerCuts: [8, 8, 40],
+  powerCuts: [6, 6, 40],
   propertyRuns: [2, 2, 30],
   recordedOperations: [80, 80, 240],
   twoFactorRaces: [2, 2, 6],

@@ -32,7 +32,7 @@ export interface ServerProcess {
  * @throws with its output if it does not start.
  */
 export async function startProcess (dataDir: string, under: string[] = []): Promise<ServerProcess> {
-  const child = spawnQuietly(['serve'], dataDir, under)
+  const child = spawn(...commandOf(['serve'], { ...SETTINGS, DATA_DIR: dataDir }, { under, isCounted: false }), { stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = once(child, 'close')
   const timer = setTimeout(() => child.kill('SIGKILL'), START_MILLISECONDS)
   try {
@@ -52,17 +52,4 @@ export async function startProcess (dataDir: string, under: string[] = []): Prom
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** Runs a command until it exits. */
-export async function runCommand (args: string[], dataDir: string): Promise<{ code: number | null, text: string }> {
-  const child = spawnQuietly(args, dataDir)
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => { text += chunk })
-  const [code] = await once(child, 'close') as [number | null]
-  return { code, text }
-}
-
-function spawnQuietly (args: string[], dataDir: string, under: string[] = []): ChildProcess {
-  return spawn(...commandOf(args, { ...SETTINGS, DATA_DIR: dataDir }, { under, isCounted: false }), { stdio: ['ignore', 'pipe', 'pipe'] })
 }

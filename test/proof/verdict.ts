@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runCommand } from '../kit/commands.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { differences, observe, type Past } from './observation.ts'
-import { runCommand, startProcess } from './server-process.ts'
+import { startProcess } from './server-process.ts'
 import { appendTo, basic, namesOf, request, uploadBytes, type UserState } from './user.ts'
 
 /** Maximum number of fsck findings to print. */
@@ -55,6 +56,6 @@ async function leftoversIn (dataDir: string, blobCount: number): Promise<string[
 }
 
 async function inspect (dataDir: string): Promise<string[]> {
-  const { code, text } = await runCommand(['fsck', '--deep'], dataDir)
-  return code === 0 ? [] : [`fsck: exit ${code}: ${text.trim().split('\n').slice(0, FINDINGS).join('; ')}`]
+  const { code, stdout, stderr } = await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir })
+  return code === 0 ? [] : [`fsck: exit ${code}: ${`${stdout}${stderr}`.trim().split('\n').slice(0, FINDINGS).join('; ')}`]
 }
