@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { runCommand } from '../kit/commands.ts'
 import { startPostgres } from '../kit/postgres.ts'
 import { credentials, openS3 } from '../kit/s3.ts'
-import { runBin, signUp, spawnServer, startServer, type Settings } from '../kit/server.ts'
+import { runBin, signUp, startServer, type Settings } from '../kit/server.ts'
 import { freePort } from '../kit/wire.ts'
 import { findingsIn, leaveStore, setUps, snapshotOf, type Finding, type Services, type SetUp } from './set-ups.ts'
 
@@ -84,7 +84,7 @@ t.test('the connections of all servers that run are counted', async t => {
   const { pathname } = new URL(await postgres.newDatabase())
   await postgres.run(postgres.url('postgres'), `CREATE ROLE shared LOGIN PASSWORD 'x'; ALTER DATABASE ${pathname.slice(1)} OWNER TO shared`)
   const settings = { DATABASE_URL: Object.assign(new URL(postgres.url('')), { username: 'shared', password: 'x', pathname }).href, STORAGE_URL: s3.url('shared'), ...credentials }
-  for (let count = 0; count < 2; count++) await spawnServer(t, settings)
+  for (const name of ['one', 'two']) await startServer(t, { ...settings, DATA_DIR: join(t.testdirName, name) })
   for (const { limit, fault } of [
     { limit: 22, fault: undefined },
     { limit: 21, fault: { check: 'connections', message: /the role shared allows 21 connections.*connected: 2$/, remedy: /ALTER ROLE shared CONNECTION LIMIT 33$/ } }

@@ -125,8 +125,7 @@ test('a failing dependency makes a server not ready, which says so, logs why, li
 })
 
 test('there are no metrics unless METRICS_PORT is set, and then at no other address than their own', async t => {
-  const quiet = await spawnServer(t, { DATA_DIR: join(t.testdir({ quiet: {}, loud: {} }), 'quiet') })
-  t.notMatch(quiet.welcome.join('\n'), /^ +metrics: /m)
+  const quiet = await startServer(t, { DATA_DIR: join(t.testdir({ quiet: {}, loud: {} }), 'quiet') })
   t.equal((await quiet.send('GET', '/metrics')).status, 404)
   for (const [path, body] of [['/health/live', { status: 'alive' }], ['/health/ready', { status: 'ready', database: 'ok', disk: 'ok' }]] as const) {
     const answer = await quiet.send('GET', path)
@@ -383,6 +382,7 @@ test('over TLS bytes are counted inside it, and a cut transfer is logged with it
 
 test('every answer names its request as the log does, and so does a problem, but for a 404; the log has the method that the client sent', async t => {
   const server = await spawnServer(t, { DATA_DIR: t.testdir() })
+  t.notMatch(server.welcome.join('\n'), /^ +metrics: /m, 'without METRICS_PORT there are none')
   const entries = logOf(server)
   const requests: { reqId: string, method: string, path: string }[] = []
   const methods = ['GET', 'UNLINK', 'PROPFIND', 'M-SEARCH', 'PATCH']
