@@ -119,7 +119,7 @@ async function fillWithKept (t: Test, disk: string, settings: Settings = {}) {
   return { server, token: String(users[0]?.token), kept }
 }
 
-const DELETED = Array.from({ length: 9 }, (_, index) => `deleted-${index}`)
+const DELETED = Array.from({ length: isProof ? 9 : 6 }, (_, index) => `deleted-${index}`)
 
 /**
  * What two users keep: `count` deleted files of 2 MiB each, oldest first. `leave` fills the disk until only so many
