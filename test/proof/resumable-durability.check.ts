@@ -5,7 +5,8 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import { blobsIn, createStore, report } from '../kit/backups.ts'
-import { issueToken, namesOf, runBin, signUp, spawnServer, startServer } from '../kit/server.ts'
+import { runCommand } from '../kit/commands.ts'
+import { issueToken, namesOf, signUp, spawnServer, startServer } from '../kit/server.ts'
 import { MIB, sizes } from '../kit/sizes.ts'
 import { runSql } from '../kit/stores.ts'
 import { skipWithoutStrace, straced } from '../kit/strace.ts'
@@ -49,41 +50,37 @@ t.test('a process that dies at a step of the last append leaves an offset before
     t.ok((await server.send('GET', `/uploads/${name}`, { token })).bytes.equals(bytes))
   }
   await server.end('SIGTERM')
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
 })
 
 /** How long the disk needs to make a folder: a sweep begins and ends meanwhile. */
 const FOLDER_MICROSECONDS = 2_000_000
 
-for (const { kind, end } of [
-  { kind: 'ends', end: undefined },
-  { kind: 'ends, with a digest that does not match', end: randomBytes(32) },
-  { kind: 'is cut', end: 'cut' as const }
-]) {
-  t.test(`a slow disk makes the file of an upload after another has replaced it: nothing is left if the append ${kind}`, needsStrace, async t => {
-    const settings = { DATA_DIR: t.testdir() }
-    const server = await spawnServer(t, settings)
-    const { token } = await signUp(server, 'ada')
-    await server.send('PUT', '/uploads/unwanted', { token, body: 'x' })
-    await straced(t, server, ['-f', '-e', 'trace=mkdir', '-e', `inject=mkdir:delay_enter=${FOLDER_MICROSECONDS}`])
+t.test('a slow disk makes the file of an upload after another has replaced it: nothing is left, however the append ends', needsStrace, async t => {
+  const settings = { DATA_DIR: t.testdir() }
+  const server = await spawnServer(t, settings)
+  const { token } = await signUp(server, 'ada')
+  const endings = { whole: undefined, 'with-another-digest': randomBytes(32), cut: 'cut' } as const
+  for (const name of Object.keys(endings)) await server.send('PUT', `/uploads/unwanted-${name}`, { token, body: 'x' })
+  await straced(t, server, ['-f', '-e', 'trace=mkdir', '-e', `inject=mkdir:delay_enter=${FOLDER_MICROSECONDS}`])
+  for (const [name, end] of Object.entries(endings)) {
     const digest = Buffer.isBuffer(end) ? { 'content-digest': `sha-256=:${end.toString('base64')}:` } : {}
-    const first = httpRequest({ port: server.port, method: 'PUT', path: '/uploads/a', agent: false, headers: { authorization: `Bearer ${token}`, 'upload-complete': '?0', 'content-length': '100', ...digest } })
+    const first = httpRequest({ port: server.port, method: 'PUT', path: `/uploads/${name}`, agent: false, headers: { authorization: `Bearer ${token}`, 'upload-complete': '?0', 'content-length': '100', ...digest } })
     const ended = new Promise(resolve => first.on('response', resolve).on('error', resolve))
-    if (end === undefined || Buffer.isBuffer(end)) first.end(randomBytes(100))
-    else first.write(randomBytes(50))
-    const begun = async () => (await server.send('GET', '/api/uploads?name=a', { token })).json.uploads.length
-    await until(begun)
-    const replaced = server.send('PUT', '/uploads/a', { token, headers: { 'upload-complete': '?0' }, body: 'y' })
-    await server.send('DELETE', '/uploads/unwanted?permanent=true', { token })
+    if (end === 'cut') first.write(randomBytes(50))
+    else first.end(randomBytes(100))
+    await until(async () => (await server.send('GET', `/api/uploads?name=${name}`, { token })).json.uploads.length)
+    const replaced = server.send('PUT', `/uploads/${name}`, { token, headers: { 'upload-complete': '?0' }, body: 'y' })
+    await server.send('DELETE', `/uploads/unwanted-${name}?permanent=true`, { token })
     await until(async () => (await runSql(settings.DATA_DIR, 'SELECT blob_id FROM discarded_blobs')).length === 0)
     if (end === 'cut') first.destroy()
     await ended
-    t.equal((await replaced).status, 201)
-    await server.end('SIGTERM')
-    t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
-    t.strictSame(await readdir(join(settings.DATA_DIR, 'incoming')), [])
-  })
-}
+    t.equal((await replaced).status, 201, name)
+  }
+  await server.end('SIGTERM')
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.strictSame(await readdir(join(settings.DATA_DIR, 'incoming')), [])
+})
 
 t.test('fsck has nothing to say about unfinished uploads, and a backup leaves them out', async t => {
   const { folder, dataDir, user } = await createStore(t, { kept: 'a file' })
@@ -97,13 +94,13 @@ t.test('fsck has nothing to say about unfinished uploads, and a backup leaves th
   await append(server, token, { path: finished, offset: 0, bytes: Buffer.from('done') })
 
   const settings = { DATA_DIR: join(folder, 'restored') }
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' }, 'beside a server')
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' }, 'beside a server')
   t.match(await report(['backup', join(folder, 'backup')], { DATA_DIR: dataDir }), { files: 2 })
   await server.close()
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: dataDir }), { code: 0, stdout: 'all is well\n' })
 
   await report(['restore', join(folder, 'backup')], settings)
-  t.match(await runBin(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
+  t.match(await runCommand(['fsck', '--deep'], settings), { code: 0, stdout: 'all is well\n' })
   const restored = await startServer(t, { ...settings, QUOTA_FILES: '3' })
   t.strictSame((await restored.send('GET', '/api/uploads', { user })).json.uploads, [])
   t.equal((await restored.send('HEAD', path, { user })).status, 404)
