@@ -168,13 +168,7 @@ function usesOf (source: ts.SourceFile): Use[] {
   return uses
 }
 
-/** The types of what rules share: each of them may take others. */
-const SHARED = 'metadata/services.ts'
-
-/**
- * The import cycles, each listed once, type imports included: files that need each other belong in one file. Those of
- * the file of shared types do not count.
- */
+/** The import cycles, each listed once, type imports included: files that need each other belong in one file. */
 function cycles (uses: Map<string, Use[]>): string[] {
   const found = new Set<string>()
   const done = new Set<string>()
@@ -182,7 +176,7 @@ function cycles (uses: Map<string, Use[]>): string[] {
     const start = path.indexOf(name)
     if (start >= 0) found.add(`${[...path.slice(start)].sort().join(' and ')} import each other`)
     if (start >= 0 || done.has(name)) return
-    for (const { what } of name === SHARED ? [] : uses.get(name) ?? []) {
+    for (const { what } of uses.get(name) ?? []) {
       if (what.startsWith('import ')) walk(what.slice('import '.length), [...path, name])
     }
     done.add(name)

@@ -1,48 +1,18 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import {
-  type ChangeKind, type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES,
+  type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES,
   type ResetReason
 } from './change-records.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, folderColumns, wholeName } from './file-columns.ts'
+import { fileColumns, folderColumns } from './file-columns.ts'
 import { limitedTo } from './paging.ts'
-import type { FileRecord } from './records.ts'
-import { ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import { ask, reading, type Rule, together, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
 /** A change has the time at which its transaction began, which may have waited. */
 const SLACK_MILLISECONDS = 3600 * 1000
-
-interface Move { readonly ownerId: number, readonly name: string, readonly fromName: string, readonly at: number }
-
-/** Records changes in the current transaction, which has locked the owner. PostgreSQL needs no further round trip. */
-export type ChangeLog = ReturnType<typeof createChangeLog>
-
-export function createChangeLog (engine: Engine) {
-  const queries = recordingQueriesOf(engine)
-  return {
-    /** A file has got the bytes of a blob: ask it after the query that stores the blob's id. */
-    stored: ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number) =>
-      ask(queries.stored, { ownerId, name, blobId, at }),
-
-    moved: (fileId: number, move: Move) => ask(queries.add, { ...move, kind: 'moved', fileId, folderId: null }),
-
-    /** Files are about to be deleted. */
-    deleted: (ids: readonly number[], at: number) => ask(queries.deleted, { ids, at }),
-
-    /** A folder was made: ask it after the query that adds the row. */
-    folderMade: (folder: { ownerId: number, parentId: number, name: string, path: string }, at: number) =>
-      ask(queries.folderMade, { ...folder, at }),
-
-    folderMoved: (folderId: number, move: Move) =>
-      ask(queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId }),
-
-    /** Folders are about to be deleted. */
-    foldersDeleted: (ids: readonly number[], at: number) => ask(queries.foldersDeleted, { ids, at })
-  }
-}
 
 /**
  * The changes of files and folders. Each is recorded by the transaction that makes it, which has locked the account: a
@@ -128,50 +98,6 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
  */
 function isReplaced (position: ChangePosition, at: number | undefined, now: number): boolean {
   return at === undefined ? position.at >= now - CHANGES_MILLISECONDS : position.at !== at
-}
-
-function recordingQueriesOf ({ tables, newChangeId, isAmong }: Engine) {
-  const { changes, files, folders } = tables
-  const row = sql<null>`cast(NULL AS bigint)`
-  const inserted = (
-    { ownerId }: typeof files | typeof folders,
-    kind: ChangeKind,
-    { name, fileId = row, folderId = row }: { name: SQL<string>, fileId?: SQL, folderId?: SQL }
-  ) => ({
-    id: newChangeId.as('id'),
-    ownerId,
-    kind: sql<ChangeKind>`${sql.raw(`'${kind}'`)}`.as('kind'),
-    name: name.as('name'),
-    fromName: sql<null>`cast(NULL AS text)`.as('from_name'),
-    fileId: fileId.as('file_id'),
-    folderId: folderId.as('folder_id'),
-    at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at')
-  })
-  return {
-    add: writing('add_change', db => db.insert(changes)
-      .values(placeholders('ownerId', 'kind', 'name', 'fromName', 'fileId', 'folderId', 'at'))),
-    stored: writing('add_stored_change', db => db.insert(changes).values({
-      ...placeholders('ownerId', 'name', 'at'),
-      kind: 'stored',
-      fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`
-    })),
-    folderMade: writing('add_folder_made_change', db => db.insert(changes).values({
-      ...placeholders('ownerId', 'at'),
-      kind: 'folder_made',
-      name: placeholder('path'),
-      folderId: sql`(SELECT f.id FROM folders f WHERE f.owner_id = ${placeholder('ownerId')}
-        AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`
-    })),
-    deleted: writing('add_deleted_changes', db => db.insert(changes).select(
-      db.select(inserted(files, 'deleted', { name: wholeName(files), fileId: sql`${files.id}` })).from(files)
-        .where(isAmong(files.id, 'ids')).orderBy(asc(files.id))
-    )),
-    // What is in a folder goes before it.
-    foldersDeleted: writing('add_folder_deleted_changes', db => db.insert(changes).select(
-      db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` })).from(folders)
-        .where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
-    ))
-  }
 }
 
 /**

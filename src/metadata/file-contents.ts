@@ -1,17 +1,18 @@
 import { eq, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
-import { createLeaseEnder } from './blobs.ts'
+import { createLeaseEnder, type Discard } from './blobs.ts'
+import type { ChangeLog } from './change-log.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './file-columns.ts'
-import { type Place, requireFree } from './folder-tree.ts'
-import type { KeptRow } from './kept-contents.ts'
-import { adds, alters, removes } from './lock-guard.ts'
-import { type Owner, refuseBeyond } from './owners.ts'
+import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
+import type { KeptContents, KeptRow } from './kept-contents.ts'
+import type { Keeping } from './kept-records.ts'
+import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
+import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { type Ask, ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
-import type { Services } from './services.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
@@ -38,6 +39,17 @@ interface Removal { readonly precondition: Conditions, readonly isPermanent: boo
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
 
+interface FileContentsOptions {
+  readonly engine: Engine
+  readonly owners: Owners
+  readonly tree: FolderTree
+  readonly keptContents: KeptContents
+  readonly guard: LockGuard
+  readonly changeLog: ChangeLog
+  readonly discard: Discard
+  readonly keeping: Keeping
+}
+
 /** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
 interface ExchangeOptions {
   readonly lease?: Ask<void> | undefined
@@ -50,7 +62,7 @@ export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
   engine, owners, tree, keptContents, guard, changeLog, discard, keeping
-}: Omit<Services, 'contents' | 'linkUploads'>) {
+}: FileContentsOptions) {
   const queries = queriesOf(engine)
   const endLease = createLeaseEnder(engine)
 

@@ -1,14 +1,14 @@
 import { and, asc, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns } from './file-columns.ts'
 import type { FolderCopy } from './folder-records.ts'
-import { type Owner, usedBy } from './owners.ts'
+import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
 import { type Ask, ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
-import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
@@ -39,7 +39,7 @@ export interface Place {
 /** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
 export type FolderTree = ReturnType<typeof createFolderTree>
 
-export function createFolderTree ({ engine, owners, changeLog }: Pick<Services, 'engine' | 'owners' | 'changeLog'>) {
+export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const queries = queriesOf(engine)
 
   const find = (ownerId: number, path: string) => ask(queries.byPath, { ownerId, path }, ([folder]) => folder)

@@ -1,13 +1,14 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
+import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './file-columns.ts'
-import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
-import type { Owner } from './owners.ts'
+import { FURTHEST_AHEAD_MILLISECONDS, type Keeping, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
+import type { Methods } from './methods.ts'
+import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
 import { ask, type Db, placeholders, reading, type Rule, together, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
-import type { Services } from './services.ts'
 
 const { placeholder } = sql
 
@@ -32,15 +33,20 @@ const FEW = 10
 /** Less than any size. */
 const ALSO_EMPTY = -1
 
+interface KeptContentsOptions extends Pick<Methods, 'ownerWrite'> {
+  readonly engine: Engine
+  readonly owners: Owners
+  readonly discard: Discard
+  readonly keeping: Keeping
+}
+
 /**
  * Changes kept content, the usage of its owner and the discarded blobs in the current transaction, which has locked the
  * owner.
  */
 export type KeptContents = ReturnType<typeof createKeptContents>
 
-export function createKeptContents (
-  { engine, owners, discard, keeping, ownerWrite }: Pick<Services, 'engine' | 'owners' | 'discard' | 'keeping' | 'ownerWrite'>
-) {
+export function createKeptContents ({ engine, owners, discard, keeping, ownerWrite }: KeptContentsOptions) {
   const queries = queriesOf(engine, keeping.versions)
   const { deletions: maxDeletions = MAX_DELETIONS } = keeping
 

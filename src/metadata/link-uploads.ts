@@ -1,18 +1,27 @@
 import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
+import type { FileContents } from './file-contents.ts'
+import type { FolderTree } from './folder-tree.ts'
 import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
-import { adds, alters } from './lock-guard.ts'
-import type { Owner, Reserved } from './owners.ts'
+import { adds, alters, type LockGuard } from './lock-guard.ts'
+import type { Owner, Owners, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
 import { type Ask, ask, reading, type Rule, together, writing } from './rule.ts'
-import type { Services } from './services.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
 
 const unlimited: Quota = { bytes: undefined, files: undefined }
+
+interface LinkUploadOptions {
+  readonly engine: Engine
+  readonly owners: Owners
+  readonly tree: FolderTree
+  readonly contents: FileContents
+  readonly guard: LockGuard
+}
 
 /** An upload by a link. */
 interface LinkedUpload {
@@ -38,7 +47,7 @@ interface Target {
 /** Stores what arrives by links in the current transaction. Nothing kept is deleted for it. */
 export type LinkUploads = ReturnType<typeof createLinkUploads>
 
-export function createLinkUploads ({ engine, owners, tree, contents, guard }: Omit<Services, 'linkUploads'>) {
+export function createLinkUploads ({ engine, owners, tree, contents, guard }: LinkUploadOptions) {
   const queries = queriesOf(engine)
 
   function * openAs (found: Ask<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {

@@ -2,7 +2,8 @@ import { createAccountAdder } from './account-rows.ts'
 import { createAccounts } from './accounts.ts'
 import { type AttemptClaims, createAttempts } from './attempts.ts'
 import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts'
-import { createChangeLog, createChanges } from './changes.ts'
+import { createChangeLog } from './change-log.ts'
+import { createChanges } from './changes.ts'
 import { createClaims } from './claims.ts'
 import type { Engine } from './engine.ts'
 import { createEventWriter } from './event-writer.ts'
@@ -54,7 +55,7 @@ export function createRepositories ({
   const owners = createOwners(engine)
   const methods = createMethods(engine, owners)
   const changeLog = createChangeLog(engine)
-  const tree = createFolderTree({ engine, owners, changeLog })
+  const tree = createFolderTree(engine, owners, changeLog)
   const discard = createDiscard(engine)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = createTokenRemover(engine)

@@ -1,6 +1,6 @@
 import type { AddAccount } from './account-rows.ts'
 import type { Discard } from './blobs.ts'
-import type { ChangeLog } from './changes.ts'
+import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
 import type { WriteEvent } from './event-writer.ts'
 import type { FactorChanges } from './factor-changes.ts'
