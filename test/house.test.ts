@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1200,
   http: 13_100,
   links: 10_900,
-  metadata: 59_400,
+  metadata: 59_500,
   'metadata/postgres': 12_000,
   'metadata/sqlite': 10_000,
   monitoring: 5400,
