@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { patience } from '../patience.js'
 import { root } from './root.ts'
 
 const isMeasured = process.env.COVERAGE === '1'
@@ -32,7 +33,7 @@ export function commandOf (
   const counting = isCounted && isMeasured
   const { PATH = '', HOME = '' } = process.env
   const variables = Object.entries({ PATH, HOME, ...(counting && { COVERAGE: '1', TEST_FILE: String(process.env.TEST_FILE) }), ...settings }).map(([name, value]) => `${name}=${value}`)
-  return ['env', ['-i', ...variables, ...under, node, ...v8Flags, ...nodeArgs, ...(counting ? ['--import', coverage] : []), join(root, 'dist/main.js'), ...args]]
+  return ['env', ['-i', ...variables, ...under, node, ...v8Flags, ...(node === process.execPath ? patience : []), ...nodeArgs, ...(counting ? ['--import', coverage] : []), join(root, 'dist/main.js'), ...args]]
 }
 
 /** Settings that make the bin run `script` before its own code. */

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import tap from 'tap'
+import { patience } from '../patience.js'
 import { v8Flags } from './bin.ts'
 import type { Ended } from './programs.ts'
 import type { Settings } from './server.ts'
@@ -17,7 +18,7 @@ function startHost (): ChildProcess {
   const coverage = new URL('../coverage.js', import.meta.url).href
   const { PATH, HOME, COVERAGE, TEST_FILE } = process.env
   // A command that fails may leave files open, of which Node.js warns in a process that goes on.
-  const child = spawn(process.execPath, [...v8Flags, '--no-warnings', '--import', coverage, host], {
+  const child = spawn(process.execPath, [...v8Flags, ...patience, '--no-warnings', '--import', coverage, host], {
     env: { PATH, HOME, ...(COVERAGE === '1' && { COVERAGE, TEST_FILE }) }, stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
   const exited = once(child, 'exit')
