@@ -69,9 +69,9 @@ test('the data folder and all in it belong to its owner alone, also where the fo
     t.equal((await second.send('GET', `/api/users/${id}`)).json.username, 'ada')
     t.ok((await second.send('GET', '/uploads/a.bin', { token })).bytes.equals(bytes))
     t.equal(await second.end('SIGKILL'), null)
-    const third = await spawnServer(t, { DATA_DIR: dataDir })
+    const third = await startServer(t, { DATA_DIR: dataDir })
     t.equal((await third.send('GET', '/uploads/b.bin', { token })).text, 'two', 'a server that died leaves no lock behind')
-    t.equal(await third.end('SIGTERM'), 0)
+    await third.close()
   })
 })
 
