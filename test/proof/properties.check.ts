@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import tap, { test } from 'tap'
 import { createLinks } from '#src/http/links.ts'
+import { runCommand } from '../kit/commands.ts'
 import { checkConformance } from '../kit/conformance.ts'
 import { SEED } from '../kit/random.ts'
 import { sizes } from '../kit/sizes.ts'
-import { formOf, runBin, signUp, startServer, type Answer, type RunningServer } from '../kit/server.ts'
+import { formOf, signUp, startServer, type Answer, type RunningServer } from '../kit/server.ts'
 import { exchange } from '../kit/wire.ts'
 import { createDrawer, operationsOf, type Document, type Drawer, type Listed, type Parameter, type Schema } from './arbitraries.ts'
 import { bytesOf, mutate, mutations, type WireRequest } from './mutations.ts'
@@ -449,6 +450,6 @@ test('a mutated request is never answered with a 5xx nor anything undocumented, 
   await prepare(fixture, { path: '/' }, [])
   await fixture.server.close()
   t.same(await readdir(join(fixture.server.dataDir, 'incoming')), [])
-  t.match(await runBin(['fsck', '--deep'], { DATA_DIR: fixture.server.dataDir }), { code: 0 })
+  t.match(await runCommand(['fsck', '--deep'], { DATA_DIR: fixture.server.dataDir }), { code: 0 })
   t.comment(`${operations.length} operations, ${cases} mutated requests; ${Array.from(statuses).sort(([a], [b]) => a - b).map(([status, times]) => `${status === 0 ? 'no answer' : status}: ${times}`).join(', ')}`)
 })
