@@ -44,7 +44,7 @@ const TABLE = {
   pageStoryBytes: [2 * MIB, 2 * MIB, 50 * MIB],
   passwordChangeRaces: [3, 3, 10],
   powerCuts: [6, 6, 40],
-  propertyRuns: [2, 2, 30],
+  propertyRuns: [3, 3, 30],
   recordedOperations: [80, 80, 240],
   twoFactorRaces: [2, 2, 6],
   unfinishedUploads: [100, 100, 1000],
