@@ -73,7 +73,7 @@ export async function createRouteOptions (app: FastifyInstance, store: Store, { 
     transport: config,
     guard: { signIn, tokens, accessTokens, transport: config, secondFactor: config.secondFactor },
     accountOptions: {
-      accounts, files, quotas, securityLog, claims: createClaims({ metadata, passwords, accounts, signIn })
+      accounts, quotas, securityLog, claims: createClaims({ metadata, passwords, accounts, signIn })
     },
     tokenOptions: { tokens, accessTokens, securityLog },
     sessionOptions: { sessions },

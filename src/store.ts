@@ -127,7 +127,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const incoming = new IncomingBlobs(metadata.blobs, blobs)
   const files = new Files({ metadata, blobs, cleanup, room, quotas, incoming, limits })
   const stopping = new AbortController()
-  const folders = new Folders({ metadata, quotas, room, files, stopping: stopping.signal })
+  const folders = new Folders({ metadata, quotas, room, stopping: stopping.signal })
   const changes = new Changes(metadata.changes)
   const uploads = new ResumableUploads({ metadata, blobs, room, files, quotas, limits: config })
   return {

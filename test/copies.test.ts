@@ -117,7 +117,7 @@ async function openRules (t: Test, change: (store: Rough) => Partial<Rough>) {
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
   const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
   const stores = { metadata, blobs, reserve, quotas, limits }
-  const { files } = rulesOver(stores)
+  const { files, cleanup } = rulesOver(stores)
   const put = async (name: string, text: string) => {
     await files.store({
       owner,
@@ -131,7 +131,7 @@ async function openRules (t: Test, change: (store: Rough) => Partial<Rough>) {
       precondition: {}
     })
     // Removes replaced bytes.
-    await files.close()
+    await cleanup.sweepNow()
   }
   return { metadata, blobs, owner, put, rules: rulesOver({ ...stores, ...change({ metadata, blobs, put }) }) }
 }

@@ -621,6 +621,24 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await (await reopen()).accounts.find(id), before)
   })
 
+  t.test('an observer hears of a commit that left bytes to delete, and of no other', async t => {
+    const { metadata, id } = await withAccount(t)
+    let removals = 0
+    metadata.watchRemovals(() => { removals++ })
+    const steps: [number, () => Promise<unknown>][] = [
+      [0, () => metadata.files.put(newFile(id, 'a'), unlimited, always)],
+      [0, () => metadata.files.rename(id, 'a', 'b', unlimited)],
+      [1, () => metadata.files.put(newFile(id, 'b'), unlimited, always)],
+      [1, () => metadata.files.put(newFile(id, 'b'), unlimited, never).catch(() => {})],
+      [2, () => metadata.files.remove(id, 'b', removal)],
+      [3, () => metadata.accounts.remove(id, 1)]
+    ]
+    for (const [count, step] of steps) {
+      await step()
+      t.equal(removals, count)
+    }
+  })
+
   for (const order of fileOrders) {
     t.test(`a listing in the order ${order} is total, shows each file once, and loses none while others come and go`, async t => {
       const clock = createTestClock()

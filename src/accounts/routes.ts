@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { Files } from '../files/files.ts'
 import type { Quotas } from '../files/quotas.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
@@ -67,7 +66,6 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
 
 interface AccountRoutesOptions {
   accounts: Accounts
-  files: Files
   quotas: Quotas
   securityLog: SecurityLog
 }
@@ -109,7 +107,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
 
 /** Routes that require the password. */
 export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (
-  app, { accounts, files, securityLog }
+  app, { accounts, securityLog }
 ) => {
   app.put('/api/account/password', {
     schema: {
@@ -151,7 +149,6 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = a
   }, async (request, reply) => {
     const { account } = callerOf(request)
     await accounts.remove(account)
-    files.sweep()
     securityLog.record({ kind: 'account_removed', account, ...originOf(request) })
     return reply.code(204).send()
   })

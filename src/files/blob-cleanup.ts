@@ -36,6 +36,7 @@ export class BlobCleanup {
       signal => this.#removeUnreferenced(signal).then(() => stores.reserve.restore()),
       stores.failures.of('the removal of deleted bytes')
     )
+    stores.metadata.watchRemovals(() => this.sweep())
   }
 
   /** At start, completes or removes interrupted uploads. The cost depends only on their number. */

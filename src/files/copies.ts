@@ -68,9 +68,7 @@ export class Copies {
       const file = { ...source, name: target, blobId, modifiedAt, isLeased: blobs.needsLeases }
       const stored = await incoming.commitWith(blobId, room.withRoom(owner.id, () =>
         metadata.files.copy(source, file, quotas.of(owner), destination)))
-      if (stored === undefined) continue
-      if (!stored.isNew || owner.keptBytes > 0) files.sweep()
-      return stored
+      if (stored !== undefined) return stored
     }
   }
 

@@ -20,7 +20,7 @@ import type { Uploader } from './uploader.ts'
 interface FilesOptions {
   metadata: Metadata
   blobs: BlobStore
-  cleanup: Pick<BlobCleanup, 'sweep' | 'close'>
+  cleanup: Pick<BlobCleanup, 'close'>
   room: DiskRoom
   quotas: Quotas
   incoming: IncomingBlobs
@@ -63,8 +63,6 @@ export class Files {
   async store (request: StoreRequest): Promise<Stored> {
     const received = await this.#incomingFiles.receive(request)
     const stored = await this.#options.incoming.commitWith(received.blobId, this.#record(request, received))
-    // Bytes were replaced, or kept content was deleted for space.
-    if ((request.mode === 'put' && !stored.isNew) || request.owner.keptBytes > 0) this.sweep()
     return { ...stored, asked: received.name }
   }
 
@@ -126,9 +124,7 @@ export class Files {
     const { metadata, quotas } = this.#options
     const file = await this.get(owner.id, name)
     const newPath = this.acceptName(newName)
-    const renamed = await metadata.files.rename(owner.id, file.name, newPath, quotas.of(owner), destination)
-    if (destination.overwrites === true) this.sweep()
-    return renamed
+    return metadata.files.rename(owner.id, file.name, newPath, quotas.of(owner), destination)
   }
 
   /**
@@ -142,17 +138,11 @@ export class Files {
     // Checked first: a transaction waits for other writers and empties the row cache, even if it changes nothing.
     const file = await this.get(ownerId, name)
     await metadata.files.remove(ownerId, file.name, removal)
-    this.sweep()
   }
 
   /** The name of a new file, as it is stored; by a link, one segment. @throws name_invalid, extension_not_allowed. */
   acceptName (text: string, uploader?: Pick<Uploader, 'linkId'>): string {
     return this.#incomingFiles.acceptName(text, uploader)
-  }
-
-  /** Requests the removal of deleted accounts and unused bytes in the background. Failures are retried in a minute. */
-  sweep (): void {
-    this.#options.cleanup.sweep()
   }
 
   /** Waits for the sweeps that were requested. */

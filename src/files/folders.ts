@@ -6,7 +6,6 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { DiskRoom } from './disk-room.ts'
-import type { Files } from './files.ts'
 import { folderPath, getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
 
@@ -17,7 +16,6 @@ interface FoldersOptions {
   readonly metadata: Metadata
   readonly quotas: Quotas
   readonly room: Pick<DiskRoom, 'requireSpace'>
-  readonly files: Pick<Files, 'sweep'>
   /** Aborted when the server stops. */
   readonly stopping: AbortSignal
 }
@@ -75,24 +73,18 @@ export class Folders {
   async move (
     owner: AccountRecord, name: string, newName: string, destination: Destination = {}
   ): Promise<FolderRecord> {
-    const { metadata, quotas, files } = this.#options
+    const { metadata, quotas } = this.#options
     const folder = await this.get(owner.id, name)
-    const moved = await metadata.folders.move(
-      owner.id, folder.path, folderPath(newName), quotas.of(owner), destination)
-    if (destination.overwrites === true) files.sweep()
-    return moved
+    return metadata.folders.move(owner.id, folder.path, folderPath(newName), quotas.of(owner), destination)
   }
 
   /** Adds a folder with the dead properties of another one, without what is in it. @throws as `move`. */
   async copy (
     owner: AccountRecord, name: string, newName: string, destination: FolderCopy = {}
   ): Promise<FolderRecord> {
-    const { metadata, quotas, files } = this.#options
+    const { metadata, quotas } = this.#options
     const folder = await this.get(owner.id, name)
-    const copied = await metadata.folders.copy(
-      owner.id, folder.path, folderPath(newName), quotas.of(owner), destination)
-    if (destination.overwrites === true) files.sweep()
-    return copied
+    return metadata.folders.copy(owner.id, folder.path, folderPath(newName), quotas.of(owner), destination)
   }
 
   /**
@@ -102,22 +94,15 @@ export class Folders {
    * room.
    */
   async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
+    const { metadata: { folders }, stopping } = this.#options
     const path = getName(name, folderPath)
-    if (!isRecursive) return this.#change(folders => folders.remove(ownerId, path, options.conditions))
+    if (!isRecursive) return folders.remove(ownerId, path, options.conditions)
     const deletedWith = createBlobId()
     let from: FolderRemovalPosition | undefined
     do {
-      this.#options.stopping.throwIfAborted()
+      stopping.throwIfAborted()
       const removal = { limit: DELETION_BATCH, deletedWith, from, ...options }
-      from = await this.#change(folders => folders.removeSome(ownerId, path, removal))
+      from = await folders.removeSome(ownerId, path, removal)
     } while (from !== undefined)
-  }
-
-  /** Deletes, also on a full disk, and then requests the removal of bytes. */
-  async #change<T> (write: (folders: FolderRepository) => Promise<T>): Promise<T> {
-    const { metadata, files } = this.#options
-    const result = await write(metadata.folders)
-    files.sweep()
-    return result
   }
 }

@@ -136,7 +136,6 @@ export function startHousekeeping ({
     await untilNone(() => metadata.changes.removeExpired(BATCH))
     await limitChanges()
     await untilNone(() => metadata.factors.removeExpired(BATCH))
-    sweep()
   }
   // A run that fails, on a full disk for example, is repeated a minute later.
   const timer = setInterval(() => { run().catch(failures.of('housekeeping')) }, INTERVAL_MILLISECONDS)

@@ -21,7 +21,7 @@ interface VersionsPage { readonly limit: number, readonly after: (fileId: number
 interface KeptFilesOptions {
   readonly metadata: Metadata
   readonly quotas: Quotas
-  readonly files: Pick<Files, 'acceptName' | 'get' | 'sweep'>
+  readonly files: Pick<Files, 'acceptName' | 'get'>
   /** Aborted when the server stops: an act of many transactions ends between two of them, and can be repeated. */
   readonly stopping: AbortSignal
 }
@@ -52,12 +52,12 @@ export class KeptFiles {
     owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
   ): Promise<FileRecord> {
     const quota = this.#options.quotas.of(owner)
-    return this.#change(kept => kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition }))
+    return this.#options.metadata.kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition })
   }
 
   /** @throws not_found. */
   async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
-    return this.#change(kept => kept.removeVersion(ownerId, getName(name), contentId(id)))
+    return this.#options.metadata.kept.removeVersion(ownerId, getName(name), contentId(id))
   }
 
   async listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
@@ -71,7 +71,7 @@ export class KeptFiles {
   async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
     const { files, quotas } = this.#options
     const accepted = name === undefined ? undefined : files.acceptName(name)
-    return this.#change(kept => kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) }))
+    return this.#options.metadata.kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) })
   }
 
   /**
@@ -89,7 +89,7 @@ export class KeptFiles {
     do {
       this.#options.stopping.throwIfAborted()
       const batch = { quota, after, limit: RESTORE_BATCH }
-      const act = await this.#change(repository => repository.restoreDeletion(owner.id, id, batch))
+      const act = await this.#options.metadata.kept.restoreDeletion(owner.id, id, batch)
       restored += act.restored
       kept.push(...act.kept)
       after = act.last
@@ -100,7 +100,7 @@ export class KeptFiles {
 
   /** @throws not_found. */
   async removeFromTrash (ownerId: number, id: string): Promise<void> {
-    return this.#change(kept => kept.removeFromTrash(ownerId, contentId(id)))
+    return this.#options.metadata.kept.removeFromTrash(ownerId, contentId(id))
   }
 
   /** Deletes the trash in batches. @throws stopping. */
@@ -108,19 +108,11 @@ export class KeptFiles {
     let removed: RemovedTrash = { files: 0, bytes: 0 }
     for (;;) {
       this.#options.stopping.throwIfAborted()
-      const { files, bytes } = await this.#change(kept => kept.emptyTrash(ownerId, BATCH))
+      const { files, bytes } = await this.#options.metadata.kept.emptyTrash(ownerId, BATCH)
       removed = { files: removed.files + files, bytes: removed.bytes + bytes }
       if (files === 0) return removed
       onStep?.(removed)
     }
-  }
-
-  /** Changes what is kept, also on a full disk, and then requests the removal of bytes. */
-  async #change<T> (write: (kept: Metadata['kept']) => Promise<T>): Promise<T> {
-    const { metadata, files } = this.#options
-    const result = await write(metadata.kept)
-    files.sweep()
-    return result
   }
 }
 

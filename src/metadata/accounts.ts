@@ -30,7 +30,7 @@ export interface Totals {
 export type AccountRepository = ReturnType<typeof createAccounts>
 
 export function createAccounts (services: Services) {
-  const { engine, longRunning, tokenRemover, secrets, addAccount, read } = services
+  const { engine, longRunning, tokenRemover, secrets, addAccount, tellRemoval, read } = services
   const { tables, now, transact, transactFor, apply } = engine
   const { accounts, attempts } = tables
   const queries = queriesOf(engine)
@@ -103,7 +103,7 @@ export function createAccounts (services: Services) {
      */
     remove: (id: number, at: number) =>
       // This key frees the name. It clashes with none, because no username has a colon.
-      change(id, { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }),
+      change(id, { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).then(tellRemoval),
 
     /**
      * Deletes up to `limit` uploads, files, kept contents, folders or changes of deleted accounts, and their tokens.

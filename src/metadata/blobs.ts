@@ -17,11 +17,12 @@ const ABANDONED_MILLISECONDS = 24 * 3600_000
 /** Adds blobs to those whose bytes are to be deleted, in the current transaction; undefined if there are none. */
 export type Discard = (blobIds: readonly string[], time: number) => Ask<unknown> | undefined
 
-export function createDiscard ({ tables: { discardedBlobs } }: Engine): Discard {
+export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void): Discard {
   const one = writing('discard_blob', db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') }))
 
   return (blobIds, time) => {
     if (blobIds.length === 0) return undefined
+    markRemoval()
     if (blobIds.length === 1) return ask(one, { blobId: blobIds[0], time })
     return ask(writing('', db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time })))))
   }

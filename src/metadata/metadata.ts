@@ -74,6 +74,11 @@ export interface Metadata {
   probe (): Promise<void>
   /** Calls `observer` after every commit from now on. For monitoring. */
   watchCommits (observer: CommitObserver): void
+  /**
+   * Calls `observer`, and no other, after every commit from now on that discarded blobs or removed an account: there
+   * are bytes to delete. Must be fast and not throw.
+   */
+  watchRemovals (observer: () => void): void
   /** Undefined if the database is a file of this process. For monitoring. */
   readonly server: DatabaseServer | undefined
   close (): Promise<void>

@@ -5,6 +5,32 @@ import { type Rule, together } from './rule.ts'
 /** An account whose row is locked, and the time after any wait for it. */
 export interface OwnerContext { readonly owner: Owner, readonly time: number }
 
+/** Tells an observer of removals: an engine does after each commit of a rule that called `markRemoval`. */
+export function watchRemovals (unwatched: Engine) {
+  let tellRemoval = () => {}
+  let marks = 0
+
+  /** Also tells of a mark that another transaction made meanwhile, which tells of it again. */
+  async function watched<T> (transaction: () => Promise<T>): Promise<T> {
+    const before = marks
+    const result = await transaction()
+    if (marks !== before) tellRemoval()
+    return result
+  }
+
+  const engine: Engine = {
+    ...unwatched,
+    transact: rule => watched(() => unwatched.transact(rule)),
+    transactFor: (...values) => watched(() => unwatched.transactFor(...values))
+  }
+  return {
+    engine,
+    markRemoval: () => { marks++ },
+    tellRemoval: () => tellRemoval(),
+    watchRemovals: (observer: () => void) => { tellRemoval = observer }
+  }
+}
+
 /** Makes methods of repositories from rules. Parameters and result are those of the rule. */
 export type Methods = ReturnType<typeof createMethods>
 

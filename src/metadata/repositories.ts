@@ -23,7 +23,7 @@ import { createLinks } from './links.ts'
 import { createLockGuard } from './lock-guard.ts'
 import { createLocks } from './locks.ts'
 import type { Metadata } from './metadata.ts'
-import { createMethods } from './methods.ts'
+import { createMethods, watchRemovals } from './methods.ts'
 import { createOneTimeSecrets } from './one-time-secrets.ts'
 import { createOwners } from './owners.ts'
 import { createProperties } from './properties.ts'
@@ -45,18 +45,19 @@ interface RepositoryOptions {
 
 type Repositories = Pick<
   Metadata, 'accounts' | 'tokens' | 'attempts' | 'factors' | 'claims' | 'events' | 'files' | 'folders' | 'changes' | 'kept' | 'links' | 'locks' | 'properties' | 'uploads' |
-  'blobs'
+  'blobs' | 'watchRemovals'
 >
 
 /** The repositories of a database: the shared rules, and the methods that it implements itself. */
 export function createRepositories ({
-  engine, ids, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
+  engine: unwatched, ids, longRunning, keeping, tokenFinder, attemptClaims, discardedBlobs
 }: RepositoryOptions): Repositories {
+  const { engine, markRemoval, tellRemoval, ...watch } = watchRemovals(unwatched)
   const owners = createOwners(engine)
   const methods = createMethods(engine, owners)
   const changeLog = createChangeLog(engine)
   const tree = createFolderTree(engine, owners, changeLog)
-  const discard = createDiscard(engine)
+  const discard = createDiscard(engine, markRemoval)
   const writeEvent = createEventWriter(engine)
   const tokenRemover = createTokenRemover(engine)
   const secrets = createOneTimeSecrets(engine)
@@ -72,6 +73,7 @@ export function createRepositories ({
     changeLog,
     tree,
     discard,
+    tellRemoval,
     keeping,
     keptContents,
     guard,
@@ -101,6 +103,7 @@ export function createRepositories ({
     locks: createLocks(services),
     properties: createProperties(services),
     uploads: createUploads(services),
-    blobs: createBlobs(engine, discardedBlobs)
+    blobs: createBlobs(engine, discardedBlobs),
+    ...watch
   }
 }

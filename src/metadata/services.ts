@@ -26,6 +26,8 @@ export interface Services extends Methods {
   readonly changeLog: ChangeLog
   readonly tree: FolderTree
   readonly discard: Discard
+  /** Calls the observer of `Metadata.watchRemovals`. */
+  readonly tellRemoval: () => void
   readonly keeping: Keeping
   readonly keptContents: KeptContents
   readonly contents: FileContents

@@ -43,7 +43,7 @@ interface ResumableOptions {
   metadata: Metadata
   blobs: BlobStore
   room: DiskRoom
-  files: Pick<Files, 'acceptName' | 'sweep'>
+  files: Pick<Files, 'acceptName'>
   quotas: Quotas
   limits: { maxFileBytes: number, uploadExpiryHours: number }
 }

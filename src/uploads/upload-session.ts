@@ -1,5 +1,4 @@
 import { type BlobStore, type Draft, Superseded } from '../blobs/blob-store.ts'
-import type { Files } from '../files/files.ts'
 import type { Quotas } from '../files/quotas.ts'
 import type { UploadLimit, UploadSpace } from '../files/upload-space.ts'
 import type { Uploader } from '../files/uploader.ts'
@@ -14,7 +13,6 @@ export interface SessionOptions {
   readonly metadata: Pick<Metadata, 'uploads'>
   readonly blobs: BlobStore
   readonly space: UploadSpace
-  readonly files: Pick<Files, 'sweep'>
   readonly quotas: Quotas
   readonly digests: ContentDigests
   readonly maxFileBytes: number
@@ -65,10 +63,8 @@ export class UploadSession {
 
   /** Ends the upload. @throws not_found. */
   async end (): Promise<void> {
-    const { metadata, files } = this.#options
     const { owner, linkId } = this.#uploader
-    await metadata.uploads.remove(owner.id, this.#id, linkId)
-    files.sweep()
+    await this.#options.metadata.uploads.remove(owner.id, this.#id, linkId)
   }
 
   /** Returns the upload. If all bytes have arrived, first stores the file, or throws why it was refused. */
@@ -107,7 +103,6 @@ export class UploadSession {
     }
     const { received, watched, isComplete } = await this.#receive(upload, append, length)
     if (isComplete) return store({ ...received, length: received.offset }, watched)
-    if (this.#uploader.owner.keptBytes > 0) this.#options.files.sweep()
     if (append.isLast) throw new Problem('upload_length_inconsistent')
     return received
   }
@@ -259,7 +254,7 @@ export class UploadSession {
    * @throws precondition_failed; digest_mismatch, and then the upload ends.
    */
   async #store (upload: UploadRecord, { watched, reprDigest, signal }: Ending): Promise<UploadRecord> {
-    const { metadata, blobs, space, quotas, digests, files } = this.#options
+    const { metadata, blobs, space, quotas, digests } = this.#options
     const { blobId, offset: size, state } = upload
     const whole = { offset: size, state, length: size }
     await blobs.finish(blobId, { size, state })
@@ -282,8 +277,6 @@ export class UploadSession {
       throw (await this.read()).offset === size ? refusal(size, error.code, error) : error
     })
     if (stored === undefined) throw refusal(size)
-    // Deletes replaced bytes, duplicates, and kept content that made room.
-    if (!stored.isNew || this.#uploader.owner.keptBytes > 0) files.sweep()
     this.#uploader.onStored?.()
     return { ...upload, ...whole, result: stored }
   }

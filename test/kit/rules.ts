@@ -26,9 +26,9 @@ export function rulesOver (options: Options) {
   const incoming = new IncomingBlobs(options.metadata.blobs, options.blobs)
   const files = new Files({ ...options, cleanup, incoming, room })
   const { signal: stopping } = new AbortController()
-  const folders = new Folders({ ...options, room, files, stopping })
+  const folders = new Folders({ ...options, room, stopping })
   const copies = new Copies({ ...options, incoming, room, files, folders, stopping })
-  return { files, incoming, copies, locks: new Locks({ ...options, files }) }
+  return { files, cleanup, incoming, copies, locks: new Locks({ ...options, files }) }
 }
 
 /** The room on the disk of such a store. */
@@ -41,7 +41,7 @@ export function uploadsOver (stores: Stores): ResumableUploads {
   return new ResumableUploads({
     ...stores,
     room: roomOver(stores),
-    files: { acceptName: name => name, sweep () {} },
+    files: { acceptName: name => name },
     quotas: new Quotas(stores.metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
     limits: { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
   })

@@ -24,7 +24,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
   const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
-  const { files, incoming } = rulesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
+  const { files, cleanup, incoming } = rulesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
@@ -59,14 +59,14 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const id = createBlobId()
   await disk.put(id, Readable.from([Buffer.from('left')]), { maxBytes: 10 })
   await metadata.blobs.lease(id, 0)
-  files.sweep()
+  cleanup.sweep()
   await until(() => !existsSync(join(folder, 'incoming', id)))
   t.notOk(existsSync(join(folder, 'incoming', id)))
   await until(() => leases().some(({ expires_at: at }) => at > Date.now() + DAY - 60_000))
   t.match(leases(), [{ blob_id: id, abandoned_at: Number }])
   t.ok(leases().every(({ expires_at: at }) => at > Date.now() + DAY - 60_000), 'once more a day later')
   database.exec(`UPDATE blob_leases SET expires_at = 1, abandoned_at = abandoned_at - ${DAY}`)
-  files.sweep()
+  cleanup.sweep()
   await until(() => leases().length === 0)
   t.strictSame(leases(), [])
 
