@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
+import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { splitPath } from '../metadata/paths.ts'
@@ -37,10 +37,9 @@ export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = 
       ? await folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
       : await folders.list(ownerId, path, { limit, after: after?.key })
     const page = cutPage(found, limit, last => cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
-    const next = await page.next
-    const selection = all ? { all: 'true' } : { folder: path }
-    if (next !== null) reply.header('link', links.toNext(request.raw, FOLDERS_PATH, { ...selection, limit: String(limit - 1), cursor: next }))
-    return { folders: page.entries.map(entry => folderOf(entry, request.raw, { links, ids })), next }
+    const query = all ? { all: 'true' } : { folder: path }
+    const { entries, next } = await linkPage(reply, page, { links, path: FOLDERS_PATH, query })
+    return { folders: entries.map(entry => folderOf(entry, request.raw, { links, ids })), next }
   })
 
   app.get(FOLDER_PATH, {

@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
+import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Ids } from '../metadata/ids.ts'
 import type { KeptPosition } from '../metadata/kept-records.ts'
@@ -24,20 +23,6 @@ const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (
   app, { keptFiles, cursors, links }
 ) => {
-  /** A page of entries, with the header for the next one. */
-  async function pageResponse<Entry extends KeptPosition> (
-    { request, reply }: { request: FastifyRequest, reply: FastifyReply },
-    found: Entry[],
-    { path, listing }: { path: string, listing: Listing }
-  ) {
-    const query = request.query as { limit?: number }
-    const limit = limitOf(query)
-    const page = cutPage(found, limit, last => cursors.write(last, listing))
-    const next = await page.next
-    if (next !== null) reply.header('link', links.toNext(request.raw, path, { ...query, limit: String(limit - 1), cursor: next }))
-    return { entries: page.entries, next }
-  }
-
   app.get(VERSIONS_PATH, {
     links: { 200: nextPageOf('listVersions', { name: '$request.path.name' }) },
     schema: listVersions
@@ -46,9 +31,10 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const { name } = request.params
     const listingOf = (fileId: number): Listing => [ownerId, 'versions', fileId]
     const after = (fileId: number) => cursors.read<KeptPosition>(request.query.cursor, listingOf(fileId))
-    const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit: limitOf(request.query), after })
-    const place = { path: versionsOf(name), listing: listingOf(fileId) }
-    const { entries, next } = await pageResponse({ request, reply }, versions.map(withKey), place)
+    const limit = limitOf(request.query)
+    const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit, after })
+    const page = cutPage(versions.map(withKey), limit, last => cursors.write(last, listingOf(fileId)))
+    const { entries, next } = await linkPage(reply, page, { links, path: versionsOf(name) })
     return { versions: entries.map(versionOf), next }
   })
 
@@ -59,8 +45,10 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
     const ownerId = callerOf(request).account.id
     const listing = trashListing(ownerId)
     const after = await cursors.read<KeptPosition>(request.query.cursor, listing)
-    const found = await keptFiles.listTrash(ownerId, { limit: limitOf(request.query), after })
-    const { entries, next } = await pageResponse({ request, reply }, found.map(withKey), { path: TRASH_PATH, listing })
+    const limit = limitOf(request.query)
+    const found = await keptFiles.listTrash(ownerId, { limit, after })
+    const page = cutPage(found.map(withKey), limit, last => cursors.write(last, listing))
+    const { entries, next } = await linkPage(reply, page, { links, path: TRASH_PATH })
     return { files: entries.map(deletedFileOf), next }
   })
 }

@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
+import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
@@ -56,13 +56,12 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
   })
 
   const listPage = async (ownerId: number, page: FilePage) => {
-    const limit = page.limit + 1
-    const found = await files.list(ownerId, { ...page, limit })
-    return { ...cutPage(found, limit, last => positionOf(last, page)), search: {} }
+    const found = await files.list(ownerId, page)
+    return { ...cutPage(found, page.limit, last => positionOf(last, page)), search: {} }
   }
 
-  const foundPage = async (ownerId: number, search: FileSearch) => {
-    const { files: entries, next = null, searched } = await files.search(ownerId, search)
+  const foundPage = async (ownerId: number, { limit, ...search }: FileSearch) => {
+    const { files: entries, next = null, searched } = await files.search(ownerId, { ...search, limit: limit - 1 })
     return { entries, next, search: { searched } }
   }
 
@@ -77,13 +76,13 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
     // No folder has the path `/`.
     const listing: Listing = [ownerId, order, folder ?? '/', prefix ?? '', ...contains === undefined ? [] : [contains]]
     const after = await cursors.read<FilePosition>(cursor, listing)
-    const limit = limitOf(request.query) - 1
-    const page = contains === undefined
+    const limit = limitOf(request.query)
+    const found = contains === undefined
       ? await listPage(ownerId, { ...selection, limit, after })
       : await foundPage(ownerId, { ...selection, contains, limit, after, signal: signalOf(reply) })
-    const next = page.next && await cursors.write(page.next, listing)
-    if (next !== null) reply.header('link', links.toNext(request.raw, '/api/files', { ...request.query, limit: String(limit), cursor: next }))
-    return { files: page.entries.map(file => fileOf(file, request.raw, { links, ids })), next, ...page.search }
+    const page = { ...found, next: found.next && cursors.write(found.next, listing) }
+    const { entries, next } = await linkPage(reply, page, { links, path: '/api/files' })
+    return { files: entries.map(file => fileOf(file, request.raw, { links, ids })), next, ...found.search }
   })
 
   app.get('/api/files/:name', {

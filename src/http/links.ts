@@ -11,8 +11,6 @@ interface LinkRequest {
 export interface Links {
   /** The link to `path`: absolute if the server knows its own address, else just the path. */
   to (request: LinkRequest, path: string): string
-  /** The `Link` header of a listing that has a next page (RFC 8288 section 3); `query` is that of the next page. */
-  toNext (request: LinkRequest, path: string, query: Record<string, string>): string
 }
 
 /**
@@ -20,10 +18,9 @@ export interface Links {
  * `Host` is ignored: a forged one must not direct clients to another server.
  */
 export function createLinks (publicUrl: string | undefined): Links {
-  const to: Links['to'] = ({ headers, socket }, path) => (publicUrl ?? ownOrigin(headers[':authority']?.toString() ?? headers.host, socket)) + path
   return {
-    to,
-    toNext: (request, path, query) => `<${to(request, `${path}?${new URLSearchParams(query)}`)}>; rel="next"`
+    to: ({ headers, socket }, path) =>
+      (publicUrl ?? ownOrigin(headers[':authority']?.toString() ?? headers.host, socket)) + path
   }
 }
 

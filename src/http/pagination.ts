@@ -1,4 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyReply } from 'fastify'
+import type { Links } from './links.ts'
 import { NullableText } from './wire-values.ts'
 
 /** The cursor of a list ordered by id; opaque text to clients. */
@@ -45,7 +47,7 @@ export function pageOf (query: PageQuery): { beforeId: number | undefined, limit
   return { beforeId: query.cursor === undefined ? undefined : Number(query.cursor), limit: limitOf(query) }
 }
 
-interface Page<Entry, Cursor> { entries: Entry[], next: Cursor | null }
+interface Page<Entry, Cursor> { entries: readonly Entry[], next: Cursor | null }
 
 /** Removes the extra entry, and returns the cursor of the next page if there is one. */
 export function cutPage<Entry, Cursor> (
@@ -54,6 +56,22 @@ export function cutPage<Entry, Cursor> (
   const entries = found.slice(0, limit - 1)
   const last = entries.at(-1)
   return { entries, next: found.length === limit && last !== undefined ? cursorOf(last) : null }
+}
+
+/** The page with its cursor, and with the `Link` header of the next one at `path` (RFC 8288 section 3). */
+export async function linkPage<Entry> (
+  reply: FastifyReply,
+  { entries, next: written }: Page<Entry, string | Promise<string>>,
+  { links, path, query = reply.request.query as object }: { links: Links, path: string, query?: object }
+) {
+  const { request } = reply
+  const next = await written
+  if (next !== null) {
+    const limit = String(limitOf(request.query as { limit?: number }) - 1)
+    const nextPath = `${path}?${new URLSearchParams({ ...query, limit, cursor: next })}`
+    reply.header('link', `<${links.to(request.raw, nextPath)}>; rel="next"`)
+  }
+  return { entries, next }
 }
 
 /** The cursor of a list ordered by id. */

@@ -9,7 +9,7 @@ import { problemOf, sendProblem } from '../http/error-handler.ts'
 import { prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
 import { type Links, publicFolder } from '../http/links.ts'
 import type { Page } from '../http/page.ts'
-import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
+import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import { cookie } from '../http/plugins.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
@@ -138,9 +138,8 @@ const contentRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (
     const limit = limitOf(query)
     const found = await content.list(visit, { path, after, limit })
     const page = cutPage(found, limit, last => cursors.write(positionOf(last), listing))
-    const next = await page.next
     const address = `/s/${secret}`
-    if (next !== null) reply.header('link', links.toNext(raw, `${address}/list`, { ...query, limit: String(limit - 1), cursor: next }))
-    return { ...sharedListOf(page.entries, path => links.to(raw, address + path)), next }
+    const { entries, next } = await linkPage(reply, page, { links, path: `${address}/list` })
+    return { ...sharedListOf(entries, path => links.to(raw, address + path)), next }
   })
 }

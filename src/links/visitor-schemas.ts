@@ -201,7 +201,9 @@ export function sharedLinkOf (
 }
 
 /** A page of a listing as visitors see it; `urlOf` makes an address from what follows the path of the link. */
-export function sharedListOf (entries: SharedEntry[], urlOf: (path: string) => string): Omit<SharedList, 'next'> {
+export function sharedListOf (
+  entries: readonly SharedEntry[], urlOf: (path: string) => string
+): Omit<SharedList, 'next'> {
   return {
     folders: entries.flatMap(entry => entry.kind === 'folder' ? [sharedFolderOf(entry.folder, urlOf)] : []),
     files: entries.flatMap(entry => entry.kind === 'file' ? [sharedFileOf(entry.file, urlOf)] : [])

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { findName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
-import { cutPage, nextPageOf, pageOf } from '../http/pagination.ts'
+import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { ownDoor } from './own-door.ts'
@@ -28,8 +28,8 @@ export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOpt
     const { beforeId: before, limit } = pageOf(request.query)
     const name = request.query.name === undefined ? undefined : storedName(request.query.name)
     const found = await uploads.list(callerOf(request).account, { name, before, limit })
-    const { entries, next } = cutPage(found, limit, ({ sequence }) => String(sequence))
-    if (next !== null) reply.header('link', links.toNext(request.raw, UPLOADS_PATH, { ...request.query, limit: String(limit - 1), cursor: next }))
+    const page = cutPage(found, limit, ({ sequence }) => String(sequence))
+    const { entries, next } = await linkPage(reply, page, { links, path: UPLOADS_PATH })
     return { uploads: entries.map(uploadOf), next }
   })
 }
