@@ -40,14 +40,14 @@ const TOKENS: Readonly<Record<string, number>> = {
   files: 29_800,
   fsck: 1200,
   http: 13_200,
-  links: 10_900,
+  links: 10_500,
   metadata: 59_600,
   'metadata/postgres': 12_000,
   'metadata/sqlite': 10_000,
   monitoring: 5400,
   openapi: 4200,
   tokens: 9000,
-  uploads: 17_000,
+  uploads: 17_100,
   webdav: 11_100
 }
 

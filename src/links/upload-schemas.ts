@@ -3,12 +3,11 @@ import { FileParams, StoredFile } from '../files/schemas.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
-import { refusedContent } from '../uploads/resumable-schemas.ts'
+import { resumableOperations } from '../uploads/resumable-schemas.ts'
 import {
-  DigestHeaders, echoedMetadata, fileModified, FormHeaders, NewUploadHeaders, OverrideHeaders, refusedUploads, Upload,
-  UploadAppendHeaders, UploadBytes, UploadForm, uploadHeaders, uploadLocation, UploadLookupHeaders, UploadParams
+  DigestHeaders, fileModified, FormHeaders, NewUploadHeaders, refusedUploads, UploadBytes, UploadForm, uploadHeaders,
+  UploadParams
 } from '../uploads/schemas.ts'
-import { DRAFT_BYTES, TUS_BYTES } from '../uploads/upload-fields.ts'
 import { LINK_PATH, newSecret, SecretParams } from './visitor-schemas.ts'
 
 /** The paths of an `upload` link. */
@@ -77,125 +76,56 @@ export const uploadSharedFile = {
   }
 }
 
-/** Only uploads of the owner have conditions, and can meet a file of the same name. */
-const refusedParts: FailureCode[] = [
-  ...refusedContent.filter(code => code !== 'name_taken' && code !== 'precondition_failed'), 'link_limit_reached'
-]
-
-const refusedAppends: FailureCode[] = [...refusedParts, 'upload_offset_mismatch', 'upload_completed']
-
-const createSharedUpload = {
-  operationId: 'createSharedUpload',
-  summary: 'Create a resumable upload by a link',
-  description: `Creates an upload to the folder of an \`upload\` link, as \`createUpload\` does: with the tus protocol (\`Tus-Resumable\`) or, experimentally, draft-ietf-httpbis-resumable-upload (\`Upload-Complete\`). ${rules} A link may have 20 unfinished uploads. Their addresses are listed nowhere: keep \`Location\`. They end with the link.`,
-  ...codeSamples(
-    inboxSecret,
-    'upload=$(curl -f -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" "http://127.0.0.1:5000/s/$secret/uploads" | sed \'s|.*"id":"\\([0-9a-f]*\\)".*|\\1|\')'
-  ),
-  tags,
-  params: SecretParams,
-  headers: NewUploadHeaders,
-  consumes: [DRAFT_BYTES, TUS_BYTES],
-  body: UploadBytes,
-  response: {
-    201: { ...Type.Ref(Upload), description: 'The upload.', headers: { ...uploadLocation, ...uploadHeaders } },
-    ...problems([...refusedParts, 'name_invalid', 'extension_not_allowed', 'too_many_uploads'])
-  }
-}
-
-const lookupFailures = problems([
-  'not_found', 'tus_version_unsupported', 'quota_exceeded', 'link_limit_reached', 'file_locked'
-])
-
-const getSharedUpload = {
-  operationId: 'getSharedUpload',
-  summary: 'Get an upload by a link',
-  description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it.',
-  ...codeSamples('curl -f "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
-  tags,
-  params: LinkUploadParams,
-  headers: UploadLookupHeaders,
-  response: { 200: { ...Type.Ref(Upload), description: 'The upload.', headers: uploadHeaders }, ...lookupFailures }
-}
-
-const headResponses = {
-  200: { description: 'The headers.', type: 'null', headers: { ...uploadHeaders, ...echoedMetadata } },
-  ...lookupFailures
-}
-
-const headSharedUpload = {
-  summary: 'Get the offset of an upload by a link',
-  description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`. The rate limit counts only requests with Basic credentials.',
-  ...codeSamples('curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
-  tags,
-  params: LinkUploadParams,
-  headers: UploadLookupHeaders,
-  response: headResponses
-}
-
-const appendSharedUpload = {
-  operationId: 'appendSharedUpload',
-  summary: 'Continue an upload by a link',
-  description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to a client of the draft is then that of `putSharedFile`. Another append in progress ends.',
-  ...codeSamples('curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: application/partial-upload" --data-binary @report.pdf "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
-  tags,
-  params: LinkUploadParams,
-  headers: UploadAppendHeaders,
-  consumes: [DRAFT_BYTES, TUS_BYTES],
-  body: UploadBytes,
-  response: {
-    201: { ...stored, headers: uploadHeaders },
-    204: { description: 'The bytes are stored.', type: 'null', headers: uploadHeaders },
-    ...problems(refusedAppends)
-  }
-}
-
-const overrideSharedUpload = {
-  operationId: 'overrideSharedUpload',
-  summary: 'Continue or cancel an upload by a link with POST',
-  description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: `X-HTTP-Method-Override` names the method.',
-  ...codeSamples('curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
-  tags,
-  params: LinkUploadParams,
-  headers: OverrideHeaders,
-  consumes: [TUS_BYTES],
-  body: UploadBytes,
-  response: {
-    ...headResponses,
-    204: { description: 'The bytes are stored, or the upload is cancelled.', type: 'null', headers: uploadHeaders },
-    ...problems(refusedAppends)
-  }
-}
-
-const cancelSharedUpload = {
-  operationId: 'cancelSharedUpload',
-  summary: 'Cancel an upload by a link',
-  description: 'Ends the upload and deletes its bytes. A file that it became stays.',
-  ...codeSamples('curl -f -X DELETE "http://127.0.0.1:5000/s/$secret/uploads/$upload"'),
-  tags,
-  params: LinkUploadParams,
-  headers: UploadLookupHeaders,
-  response: {
-    204: { description: 'The upload is cancelled.', type: 'null' },
-    ...problems(['not_found', 'tus_version_unsupported'])
-  }
-}
-
-/** Operations on the upload in a response (OpenAPI links). */
-const sharedLinks = Object.fromEntries(Object.entries({
-  headSharedUpload: 'Get its offset.',
-  appendSharedUpload: 'Send more bytes.',
-  cancelSharedUpload: 'Cancel it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { secret: '$request.path.secret', id: '$response.body#/id' }, description }]))
-
 /** The operations on uploads by a link. */
-export const linkOperations = {
-  create: createSharedUpload,
-  get: getSharedUpload,
-  head: headSharedUpload,
-  headId: 'headSharedUpload',
-  append: appendSharedUpload,
-  override: overrideSharedUpload,
-  cancel: cancelSharedUpload,
-  links: sharedLinks
-}
+export const linkOperations = resumableOperations({
+  tags,
+  words: {
+    create: {
+      operationId: 'createSharedUpload',
+      summary: 'Create a resumable upload by a link',
+      description: `Creates an upload to the folder of an \`upload\` link, as \`createUpload\` does: with the tus protocol (\`Tus-Resumable\`) or, experimentally, draft-ietf-httpbis-resumable-upload (\`Upload-Complete\`). ${rules} A link may have 20 unfinished uploads. Their addresses are listed nowhere: keep \`Location\`. They end with the link.`,
+      ...codeSamples(
+        inboxSecret,
+        'upload=$(curl -f -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" "http://127.0.0.1:5000/s/$secret/uploads" | sed \'s|.*"id":"\\([0-9a-f]*\\)".*|\\1|\')'
+      )
+    },
+    get: {
+      operationId: 'getSharedUpload',
+      summary: 'Get an upload by a link',
+      description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it.',
+      ...codeSamples('curl -f "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+    },
+    head: {
+      operationId: 'headSharedUpload',
+      summary: 'Get the offset of an upload by a link',
+      description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`. The rate limit counts only requests with Basic credentials.',
+      ...codeSamples('curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+    },
+    append: {
+      operationId: 'appendSharedUpload',
+      summary: 'Continue an upload by a link',
+      description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to a client of the draft is then that of `putSharedFile`. Another append in progress ends.',
+      ...codeSamples('curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: application/partial-upload" --data-binary @report.pdf "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+    },
+    override: {
+      operationId: 'overrideSharedUpload',
+      summary: 'Continue or cancel an upload by a link with POST',
+      description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: `X-HTTP-Method-Override` names the method.',
+      ...codeSamples('curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+    },
+    cancel: {
+      operationId: 'cancelSharedUpload',
+      summary: 'Cancel an upload by a link',
+      description: 'Ends the upload and deletes its bytes. A file that it became stays.',
+      ...codeSamples('curl -f -X DELETE "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+    }
+  },
+  creation: { params: SecretParams, headers: NewUploadHeaders },
+  params: LinkUploadParams,
+  parameters: { secret: '$request.path.secret', id: '$response.body#/id' },
+  completed: { 201: { ...stored, headers: uploadHeaders } },
+  // Only uploads of the owner have conditions, and can meet a file of the same name.
+  failuresOf: own => [
+    ...own.filter(code => code !== 'name_taken' && code !== 'precondition_failed'), 'link_limit_reached'
+  ]
+})

@@ -151,13 +151,6 @@ export const createdUpload = { Location: { ...uploadLocation.Location, descripti
 
 export const echoedMetadata = { 'Upload-Metadata': { type: 'string', maxLength: MAX_METADATA_BYTES, pattern: '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$', description: 'As the upload was created with it; else absent.' } }
 
-/** Operations on the upload in a response (OpenAPI links). */
-export const uploadLinks = Object.fromEntries(Object.entries({
-  headUpload: 'Get its offset.',
-  appendUpload: 'Send more bytes.',
-  cancelUpload: 'Cancel it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
-
 /** Failures of both kinds of upload. `not_found` means that the account was deleted during the upload. */
 export const refusedUploads: FailureCode[] = [
   'name_invalid', 'not_found', 'upload_incomplete', 'digest_malformed', 'digest_mismatch', 'file_too_large',
