@@ -17,15 +17,15 @@ const FILES = {
   'PUT /uploads/{name}': 74,
   'POST /': 71,
   'PATCH /api/uploads/{id}': 73,
-  'GET /api/token': 44,
+  'GET /api/token': 43,
   'PUT /dav/{path}': 74,
   'GET /s/{secret}/files/{name}': 39
 }
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 9400,
-  accounts: 7600,
+  '.': 9200,
+  accounts: 7500,
   backends: 5800,
   backup: 7800,
   blobs: 1600,
@@ -36,23 +36,23 @@ const TOKENS: Readonly<Record<string, number>> = {
   'data-folder': 2600,
   deployment: 1700,
   doctor: 5800,
-  factors: 9800,
-  files: 30_300,
+  factors: 9700,
+  files: 29_700,
   fsck: 1200,
   http: 13_100,
-  links: 10_900,
+  links: 10_800,
   metadata: 59_400,
   'metadata/postgres': 12_000,
   'metadata/sqlite': 10_000,
   monitoring: 5400,
   openapi: 4200,
-  tokens: 9000,
-  uploads: 17_100,
-  webdav: 11_100
+  tokens: 8900,
+  uploads: 16_900,
+  webdav: 11_000
 }
 
 /** Files that are in no folder; five are wanted. */
-const LOOSE_FILES = ['app.ts', 'config.ts', 'main.ts', 'problems.ts', 'route-options.ts', 'store.ts']
+const LOOSE_FILES = ['app.ts', 'config.ts', 'main.ts', 'problems.ts', 'services.ts']
 
 /** A file with fewer lines and one importer belongs into that one. */
 const FEW_LINES = 30
@@ -70,8 +70,8 @@ const FORWARDERS = [
   'commands/restore-files.ts close', 'factors/factors.ts list', 'files/blob-cleanup.ts close', 'files/blob-cleanup.ts stop',
   'files/blob-cleanup.ts sweepNow', 'files/changes.ts list', 'files/files.ts acceptName', 'files/files.ts list',
   'files/files.ts search', 'files/files.ts sweep', 'files/folders.ts list', 'files/folders.ts listAll',
-  'files/kept.ts listTrash', 'files/locks.ts judge', 'files/locks.ts listFor', 'files/properties.ts ofFiles',
-  'files/properties.ts ofFolders', 'metadata/sqlite/retention-lock.ts close',
+  'files/kept.ts listTrash', 'files/locks.ts judge', 'files/locks.ts listFor',
+  'metadata/sqlite/retention-lock.ts close',
   'metadata/sqlite/snapshot.ts close', 'monitoring/health.ts now',
   'tokens/tokens.ts list'
 ]

@@ -57,10 +57,12 @@ export interface LoggedEvent extends Origin {
   readonly details?: EventDetails
 }
 
+export type LogEvent = (event: LoggedEvent) => void
+
 interface SecurityLogOptions {
   readonly metadata: Metadata
-  /** Logs an event. */
-  readonly write: (event: LoggedEvent) => void
+  /** Each logs an event. */
+  readonly writers: readonly LogEvent[]
   /** Called if an event of a request can't be stored. */
   readonly onFailure: (error: unknown) => void
 }
@@ -80,9 +82,9 @@ export class SecurityLog {
    * account exists.
    */
   record ({ kind, account, details, network, requestId }: SecurityEvent & Origin): void {
-    const { metadata, write, onFailure } = this.#options
+    const { metadata, writers, onFailure } = this.#options
     const event = { kind, ...idOf(account), ...(details && { details }), network, requestId }
-    write(event)
+    for (const write of writers) write(event)
     if (account === undefined || LOGGED_ONLY.has(kind) || this.#isRepeated(kind, account.id)) return
     metadata.events.add(event, KEPT_EVENTS).catch(onFailure)
   }
@@ -99,7 +101,7 @@ export class SecurityLog {
   /** Records what an operator did. */
   async recordAct ({ kind, account, details }: OperatorAct): Promise<void> {
     const event = { kind, ...idOf(account), ...(details && { details }), ...OPERATOR }
-    this.#options.write(event)
+    for (const write of this.#options.writers) write(event)
     await this.#options.metadata.events.add(event, KEPT_EVENTS)
   }
 

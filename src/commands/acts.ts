@@ -23,6 +23,6 @@ export async function recordAct (
   { eventLog }: Pick<Config, 'eventLog'>, metadata: Metadata, act: OperatorAct
 ): Promise<void> {
   const report = (error: unknown) => console.error(`magicstore: EVENT_LOG: ${(error as Error).message}`)
-  const write = eventLog === undefined ? () => {} : eventAppender(eventLog, report)
-  await new SecurityLog({ metadata, write, onFailure: report }).recordAct(act)
+  const writers = eventLog === undefined ? [] : [eventAppender(eventLog, report)]
+  await new SecurityLog({ metadata, writers, onFailure: report }).recordAct(act)
 }

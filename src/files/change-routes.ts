@@ -1,29 +1,13 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { type Caller, callerOf } from '../http/caller.ts'
-import type { Connections } from '../http/connections.ts'
-import type { Links } from '../http/links.ts'
+import { callerOf } from '../http/caller.ts'
 import { DEFAULT_PAGE_SIZE } from '../http/pagination.ts'
+import type { Routes } from '../http/services.ts'
 import type { ChangePosition } from '../metadata/change-records.ts'
-import type { Ids } from '../metadata/ids.ts'
 import { changeOf, CHANGES_PATH, listChanges, nextChanges } from './change-schemas.ts'
-import type { Changes } from './changes.ts'
-import type { Cursors, Listing } from './cursor.ts'
-
-interface ChangeRoutesOptions {
-  changes: Changes
-  connections: Pick<Connections, 'onceLeft'>
-  cursors: Cursors
-  links: Links
-  ids: Ids
-  /** Refuses a credential that has been revoked since the request began. */
-  requireCurrent: (caller: Caller) => Promise<void>
-}
+import type { Listing } from './cursor.ts'
 
 interface Cursor { readonly key: readonly [epochId: string, at: number, readAt: number], readonly id: number }
 
-export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (
-  app, { changes, connections, cursors, links, ids, requireCurrent }
-) => {
+export const changeRoutes: Routes = async (app, { changes, connections, cursors, links, ids, requireCurrent }) => {
   app.get(CHANGES_PATH, {
     links: { 200: nextChanges },
     schema: listChanges

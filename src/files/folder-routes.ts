@@ -1,27 +1,19 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
-import type { Ids } from '../metadata/ids.ts'
+import type { Routes } from '../http/services.ts'
 import { splitPath } from '../metadata/paths.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { Problem } from '../problems.ts'
-import type { Cursors, Listing } from './cursor.ts'
+import type { Listing } from './cursor.ts'
 import {
   deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
 } from './folder-schemas.ts'
-import type { Folders } from './folders.ts'
 import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
-import type { Locks } from './locks.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
 
-interface FolderRoutesOptions { folders: Folders, locks: Locks, cursors: Cursors, links: Links, ids: Ids }
-
 /** Operations that read folders. */
-export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
-  app, { folders, cursors, links, ids }
-) => {
+export const readFolderRoutes: Routes = async (app, { folders, cursors, links, ids }) => {
   app.get(FOLDERS_PATH, {
     links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder', all: '$request.query.all' }) },
     schema: listFolders
@@ -57,10 +49,9 @@ function refuseFolder (): never {
 }
 
 /** Operations that create, move and delete folders, and break their locks. */
-export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
-  app, { folders, locks, links, ids }
-) => {
-  await app.register(putFolderRoute, { folders, links, ids })
+export const changeFolderRoutes: Routes = async (app, services) => {
+  const { folders, locks, links, ids } = services
+  await app.register(putFolderRoute, services)
 
   app.patch(FOLDER_PATH, {
     links: { 200: folderLinks },
@@ -90,9 +81,7 @@ export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> 
   })
 }
 
-const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folders' | 'links' | 'ids'>> = async (
-  app, { folders, links, ids }
-) => {
+const putFolderRoute: Routes = async (app, { folders, links, ids }) => {
   ignoreBodies(app)
 
   app.put(FOLDER_PATH, {

@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fileName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import { lockInfoOf, readXml } from './bodies.ts'
 import { conditionsOf } from './conditions.ts'
-import type { DavContext } from './context.ts'
 import { depthOf, lockSecondsOf, lockTokenOf } from './headers.ts'
 import { lockDiscovery } from './lock-xml.ts'
 import { XML_TYPE } from './multistatus.ts'
@@ -12,7 +12,7 @@ import { getResource } from './resource.ts'
 import { requireBelowRoot } from './resources.ts'
 
 /** `LOCK` (RFC 4918 section 9.10). Without a body it refreshes a lock. */
-export async function lockResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function lockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const { locks, folders } = context
   const { account: owner } = callerOf(request)
   const target = targetOf(request, context)
@@ -35,7 +35,7 @@ export async function lockResource (context: DavContext, request: FastifyRequest
 }
 
 /** `UNLOCK` (RFC 4918 section 9.11). */
-export async function unlockResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function unlockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const target = targetOf(request, context)
   requireBelowRoot(target.path)
   const { account } = callerOf(request)

@@ -1,13 +1,21 @@
 import { Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
+import { createClaims, type Claims } from './accounts/claims.ts'
+import { SecurityLog, type LogEvent } from './accounts/events.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
+import { SignIn, type SecondFactor } from './accounts/sign-in.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { Challenges } from './factors/challenges.ts'
+import { Factors } from './factors/factors.ts'
+import { Passkeys } from './factors/passkeys.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
+import { CodeVerifier } from './factors/second-factor.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
 import { Copies } from './files/copies.ts'
+import { createCursors, type Cursors } from './files/cursor.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
 import { Folders } from './files/folders.ts'
@@ -15,13 +23,23 @@ import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { IncomingBlobs } from './files/incoming-blobs.ts'
 import { KeptFiles } from './files/kept.ts'
 import { Locks } from './files/locks.ts'
-import { Properties } from './files/properties.ts'
 import { Quotas } from './files/quotas.ts'
+import { Zips } from './files/zips.ts'
+import { LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
+import { ShareLinks } from './links/share-links.ts'
+import type { Ids } from './metadata/ids.ts'
 import { Problem } from './problems.ts'
+import { createCredentialCheck } from './tokens/credential-check.ts'
+import { AccessTokens } from './tokens/jwt.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
+import { SessionRequests } from './tokens/session-requests.ts'
+import { Sessions } from './tokens/sessions.ts'
+import { SignedTexts } from './tokens/signed-texts.ts'
+import { Tokens } from './tokens/tokens.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
 
+/** What works on a store with or without a running server. */
 interface Rules {
   readonly passwords: Passwords
   readonly attemptLimiter: AttemptLimiter
@@ -29,12 +47,12 @@ interface Rules {
   readonly quotas: Quotas
   readonly failures: BackgroundFailures
   readonly cleanup: BlobCleanup
+  readonly room: DiskRoom
   readonly files: Files
   readonly folders: Folders
   readonly changes: Changes
   readonly copies: Copies
   readonly locks: Locks
-  readonly properties: Properties
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
   readonly linkUses: LinkUses
@@ -48,11 +66,30 @@ export interface OperatorStore extends Backends, Rules {
   close (): Promise<void>
 }
 
-/** The whole application but HTTP: the rules, over the backends that the settings choose. */
-export interface Store extends OperatorStore {
+/** The whole application but HTTP: the rules, over the backends that the settings choose. Each takes what it needs. */
+export interface AppServices extends OperatorStore {
   readonly config: Config
+  readonly ids: Ids
   readonly keyRing: KeyRing
+  readonly signedTexts: SignedTexts
+  readonly cursors: Cursors
   readonly sealer: Sealer
+  /** Each logs the security events. */
+  readonly eventLogs: LogEvent[]
+  readonly securityLog: SecurityLog
+  readonly secondFactor: SecondFactor
+  readonly signIn: SignIn
+  readonly claims: Claims
+  readonly tokens: Tokens
+  readonly accessTokens: AccessTokens
+  /** Refuses a credential that has been revoked since the request began. */
+  readonly requireCurrent: ReturnType<typeof createCredentialCheck>
+  readonly sessions: SessionRequests
+  readonly factors: Factors
+  readonly passkeys: Passkeys
+  readonly shareLinks: ShareLinks
+  readonly linkPasswords: LinkPasswords
+  readonly zips: Zips
   readonly housekeeping: Housekeeping
 }
 
@@ -75,7 +112,7 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
  * `clock`, what expires does so by that clock.
  * @throws {FolderInUseError} if another server uses it, {UnknownMigrationError} if the database can't be upgraded.
  */
-export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<Store> {
+export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<AppServices> {
   await prepareFolder(config)
   const lock = lockDataFolder(config)
   try {
@@ -89,11 +126,7 @@ export async function openStore (config: Config, options: Pick<OpenOptions, 'onU
     const sweep = () => cleanup.sweep()
     const housekeeping = startHousekeeping({ ...backends, sweep, eventMilliseconds, failures })
     return {
-      ...backends,
-      ...rules,
-      config,
-      keyRing,
-      sealer: createSealer({ keys: backends.sealingKeys, installationId: backends.metadata.installationId }),
+      ...createServerRules({ ...backends, ...rules, config, keyRing }),
       housekeeping,
       async close () {
         housekeeping.stop()
@@ -137,12 +170,12 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     quotas,
     failures,
     cleanup,
+    room,
     files,
     folders,
     changes,
     copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders, stopping: stopping.signal }),
     locks: new Locks({ metadata, files }),
-    properties: new Properties({ metadata, room }),
     keptFiles: new KeptFiles({ metadata, quotas, files, stopping: stopping.signal }),
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
@@ -151,6 +184,48 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
       uploads.stop()
       changes.stop()
     }
+  }
+}
+
+type Base = Backends & Rules & Pick<AppServices, 'config' | 'keyRing'>
+
+/** The rules that only a server needs. */
+function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'close'> {
+  const { config, metadata, keyRing, attemptLimiter, passwords, failures, accounts } = base
+  const { publicUrl, hasLinks, signInFailures: maxFailures } = config
+  const { installationId, ids, links } = metadata
+  const sealer = createSealer({ keys: base.sealingKeys, installationId })
+  const eventLogs: LogEvent[] = []
+  const onFailure = failures.of('the record of a security event')
+  const securityLog = new SecurityLog({ metadata, writers: eventLogs, onFailure })
+  const secondFactor = new CodeVerifier({ metadata, sealer, attemptLimiter, securityLog })
+  const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, secondFactor, maxFailures })
+  const tokens = new Tokens({ metadata, tokenSeconds: config.tokenSeconds })
+  const accessTokens = new AccessTokens(keyRing, installationId)
+  const signedTexts = new SignedTexts(keyRing)
+  const challenges = new Challenges(signedTexts, () => metadata.now())
+  return {
+    ...base,
+    ids,
+    sealer,
+    eventLogs,
+    securityLog,
+    secondFactor,
+    signIn,
+    tokens,
+    accessTokens,
+    signedTexts,
+    claims: createClaims({ metadata, passwords, accounts, signIn }),
+    cursors: createCursors(signedTexts),
+    requireCurrent: createCredentialCheck({ signIn, tokens }),
+    sessions: new SessionRequests({ sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl }),
+    factors: new Factors({ metadata, sealer }),
+    passkeys: new Passkeys({ metadata, challenges, securityLog }),
+    shareLinks: new ShareLinks({ metadata, passwords, hasLinks, maxDays: config.linkMaxDays }),
+    linkPasswords: new LinkPasswords({
+      links, passwords, attemptLimiter, securityLog, texts: signedTexts, maxFailures
+    }),
+    zips: new Zips(base)
   }
 }
 
