@@ -1,16 +1,15 @@
-import { Accounts } from './accounts/accounts.ts'
+import { createAccounts, type Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
 import { createClaims, type Claims } from './accounts/claims.ts'
-import { SecurityLog, type LogEvent } from './accounts/events.ts'
+import { createSecurityLog, type LogEvent, type SecurityLog } from './accounts/events.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
-import { SignIn, type SecondFactor } from './accounts/sign-in.ts'
+import { createSignIn, type SignIn } from './accounts/sign-in.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
-import { Challenges } from './factors/challenges.ts'
-import { Factors } from './factors/factors.ts'
-import { Passkeys } from './factors/passkeys.ts'
+import { createFactors, type Factors } from './factors/factors.ts'
+import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
-import { CodeVerifier } from './factors/second-factor.ts'
+import { createCodeVerifier, type CodeVerifier } from './factors/second-factor.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
@@ -22,21 +21,18 @@ import { Folders } from './files/folders.ts'
 import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { IncomingBlobs } from './files/incoming-blobs.ts'
 import { KeptFiles } from './files/kept.ts'
-import { Locks } from './files/locks.ts'
 import { Quotas } from './files/quotas.ts'
 import { Zips } from './files/zips.ts'
-import { LinkPasswords } from './links/link-passwords.ts'
+import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
-import { ShareLinks } from './links/share-links.ts'
+import { createShareLinks, type ShareLinks } from './links/share-links.ts'
 import type { Ids } from './metadata/ids.ts'
 import { Problem } from './problems.ts'
-import { createCredentialCheck } from './tokens/credential-check.ts'
 import { AccessTokens } from './tokens/jwt.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
-import { SessionRequests } from './tokens/session-requests.ts'
-import { Sessions } from './tokens/sessions.ts'
-import { SignedTexts } from './tokens/signed-texts.ts'
-import { Tokens } from './tokens/tokens.ts'
+import { createSessionRequests, type SessionRequests } from './tokens/session-requests.ts'
+import { createSignedTexts, type SignedTexts } from './tokens/signed-texts.ts'
+import { createTokens, type Tokens } from './tokens/tokens.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
 
 /** What works on a store with or without a running server. */
@@ -52,7 +48,6 @@ interface Rules {
   readonly folders: Folders
   readonly changes: Changes
   readonly copies: Copies
-  readonly locks: Locks
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
   readonly linkUses: LinkUses
@@ -77,13 +72,11 @@ export interface AppServices extends OperatorStore {
   /** Each logs the security events. */
   readonly eventLogs: LogEvent[]
   readonly securityLog: SecurityLog
-  readonly secondFactor: SecondFactor
+  readonly secondFactor: CodeVerifier
   readonly signIn: SignIn
   readonly claims: Claims
   readonly tokens: Tokens
   readonly accessTokens: AccessTokens
-  /** Refuses a credential that has been revoked since the request began. */
-  readonly requireCurrent: ReturnType<typeof createCredentialCheck>
   readonly sessions: SessionRequests
   readonly factors: Factors
   readonly passkeys: Passkeys
@@ -150,8 +143,7 @@ async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<K
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
-  const { registration, registrationsPerHour } = config
-  const accounts = new Accounts({ metadata, passwords, attemptLimiter, registration, registrationsPerHour })
+  const accounts = createAccounts({ config, metadata, passwords, attemptLimiter })
   const quotas = new Quotas(metadata.uploads, config)
   const failures = new BackgroundFailures()
   const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
@@ -175,7 +167,6 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     folders,
     changes,
     copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders, stopping: stopping.signal }),
-    locks: new Locks({ metadata, files }),
     keptFiles: new KeptFiles({ metadata, quotas, files, stopping: stopping.signal }),
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
@@ -191,40 +182,28 @@ type Base = Backends & Rules & Pick<AppServices, 'config' | 'keyRing'>
 
 /** The rules that only a server needs. */
 function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'close'> {
-  const { config, metadata, keyRing, attemptLimiter, passwords, failures, accounts } = base
-  const { publicUrl, hasLinks, signInFailures: maxFailures } = config
-  const { installationId, ids, links } = metadata
-  const sealer = createSealer({ keys: base.sealingKeys, installationId })
+  const { metadata, failures, sealingKeys } = base
+  const { installationId, ids } = metadata
+  const sealer = createSealer({ keys: sealingKeys, installationId })
   const eventLogs: LogEvent[] = []
   const onFailure = failures.of('the record of a security event')
-  const securityLog = new SecurityLog({ metadata, writers: eventLogs, onFailure })
-  const secondFactor = new CodeVerifier({ metadata, sealer, attemptLimiter, securityLog })
-  const signIn = new SignIn({ metadata, passwords, attemptLimiter, securityLog, secondFactor, maxFailures })
-  const tokens = new Tokens({ metadata, tokenSeconds: config.tokenSeconds })
-  const accessTokens = new AccessTokens(keyRing, installationId)
-  const signedTexts = new SignedTexts(keyRing)
-  const challenges = new Challenges(signedTexts, () => metadata.now())
+  const securityLog = createSecurityLog({ metadata, eventLogs, onFailure })
+  const signedTexts = createSignedTexts(base)
+  const logged = { ...base, ids, sealer, eventLogs, securityLog, signedTexts }
+  const secondFactor = createCodeVerifier(logged)
+  const signIn = createSignIn({ ...logged, secondFactor })
+  const tokens = createTokens({ ...logged, signIn })
+  const accessTokens = new AccessTokens(base.keyRing, installationId)
+  const services = { ...logged, secondFactor, signIn, tokens, accessTokens }
   return {
-    ...base,
-    ids,
-    sealer,
-    eventLogs,
-    securityLog,
-    secondFactor,
-    signIn,
-    tokens,
-    accessTokens,
-    signedTexts,
-    claims: createClaims({ metadata, passwords, accounts, signIn }),
+    ...services,
+    claims: createClaims(services),
     cursors: createCursors(signedTexts),
-    requireCurrent: createCredentialCheck({ signIn, tokens }),
-    sessions: new SessionRequests({ sessions: new Sessions(tokens), accessTokens, securityLog, publicUrl }),
-    factors: new Factors({ metadata, sealer }),
-    passkeys: new Passkeys({ metadata, challenges, securityLog }),
-    shareLinks: new ShareLinks({ metadata, passwords, hasLinks, maxDays: config.linkMaxDays }),
-    linkPasswords: new LinkPasswords({
-      links, passwords, attemptLimiter, securityLog, texts: signedTexts, maxFailures
-    }),
+    sessions: createSessionRequests(services),
+    factors: createFactors(services),
+    passkeys: createPasskeys(services),
+    shareLinks: createShareLinks(services),
+    linkPasswords: createLinkPasswords(services),
     zips: new Zips(base)
   }
 }

@@ -58,7 +58,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
 }
 
 /** The user's own account; accepts any credential. */
-export const accountRoutes: Routes = async (app, { quotas, securityLog }) => {
+export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
   app.get('/api/account', {
     schema: {
       operationId: 'getAccount',
@@ -87,7 +87,8 @@ export const accountRoutes: Routes = async (app, { quotas, securityLog }) => {
     }
   }, async request => {
     const page = pageOf(request.query)
-    const { entries, next } = cutPage(await securityLog.list(callerOf(request).account.id, page), page.limit, idCursor)
+    const found = await metadata.events.list(callerOf(request).account.id, page)
+    const { entries, next } = cutPage(found, page.limit, idCursor)
     return { events: entries.map(eventOf), next }
   })
 }

@@ -58,7 +58,7 @@ export const setUpPasskeyRoutes: Routes = async (app, services) => {
 }
 
 /** Routes that require the password, and a second factor if there is one. */
-export const changePasskeyRoutes: Routes = async (app, { passkeys, securityLog }) => {
+export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }) => {
   app.delete('/api/passkeys/:id', {
     schema: {
       operationId: 'deletePasskey',
@@ -76,7 +76,7 @@ export const changePasskeyRoutes: Routes = async (app, { passkeys, securityLog }
     }
   }, async (request, reply) => {
     const { account } = callerOf(request)
-    await passkeys.remove(account, request.params.id)
+    await metadata.factors.removePasskey(account, request.params.id)
     securityLog.record({ kind: 'factor_removed', account, ...originOf(request) })
     return reply.code(204).send()
   })

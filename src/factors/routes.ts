@@ -12,7 +12,7 @@ import { problems } from '../openapi/responses.ts'
 import { passkeyOf, RecoveryCodes, SecondFactor, TotpCode, TotpResult, TotpSecret } from './schemas.ts'
 
 /** Lists the second factors of the account; accepts any credential. */
-export const readFactorRoutes: Routes = async (app, { factors }) => {
+export const readFactorRoutes: Routes = async (app, { metadata }) => {
   app.get('/api/second-factor', {
     schema: {
       operationId: 'getSecondFactor',
@@ -23,7 +23,7 @@ export const readFactorRoutes: Routes = async (app, { factors }) => {
       response: { 200: { ...Type.Ref(SecondFactor), description: 'The second factors.' } }
     }
   }, async request => {
-    const { totp, passkeys, recoveryCodes } = await factors.list(callerOf(request).account.id)
+    const { totp, passkeys, recoveryCodes } = await metadata.factors.list(callerOf(request).account.id)
     return {
       totp: totp && { createdAt: dateOf(totp.createdAt) },
       passkeys: passkeys.map(passkeyOf),
@@ -66,7 +66,7 @@ export const setUpFactorRoutes: Routes = async (app, services) => {
 }
 
 /** Routes that require the password, and a second factor if there is one. */
-export const changeFactorRoutes: Routes = async (app, { factors, securityLog }) => {
+export const changeFactorRoutes: Routes = async (app, { factors, metadata, securityLog }) => {
   ignoreBodies(app)
 
   app.delete('/api/second-factor/totp', {
@@ -84,7 +84,7 @@ export const changeFactorRoutes: Routes = async (app, { factors, securityLog }) 
       }
     }
   }, async (request, reply) => {
-    await factors.removeTotp(callerOf(request).account)
+    await metadata.factors.removeTotp(callerOf(request).account)
     record(securityLog, request, 'factor_removed')
     return reply.code(204).send()
   })

@@ -7,7 +7,7 @@ import type { Listing } from './cursor.ts'
 
 interface Cursor { readonly key: readonly [epochId: string, at: number, readAt: number], readonly id: number }
 
-export const changeRoutes: Routes = async (app, { changes, connections, cursors, links, ids, requireCurrent }) => {
+export const changeRoutes: Routes = async (app, { changes, connections, cursors, links, ids, metadata, tokens }) => {
   app.get(CHANGES_PATH, {
     links: { 200: nextChanges },
     schema: listChanges
@@ -17,12 +17,12 @@ export const changeRoutes: Routes = async (app, { changes, connections, cursors,
     const { cursor, wait: seconds = 0, limit = DEFAULT_PAGE_SIZE } = request.query
     const listing: Listing = [ownerId, 'changes']
     const after = positionOf(await cursors.read<Cursor>(cursor, listing))
-    const read = () => changes.list(ownerId, { after, limit })
+    const read = () => metadata.changes.list(ownerId, { after, limit })
     let page = await read()
     if (seconds > 0 && page.reset === undefined && page.changes.length === 0) {
       const onceGone = (end: () => void) => connections.onceLeft(request.raw, reply.raw, end)
       await changes.wait(ownerId, { lastId: page.next.id, seconds, onceGone })
-      await requireCurrent(caller)
+      await tokens.requireCurrent(caller)
       page = await read()
     }
     const { next: { epochId, id, at, readAt }, reset } = page

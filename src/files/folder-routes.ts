@@ -50,7 +50,7 @@ function refuseFolder (): never {
 
 /** Operations that create, move and delete folders, and break their locks. */
 export const changeFolderRoutes: Routes = async (app, services) => {
-  const { folders, locks, links, ids } = services
+  const { folders, metadata, links, ids } = services
   await app.register(putFolderRoute, services)
 
   app.patch(FOLDER_PATH, {
@@ -76,7 +76,7 @@ export const changeFolderRoutes: Routes = async (app, services) => {
   app.delete(FOLDER_LOCK_PATH, {
     schema: breakFolderLock
   }, async (request, reply) => {
-    await locks.break(callerOf(request).account.id, request.params.name, folderPath)
+    await metadata.locks.break(callerOf(request).account.id, getName(request.params.name, folderPath))
     return reply.code(204).send()
   })
 }

@@ -77,7 +77,7 @@ export const readFileRoutes: Routes = async (app, { files, cursors, links, ids, 
 }
 
 /** Operations that rename, copy and delete files, and break their locks. */
-export const changeFileRoutes: Routes = async (app, { files, copies, locks, links, ids, limitTransfers }) => {
+export const changeFileRoutes: Routes = async (app, { files, metadata, copies, links, ids, limitTransfers }) => {
   app.delete('/uploads/:name', {
     schema: deleteFile
   }, async (request, reply) => {
@@ -110,7 +110,7 @@ export const changeFileRoutes: Routes = async (app, { files, copies, locks, link
   app.delete(FILE_LOCK_PATH, {
     schema: breakFileLock
   }, async (request, reply) => {
-    await locks.break(callerOf(request).account.id, request.params.name)
+    await metadata.locks.break(callerOf(request).account.id, getName(request.params.name))
     return reply.code(204).send()
   })
 }

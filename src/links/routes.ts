@@ -19,7 +19,7 @@ const GIVEN = { download: 'files:read', upload: 'files:write' } as const
 
 /** The links of the caller. */
 export const linkRoutes: Routes = async (app, options) => {
-  const { shareLinks, securityLog, links } = options
+  const { metadata, shareLinks, securityLog, links } = options
   await app.register(secretRoute, options)
 
   app.post(LINKS_PATH, { links: { 201: linkLinks }, schema: createLink }, async (request, reply) => {
@@ -51,7 +51,7 @@ export const linkRoutes: Routes = async (app, options) => {
   })
 
   app.delete(LINK_PATH, { schema: deleteLink }, async (request, reply) => {
-    await shareLinks.remove(callerOf(request).account.id, request.params.id)
+    await metadata.links.remove(callerOf(request).account.id, request.params.id)
     record(securityLog, request, 'link_revoked', request.params.id)
     return reply.code(204).send()
   })

@@ -15,7 +15,7 @@ import { splitPath } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
 import { admitVisitors, linkCookieOf } from './admission.ts'
 import { UNLOCKED_SECONDS } from './link-passwords.ts'
-import { positionOf, SharedContent, type SharedPosition } from './shared-content.ts'
+import { positionOf, createSharedContent, type SharedPosition } from './shared-content.ts'
 import {
   downloadSharedFile, getSharedLink, headSharedFile, LINK_FILE_PATH, LINK_PATH, listSharedFolder, sharedLinkOf,
   sharedListOf, unlockLink
@@ -86,9 +86,9 @@ const unlockRoutes: Routes = async (app, services) => {
 
 /** Operations of `download` links. */
 const contentRoutes: Routes = async (app, services) => {
-  const { metadata, files, cursors, links, linkUses, limitVisits } = services
+  const { files, cursors, links, linkUses, limitVisits } = services
   admitVisitors(app, services, { kind: 'download' })
-  const content = new SharedContent(metadata.links)
+  const content = createSharedContent(services)
 
   function send (request: FastifyRequest, reply: FastifyReply, name: string) {
     const visit = visitOf(request)

@@ -43,7 +43,7 @@ export const signInRoutes: Routes = async (app, { tokens, accessTokens, security
 }
 
 /** Routes that accept any credential. */
-export const resourceRoutes: Routes = async (app, { tokens, securityLog }) => {
+export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLog }) => {
   app.get('/api/resource', {
     schema: {
       operationId: 'getResource',
@@ -68,7 +68,8 @@ export const resourceRoutes: Routes = async (app, { tokens, securityLog }) => {
     }
   }, async request => {
     const page = pageOf(request.query)
-    const { entries, next } = cutPage(await tokens.list(callerOf(request).account.id, page), page.limit, idCursor)
+    const found = await metadata.tokens.list(callerOf(request).account.id, page)
+    const { entries, next } = cutPage(found, page.limit, idCursor)
     return { tokens: entries.map(tokenOf), next }
   })
 
@@ -119,7 +120,7 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
 }
 
 /** Routes that need the scope `account`. */
-export const revocationRoutes: Routes = async (app, { tokens, securityLog }) => {
+export const revocationRoutes: Routes = async (app, { metadata, securityLog }) => {
   app.delete('/api/tokens/:id', {
     schema: {
       operationId: 'deleteToken',
@@ -137,7 +138,7 @@ export const revocationRoutes: Routes = async (app, { tokens, securityLog }) => 
       }
     }
   }, async (request, reply) => {
-    await tokens.revoke(callerOf(request).account.id, request.params.id)
+    await metadata.tokens.remove(callerOf(request).account.id, request.params.id)
     record(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
@@ -152,7 +153,7 @@ export const revocationRoutes: Routes = async (app, { tokens, securityLog }) => 
       response: { 204: { description: 'All tokens are revoked.', type: 'null' }, ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
-    await tokens.revokeAll(callerOf(request).account.id)
+    await metadata.tokens.removeAll(callerOf(request).account.id)
     record(securityLog, request, 'tokens_revoked')
     return reply.code(204).send()
   })

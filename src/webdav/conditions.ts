@@ -23,7 +23,7 @@ export async function judgeIf (context: HttpServices, request: FastifyRequest): 
   if (lists === undefined) return
   const { account } = callerOf(request)
   await getResource(context, account, targetOf(request, context))
-  await context.locks.judge(account.id, lists)
+  await context.metadata.locks.judge(account.id, lists)
 }
 
 /** A path that something can have, or that of the root. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { addLock } from '../files/locks.ts'
 import { fileName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
 import type { HttpServices } from '../http/services.ts'
@@ -13,7 +14,7 @@ import { requireBelowRoot } from './resources.ts'
 
 /** `LOCK` (RFC 4918 section 9.10). Without a body it refreshes a lock. */
 export async function lockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
-  const { locks, folders } = context
+  const { metadata: { locks }, folders } = context
   const { account: owner } = callerOf(request)
   const target = targetOf(request, context)
   requireBelowRoot(target.path)
@@ -29,7 +30,7 @@ export async function lockResource (context: HttpServices, request: FastifyReque
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
   // There it makes no file.
   if (target.hasSlash) await folders.get(owner.id, path)
-  const { lock, isNew } = await locks.lock(owner, { ...lockInfoOf(body), path, isDeep, seconds }, conditions)
+  const { lock, isNew } = await addLock(context, owner, { ...lockInfoOf(body), path, isDeep, seconds }, conditions)
   return reply.code(isNew ? 201 : 200).header('lock-token', `<${lock.token}>`)
     .send(lockDiscovery([lock], path => hrefOf(path, target)))
 }
@@ -41,6 +42,6 @@ export async function unlockResource (context: HttpServices, request: FastifyReq
   const { account } = callerOf(request)
   const token = lockTokenOf(request)
   const { path } = await getResource(context, account, target)
-  await context.locks.unlock(account.id, path, token, conditionsOf(request, context))
+  await context.metadata.locks.remove(account.id, path, token, conditionsOf(request, context))
   return reply.code(204).send()
 }

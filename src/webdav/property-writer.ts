@@ -99,7 +99,7 @@ export class PropertyWriter {
   }
 
   async #findLocks (some: readonly Resource[]): Promise<PropertySources['locksOf']> {
-    const { context: { locks }, account } = this.#asked
+    const { context: { metadata: { locks } }, account } = this.#asked
     return createCovering(this.#answer.needsLocks ? await locks.listFor(account, some.map(({ path }) => path)) : [])
   }
 
