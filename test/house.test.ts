@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 10_000,
   monitoring: 5400,
   openapi: 4200,
-  tokens: 8700,
+  tokens: 8600,
   uploads: 16_900,
   webdav: 11_000
 }

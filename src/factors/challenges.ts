@@ -18,8 +18,6 @@ type AccountId = number | null
 /** A challenge, with what was promised in it: the user handle of a passkey to be registered, else null. */
 export interface IssuedChallenge extends Challenge { readonly userHandle: string | null }
 
-export type Challenges = ReturnType<typeof createChallenges>
-
 /**
  * Challenges for authenticators. They are signed, so that those which nobody answers leave nothing behind. The clock
  * is that of the database, which refuses a challenge that has expired or was used.

@@ -21,8 +21,6 @@ interface SharedPage {
   readonly limit: number
 }
 
-export type SharedContent = ReturnType<typeof createSharedContent>
-
 /** What visitors read by a `download` link: its file, or what is in its folder now. */
 export function createSharedContent ({ metadata }: Pick<AppServices, 'metadata'>) {
   async function find ({ link, account, folder }: OpenLink, text: string): Promise<FileRecord | undefined> {

@@ -29,8 +29,6 @@ export interface SessionSecrets { readonly cookie: string, readonly key: string 
 /** A new access token of a session. */
 interface RenewedSession extends IssuedToken { username: string, sessionId: number }
 
-export type Sessions = ReturnType<typeof createSessions>
-
 /** Sessions of the page. A session is a token of the account that only creates access tokens. */
 export function createSessions ({ metadata, tokens }: Pick<AppServices, 'metadata' | 'tokens'>) {
   async function find ({ cookie = '', key = '' }: Partial<SessionSecrets>): Promise<TokenAndAccount | undefined> {
