@@ -8,6 +8,7 @@ import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser
 import { claimPasskeyRoutes } from './factors/claim-passkey-routes.ts'
 import { changePasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes } from './factors/passkey-routes.ts'
 import { passkeySchemas } from './factors/passkey-schemas.ts'
+import { findPasskeyHost } from './factors/relying-party.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
 import { factorSchemas } from './factors/schemas.ts'
 import { changeRoutes } from './files/change-routes.ts'
@@ -27,34 +28,38 @@ import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath } from './http/error-handler.ts'
 import { refuseForeignParameters } from './http/foreign-parameters.ts'
 import { isOfLink } from './http/link-paths.ts'
+import { createLinks } from './http/links.ts'
 import { addNestedNames } from './http/nested-names.ts'
 import { refuseOtherMethods } from './http/other-methods.ts'
 import { pageRoutes } from './http/page-routes.ts'
+import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
-import { fastify } from './http/plugins.ts'
+import { fastify, jwt } from './http/plugins.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
 import { prepareVisit } from './http/visit.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
+import { createTransferLimits } from './http/transfer-limits.ts'
 import { linkRoutes } from './links/routes.ts'
 import { linkSchemas } from './links/schemas.ts'
 import { linkUploadRoutes } from './links/upload-routes.ts'
 import { linkUploadSchemas } from './links/upload-schemas.ts'
 import { visitorRoutes } from './links/visitor-routes.ts'
 import { visitorSchemas } from './links/visitor-schemas.ts'
+import { openEventLog } from './monitoring/event-log.ts'
+import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
-import { watchFailures } from './monitoring/outages.ts'
+import { type Outages, watchFailures } from './monitoring/outages.ts'
 import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
-import { createRouteOptions, type Watchers } from './route-options.ts'
-import type { Store } from './store.ts'
+import type { AppServices } from './services.ts'
 import { authenticate } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
@@ -89,7 +94,7 @@ export interface App {
 /**
  * The HTTP application of a store, ready to listen; with `tls`, over HTTPS. Logs to `output`, else to standard output.
  */
-export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutput): Promise<App> {
+export async function buildApp (store: AppServices, tls?: TlsContext, output?: LogOutput): Promise<App> {
   const { config } = store
   const isTls = tls !== undefined
   const log = output && await openLog(output)
@@ -136,95 +141,111 @@ export async function buildApp (store: Store, tls?: TlsContext, output?: LogOutp
 }
 
 /** Every scope, the credential that it requires, and its routes. */
-async function registerRoutes (app: FastifyInstance, store: Store, watchers: Watchers): Promise<void> {
-  const {
-    links, page, health, guard, transport, accountOptions, tokenOptions, sessionOptions, factorOptions,
-    passkeyOptions, fileOptions, changeOptions, zipOptions, linkOptions, visitorOptions, davOptions, facts
-  } = await createRouteOptions(app, store, watchers)
+async function registerRoutes (
+  app: FastifyInstance, store: AppServices, { connections, outages }: { connections: Connections, outages: Outages }
+): Promise<void> {
+  const { accessTokens, blobs, config, eventLogs, failures, metadata } = store
+  const { publicUrl } = config
+  eventLogs.push(event => app.log.info({ security: event }, event.kind))
+  if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))
+  await app.register(jwt, accessTokens.pluginOptions)
+  const page = await findPage(config, app.log)
+  const links = createLinks(publicUrl)
+  const services = { ...store, ...createTransferLimits(connections), connections, links, page }
 
   app.addHook('preValidation', refuseForeignParameters)
-  await app.register(userRoutes, { ...accountOptions, links, transport })
-  await app.register(claimRoutes, { ...accountOptions, links, transport })
-  await app.register(claimPasskeyRoutes, { ...accountOptions, ...passkeyOptions, transport })
+  await app.register(userRoutes, services)
+  await app.register(claimRoutes, services)
+  await app.register(claimPasskeyRoutes, services)
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'password or personal token' })
-    await scope.register(signInRoutes, tokenOptions)
+    authenticate(scope, services, { credential: 'password or personal token' })
+    await scope.register(signInRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'any' })
-    await scope.register(resourceRoutes, tokenOptions)
-    await scope.register(accountRoutes, accountOptions)
-    await scope.register(readFactorRoutes, factorOptions)
+    authenticate(scope, services, { credential: 'any' })
+    await scope.register(resourceRoutes, services)
+    await scope.register(accountRoutes, services)
+    await scope.register(readFactorRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'any', scope: 'files:write' })
-    await scope.register(formUploadRoutes, fileOptions)
-    await scope.register(rawUploadRoutes, fileOptions)
-    await scope.register(resumableUploadRoutes, fileOptions)
-    await scope.register(changeFileRoutes, fileOptions)
-    await scope.register(changeFolderRoutes, fileOptions)
+    authenticate(scope, services, { credential: 'any', scope: 'files:write' })
+    await scope.register(formUploadRoutes, services)
+    await scope.register(rawUploadRoutes, services)
+    await scope.register(resumableUploadRoutes, services)
+    await scope.register(changeFileRoutes, services)
+    await scope.register(changeFolderRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'any', scope: 'files:read' })
-    await scope.register(readFileRoutes, fileOptions)
-    await scope.register(readFolderRoutes, fileOptions)
-    await scope.register(changeRoutes, changeOptions)
-    await scope.register(readKeptRoutes, fileOptions)
-    await scope.register(zipRoutes, zipOptions)
+    authenticate(scope, services, { credential: 'any', scope: 'files:read' })
+    await scope.register(readFileRoutes, services)
+    await scope.register(readFolderRoutes, services)
+    await scope.register(changeRoutes, services)
+    await scope.register(readKeptRoutes, services)
+    await scope.register(zipRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'any', scope: 'files:write' })
-    await scope.register(changeKeptRoutes, fileOptions)
+    authenticate(scope, services, { credential: 'any', scope: 'files:write' })
+    await scope.register(changeKeptRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'any', scope: 'account' })
-    await scope.register(revocationRoutes, tokenOptions)
+    authenticate(scope, services, { credential: 'any', scope: 'account' })
+    await scope.register(revocationRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'password', factor: 'setup' })
-    await scope.register(setUpFactorRoutes, factorOptions)
-    await scope.register(setUpPasskeyRoutes, passkeyOptions)
+    authenticate(scope, services, { credential: 'password', factor: 'setup' })
+    await scope.register(setUpFactorRoutes, services)
+    await scope.register(setUpPasskeyRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'password', factor: 'first step' })
-    await scope.register(confirmPasskeyRoutes, passkeyOptions)
+    authenticate(scope, services, { credential: 'password', factor: 'first step' })
+    await scope.register(confirmPasskeyRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'password' })
-    await scope.register(changeFactorRoutes, factorOptions)
-    await scope.register(changePasskeyRoutes, passkeyOptions)
-    await scope.register(passwordRoutes, accountOptions)
-    await scope.register(personalTokenRoutes, tokenOptions)
-    await scope.register(sessionSignInRoutes, sessionOptions)
+    authenticate(scope, services, { credential: 'password' })
+    await scope.register(changeFactorRoutes, services)
+    await scope.register(changePasskeyRoutes, services)
+    await scope.register(passwordRoutes, services)
+    await scope.register(personalTokenRoutes, services)
+    await scope.register(sessionSignInRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'any', scope: 'links' })
-    await scope.register(linkRoutes, linkOptions)
+    authenticate(scope, services, { credential: 'any', scope: 'links' })
+    await scope.register(linkRoutes, services)
   })
-  await app.register(visitorRoutes, visitorOptions)
-  await app.register(linkUploadRoutes, visitorOptions)
+  await app.register(visitorRoutes, services)
+  await app.register(linkUploadRoutes, { ...services, admission: services, maxFileBytes: config.maxFileBytes })
   await app.register(davDiscoveryRoutes)
-  const answer = createProblemSender(davOptions)
+  const answer = createProblemSender(services)
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'token', scope: 'files:read', answer })
-    await scope.register(davReadRoutes, davOptions)
+    authenticate(scope, services, { credential: 'token', scope: 'files:read', answer })
+    await scope.register(davReadRoutes, services)
   })
   await app.register(async scope => {
-    authenticate(scope, guard, { credential: 'token', scope: 'files:write', answer })
-    await scope.register(davChangeRoutes, davOptions)
+    authenticate(scope, services, { credential: 'token', scope: 'files:write', answer })
+    await scope.register(davChangeRoutes, services)
   })
-  await app.register(sessionRoutes, sessionOptions)
-  await app.register(passkeySignInRoutes, passkeyOptions)
-  await app.register(uploadDiscoveryRoutes, fileOptions)
-  await app.register(serviceRoutes, { links, page, facts })
+  await app.register(sessionRoutes, services)
+  await app.register(passkeySignInRoutes, services)
+  await app.register(uploadDiscoveryRoutes, services)
+  await app.register(serviceRoutes, {
+    links,
+    page,
+    facts: {
+      passkeyHost: findPasskeyHost(publicUrl) ?? null,
+      secondFactor: config.secondFactor,
+      links: config.hasLinks ? 'on' : 'off',
+      linkMaxDays: config.linkMaxDays
+    }
+  })
   if (page !== undefined) await app.register(pageRoutes, { page })
   await app.register(documentRoutes, { links })
   await app.register(docsRoutes)
+  const health = createHealth({ ...config, metadata, blobs, hasBucket: config.storageUrl !== undefined, outages })
   await app.register(healthRoutes, { health })
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */
-async function loadMetrics ({ config, metadata, blobs, passwords }: Store): Promise<Metrics | undefined> {
+async function loadMetrics ({ config, metadata, blobs, passwords }: AppServices): Promise<Metrics | undefined> {
   if (config.metricsPort === undefined) return undefined
   const { createMetrics } = await import('./monitoring/metrics.ts')
   return createMetrics({ metadata, blobs, passwords, quota: { bytes: config.quotaBytes, files: config.quotaFiles } })

@@ -8,7 +8,7 @@ import { createCursors } from '#src/files/cursor.ts'
 import { CHANGES_MILLISECONDS } from '#src/metadata/change-records.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { createKeyRing } from '#src/tokens/key-ring.ts'
-import { SignedTexts } from '#src/tokens/signed-texts.ts'
+import { createSignedTexts } from '#src/tokens/signed-texts.ts'
 import { openHttp2 } from './kit/drive.ts'
 import { metadataPath, openAccount, shareAccount } from './kit/kept-account.ts'
 import { listTree, Mirror } from './kit/mirror.ts'
@@ -235,7 +235,7 @@ t.test('with a cursor that is too old, or of another state of the store, it begi
   // After the signature.
   const [[epochId]] = JSON.parse(Buffer.from(await cursor(), 'base64url').toString('utf8', 12))
   await put('a', 'x')
-  const cursors = createCursors(new SignedTexts(createKeyRing([{ kid: 'a', secret }], async () => undefined)))
+  const cursors = createCursors(createSignedTexts({ keyRing: createKeyRing([{ kid: 'a', secret }], async () => undefined) }))
   const readAt = Date.now() - CHANGES_MILLISECONDS
   const cursorOf = (epochId: string, readAt: number) =>
     cursors.write({ key: [epochId, 0, readAt], id: 0 }, [id, 'changes'])

@@ -167,13 +167,13 @@ t.test('a file that is replaced while it is copied is copied as it is then', { s
 })
 
 t.test('a name that is taken while it is locked is locked as it is then', { skip: skipWithoutFolder }, async t => {
-  const { metadata, owner, rules: { locks } } = await openRules(t, ({ metadata, put }) => {
+  const { metadata, owner, rules: { lock } } = await openRules(t, ({ metadata, put }) => {
     const take = once(() => put('a', 'of another'))
     const add = async (...args: Parameters<Metadata['locks']['add']>) => metadata.locks.add(...args).finally(take)
     return { metadata: { ...metadata, locks: override(metadata.locks, { add }) } }
   })
   const wanted = { path: 'a', isDeep: false, isExclusive: true, owner: null, seconds: 60 }
-  t.match(await locks.lock(owner, wanted, {}), { isNew: false, lock: { path: 'a' } })
+  t.match(await lock(owner, wanted, {}), { isNew: false, lock: { path: 'a' } })
   t.match(await metadata.files.find(owner.id, 'a'), { size: 10 })
 })
 

@@ -111,7 +111,8 @@ function forbidden (name: string, { what, isType }: Use): string[] {
     .map(rule => `has ${rule.what}: ${what}`)
   const from = rooms.find(({ room }) => room === roomOf(name))
   const to = what.startsWith('import ') ? roomOf(what.slice('import '.length)) : undefined
-  const isKnown = to === undefined || to === from?.room || from?.knows.includes(to)
+  const isShared = isType && SHARED.includes(what.slice('import '.length))
+  const isKnown = to === undefined || to === from?.room || isShared || from?.knows.includes(to)
   return isKnown ? misplaced : [...misplaced, `reaches from ${from?.room} to ${to}: ${what}`]
 }
 
@@ -168,7 +169,13 @@ function usesOf (source: ts.SourceFile): Use[] {
   return uses
 }
 
-/** The import cycles, each listed once, type imports included: files that need each other belong in one file. */
+/** The types of what rules share: each of them may take others. */
+const SHARED = ['metadata/services.ts', 'services.ts', 'http/services.ts']
+
+/**
+ * The import cycles, each listed once, type imports included: files that need each other belong in one file. Those of
+ * the files of shared types do not count.
+ */
 function cycles (uses: Map<string, Use[]>): string[] {
   const found = new Set<string>()
   const done = new Set<string>()
@@ -176,7 +183,7 @@ function cycles (uses: Map<string, Use[]>): string[] {
     const start = path.indexOf(name)
     if (start >= 0) found.add(`${[...path.slice(start)].sort().join(' and ')} import each other`)
     if (start >= 0 || done.has(name)) return
-    for (const { what } of uses.get(name) ?? []) {
+    for (const { what } of SHARED.includes(name) ? [] : uses.get(name) ?? []) {
       if (what.startsWith('import ')) walk(what.slice('import '.length), [...path, name])
     }
     done.add(name)

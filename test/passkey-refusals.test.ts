@@ -1,7 +1,7 @@
 import t from 'tap'
-import { Challenges } from '#src/factors/challenges.ts'
+import { createChallenges } from '#src/factors/challenges.ts'
 import { createKeyRing } from '#src/tokens/key-ring.ts'
-import { SignedTexts } from '#src/tokens/signed-texts.ts'
+import { createSignedTexts } from '#src/tokens/signed-texts.ts'
 import { encodeCbor, USER_PRESENT, USER_VERIFIED, type Fault } from './kit/authenticator.ts'
 import { MINUTE } from './kit/durations.ts'
 import { authenticatorFor, checkEvents, codeWith, confirmationOptions, creationOptions, factorsOf, newUser, refusal, registerPasskey, sendAssertion, sendAttestation, signInOptions, signInWith } from './kit/passkeys.ts'
@@ -16,7 +16,8 @@ t.test('a challenge is for one act, one account and five minutes, and is used on
   const [ann, bob] = [await newUser(server, 'ann'), await newUser(server, 'bob')]
   const [phone, other] = [authenticatorFor(server), authenticatorFor(server)]
   const keys = [{ kid: 'test', secret }]
-  const issue = (now: number) => new Challenges(new SignedTexts(createKeyRing(keys, async () => keys)), async () => now)
+  const signedTexts = createSignedTexts({ keyRing: createKeyRing(keys, async () => keys) })
+  const issue = (now: number) => createChallenges({ signedTexts, metadata: { now: async () => now } })
   const refused = { status: 401, code: 'passkey_refused' }
   const invalid = { status: 400, code: 'passkey_invalid' }
   const now = Date.now()

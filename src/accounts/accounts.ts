@@ -1,62 +1,23 @@
-import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, NewAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
-import type { Passwords } from './password.ts'
+import type { AppServices } from '../services.ts'
+import { attemptKey } from './attempt-limiter.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
 
 /** The window in which registrations are counted. */
 const REGISTRATION_WINDOW_SECONDS = 3600
 
-interface AccountsOptions {
-  metadata: Metadata
-  passwords: Passwords
-  attemptLimiter: AttemptLimiter
-  registration: 'open' | 'closed'
-  /** Registrations allowed from one network; 0 means unlimited. */
-  registrationsPerHour: number
-}
-
 /** The input of registration and of sign-in. */
 export interface UsernameAndPassword { username: string, password: string }
 
+export type Accounts = ReturnType<typeof createAccounts>
+
 /** The rules of accounts: registration, password changes and removal. Signing in is in `sign-in.ts`. */
-export class Accounts {
-  readonly #options: AccountsOptions
-
-  constructor (options: AccountsOptions) {
-    this.#options = options
-  }
-
-  /**
-   * Adds an account that a user registers.
-   * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations,
-   * overloaded.
-   */
-  async register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord> {
-    const { registration, registrationsPerHour, attemptLimiter } = this.#options
-    if (registration === 'closed') throw new Problem('registration_closed')
-    const kind = 'registration'
-    const usernameKey = attemptKey(findUsernameKey(credentials.username) ?? '')
-    const attempt = { kind, network, usernameKey, isKnownNetwork: false } as const
-    const matching = { kind, network } as const
-    const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
-    const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
-    try {
-      return await this.#options.metadata.accounts.add(await this.prepare(credentials), attempt)
-    } finally {
-      await finish('released')
-    }
-  }
-
-  /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
-  async add (credentials: UsernameAndPassword): Promise<AccountRecord> {
-    return this.#options.metadata.accounts.add(await this.prepare(credentials))
-  }
-
+export function createAccounts (
+  { attemptLimiter, config, metadata, passwords }: Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords'>
+) {
   /** Checks a name and a password, and hashes it. @throws username_invalid, username_taken, password_invalid. */
-  async prepare ({ username, password }: UsernameAndPassword): Promise<NewAccount> {
-    const { metadata, passwords } = this.#options
+  async function prepare ({ username, password }: UsernameAndPassword): Promise<NewAccount> {
     const key = usernameKey(username)
     // Refused here before the expensive hash; the unique index decides between concurrent registrations.
     if (await metadata.accounts.findByKey(key) !== undefined) throw new Problem('username_taken')
@@ -64,31 +25,58 @@ export class Accounts {
     return { username, usernameKey: key, passwordHash }
   }
 
-  /** @throws user_unknown. */
-  async get (id: number): Promise<AccountRecord> {
-    return await this.#options.metadata.accounts.find(id) ?? refuseUnknown()
-  }
+  return {
+    /**
+     * Adds an account that a user registers.
+     * @throws registration_closed, username_invalid, username_taken, password_invalid, too_many_registrations,
+     * overloaded.
+     */
+    async register (credentials: UsernameAndPassword, network: string): Promise<AccountRecord> {
+      const { registration, registrationsPerHour } = config
+      if (registration === 'closed') throw new Problem('registration_closed')
+      const kind = 'registration'
+      const usernameKey = attemptKey(findUsernameKey(credentials.username) ?? '')
+      const attempt = { kind, network, usernameKey, isKnownNetwork: false } as const
+      const matching = { kind, network } as const
+      const limit = { matching, limit: registrationsPerHour, seconds: REGISTRATION_WINDOW_SECONDS }
+      const finish = await attemptLimiter.acquire(attempt, [limit], 'too_many_registrations')
+      try {
+        return await metadata.accounts.add(await prepare(credentials), attempt)
+      } finally {
+        await finish('released')
+      }
+    },
 
-  /** @throws user_unknown. */
-  async getByUsername (username: string): Promise<AccountRecord> {
-    const key = findUsernameKey(username)
-    return (key === undefined ? undefined : await this.#options.metadata.accounts.findByKey(key)) ?? refuseUnknown()
-  }
+    /** Adds an account for the operator. @throws username_invalid, username_taken, password_invalid. */
+    async add (credentials: UsernameAndPassword): Promise<AccountRecord> {
+      return metadata.accounts.add(await prepare(credentials))
+    },
+    prepare,
 
-  /**
-   * Replaces the password and revokes all tokens of the account.
-   * @throws password_invalid, credentials_wrong if the password or a factor has changed since `account` was read.
-   */
-  async changePassword (account: AccountRecord, password: string): Promise<void> {
-    const { passwords, metadata } = this.#options
-    const hash = await passwords.hash(passwords.accept(password, account.username))
-    await metadata.accounts.setPasswordHash(account, hash, { revokesTokens: true })
-  }
+    /** @throws user_unknown. */
+    async get (id: number): Promise<AccountRecord> {
+      return await metadata.accounts.find(id) ?? refuseUnknown()
+    },
 
-  /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
-  remove ({ id }: AccountRecord): Promise<void> {
-    const { metadata } = this.#options
-    return metadata.accounts.remove(id, Date.now())
+    /** @throws user_unknown. */
+    async getByUsername (username: string): Promise<AccountRecord> {
+      const key = findUsernameKey(username)
+      return (key === undefined ? undefined : await metadata.accounts.findByKey(key)) ?? refuseUnknown()
+    },
+
+    /**
+     * Replaces the password and revokes all tokens of the account.
+     * @throws password_invalid, credentials_wrong if the password or a factor has changed since `account` was read.
+     */
+    async changePassword (account: AccountRecord, password: string): Promise<void> {
+      const hash = await passwords.hash(passwords.accept(password, account.username))
+      await metadata.accounts.setPasswordHash(account, hash, { revokesTokens: true })
+    },
+
+    /** Removes an account with its tokens and files at once; the file contents are deleted in the background. */
+    remove ({ id }: AccountRecord): Promise<void> {
+      return metadata.accounts.remove(id, Date.now())
+    }
   }
 }
 

@@ -1,29 +1,22 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyError } from 'fastify'
 import { oneTimeCodeOf } from '../http/caller.ts'
 import { withChallenge } from '../http/challenge.ts'
 import { sendProblem } from '../http/error-handler.ts'
-import type { Links } from '../http/links.ts'
-import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
+import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import type { Claims } from './claims.ts'
-import type { SecurityLog } from './events.ts'
 import { originOf } from './network.ts'
 import { NewClaim, User, userHeaders, userOf } from './schemas.ts'
 
-interface ClaimRoutesOptions { claims: Claims, links: Links, securityLog: SecurityLog, transport: Transport }
-
 /** Invitations and resets; no credentials required but the second factor of the account. */
-export const claimRoutes: FastifyPluginAsyncTypebox<ClaimRoutesOptions> = async (
-  app, { claims, links, securityLog, transport }
-) => {
+export const claimRoutes: Routes = async (app, { claims, links, securityLog, config }) => {
   app.setErrorHandler((error: FastifyError, request, reply) =>
     sendProblem(withChallenge(error, request, 'password'), request, reply))
 
   app.post('/api/account/claim', {
-    onRequest: async request => refuseInsecurePassword(request, transport),
+    onRequest: async request => refuseInsecurePassword(request, config),
     schema: {
       operationId: 'claimAccount',
       summary: 'Use an invitation or a reset link',

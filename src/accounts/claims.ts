@@ -1,20 +1,10 @@
 import type { NewClaim } from '../metadata/claims.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { Accounts } from './accounts.ts'
+import type { AppServices } from '../services.ts'
 import { hashClaim, isClaimSecret } from './claim-secrets.ts'
 import type { Origin } from './network.ts'
-import type { Passwords } from './password.ts'
-import type { SignIn } from './sign-in.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
-
-interface ClaimsOptions {
-  metadata: Metadata
-  passwords: Passwords
-  accounts: Accounts
-  signIn: SignIn
-}
 
 /** What a person sends who has a link; `code` is undefined if it is missing. */
 interface ClaimRequest { secret: string, username?: string, password: string, code: string | undefined }
@@ -26,19 +16,12 @@ interface UsedClaim {
   readonly hasRemovedFactors: boolean
 }
 
-/** Uses the invitations and resets of the operator. */
-export interface Claims {
-  /**
-   * Adds the account of an invitation, or resets a password. A wrong secret costs no hash; only success ends the claim.
-   * @throws not_found, validation_failed if the name is missing or another, username_invalid, username_taken,
-   * password_invalid, overloaded; for an account with a second factor as {@link SignIn.useCode}.
-   */
-  use (request: ClaimRequest, origin: Origin): Promise<UsedClaim>
-  /** The account of a reset, and the purpose of challenges that its passkeys sign for it. @throws not_found. */
-  findReset (secret: string): Promise<{ account: AccountRecord, purpose: `reset ${string}` }>
-}
+export type Claims = ReturnType<typeof createClaims>
 
-export function createClaims ({ metadata, passwords, accounts, signIn }: ClaimsOptions): Claims {
+/** Uses the invitations and resets of the operator. */
+export function createClaims (
+  { metadata, passwords, accounts, signIn }: Pick<AppServices, 'metadata' | 'passwords' | 'accounts' | 'signIn'>
+) {
   /** @throws not_found. */
   async function find (secret: string) {
     const hash = hashClaim(secret)
@@ -48,13 +31,20 @@ export function createClaims ({ metadata, passwords, accounts, signIn }: ClaimsO
   }
 
   return {
-    async findReset (secret) {
+    /** The account of a reset, and the purpose of challenges that its passkeys sign for it. @throws not_found. */
+    async findReset (secret: string) {
       const { hash, account } = await find(secret)
       if (account === undefined) throw new Problem('not_found')
-      return { account, purpose: `reset ${hash}` }
+      return { account, purpose: `reset ${hash}` as const }
     },
 
-    async use ({ secret, username, password, code }, origin) {
+    /**
+     * Adds the account of an invitation, or resets a password. A wrong secret costs no hash; only success ends the
+     * claim.
+     * @throws not_found, validation_failed if the name is missing or another, username_invalid, username_taken,
+     * password_invalid, overloaded; for an account with a second factor as `signIn.useCode`.
+     */
+    async use ({ secret, username, password, code }: ClaimRequest, origin: Origin): Promise<UsedClaim> {
       const { hash, claim, account } = await find(secret)
       if (account === undefined) {
         const newAccount = await accounts.prepare({ username: nameOf(claim.username, username), password })

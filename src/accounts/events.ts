@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { Metadata } from '../metadata/metadata.ts'
-import type { AccountRecord, EventDetails, EventRecord, KeptEvents } from '../metadata/records.ts'
+import type { AccountRecord, EventDetails, KeptEvents } from '../metadata/records.ts'
+import type { AppServices } from '../services.ts'
 import type { Origin } from './network.ts'
 
 /** Kinds of security events of an account. */
@@ -57,55 +57,44 @@ export interface LoggedEvent extends Origin {
   readonly details?: EventDetails
 }
 
-interface SecurityLogOptions {
-  readonly metadata: Metadata
-  /** Logs an event. */
-  readonly write: (event: LoggedEvent) => void
-  /** Called if an event of a request can't be stored. */
-  readonly onFailure: (error: unknown) => void
-}
+export type LogEvent = (event: LoggedEvent) => void
 
-/** Records security events: logs each, and stores most. */
-export class SecurityLog {
-  readonly #options: SecurityLogOptions
+export type SecurityLog = ReturnType<typeof createSecurityLog>
+
+/** Records security events: logs each, and stores most. `onFailure` is called if one of a request can't be stored. */
+export function createSecurityLog (
+  { metadata, eventLogs, onFailure }: Pick<AppServices, 'metadata' | 'eventLogs'> & { onFailure: (error: unknown) => void }
+) {
   /** How many repeatable events were stored, by kind and account. */
-  readonly #repeats = new LRUCache<string, number>({ max: 10_000, ttl: 15 * 60_000, noUpdateTTL: true })
-
-  constructor (options: SecurityLogOptions) {
-    this.#options = options
-  }
-
-  /**
-   * Records the event of a request. Not awaited and never throws, because response times must not reveal whether an
-   * account exists.
-   */
-  record ({ kind, account, details, network, requestId }: SecurityEvent & Origin): void {
-    const { metadata, write, onFailure } = this.#options
-    const event = { kind, ...idOf(account), ...(details && { details }), network, requestId }
-    write(event)
-    if (account === undefined || LOGGED_ONLY.has(kind) || this.#isRepeated(kind, account.id)) return
-    metadata.events.add(event, KEPT_EVENTS).catch(onFailure)
-  }
+  const repeats = new LRUCache<string, number>({ max: 10_000, ttl: 15 * 60_000, noUpdateTTL: true })
 
   /** Whether enough of these events were stored lately. */
-  #isRepeated (kind: string, accountId: number): boolean {
+  function isRepeated (kind: string, accountId: number): boolean {
     if (!REPEATABLE.has(kind)) return false
     const key = `${kind} ${accountId}`
-    const stored = this.#repeats.get(key) ?? 0
-    this.#repeats.set(key, stored + 1)
+    const stored = repeats.get(key) ?? 0
+    repeats.set(key, stored + 1)
     return stored >= STORED_REPEATS
   }
 
-  /** Records what an operator did. */
-  async recordAct ({ kind, account, details }: OperatorAct): Promise<void> {
-    const event = { kind, ...idOf(account), ...(details && { details }), ...OPERATOR }
-    this.#options.write(event)
-    await this.#options.metadata.events.add(event, KEPT_EVENTS)
-  }
+  return {
+    /**
+     * Records the event of a request. Not awaited and never throws, because response times must not reveal whether an
+     * account exists.
+     */
+    record ({ kind, account, details, network, requestId }: SecurityEvent & Origin): void {
+      const event = { kind, ...idOf(account), ...(details && { details }), network, requestId }
+      for (const write of eventLogs) write(event)
+      if (account === undefined || LOGGED_ONLY.has(kind) || isRepeated(kind, account.id)) return
+      metadata.events.add(event, KEPT_EVENTS).catch(onFailure)
+    },
 
-  /** Events of an account with an id below `beforeId`, latest first. */
-  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<EventRecord[]> {
-    return this.#options.metadata.events.list(accountId, page)
+    /** Records what an operator did. */
+    async recordAct ({ kind, account, details }: OperatorAct): Promise<void> {
+      const event = { kind, ...idOf(account), ...(details && { details }), ...OPERATOR }
+      for (const write of eventLogs) write(event)
+      await metadata.events.add(event, KEPT_EVENTS)
+    }
   }
 }
 

@@ -1,26 +1,19 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { Quotas } from '../files/quotas.ts'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
-import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
+import type { Routes } from '../http/services.ts'
 import type { EventRecord } from '../metadata/records.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import type { Accounts } from './accounts.ts'
-import type { EventKind, SecurityLog } from './events.ts'
+import type { EventKind } from './events.ts'
 import { networkOf, originOf } from './network.ts'
 import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams } from './schemas.ts'
 
-interface UserRoutesOptions { accounts: Accounts, links: Links, securityLog: SecurityLog, transport: Transport }
-
 /** Registration and public profiles; no credentials required. */
-export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
-  app, { accounts, links, securityLog, transport }
-) => {
+export const userRoutes: Routes = async (app, { accounts, links, securityLog, config }) => {
   app.post('/api/users', {
-    onRequest: async request => refuseInsecurePassword(request, transport),
+    onRequest: async request => refuseInsecurePassword(request, config),
     links: { 201: registrationLinks },
     schema: {
       operationId: 'registerUser',
@@ -64,14 +57,8 @@ export const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (
   }, async request => userOf(await accounts.get(request.params.id)))
 }
 
-interface AccountRoutesOptions {
-  accounts: Accounts
-  quotas: Quotas
-  securityLog: SecurityLog
-}
-
 /** The user's own account; accepts any credential. */
-export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, { quotas, securityLog }) => {
+export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
   app.get('/api/account', {
     schema: {
       operationId: 'getAccount',
@@ -100,15 +87,14 @@ export const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = as
     }
   }, async request => {
     const page = pageOf(request.query)
-    const { entries, next } = cutPage(await securityLog.list(callerOf(request).account.id, page), page.limit, idCursor)
+    const found = await metadata.events.list(callerOf(request).account.id, page)
+    const { entries, next } = cutPage(found, page.limit, idCursor)
     return { events: entries.map(eventOf), next }
   })
 }
 
 /** Routes that require the password. */
-export const passwordRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (
-  app, { accounts, securityLog }
-) => {
+export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => {
   app.put('/api/account/password', {
     schema: {
       operationId: 'changePassword',

@@ -1,12 +1,10 @@
 import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-records.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Factor, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 import type { UsernameAndPassword } from './accounts.ts'
-import { attemptKey, type AttemptLimiter } from './attempt-limiter.ts'
-import type { SecurityLog } from './events.ts'
+import { attemptKey } from './attempt-limiter.ts'
 import type { Origin } from './network.ts'
-import type { Passwords } from './password.ts'
 import { findUsernameKey } from './username.ts'
 
 /** The window in which failures are counted. */
@@ -21,95 +19,49 @@ export const UNKNOWN_NETWORK_FAILURES = 100
 /** Where a code comes from, and whether the account has signed in from there before. */
 export interface CodeOrigin extends Origin { readonly isKnownNetwork: boolean }
 
-/** Checks the codes that are sent beside a password. */
-export interface SecondFactor {
-  /**
-   * Uses a code, which works only once. Returns what it was.
-   * @throws second_factor_wrong, too_many_codes, storage_full if its use can't be recorded.
-   */
-  use (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor>
-}
-
 /** What a person sends to sign in; `code` is undefined if it is missing. */
 export interface SignInCredentials extends UsernameAndPassword { code: string | undefined }
 
 /** An account, and what its owner has shown. */
 export interface SignedIn { readonly account: AccountRecord, readonly factors: readonly Factor[] }
 
-interface SignInOptions {
-  metadata: Metadata
-  passwords: Passwords
-  attemptLimiter: AttemptLimiter
-  securityLog: SecurityLog
-  secondFactor: SecondFactor
-  /** Failures allowed on one account from one network. */
-  maxFailures: number
-}
+export type SignIn = ReturnType<typeof createSignIn>
 
 /** Checks usernames, passwords and second factors, within the limits of failed sign-ins. */
-export class SignIn {
-  readonly #options: SignInOptions
-
-  constructor (options: SignInOptions) {
-    this.#options = options
-  }
-
-  /**
-   * Returns the account with this username, password and second factor, and records the sign-in or its failure as a
-   * security event. Undefined if the username is unknown, the password is wrong or the account is disabled: each takes
-   * the same time and counts as a failure. A missing or wrong code is neither a failure nor a success.
-   * @throws too_many_sign_ins before any hashing, overloaded; after a right password second_factor_required and what
-   * {@link SecondFactor} throws.
-   */
-  verify ({ code, ...credentials }: SignInCredentials, origin: Origin): Promise<SignedIn | undefined> {
-    return this.#attempt(credentials, origin, async (account, isKnownNetwork) =>
-      account.factorCount === 0 ? [] : [await this.#useCode(account, code, { ...origin, isKnownNetwork })])
-  }
-
-  /**
-   * The same for a request that is the first step of a sign-in: it needs no code. If the account has a second factor,
-   * it is not a sign-in yet.
-   */
-  verifyFirstStep (credentials: UsernameAndPassword, origin: Origin): Promise<SignedIn | undefined> {
-    return this.#attempt(credentials, origin, async () => [])
-  }
-
-  /** Uses a code for an act that no password precedes. @throws as {@link SignIn.verify}. */
-  async useCode (account: AccountRecord, code: string | undefined, origin: Origin): Promise<void> {
-    const isKnownNetwork = await this.#options.metadata.attempts.isKnownNetwork(account.usernameKey, origin.network)
-    await this.#useCode(account, code, { ...origin, isKnownNetwork })
-  }
-
-  async #useCode (account: AccountRecord, code: string | undefined, origin: CodeOrigin): Promise<Factor> {
+export function createSignIn (
+  { attemptLimiter, config, metadata, passwords, secondFactor, securityLog }:
+  Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords' | 'secondFactor' | 'securityLog'>
+) {
+  async function checkCode (account: AccountRecord, code: string | undefined, origin: CodeOrigin): Promise<Factor> {
     if (code === undefined) {
-      this.#recordMissing(account, origin)
+      recordMissing(account, origin)
       throw new Problem('second_factor_required')
     }
-    return this.#options.secondFactor.use(account, code, origin)
+    return secondFactor.use(account, code, origin)
   }
 
   /** What a thief of the password does first. The owner does it too, but mostly where the account is known. */
-  #recordMissing (account: AccountRecord, { isKnownNetwork, ...origin }: CodeOrigin): void {
-    if (!isKnownNetwork) this.#options.securityLog.record({ kind: 'second_factor_missing', account, ...origin })
+  function recordMissing (account: AccountRecord, { isKnownNetwork, ...origin }: CodeOrigin): void {
+    if (!isKnownNetwork) securityLog.record({ kind: 'second_factor_missing', account, ...origin })
   }
 
   /** Verifies a password, and then the second factor by `useFactor`, which returns what was shown. */
-  async #attempt (
+  async function attempt (
     { username, password }: UsernameAndPassword,
     origin: Origin,
     useFactor: (account: AccountRecord, isKnownNetwork: boolean) => Promise<readonly Factor[]>
   ): Promise<SignedIn | undefined> {
-    const { metadata, attemptLimiter, securityLog, maxFailures } = this.#options
     const { network } = origin
     // Invalid usernames belong to no account and are counted together.
     const usernameKey = findUsernameKey(username) ?? ''
     const isKnownNetwork = await metadata.attempts.isKnownNetwork(usernameKey, network)
     const attempt = { kind: 'sign_in', network, usernameKey: attemptKey(usernameKey), isKnownNetwork } as const
-    const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, maxFailures), 'too_many_sign_ins')
+    const limits = passwordLimits(attempt, config.signInFailures)
+    const finish = await attemptLimiter.acquire(attempt, limits, 'too_many_sign_ins')
     let outcome: AttemptOutcome = 'released'
     try {
       const account = await metadata.accounts.findByKey(usernameKey)
-      const verified = await this.#verifyPassword(account, password)
+      const verified = await verifyPassword(account, password)
       if (verified === undefined) {
         outcome = 'failed'
         securityLog.record({ kind: 'sign_in_failed', account, ...origin })
@@ -119,7 +71,7 @@ export class SignIn {
       const signedIn = { account: verified, factors: ['password' as const, ...second] }
       // A stolen password clears no failures, and makes no network known.
       if (verified.factorCount > 0 && second.length === 0) {
-        this.#recordMissing(verified, { ...origin, isKnownNetwork })
+        recordMissing(verified, { ...origin, isKnownNetwork })
         return signedIn
       }
       outcome = 'succeeded'
@@ -131,24 +83,18 @@ export class SignIn {
     }
   }
 
-  /** Whether an account that signed in earlier still exists, is enabled, and has the same password and factors. */
-  async isCurrent ({ id, passwordHash, factorVersion }: VerifiedAccount): Promise<boolean> {
-    const current = await this.#options.metadata.accounts.find(id)
-    return current?.passwordHash === passwordHash && current.factorVersion === factorVersion &&
-      current.disabledAt === null
-  }
-
-  async #verifyPassword (account: AccountRecord | undefined, password: string): Promise<AccountRecord | undefined> {
-    const { passwords } = this.#options
+  async function verifyPassword (
+    account: AccountRecord | undefined, password: string
+  ): Promise<AccountRecord | undefined> {
     // An unknown username is hashed like a known one, so that the response time does not reveal which usernames exist.
     const isRight = await passwords.verify(password, account?.passwordHash)
     if (account === undefined || !isRight || account.disabledAt !== null) return undefined
-    return passwords.isOutdated(account.passwordHash) ? this.#rehash(account, password) : account
+    return passwords.isOutdated(account.passwordHash) ? rehash(account, password) : account
   }
 
   /** Replaces a hash made with older parameters. If it can't be stored now, the next sign-in tries again. */
-  async #rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
-    const { metadata: { accounts }, passwords } = this.#options
+  async function rehash (account: AccountRecord, password: string): Promise<AccountRecord | undefined> {
+    const { accounts } = metadata
     const passwordHash = await passwords.hash(password.normalize('NFC'))
     try {
       await accounts.setPasswordHash(account, passwordHash, { revokesTokens: false })
@@ -156,7 +102,42 @@ export class SignIn {
     } catch (error) {
       const isReplaced = error instanceof Problem && error.code === 'credentials_wrong'
       // Either a concurrent sign-in has rehashed it, or the password or a factor has been changed.
-      return isReplaced ? this.#verifyPassword(await accounts.find(account.id), password) : account
+      return isReplaced ? verifyPassword(await accounts.find(account.id), password) : account
+    }
+  }
+
+  return {
+    /**
+     * Returns the account with this username, password and second factor, and records the sign-in or its failure as a
+     * security event. Undefined if the username is unknown, the password is wrong or the account is disabled: each
+     * takes the same time and counts as a failure. A missing or wrong code is neither a failure nor a success.
+     * @throws too_many_sign_ins before any hashing, overloaded; after a right password second_factor_required and what
+     * the second factor throws.
+     */
+    verify ({ code, ...credentials }: SignInCredentials, origin: Origin): Promise<SignedIn | undefined> {
+      return attempt(credentials, origin, async (account, isKnownNetwork) =>
+        account.factorCount === 0 ? [] : [await checkCode(account, code, { ...origin, isKnownNetwork })])
+    },
+
+    /**
+     * The same for a request that is the first step of a sign-in: it needs no code. If the account has a second factor,
+     * it is not a sign-in yet.
+     */
+    verifyFirstStep (credentials: UsernameAndPassword, origin: Origin): Promise<SignedIn | undefined> {
+      return attempt(credentials, origin, async () => [])
+    },
+
+    /** Uses a code for an act that no password precedes. @throws as {@link SignIn.verify}. */
+    async useCode (account: AccountRecord, code: string | undefined, origin: Origin): Promise<void> {
+      const isKnownNetwork = await metadata.attempts.isKnownNetwork(account.usernameKey, origin.network)
+      await checkCode(account, code, { ...origin, isKnownNetwork })
+    },
+
+    /** Whether an account that signed in earlier still exists, is enabled, and has the same password and factors. */
+    async isCurrent ({ id, passwordHash, factorVersion }: VerifiedAccount): Promise<boolean> {
+      const current = await metadata.accounts.find(id)
+      return current?.passwordHash === passwordHash && current.factorVersion === factorVersion &&
+        current.disabledAt === null
     }
   }
 }

@@ -1,4 +1,4 @@
-import { type OperatorAct, SecurityLog } from '../accounts/events.ts'
+import { type OperatorAct, createSecurityLog } from '../accounts/events.ts'
 import { openMetadataToRecord } from '../backends/transfer.ts'
 import type { Config } from '../config.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -23,6 +23,6 @@ export async function recordAct (
   { eventLog }: Pick<Config, 'eventLog'>, metadata: Metadata, act: OperatorAct
 ): Promise<void> {
   const report = (error: unknown) => console.error(`magicstore: EVENT_LOG: ${(error as Error).message}`)
-  const write = eventLog === undefined ? () => {} : eventAppender(eventLog, report)
-  await new SecurityLog({ metadata, write, onFailure: report }).recordAct(act)
+  const eventLogs = eventLog === undefined ? [] : [eventAppender(eventLog, report)]
+  await createSecurityLog({ metadata, eventLogs, onFailure: report }).recordAct(act)
 }

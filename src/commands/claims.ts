@@ -3,7 +3,7 @@ import { usernameKey } from '../accounts/username.ts'
 import type { Config } from '../config.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { OperatorStore } from '../store.ts'
+import type { OperatorStore } from '../services.ts'
 import { recordAct } from './acts.ts'
 import { print } from './command.ts'
 

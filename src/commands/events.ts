@@ -5,7 +5,7 @@ import { readConfig } from '../config.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { EventRepository } from '../metadata/events.ts'
 import type { EventRecord, EventSelection } from '../metadata/records.ts'
-import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { openOperatorStore, type OperatorStore } from '../services.ts'
 import { jsonOption, print, UsageError } from './command.ts'
 
 export const help = `magicstore events: list security events and what operators did, the oldest first, with or without a running server.

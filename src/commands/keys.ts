@@ -5,7 +5,7 @@ import { createSigningKey } from '../config/signing-keys.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import { reseal, rotateSealingKeys } from '../factors/resealing.ts'
 import { createSealer } from '../factors/sealing.ts'
-import { openOperatorStore } from '../store.ts'
+import { openOperatorStore } from '../services.ts'
 import { recordAct, recordStoreAct, warnOfLostRecord } from './acts.ts'
 import { jsonOption, print, UsageError } from './command.ts'
 

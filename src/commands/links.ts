@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts'
 import { type LinkRecord, MAX_LINKS } from '../metadata/link-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import type { OperatorStore } from '../store.ts'
+import type { OperatorStore } from '../services.ts'
 import { recordAct } from './acts.ts'
 import { print } from './command.ts'
 

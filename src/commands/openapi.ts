@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildApp } from '../app.ts'
 import { readConfig } from '../config.ts'
-import { openStore } from '../store.ts'
+import { openStore } from '../services.ts'
 import { jsonOption, print, UsageError } from './command.ts'
 
 const FILE = 'openapi.json'

@@ -11,7 +11,7 @@ import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, EventDetails, FileRecord } from '../metadata/records.ts'
 import { OperatorError } from '../problems.ts'
-import { openOperatorStore, type OperatorStore } from '../store.ts'
+import { openOperatorStore, type OperatorStore } from '../services.ts'
 import { recordAct, warnOfLostRecord } from './acts.ts'
 import { createProgress } from './terminal.ts'
 

@@ -8,7 +8,7 @@ import { isStartedByNpm, mistypedSettings, readConfig, settingRows, type Config 
 import { readTls } from '../doctor/certificate.ts'
 import { checkTransport } from '../doctor/settings.ts'
 import type { OutcomeUnknown } from '../metadata/metadata.ts'
-import { openStore, type Store } from '../store.ts'
+import { openStore, type AppServices } from '../services.ts'
 import { UsageError } from './command.ts'
 import { authority, isWildcard, listenAt } from './listening.ts'
 
@@ -60,7 +60,7 @@ async function listen (config: Config, { http, metrics }: App): Promise<AddressI
  * Stops the server on a signal, and if npm started it, when npm ends. No time limit: transfers may take as long as they
  * need, and stalled ones are cut.
  */
-function stopOnSignal (store: Store, { http, connections, metrics }: App): void {
+function stopOnSignal (store: AppServices, { http, connections, metrics }: App): void {
   const skip = [...CRASHES, ...(store.config.tls === undefined ? [] : ['SIGHUP'] as const)]
   const { close } = closeWithGrace({ delay: false, logger: http.log, skip }, async ({ err, signal }) => {
     if (err !== undefined) {

@@ -1,7 +1,7 @@
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
 import { Problem } from '../problems.ts'
-import type { OperatorStore } from '../store.ts'
+import type { OperatorStore } from '../services.ts'
 import { UsageError } from './command.ts'
 
 /** Minimum time between two updates of a count. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Challenge } from '../metadata/factor-records.ts'
-import type { SignedTexts } from '../tokens/signed-texts.ts'
+import type { Metadata } from '../metadata/metadata.ts'
+import type { AppServices } from '../services.ts'
 
 /** How long a person may take. */
 export const CHALLENGE_MILLISECONDS = 5 * 60_000
@@ -17,29 +18,27 @@ type AccountId = number | null
 /** A challenge, with what was promised in it: the user handle of a passkey to be registered, else null. */
 export interface IssuedChallenge extends Challenge { readonly userHandle: string | null }
 
-/** Challenges for authenticators. They are signed, so that those which nobody answers leave nothing behind. */
-export class Challenges {
-  readonly #texts: SignedTexts
-  readonly #now: () => Promise<number>
+/**
+ * Challenges for authenticators. They are signed, so that those which nobody answers leave nothing behind. The clock
+ * is that of the database, which refuses a challenge that has expired or was used.
+ */
+export function createChallenges (
+  { metadata, signedTexts }: Pick<AppServices, 'signedTexts'> & { metadata: Pick<Metadata, 'now'> }
+) {
+  return {
+    /** A new challenge, in base64url. */
+    async issue (purpose: ChallengePurpose, accountId: AccountId, userHandle: string | null = null): Promise<string> {
+      const id = randomBytes(16).toString('base64url')
+      const expiresAt = await metadata.now() + CHALLENGE_MILLISECONDS
+      return signedTexts.write(JSON.stringify([id, expiresAt, userHandle]), ['challenge', purpose, accountId])
+    },
 
-  /** `now` is the clock of the database, which refuses a challenge that has expired or was used. */
-  constructor (texts: SignedTexts, now: () => Promise<number>) {
-    this.#texts = texts
-    this.#now = now
-  }
-
-  /** A new challenge, in base64url. */
-  async issue (purpose: ChallengePurpose, accountId: AccountId, userHandle: string | null = null): Promise<string> {
-    const id = randomBytes(16).toString('base64url')
-    const expiresAt = await this.#now() + CHALLENGE_MILLISECONDS
-    return this.#texts.write(JSON.stringify([id, expiresAt, userHandle]), ['challenge', purpose, accountId])
-  }
-
-  /** What `issue` has made for this purpose and account. It may have expired. @throws for anything else. */
-  async read (challenge: string, purpose: ChallengePurpose, accountId: AccountId): Promise<IssuedChallenge> {
-    const text = await this.#texts.read(challenge, ['challenge', purpose, accountId])
-    if (text === undefined) throw new Error('the challenge is not for this act')
-    const [id, expiresAt, userHandle] = JSON.parse(text)
-    return { id, expiresAt, userHandle }
+    /** What `issue` has made for this purpose and account. It may have expired. @throws for anything else. */
+    async read (challenge: string, purpose: ChallengePurpose, accountId: AccountId): Promise<IssuedChallenge> {
+      const text = await signedTexts.read(challenge, ['challenge', purpose, accountId])
+      if (text === undefined) throw new Error('the challenge is not for this act')
+      const [id, expiresAt, userHandle] = JSON.parse(text)
+      return { id, expiresAt, userHandle }
+    }
   }
 }

@@ -1,24 +1,15 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyError } from 'fastify'
-import type { Claims } from '../accounts/claims.ts'
 import { originOf } from '../accounts/network.ts'
 import { NewClaim } from '../accounts/schemas.ts'
 import { withChallenge } from '../http/challenge.ts'
 import { sendProblem } from '../http/error-handler.ts'
-import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
+import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { PasskeyAssertion, PasskeyConfirmation, PasskeyRequestOptions } from './passkey-schemas.ts'
-import type { Passkeys } from './passkeys.ts'
 import { relyingPartyOf } from './relying-party.ts'
-
-interface ClaimPasskeyRoutesOptions {
-  claims: Claims
-  passkeys: Passkeys
-  transport: Transport
-  publicUrl: string | undefined
-}
 
 const PATH = '/api/account/claim/confirm'
 
@@ -29,12 +20,10 @@ const refusals = [
 ] as const
 
 /** Make a code of a passkey for a reset; no credentials required but its secret. */
-export const claimPasskeyRoutes: FastifyPluginAsyncTypebox<ClaimPasskeyRoutesOptions> = async (
-  app, { claims, passkeys, transport, publicUrl }
-) => {
+export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config }) => {
   app.setErrorHandler((error: FastifyError, request, reply) =>
     sendProblem(withChallenge(error, request, 'password'), request, reply))
-  app.addHook('onRequest', async request => refuseInsecurePassword(request, transport))
+  app.addHook('onRequest', async request => refuseInsecurePassword(request, config))
 
   app.post(`${PATH}/options`, {
     schema: {
@@ -52,7 +41,7 @@ export const claimPasskeyRoutes: FastifyPluginAsyncTypebox<ClaimPasskeyRoutesOpt
     }
   }, async request => {
     const { account, purpose } = await claims.findReset(request.body.secret)
-    return passkeys.confirmationOptions(account, { party: relyingPartyOf(request.raw, publicUrl), purpose })
+    return passkeys.confirmationOptions(account, { party: relyingPartyOf(request.raw, config.publicUrl), purpose })
   })
 
   app.post(PATH, {
@@ -71,7 +60,7 @@ export const claimPasskeyRoutes: FastifyPluginAsyncTypebox<ClaimPasskeyRoutesOpt
     }
   }, async request => {
     const { account, purpose } = await claims.findReset(request.body.secret)
-    const context = { party: relyingPartyOf(request.raw, publicUrl), origin: originOf(request), purpose }
+    const context = { party: relyingPartyOf(request.raw, config.publicUrl), origin: originOf(request), purpose }
     return { code: await passkeys.confirm(account, request.body.credential, context) }
   })
 }

@@ -1,45 +1,34 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyError } from 'fastify'
-import type { SecurityLog } from '../accounts/events.ts'
 import { networkOf, originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
 import { withChallenge } from '../http/challenge.ts'
 import { sendProblem } from '../http/error-handler.ts'
 import { cookie } from '../http/plugins.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import type { Problem } from '../problems.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
-import { SESSION_PATH, type SessionRequests } from '../tokens/session-requests.ts'
+import { SESSION_PATH } from '../tokens/session-requests.ts'
 import {
   NewPasskey, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions, PasskeySignature,
   RegisteredPasskey
 } from './passkey-schemas.ts'
-import type { Passkeys } from './passkeys.ts'
 import { relyingPartyOf } from './relying-party.ts'
 import { passkeyOf } from './schemas.ts'
-
-/** `publicUrl` is undefined if PUBLIC_URL is not set. */
-interface PasskeyRoutesOptions {
-  passkeys: Passkeys
-  sessions: SessionRequests
-  securityLog: SecurityLog
-  publicUrl: string | undefined
-}
 
 const CONFIRMATION = 'confirmation' as const
 
 const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
 
 /** Register passkeys. A password is enough to set up the second factor that the server requires. */
-export const setUpPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
-  app, { passkeys, sessions, securityLog, publicUrl }
-) => {
+export const setUpPasskeyRoutes: Routes = async (app, services) => {
+  const { passkeys, sessions, securityLog, config: { publicUrl } } = services
   await app.register(cookie)
 
-  await app.register(creationOptionsRoute, { passkeys, publicUrl })
+  await app.register(creationOptionsRoute, services)
 
   app.post('/api/passkeys', {
     schema: {
@@ -69,9 +58,7 @@ export const setUpPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions>
 }
 
 /** Routes that require the password, and a second factor if there is one. */
-export const changePasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
-  app, { passkeys, securityLog }
-) => {
+export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }) => {
   app.delete('/api/passkeys/:id', {
     schema: {
       operationId: 'deletePasskey',
@@ -89,17 +76,16 @@ export const changePasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions
     }
   }, async (request, reply) => {
     const { account } = callerOf(request)
-    await passkeys.remove(account, request.params.id)
+    await metadata.factors.removePasskey(account, request.params.id)
     securityLog.record({ kind: 'factor_removed', account, ...originOf(request) })
     return reply.code(204).send()
   })
 }
 
 /** Make a code of a passkey. A password is enough. */
-export const confirmPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
-  app, { passkeys, publicUrl }
-) => {
-  await app.register(confirmationOptionsRoute, { passkeys, publicUrl })
+export const confirmPasskeyRoutes: Routes = async (app, services) => {
+  const { passkeys, config: { publicUrl } } = services
+  await app.register(confirmationOptionsRoute, services)
 
   app.post('/api/passkeys/confirm', {
     schema: {
@@ -123,14 +109,13 @@ export const confirmPasskeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOption
 }
 
 /** Sign in with a passkey alone; no credentials required. */
-export const passkeySignInRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (
-  app, { passkeys, sessions, publicUrl }
-) => {
+export const passkeySignInRoutes: Routes = async (app, services) => {
+  const { passkeys, sessions, config: { publicUrl } } = services
   await app.register(cookie)
   app.setErrorHandler((error: FastifyError | Problem, request, reply) =>
     sendProblem(withChallenge(error, request, 'password'), request, reply))
 
-  await app.register(signInOptionsRoute, { passkeys, publicUrl })
+  await app.register(signInOptionsRoute, services)
 
   app.post(`${SESSION_PATH}/passkey`, {
     schema: {
@@ -157,9 +142,8 @@ export const passkeySignInRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions
 }
 
 /** Begins a registration. */
-const creationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions, 'passkeys' | 'publicUrl'>> = async (
-  app, { passkeys, publicUrl }
-) => {
+const creationOptionsRoute: Routes = async (app, services) => {
+  const { passkeys, config: { publicUrl } } = services
   ignoreBodies(app)
 
   app.post('/api/passkeys/options', {
@@ -178,9 +162,8 @@ const creationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions,
 }
 
 /** Begins a confirmation. */
-const confirmationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions, 'passkeys' | 'publicUrl'>> = async (
-  app, { passkeys, publicUrl }
-) => {
+const confirmationOptionsRoute: Routes = async (app, services) => {
+  const { passkeys, config: { publicUrl } } = services
   ignoreBodies(app)
 
   app.post('/api/passkeys/confirm/options', {
@@ -202,9 +185,8 @@ const confirmationOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOpti
 }
 
 /** Begins a sign-in. */
-const signInOptionsRoute: FastifyPluginAsyncTypebox<Pick<PasskeyRoutesOptions, 'passkeys' | 'publicUrl'>> = async (
-  app, { passkeys, publicUrl }
-) => {
+const signInOptionsRoute: Routes = async (app, services) => {
+  const { passkeys, config: { publicUrl } } = services
   ignoreBodies(app)
 
   app.post(`${SESSION_PATH}/passkey/options`, {

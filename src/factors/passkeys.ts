@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import type { SecurityLog } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { PasskeyRecord } from '../metadata/factor-records.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
-import { CHALLENGE_MILLISECONDS, type ChallengePurpose, type Challenges, type IssuedChallenge } from './challenges.ts'
+import type { AppServices } from '../services.ts'
+import { CHALLENGE_MILLISECONDS, type ChallengePurpose, createChallenges, type IssuedChallenge } from './challenges.ts'
 import { createConfirmationCode } from './codes.ts'
 import { prepareFirstFactor, type Staying } from './first-factor.ts'
 import type { RelyingParty } from './relying-party.ts'
@@ -18,12 +17,6 @@ const CONFIRMATION_MILLISECONDS = 5 * 60_000
 const REQUIRED = 'required' as const
 
 const PUBLIC_KEY = 'public-key' as const
-
-interface PasskeysOptions {
-  metadata: Metadata
-  challenges: Challenges
-  securityLog: SecurityLog
-}
 
 /** A passkey to be added, and what stays if it is the first factor of its account. */
 interface AddedPasskey { name: string, credential: Attestation, staying: Staying }
@@ -42,134 +35,125 @@ interface AssertionContext {
 /** A challenge as an authenticator has signed it, and what it says. */
 interface SignedChallenge { signed: string, issued: IssuedChallenge, party: RelyingParty }
 
+export type Passkeys = ReturnType<typeof createPasskeys>
+
 /** Passkeys: credentials of WebAuthn that authenticators keep and that verify their user. */
-export class Passkeys {
-  readonly #options: PasskeysOptions
+export function createPasskeys (
+  { metadata, securityLog, signedTexts }: Pick<AppServices, 'metadata' | 'securityLog' | 'signedTexts'>
+) {
+  const challenges = createChallenges({ metadata, signedTexts })
 
-  constructor (options: PasskeysOptions) {
-    this.#options = options
-  }
-
-  /** What a browser needs to make a passkey. */
-  async creationOptions ({ id, username }: AccountRecord, party: RelyingParty) {
-    const { metadata, challenges } = this.#options
-    const { listAlgorithms } = await import('./webauthn.ts')
-    const { passkeys } = await metadata.factors.list(id)
-    const userHandle = passkeys[0]?.userHandle ?? randomBytes(32).toString('base64url')
-    return {
-      rp: { id: party.id, name: 'MagicStore' as const },
-      user: { id: userHandle, name: username, displayName: username },
-      challenge: await challenges.issue('registration', id, userHandle),
-      pubKeyCredParams: listAlgorithms().map(alg => ({ type: PUBLIC_KEY, alg })),
-      timeout: CHALLENGE_MILLISECONDS,
-      attestation: 'none' as const,
-      authenticatorSelection: { residentKey: REQUIRED, requireResidentKey: true as const, userVerification: REQUIRED },
-      excludeCredentials: descriptorsOf(passkeys)
-    }
-  }
-
-  /**
-   * Adds a passkey. Returns recovery codes if it is the first factor of the account.
-   * @throws passkey_invalid, validation_failed if the name is not well-formed, too_many_passkeys, credentials_wrong.
-   */
-  async add (
-    account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
-  ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
-    const { metadata } = this.#options
-    // The driver would replace ill-formed characters.
-    if (!name.isWellFormed()) {
-      throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
-    }
-    const { challenge, ...verified } = await this.#verifyNew(account, credential, party)
-      .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
-    const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }
-    const { codes, first } = prepareFirstFactor(staying)
-    const added = await metadata.factors.addPasskey(account, passkey, challenge, first)
-    return { passkey: added.passkey, recoveryCodes: added.isFirst ? codes : null }
-  }
-
-  /** What a browser needs to sign a person in: it asks which passkey to use. */
-  async signInOptions (party: RelyingParty) {
-    return requestOptions(party, await this.#options.challenges.issue('sign-in', null))
-  }
-
-  /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
-  async signIn (credential: Assertion, party: RelyingParty, origin: Origin): Promise<AccountRecord> {
-    const { metadata, securityLog } = this.#options
-    const account = await this.#use(credential, { account: undefined, purpose: 'sign-in', party, origin })
-    const { network } = origin
-    const isNew = await metadata.attempts.addKnownNetwork(account, network, Date.now())
-    securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
-    return account
-  }
-
-  /** What a browser needs to ask for a passkey of an account. */
-  async confirmationOptions (
-    { id }: AccountRecord, { party, purpose }: Pick<AssertionContext, 'party' | 'purpose'>
-  ) {
-    const { metadata, challenges } = this.#options
-    const { passkeys } = await metadata.factors.list(id)
-    return {
-      ...requestOptions(party, await challenges.issue(purpose, id)),
-      allowCredentials: descriptorsOf(passkeys)
-    }
-  }
-
-  /** A code that stands for a passkey of the account, once. @throws passkey_refused, credentials_wrong. */
-  async confirm (
-    account: AccountRecord, credential: Assertion, context: Omit<AssertionContext, 'account'>
-  ): Promise<string> {
-    const { metadata } = this.#options
-    await this.#use(credential, { account, ...context })
-    const { code, hash } = createConfirmationCode()
-    await metadata.factors.addConfirmation(account, hash, CONFIRMATION_MILLISECONDS)
-    return code
-  }
-
-  /** @throws not_found, credentials_wrong. */
-  remove (account: AccountRecord, id: number): Promise<void> {
-    const { metadata } = this.#options
-    return metadata.factors.removePasskey(account, id)
-  }
-
-  async #verifyNew ({ id }: AccountRecord, credential: Attestation, party: RelyingParty) {
+  async function verifyNew ({ id }: AccountRecord, credential: Attestation, party: RelyingParty) {
     const { challengeIn, verifyAttestation } = await import('./webauthn.ts')
     const signed = challengeIn(credential)
-    const challenge = await this.#options.challenges.read(signed, 'registration', id)
+    const challenge = await challenges.read(signed, 'registration', id)
     return { challenge, ...await verifyAttestation(credential, { challenge: signed, party }) }
   }
 
-  async #use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
-    const { metadata, securityLog } = this.#options
+  async function use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
     // First, so that a wrong one takes as long for a credential that is unknown.
-    const challenge = await this.#readChallenge(credential, context).catch(() => undefined)
+    const challenge = await readChallenge(credential, context).catch(() => undefined)
     const found = await metadata.factors.findPasskey(credential.id)
     if (found === undefined) throw new Problem('passkey_refused')
     const { passkey, account } = found
     const isUsed = challenge !== undefined && isExpected(found, credential, context.account) &&
-      await this.#useSignature(credential, passkey, { ...challenge, party: context.party })
+      await useSignature(credential, passkey, { ...challenge, party: context.party })
     if (isUsed) return account
     securityLog.record({ kind: 'passkey_refused', account, ...context.origin })
     throw new Problem('passkey_refused')
   }
 
   /** The challenge of an assertion, as it was signed and what it says. @throws for anything that is not right. */
-  async #readChallenge (credential: Assertion, { account, purpose }: AssertionContext) {
+  async function readChallenge (credential: Assertion, { account, purpose }: AssertionContext) {
     const { challengeIn } = await import('./webauthn.ts')
     const signed = challengeIn(credential)
-    return { signed, issued: await this.#options.challenges.read(signed, purpose, account?.id ?? null) }
+    return { signed, issued: await challenges.read(signed, purpose, account?.id ?? null) }
   }
 
-  async #useSignature (
+  async function useSignature (
     credential: Assertion, passkey: PasskeyRecord, { signed: challenge, issued, party }: SignedChallenge
   ): Promise<boolean> {
-    const { metadata } = this.#options
     const { verifyAssertion } = await import('./webauthn.ts')
     const verified = await verifyAssertion(credential, passkey, { challenge, party }).catch(() => undefined)
     if (verified === undefined) return false
     const used = { id: passkey.id, counter: verified.counter }
     const using = metadata.factors.usePasskey(used, issued)
     return await ifNot('passkey_refused', using) === true
+  }
+
+  return {
+    /** What a browser needs to make a passkey. */
+    async creationOptions ({ id, username }: AccountRecord, party: RelyingParty) {
+      const { listAlgorithms } = await import('./webauthn.ts')
+      const { passkeys } = await metadata.factors.list(id)
+      const userHandle = passkeys[0]?.userHandle ?? randomBytes(32).toString('base64url')
+      return {
+        rp: { id: party.id, name: 'MagicStore' as const },
+        user: { id: userHandle, name: username, displayName: username },
+        challenge: await challenges.issue('registration', id, userHandle),
+        pubKeyCredParams: listAlgorithms().map(alg => ({ type: PUBLIC_KEY, alg })),
+        timeout: CHALLENGE_MILLISECONDS,
+        attestation: 'none' as const,
+        authenticatorSelection: {
+          residentKey: REQUIRED, requireResidentKey: true as const, userVerification: REQUIRED
+        },
+        excludeCredentials: descriptorsOf(passkeys)
+      }
+    },
+
+    /**
+     * Adds a passkey. Returns recovery codes if it is the first factor of the account.
+     * @throws passkey_invalid, validation_failed if the name is not well-formed, too_many_passkeys, credentials_wrong.
+     */
+    async add (
+      account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
+    ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
+      // The driver would replace ill-formed characters.
+      if (!name.isWellFormed()) {
+        throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
+      }
+      const { challenge, ...verified } = await verifyNew(account, credential, party)
+        .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
+      const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }
+      const { codes, first } = prepareFirstFactor(staying)
+      const added = await metadata.factors.addPasskey(account, passkey, challenge, first)
+      return { passkey: added.passkey, recoveryCodes: added.isFirst ? codes : null }
+    },
+
+    /** What a browser needs to sign a person in: it asks which passkey to use. */
+    async signInOptions (party: RelyingParty) {
+      return requestOptions(party, await challenges.issue('sign-in', null))
+    },
+
+    /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
+    async signIn (credential: Assertion, party: RelyingParty, origin: Origin): Promise<AccountRecord> {
+      const account = await use(credential, { account: undefined, purpose: 'sign-in', party, origin })
+      const { network } = origin
+      const isNew = await metadata.attempts.addKnownNetwork(account, network, Date.now())
+      securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
+      return account
+    },
+
+    /** What a browser needs to ask for a passkey of an account. */
+    async confirmationOptions (
+      { id }: AccountRecord, { party, purpose }: Pick<AssertionContext, 'party' | 'purpose'>
+    ) {
+      const { passkeys } = await metadata.factors.list(id)
+      return {
+        ...requestOptions(party, await challenges.issue(purpose, id)),
+        allowCredentials: descriptorsOf(passkeys)
+      }
+    },
+
+    /** A code that stands for a passkey of the account, once. @throws passkey_refused, credentials_wrong. */
+    async confirm (
+      account: AccountRecord, credential: Assertion, context: Omit<AssertionContext, 'account'>
+    ): Promise<string> {
+      await use(credential, { account, ...context })
+      const { code, hash } = createConfirmationCode()
+      await metadata.factors.addConfirmation(account, hash, CONFIRMATION_MILLISECONDS)
+      return code
+    }
   }
 }
 

@@ -1,4 +1,3 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
@@ -6,19 +5,14 @@ import { networkOf, originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import type { SessionRequests } from '../tokens/session-requests.ts'
-import type { Factors } from './factors.ts'
 import { passkeyOf, RecoveryCodes, SecondFactor, TotpCode, TotpResult, TotpSecret } from './schemas.ts'
 
-interface FactorRoutesOptions { factors: Factors, sessions: SessionRequests, securityLog: SecurityLog }
-
 /** Lists the second factors of the account; accepts any credential. */
-export const readFactorRoutes: FastifyPluginAsyncTypebox<Pick<FactorRoutesOptions, 'factors'>> = async (
-  app, { factors }
-) => {
+export const readFactorRoutes: Routes = async (app, { metadata }) => {
   app.get('/api/second-factor', {
     schema: {
       operationId: 'getSecondFactor',
@@ -29,7 +23,7 @@ export const readFactorRoutes: FastifyPluginAsyncTypebox<Pick<FactorRoutesOption
       response: { 200: { ...Type.Ref(SecondFactor), description: 'The second factors.' } }
     }
   }, async request => {
-    const { totp, passkeys, recoveryCodes } = await factors.list(callerOf(request).account.id)
+    const { totp, passkeys, recoveryCodes } = await metadata.factors.list(callerOf(request).account.id)
     return {
       totp: totp && { createdAt: dateOf(totp.createdAt) },
       passkeys: passkeys.map(passkeyOf),
@@ -39,12 +33,11 @@ export const readFactorRoutes: FastifyPluginAsyncTypebox<Pick<FactorRoutesOption
 }
 
 /** Turn one-time codes on. A password is enough to set up the second factor that the server requires. */
-export const setUpFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> = async (
-  app, { factors, sessions, securityLog }
-) => {
+export const setUpFactorRoutes: Routes = async (app, services) => {
+  const { factors, sessions, securityLog } = services
   await app.register(cookie)
 
-  await app.register(secretRoute, { factors })
+  await app.register(secretRoute, services)
 
   app.put('/api/second-factor/totp', {
     schema: {
@@ -73,9 +66,7 @@ export const setUpFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> =
 }
 
 /** Routes that require the password, and a second factor if there is one. */
-export const changeFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> = async (
-  app, { factors, securityLog }
-) => {
+export const changeFactorRoutes: Routes = async (app, { factors, metadata, securityLog }) => {
   ignoreBodies(app)
 
   app.delete('/api/second-factor/totp', {
@@ -93,7 +84,7 @@ export const changeFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> 
       }
     }
   }, async (request, reply) => {
-    await factors.removeTotp(callerOf(request).account)
+    await metadata.factors.removeTotp(callerOf(request).account)
     record(securityLog, request, 'factor_removed')
     return reply.code(204).send()
   })
@@ -119,7 +110,7 @@ export const changeFactorRoutes: FastifyPluginAsyncTypebox<FactorRoutesOptions> 
   })
 }
 
-const secretRoute: FastifyPluginAsyncTypebox<Pick<FactorRoutesOptions, 'factors'>> = async (app, { factors }) => {
+const secretRoute: Routes = async (app, { factors }) => {
   ignoreBodies(app)
 
   app.post('/api/second-factor/totp', {

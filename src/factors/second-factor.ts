@@ -1,12 +1,10 @@
-import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
-import type { SecurityLog } from '../accounts/events.ts'
-import type { CodeOrigin, SecondFactor } from '../accounts/sign-in.ts'
+import { attemptKey } from '../accounts/attempt-limiter.ts'
+import type { CodeOrigin } from '../accounts/sign-in.ts'
 import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-records.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, Factor } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 import { hashCode } from './codes.ts'
-import type { Sealer } from './sealing.ts'
 import { findStep, TOTP_PATTERN } from './totp.ts'
 
 /** Wrong codes of six digits for one account from one network, in the window of failed sign-ins. */
@@ -24,46 +22,33 @@ const DAY_SECONDS = 24 * 3600
 
 const TOTP_CODE = new RegExp(TOTP_PATTERN)
 
-interface SecondFactorOptions {
-  metadata: Metadata
-  sealer: Sealer
-  attemptLimiter: AttemptLimiter
-  securityLog: SecurityLog
-}
+export type CodeVerifier = ReturnType<typeof createCodeVerifier>
 
 /**
  * Checks one-time codes, which can be guessed and so are limited, and recovery and confirmation codes, which can't: so
  * nobody is locked out by the guesses of others.
  */
-export class CodeVerifier implements SecondFactor {
-  readonly #options: SecondFactorOptions
-
-  constructor (options: SecondFactorOptions) {
-    this.#options = options
-  }
-
-  async use (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
-    if (TOTP_CODE.test(code)) return this.#useLimited(account, code, origin)
-    return await this.#useLongCode(account, hashCode(code), origin) ?? this.#refuse(account, origin)
-  }
-
+export function createCodeVerifier (
+  { attemptLimiter, metadata, sealer, securityLog }:
+  Pick<AppServices, 'attemptLimiter' | 'metadata' | 'sealer' | 'securityLog'>
+) {
   /** @throws second_factor_wrong. */
-  #refuse (account: AccountRecord, origin: CodeOrigin): never {
-    this.#options.securityLog.record({ kind: 'second_factor_wrong', account, ...origin })
+  function refuse (account: AccountRecord, origin: CodeOrigin): never {
+    securityLog.record({ kind: 'second_factor_wrong', account, ...origin })
     throw new Problem('second_factor_wrong')
   }
 
-  async #useLimited (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
+  async function useLimited (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
     const { network, isKnownNetwork } = origin
     const usernameKey = attemptKey(account.usernameKey)
     const attempt = { kind: 'second_factor', network, usernameKey, isKnownNetwork } as const
-    const finish = await this.#options.attemptLimiter.acquire(attempt, limitsFor(attempt), 'too_many_codes')
+    const finish = await attemptLimiter.acquire(attempt, limitsFor(attempt), 'too_many_codes')
     let outcome: AttemptOutcome = 'released'
     try {
-      const isRight = await this.#useTotp(account, code)
+      const isRight = await useTotp(account, code)
       outcome = isRight ? 'succeeded' : 'failed'
       // The event shares the commit of the outcome.
-      if (!isRight) this.#refuse(account, origin)
+      if (!isRight) refuse(account, origin)
       return 'totp'
     } finally {
       await finish(outcome)
@@ -71,8 +56,8 @@ export class CodeVerifier implements SecondFactor {
   }
 
   /** On a full disk nothing is accepted that can't be recorded: it could be used again. */
-  async #useTotp ({ id }: AccountRecord, code: string): Promise<boolean> {
-    const { metadata: { factors }, sealer } = this.#options
+  async function useTotp ({ id }: AccountRecord, code: string): Promise<boolean> {
+    const { factors } = metadata
     const { totp, now } = await factors.findTotp(id)
     if (totp === undefined) return false
     const { secret } = totp
@@ -80,13 +65,24 @@ export class CodeVerifier implements SecondFactor {
     return step !== undefined && factors.useTotp(id, { secret, step })
   }
 
-  async #useLongCode (account: AccountRecord, hash: string, origin: CodeOrigin): Promise<Factor | undefined> {
-    const { metadata: { factors }, securityLog } = this.#options
+  async function useLongCode (account: AccountRecord, hash: string, origin: CodeOrigin): Promise<Factor | undefined> {
+    const { factors } = metadata
     if (await factors.useRecoveryCode(account.id, hash) !== undefined) {
       securityLog.record({ kind: 'recovery_code_used', account, ...origin })
       return 'recovery_code'
     }
     return await factors.useConfirmation(account.id, hash) ? 'passkey' : undefined
+  }
+
+  return {
+    /**
+     * Uses a code, which works only once. Returns what it was.
+     * @throws second_factor_wrong, too_many_codes, storage_full if its use can't be recorded.
+     */
+    async use (account: AccountRecord, code: string, origin: CodeOrigin): Promise<Factor> {
+      if (TOTP_CODE.test(code)) return useLimited(account, code, origin)
+      return await useLongCode(account, hashCode(code), origin) ?? refuse(account, origin)
+    }
   }
 }
 

@@ -1,29 +1,13 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { type Caller, callerOf } from '../http/caller.ts'
-import type { Connections } from '../http/connections.ts'
-import type { Links } from '../http/links.ts'
+import { callerOf } from '../http/caller.ts'
 import { DEFAULT_PAGE_SIZE } from '../http/pagination.ts'
+import type { Routes } from '../http/services.ts'
 import type { ChangePosition } from '../metadata/change-records.ts'
-import type { Ids } from '../metadata/ids.ts'
 import { changeOf, CHANGES_PATH, listChanges, nextChanges } from './change-schemas.ts'
-import type { Changes } from './changes.ts'
-import type { Cursors, Listing } from './cursor.ts'
-
-interface ChangeRoutesOptions {
-  changes: Changes
-  connections: Pick<Connections, 'onceLeft'>
-  cursors: Cursors
-  links: Links
-  ids: Ids
-  /** Refuses a credential that has been revoked since the request began. */
-  requireCurrent: (caller: Caller) => Promise<void>
-}
+import type { Listing } from './cursor.ts'
 
 interface Cursor { readonly key: readonly [epochId: string, at: number, readAt: number], readonly id: number }
 
-export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (
-  app, { changes, connections, cursors, links, ids, requireCurrent }
-) => {
+export const changeRoutes: Routes = async (app, { changes, connections, cursors, links, ids, metadata, tokens }) => {
   app.get(CHANGES_PATH, {
     links: { 200: nextChanges },
     schema: listChanges
@@ -33,12 +17,12 @@ export const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = asyn
     const { cursor, wait: seconds = 0, limit = DEFAULT_PAGE_SIZE } = request.query
     const listing: Listing = [ownerId, 'changes']
     const after = positionOf(await cursors.read<Cursor>(cursor, listing))
-    const read = () => changes.list(ownerId, { after, limit })
+    const read = () => metadata.changes.list(ownerId, { after, limit })
     let page = await read()
     if (seconds > 0 && page.reset === undefined && page.changes.length === 0) {
       const onceGone = (end: () => void) => connections.onceLeft(request.raw, reply.raw, end)
       await changes.wait(ownerId, { lastId: page.next.id, seconds, onceGone })
-      await requireCurrent(caller)
+      await tokens.requireCurrent(caller)
       page = await read()
     }
     const { next: { epochId, id, at, readAt }, reset } = page

@@ -1,4 +1,3 @@
-import type { ChangePage, ChangePosition } from '../metadata/change-records.ts'
 import type { ChangeRepository } from '../metadata/changes.ts'
 import { Problem } from '../problems.ts'
 
@@ -33,10 +32,6 @@ export class Changes {
 
   constructor (repository: ChangeRepository) {
     this.#repository = repository
-  }
-
-  list (ownerId: number, page: { after: ChangePosition | undefined, limit: number }): Promise<ChangePage> {
-    return this.#repository.list(ownerId, page)
   }
 
   /** The number of requests that wait. */

@@ -11,10 +11,10 @@ import type { DiskRoom } from './disk-room.ts'
 import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
 import type { IncomingBlobs } from './incoming-blobs.ts'
 import { type StoreRequest, uploaderOf } from './incoming-file.ts'
-import { IncomingFiles } from './incoming-files.ts'
+import { createIncomingFiles, type IncomingFiles } from './incoming-files.ts'
 import { getName } from './names.ts'
 import type { Quotas } from './quotas.ts'
-import { UploadSpace } from './upload-space.ts'
+import { createUploadSpace, type UploadSpace } from './upload-space.ts'
 import type { Uploader } from './uploader.ts'
 
 interface FilesOptions {
@@ -49,8 +49,8 @@ export class Files {
 
   constructor (options: FilesOptions) {
     this.#options = options
-    this.#space = new UploadSpace(options)
-    this.#incomingFiles = new IncomingFiles({ ...options, space: this.#space })
+    this.#space = createUploadSpace(options)
+    this.#incomingFiles = createIncomingFiles({ ...options, space: this.#space })
   }
 
   /**

@@ -1,27 +1,19 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
-import type { Ids } from '../metadata/ids.ts'
+import type { Routes } from '../http/services.ts'
 import { splitPath } from '../metadata/paths.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import { Problem } from '../problems.ts'
-import type { Cursors, Listing } from './cursor.ts'
+import type { Listing } from './cursor.ts'
 import {
   deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
 } from './folder-schemas.ts'
-import type { Folders } from './folders.ts'
 import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
-import type { Locks } from './locks.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
 
-interface FolderRoutesOptions { folders: Folders, locks: Locks, cursors: Cursors, links: Links, ids: Ids }
-
 /** Operations that read folders. */
-export const readFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
-  app, { folders, cursors, links, ids }
-) => {
+export const readFolderRoutes: Routes = async (app, { folders, cursors, links, ids }) => {
   app.get(FOLDERS_PATH, {
     links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder', all: '$request.query.all' }) },
     schema: listFolders
@@ -56,10 +48,9 @@ function refuseFolder (): never {
 }
 
 /** Operations that create, move and delete folders, and break their locks. */
-export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> = async (
-  app, { folders, locks, links, ids }
-) => {
-  await app.register(putFolderRoute, { folders, links, ids })
+export const changeFolderRoutes: Routes = async (app, services) => {
+  const { folders, metadata, links, ids } = services
+  await app.register(putFolderRoute, services)
 
   app.patch(FOLDER_PATH, {
     links: { 200: folderLinks },
@@ -84,14 +75,12 @@ export const changeFolderRoutes: FastifyPluginAsyncTypebox<FolderRoutesOptions> 
   app.delete(FOLDER_LOCK_PATH, {
     schema: breakFolderLock
   }, async (request, reply) => {
-    await locks.break(callerOf(request).account.id, request.params.name, folderPath)
+    await metadata.locks.break(callerOf(request).account.id, getName(request.params.name, folderPath))
     return reply.code(204).send()
   })
 }
 
-const putFolderRoute: FastifyPluginAsyncTypebox<Pick<FolderRoutesOptions, 'folders' | 'links' | 'ids'>> = async (
-  app, { folders, links, ids }
-) => {
+const putFolderRoute: Routes = async (app, { folders, links, ids }) => {
   ignoreBodies(app)
 
   app.put(FOLDER_PATH, {

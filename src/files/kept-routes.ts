@@ -1,28 +1,21 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
-import type { Ids } from '../metadata/ids.ts'
+import type { Routes } from '../http/services.ts'
 import type { KeptPosition } from '../metadata/kept-records.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
-import type { Cursors, Listing } from './cursor.ts'
-import type { KeptFiles } from './kept.ts'
+import type { Listing } from './cursor.ts'
 import {
   deletedFileOf, deleteFromTrash, deleteVersion, emptyTrash, listTrash, listVersions, restoreDeletion, restoreFile,
   restoreVersion, TRASH_PATH, versionOf, VERSIONS_PATH
 } from './kept-schemas.ts'
 import { fileLinks, fileOf } from './schemas.ts'
 
-interface KeptRoutesOptions { keptFiles: KeptFiles, cursors: Cursors, links: Links, ids: Ids }
-
 const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURIComponent(name))
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 
 /** Operations that read versions and the trash. */
-export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (
-  app, { keptFiles, cursors, links }
-) => {
+export const readKeptRoutes: Routes = async (app, { keptFiles, cursors, links }) => {
   app.get(VERSIONS_PATH, {
     links: { 200: nextPageOf('listVersions', { name: '$request.path.name' }) },
     schema: listVersions
@@ -54,10 +47,9 @@ export const readKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = asyn
 }
 
 /** Operations that restore what is kept, or delete it for good. */
-export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = async (
-  app, { keptFiles, links, ids }
-) => {
-  await app.register(restoreVersionRoute, { keptFiles, links, ids })
+export const changeKeptRoutes: Routes = async (app, services) => {
+  const { keptFiles, links, ids } = services
+  await app.register(restoreVersionRoute, services)
 
   app.delete(`${VERSIONS_PATH}/:id`, {
     schema: deleteVersion
@@ -95,9 +87,7 @@ export const changeKeptRoutes: FastifyPluginAsyncTypebox<KeptRoutesOptions> = as
   })
 }
 
-const restoreVersionRoute: FastifyPluginAsyncTypebox<Pick<KeptRoutesOptions, 'keptFiles' | 'links' | 'ids'>> = async (
-  app, { keptFiles, links, ids }
-) => {
+const restoreVersionRoute: Routes = async (app, { keptFiles, links, ids }) => {
   ignoreBodies(app)
 
   app.post(`${VERSIONS_PATH}/:id/restore`, {

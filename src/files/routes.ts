@@ -1,40 +1,22 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
-import type { TransferLimits } from '../http/transfer-limits.ts'
-import type { Ids } from '../metadata/ids.ts'
+import type { Routes } from '../http/services.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { Copies } from './copies.ts'
-import { positionOf, type Cursors, type Listing } from './cursor.ts'
+import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, headFile } from './download-schemas.ts'
 import { sendFile } from './file-response.ts'
-import type { Files } from './files.ts'
 import { breakFileLock, FILE_LOCK_PATH } from './lock-schemas.ts'
-import type { Locks } from './locks.ts'
 import { folderOrRoot, getName, namePrefix } from './names.ts'
 import {
   copyFile, deleteFile, type FileListQuery, fileLinks, fileOf, getFile, listFiles, pathOf, renameFile
 } from './schemas.ts'
 
-interface FileRoutesOptions {
-  files: Files
-  copies: Copies
-  locks: Locks
-  cursors: Cursors
-  links: Links
-  ids: Ids
-  limitTransfers: TransferLimits
-}
-
 /** Operations that read files and their metadata. */
-export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
-  app, { files, cursors, links, ids, limitTransfers }
-) => {
+export const readFileRoutes: Routes = async (app, { files, cursors, links, ids, limitTransfers }) => {
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
     onRequest: limitTransfers,
@@ -94,9 +76,7 @@ export const readFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = asyn
 }
 
 /** Operations that rename, copy and delete files, and break their locks. */
-export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = async (
-  app, { files, copies, locks, links, ids, limitTransfers }
-) => {
+export const changeFileRoutes: Routes = async (app, { files, metadata, copies, links, ids, limitTransfers }) => {
   app.delete('/uploads/:name', {
     schema: deleteFile
   }, async (request, reply) => {
@@ -129,7 +109,7 @@ export const changeFileRoutes: FastifyPluginAsyncTypebox<FileRoutesOptions> = as
   app.delete(FILE_LOCK_PATH, {
     schema: breakFileLock
   }, async (request, reply) => {
-    await locks.break(callerOf(request).account.id, request.params.name)
+    await metadata.locks.break(callerOf(request).account.id, getName(request.params.name))
     return reply.code(204).send()
   })
 }

@@ -1,24 +1,16 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import type { Connections } from '../http/connections.ts'
-import type { TransferLimits } from '../http/transfer-limits.ts'
+import type { Routes } from '../http/services.ts'
 import { dispositionOf, SAME_ORIGIN, SANDBOX } from './download.ts'
 import { streamTo } from './file-response.ts'
 import { folderOrRoot, getName } from './names.ts'
 import { downloadZip, MAX_NAMES_BYTES, ZIP_PATH, zipFiles } from './zip-schemas.ts'
-import type { Zip, Zips } from './zips.ts'
-
-interface ZipRoutesOptions {
-  zips: Zips
-  connections: Pick<Connections, 'signalOf'>
-  limitZips: TransferLimits
-}
+import type { Zip } from './zips.ts'
 
 /** Downloads of many files at once. */
-export const zipRoutes: FastifyPluginAsyncTypebox<ZipRoutesOptions> = async (app, { zips, connections, limitZips }) => {
+export const zipRoutes: Routes = async (app, { zips, connections, limitZips }) => {
   /** Whose zip it is, and whether somebody waits for it. */
   const zipRequestOf = (request: FastifyRequest, { raw }: FastifyReply) =>
     ({ ownerId: callerOf(request).account.id, signal: connections.signalOf(request.raw, raw) })

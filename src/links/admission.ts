@@ -2,23 +2,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
 import { countFieldLines } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
-import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
 import { setVisit } from '../http/visit.ts'
 import type { LinkKind, OpenLink } from '../metadata/link-records.ts'
-import type { LinkRepository } from '../metadata/links.ts'
 import { noCredential } from '../openapi/operation.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import type { LinkPasswords } from './link-passwords.ts'
+import type { AppServices } from '../services.ts'
 import { hashOfSecret, SECRET_PATTERN } from './link-secrets.ts'
 
-export interface AdmissionOptions {
-  /** Whether the operator allows links. */
-  readonly hasLinks: boolean
-  readonly links: Pick<LinkRepository, 'findBySecret'>
-  readonly linkPasswords: LinkPasswords
-  readonly transport: Transport
-}
+export type AdmissionOptions = Pick<AppServices, 'config' | 'metadata' | 'linkPasswords'>
 
 /** What the routes of a Fastify scope require: a kind of link, and the password, if the link has one. */
 interface Requirement {
@@ -45,9 +38,10 @@ export function linkCookieOf ({ protocol }: FastifyRequest): string {
  * that are unknown, malformed, expired, revoked or, once unlocked, of the other kind get the same 404.
  */
 export function admitVisitors (
-  scope: FastifyInstance, options: AdmissionOptions, { kind, needsPassword = true }: Requirement = {}
+  scope: FastifyInstance,
+  { config, metadata: { links }, linkPasswords }: AdmissionOptions,
+  { kind, needsPassword = true }: Requirement = {}
 ): void {
-  const { hasLinks, links, linkPasswords, transport } = options
   scope.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, { security: noCredential })
     addFailures(route, [
@@ -69,7 +63,7 @@ export function admitVisitors (
   /** @throws not_found. */
   async function find ({ params }: FastifyRequest): Promise<OpenLink> {
     const { secret } = params as { secret: string }
-    const found = hasLinks && SECRET.test(secret) ? await links.findBySecret(hashOfSecret(secret)) : undefined
+    const found = config.hasLinks && SECRET.test(secret) ? await links.findBySecret(hashOfSecret(secret)) : undefined
     if (found === undefined) throw new Problem('not_found')
     return found
   }
@@ -83,7 +77,7 @@ export function admitVisitors (
     if (await linkPasswords.isUnlocked(link, cookies[linkCookieOf(request)], now)) return true
     const password = passwordOf(request)
     if (password === undefined) return false
-    refuseInsecurePassword(request, transport)
+    refuseInsecurePassword(request, config)
     await linkPasswords.verify(found, password, originOf(request))
     return true
   }

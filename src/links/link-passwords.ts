@@ -1,13 +1,10 @@
-import { attemptKey, type AttemptLimiter } from '../accounts/attempt-limiter.ts'
-import type { SecurityLog } from '../accounts/events.ts'
+import { attemptKey } from '../accounts/attempt-limiter.ts'
 import type { Origin } from '../accounts/network.ts'
-import type { Passwords } from '../accounts/password.ts'
 import { passwordLimits } from '../accounts/sign-in.ts'
 import type { AttemptOutcome } from '../metadata/attempt-records.ts'
 import type { LinkRecord, OpenLink } from '../metadata/link-records.ts'
-import type { LinkRepository } from '../metadata/links.ts'
 import { Problem } from '../problems.ts'
-import type { SignedTexts } from '../tokens/signed-texts.ts'
+import type { AppServices } from '../services.ts'
 
 /** How long a link stays unlocked. */
 export const UNLOCKED_SECONDS = 12 * 3600
@@ -15,58 +12,48 @@ export const UNLOCKED_SECONDS = 12 * 3600
 /** A link and its password; what a cookie is sealed over. */
 type Locked = Pick<LinkRecord, 'id' | 'passwordHash'>
 
-interface LinkPasswordOptions {
-  readonly links: Pick<LinkRepository, 'isKnownNetwork' | 'addKnownNetwork'>
-  readonly passwords: Passwords
-  readonly attemptLimiter: AttemptLimiter
-  readonly securityLog: SecurityLog
-  readonly texts: SignedTexts
-  /** Wrong passwords allowed for one link from one network. */
-  readonly maxFailures: number
-}
+export type LinkPasswords = ReturnType<typeof createLinkPasswords>
 
 /** Checks the passwords of links, within the limits of failed sign-ins. */
-export class LinkPasswords {
-  readonly #options: LinkPasswordOptions
+export function createLinkPasswords (
+  { attemptLimiter, config, metadata, passwords, securityLog, signedTexts }: Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords' | 'securityLog' | 'signedTexts'>
+) {
+  return {
+    /**
+     * Verifies the password of a link. A wrong one is an event of its owner.
+     * @throws link_password_wrong, too_many_passwords before any hashing, overloaded.
+     */
+    async verify (
+      { link, account }: Pick<OpenLink, 'link' | 'account'>, password: string, origin: Origin
+    ): Promise<void> {
+      const { links } = metadata
+      const { network } = origin
+      const isKnownNetwork = await links.isKnownNetwork(link.id, network)
+      const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${link.id}`), isKnownNetwork } as const
+      const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, config.signInFailures), 'too_many_passwords')
+      let outcome: AttemptOutcome = 'released'
+      try {
+        const isRight = await passwords.verify(password, String(link.passwordHash))
+        outcome = isRight ? 'succeeded' : 'failed'
+        if (isRight && !isKnownNetwork) await links.addKnownNetwork(link, network, Date.now()).catch(() => {})
+        if (isRight) return
+        securityLog.record({ kind: 'link_password_wrong', account, details: { linkId: link.id }, ...origin })
+        throw new Problem('link_password_wrong')
+      } finally {
+        await finish(outcome)
+      }
+    },
 
-  constructor (options: LinkPasswordOptions) {
-    this.#options = options
-  }
+    /** The value of a cookie that unlocks the link until 12 hours from `now`, or until its password changes. */
+    seal (link: Locked, now: number): Promise<string> {
+      return signedTexts.write(String(now + UNLOCKED_SECONDS * 1000), purposeOf(link))
+    },
 
-  /**
-   * Verifies the password of a link. A wrong one is an event of its owner.
-   * @throws link_password_wrong, too_many_passwords before any hashing, overloaded.
-   */
-  async verify (
-    { link, account }: Pick<OpenLink, 'link' | 'account'>, password: string, origin: Origin
-  ): Promise<void> {
-    const { links, passwords, attemptLimiter, securityLog, maxFailures } = this.#options
-    const { network } = origin
-    const isKnownNetwork = await links.isKnownNetwork(link.id, network)
-    const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${link.id}`), isKnownNetwork } as const
-    const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, maxFailures), 'too_many_passwords')
-    let outcome: AttemptOutcome = 'released'
-    try {
-      const isRight = await passwords.verify(password, String(link.passwordHash))
-      outcome = isRight ? 'succeeded' : 'failed'
-      if (isRight && !isKnownNetwork) await links.addKnownNetwork(link, network, Date.now()).catch(() => {})
-      if (isRight) return
-      securityLog.record({ kind: 'link_password_wrong', account, details: { linkId: link.id }, ...origin })
-      throw new Problem('link_password_wrong')
-    } finally {
-      await finish(outcome)
+    /** Whether a cookie unlocks the link. */
+    async isUnlocked (link: Locked, cookie: string | undefined, now: number): Promise<boolean> {
+      const until = cookie === undefined ? undefined : await signedTexts.read(cookie, purposeOf(link))
+      return until !== undefined && Number(until) > now
     }
-  }
-
-  /** The value of a cookie that unlocks the link until 12 hours from `now`, or until its password changes. */
-  seal (link: Locked, now: number): Promise<string> {
-    return this.#options.texts.write(String(now + UNLOCKED_SECONDS * 1000), purposeOf(link))
-  }
-
-  /** Whether a cookie unlocks the link. */
-  async isUnlocked (link: Locked, cookie: string | undefined, now: number): Promise<boolean> {
-    const until = cookie === undefined ? undefined : await this.#options.texts.read(cookie, purposeOf(link))
-    return until !== undefined && Number(until) > now
   }
 }
 

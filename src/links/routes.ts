@@ -1,4 +1,3 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
@@ -6,22 +5,21 @@ import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { Routes } from '../http/services.ts'
 import type { LinkKind } from '../metadata/link-records.ts'
 import { requireScope } from '../tokens/scopes.ts'
 import {
   changeLink, createLink, deleteLink, deleteLinks, getLink, LINK_PATH, LINK_SECRET_PATH, linkLinks, linkOf, LINKS_PATH,
   listLinks, replaceLinkSecret
 } from './schemas.ts'
-import type { LinkAndSecret, ShareLinks } from './share-links.ts'
-
-export interface LinkRoutesOptions { shareLinks: ShareLinks, securityLog: SecurityLog, links: Links }
+import type { LinkAndSecret } from './share-links.ts'
 
 /** What a token may give away: only what it may do itself. */
 const GIVEN = { download: 'files:read', upload: 'files:write' } as const
 
 /** The links of the caller. */
-export const linkRoutes: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (app, options) => {
-  const { shareLinks, securityLog, links } = options
+export const linkRoutes: Routes = async (app, options) => {
+  const { metadata, shareLinks, securityLog, links } = options
   await app.register(secretRoute, options)
 
   app.post(LINKS_PATH, { links: { 201: linkLinks }, schema: createLink }, async (request, reply) => {
@@ -53,7 +51,7 @@ export const linkRoutes: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (a
   })
 
   app.delete(LINK_PATH, { schema: deleteLink }, async (request, reply) => {
-    await shareLinks.remove(callerOf(request).account.id, request.params.id)
+    await metadata.links.remove(callerOf(request).account.id, request.params.id)
     record(securityLog, request, 'link_revoked', request.params.id)
     return reply.code(204).send()
   })
@@ -65,7 +63,7 @@ export const linkRoutes: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (a
   })
 }
 
-const secretRoute: FastifyPluginAsyncTypebox<LinkRoutesOptions> = async (app, { shareLinks, securityLog, links }) => {
+const secretRoute: Routes = async (app, { shareLinks, securityLog, links }) => {
   ignoreBodies(app)
 
   app.post(LINK_SECRET_PATH, { schema: replaceLinkSecret }, async request => {

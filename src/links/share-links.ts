@@ -1,8 +1,7 @@
-import type { Passwords } from '../accounts/password.ts'
 import { fileName, findName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 import { createSecret, hashOfSecret } from './link-secrets.ts'
 
 /** What a link accepts unless its owner says otherwise: 1 GiB. */
@@ -15,15 +14,6 @@ const DAY_MILLISECONDS = 86_400_000
 
 /** The latest time in RFC 3339, which has four-digit years; an input with a UTC offset can be later. */
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
-
-interface ShareLinksOptions {
-  readonly metadata: Metadata
-  readonly passwords: Passwords
-  /** Whether the operator allows links. */
-  readonly hasLinks: boolean
-  /** Longest lifetime, and the default; 0: no limit. */
-  readonly maxDays: number
-}
 
 /** Terms as an owner writes them. `expiresAt` is a time of RFC 3339; null stands for no end, and for no password. */
 export interface WantedTerms {
@@ -42,87 +32,21 @@ export interface LinkAndSecret { readonly link: LinkRecord, readonly secret: str
 /** How a list continues: links with an id below `beforeId`, newest first; only those of `name` if it is given. */
 interface LinkPage { readonly name?: string | undefined, readonly beforeId: number | undefined, readonly limit: number }
 
+export type ShareLinks = ReturnType<typeof createShareLinks>
+
 /** The links of accounts. */
-export class ShareLinks {
-  readonly #options: ShareLinksOptions
-
-  constructor (options: ShareLinksOptions) {
-    this.#options = options
-  }
-
-  /**
-   * Creates a link to a file or folder.
-   * @throws links_off, name_invalid, validation_failed, password_invalid, not_found, too_many_links, overloaded.
-   */
-  async create (accountId: number, { name: text, kind, ...wanted }: WantedLink): Promise<LinkAndSecret> {
-    const { metadata } = this.#options
-    this.#requireLinks()
-    const name = fileName(text)
-    const expiresAt = this.#latestAt(await metadata.now())
-    const unset = { expiresAt, passwordHash: null, ...DEFAULT_LIMITS[kind], showsOwner: true }
-    const terms = { ...unset, ...await this.#termsOf(kind, wanted) }
-    const secret = createSecret()
-    const secretHash = hashOfSecret(secret)
-    const added = { ...terms, accountId, name, kind, secretHash }
-    return { link: await metadata.links.add(added), secret }
-  }
-
-  /** Links, newest first. */
-  async list (accountId: number, { name: text, ...page }: LinkPage): Promise<LinkRecord[]> {
-    const name = text === undefined ? undefined : findName(text)
-    // No file or folder can have this name.
-    if (text !== undefined && name === undefined) return []
-    return this.#options.metadata.links.list(accountId, { ...page, name })
-  }
-
-  /** @throws not_found. */
-  async get (accountId: number, id: number): Promise<LinkRecord> {
-    const link = await this.#options.metadata.links.find(accountId, id)
-    if (link === undefined) throw new Problem('not_found')
-    return link
-  }
-
-  /** Changes terms of a link. @throws links_off, validation_failed, password_invalid, not_found, overloaded. */
-  async change ({ accountId, id, kind }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
-    const { metadata: { links } } = this.#options
-    this.#requireLinks()
-    const terms = await this.#termsOf(kind, wanted)
-    return links.change(accountId, id, terms)
-  }
-
-  /** Gives a link another secret: the earlier one opens nothing from now on. @throws links_off, not_found. */
-  async replaceSecret ({ accountId, id }: LinkRecord): Promise<LinkAndSecret> {
-    const { metadata: { links } } = this.#options
-    this.#requireLinks()
-    const secret = createSecret()
-    const secretHash = hashOfSecret(secret)
-    return { link: await links.change(accountId, id, { secretHash }), secret }
-  }
-
-  /** Ends a link. @throws not_found. */
-  remove (accountId: number, id: number): Promise<void> {
-    const { metadata } = this.#options
-    return metadata.links.remove(accountId, id)
-  }
-
-  /** Ends all links, or those of one file or folder. */
-  async removeAll (accountId: number, text?: string): Promise<void> {
-    const { metadata } = this.#options
-    const name = text === undefined ? undefined : findName(text)
-    if (text !== undefined && name === undefined) return
-    await metadata.links.removeAll(accountId, name)
-  }
-
-  #requireLinks (): void {
-    if (!this.#options.hasLinks) throw new Problem('links_off')
+export function createShareLinks (
+  { config, metadata, passwords }: Pick<AppServices, 'config' | 'metadata' | 'passwords'>
+) {
+  function requireLinks (): void {
+    if (!config.hasLinks) throw new Problem('links_off')
   }
 
   /** The terms that are given, as they are stored. */
-  async #termsOf (kind: LinkKind, { expiresAt, password, ...plain }: WantedTerms): Promise<Partial<LinkTerms>> {
-    const { passwords } = this.#options
+  async function termsOf (kind: LinkKind, { expiresAt, password, ...plain }: WantedTerms): Promise<Partial<LinkTerms>> {
     if (kind === 'download') refuseLimits(plain)
     const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined))
-    const end = expiresAt === undefined ? {} : { expiresAt: await this.#endOf(expiresAt) }
+    const end = expiresAt === undefined ? {} : { expiresAt: await endOf(expiresAt) }
     if (password === undefined) return { ...given, ...end }
     // A link belongs to no username that its password could repeat.
     const passwordHash = password === null ? null : await passwords.hash(passwords.accept(password, ''))
@@ -130,21 +54,78 @@ export class ShareLinks {
   }
 
   /** The latest end of a link that is made now; null for no limit. */
-  #latestAt (now: number): number | null {
-    const { maxDays } = this.#options
+  function latestAt (now: number): number | null {
+    const { linkMaxDays: maxDays } = config
     return maxDays === 0 ? null : now + maxDays * DAY_MILLISECONDS
   }
 
   /** @throws validation_failed unless the time is in the future, and not after the latest end. */
-  async #endOf (text: string | null): Promise<number | null> {
-    const { metadata, maxDays } = this.#options
+  async function endOf (text: string | null): Promise<number | null> {
+    const { linkMaxDays: maxDays } = config
     const now = await metadata.now()
-    const latest = this.#latestAt(now)
+    const latest = latestAt(now)
     const end = text === null ? null : Date.parse(text)
     if (end === null ? latest === null : end > now && end <= (latest ?? MAX_TIME)) return end
     // Also NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
     const limit = maxDays === 0 ? 'before the year 10000' : `at most ${maxDays} days from now`
     throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: `must be a time in the future, ${limit}` }] })
+  }
+
+  return {
+    /**
+     * Creates a link to a file or folder.
+     * @throws links_off, name_invalid, validation_failed, password_invalid, not_found, too_many_links, overloaded.
+     */
+    async create (accountId: number, { name: text, kind, ...wanted }: WantedLink): Promise<LinkAndSecret> {
+      requireLinks()
+      const name = fileName(text)
+      const expiresAt = latestAt(await metadata.now())
+      const unset = { expiresAt, passwordHash: null, ...DEFAULT_LIMITS[kind], showsOwner: true }
+      const terms = { ...unset, ...await termsOf(kind, wanted) }
+      const secret = createSecret()
+      const secretHash = hashOfSecret(secret)
+      const added = { ...terms, accountId, name, kind, secretHash }
+      return { link: await metadata.links.add(added), secret }
+    },
+
+    /** Links, newest first. */
+    async list (accountId: number, { name: text, ...page }: LinkPage): Promise<LinkRecord[]> {
+      const name = text === undefined ? undefined : findName(text)
+      // No file or folder can have this name.
+      if (text !== undefined && name === undefined) return []
+      return metadata.links.list(accountId, { ...page, name })
+    },
+
+    /** @throws not_found. */
+    async get (accountId: number, id: number): Promise<LinkRecord> {
+      const link = await metadata.links.find(accountId, id)
+      if (link === undefined) throw new Problem('not_found')
+      return link
+    },
+
+    /** Changes terms of a link. @throws links_off, validation_failed, password_invalid, not_found, overloaded. */
+    async change ({ accountId, id, kind }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
+      const { links } = metadata
+      requireLinks()
+      const terms = await termsOf(kind, wanted)
+      return links.change(accountId, id, terms)
+    },
+
+    /** Gives a link another secret: the earlier one opens nothing from now on. @throws links_off, not_found. */
+    async replaceSecret ({ accountId, id }: LinkRecord): Promise<LinkAndSecret> {
+      const { links } = metadata
+      requireLinks()
+      const secret = createSecret()
+      const secretHash = hashOfSecret(secret)
+      return { link: await links.change(accountId, id, { secretHash }), secret }
+    },
+
+    /** Ends all links, or those of one file or folder. */
+    async removeAll (accountId: number, text?: string): Promise<void> {
+      const name = text === undefined ? undefined : findName(text)
+      if (text !== undefined && name === undefined) return
+      await metadata.links.removeAll(accountId, name)
+    }
   }
 }
 

@@ -1,10 +1,10 @@
 import type { FindFile } from '../files/files.ts'
 import { findName } from '../files/names.ts'
 import type { OpenLink } from '../metadata/link-records.ts'
-import type { LinkRepository } from '../metadata/links.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 
 /** A file or folder that a link gives. Its path begins in the linked folder. */
 export type SharedEntry =
@@ -22,47 +22,43 @@ interface SharedPage {
 }
 
 /** What visitors read by a `download` link: its file, or what is in its folder now. */
-export class SharedContent {
-  readonly #links: Pick<LinkRepository, 'findBySecret' | 'findFile' | 'listFiles' | 'listFolders'>
-
-  constructor (links: Pick<LinkRepository, 'findBySecret' | 'findFile' | 'listFiles' | 'listFolders'>) {
-    this.#links = links
-  }
-
-  /**
-   * What a download finds: for a link of a file always that, whatever the name. The function that is returned throws
-   * not_found.
-   */
-  finderOf (open: OpenLink, name: string): FindFile {
-    let known = open.file
-    return async () => {
-      const file = known ?? await this.#find(open, name)
-      // Asked again, because its bytes are gone.
-      known = undefined
-      if (file === undefined) throw new Problem('not_found')
-      return file
-    }
-  }
-
-  async #find ({ link, account, folder }: OpenLink, text: string): Promise<FileRecord | undefined> {
-    if (folder === undefined) return (await this.#links.findBySecret(link.secretHash))?.file
+export function createSharedContent ({ metadata }: Pick<AppServices, 'metadata'>) {
+  async function find ({ link, account, folder }: OpenLink, text: string): Promise<FileRecord | undefined> {
+    if (folder === undefined) return (await metadata.links.findBySecret(link.secretHash))?.file
     const name = findName(text)
-    return name === undefined ? undefined : this.#links.findFile({ ownerId: account.id, folderId: folder.id }, name)
+    return name === undefined ? undefined : metadata.links.findFile({ ownerId: account.id, folderId: folder.id }, name)
   }
 
-  /** At most `limit` entries directly in a folder: the folders by name, then the files by name. @throws not_found. */
-  async list ({ account, file, folder }: OpenLink, { path, after, limit }: SharedPage): Promise<SharedEntry[]> {
-    if (file !== undefined) {
-      if (path !== '') throw new Problem('not_found')
-      return [fileIn('', file)]
+  return {
+    /**
+     * What a download finds: for a link of a file always that, whatever the name. The function that is returned throws
+     * not_found.
+     */
+    finderOf (open: OpenLink, name: string): FindFile {
+      let known = open.file
+      return async () => {
+        const file = known ?? await find(open, name)
+        // Asked again, because its bytes are gone.
+        known = undefined
+        if (file === undefined) throw new Problem('not_found')
+        return file
+      }
+    },
+
+    /** At most `limit` entries directly in a folder: the folders by name, then the files by name. @throws not_found. */
+    async list ({ account, file, folder }: OpenLink, { path, after, limit }: SharedPage): Promise<SharedEntry[]> {
+      if (file !== undefined) {
+        if (path !== '') throw new Problem('not_found')
+        return [fileIn('', file)]
+      }
+      const at = { ownerId: account.id, folderId: (folder as FolderRecord).id }
+      const isInFiles = after?.id === 'file'
+      const folders = isInFiles ? [] : await metadata.links.listFolders(at, { folder: path, after: after?.key, limit })
+      const files = await metadata.links.listFiles(at, {
+        folder: path, after: isInFiles ? after.key : undefined, limit: limit - folders.length
+      })
+      return [...folders.map(entry => folderIn(path, entry)), ...files.map(entry => fileIn(path, entry))]
     }
-    const at = { ownerId: account.id, folderId: (folder as FolderRecord).id }
-    const isInFiles = after?.id === 'file'
-    const folders = isInFiles ? [] : await this.#links.listFolders(at, { folder: path, after: after?.key, limit })
-    const files = await this.#links.listFiles(at, {
-      folder: path, after: isInFiles ? after.key : undefined, limit: limit - folders.length
-    })
-    return [...folders.map(entry => folderIn(path, entry)), ...files.map(entry => fileIn(path, entry))]
   }
 }
 

@@ -1,58 +1,41 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
-import type { Cursors, Listing } from '../files/cursor.ts'
+import type { Listing } from '../files/cursor.ts'
 import { sendFile } from '../files/file-response.ts'
-import type { Files } from '../files/files.ts'
 import { folderOrRoot, getName } from '../files/names.ts'
 import { problemOf, sendProblem } from '../http/error-handler.ts'
 import { prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
-import { type Links, publicFolder } from '../http/links.ts'
-import type { Page } from '../http/page.ts'
+import { publicFolder } from '../http/links.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import { cookie } from '../http/plugins.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
-import type { TransferLimits } from '../http/transfer-limits.ts'
+import type { Routes } from '../http/services.ts'
 import { visitOf } from '../http/visit.ts'
-import type { LinkRepository } from '../metadata/links.ts'
 import { splitPath } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
-import { admitVisitors, type AdmissionOptions, linkCookieOf } from './admission.ts'
+import { admitVisitors, linkCookieOf } from './admission.ts'
 import { UNLOCKED_SECONDS } from './link-passwords.ts'
-import type { LinkUses } from './link-uses.ts'
-import { positionOf, SharedContent, type SharedPosition } from './shared-content.ts'
+import { positionOf, createSharedContent, type SharedPosition } from './shared-content.ts'
 import {
   downloadSharedFile, getSharedLink, headSharedFile, LINK_FILE_PATH, LINK_PATH, listSharedFolder, sharedLinkOf,
   sharedListOf, unlockLink
 } from './visitor-schemas.ts'
 
-export interface VisitorRoutesOptions {
-  admission: AdmissionOptions
-  shared: LinkRepository
-  files: Files
-  cursors: Cursors
-  links: Links
-  page: Page | undefined
-  linkUses: LinkUses
-  /** Of visitors: 64 a link, 16 of them a network, and those of their network. */
-  limitVisits: TransferLimits
-  publicUrl: string | undefined
-}
-
 /** Visitors are told the limits of the link, not those of its owner. */
 const NO_QUOTA = { bytes: undefined, files: undefined }
 
 /** What a link is, its password, and the bytes of a `download` link. */
-export const visitorRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (app, options) => {
+export const visitorRoutes: Routes = async (app, options) => {
   await app.register(openingRoutes, options)
   await app.register(unlockRoutes, options)
   await app.register(contentRoutes, options)
 }
 
-const openingRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (app, { admission, shared, page }) => {
+const openingRoutes: Routes = async (app, services) => {
+  const { metadata, page } = services
   // The form of the page downloads without a script.
   await prepareHtml(app, { formAction: ["'self'"] })
-  admitVisitors(app, admission, { needsPassword: false })
+  admitVisitors(app, services, { needsPassword: false })
 
   // Browsers get the page for a link that is not there, too.
   app.setErrorHandler(async (error: FastifyError | Problem, request, reply) => {
@@ -74,39 +57,38 @@ const openingRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (ap
     reply.header('vary', 'Accept')
     if (page !== undefined && prefersHtml(request)) return sendHtml(reply, page.linkHtml)
     const isCounted = isUnlocked && link.kind === 'upload'
-    return sharedLinkOf(visit, isCounted ? (await shared.room(account.id, link.id, NO_QUOTA)).link : null)
+    return sharedLinkOf(visit, isCounted ? (await metadata.links.room(account.id, link.id, NO_QUOTA)).link : null)
   })
 }
 
-const unlockRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (app, { admission, publicUrl }) => {
+const unlockRoutes: Routes = async (app, services) => {
+  const { config, linkPasswords } = services
   await app.register(cookie)
-  admitVisitors(app, admission, { needsPassword: false })
+  admitVisitors(app, services, { needsPassword: false })
 
   app.post(`${LINK_PATH}/unlock`, {
     schema: unlockLink
   }, async (request, reply) => {
     const visit = visitOf(request)
     const { link, now } = visit
-    const { linkPasswords, transport } = admission
     if (link.passwordHash === null) return reply.code(204).send()
-    refuseInsecurePassword(request, transport)
+    refuseInsecurePassword(request, config)
     await linkPasswords.verify(visit, request.body.password, originOf(request))
     return reply.code(204).setCookie(linkCookieOf(request), await linkPasswords.seal(link, now), {
       httpOnly: true,
       sameSite: 'strict',
       secure: request.protocol === 'https',
-      path: `${publicFolder(publicUrl)}/s/${request.params.secret}`,
+      path: `${publicFolder(config.publicUrl)}/s/${request.params.secret}`,
       maxAge: UNLOCKED_SECONDS
     }).send()
   })
 }
 
 /** Operations of `download` links. */
-const contentRoutes: FastifyPluginAsyncTypebox<VisitorRoutesOptions> = async (
-  app, { admission, shared, files, cursors, links, linkUses, limitVisits }
-) => {
-  admitVisitors(app, admission, { kind: 'download' })
-  const content = new SharedContent(shared)
+const contentRoutes: Routes = async (app, services) => {
+  const { files, cursors, links, linkUses, limitVisits } = services
+  admitVisitors(app, services, { kind: 'download' })
+  const content = createSharedContent(services)
 
   function send (request: FastifyRequest, reply: FastifyReply, name: string) {
     const visit = visitOf(request)

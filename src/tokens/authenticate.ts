@@ -1,26 +1,16 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
-import type { SignIn } from '../accounts/sign-in.ts'
 import { findUsernameKey, looksLikeToken } from '../accounts/username.ts'
 import { type Caller, callerOf, countFieldLines, oneTimeCodeOf, setCaller } from '../http/caller.ts'
 import { type CredentialKind, withChallenge } from '../http/challenge.ts'
 import { sendProblem } from '../http/error-handler.ts'
-import { refuseInsecurePassword, type Transport } from '../http/protection.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
-import type { AccessTokens } from './jwt.ts'
+import type { AppServices } from '../services.ts'
 import { requireScope, type Scope } from './scopes.ts'
-import { factorsOf, type Tokens } from './tokens.ts'
-
-export interface AuthenticateOptions {
-  signIn: SignIn
-  tokens: Tokens
-  accessTokens: AccessTokens
-  transport: Transport
-  /** `required`: an account without a second factor can only set one up with its password. */
-  secondFactor: 'optional' | 'required'
-}
+import { factorsOf } from './tokens.ts'
 
 /**
  * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `answer` sends
@@ -43,9 +33,8 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (
-  guarded: FastifyInstance, options: AuthenticateOptions, requirement: AuthRequirement
+  guarded: FastifyInstance, { signIn, tokens, accessTokens, config }: AppServices, requirement: AuthRequirement
 ): void {
-  const { signIn, tokens, accessTokens, transport, secondFactor } = options
   const { credential, scope, factor, answer = sendProblem } = requirement
 
   guarded.addHook('onRoute', route => {
@@ -83,12 +72,12 @@ export function authenticate (
   }
 
   async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
-    refuseInsecurePassword(request, transport)
+    refuseInsecurePassword(request, config)
     const signedIn = await (factor === 'first step'
       ? signIn.verifyFirstStep(credentials, originOf(request))
       : signIn.verify({ ...credentials, code: oneTimeCodeOf(request) }, originOf(request)))
     if (signedIn === undefined) throw new Problem('credentials_wrong')
-    const isMissing = secondFactor === 'required' && signedIn.account.factorCount === 0
+    const isMissing = config.secondFactor === 'required' && signedIn.account.factorCount === 0
     if (isMissing && factor !== 'setup') throw new Problem('second_factor_setup_required')
     return { ...signedIn, token: undefined }
   }

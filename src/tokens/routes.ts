@@ -1,25 +1,20 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
+import type { Routes } from '../http/services.ts'
 import type { TokenRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import type { AccessTokens } from './jwt.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
 import { splitScopes } from './scopes.ts'
-import { factorsOf, type Tokens } from './tokens.ts'
-
-interface TokenRoutesOptions { tokens: Tokens, accessTokens: AccessTokens, securityLog: SecurityLog }
+import { factorsOf } from './tokens.ts'
 
 /** Creates access tokens; accepts a password or a personal access token. */
-export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (
-  app, { tokens, accessTokens, securityLog }
-) => {
+export const signInRoutes: Routes = async (app, { tokens, accessTokens, securityLog }) => {
   app.get('/api/token', {
     schema: {
       operationId: 'getToken',
@@ -48,7 +43,7 @@ export const signInRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async
 }
 
 /** Routes that accept any credential. */
-export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
+export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLog }) => {
   app.get('/api/resource', {
     schema: {
       operationId: 'getResource',
@@ -73,7 +68,8 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
     }
   }, async request => {
     const page = pageOf(request.query)
-    const { entries, next } = cutPage(await tokens.list(callerOf(request).account.id, page), page.limit, idCursor)
+    const found = await metadata.tokens.list(callerOf(request).account.id, page)
+    const { entries, next } = cutPage(found, page.limit, idCursor)
     return { tokens: entries.map(tokenOf), next }
   })
 
@@ -96,9 +92,7 @@ export const resourceRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = asy
 }
 
 /** Routes that require the password. */
-export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (
-  app, { tokens, securityLog }
-) => {
+export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) => {
   app.post('/api/tokens', {
     links: { 201: personalTokenLinks },
     schema: {
@@ -126,7 +120,7 @@ export const personalTokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> 
 }
 
 /** Routes that need the scope `account`. */
-export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, { tokens, securityLog }) => {
+export const revocationRoutes: Routes = async (app, { metadata, securityLog }) => {
   app.delete('/api/tokens/:id', {
     schema: {
       operationId: 'deleteToken',
@@ -144,7 +138,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
       }
     }
   }, async (request, reply) => {
-    await tokens.revoke(callerOf(request).account.id, request.params.id)
+    await metadata.tokens.remove(callerOf(request).account.id, request.params.id)
     record(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
@@ -159,7 +153,7 @@ export const revocationRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = a
       response: { 204: { description: 'All tokens are revoked.', type: 'null' }, ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
-    await tokens.revokeAll(callerOf(request).account.id)
+    await metadata.tokens.removeAll(callerOf(request).account.id)
     record(securityLog, request, 'tokens_revoked')
     return reply.code(204).send()
   })

@@ -1,24 +1,20 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
+import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { NewSession, newSessionHeaders, Session, SetCookie } from './schemas.ts'
-import { SESSION_PATH, type SessionRequests } from './session-requests.ts'
-
-interface SessionRoutesOptions { sessions: SessionRequests }
+import { SESSION_PATH } from './session-requests.ts'
 
 /** The `security` of operations that read the cookie and the key. They work without a credential too. */
 const sessionSecurity: { [scheme: string]: string[] }[] = [{ session: [], sessionKey: [] }, {}]
 
 /** Creates sessions; requires the password. */
-export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (
-  app, { sessions }
-) => {
+export const sessionSignInRoutes: Routes = async (app, { sessions }) => {
   await app.register(cookie)
   ignoreBodies(app)
 
@@ -45,9 +41,7 @@ export const sessionSignInRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions
 }
 
 /** Renews and ends the session whose cookie and key a request has; no credentials required. */
-export const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (
-  app, { sessions }
-) => {
+export const sessionRoutes: Routes = async (app, { sessions }) => {
   await app.register(cookie)
   app.addHook('onRequest', async request => refuseOtherSites(request))
 

@@ -3,7 +3,8 @@ import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import type { AccountRecord, TokenAndAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import { factorsOf, type IssuedToken, type SessionClient, type Tokens } from './tokens.ts'
+import type { AppServices } from '../services.ts'
+import { factorsOf, type IssuedToken, type SessionClient } from './tokens.ts'
 
 /** Lifetime of a session. Use does not extend it. */
 export const SESSION_SECONDS = 30 * 24 * 3600
@@ -29,60 +30,56 @@ export interface SessionSecrets { readonly cookie: string, readonly key: string 
 interface RenewedSession extends IssuedToken { username: string, sessionId: number }
 
 /** Sessions of the page. A session is a token of the account that only creates access tokens. */
-export class Sessions {
-  readonly #tokens: Tokens
-
-  constructor (tokens: Tokens) {
-    this.#tokens = tokens
+export function createSessions ({ metadata, tokens }: Pick<AppServices, 'metadata' | 'tokens'>) {
+  async function find ({ cookie = '', key = '' }: Partial<SessionSecrets>): Promise<TokenAndAccount | undefined> {
+    return SECRET.test(cookie) && SECRET.test(key) ? tokens.findSession(hashOf({ cookie, key })) : undefined
   }
 
-  /**
-   * Creates a session and its first access token. The secrets are returned only here.
-   * @throws too_many_tokens, and credentials_wrong if the password or a factor has changed since the request was
-   * authenticated.
-   */
-  async create (signedIn: SignedIn, client: SessionClient, origin: Origin): Promise<RenewedSession & SessionSecrets> {
-    const { account } = signedIn
-    const secrets = { cookie: createSecret(), key: createSecret() }
-    const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000, client }
-    const session = await this.#tokens.addSession(signedIn, origin, added)
-    try {
-      const issued = await unlessRevoked(this.#tokens.issue(signedIn, origin, session))
-      // A change of the password or of the factors has ended it meanwhile.
-      if (issued === undefined) throw new Problem('credentials_wrong')
-      return { ...secrets, username: account.username, sessionId: session.id, ...issued }
-    } catch (error) {
-      // The client never gets its secrets.
-      await this.#tokens.revoke(account.id, session.id).catch(() => {})
-      throw error
+  return {
+    /**
+     * Creates a session and its first access token. The secrets are returned only here.
+     * @throws too_many_tokens, and credentials_wrong if the password or a factor has changed since the request was
+     * authenticated.
+     */
+    async create (signedIn: SignedIn, client: SessionClient, origin: Origin): Promise<RenewedSession & SessionSecrets> {
+      const { account } = signedIn
+      const secrets = { cookie: createSecret(), key: createSecret() }
+      const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000, client }
+      const session = await tokens.addSession(signedIn, origin, added)
+      try {
+        const issued = await unlessRevoked(tokens.issue(signedIn, origin, session))
+        // A change of the password or of the factors has ended it meanwhile.
+        if (issued === undefined) throw new Problem('credentials_wrong')
+        return { ...secrets, username: account.username, sessionId: session.id, ...issued }
+      } catch (error) {
+        // The client never gets its secrets.
+        await metadata.tokens.remove(account.id, session.id).catch(() => {})
+        throw error
+      }
+    },
+
+    /**
+     * Creates an access token; undefined if no active session has these secrets, or its account is disabled.
+     * @throws too_many_tokens.
+     */
+    async renew (secrets: Partial<SessionSecrets>, origin: Origin): Promise<RenewedSession | undefined> {
+      const found = await find(secrets)
+      if (found === undefined || found.account.disabledAt !== null) return undefined
+      const { account, token } = found
+      const issued = await unlessRevoked(tokens.issue({ account, factors: factorsOf(token) }, origin, token))
+      return issued && { username: account.username, sessionId: token.id, ...issued }
+    },
+
+    /** The id of the session with these secrets; undefined if there is no active one. */
+    async findId (secrets: Partial<SessionSecrets>): Promise<number | undefined> {
+      return (await find(secrets))?.token.id
+    },
+
+    /** Revokes a session and its access tokens. Returns its account; undefined if there is no such session. */
+    async end (secrets: Partial<SessionSecrets>): Promise<AccountRecord | undefined> {
+      const found = await find(secrets)
+      return found && unlessRevoked(tokens.revokeCurrent(found.token).then(() => found.account))
     }
-  }
-
-  /**
-   * Creates an access token; undefined if no active session has these secrets, or its account is disabled.
-   * @throws too_many_tokens.
-   */
-  async renew (secrets: Partial<SessionSecrets>, origin: Origin): Promise<RenewedSession | undefined> {
-    const found = await this.#find(secrets)
-    if (found === undefined || found.account.disabledAt !== null) return undefined
-    const { account, token } = found
-    const issued = await unlessRevoked(this.#tokens.issue({ account, factors: factorsOf(token) }, origin, token))
-    return issued && { username: account.username, sessionId: token.id, ...issued }
-  }
-
-  /** The id of the session with these secrets; undefined if there is no active one. */
-  async findId (secrets: Partial<SessionSecrets>): Promise<number | undefined> {
-    return (await this.#find(secrets))?.token.id
-  }
-
-  /** Revokes a session and its access tokens. Returns its account; undefined if there is no such session. */
-  async end (secrets: Partial<SessionSecrets>): Promise<AccountRecord | undefined> {
-    const found = await this.#find(secrets)
-    return found && unlessRevoked(this.#tokens.revokeCurrent(found.token).then(() => found.account))
-  }
-
-  async #find ({ cookie = '', key = '' }: Partial<SessionSecrets>): Promise<TokenAndAccount | undefined> {
-    return SECRET.test(cookie) && SECRET.test(key) ? this.#tokens.findSession(hashOf({ cookie, key })) : undefined
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { SigningKey } from '../config/signing-keys.ts'
-import type { KeyRing } from './key-ring.ts'
+import type { AppServices } from '../services.ts'
 
 /** Length of a signature: an attacker needs 2 to the 96 guesses. */
 const SIGNATURE_BYTES = 12
@@ -8,32 +8,31 @@ const SIGNATURE_BYTES = 12
 /** What a text is for, and for whom. A text that was signed for one purpose is valid for no other. */
 export type Purpose = readonly [kind: string, ...rest: (string | number | null)[]]
 
+export type SignedTexts = ReturnType<typeof createSignedTexts>
+
 /**
  * Texts that clients return later, so that the server need not keep them. The first key signs and all verify: forged
  * and altered texts are detected. Clients can read them.
  */
-export class SignedTexts {
-  readonly #keyRing: KeyRing
+export function createSignedTexts ({ keyRing }: Pick<AppServices, 'keyRing'>) {
+  return {
+    /** The signature and the text, in base64url. */
+    async write (text: string, purpose: Purpose): Promise<string> {
+      const [{ secret }] = await keyRing.current() as [SigningKey]
+      return Buffer.concat([sign(secret, text, purpose), Buffer.from(text)]).toString('base64url')
+    },
 
-  constructor (keyRing: KeyRing) {
-    this.#keyRing = keyRing
-  }
-
-  /** The signature and the text, in base64url. */
-  async write (text: string, purpose: Purpose): Promise<string> {
-    const [{ secret }] = await this.#keyRing.current() as [SigningKey]
-    return Buffer.concat([sign(secret, text, purpose), Buffer.from(text)]).toString('base64url')
-  }
-
-  /** The text; undefined for anything that `write` did not make for this purpose. */
-  async read (signed: string, purpose: Purpose): Promise<string | undefined> {
-    const bytes = Buffer.from(signed, 'base64url')
-    // The decoder ignores characters that are not base64url, so compare with the canonical form.
-    if (bytes.toString('base64url') !== signed) return undefined
-    const text = bytes.toString('utf8', SIGNATURE_BYTES)
-    const isSigner = ({ secret }: SigningKey) => bytes.subarray(0, SIGNATURE_BYTES).equals(sign(secret, text, purpose))
-    const isSigned = (await this.#keyRing.current()).some(isSigner) || (await this.#keyRing.latest()).some(isSigner)
-    return isSigned ? text : undefined
+    /** The text; undefined for anything that `write` did not make for this purpose. */
+    async read (signed: string, purpose: Purpose): Promise<string | undefined> {
+      const bytes = Buffer.from(signed, 'base64url')
+      // The decoder ignores characters that are not base64url, so compare with the canonical form.
+      if (bytes.toString('base64url') !== signed) return undefined
+      const text = bytes.toString('utf8', SIGNATURE_BYTES)
+      const signature = bytes.subarray(0, SIGNATURE_BYTES)
+      const isSigner = ({ secret }: SigningKey) => signature.equals(sign(secret, text, purpose))
+      const isSigned = (await keyRing.current()).some(isSigner) || (await keyRing.latest()).some(isSigner)
+      return isSigned ? text : undefined
+    }
   }
 }
 

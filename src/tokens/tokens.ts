@@ -1,9 +1,9 @@
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
-import type { Metadata } from '../metadata/metadata.ts'
-import type { Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
+import type { AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 import type { AccessClaims } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
 import { joinScopes, scopes, type Scope } from './scopes.ts'
@@ -16,11 +16,6 @@ const MAX_TOKENS = 10_000
 
 /** The latest time in RFC 3339, which has four-digit years; an input with a UTC offset can be later. */
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
-
-interface TokensOptions {
-  metadata: Metadata
-  tokenSeconds: number
-}
 
 type AddedToken = Pick<NewToken, 'accountId' | 'kind' | 'factors'> & Partial<NewToken>
 
@@ -45,118 +40,17 @@ interface NewSession { secretHash: string, lifetimeMilliseconds: number, client:
 /** The claims of a new access token, and its lifetime in seconds. */
 export interface IssuedToken { claims: AccessClaims, duration: number }
 
+interface Authenticated { readonly account: AccountRecord, readonly token: TokenRecord | undefined }
+
 type ReadClaims = (token: string) => Promise<Omit<AccessClaims, 'issuedAt'>>
 
+export type Tokens = ReturnType<typeof createTokens>
+
 /** The access tokens, personal tokens and sessions of accounts. */
-export class Tokens {
-  readonly #options: TokensOptions
-
-  constructor (options: TokensOptions) {
-    this.#options = options
-  }
-
-  /**
-   * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it. This
-   * is recorded as an event, unless the parent is a session: a page in use renews its token every few minutes.
-   * @throws too_many_tokens, and if the password or a factor has changed or the parent was revoked since the request
-   * was authenticated: credentials_wrong, token_revoked.
-   */
-  async issue (signedIn: SignedIn, origin: Origin, parent?: TokenRecord): Promise<IssuedToken> {
-    const inherited = parent && { parentId: parent.id, scopes: parent.scopes, expiresAt: parent.expiresAt }
-    const added = await this.#add({ ...madeWith(signedIn), kind: 'access', ...inherited }, {
-      event: parent?.kind === 'session' ? undefined : 'token_issued',
-      origin,
-      verified: parent === undefined ? signedIn.account : undefined,
-      lifetimeMilliseconds: this.#options.tokenSeconds * 1000
-    })
-    const { createdAt: issuedAt } = added
-    if (parent?.kind === 'session') this.#touch(parent, issuedAt)
-    const claims = { tokenId: added.id, accountId: added.accountId, issuedAt, expiresAt: Number(added.expiresAt) }
-    return { claims, duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
-  }
-
-  /**
-   * Creates a personal token. Its text is returned only here.
-   * @throws validation_failed if `expiresAt` is not in the future or the name is not well-formed, too_many_tokens,
-   * credentials_wrong.
-   */
-  async issuePersonal (signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
-    const { name, scopes, expiresAt } = wanted
-    // The driver would replace ill-formed characters.
-    if (!name.isWellFormed()) refuseField('name', 'is not well-formed Unicode')
-    const now = await this.#options.metadata.now()
-    // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
-    if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {
-      refuseField('expiresAt', 'must be a time in the future, before the year 10000')
-    }
-    const token = createPersonalToken()
-    const secretHash = hashPersonalToken(token)
-    const record = await this.#add(
-      { ...madeWith(signedIn), kind: 'personal', name, scopes: joinScopes(scopes), secretHash, expiresAt },
-      { event: 'personal_token_created', origin, verified: signedIn.account }
-    )
-    return { token, record }
-  }
-
-  /** Creates a session. @throws too_many_tokens, credentials_wrong. */
-  addSession (signedIn: SignedIn, origin: Origin, session: NewSession): Promise<TokenRecord> {
-    const { secretHash, lifetimeMilliseconds, client } = session
-    const options = { event: 'session_created', origin, verified: signedIn.account, lifetimeMilliseconds } as const
-    return this.#add({ ...madeWith(signedIn), kind: 'session', secretHash, ...client }, options)
-  }
-
-  /**
-   * Returns a token and its account. `readClaims` verifies the text of an access token.
-   * @throws token_malformed, token_expired, token_revoked.
-   */
-  async verify (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
-    const found = await this.#get(text, readClaims)
-    if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
-    if (found.account.disabledAt !== null) refuseRevoked()
-    this.#touch(found.token, found.now)
-    return found
-  }
-
-  /** Refuses a token that was revoked since it was verified. @throws token_revoked. */
-  async requireActive ({ id }: TokenRecord): Promise<void> {
-    const found = await this.#options.metadata.tokens.find(id)
-    if (found === undefined || found.account.disabledAt !== null) refuseRevoked()
-  }
-
-  /** A session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
-  async findSession (secretHash: string): Promise<TokenAndAccount | undefined> {
-    const found = await this.#options.metadata.tokens.findBySecret(secretHash)
-    // A personal token is found by its hash as well.
-    return found?.token.kind === 'session' && found.now < Number(found.token.expiresAt) ? found : undefined
-  }
-
-  /** Active tokens, newest first. */
-  list (accountId: number, page: { beforeId: number | undefined, limit: number }): Promise<TokenRecord[]> {
-    return this.#options.metadata.tokens.list(accountId, page)
-  }
-
-  /** Revokes the token of the request, and its child tokens. @throws token_revoked if that has happened already. */
-  async revokeCurrent ({ accountId, id }: TokenRecord): Promise<void> {
-    await this.revoke(accountId, id).catch((error: unknown) => {
-      if (error instanceof Problem && error.code === 'not_found') refuseRevoked()
-      throw error
-    })
-  }
-
-  /** Revokes a token and its child tokens. @throws not_found. */
-  revoke (accountId: number, id: number): Promise<void> {
-    const { metadata } = this.#options
-    return metadata.tokens.remove(accountId, id)
-  }
-
-  revokeAll (accountId: number): Promise<void> {
-    const { metadata } = this.#options
-    return metadata.tokens.removeAll(accountId)
-  }
-
+export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'config' | 'metadata' | 'signIn'>) {
   /** @throws token_malformed, token_expired, token_revoked. */
-  async #get (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
-    const { tokens } = this.#options.metadata
+  async function get (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
+    const { tokens } = metadata
     if (text.startsWith('mst_')) {
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await tokens.findBySecret(hashPersonalToken(text)) ?? refuseRevoked()
@@ -168,15 +62,14 @@ export class Tokens {
     return found?.account.id === accountId && found.token.kind === 'access' ? found : refuseRevoked()
   }
 
-  #touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
+  function touch ({ id, lastUsedAt }: TokenRecord, now: number): void {
     if (lastUsedAt !== null && Math.abs(now - lastUsedAt) < TOUCH_MILLISECONDS) return
     // Not awaited, and errors are ignored: downloads must work on a full disk.
-    this.#options.metadata.tokens.recordUse(id, now).catch(() => {})
+    metadata.tokens.recordUse(id, now).catch(() => {})
   }
 
   /** Adds a token, by default with all scopes, and its event, unless the account or the parent token has changed. */
-  #add (token: AddedToken, { event: kind, origin, verified, ...lifetime }: AddOptions): Promise<TokenRecord> {
-    const { metadata } = this.#options
+  function add (token: AddedToken, { event: kind, origin, verified, ...lifetime }: AddOptions): Promise<TokenRecord> {
     const { accountId } = token
     const unset = { parentId: null, name: null, secretHash: null, browser: null, system: null, expiresAt: null }
     return metadata.tokens.add({ ...unset, scopes: joinScopes(scopes), ...token }, {
@@ -185,6 +78,98 @@ export class Tokens {
       ...(kind !== undefined && { withEvent: { event: { accountId, kind, ...origin }, keep: KEPT_EVENTS } }),
       ...(verified !== undefined && { verified })
     })
+  }
+
+  return {
+    /**
+     * Creates an access token. With a `parent`, it has the parent's scopes, expires no later and is revoked with it.
+     * This is recorded as an event, unless the parent is a session: a page in use renews its token every few minutes.
+     * @throws too_many_tokens, and if the password or a factor has changed or the parent was revoked since the request
+     * was authenticated: credentials_wrong, token_revoked.
+     */
+    async issue (signedIn: SignedIn, origin: Origin, parent?: TokenRecord): Promise<IssuedToken> {
+      const inherited = parent && { parentId: parent.id, scopes: parent.scopes, expiresAt: parent.expiresAt }
+      const added = await add({ ...madeWith(signedIn), kind: 'access', ...inherited }, {
+        event: parent?.kind === 'session' ? undefined : 'token_issued',
+        origin,
+        verified: parent === undefined ? signedIn.account : undefined,
+        lifetimeMilliseconds: config.tokenSeconds * 1000
+      })
+      const { createdAt: issuedAt } = added
+      if (parent?.kind === 'session') touch(parent, issuedAt)
+      const claims = { tokenId: added.id, accountId: added.accountId, issuedAt, expiresAt: Number(added.expiresAt) }
+      return { claims, duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
+    },
+
+    /**
+     * Creates a personal token. Its text is returned only here.
+     * @throws validation_failed if `expiresAt` is not in the future or the name is not well-formed, too_many_tokens,
+     * credentials_wrong.
+     */
+    async issuePersonal (signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
+      const { name, scopes, expiresAt } = wanted
+      // The driver would replace ill-formed characters.
+      if (!name.isWellFormed()) refuseField('name', 'is not well-formed Unicode')
+      const now = await metadata.now()
+      // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
+      if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {
+        refuseField('expiresAt', 'must be a time in the future, before the year 10000')
+      }
+      const token = createPersonalToken()
+      const secretHash = hashPersonalToken(token)
+      const record = await add(
+        { ...madeWith(signedIn), kind: 'personal', name, scopes: joinScopes(scopes), secretHash, expiresAt },
+        { event: 'personal_token_created', origin, verified: signedIn.account }
+      )
+      return { token, record }
+    },
+
+    /** Creates a session. @throws too_many_tokens, credentials_wrong. */
+    addSession (signedIn: SignedIn, origin: Origin, session: NewSession): Promise<TokenRecord> {
+      const { secretHash, lifetimeMilliseconds, client } = session
+      const options = { event: 'session_created', origin, verified: signedIn.account, lifetimeMilliseconds } as const
+      return add({ ...madeWith(signedIn), kind: 'session', secretHash, ...client }, options)
+    },
+
+    /**
+     * Returns a token and its account. `readClaims` verifies the text of an access token.
+     * @throws token_malformed, token_expired, token_revoked.
+     */
+    async verify (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
+      const found = await get(text, readClaims)
+      if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
+      if (found.account.disabledAt !== null) refuseRevoked()
+      touch(found.token, found.now)
+      return found
+    },
+
+    /**
+     * Refuses what was revoked since a request was authenticated, for one that has waited.
+     * @throws credentials_wrong, token_revoked.
+     */
+    async requireCurrent ({ account, token }: Authenticated): Promise<void> {
+      if (token === undefined) {
+        if (await signIn.isCurrent(account)) return
+        throw new Problem('credentials_wrong')
+      }
+      const found = await metadata.tokens.find(token.id)
+      if (found === undefined || found.account.disabledAt !== null) refuseRevoked()
+    },
+
+    /** A session and its account, which may be disabled; undefined if no session has this secret or it has ended. */
+    async findSession (secretHash: string): Promise<TokenAndAccount | undefined> {
+      const found = await metadata.tokens.findBySecret(secretHash)
+      // A personal token is found by its hash as well.
+      return found?.token.kind === 'session' && found.now < Number(found.token.expiresAt) ? found : undefined
+    },
+
+    /** Revokes the token of the request, and its child tokens. @throws token_revoked if that has happened already. */
+    async revokeCurrent ({ accountId, id }: TokenRecord): Promise<void> {
+      await metadata.tokens.remove(accountId, id).catch((error: unknown) => {
+        if (error instanceof Problem && error.code === 'not_found') refuseRevoked()
+        throw error
+      })
+    }
   }
 }
 

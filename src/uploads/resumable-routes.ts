@@ -1,22 +1,14 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { findName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
-import type { TransferLimits } from '../http/transfer-limits.ts'
-import type { Ids } from '../metadata/ids.ts'
+import type { Routes } from '../http/services.ts'
 import { ownDoor } from './own-door.ts'
 import { addResumableOperations } from './resumable-operations.ts'
-import type { ResumableUploads } from './resumable.ts'
 import { listUploads, ownOperations } from './resumable-schemas.ts'
 import { uploadOf, UPLOADS_PATH } from './schemas.ts'
 
-interface ResumableRoutesOptions { uploads: ResumableUploads, links: Links, ids: Ids, limitTransfers: TransferLimits }
-
 /** Uploads of the caller that a client can continue. */
-export const resumableUploadRoutes: FastifyPluginAsyncTypebox<ResumableRoutesOptions> = async (
-  app, { uploads, links, ids, limitTransfers }
-) => {
+export const resumableUploadRoutes: Routes = async (app, { uploads, links, ids, limitTransfers }) => {
   await addResumableOperations(app, {
     uploads, door: ownDoor({ links, ids }), limitTransfers, path: UPLOADS_PATH, operations: ownOperations
   })

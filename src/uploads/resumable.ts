@@ -5,7 +5,7 @@ import type { Files } from '../files/files.ts'
 import { fileAt } from '../files/incoming-files.ts'
 import { mediaTypeOf } from '../files/media-type.ts'
 import type { Quotas } from '../files/quotas.ts'
-import { UploadSpace } from '../files/upload-space.ts'
+import { createUploadSpace } from '../files/upload-space.ts'
 import type { Uploader } from '../files/uploader.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { isUnconditional, permits, type Precondition } from '../metadata/preconditions.ts'
@@ -65,7 +65,7 @@ export class ResumableUploads {
     this.#options = options
     this.limits = { maxBytes: maxFileBytes, maxAgeSeconds: uploadExpiryHours * 3600 }
     const digests = new ContentDigests(parts.blobs)
-    const space = new UploadSpace(options)
+    const space = createUploadSpace(options)
     this.#sessions = { ...parts, space, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
   }
 

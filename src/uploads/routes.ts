@@ -1,13 +1,9 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import type { Files } from '../files/files.ts'
 import { fileName, folderOrRoot } from '../files/names.ts'
 import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
-import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
-import type { TransferLimits } from '../http/transfer-limits.ts'
-import type { Ids } from '../metadata/ids.ts'
+import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
@@ -25,20 +21,10 @@ import { addDiscovery } from './resumable-operations.ts'
 import {
   addUploadHeaders, isStored, streamedBody, uploadConditionOf, UploadRequests, type Exchange
 } from './resumable-requests.ts'
-import type { ResumableUploads } from './resumable.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus } from './tus.ts'
 import { fieldOf, refuseField } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
-
-interface UploadRoutesOptions {
-  files: Files
-  uploads: ResumableUploads
-  links: Links
-  ids: Ids
-  maxFileBytes: number
-  limitTransfers: TransferLimits
-}
 
 /** A complete body up to this size does not become a resumable upload: sending it again costs less. */
 const MAX_ORDINARY_BYTES = 1024 ** 2
@@ -51,9 +37,8 @@ const METHODS = {
 }
 
 /** `POST /`: a form with one file. */
-export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
-  app, { files, links, ids, maxFileBytes, limitTransfers }
-) => {
+export const formUploadRoutes: Routes = async (app, { config, files, links, ids, limitTransfers }) => {
+  const { maxFileBytes } = config
   app.removeAllContentTypeParsers()
   await app.register(multipart, { limits: multipartLimits })
 
@@ -71,9 +56,7 @@ export const formUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = 
 }
 
 /** `PUT /uploads/:name`: a body of any type, which is the file, or a part of it. */
-export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
-  app, { files, uploads, links, ids, limitTransfers }
-) => {
+export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids, limitTransfers }) => {
   const door = ownDoor({ links, ids })
   const requests = new UploadRequests({ uploads, door })
   acceptAnyBody(app)
@@ -136,9 +119,7 @@ export const rawUploadRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = a
 }
 
 /** `OPTIONS`: the protocols and limits of uploads. No credentials required. */
-export const uploadDiscoveryRoutes: FastifyPluginAsyncTypebox<UploadRoutesOptions> = async (
-  app, { uploads: { limits } }
-) => {
+export const uploadDiscoveryRoutes: Routes = async (app, { uploads: { limits } }) => {
   for (const [url, allow] of Object.entries(METHODS)) addDiscovery(app, url, { allow, limits })
 }
 

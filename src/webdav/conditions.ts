@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { findName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import type { Conditions } from '../metadata/conditions.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
-import type { DavContext } from './context.ts'
 import { parseIf } from './if-header.ts'
 import { findTarget, type Site, targetOf } from './paths.ts'
 import { getResource } from './resource.ts'
@@ -18,12 +18,12 @@ export function conditionsOf (request: FastifyRequest, site: Site): Conditions {
 }
 
 /** Judges `If` of a request that changes no file. @throws not_found, precondition_failed, malformed_request. */
-export async function judgeIf (context: DavContext, request: FastifyRequest): Promise<void> {
+export async function judgeIf (context: HttpServices, request: FastifyRequest): Promise<void> {
   const { lists } = conditionsOf(request, context)
   if (lists === undefined) return
   const { account } = callerOf(request)
   await getResource(context, account, targetOf(request, context))
-  await context.locks.judge(account.id, lists)
+  await context.metadata.locks.judge(account.id, lists)
 }
 
 /** A path that something can have, or that of the root. */

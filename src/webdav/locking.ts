@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { addLock } from '../files/locks.ts'
 import { fileName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import { lockInfoOf, readXml } from './bodies.ts'
 import { conditionsOf } from './conditions.ts'
-import type { DavContext } from './context.ts'
 import { depthOf, lockSecondsOf, lockTokenOf } from './headers.ts'
 import { lockDiscovery } from './lock-xml.ts'
 import { XML_TYPE } from './multistatus.ts'
@@ -12,8 +13,8 @@ import { getResource } from './resource.ts'
 import { requireBelowRoot } from './resources.ts'
 
 /** `LOCK` (RFC 4918 section 9.10). Without a body it refreshes a lock. */
-export async function lockResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
-  const { locks, folders } = context
+export async function lockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
+  const { metadata: { locks }, folders } = context
   const { account: owner } = callerOf(request)
   const target = targetOf(request, context)
   requireBelowRoot(target.path)
@@ -29,18 +30,18 @@ export async function lockResource (context: DavContext, request: FastifyRequest
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
   // There it makes no file.
   if (target.hasSlash) await folders.get(owner.id, path)
-  const { lock, isNew } = await locks.lock(owner, { ...lockInfoOf(body), path, isDeep, seconds }, conditions)
+  const { lock, isNew } = await addLock(context, owner, { ...lockInfoOf(body), path, isDeep, seconds }, conditions)
   return reply.code(isNew ? 201 : 200).header('lock-token', `<${lock.token}>`)
     .send(lockDiscovery([lock], path => hrefOf(path, target)))
 }
 
 /** `UNLOCK` (RFC 4918 section 9.11). */
-export async function unlockResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function unlockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const target = targetOf(request, context)
   requireBelowRoot(target.path)
   const { account } = callerOf(request)
   const token = lockTokenOf(request)
   const { path } = await getResource(context, account, target)
-  await context.locks.unlock(account.id, path, token, conditionsOf(request, context))
+  await context.metadata.locks.remove(account.id, path, token, conditionsOf(request, context))
   return reply.code(204).send()
 }

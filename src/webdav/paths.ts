@@ -10,7 +10,7 @@ export const ROOT = '/dav'
 const URI = /^(?:[a-zA-Z][a-zA-Z\d+.-]*:\/\/([^/?#@\\]*))?(\/[^?#]*)$/
 
 /** The settings that say which addresses are this server's. */
-export interface Site { readonly publicUrl: string | undefined }
+export interface Site { readonly config: { readonly publicUrl: string | undefined } }
 
 /** What a URL below `/dav` names. */
 export interface Target {
@@ -54,7 +54,7 @@ export function destinationOf (request: FastifyRequest, site: Site): Target {
  * @throws malformed_url.
  */
 export function findTarget (uri: string, request: FastifyRequest, site: Site): Target | undefined {
-  const { publicUrl } = site
+  const { config: { publicUrl } } = site
   const [, authority, path = ''] = URI.exec(uri.trim()) ?? []
   const own = [request.host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])].flatMap(hostsOf)
   // In the first group nothing is an absolute path.
@@ -65,7 +65,7 @@ export function findTarget (uri: string, request: FastifyRequest, site: Site): T
   return isHere && decode(start) === decode(root) ? targetAt(root, rest.join('/')) : undefined
 }
 
-function rootOf ({ publicUrl }: Site): string {
+function rootOf ({ config: { publicUrl } }: Site): string {
   return publicFolder(publicUrl) + ROOT
 }
 

@@ -1,8 +1,9 @@
+import type { HttpServices } from '../http/services.ts'
+import { setImmediate } from 'node:timers/promises'
 import { createCovering } from '../metadata/lock-guard.ts'
 import type { Property, PropertyName } from '../metadata/property-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { PropertyQuery } from './bodies.ts'
-import type { DavContext } from './context.ts'
 import { isDead, keyOf, liveProperties, type LiveProperty, type PropertySources } from './live-properties.ts'
 import { MULTISTATUS_END, PropertyElements, propstat, response } from './multistatus.ts'
 import { hrefOf, type Target } from './paths.ts'
@@ -14,8 +15,16 @@ const PIECE = 32 * 1024
 /** Resources whose locks and dead properties are read at once: each can have 16 KiB of these. */
 const SOME = 50
 
+let lastTurn = Promise.resolve()
+
+/** Resolves in a turn of the event loop that no other listing has, however many there are: so nobody waits for all. */
+function takeTurn (): Promise<void> {
+  lastTurn = lastTurn.then(() => setImmediate())
+  return lastTurn
+}
+
 /** Who asks, and with which URL. */
-interface Asked { readonly context: DavContext, readonly account: AccountRecord, readonly target: Target }
+interface Asked { readonly context: HttpServices, readonly account: AccountRecord, readonly target: Target }
 
 /** A property in the response. An optional one is not mentioned if the resource has none. */
 interface Wanted {
@@ -62,7 +71,6 @@ export class PropertyWriter {
 
   /** A `DAV:multistatus` in pieces. A page is of files or of folders. */
   async * write (pages: AsyncIterable<Resource[]> | Iterable<Resource[]>): AsyncGenerator<string> {
-    const { takeTurn } = this.#asked.context
     let text = this.#answer.elements.begin
     for await (const page of pages) {
       for (let index = 0; index < page.length; index += SOME) {
@@ -83,7 +91,7 @@ export class PropertyWriter {
   }
 
   async #findDead (some: readonly Resource[]): Promise<Map<number, readonly Property[]>> {
-    const { context: { properties }, account } = this.#asked
+    const { context: { metadata: { properties } }, account } = this.#asked
     const isAsked = this.#query.form !== 'prop' || this.#query.names.some(name => isDead(name, { file: undefined }))
     if (!isAsked) return new Map()
     const ids = some.map(({ id }) => id)
@@ -91,7 +99,7 @@ export class PropertyWriter {
   }
 
   async #findLocks (some: readonly Resource[]): Promise<PropertySources['locksOf']> {
-    const { context: { locks }, account } = this.#asked
+    const { context: { metadata: { locks } }, account } = this.#asked
     return createCovering(this.#answer.needsLocks ? await locks.listFor(account, some.map(({ path }) => path)) : [])
   }
 

@@ -2,9 +2,9 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { filePages, folderPages } from '../files/pages.ts'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import { Problem } from '../problems.ts'
 import { propfindOf, readXml } from './bodies.ts'
-import type { DavContext } from './context.ts'
 import { depthOf } from './headers.ts'
 import { XML_TYPE } from './multistatus.ts'
 import { targetOf } from './paths.ts'
@@ -13,7 +13,7 @@ import { fileResource, folderResource, getResource, type Resource } from './reso
 
 /** Answers `PROPFIND` (RFC 4918 section 9.1), as a stream: a folder can have any number of members. */
 export async function propfind (
-  context: DavContext, request: FastifyRequest, reply: FastifyReply
+  context: HttpServices, request: FastifyRequest, reply: FastifyReply
 ): Promise<Readable> {
   const query = propfindOf(await readXml(request))
   const depth = depthOf(request, ['0', '1', 'infinity'])
@@ -28,7 +28,7 @@ export async function propfind (
 }
 
 async function * withMembers (
-  folder: Resource, ownerId: number, { files, folders }: DavContext
+  folder: Resource, ownerId: number, { files, folders }: HttpServices
 ): AsyncGenerator<Resource[]> {
   yield [folder]
   for await (const page of filePages(files, ownerId, folder.path)) yield page.map(fileResource)

@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import { MAX_PROPERTY_BYTES, type PropertyChange, type PropertyChanges } from '../metadata/property-records.ts'
 import { MAX_ELEMENT_BYTES, proppatchOf, readXml, type WantedChange } from './bodies.ts'
 import { conditionsOf } from './conditions.ts'
-import type { DavContext } from './context.ts'
 import { isDead, keyOf, liveProperties } from './live-properties.ts'
 import { MULTISTATUS_END, PropertyElements, propstat, response, XML_TYPE } from './multistatus.ts'
 import { targetOf } from './paths.ts'
@@ -18,7 +18,7 @@ type Verdict =
   | { readonly status: 403 | 409 | 507 }
 
 /** Answers `PROPPATCH` (RFC 4918 section 9.2): all changes are made, or none. */
-export async function proppatch (context: DavContext, request: FastifyRequest, reply: FastifyReply): Promise<string> {
+export async function proppatch (context: HttpServices, request: FastifyRequest, reply: FastifyReply): Promise<string> {
   const changes = proppatchOf(await readXml(request))
   const { account } = callerOf(request)
   const target = targetOf(request, context)
@@ -28,7 +28,8 @@ export async function proppatch (context: DavContext, request: FastifyRequest, r
   const isRefused = verdicts.some(verdict => 'status' in verdict)
   // Also if nothing is to be changed: the conditions are judged before the properties.
   const wanted = isRefused ? { properties: [] } : together(verdicts)
-  await context.properties.change(account.id, resource.path, wanted, conditionsOf(request, context))
+  await context.room.requireSpace(0)
+  await context.metadata.properties.change(account.id, resource.path, wanted, conditionsOf(request, context))
   const statuses = verdicts.map(verdict => 'status' in verdict ? verdict.status : isRefused ? 424 : 200)
   reply.code(207).header('content-type', XML_TYPE)
   return multistatus(target.href + (resource.file === undefined ? '/' : ''), changes, statuses)

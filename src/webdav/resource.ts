@@ -1,6 +1,6 @@
+import type { HttpServices } from '../http/services.ts'
 import type { AccountRecord, FileRecord, FolderRecord } from '../metadata/records.ts'
 import { ifNot } from '../problems.ts'
-import type { DavContext } from './context.ts'
 import type { Target } from './paths.ts'
 
 /** A file, or else a folder. The path of the root is empty. */
@@ -21,7 +21,7 @@ export function folderResource ({ id, path, createdAt }: Omit<FolderRecord, 'par
 
 /** What a URL names: the root, else a file if it does not end with a slash, else a folder. @throws not_found. */
 export async function getResource (
-  { files, folders }: Pick<DavContext, 'files' | 'folders'>, owner: AccountRecord, { path, hasSlash }: Pick<Target, 'path' | 'hasSlash'>
+  { files, folders }: Pick<HttpServices, 'files' | 'folders'>, owner: AccountRecord, { path, hasSlash }: Pick<Target, 'path' | 'hasSlash'>
 ): Promise<Resource> {
   if (path === '') return folderResource({ id: 0, path, createdAt: owner.createdAt })
   const file = hasSlash ? undefined : await ifNot('not_found', files.get(owner.id, path))

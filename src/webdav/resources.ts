@@ -1,13 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { sendFile } from '../files/file-response.ts'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import { announcedLength } from '../http/wire-values.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import { ifNot, Problem } from '../problems.ts'
 import { modifiedAtOf } from '../uploads/modified-time.ts'
 import { rawUpload } from '../uploads/raw-upload.ts'
 import { conditionsOf } from './conditions.ts'
-import type { DavContext } from './context.ts'
 import { confirmTime, contentTimeOf, depthOf, refusePartial } from './headers.ts'
 import { allowAllBut } from './methods.ts'
 import { ROOT, targetOf } from './paths.ts'
@@ -15,7 +15,7 @@ import { ROOT, targetOf } from './paths.ts'
 const FOLDER_TEXT = 'This is a folder. Open it with a WebDAV client.\n'
 
 /** `GET` and `HEAD`. */
-export async function sendResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function sendResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const { files, folders } = context
   const { id: ownerId } = callerOf(request).account
   const { path: name, hasSlash } = targetOf(request, context)
@@ -25,7 +25,7 @@ export async function sendResource (context: DavContext, request: FastifyRequest
   return reply.type('text/plain; charset=utf-8').send(FOLDER_TEXT)
 }
 
-export async function putFile (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function putFile (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const { headers } = request
   refusePartial(headers)
   const { path: name, hasSlash } = targetOf(request, context)
@@ -43,7 +43,7 @@ export async function putFile (context: DavContext, request: FastifyRequest, rep
   return reply.code(stored.isNew ? 201 : 204).header('etag', entityTag(stored.file.sha256)).send()
 }
 
-export async function makeFolder (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function makeFolder (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   if (announcedLength(request.raw) !== 0) throw new Problem('unsupported_media_type')
   const { path } = targetOf(request, context)
   if (path === '') refuseMethod('MKCOL', 'PUT')
@@ -55,7 +55,7 @@ export async function makeFolder (context: DavContext, request: FastifyRequest, 
 }
 
 /** `DELETE`: a folder goes with all that is in it. */
-export async function removeResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function removeResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const { files, folders } = context
   const { id: ownerId } = callerOf(request).account
   const { path, hasSlash } = targetOf(request, context)

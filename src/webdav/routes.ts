@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods, onRequestHookHandler } from 'fastify'
+import type { HttpServices } from '../http/services.ts'
 import { Problem } from '../problems.ts'
 import { acceptAnyBody } from '../uploads/any-body.ts'
 import { judgeIf } from './conditions.ts'
-import type { DavContext } from './context.ts'
 import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'
 import { ROOT } from './paths.ts'
@@ -11,7 +11,7 @@ import { proppatch } from './proppatch.ts'
 import { makeFolder, putFile, removeResource, sendResource } from './resources.ts'
 import { copyResource, moveResource } from './transfers.ts'
 
-type Handler = (context: DavContext, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+type Handler = (context: HttpServices, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 interface Route { readonly handler: Handler, readonly onRequest?: onRequestHookHandler }
 
@@ -26,7 +26,7 @@ export const davDiscoveryRoutes: FastifyPluginAsync = async app => {
 }
 
 /** Requests that change nothing. */
-export const davReadRoutes: FastifyPluginAsync<DavContext> = async (app, context) => {
+export const davReadRoutes: FastifyPluginAsync<HttpServices> = async (app, context) => {
   app.addHook('preHandler', async request => judgeIf(context, request))
   addRoutes(app, context, {
     GET: { handler: sendResource, onRequest: context.limitTransfers },
@@ -36,7 +36,7 @@ export const davReadRoutes: FastifyPluginAsync<DavContext> = async (app, context
 }
 
 /** Requests that change something. */
-export const davChangeRoutes: FastifyPluginAsync<DavContext> = async (app, context) => {
+export const davChangeRoutes: FastifyPluginAsync<HttpServices> = async (app, context) => {
   app.addHook('onRequest', refuseQuery)
   addRoutes(app, context, {
     PUT: { handler: putFile, onRequest: context.limitTransfers },
@@ -56,7 +56,7 @@ async function refuseQuery ({ method, raw }: FastifyRequest): Promise<void> {
   throw new Problem('malformed_request', { detail: `${method} takes no query. A ? in a name must be written as %3F.` })
 }
 
-function addRoutes (app: FastifyInstance, context: DavContext, routes: Record<string, Route>): void {
+function addRoutes (app: FastifyInstance, context: HttpServices, routes: Record<string, Route>): void {
   acceptAnyBody(app)
   for (const [method, { handler, ...options }] of Object.entries(routes)) {
     for (const url of [ROOT, `${ROOT}/*`]) {

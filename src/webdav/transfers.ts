@@ -1,12 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CopyFailure } from '../files/copies.ts'
 import { callerOf } from '../http/caller.ts'
+import type { HttpServices } from '../http/services.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Replacement } from '../metadata/folder-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import { conditionsOf } from './conditions.ts'
-import type { DavContext } from './context.ts'
 import { confirmTime, contentTimeOf, depthOf, overwritesOf } from './headers.ts'
 import { XML_TYPE } from './multistatus.ts'
 import { destinationOf, targetOf } from './paths.ts'
@@ -31,7 +31,7 @@ interface Exchange {
 type Act = (transfer: Transfer) => Promise<CopyFailure | undefined>
 
 /** `COPY` (RFC 4918 section 9.8). */
-export async function copyResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function copyResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const { copies, quotas } = context
   const signal = signalOfClient(request, reply)
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
@@ -44,7 +44,7 @@ export async function copyResource (context: DavContext, request: FastifyRequest
 }
 
 /** `MOVE` (RFC 4918 section 9.9). */
-export async function moveResource (context: DavContext, request: FastifyRequest, reply: FastifyReply) {
+export async function moveResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
   const { files, folders } = context
   return answer(context, { request, reply, copy: undefined }, async ({ owner, source, to, destination }) => {
     if (source.file === undefined) await folders.move(owner, source.path, to, destination)
@@ -53,7 +53,7 @@ export async function moveResource (context: DavContext, request: FastifyRequest
   })
 }
 
-async function answer (context: DavContext, { request, reply, copy }: Exchange, act: Act): Promise<FastifyReply> {
+async function answer (context: HttpServices, { request, reply, copy }: Exchange, act: Act): Promise<FastifyReply> {
   const { account: owner } = callerOf(request)
   const asked = targetOf(request, context)
   const { path: to } = destinationOf(request, context)

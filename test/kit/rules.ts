@@ -5,7 +5,7 @@ import { DiskRoom } from '#src/files/disk-room.ts'
 import { Files } from '#src/files/files.ts'
 import { Folders } from '#src/files/folders.ts'
 import { IncomingBlobs } from '#src/files/incoming-blobs.ts'
-import { Locks } from '#src/files/locks.ts'
+import { addLock } from '#src/files/locks.ts'
 import { Quotas } from '#src/files/quotas.ts'
 import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
 import { inChunks } from './bytes.ts'
@@ -19,7 +19,7 @@ export function filesOver (options: Options): Files {
   return rulesOver(options).files
 }
 
-/** The files, copies and locks of such a store. */
+/** The files and copies of such a store, and what locks in it. */
 export function rulesOver (options: Options) {
   const room = roomOver(options)
   const cleanup = new BlobCleanup({ ...options, failures: new BackgroundFailures() })
@@ -28,7 +28,8 @@ export function rulesOver (options: Options) {
   const { signal: stopping } = new AbortController()
   const folders = new Folders({ ...options, room, stopping })
   const copies = new Copies({ ...options, incoming, room, files, folders, stopping })
-  return { files, cleanup, incoming, copies, locks: new Locks({ ...options, files }) }
+  const lock = addLock.bind(undefined, { ...options, files })
+  return { files, cleanup, incoming, copies, lock }
 }
 
 /** The room on the disk of such a store. */

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { readConfig } from '#src/config.ts'
 import { createSealer, type Sealer } from '#src/factors/sealing.ts'
-import { openOperatorStore, type OperatorStore } from '#src/store.ts'
+import { openOperatorStore, type OperatorStore } from '#src/services.ts'
 import type { Settings } from './server.ts'
 
 export interface Opened extends OperatorStore { readonly sealer: Sealer }

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { hashClaim, isClaimSecret } from '#src/accounts/claim-secrets.ts'
 import { readConfig } from '#src/config.ts'
-import { openOperatorStore, type OperatorStore } from '#src/store.ts'
+import { openOperatorStore, type OperatorStore } from '#src/services.ts'
 import { runCommand } from '../kit/commands.ts'
 import { openBothDatabases } from '../kit/databases.ts'
 import { DAY } from '../kit/durations.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { readConfig } from '#src/config.ts'
-import { openOperatorStore } from '#src/store.ts'
+import { openOperatorStore } from '#src/services.ts'
 import { blobsIn } from '../kit/backups.ts'
 import { createLink } from '../kit/links.ts'
 import { createRandom } from '../kit/random.ts'

@@ -12,11 +12,11 @@ import { rowOf, sectionOf, withResults, type Comparison } from '../report.ts'
 import { openWorkbench } from '../servers.ts'
 import { compareObjects, compareUploadMemory } from './objects.ts'
 import { compareProcesses, compareResource, compareSmallUploads, compareStarts } from './requests.ts'
-import { openServices, type Services } from './services.ts'
+import { openServices, type AppServices } from './services.ts'
 import { compareListings, compareOperations, compareSweep } from './walls.ts'
 
 export interface Scale {
-  readonly services: Services
+  readonly services: AppServices
   readonly rounds: number
   readonly seconds: number
   /** Size of a large transfer. */

@@ -7,7 +7,7 @@ import { startMagicStore, startScript, type Running } from '../servers.ts'
 const password = 'correct horse battery'
 
 /** PostgreSQL and an S3 server, each in processes of its own, and servers on them. */
-export interface Services {
+export interface AppServices {
   readonly folder: string
   readonly postgres: PostgresServer
   /** The process of the S3 server. */
@@ -17,7 +17,7 @@ export interface Services {
   close (): Promise<void>
 }
 
-export async function openServices (folder: string): Promise<Services> {
+export async function openServices (folder: string): Promise<AppServices> {
   const closing: (() => unknown)[] = []
   const postgres = await startPostgres({ teardown: close => { closing.push(close) } }, { isDurable: true })
   const s3 = await startScript(fileURLToPath(new URL('s3-server.ts', import.meta.url)), [join(folder, 's3')], join(folder, 's3.log'))
@@ -39,7 +39,7 @@ export function urlOf (port: number, prefix: string): string {
 let names = 0
 
 /** A server with a data folder of its own, if it needs one. */
-export function startServer ({ folder }: Services, settings: Record<string, string>): Promise<Running> {
+export function startServer ({ folder }: AppServices, settings: Record<string, string>): Promise<Running> {
   return startMagicStore(join(folder, `server-${++names}`), { REGISTRATIONS_PER_HOUR: '0', ...settings })
 }
 

@@ -1,27 +1,41 @@
-import { Accounts } from './accounts/accounts.ts'
+import { createAccounts, type Accounts } from './accounts/accounts.ts'
 import { createAttemptLimiter, type AttemptLimiter } from './accounts/attempt-limiter.ts'
+import { createClaims, type Claims } from './accounts/claims.ts'
+import { createSecurityLog, type LogEvent, type SecurityLog } from './accounts/events.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
+import { createSignIn, type SignIn } from './accounts/sign-in.ts'
 import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { createFactors, type Factors } from './factors/factors.ts'
+import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
+import { createCodeVerifier, type CodeVerifier } from './factors/second-factor.ts'
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
 import { Copies } from './files/copies.ts'
+import { createCursors, type Cursors } from './files/cursor.ts'
 import { DiskRoom } from './files/disk-room.ts'
 import { Files } from './files/files.ts'
 import { Folders } from './files/folders.ts'
 import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { IncomingBlobs } from './files/incoming-blobs.ts'
 import { KeptFiles } from './files/kept.ts'
-import { Locks } from './files/locks.ts'
-import { Properties } from './files/properties.ts'
 import { Quotas } from './files/quotas.ts'
+import { Zips } from './files/zips.ts'
+import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
+import { createShareLinks, type ShareLinks } from './links/share-links.ts'
+import type { Ids } from './metadata/ids.ts'
 import { Problem } from './problems.ts'
+import { AccessTokens } from './tokens/jwt.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
+import { createSessionRequests, type SessionRequests } from './tokens/session-requests.ts'
+import { createSignedTexts, type SignedTexts } from './tokens/signed-texts.ts'
+import { createTokens, type Tokens } from './tokens/tokens.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
 
+/** What works on a store with or without a running server. */
 interface Rules {
   readonly passwords: Passwords
   readonly attemptLimiter: AttemptLimiter
@@ -29,12 +43,11 @@ interface Rules {
   readonly quotas: Quotas
   readonly failures: BackgroundFailures
   readonly cleanup: BlobCleanup
+  readonly room: DiskRoom
   readonly files: Files
   readonly folders: Folders
   readonly changes: Changes
   readonly copies: Copies
-  readonly locks: Locks
-  readonly properties: Properties
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
   readonly linkUses: LinkUses
@@ -48,11 +61,28 @@ export interface OperatorStore extends Backends, Rules {
   close (): Promise<void>
 }
 
-/** The whole application but HTTP: the rules, over the backends that the settings choose. */
-export interface Store extends OperatorStore {
+/** The whole application but HTTP: the rules, over the backends that the settings choose. Each takes what it needs. */
+export interface AppServices extends OperatorStore {
   readonly config: Config
+  readonly ids: Ids
   readonly keyRing: KeyRing
+  readonly signedTexts: SignedTexts
+  readonly cursors: Cursors
   readonly sealer: Sealer
+  /** Each logs the security events. */
+  readonly eventLogs: LogEvent[]
+  readonly securityLog: SecurityLog
+  readonly secondFactor: CodeVerifier
+  readonly signIn: SignIn
+  readonly claims: Claims
+  readonly tokens: Tokens
+  readonly accessTokens: AccessTokens
+  readonly sessions: SessionRequests
+  readonly factors: Factors
+  readonly passkeys: Passkeys
+  readonly shareLinks: ShareLinks
+  readonly linkPasswords: LinkPasswords
+  readonly zips: Zips
   readonly housekeeping: Housekeeping
 }
 
@@ -75,7 +105,7 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
  * `clock`, what expires does so by that clock.
  * @throws {FolderInUseError} if another server uses it, {UnknownMigrationError} if the database can't be upgraded.
  */
-export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<Store> {
+export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<AppServices> {
   await prepareFolder(config)
   const lock = lockDataFolder(config)
   try {
@@ -89,11 +119,7 @@ export async function openStore (config: Config, options: Pick<OpenOptions, 'onU
     const sweep = () => cleanup.sweep()
     const housekeeping = startHousekeeping({ ...backends, sweep, eventMilliseconds, failures })
     return {
-      ...backends,
-      ...rules,
-      config,
-      keyRing,
-      sealer: createSealer({ keys: backends.sealingKeys, installationId: backends.metadata.installationId }),
+      ...createServerRules({ ...backends, ...rules, config, keyRing }),
       housekeeping,
       async close () {
         housekeeping.stop()
@@ -117,8 +143,7 @@ async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<K
 async function createRules (config: Config, { metadata, blobs, reserve }: Backends): Promise<Rules> {
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
-  const { registration, registrationsPerHour } = config
-  const accounts = new Accounts({ metadata, passwords, attemptLimiter, registration, registrationsPerHour })
+  const accounts = createAccounts({ config, metadata, passwords, attemptLimiter })
   const quotas = new Quotas(metadata.uploads, config)
   const failures = new BackgroundFailures()
   const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
@@ -137,12 +162,11 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     quotas,
     failures,
     cleanup,
+    room,
     files,
     folders,
     changes,
     copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders, stopping: stopping.signal }),
-    locks: new Locks({ metadata, files }),
-    properties: new Properties({ metadata, room }),
     keptFiles: new KeptFiles({ metadata, quotas, files, stopping: stopping.signal }),
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
@@ -151,6 +175,36 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
       uploads.stop()
       changes.stop()
     }
+  }
+}
+
+type Base = Backends & Rules & Pick<AppServices, 'config' | 'keyRing'>
+
+/** The rules that only a server needs. */
+function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'close'> {
+  const { metadata, failures, sealingKeys } = base
+  const { installationId, ids } = metadata
+  const sealer = createSealer({ keys: sealingKeys, installationId })
+  const eventLogs: LogEvent[] = []
+  const onFailure = failures.of('the record of a security event')
+  const securityLog = createSecurityLog({ metadata, eventLogs, onFailure })
+  const signedTexts = createSignedTexts(base)
+  const logged = { ...base, ids, sealer, eventLogs, securityLog, signedTexts }
+  const secondFactor = createCodeVerifier(logged)
+  const signIn = createSignIn({ ...logged, secondFactor })
+  const tokens = createTokens({ ...logged, signIn })
+  const accessTokens = new AccessTokens(base.keyRing, installationId)
+  const services = { ...logged, secondFactor, signIn, tokens, accessTokens }
+  return {
+    ...services,
+    claims: createClaims(services),
+    cursors: createCursors(signedTexts),
+    sessions: createSessionRequests(services),
+    factors: createFactors(services),
+    passkeys: createPasskeys(services),
+    shareLinks: createShareLinks(services),
+    linkPasswords: createLinkPasswords(services),
+    zips: new Zips(base)
   }
 }
 
