@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { fold } from '#src/metadata/folding.ts'
+import { fold } from '#src/metadata/name-scan.ts'
 import { fileOrders, type FileOrder, type FilePosition, type FileRecord, type FileSearch } from '#src/metadata/records.ts'
 import { createRandom } from './kit/random.ts'
 import { newFile, outcomes, unlimited } from './kit/records.ts'

@@ -133,7 +133,7 @@ const outward = /^(?:node:)?(?:http2?|https|net|tls|dgram|dns(?:\/promises)?|chi
  * connects, and SQLite runs long transactions in a thread of this program.
  */
 const known = [
-  'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/corked-client.ts: Socket of node:net',
+  'doctor/network.ts: all of it of node:http', 'doctor/network.ts: all of it of node:https', 'metadata/postgres/connections.ts: Socket of node:net',
   'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
   'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads'
 ]

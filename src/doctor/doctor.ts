@@ -4,7 +4,6 @@ import type { OperatorError } from '../problems.ts'
 import { checkCertificate, checkKeyFile } from './certificate.ts'
 import { checkDatabase, type DatabaseTools } from './database.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { checkEventLog } from './event-log.ts'
 import {
   checkClock,
   checkEntries,
@@ -22,6 +21,7 @@ import {
 import { checkPublicAddress, checkServer, type ServerTools } from './network.ts'
 import { checkPair, checkSealingKeys, checkServerOfDatabase, checkStorage, type ServiceTools } from './services.ts'
 import {
+  checkEventLog,
   checkMetrics,
   checkNames,
   checkNode,

@@ -2,7 +2,6 @@ import { and, asc, count, desc, eq, or, type SQL, sql } from 'drizzle-orm'
 import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
-import { fold } from './folding.ts'
 import { limitedTo } from './paging.ts'
 import { ask, type Query, reading, type Values } from './rule.ts'
 
@@ -153,4 +152,18 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
         )).orderBy(direction(names.folderId), direction(names.name))
     })
   }
+}
+
+/** Letters that Unicode does not take apart, as they are typed on a keyboard that lacks them. */
+const letters: Readonly<Record<string, string>> = {
+  Æ: 'AE', Ð: 'D', Ø: 'O', Þ: 'TH', Đ: 'D', Ħ: 'H', Ł: 'L', Ŋ: 'N', Œ: 'OE', Ŧ: 'T', ẞ: 'SS'
+}
+
+/**
+ * A text without case and accents: two texts that people take for the same one are equal, such as `Straße` and
+ * `STRASSE`, `Ωραίος` and `ωραιος`, `ﬁle` and `FILE`. Of an ASCII text, the same in upper case.
+ */
+export function fold (text: string): string {
+  return text.normalize('NFKD').replace(/[\u0300-\u036f]/g, '').toUpperCase()
+    .replace(/[ÆÐØÞĐĦŁŊŒŦẞ]/g, letter => letters[letter] as string)
 }

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
@@ -6,9 +7,7 @@ import type { BackendRequest, RequestObserver } from '../../monitoring/request-o
 import { type CommitObserver, type ConnectionCounts, OutcomeUnknown } from '../metadata.ts'
 import type { QueueKey } from '../engine.ts'
 import { createCallQueues } from './call-queues.ts'
-import { CorkedClient } from './corked-client.ts'
-import { ConnectionLost, isConnectionLost, unavailable } from './failures.ts'
-import { repeated } from './repetition.ts'
+import { ConnectionLost, isConnectionLost, repeated, unavailable } from './failures.ts'
 
 /** How long a call waits for a connection, new or from the pool. */
 const CONNECT_MILLISECONDS = 10_000
@@ -242,4 +241,31 @@ async function inTransaction<T> (db: Db, begin: string, transaction: Transaction
   const [, { rows: [{ id: transactionId }] }] = await begun
   await db.execute('COMMIT').catch((error: unknown) => { throw new CommitLost(error, { transactionId, result }) })
   return result
+}
+
+/**
+ * Sends the queries of one turn of the event loop by one system call: 16 at once, adding a file takes 350 µs of CPU
+ * time, and 410 without.
+ */
+class CorkedClient extends pg.Client {
+  readonly #socket: Socket
+  #isCorked = false
+
+  constructor (options?: pg.ClientConfig) {
+    const socket = new Socket()
+    super({ ...options, stream: () => socket })
+    this.#socket = socket
+  }
+
+  /** This client, for a query that goes out at the end of the turn. */
+  corked (): this {
+    if (this.#isCorked) return this
+    this.#isCorked = true
+    this.#socket.cork()
+    setImmediate(() => {
+      this.#isCorked = false
+      this.#socket.uncork()
+    })
+    return this
+  }
 }
