@@ -4,7 +4,7 @@ import { createClaims, type Claims } from './accounts/claims.ts'
 import { createSecurityLog, type LogEvent, type SecurityLog } from './accounts/events.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { createSignIn, type SignIn } from './accounts/sign-in.ts'
-import { openBackends, lockDataFolder, prepareFolder, type Backends, type KeySource, type OpenOptions } from './backends/backends.ts'
+import { openBackends, lockDataFolder, prepareFolder, type Backends, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
 import { createFactors, type Factors } from './factors/factors.ts'
 import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
@@ -135,7 +135,7 @@ export async function openStore (config: Config, options: Pick<OpenOptions, 'onU
 }
 
 /** Keys of the environment stay as they are. Others can be rotated while the server runs. */
-async function openKeyRing ({ signingKeys }: Config, keys: KeySource): Promise<KeyRing> {
+async function openKeyRing ({ signingKeys }: Config, keys: Backends['keys']): Promise<KeyRing> {
   if (signingKeys !== undefined) return createKeyRing(signingKeys, async () => signingKeys)
   return createKeyRing(await keys.read(), keys.find)
 }

@@ -42,7 +42,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   http: 13_200,
   links: 10_500,
   metadata: 59_600,
-  'metadata/postgres': 12_000,
+  'metadata/postgres': 11_900,
   'metadata/sqlite': 9900,
   monitoring: 5400,
   openapi: 4200,

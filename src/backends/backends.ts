@@ -3,7 +3,7 @@ import type { BlobStore, Reserve } from '../blobs/blob-store.ts'
 import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
-import type { SigningKey } from '../config/signing-keys.ts'
+import type { KeyStore, SigningKey } from '../config/signing-keys.ts'
 import { checkDataFolder, dataFolderLayout, prepareDataFolder, refuseHalfRestored } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
 import { KeyFile, type KeyFileName } from '../data-folder/key-file.ts'
@@ -15,37 +15,21 @@ import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import { blobPlaceOf } from './blob-place.ts'
 import { requirePair, type StorageRecord } from './pairing.ts'
 
-/** Keys that are used by a server, the first one first. */
-export interface KeyReader {
-  /** Makes one if there is none yet. */
-  readonly read: () => Promise<readonly SigningKey[]>
-  /** The keys as they are now; undefined if there are none. */
-  readonly find: () => Promise<readonly SigningKey[] | undefined>
-}
-
-/** Keys that are kept beside the database. */
-export interface KeySource extends KeyReader {
-  /** Replaces them by what `change` makes of them, as one change: no other process changes them at the same time. */
-  readonly change: (change: KeyChange) => Promise<unknown>
-}
-
-type KeyChange = (keys: readonly SigningKey[]) => SigningKey[]
-
 /** What the settings choose: where the metadata is, and where the bytes. */
 export interface Backends {
   readonly metadata: Metadata
   readonly blobs: BlobStore
   readonly reserve: Reserve
   /** They sign tokens. */
-  readonly keys: KeySource
+  readonly keys: KeyStore
   /** They seal secrets of second factors; those of the settings, if there are any. */
-  readonly sealingKeys: KeyReader
+  readonly sealingKeys: Pick<KeyStore, 'read' | 'find'>
 }
 
-type OpenMetadata = Omit<Backends, 'blobs'> & { readonly storage: StorageRecord }
+type OpenMetadata = Omit<Backends, 'blobs'> & KeySources & { readonly storage: StorageRecord }
 
 /** Both rings beside the database. */
-type KeySources = Readonly<Record<'keys' | 'sealingKeys', KeySource>>
+type KeySources = Readonly<Record<'keys' | 'sealingKeys', KeyStore>>
 
 type Place = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
 
@@ -119,13 +103,13 @@ async function openSqlite ({ dataDir, keeping }: Config, options: OpenOptions): 
 }
 
 /** The keys of the environment, and then those beside the database: they sealed secrets before the setting was made. */
-function keysBefore (beside: KeyReader, keys: readonly SigningKey[]): KeyReader {
+function keysBefore (beside: KeyStore, keys: readonly SigningKey[]): Pick<KeyStore, 'read' | 'find'> {
   return { read: async () => keys, find: async () => [...keys, ...await beside.find().catch(() => undefined) ?? []] }
 }
 
 function keysIn (dataDir: string): KeySources {
   const database = join(dataDir, dataFolderLayout.database)
-  const sourceOf = (name: KeyFileName): KeySource => {
+  const sourceOf = (name: KeyFileName): KeyStore => {
     const file = new KeyFile(dataDir, name)
     return {
       read: () => file.read(),

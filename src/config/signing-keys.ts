@@ -59,3 +59,13 @@ function signingKey ({ text, place }: KeyItem): SigningKey {
   if (new Set(secret).size < MIN_SECRET_CHARACTERS) refuse(`the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
   return { kid, secret }
 }
+
+/** Where keys are kept, for all processes that use them. The first key is used, the others are known. */
+export interface KeyStore {
+  /** Makes one if there is none yet, once, however many processes ask. */
+  readonly read: () => Promise<readonly SigningKey[]>
+  /** The keys as they are now; undefined if there are none. */
+  readonly find: () => Promise<readonly SigningKey[] | undefined>
+  /** Replaces them by what `change` makes of them, as one change: no other process changes them at the same time. */
+  readonly change: (change: (keys: readonly SigningKey[]) => SigningKey[]) => Promise<unknown>
+}

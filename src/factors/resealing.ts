@@ -1,16 +1,11 @@
-import { createSigningKey, type SigningKey } from '../config/signing-keys.ts'
+import { createSigningKey, type KeyStore, type SigningKey } from '../config/signing-keys.ts'
 import type { FactorRepository } from '../metadata/factors.ts'
-import { kidOf, type Sealer, type SealingKeys } from './sealing.ts'
+import { kidOf, type Sealer } from './sealing.ts'
 
 /** Secrets that are opened at a time. */
 const BATCH = 1000
 
 interface SealedSecret { readonly accountId: number, readonly secret: string }
-
-interface SealingKeySource extends SealingKeys {
-  /** Replaces the keys by what `change` makes of them, as one change. */
-  readonly change: (change: (keys: readonly SigningKey[]) => SigningKey[]) => Promise<unknown>
-}
 
 interface Resealed {
   /** The id of the key that seals all. */
@@ -23,7 +18,7 @@ interface Resealed {
 
 interface ResealOptions {
   readonly factors: Pick<FactorRepository, 'listSecrets' | 'replaceSecret'>
-  readonly keys: SealingKeys
+  readonly keys: Pick<KeyStore, 'read'>
   readonly sealer: Sealer
 }
 
@@ -68,7 +63,7 @@ async function findLost (
  * stays, because a server may have used it meanwhile, and so does one that another rotation adds.
  */
 export async function rotateSealingKeys (
-  { keys, ...options }: ResealOptions & { keys: SealingKeySource }
+  { keys, ...options }: ResealOptions & { keys: KeyStore }
 ): Promise<Resealed> {
   const added = createSigningKey()
   await keys.change(others => [added, ...others])

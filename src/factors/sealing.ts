@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import type { SigningKey } from '../config/signing-keys.ts'
+import type { KeyStore, SigningKey } from '../config/signing-keys.ts'
 import { ConfigError, Problem } from '../problems.ts'
 import { createKeyRing, type KeyRing } from '../tokens/key-ring.ts'
 
@@ -11,14 +11,6 @@ const TAG_BYTES = 16
 
 /** Without it, a tag that was cut would be accepted too. */
 const options = { authTagLength: TAG_BYTES }
-
-/** Where the keys are; the first one seals. */
-export interface SealingKeys {
-  /** Makes one if there is none yet. */
-  readonly read: () => Promise<readonly SigningKey[]>
-  /** Undefined if there are none. */
-  readonly find: () => Promise<readonly SigningKey[] | undefined>
-}
 
 /** Encrypts short texts of accounts, so that the database alone does not tell them. */
 export interface Sealer {
@@ -34,7 +26,7 @@ export function kidOf (sealed: string): string {
 }
 
 /** Seals with AES-256-GCM; the associated data are the installation and the account. */
-export function createSealer ({ keys, installationId }: { keys: SealingKeys, installationId: string }): Sealer {
+export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }): Sealer {
   let ring: KeyRing | undefined
   const associatedData = (accountId: number) => Buffer.from(JSON.stringify([installationId, accountId]))
 

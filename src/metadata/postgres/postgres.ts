@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { sql } from 'drizzle-orm'
-import type { SigningKey } from '../../config/signing-keys.ts'
+import type { KeyStore, SigningKey } from '../../config/signing-keys.ts'
 import { type BlobRepository, createBlobs } from '../blobs.ts'
 import { createEpoch, createIds } from '../ids.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
@@ -13,7 +13,7 @@ import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from 
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
 import { applyMigrations, inspect, type DatabaseReport, type MigrationOptions } from './migrations.ts'
-import { createKeyTable, type KeyTable } from './key-table.ts'
+import { createKeyTable } from './key-table.ts'
 import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
 import { APPLICATION, POOL_SIZES } from './requirements.ts'
 import { installation, sealingKeys, signingKeys, totpSecrets } from './schema.ts'
@@ -30,8 +30,8 @@ interface StorageRecord {
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata
   extends Metadata, PortableMetadata, RetentionLocks, StorageRecord {
-  readonly signingKeys: KeyTable
-  readonly sealingKeys: KeyTable
+  readonly signingKeys: KeyStore
+  readonly sealingKeys: KeyStore
 }
 
 export interface PostgresOptions extends MigrationOptions {
@@ -138,11 +138,11 @@ export interface OpenReport extends DatabaseReport, Pick<StorageRecord, 'findSto
   readonly installationId: string | undefined
   readonly blobs: Pick<BlobRepository, 'listContents'>
   /** The ids of the keys that sealed secrets, and the keys that there are. */
-  findSealing (): Promise<{ sealedBy: string[], keys: SigningKey[] }>
+  findSealing (): Promise<{ sealedBy: string[], keys: readonly SigningKey[] }>
   close (): Promise<void>
 }
 
-async function findSealing (connections: Connections): Promise<{ sealedBy: string[], keys: SigningKey[] }> {
+async function findSealing (connections: Connections): Promise<{ sealedBy: string[], keys: readonly SigningKey[] }> {
   const kid = sql<string>`split_part(${totpSecrets.secret}, '.', 1)`
   const sealed = await connections.read(db => db.selectDistinct({ kid }).from(totpSecrets))
   return { sealedBy: sealed.map(row => row.kid), keys: await createKeyTable(connections, sealingKeys).find() ?? [] }
