@@ -1,7 +1,7 @@
 import { eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
-import { ask, type Db, type Query, reading, together, writing } from './rule.ts'
+import { type Db, pipeline, query, type Query, reading, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
@@ -15,21 +15,21 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 
   return async (limit: number): Promise<boolean> => {
     // Usually there is none, and a transaction would cost a sync or two more round trips.
-    const [account] = await read(() => ask(anyRemoved))
+    const [account] = await read(() => query(anyRemoved))
     if (account === undefined) return false
     await tokenRemover.thinOut(account.id)
     return transact(function * () {
       // Skips an account that another process is purging.
-      const [locked] = yield * ask(lockRemoved)
+      const [locked] = yield * query(lockRemoved)
       if (locked === undefined) return false
       for (const removal of removalsOf(tables, locked.id, limit)) {
-        const removed = yield * ask(removal)
+        const removed = yield * query(removal)
         if (removed.length === 0) continue
         const blobIds = removed.filter(({ result = null }) => result === null).flatMap(({ blobId }) => blobId ?? [])
-        yield * together(discard(blobIds, yield * now()))
+        yield * pipeline(discard(blobIds, yield * now()))
         return true
       }
-      yield * ask(writing('', db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id))))
+      yield * query(writing('', db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id))))
       return true
     })
   }

@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts'
 import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
-import { ask, reading, writing, type Rule } from './rule.ts'
+import { query, reading, type Rule, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
@@ -36,10 +36,10 @@ export function createAccounts (services: Services) {
   const queries = queriesOf(engine)
 
   const change = (id: number, set: PgUpdateSetSource<Tables['accounts']>): Promise<void> =>
-    apply(() => ask(writing('', db => db.update(accounts).set(set).where(eq(accounts.id, id))), {}, () => {}), id)
+    apply(() => query(writing('', db => db.update(accounts).set(set).where(eq(accounts.id, id))), {}, () => {}), id)
 
   // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
-  const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => ask(queries.mismatches))
+  const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => query(queries.mismatches))
 
   return {
     /**
@@ -48,18 +48,18 @@ export function createAccounts (services: Services) {
      */
     add: (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord> => transact(function * () {
       const time = yield * now()
-      if (attempt !== undefined) yield * ask(writing('', db => db.insert(attempts).values({ at: time, ...attempt })))
+      if (attempt !== undefined) yield * query(writing('', db => db.insert(attempts).values({ at: time, ...attempt })))
       return yield * addAccount(account)
     }),
 
-    find: read((id: number): Rule<AccountRecord | undefined> => ask(queries.byId, { id }, ([account]) => account)),
+    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, ([account]) => account)),
 
     findByKey: read((usernameKey: string): Rule<AccountRecord | undefined> =>
-      ask(queries.byKey, { usernameKey }, ([account]) => account)),
+      query(queries.byKey, { usernameKey }, ([account]) => account)),
 
     /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
     listAfter: read((afterId: number, limit: number): Rule<AccountRecord[]> =>
-      ask(reading('', db => db.select(accountColumns(tables)).from(accounts)
+      query(reading('', db => db.select(accountColumns(tables)).from(accounts)
         .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit)))),
 
     /**
@@ -81,7 +81,7 @@ export function createAccounts (services: Services) {
       // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later
       // ones have the new hash.
       await transactFor(id, function * () {
-        const changed = yield * ask(writing('', db => db.update(accounts).set({ passwordHash }).where(isStill)
+        const changed = yield * query(writing('', db => db.update(accounts).set({ passwordHash }).where(isStill)
           .returning({ id: accounts.id })))
         if (changed.length === 0) throw new Problem('credentials_wrong')
         if (!revokesTokens) return
@@ -112,7 +112,7 @@ export function createAccounts (services: Services) {
     purgeDeleted: createPurge(services),
 
     /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
-    totals: read((quota: Quota) => ask(sumsOf(accounts, quota), {}, ([totals]) => totals as Totals)),
+    totals: read((quota: Quota) => query(sumsOf(accounts, quota), {}, ([totals]) => totals as Totals)),
 
     /** Accounts whose recorded usage is not the sum of their files. For fsck. */
     usageMismatches,
@@ -122,8 +122,8 @@ export function createAccounts (services: Services) {
       for (const { accountId: id } of await usageMismatches()) {
         await transact(function * () {
           // Locked first: a single statement would sum what it saw before it waited for a file that is being added.
-          yield * ask(queries.lock, { id })
-          yield * ask(queries.repair, { id })
+          yield * query(queries.lock, { id })
+          yield * query(queries.repair, { id })
         })
       }
     }

@@ -5,7 +5,7 @@ import type {
 } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import type { FactorState } from './records.ts'
-import { ask, reading, writing, type Rule } from './rule.ts'
+import { query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -52,20 +52,20 @@ export function createAttempts ({ engine, read }: Services, { removeLapsed, ...c
     removeOutside: ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> => transact(function * () {
       yield * removeLapsed(limit)
       const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
-      const batch = yield * ask(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
+      const batch = yield * query(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
         .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit))))
-      yield * ask(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
+      yield * query(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
       return batch.length === limit
     }),
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
-      ask(known, { usernameKey, network }, found => found.length > 0)),
+      query(known, { usernameKey, network }, found => found.length > 0)),
 
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
       const isStill = and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion))
       const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
-      return apply(() => ask(writing('', db => db.insert(accountNetworks).select(
+      return apply(() => query(writing('', db => db.insert(accountNetworks).select(
         db.select(row as never).from(accounts).where(isStill)
       ).onConflictDoNothing().returning()), {}, added => added.length > 0), id)
     }

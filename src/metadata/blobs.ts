@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './file-columns.ts'
 import type { StoredContent } from './records.ts'
-import { type Ask, ask, reading, writing, type Rule } from './rule.ts'
+import { query, type QueryRule, reading, type Rule, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
@@ -15,7 +15,7 @@ const CLEAN_UP_MILLISECONDS = 10 * 60_000
 const ABANDONED_MILLISECONDS = 24 * 3600_000
 
 /** Adds blobs to those whose bytes are to be deleted, in the current transaction; undefined if there are none. */
-export type Discard = (blobIds: readonly string[], time: number) => Ask<unknown> | undefined
+export type Discard = (blobIds: readonly string[], time: number) => QueryRule<unknown> | undefined
 
 export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void): Discard {
   const one = writing('discard_blob', db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') }))
@@ -23,19 +23,19 @@ export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemov
   return (blobIds, time) => {
     if (blobIds.length === 0) return undefined
     markRemoval()
-    if (blobIds.length === 1) return ask(one, { blobId: blobIds[0], time })
-    return ask(writing('', db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time })))))
+    if (blobIds.length === 1) return query(one, { blobId: blobIds[0], time })
+    return query(writing('', db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time })))))
   }
 }
 
 /** Ends the lease of a blob in the current transaction. @throws unavailable if it ran out. */
-export type EndLease = (blobId: string) => Ask<void>
+export type EndLease = (blobId: string) => QueryRule<void>
 
 export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease {
   const end = writing('end_lease', db => db.delete(blobLeases)
     .where(and(eq(blobLeases.blobId, placeholder('blobId')), isNull(blobLeases.abandonedAt))).returning({ blobId: blobLeases.blobId }))
 
-  return blobId => ask(end, { blobId }, ended => {
+  return blobId => query(end, { blobId }, ended => {
     if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
   })
 }
@@ -68,7 +68,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     ...own,
 
     /** Those of the given blobs that belong to a file or are kept. For recovery. */
-    findKnown: (blobIds: string[]): Promise<Set<string>> => read(() => ask(reading('', db =>
+    findKnown: (blobIds: string[]): Promise<Set<string>> => read(() => query(reading('', db =>
       db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
         .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))), {}, setOf)),
 
@@ -76,7 +76,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease,
      * as of one moment. For recovery and fsck.
      */
-    findReferenced: (blobIds: string[]): Promise<Set<string>> => read(() => ask(reading('', db =>
+    findReferenced: (blobIds: string[]): Promise<Set<string>> => read(() => query(reading('', db =>
       db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
         .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
         .union(db.select({ blobId: uploads.blobId }).from(uploads)
@@ -87,7 +87,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     ), {}, setOf)),
 
     /** Those of the given blobs whose bytes are to be deleted. For fsck. */
-    findDiscarded: (blobIds: string[]): Promise<Set<string>> => read(() => ask(reading('', db =>
+    findDiscarded: (blobIds: string[]): Promise<Set<string>> => read(() => query(reading('', db =>
       db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
         .where(inArray(discardedBlobs.blobId, blobIds))), {}, setOf)),
 
@@ -98,7 +98,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     listContents (afterId: string, limit: number): Promise<StoredContent[]> {
       const { fileContent, keptContent } = contentsOf(engine.tables)
       // Each part is read in the order of its own index, and no further than needed.
-      return read(() => ask(reading('', db => {
+      return read(() => query(reading('', db => {
         const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
           .limit(limit)
         const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId))
@@ -113,16 +113,16 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
      */
     lease: (blobId: string, seconds: number): Promise<void> =>
-      apply(() => ask(queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {})),
+      apply(() => query(queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {})),
 
     /** Prolongs leases that have not ended. */
-    renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => ask(writing('', db =>
+    renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => query(writing('', db =>
       db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
         .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt)))), {}, () => {})),
 
     /** Ends a lease whose bytes are deleted. */
     endLease: (blobId: string): Promise<void> =>
-      apply(() => ask(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId))), {}, () => {})),
+      apply(() => query(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId))), {}, () => {})),
 
     /**
      * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
@@ -130,9 +130,9 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      */
     async claimAbandoned (limit: number): Promise<string[]> {
       // Usually there is none, and a write costs a sync.
-      if (!(await read(() => ask(queries.anyEnded, {}, isAny)))) return []
+      if (!(await read(() => query(queries.anyEnded, {}, isAny)))) return []
       // If the answer is lost, these are claimed again later.
-      return apply(() => ask(writing('', db => db.update(blobLeases)
+      return apply(() => query(writing('', db => db.update(blobLeases)
         .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
         .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
           .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
@@ -145,17 +145,17 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       const dayAgo = inFuture(clock, -ABANDONED_MILLISECONDS)
       const dayLater = sql`${blobLeases.abandonedAt} + cast(${ABANDONED_MILLISECONDS} AS bigint)`
       return transact(function * () {
-        yield * ask(writing('', db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo)))))
-        yield * ask(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
+        yield * query(writing('', db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo)))))
+        yield * query(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
           .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo)))))
       })
     },
 
     /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-    hasDiscarded: (): Promise<boolean> => read(() => ask(queries.anyDiscarded, {}, isAny)),
+    hasDiscarded: (): Promise<boolean> => read(() => query(queries.anyDiscarded, {}, isAny)),
 
     /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
-    clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => ask(writing('', db =>
+    clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => query(writing('', db =>
       db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))), {}, () => {}))
   }
 }

@@ -3,7 +3,7 @@ import type { ChangeKind } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './file-columns.ts'
 import type { FileRecord } from './records.ts'
-import { ask, placeholders, writing } from './rule.ts'
+import { placeholders, query, writing } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -15,24 +15,24 @@ export type ChangeLog = ReturnType<typeof createChangeLog>
 export function createChangeLog (engine: Engine) {
   const queries = queriesOf(engine)
   return {
-    /** A file has got the bytes of a blob: ask it after the query that stores the blob's id. */
+    /** A file has got the bytes of a blob: send it after the query that stores the blob's id. */
     stored: ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number) =>
-      ask(queries.stored, { ownerId, name, blobId, at }),
+      query(queries.stored, { ownerId, name, blobId, at }),
 
-    moved: (fileId: number, move: Move) => ask(queries.add, { ...move, kind: 'moved', fileId, folderId: null }),
+    moved: (fileId: number, move: Move) => query(queries.add, { ...move, kind: 'moved', fileId, folderId: null }),
 
     /** Files are about to be deleted. */
-    deleted: (ids: readonly number[], at: number) => ask(queries.deleted, { ids, at }),
+    deleted: (ids: readonly number[], at: number) => query(queries.deleted, { ids, at }),
 
-    /** A folder was made: ask it after the query that adds the row. */
+    /** A folder was made: send it after the query that adds the row. */
     folderMade: (folder: { ownerId: number, parentId: number, name: string, path: string }, at: number) =>
-      ask(queries.folderMade, { ...folder, at }),
+      query(queries.folderMade, { ...folder, at }),
 
     folderMoved: (folderId: number, move: Move) =>
-      ask(queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId }),
+      query(queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId }),
 
     /** Folders are about to be deleted. */
-    foldersDeleted: (ids: readonly number[], at: number) => ask(queries.foldersDeleted, { ids, at })
+    foldersDeleted: (ids: readonly number[], at: number) => query(queries.foldersDeleted, { ids, at })
   }
 }
 

@@ -6,7 +6,7 @@ import {
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './file-columns.ts'
 import { limitedTo } from './paging.ts'
-import { ask, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -24,16 +24,16 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
   const queries = queriesOf(engine)
 
   function * resetFor (ownerId: number, reset: ResetReason): Rule<ChangePage> {
-    const [readAt, [last]] = yield * together(engine.now(), ask(queries.last, { ownerId }))
+    const [readAt, [last]] = yield * pipeline(engine.now(), query(queries.last, { ownerId }))
     const { id, at } = last ?? { id: 0, at: 0 }
     return { changes: [], next: { epochId, id, at, readAt }, reset }
   }
 
   /** The oldest of the changes that an account may have; 0 if it has fewer. */
-  const oldestKept = (ownerId: number) => ask(queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
+  const oldestKept = (ownerId: number) => query(queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
 
   const surplusOf = read(function * (ownerId: number, limit: number) {
-    return yield * ask(queries.before, { ownerId, id: yield * oldestKept(ownerId), limit })
+    return yield * query(queries.before, { ownerId, id: yield * oldestKept(ownerId), limit })
   })
 
   return {
@@ -42,13 +42,13 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
       ownerId: number, { after, limit }: { after: ChangePosition | undefined, limit: number }
     ): Rule<ChangePage> {
       if (after === undefined) return yield * resetFor(ownerId, 'first')
-      const [now, changes, [highest], [last]] = yield * together(
+      const [now, changes, [highest], [last]] = yield * pipeline(
         // First, so that no change from before it is missing in what follows.
         engine.now(),
         // The oldest are removed first: if that of the position is still there after this, none of these was missing.
-        ask(queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
-        ask(queries.highest),
-        ask(queries.timeOf, { ownerId, id: after.id })
+        query(queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
+        query(queries.highest),
+        query(queries.timeOf, { ownerId, id: after.id })
       )
       const isOther = after.epochId !== epochId || after.id > Number(highest?.id)
       const isSurplus = last === undefined && after.id < (yield * oldestKept(ownerId))
@@ -61,10 +61,10 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
 
     /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
     newest: read((ownerIds: readonly number[]) =>
-      ask(queries.newest, { ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
+      query(queries.newest, { ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
 
     /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
-    ownersAfter: read((id: number, limit: number) => ask(queries.ownersAfter, { id, limit }, rows => {
+    ownersAfter: read((id: number, limit: number) => query(queries.ownersAfter, { id, limit }, rows => {
       const last = rows.at(-1)
       return last && { ownerIds: rows.map(({ ownerId }) => ownerId), lastId: last.id }
     })),
@@ -73,16 +73,16 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
     async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
       const surplus = await surplusOf(ownerId, limit)
       // Usually there is none, and a write costs a sync.
-      if (surplus.length > 0) await engine.apply(() => ask(queries.remove, { ids: surplus.map(({ id }) => id) }))
+      if (surplus.length > 0) await engine.apply(() => query(queries.remove, { ids: surplus.map(({ id }) => id) }))
       return surplus.length === limit
     },
 
     /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => ask(queries.anyExpired))).length === 0) return false
+      if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
       const { changes } = engine.tables
-      return engine.apply(() => ask(writing('', db => {
+      return engine.apply(() => query(writing('', db => {
         const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
           .as('oldest')
         const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, queries.end))

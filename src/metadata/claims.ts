@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
-import { ask, reading, writing, type Rule } from './rule.ts'
+import { query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -44,8 +44,8 @@ export function createClaims (
       if (accountId === null) return transact(() => add(claim, milliseconds))
       return transactFor(accountId, function * () {
         // Locked, so that of two at once one replaces the other.
-        yield * ask(queries.lock, { accountId })
-        yield * ask(queries.endReset, { accountId })
+        yield * query(queries.lock, { accountId })
+        yield * query(queries.endReset, { accountId })
         return yield * add(claim, milliseconds)
       })
     },
@@ -75,7 +75,7 @@ export function createClaims (
       await tokenRemover.thinOut(accountId)
       await transactFor(accountId, function * () {
         // The update locks the account first, as all that changes it does.
-        const [account] = yield * ask(queries.setPassword, { accountId, passwordHash })
+        const [account] = yield * query(queries.setPassword, { accountId, passwordHash })
         const claim = yield * secrets.take('reset', hash)
         if (account === undefined || claim === undefined) throw new Problem('not_found')
         yield * tokenRemover.removeRest(accountId)

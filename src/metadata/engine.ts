@@ -9,7 +9,7 @@
 // - Snapshots for backups, and portable metadata.
 
 import type { Column, SQL } from 'drizzle-orm'
-import type { Ask, Preparable, Rule } from './rule.ts'
+import type { Preparable, QueryRule, Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** Writes with the same key wait for each other: the id of an account, or a text. */
@@ -29,7 +29,7 @@ export interface Engine {
   /** Milliseconds since 1970 by the clock of the database, as of the start of a query. */
   readonly clock: SQL<number>
   /** The same, after the queries that were sent before it. */
-  readonly now: () => Ask<number>
+  readonly now: () => QueryRule<number>
   /** Runs a rule that changes nothing. */
   readonly read: <T>(rule: () => Rule<T>) => Promise<T>
   /** The same; may return the row that it returned before for this key, unless anything was changed since. */

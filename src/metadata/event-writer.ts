@@ -2,7 +2,7 @@ import { and, desc, eq, lte, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
 import type { KeptEvents, NewEvent } from './records.ts'
-import { ask, reading, writing, type Rule } from './rule.ts'
+import { query, reading, type Rule, writing } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -35,13 +35,13 @@ export function createEventWriter ({ tables: { events, accounts }, now }: Pick<E
 
   return function * ({ accountId, username = null, details = null, ...event }, keep) {
     const at = event.at ?? (yield * now())
-    yield * ask(insert, { ...event, accountId, username, details, at })
+    yield * query(insert, { ...event, accountId, username, details, at })
     if (accountId === null || Math.random() > COUNTS / keep.all) return
     const { kind } = event
-    const [surplus] = yield * ask(newestSurplus, { accountId, all: keep.all })
+    const [surplus] = yield * query(newestSurplus, { accountId, all: keep.all })
     if (surplus === undefined) return
-    const [surplusOfKind] = yield * ask(newestOfKind, { accountId, kind, ofKind: keep.ofKind })
+    const [surplusOfKind] = yield * query(newestOfKind, { accountId, kind, ofKind: keep.ofKind })
     if (surplusOfKind === undefined) return
-    yield * ask(removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
+    yield * query(removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
   }
 }

@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import { type FirstFactor, isUnchanged } from './factor-records.ts'
 import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { VerifiedAccount } from './records.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { TokenRemover } from './token-remover.ts'
 
 const { placeholder } = sql
@@ -25,11 +25,11 @@ export function createFactorChanges (
   const queries = queriesOf(engine)
 
   const count = (accountId: number, added: number) =>
-    together(ask(queries.count, { accountId, added }), secrets.endOf(accountId))
+    pipeline(query(queries.count, { accountId, added }), secrets.endOf(accountId))
 
-  const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => together(
-    ask(queries.removeCodes, { accountId }),
-    ask(writing('', db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash })))))
+  const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => pipeline(
+    query(queries.removeCodes, { accountId }),
+    query(writing('', db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash })))))
   )
 
   return {
@@ -37,7 +37,7 @@ export function createFactorChanges (
     verifiedWrite: <Parameters extends unknown[], T>(
       rule: (context: VerifiedContext, ...values: Parameters) => Rule<T>
     ) => (verified: VerifiedAccount, ...values: Parameters): Promise<T> => transactFor(verified.id, function * () {
-      const [[account], now] = yield * together(ask(queries.lock, { accountId: verified.id }), engine.now())
+      const [[account], now] = yield * pipeline(query(queries.lock, { accountId: verified.id }), engine.now())
       if (account === undefined || !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
       return yield * rule({ account, now }, ...values)
     }),
@@ -48,14 +48,14 @@ export function createFactorChanges (
       if (factorCount > 0) return false
       yield * setRecoveryCodes(id, first.recoveryCodes)
       yield * tokenRemover.removeSignedIn(id, first.sessionId)
-      yield * ask(queries.forgetNetworks, { accountId: id, network: first.network ?? '' })
+      yield * query(queries.forgetNetworks, { accountId: id, network: first.network ?? '' })
       return true
     },
 
     /** After a factor of an account was removed. */
     * removed ({ id, factorCount }: LockedAccount): Rule<void> {
       yield * count(id, -1)
-      if (factorCount === 1) yield * ask(queries.removeCodes, { accountId: id })
+      if (factorCount === 1) yield * query(queries.removeCodes, { accountId: id })
     },
 
     setRecoveryCodes,
@@ -64,8 +64,9 @@ export function createFactorChanges (
     * removeAll (accountId: number): Rule<void> {
       const { clear, removeTotp, removePasskeys, removeCodes } = queries
       const of = { accountId }
-      yield * together(
-        ask(clear, of), ask(removeTotp, of), ask(removePasskeys, of), ask(removeCodes, of), secrets.endOf(accountId)
+      yield * pipeline(
+        query(clear, of), query(removeTotp, of), query(removePasskeys, of), query(removeCodes, of),
+        secrets.endOf(accountId)
       )
     }
   }

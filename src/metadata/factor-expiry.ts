@@ -1,7 +1,7 @@
 import { inArray, lte } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
-import { ask, type Db, reading, writing } from './rule.ts'
+import { type Db, query, reading, writing } from './rule.ts'
 
 /** Deletes up to `limit` rows of each table of second factors that have expired; true if there may be more. */
 export function createExpiryRemover (engine: Engine): (limit: number) => Promise<boolean> {
@@ -14,8 +14,8 @@ export function createExpiryRemover (engine: Engine): (limit: number) => Promise
     let isMore = false
     for (const { find, remove } of removals) {
       // Usually there is none, and a write costs a sync.
-      if ((await read(() => ask(find(1)))).length === 0) continue
-      const removed = await apply(() => ask(remove(limit), {}, rows => rows.length))
+      if ((await read(() => query(find(1)))).length === 0) continue
+      const removed = await apply(() => query(remove(limit), {}, rows => rows.length))
       isMore ||= removed === limit
     }
     return isMore

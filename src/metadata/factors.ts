@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import { createExpiryRemover } from './factor-expiry.ts'
 import type { FactorList, FirstFactor, FoundTotp } from './factor-records.ts'
 import { createPasskeys } from './passkeys.ts'
-import { ask, reading, together, writing, type Rule } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -26,23 +26,23 @@ export function createFactors (services: Services) {
 
   /** Returns whether there was one. */
   const removeSecret = (accountId: number, state: 'on' | 'pending') =>
-    ask(queries.removeTotp, { accountId, state }, removed => removed.length > 0)
+    query(queries.removeTotp, { accountId, state }, removed => removed.length > 0)
 
   return {
     ...createPasskeys(services),
 
     list: read(function * (accountId: number): Rule<FactorList> {
-      const [[totp], passkeys, [left]] = yield * together(
-        ask(queries.totp, { accountId, state: 'on' }),
-        ask(queries.passkeys, { accountId }),
-        ask(queries.codes, { accountId })
+      const [[totp], passkeys, [left]] = yield * pipeline(
+        query(queries.totp, { accountId, state: 'on' }),
+        query(queries.passkeys, { accountId }),
+        query(queries.codes, { accountId })
       )
       return { totp: totp ?? null, passkeys, recoveryCodes: Number(left?.count) }
     }),
 
     findTotp: read(function * (accountId: number): Rule<FoundTotp> {
-      const [[totp], [pending], now] = yield * together(
-        ask(queries.totp, { accountId, state: 'on' }), ask(queries.pending, { accountId }), engine.now()
+      const [[totp], [pending], now] = yield * pipeline(
+        query(queries.totp, { accountId, state: 'on' }), query(queries.pending, { accountId }), engine.now()
       )
       return { totp, pending, now }
     }),
@@ -50,7 +50,7 @@ export function createFactors (services: Services) {
     /** Keeps a secret for `milliseconds`, in place of an earlier pending one. @throws credentials_wrong. */
     setPendingTotp: verifiedWrite(function * ({ account, now }, secret: string, milliseconds: number) {
       yield * removeSecret(account.id, 'pending')
-      yield * ask(queries.addTotp, {
+      yield * query(queries.addTotp, {
         accountId: account.id, state: 'pending', secret, lastStep: 0, createdAt: now, expiresAt: now + milliseconds
       })
     }),
@@ -63,11 +63,11 @@ export function createFactors (services: Services) {
     confirmTotp: verifiedWrite(function * (
       { account, now }, { secret, step }: { secret: string, step: number }, first: FirstFactor
     ) {
-      const [pending] = yield * ask(queries.pending, { accountId: account.id })
+      const [pending] = yield * query(queries.pending, { accountId: account.id })
       if (pending?.secret !== secret) throw new Problem('factor_not_pending')
       const isReplaced = yield * removeSecret(account.id, 'on')
       yield * removeSecret(account.id, 'pending')
-      yield * ask(queries.addTotp, {
+      yield * query(queries.addTotp, {
         accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now, expiresAt: null
       })
       return yield * factorChanges.added(account, isReplaced ? 0 : 1, first)
@@ -75,7 +75,7 @@ export function createFactors (services: Services) {
 
     /** Uses a time step, if it is later than the last one and the secret is still on. Returns whether it did. */
     useTotp: (accountId: number, totp: { secret: string, step: number }): Promise<boolean> =>
-      apply(() => ask(queries.useTotp, { accountId, ...totp }, used => used.length > 0), accountId),
+      apply(() => query(queries.useTotp, { accountId, ...totp }, used => used.length > 0), accountId),
 
     /** @throws not_found, credentials_wrong. */
     removeTotp: verifiedWrite(function * ({ account }) {
@@ -93,9 +93,9 @@ export function createFactors (services: Services) {
 
     /** Uses a recovery code. Returns how many are left; undefined if the account has no such code. */
     useRecoveryCode: write(function * (accountId, hash: string) {
-      const used = yield * ask(queries.useCode, { accountId, hash })
+      const used = yield * query(queries.useCode, { accountId, hash })
       if (used.length === 0) return undefined
-      const [left] = yield * ask(queries.codes, { accountId })
+      const [left] = yield * query(queries.codes, { accountId })
       return Number(left?.count)
     }),
 
@@ -112,13 +112,13 @@ export function createFactors (services: Services) {
     /** At most `limit` sealed secrets that do not begin with `prefix`, also pending ones. For the rotation of keys. */
     listSecrets: read((prefix: string, limit: number) => {
       const { accountId, secret } = totpSecrets
-      return ask(reading('', db => db.select({ accountId, secret }).from(totpSecrets)
+      return query(reading('', db => db.select({ accountId, secret }).from(totpSecrets)
         .where(sql`substr(${secret}, 1, ${prefix.length}) <> ${prefix}`).orderBy(asc(accountId)).limit(limit)))
     }),
 
     /** Replaces a sealed secret, unless it was replaced meanwhile. */
     replaceSecret: (accountId: number, secret: string, newSecret: string): Promise<void> =>
-      apply(() => ask(writing('', db => db.update(totpSecrets).set({ secret: newSecret })
+      apply(() => query(writing('', db => db.update(totpSecrets).set({ secret: newSecret })
         .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret)))), {}, () => {}), accountId),
 
     /**

@@ -12,13 +12,13 @@ import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
 import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { type Ask, ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, placeholders, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
 
 /** What a change starts from: the owner, who is locked, the file of that name, and the time. */
-export interface Beginning {
+export interface StoreContext {
   readonly owner: Owner
   readonly current: FileRecord | undefined
   /** Where a file of that name belongs. */
@@ -32,7 +32,7 @@ export interface Beginning {
 /** The content of a file. */
 type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'modifiedAt' | 'updatedAt' | 'storedAt'>
 
-type Removed = Pick<Beginning, 'owner' | 'current' | 'time'>
+type Removed = Pick<StoreContext, 'owner' | 'current' | 'time'>
 
 interface Removal { readonly precondition: Conditions, readonly isPermanent: boolean }
 
@@ -52,7 +52,7 @@ interface FileContentsOptions {
 
 /** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
 interface ExchangeOptions {
-  readonly lease?: Ask<void> | undefined
+  readonly lease?: QueryRule<void> | undefined
   readonly version?: KeptRow
   readonly source?: FileRecord
 }
@@ -67,24 +67,24 @@ export function createFileContents ({
   const endLease = createLeaseEnder(engine)
 
   const find = (ownerId: number, name: string) =>
-    ask(queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
+    query(queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
 
   /** Gives a file the dead properties of another one. */
-  const copyProperties = (id: number, from: number) => ask(queries.copyProperties, { id, from })
+  const copyProperties = (id: number, from: number) => query(queries.copyProperties, { id, from })
 
-  function * create (file: NewFile, beginning: Beginning): Rule<FileRecord> {
+  function * create (file: NewFile, beginning: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
     const { time } = beginning
     const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
     const { name } = splitPath(file.name)
-    const [[created]] = yield * together(
-      ask(queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
+    const [[created]] = yield * pipeline(
+      query(queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
       changeLog.stored(file, time),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
-    yield * keptContents.makeRoom(ownerId, { bytes: excess, time })
+    yield * keptContents.evict(ownerId, { bytes: excess, time })
     return created as FileRecord
   }
 
@@ -93,7 +93,9 @@ export function createFileContents ({
    * the bytes of kept content that must go.
    * @throws name_taken, quota_exceeded.
    */
-  function * makeParents (added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: Beginning) {
+  function * makeParents (
+    added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: StoreContext
+  ) {
     requireFree(place)
     const withParents = { ...added, files: added.files + place.missing.length }
     const excess = refuseBeyond(quota, { owner, reserved, added: withParents })
@@ -101,14 +103,14 @@ export function createFileContents ({
   }
 
   function * replace (
-    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: Beginning
+    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: StoreContext
   ): Rule<FileRecord> {
     const { owner, time } = beginning
     const updatedAt = updateTimeOf(current, time)
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
     const { replaced, excess, keptBytes } = yield * exchange(current, next, beginning, { lease })
-    yield * keptContents.makeRoom(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
+    yield * keptContents.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
     yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
   }
@@ -118,7 +120,7 @@ export function createFileContents ({
    * how much `keptBytes` grew.
    */
   function * exchange (
-    current: FileRecord, next: FileContent, beginning: Beginning, { lease, version, source }: ExchangeOptions
+    current: FileRecord, next: FileContent, beginning: StoreContext, { lease, version, source }: ExchangeOptions
   ) {
     const { owner, reserved, time, quota } = beginning
     const { id, ownerId, name, blobId } = current
@@ -128,12 +130,12 @@ export function createFileContents ({
     const keptBytes = (isKept ? current.size : 0) - (version?.size ?? 0)
     const keptCount = Number(isKept) - Number(version !== undefined)
     const ended = source && [source.id]
-    const [,,, [replaced],,,, surplus] = yield * together(
+    const [,,, [replaced],,,, surplus] = yield * pipeline(
       version && keptContents.take(version),
       // Before its blob is that of another file.
       ended && changeLog.deleted(ended, time),
-      ended && ask(queries.remove, { ids: ended }),
-      ask(queries.update, { ...next, id }),
+      ended && query(queries.remove, { ids: ended }),
+      query(queries.update, { ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
       owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
       isKept ? keptContents.keepVersion(current, next.updatedAt) : discard([blobId], time),
@@ -154,11 +156,11 @@ export function createFileContents ({
     const isKept = keeping.milliseconds > 0 && !isPermanent
     const keptCount = isKept ? ids.length : 0
     const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
-    const [versions] = yield * together(
+    const [versions] = yield * pipeline(
       isKept ? undefined : keptContents.versionsOf(ids),
       isKept ? keptContents.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
       changeLog.deleted(ids, time),
-      ask(queries.remove, { ids }),
+      query(queries.remove, { ids }),
       owners.charge(owner.id, {
         bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
@@ -177,8 +179,8 @@ export function createFileContents ({
      * Locks the owner, and finds what a change of the file with this name must know.
      * @throws not_found if the owner was deleted.
      */
-    * begin (ownerId: number, name: string, quota: Quota): Rule<Beginning> {
-      const [owner, current, reserved, known] = yield * together(
+    * begin (ownerId: number, name: string, quota: Quota): Rule<StoreContext> {
+      const [owner, current, reserved, known] = yield * pipeline(
         owners.lock(ownerId), find(ownerId, name), owners.reserved(ownerId), tree.known(ownerId, name)
       )
       const place = yield * tree.place(ownerId, name, known)
@@ -189,14 +191,14 @@ export function createFileContents ({
      * Adds a file with the parents that are missing, or replaces the content of the one that has its name.
      * @throws name_taken, quota_exceeded, unavailable if the lease of the blob ran out.
      */
-    * store (file: NewFile, beginning: Beginning): Rule<StoreResult> {
+    * store (file: NewFile, beginning: StoreContext): Rule<StoreResult> {
       const { current } = beginning
       if (current === undefined) return { file: yield * create(file, beginning), isNew: true }
       return { file: yield * replace(current, file, beginning), isNew: false }
     },
 
     /** Moves a file that has the name to the trash, if it may be overwritten. @throws name_taken. */
-    * clear ({ owner, current, time }: Beginning, { overwrites = false }: Destination): Rule<void> {
+    * clear ({ owner, current, time }: StoreContext, { overwrites = false }: Destination): Rule<void> {
       if (current === undefined) return
       if (!overwrites) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, current.name)
@@ -208,7 +210,7 @@ export function createFileContents ({
      * @throws name_taken unless files may be overwritten.
      */
     * moveInto (
-      current: FileRecord, source: FileRecord, beginning: Beginning, destination: Destination
+      current: FileRecord, source: FileRecord, beginning: StoreContext, destination: Destination
     ): Rule<FileRecord> {
       const { owner, time } = beginning
       if (destination.overwrites !== true) throw fileTaken(current.name)
@@ -233,7 +235,7 @@ export function createFileContents ({
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
     * restoreVersion (
-      current: FileRecord, version: KeptRow, beginning: Beginning, precondition: Conditions
+      current: FileRecord, version: KeptRow, beginning: StoreContext, precondition: Conditions
     ): Rule<FileRecord> {
       yield * guard.admit({ ...beginning, current }, precondition, alters(current.name))
       const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
@@ -243,15 +245,15 @@ export function createFileContents ({
     },
 
     /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
-    * restoreFile (entry: KeptRow, name: string, beginning: Beginning): Rule<FileRecord> {
+    * restoreFile (entry: KeptRow, name: string, beginning: StoreContext): Rule<FileRecord> {
       const { owner, current, place, time } = beginning
       const { id: blobId, fileId: id, size, keptAt } = entry
       if (current !== undefined) throw fileTaken(name)
       yield * guard.admit(beginning, {}, adds(name, place))
       const { folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
       const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
-      const [[restored]] = yield * together(
-        ask(queries.insertAgain, values),
+      const [[restored]] = yield * pipeline(
+        query(queries.insertAgain, values),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
         owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
         keptContents.take(entry)

@@ -3,7 +3,7 @@ import { fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
-import { type Beginning, updateTimeOf } from './file-contents.ts'
+import { type StoreContext, updateTimeOf } from './file-contents.ts'
 import { createFileListing } from './file-listing.ts'
 import { createFileSearch } from './file-search.ts'
 import { fileMembers } from './folder-members.ts'
@@ -13,7 +13,7 @@ import type { NewLock } from './lock-records.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
 
@@ -32,7 +32,7 @@ export function createFiles (services: Services) {
   const queries = queriesOf(engine)
 
   /** Runs what stores a file, unless that stays as it is. */
-  const storeBy = <T>(file: NewFile, quota: Quota, store: (beginning: Beginning) => Rule<T>) =>
+  const storeBy = <T>(file: NewFile, quota: Quota, store: (beginning: StoreContext) => Rule<T>) =>
     keptContents.transactWithRoom(file.ownerId, function * () {
       return yield * store(yield * contents.begin(file.ownerId, file.name, quota))
     })
@@ -100,7 +100,7 @@ export function createFiles (services: Services) {
     findPlace: read(function * (
       ownerId: number, name: string, announced?: { readonly conditions: Conditions, readonly lockedUntil: number }
     ): Rule<FileRecord | { readonly newFolders: number }> {
-      const [current, known] = yield * together(contents.find(ownerId, name), tree.known(ownerId, name))
+      const [current, known] = yield * pipeline(contents.find(ownerId, name), tree.known(ownerId, name))
       if (current !== undefined && announced === undefined) return current
       const place = yield * tree.place(ownerId, name, known)
       if (announced !== undefined) {
@@ -115,7 +115,7 @@ export function createFiles (services: Services) {
 
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
     hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
-      ask(queries.ofSize, { ownerId, ...within }, found => found.length > 0)),
+      query(queries.ofSize, { ownerId, ...within }, found => found.length > 0)),
 
     /**
      * One page in the given order. Concurrent changes never make a file that stays in its folder appear on two pages.
@@ -162,8 +162,8 @@ export function createFiles (services: Services) {
       const { modifiedAt = current.modifiedAt } = destination
       const rename = writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
         .where(eq(files.id, current.id)).returning(fileColumns(tables)))
-      const [[renamed]] = yield * together(
-        ask(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
+      const [[renamed]] = yield * pipeline(
+        query(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
       )
       return renamed as FileRecord
     }),
@@ -172,7 +172,7 @@ export function createFiles (services: Services) {
     correctDate (ownerId: number, name: string): Promise<void> {
       const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, engine.clock))
       const correct = writing('', db => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate))
-      return engine.apply(() => ask(correct, {}, () => {}), ownerId)
+      return engine.apply(() => query(correct, {}, () => {}), ownerId)
     },
 
     /**
@@ -183,7 +183,7 @@ export function createFiles (services: Services) {
     remove: write(function * (
       ownerId, name: string, removal: { precondition: Conditions, isPermanent: boolean }
     ) {
-      const [owner, current, time] = yield * together(
+      const [owner, current, time] = yield * pipeline(
         owners.lock(ownerId), contents.find(ownerId, name), engine.now()
       )
       yield * contents.remove({ owner, current, time }, removal)

@@ -1,5 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm'
-import { ask, reading, together, type Rule } from './rule.ts'
+import { pipeline, query, reading, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /**
@@ -8,7 +8,7 @@ import type { Tables } from './schema.ts'
  */
 export function * findFolderFaults (tables: Tables): Rule<string[]> {
   const { misplaced, orphans, twins } = queriesOf(tables)
-  const [folders, files, pairs] = yield * together(ask(misplaced), ask(orphans), ask(twins))
+  const [folders, files, pairs] = yield * pipeline(query(misplaced), query(orphans), query(twins))
   return [
     ...folders.map(({ id, ownerId, path, parent }) => {
       const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`

@@ -4,7 +4,7 @@ import { fileColumns, folderColumns } from './file-columns.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, MemberPage } from './records.ts'
-import { ask, type Db, type Preparable, reading, type Rule } from './rule.ts'
+import { type Db, type Preparable, query, reading, type Rule } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -59,10 +59,11 @@ function membersOf<Row> (
     const last = after && placeOf(after)
     const begun = last === undefined
       ? []
-      : yield * ask(rest, { ownerId: owner, folderId: last.folderId, name: splitPath(last.path).name, limit })
+      : yield * query(rest, { ownerId: owner, folderId: last.folderId, name: splitPath(last.path).name, limit })
     const others = folderIds.filter(id => last === undefined || id > last.folderId)
     if (others.length === 0) return begun
     const range = { first: Math.min(...others), last: Math.max(...others) }
-    return [...begun, ...yield * ask(all, { ownerId: owner, folderIds: others, ...range, limit: limit - begun.length })]
+    const missing = { ownerId: owner, folderIds: others, ...range, limit: limit - begun.length }
+    return [...begun, ...yield * query(all, missing)]
   }
 }

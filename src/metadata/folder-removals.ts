@@ -5,12 +5,12 @@ import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
 import type { FolderRow } from './folder-tree.ts'
-import { all, type Moment, removes, type Subject } from './lock-guard.ts'
+import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow } from './paths.ts'
-import { ask, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -21,15 +21,15 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
 
   /** The folder, its owner, who is then locked, and the time. @throws not_found. */
   function * begin (ownerId: number, path: string): Rule<OwnerContext & { folder: FolderRow }> {
-    const [owner, folder, time] = yield * together(owners.lock(ownerId), tree.find(ownerId, path), engine.now())
+    const [owner, folder, time] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path), engine.now())
     if (folder === undefined) throw new Problem('not_found')
     return { owner, folder, time }
   }
 
-  function * drop ({ owner, time }: Moment, ids: readonly number[]): Rule<void> {
-    yield * together(
+  function * drop ({ owner, time }: LockContext, ids: readonly number[]): Rule<void> {
+    yield * pipeline(
       changeLog.foldersDeleted(ids, time),
-      ask(queries.drop, { ids }),
+      query(queries.drop, { ids }),
       owners.charge(owner.id, { folders: -ids.length })
     )
   }
@@ -52,7 +52,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
 
   /** The file or folder with a path. @throws not_found: it may just have got the path of this one. */
   function * requireSource (ownerId: number, path: string): Rule<Subject> {
-    const [current, folder] = yield * together(contents.find(ownerId, path), tree.find(ownerId, path))
+    const [current, folder] = yield * pipeline(contents.find(ownerId, path), tree.find(ownerId, path))
     if (current === undefined && folder === undefined) throw new Problem('not_found')
     return { current, folder }
   }
@@ -74,21 +74,21 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     { id, ownerId, path }: FolderRow,
     { from, limit, isPermanent, deletedWith }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
   ): Rule<FolderRemovalPosition> {
-    const below = yield * ask(queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
+    const below = yield * query(queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
     const ids = [id, ...below.map(folder => folder.id)]
-    const removed = yield * ask(queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
+    const removed = yield * query(queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
     if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
     return removed.length === limit ? from : { ...from, path: below.at(-1)?.path }
   }
 
   function * removeEmpty (
-    moment: Moment, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
+    moment: LockContext, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
   ): Rule<FolderRemovalPosition | undefined> {
     const { ownerId, path } = folder
-    const below = yield * ask(queries.deepest, { ownerId, ...boundsBelow(path), limit })
+    const below = yield * query(queries.deepest, { ownerId, ...boundsBelow(path), limit })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
-    if ((yield * ask(queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
+    if ((yield * query(queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
     yield * drop(moment, ids)
     return isLast ? undefined : position
   }
@@ -100,8 +100,8 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
       const { id } = folder
       yield * guard.admit({ owner, time, folder }, conditions, removes(path))
       yield * guard.end({ owner, time }, path)
-      const [files, folders] = yield * together(
-        ask(queries.anyFile, { ownerId, ids: [id] }), ask(queries.anyFolder, { ownerId, id })
+      const [files, folders] = yield * pipeline(
+        query(queries.anyFile, { ownerId, ids: [id] }), query(queries.anyFolder, { ownerId, id })
       )
       if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
       yield * drop({ owner, time }, [id])
@@ -122,7 +122,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
       if (folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
       yield * admitRemoval({ owner, time }, folder, removal)
       // A file that is added later has a higher id: its owner is locked while it is added.
-      const newestFile = ask(queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
+      const newestFile = query(queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
       const position = from ?? { folderId: folder.id, lastId: yield * newestFile, path }
       return position.path === undefined
         ? yield * removeEmpty({ owner, time }, folder, { position, limit })

@@ -7,7 +7,7 @@ import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import { type Ask, ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, placeholders, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
@@ -42,19 +42,19 @@ export type FolderTree = ReturnType<typeof createFolderTree>
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const queries = queriesOf(engine)
 
-  const find = (ownerId: number, path: string) => ask(queries.byPath, { ownerId, path }, ([folder]) => folder)
+  const find = (ownerId: number, path: string) => query(queries.byPath, { ownerId, path }, ([folder]) => folder)
 
   /** Whether a folder directly contains a file with this path. */
   const hasFile = (ownerId: number, folderId: number, path: string) =>
-    ask(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
+    query(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
 
   /** Adds a folder, and charges it. Returns its id. */
   function * add (
     ownerId: number, { time, ...folder }: { parentId: number, path: string, time: number }
   ): Rule<number> {
     const row = { ownerId, name: splitPath(folder.path).name, ...folder }
-    const [[added]] = yield * together(
-      ask(queries.insert, { ...row, createdAt: time }),
+    const [[added]] = yield * pipeline(
+      query(queries.insert, { ...row, createdAt: time }),
       changeLog.folderMade(row, time),
       owners.charge(ownerId, { folders: 1 })
     )
@@ -79,13 +79,13 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
      */
     * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
       if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
-      const [longest] = yield * ask(queries.longestBelow, { ownerId, ...boundsBelow(path) })
+      const [longest] = yield * query(queries.longestBelow, { ownerId, ...boundsBelow(path) })
       refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
     },
 
     /** Whether a transaction that changes or reads all folders below one takes long. */
     hasManyBelow: (ownerId: number, path: string) =>
-      ask(queries.manyBelow, { ownerId, ...boundsBelow(path) }, found => found.length > 0),
+      query(queries.manyBelow, { ownerId, ...boundsBelow(path) }, found => found.length > 0),
 
     /**
      * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if
@@ -98,16 +98,16 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       const all = { bytes: owner.bytes, files: owner.files + owner.folders }
       if (unitBeyond(quota, usedBy(owner, yield * owners.reserved(owner.id)), all) === undefined) return all
       const bounds = { ownerId: owner.id, path, ...boundsBelow(path) }
-      const [[files], [folders]] = yield * together(
-        ask(queries.filesWithin, bounds), ask(queries.foldersWithin, bounds)
+      const [[files], [folders]] = yield * pipeline(
+        query(queries.filesWithin, bounds), query(queries.foldersWithin, bounds)
       )
       return { bytes: Number(files?.bytes), files: Number(files?.count) + Number(folders?.count) }
     },
 
     /** The folders among paths and their parents. */
-    known (ownerId: number, ...paths: string[]): Ask<Known> {
+    known (ownerId: number, ...paths: string[]): QueryRule<Known> {
       const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
-      return ask(queries.byPaths, { ownerId, paths: Array.from(all) },
+      return query(queries.byPaths, { ownerId, paths: Array.from(all) },
         folders => new Map(folders.map(({ path, id }) => [path, id])))
     },
 

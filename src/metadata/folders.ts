@@ -13,7 +13,7 @@ import type { Owner } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow, splitPath } from './paths.ts'
 import type { Amount, FolderRecord, Quota } from './records.ts'
-import { ask, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -67,7 +67,7 @@ export function createFolders (services: Services) {
 
   /** The folder and its owner, who is then locked. @throws not_found. */
   function * lock (ownerId: number, path: string): Rule<{ owner: Owner, folder: FolderRow }> {
-    const [owner, folder] = yield * together(owners.lock(ownerId), tree.find(ownerId, path))
+    const [owner, folder] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path))
     if (folder === undefined) throw new Problem('not_found')
     return { owner, folder }
   }
@@ -87,7 +87,7 @@ export function createFolders (services: Services) {
     ): Rule<FolderRecord[]> {
       const { folders } = tables
       const parentId = yield * tree.idOf(ownerId, path)
-      return yield * ask(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
+      return yield * query(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
         eq(folders.ownerId, ownerId),
         eq(folders.parentId, parentId),
         after === undefined ? undefined : gt(folders.name, after)
@@ -99,7 +99,7 @@ export function createFolders (services: Services) {
 
     /** All folders in the order of their ids, as they were created: at most `limit` with one above `after`. */
     listAll: read((ownerId: number, page: { after: number, limit: number }): Rule<FolderRecord[]> =>
-      ask(queries.all, { ownerId, ...page })),
+      query(queries.all, { ownerId, ...page })),
 
     /**
      * Adds a folder, if it does not exist.
@@ -110,7 +110,7 @@ export function createFolders (services: Services) {
     add: write(function * (
       ownerId, path: string, quota: Quota, destination: Destination = {}
     ): Rule<{ folder: FolderRecord, isNew: boolean }> {
-      const [, existing] = yield * together(owners.lock(ownerId), tree.find(ownerId, path))
+      const [, existing] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path))
       if (existing !== undefined) {
         guard.judge({ place: placeOf(existing) }, { folderId: destination.folderId })
         return { folder: existing, isNew: false }
@@ -128,7 +128,7 @@ export function createFolders (services: Services) {
       const { owner, folder: source } = yield * lock(ownerId, path)
       const added = yield * tree.sizeOf(owner, path, { ...destination, quota })
       const copy = yield * create(ownerId, { path: newPath, quota, destination, source }, added)
-      yield * ask(queries.copyProperties, { id: copy.id, from: source.id })
+      yield * query(queries.copyProperties, { id: copy.id, from: source.id })
       return copy
     }, destination.isDeep === true ? () => owners.ownsMany(ownerId) : undefined),
 
@@ -153,9 +153,9 @@ export function createFolders (services: Services) {
       const { parentId, time } = yield * makeParents(ownerId, {
         path: newPath, quota, destination, source, added, removed: [path]
       })
-      yield * together(
-        ask(queries.move, { id, parentId, name: splitPath(newPath).name, path: newPath }),
-        ask(queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
+      yield * pipeline(
+        query(queries.move, { id, parentId, name: splitPath(newPath).name, path: newPath }),
+        query(queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
         changeLog.folderMoved(id, { ownerId, name: newPath, fromName: path, at: time })
       )
       return { ...source, parentId, path: newPath }

@@ -7,7 +7,7 @@ import type { Methods } from './methods.ts'
 import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
-import { ask, type Db, placeholders, reading, type Rule, together, writing } from './rule.ts'
+import { type Db, pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
@@ -51,7 +51,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
   const { deletions: maxDeletions = MAX_DELETIONS } = keeping
 
   /** The versions of files that exist. */
-  const versionsOf = (fileIds: readonly number[]) => ask(queries.ofFiles, { fileIds })
+  const versionsOf = (fileIds: readonly number[]) => query(queries.ofFiles, { fileIds })
 
   /** Deletes contents. Returns their bytes. */
   function * drop (contents: readonly KeptItem[], time: number): Rule<number> {
@@ -61,7 +61,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
       const theirs = contents.filter(content => content.ownerId === ownerId)
       return owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
     })
-    yield * together(ask(queries.remove, { ids }), discard(ids, time), ...charges)
+    yield * pipeline(query(queries.remove, { ids }), discard(ids, time), ...charges)
     return bytesOf(contents)
   }
 
@@ -74,13 +74,13 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
   /** What is kept of the deleted files among the contents: themselves, and their versions. */
   function * ofDeleted (contents: readonly KeptItem[]): Rule<KeptItem[]> {
     const fileIds = contents.filter(({ name }) => name !== null).map(({ fileId }) => fileId)
-    return fileIds.length === 0 ? [] : yield * ask(queries.ofFiles, { fileIds })
+    return fileIds.length === 0 ? [] : yield * query(queries.ofFiles, { fileIds })
   }
 
   function * chooseOldest (
     limit: number, { ownerId, newest, bytes }: { ownerId: number, newest: string, bytes: number }
   ) {
-    const contents = yield * ask(queries.oldest, { ownerId, newest, above: 0, limit })
+    const contents = yield * query(queries.oldest, { ownerId, newest, above: 0, limit })
     return { ...yield * choose(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
@@ -110,7 +110,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
   }
 
   const removeOldest = ownerWrite(function * ({ owner, time }) {
-    const contents = yield * ask(queries.oldest, { ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
+    const contents = yield * query(queries.oldest, { ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
     yield * dropWithVersions(contents, time)
   })
 
@@ -130,7 +130,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
      * the newest version.
      */
     keepVersion: (file: FileRecord, keptAt: number) =>
-      ask(queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
+      query(queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
 
     /**
      * Keeps files of an owner that are about to be deleted, as the newest in the trash; the caller charges them. Their
@@ -140,7 +140,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
       ownerId: number, ids: readonly number[], { keptAt, deletedWith }: { keptAt: number, deletedWith: string | null }
     ) {
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-      return ask(queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
+      return query(queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
     },
 
     /**
@@ -152,26 +152,26 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
     ): Rule<void> {
       const expired = time - keeping.milliseconds
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-      const trashed = yield * ask(queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
+      const trashed = yield * query(queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
       if (trashed.length === 0) yield * drop(yield * versionsOf([id]), time)
     },
 
     /** The versions of a file beyond the newest `Keeping.versions`. */
-    surplusOf: ({ id: fileId }: FileRecord) => ask(queries.surplus, { fileId }),
+    surplusOf: ({ id: fileId }: FileRecord) => query(queries.surplus, { fileId }),
 
     /** Removes an entry whose blob a file uses again; the caller charges it. */
-    take: ({ id }: KeptRow) => ask(queries.remove, { ids: [id] }),
+    take: ({ id }: KeptRow) => query(queries.remove, { ids: [id] }),
 
     /** Deletes contents by their ids, and the versions of deleted files among them. Returns their bytes. */
     * remove (ids: readonly string[], time: number): Rule<number> {
-      return yield * dropWithVersions(yield * ask(queries.byIds, { ids }), time)
+      return yield * dropWithVersions(yield * query(queries.byIds, { ids }), time)
     },
 
     /**
      * Deletes the owner's longest-kept content until `bytes` are free.
      * @throws {TooManyDeletions} if that would be too many contents for one transaction.
      */
-    * makeRoom (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
+    * evict (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
       if (bytes <= 0) return
       const few = Math.min(FEW, maxDeletions)
       let found = yield * chooseOldest(few, { ownerId, newest, bytes })
@@ -181,7 +181,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
       const { chosen, missing, count } = found
       if (missing > 0 && count === maxDeletions) throw new TooManyDeletions('some must be deleted first')
       yield * drop(chosen, time)
-      if (missing > 0) yield * drop(yield * ask(queries.byId, { id: newest }), time)
+      if (missing > 0) yield * drop(yield * query(queries.byId, { id: newest }), time)
     },
 
     /**
@@ -192,11 +192,11 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
       const { contents: maxContents = MAX_KEPT } = keeping
       // `owner` is as of the beginning. Usually the limit is far.
       if (owner.keptContents + added <= maxContents) return
-      const [charged] = yield * ask(queries.count, { id: owner.id })
+      const [charged] = yield * query(queries.count, { id: owner.id })
       const most = Math.max(added, Math.min(maxDeletions, MAX_TRIMMED))
       const limit = Math.min(Number(charged?.contents) - maxContents, most)
       if (limit <= 0) return
-      const contents = yield * ask(queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
+      const contents = yield * query(queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
       yield * drop((yield * choose(contents, limit, () => 1)).chosen, time)
     },
 

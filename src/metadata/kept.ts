@@ -7,7 +7,7 @@ import {
 } from './kept-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
-import { ask, reading, type Rule, together } from './rule.ts'
+import { pipeline, query, reading, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Why a file of a recursive deletion stays in the trash. */
@@ -43,12 +43,12 @@ export function createKept ({
   const queries = keptQueries(engine, keeping)
 
   const getVersion = (ownerId: number, name: string, id: string) =>
-    ask(queries.versionById(ownerId, name, id), {}, ([found]) => {
+    query(queries.versionById(ownerId, name, id), {}, ([found]) => {
       if (found === undefined) throw new Problem('not_found')
       return found
     })
 
-  const getEntry = (ownerId: number, id: string) => ask(queries.entryById(ownerId, id), {}, ([entry]) => {
+  const getEntry = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), {}, ([entry]) => {
     if (entry === undefined) throw new Problem('not_found')
     return entry
   })
@@ -57,7 +57,7 @@ export function createKept ({
   const lockOwners = (ownerIds: readonly number[], lock = engine.locking) => {
     const { accounts } = engine.tables
     const ids = Array.from(new Set(ownerIds))
-    return ask(reading('', db => lock(db.select({ id: accounts.id }).from(accounts)
+    return query(reading('', db => lock(db.select({ id: accounts.id }).from(accounts)
       .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id)))), {}, locked => locked.map(({ id }) => id))
   }
 
@@ -66,10 +66,10 @@ export function createKept ({
   ): VersionRecord => ({ ...content, expiresAt: content.keptAt + keeping.milliseconds })
 
   function * removeExpired (limit: number): Rule<boolean> {
-    const found = yield * ask(queries.expired(limit))
+    const found = yield * query(queries.expired(limit))
     // Content of owners who are locked by others is left for the next time.
     const free = yield * lockOwners(found.map(({ ownerId }) => ownerId), engine.skippingLocked)
-    const removable = yield * ask(queries.stillExpired(found, free))
+    const removable = yield * query(queries.stillExpired(found, free))
     yield * keptContents.remove(removable.map(({ id }) => id), yield * engine.now())
     return removable.length === limit
   }
@@ -77,10 +77,10 @@ export function createKept ({
   return {
     /** Newest replaced first. */
     listVersions: read((ownerId: number, fileId: number, page: KeptPage) =>
-      ask(queries.versionsOf(ownerId, fileId, page), {}, rows => rows.map(recordOf))),
+      query(queries.versionsOf(ownerId, fileId, page), {}, rows => rows.map(recordOf))),
 
     /** A version of the file with this name, and the file; undefined if either does not exist. */
-    findVersion: read((ownerId: number, name: string, id: string) => ask(queries.versionById(ownerId, name, id), {},
+    findVersion: read((ownerId: number, name: string, id: string) => query(queries.versionById(ownerId, name, id), {},
       ([found]) => found && { file: found.file, version: recordOf(found.version) })),
 
     /**
@@ -104,7 +104,7 @@ export function createKept ({
 
     /** Newest deleted first. */
     listTrash: read((ownerId: number, page: KeptPage) =>
-      ask(queries.trashOf(ownerId, page), {}, rows => rows.map((row): TrashRecord => ({
+      query(queries.trashOf(ownerId, page), {}, rows => rows.map((row): TrashRecord => ({
         ...recordOf(row as never),
         name: String(row.name),
         deletedWith: row.deletedWith,
@@ -118,7 +118,7 @@ export function createKept ({
     restoreFile: write(function * (
       ownerId, id: string, { name, quota }: { name: string | undefined, quota: Quota }
     ) {
-      const [, entry] = yield * together(owners.lock(ownerId), getEntry(ownerId, id))
+      const [, entry] = yield * pipeline(owners.lock(ownerId), getEntry(ownerId, id))
       const restored = name ?? String(entry.name)
       return yield * contents.restoreFile(entry, restored, yield * contents.begin(ownerId, restored, quota))
     }),
@@ -131,10 +131,10 @@ export function createKept ({
       ownerId, deletedWith: string, { quota, ...page }: KeptPage & { quota: Quota }
     ): Rule<RestoredFiles> {
       yield * owners.lock(ownerId)
-      const entries = yield * ask(queries.entriesOf(ownerId, deletedWith, page))
+      const entries = yield * query(queries.entriesOf(ownerId, deletedWith, page))
       const names = entries.map(({ name }) => String(name))
       // Found for all at once: PostgreSQL would need two more round trips for each.
-      const [locked, reserved, known, ...found] = yield * together(
+      const [locked, reserved, known, ...found] = yield * pipeline(
         owners.lock(ownerId),
         owners.reserved(ownerId),
         tree.known(ownerId, ...names),
@@ -174,7 +174,7 @@ export function createKept ({
     emptyTrash: write(function * (ownerId, limit: number): Rule<RemovedTrash> {
       const { deletions = MAX_DELETIONS } = keeping
       yield * lockOwners([ownerId])
-      const entries = firstWithin(yield * ask(queries.oldestEntries(ownerId, limit)), deletions)
+      const entries = firstWithin(yield * query(queries.oldestEntries(ownerId, limit)), deletions)
       const bytes = yield * keptContents.remove(entries.map(({ id }) => id), yield * engine.now())
       return { files: entries.length, bytes }
     }),
@@ -182,7 +182,7 @@ export function createKept ({
     /** Deletes up to `limit` kept contents of all owners that have expired; true if there may be more. */
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => ask(queries.expired(1)))).length === 0) return false
+      if ((await engine.read(() => query(queries.expired(1)))).length === 0) return false
       return engine.transact(() => removeExpired(limit))
     },
 
@@ -192,14 +192,14 @@ export function createKept ({
      */
     removeOldest: (bytes: number, limit: number, ownerId?: number) => engine.transact(function * () {
       let missing = bytes
-      const needed = (yield * ask(queries.oldestOf(ownerId, limit))).filter(({ size }) => {
+      const needed = (yield * query(queries.oldestOf(ownerId, limit))).filter(({ size }) => {
         const isNeeded = missing > 0
         missing -= size
         return isNeeded
       })
       yield * lockOwners(needed.map(content => content.ownerId))
       // Content that was restored and replaced again in the meantime is no longer old.
-      const removable = yield * ask(queries.keptBy(needed, needed.at(-1)?.keptAt ?? 0))
+      const removable = yield * query(queries.keptBy(needed, needed.at(-1)?.keptAt ?? 0))
       return yield * keptContents.remove(removable.map(({ id }) => id), yield * engine.now())
     })
   }

@@ -8,7 +8,7 @@ import { adds, alters, type LockGuard } from './lock-guard.ts'
 import type { Owner, Owners, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { type Ask, ask, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
@@ -50,11 +50,11 @@ export type LinkUploads = ReturnType<typeof createLinkUploads>
 export function createLinkUploads ({ engine, owners, tree, contents, guard }: LinkUploadOptions) {
   const queries = queriesOf(engine)
 
-  function * openAs (found: Ask<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
-    const [owner, [link], [own], reserved] = yield * together(
+  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
+    const [owner, [link], [own], reserved] = yield * pipeline(
       found,
-      ask(queries.link, { ownerId, linkId }),
-      ask(queries.reservedByLink, { linkId, except }),
+      query(queries.link, { ownerId, linkId }),
+      query(queries.reservedByLink, { linkId, except }),
       owners.reserved(ownerId, except)
     )
     if (link === undefined || own === undefined) throw new Problem('not_found')
@@ -82,7 +82,7 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
 
   function * isTaken ({ owner, folderId }: Target, name: string): Rule<boolean> {
     const values = { ownerId: owner.id, folderId, name }
-    const [files, folders] = yield * together(ask(queries.fileOfName, values), ask(queries.folderOfName, values))
+    const [files, folders] = yield * pipeline(query(queries.fileOfName, values), query(queries.folderOfName, values))
     return files.length + folders.length > 0
   }
 
@@ -120,12 +120,12 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
       const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
       yield * guard.admit(beginning, {}, adds(name, place))
       const stored = yield * contents.store({ ...file, name }, beginning)
-      yield * ask(queries.charge, { linkId, bytes: file.size })
+      yield * query(queries.charge, { linkId, bytes: file.size })
       return stored
     },
 
     /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
-    end: (ownerId: number, linkIds: readonly number[]) => ask(queries.end, { ownerId, linkIds })
+    end: (ownerId: number, linkIds: readonly number[]) => query(queries.end, { ownerId, linkIds })
   }
 }
 

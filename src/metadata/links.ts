@@ -7,7 +7,7 @@ import {
 } from './link-records.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { ask, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -24,7 +24,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
 
   /** Condition for the links of a file or folder. */
   function * isOf (ownerId: number, name: string): Rule<SQL | undefined> {
-    const [file, folder] = yield * together(contents.find(ownerId, name), tree.find(ownerId, name))
+    const [file, folder] = yield * pipeline(contents.find(ownerId, name), tree.find(ownerId, name))
     // No file or folder has the id 0.
     return folder === undefined ? eq(links.fileId, file?.id ?? 0) : eq(links.folderId, folder.id)
   }
@@ -32,14 +32,14 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
   /** Returns how many there were. */
   function * drop (ownerId: number, condition: SQL | undefined): Rule<number> {
     yield * owners.lock(ownerId)
-    const removed = yield * ask(writing('', db => db.delete(links)
+    const removed = yield * query(writing('', db => db.delete(links)
       .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id })))
     if (removed.length > 0) yield * linkUploads.end(ownerId, removed.map(({ id }) => id))
     return removed.length
   }
 
   const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
-    ask(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, ([found]) => {
+    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, ([found]) => {
       if (found === undefined) throw new Problem('not_found')
       return found.id
     })
@@ -48,26 +48,26 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
     add: ({ name, ...link }: NewLink) => engine.transactFor(link.accountId, function * () {
       const { accountId } = link
-      const [, file, folder, createdAt, surplus] = yield * together(
+      const [, file, folder, createdAt, surplus] = yield * pipeline(
         owners.lock(accountId),
         contents.find(accountId, name),
         tree.find(accountId, name),
         engine.now(),
-        ask(queries.lastAllowed, { accountId })
+        query(queries.lastAllowed, { accountId })
       )
       if (file === undefined && folder === undefined) throw new Problem('not_found')
       if (link.kind === 'upload' && folder === undefined) {
         throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is a file: a link of the kind `upload` is for a folder' }] })
       }
       if (surplus.length > 0) throw new Problem('too_many_links', { detail: `An account may have at most ${MAX_LINKS} links; revoke some first.` })
-      const [added] = yield * ask(queries.insert, {
+      const [added] = yield * query(queries.insert, {
         ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null
       })
       return added as LinkRecord
     }),
 
     find: read((ownerId: number, id: number) =>
-      ask(queries.byId, { ownerId, id }, ([link]) => link as LinkRecord | undefined)),
+      query(queries.byId, { ownerId, id }, ([link]) => link as LinkRecord | undefined)),
 
     /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
     list: read(function * (
@@ -75,7 +75,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
       { name, beforeId, limit }: { name?: string | undefined, beforeId: number | undefined, limit: number }
     ) {
       const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
-      return yield * ask(reading('', db => db.select(linkColumns(tables)).from(links).where(and(
+      return yield * query(reading('', db => db.select(linkColumns(tables)).from(links).where(and(
         eq(links.accountId, ownerId),
         isWanted,
         beforeId === undefined ? undefined : lt(links.id, beforeId)
@@ -88,10 +88,10 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     ) {
       // Locked: an upload that is decided at the same time sees the limits of before or of after.
       yield * owners.lock(ownerId)
-      const [changed] = yield * ask(writing('', db => db.update(links).set({ ...changes, id })
+      const [changed] = yield * query(writing('', db => db.update(links).set({ ...changes, id })
         .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables))))
       if (changed === undefined) throw new Problem('not_found')
-      if (changes.passwordHash !== undefined) yield * ask(queries.forgetNetworks, { id })
+      if (changes.passwordHash !== undefined) yield * query(queries.forgetNetworks, { id })
       return changed as LinkRecord
     }),
 
@@ -108,7 +108,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
     async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
       const row = await engine.readCached(`link ${secretHash}`, () =>
-        ask(queries.bySecret, { secretHash }, ([found]) => found))
+        query(queries.bySecret, { secretHash }, ([found]) => found))
       if (row === undefined) return undefined
       const now = engine.timeOf(row)
       const { link, account, file, folder } = row
@@ -118,21 +118,21 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
 
     /** Adds to the uses of a link; no error if it has ended. */
     recordUses: (id: number, uses: { count: number, at: number }) =>
-      engine.apply(() => ask(queries.recordUses, { id, ...uses }, () => {})),
+      engine.apply(() => query(queries.recordUses, { id, ...uses }, () => {})),
 
     /**
      * Whether the link was unlocked from a network since its password was set. The latest {@link MAX_LINK_NETWORKS} are
      * remembered.
      */
     isKnownNetwork: read((id: number, network: string) =>
-      ask(queries.knownNetwork, { id, network }, found => found.length > 0)),
+      query(queries.knownNetwork, { id, network }, found => found.length > 0)),
 
     /** Records that; nothing if the link has ended or has another password by now. */
     addKnownNetwork: (
       { id, passwordHash }: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number
     ) => engine.transact(function * () {
-      yield * ask(queries.addNetwork, { id, passwordHash, network, at })
-      yield * ask(queries.forgetOldest, { id })
+      yield * query(queries.addNetwork, { id, passwordHash, network, at })
+      yield * query(queries.forgetOldest, { id })
     }),
 
     /** A file below a linked folder, found from the id of that in one statement. */
@@ -140,13 +140,13 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
       const { folder, name: segment } = splitPath(name)
       // Without its first word the key would be that of a file in a folder whose name is a number.
       return engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
-        ask(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, ([file]) => file))
+        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, ([file]) => file))
     },
 
     /** The files directly in a folder, by name. @throws not_found. */
     listFiles: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FileRecord[]> {
       const folderId = yield * folderBelow(at, folder)
-      return yield * ask(reading('', db => db.select(fileColumns(tables)).from(files).where(and(
+      return yield * query(reading('', db => db.select(fileColumns(tables)).from(files).where(and(
         eq(files.ownerId, at.ownerId),
         eq(files.folderId, folderId),
         engine.namesBetween(files.name, { prefix: '', after, isAscending: true })
@@ -156,7 +156,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     /** The folders directly in a folder, by name. @throws not_found. */
     listFolders: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FolderRecord[]> {
       const parentId = yield * folderBelow(at, folder)
-      return yield * ask(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
+      return yield * query(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
         eq(folders.ownerId, at.ownerId),
         eq(folders.parentId, parentId),
         after === undefined ? undefined : gt(folders.name, after)

@@ -10,7 +10,7 @@ import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
-import { ask, type Query, reading, together, writing, type Rule } from './rule.ts'
+import { pipeline, query, type Query, reading, type Rule, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 const { placeholder } = sql
@@ -22,7 +22,7 @@ const RETRY_SECONDS = 60
 const ROOT = 'root'
 
 /** Who changes something, and when. */
-export interface Moment { readonly owner: Pick<Owner, 'id' | 'lockedUntil'>, readonly time: number }
+export interface LockContext { readonly owner: Pick<Owner, 'id' | 'lockedUntil'>, readonly time: number }
 
 /** What the precondition is about: a file, a folder, or nothing. */
 export interface Subject {
@@ -33,13 +33,13 @@ export interface Subject {
 /** The same, and where it is to be. */
 interface PlacedSubject extends Subject { readonly place?: Pick<Place, 'folderId' | 'missing'> | undefined }
 
-interface Start extends Moment, Subject {
+interface Start extends LockContext, Subject {
   /** Where something new belongs. */
   readonly place?: Place | undefined
 }
 
 /** What a change touches, for the locks. */
-export interface Touched {
+export interface LockTargets {
   /** Files and folders with other content or members. */
   readonly paths: readonly string[]
   /** Files and folders that go, with all that is below them. */
@@ -47,27 +47,29 @@ export interface Touched {
 }
 
 /** Other content or properties. */
-export function alters (...paths: string[]): Touched {
+export function alters (...paths: string[]): LockTargets {
   return { paths, trees: [] }
 }
 
 /** A new file or folder, and the folder that gets it. */
-export function adds (path: string, { parent }: Place): Touched {
+export function adds (path: string, { parent }: Place): LockTargets {
   return { paths: [path, parent], trees: [] }
 }
 
 /** A file or folder that goes from its folder. */
-export function removes (path: string): Touched {
+export function removes (path: string): LockTargets {
   return { paths: [path, splitPath(path).folder], trees: [path] }
 }
 
 /** What an upload or a copy touches. */
-export function stores (path: string, { current, place }: { current: FileRecord | undefined, place: Place }): Touched {
+export function stores (
+  path: string, { current, place }: { current: FileRecord | undefined, place: Place }
+): LockTargets {
   return current === undefined ? adds(path, place) : alters(path)
 }
 
 /** Several changes at once. */
-export function all (...touched: Touched[]): Touched {
+export function all (...touched: LockTargets[]): LockTargets {
   return { paths: touched.flatMap(({ paths }) => paths), trees: touched.flatMap(({ trees }) => trees) }
 }
 
@@ -78,12 +80,12 @@ export function createLockGuard (engine: Engine, ids: Ids) {
   const queries = queriesOf(engine)
 
   /** The locks that touched paths have, and those below trees. */
-  function * find ({ owner, time }: Moment, { paths, trees }: Touched): Rule<LockRecord[]> {
+  function * find ({ owner, time }: LockContext, { paths, trees }: LockTargets): Rule<LockRecord[]> {
     if (owner.lockedUntil <= time) return []
     const all = Array.from(new Set(paths.flatMap(path => [...ancestorsOf(path), path])))
-    const found = yield * together(
-      ask(queries.onPaths, { ownerId: owner.id, paths: all }),
-      ...trees.map(tree => ask(queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
+    const found = yield * pipeline(
+      query(queries.onPaths, { ownerId: owner.id, paths: all }),
+      ...trees.map(tree => query(queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
     )
     return Array.from(new Map((found as LockRecord[][]).flat().map(lock => [lock.token, lock])).values())
   }
@@ -92,8 +94,8 @@ export function createLockGuard (engine: Engine, ids: Ids) {
   function * holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
     const tagged = lists.filter(({ path, conditions }) => path !== undefined && conditions.some(condition => 'tag' in condition))
     const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
-    const found = yield * together(...paths.map(path =>
-      ask(queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
+    const found = yield * pipeline(...paths.map(path =>
+      query(queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
     const tags = new Map(paths.map((path, index) => [path, found[index]]))
     const byToken = new Map(locks.map(lock => [lock.token, lock]))
     const isLockedBy = (token: string, path: string) => {
@@ -132,7 +134,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
      * Judges the conditions and locks of a change.
      * @throws parent_missing, name_taken, precondition_failed, file_locked.
      */
-    * admit (start: Start, conditions: Conditions, touched: Touched): Rule<void> {
+    * admit (start: Start, conditions: Conditions, touched: LockTargets): Rule<void> {
       const { lists, tokens = [], needsParent = false } = conditions
       const { place } = start
       if (needsParent && place !== undefined && place.missing.length > 0) throw new Problem('parent_missing')
@@ -150,7 +152,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
     },
 
     /** @throws file_locked if another lock is in the way, too_many_locks. */
-    * add (moment: Moment, lock: NewLock, isFolder = false): Rule<LockRecord> {
+    * add (moment: LockContext, lock: NewLock, isFolder = false): Rule<LockRecord> {
       const { owner: { id: ownerId }, time } = moment
       const { path, isDeep, isExclusive, seconds } = lock
       const found = yield * find(moment, { paths: [path], trees: isDeep ? [path] : [] })
@@ -158,19 +160,19 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       const inTheWay = found.filter(isInTheWay)
       refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
       if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
-      const [counted] = yield * ask(queries.count, { ownerId })
+      const [counted] = yield * query(queries.count, { ownerId })
       if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
       const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
-      yield * together(ask(queries.insert, { ...added, ownerId }), ask(queries.remember, { ownerId }))
+      yield * pipeline(query(queries.insert, { ...added, ownerId }), query(queries.remember, { ownerId }))
       return added
     },
 
     /** Ends the locks of files and folders that go or are overwritten, and of all below them. */
-    * end ({ owner, time }: Moment, ...paths: string[]): Rule<void> {
+    * end ({ owner, time }: LockContext, ...paths: string[]): Rule<void> {
       if (owner.lockedUntil <= time) return
       const ownerId = owner.id
-      yield * together(...paths.flatMap(path => [
-        ask(queries.endAt, { ownerId, path }), ask(queries.endBelow, { ownerId, ...boundsBelow(path) })
+      yield * pipeline(...paths.flatMap(path => [
+        query(queries.endAt, { ownerId, path }), query(queries.endBelow, { ownerId, ...boundsBelow(path) })
       ]))
     }
   }

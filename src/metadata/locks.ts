@@ -4,7 +4,7 @@ import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { alters, covers, rememberLocks } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
-import { ask, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -27,15 +27,15 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
 
   function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
     const tokens = locks.map(({ token }) => token)
-    yield * together(ask(queries.remove, { tokens }), ask(queries.remember, { ownerId }))
+    yield * pipeline(query(queries.remove, { tokens }), query(queries.remember, { ownerId }))
   }
 
   function * removeExpired (limit: number): Rule<boolean> {
     const { tables: { locks }, clock, skippingLocked } = engine
     // Those that another process is deleting are left to it.
-    const expired = yield * ask(reading('', db => skippingLocked(db.select({ token: locks.token }).from(locks)
+    const expired = yield * query(reading('', db => skippingLocked(db.select({ token: locks.token }).from(locks)
       .where(lte(locks.expiresAt, clock)).limit(limit))))
-    yield * ask(queries.remove, { tokens: expired.map(({ token }) => token) })
+    yield * query(queries.remove, { tokens: expired.map(({ token }) => token) })
     return expired.length === limit
   }
 
@@ -54,7 +54,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
      * has `MAX_LOCKS`, or `MAX_LOCKS_PER_PATH` lock this path or, for a deep lock, something below.
      */
     add: write(function * (ownerId, lock: NewLock, conditions: Conditions) {
-      const [owner, current, folder, time] = yield * together(
+      const [owner, current, folder, time] = yield * pipeline(
         owners.lock(ownerId), contents.find(ownerId, lock.path), tree.find(ownerId, lock.path), engine.now()
       )
       if (current === undefined && folder === undefined) throw new Problem('not_found')
@@ -73,9 +73,9 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
       const lock = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
       if (lock === undefined) throw new Problem('precondition_failed')
       const expiresAt = context.time + seconds * 1000
-      yield * together(
-        ask(queries.restart, { token: lock.token, seconds, expiresAt }),
-        ask(queries.remember, { ownerId: context.owner.id })
+      yield * pipeline(
+        query(queries.restart, { token: lock.token, seconds, expiresAt }),
+        query(queries.remember, { ownerId: context.owner.id })
       )
       return { ...lock, seconds, expiresAt }
     }),
@@ -102,7 +102,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     /** Deletes up to `limit` locks of all owners that have expired; true if there may be more. */
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => ask(queries.anyExpired))).length === 0) return false
+      if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
       return engine.transact(() => removeExpired(limit))
     }
   }

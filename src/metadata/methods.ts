@@ -1,6 +1,6 @@
 import type { Engine } from './engine.ts'
 import type { Owner, Owners } from './owners.ts'
-import { type Rule, together } from './rule.ts'
+import { pipeline, type Rule } from './rule.ts'
 
 /** An account whose row is locked, and the time after any wait for it. */
 export interface OwnerContext { readonly owner: Owner, readonly time: number }
@@ -48,7 +48,7 @@ export function createMethods (engine: Engine, owners: Owners) {
     /** The same for a rule that begins with an account that is locked. @throws not_found if it was deleted. */
     ownerWrite: <Parameters extends unknown[], T>(rule: (context: OwnerContext, ...values: Parameters) => Rule<T>) =>
       (ownerId: number, ...values: Parameters): Promise<T> => engine.transactFor(ownerId, function * () {
-        const [owner, time] = yield * together(owners.lock(ownerId), engine.now())
+        const [owner, time] = yield * pipeline(owners.lock(ownerId), engine.now())
         return yield * rule({ owner, time }, ...values)
       })
   }

@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
-import { ask, type Query, reading, type Values } from './rule.ts'
+import { query, type Query, reading, type Values } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -95,8 +95,8 @@ export class NameScan {
     }
   }
 
-  #read<Rows> (query: Query<Rows>, values: Values): Promise<Rows> {
-    return this.#inTurn(() => nextTurn().then(() => this.#engine.read(() => ask(query, values))))
+  #read<Rows> (statement: Query<Rows>, values: Values): Promise<Rows> {
+    return this.#inTurn(() => nextTurn().then(() => this.#engine.read(() => query(statement, values))))
   }
 }
 

@@ -1,6 +1,6 @@
 import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { ask, reading, writing } from './rule.ts'
+import { query, reading, writing } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -13,20 +13,20 @@ export function createOneTimeSecrets (engine: Engine) {
   const queries = queriesOf(engine)
 
   return {
-    add: (secret: OneTimeSecret) => ask(queries.add, secret),
+    add: (secret: OneTimeSecret) => query(queries.add, secret),
 
     /** The secret, if it has not expired. */
-    find: (hash: string) => ask(queries.find, { hash }, ([secret]) => secret),
+    find: (hash: string) => query(queries.find, { hash }, ([secret]) => secret),
 
     /** Uses a secret; undefined if there is none. */
-    take: (kind: OneTimeSecret['kind'], hash: string) => ask(queries.take, { kind, hash }, ([secret]) => secret),
+    take: (kind: OneTimeSecret['kind'], hash: string) => query(queries.take, { kind, hash }, ([secret]) => secret),
 
     /** Uses a confirmation code of an account. Returns whether it had it. */
     takeConfirmation: (accountId: number, hash: string) =>
-      ask(queries.takeConfirmation, { accountId, hash }, taken => taken.length > 0),
+      query(queries.takeConfirmation, { accountId, hash }, taken => taken.length > 0),
 
     /** Ends the reset and the confirmation codes of an account: its password or its factors change. */
-    endOf: (accountId: number) => ask(queries.endOf, { accountId })
+    endOf: (accountId: number) => query(queries.endOf, { accountId })
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Beginning } from './file-contents.ts'
+import type { StoreContext } from './file-contents.ts'
 import { requireFree } from './folder-tree.ts'
 import { stores } from './lock-guard.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
 import { isUnconditional } from './preconditions.ts'
 import type { NewFile, Quota } from './records.ts'
-import { type Rule, together } from './rule.ts'
+import { pipeline, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import { type NewUpload, type StoreResult, tooManyUploads, type UploadRecord } from './upload-records.ts'
 import type { UploadRemovals } from './upload-removals.ts'
@@ -20,8 +20,8 @@ interface Admission {
 /** Stores what owners upload themselves, in the current transaction. */
 export function createOwnUploads ({ owners, tree, contents, guard, discard }: Services, removals: UploadRemovals) {
   /** The file that has the name, and where a file of that name belongs. */
-  function * find (ownerId: number, name: string): Rule<Pick<Beginning, 'current' | 'place'>> {
-    const [current, known] = yield * together(contents.find(ownerId, name), tree.known(ownerId, name))
+  function * find (ownerId: number, name: string): Rule<Pick<StoreContext, 'current' | 'place'>> {
+    const [current, known] = yield * pipeline(contents.find(ownerId, name), tree.known(ownerId, name))
     return { current, place: yield * tree.place(ownerId, name, known) }
   }
 
@@ -48,7 +48,7 @@ export function createOwnUploads ({ owners, tree, contents, guard, discard }: Se
 
     /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
     * store (
-      { method, precondition }: UploadRecord, file: NewFile, start: Omit<Beginning, 'current' | 'place'>
+      { method, precondition }: UploadRecord, file: NewFile, start: Omit<StoreContext, 'current' | 'place'>
     ): Rule<StoreResult | undefined> {
       const { ownerId, name } = file
       const beginning = { ...start, ...yield * find(ownerId, name) }
@@ -56,7 +56,7 @@ export function createOwnUploads ({ owners, tree, contents, guard, discard }: Se
       if (!guard.permits(beginning, precondition)) return undefined
       if (method === 'POST' && isUnconditional(precondition) && current !== undefined) {
         if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
-        yield * together(discard([file.blobId], time))
+        yield * pipeline(discard([file.blobId], time))
         return { file: current, isNew: false }
       }
       yield * guard.admit(beginning, {}, stores(name, beginning))

@@ -2,7 +2,7 @@ import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { type Ask, ask, type Db, reading, writing } from './rule.ts'
+import { type Db, query, type QueryRule, reading, writing } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 const { placeholder } = sql
@@ -41,23 +41,23 @@ export function createOwners (engine: Engine) {
   const queries = queriesOf(engine)
   return {
     /** Locks an account. @throws not_found if it was deleted. */
-    lock: (id: number): Ask<Owner> => ask(queries.lock, { id }, getOwner),
+    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, getOwner),
 
     /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
-    read: (id: number): Ask<Owner> => ask(queries.read, { id }, getOwner),
+    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, getOwner),
 
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
-    ownsMany: (id: number): Ask<boolean> => ask(queries.read, { id }, rows => {
+    ownsMany: (id: number): QueryRule<boolean> => query(queries.read, { id }, rows => {
       const { files, folders } = getOwner(rows)
       return files + folders > MANY
     }),
 
     /** What unfinished uploads reserve now, without the upload `except`. */
-    reserved: (ownerId: number, except = ''): Ask<Reserved> =>
-      ask(queries.sums, { ownerId, except }, ([usage]) => usage as Reserved),
+    reserved: (ownerId: number, except = ''): QueryRule<Reserved> =>
+      query(queries.sums, { ownerId, except }, ([usage]) => usage as Reserved),
 
     charge: (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change) =>
-      ask(queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
+      query(queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
   }
 }
 

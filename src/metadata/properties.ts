@@ -6,7 +6,7 @@ import { alters } from './lock-guard.ts'
 import {
   MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName
 } from './property-records.ts'
-import { ask, reading, together, writing } from './rule.ts'
+import { pipeline, query, reading, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -23,24 +23,24 @@ export function createProperties ({ engine, owners, tree, contents, guard, chang
 
   return {
     /** Of files, by their ids; none of a file without one. */
-    ofFiles: read((ownerId: number, ids: readonly number[]) => ask(ofFiles, { ownerId, ids }, mapOf)),
+    ofFiles: read((ownerId: number, ids: readonly number[]) => query(ofFiles, { ownerId, ids }, mapOf)),
 
     /** Of folders, by their ids. */
-    ofFolders: read((ownerId: number, ids: readonly number[]) => ask(ofFolders, { ownerId, ids }, mapOf)),
+    ofFolders: read((ownerId: number, ids: readonly number[]) => query(ofFolders, { ownerId, ids }, mapOf)),
 
     /** Of the file or folder with a path. @throws not_found, precondition_failed, file_locked, properties_too_large. */
     change: write(function * (ownerId, path: string, changes: PropertyChanges, conditions: Conditions) {
-      const [owner, file, folder, time] = yield * together(
+      const [owner, file, folder, time] = yield * pipeline(
         owners.lock(ownerId), contents.find(ownerId, path), tree.find(ownerId, path), engine.now()
       )
       const id = file?.id ?? folder?.id
       if (id === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current: file, time }, conditions, alters(path))
-      const current = yield * ask(file === undefined ? ofFolders : ofFiles, { ownerId, ids: [id] }, mapOf)
+      const current = yield * query(file === undefined ? ofFolders : ofFiles, { ownerId, ids: [id] }, mapOf)
       const properties = changed(current.get(id) ?? [], changes.properties)
       const modifiedAt = changes.modifiedAt ?? file?.modifiedAt
-      yield * together(
-        ask(writing('', db => file === undefined
+      yield * pipeline(
+        query(writing('', db => file === undefined
           ? db.update(folders).set({ properties }).where(eq(folders.id, id))
           : db.update(files).set({ properties, modifiedAt }).where(eq(files.id, id)))),
         file !== undefined && modifiedAt !== file.modifiedAt ? changeLog.stored(file, time) : undefined

@@ -46,7 +46,7 @@ export interface Step { readonly query: Query<unknown>, readonly values: Values 
 export interface Rule<T> { [Symbol.iterator] (): Generator<readonly Step[], T, readonly unknown[]> }
 
 /** The rule of one query, which can also go out beside others. */
-export class Ask<T> implements Step, Rule<T> {
+export class QueryRule<T> implements Step, Rule<T> {
   readonly query: Query<unknown>
   readonly values: Values
   /** What the rows mean. May throw. */
@@ -70,23 +70,23 @@ const asTheyAre = (rows: never): never => rows
  * Sends one query. Returns its rows, or what `result` makes of them.
  * @throws {Refusal} if a constraint refuses a row.
  */
-export function ask<Rows> (query: Query<Rows>, values?: Values): Ask<Rows>
-export function ask<Rows, T> (query: Query<Rows>, values: Values, result: (rows: Rows) => T): Ask<T>
-export function ask (
-  query: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre
-): Ask<unknown> {
-  return new Ask(query, values, result)
+export function query<Rows> (statement: Query<Rows>, values?: Values): QueryRule<Rows>
+export function query<Rows, T> (statement: Query<Rows>, values: Values, result: (rows: Rows) => T): QueryRule<T>
+export function query (
+  statement: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre
+): QueryRule<unknown> {
+  return new QueryRule(statement, values, result)
 }
 
-type Answer<T> = T extends Ask<infer R> ? R : undefined
+type Answer<T> = T extends QueryRule<infer R> ? R : undefined
 
 /** Runs queries in their order, with PostgreSQL in one round trip. An undefined query has an undefined result. */
-export function * together<T extends readonly (Ask<unknown> | undefined)[]> (
-  ...asks: T
+export function * pipeline<T extends readonly (QueryRule<unknown> | undefined)[]> (
+  ...queries: T
 ): Rule<{ [K in keyof T]: Answer<T[K]> }> {
-  const answers = yield asks.filter(ask => ask !== undefined)
+  const answers = yield queries.filter(query => query !== undefined)
   let answered = 0
-  return asks.map(ask => ask?.result(answers[answered++] as never)) as never
+  return queries.map(query => query?.result(answers[answered++] as never)) as never
 }
 
 /** A row that a constraint of the tables refuses: a key that is taken, or a reference to a row that does not exist. */

@@ -1,7 +1,7 @@
 import { and, asc, eq, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
-import { ask, type Db, reading, writing } from './rule.ts'
+import { type Db, query, reading, writing } from './rule.ts'
 
 const { placeholder } = sql
 
@@ -16,16 +16,16 @@ export function createTokenRemover (engine: Engine) {
     /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
     async thinOut (accountId: number): Promise<void> {
       if (maxDeletedRows === Infinity) return
-      while ((await read(() => ask(surplus, { accountId }))).length > 0) {
-        await transactFor(accountId, () => ask(removeOldest, { accountId }))
+      while ((await read(() => query(surplus, { accountId }))).length > 0) {
+        await transactFor(accountId, () => query(removeOldest, { accountId }))
       }
     },
 
     /** Deletes the rest in the current transaction, after `thinOut`. */
-    removeRest: (accountId: number) => ask(removeAll, { accountId }),
+    removeRest: (accountId: number) => query(removeAll, { accountId }),
 
     /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
-    removeSignedIn: (accountId: number, sessionId = 0) => ask(removeSignedIn, { accountId, sessionId })
+    removeSignedIn: (accountId: number, sessionId = 0) => query(removeSignedIn, { accountId, sessionId })
   }
 }
 

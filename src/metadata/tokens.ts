@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import { isUnchanged } from './factor-records.ts'
 import { limitedTo } from './paging.ts'
 import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
-import { ask, type Db, reading, Refusal, together, writing, type Rule } from './rule.ts'
+import { type Db, pipeline, query, reading, Refusal, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 
 const { placeholder } = sql
@@ -25,7 +25,7 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
 
   function * insert (values: Record<string, unknown>): Rule<TokenRecord> {
     try {
-      const [added] = yield * ask(queries.insert, values)
+      const [added] = yield * query(queries.insert, values)
       return added as TokenRecord
     } catch (error) {
       throw error instanceof Refusal && error.constraint === 'reference' ? new Problem('token_revoked', { cause: error }) : error
@@ -34,11 +34,11 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
 
   /** Deletes the oldest access token if the account has more than `maxTokens`. */
   function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
-    const [surplus] = yield * ask(queries.beyondLimit, { accountId, maxTokens })
+    const [surplus] = yield * query(queries.beyondLimit, { accountId, maxTokens })
     if (surplus === undefined) return
-    const [oldest] = yield * ask(queries.oldestAccess, { accountId, newId })
+    const [oldest] = yield * query(queries.oldestAccess, { accountId, newId })
     if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
-    yield * ask(queries.remove, { accountId, id: oldest.id })
+    yield * query(queries.remove, { accountId, id: oldest.id })
   }
 
   return {
@@ -54,7 +54,7 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
       const { accountId } = token
       return transactFor(accountId, function * () {
         // Locked: a password change deletes the tokens that exist by then, and no later ones.
-        const [[account], time] = yield * together(ask(queries.lockAccount, { accountId }), now())
+        const [[account], time] = yield * pipeline(query(queries.lockAccount, { accountId }), now())
         if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
         if (account === undefined) throw new Problem('token_revoked')
         const { createdAt = time } = token
@@ -69,7 +69,7 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
     /** Tokens that have not expired, newest first: at most `limit` with an id below `beforeId`. */
     list: read((
       accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
-    ): Rule<TokenRecord[]> => ask(reading('', db => db.select().from(tokens)
+    ): Rule<TokenRecord[]> => query(reading('', db => db.select().from(tokens)
       .where(and(
         eq(tokens.accountId, accountId),
         or(isNull(tokens.expiresAt), gt(tokens.expiresAt, clock)),
@@ -77,10 +77,10 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
       )).orderBy(desc(tokens.id)).limit(limit)))),
 
     /** Sets the time at which a token was last used. */
-    recordUse: (id: number, at: number): Promise<void> => apply(() => ask(queries.recordUse, { id, at }, () => {})),
+    recordUse: (id: number, at: number): Promise<void> => apply(() => query(queries.recordUse, { id, at }, () => {})),
 
     /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
-    remove: write((accountId, id: number) => ask(queries.remove, { accountId, id }, removed => {
+    remove: write((accountId, id: number) => query(queries.remove, { accountId, id }, removed => {
       if (removed.length === 0) throw new Problem('not_found')
     })),
 
@@ -95,7 +95,7 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
 
     /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
     removeExpired: ({ kind, before }: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean> =>
-      apply(() => ask(writing('', db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
+      apply(() => query(writing('', db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
         db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)))
           .orderBy(asc(tokens.expiresAt)).limit(limit)
       ) as never)).returning({ id: tokens.id })), {}, removed => removed.length === limit))

@@ -1,5 +1,5 @@
 import { and, eq, inArray, isNull, lte, type SQL } from 'drizzle-orm'
-import { ask, reading, type Rule, together, writing } from './rule.ts'
+import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 import { hasNoLink, type UploadQueries } from './upload-queries.ts'
 import type { UploadRecord } from './upload-records.ts'
@@ -13,26 +13,26 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
 
   /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
   function * remove (condition: SQL | undefined): Rule<number> {
-    const deleted = yield * ask(writing('', db => db.delete(uploads).where(condition)
+    const deleted = yield * query(writing('', db => db.delete(uploads).where(condition)
       .returning({ blobId: uploads.blobId, result: uploads.result })))
     const unfinished = deleted.filter(({ result }) => result === null).map(({ blobId }) => blobId)
-    yield * together(discard(unfinished, yield * engine.now()))
+    yield * pipeline(discard(unfinished, yield * engine.now()))
     return deleted.length
   }
 
   function * removeSomeExpired (limit: number): Rule<boolean> {
     // Those that another process is deleting are left to it.
-    const some = (condition: SQL | undefined) => ask(reading('', db =>
+    const some = (condition: SQL | undefined) => query(reading('', db =>
       engine.skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit))))
     // Not with OR, which uses no index.
-    const found = (yield * together(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
+    const found = (yield * pipeline(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
     const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
     return (yield * remove(inArray(uploads.id, ids))) === limit
   }
 
   async function removeExpired (limit: number): Promise<boolean> {
     // Usually there is none, and a write costs a sync.
-    const found = await engine.read(() => together(ask(queries.anyExpired), ask(queries.anyWithoutLink)))
+    const found = await engine.read(() => pipeline(query(queries.anyExpired), query(queries.anyWithoutLink)))
     if (found.flat().length === 0) return false
     return engine.transact(() => removeSomeExpired(limit))
   }
@@ -52,10 +52,10 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
     /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
     * forgetFinished ({ ownerId, linkId }: Pick<UploadRecord, 'ownerId' | 'linkId'>, maxFinished: number): Rule<void> {
       const { surplus, first } = linkId === null ? queries.finished : queries.finishedByLink
-      const { length } = yield * ask(surplus, { ownerId, linkId, maxFinished })
+      const { length } = yield * query(surplus, { ownerId, linkId, maxFinished })
       if (length === 0) return
-      const forgotten = yield * ask(first, { ownerId, linkId, surplus: length })
-      yield * ask(writing('', db => db.delete(uploads)
+      const forgotten = yield * query(first, { ownerId, linkId, surplus: length })
+      yield * query(writing('', db => db.delete(uploads)
         .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence)))))
     }
   }

@@ -5,7 +5,7 @@ import { createOwnUploads } from './own-uploads.ts'
 import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
-import { ask, type Query, reading, type Rule, together } from './rule.ts'
+import { pipeline, query, type Query, reading, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import { listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
 import {
@@ -34,12 +34,12 @@ export function createUploads (services: Services) {
   const removals = createUploadRemovals(services, queries)
   const ownUploads = createOwnUploads(services, removals)
 
-  const findBy = (query: Query<Row[]>, { ownerId, linkId }: Holder, id: string) =>
-    ask(query, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
+  const findBy = (statement: Query<Row[]>, { ownerId, linkId }: Holder, id: string) =>
+    query(statement, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
 
   /** The upload, locked with its owner, and the time. */
   function * lock (holder: Holder, id: string) {
-    const [, upload, time] = yield * together(
+    const [, upload, time] = yield * pipeline(
       owners.lock(holder.ownerId), findBy(queries.lockById, holder, id), engine.now()
     )
     if (upload === undefined) throw new Problem('not_found')
@@ -47,7 +47,7 @@ export function createUploads (services: Services) {
   }
 
   const update = (upload: UploadRecord, changes: Partial<Row>) =>
-    ask(queries.update, { ...upload, result: upload.result ?? null, ...changes }, ([row]) => recordOf(row as Row))
+    query(queries.update, { ...upload, result: upload.result ?? null, ...changes }, ([row]) => recordOf(row as Row))
 
   return {
     /**
@@ -61,11 +61,11 @@ export function createUploads (services: Services) {
       { lifetimeMilliseconds, ...upload }: NewUpload, limits: { maxUploads: number, quota: Quota }
     ) => engine.transactFor(upload.ownerId, function * () {
       const { ownerId, linkId, length } = upload
-      const [owner, createdAt] = yield * together(owners.lock(ownerId), engine.now())
+      const [owner, createdAt] = yield * pipeline(owners.lock(ownerId), engine.now())
       if (linkId === null) yield * ownUploads.admit(upload, { ...limits, owner, time: createdAt })
       else yield * linkUploads.admit(yield * linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
       const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
-      return yield * ask(queries.insert, values, ([added]) => recordOf(added as Row))
+      return yield * query(queries.insert, values, ([added]) => recordOf(added as Row))
     }),
 
     /** The upload; one by a link only with the id of that. */
@@ -75,7 +75,7 @@ export function createUploads (services: Services) {
     /** Unfinished uploads, newest first, but not those by links. */
     list: read((ownerId: number, { name, method, before, limit }: UploadPage) => {
       const { tables: { uploads }, clock } = engine
-      return ask(reading('', db => db.select(listedColumns(uploads)).from(uploads).where(and(
+      return query(reading('', db => db.select(listedColumns(uploads)).from(uploads).where(and(
         eq(uploads.ownerId, ownerId),
         isNull(uploads.linkId),
         isNull(uploads.result),
@@ -114,8 +114,8 @@ export function createUploads (services: Services) {
       change: UploadChange, { isAppending, quota }: { isAppending: boolean, quota: Quota }
     ) => keptContents.transactWithRoom(change.ownerId, function * () {
       const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
-      const [owner, found, reserved] = yield * together(
-        owners.lock(ownerId), ask(queries.lockById, { id }), owners.reserved(ownerId)
+      const [owner, found, reserved] = yield * pipeline(
+        owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId)
       )
       const upload = getCurrent(found, change.generation)
       const { time } = reserved
@@ -129,7 +129,7 @@ export function createUploads (services: Services) {
       const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
       yield * update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
       // Only what has arrived needs room.
-      yield * keptContents.makeRoom(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
+      yield * keptContents.evict(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
     }),
 
     /**
@@ -146,8 +146,8 @@ export function createUploads (services: Services) {
       { sha256, quota, maxFinished = MAX_FINISHED }: { sha256: string, quota: Quota, maxFinished?: number }
     ) => keptContents.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
       const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
-      const [owner, found, reserved] = yield * together(
-        owners.lock(ownerId), ask(queries.lockById, { id }), owners.reserved(ownerId, id)
+      const [owner, found, reserved] = yield * pipeline(
+        owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId, id)
       )
       const upload = getCurrent(found, change.generation)
       const { time } = reserved
@@ -162,7 +162,7 @@ export function createUploads (services: Services) {
         // The bytes of a refused upload stay with it.
         const reserved = yield * owners.reserved(ownerId)
         const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
-        yield * keptContents.makeRoom(ownerId, { bytes, time })
+        yield * keptContents.evict(ownerId, { bytes, time })
         return undefined
       }
       const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }

@@ -3,7 +3,7 @@ import { Problem } from '../../problems.ts'
 import type { AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
-import { ask, reading, together, writing } from '../rule.ts'
+import { pipeline, query, reading, writing } from '../rule.ts'
 import { attemptClaims, attempts } from './schema.ts'
 
 /** How long a claim counts if its process does not finish it. Checking a password takes a second at most. */
@@ -42,9 +42,9 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
     claim: (attempt, limits) => transactFor(attempt.network, function * () {
       const { kind, network, usernameKey, isKnownNetwork, at } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
-      const [, ...found] = yield * together(
-        ask(lock, { kind, network, usernameKey }),
-        ...limits.map(limit => ask(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>))
+      const [, ...found] = yield * pipeline(
+        query(lock, { kind, network, usernameKey }),
+        ...limits.map(limit => query(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>))
       )
       const retries = found.map(({ failed, earliest, time }, index) => {
         const { limit, seconds } = limits[index] as AttemptLimit
@@ -53,7 +53,7 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
       const retrySeconds = Math.max(0, ...retries)
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
       if (found.some(({ failed, claimed }, index) => failed + claimed >= (limits[index] as AttemptLimit).limit)) return { state: 'busy' }
-      const [claim] = yield * ask(writing('', db => db.insert(attemptClaims)
+      const [claim] = yield * query(writing('', db => db.insert(attemptClaims)
         .values({ kind, network, usernameKey, isKnownNetwork, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id })))
       return { state: 'granted', id: Number(claim?.id) }
     }),
@@ -61,13 +61,13 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
     async finish (claimId, outcome) {
       // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
       await transactFor(`claim ${claimId}`, function * () {
-        const [claim] = yield * ask(writing('', db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning()))
+        const [claim] = yield * query(writing('', db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning()))
         if (claim === undefined) return
         const { kind, network, usernameKey, isKnownNetwork } = claim
         if (outcome === 'failed') {
-          yield * ask(writing('', db => db.insert(attempts).values({ kind, network, usernameKey, isKnownNetwork, at: clock })))
+          yield * query(writing('', db => db.insert(attempts).values({ kind, network, usernameKey, isKnownNetwork, at: clock })))
         } else if (outcome === 'succeeded') {
-          yield * ask(writing('', db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts))))
+          yield * query(writing('', db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts))))
         }
       }).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error
@@ -75,7 +75,7 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
     },
 
     * removeLapsed (limit) {
-      yield * ask(writing('', db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
+      yield * query(writing('', db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
         db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock))
           .limit(limit)))))
     }

@@ -1,7 +1,7 @@
 import { and, type Column, gt, gte, lt, type SQL, sql } from 'drizzle-orm'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../prefix.ts'
-import { ask, reading, type Query, type Rule, type Step, type Values } from '../rule.ts'
+import { query, type Query, reading, type Rule, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Connections, Db } from './connections.ts'
 import { refusalOf } from './failures.ts'
@@ -53,7 +53,7 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
   return {
     tables: schema as unknown as Tables,
     clock,
-    now: () => ask(time, {}, ([row]) => Number(row?.now)),
+    now: () => query(time, {}, ([row]) => Number(row?.now)),
     read: rule => connections.read(db => run(db, rule())),
     readCached: (_key, rule) => connections.read(db => run(db, rule())),
     timeOf: ({ now }) => now,

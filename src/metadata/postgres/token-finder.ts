@@ -1,7 +1,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { accountColumns } from '../account-rows.ts'
 import type { Engine } from '../engine.ts'
-import { ask, reading } from '../rule.ts'
+import { query, reading } from '../rule.ts'
 import type { TokenFinder } from '../tokens.ts'
 
 /** Tokens in one query. */
@@ -16,13 +16,13 @@ export function createTokenFinder ({ tables, clock, read }: Engine): TokenFinder
   const byId = withAccount(tokens.id)
   const bySecret = withAccount(tokens.secretHash)
   const find = createBatchedFinder(async (keys: number[]) =>
-    new Map((await read(() => ask(byId, { keys }))).map(row => [row.token.id, row])))
+    new Map((await read(() => query(byId, { keys }))).map(row => [row.token.id, row])))
 
   return {
     // A token that was signed with our key by someone else can have any id.
     find: async id => Number.isSafeInteger(id) ? find(id) : undefined,
     findBySecret: createBatchedFinder(async (keys: string[]) =>
-      new Map((await read(() => ask(bySecret, { keys }))).map(row => [String(row.token.secretHash), row])))
+      new Map((await read(() => query(bySecret, { keys }))).map(row => [String(row.token.secretHash), row])))
   }
 }
 

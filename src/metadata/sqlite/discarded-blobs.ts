@@ -2,7 +2,7 @@ import { asc, eq, sql } from 'drizzle-orm'
 import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
 import { limitedTo } from '../paging.ts'
-import { ask, reading, writing } from '../rule.ts'
+import { query, reading, writing } from '../rule.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
 
 /** The discarded blobs of a database that one process serves. Their order is that of the ids. */
@@ -17,7 +17,7 @@ export function createDiscardedBlobs (
     claimDiscarded: (limit, graceSeconds) => read(function * () {
       const before = (yield * now()) - graceSeconds * 1000
       // Filtered here, because those that must still wait are the last: a query would look through all of them.
-      const ids = (yield * ask(oldest, { limit })).filter(row => row.discardedAt <= before).map(row => row.blobId)
+      const ids = (yield * query(oldest, { limit })).filter(row => row.discardedAt <= before).map(row => row.blobId)
       // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
       return retentionLock.isHeld() ? [] : ids
     }),
@@ -28,8 +28,8 @@ export function createDiscardedBlobs (
       const discardedAt = yield * now()
       // A new row gets the highest id.
       for (const blobId of blobIds) {
-        const cleared = yield * ask(clear, { blobId })
-        if (cleared.length > 0) yield * ask(writing('', db => db.insert(discardedBlobs).values({ blobId, discardedAt })))
+        const cleared = yield * query(clear, { blobId })
+        if (cleared.length > 0) yield * query(writing('', db => db.insert(discardedBlobs).values({ blobId, discardedAt })))
       }
     })
   }

@@ -2,7 +2,7 @@ import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../prefix.ts'
-import { ask, type Db, type Query, type Rule, type Step, type Values } from '../rule.ts'
+import { type Db, query, type Query, type Rule, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'
 import type { LongTransactions } from './long-transactions.ts'
@@ -92,7 +92,7 @@ export function createSqliteEngine ({
     tables: schema as unknown as Tables,
     // The function that `sqlite.ts` defines; in a query of its own, so that it is called once.
     clock: sql`(SELECT clock())`,
-    now: () => ask(time),
+    now: () => query(time),
     read: rule => committer.read(() => run(rule())),
     readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
       committer.read(() => cached(key, () => run(rule())) as Row | undefined),

@@ -10,7 +10,7 @@ import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
 import type { Metadata } from '../metadata.ts'
 import type { TokenAndAccount } from '../records.ts'
 import { createRepositories } from '../repositories.ts'
-import { ask, reading, type Query } from '../rule.ts'
+import { query, type Query, reading } from '../rule.ts'
 import type { TokenFinder } from '../tokens.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
 import { Committer } from './committer.ts'
@@ -140,8 +140,8 @@ function createTokenFinder ({ tables, readCached }: Engine, clock: () => number)
   const byId = withAccount(tokens.id)
   const bySecret = withAccount(tokens.secretHash)
 
-  async function find (query: Query<TokenRow[]>, key: number | string): Promise<TokenAndAccount | undefined> {
-    const row = await readCached(key, function * () { return (yield * ask(query, { key }))[0] })
+  async function find (statement: Query<TokenRow[]>, key: number | string): Promise<TokenAndAccount | undefined> {
+    const row = await readCached(key, function * () { return (yield * query(statement, { key }))[0] })
     // Not a spread: it took 3 % of a small GET.
     return row && { token: row.token, account: row.account, now: clock() }
   }
