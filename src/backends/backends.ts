@@ -19,7 +19,7 @@ import { requirePair, type StorageRecord } from './pairing.ts'
 export interface Backends {
   readonly metadata: Metadata
   readonly blobs: BlobStore
-  readonly reserve: Reserve
+  readonly reserve: Omit<Reserve, 'withSpace'>
   /** They sign tokens. */
   readonly keys: KeyStore
   /** They seal secrets of second factors; those of the settings, if there are any. */
@@ -134,7 +134,7 @@ export function storageRecordIn (dataDir: string): StorageRecord {
 }
 
 /** The disk of the database is not known to this process. */
-const noReserve: Reserve = { missingBytes: 0, withSpace: operation => operation(), restore: async () => {} }
+const noReserve = { missingBytes: 0, restore: async () => {} }
 
 async function openSharedMetadata (url: string, options: Omit<PostgresOptions, 'url'>): Promise<OpenMetadata> {
   const metadata = await openPostgres(url, options)

@@ -12,7 +12,7 @@ const SHORT_STEPS = 4
 /** A removal of this many blobs takes some seconds. */
 const LONG_REMOVAL = 10_000
 
-interface CleanupOptions { metadata: Metadata, blobs: BlobStore, reserve: Reserve, failures: BackgroundFailures }
+interface CleanupOptions { metadata: Metadata, blobs: BlobStore, reserve: Pick<Reserve, 'restore'>, failures: BackgroundFailures }
 
 /** A removal of many blobs: how many so far, and when it has ended, how long it took. */
 interface LongRemoval { readonly blobs: number, readonly seconds?: number }

@@ -17,7 +17,6 @@ export function refuseOtherMethods (
   // Finds the methods of a path, whatever the method of the request. Its own are not used.
   const paths = createRouter({ maxParamLength: Infinity })
   app.addHook('onRoute', ({ url, method }) => {
-    if (url === ANY_PATH) return
     const known: Set<string> = paths.findRoute('GET', url)?.store ?? new Set()
     if (known.size === 0) paths.on('GET', url, () => {}, known)
     for (const name of [method].flat()) known.add(name)

@@ -29,7 +29,7 @@ const TABLE = {
   firstFactorKills: [4, 4, 25],
   firstFactorRaces: [2, 2, 12],
   folderRaces: [2, 2, 20],
-  keptModelRuns: [15, 5, 100],
+  keptModelRuns: [20, 5, 100],
   killedLinkUploadBytes: [6 * MIB, 6 * MIB, 60 * MIB],
   linkModelRuns: [20, 20, 300],
   linkModelRunsOnPostgres: [3, 3, 50],
