@@ -160,7 +160,11 @@ t.test('a credential that is revoked meanwhile gets no changes', async t => {
   const { server, user, token, id, dataDir, send, cursor, waiting } = await start()
   const next = await cursor()
   const { json: { id: tokenId, token: personal } } = await server.send('POST', '/api/tokens', { user, json: { name: 'a sync', scopes: ['files:read'] } })
-  const [byToken, byPassword] = [await waiting({ cursor: next }, { token: personal }), await waiting({ cursor: next }, { user, token: '' })]
+  const kept = await waiting({ cursor: next }, { user, token: '' })
+  await server.send('PUT', '/uploads/b', { token, body: 'x' })
+  t.match(await kept.answer, { status: 200, json: { changes: [{ name: 'b' }] } }, 'one that is not gets them')
+  const last = await cursor()
+  const [byToken, byPassword] = [await waiting({ cursor: last }, { token: personal }), await waiting({ cursor: last }, { user, token: '' })]
   t.equal((await send('DELETE', `/api/tokens/${tokenId}`)).status, 204)
   t.equal((await server.send('PUT', '/api/account/password', { user, json: { password: 'another horse battery' } })).status, 204)
   const renewed = await issueToken(server, { user: [user[0], 'another horse battery'] })

@@ -25,6 +25,9 @@ let newest: { readonly token: string, readonly renewAt: number } | undefined
 /** Requests that need a new token at the same time share it. */
 let renewal: Promise<unknown> | undefined
 
+/** Set while an act ends the session and begins another one. */
+let replacement: Promise<unknown> | undefined
+
 /** Share of a token's lifetime after which a new one is requested. */
 const RENEWAL_SHARE = 0.9
 
@@ -83,6 +86,16 @@ export async function signIn (account: Password, note?: string): Promise<void> {
 export async function signInWithPasskey (): Promise<void> {
   const credential = await assertPasskey(await anonymous.getSignInOptions())
   await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', { body: { credential }, headers: await keyHeaders() })))
+}
+
+/**
+ * Runs what ends the session and then signs in. Meanwhile no request finds that the session has ended: its dialog would
+ * cover the question for the second factor.
+ */
+export function replaceSession<Result> (replace: () => Promise<Result>): Promise<Result> {
+  const replaced = replace().finally(() => { replacement = undefined })
+  replacement = replaced.catch(() => {})
+  return replaced
 }
 
 async function begin (begun: NewSession): Promise<void> {
@@ -164,8 +177,10 @@ function whenOpen (): Promise<void> {
 
 /** The session of this browser, with a new access token; undefined if there is none. */
 async function findSession (): Promise<OpenSession | undefined> {
+  await replacement
   checkedAt = Date.now()
   const { data, response, error } = await anonymous.api.GET('/api/session', { headers: await keyHeaders() })
+  if (replacement !== undefined) return findSession()
   const found = bodyOf<OpenSession | undefined>({ data, response, error })
   return response.status === 204 ? undefined : found
 }

@@ -4,7 +4,7 @@ import { AccountPassword, fieldsOf, isPasswordWrong, PasswordField } from '../fi
 import { withProof } from '../factors/proof.ts'
 import { notifyOfLinks } from '../links/notify-of-links.ts'
 import { ProblemText } from '../problem.tsx'
-import { signIn } from '../session.ts'
+import { replaceSession, signIn } from '../session.ts'
 import { session, usernameOf } from '../session-state.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
@@ -25,7 +25,7 @@ async function changePassword ({ current, next }: Change): Promise<void> {
 export function PasswordSection ({ reload }: { reload: () => Promise<void> }) {
   const form = useRef<HTMLFormElement>(null)
   const { run, isRunning, error } = useAction(async (change: Change) => {
-    await changePassword(change)
+    await replaceSession(() => changePassword(change))
     form.current?.reset()
     await notifyOfLinks(texts.account.passwordChanged)
     void reload()

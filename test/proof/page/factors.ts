@@ -254,6 +254,8 @@ browserTest('whatever takes the password asks for a code, a cancelled demand kee
   await button(password, 'Change the password').click()
   await answerWith(page, codes[4])
   await dialog(page, 'Second factor').getByText('The password has changed. Confirm once more').waitFor()
+  // A look at the session would find that it has ended.
+  await page.evaluate(() => { dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })) })
   await answerWith(page, codes[5])
   await page.getByRole('status').getByText('The password has changed.').waitFor()
   await section(page, 'Recent events').getByText('Password changed').waitFor()
