@@ -177,8 +177,8 @@ function whenOpen (): Promise<void> {
 
 /** The session of this browser, with a new access token; undefined if there is none. */
 async function findSession (): Promise<OpenSession | undefined> {
-  await replacement
   checkedAt = Date.now()
+  await replacement
   const { data, response, error } = await anonymous.api.GET('/api/session', { headers: await keyHeaders() })
   if (replacement !== undefined) return findSession()
   const found = bodyOf<OpenSession | undefined>({ data, response, error })
