@@ -104,9 +104,9 @@ export function createFiles (services: Services) {
       if (current !== undefined && announced === undefined) return current
       const place = yield * tree.place(ownerId, name, known)
       if (announced !== undefined) {
-        // Locks that have expired are not found, whatever the time.
-        const moment = { owner: { id: ownerId, lockedUntil: announced.lockedUntil }, time: 0 }
-        yield * guard.admit({ ...moment, current, place }, announced.conditions, stores(name, { current, place }))
+        // Queries exclude expired locks, so the time is unused.
+        const context = { owner: { id: ownerId, lockedUntil: announced.lockedUntil }, time: 0 }
+        yield * guard.admit({ ...context, current, place }, announced.conditions, stores(name, { current, place }))
       }
       if (current !== undefined) return current
       requireFree(place)

@@ -35,19 +35,19 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
   }
 
   function * admitRemoval (
-    moment: OwnerContext, folder: FolderRow, { from, conditions = {}, replacedBy }: FolderRemoval
+    context: OwnerContext, folder: FolderRow, { from, conditions = {}, replacedBy }: FolderRemoval
   ): Rule<void> {
     const { path } = folder
     const { tokens } = conditions
-    const { owner } = moment
+    const { owner } = context
     const subject = replacedBy === undefined ? { folder } : yield * requireSource(owner.id, replacedBy.path)
     const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
     const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
-    yield * guard.admit({ ...moment, ...subject }, terms, all(...gone.map(removes)))
+    yield * guard.admit({ ...context, ...subject }, terms, all(...gone.map(removes)))
     if (from === undefined && replacedBy !== undefined) {
       yield * requireFitting(owner, path, { ...replacedBy, ...subject })
     }
-    yield * guard.end(moment, path)
+    yield * guard.end(context, path)
   }
 
   /** The file or folder with a path. @throws not_found: it may just have got the path of this one. */
@@ -82,14 +82,14 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
   }
 
   function * removeEmpty (
-    moment: LockContext, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
+    context: LockContext, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
   ): Rule<FolderRemovalPosition | undefined> {
     const { ownerId, path } = folder
     const below = yield * query(queries.deepest, { ownerId, ...boundsBelow(path), limit })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
     if ((yield * query(queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
-    yield * drop(moment, ids)
+    yield * drop(context, ids)
     return isLast ? undefined : position
   }
 

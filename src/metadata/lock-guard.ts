@@ -152,10 +152,10 @@ export function createLockGuard (engine: Engine, ids: Ids) {
     },
 
     /** @throws file_locked if another lock is in the way, too_many_locks. */
-    * add (moment: LockContext, lock: NewLock, isFolder = false): Rule<LockRecord> {
-      const { owner: { id: ownerId }, time } = moment
+    * add (context: LockContext, lock: NewLock, isFolder = false): Rule<LockRecord> {
+      const { owner: { id: ownerId }, time } = context
       const { path, isDeep, isExclusive, seconds } = lock
-      const found = yield * find(moment, { paths: [path], trees: isDeep ? [path] : [] })
+      const found = yield * find(context, { paths: [path], trees: isDeep ? [path] : [] })
       const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
       const inTheWay = found.filter(isInTheWay)
       refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))

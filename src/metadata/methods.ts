@@ -5,12 +5,12 @@ import { pipeline, type Rule } from './rule.ts'
 /** An account whose row is locked, and the time after any wait for it. */
 export interface OwnerContext { readonly owner: Owner, readonly time: number }
 
-/** Tells an observer of removals: an engine does after each commit of a rule that called `markRemoval`. */
+/** An engine that calls an observer after each commit of a rule that called `markRemoval`, and what belongs to it. */
 export function watchRemovals (unwatched: Engine) {
   let tellRemoval = () => {}
   let marks = 0
 
-  /** Also tells of a mark that another transaction made meanwhile, which tells of it again. */
+  /** May call once too often: also for a mark of another transaction, which calls by itself. */
   async function watched<T> (transaction: () => Promise<T>): Promise<T> {
     const before = marks
     const result = await transaction()
@@ -45,7 +45,7 @@ export function createMethods (engine: Engine, owners: Owners) {
       (ownerId: number, ...values: Parameters): Promise<T> =>
         engine.transactFor(ownerId, () => rule(ownerId, ...values)),
 
-    /** The same for a rule that begins with an account that is locked. @throws not_found if it was deleted. */
+    /** The same, but the account is locked before the rule begins. @throws not_found if it was deleted. */
     ownerWrite: <Parameters extends unknown[], T>(rule: (context: OwnerContext, ...values: Parameters) => Rule<T>) =>
       (ownerId: number, ...values: Parameters): Promise<T> => engine.transactFor(ownerId, function * () {
         const [owner, time] = yield * pipeline(owners.lock(ownerId), engine.now())
