@@ -64,8 +64,9 @@ import { authenticate } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
-import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
-import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
+import {
+  formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, uploadDiscoveryRoutes
+} from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
 import { createProblemSender } from './webdav/problem-xml.ts'
 import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/routes.ts'

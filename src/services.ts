@@ -13,15 +13,14 @@ import { createCodeVerifier, type CodeVerifier } from './factors/second-factor.t
 import { BackgroundFailures } from './files/background-failures.ts'
 import { BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
-import { Copies } from './files/copies.ts'
+import { createCopies, type Copies } from './files/copies.ts'
 import { createCursors, type Cursors } from './files/cursor.ts'
-import { DiskRoom } from './files/disk-room.ts'
-import { Files } from './files/files.ts'
-import { Folders } from './files/folders.ts'
+import { createFiles, type Files } from './files/files.ts'
+import { createFolders, type Folders } from './files/folders.ts'
 import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
-import { IncomingBlobs } from './files/incoming-blobs.ts'
-import { KeptFiles } from './files/kept.ts'
-import { Quotas } from './files/quotas.ts'
+import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.ts'
+import { createKeptFiles, type KeptFiles } from './files/kept.ts'
+import { createSpace, type Space } from './files/space.ts'
 import { Zips } from './files/zips.ts'
 import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
@@ -40,10 +39,10 @@ interface Rules {
   readonly passwords: Passwords
   readonly attemptLimiter: AttemptLimiter
   readonly accounts: Accounts
-  readonly quotas: Quotas
   readonly failures: BackgroundFailures
   readonly cleanup: BlobCleanup
-  readonly room: DiskRoom
+  readonly incoming: IncomingBlobs
+  readonly space: Space
   readonly files: Files
   readonly folders: Folders
   readonly changes: Changes
@@ -51,6 +50,8 @@ interface Rules {
   readonly keptFiles: KeptFiles
   readonly uploads: ResumableUploads
   readonly linkUses: LinkUses
+  /** Aborted when the server stops. */
+  readonly stopping: AbortSignal
   /** Ends waiting requests, and uploads and acts of many steps between two: clients go on with the next server. */
   stop (): void
 }
@@ -144,34 +145,34 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const passwords = await createPasswords(config.passwordPolicy)
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const accounts = createAccounts({ config, metadata, passwords, attemptLimiter })
-  const quotas = new Quotas(metadata.uploads, config)
   const failures = new BackgroundFailures()
   const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
-  const room = new DiskRoom({ metadata, blobs, cleanup })
-  const limits = { ...config, redirectSeconds: config.downloadRedirectSeconds }
-  const incoming = new IncomingBlobs(metadata.blobs, blobs)
-  const files = new Files({ metadata, blobs, cleanup, room, quotas, incoming, limits })
-  const stopping = new AbortController()
-  const folders = new Folders({ metadata, quotas, room, stopping: stopping.signal })
+  const incoming = createIncomingBlobs({ metadata, blobs })
+  const space = createSpace({ metadata, blobs, cleanup, config })
+  const files = createFiles({ metadata, blobs, incoming, space, config })
+  const stopped = new AbortController()
+  const { signal: stopping } = stopped
+  const folders = createFolders({ metadata, space, stopping })
   const changes = new Changes(metadata.changes)
-  const uploads = new ResumableUploads({ metadata, blobs, room, files, quotas, limits: config })
+  const uploads = new ResumableUploads({ metadata, blobs, space, files, limits: config })
   return {
     passwords,
     attemptLimiter,
     accounts,
-    quotas,
     failures,
     cleanup,
-    room,
+    incoming,
+    space,
     files,
     folders,
     changes,
-    copies: new Copies({ metadata, blobs, incoming, room, quotas, files, folders, stopping: stopping.signal }),
-    keptFiles: new KeptFiles({ metadata, quotas, files, stopping: stopping.signal }),
+    copies: createCopies({ metadata, blobs, incoming, space, files, folders, stopping }),
+    keptFiles: createKeptFiles({ metadata, space, files, stopping }),
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
+    stopping,
     stop () {
-      stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+      stopped.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
       uploads.stop()
       changes.stop()
     }
@@ -208,10 +209,13 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
   }
 }
 
-async function closeAll ({ metadata, blobs }: Backends, { files, uploads, linkUses }: Rules): Promise<void> {
+async function closeAll (
+  { metadata, blobs }: Backends, { cleanup, incoming, uploads, linkUses }: Rules
+): Promise<void> {
   await linkUses.close()
   await uploads.close()
-  await files.close()
+  incoming.close()
+  await cleanup.close()
   await blobs.close()
   await metadata.close()
 }

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import type { BlobStore } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
-import { Quotas } from '#src/files/quotas.ts'
+import { finderOf, openDownload } from '#src/files/file-response.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { bytesPath, metadataPath, shareAccount } from './kit/kept-account.ts'
@@ -114,26 +114,24 @@ async function openRules (t: Test, change: (store: Rough) => Partial<Rough>) {
     await metadata.close()
   })
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
-  const stores = { metadata, blobs, reserve, quotas, limits }
+  const stores = { metadata, blobs, reserve }
   const { files, cleanup } = rulesOver(stores)
   const put = async (name: string, text: string) => {
     await files.store({
-      owner,
+      uploader: { owner, linkId: null },
       upload: {
         name,
         minBytes: 0,
         maxBytes: 1000,
-        read: use => use({ name, type: undefined, bytes: Readable.from([Buffer.from(text)]) })
+        async * read () { yield { name, type: undefined, bytes: Readable.from([Buffer.from(text)]) } }
       },
-      mode: 'put',
-      precondition: {}
+      put: { conditions: {} }
     })
     // Removes replaced bytes.
     await cleanup.sweepNow()
   }
-  return { metadata, blobs, owner, put, rules: rulesOver({ ...stores, ...change({ metadata, blobs, put }) }) }
+  const changed = { ...stores, ...change({ metadata, blobs, put }) }
+  return { ...changed, owner, put, rules: rulesOver(changed) }
 }
 
 /** Calls `act` once. */
@@ -178,14 +176,14 @@ t.test('a name that is taken while it is locked is locked as it is then', { skip
 })
 
 t.test('a file that is replaced while it is opened is downloaded as it is then', { skip: skipWithoutFolder }, async t => {
-  const { owner, put, rules: { files } } = await openRules(t, ({ metadata, put }) => {
+  const { owner, put, metadata, blobs, rules: { files } } = await openRules(t, ({ metadata, put }) => {
     const replace = once(() => put('a', 'new bytes'))
     const find = (...args: Parameters<Metadata['files']['find']>) => metadata.files.find(...args).finally(replace)
     return { metadata: { ...metadata, files: override(metadata.files, { find }) } }
   })
   await put('a', 'old')
   const request = { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' } as const
-  const { plan, bytes } = await files.download(files.finderOf(owner.id, 'a'), request)
+  const { plan, bytes } = await openDownload(finderOf({ files, metadata }, owner.id, 'a'), request, { blobs, config: { downloadRedirectSeconds: 0 } })
   t.match(plan, { status: 200, headers: { 'content-length': '9' } })
   t.equal(String(bytes), 'new bytes')
 })

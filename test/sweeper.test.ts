@@ -77,14 +77,14 @@ t.test('bytes that the disk does not give up are not forgotten', { skip: skipWit
   t.teardown(() => store.close())
   const { id: ownerId } = await store.accounts.add({ username: 'ada', password: 'pwd' })
   const owner = await store.accounts.get(ownerId)
-  const upload: IncomingBody = { name: 'a', minBytes: 1, maxBytes: 1, read: use => use({ name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) }) }
-  const { file: { blobId: id } } = await store.files.store({ owner, upload, mode: 'create' })
+  const upload: IncomingBody = { name: 'a', minBytes: 1, maxBytes: 1, async * read () { yield { name: 'a', type: undefined, bytes: (async function * () { yield Buffer.from('a') }()) } } }
+  const { file: { blobId: id } } = await store.files.store({ uploader: { owner, linkId: null }, upload })
   const path = join(dataDir, 'blobs', id.slice(0, 2), id)
   await until(() => existsSync(path))
   await rm(path)
   // A folder can't be removed like a file.
   await mkdir(path)
   await store.files.remove(ownerId, 'a', { precondition: {}, isPermanent: true })
-  await store.files.close()
+  await store.cleanup.close()
   t.strictSame(await store.metadata.blobs.claimDiscarded(10, 0), [id])
 })

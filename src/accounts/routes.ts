@@ -58,7 +58,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
 }
 
 /** The user's own account; accepts any credential. */
-export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
+export const accountRoutes: Routes = async (app, { metadata, space }) => {
   app.get('/api/account', {
     schema: {
       operationId: 'getAccount',
@@ -71,7 +71,7 @@ export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
   }, async request => {
     const { account } = callerOf(request)
     const { id, username, createdAt } = userOf(account)
-    return { id, username, createdAt, usage: await quotas.usageOf(account) }
+    return { id, username, createdAt, usage: await space.usageOf(account) }
   })
 
   app.get('/api/account/events', {

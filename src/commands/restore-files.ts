@@ -141,10 +141,9 @@ async function putBack (
   const owner = await accounts.get(id)
   const content = { name, type, bytes: bytes() }
   const stored = await files.store({
-    owner,
-    mode: 'put',
-    precondition: {},
-    upload: { name, minBytes: size, maxBytes: size, read: use => use(content), modifiedAt: () => modifiedAt }
+    uploader: { owner, linkId: null },
+    upload: { name, minBytes: size, maxBytes: size, async * read () { yield content }, modifiedAt: () => modifiedAt },
+    put: { conditions: {} }
   })
   // A server that starts meanwhile deletes bytes that belong to no file yet.
   await blobs.check(stored.file.blobId, size)

@@ -1,31 +1,14 @@
-import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { FolderCopy } from '../metadata/folder-records.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { fileTaken } from '../problems.ts'
-import type { DiskRoom } from './disk-room.ts'
-import type { Files } from './files.ts'
-import { fileAt } from './incoming-files.ts'
-import type { Folders } from './folders.ts'
-import type { IncomingBlobs } from './incoming-blobs.ts'
+import type { AppServices } from '../services.ts'
+import { fileAt } from './files.ts'
 import { folderPath } from './names.ts'
 import { filePages, folderPages } from './pages.ts'
-import type { Quotas } from './quotas.ts'
-
-interface CopiesOptions {
-  readonly metadata: Metadata
-  readonly incoming: IncomingBlobs
-  readonly blobs: Pick<BlobStore, 'needsLeases'>
-  readonly room: DiskRoom
-  readonly quotas: Quotas
-  readonly files: Files
-  readonly folders: Folders
-  /** Aborted when the server stops. */
-  readonly stopping: AbortSignal
-}
+import type { Allowance } from './space.ts'
 
 /** Where the copy of a folder stopped, and why: a problem, or something unexpected. */
 export interface CopyFailure { readonly path: string, readonly error: unknown }
@@ -35,49 +18,46 @@ interface AbortableCopy extends FolderCopy {
   readonly signal: AbortSignal
 }
 
+export type Copies = ReturnType<typeof createCopies>
+
 /** Copies of files and folders. Bytes do not pass through this process, and are counted in full. */
-export class Copies {
-  readonly #options: CopiesOptions
-
-  constructor (options: CopiesOptions) {
-    this.#options = options
-  }
-
+export function createCopies ({ metadata, blobs, incoming, space, files, folders, stopping }:
+Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folders' | 'stopping'>) {
   /**
    * Copies a file with its type, the client's time and its dead properties. With `overwrites`, a file that has the new
    * name gets the content, as by an upload.
    * @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded, file_damaged, storage_full, and
    * as its destination says.
    */
-  async copyFile (
+  async function copyFile (
     owner: AccountRecord, name: string, newName: string, destination: Destination = {}
   ): Promise<StoreResult> {
-    const { metadata, incoming, blobs, room, quotas, files } = this.#options
     const target = files.acceptName(newName)
     const { needsParent } = destination
+    const allowance = space.of({ owner, linkId: null })
     for (;;) {
       const source = await files.get(owner.id, name)
       const place = await metadata.files.findPlace(owner.id, target, { conditions: { needsParent }, lockedUntil: 0 })
       const current = fileAt(place)
       if (current !== undefined && destination.overwrites !== true) throw fileTaken(target)
       const newFiles = 'newFolders' in place ? place.newFolders + 1 : 0
-      await quotas.check(owner, { bytes: source.size - (current?.size ?? 0), files: newFiles })
-      const blobId = await this.#copyBytes(owner, source)
+      await allowance.check({ bytes: source.size - (current?.size ?? 0), files: newFiles })
+      const blobId = await copyBytes(owner, source, allowance)
       if (blobId === undefined) continue
       const { modifiedAt = source.modifiedAt } = destination
       const file = { ...source, name: target, blobId, modifiedAt, isLeased: blobs.needsLeases }
-      const stored = await incoming.commitWith(blobId, room.withRoom(owner.id, () =>
-        metadata.files.copy(source, file, quotas.of(owner), destination)))
+      const stored = await incoming.commitWith(blobId, allowance.record(() =>
+        metadata.files.copy(source, file, space.quotaOf(owner), destination)))
       if (stored !== undefined) return stored
     }
   }
 
   /** The id of the copied bytes; undefined if the file has other bytes by now. */
-  async #copyBytes (owner: AccountRecord, { name, blobId, size, sha256 }: FileRecord): Promise<string | undefined> {
-    const { incoming, room, files } = this.#options
+  async function copyBytes (
+    owner: AccountRecord, { name, blobId, size, sha256 }: FileRecord, { room }: Allowance
+  ): Promise<string | undefined> {
     try {
-      const options = { maxBytes: size, makeRoom: room.makerFor(owner.id) }
-      return (await incoming.copy({ id: blobId, size, sha256 }, options)).id
+      return (await incoming.copy({ id: blobId, size, sha256 }, { maxBytes: size, ...room })).id
     } catch (error) {
       // The old bytes may be removed already.
       if ((await files.get(owner.id, name)).blobId === blobId) throw error
@@ -85,44 +65,29 @@ export class Copies {
     }
   }
 
-  /**
-   * Copies a folder to a path that is free and not in it, with all that is in the folder if `isDeep`: all of it must
-   * have room. Each folder and each file is an act of its own. Stops at the first failure below the folder, and returns
-   * it: what was copied stays.
-   * @throws not_found, name_taken, name_invalid, quota_exceeded, and as its destination says.
-   */
-  async copyFolder (
-    owner: AccountRecord, name: string, newName: string, { signal, ...destination }: AbortableCopy
-  ): Promise<CopyFailure | undefined> {
-    const { folders } = this.#options
-    const { path } = await folders.get(owner.id, name)
-    const target = folderPath(newName)
-    await folders.copy(owner, path, target, destination)
-    if (destination.isDeep !== true) return undefined
-    // If the copy is moved meanwhile, it is not continued elsewhere.
-    return this.#copyContent(owner, path, target, { tokens: destination.tokens, needsParent: true, signal })
-  }
-
-  async #copyContent (
+  async function copyContent (
     owner: AccountRecord, from: string, to: string, conditions: Conditions & Pick<AbortableCopy, 'signal'>
   ): Promise<CopyFailure | undefined> {
-    const { files, folders } = this.#options
     let at = from
     const target = (path: string) => joinPath(to, splitPath(path).name)
+    const requireWanted = () => {
+      conditions.signal.throwIfAborted()
+      stopping.throwIfAborted()
+    }
     try {
-      for await (const page of filePages(files, owner.id, from)) {
+      for await (const page of filePages(metadata, owner.id, from)) {
         for (const { name } of page) {
           at = name
-          this.#requireWanted(conditions)
-          await this.copyFile(owner, name, target(name), conditions)
+          requireWanted()
+          await copyFile(owner, name, target(name), conditions)
         }
       }
-      for await (const page of folderPages(folders, owner.id, from)) {
+      for await (const page of folderPages(metadata, owner.id, from)) {
         for (const { path } of page) {
           at = path
-          this.#requireWanted(conditions)
+          requireWanted()
           await folders.copy(owner, path, target(path), conditions)
-          const failure = await this.#copyContent(owner, path, target(path), conditions)
+          const failure = await copyContent(owner, path, target(path), conditions)
           if (failure !== undefined) return failure
         }
       }
@@ -132,8 +97,24 @@ export class Copies {
     }
   }
 
-  #requireWanted ({ signal }: Pick<AbortableCopy, 'signal'>): void {
-    signal.throwIfAborted()
-    this.#options.stopping.throwIfAborted()
+  return {
+    copyFile,
+
+    /**
+     * Copies a folder to a path that is free and not in it, with all that is in the folder if `isDeep`: all of it must
+     * have room. Each folder and each file is an act of its own. Stops at the first failure below the folder, and
+     * returns it: what was copied stays.
+     * @throws not_found, name_taken, name_invalid, quota_exceeded, and as its destination says.
+     */
+    async copyFolder (
+      owner: AccountRecord, name: string, newName: string, { signal, ...destination }: AbortableCopy
+    ): Promise<CopyFailure | undefined> {
+      const { path } = await folders.get(owner.id, name)
+      const target = folderPath(newName)
+      await folders.copy(owner, path, target, destination)
+      if (destination.isDeep !== true) return undefined
+      // If the copy is moved meanwhile, it is not continued elsewhere.
+      return copyContent(owner, path, target, { tokens: destination.tokens, needsParent: true, signal })
+    }
   }
 }

@@ -17,10 +17,10 @@ export interface DownloadRequest {
   /** `attachment` by default. */
   readonly disposition: 'attachment' | 'inline' | undefined
   /**
-   * A door beside that of the API of owners. There is no redirect. On a drive, `Last-Modified` is the time of the
-   * content, unless that is ahead; by a link, nothing may be kept.
+   * Set for WebDAV and links, which never redirect. On a drive, `Last-Modified` is the time of the content, unless that
+   * is ahead; by a link, nothing may be kept.
    */
-  readonly door?: 'drive' | 'link' | undefined
+  readonly via?: 'drive' | 'link' | undefined
   /** Gives the boundary of a multipart response. Random, so that no file can contain it on purpose. */
   readonly createBoundary: () => string
 }
@@ -66,7 +66,7 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
   const headers: Record<string, string> = {
     etag: entityTag(file.sha256),
     'last-modified': new Date(lastModified(request, file, now)).toUTCString(),
-    'cache-control': request.door === 'link' ? 'no-store' : 'private, no-cache',
+    'cache-control': request.via === 'link' ? 'no-store' : 'private, no-cache',
     'cross-origin-resource-policy': SAME_ORIGIN,
     vary: 'Authorization'
   }
@@ -82,8 +82,8 @@ export function planDownload (request: DownloadRequest, file: FileMetadata, now:
  * On a drive it equals `getlastmodified` (RFC 4918 section 15.7), if that is not later than `updatedAt`, which
  * conditions always use: it must not be in the future (RFC 9110 section 8.8.2.1).
  */
-function lastModified ({ door }: DownloadRequest, { updatedAt, modifiedAt }: FileMetadata, now: number): number {
-  return Math.min(updatedAt, now, door === 'drive' ? modifiedAt ?? now : now)
+function lastModified ({ via }: DownloadRequest, { updatedAt, modifiedAt }: FileMetadata, now: number): number {
+  return Math.min(updatedAt, now, via === 'drive' ? modifiedAt ?? now : now)
 }
 
 /** Whether the first byte of the file is sent, or would be if it had one. */

@@ -2,12 +2,19 @@ import { randomBytes } from 'node:crypto'
 import type { Http2Stream } from 'node:http2'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { seconds } from '../metadata/preconditions.ts'
+import type { FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import { type DownloadRequest, sendsBeginning } from './download.ts'
-import type { Files, FindFile } from './files.ts'
+import type { AppServices } from '../services.ts'
+import {
+  type DownloadPlan, type DownloadRequest, openBytes, planDownload, redirectLarge, sendsBeginning
+} from './download.ts'
+
+/** Finds the file, or the version, of a download. @throws not_found. */
+type FindFile = () => Promise<FileRecord>
 
 /** A `GET` or `HEAD` of what `find` finds. */
-interface FileRequest extends Partial<Pick<DownloadRequest, 'disposition' | 'door'>> {
+interface FileRequest extends Partial<Pick<DownloadRequest, 'disposition' | 'via'>> {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   readonly find: FindFile
@@ -15,26 +22,70 @@ interface FileRequest extends Partial<Pick<DownloadRequest, 'disposition' | 'doo
   readonly onBegin?: () => void
 }
 
+/** `config`: for how long clients may begin a large download from the store of the bytes itself; 0: never. */
+interface BytesSource extends Pick<AppServices, 'blobs'> {
+  readonly config: Pick<AppServices['config'], 'downloadRedirectSeconds'>
+}
+
 /**
  * Answers with a file, for a route to return.
- * @throws precondition_failed, range_not_satisfiable, and as `Files.download` does.
+ * @throws precondition_failed, range_not_satisfiable, and as `openDownload`.
  */
 export async function sendFile (
-  { request, reply, find, disposition, door, onBegin }: FileRequest, files: Files
+  { request, reply, find, disposition, via, onBegin }: FileRequest, source: BytesSource
 ): Promise<FastifyReply | Readable | Buffer> {
   const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
-  const { plan, bytes } = await files.download(find, {
+  const { plan, bytes } = await openDownload(find, {
     method,
     headers: request.headers,
     disposition,
-    door,
+    via,
     createBoundary: () => randomBytes(16).toString('hex')
-  })
+  }, source)
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   if (method === 'GET' && sendsBeginning(plan)) onBegin?.()
   reply.code(plan.status).headers(plan.headers)
   return Buffer.isBuffer(bytes) ? bytes : streamTo(reply, bytes)
+}
+
+/**
+ * Decides the response to a download, then opens the bytes, if some are to be sent. They stay complete even if the file
+ * is replaced or deleted. The caller reads or destroys the stream, if it is one. `find` is called again if the bytes of
+ * what it found are gone.
+ * @throws file_damaged, and what `find` throws.
+ */
+export async function openDownload (
+  find: FindFile, request: DownloadRequest, { blobs, config: { downloadRedirectSeconds } }: BytesSource
+): Promise<{ readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }> {
+  for (;;) {
+    const file = await find()
+    const planned = planDownload(request, file, Date.now())
+    const seconds = request.via === undefined ? downloadRedirectSeconds : 0
+    const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds })
+    try {
+      return { plan, bytes: await openBytes(blobs, file, plan) }
+    } catch (error) {
+      // If the file was replaced meanwhile, the old bytes may be removed already.
+      if ((await find()).blobId === file.blobId) throw error
+    }
+  }
+}
+
+/**
+ * The file of a name, or its version with the id `version`. `Last-Modified` must not be in the future (RFC 9110 section
+ * 8.8.2.1), and must match when a client sends it back: a stored date is corrected after the clock was set back.
+ */
+export function finderOf (
+  { files, metadata }: Pick<AppServices, 'files' | 'metadata'>, ownerId: number, name: string, version?: string
+): FindFile {
+  return async () => {
+    if (version !== undefined) return files.getVersion(ownerId, name, version)
+    const file = await files.get(ownerId, name)
+    if (seconds(file.updatedAt) <= seconds(Date.now())) return file
+    await metadata.files.correctDate(ownerId, file.name).catch(() => {})
+    return files.get(ownerId, name)
+  }
 }
 
 /** The response with a stream, for a route to return. Closes the stream when the client is gone. */

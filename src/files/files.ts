@@ -1,186 +1,161 @@
-import type { Readable } from 'node:stream'
-import { isBlobId, type BlobStore } from '../blobs/blob-store.ts'
+import { isBlobId } from '../blobs/blob-store.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { seconds } from '../metadata/preconditions.ts'
-import type { AccountRecord, FilePage, FileRecord, FileSearch, FoundFiles, NewFile } from '../metadata/records.ts'
+import type { AccountRecord, FileRecord, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
-import { Problem } from '../problems.ts'
-import type { BlobCleanup } from './blob-cleanup.ts'
-import type { DiskRoom } from './disk-room.ts'
-import { openBytes, planDownload, redirectLarge, type DownloadPlan, type DownloadRequest } from './download.ts'
-import type { IncomingBlobs } from './incoming-blobs.ts'
-import { type StoreRequest, uploaderOf } from './incoming-file.ts'
-import { createIncomingFiles, type IncomingFiles } from './incoming-files.ts'
-import { getName } from './names.ts'
-import type { Quotas } from './quotas.ts'
-import { createUploadSpace, type UploadSpace } from './upload-space.ts'
-import type { Uploader } from './uploader.ts'
+import { Problem, refuseSize } from '../problems.ts'
+import type { AppServices } from '../services.ts'
+import type { IncomingFile, StoreRequest } from './incoming-file.ts'
+import { extensionOf, fileName, getName, mediaTypeOf, segmentName } from './names.ts'
+import type { Allowance } from './space.ts'
 
-interface FilesOptions {
-  metadata: Metadata
-  blobs: BlobStore
-  cleanup: Pick<BlobCleanup, 'close'>
-  room: DiskRoom
-  quotas: Quotas
-  incoming: IncomingBlobs
-  limits: {
-    maxFileBytes: number
-    /** Lower case, without dots; undefined allows any. */
-    allowedExtensions: string[] | undefined
-    /** How long a client may begin a large download from the store of the bytes itself; 0: never. */
-    redirectSeconds?: number
-  }
-}
+/** A stored file. `requestedName`: by a link, the file may have another. */
+interface Stored extends StoreResult { readonly requestedName: string }
 
-/** A stored file. `asked`: its name as it was asked for; by a link, the file may have another. */
-interface Stored extends StoreResult { readonly asked: string }
-
-/** Finds the file, or the version, of a download. */
-export type FindFile = () => Promise<FileRecord>
-
-interface Download { readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }
+export type Files = ReturnType<typeof createFiles>
 
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
-export class Files {
-  readonly #options: FilesOptions
-  readonly #space: UploadSpace
-  readonly #incomingFiles: IncomingFiles
+export function createFiles ({ metadata, blobs, incoming, space, config }:
+Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space'> & {
+  readonly config: Pick<AppServices['config'], 'maxFileBytes' | 'allowedExtensions'>
+}) {
+  const { maxFileBytes, allowedExtensions } = config
 
-  constructor (options: FilesOptions) {
-    this.#options = options
-    this.#space = createUploadSpace(options)
-    this.#incomingFiles = createIncomingFiles({ ...options, space: this.#space })
-  }
-
-  /**
-   * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything
-   * fails, nothing is stored. Creating a file that exists with the same bytes returns that file.
-   * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, link_limit_reached, storage_full,
-   * name_taken, precondition_failed, file_locked, not_found if the account was deleted or the link ended meanwhile, and
-   * what the upload throws.
-   */
-  async store (request: StoreRequest): Promise<Stored> {
-    const received = await this.#incomingFiles.receive(request)
-    const stored = await this.#options.incoming.commitWith(received.blobId, this.#record(request, received))
-    return { ...stored, asked: received.name }
+  /** The name of a new file, as it is stored; by a link, one segment. @throws name_invalid, extension_not_allowed. */
+  function acceptName (text: string, linkId: number | null = null): string {
+    const name = linkId === null ? fileName(text) : segmentName(text)
+    if (allowedExtensions !== undefined && !allowedExtensions.includes(extensionOf(name))) {
+      throw new Problem('extension_not_allowed', { detail: `Allowed are: ${allowedExtensions.join(', ')}.` })
+    }
+    return name
   }
 
   /** @throws not_found. */
-  async get (ownerId: number, name: string): Promise<FileRecord> {
-    const file = await this.#options.metadata.files.find(ownerId, getName(name))
+  async function get (ownerId: number, name: string): Promise<FileRecord> {
+    const file = await metadata.files.find(ownerId, getName(name))
     if (file === undefined) throw new Problem('not_found')
     return file
   }
 
-  /**
-   * What a download of a name finds: the file, or the version with the id `version`. The function that is returned
-   * throws not_found.
-   */
-  finderOf (ownerId: number, name: string, version?: string): FindFile {
-    return () => version === undefined ? this.#getWithPastDate(ownerId, name) : this.#getVersion(ownerId, name, version)
+  /** Refuses what can't be stored as announced, before the body is read. Returns the file to be replaced, if known. */
+  async function admit (
+    { uploader: { owner, linkId }, upload, put }: StoreRequest, allowance: Allowance
+  ): Promise<FileRecord | undefined> {
+    const { minBytes, maxBytes } = upload
+    let place: Place = { newFolders: 0 }
+    if ('name' in upload) {
+      const name = acceptName(upload.name, linkId)
+      const announced = { conditions: put?.conditions ?? {}, lockedUntil: owner.lockedUntil }
+      // By a link, a free name is found at the end.
+      if (linkId === null) place = await metadata.files.findPlace(owner.id, name, announced)
+    } else if (linkId === null) {
+      // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
+      if (await metadata.files.hasOfSize(owner.id, { folder: upload.folder, minBytes, maxBytes })) return undefined
+    }
+    if (minBytes > maxFileBytes) refuseSize(maxFileBytes)
+    await allowance.check('newFolders' in place
+      ? { bytes: minBytes, files: place.newFolders + 1 }
+      : { bytes: minBytes - place.size, files: 0 })
+    await allowance.requireDisk(minBytes)
+    return fileAt(place)
   }
 
-  /**
-   * Decides the response to a download, and opens the bytes only if some are to be sent. They stay complete even if the
-   * file is replaced or deleted. The caller reads or destroys the stream, if it is one. `find` is called again if the
-   * bytes of what it found are gone.
-   * @throws file_damaged, and what `find` throws.
-   */
-  async download (find: FindFile, request: DownloadRequest): Promise<Download> {
-    const { blobs, limits } = this.#options
-    for (;;) {
-      const file = await find()
-      const planned = planDownload(request, file, Date.now())
-      const seconds = request.door === undefined ? limits.redirectSeconds ?? 0 : 0
-      const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds })
-      try {
-        return { plan, bytes: await openBytes(blobs, file, plan) }
-      } catch (error) {
-        // If the file was replaced meanwhile, the old bytes may be removed already.
-        const current = await find()
-        if (current.blobId === file.blobId) throw error
-      }
+  /** Reads the bytes of a file to stable storage. */
+  async function receive (
+    { uploader: { owner, linkId }, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile,
+    { allowance, announced }: { allowance: Allowance, announced: FileRecord | undefined }
+  ): Promise<Omit<NewFile, 'modifiedAt'>> {
+    const name = acceptName(text, linkId)
+    const isUnknown = 'folder' in upload && linkId === null
+    const current = isUnknown ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
+    // The same size as that of the file always fits, for retries.
+    const limit = await allowance.limitOf(current?.size ?? 0)
+    try {
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: limit.bytes, ...allowance.room })
+      const isLeased = blobs.needsLeases
+      return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased, size, sha256 }
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'file_too_large') return limit.refuse(error)
+      throw error
     }
   }
 
-  /** @throws not_found if the folder does not exist. */
-  async list (ownerId: number, page: FilePage): Promise<FileRecord[]> {
-    return this.#options.metadata.files.list(ownerId, page)
-  }
+  return {
+    acceptName,
+    get,
 
-  /** @throws not_found if the folder does not exist. */
-  async search (ownerId: number, search: FileSearch): Promise<FoundFiles> {
-    return this.#options.metadata.files.search(ownerId, search)
-  }
+    /**
+     * Stores an upload: checks what is announced, reads the bytes to stable storage, then records the file. If anything
+     * fails, nothing is stored. Creating a file that exists with the same bytes returns that file.
+     * @throws name_invalid, extension_not_allowed, file_too_large, quota_exceeded, link_limit_reached, storage_full,
+     * name_taken, precondition_failed, file_locked, not_found if the account was deleted or the link ended meanwhile,
+     * and what the upload throws.
+     */
+    async store (request: StoreRequest): Promise<Stored> {
+      const { uploader: { owner, linkId, onStored }, upload, put } = request
+      const allowance = space.of(request.uploader)
+      const announced = await admit(request, allowance)
+      const received: Omit<NewFile, 'modifiedAt'>[] = []
+      try {
+        for await (const file of upload.read()) received.push(await receive(request, file, { allowance, announced }))
+      } catch (error) {
+        for (const { blobId } of received) await incoming.discard(blobId)
+        throw error
+      }
+      const [bytes] = received as [Omit<NewFile, 'modifiedAt'>]
+      const file = { ...bytes, modifiedAt: upload.modifiedAt?.() ?? null }
+      const quota = space.quotaOf(owner)
+      const record = async () => {
+        if (linkId !== null) return metadata.links.store(linkId, file, quota)
+        return put === undefined
+          ? metadata.files.add(file, quota)
+          : metadata.files.put(file, quota, put.conditions, put.lock)
+      }
+      const stored = await incoming.commitWith(file.blobId, allowance.record(record))
+      onStored?.()
+      return { ...stored, requestedName: file.name }
+    },
 
-  /**
-   * Renames or moves a file.
-   * @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded, and as its destination says.
-   */
-  async rename (
-    owner: AccountRecord, name: string, newName: string, destination: Destination = {}
-  ): Promise<FileRecord> {
-    const { metadata, quotas } = this.#options
-    const file = await this.get(owner.id, name)
-    const newPath = this.acceptName(newName)
-    return metadata.files.rename(owner.id, file.name, newPath, quotas.of(owner), destination)
-  }
+    /**
+     * A version as a file: its content is that of the version, and so is the date.
+     * @throws not_found.
+     */
+    async getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
+      const found = isBlobId(id) ? await metadata.kept.findVersion(ownerId, getName(name), id) : undefined
+      if (found === undefined) throw new Problem('not_found')
+      const { file, version: { size, type, sha256, storedAt, modifiedAt } } = found
+      return { ...file, size, type, sha256, storedAt, modifiedAt, blobId: id, updatedAt: storedAt }
+    },
 
-  /**
-   * Moves a file with its versions to the trash, or deletes them for good.
-   * @throws not_found, precondition_failed, file_locked.
-   */
-  async remove (
-    ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }
-  ): Promise<void> {
-    const { metadata } = this.#options
-    // Checked first: a transaction waits for other writers and empties the row cache, even if it changes nothing.
-    const file = await this.get(ownerId, name)
-    await metadata.files.remove(ownerId, file.name, removal)
-  }
+    /**
+     * Renames or moves a file.
+     * @throws not_found, name_invalid, extension_not_allowed, name_taken, quota_exceeded, and as its destination says.
+     */
+    async rename (
+      owner: AccountRecord, name: string, newName: string, destination: Destination = {}
+    ): Promise<FileRecord> {
+      const file = await get(owner.id, name)
+      return metadata.files.rename(owner.id, file.name, acceptName(newName), space.quotaOf(owner), destination)
+    },
 
-  /** The name of a new file, as it is stored; by a link, one segment. @throws name_invalid, extension_not_allowed. */
-  acceptName (text: string, uploader?: Pick<Uploader, 'linkId'>): string {
-    return this.#incomingFiles.acceptName(text, uploader)
+    /**
+     * Moves a file with its versions to the trash, or deletes them for good.
+     * @throws not_found, precondition_failed, file_locked.
+     */
+    async remove (
+      ownerId: number, name: string, removal: { precondition: Conditions, isPermanent: boolean }
+    ): Promise<void> {
+      // Checked first: a transaction waits for other writers and empties the row cache, even if it changes nothing.
+      const file = await get(ownerId, name)
+      await metadata.files.remove(ownerId, file.name, removal)
+    }
   }
+}
 
-  /** Waits for the sweeps that were requested. */
-  async close (): Promise<void> {
-    this.#options.incoming.close()
-    await this.#options.cleanup.close()
-  }
+/** The file of a name, or how many folders would be made for it. */
+type Place = Awaited<ReturnType<Metadata['files']['findPlace']>>
 
-  #record (request: StoreRequest, file: NewFile): Promise<StoreResult> {
-    const { metadata: { files, links }, quotas } = this.#options
-    const quota = quotas.of(request.owner)
-    return this.#space.record(uploaderOf(request), () => {
-      if (request.mode === 'link') return links.store(request.linkId, file, quota)
-      return request.mode === 'create'
-        ? files.add(file, quota)
-        : files.put(file, quota, request.precondition, request.lock)
-    })
-  }
-
-  /**
-   * `Last-Modified` must not be in the future (RFC 9110 section 8.8.2.1), and must match when a client sends it back.
-   * So a stored date is corrected after the clock was set back.
-   */
-  async #getWithPastDate (ownerId: number, name: string): Promise<FileRecord> {
-    const { metadata } = this.#options
-    const file = await this.get(ownerId, name)
-    if (seconds(file.updatedAt) <= seconds(Date.now())) return file
-    await metadata.files.correctDate(ownerId, file.name).catch(() => {})
-    return this.get(ownerId, name)
-  }
-
-  /** A version as a file: its content is that of the version, and so is the date. */
-  async #getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
-    const found = isBlobId(id)
-      ? await this.#options.metadata.kept.findVersion(ownerId, getName(name), id)
-      : undefined
-    if (found === undefined) throw new Problem('not_found')
-    const { file, version: { size, type, sha256, storedAt, modifiedAt } } = found
-    return { ...file, size, type, sha256, storedAt, modifiedAt, blobId: id, updatedAt: storedAt }
-  }
+/** The file of the name; undefined if there is none. */
+export function fileAt (place: Place): FileRecord | undefined {
+  return 'newFolders' in place ? undefined : place
 }

@@ -13,7 +13,7 @@ import { breakFolderLock, FOLDER_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, folderPath, getName } from './names.ts'
 
 /** Operations that read folders. */
-export const readFolderRoutes: Routes = async (app, { folders, cursors, links, ids }) => {
+export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors, links, ids }) => {
   app.get(FOLDERS_PATH, {
     links: { 200: nextPageOf('listFolders', { folder: '$request.query.folder', all: '$request.query.all' }) },
     schema: listFolders
@@ -26,8 +26,8 @@ export const readFolderRoutes: Routes = async (app, { folders, cursors, links, i
     const after = await cursors.read<{ key: string, id: number }>(cursor, listing)
     const limit = limitOf(request.query)
     const found = all
-      ? await folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
-      : await folders.list(ownerId, path, { limit, after: after?.key })
+      ? await metadata.folders.listAll(ownerId, { limit, after: after?.id ?? 0 })
+      : await metadata.folders.list(ownerId, path, { limit, after: after?.key })
     const page = cutPage(found, limit, last => cursors.write({ key: splitPath(last.path).name, id: last.id }, listing))
     const query = all ? { all: 'true' } : { folder: path }
     const { entries, next } = await linkPage(reply, page, { links, path: FOLDERS_PATH, query })

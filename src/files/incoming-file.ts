@@ -1,7 +1,6 @@
 import type { Conditions } from '../metadata/conditions.ts'
 import type { NewLock } from '../metadata/lock-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import type { Uploader } from './uploader.ts'
 
 /** A file in the body of a request. */
 export interface IncomingFile {
@@ -12,7 +11,7 @@ export interface IncomingFile {
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
-/** The body of a request that has not been read yet. Only the body tells the name of a file for a `folder`. */
+/** The body of a request that has not been read yet. For a `folder`, the name comes from the body. */
 export type IncomingBody = UnreadBody & ({ readonly name: string } | { readonly folder: string })
 
 interface UnreadBody {
@@ -21,24 +20,26 @@ interface UnreadBody {
   /** The file has at most this many bytes, as announced. */
   readonly maxBytes: number
   /**
-   * Reads the whole body and calls `use` once, with its file. Rejects if `use` does or the body is wrong, even after
-   * `use` was called.
+   * Reads the whole body. Gives its one file, whose bytes are to be read before the next step: that fails if what
+   * follows the file, or its digest, is wrong.
    */
-  read (use: (file: IncomingFile) => Promise<void>): Promise<void>
+  read (): AsyncIterable<IncomingFile>
   /** The client's time of the content, once the body has been read; by default it is not told. */
   modifiedAt? (): number | null
 }
 
-/**
- * `create` needs a free name; `put` also replaces a file, if the conditions permit it. `lock`: also locks it. `link`
- * adds a file to the folder of a link, under a free name.
- */
-export type StoreRequest = { readonly owner: AccountRecord, readonly upload: IncomingBody } & (
-  | { readonly mode: 'create' }
-  | { readonly mode: 'put', readonly precondition: Conditions, readonly lock?: NewLock }
-  | { readonly mode: 'link', readonly linkId: number })
+/** Who stores a file: the owner, or with `linkId` a visitor by a link to one of the owner's folders. */
+export interface Uploader {
+  readonly owner: AccountRecord
+  readonly linkId: number | null
+  /** Called when a file has been stored. */
+  readonly onStored?: () => void
+}
 
-/** Who stores the file. */
-export function uploaderOf (request: StoreRequest): Uploader {
-  return { owner: request.owner, linkId: request.mode === 'link' ? request.linkId : null }
+/** A file to be stored: under a free name of the folder by a link, else under its own, which has to be free. */
+export interface StoreRequest {
+  readonly uploader: Uploader
+  readonly upload: IncomingBody
+  /** Of the owner: also replaces a file, if the conditions permit it. With `lock`, it replaces none and is locked. */
+  readonly put?: { readonly conditions: Conditions, readonly lock?: NewLock }
 }

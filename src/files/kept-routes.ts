@@ -15,7 +15,7 @@ const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURICom
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 
 /** Operations that read versions and the trash. */
-export const readKeptRoutes: Routes = async (app, { keptFiles, cursors, links }) => {
+export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors, links }) => {
   app.get(VERSIONS_PATH, {
     links: { 200: nextPageOf('listVersions', { name: '$request.path.name' }) },
     schema: listVersions
@@ -39,7 +39,7 @@ export const readKeptRoutes: Routes = async (app, { keptFiles, cursors, links })
     const listing = trashListing(ownerId)
     const after = await cursors.read<KeptPosition>(request.query.cursor, listing)
     const limit = limitOf(request.query)
-    const found = await keptFiles.listTrash(ownerId, { limit, after })
+    const found = await metadata.kept.listTrash(ownerId, { limit, after })
     const page = cutPage(found.map(withKey), limit, last => cursors.write(last, listing))
     const { entries, next } = await linkPage(reply, page, { links, path: TRASH_PATH })
     return { files: entries.map(deletedFileOf), next }

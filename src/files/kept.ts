@@ -1,14 +1,10 @@
 import { isBlobId } from '../blobs/blob-store.ts'
-import type {
-  KeptPage, KeptPosition, RemovedTrash, RestoredFiles, TrashRecord, VersionRecord
-} from '../metadata/kept-records.ts'
-import type { Metadata } from '../metadata/metadata.ts'
+import type { KeptPosition, RemovedTrash, RestoredFiles, VersionRecord } from '../metadata/kept-records.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
-import type { Files } from './files.ts'
+import type { AppServices } from '../services.ts'
 import { getName } from './names.ts'
-import type { Quotas } from './quotas.ts'
 
 /** Entries of the trash in one transaction. Each may have several versions. */
 const BATCH = 50
@@ -18,100 +14,87 @@ const RESTORE_BATCH = 50
 
 interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
 
-interface KeptFilesOptions {
-  readonly metadata: Metadata
-  readonly quotas: Quotas
-  readonly files: Pick<Files, 'acceptName' | 'get'>
-  /** Aborted when the server stops: an act of many transactions ends between two of them, and can be repeated. */
-  readonly stopping: AbortSignal
-}
+export type KeptFiles = ReturnType<typeof createKeptFiles>
 
-/** Versions and trash. Every method takes the owner, and content of other accounts does not exist. */
-export class KeptFiles {
-  readonly #options: KeptFilesOptions
+/**
+ * Versions and trash. Every method takes the owner, and content of other accounts does not exist. An act of many
+ * transactions ends between two of them if the server stops, and can be repeated.
+ */
+export function createKeptFiles (
+  { metadata: { kept }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
+) {
+  return {
+    /**
+     * A page of the versions of a file. `after`: reads the position from a cursor of this file.
+     * @throws not_found, and what `after` throws.
+     */
+    async listVersions (
+      ownerId: number, name: string, { limit, after }: VersionsPage
+    ): Promise<{ fileId: number, versions: VersionRecord[] }> {
+      const { id: fileId } = await files.get(ownerId, name)
+      return { fileId, versions: await kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
+    },
 
-  constructor (options: KeptFilesOptions) {
-    this.#options = options
-  }
+    /** @throws not_found, precondition_failed, quota_exceeded. */
+    async restoreVersion (
+      owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
+    ): Promise<FileRecord> {
+      const quota = space.quotaOf(owner)
+      return kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition })
+    },
 
-  /**
-   * A page of the versions of a file. `after`: reads the position from a cursor of this file.
-   * @throws not_found, and what `after` throws.
-   */
-  async listVersions (
-    ownerId: number, name: string, { limit, after }: VersionsPage
-  ): Promise<{ fileId: number, versions: VersionRecord[] }> {
-    const { files, metadata } = this.#options
-    const { id: fileId } = await files.get(ownerId, name)
-    const versions = await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) })
-    return { fileId, versions }
-  }
+    /** @throws not_found. */
+    async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
+      return kept.removeVersion(ownerId, getName(name), contentId(id))
+    },
 
-  /** @throws not_found, precondition_failed, quota_exceeded. */
-  async restoreVersion (
-    owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
-  ): Promise<FileRecord> {
-    const quota = this.#options.quotas.of(owner)
-    return this.#options.metadata.kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition })
-  }
+    /**
+     * `name`: another name for the file.
+     * @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed.
+     */
+    async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
+      const accepted = name === undefined ? undefined : files.acceptName(name)
+      return kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: space.quotaOf(owner) })
+    },
 
-  /** @throws not_found. */
-  async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
-    return this.#options.metadata.kept.removeVersion(ownerId, getName(name), contentId(id))
-  }
+    /**
+     * Restores in batches what one recursive deletion took. What can't be restored stays in the trash.
+     * @throws not_found if nothing of it is in the trash, stopping.
+     */
+    async restoreDeletion (
+      owner: AccountRecord, deletedWith: string
+    ): Promise<{ restored: number, kept: RestoredFiles['kept'][number][] }> {
+      const quota = space.quotaOf(owner)
+      const id = contentId(deletedWith)
+      let restored = 0
+      const refused: RestoredFiles['kept'][number][] = []
+      let after: KeptPosition | undefined
+      do {
+        stopping.throwIfAborted()
+        const act = await kept.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
+        restored += act.restored
+        refused.push(...act.kept)
+        after = act.last
+      } while (after !== undefined)
+      if (restored + refused.length === 0) throw new Problem('not_found')
+      return { restored, kept: refused }
+    },
 
-  async listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
-    return this.#options.metadata.kept.listTrash(ownerId, page)
-  }
+    /** @throws not_found. */
+    async removeFromTrash (ownerId: number, id: string): Promise<void> {
+      return kept.removeFromTrash(ownerId, contentId(id))
+    },
 
-  /**
-   * `name`: another name for the file.
-   * @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed.
-   */
-  async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
-    const { files, quotas } = this.#options
-    const accepted = name === undefined ? undefined : files.acceptName(name)
-    return this.#options.metadata.kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) })
-  }
-
-  /**
-   * Restores in batches what one recursive deletion took. What can't be restored stays in the trash.
-   * @throws not_found if nothing of it is in the trash, stopping.
-   */
-  async restoreDeletion (
-    owner: AccountRecord, deletedWith: string
-  ): Promise<{ restored: number, kept: RestoredFiles['kept'][number][] }> {
-    const quota = this.#options.quotas.of(owner)
-    const id = contentId(deletedWith)
-    let restored = 0
-    const kept: RestoredFiles['kept'][number][] = []
-    let after: KeptPosition | undefined
-    do {
-      this.#options.stopping.throwIfAborted()
-      const batch = { quota, after, limit: RESTORE_BATCH }
-      const act = await this.#options.metadata.kept.restoreDeletion(owner.id, id, batch)
-      restored += act.restored
-      kept.push(...act.kept)
-      after = act.last
-    } while (after !== undefined)
-    if (restored + kept.length === 0) throw new Problem('not_found')
-    return { restored, kept }
-  }
-
-  /** @throws not_found. */
-  async removeFromTrash (ownerId: number, id: string): Promise<void> {
-    return this.#options.metadata.kept.removeFromTrash(ownerId, contentId(id))
-  }
-
-  /** Deletes the trash in batches. @throws stopping. */
-  async emptyTrash (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
-    let removed: RemovedTrash = { files: 0, bytes: 0 }
-    for (;;) {
-      this.#options.stopping.throwIfAborted()
-      const { files, bytes } = await this.#options.metadata.kept.emptyTrash(ownerId, BATCH)
-      removed = { files: removed.files + files, bytes: removed.bytes + bytes }
-      if (files === 0) return removed
-      onStep?.(removed)
+    /** Deletes the trash in batches. @throws stopping. */
+    async emptyTrash (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
+      let removed: RemovedTrash = { files: 0, bytes: 0 }
+      for (;;) {
+        stopping.throwIfAborted()
+        const { files, bytes } = await kept.emptyTrash(ownerId, BATCH)
+        removed = { files: removed.files + files, bytes: removed.bytes + bytes }
+        if (files === 0) return removed
+        onStep?.(removed)
+      }
     }
   }
 }

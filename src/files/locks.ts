@@ -20,7 +20,8 @@ export async function addLock (
   for (;;) {
     const found = await ifNot('not_found', metadata.locks.add(owner.id, lock, conditions))
     if (found !== undefined) return { lock: found, isNew: false }
-    const request = { owner, upload: emptyFile(lock.path), mode: 'put', precondition: conditions, lock } as const
+    const uploader = { owner, linkId: null }
+    const request = { uploader, upload: emptyFile(lock.path), put: { conditions, lock } }
     const made = await ifNot('name_taken', files.store(request))
     if (made === undefined) continue
     return { lock: { ...lock, isFolder: false, expiresAt: made.file.createdAt + lock.seconds * 1000 }, isNew: true }
@@ -32,7 +33,7 @@ function emptyFile (name: string): IncomingBody {
     name,
     minBytes: 0,
     maxBytes: 0,
-    read: use => use({ name, type: undefined, bytes: noBytes() })
+    async * read () { yield { name, type: undefined, bytes: noBytes() } }
   }
 }
 

@@ -1,3 +1,4 @@
+import { lookup } from 'mime-types'
 import { normaliseWithin } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, MAX_SEGMENT_BYTES, splitPath } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
@@ -6,6 +7,15 @@ import { Problem } from '../problems.ts'
 export const MAX_NAME_BYTES = MAX_FOLDER_BYTES + 1 + MAX_SEGMENT_BYTES
 
 const CONTROL = /\p{Cc}/u
+
+/** Maximum length of a declared media type. RFC 6838 section 4.2 allows 127 characters for each of its two names. */
+export const MAX_TYPE_LENGTH = 255
+
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+const QUOTED = '"(?:[\\t !#-\\[\\]-~]|\\\\[\\t -~])*"'
+// White space is matched in one place only, before a `;` or before a name. Two places that could match it took minutes
+// for one type.
+const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:[ \\t]*;(?:[ \\t]*${TOKEN}=(?:${TOKEN}|${QUOTED}))?)*$`)
 
 /**
  * A file name in NFC, the form that is stored and compared: its path, segments joined by `/`. Otherwise it is kept as
@@ -86,4 +96,15 @@ function requireFolder (path: string): string {
 
 function refuse (detail: string): never {
   throw new Problem('name_invalid', { detail, errors: [{ field: 'name', message: detail }] })
+}
+
+/** Whether a text is a media type (RFC 9110 section 8.3.1) in ASCII, and so is safe as a header value. */
+export function isMediaType (text: string): boolean {
+  return text.length <= MAX_TYPE_LENGTH && MEDIA_TYPE.test(text)
+}
+
+/** The declared type if it is well formed, else the type of the name's extension, else `application/octet-stream`. */
+export function mediaTypeOf (name: string, declared: string | undefined): string {
+  const type = declared?.trim() ?? ''
+  return isMediaType(type) ? type : lookup(extensionOf(name)) || 'application/octet-stream'
 }

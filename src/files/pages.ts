@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
+import type { Metadata } from '../metadata/metadata.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
-import type { Files } from './files.ts'
-import type { Folders } from './folders.ts'
 
 /** Files or folders that are read at once. */
 export const PAGE = 200
@@ -19,7 +18,7 @@ export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Prom
 }
 
 /** All files directly in a folder by name, some at a time; the root is empty. @throws not_found. */
-export function filePages (files: Pick<Files, 'list'>, ownerId: number, folder: string): AsyncGenerator<FileRecord[]> {
+export function filePages ({ files }: Metadata, ownerId: number, folder: string): AsyncGenerator<FileRecord[]> {
   return pagesOf(last => {
     const after = last && { key: splitPath(last.name).name, id: last.id }
     return files.list(ownerId, { folder, order: 'name', prefix: undefined, limit: PAGE, after })
@@ -27,8 +26,6 @@ export function filePages (files: Pick<Files, 'list'>, ownerId: number, folder: 
 }
 
 /** The same for the folders in a folder. */
-export function folderPages (
-  folders: Pick<Folders, 'list'>, ownerId: number, path: string
-): AsyncGenerator<FolderRecord[]> {
+export function folderPages ({ folders }: Metadata, ownerId: number, path: string): AsyncGenerator<FolderRecord[]> {
   return pagesOf(last => folders.list(ownerId, path, { limit: PAGE, after: last && splitPath(last.path).name }))
 }

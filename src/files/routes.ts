@@ -8,7 +8,7 @@ import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, headFile } from './download-schemas.ts'
-import { sendFile } from './file-response.ts'
+import { finderOf, sendFile } from './file-response.ts'
 import { breakFileLock, FILE_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, getName, namePrefix } from './names.ts'
 import {
@@ -16,15 +16,16 @@ import {
 } from './schemas.ts'
 
 /** Operations that read files and their metadata. */
-export const readFileRoutes: Routes = async (app, { files, cursors, links, ids, limitTransfers }) => {
+export const readFileRoutes: Routes = async (app, services) => {
+  const { files, metadata, cursors, links, ids, limitTransfers } = services
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
     onRequest: limitTransfers,
     schema: downloadFile
   }, async (request, reply) => {
     const { params: { name }, query: { version, disposition } } = request
-    const find = files.finderOf(callerOf(request).account.id, name, version)
-    return sendFile({ request, reply, find, disposition }, files)
+    const find = finderOf(services, callerOf(request).account.id, name, version)
+    return sendFile({ request, reply, find, disposition }, services)
   })
 
   app.head('/uploads/:name', {
@@ -33,17 +34,18 @@ export const readFileRoutes: Routes = async (app, { files, cursors, links, ids, 
     schema: headFile
   }, async (request, reply) => {
     const { params: { name }, query: { version, disposition } } = request
-    const find = files.finderOf(callerOf(request).account.id, name, version)
-    return sendFile({ request, reply, find, disposition }, files)
+    const find = finderOf(services, callerOf(request).account.id, name, version)
+    return sendFile({ request, reply, find, disposition }, services)
   })
 
   const listPage = async (ownerId: number, page: FilePage) => {
-    const found = await files.list(ownerId, page)
+    const found = await metadata.files.list(ownerId, page)
     return { ...cutPage(found, page.limit, last => positionOf(last, page)), search: {} }
   }
 
   const foundPage = async (ownerId: number, { limit, ...search }: FileSearch) => {
-    const { files: entries, next = null, searched } = await files.search(ownerId, { ...search, limit: limit - 1 })
+    const found = await metadata.files.search(ownerId, { ...search, limit: limit - 1 })
+    const { files: entries, next = null, searched } = found
     return { entries, next, search: { searched } }
   }
 

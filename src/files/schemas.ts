@@ -7,7 +7,7 @@ import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import { MAX_TYPE_LENGTH } from './media-type.ts'
+import { MAX_TYPE_LENGTH } from './names.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
 /** A string enum. Client generators turn a union of constants into one type for each. */

@@ -1,4 +1,3 @@
-import type { FindFile } from '../files/files.ts'
 import { findName } from '../files/names.ts'
 import type { OpenLink } from '../metadata/link-records.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
@@ -34,7 +33,7 @@ export function createSharedContent ({ metadata }: Pick<AppServices, 'metadata'>
      * What a download finds: for a link of a file always that, whatever the name. The function that is returned throws
      * not_found.
      */
-    finderOf (open: OpenLink, name: string): FindFile {
+    finderOf (open: OpenLink, name: string): () => Promise<FileRecord> {
       let known = open.file
       return async () => {
         const file = known ?? await find(open, name)

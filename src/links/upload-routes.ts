@@ -1,22 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyError } from 'fastify'
+import type { FastifyError, FastifyRequest } from 'fastify'
 import type { Files } from '../files/files.ts'
-import type { IncomingBody } from '../files/incoming-file.ts'
+import type { IncomingBody, Uploader } from '../files/incoming-file.ts'
 import { sendProblem } from '../http/error-handler.ts'
 import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { visitOf } from '../http/visit.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody } from '../uploads/any-body.ts'
+import { acceptAnyBody, rawUpload } from '../uploads/body.ts'
 import { formUpload } from '../uploads/form-upload.ts'
 import { modifiedAtOf } from '../uploads/modified-time.ts'
 import { multipartLimits } from '../uploads/multipart.ts'
-import { rawUpload } from '../uploads/raw-upload.ts'
 import { addDiscovery, addResumableOperations } from '../uploads/resumable-operations.ts'
-import { type Exchange, streamedBody, type UploadDoor } from '../uploads/resumable-requests.ts'
+import { type Exchange, streamedBody, type UploadEndpoint } from '../uploads/resumable-requests.ts'
 import type { ResumableUploads } from '../uploads/resumable.ts'
-import { type Headers, refuseField } from '../uploads/upload-fields.ts'
+import { type Headers, PART_FIELDS, refuseField } from '../uploads/upload-fields.ts'
 import { admitVisitors, type AdmissionOptions } from './admission.ts'
 import type { LinkUses } from './link-uses.ts'
 import {
@@ -72,7 +71,7 @@ const rawRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { admission, .
     schema: putSharedFile
   }, async (request, reply) => {
     const { headers, params: { name }, raw } = request
-    refuseFields(headers, [...CONDITIONS, ...PARTS])
+    refuseFields(headers, [...CONDITIONS, ...PART_FIELDS])
     return store({ request, reply }, rawUpload(raw, { name, modifiedAt: modifiedAtOf(headers) }), options)
   })
 }
@@ -87,7 +86,7 @@ const resumableRoutes: FastifyPluginAsyncTypebox<Options> = async (
   })
   await addResumableOperations(app, {
     uploads,
-    door: doorOf(links, linkUses),
+    endpoint: endpointOf(links, linkUses),
     limitTransfers: limitVisits,
     path: LINK_UPLOADS_PATH,
     operations: linkOperations
@@ -111,9 +110,6 @@ function withoutPaths (error: FastifyError | Problem): FastifyError | Problem {
 /** Conditions, which would tell what is there. */
 const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since']
 
-/** What says that a body is a part of a file. */
-const PARTS = ['content-range', 'upload-complete', 'tus-resumable']
-
 /** @throws upload_header_invalid. */
 function refuseFields (headers: Headers, names: readonly string[]): void {
   const found = names.find(name => headers[name] !== undefined)
@@ -121,12 +117,9 @@ function refuseFields (headers: Headers, names: readonly string[]): void {
 }
 
 /** The uploads of a visitor. */
-function doorOf (links: Links, linkUses: LinkUses): UploadDoor {
+function endpointOf (links: Links, linkUses: LinkUses): UploadEndpoint {
   return {
-    uploaderOf (request) {
-      const { account: owner, link, now } = visitOf(request)
-      return { owner, linkId: link.id, onStored: () => linkUses.add(link.id, now) }
-    },
+    uploaderOf: request => visitorOf(request, linkUses),
     urlOf: ({ params, raw }, { id }) =>
       links.to(raw, `/s/${(params as { secret: string }).secret}/uploads/${id}`),
     answerFile ({ reply }, { name, result: { file: { size, sha256 } } }): SharedUploadResult {
@@ -136,13 +129,18 @@ function doorOf (links: Links, linkUses: LinkUses): UploadDoor {
   }
 }
 
+/** Who uploads by the link of a request. */
+function visitorOf (request: FastifyRequest, linkUses: LinkUses): Uploader {
+  const { account: owner, link, now } = visitOf(request)
+  return { owner, linkId: link.id, onStored: () => linkUses.add(link.id, now) }
+}
+
 /** Stores the file of a request. */
 async function store (
   { request, reply }: Exchange, upload: IncomingBody, { files, linkUses }: Pick<Options, 'files' | 'linkUses'>
 ): Promise<SharedUploadResult> {
-  const { account: owner, link, now } = visitOf(request)
-  const { asked: name, file: { size, sha256 } } = await files.store({ owner, upload, mode: 'link', linkId: link.id })
-  linkUses.add(link.id, now)
+  const uploader = visitorOf(request, linkUses)
+  const { requestedName: name, file: { size, sha256 } } = await files.store({ uploader, upload })
   reply.code(201)
   return { name, size, sha256 }
 }

@@ -86,14 +86,14 @@ const unlockRoutes: Routes = async (app, services) => {
 
 /** Operations of `download` links. */
 const contentRoutes: Routes = async (app, services) => {
-  const { files, cursors, links, linkUses, limitVisits } = services
+  const { cursors, links, linkUses, limitVisits } = services
   admitVisitors(app, services, { kind: 'download' })
   const content = createSharedContent(services)
 
   function send (request: FastifyRequest, reply: FastifyReply, name: string) {
     const visit = visitOf(request)
     const onBegin = () => linkUses.add(visit.link.id, visit.now)
-    return sendFile({ request, reply, find: content.finderOf(visit, name), door: 'link', onBegin }, files)
+    return sendFile({ request, reply, find: content.finderOf(visit, name), via: 'link', onBegin }, services)
   }
 
   app.get(LINK_FILE_PATH, {

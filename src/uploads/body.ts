@@ -1,8 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2Stream } from 'node:http2'
+import type { FastifyInstance } from 'fastify'
 import { expectDigests, type Fields } from '../files/digests.ts'
+import type { IncomingBody } from '../files/incoming-file.ts'
+import { isMediaType } from '../files/names.ts'
 import { announcedLength } from '../http/wire-values.ts'
 import { Problem } from '../problems.ts'
+import { FORM_FIELDS, hasType } from './upload-fields.ts'
 
 const DIGEST_FIELDS = ['content-digest', 'repr-digest'] as const
 
@@ -23,6 +27,39 @@ export interface PartialBody extends Omit<UploadBody, 'confirm'> {
   readonly confirm: (() => void) | undefined
   /** `Repr-Digest` of the file, once `bytes` have ended. @throws digest_malformed for a trailer field. */
   reprDigest (): string | undefined
+}
+
+/** Accepts bodies of any type, and leaves them to the routes of this Fastify scope. */
+export function acceptAnyBody (app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  // Fastify refuses an ill-formed Content-Type. Here it is ignored, as if there were none.
+  app.addHook('onRequest', async ({ headers }) => {
+    if (headers['content-type'] !== undefined && !isMediaType(headers['content-type'].trim())) headers['content-type'] = 'application/octet-stream;ill-formed'
+  })
+}
+
+/** A body that is the file. `modifiedAt`: the client's time of the content. @throws as `openUploadBody`. */
+export function rawUpload (
+  request: IncomingMessage, { name, modifiedAt }: { name: string, modifiedAt: number | null }
+): IncomingBody {
+  const { announcedBytes, bytes, confirm } = openUploadBody(request)
+  return {
+    name,
+    minBytes: announcedBytes ?? 0,
+    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
+    async * read () {
+      yield { name, type: declaredType(request), bytes }
+      confirm()
+    },
+    modifiedAt: () => modifiedAt
+  }
+}
+
+/** The declared type of a raw upload, from the headers as sent. */
+export function declaredType ({ rawHeaders, headers }: Pick<IncomingMessage, 'rawHeaders' | 'headers'>): string | undefined {
+  const at = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type')
+  return at === -1 || hasType(headers, FORM_FIELDS) ? undefined : rawHeaders[at + 1]
 }
 
 /**

@@ -2,7 +2,6 @@ import type { Readable } from 'node:stream'
 import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import type { IncomingBody } from '../files/incoming-file.ts'
-import { joinPath } from '../metadata/paths.ts'
 import { Problem } from '../problems.ts'
 import { openUploadBody } from './body.ts'
 import { modifiedAtOf } from './modified-time.ts'
@@ -22,13 +21,14 @@ export function formUpload (
     folder,
     minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
     maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
-    async read (use) {
-      modifiedAt = await readForm({
+    async * read () {
+      modifiedAt = yield * readForm({
         body,
+        folder,
         contentType,
         maxFileBytes,
         parse: (source, options) => withBody(request, source).parts(options) as AsyncIterable<MultipartFile>
-      }, file => use({ ...file, name: joinPath(folder, file.name) }))
+      })
       body.confirm()
     },
     modifiedAt: () => modifiedAt ?? fromHeader

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { IncomingFile } from '../files/incoming-file.ts'
+import { joinPath } from '../metadata/paths.ts'
 import { Problem, refuseSize } from '../problems.ts'
 import type { UploadBody } from './body.ts'
 import { parseTime } from './modified-time.ts'
@@ -35,6 +36,8 @@ type IsPartAFile = (field: string | undefined, type: string | undefined, filenam
 
 interface Form {
   readonly body: UploadBody
+  /** Where the file goes. */
+  readonly folder: string
   readonly contentType: string
   readonly maxFileBytes: number
   /** Parses `source`, the body of the request; a part for which `isPartAFile` is true is streamed. */
@@ -42,13 +45,13 @@ interface Form {
 }
 
 /**
- * Reads a form to its end and passes its file to `use`, which must read the bytes. Returns the client's time of the
- * content, null if the form does not tell it.
+ * Reads a form to its end. Gives its file, whose bytes must be read. Returns the client's time of the content, null if
+ * the form does not tell it.
  * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large, validation_failed.
  */
-export async function readForm (
-  { body, contentType, maxFileBytes, parse }: Form, use: (file: IncomingFile) => Promise<void>
-): Promise<number | null> {
+export async function * readForm (
+  { body, folder, contentType, maxFileBytes, parse }: Form
+): AsyncGenerator<IncomingFile, number | null> {
   const boundary = boundaryOf(contentType)
   const types = createTypeReader(boundary)
   const delimiters = createDelimiterCounter(boundary)
@@ -69,7 +72,8 @@ export async function readForm (
         else part.file.resume()
       } else {
         checkFields(fileFields)
-        await use({ name: checkEncoding(part.filename), type: types.declared(), bytes: translateErrors(part.file) })
+        const name = joinPath(folder, checkEncoding(part.filename))
+        yield { name, type: types.declared(), bytes: translateErrors(part.file) }
       }
     }
     // The parser stops at the closing delimiter, but a digest also covers what follows.

@@ -2,13 +2,12 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifySchema, RouteOptions } from 'fastify'
 import type { TransferLimits } from '../http/transfer-limits.ts'
-import { acceptAnyBody } from './any-body.ts'
-import { openPartialBody } from './body.ts'
+import { acceptAnyBody, openPartialBody } from './body.ts'
 import { modifiedAtOf } from './modified-time.ts'
 import { appendOf, creationOf } from './protocol.ts'
 import {
-  addUploadHeaders, isStored, signalOfClient, streamedBody, uploadConditionOf, UploadRequests, type Exchange,
-  type UploadDoor
+  addUploadHeaders, createUploadRequests, isStored, signalOfClient, streamedBody, uploadConditionOf, type Exchange,
+  type UploadEndpoint
 } from './resumable-requests.ts'
 import type { ResumableUploads } from './resumable.ts'
 import { uploadOf } from './schemas.ts'
@@ -23,7 +22,7 @@ type RouteLinks = NonNullable<RouteOptions['links']>[string]
 
 interface ResumableOptions {
   readonly uploads: ResumableUploads
-  readonly door: UploadDoor
+  readonly endpoint: UploadEndpoint
   readonly limitTransfers: TransferLimits
   /** The path at which uploads are created. An upload is found below it by its id. */
   readonly path: string
@@ -43,9 +42,9 @@ interface ResumableOptions {
 
 /** Adds the operations on uploads that a client can continue, with tus or the IETF draft, to a scope of their own. */
 export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions> = async (
-  app, { uploads, door, limitTransfers, path, operations }
+  app, { uploads, endpoint, limitTransfers, path, operations }
 ) => {
-  const requests = new UploadRequests({ uploads, door })
+  const requests = createUploadRequests({ uploads, endpoint })
   const uploadPath = `${path}/:id`
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
@@ -75,7 +74,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
     }
     const upload = await requests.begin({ request, reply }, creation, { ...content, body })
     requests.describe({ request, reply }, upload)
-    reply.code(201).header('location', door.urlOf(request, upload))
+    reply.code(201).header('location', endpoint.urlOf(request, upload))
     return uploadOf(upload)
   })
 
@@ -83,7 +82,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
     exposeHeadRoute: false,
     schema: operations.get
   }, async (request, reply) => {
-    const upload = await uploads.get(door.uploaderOf(request), request.params.id, signalOfClient(reply))
+    const upload = await uploads.get(endpoint.uploaderOf(request), request.params.id, signalOfClient(reply))
     requests.describe({ request, reply }, upload)
     return uploadOf(upload)
   })
@@ -122,7 +121,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
   }, async (request, reply) => cancel({ request, reply }, request.params.id))
 
   async function sendOffset (exchange: Exchange, id: string): Promise<FastifyReply> {
-    const upload = await uploads.offset(door.uploaderOf(exchange.request), id, signalOfClient(exchange.reply))
+    const upload = await uploads.offset(endpoint.uploaderOf(exchange.request), id, signalOfClient(exchange.reply))
     requests.describe(exchange, upload)
     if (upload.uploadMetadata !== null) exchange.reply.header('upload-metadata', upload.uploadMetadata)
     return exchange.reply.code(200).send()
@@ -135,12 +134,12 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
     requests.describe(exchange, upload)
     // Clients of tus accept no other status.
     return isStored(upload) && !isTus(headers)
-      ? door.answerFile(exchange, upload)
+      ? endpoint.answerFile(exchange, upload)
       : exchange.reply.code(204).send()
   }
 
   async function cancel ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {
-    await uploads.cancel(door.uploaderOf(request), id)
+    await uploads.cancel(endpoint.uploaderOf(request), id)
     return reply.code(204).send()
   }
 }

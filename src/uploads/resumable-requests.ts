@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import type { Uploader } from '../files/uploader.ts'
+import type { Uploader } from '../files/incoming-file.ts'
 import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
 import { addHeaders } from '../openapi/responses.ts'
@@ -19,7 +19,7 @@ import { remainingLimit, uploadFields, uploadLimit } from './upload-fields.ts'
 export type StoredUpload = UploadRecord & { readonly result: StoreResult }
 
 /** Where requests about uploads come in: at the paths of an account, or at those of a link. */
-export interface UploadDoor {
+export interface UploadEndpoint {
   /** Who uploads. */
   uploaderOf (request: FastifyRequest): Uploader
   /** The address of an upload. */
@@ -28,7 +28,7 @@ export interface UploadDoor {
   answerFile (exchange: Exchange, upload: StoredUpload): object
 }
 
-interface RequestsOptions { readonly uploads: ResumableUploads, readonly door: UploadDoor }
+interface RequestsOptions { readonly uploads: ResumableUploads, readonly endpoint: UploadEndpoint }
 
 /** A request to the rule, and the response that it is for. */
 export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
@@ -38,41 +38,37 @@ type NewUpload = Omit<UploadCreation, 'uploader' | 'announcedBytes'>
 type Beginning = Completion & { readonly body: PartialBody }
 
 /** What all requests about uploads share, whatever their protocol. */
-export class UploadRequests {
-  readonly #uploads: ResumableUploads
-  readonly #door: UploadDoor
-
-  constructor ({ uploads, door }: RequestsOptions) {
-    this.#uploads = uploads
-    this.#door = door
+export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
+  function append ({ request, reply }: Exchange, id: string, append: UploadAppend): Promise<UploadRecord> {
+    return uploads.append(endpoint.uploaderOf(request), id, { ...append, clientGone: signalOfClient(reply) })
   }
 
-  /** Creates an upload, and appends the content of the request to it. */
-  async begin (exchange: Exchange, creation: NewUpload, content: Beginning): Promise<UploadRecord> {
-    const { request, reply } = exchange
-    const { body, length, isLast } = content
-    const { announcedBytes, confirm } = body
-    // No content is appended, so nothing else would compare its digest.
-    if (announcedBytes === 0) confirm?.()
-    const upload = await this.#uploads.create({ ...creation, uploader: this.#door.uploaderOf(request), announcedBytes })
-    const location = this.#door.urlOf(request, upload)
-    if (wantsInterim(request.headers)) {
-      sendInterim(request.raw, { location, 'upload-limit': remainingLimit(this.#uploads.limits, upload, Date.now()) })
+  return {
+    append,
+
+    /** Creates an upload, and appends the content of the request to it. */
+    async begin (exchange: Exchange, creation: NewUpload, content: Beginning): Promise<UploadRecord> {
+      const { request, reply } = exchange
+      const { body, length, isLast } = content
+      const { announcedBytes, confirm } = body
+      // No content is appended, so nothing else would compare its digest.
+      if (announcedBytes === 0) confirm?.()
+      const upload = await uploads.create({ ...creation, uploader: endpoint.uploaderOf(request), announcedBytes })
+      const location = endpoint.urlOf(request, upload)
+      if (wantsInterim(request.headers)) {
+        sendInterim(request.raw, { location, 'upload-limit': remainingLimit(uploads.limits, upload, Date.now()) })
+      }
+      if (announcedBytes === 0) return upload
+      // Also sent with a failure: the client can continue or cancel the upload.
+      reply.header('location', location)
+      return append(exchange, upload.id, { ...body, offset: 0, length, isLast })
+    },
+
+    /** Adds the headers of a success. */
+    describe ({ request, reply }: Exchange, upload: UploadRecord): void {
+      reply.headers(uploadFields(upload, uploads.limits, Date.now()))
+      if (request.headers['tus-resumable'] !== undefined) reply.headers(tusFields(upload))
     }
-    if (announcedBytes === 0) return upload
-    // Also sent with a failure: the client can continue or cancel the upload.
-    reply.header('location', location)
-    return this.append(exchange, upload.id, { ...body, offset: 0, length, isLast })
-  }
-
-  append ({ request, reply }: Exchange, id: string, append: UploadAppend): Promise<UploadRecord> {
-    return this.#uploads.append(this.#door.uploaderOf(request), id, { ...append, clientGone: signalOfClient(reply) })
-  }
-
-  /** Adds the headers of a success. */
-  describe ({ request, reply }: Exchange, upload: UploadRecord): void {
-    reply.headers(uploadFields(upload, this.#uploads.limits, Date.now()))
-    if (request.headers['tus-resumable'] !== undefined) reply.headers(tusFields(upload))
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from './schemas.ts'
 import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 
-// The operations of resumable uploads, as `resumable-routes.ts` registers them.
+// The operations of resumable uploads, as `routes.ts` registers them.
 
 /** What can refuse the content of a request. */
 const refusedContent: FailureCode[] = [

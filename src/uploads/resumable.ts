@@ -1,12 +1,9 @@
 import { type BlobStore, createBlobId, isBlobId } from '../blobs/blob-store.ts'
 import { expectDigests } from '../files/digests.ts'
-import type { DiskRoom } from '../files/disk-room.ts'
-import type { Files } from '../files/files.ts'
-import { fileAt } from '../files/incoming-files.ts'
-import { mediaTypeOf } from '../files/media-type.ts'
-import type { Quotas } from '../files/quotas.ts'
-import { createUploadSpace } from '../files/upload-space.ts'
-import type { Uploader } from '../files/uploader.ts'
+import { fileAt, type Files } from '../files/files.ts'
+import type { Uploader } from '../files/incoming-file.ts'
+import { mediaTypeOf } from '../files/names.ts'
+import type { Space } from '../files/space.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { isUnconditional, permits, type Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord } from '../metadata/records.ts'
@@ -42,9 +39,8 @@ export interface UploadCreation {
 interface ResumableOptions {
   metadata: Metadata
   blobs: BlobStore
-  room: DiskRoom
+  space: Space
   files: Pick<Files, 'acceptName'>
-  quotas: Quotas
   limits: { maxFileBytes: number, uploadExpiryHours: number }
 }
 
@@ -65,8 +61,7 @@ export class ResumableUploads {
     this.#options = options
     this.limits = { maxBytes: maxFileBytes, maxAgeSeconds: uploadExpiryHours * 3600 }
     const digests = new ContentDigests(parts.blobs)
-    const space = createUploadSpace(options)
-    this.#sessions = { ...parts, space, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
+    this.#sessions = { ...parts, digests, maxFileBytes, lifetimeMilliseconds: uploadExpiryHours * 3600_000 }
   }
 
   /**
@@ -75,11 +70,11 @@ export class ResumableUploads {
    * too_many_uploads, precondition_failed if it is certain, digest_malformed, storage_full.
    */
   async create (request: UploadCreation): Promise<UploadRecord> {
-    const { files, metadata, quotas } = this.#options
+    const { files, metadata, space } = this.#options
     const { uploader, length = null, announcedBytes, method, precondition } = request
     const { owner, linkId } = uploader
     const id = createBlobId()
-    const name = files.acceptName(request.name ?? id, uploader)
+    const name = files.acceptName(request.name ?? id, linkId)
     await this.#checkCreation(request, name)
     const added = {
       id,
@@ -96,8 +91,8 @@ export class ResumableUploads {
       modifiedAt: request.modifiedAt,
       lifetimeMilliseconds: this.#sessions.lifetimeMilliseconds
     }
-    const limits = { maxUploads: MAX_UPLOADS, quota: quotas.of(owner) }
-    const upload = await this.#sessions.space.record(uploader, () => metadata.uploads.add(added, limits))
+    const limits = { maxUploads: MAX_UPLOADS, quota: space.quotaOf(owner) }
+    const upload = await space.of(uploader).record(() => metadata.uploads.add(added, limits))
     if (length !== 0 || announcedBytes !== 0) return upload
     const nothing = { ...noBytes, offset: 0, announcedBytes: 0, length: undefined, isLast: true }
     return this.append(uploader, upload.id, nothing)
@@ -105,15 +100,15 @@ export class ResumableUploads {
 
   async #checkCreation (creation: UploadCreation, name: string): Promise<void> {
     const { uploader, length, announcedBytes = 0, reprDigest } = creation
-    const { limits: { maxFileBytes } } = this.#options
-    const { space } = this.#sessions
+    const { space, limits: { maxFileBytes } } = this.#options
+    const allowance = space.of(uploader)
     expectDigests({ 'repr-digest': reprDigest })
     const leastBytes = length ?? announcedBytes
     if (leastBytes > maxFileBytes) refuseSize(maxFileBytes)
-    if (length === undefined) await space.check(uploader, { bytes: announcedBytes, files: 0 })
+    if (length === undefined) await allowance.check({ bytes: announcedBytes, files: 0 })
     // By a link, a free name is found at the end.
     if (uploader.linkId === null) await this.#requireFree(creation, name)
-    await space.requireDisk(uploader, leastBytes)
+    await allowance.requireDisk(leastBytes)
   }
 
   /** @throws precondition_failed if it is certain that the file will be refused. */

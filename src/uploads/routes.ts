@@ -1,29 +1,29 @@
 import type { FastifyReply } from 'fastify'
-import { fileName, folderOrRoot } from '../files/names.ts'
-import { fileLinks, fileOf, pathOf } from '../files/schemas.ts'
+import { fileName, findName, folderOrRoot } from '../files/names.ts'
+import { type Describing, fileLinks, fileOf, pathOf, type StoredFile } from '../files/schemas.ts'
 import { callerOf } from '../http/caller.ts'
+import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import { multipart } from '../http/plugins.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
-import type { UploadRecord } from '../metadata/upload-records.ts'
+import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody } from './any-body.ts'
-import { openPartialBody } from './body.ts'
+import { acceptAnyBody, declaredType, openPartialBody, rawUpload } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
 import { formUpload } from './form-upload.ts'
 import { modifiedAtOf } from './modified-time.ts'
 import { multipartLimits } from './multipart.ts'
-import { declaredType, rawUpload } from './raw-upload.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
-import { answerFile, ownDoor } from './own-door.ts'
-import { addDiscovery } from './resumable-operations.ts'
+import { addDiscovery, addResumableOperations } from './resumable-operations.ts'
 import {
-  addUploadHeaders, isStored, streamedBody, uploadConditionOf, UploadRequests, type Exchange
+  addUploadHeaders, createUploadRequests, isStored, streamedBody, uploadConditionOf, type Exchange, type StoredUpload,
+  type UploadEndpoint
 } from './resumable-requests.ts'
+import { listUploads, ownOperations } from './resumable-schemas.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus } from './tus.ts'
-import { fieldOf, refuseField } from './upload-fields.ts'
+import { fieldOf, PART_FIELDS, refuseField } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
 
 /** A complete body up to this size does not become a resumable upload: sending it again costs less. */
@@ -49,7 +49,7 @@ export const formUploadRoutes: Routes = async (app, { config, files, links, ids,
     schema: uploadFile
   }, async (request, reply) => {
     const upload = formUpload(request, { folder: folderIn(request.query), maxFileBytes })
-    const { file, isNew } = await files.store({ owner: callerOf(request).account, upload, mode: 'create' })
+    const { file, isNew } = await files.store({ uploader: { owner: callerOf(request).account, linkId: null }, upload })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
     return fileOf(file, request.raw, { links, ids })
   })
@@ -57,8 +57,8 @@ export const formUploadRoutes: Routes = async (app, { config, files, links, ids,
 
 /** `PUT /uploads/:name`: a body of any type, which is the file, or a part of it. */
 export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids, limitTransfers }) => {
-  const door = ownDoor({ links, ids })
-  const requests = new UploadRequests({ uploads, door })
+  const endpoint = ownEndpoint({ links, ids })
+  const requests = createUploadRequests({ uploads, endpoint })
   acceptAnyBody(app)
   addUploadHeaders(app, uploads)
 
@@ -72,10 +72,12 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     const part = await storePart(exchange, request.params.name)
     if (part === undefined) {
       const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
-      return answerFile(exchange, await files.store({ owner: callerOf(request).account, upload, mode: 'put', precondition: uploadConditionOf(request) }), { links, ids })
+      const put = { conditions: uploadConditionOf(request) }
+      const stored = await files.store({ uploader: endpoint.uploaderOf(request), upload, put })
+      return answerFile(exchange, stored, { links, ids })
     }
     requests.describe(exchange, part)
-    if (isStored(part)) return door.answerFile(exchange, part)
+    if (isStored(part)) return endpoint.answerFile(exchange, part)
     return sendUpload(exchange, uploadOf(part), uploadUrl(part, request.raw, links))
   })
 
@@ -83,6 +85,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
   async function storePart (exchange: Exchange, name: string): Promise<UploadRecord | undefined> {
     const { request } = exchange
     const { headers } = request
+    if (PART_FIELDS.every(name => headers[name] === undefined)) return undefined
     if (isTus(headers)) refuseField('Clients of tus create uploads with POST /api/uploads.')
     // Otherwise a partial body would be stored as a whole file.
     if (headers['upload-complete'] !== undefined && !isDraft(headers)) refuseField('Upload-Complete must be ?0 or ?1.')
@@ -118,6 +121,25 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
   }
 }
 
+/** Uploads of the caller that a client can continue. */
+export const resumableUploadRoutes: Routes = async (app, { uploads, links, ids, limitTransfers }) => {
+  await addResumableOperations(app, {
+    uploads, endpoint: ownEndpoint({ links, ids }), limitTransfers, path: UPLOADS_PATH, operations: ownOperations
+  })
+
+  app.get(UPLOADS_PATH, {
+    links: { 200: nextPageOf('listUploads', { name: '$request.query.name' }) },
+    schema: listUploads
+  }, async (request, reply) => {
+    const { beforeId: before, limit } = pageOf(request.query)
+    const name = request.query.name === undefined ? undefined : storedName(request.query.name)
+    const found = await uploads.list(callerOf(request).account, { name, before, limit })
+    const page = cutPage(found, limit, ({ sequence }) => String(sequence))
+    const { entries, next } = await linkPage(reply, page, { links, path: UPLOADS_PATH })
+    return { uploads: entries.map(uploadOf), next }
+  })
+}
+
 /** `OPTIONS`: the protocols and limits of uploads. No credentials required. */
 export const uploadDiscoveryRoutes: Routes = async (app, { uploads: { limits } }) => {
   for (const [url, allow] of Object.entries(METHODS)) addDiscovery(app, url, { allow, limits })
@@ -133,4 +155,28 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
 function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
   if (typeof folder === 'string') return folderOrRoot(folder)
   throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
+}
+
+/** A name in NFC; one that no file can have finds nothing. */
+function storedName (text: string): string {
+  return findName(text) ?? '/'
+}
+
+/** The uploads of the caller. */
+function ownEndpoint (describing: Describing) {
+  return {
+    uploaderOf: request => ({ owner: callerOf(request).account, linkId: null }),
+    urlOf: (request, upload) => uploadUrl(upload, request.raw, describing.links),
+    answerFile: (exchange: Exchange, { result }: StoredUpload) => answerFile(exchange, result, describing)
+  } satisfies UploadEndpoint
+}
+
+/** Answers like `PUT /uploads/{name}`. */
+function answerFile (
+  { request, reply }: Exchange, { file, isNew }: StoreResult, describing: Describing
+): StoredFile {
+  reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
+  if (isNew) reply.header('location', pathOf(file))
+  else reply.removeHeader('location')
+  return fileOf(file, request.raw, describing)
 }

@@ -21,6 +21,9 @@ const MAX_FIELD_INTEGER = 999_999_999_999_999
 /** The limits of uploads for clients: bytes, and seconds since the last byte. */
 export interface UploadLimits { readonly maxBytes: number, readonly maxAgeSeconds: number }
 
+/** What says that a body is a part of a file. */
+export const PART_FIELDS = ['content-range', 'upload-complete', 'tus-resumable']
+
 /** A field as one text, as Node joins its lines. */
 export function fieldOf (headers: Headers, name: string): string | undefined {
   return headers[name]?.toString()

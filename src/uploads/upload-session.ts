@@ -1,7 +1,6 @@
 import { type BlobStore, type Draft, Superseded } from '../blobs/blob-store.ts'
-import type { Quotas } from '../files/quotas.ts'
-import type { UploadLimit, UploadSpace } from '../files/upload-space.ts'
-import type { Uploader } from '../files/uploader.ts'
+import type { Uploader } from '../files/incoming-file.ts'
+import type { Allowance, Space, UploadLimit } from '../files/space.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { TakeOver, UploadChange, UploadProgress, UploadRecord } from '../metadata/upload-records.ts'
 import { type FailureCode, Problem, refuseSize } from '../problems.ts'
@@ -12,8 +11,7 @@ import { either, noBytes, requireEmpty, requireOffset, untilAborted, type Upload
 export interface SessionOptions {
   readonly metadata: Pick<Metadata, 'uploads'>
   readonly blobs: BlobStore
-  readonly space: UploadSpace
-  readonly quotas: Quotas
+  readonly space: Space
   readonly digests: ContentDigests
   readonly maxFileBytes: number
   readonly lifetimeMilliseconds: number
@@ -48,6 +46,7 @@ const REFUSALS = ['name_taken', 'quota_exceeded', 'link_limit_reached', 'file_lo
 export class UploadSession {
   readonly #options: SessionOptions
   readonly #uploader: Uploader
+  readonly #allowance: Allowance
   readonly #id: string
   /** Aborted with `upload_taken_over` when the next request comes. */
   readonly #signal: AbortSignal
@@ -57,6 +56,7 @@ export class UploadSession {
   ) {
     this.#options = options
     this.#uploader = uploader
+    this.#allowance = options.space.of(uploader)
     this.#id = id
     this.#signal = signal
   }
@@ -140,7 +140,7 @@ export class UploadSession {
   async #agreeOnLength (
     upload: UploadRecord, { offset, announcedBytes, length, isLast }: UploadAppend
   ): Promise<number | null> {
-    const { maxFileBytes, space } = this.#options
+    const { maxFileBytes } = this.#options
     const known = new Set<number>()
     if (upload.length !== null) known.add(upload.length)
     if (length !== undefined) known.add(length)
@@ -155,7 +155,7 @@ export class UploadSession {
     const [final = null] = known
     if (upload.length === null && (final ?? offset + (announcedBytes ?? 0)) > maxFileBytes) refuseSize(maxFileBytes)
     // If the length is known, it is checked against the quota when it is recorded, also before bytes are read.
-    if (final === null) await space.check(this.#uploader, { bytes: announcedBytes ?? 0, files: 0 })
+    if (final === null) await this.#allowance.check({ bytes: announcedBytes ?? 0, files: 0 })
     return final
   }
 
@@ -171,7 +171,7 @@ export class UploadSession {
    * link_limit_reached.
    */
   async #receive (upload: UploadRecord, append: UploadAppend, length: number | null): Promise<Received> {
-    const { blobs, space, digests } = this.#options
+    const { blobs, digests } = this.#options
     const { offset, state } = upload
     // If no bytes follow, the length is saved with the file.
     if (length !== upload.length && length !== offset) {
@@ -209,7 +209,7 @@ export class UploadSession {
       const { size, state } = await blobs.append(upload.blobId, recorded, watched.bytes, {
         maxBytes: limit.bytes,
         save,
-        ...space.roomFor(this.#uploader),
+        ...this.#allowance.room,
         checkCurrent: () => this.read(),
         // Bytes with a digest are kept all or not at all.
         isAtomic: append.confirm !== undefined
@@ -225,11 +225,11 @@ export class UploadSession {
 
   /** The most bytes that the upload may have. */
   async #limitOf (offset: number, length: number | null): Promise<UploadLimit> {
-    if (length === null) return this.#options.space.limitOf(this.#uploader, offset)
+    if (length === null) return this.#allowance.limitOf(offset)
     const announced = { bytes: length, refuse: (cause: Problem) => this.#refuseExcess(cause) }
     if (this.#uploader.linkId === null) return announced
     // The owner of a link has reserved nothing.
-    const limit = await this.#options.space.limitOf(this.#uploader, offset, length)
+    const limit = await this.#allowance.limitOf(offset, length)
     return limit.bytes < length ? limit : announced
   }
 
@@ -238,10 +238,10 @@ export class UploadSession {
    * @throws upload_taken_over, not_found, quota_exceeded, link_limit_reached, storage_full.
    */
   async #save (upload: UploadRecord, progress: UploadProgress, at: { isAppending: boolean }): Promise<void> {
-    const { metadata, space, quotas } = this.#options
+    const { metadata, space } = this.#options
     const change = this.#changeOf(upload, progress)
-    const record = () => metadata.uploads.save(change, { ...at, quota: quotas.of(this.#uploader.owner) })
-    await space.record(this.#uploader, record)
+    const record = () => metadata.uploads.save(change, { ...at, quota: space.quotaOf(this.#uploader.owner) })
+    await this.#allowance.record(record)
   }
 
   #changeOf ({ id, ownerId, name, generation }: UploadRecord, { offset, state, length }: UploadProgress): UploadChange {
@@ -254,15 +254,15 @@ export class UploadSession {
    * @throws precondition_failed; digest_mismatch, and then the upload ends.
    */
   async #store (upload: UploadRecord, { watched, reprDigest, signal }: Ending): Promise<UploadRecord> {
-    const { metadata, blobs, space, quotas, digests } = this.#options
+    const { metadata, blobs, space, digests } = this.#options
     const { blobId, offset: size, state } = upload
     const whole = { offset: size, state, length: size }
     await blobs.finish(blobId, { size, state })
     const store = async () => {
       const reprDigests = [upload.reprDigest ?? undefined, reprDigest]
       const sha256 = await digests.verify(upload, { size, state }, { watched, reprDigests, signal })
-      return space.record(this.#uploader, () => metadata.uploads.finish(
-        this.#changeOf(upload, whole), { sha256, quota: quotas.of(this.#uploader.owner) }
+      return this.#allowance.record(() => metadata.uploads.finish(
+        this.#changeOf(upload, whole), { sha256, quota: space.quotaOf(this.#uploader.owner) }
       ))
     }
     const stored = await store().catch(async (error: unknown) => {

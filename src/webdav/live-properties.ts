@@ -1,4 +1,4 @@
-import type { Quotas } from '../files/quotas.ts'
+import type { Space } from '../files/space.ts'
 import { dateOf } from '../http/wire-values.ts'
 import type { LockRecord } from '../metadata/lock-records.ts'
 import { splitPath } from '../metadata/paths.ts'
@@ -12,7 +12,7 @@ import { DAV, escapeXml } from './xml.ts'
 
 /** What values are made of, beside the resource. It is read only if a property needs it. */
 export interface PropertySources {
-  readonly usage: Awaited<ReturnType<Quotas['usageOf']>> | undefined
+  readonly usage: Awaited<ReturnType<Space['usageOf']>> | undefined
   /** The locks of a resource, with those of the folders above. */
   readonly locksOf: (path: string) => readonly LockRecord[]
   readonly hrefOf: (path: string) => string

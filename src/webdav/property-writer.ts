@@ -58,12 +58,12 @@ export class PropertyWriter {
 
   /** Reads what the values are made of, if one needs it. */
   static async open (query: PropertyQuery, asked: Asked): Promise<PropertyWriter> {
-    const { context: { quotas }, account, target } = asked
+    const { context: { space }, account, target } = asked
     const elements = new PropertyElements(query.names)
     const wanted = wantedOf(query, elements)
     const needs = new Set(wanted.map(({ live }) => live?.needs))
     const sources = {
-      usage: needs.has('usage') ? await quotas.usageOf(account) : undefined,
+      usage: needs.has('usage') ? await space.usageOf(account) : undefined,
       hrefOf: (path: string) => hrefOf(path, target)
     }
     return new PropertyWriter(query, asked, { elements, wanted, sources, needsLocks: needs.has('locks') })

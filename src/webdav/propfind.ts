@@ -28,9 +28,9 @@ export async function propfind (
 }
 
 async function * withMembers (
-  folder: Resource, ownerId: number, { files, folders }: HttpServices
+  folder: Resource, ownerId: number, { metadata }: HttpServices
 ): AsyncGenerator<Resource[]> {
   yield [folder]
-  for await (const page of filePages(files, ownerId, folder.path)) yield page.map(fileResource)
-  for await (const page of folderPages(folders, ownerId, folder.path)) yield page.map(folderResource)
+  for await (const page of filePages(metadata, ownerId, folder.path)) yield page.map(fileResource)
+  for await (const page of folderPages(metadata, ownerId, folder.path)) yield page.map(folderResource)
 }

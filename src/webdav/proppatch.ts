@@ -28,7 +28,7 @@ export async function proppatch (context: HttpServices, request: FastifyRequest,
   const isRefused = verdicts.some(verdict => 'status' in verdict)
   // Also if nothing is to be changed: the conditions are judged before the properties.
   const wanted = isRefused ? { properties: [] } : together(verdicts)
-  await context.room.requireSpace(0)
+  await context.space.requireDisk(0)
   await context.metadata.properties.change(account.id, resource.path, wanted, conditionsOf(request, context))
   const statuses = verdicts.map(verdict => 'status' in verdict ? verdict.status : isRefused ? 424 : 200)
   reply.code(207).header('content-type', XML_TYPE)

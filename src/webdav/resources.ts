@@ -1,12 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { sendFile } from '../files/file-response.ts'
+import { finderOf, sendFile } from '../files/file-response.ts'
 import { callerOf } from '../http/caller.ts'
 import type { HttpServices } from '../http/services.ts'
 import { announcedLength } from '../http/wire-values.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import { ifNot, Problem } from '../problems.ts'
+import { rawUpload } from '../uploads/body.ts'
 import { modifiedAtOf } from '../uploads/modified-time.ts'
-import { rawUpload } from '../uploads/raw-upload.ts'
 import { conditionsOf } from './conditions.ts'
 import { confirmTime, contentTimeOf, depthOf, refusePartial } from './headers.ts'
 import { allowAllBut } from './methods.ts'
@@ -20,7 +20,7 @@ export async function sendResource (context: HttpServices, request: FastifyReque
   const { id: ownerId } = callerOf(request).account
   const { path: name, hasSlash } = targetOf(request, context)
   const file = hasSlash ? undefined : await ifNot('not_found', files.get(ownerId, name))
-  if (file !== undefined) return sendFile({ request, reply, find: files.finderOf(ownerId, name), door: 'drive' }, files)
+  if (file !== undefined) return sendFile({ request, reply, find: finderOf(context, ownerId, name), via: 'drive' }, context)
   if (name !== '') await folders.get(ownerId, name)
   return reply.type('text/plain; charset=utf-8').send(FOLDER_TEXT)
 }
@@ -32,10 +32,9 @@ export async function putFile (context: HttpServices, request: FastifyRequest, r
   if (hasSlash) refuseMethod('MKCOL', 'PUT')
   const time = contentTimeOf(request)
   const stored = await ifNot('name_taken', context.files.store({
-    owner: callerOf(request).account,
+    uploader: { owner: callerOf(request).account, linkId: null },
     upload: rawUpload(request.raw, { name, modifiedAt: time ?? modifiedAtOf(headers) }),
-    mode: 'put',
-    precondition: { ...conditionsOf(request, context), needsParent: true }
+    put: { conditions: { ...conditionsOf(request, context), needsParent: true } }
   }))
   // A folder has the name.
   if (stored === undefined) return refuseMethod('MKCOL', 'PUT')

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods, onRequestHookHandler } from 'fastify'
 import type { HttpServices } from '../http/services.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody } from '../uploads/any-body.ts'
+import { acceptAnyBody } from '../uploads/body.ts'
 import { judgeIf } from './conditions.ts'
 import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'

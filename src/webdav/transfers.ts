@@ -32,10 +32,10 @@ type Act = (transfer: Transfer) => Promise<CopyFailure | undefined>
 
 /** `COPY` (RFC 4918 section 9.8). */
 export async function copyResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
-  const { copies, quotas } = context
+  const { copies, space } = context
   const signal = signalOfClient(request, reply)
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
-  const copy = { isDeep, quota: quotas.of(callerOf(request).account) }
+  const copy = { isDeep, quota: space.quotaOf(callerOf(request).account) }
   return answer(context, { request, reply, copy }, async ({ owner, source, to, destination }) => {
     if (source.file === undefined) return copies.copyFolder(owner, source.path, to, { isDeep, signal, ...destination })
     await copies.copyFile(owner, source.path, to, destination)

@@ -1,51 +1,43 @@
 import { BackgroundFailures } from '#src/files/background-failures.ts'
 import { BlobCleanup } from '#src/files/blob-cleanup.ts'
-import { Copies } from '#src/files/copies.ts'
-import { DiskRoom } from '#src/files/disk-room.ts'
-import { Files } from '#src/files/files.ts'
-import { Folders } from '#src/files/folders.ts'
-import { IncomingBlobs } from '#src/files/incoming-blobs.ts'
+import { createCopies } from '#src/files/copies.ts'
+import { createFiles } from '#src/files/files.ts'
+import { createFolders } from '#src/files/folders.ts'
+import { createIncomingBlobs } from '#src/files/incoming-blobs.ts'
 import { addLock } from '#src/files/locks.ts'
-import { Quotas } from '#src/files/quotas.ts'
+import { createSpace } from '#src/files/space.ts'
 import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
 import { inChunks } from './bytes.ts'
 import { MIB } from './sizes.ts'
 
 type Stores = Omit<ConstructorParameters<typeof BlobCleanup>[0], 'failures'>
-type Options = Stores & Omit<ConstructorParameters<typeof Files>[0], 'cleanup' | 'room' | 'incoming'>
 
-/** The files of a store that a test put together. */
-export function filesOver (options: Options): Files {
-  return rulesOver(options).files
-}
+const usual = { quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
 
-/** The files and copies of such a store, and what locks in it. */
-export function rulesOver (options: Options) {
-  const room = roomOver(options)
-  const cleanup = new BlobCleanup({ ...options, failures: new BackgroundFailures() })
-  const incoming = new IncomingBlobs(options.metadata.blobs, options.blobs)
-  const files = new Files({ ...options, cleanup, incoming, room })
+/** The rules of a store that a test put together, whose files have at most 1,000 bytes. */
+export function rulesOver (stores: Stores) {
+  const config = { ...usual, maxFileBytes: 1000 }
+  const cleanup = new BlobCleanup({ ...stores, failures: new BackgroundFailures() })
+  const incoming = createIncomingBlobs(stores)
+  const space = createSpace({ ...stores, cleanup, config })
+  const files = createFiles({ ...stores, incoming, space, config })
   const { signal: stopping } = new AbortController()
-  const folders = new Folders({ ...options, room, stopping })
-  const copies = new Copies({ ...options, incoming, room, files, folders, stopping })
-  const lock = addLock.bind(undefined, { ...options, files })
-  return { files, cleanup, incoming, copies, lock }
+  const folders = createFolders({ ...stores, space, stopping })
+  const copies = createCopies({ ...stores, incoming, space, files, folders, stopping })
+  const lock = addLock.bind(undefined, { ...stores, files })
+  const close = () => {
+    incoming.close()
+    return cleanup.close()
+  }
+  return { files, cleanup, incoming, space, copies, lock, close }
 }
 
-/** The room on the disk of such a store. */
-export function roomOver (stores: Stores): DiskRoom {
-  return new DiskRoom({ ...stores, cleanup: new BlobCleanup({ ...stores, failures: new BackgroundFailures() }) })
-}
-
-/** The resumable uploads of such a store. */
+/** The resumable uploads of such a store, of at most 100 MiB. */
 export function uploadsOver (stores: Stores): ResumableUploads {
-  return new ResumableUploads({
-    ...stores,
-    room: roomOver(stores),
-    files: { acceptName: name => name },
-    quotas: new Quotas(stores.metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined }),
-    limits: { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
-  })
+  const limits = { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
+  const cleanup = new BlobCleanup({ ...stores, failures: new BackgroundFailures() })
+  const space = createSpace({ ...stores, cleanup, config: { ...usual, ...limits } })
+  return new ResumableUploads({ ...stores, space, files: { acceptName: name => name }, limits })
 }
 
 /** What creates an upload of so many bytes. */

@@ -6,14 +6,13 @@ import { createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import type { IncomingBody } from '#src/files/incoming-file.ts'
-import { Quotas } from '#src/files/quotas.ts'
 import { OutcomeUnknown } from '#src/metadata/metadata.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { Problem } from '#src/problems.ts'
 import { DAY } from '../kit/durations.ts'
 import { override } from '../kit/override.ts'
-import { filesOver, rulesOver } from '../kit/rules.ts'
+import { rulesOver } from '../kit/rules.ts'
 import { until } from '../kit/waiting.ts'
 
 test('a lease is renewed while its bytes arrive, ends with the upload, and what an ended process left is deleted twice', async t => {
@@ -22,21 +21,20 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const metadata = await openSqliteMetadata(file)
   // A folder that processes share, as a bucket is.
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
-  const limits = { maxFileBytes: 1000, allowedExtensions: undefined }
-  const quotas = new Quotas(metadata.uploads, { quotaBytes: undefined, quotaFiles: undefined })
-  const { files, cleanup, incoming } = rulesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')), quotas, limits })
+  const { files, cleanup, incoming, close } = rulesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')) })
   const database = new Database(file)
-  t.teardown(async () => { database.close(); await files.close(); await disk.close(); await metadata.close() })
+  t.teardown(async () => { database.close(); await close(); await disk.close(); await metadata.close() })
   interface Lease { blob_id: string, expires_at: number, abandoned_at: number | null }
   const leases = () => database.prepare('SELECT * FROM blob_leases').all() as Lease[]
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const upload = (bytes: AsyncIterable<Uint8Array>): IncomingBody => ({ name: 'a', minBytes: 0, maxBytes: 1000, read: use => use({ name: 'a', type: undefined, bytes }) })
+  const uploader = { owner, linkId: null }
+  const upload = (bytes: AsyncIterable<Uint8Array>): IncomingBody => ({ name: 'a', minBytes: 0, maxBytes: 1000, async * read () { yield { name: 'a', type: undefined, bytes } } })
 
   incoming.renew()
   let arrive = (_text: string) => {}
   const text = new Promise<string>(resolve => { arrive = resolve })
   const slow = Readable.from((async function * () { yield Buffer.from(await text) })())
-  const storing = files.store({ owner, upload: upload(slow), mode: 'create' })
+  const storing = files.store({ uploader, upload: upload(slow) })
   await until(() => leases().length === 1)
   const [lease] = leases() as [Lease]
   t.ok(lease.expires_at > Date.now() + 250_000 && lease.expires_at <= Date.now() + 300_000)
@@ -52,7 +50,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   t.strictSame(leases(), [])
 
   const failing = Readable.from((async function * () { yield Buffer.from('x'); throw new Error('of the client') })())
-  await t.rejects(files.store({ owner, upload: upload(failing), mode: 'put', precondition: {} }), { message: 'of the client' })
+  await t.rejects(files.store({ uploader, upload: upload(failing), put: { conditions: {} } }), { message: 'of the client' })
   t.strictSame(leases(), [])
 
   // Bytes of a process that ended before it recorded them.
@@ -72,7 +70,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
 
   // The connection to the database breaks in the commit: the bytes may belong to a file, and stay until the lease has
   // run out.
-  const cut = filesOver({
+  const cut = rulesOver({
     metadata: {
       ...metadata,
       files: override(metadata.files, {
@@ -80,26 +78,22 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
       })
     },
     blobs: override(disk, { needsLeases: true }),
-    reserve: await openReserve(join(folder, 'reserve')),
-    quotas,
-    limits
+    reserve: await openReserve(join(folder, 'reserve'))
   })
   t.teardown(() => cut.close())
-  await t.rejects(cut.store({ owner, upload: upload(Readable.from([Buffer.from('kept')])), mode: 'put', precondition: {} }), { code: 'unavailable' })
+  await t.rejects(cut.files.store({ uploader, upload: upload(Readable.from([Buffer.from('kept')])), put: { conditions: {} } }), { code: 'unavailable' })
   const [kept] = leases() as [Lease]
   t.ok(existsSync(join(folder, 'incoming', kept.blob_id)))
   await metadata.blobs.endLease(kept.blob_id)
 
   // A store that gave no answer may still finish the write, so that the lease stays until it has run out.
-  const away = filesOver({
+  const away = rulesOver({
     metadata,
     blobs: override(disk, { needsLeases: true, async put () { throw new Problem('unavailable') } }),
-    reserve: await openReserve(join(folder, 'reserve')),
-    quotas,
-    limits
+    reserve: await openReserve(join(folder, 'reserve'))
   })
   t.teardown(() => away.close())
-  await t.rejects(away.store({ owner, upload: upload(Readable.from([Buffer.from('late')])), mode: 'put', precondition: {} }), { code: 'unavailable' })
+  await t.rejects(away.files.store({ uploader, upload: upload(Readable.from([Buffer.from('late')])), put: { conditions: {} } }), { code: 'unavailable' })
   const [late] = leases() as [Lease]
   t.equal(late.abandoned_at, null)
   await metadata.blobs.endLease(late.blob_id)
@@ -107,7 +101,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // Leases that can't be renewed or ended are no failure of their own.
   const arrival = new Promise<string>(resolve => { arrive = resolve })
   const lost = Readable.from((async function * () { yield Buffer.from(await arrival); throw new Error('of the client') })())
-  const failed = files.store({ owner, upload: upload(lost), mode: 'put', precondition: {} })
+  const failed = files.store({ uploader, upload: upload(lost), put: { conditions: {} } })
   await until(() => leases().length === 1)
   database.exec('DROP TABLE blob_leases')
   incoming.renew()

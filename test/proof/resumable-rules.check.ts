@@ -8,7 +8,7 @@ import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { storageFull } from '#src/problems.ts'
 import { digestField, sha256Of } from '../kit/digests.ts'
 import { override } from '../kit/override.ts'
-import { newAppend, newCreation, roomOver, uploadsOver } from '../kit/rules.ts'
+import { newAppend, newCreation, rulesOver, uploadsOver } from '../kit/rules.ts'
 import { MIB } from '../kit/sizes.ts'
 
 /** What uploads are made of, and an account that uploads. */
@@ -122,14 +122,15 @@ test('a full database refuses a file whose bytes are not on a disk of the server
   const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
   t.teardown(async () => { await disk.close(); await metadata.close() })
   let tries = 0
-  const room = roomOver({
+  const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
+  const { space } = rulesOver({
     metadata: {
       ...metadata, kept: override(metadata.kept, { async removeOldest () { throw new Error('not for this') } })
     },
     blobs: override(disk, { missingSpace: undefined, space: undefined }),
     reserve: await openReserve(join(folder, 'reserve'))
   })
-  await t.rejects(room.withRoom(1, async () => {
+  await t.rejects(space.of({ owner, linkId: null }).record(async () => {
     tries++
     throw storageFull()
   }), { code: 'storage_full' })
