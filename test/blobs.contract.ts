@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Test } from 'tap'
-import { bytesIn, createBlobId, type BlobStore, type Piece, type StoredBlob } from '#src/blobs/blob-store.ts'
+import { bytesIn, complete, createBlobId, type BlobStore, type Piece, type StoredBlob } from '#src/blobs/blob-store.ts'
 import { paceSuite as draftsPaceSuite, suite as draftsSuite } from './drafts.contract.ts'
 import { inChunks, memoryInUse } from './kit/bytes.ts'
 import { sha256Of } from './kit/digests.ts'
@@ -17,19 +17,19 @@ const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
 export async function putNew (
   store: BlobStore, bytes: AsyncIterable<Uint8Array>, limits: { maxBytes: number } = anySize
 ): Promise<StoredBlob> {
-  return store.put(createBlobId(), bytes, limits)
+  return complete(store.put(createBlobId(), bytes, limits))
 }
 
 export async function readPieces (
   store: BlobStore, { id, size }: { id: string, size: number }, pieces: readonly Piece[]
 ): Promise<Buffer> {
-  const bytes = await store.read(id, size, pieces)
+  const bytes = await store.read({ id, size }, pieces)
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
 }
 
 /** The same, as a download of the whole blob. */
 export async function readWhole (store: BlobStore, blob: StoredBlob): Promise<Buffer> {
-  const bytes = await store.readWhole(blob)
+  const bytes = await store.read(blob)
   return Buffer.isBuffer(bytes) ? bytes : Buffer.concat(await bytes.toArray())
 }
 
@@ -39,18 +39,18 @@ export async function readAll (store: BlobStore, { id, size }: { id: string, siz
 
 /** Of a blob that is not small: as a stream. */
 async function readStream (store: BlobStore, { id, size }: { id: string, size: number }): Promise<Readable> {
-  return await store.read(id, size, [{ start: 0, end: size - 1 }]) as Readable
+  return await store.read({ id, size }, [{ start: 0, end: size - 1 }]) as Readable
 }
 
 async function committedIn (store: BlobStore): Promise<string[]> {
   const ids: string[] = []
-  for await (const id of store.committed()) ids.push(id)
+  for await (const id of store.list()) ids.push(id)
   return ids.sort()
 }
 
 /** Every blob, pending or committed. */
 async function storedIn (store: BlobStore): Promise<string[]> {
-  return [...await store.pending(), ...await committedIn(store)].sort()
+  return [...await store.pending?.() ?? [], ...await committedIn(store)].sort()
 }
 
 /**
@@ -152,7 +152,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     await store.remove([removed.id])
     await store.remove([both.id])
     const again = await reopen()
-    t.strictSame(await again.pending(), again.needsLeases ? [] : [open.id])
+    t.strictSame(await again.pending?.() ?? [], again.needsLeases ? [] : [open.id])
     t.strictSame(await storedIn(again), [open.id, committed.id].sort())
     t.strictSame(await committedIn(again), again.needsLeases ? [open.id, committed.id].sort() : [committed.id])
     t.strictSame(
@@ -161,7 +161,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     t.equal(String(await readAll(again, open)), 'a')
     again.commit(open.id)
     const third = await reopen()
-    t.strictSame(await third.pending(), [])
+    t.strictSame(await third.pending?.() ?? [], [])
     t.strictSame(await committedIn(third), [open.id, committed.id].sort())
   })
 
@@ -191,9 +191,9 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       await store.check(id, size)
       const ways: ((id: string, size: number) => Promise<unknown>)[] = [
         (id, size) => store.check(id, size),
-        (id, size) => store.read(id, size, [{ start: 0, end: size - 1 }]),
-        (id, size) => store.read(id, size, ['text', { start: 0, end: 0 }]),
-        (id, size) => store.read(id, size, ['text'])
+        (id, size) => store.read({ id, size }, [{ start: 0, end: size - 1 }]),
+        (id, size) => store.read({ id, size }, ['text', { start: 0, end: 0 }]),
+        (id, size) => store.read({ id, size }, ['text'])
       ]
       for (const read of ways) {
         for (const wrong of [0, size - 1, size + 1, 70 * KIB]) await t.rejects(read(id, wrong), { code: 'file_damaged' })
@@ -209,11 +209,11 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const bytes = randomBytes(6 * MIB)
     const blob = await putNew(store, inChunks(bytes))
     store.commit(blob.id)
-    t.match(await store.copyTo(blob, join(folder, 'copy')), /^(?:linked|copied)$/)
-    t.equal(await store.copyTo(blob, join(folder, 'equal'), join(folder, 'copy')), 'linked')
+    t.match(await store.copies.copyTo(blob, join(folder, 'copy')), /^(?:linked|copied)$/)
+    t.equal(await store.copies.copyTo(blob, join(folder, 'equal'), join(folder, 'copy')), 'linked')
     for (const name of ['copy', 'equal']) t.ok((await readFile(join(folder, name))).equals(bytes), name)
-    await t.rejects(store.copyTo({ ...blob, size: blob.size - 1 }, join(folder, 'no-copy')), { code: 'file_damaged' })
-    await t.rejects(store.copyTo({ ...blob, id: '0'.repeat(32) }, join(folder, 'no-copy')), { code: 'file_damaged' })
+    await t.rejects(store.copies.copyTo({ ...blob, size: blob.size - 1 }, join(folder, 'no-copy')), { code: 'file_damaged' })
+    await t.rejects(store.copies.copyTo({ ...blob, id: '0'.repeat(32) }, join(folder, 'no-copy')), { code: 'file_damaged' })
     t.notOk(existsSync(join(folder, 'no-copy')))
   })
 
@@ -224,14 +224,14 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
       const blob = await putNew(store, inChunks(bytes))
       const [copy, second] = [{ ...blob, id: createBlobId() }, { ...blob, id: createBlobId() }]
       store.commit(blob.id)
-      await store.copy(blob, copy.id, { maxBytes: size })
-      await store.copy(copy, second.id, { maxBytes: size })
+      await complete(store.copies.copy(blob, copy.id, { maxBytes: size }))
+      await complete(store.copies.copy(copy, second.id, { maxBytes: size }))
       await store.remove([blob.id])
-      t.strictSame((await store.pending()).sort(), store.needsLeases ? [] : [copy.id, second.id].sort())
+      t.strictSame((await store.pending?.() ?? []).sort(), store.needsLeases ? [] : [copy.id, second.id].sort())
       store.commit(copy.id)
       t.ok((await readAll(store, copy)).equals(bytes))
       const again = await reopen()
-      t.strictSame(await again.pending(), again.needsLeases ? [] : [second.id])
+      t.strictSame(await again.pending?.() ?? [], again.needsLeases ? [] : [second.id])
       await again.remove([copy.id])
       t.ok((await readAll(again, second)).equals(bytes))
       again.commit(second.id)
@@ -244,11 +244,11 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     for (const size of [4, 6 * MIB]) {
       const blob = await putNew(store, inChunks(Buffer.alloc(size)))
       for (const wrong of [{ size: size - 1 }, { size: size + 1 }, { id: '0'.repeat(32) }]) {
-        await t.rejects(store.copy({ ...blob, ...wrong }, createBlobId(), anySize), { code: 'file_damaged' })
+        await t.rejects(complete(store.copies.copy({ ...blob, ...wrong }, createBlobId(), anySize)), { code: 'file_damaged' })
       }
       t.strictSame(await storedIn(store), [blob.id])
       await store.remove([blob.id])
-      await t.rejects(store.copy(blob, createBlobId(), anySize), { code: 'file_damaged', cause: { code: 'ENOENT' } })
+      await t.rejects(complete(store.copies.copy(blob, createBlobId(), anySize)), { code: 'file_damaged', cause: { code: 'ENOENT' } })
     }
     t.strictSame(await storedIn(await reopen()), [])
   })
@@ -258,7 +258,7 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const blob = await putNew(store, inChunks(randomBytes(6 * MIB)))
     const id = createBlobId()
     let isCopied = false
-    const copying = store.copy(blob, id, anySize).then(() => { isCopied = true })
+    const copying = complete(store.copies.copy(blob, id, anySize)).then(() => { isCopied = true })
     const again = await reopen()
     t.ok(isCopied)
     await copying
@@ -307,13 +307,14 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
 
   t.test('the room is told in bytes; what can be stored is admitted, and what no disk has room for is refused', async t => {
     const { store } = await fresh(t)
-    await store.requireSpace(0)
-    await store.requireSpace(1000)
-    if (store.space === undefined) return t.pass('the store is on no disk')
-    const { free, total, kept } = await store.space()
+    const { space } = store
+    if (space === undefined) return t.pass('the store is on no disk')
+    await space.check(0)
+    await space.check(1000)
+    const { free, total, kept } = await space.measure()
     t.ok(free > 0 && free <= total && kept >= 0)
-    await store.requireSpace(free / 2)
-    await t.rejects(store.requireSpace(Number.MAX_SAFE_INTEGER), { code: 'storage_full' })
+    await space.check(free / 2)
+    await t.rejects(space.check(Number.MAX_SAFE_INTEGER), { code: 'storage_full' })
   })
 
   t.test('a probe succeeds where a blob could be stored, and is none, and marks are kept apart from blobs', async t => {
@@ -321,13 +322,13 @@ export function suite (t: Test, open: (place: string) => Promise<BlobStore>): vo
     const [, { id }] = await Promise.all([store.probe(), putNew(store, inChunks(Buffer.from('a')))])
     await store.probe()
     t.strictSame(await storedIn(store), [id])
-    t.strictSame(await store.marks(), [])
-    for (const name of ['one.1', 'two.2', 'two.2']) await store.mark(name)
+    t.strictSame(await store.marks.list(), [])
+    for (const name of ['one.1', 'two.2', 'two.2']) await store.marks.add(name)
     const again = await reopen()
-    t.strictSame((await again.marks()).sort(), ['one.1', 'two.2'])
+    t.strictSame((await again.marks.list()).sort(), ['one.1', 'two.2'])
     t.strictSame(await storedIn(again), [id])
-    for (const name of ['two.2', 'two.2']) await again.unmark(name)
-    t.strictSame(await again.marks(), ['one.1'])
+    for (const name of ['two.2', 'two.2']) await again.marks.remove(name)
+    t.strictSame(await again.marks.list(), ['one.1'])
   })
 }
 

@@ -150,15 +150,18 @@ t.test('a file that is replaced while it is copied is copied as it is then', { s
       const { metadata, blobs, owner, put, rules: { copies } } = await openRules(t, ({ metadata, blobs, put }) => {
         const replace = once(() => put('a', 'new bytes'))
         const record: typeof metadata.files.copy = (...args) => replace().then(() => metadata.files.copy(...args))
-        const copy: typeof blobs.copy = (...args) => replace().then(() => blobs.copy(...args))
+        const copy: typeof blobs.copies.copy = async function * (...args) {
+          await replace()
+          yield * blobs.copies.copy(...args)
+        }
         return moment === 'afterwards'
           ? { metadata: { ...metadata, files: override(metadata.files, { copy: record }) } }
-          : { blobs: override(blobs, { copy }) }
+          : { blobs: override(blobs, { copies: { ...blobs.copies, copy } }) }
       })
       await put('a', 'old')
       const { file } = await copies.copyFile(owner, 'a', 'b')
       t.equal(file.size, 9)
-      t.equal(String(await blobs.readWhole({ ...file, id: file.blobId })), 'new bytes')
+      t.equal(String(await blobs.read({ ...file, id: file.blobId })), 'new bytes')
       t.match(await metadata.accounts.find(owner.id), { usedFiles: 2, usedBytes: 18 })
     })
   }

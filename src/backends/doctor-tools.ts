@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { BlobStore } from '../blobs/blob-store.ts'
+import type { BlobView } from '../blobs/blob-store.ts'
 import { viewDiskBlobs } from '../blobs/disk/disk.ts'
 import type { Config } from '../config.ts'
 import type { SigningKey } from '../config/signing-keys.ts'
@@ -79,15 +79,13 @@ async function inspectPostgres (url: string) {
   return inspectPostgres(url)
 }
 
-type StoreView = Pick<BlobStore, 'has' | 'marks'>
-
-async function checkPairWith (config: Config, blobs: StoreView): Promise<void> {
+async function checkPairWith (config: Config, blobs: BlobView): Promise<void> {
   await (config.databaseUrl === undefined
     ? checkSqlitePair(config, blobs)
     : checkPostgresPair(config, config.databaseUrl, blobs))
 }
 
-async function checkSqlitePair (config: Config, blobs: StoreView): Promise<void> {
+async function checkSqlitePair (config: Config, blobs: BlobView): Promise<void> {
   const { dataDir } = config
   if (!await hasDatabase(dataDir)) return refuseMarks(config, blobs)
   await withScratch(async scratch => {
@@ -112,7 +110,7 @@ function firstOf (snapshot: Snapshot): { blobId: string }[] {
   return found.slice(0, SAMPLE)
 }
 
-async function checkPostgresPair (config: Config, url: string, blobs: StoreView): Promise<void> {
+async function checkPostgresPair (config: Config, url: string, blobs: BlobView): Promise<void> {
   const database = await inspectPostgres(url)
   const { installationId } = database
   try {
@@ -125,7 +123,7 @@ async function checkPostgresPair (config: Config, url: string, blobs: StoreView)
 }
 
 /** For a database that is not there yet. */
-async function refuseMarks (config: Config, blobs: StoreView): Promise<void> {
-  refuseCutRestore(blobPlaceOf(config), await blobs.marks())
+async function refuseMarks (config: Config, blobs: BlobView): Promise<void> {
+  refuseCutRestore(blobPlaceOf(config), await blobs.marks.list())
   await refuseForeignMark(blobPlaceOf(config), { metadata: { installationId: randomUUID() }, blobs })
 }

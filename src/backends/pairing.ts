@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { BlobStore } from '../blobs/blob-store.ts'
+import type { BlobStore, BlobView } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { ConfigError } from '../problems.ts'
 import type { BlobPlace } from './blob-place.ts'
@@ -24,7 +24,7 @@ interface ReadOnlyPair {
     readonly installationId: string
     readonly blobs: { listContents (afterId: string, limit: number): Promise<readonly { readonly blobId: string }[]> }
   }
-  readonly blobs: Pick<BlobStore, 'marks' | 'has'>
+  readonly blobs: BlobView
   readonly storage: Pick<StorageRecord, 'find'>
 }
 
@@ -48,9 +48,9 @@ export async function requirePair (place: BlobPlace, pair: Pair): Promise<void> 
   const { recorded, marks, isMarked } = await checkPair(place, pair)
   if (isMarked) return removeStaleMarks(pairMark(installationId, String(recorded)), marks, blobs)
   const id = recorded ?? randomUUID()
-  await blobs.mark(pairMark(installationId, id))
+  await blobs.marks.add(pairMark(installationId, id))
   if (await storage.record(id) === id) return
-  await blobs.unmark(pairMark(installationId, id))
+  await blobs.marks.remove(pairMark(installationId, id))
   await requirePair(place, pair)
 }
 
@@ -68,7 +68,7 @@ export async function findRecorded (
   place: BlobPlace, { metadata: { installationId }, blobs, storage }: Omit<ReadOnlyPair, 'metadata'> & { metadata: Pick<Metadata, 'installationId'> }
 ): Promise<Recorded> {
   const recorded = await storage.find()
-  const marks = await blobs.marks()
+  const marks = await blobs.marks.list()
   const isMarked = marks.includes(pairMark(installationId, String(recorded)))
   if (!isMarked) refuseCutRestore(place, marks)
   return { recorded, marks, isMarked }
@@ -91,9 +91,9 @@ export async function checkPair (place: BlobPlace, pair: ReadOnlyPair): Promise<
 
 /** @throws {ConfigError} if a blob store belongs to another installation. */
 export async function refuseForeignMark (
-  place: BlobPlace, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: Pick<BlobStore, 'marks'> }
+  place: BlobPlace, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: Pick<BlobView, 'marks'> }
 ): Promise<void> {
-  const other = (await blobs.marks()).find(mark => !isOfRestore(mark) && !mark.startsWith(pairMark(installationId, '')))
+  const other = (await blobs.marks.list()).find(mark => !isOfRestore(mark) && !mark.startsWith(pairMark(installationId, '')))
   if (other === undefined) return
   throw new ConfigError(`${place.name} belongs to another database, by its mark installations/${other}`, {
     remedy: `set ${place.setting} to a place that no other database uses, or DATABASE_URL to the database of these files`

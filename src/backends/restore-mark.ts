@@ -45,7 +45,7 @@ export function refuseCutRestore ({ name }: BlobPlace, marks: readonly string[])
 
 /** Removes the mark of a restore that was killed after its last step. */
 export async function removeStaleMarks (pair: string, marks: readonly string[], blobs: BlobStore): Promise<void> {
-  for (const mark of marks) if (mark.startsWith(`${RESTORING}${SEPARATOR}${pair}${SEPARATOR}`)) await blobs.unmark(mark)
+  for (const mark of marks) if (mark.startsWith(`${RESTORING}${SEPARATOR}${pair}${SEPARATOR}`)) await blobs.marks.remove(mark)
 }
 
 /** The backup that is restored. */
@@ -63,7 +63,7 @@ export interface RestoreRequest {
 export async function findCutRestore (
   { name }: BlobPlace, blobs: BlobStore, { installationId, snapshot, isDiscarding }: RestoreRequest
 ): Promise<Restore | undefined> {
-  const cut = findRestore(await blobs.marks())
+  const cut = findRestore(await blobs.marks.list())
   if (cut === undefined || isDiscarding) return cut
   if (cut.installationId === installationId && cut.snapshot === snapshot) return cut
   throw new ConfigError(`${name} has a part of another backup, ${cut.snapshot}`, { remedy: 'restore that one, or begin anew with --discard' })
@@ -77,25 +77,25 @@ export async function beginRestore (
   if (cut !== undefined) await discard(blobs, cut)
   const isAlone = await isEmpty(blobs)
   const restore = { installationId, snapshot, storageId: randomUUID(), isAlone }
-  await blobs.mark(markOf(restore))
+  await blobs.marks.add(markOf(restore))
   return restore
 }
 
 /** @throws {ConfigError} if another restore has discarded this one, and with it some of its blobs. */
 export async function requireMark ({ name }: BlobPlace, blobs: BlobStore, restore: Restore): Promise<void> {
-  if ((await blobs.marks()).includes(markOf(restore))) return
+  if ((await blobs.marks.list()).includes(markOf(restore))) return
   throw new ConfigError(`${name}: another restore has discarded this one`, { remedy: 'run one restore at a time' })
 }
 
 /** Makes the mark that the restored metadata refer to. Returns the id to record. */
 export async function pairRestored (blobs: BlobStore, { installationId, storageId }: Restore): Promise<string> {
-  await blobs.mark(pairMark(installationId, storageId))
+  await blobs.marks.add(pairMark(installationId, storageId))
   return storageId
 }
 
 /** To be called when the metadata are there. */
 export async function endRestore (blobs: BlobStore, restore: Restore): Promise<void> {
-  await blobs.unmark(markOf(restore))
+  await blobs.marks.remove(markOf(restore))
 }
 
 /** Blobs removed at a time, in one request to a bucket. */
@@ -104,15 +104,15 @@ const BATCH = 10
 /** Deletes the blobs if they are all of the interrupted restore: those of another database stay. Its mark goes last. */
 async function discard (blobs: BlobStore, cut: Restore): Promise<void> {
   const pair = pairMark(cut.installationId, cut.storageId)
-  const others = (await blobs.marks()).filter(mark => mark !== markOf(cut) && mark !== pair)
+  const others = (await blobs.marks.list()).filter(mark => mark !== markOf(cut) && mark !== pair)
   if (cut.isAlone && others.length === 0) await removeAll(blobs)
-  await blobs.unmark(pair)
-  await blobs.unmark(markOf(cut))
+  await blobs.marks.remove(pair)
+  await blobs.marks.remove(markOf(cut))
 }
 
 async function removeAll (blobs: BlobStore): Promise<void> {
-  let ids = await blobs.pending()
-  for await (const id of blobs.committed()) {
+  let ids = await blobs.pending?.() ?? []
+  for await (const id of blobs.list()) {
     ids.push(id)
     if (ids.length < BATCH) continue
     await blobs.remove(ids)
@@ -122,7 +122,7 @@ async function removeAll (blobs: BlobStore): Promise<void> {
 }
 
 async function isEmpty (blobs: BlobStore): Promise<boolean> {
-  const [pending, marks] = [await blobs.pending(), await blobs.marks()]
-  const committed = await Readable.from(blobs.committed()).take(1).toArray()
+  const [pending, marks] = [await blobs.pending?.() ?? [], await blobs.marks.list()]
+  const committed = await Readable.from(blobs.list()).take(1).toArray()
   return pending.length + marks.length + committed.length === 0
 }

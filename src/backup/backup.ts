@@ -209,7 +209,7 @@ async function copyBlob (
   if (present?.isFile() === true && present.size === blob.size) return 'kept'
   await rm(path, { recursive: true, force: true })
   const equal = original && join(folder, blobPath(original))
-  return source.blobs.copyTo(blob, path, equal).catch((error: unknown) => {
+  return source.blobs.copies.copyTo(blob, path, equal).catch((error: unknown) => {
     if (!(error instanceof Problem) || error.code !== 'file_damaged') throw error
     throw new BackupError(
       `the stored bytes of blob ${blob.id} are missing or damaged; run magicstore fsck --deep to find its file`,

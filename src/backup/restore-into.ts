@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
+import { type BlobStore, complete, type StoredBlob } from '../blobs/blob-store.ts'
 import { dataFolderLayout } from '../data-folder/data-folder.ts'
 import { KeyFile, keyFiles, type KeyRings } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
@@ -80,10 +80,10 @@ async function putBlob (
   // Also aborts an upload that an interrupted restore has begun.
   await blobs.remove([id])
   if (original === undefined) {
-    const stored = await blobs.put(id, bytesOf(from), { maxBytes: size })
+    const stored = await complete(blobs.put(id, bytesOf(from), { maxBytes: size }))
     if (stored.sha256 !== sha256) await blobs.remove([id])
     refuseDamaged(from, { expected: sha256, found: stored.sha256 })
-  } else await blobs.copy({ id: original, size, sha256 }, id, { maxBytes: size })
+  } else await complete(blobs.copies.copy({ id: original, size, sha256 }, id, { maxBytes: size }))
   blobs.commit(id)
 }
 
@@ -93,7 +93,7 @@ async function putBlob (
  */
 async function isPresent (blobs: BlobStore, { id, size, sha256 }: StoredBlob): Promise<boolean> {
   try {
-    const bytes = await blobs.read(id, size, [{ start: 0, end: size - 1 }])
+    const bytes = await blobs.read({ id, size })
     const hash = createHash('sha256')
     for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
     return hash.digest('hex') === sha256

@@ -1,26 +1,32 @@
 import { createHash } from 'node:crypto'
 import { refuseSize } from '../problems.ts'
-import { type AppendOptions, type Draft, type StoredBlob, Superseded } from './blob-store.ts'
-import { createCheckpoints } from './checkpoints.ts'
+import { type AppendOptions, type Draft, type StoredBlob, Superseded, type Write } from './blob-store.ts'
 
-/** Writes one blob: a new one, or a draft from its end on. Calls must not overlap, except `checkpoint` with `add`. */
+/** A draft is given for record after this many bytes, unless the store says otherwise. */
+const SAVE_BYTES = 64 * 1024 ** 2
+
+/** And after this time, if bytes arrived in it. */
+const SAVE_MILLISECONDS = 5000
+
+/** Writes one blob: a new one, or a draft from its end on. Calls must not overlap. */
 export interface BlobWriter {
-  /** Takes bytes. A promise if the caller must wait before the next ones. */
-  add (chunk: Uint8Array): Promise<void> | undefined
+  /** Takes bytes. A write if the caller must wait before the next ones. */
+  add (chunk: Uint8Array): Write<void> | undefined
   /**
-   * For a draft: syncs and saves what was added before; unless `isLast`, only as much of it as could be written.
-   * Resolves with the draft.
-   * @throws {Superseded}.
+   * For a draft: brings what was added before to stable storage, and gives the draft for record; unless `isLast`, only
+   * as much of it as could be written.
    */
-  checkpoint (at: { isLast: boolean }): Promise<Draft>
+  checkpoint (at: { isLast: boolean }): Write<Draft>
   /** Of a new blob: brings the blob and its name to stable storage. */
-  finish (): Promise<void>
-  /** To be called last. Removes a blob that is not finished, and what no saved draft refers to. Never fails. */
+  finish (): Write<void>
+  /** To be called last. Removes a blob that is not finished, and what no recorded draft refers to. Never fails. */
   close (): Promise<void>
 }
 
 /** Writes a new blob, like {@link BlobStore.put}. */
-export async function putBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Omit<StoredBlob, 'id'>> {
+export async function * putBytes (
+  writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, maxBytes: number
+): Write<Omit<StoredBlob, 'id'>> {
   const hash = createHash('sha256')
   let size = 0
   try {
@@ -29,9 +35,9 @@ export async function putBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Ar
       if (size > maxBytes) refuseSize(maxBytes)
       hash.update(chunk)
       const added = writer.add(chunk)
-      if (added !== undefined) await added
+      if (added !== undefined) yield * added
     }
-    await writer.finish()
+    yield * writer.finish()
   } finally {
     await writer.close()
   }
@@ -40,38 +46,100 @@ export async function putBytes (writer: BlobWriter, bytes: AsyncIterable<Uint8Ar
 
 interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> {
   readonly draft: Draft
-  /** How many bytes arrive before they are saved. */
+  /** How many bytes arrive before the draft is given for record. */
   readonly saveBytes?: number | undefined
 }
 
 /** Writes what follows a draft, like {@link BlobStore.append}. */
-export async function appendBytes (
-  writer: BlobWriter, bytes: AsyncIterable<Uint8Array>, { draft, maxBytes, isAtomic = false, saveBytes }: Append
-): Promise<Draft> {
-  const checkpoints = createCheckpoints(isAtomic ? undefined : () => writer.checkpoint({ isLast: false }), saveBytes)
+export async function * appendBytes (
+  writer: BlobWriter,
+  bytes: AsyncIterable<Uint8Array>,
+  { draft, maxBytes, isAtomic = false, saveBytes = SAVE_BYTES }: Append
+): Write<Draft> {
   let { size } = draft
-  let isOver = false
+  let unsavedBytes = 0
+  let savedAt = performance.now()
 
-  async function write (): Promise<void> {
-    for await (const chunk of bytes) {
-      // A save has failed, and the writer may be closed.
-      if (isOver) return
+  async function * receive (): Write<void> {
+    for await (const chunk of withPauses(bytes)) {
       size += chunk.length
       if (size > maxBytes) refuseSize(maxBytes)
-      await writer.add(chunk)
-      await checkpoints.count(chunk.length)
+      const added = writer.add(chunk)
+      if (added !== undefined) yield * added
+      unsavedBytes += chunk.length
+      const isLate = performance.now() - savedAt >= SAVE_MILLISECONDS
+      if (isAtomic || unsavedBytes === 0 || !(isLate || unsavedBytes >= saveBytes)) continue
+      yield * writer.checkpoint({ isLast: false })
+      unsavedBytes = 0
+      savedAt = performance.now()
     }
   }
 
   try {
-    const failure = await checkpoints.guard(write()).then(() => undefined, (error: unknown) => ({ error }))
-    isOver = true
-    await checkpoints.stop()
-    if (failure === undefined) return await writer.checkpoint({ isLast: true })
-    if (!isAtomic && !(failure.error instanceof Superseded)) await writer.checkpoint({ isLast: false })
-    throw failure.error
+    try {
+      yield * receive()
+    } catch (error) {
+      if (!isAtomic && !(error instanceof Superseded)) yield * writer.checkpoint({ isLast: false })
+      throw error
+    }
+    return yield * writer.checkpoint({ isLast: true })
   } finally {
-    await checkpoints.stop()
     await writer.close()
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** The chunks, and an empty one whenever none has come for a while. */
+async function * withPauses (bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const iterator = bytes[Symbol.asyncIterator]()
+  let timer: NodeJS.Timeout | undefined
+  let isOver = false
+  try {
+    for (let next = iterator.next(); ;) {
+      const pause = new Promise<undefined>(resolve => {
+        timer = setTimeout(() => resolve(undefined), SAVE_MILLISECONDS)
+      })
+      const result = await Promise.race([next, pause])
+      clearTimeout(timer)
+      isOver = result?.done === true
+      if (isOver) return
+      yield result?.value ?? NOTHING
+      if (result !== undefined) next = iterator.next()
+    }
+  } finally {
+    clearTimeout(timer)
+    // Not waited for: the source may wait for its client.
+    if (!isOver) void Promise.allSettled([iterator.return?.()])
+  }
+}
+
+/** The writes of a store that are in progress. */
+export class Writes {
+  readonly #ended = new Set<Promise<unknown>>()
+
+  get count (): number {
+    return this.#ended.size
+  }
+
+  async track<T> (work: Promise<T>): Promise<T> {
+    this.#ended.add(work)
+    return work.finally(() => this.#ended.delete(work))
+  }
+
+  async * run<T> (write: Write<T>): Write<T> {
+    let end = () => {}
+    const ended = new Promise<void>(resolve => { end = () => resolve() })
+    void this.track(ended)
+    try {
+      return yield * write
+    } finally {
+      end()
+    }
+  }
+
+  /** Resolves when all of them have ended. */
+  async settled (): Promise<void> {
+    await Promise.allSettled(this.#ended)
   }
 }

@@ -41,7 +41,7 @@ export class BlobCleanup {
 
   /** At start, completes or removes interrupted uploads. The cost depends only on their number. */
   async recover (): Promise<void> {
-    const pending = await this.#stores.blobs.pending()
+    const pending = await this.#stores.blobs.pending?.() ?? []
     for (let first = 0; first < pending.length; first += BATCH) {
       await this.#recoverBatch(pending.slice(first, first + BATCH))
     }

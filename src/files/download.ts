@@ -96,8 +96,9 @@ export async function openBytes (
   blobs: BlobStore, { blobId, size, sha256 }: { blobId: string, size: number, sha256: string }, plan: DownloadPlan
 ): Promise<Readable | Buffer | undefined> {
   if (!('pieces' in plan)) return undefined
-  if (isWhole(plan.pieces, size)) return blobs.readWhole({ id: blobId, size, sha256 })
-  if (plan.pieces.length > 0) return blobs.read(blobId, size, plan.pieces)
+  const blob = { id: blobId, size, sha256 }
+  if (isWhole(plan.pieces, size)) return blobs.read(blob)
+  if (plan.pieces.length > 0) return blobs.read(blob, plan.pieces)
   await blobs.check(blobId, size)
   return undefined
 }

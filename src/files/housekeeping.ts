@@ -65,9 +65,9 @@ export function startHousekeeping ({
 }: HousekeepingOptions): Housekeeping {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function makeSpace (): Promise<void> {
-    if (blobs.space === undefined) return
-    const space = blobs.space.bind(blobs)
-    const missingBytes = () => space().then(({ kept, free }) => 2 * kept - free)
+    const { space } = blobs
+    if (space === undefined) return
+    const missingBytes = () => space.measure().then(({ kept, free }) => 2 * kept - free)
     // Until the backup ends, deleting more makes no space.
     if (await metadata.blobs.hasRetentionLock()) return
     // Bytes that are being deleted make space first.

@@ -1,4 +1,4 @@
-import { createBlobId, type PutOptions, type StoredBlob } from '../blobs/blob-store.ts'
+import { complete, createBlobId, type MakeRoom, type PutOptions, type StoredBlob } from '../blobs/blob-store.ts'
 import { OutcomeUnknown } from '../metadata/metadata.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
@@ -8,6 +8,8 @@ import type { AppServices } from '../services.ts'
 const LEASE_SECONDS = 300
 
 const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
+
+interface IncomingOptions extends PutOptions { readonly makeRoom?: MakeRoom | undefined }
 
 export type IncomingBlobs = ReturnType<typeof createIncomingBlobs>
 
@@ -49,11 +51,15 @@ export function createIncomingBlobs ({ metadata: { blobs: leases }, blobs }: Pic
     renew,
     discard,
 
-    put: (bytes: AsyncIterable<Uint8Array>, options: PutOptions) => write(id => blobs.put(id, bytes, options)),
+    put: (bytes: AsyncIterable<Uint8Array>, { makeRoom, ...options }: IncomingOptions) =>
+      write(id => complete(blobs.put(id, bytes, options), { makeRoom })),
 
     /** A copy of a blob. */
-    copy: (blob: StoredBlob, options: PutOptions) =>
-      write(id => blobs.copy(blob, id, options).then(() => ({ ...blob, id }))),
+    copy: (blob: StoredBlob, { makeRoom, ...options }: IncomingOptions) =>
+      write(async id => {
+        await complete(blobs.copies.copy(blob, id, options), { makeRoom })
+        return { ...blob, id }
+      }),
 
     /**
      * Waits until a file is recorded with the blob. Commits the blob if the file refers to it, else deletes it.

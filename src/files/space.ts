@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pLimit from 'p-limit'
-import type { Room } from '../blobs/blob-store.ts'
+import type { MakeRoom, Room } from '../blobs/blob-store.ts'
 import { type LinkRoom, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-records.ts'
 import { type AccountRecord, type Amount, NO_LIMIT, type Quota, refuseBeyondQuota } from '../metadata/records.ts'
 import { Problem, storageFull } from '../problems.ts'
@@ -53,8 +53,8 @@ export interface Allowance {
    * @throws not_found.
    */
   limitOf (ownBytes: number, announcedBytes?: number): Promise<UploadLimit>
-  /** Which space the store of the bytes may take. */
-  readonly room: Room
+  /** Which space on the disk its bytes may take. `makeRoom` waits at most 5 s. */
+  readonly room: Room & { readonly makeRoom?: MakeRoom | undefined }
   /**
    * Runs `work`, which records the upload. While the disk is full, makes room and runs it again.
    * @throws storage_full, and what `work` throws.
@@ -105,7 +105,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   }
 
   async function missingBytes (bytes: number): Promise<number> {
-    return await blobs.missingSpace?.(bytes) ?? 0
+    return await blobs.space?.missing(bytes) ?? 0
   }
 
   /** Frees the bytes of discarded blobs. Returns how many are still missing. */
@@ -153,7 +153,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
    * @throws storage_full.
    */
   async function requireDisk (bytes: number): Promise<void> {
-    await blobs.requireSpace(bytes)
+    await blobs.space?.check(bytes)
       .catch(async error => { if (!isFull(error) || !await couldFit(bytes)) throw error })
   }
 
@@ -186,7 +186,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     const roomOf = () => metadata.links.room(owner.id, linkId, quotaOf(owner))
     return {
       check: async added => refuseAnnounced(await roomOf(), added),
-      requireDisk: bytes => blobs.requireSpace(bytes, FOR_VISITORS),
+      requireDisk: async bytes => blobs.space?.check(bytes, FOR_VISITORS),
       limitOf: async (arrived, announced = arrived) => within(limitByRoom(await roomOf(), { arrived, announced })),
       room: FOR_VISITORS,
       record: work => work()

@@ -21,7 +21,7 @@ const SOME = 50
 const FOLDERS = 200
 
 interface ZipsOptions {
-  readonly blobs: Pick<BlobStore, 'readWhole'>
+  readonly blobs: Pick<BlobStore, 'read'>
   readonly files: Pick<Files, 'get'>
   readonly folders: Pick<Folders, 'get'>
   readonly metadata: { readonly files: Pick<Metadata['files'], 'listIn'>, readonly folders: Pick<Metadata['folders'], 'listIn'> }
@@ -99,7 +99,7 @@ export class Zips {
     return {
       name: `${splitPath(folder).name || 'files'}.zip`,
       length: length.bytes,
-      open: () => zip(list, ({ blobId: id, size, sha256 }) => this.#options.blobs.readWhole({ id, size, sha256 }))
+      open: () => zip(list, ({ blobId: id, size, sha256 }) => this.#options.blobs.read({ id, size, sha256 }))
     }
   }
 

@@ -105,7 +105,7 @@ const checkSize: Check = async ({ blobId, size }, blobs) => {
 const checkDigest: Check = async ({ blobId, size, sha256 }, blobs) => {
   try {
     const hash = createHash('sha256')
-    const bytes = await blobs.read(blobId, size, [{ start: 0, end: size - 1 }])
+    const bytes = await blobs.read({ id: blobId, size })
     for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
     return hash.digest('hex') === sha256 ? undefined : 'wrong_digest'
   } catch (error) {
@@ -127,7 +127,7 @@ async function * checkBlobs (
   { metadata, blobs }: Stores, onSearch?: (done: number) => void
 ): AsyncGenerator<Finding> {
   let done = 0
-  for await (const batch of batchesOf(blobs.committed())) {
+  for await (const batch of batchesOf(blobs.list())) {
     yield * orphansAmong(batch, { metadata, blobs })
     done += batch.length
     onSearch?.(done)

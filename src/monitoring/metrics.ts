@@ -73,11 +73,11 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   if (quota.bytes !== undefined) gauge('magicstore_quota_bytes', 'Default quota of an account, in bytes.', () => Number(quota.bytes))
   if (quota.files !== undefined) gauge('magicstore_quota_files', 'Default quota of an account, in files.', () => Number(quota.files))
 
-  if (blobs.space !== undefined) {
-    const space = blobs.space.bind(blobs)
-    gauge('magicstore_disk_free_bytes', 'Free bytes on the disk of the data folder.', async () => (await space()).free)
-    gauge('magicstore_disk_total_bytes', 'Size of the disk of the data folder.', async () => (await space()).total)
-    gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads may not use.', async () => (await space()).kept)
+  const { space } = blobs
+  if (space !== undefined) {
+    gauge('magicstore_disk_free_bytes', 'Free bytes on the disk of the data folder.', async () => (await space.measure()).free)
+    gauge('magicstore_disk_total_bytes', 'Size of the disk of the data folder.', async () => (await space.measure()).total)
+    gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads may not use.', async () => (await space.measure()).kept)
   }
 
   const { events } = metadata

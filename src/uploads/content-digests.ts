@@ -84,7 +84,7 @@ export class ContentDigests {
    */
   async #addRest ({ blobId }: UploadRecord, draft: Draft, { digest, signal }: Rest): Promise<RunningDigest> {
     const { size } = draft
-    const stored = this.#blobs.partsOf?.(draft) ?? [{ size, sha256: undefined }]
+    const stored = this.#blobs.drafts.partsOf?.(draft) ?? [{ size, sha256: undefined }]
     const parts = placesOf(stored).filter(({ end }) => end > digest.size)
     const [{ start }] = parts as [Part]
     const bytes = untilAborted({ bytes: this.#read(blobId, { start, size, signal }), confirm: undefined }, signal)
@@ -109,7 +109,7 @@ export class ContentDigests {
   }
 
   async * #read (blobId: string, { start, size, signal }: StoredBytes): AsyncGenerator<Buffer> {
-    const bytes = await this.#blobs.read(blobId, size, [{ start, end: size - 1 }])
+    const bytes = await this.#blobs.read({ id: blobId, size }, [{ start, end: size - 1 }])
     if (Buffer.isBuffer(bytes)) yield bytes
     else yield * addAbortSignal(signal, bytes)
   }

@@ -1,4 +1,4 @@
-import { type BlobStore, type Draft, Superseded } from '../blobs/blob-store.ts'
+import { type BlobStore, complete, type Draft, Superseded } from '../blobs/blob-store.ts'
 import type { Uploader } from '../files/incoming-file.ts'
 import type { Allowance, Space, UploadLimit } from '../files/space.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -179,18 +179,17 @@ export class UploadSession {
     }
     const limit = await this.#limitOf(offset, length)
     const watched = digests.watch(upload, untilAborted(append, this.#signal))
-    let recorded: Draft = { size: offset, state }
 
     // Without a length, the upload is whole when the bytes of its last request have ended.
     const isWhole = (size: number, { isLast }: { isLast: boolean }) =>
       size === length || (length === null && append.isLast && isLast)
 
-    const save = async (draft: Draft, { isLast }: { isLast: boolean }) => {
+    const record = async (draft: Draft, { isLast }: { isLast: boolean }) => {
       const { size, state } = draft
       const isAll = isWhole(size, { isLast })
       // The last offset is recorded with the file. A draft with a state is saved before that: `finish` needs it, and
       // may be repeated.
-      if (isAll && !(isLast && state !== null)) return recorded
+      if (isAll && !(isLast && state !== null)) return false
       const progress = { offset: size, state, length: isAll ? size : length }
       try {
         await this.#save(upload, progress, { isAppending: isAll || !isLast })
@@ -201,20 +200,18 @@ export class UploadSession {
         throw new Superseded(current && { size: current.offset, state: current.state }, { cause: error })
       }
       digests.cacheDigest(upload, watched, size)
-      recorded = draft
-      return draft
+      return true
     }
 
     try {
-      const { size, state } = await blobs.append(upload.blobId, recorded, watched.bytes, {
-        maxBytes: limit.bytes,
-        save,
-        ...this.#allowance.room,
-        checkCurrent: () => this.read(),
-        // Bytes with a digest are kept all or not at all.
-        isAtomic: append.confirm !== undefined
-      })
-      const received = { ...upload, offset: size, state, length }
+      const { leavesDouble, makeRoom } = this.#allowance.room
+      // Bytes with a digest are kept all or not at all.
+      const options = { maxBytes: limit.bytes, leavesDouble, isAtomic: append.confirm !== undefined }
+      const { size, state: last } = await complete(
+        blobs.drafts.append(upload.blobId, { size: offset, state }, watched.bytes, options),
+        { record, check: () => this.read(), makeRoom }
+      )
+      const received = { ...upload, offset: size, state: last, length }
       return { received, watched, isComplete: isWhole(size, { isLast: true }) }
     } catch (error) {
       if (error instanceof Superseded) throw error.cause
@@ -257,7 +254,7 @@ export class UploadSession {
     const { metadata, blobs, space, digests } = this.#options
     const { blobId, offset: size, state } = upload
     const whole = { offset: size, state, length: size }
-    await blobs.finish(blobId, { size, state })
+    await blobs.drafts.finish(blobId, { size, state })
     const store = async () => {
       const reprDigests = [upload.reprDigest ?? undefined, reprDigest]
       const sha256 = await digests.verify(upload, { size, state }, { watched, reprDigests, signal })

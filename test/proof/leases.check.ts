@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'tap'
-import { createBlobId } from '#src/blobs/blob-store.ts'
+import { complete, createBlobId } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
 import type { IncomingBody } from '#src/files/incoming-file.ts'
@@ -55,7 +55,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
 
   // Bytes of a process that ended before it recorded them.
   const id = createBlobId()
-  await disk.put(id, Readable.from([Buffer.from('left')]), { maxBytes: 10 })
+  await complete(disk.put(id, Readable.from([Buffer.from('left')]), { maxBytes: 10 }))
   await metadata.blobs.lease(id, 0)
   cleanup.sweep()
   await until(() => !existsSync(join(folder, 'incoming', id)))
@@ -89,7 +89,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   // A store that gave no answer may still finish the write, so that the lease stays until it has run out.
   const away = rulesOver({
     metadata,
-    blobs: override(disk, { needsLeases: true, async put () { throw new Problem('unavailable') } }),
+    blobs: override(disk, { needsLeases: true, async * put () { throw new Problem('unavailable') } }),
     reserve: await openReserve(join(folder, 'reserve'))
   })
   t.teardown(() => away.close())

@@ -85,7 +85,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   // A store that has to assemble its drafts.
   const assembled: number[] = []
   const finish = async (_id: string, { size }: Draft) => { assembled.push(size) }
-  const assembling = uploadsOver({ ...stores, blobs: override(blobs, { finish }) })
+  const assembling = uploadsOver({ ...stores, blobs: override(blobs, { drafts: { ...blobs.drafts, finish } }) })
   const parts = await assembling.create(creation('parts'))
   t.match((await assembling.append(uploader, parts.id, newAppend('abc'))).result, { file: { size: 3 } })
   t.strictSame(assembled, [3])
@@ -127,7 +127,7 @@ test('a full database refuses a file whose bytes are not on a disk of the server
     metadata: {
       ...metadata, kept: override(metadata.kept, { async removeOldest () { throw new Error('not for this') } })
     },
-    blobs: override(disk, { missingSpace: undefined, space: undefined }),
+    blobs: override(disk, { space: undefined }),
     reserve: await openReserve(join(folder, 'reserve'))
   })
   await t.rejects(space.of({ owner, linkId: null }).record(async () => {

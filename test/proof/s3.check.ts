@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { createBlobId, Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
+import { complete, createBlobId, Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
 import { Bucket } from '#src/blobs/s3/bucket.ts'
 import { copyBlob } from '#src/blobs/s3/copy.ts'
 import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
@@ -15,7 +15,7 @@ import { MAX_OBJECT_BYTES, PART_BYTES, partBytes } from '#src/blobs/s3/parts.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
 import { parseStorageUrl } from '#src/config/storage-url.ts'
 import { paceSuite, putNew, readAll, readPieces, readWhole, suite } from '../blobs.contract.ts'
-import { append, appendAtomically, createRow, type DraftRow, gate, readDraft, SAVE_BYTES } from '../drafts.contract.ts'
+import { append, appendAtomically, appendTo, createRow, type DraftRow, gate, readDraft, SAVE_BYTES } from '../drafts.contract.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { sha256Of } from '../kit/digests.ts'
 import { credentials, openS3, type FakeS3, type Fault, type S3Request } from '../kit/s3.ts'
@@ -160,7 +160,7 @@ later('an upload succeeds if a request fails once, is unavailable if it always f
   if ((typeof fault === 'object' && 'slow' in fault) || (fault === 'corrupt' && kind === 'uploads')) return
   s3.fault = failing(kind, fault)
   const id = createBlobId()
-  const putting = store.put(id, inChunks(bytes), { maxBytes: size })
+  const putting = complete(store.put(id, inChunks(bytes), { maxBytes: size }))
   if (kind === 'uploadId' && fault === 'lost') {
     t.match(await putting, { id, size }, 'except that it is complete, which the store says')
     return
@@ -200,7 +200,7 @@ later('an assembly of which a request always fails can be repeated', [
   const bytes = randomBytes(size)
   await append(store, id, row, inChunks(bytes))
   s3.fault = failing(kind, fault)
-  const assembly = store.finish(id, row.draft)
+  const assembly = store.drafts.finish(id, row.draft)
   if (fault === 'lost' && (kind === 'uploadId' || kind === 'PUT')) await assembly
   else await t.rejects(assembly, unavailable)
   s3.fault = () => undefined
@@ -247,7 +247,7 @@ test('the bytes of a draft that are no part yet are an object that is no blob, a
   await append(store, id, row, inChunks(bytes.subarray(0, 1000)))
   const [first] = tails()
   t.strictSame(s3.log.map(line => line.replace(/ .*/, '')), ['PUT'], 'one request')
-  for await (const found of store.committed()) t.fail(found)
+  for await (const found of store.list()) t.fail(found)
   await append(store, id, row, inChunks(bytes.subarray(1000, 6 * MIB)))
   t.notOk(tails().includes(String(first)))
   await append(store, id, row, inChunks(bytes.subarray(6 * MIB, 7 * MIB)))
@@ -294,7 +294,7 @@ test('appends that are refused at their end leave nothing of their parts, howeve
       for (const after of [100, 6 * MIB]) {
         await t.rejects(appendAtomically(store, id, row, broken(randomBytes(after))), failure)
       }
-      await t.rejects(store.append(id, row.draft, broken(bytes.subarray(first)), { maxBytes: bytes.length, save: async draft => draft.size < bytes.length ? row.takeOver()(draft) : row.draft }), failure, 'or whose last bytes are not recorded')
+      await t.rejects(appendTo(store, { id, draft: row.draft }, broken(bytes.subarray(first)), { maxBytes: bytes.length, record: async draft => draft.size < bytes.length && row.takeOver()(draft) }), failure, 'or whose last bytes are not recorded')
     }
     t.ok(s3.storedBytes() - before < 1000, `${s3.storedBytes() - before} bytes`)
     await append(store, id, row, inChunks(bytes.subarray(first)))
@@ -319,27 +319,28 @@ test('what only a superseded append has written is deleted, and nothing that is 
     await append(store, id, row, inChunks(bytes.subarray(0, size)))
     let before = [s3.objects(), s3.uploads()]
     const bytesBefore = s3.storedBytes()
-    const record = row.takeOver()
+    const save = row.takeOver()
     let saved = 0
-    const save = async (draft: Draft) => {
+    const record = async (draft: Draft) => {
       // The first one is of part numbers.
       if (saved++ < saves) {
         before = [s3.objects(), s3.uploads()]
-        return record(draft)
+        return save(draft)
       }
       throw new Superseded(
         isChanged ? { ...row.draft, state: JSON.stringify({ ...stateOf(row.draft), next: 100 }) } : row.draft
       )
     }
-    await t.rejects(
-      store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), { maxBytes: 12 * MIB, save }), superseded
+    const refused = appendTo(
+      store, { id, draft: row.draft }, inChunks(randomBytes(6 * MIB)), { maxBytes: 12 * MIB, record }
     )
+    await t.rejects(refused, superseded)
     t.strictSame([s3.objects(), s3.uploads()], before)
     t.ok(s3.storedBytes() - bytesBefore < 1000, 'a part of an upload in parts that is in use is emptied')
     await append(store, id, row, inChunks(bytes.subarray(size)))
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
-    await t.rejects(store.append(id, row.draft, inChunks(randomBytes(6 * MIB)), {
-      maxBytes: 24 * MIB, save: async () => { throw new Superseded(undefined) }
+    await t.rejects(appendTo(store, { id, draft: row.draft }, inChunks(randomBytes(6 * MIB)), {
+      maxBytes: 24 * MIB, record: async () => { throw new Superseded(undefined) }
     }), superseded)
     t.ok(await store.has(id))
     t.strictSame([s3.objects(), s3.uploads()], [[keyOf(id)], []])
@@ -353,9 +354,9 @@ test('what is left of appends that could not save goes when the draft becomes a 
   const rows = new Map([kept, removed, other].map(id => [id, createRow()]))
   for (const [id, row] of rows) {
     for (let count = 0; count < 2; count++) {
-      const save = row.takeOver()
+      const record = row.takeOver()
       row.takeOver()
-      for (const size of [1000, 6 * MIB]) await t.rejects(store.append(id, row.draft, broken(Buffer.alloc(size)), { maxBytes: 10 * MIB, save }), { message: 'taken over' })
+      for (const size of [1000, 6 * MIB]) await t.rejects(appendTo(store, { id, draft: row.draft }, broken(Buffer.alloc(size)), { maxBytes: 10 * MIB, record }), { message: 'taken over' })
     }
     await append(store, id, row, inChunks(Buffer.alloc(6 * MIB)))
   }
@@ -384,7 +385,7 @@ test('a draft whose tail is lost, or comes back as other bytes, is damaged, and 
     for (const fault of ['corrupt', { status: 404, code: 'NoSuchKey' }] as const) {
       onTail(fault)
       await t.rejects(append(store, id, row, inChunks(bytes.subarray(size))), { code: 'file_damaged' })
-      await t.rejects(store.finish(id, row.draft), { code: 'file_damaged' })
+      await t.rejects(store.drafts.finish(id, row.draft), { code: 'file_damaged' })
     }
     t.equal(row.draft.size, size)
     onTail('corrupt', 1)
@@ -398,7 +399,7 @@ test('a draft that an earlier version saved has no digests of its parts and its 
   const { store, id, row } = await start(t)
   const bytes = randomBytes(12 * MIB)
   await append(store, id, row, inChunks(bytes.subarray(0, 6 * MIB)))
-  t.strictSame(store.partsOf?.(row.draft), [
+  t.strictSame(store.drafts.partsOf?.(row.draft), [
     bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB, 6 * MIB)
   ].map(part => ({ size: part.length, sha256: sha256Of(part) })))
   const state = stateOf(row.draft)
@@ -406,7 +407,7 @@ test('a draft that an earlier version saved has no digests of its parts and its 
   const parts = state.parts.map(([number, etag, size]) => [number, etag, size])
   row.draft = { size: row.draft.size, state: JSON.stringify({ ...state, parts, tail: { key, size } }) }
   await append(store, id, row, inChunks(bytes.subarray(6 * MIB)))
-  t.strictSame(store.partsOf?.(row.draft), [
+  t.strictSame(store.drafts.partsOf?.(row.draft), [
     { size: 5 * MIB, sha256: undefined },
     ...[
       bytes.subarray(5 * MIB, 10 * MIB), bytes.subarray(10 * MIB)
@@ -420,7 +421,7 @@ test('a draft of which a part was changed is never assembled', async t => {
   await append(store, id, row, inChunks(Buffer.alloc(12 * MIB)))
   const state = stateOf(row.draft)
   const draft = { size: row.draft.size, state: JSON.stringify({ ...state, parts: state.parts.map(([number, , size]) => [number, '"other"', size]) }) }
-  await t.rejects(store.finish(id, draft), unavailable)
+  await t.rejects(store.drafts.finish(id, draft), unavailable)
   t.strictSame(s3.objects().filter(key => key === keyOf(id)), [])
   t.equal((await readDraft(store, id, row.draft)).length, 12 * MIB)
 })
@@ -429,7 +430,7 @@ test('an upload that can\'t be cleaned up fails with the first failure, and is r
   const { s3, store } = await start(t, { idleMilliseconds: 1000 })
   const id = createBlobId()
   s3.fault = ({ method }) => method === 'DELETE' ? 'hang' : undefined
-  await t.rejects(store.put(id, broken(Buffer.alloc(11 * MIB)), { maxBytes: 100 * MIB }), failure)
+  await t.rejects(complete(store.put(id, broken(Buffer.alloc(11 * MIB)), { maxBytes: 100 * MIB })), failure)
   t.equal(s3.uploads().length, 1)
   s3.fault = ({ method, query }) => method === 'DELETE' || query.has('delete') ? { status: 500, code: 'InternalError' } : undefined
   t.strictSame(await store.remove([id]), [])
@@ -442,7 +443,7 @@ test('an upload that another process aborts while it is aborted is aborted', asy
   const { s3, store } = await start(t)
   s3.fault = ({ method, query }) => method === 'POST' && query.has('uploadId') ? 'hang' : undefined
   const id = createBlobId()
-  const failed = store.put(id, inChunks(Buffer.alloc(6 * MIB)), { maxBytes: 6 * MIB }).catch(() => {})
+  const failed = complete(store.put(id, inChunks(Buffer.alloc(6 * MIB)), { maxBytes: 6 * MIB })).catch(() => {})
   await until(() => s3.uploads().length > 0)
   s3.fault = ({ method, query }) => method === 'DELETE' && query.has('uploadId') ? { status: 404, code: 'NoSuchUpload' } : undefined
   t.strictSame(await store.remove([id]), [id])
@@ -455,10 +456,10 @@ test('what others upload is left alone, however many do', async t => {
   const { s3, store } = await start(t)
   const { opened: released, open: release } = gate()
   const ids = Array.from({ length: 8 }, createBlobId).sort()
-  const puts = ids.map(id => store.put(id, (async function * () {
+  const puts = ids.map(id => complete(store.put(id, (async function * () {
     yield Buffer.alloc(PART_BYTES + 1)
     await released
-  }()), { maxBytes: 10 * MIB }))
+  }()), { maxBytes: 10 * MIB })))
   await until(() => s3.uploads().length >= 8)
   t.strictSame((await store.remove(ids.slice(5))).sort(), ids.slice(5), 'a batch, beyond the first page')
   t.equal(s3.uploads().length, 5)
@@ -480,7 +481,7 @@ test('a source is read no further ahead than three parts while the store is slow
   s3.fault = request => isRequest('partNumber')(request) ? 'hang' : undefined
   let yielded = 0
   const endless = async function * () { for (;;) { yielded++; yield Buffer.alloc(MIB) } }
-  const failed = store.put(createBlobId(), endless(), { maxBytes: 1024 * MIB })
+  const failed = complete(store.put(createBlobId(), endless(), { maxBytes: 1024 * MIB }))
   // Until nothing more is read.
   for (let before = -1; before !== yielded; await wait(200)) before = yielded
   t.ok(yielded <= 16, `${yielded} MiB`)
@@ -494,7 +495,7 @@ for (const fault of ['cut', 'stall', 'short'] as const) {
     const [large, small] = [await put(store, Buffer.alloc(3 * MIB)), await put(store, Buffer.alloc(3000))]
     s3.fault = ({ method }) => method === 'GET' ? fault : undefined
     for (const blob of [large, small]) await t.rejects(readAll(store, blob), { code: 'unavailable' })
-    await t.rejects(store.copyTo(large, join(t.testdirName, 'copy')), { code: 'unavailable' })
+    await t.rejects(store.copies.copyTo(large, join(t.testdirName, 'copy')), { code: 'unavailable' })
     await t.rejects(readFile(join(t.testdirName, 'copy')), { code: 'ENOENT' })
     s3.fault = () => undefined
     t.equal((await readAll(store, large)).length, large.size)
@@ -525,9 +526,9 @@ test('all bytes of a blob that are not what was stored are given out but for the
     t.equal(sha256Of(await readWhole(store, blob)), blob.sha256)
     s3.fault = failing('GET', 'corrupt')
     if (blob.size <= 64 * KIB) {
-      await t.rejects(store.readWhole(blob), { code: 'file_damaged' })
+      await t.rejects(store.read(blob), { code: 'file_damaged' })
     } else {
-      const stream = await store.readWhole(blob) as Readable
+      const stream = await store.read(blob) as Readable
       let read = 0
       stream.on('data', (chunk: Buffer) => { read += chunk.length })
       await t.rejects(finished(stream), { code: 'file_damaged' })
@@ -559,7 +560,7 @@ for (const way of ['put', 'append'] as const) {
     async function upload (source: AsyncIterable<Buffer>): Promise<string> {
       const [id, row] = [createBlobId(), createRow()]
       rows.set(id, row)
-      if (way === 'put') await store.put(id, source, { maxBytes: GIB })
+      if (way === 'put') await complete(store.put(id, source, { maxBytes: GIB }))
       else await append(store, id, row, source)
       return id
     }
@@ -656,7 +657,7 @@ test('a part that is larger than the memory has it to itself', async t => {
 test('a reader who leaves ends its request, also that for a later range', async t => {
   const { s3, store } = await start(t)
   const blob = await put(store, randomBytes(20 * MIB))
-  const stream = await store.read(blob.id, blob.size, [{ start: 0, end: blob.size - 1 }]) as Readable
+  const stream = await store.read({ id: blob.id, size: blob.size }, [{ start: 0, end: blob.size - 1 }]) as Readable
   await once(stream, 'readable')
   const before = await s3.connections()
   stream.destroy()
@@ -668,7 +669,7 @@ test('a reader who leaves ends its request, also that for a later range', async 
     return 'hang'
   }
   const second =
-    await store.read(blob.id, blob.size, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
+    await store.read({ id: blob.id, size: blob.size }, [{ start: 0, end: 1 }, { start: 7, end: blob.size - 1 }]) as Readable
   second.resume()
   await until(async () => isAsked && await s3.connections() >= before)
   second.destroy()
@@ -679,7 +680,7 @@ test('a copy of other bytes than were stored is not made', async t => {
   const { s3, store } = await start(t)
   const blob = await put(store, Buffer.alloc(100_000))
   await writeFile(s3.fileOf(String(s3.objects()[0])), Buffer.alloc(100_000, 1))
-  await t.rejects(store.copyTo(blob, join(t.testdirName, 'copy')), { code: 'file_damaged' })
+  await t.rejects(store.copies.copyTo(blob, join(t.testdirName, 'copy')), { code: 'file_damaged' })
   await t.rejects(readFile(join(t.testdirName, 'copy')), { code: 'ENOENT' })
 })
 
@@ -730,9 +731,9 @@ test('objects that are no blobs are not listed, and those of the store are, page
   const ids = (await Promise.all(Array.from({ length: 101 }, async () => put(store, Buffer.alloc(0))))).map(blob =>
     blob.id)
   const listed: string[] = []
-  for await (const id of store.committed()) listed.push(id)
+  for await (const id of store.list()) listed.push(id)
   t.strictSame(listed.sort(), ids.sort())
-  for await (const found of other.committed()) t.equal(found, id)
+  for await (const found of other.list()) t.equal(found, id)
 })
 
 // What else is told, `doctor-agrees.check.ts` has.

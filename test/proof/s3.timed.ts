@@ -18,7 +18,7 @@ t.test('a client that takes longer than the bucket may be silent is not cut', as
   t.teardown(() => store.close())
   const bytes = randomBytes(8 * MIB)
   const { id, size } = await putNew(store, inChunks(bytes))
-  const stream = await store.read(id, size, [{ start: 0, end: size - 1 }]) as Readable
+  const stream = await store.read({ id, size }, [{ start: 0, end: size - 1 }]) as Readable
   const chunks: Buffer[] = []
   for await (const chunk of stream) if (chunks.push(chunk) === 1) await wait(5000)
   t.ok(Buffer.concat(chunks).equals(bytes))

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { failAsDamaged } from '../../data-folder/durable-files.ts'
-import { cutPieces, type Piece } from '../blob-store.ts'
+import { cutPieces, type Piece, type StoredBlob, wholeOf } from '../blob-store.ts'
 import { BlobReadStream } from './blob-read-stream.ts'
 import { checkSize } from './links.ts'
 import { createSmallFileReader } from './small-file-reader.ts'
@@ -34,7 +34,9 @@ export class BlobReader {
   }
 
   /** Like {@link BlobStore.read}. */
-  async read (id: string, size: number, pieces: readonly Piece[]): Promise<BlobReadStream | Buffer> {
+  async read (
+    { id, size }: Pick<StoredBlob, 'id' | 'size'>, pieces: readonly Piece[] = wholeOf(size)
+  ): Promise<BlobReadStream | Buffer> {
     return size <= SMALL_BYTES ? cutPieces(await this.#readSmall(id, size), pieces) : this.#openStream(id, size, pieces)
   }
 

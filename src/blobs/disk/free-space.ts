@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
-import type { DiskSpace, Room } from '../blob-store.ts'
+import type { DiskSpace, Room, Write } from '../blob-store.ts'
 
 /** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
@@ -35,7 +35,7 @@ export class FreeSpace {
    * Checks that this many bytes can be written. Measures if the last measurement is old, and always before it refuses.
    * @throws storage_full.
    */
-  async check (size: number, { leavesDouble = false }: Pick<Room, 'leavesDouble'>): Promise<void> {
+  async check (size: number, { leavesDouble = false }: Room): Promise<void> {
     const isFresh = performance.now() - this.#last.at < CACHE_MILLISECONDS
     const kept = this.#options.minFreeBytes()
     const bytes = leavesDouble ? size + kept : size
@@ -56,33 +56,8 @@ export class FreeSpace {
     return kept + bytes - this.#bytesLeft()
   }
 
-  /**
-   * Runs `write`, with its bytes counted as used meanwhile. If there is no space, runs it again once `makeRoom` has
-   * made some. If the disk itself refuses (no inodes, a disk quota), its figures do not show it: as many bytes are
-   * freed as are to be written.
-   * @throws storage_full.
-   */
+  /** Runs `write`, with its bytes counted as used meanwhile. @throws storage_full. */
   async during<T> (bytes: number, write: () => Promise<T>, room: Room): Promise<T> {
-    const { makeRoom } = room
-    let tries = 0
-    for (;;) {
-      tries++
-      try {
-        return await this.#count(bytes, write, room)
-      } catch (error) {
-        const isOfDisk = isDiskFull(error)
-        const isFull = isOfDisk || (error instanceof Problem && error.code === 'storage_full')
-        if (makeRoom === undefined || !isFull || tries === ROOM_TRIES) throw error
-        await makeRoom(isOfDisk ? Math.max(bytes, 2 * bytes - await this.missing(bytes)) : bytes)
-      }
-    }
-  }
-
-  #bytesLeft (): number {
-    return this.#last.free - (this.#bytesTotal - this.#last.bytesTotal)
-  }
-
-  async #count<T> (bytes: number, write: () => Promise<T>, room: Room): Promise<T> {
     this.#bytesInProgress += bytes
     this.#bytesTotal += bytes
     try {
@@ -91,5 +66,28 @@ export class FreeSpace {
     } finally {
       this.#bytesInProgress -= bytes
     }
+  }
+
+  /**
+   * Runs `write` again while it fails because the disk is full, each time after room was made for `bytes`. If the disk
+   * itself refuses (no inodes, a disk quota), its figures do not show it: as many bytes are freed as are to be written.
+   */
+  async * again<T> (write: () => Promise<T>, bytes: () => number): Write<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await write()
+      } catch (error) {
+        const isOfDisk = isDiskFull(error)
+        const isFull = isOfDisk || (error instanceof Problem && error.code === 'storage_full')
+        if (!isFull || tries === ROOM_TRIES) throw error
+        const missing = bytes()
+        const wanted = isOfDisk ? Math.max(missing, 2 * missing - await this.missing(missing)) : missing
+        yield { kind: 'room', bytes: wanted, error }
+      }
+    }
+  }
+
+  #bytesLeft (): number {
+    return this.#last.free - (this.#bytesTotal - this.#last.bytesTotal)
   }
 }

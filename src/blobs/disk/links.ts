@@ -1,8 +1,8 @@
 import { link, rm, stat, unlink } from 'node:fs/promises'
 import { isLinked, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
-import type { StoredBlob } from '../blob-store.ts'
-import type { FileWriting } from './file-writer.ts'
+import type { StoredBlob, Write } from '../blob-store.ts'
+import { createFile, type FileWriting } from './file-writer.ts'
 
 /** A blob on the disk. */
 export interface ReadableBlob extends StoredBlob {
@@ -16,14 +16,17 @@ export interface ReadableBlob extends StoredBlob {
  * another file system, without support for links, beyond the maximum number of links, or if the blob is missing.
  * @throws file_damaged if the file has another size.
  */
-export async function linkPending (
-  { id, size, atItsPath }: ReadableBlob, pending: string, { withRoom, syncPending }: FileWriting
-): Promise<boolean> {
-  const isLinked = await withRoom(() => atItsPath(path => link(path, pending))).then(() => true, () => false)
-  if (!isLinked) return false
+export async function * linkPending (
+  { id, size, atItsPath }: ReadableBlob, pending: string, writing: FileWriting
+): Write<boolean> {
+  try {
+    yield * createFile(() => atItsPath(path => link(path, pending)), writing)
+  } catch {
+    return false
+  }
   try {
     checkSize(id, await stat(pending), size)
-    await syncPending()
+    await writing.syncPending()
     return true
   } catch (error) {
     await unlink(pending)

@@ -63,7 +63,7 @@ export function outcomeOf (error: unknown): BackendRequest['outcome'] {
 
 /** Whether an upload in parts has already been completed or aborted. */
 export function isNoUpload (error: unknown): boolean {
-  return (error as SdkError).name === 'NoSuchUpload'
+  return error instanceof Error && error.name === 'NoSuchUpload'
 }
 
 /** Takes the error of `failAsUnavailable`. Throws it again unless the object is missing. */

@@ -1,6 +1,6 @@
 import { AbortMultipartUploadCommand, DeleteObjectCommand } from '@aws-sdk/client-s3'
 import type { Problem } from '../../problems.ts'
-import { type AppendOptions, type Draft, Superseded } from '../blob-store.ts'
+import { type Draft, Superseded, type Write } from '../blob-store.ts'
 import type { BlobWriter } from '../blob-writer.ts'
 import { completeObject } from './assembly.ts'
 import type { Bucket } from './bucket.ts'
@@ -18,7 +18,6 @@ interface Target {
   readonly maxBytes: number
   /** What is continued; undefined for a new blob. */
   readonly draft?: Draft
-  readonly save?: AppendOptions['save']
 }
 
 /**
@@ -30,8 +29,8 @@ export class ObjectWriter implements BlobWriter {
   readonly #id: string
   readonly #key: string
   readonly #maxBytes: number
-  /** Undefined for a new blob: nothing of it is saved before it is finished. */
-  readonly #record: AppendOptions['save'] | undefined
+  /** Nothing of a new blob is recorded before it is finished. */
+  readonly #isDraft: boolean
   readonly #buffer: PartBuffer
   readonly #failure = new AbortController()
   readonly #first: number
@@ -43,29 +42,29 @@ export class ObjectWriter implements BlobWriter {
   /** Parts that the bucket has. Those in `#sending` follow. */
   readonly #parts: SentPart[]
   #sending: Promise<SentPart>[] = []
-  /** What was saved last. */
+  /** What was recorded last. */
   #saved: Draft
   /**
-   * Drafts that metadata may refer to: the saved one, and those whose save has an unknown outcome. If superseded, the
-   * recorded one.
+   * Drafts that metadata may refer to: the recorded one, and one whose record has an unknown outcome. If superseded,
+   * the one that is recorded instead.
    */
   #inUse: Draft[]
   /** Keys of tails that may have to be deleted. */
   #tails: string[]
   #mayHaveObject = false
-  #turn: Promise<unknown> = Promise.resolve()
 
-  constructor (bucket: Bucket, id: string, { maxBytes, draft = { size: 0, state: null }, save }: Target) {
+  constructor (bucket: Bucket, id: string, { maxBytes, draft: continued }: Target) {
+    const draft = continued ?? { size: 0, state: null }
     const { uploadId, parts, tail, formerTail, next } = stateOf(draft)
     this.#bucket = bucket
     this.#id = id
     this.#key = bucket.keyOf(id)
     this.#maxBytes = maxBytes
-    this.#record = save
+    this.#isDraft = continued !== undefined
     this.#buffer = new PartBuffer(bucket, id, tail)
     this.#first = next
     this.#next = next
-    this.#reserved = save === undefined ? Infinity : next
+    this.#reserved = this.#isDraft ? next : Infinity
     this.#size = draft.size
     this.#multipart = uploadId === null ? undefined : { key: this.#key, uploadId }
     this.#parts = [...parts]
@@ -74,43 +73,28 @@ export class ObjectWriter implements BlobWriter {
     this.#tails = [formerTail, tail?.key].filter(key => typeof key === 'string')
   }
 
-  add (chunk: Uint8Array): Promise<void> {
-    return this.#inTurn(async () => {
-      for (let start = 0; start < chunk.length;) {
-        // Only when the next byte is there: what fits into one part needs no upload in parts.
-        if (this.#isFull()) await this.#sendFilled()
-        const added = await this.#buffer.fill(chunk.subarray(start), this.#partSize())
-        start += added
-        this.#size += added
-      }
-    })
+  add (chunk: Uint8Array): Write<void> {
+    return this.#orSuperseded(this.#add(chunk))
   }
 
-  checkpoint (at: { isLast: boolean }): Promise<Draft> {
-    return this.#inTurn(async () => {
-      const draft = await this.#flush()
-      await this.#save(draft, at)
-      return draft
-    })
+  checkpoint (at: { isLast: boolean }): Write<Draft> {
+    return this.#orSuperseded(this.#checkpoint(at))
   }
 
-  finish (): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#settle()
-      const multipart = this.#multipart
-      this.#mayHaveObject = true
-      const content = { multipart, parts: this.#parts, next: this.#next, buffer: this.#buffer }
-      await completeObject(this.#bucket, this.#key, content)
-      this.#mayHaveObject = false
-      this.#multipart = undefined
-      // If it fails, the object is complete all the same. The upload in parts that is left is removed with it.
-      if (multipart?.isRepeated === true) await removeUnfinished(this.#bucket, [this.#id]).catch(() => {})
-    })
+  async * finish (): Write<void> {
+    await this.#settle()
+    const multipart = this.#multipart
+    this.#mayHaveObject = true
+    const content = { multipart, parts: this.#parts, next: this.#next, buffer: this.#buffer }
+    await completeObject(this.#bucket, this.#key, content)
+    this.#mayHaveObject = false
+    this.#multipart = undefined
+    // If it fails, the object is complete all the same. The upload in parts that is left is removed with it.
+    if (multipart?.isRepeated === true) await removeUnfinished(this.#bucket, [this.#id]).catch(() => {})
   }
 
   async close (): Promise<void> {
     this.#failure.abort()
-    await this.#turn
     await Promise.allSettled(this.#sending)
     await this.#buffer.close()
     await this.#dropTails()
@@ -120,15 +104,40 @@ export class ObjectWriter implements BlobWriter {
     }
   }
 
-  #inTurn<T> (work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work)
-    this.#turn = result.catch(() => {})
-    return result
+  /**
+   * If another append has superseded this one, it may have removed what this one needs: fails with {@link Superseded}.
+   */
+  async * #orSuperseded<T> (work: Write<T>): Write<T> {
+    try {
+      return yield * work
+    } catch (error) {
+      const { code, cause } = error as Problem
+      if (this.#isDraft && (isNoUpload(cause) || code === 'file_damaged')) {
+        yield * this.#save(this.#saved, { isLast: false })
+      }
+      throw error
+    }
+  }
+
+  async * #add (chunk: Uint8Array): Write<void> {
+    for (let start = 0; start < chunk.length;) {
+      // Only when the next byte is there: what fits into one part needs no upload in parts.
+      if (this.#isFull()) yield * this.#sendFilled()
+      const added = await this.#buffer.fill(chunk.subarray(start), this.#partSize())
+      start += added
+      this.#size += added
+    }
+  }
+
+  async * #checkpoint (at: { isLast: boolean }): Write<Draft> {
+    const draft = yield * this.#flush()
+    yield * this.#save(draft, at)
+    return draft
   }
 
   #partSize (): number {
     // Of a draft some part numbers stay unused, so plan for double.
-    return partBytes(this.#next - 1, this.#record === undefined ? this.#maxBytes : 2 * this.#maxBytes)
+    return partBytes(this.#next - 1, this.#isDraft ? 2 * this.#maxBytes : this.#maxBytes)
   }
 
   /** A tail may be longer, if the limit was another one when it was stored. */
@@ -136,41 +145,39 @@ export class ObjectWriter implements BlobWriter {
     return this.#buffer.length >= this.#partSize()
   }
 
-  async #sendFilled (): Promise<void> {
-    await this.#sending.at(this.#record === undefined ? -PARTS_AT_ONCE : -1)?.catch(this.#failAsSuperseded)
+  async * #sendFilled (): Write<void> {
+    await this.#sending.at(this.#isDraft ? -1 : -PARTS_AT_ONCE)
     this.#multipart ??= await createMultipart(this.#bucket, this.#key)
-    if (this.#next === this.#reserved) await this.#reserve(this.#multipart)
-    const { bytes, release } = await this.#buffer.take().catch(this.#failAsSuperseded)
-    const part = { number: this.#next++, bytes, signal: this.#failure.signal, isKnown: this.#record !== undefined }
+    if (this.#next === this.#reserved) yield * this.#reserve(this.#multipart)
+    const { bytes, release } = await this.#buffer.take()
+    const part = { number: this.#next++, bytes, signal: this.#failure.signal, isKnown: this.#isDraft }
     const sent = sendPart(this.#bucket, this.#multipart, part).finally(release)
     sent.catch(() => {})
     this.#sending.push(sent)
   }
 
-  async #reserve ({ uploadId }: Multipart): Promise<void> {
-    await this.#save(
-      draftOf(this.#saved.size, { ...stateOf(this.#saved), uploadId, next: this.#next + RESERVED_NUMBERS }),
-      { isLast: false }
-    )
+  #reserve ({ uploadId }: Multipart): Write<void> {
+    const reserved = { ...stateOf(this.#saved), uploadId, next: this.#next + RESERVED_NUMBERS }
+    return this.#save(draftOf(this.#saved.size, reserved), { isLast: false })
   }
 
   async #settle (): Promise<void> {
-    this.#parts.push(...await Promise.all(this.#sending).catch(this.#failAsSuperseded))
+    this.#parts.push(...await Promise.all(this.#sending))
     this.#sending = []
   }
 
   /** Sends what was added so far, and what is shorter than a part as the new tail. */
-  async #flush (): Promise<Draft> {
+  async * #flush (): Write<Draft> {
     await this.#settle()
     const state = stateOf(this.#saved)
     if (this.#size === this.#saved.size) return draftOf(this.#size, { ...state, next: this.#next })
     if (this.#isFull()) {
-      await this.#sendFilled()
+      yield * this.#sendFilled()
       await this.#settle()
     }
     const tail = this.#buffer.length === 0
       ? null
-      : await this.#buffer.use(bytes => storeBytes(this.#bucket, this.#id, bytes)).catch(this.#failAsSuperseded)
+      : await this.#buffer.use(bytes => storeBytes(this.#bucket, this.#id, bytes))
     if (tail !== null) this.#tails.push(tail.key)
     const uploadId = this.#multipart?.uploadId ?? null
     const formerTail = state.tail?.key ?? null
@@ -178,29 +185,23 @@ export class ObjectWriter implements BlobWriter {
   }
 
   /** @throws {Superseded}. */
-  async #save (draft: Draft, at: { isLast: boolean }): Promise<void> {
+  async * #save (draft: Draft, { isLast }: { isLast: boolean }): Write<void> {
     this.#inUse.push(draft)
-    const recorded = await this.#record?.(draft, at).catch((error: unknown) => {
+    let isRecorded: boolean
+    try {
+      isRecorded = yield { kind: 'record', draft, isLast }
+    } catch (error) {
       if (error instanceof Superseded) this.#inUse = error.recorded === undefined ? [] : [error.recorded]
       throw error
-    })
-    if (isSame(recorded, draft)) {
+    }
+    if (isRecorded) {
       this.#saved = draft
       this.#inUse = [draft]
     } else {
-      // The one before is still recorded, or another one whose save has an unknown outcome.
       this.#inUse.pop()
     }
     await this.#dropTails()
     this.#reserved = stateOf(this.#saved).next
-  }
-
-  /**
-   * If another append has superseded this one, it may have removed what this one needs: fails with {@link Superseded}.
-   */
-  readonly #failAsSuperseded = async (error: Problem): Promise<never> => {
-    if (this.#record !== undefined && (isNoUpload(error.cause) || error.code === 'file_damaged')) await this.#save(this.#saved, { isLast: false })
-    throw error
   }
 
   async #dropTails (): Promise<void> {
@@ -224,8 +225,4 @@ export class ObjectWriter implements BlobWriter {
     const own = Array.from({ length: this.#next - this.#first }, (_, index) => this.#first + index)
     await emptyParts(this.#bucket, multipart, own.filter(number => !recorded.has(number)))
   }
-}
-
-function isSame (one: Draft | undefined, other: Draft): boolean {
-  return one?.size === other.size && one.state === other.state
 }

@@ -7,11 +7,9 @@ import {
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'
 import { isLinked, writeDurably } from '../../data-folder/durable-files.ts'
-import type { RequestObserver } from '../../monitoring/request-observer.ts'
 import { Problem } from '../../problems.ts'
-import { createBlobId } from '../blob-store.ts'
-import type { AppendOptions, BlobStore, Draft, Piece, Presigned, PutOptions, StoredBlob } from '../blob-store.ts'
-import { appendBytes, putBytes } from '../blob-writer.ts'
+import { type BlobStore, createBlobId, type Piece, type ReadBlob, wholeOf } from '../blob-store.ts'
+import { appendBytes, putBytes, Writes } from '../blob-writer.ts'
 import { finishDraft } from './assembly.ts'
 import { Bucket } from './bucket.ts'
 import { copyBlob, copyObject } from './copy.ts'
@@ -38,170 +36,139 @@ interface S3BlobsOptions {
 }
 
 /** Opens the blobs in a bucket. @throws {ConfigError} or {OperatorError} with the reason if it can't be used. */
-export async function openS3Blobs ({ graceSeconds, saveBytes, ...options }: S3BlobsOptions): Promise<BlobStore> {
+export async function openS3Blobs (options: S3BlobsOptions): Promise<BlobStore> {
   const bucket = new Bucket(options)
   await checkRights(bucket).catch((error: unknown) => {
     bucket.close()
     failAsUnusable(error, bucket.place)
   })
-  return new S3Blobs(bucket, graceSeconds, saveBytes)
+  return createS3Blobs(bucket, options)
 }
 
 /**
  * Blobs as objects in a bucket, named `<prefix><first two digits>/<id>`, without any metadata. An object appears when
  * all of its bytes are stored. Only the database knows whether a file refers to it, so that the caller needs leases.
  */
-class S3Blobs implements BlobStore {
-  readonly needsLeases = true
-  readonly graceSeconds: number
-  readonly partsOf = partsOf
-  readonly #bucket: Bucket
-  readonly #saveBytes: number | undefined
-  readonly #writing = new Set<Promise<unknown>>()
+function createS3Blobs (
+  bucket: Bucket, { graceSeconds, saveBytes }: Pick<S3BlobsOptions, 'graceSeconds' | 'saveBytes'>
+): BlobStore {
+  const { requests, name: Bucket, prefix } = bucket
+  const writes = new Writes()
+  const target = (id: string) => ({ Bucket, Key: bucket.keyOf(id) })
+  const markTarget = (name: string) => ({ Bucket, Key: `${prefix}installations/${name}` })
 
-  constructor (bucket: Bucket, graceSeconds: number, saveBytes: number | undefined) {
-    this.#bucket = bucket
-    this.graceSeconds = graceSeconds
-    this.#saveBytes = saveBytes
+  function read ({ id, size, sha256 }: ReadBlob, pieces?: readonly Piece[]): Promise<Readable | Buffer> {
+    const key = bucket.keyOf(id)
+    return pieces === undefined && sha256 !== undefined
+      ? readWhole(bucket, { key, size, sha256 })
+      : readPieces(bucket, { key, size }, pieces ?? wholeOf(size))
   }
 
-  async put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Promise<StoredBlob> {
-    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
-    const writer = new ObjectWriter(this.#bucket, id, { maxBytes })
-    return this.#counted(putBytes(writer, bytes, maxBytes).then(stored => ({ id, ...stored })))
-  }
+  return {
+    needsLeases: true,
+    graceSeconds,
+    read,
 
-  async append (id: string, draft: Draft, bytes: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Draft> {
-    const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
-    const writer = new ObjectWriter(this.#bucket, id, { maxBytes, draft, save: options.save })
-    return this.#counted(appendBytes(writer, bytes, { ...options, draft, maxBytes, saveBytes: this.#saveBytes }))
-  }
+    async * put (id, bytes, options) {
+      const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
+      const writer = new ObjectWriter(bucket, id, { maxBytes })
+      return { id, ...yield * writes.run(putBytes(writer, bytes, maxBytes)) }
+    },
 
-  finish (id: string, draft: Draft): Promise<void> {
-    return this.#counted(finishDraft(this.#bucket, id, draft))
-  }
+    // The lease ends with the commit of the metadata; the object stays as it is.
+    commit () {},
 
-  /** A bucket has no limit that could be asked for. */
-  async requireSpace (): Promise<void> {}
+    has: id => checkExists(bucket, new HeadObjectCommand(target(id))),
+    check: (id, size) => checkObject(bucket, { key: bucket.keyOf(id), size }),
+    remove: ids => removeObjects(bucket, ids),
 
-  /** The lease ends with the commit of the metadata; the object stays as it is. */
-  commit (): void {}
+    async * list () {
+      for await (const { Contents = [] } of paginateListObjectsV2({ client: requests }, { Bucket, Prefix: prefix })) {
+        yield * Contents.map(({ Key = '' }) => bucket.idOf(Key)).filter(id => id !== undefined)
+      }
+    },
 
-  check (id: string, size: number): Promise<void> {
-    return checkObject(this.#bucket, { key: this.#bucket.keyOf(id), size })
-  }
+    probe: () => probe(bucket).catch(failAsUnavailable),
 
-  read (id: string, size: number, pieces: readonly Piece[]): Promise<Readable | Buffer> {
-    return readPieces(this.#bucket, { key: this.#bucket.keyOf(id), size }, pieces)
-  }
+    async close () {
+      await writes.settled()
+      bucket.close()
+    },
 
-  readWhole ({ id, ...content }: StoredBlob): Promise<Readable | Buffer> {
-    return readWhole(this.#bucket, { key: this.#bucket.keyOf(id), ...content })
-  }
+    drafts: {
+      partsOf,
+      append (id, draft, bytes, options) {
+        const maxBytes = Math.min(options.maxBytes, MAX_OBJECT_BYTES)
+        const writer = new ObjectWriter(bucket, id, { maxBytes, draft })
+        return writes.run(appendBytes(writer, bytes, { ...options, draft, maxBytes, saveBytes }))
+      },
+      finish: (id, draft) => writes.track(finishDraft(bucket, id, draft))
+    },
 
-  copy ({ id: from, size }: StoredBlob, id: string): Promise<void> {
-    return this.#counted(copyBlob(this.#bucket, { source: { key: this.#bucket.keyOf(from), size }, id }))
-  }
+    copies: {
+      async * copy ({ id: from, size }, id) {
+        await writes.track(copyBlob(bucket, { source: { key: bucket.keyOf(from), size }, id }))
+      },
 
-  async copyTo ({ id, size, sha256 }: StoredBlob, path: string, equal?: string): Promise<'linked' | 'copied'> {
-    if (equal !== undefined && await isLinked(equal, path)) return 'linked'
-    const bytes = await this.read(id, size, [{ start: 0, end: size - 1 }])
-    const copied = await writeDurably(path, Buffer.isBuffer(bytes) ? [bytes] : bytes)
-    if (copied.sha256 === sha256) return 'copied'
-    await rm(path)
-    throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
-  }
+      async copyTo ({ id, size, sha256 }, path, equal) {
+        if (equal !== undefined && await isLinked(equal, path)) return 'linked'
+        const bytes = await read({ id, size })
+        const copied = await writeDurably(path, Buffer.isBuffer(bytes) ? [bytes] : bytes)
+        if (copied.sha256 === sha256) return 'copied'
+        await rm(path)
+        throw new Problem('file_damaged', { cause: new Error(`blob ${id} has other bytes than recorded`) })
+      }
+    },
 
-  remove (ids: string[]): Promise<string[]> {
-    return removeObjects(this.#bucket, ids)
-  }
+    /** Marks are objects named `<prefix>installations/<mark>`. There are few. */
+    marks: {
+      async list () {
+        const { Key: Prefix } = markTarget('')
+        const command = new ListObjectsV2Command({ Bucket, Prefix })
+        const { Contents = [] } = await requests.send(command).catch(failAsUnavailable)
+        return Contents.map(({ Key = '' }) => Key.slice(Prefix.length))
+      },
 
-  async pending (): Promise<string[]> {
-    return []
-  }
+      async add (name) {
+        const command = new PutObjectCommand({ ...markTarget(name), Body: Buffer.from(name) })
+        await requests.send(command).catch(failAsUnavailable)
+      },
 
-  async * committed (): AsyncGenerator<string> {
-    const { requests, name: Bucket, prefix: Prefix } = this.#bucket
-    for await (const { Contents = [] } of paginateListObjectsV2({ client: requests }, { Bucket, Prefix })) {
-      yield * Contents.map(({ Key = '' }) => this.#bucket.idOf(Key)).filter(id => id !== undefined)
-    }
-  }
+      async remove (name) {
+        await requests.send(new DeleteObjectCommand(markTarget(name))).catch(failAsUnavailable)
+      }
+    },
 
-  has (id: string): Promise<boolean> {
-    return checkExists(this.#bucket, new HeadObjectCommand(this.#target(id)))
-  }
+    /**
+     * Moves an object to `<prefix>quarantine/<id>`. False for one of more than 5 GiB: a copy in parts would need its
+     * own recovery, for what hardly ever occurs.
+     */
+    async quarantine (id) {
+      const found = target(id)
+      try {
+        await copyObject(bucket, found.Key, `${prefix}quarantine/${id}`)
+        await requests.send(new DeleteObjectCommand(found)).catch(failAsUnavailable)
+        return true
+      } catch (error) {
+        const { code, cause } = error as Problem
+        if (code === 'file_damaged') return true
+        if (TOO_LARGE.has((cause as Error).name)) return false
+        throw error
+      }
+    },
 
-  /**
-   * Moves an object to `<prefix>quarantine/<id>`. False for one of more than 5 GiB: a copy in parts would need its own
-   * recovery, for what hardly ever occurs.
-   */
-  async quarantine (id: string): Promise<boolean> {
-    const { requests, prefix } = this.#bucket
-    const target = this.#target(id)
-    try {
-      await copyObject(this.#bucket, target.Key, `${prefix}quarantine/${id}`)
-      await requests.send(new DeleteObjectCommand(target)).catch(failAsUnavailable)
-      return true
-    } catch (error) {
-      const { code, cause } = error as Problem
-      if (code === 'file_damaged') return true
-      if (TOO_LARGE.has((cause as Error).name)) return false
-      throw error
-    }
-  }
+    /** A URL of an object, with a signature that covers the headers of the response too. Sends no request. */
+    presign (id, { seconds, type, disposition }) {
+      const command = new GetObjectCommand({
+        ...target(id),
+        ResponseContentType: type,
+        ResponseContentDisposition: disposition,
+        ResponseCacheControl: 'private, no-cache'
+      })
+      return getSignedUrl(bucket.downloads, command, { expiresIn: seconds })
+    },
 
-  /** Marks are objects named `<prefix>installations/<mark>`. There are few. */
-  async marks (): Promise<string[]> {
-    const { Bucket, Key: Prefix } = this.#markTarget('')
-    const command = new ListObjectsV2Command({ Bucket, Prefix })
-    const { Contents = [] } = await this.#bucket.requests.send(command).catch(failAsUnavailable)
-    return Contents.map(({ Key = '' }) => Key.slice(Prefix.length))
-  }
-
-  async mark (name: string): Promise<void> {
-    const command = new PutObjectCommand({ ...this.#markTarget(name), Body: Buffer.from(name) })
-    await this.#bucket.requests.send(command).catch(failAsUnavailable)
-  }
-
-  async unmark (name: string): Promise<void> {
-    await this.#bucket.requests.send(new DeleteObjectCommand(this.#markTarget(name))).catch(failAsUnavailable)
-  }
-
-  /** A URL of an object, with a signature that covers the headers of the response too. Sends no request. */
-  presign (id: string, { seconds, type, disposition }: Presigned): Promise<string> {
-    const command = new GetObjectCommand({
-      ...this.#target(id),
-      ResponseContentType: type,
-      ResponseContentDisposition: disposition,
-      ResponseCacheControl: 'private, no-cache'
-    })
-    return getSignedUrl(this.#bucket.downloads, command, { expiresIn: seconds })
-  }
-
-  probe (): Promise<void> {
-    return probe(this.#bucket).catch(failAsUnavailable)
-  }
-
-  watchRequests (observer: RequestObserver): void {
-    this.#bucket.watch(observer)
-  }
-
-  async close (): Promise<void> {
-    await Promise.allSettled(this.#writing)
-    this.#bucket.close()
-  }
-
-  #target (id: string): { Bucket: string, Key: string } {
-    return { Bucket: this.#bucket.name, Key: this.#bucket.keyOf(id) }
-  }
-
-  #markTarget (name: string): { Bucket: string, Key: string } {
-    return { Bucket: this.#bucket.name, Key: `${this.#bucket.prefix}installations/${name}` }
-  }
-
-  #counted<T> (writing: Promise<T>): Promise<T> {
-    this.#writing.add(writing)
-    return writing.finally(() => this.#writing.delete(writing))
+    watchRequests: observer => bucket.watch(observer)
   }
 }
 

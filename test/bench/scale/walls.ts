@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import pLimit from 'p-limit'
-import { createBlobId } from '#src/blobs/blob-store.ts'
+import { complete, createBlobId } from '#src/blobs/blob-store.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
 import { parseStorageUrl } from '#src/config/storage-url.ts'
 import type { Reserve } from '#src/blobs/blob-store.ts'
@@ -88,8 +88,8 @@ export async function compareSweep ({ services, rounds, swept }: Scale): Promise
   const pairs = []
   for (let round = 0; round < rounds; round++) {
     const ids = Array.from({ length: swept }, createBlobId)
-    const baseline = await perSecond(() =>
-      Promise.all(ids.map(id => atOnce(() => blobs.put(id, Readable.from([SMALL]), { maxBytes: SMALL.length })))))
+    const put = (id: string) => complete(blobs.put(id, Readable.from([SMALL]), { maxBytes: SMALL.length }))
+    const baseline = await perSecond(() => Promise.all(ids.map(id => atOnce(() => put(id)))))
     await postgres.run(database, `INSERT INTO discarded_blobs (blob_id, discarded_at) SELECT unnest('{${ids.join()}}'::text[]), 0`)
     pairs.push({ ours: await perSecond(() => cleanup.sweepNow()), baseline })
   }
