@@ -214,7 +214,7 @@ async function registerRoutes (
     await scope.register(linkRoutes, services)
   })
   await app.register(visitorRoutes, services)
-  await app.register(linkUploadRoutes, { ...services, admission: services, maxFileBytes: config.maxFileBytes })
+  await app.register(linkUploadRoutes, services)
   await app.register(davDiscoveryRoutes)
   const answer = createProblemSender(services)
   await app.register(async scope => {

@@ -14,11 +14,11 @@ import { append, beginUpload } from './kit/tus.ts'
 /** Files of src of which a function runs for a warm request, until it is logged. */
 const FILES = {
   'GET /uploads/{name}': 42,
-  'PUT /uploads/{name}': 61,
-  'POST /': 63,
+  'PUT /uploads/{name}': 60,
+  'POST /': 62,
   'PATCH /api/uploads/{id}': 66,
   'GET /api/token': 43,
-  'PUT /dav/{path}': 64,
+  'PUT /dav/{path}': 63,
   'GET /s/{secret}/files/{name}': 37
 }
 
@@ -40,7 +40,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   files: 27_600,
   fsck: 1100,
   http: 13_200,
-  links: 10_200,
+  links: 10_100,
   metadata: 59_700,
   'metadata/postgres': 11_900,
   'metadata/sqlite': 9900,

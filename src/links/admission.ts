@@ -11,8 +11,6 @@ import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { hashOfSecret, SECRET_PATTERN } from './link-secrets.ts'
 
-export type AdmissionOptions = Pick<AppServices, 'config' | 'metadata' | 'linkPasswords'>
-
 /** What the routes of a Fastify scope require: a kind of link, and the password, if the link has one. */
 interface Requirement {
   readonly kind?: LinkKind
@@ -39,7 +37,7 @@ export function linkCookieOf ({ protocol }: FastifyRequest): string {
  */
 export function admitVisitors (
   scope: FastifyInstance,
-  { config, metadata: { links }, linkPasswords }: AdmissionOptions,
+  { config, metadata: { links }, linkPasswords }: AppServices,
   { kind, needsPassword = true }: Requirement = {}
 ): void {
   scope.addHook('onRoute', route => {

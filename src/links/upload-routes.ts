@@ -1,85 +1,68 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyError, FastifyRequest } from 'fastify'
-import type { Files } from '../files/files.ts'
 import type { IncomingBody, Uploader } from '../files/incoming-file.ts'
 import { sendProblem } from '../http/error-handler.ts'
 import type { Links } from '../http/links.ts'
 import { multipart } from '../http/plugins.ts'
-import type { TransferLimits } from '../http/transfer-limits.ts'
+import type { HttpServices, Routes } from '../http/services.ts'
 import { visitOf } from '../http/visit.ts'
 import { Problem } from '../problems.ts'
 import { acceptAnyBody, rawUpload } from '../uploads/body.ts'
 import { formUpload } from '../uploads/form-upload.ts'
-import { modifiedAtOf } from '../uploads/modified-time.ts'
 import { multipartLimits } from '../uploads/multipart.ts'
 import { addDiscovery, addResumableOperations } from '../uploads/resumable-operations.ts'
 import { type Exchange, streamedBody, type UploadEndpoint } from '../uploads/resumable-requests.ts'
-import type { ResumableUploads } from '../uploads/resumable.ts'
-import { type Headers, PART_FIELDS, refuseField } from '../uploads/upload-fields.ts'
-import { admitVisitors, type AdmissionOptions } from './admission.ts'
+import { type Headers, modifiedAtOf, PART_FIELDS, refuseField } from '../uploads/upload-fields.ts'
+import { admitVisitors } from './admission.ts'
 import type { LinkUses } from './link-uses.ts'
 import {
   LINK_FILES_PATH, LINK_UPLOADS_PATH, linkOperations, putSharedFile, type SharedUploadResult, uploadSharedFile
 } from './upload-schemas.ts'
 import { LINK_FILE_PATH } from './visitor-schemas.ts'
 
-export interface LinkUploadRoutesOptions {
-  admission: AdmissionOptions
-  files: Files
-  uploads: ResumableUploads
-  links: Links
-  linkUses: LinkUses
-  maxFileBytes: number
-  /** Of visitors: 64 a link, 16 of them a network, and those of their network. */
-  limitVisits: TransferLimits
-}
-
-type Options = LinkUploadRoutesOptions
-
 /** Uploads by an `upload` link. */
-export const linkUploadRoutes: FastifyPluginAsyncTypebox<Options> = async (app, options) => {
+export const linkUploadRoutes: Routes = async (app, services) => {
   app.setErrorHandler<FastifyError | Problem>((error, request, reply) =>
     sendProblem(withoutPaths(error), request, reply))
-  await app.register(formRoutes, options)
-  await app.register(rawRoutes, options)
-  await app.register(resumableRoutes, options)
-  await app.register(discoveryRoutes, options)
+  await app.register(formRoutes, services)
+  await app.register(rawRoutes, services)
+  await app.register(resumableRoutes, services)
+  await app.register(discoveryRoutes, services)
 }
 
-const formRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { admission, maxFileBytes, ...options }) => {
-  admitVisitors(app, admission, { kind: 'upload' })
+const formRoutes: Routes = async (app, services) => {
+  const { config: { maxFileBytes }, limitVisits } = services
+  admitVisitors(app, services, { kind: 'upload' })
   app.removeAllContentTypeParsers()
   await app.register(multipart, { limits: multipartLimits })
 
   app.post(LINK_FILES_PATH, {
-    onRequest: options.limitVisits,
+    onRequest: limitVisits,
     validatorCompiler: streamedBody,
     schema: uploadSharedFile
   }, async (request, reply) => {
     refuseFields(request.headers, CONDITIONS)
-    return store({ request, reply }, formUpload(request, { folder: '', maxFileBytes }), options)
+    return store({ request, reply }, formUpload(request, { folder: '', maxFileBytes }), services)
   })
 }
 
-const rawRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { admission, ...options }) => {
-  admitVisitors(app, admission, { kind: 'upload' })
+const rawRoutes: Routes = async (app, services) => {
+  admitVisitors(app, services, { kind: 'upload' })
   acceptAnyBody(app)
 
   app.put(LINK_FILE_PATH, {
-    onRequest: options.limitVisits,
+    onRequest: services.limitVisits,
     validatorCompiler: streamedBody,
     schema: putSharedFile
   }, async (request, reply) => {
     const { headers, params: { name }, raw } = request
     refuseFields(headers, [...CONDITIONS, ...PART_FIELDS])
-    return store({ request, reply }, rawUpload(raw, { name, modifiedAt: modifiedAtOf(headers) }), options)
+    return store({ request, reply }, rawUpload(raw, { name, modifiedAt: modifiedAtOf(headers) }), services)
   })
 }
 
-const resumableRoutes: FastifyPluginAsyncTypebox<Options> = async (
-  app, { admission, uploads, links, linkUses, limitVisits }
-) => {
-  admitVisitors(app, admission, { kind: 'upload' })
+const resumableRoutes: Routes = async (app, services) => {
+  const { uploads, links, linkUses, limitVisits } = services
+  admitVisitors(app, services, { kind: 'upload' })
   app.addHook('onRequest', ({ method, headers }, _reply, done) => {
     if (method === 'POST') refuseFields(headers, CONDITIONS)
     done()
@@ -94,8 +77,9 @@ const resumableRoutes: FastifyPluginAsyncTypebox<Options> = async (
 }
 
 /** `OPTIONS`: the protocols and limits of uploads. */
-const discoveryRoutes: FastifyPluginAsyncTypebox<Options> = async (app, { admission, uploads: { limits } }) => {
-  admitVisitors(app, admission, { kind: 'upload' })
+const discoveryRoutes: Routes = async (app, services) => {
+  const { limits } = services.uploads
+  admitVisitors(app, services, { kind: 'upload' })
   addDiscovery(app, LINK_UPLOADS_PATH, { allow: 'OPTIONS, POST', limits })
   addDiscovery(app, `${LINK_UPLOADS_PATH}/:id`, { allow: 'DELETE, GET, HEAD, OPTIONS, PATCH, POST', limits })
 }
@@ -137,7 +121,7 @@ function visitorOf (request: FastifyRequest, linkUses: LinkUses): Uploader {
 
 /** Stores the file of a request. */
 async function store (
-  { request, reply }: Exchange, upload: IncomingBody, { files, linkUses }: Pick<Options, 'files' | 'linkUses'>
+  { request, reply }: Exchange, upload: IncomingBody, { files, linkUses }: HttpServices
 ): Promise<SharedUploadResult> {
   const uploader = visitorOf(request, linkUses)
   const { requestedName: name, file: { size, sha256 } } = await files.store({ uploader, upload })

@@ -4,8 +4,8 @@ import type { FastifyRequest } from 'fastify'
 import type { IncomingBody } from '../files/incoming-file.ts'
 import { Problem } from '../problems.ts'
 import { openUploadBody } from './body.ts'
-import { modifiedAtOf } from './modified-time.ts'
 import { FORM_OVERHEAD_BYTES, readForm } from './multipart.ts'
+import { modifiedAtOf } from './upload-fields.ts'
 
 /** The file in a form. Its name is unknown until the form is read; its size is known roughly. @throws file_missing. */
 export function formUpload (

@@ -1,5 +1,3 @@
-import { fieldOf, refuseField, type Headers } from './upload-fields.ts'
-
 // The client's time of the content, in milliseconds since 1970.
 
 /** RFC 3339, section 5.6. */
@@ -24,13 +22,6 @@ export function parseMilliseconds (text: string): number | undefined {
 /** Unix time in seconds, perhaps with a fraction, in milliseconds; undefined if it is none. */
 export function parseSeconds (text: string): number | undefined {
   return /^-?\d{1,12}(?:\.\d+)?$/.test(text) ? inRange(Math.round(Number(text) * 1000)) : undefined
-}
-
-/** `X-File-Modified`; null if it is absent. @throws upload_header_invalid. */
-export function modifiedAtOf (headers: Headers): number | null {
-  const text = fieldOf(headers, 'x-file-modified')?.trim()
-  if (text === undefined) return null
-  return parseTime(text) ?? refuseField('X-File-Modified is not a time of RFC 3339.')
 }
 
 function isDay (day: string): boolean {

@@ -3,7 +3,6 @@ import type { TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifySchema, RouteOptions } from 'fastify'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { acceptAnyBody, openPartialBody } from './body.ts'
-import { modifiedAtOf } from './modified-time.ts'
 import { appendOf, creationOf } from './protocol.ts'
 import {
   addUploadHeaders, createUploadRequests, isStored, signalOfClient, streamedBody, uploadConditionOf, type Exchange,
@@ -12,7 +11,7 @@ import {
 import type { ResumableUploads } from './resumable.ts'
 import { uploadOf } from './schemas.ts'
 import { isTus, OVERRIDES, protocolMissing, tusDiscovery } from './tus.ts'
-import { DRAFT_BYTES, fieldOf, refuseField, TUS_BYTES, type UploadLimits, uploadLimit } from './upload-fields.ts'
+import { DRAFT_BYTES, fieldOf, modifiedAtOf, refuseField, TUS_BYTES, type UploadLimits, uploadLimit } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
 
 /** The schema of an operation on one upload. */

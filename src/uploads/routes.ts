@@ -11,7 +11,6 @@ import { Problem } from '../problems.ts'
 import { acceptAnyBody, declaredType, openPartialBody, rawUpload } from './body.ts'
 import { draftContent, isDraft } from './draft.ts'
 import { formUpload } from './form-upload.ts'
-import { modifiedAtOf } from './modified-time.ts'
 import { multipartLimits } from './multipart.ts'
 import { findRest, nothingToContinue } from './ranged-put.ts'
 import type { UploadAppend } from './upload-append.ts'
@@ -23,7 +22,7 @@ import {
 import { listUploads, ownOperations } from './resumable-schemas.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
 import { isTus } from './tus.ts'
-import { fieldOf, PART_FIELDS, refuseField } from './upload-fields.ts'
+import { fieldOf, modifiedAtOf, PART_FIELDS, refuseField } from './upload-fields.ts'
 import { findUploadMetadata } from './upload-metadata.ts'
 
 /** A complete body up to this size does not become a resumable upload: sending it again costs less. */

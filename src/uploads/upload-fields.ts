@@ -1,6 +1,7 @@
 import { parseItem } from 'structured-headers'
 import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
+import { parseTime } from './modified-time.ts'
 
 /** Header fields of a request. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
@@ -54,6 +55,13 @@ function findItem (headers: Headers, name: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** `X-File-Modified`; null if it is absent. @throws upload_header_invalid. */
+export function modifiedAtOf (headers: Headers): number | null {
+  const text = fieldOf(headers, 'x-file-modified')?.trim()
+  if (text === undefined) return null
+  return parseTime(text) ?? refuseField('X-File-Modified is not a time of RFC 3339.')
 }
 
 /** @throws upload_header_invalid. */
