@@ -34,7 +34,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   commands: 12_900,
   config: 1200,
   'data-folder': 2600,
-  deployment: 1700,
+  deployment: 600,
   doctor: 5800,
   factors: 9300,
   files: 27_500,
