@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { findName } from '../files/names.ts'
 import { parseUrl, publicFolder } from '../http/links.ts'
 import { Problem } from '../problems.ts'
+import { refuse } from './headers.ts'
 
 /** The path of the drive on this server. */
 export const ROOT = '/dav'
@@ -43,10 +44,11 @@ export function hrefOf (path: string, asked: Target): string {
 /** What `Destination` names. @throws foreign_destination if it is not below the root of the drive, malformed_url. */
 export function destinationOf (request: FastifyRequest, site: Site): Target {
   const uri = request.headers.destination?.toString()
-  if (uri === undefined) throw new Problem('malformed_request', { detail: 'It must have a Destination.' })
+  if (uri === undefined) return refuse('It must have a Destination.')
   const found = findTarget(uri, request, site)
-  if (found === undefined) throw new Problem('foreign_destination', { detail: `The destination must be below ${rootOf(site)}/ of this server.` })
-  return found
+  if (found !== undefined) return found
+  const detail = `The destination must be below ${rootOf(site)}/ of this server.`
+  throw new Problem('foreign_destination', { detail })
 }
 
 /**

@@ -8,7 +8,7 @@ import { propfindOf, readXml } from './bodies.ts'
 import { depthOf } from './headers.ts'
 import { XML_TYPE } from './multistatus.ts'
 import { targetOf } from './paths.ts'
-import { PropertyWriter } from './property-writer.ts'
+import { createPropertyWriter } from './property-writer.ts'
 import { fileResource, folderResource, getResource, type Resource } from './resource.ts'
 
 /** Answers `PROPFIND` (RFC 4918 section 9.1), as a stream: a folder can have any number of members. */
@@ -21,10 +21,10 @@ export async function propfind (
   const { account } = callerOf(request)
   const target = targetOf(request, context)
   const resource = await getResource(context, account, target)
-  const writer = await PropertyWriter.open(query, { context, account, target })
+  const write = await createPropertyWriter(query, target, { ...context, account })
   reply.code(207).header('content-type', XML_TYPE)
   const pages = depth === '1' && resource.file === undefined ? withMembers(resource, account.id, context) : [[resource]]
-  return Readable.from(writer.write(pages), { objectMode: false })
+  return Readable.from(write(pages), { objectMode: false })
 }
 
 async function * withMembers (

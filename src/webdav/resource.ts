@@ -21,7 +21,9 @@ export function folderResource ({ id, path, createdAt }: Omit<FolderRecord, 'par
 
 /** What a URL names: the root, else a file if it does not end with a slash, else a folder. @throws not_found. */
 export async function getResource (
-  { files, folders }: Pick<HttpServices, 'files' | 'folders'>, owner: AccountRecord, { path, hasSlash }: Pick<Target, 'path' | 'hasSlash'>
+  { files, folders }: Pick<HttpServices, 'files' | 'folders'>,
+  owner: AccountRecord,
+  { path, hasSlash }: Pick<Target, 'path' | 'hasSlash'>
 ): Promise<Resource> {
   if (path === '') return folderResource({ id: 0, path, createdAt: owner.createdAt })
   const file = hasSlash ? undefined : await ifNot('not_found', files.get(owner.id, path))
