@@ -32,7 +32,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'blobs/disk': 6300,
   'blobs/s3': 11_200,
   commands: 11_400,
-  config: 1200,
+  config: 1100,
   'data-folder': 2800,
   deployment: 600,
   doctor: 6400,
