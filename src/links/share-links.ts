@@ -68,7 +68,8 @@ export function createShareLinks (
     if (end === null ? latest === null : end > now && end <= (latest ?? MAX_TIME)) return end
     // Also NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
     const limit = maxDays === 0 ? 'before the year 10000' : `at most ${maxDays} days from now`
-    throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: `must be a time in the future, ${limit}` }] })
+    const errors = [{ field: 'expiresAt', message: `must be a time in the future, ${limit}` }]
+    throw new Problem('validation_failed', { errors })
   }
 
   return {
@@ -83,8 +84,7 @@ export function createShareLinks (
       const unset = { expiresAt, passwordHash: null, ...DEFAULT_LIMITS[kind], showsOwner: true }
       const terms = { ...unset, ...await termsOf(kind, wanted) }
       const secret = createSecret()
-      const secretHash = hashOfSecret(secret)
-      const added = { ...terms, accountId, name, kind, secretHash }
+      const added = { ...terms, accountId, name, kind, secretHash: hashOfSecret(secret) }
       return { link: await metadata.links.add(added), secret }
     },
 
@@ -105,19 +105,15 @@ export function createShareLinks (
 
     /** Changes terms of a link. @throws links_off, validation_failed, password_invalid, not_found, overloaded. */
     async change ({ accountId, id, kind }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
-      const { links } = metadata
       requireLinks()
-      const terms = await termsOf(kind, wanted)
-      return links.change(accountId, id, terms)
+      return metadata.links.change(accountId, id, await termsOf(kind, wanted))
     },
 
     /** Gives a link another secret: the earlier one opens nothing from now on. @throws links_off, not_found. */
     async replaceSecret ({ accountId, id }: LinkRecord): Promise<LinkAndSecret> {
-      const { links } = metadata
       requireLinks()
       const secret = createSecret()
-      const secretHash = hashOfSecret(secret)
-      return { link: await links.change(accountId, id, { secretHash }), secret }
+      return { link: await metadata.links.change(accountId, id, { secretHash: hashOfSecret(secret) }), secret }
     },
 
     /** Ends all links, or those of one file or folder. */
