@@ -24,7 +24,8 @@ const options = {
 for (const made of [sdk, folder]) rmSync(made, { recursive: true, force: true })
 // What was compiled from files that are gone.
 for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
-  if (/\.js$/.test(name) && !existsSync(join('src', name.replace(/\.js$/, '.ts')))) for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
+  if (!/\.js$/.test(name) || existsSync(join('src', name.replace(/\.js$/, '.ts')))) continue
+  for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
 }
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
@@ -46,7 +47,8 @@ const { metafile } = await build({
 await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
 // Without a hash, because a browser identifies an installed page by it.
 writeFileSync(join(folder, 'manifest.webmanifest'), withBuilt(`${source}/manifest.webmanifest`, 'assets'))
-for (const file of [...readdirSync(assets).map(name => join(assets, name)), ...['service-worker.js', 'manifest.webmanifest'].map(name => join(folder, name))]) compress(file)
+const served = [...readdirSync(assets).map(name => join('assets', name)), 'service-worker.js', 'manifest.webmanifest']
+for (const name of served) compress(join(folder, name))
 // The page of a link is served one level deeper, at s/SECRET.
 writeFileSync(join(folder, 'link.html'), withBuilt(`${source}/link/link.html`, '../assets'))
 // Last: `npm run build` compares the time of this file.
@@ -60,7 +62,8 @@ writeFileSync(join(folder, 'index.html'), withBuilt(`${source}/index.html`, 'ass
 function withBuilt (file, served) {
   let text = readFileSync(file, 'utf8')
   for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
-    if (entryPoint !== undefined) text = text.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
+    if (entryPoint === undefined) continue
+    text = text.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
   }
   return text
 }
