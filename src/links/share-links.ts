@@ -17,11 +17,11 @@ const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
 /** Terms as an owner writes them. `expiresAt` is a time of RFC 3339; null stands for no end, and for no password. */
 export interface WantedTerms {
-  readonly expiresAt?: string | null | undefined
-  readonly password?: string | null | undefined
-  readonly maxFiles?: number | undefined
-  readonly maxBytes?: number | undefined
-  readonly showsOwner?: boolean | undefined
+  readonly expiresAt?: string | null
+  readonly password?: string | null
+  readonly maxFiles?: number
+  readonly maxBytes?: number
+  readonly showsOwner?: boolean
 }
 
 interface WantedLink extends WantedTerms { readonly name: string, readonly kind: LinkKind }
@@ -45,12 +45,14 @@ export function createShareLinks (
   /** The terms that are given, as they are stored. */
   async function termsOf (kind: LinkKind, { expiresAt, password, ...plain }: WantedTerms): Promise<Partial<LinkTerms>> {
     if (kind === 'download') refuseLimits(plain)
-    const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined))
-    const end = expiresAt === undefined ? {} : { expiresAt: await endOf(expiresAt) }
-    if (password === undefined) return { ...given, ...end }
-    // A link belongs to no username that its password could repeat.
-    const passwordHash = password === null ? null : await passwords.hash(passwords.accept(password, ''))
-    return { ...given, ...end, passwordHash }
+    return {
+      ...plain,
+      ...(expiresAt !== undefined && { expiresAt: await endOf(expiresAt) }),
+      // A link belongs to no username that its password could repeat.
+      ...(password !== undefined && {
+        passwordHash: password === null ? null : await passwords.hash(passwords.accept(password, ''))
+      })
+    }
   }
 
   /** The latest end of a link that is made now; null for no limit. */
