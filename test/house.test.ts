@@ -24,7 +24,7 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 9000,
+  '.': 8800,
   accounts: 7300,
   backends: 2200,
   backup: 9200,
