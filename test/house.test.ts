@@ -24,7 +24,7 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 8800,
+  '.': 8700,
   accounts: 7300,
   backends: 2200,
   backup: 9200,
@@ -48,7 +48,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   openapi: 4200,
   tokens: 8600,
   uploads: 16_900,
-  webdav: 10_600
+  webdav: 10_300
 }
 
 /** Files that are in no folder; five are wanted. */
@@ -69,11 +69,10 @@ const FORWARDERS = [
 
 /** Names that several files give to a type of their own, and how many do. */
 const SHARED_NAMES = [
-  'Accounts 2', 'Address 2', 'Append 2', 'Arrival 2', 'ByteRange 2', 'Condition 2', 'Conditions 2',
-  'Connections 2', 'Db 2', 'Exchange 2', 'Expected 2', 'Header 2', 'Holder 2', 'MigrationOptions 2',
-  'NewUpload 2', 'Page 2', 'Part 3', 'Piece 2', 'Place 4', 'Prepared 2', 'Removal 2', 'Removed 2',
-  'Requirement 2', 'Resource 2', 'ResumableOptions 2', 'Room 2', 'SessionOptions 2', 'StoredBytes 2',
-  'Target 4', 'Values 3', 'Waiter 2', 'Waiting 3'
+  'Accounts 2', 'Address 2', 'Append 2', 'Arrival 2', 'ByteRange 2', 'Conditions 2', 'Connections 2',
+  'Db 2', 'Expected 2', 'Header 2', 'Holder 2', 'MigrationOptions 2', 'NewUpload 2', 'Page 2', 'Part 3',
+  'Piece 2', 'Place 4', 'Prepared 2', 'Removal 2', 'Removed 2', 'ResumableOptions 2', 'Room 2',
+  'SessionOptions 2', 'StoredBytes 2', 'Target 3', 'Waiter 2', 'Waiting 2'
 ]
 
 /** One request does not fill all caches, and a timer may run another file during any. */

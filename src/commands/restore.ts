@@ -51,7 +51,7 @@ const options = {
   ...jsonOption
 } as const
 
-type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+type RestoreValues = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
 /** Restores a backup, or files of one account, and prints what was restored. */
 export async function run (args: string[]): Promise<void> {
@@ -75,7 +75,7 @@ export async function run (args: string[]): Promise<void> {
   if (restored.failed.length > 0) process.exitCode = 1
 }
 
-function checkOptions ({ at, discard, user, file, to, as }: Values): void {
+function checkOptions ({ at, discard, user, file, to, as }: RestoreValues): void {
   if (user === undefined && (file ?? to ?? as) !== undefined) throw new UsageError('--file, --to and --as need --user')
   if (user !== undefined && discard) {
     throw new UsageError('--discard is for a whole store, and --user for files of one account')
@@ -85,7 +85,7 @@ function checkOptions ({ at, discard, user, file, to, as }: Values): void {
   throw new UsageError(`--at must be a snapshot or a time such as 2026-11-28T22:00:00Z, not ${JSON.stringify(at)}`)
 }
 
-async function restoreStore (config: Config, folder: string, { at, discard: isDiscarding }: Values) {
+async function restoreStore (config: Config, folder: string, { at, discard: isDiscarding }: RestoreValues) {
   const { dataDir } = config
   const progress = createProgress()
   const backup = await findSnapshot(folder, at)

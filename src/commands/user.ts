@@ -53,16 +53,16 @@ const options = {
   yes: FLAG
 } as const
 
-type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+type UserValues = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
 interface Verb {
   /** Its options beside `--json` and `--yes`. */
-  readonly takes?: readonly (keyof Values)[]
+  readonly takes?: readonly (keyof UserValues)[]
   readonly isNameless?: true
   /** The security event of the account. */
   readonly event?: EventKind
   /** Changes the account. */
-  readonly change?: (store: OperatorStore, account: AccountRecord, values: Values) => Promise<unknown>
+  readonly change?: (store: OperatorStore, account: AccountRecord, values: UserValues) => Promise<unknown>
 }
 
 const VERBS: Record<string, Verb> = {
@@ -118,7 +118,7 @@ export async function run (args: string[]): Promise<void> {
   })
 }
 
-function checkArguments (word: string, names: readonly string[], values: Values): Verb {
+function checkArguments (word: string, names: readonly string[], values: UserValues): Verb {
   const verb = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined
   if (verb === undefined) throw new UsageError('unknown verb; see magicstore user --help')
   if (names.length > 1) throw new UsageError('only one name is allowed; see magicstore user --help')
@@ -137,7 +137,7 @@ function checkArguments (word: string, names: readonly string[], values: Values)
   return verb
 }
 
-async function setQuota ({ metadata }: OperatorStore, account: AccountRecord, values: Values): Promise<void> {
+async function setQuota ({ metadata }: OperatorStore, account: AccountRecord, values: UserValues): Promise<void> {
   const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes, parseByteSize)
   const files = values.files === undefined ? account.quotaFiles : readLimit(values.files, parseCount)
   await metadata.accounts.setQuota(account.id, { bytes, files })
@@ -168,7 +168,7 @@ async function removeFactors ({ metadata }: OperatorStore, account: AccountRecor
   await metadata.factors.removeAll(account.id)
 }
 
-async function remove ({ accounts }: OperatorStore, account: AccountRecord, { yes }: Values): Promise<void> {
+async function remove ({ accounts }: OperatorStore, account: AccountRecord, { yes }: UserValues): Promise<void> {
   const { username, usedFiles } = account
   if (!yes) await confirm(`Permanently delete ${username} and ${usedFiles} files, with versions and trash?`)
   await accounts.remove(account)

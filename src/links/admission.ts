@@ -14,7 +14,7 @@ import { hashOfSecret, SECRET_PATTERN } from './link-secrets.ts'
 export type AdmissionOptions = Pick<AppServices, 'config' | 'metadata' | 'linkPasswords'>
 
 /** What the routes of a Fastify scope require: a kind of link, and the password, if the link has one. */
-interface Requirement {
+interface VisitRequirement {
   readonly kind?: LinkKind
   /** Default: true. */
   readonly needsPassword?: boolean
@@ -40,7 +40,7 @@ export function linkCookieOf ({ protocol }: FastifyRequest): string {
 export function admitVisitors (
   scope: FastifyInstance,
   { config, metadata: { links }, linkPasswords }: AdmissionOptions,
-  { kind, needsPassword = true }: Requirement = {}
+  { kind, needsPassword = true }: VisitRequirement = {}
 ): void {
   scope.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, { security: noCredential })

@@ -7,7 +7,7 @@ import type { PropertyName } from '../metadata/property-records.ts'
 import type { FileRecord } from '../metadata/records.ts'
 import { parseSeconds } from '../uploads/modified-time.ts'
 import { activeLocks, SUPPORTED_LOCKS } from './lock-xml.ts'
-import type { Resource } from './resource.ts'
+import type { DavResource } from './resource.ts'
 import { DAV, escapeXml } from './xml.ts'
 
 /** What values are made of, beside the resource. It is read only if a property needs it. */
@@ -21,7 +21,7 @@ export interface PropertySources {
 /** A property that the server computes (RFC 4918 section 15). */
 export interface LiveProperty {
   /** Its content as XML; undefined if the resource has no such property. */
-  readonly valueOf: (resource: Resource, sources: PropertySources) => string | undefined
+  readonly valueOf: (resource: DavResource, sources: PropertySources) => string | undefined
   /** Whether `DAV:allprop` leaves it out. */
   readonly isExtra?: boolean
   readonly needs?: 'usage' | 'locks'
@@ -80,7 +80,7 @@ export function keyOf ({ namespace, name }: PropertyName): string {
 }
 
 /** Whether a property of a resource is dead: the server only keeps it. On folders those of Explorer are, too. */
-export function isDead (property: PropertyName, { file }: Pick<Resource, 'file'>): boolean {
+export function isDead (property: PropertyName, { file }: Pick<DavResource, 'file'>): boolean {
   return !liveProperties.has(keyOf(property)) || (file === undefined && property.namespace === MICROSOFT)
 }
 
@@ -99,7 +99,7 @@ function ofTime (file: FileRecord | undefined, write: (time: number) => string):
 }
 
 /** RFC 4331 section 3. */
-function availableBytes (_: Resource, { usage }: PropertySources): string | undefined {
+function availableBytes (_: DavResource, { usage }: PropertySources): string | undefined {
   if (usage === undefined || usage.quotaBytes === null) return undefined
   return String(Math.max(usage.quotaBytes - usage.bytes - usage.uploadBytes, 0))
 }

@@ -1,29 +1,25 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { callerOf } from '../http/caller.ts'
-import type { HttpServices } from '../http/services.ts'
 import { MAX_PROPERTY_BYTES, type PropertyChange } from '../metadata/property-records.ts'
 import { MAX_ELEMENT_BYTES, proppatchOf, readXml, type WantedChange } from './bodies.ts'
 import { conditionsOf } from './conditions.ts'
 import { isDead, keyOf, liveProperties } from './live-properties.ts'
 import { MULTISTATUS_END, PropertyElements, propstat, response, XML_TYPE } from './multistatus.ts'
-import { targetOf } from './paths.ts'
-import { getResource, type Resource } from './resource.ts'
+import type { DavRequest } from './paths.ts'
+import { getResource, type DavResource } from './resource.ts'
 import { requireBelowRoot } from './resources.ts'
 import { standalone } from './xml.ts'
 
 /** Answers `PROPPATCH` (RFC 4918 section 9.2): all changes are made, or none. */
-export async function proppatch (context: HttpServices, request: FastifyRequest, reply: FastifyReply): Promise<string> {
+export async function proppatch (dav: DavRequest): Promise<string> {
+  const { context, request, reply, owner, target } = dav
   const changes = proppatchOf(await readXml(request))
-  const { account } = callerOf(request)
-  const target = targetOf(request, context)
   requireBelowRoot(target.path)
-  const resource = await getResource(context, account, target)
+  const resource = await getResource(context, owner, target)
   const { wanted, statuses } = judge(changes, resource)
   const isRefused = statuses.some(status => status !== 200)
   await context.space.requireDisk(0)
   // Also if nothing is to be changed: the conditions are judged before the properties.
   const done = isRefused ? { properties: [] } : wanted
-  await context.metadata.properties.change(account.id, resource.path, done, conditionsOf(request, context))
+  await context.metadata.properties.change(owner.id, resource.path, done, conditionsOf(dav))
   reply.code(207).header('content-type', XML_TYPE)
   const href = target.href + (resource.file === undefined ? '/' : '')
   return multistatus(href, changes, statuses.map(status => isRefused && status === 200 ? 424 : status))
@@ -33,7 +29,7 @@ export async function proppatch (context: HttpServices, request: FastifyRequest,
  * What to change, of which the last time counts, and the status of each change (RFC 4918 section 9.2.1). What can't be
  * kept is refused before it is copied: each value has the namespaces in its scope.
  */
-function judge (changes: readonly WantedChange[], resource: Resource) {
+function judge (changes: readonly WantedChange[], resource: DavResource) {
   const properties: PropertyChange[] = []
   let modifiedAt: number | undefined
   let left = MAX_PROPERTY_BYTES

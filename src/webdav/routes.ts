@@ -7,13 +7,13 @@ import { judgeIf } from './conditions.ts'
 import { refuse } from './headers.ts'
 import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'
-import { ROOT } from './paths.ts'
+import { type DavRequest, davRequest, ROOT } from './paths.ts'
 import { propfind } from './propfind.ts'
 import { proppatch } from './proppatch.ts'
 import { makeFolder, putFile, removeResource, sendResource } from './resources.ts'
 import { copyResource, moveResource } from './transfers.ts'
 
-type Handler = (context: HttpServices, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+type Handler = (dav: DavRequest) => Promise<unknown>
 
 /** By method: what handles it, and the limit before that. */
 type Handlers = Record<string, readonly [handler: Handler, limit?: onRequestHookHandler]>
@@ -30,11 +30,14 @@ export const davDiscoveryRoutes: FastifyPluginAsync = async app => {
 
 /** Requests that change nothing. */
 export const davReadRoutes: FastifyPluginAsync<HttpServices> = async (app, context) => {
-  app.addHook('preHandler', async request => judgeIf(context, request))
+  const judged = (handler: Handler): Handler => async dav => {
+    await judgeIf(dav)
+    return handler(dav)
+  }
   addRoutes(app, context, {
-    GET: [sendResource, context.limitTransfers],
-    HEAD: [sendResource],
-    PROPFIND: [propfind, context.limitListings]
+    GET: [judged(sendResource), context.limitTransfers],
+    HEAD: [judged(sendResource)],
+    PROPFIND: [judged(propfind), context.limitListings]
   })
 }
 
@@ -68,7 +71,7 @@ function addRoutes (app: FastifyInstance, context: HttpServices, handlers: Handl
         onRequest: onRequest.filter(limit => limit !== undefined),
         exposeHeadRoute: false,
         schema: { hide: true },
-        handler: (request, reply) => handler(context, request, reply)
+        handler: (request, reply) => handler(davRequest(context, request, reply))
       })
     }
   }
