@@ -96,7 +96,8 @@ async function withDatabase<T> (
   const useSnapshot = (snapshot?: Snapshot) => use({
     ...storageRecordIn(dataDir),
     installationId: snapshot?.installationId,
-    blobs: { listContents: async () => snapshot === undefined ? [] : firstOf(snapshot) },
+    // Only called if the database exists.
+    blobs: { listContents: async () => firstOf(snapshot as Snapshot) },
     findSealing: async () => ({
       sealedBy: snapshot?.secondFactors.sealedBy ?? [],
       keys: await findKeys(dataDir, dataFolderLayout.sealingKeys) ?? []
