@@ -27,7 +27,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   '.': 8700,
   accounts: 7300,
   backends: 2200,
-  backup: 9200,
+  backup: 9100,
   blobs: 1600,
   'blobs/disk': 6300,
   'blobs/s3': 11_200,

@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { Readable } from 'node:stream'
 import { lockDataFolder, openBlobs, openPostgres, storageRecordIn } from '../backends/backends.ts'
-import { refuseForeignMark } from '../backends/pairing.ts'
+import {
+  isOfRestore, pairMark, refuseForeignMark, RESTORING, SEPARATOR, storageText, type StorageSettings
+} from '../backends/pairing.ts'
 import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
 import type { Config } from '../config.ts'
 import {
@@ -14,11 +17,10 @@ import { makeFolder, sync, writeDurably } from '../data-folder/durable-files.ts'
 import { findKeys, keyFiles, type KeyRings, replaceKeys } from '../data-folder/key-file.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
 import { ConfigError, Problem } from '../problems.ts'
-import type { Sum } from './manifest.ts'
+import type { BackupSummary, Sum } from './manifest.ts'
 import {
   bytesOf, copyVerified, failAsUnreadable, isBlob, refuseDamaged, restoreEach, type RestoreRequest
 } from './restore.ts'
-import { beginRestore, discardRestore, endRestore, findCutRestore, pairRestored } from './restore-mark.ts'
 
 /**
  * Restores a backup into an empty store of any kind that is not a data folder alone. The metadata comes last: until
@@ -50,7 +52,7 @@ export async function restoreInto (config: Config, request: RestoreRequest): Pro
       if (database === undefined) await importIntoFolder(dataDir, file, keys, restore.storageId)
       else await database.importMetadata(file, keys, restore.storageId)
     })
-    await endRestore(blobs, restore)
+    await blobs.unmark(markOf(restore))
     if (database === undefined) await rm(join(dataDir, dataFolderLayout.restoring), { recursive: true })
   } finally {
     for (const each of opened.reverse()) await each.close()
@@ -157,4 +159,81 @@ async function isPresent (blobs: BlobStore, { id, size, sha256 }: StoredBlob): P
     if (error instanceof Problem && error.code === 'file_damaged') return false
     throw error
   }
+}
+
+/** A restore into a blob store, as its mark says: made before the first blob, removed after the metadata are there. */
+interface MarkedRestore extends Pick<BackupSummary, 'installationId' | 'snapshot'> {
+  /** The id of the store that the restored metadata will record. */
+  readonly storageId: string
+  /** Whether the store was empty before: then all its blobs are of this restore. */
+  readonly isAlone: boolean
+}
+
+function markOf ({ installationId, storageId, snapshot, isAlone }: MarkedRestore): string {
+  return [RESTORING, installationId, storageId, snapshot, isAlone ? 'alone' : 'shared'].join(SEPARATOR)
+}
+
+/**
+ * The interrupted restore that is to be continued or discarded, if there is one.
+ * @throws {ConfigError} if it is of another backup and not to be discarded.
+ */
+async function findCutRestore (
+  config: StorageSettings, blobs: BlobStore, { backup, isDiscarding }: RestoreRequest
+): Promise<MarkedRestore | undefined> {
+  const mark = (await blobs.marks()).find(isOfRestore)
+  if (mark === undefined) return undefined
+  const [, installationId = '', storageId = '', snapshot = '', use] = mark.split(SEPARATOR)
+  if (isDiscarding !== true && (installationId !== backup.installationId || snapshot !== backup.snapshot)) {
+    throw new ConfigError(`${storageText(config)} has a part of another backup, ${snapshot}`, {
+      remedy: 'restore that one, or begin anew with --discard'
+    })
+  }
+  return { installationId, storageId, snapshot, isAlone: use === 'alone' }
+}
+
+/** Marks the store before the first blob is written. */
+async function beginRestore (
+  blobs: BlobStore, { installationId, snapshot }: BackupSummary
+): Promise<MarkedRestore> {
+  const [pending, marks] = [await blobs.pending(), await blobs.marks()]
+  const committed = await Readable.from(blobs.committed()).take(1).toArray()
+  const isAlone = pending.length + marks.length + committed.length === 0
+  const restore = { installationId, snapshot, storageId: randomUUID(), isAlone }
+  await blobs.mark(markOf(restore))
+  return restore
+}
+
+/**
+ * Makes the mark that the restored metadata refer to.
+ * @throws {ConfigError} if another restore has discarded this one, and with it some of its blobs.
+ */
+async function pairRestored (config: StorageSettings, blobs: BlobStore, restore: MarkedRestore): Promise<void> {
+  if (!(await blobs.marks()).includes(markOf(restore))) {
+    const reason = `${storageText(config)}: another restore has discarded this one`
+    throw new ConfigError(reason, { remedy: 'run one restore at a time' })
+  }
+  await blobs.mark(pairMark(restore.installationId, restore.storageId))
+}
+
+/** Blobs removed at a time, in one request to a bucket. */
+const BATCH = 10
+
+/** Deletes the blobs if they are all of the interrupted restore: those of another database stay. Its mark goes last. */
+async function discardRestore (blobs: BlobStore, cut: MarkedRestore): Promise<void> {
+  const pair = pairMark(cut.installationId, cut.storageId)
+  const others = (await blobs.marks()).filter(mark => mark !== markOf(cut) && mark !== pair)
+  if (cut.isAlone && others.length === 0) await removeAll(blobs)
+  await blobs.unmark(pair)
+  await blobs.unmark(markOf(cut))
+}
+
+async function removeAll (blobs: BlobStore): Promise<void> {
+  let ids = await blobs.pending()
+  for await (const id of blobs.committed()) {
+    ids.push(id)
+    if (ids.length < BATCH) continue
+    await blobs.remove(ids)
+    ids = []
+  }
+  await blobs.remove(ids)
 }
