@@ -13,7 +13,7 @@ import {
 export const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
 
 /** What operators must know of a snapshot that was made or restored. */
-export interface SnapshotContents {
+interface SnapshotContents {
   readonly links: number
   readonly recoveryCodes: number
   /** The ids of keys that sealed secrets, and are not in the backup: those of SEALING_KEYS. */

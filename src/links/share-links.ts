@@ -16,7 +16,7 @@ const DAY_MILLISECONDS = 86_400_000
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
 /** Terms as an owner writes them. `expiresAt` is a time of RFC 3339; null stands for no end, and for no password. */
-export interface WantedTerms {
+interface WantedTerms {
   readonly expiresAt?: string | null
   readonly password?: string | null
   readonly maxFiles?: number

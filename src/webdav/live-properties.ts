@@ -11,7 +11,7 @@ import type { DavResource } from './resource.ts'
 import { DAV, escapeXml } from './xml.ts'
 
 /** What values are made of, beside the resource. It is read only if a property needs it. */
-export interface PropertySources {
+interface PropertySources {
   readonly usage: Awaited<ReturnType<Space['usageOf']>> | undefined
   /** The locks of a resource, with those of the folders above. */
   readonly locksOf: (path: string) => readonly LockRecord[]
