@@ -20,65 +20,113 @@ const MAX_PUBLIC_URL_LENGTH = 2048
 /** A path that can stand in YAML and in a shell command as it is. */
 const PLAIN_PATH = /^(?:[\w\-./~:@!+,=]|%[0-9A-F]{2})*$/i
 
+const Text = (description: string, fallback?: string) => Type.String({ description, default: fallback })
+
 /** Comma-separated items that match a pattern; `expected` describes them in error messages. */
-const List = (description: string, { item, expected }: { item: string, expected: string }) => Type.String({ pattern: `^${item}(?:,${item})*$`, description, expected })
+const List = (description: string, { item, expected }: { item: string, expected: string }) =>
+  ({ ...Text(description), pattern: `^${item}(?:,${item})*$`, expected })
+
+/** One of several words. */
+const OneOf = <const Word extends string>(description: string, words: Word[], fallback?: Word) =>
+  Type.Union(words.map(word => Type.Literal(word)), { description, default: fallback })
+
+const Whole = (description: string, [minimum, maximum]: [number, number], fallback?: number) =>
+  Type.Integer({ minimum, maximum, description, default: fallback })
 
 /** A number of bytes; the operator can add a unit. */
 const Bytes = (description: string, fallback?: number) =>
-  Type.Integer({
-    minimum: 0,
-    maximum: Number.MAX_SAFE_INTEGER,
-    description,
-    isByteSize: true,
-    ...(fallback !== undefined && { default: fallback })
-  })
+  ({ ...Whole(description, [0, Number.MAX_SAFE_INTEGER], fallback), isByteSize: true })
 
 /**
  * Every setting, by the name of its environment variable. Validation, `--help` and the README's table are made from it.
  */
 export const Settings = Type.Object({
-  HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
-  PORT: Type.Integer({ default: 5000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 picks a free one.' }),
-  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder for files, database and keys, unless DATABASE_URL or STORAGE_URL is set; created with mode 0700.' }),
-  DATABASE_URL: Type.String({ default: 'sqlite:', description: 'SQLite in DATA_DIR, or PostgreSQL 15 or newer, such as postgres://user:password@host/database?sslmode=verify-full.' }),
-  STORAGE_URL: Type.Optional(Type.String({ description: 'S3-compatible bucket for the bytes of files: s3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials as for the AWS SDK.' })),
-  BLOB_GRACE_SECONDS: Type.Integer({ default: 3600, minimum: 0, maximum: 2_592_000, description: 'How long a bucket keeps deleted bytes, for downloads in progress.' }),
-  DOWNLOAD_REDIRECT_SECONDS: Type.Integer({ default: 0, minimum: 0, maximum: 86400, description: 'Downloads over 5 MiB redirect to a bucket URL that is valid this long (at most BLOB_GRACE_SECONDS); 0: never.' }),
-  PUBLIC_URL: Type.Optional(Type.String({ description: 'Public address, for links and passkeys, such as https://files.example.org.' })),
-  TOKEN_SECONDS: Type.Integer({ default: 600, minimum: 1, maximum: 86400, description: 'Lifetime of an access token.' }),
-  SIGNING_KEYS: Type.Optional(Type.String({ description: 'Access token keys as kid:secret, comma-separated: the first signs, all verify. Secrets need 32 bytes. Unset, one is made beside the database.' })),
-  SEALING_KEYS: Type.Optional(Type.String({ description: 'The same for keys that encrypt the secrets of one-time codes.' })),
+  HOST: Text('Address to listen on.', '127.0.0.1'),
+  PORT: Whole('Port to listen on; 0 picks a free one.', [0, 65535], 5000),
+  DATA_DIR: Text(
+    'Folder for files, database and keys, unless DATABASE_URL or STORAGE_URL is set; created with mode 0700.',
+    './data'
+  ),
+  DATABASE_URL: Text(
+    'SQLite in DATA_DIR, or PostgreSQL 15 or newer, such as ' +
+      'postgres://user:password@host/database?sslmode=verify-full.',
+    'sqlite:'
+  ),
+  STORAGE_URL: Type.Optional(Text(
+    'S3-compatible bucket for the bytes of files: ' +
+      's3://bucket/prefix?endpoint=https://s3.example.org&region=eu-central-1. Credentials as for the AWS SDK.'
+  )),
+  BLOB_GRACE_SECONDS: Whole('How long a bucket keeps deleted bytes, for downloads in progress.', [0, 2_592_000], 3600),
+  DOWNLOAD_REDIRECT_SECONDS: Whole(
+    'Downloads over 5 MiB redirect to a bucket URL that is valid this long (at most BLOB_GRACE_SECONDS); 0: never.',
+    [0, 86400], 0
+  ),
+  PUBLIC_URL: Type.Optional(Text('Public address, for links and passkeys, such as https://files.example.org.')),
+  TOKEN_SECONDS: Whole('Lifetime of an access token.', [1, 86400], 600),
+  SIGNING_KEYS: Type.Optional(Text(
+    'Access token keys as kid:secret, comma-separated: the first signs, all verify. ' +
+      'Secrets need 32 bytes. Unset, one is made beside the database.'
+  )),
+  SEALING_KEYS: Type.Optional(Text('The same for keys that encrypt the secrets of one-time codes.')),
   MAX_FILE_BYTES: Bytes('Largest file.', 5 * GIB),
-  UPLOAD_EXPIRY_HOURS: Type.Integer({ default: 24, minimum: 1, maximum: 8760, description: 'How long an unfinished upload waits for more bytes.' }),
-  KEEP_DAYS: Type.Integer({ default: 30, minimum: 0, maximum: 36_500, description: 'Days to keep versions and deleted files; 0: none.' }),
-  KEEP_VERSIONS: Type.Integer({ default: 10, minimum: 0, maximum: 1000, description: 'Versions kept of one file.' }),
+  UPLOAD_EXPIRY_HOURS: Whole('How long an unfinished upload waits for more bytes.', [1, 8760], 24),
+  KEEP_DAYS: Whole('Days to keep versions and deleted files; 0: none.', [0, 36_500], 30),
+  KEEP_VERSIONS: Whole('Versions kept of one file.', [0, 1000], 10),
   QUOTA_BYTES: Type.Optional(Bytes('Bytes per account; `magicstore user quota` overrides it.')),
-  QUOTA_FILES: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Files and folders per account; `magicstore user quota` overrides it.' })),
-  ALLOWED_EXTENSIONS: Type.Optional(List('Allowed file name extensions, comma-separated, case-insensitive.', { item: ' *\\.?[^\\s./\\\\,]+ *', expected: 'extensions such as pdf,jpg' })),
+  QUOTA_FILES: Type.Optional(Whole(
+    'Files and folders per account; `magicstore user quota` overrides it.',
+    [0, Number.MAX_SAFE_INTEGER]
+  )),
+  ALLOWED_EXTENSIONS: Type.Optional(List('Allowed file name extensions, comma-separated, case-insensitive.', {
+    item: ' *\\.?[^\\s./\\\\,]+ *', expected: 'extensions such as pdf,jpg'
+  })),
   MIN_FREE_BYTES: Bytes('Free disk space that uploads must leave.', 64 * MIB),
-  PASSWORD_POLICY: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('strict')], { description: '`strict` requires 8 characters and rejects common passwords and the username. Unset: `strict` if NODE_ENV is production, HOST is not loopback or TRUST_PROXY is set.' })),
-  REGISTRATION: Type.Union([Type.Literal('open'), Type.Literal('closed')], { default: 'open', description: '`closed`: only the operator adds accounts, or invites people.' }),
-  SECOND_FACTOR: Type.Union([Type.Literal('optional'), Type.Literal('required')], { default: 'optional', description: '`required`: without one, a password can only set one up.' }),
-  LINKS: Type.Union([Type.Literal('on'), Type.Literal('off')], { default: 'off', description: '`on` lets owners give files and folders away by links.' }),
-  LINK_MAX_DAYS: Type.Integer({ default: 30, minimum: 0, maximum: 36_500, description: 'Longest and default lifetime of a link in days; 0: no limit.' }),
-  WEB_PAGE: Type.Union([Type.Literal('on'), Type.Literal('off')], { default: 'on', description: '`off` removes the page for browsers.' }),
-  TRUST_PROXY: Type.Optional(List('Proxies whose forwarding headers count: addresses or CIDR ranges, comma-separated.', { item: ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *', expected: PROXIES })),
-  CORS_ORIGINS: Type.Optional(Type.String({ description: 'Origins whose pages may call the API, such as https://app.example.org, comma-separated.' })),
-  TLS_CERT: Type.Optional(Type.String({ minLength: 1, description: 'Certificate chain file (PEM); enables HTTPS with HTTP/2 and 1.1. Reloaded on SIGHUP.' })),
-  TLS_KEY: Type.Optional(Type.String({ minLength: 1, description: 'Private key file (PEM) for TLS_CERT.' })),
-  RATE_LIMIT_PER_MINUTE: Type.Integer({ default: 6000, minimum: 0, maximum: 1_000_000_000, description: 'Requests per minute from one client address; 0: no limit.' }),
-  SIGN_IN_FAILURES: Type.Integer({ default: 10, minimum: 1, maximum: 1_000_000, description: 'Failed sign-ins allowed in 15 minutes per account and network; ten times as many per network.' }),
-  REGISTRATIONS_PER_HOUR: Type.Integer({ default: 100, minimum: 0, maximum: 1_000_000, description: 'Registrations per hour from one network; 0: no limit.' }),
-  IDLE_SECONDS: Type.Integer({ default: 60, minimum: 1, maximum: 86400, description: 'A transfer is cut after this many seconds without a byte; a stalled download within twice as many.' }),
-  MAX_EVENT_LOOP_DELAY_MS: Type.Integer({ default: 1000, minimum: 0, maximum: 3_600_000, description: 'Event loop delay, averaged over two seconds, above which new requests get 503; 0: no limit.' }),
-  MAX_MEMORY_BYTES: Bytes('Memory above which new requests get 503 while more than 16 are in progress; 0: no limit.', 1.5 * GIB),
-  METRICS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address of the metrics, which need no credentials.' }),
-  METRICS_PORT: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Port of Prometheus metrics, at /metrics. Unset: none.' })),
-  BACKUP_HOURS: Type.Optional(Type.Integer({ minimum: 1, maximum: 8760, description: 'Hours until `/health/ready` calls the latest backup late.' })),
-  EVENT_DAYS: Type.Integer({ default: 90, minimum: 1, maximum: 36_500, description: 'Days to keep security events.' }),
-  EVENT_LOG: Type.Optional(Type.String({ minLength: 1, description: 'File that also gets each security event, as a line of JSON.' })),
-  LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map(level => Type.Literal(level)), { default: 'info', description: 'Lowest level to log.' }),
-  NODE_ENV: Type.Optional(Type.String({ description: '`production` makes the strict password policy the default.' }))
+  PASSWORD_POLICY: Type.Optional(OneOf(
+    '`strict` requires 8 characters and rejects common passwords and the username. ' +
+      'Unset: `strict` if NODE_ENV is production, HOST is not loopback or TRUST_PROXY is set.',
+    ['open', 'strict']
+  )),
+  REGISTRATION: OneOf('`closed`: only the operator adds accounts, or invites people.', ['open', 'closed'], 'open'),
+  SECOND_FACTOR: OneOf(
+    '`required`: without one, a password can only set one up.',
+    ['optional', 'required'], 'optional'
+  ),
+  LINKS: OneOf('`on` lets owners share files and folders by links.', ['on', 'off'], 'off'),
+  LINK_MAX_DAYS: Whole('Longest and default lifetime of a link in days; 0: no limit.', [0, 36_500], 30),
+  WEB_PAGE: OneOf('`off` removes the page for browsers.', ['on', 'off'], 'on'),
+  TRUST_PROXY: Type.Optional(List(
+    'Proxies whose forwarding headers count: addresses or CIDR ranges, comma-separated.',
+    { item: ' *[0-9A-Fa-f.:]+(?:/[0-9]{1,3})? *', expected: PROXIES }
+  )),
+  CORS_ORIGINS: Type.Optional(Text(
+    'Origins whose pages may call the API, such as https://app.example.org, comma-separated.'
+  )),
+  TLS_CERT: Type.Optional(Text('Certificate chain file (PEM); enables HTTPS with HTTP/2 and 1.1. Reloaded on SIGHUP.')),
+  TLS_KEY: Type.Optional(Text('Private key file (PEM) for TLS_CERT.')),
+  RATE_LIMIT_PER_MINUTE: Whole('Requests per minute from one client address; 0: no limit.', [0, 1_000_000_000], 6000),
+  SIGN_IN_FAILURES: Whole(
+    'Failed sign-ins allowed in 15 minutes per account and network; ten times as many per network.',
+    [1, 1_000_000], 10
+  ),
+  REGISTRATIONS_PER_HOUR: Whole('Registrations per hour from one network; 0: no limit.', [0, 1_000_000], 100),
+  IDLE_SECONDS: Whole(
+    'A transfer is cut after this many seconds without a byte; a stalled download within twice as many.',
+    [1, 86400], 60
+  ),
+  MAX_EVENT_LOOP_DELAY_MS: Whole(
+    'Event loop delay, averaged over two seconds, above which new requests get 503; 0: no limit.',
+    [0, 3_600_000], 1000
+  ),
+  MAX_MEMORY_BYTES: Bytes(
+    'Memory above which new requests get 503 while more than 16 are in progress; 0: no limit.', 1.5 * GIB
+  ),
+  METRICS_HOST: Text('Address of the metrics, which need no credentials.', '127.0.0.1'),
+  METRICS_PORT: Type.Optional(Whole('Port of Prometheus metrics, at /metrics. Unset: none.', [0, 65535])),
+  BACKUP_HOURS: Type.Optional(Whole('Hours until `/health/ready` calls the latest backup late.', [1, 8760])),
+  EVENT_DAYS: Whole('Days to keep security events.', [1, 36_500], 90),
+  EVENT_LOG: Type.Optional(Text('File that also gets each security event, as a line of JSON.')),
+  LOG_LEVEL: OneOf('Lowest level to log.', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info'),
+  NODE_ENV: Type.Optional(Text('`production` makes the strict password policy the default.'))
 })
 type Settings = Static<typeof Settings>
 
@@ -112,7 +160,8 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     keeping: { milliseconds: settings.KEEP_DAYS * 24 * 3600_000, versions: settings.KEEP_VERSIONS },
     quotaBytes: settings.QUOTA_BYTES,
     quotaFiles: settings.QUOTA_FILES,
-    allowedExtensions: settings.ALLOWED_EXTENSIONS?.split(',').map(text => text.trim().replace(/^\./, '').normalize('NFC').toLowerCase()),
+    allowedExtensions: settings.ALLOWED_EXTENSIONS?.split(',')
+      .map(text => text.trim().replace(/^\./, '').normalize('NFC').toLowerCase()),
     minFreeBytes: settings.MIN_FREE_BYTES,
     passwordPolicy: policy.name,
     passwordPolicyReason: policy.reason,
@@ -158,10 +207,10 @@ export function readVersion (): string {
 export function settingRows (): { name: string, fallback: string, description: string }[] {
   return Object.entries<TSchema>(Settings.properties)
     .filter(([name]) => name !== 'NODE_ENV')
-    .map(([name, schema]) => ({
+    .map(([name, { default: value = 'none', isByteSize, description }]) => ({
       name,
-      fallback: schema.default === undefined ? 'none' : schema.isByteSize === true ? byteSizeText(schema.default) : String(schema.default),
-      description: String(schema.description)
+      fallback: isByteSize === true && value !== 'none' ? byteSizeText(value) : String(value),
+      description: String(description)
     }))
 }
 
@@ -189,7 +238,9 @@ function explain ({ path, schema, value }: ValueError): string {
 function expectationOf ({ anyOf, expected, isByteSize, minimum, maximum }: TSchema): string {
   if (anyOf !== undefined) return `one of ${(anyOf as { const: string }[]).map(choice => choice.const).join(', ')}`
   if (expected !== undefined) return `${expected}, separated by commas`
-  return isByteSize === true ? 'bytes as a whole number, or a size such as 64 MiB or 10G' : `a whole number from ${minimum} to ${maximum}`
+  return isByteSize === true
+    ? 'bytes as a whole number, or a size such as 64 MiB or 10G'
+    : `a whole number from ${minimum} to ${maximum}`
 }
 
 function keyRing (name: 'SIGNING_KEYS' | 'SEALING_KEYS', settings: Settings): SigningKey[] | undefined {
@@ -208,9 +259,12 @@ function databaseUrl (text: string): string | undefined {
   const url = text.trim()
   if (url === 'sqlite:') return undefined
   const raw = rawCharacterOf(url)
-  if (raw !== undefined) throw new ConfigError(`DATABASE_URL: the user or the password contains ${raw}`, { remedy: `write it as ${encodeURIComponent(raw)}` })
-  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError('DATABASE_URL: expected an address such as postgres://user:password@host:5432/database')
-  return url
+  if (raw !== undefined) {
+    const reason = `DATABASE_URL: the user or the password contains ${raw}`
+    throw new ConfigError(reason, { remedy: `write it as ${encodeURIComponent(raw)}` })
+  }
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return url
+  throw new ConfigError('DATABASE_URL: expected an address such as postgres://user:password@host:5432/database')
 }
 
 /**
@@ -227,13 +281,16 @@ function rawCharacterOf (url: string): string | undefined {
  * a password.
  */
 function publicUrl (text: string): string {
-  const url = HTTP_URL.test(text) && text.length <= MAX_PUBLIC_URL_LENGTH && URL.canParse(text)
-    ? new URL(text)
-    : undefined
-  if (url === undefined || url.username !== '' || url.password !== '' || !PLAIN_PATH.test(url.pathname)) {
-    throw new ConfigError('PUBLIC_URL: expected an address such as https://files.example.org, without a password, a query or quotes')
+  const url = text.length <= MAX_PUBLIC_URL_LENGTH ? httpUrl(text) : undefined
+  if (url?.username === '' && url.password === '' && PLAIN_PATH.test(url.pathname)) {
+    return url.origin + url.pathname.replace(/\/+$/, '')
   }
-  return url.origin + url.pathname.replace(/\/+$/, '')
+  const expected = 'an address such as https://files.example.org, without a password, a query or quotes'
+  throw new ConfigError(`PUBLIC_URL: expected ${expected}`)
+}
+
+function httpUrl (text: string): URL | undefined {
+  return HTTP_URL.test(text) && URL.canParse(text) ? new URL(text) : undefined
 }
 
 /**
@@ -241,33 +298,41 @@ function publicUrl (text: string): string {
  * may contain a password.
  */
 function corsOrigin (text: string): string {
-  const url = HTTP_URL.test(text) && !text.endsWith('/') && URL.canParse(text) ? new URL(text) : undefined
+  const url = text.endsWith('/') ? undefined : httpUrl(text)
   // The href of an address with a user, a password or a path is longer.
-  if (url === undefined || url.href !== `${url.origin}/`) throw new ConfigError('CORS_ORIGINS: expected origins such as https://app.example.org, separated by commas, without a password, a path or a query')
-  return url.origin
+  if (url !== undefined && url.href === `${url.origin}/`) return url.origin
+  const expected = 'origins such as https://app.example.org, separated by commas, without a password, a path or a query'
+  throw new ConfigError(`CORS_ORIGINS: expected ${expected}`)
 }
 
 /** An address, or a CIDR range with a prefix of 1 bit or more. */
 function proxyRange (text: string): string {
   const [address = '', bits = '1'] = text.split('/')
   const family = isIP(address)
-  if (family === 0 || Number(bits) < 1 || Number(bits) > (family === 4 ? 32 : 128)) throw new ConfigError(`TRUST_PROXY: expected ${PROXIES}, not ${JSON.stringify(text)}`)
+  if (family === 0 || Number(bits) < 1 || Number(bits) > (family === 4 ? 32 : 128)) {
+    throw new ConfigError(`TRUST_PROXY: expected ${PROXIES}, not ${JSON.stringify(text)}`)
+  }
   return text
 }
 
 function metricsPort ({ HOST, PORT, METRICS_HOST, METRICS_PORT }: Settings): number | undefined {
   const isSameHost = HOST === METRICS_HOST || [HOST, METRICS_HOST].some(host => ['0.0.0.0', '::'].includes(host))
-  if (METRICS_PORT === PORT && PORT !== 0 && isSameHost) throw new ConfigError('METRICS_PORT: PORT is the same; set one of them to another port')
+  if (METRICS_PORT === PORT && PORT !== 0 && isSameHost) {
+    throw new ConfigError('METRICS_PORT: PORT is the same; set one of them to another port')
+  }
   return METRICS_PORT
 }
 
 function tlsFiles ({ TLS_CERT: cert, TLS_KEY: key }: Settings): { cert: string, key: string } | undefined {
-  if ((cert === undefined) !== (key === undefined)) throw new ConfigError(`${cert === undefined ? 'TLS_CERT' : 'TLS_KEY'} must be set if ${cert === undefined ? 'TLS_KEY' : 'TLS_CERT'} is`)
-  return cert === undefined || key === undefined ? undefined : { cert: resolve(cert), key: resolve(key) }
+  if (cert !== undefined && key !== undefined) return { cert: resolve(cert), key: resolve(key) }
+  if (cert !== undefined) throw new ConfigError('TLS_KEY must be set if TLS_CERT is')
+  if (key !== undefined) throw new ConfigError('TLS_CERT must be set if TLS_KEY is')
+  return undefined
 }
 
 function passwordPolicy (settings: Settings): { name: 'open' | 'strict', reason: string } {
-  if (settings.PASSWORD_POLICY !== undefined) return { name: settings.PASSWORD_POLICY, reason: 'PASSWORD_POLICY is set' }
+  const { PASSWORD_POLICY: name } = settings
+  if (name !== undefined) return { name, reason: 'PASSWORD_POLICY is set' }
   if (settings.NODE_ENV === 'production') return { name: 'strict', reason: 'NODE_ENV is production' }
   if (settings.TRUST_PROXY !== undefined) return { name: 'strict', reason: 'TRUST_PROXY is set' }
   if (!isLoopback(settings.HOST)) return { name: 'strict', reason: `other machines can reach HOST ${settings.HOST}` }

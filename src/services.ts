@@ -4,8 +4,9 @@ import { createClaims, type Claims } from './accounts/claims.ts'
 import { createSecurityLog, type LogEvent, type SecurityLog } from './accounts/events.ts'
 import { createPasswords, type Passwords } from './accounts/password.ts'
 import { createSignIn, type SignIn } from './accounts/sign-in.ts'
-import { openBackends, lockDataFolder, prepareFolder, type Backends, type OpenOptions } from './backends/backends.ts'
+import { openBackends, lockDataFolder, type Backends, type OpenOptions } from './backends/backends.ts'
 import type { Config } from './config.ts'
+import { prepareFolder } from './data-folder/data-folder.ts'
 import { createFactors, type Factors } from './factors/factors.ts'
 import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
@@ -58,13 +59,13 @@ interface Rules {
 
 /** The store as operator commands use it, with or without a running server. */
 export interface OperatorStore extends Backends, Rules {
+  readonly config: Config
   /** Waits for pending work, then closes the backends. A server's store leaves long removals to its next start. */
   close (): Promise<void>
 }
 
 /** The whole application but HTTP: the rules, over the backends that the settings choose. Each takes what it needs. */
 export interface AppServices extends OperatorStore {
-  readonly config: Config
   readonly ids: Ids
   readonly keyRing: KeyRing
   readonly signedTexts: SignedTexts
@@ -97,7 +98,7 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
   const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database'
   const backends = await openBackends(config, { takeFolder: () => lockDataFolder(config, { inUse }) })
   const rules = await createRules(config, backends)
-  return { ...backends, ...rules, close: () => closeAll(backends, rules) }
+  return { ...backends, ...rules, config, close: () => closeAll(backends, rules) }
 }
 
 /**

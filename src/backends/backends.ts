@@ -4,16 +4,16 @@ import { openDiskBlobs } from '../blobs/disk/disk.ts'
 import { openReserve } from '../blobs/disk/reserve.ts'
 import type { Config } from '../config.ts'
 import type { KeyStore, SigningKey } from '../config/signing-keys.ts'
-import { checkDataFolder, dataFolderLayout, prepareDataFolder, refuseHalfRestored } from '../data-folder/data-folder.ts'
+import { dataFolderLayout, isDataFolderAlone, type StoreSettings, usesDataFolder } from '../data-folder/data-folder.ts'
 import { readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
-import { KeyFile, type KeyFileName } from '../data-folder/key-file.ts'
+import { createKeyReader, findKeys, type KeyFileName, replaceKeys } from '../data-folder/key-file.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { PostgresMetadata, PostgresOptions } from '../metadata/postgres/postgres.ts'
-import { lockFolder, type FolderLock, withWriteLock } from '../metadata/sqlite/lock.ts'
+import type { OpenReport, PostgresMetadata, PostgresOptions } from '../metadata/postgres/postgres.ts'
+import { isLocked, lockFolder, type FolderLock, withWriteLock } from '../metadata/sqlite/lock.ts'
 import type { MigrationOptions } from '../metadata/sqlite/migrations.ts'
+import { openSnapshot } from '../metadata/sqlite/snapshot.ts'
 import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
-import { blobPlaceOf } from './blob-place.ts'
-import { requirePair, type StorageRecord } from './pairing.ts'
+import { requirePair, type StorageIdRecord } from './pairing.ts'
 
 /** What the settings choose: where the metadata is, and where the bytes. */
 export interface Backends {
@@ -26,43 +26,19 @@ export interface Backends {
   readonly sealingKeys: Pick<KeyStore, 'read' | 'find'>
 }
 
-type OpenMetadata = Omit<Backends, 'blobs'> & KeySources & { readonly storage: StorageRecord }
+type OpenMetadata = Omit<Backends, 'blobs'> & KeySources & { readonly storage: StorageIdRecord }
 
 /** Both rings beside the database. */
 type KeySources = Readonly<Record<'keys' | 'sealingKeys', KeyStore>>
 
-type Place = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
-
-/** Whether a part of the store is in DATA_DIR, which then serves one process only. */
-export function usesDataFolder ({ databaseUrl, storageUrl }: Place): boolean {
-  return databaseUrl === undefined || storageUrl === undefined
-}
-
-/** Creates and checks the data folder, if there is one. @throws {ConfigError}, also after an interrupted restore. */
-export async function prepareFolder (config: Place): Promise<void> {
-  if (usesDataFolder(config)) await refuseHalfRestored(config.dataDir)
-  await makeFolderReady(config)
-}
-
-/** The same for a restore, which can continue one that was interrupted. */
-export async function makeFolderReady (config: Place): Promise<void> {
-  if (usesDataFolder(config)) await prepareDataFolder(config.dataDir, useOf(config))
-}
-
-/** Checks the data folder, if there is one, without changing it. @throws {ConfigError} as `prepareFolder`. */
-export async function checkFolder (config: Place): Promise<void> {
-  if (!usesDataFolder(config)) return
-  await refuseHalfRestored(config.dataDir)
-  await checkDataFolder(config.dataDir, useOf(config))
-}
-
-function useOf ({ databaseUrl, storageUrl }: Place): { hasDatabase: boolean, hasBlobs: boolean } {
-  return { hasDatabase: databaseUrl === undefined, hasBlobs: storageUrl === undefined }
-}
-
 /** Locks the data folder, if there is one, for this process. @throws {FolderInUseError} with the text `inUse`. */
-export function lockDataFolder (config: Place, options?: { inUse: string }): FolderLock {
+export function lockDataFolder (config: StoreSettings, options?: { inUse: string }): FolderLock {
   return usesDataFolder(config) ? lockFolder(join(config.dataDir, dataFolderLayout.lock), options) : { close: () => {} }
+}
+
+/** Whether a process has locked the data folder. */
+export function isFolderInUse (config: StoreSettings): boolean {
+  return usesDataFolder(config) && isLocked(join(config.dataDir, dataFolderLayout.lock))
 }
 
 /** How a database is opened: what happens around its upgrade, and its clock. */
@@ -70,26 +46,23 @@ export type OpenOptions = Pick<MigrationOptions, 'takeFolder' | 'onUpgrade'> & P
 
 /** Opens what the settings choose, after upgrading the database if that is needed. */
 export async function openBackends (config: Config, options: OpenOptions): Promise<Backends> {
-  const opened = config.databaseUrl === undefined
+  const { databaseUrl, sealingKeys: keys } = config
+  const opened = databaseUrl === undefined
     ? await openSqlite(config, options)
-    : await openSharedMetadata(config.databaseUrl, {
-      keeping: config.keeping, onUpgrade: options.onUpgrade, clock: options.clock
-    })
+    : await openSharedMetadata(config, databaseUrl, options)
+  const { metadata, storage, sealingKeys: beside } = opened
   try {
     const blobs = await openBlobs(config, opened.reserve)
     try {
       // A database and blobs in one folder can't be confused.
-      if (config.databaseUrl !== undefined || config.storageUrl !== undefined) {
-        await requirePair(blobPlaceOf(config), { ...opened, blobs })
-      }
+      if (!isDataFolderAlone(config)) await requirePair(config, { ...metadata, ...storage }, blobs)
     } catch (error) {
       await blobs.close()
       throw error
     }
-    const { sealingKeys: beside } = opened
-    return { ...opened, ...(config.sealingKeys && { sealingKeys: keysBefore(beside, config.sealingKeys) }), blobs }
+    return { ...opened, ...(keys && { sealingKeys: keysBefore(beside, keys) }), blobs }
   } catch (error) {
-    await opened.metadata.close()
+    await metadata.close()
     throw error
   }
 }
@@ -109,23 +82,23 @@ function keysBefore (beside: KeyStore, keys: readonly SigningKey[]): Pick<KeySto
 
 function keysIn (dataDir: string): KeySources {
   const database = join(dataDir, dataFolderLayout.database)
-  const sourceOf = (name: KeyFileName): KeyStore => {
-    const file = new KeyFile(dataDir, name)
+  const storeOf = (name: KeyFileName): KeyStore => {
+    const read = createKeyReader(dataDir, name)
     return {
-      read: () => file.read(),
-      find: () => file.find(),
-      change: change => withWriteLock(database, async () => file.replace(change(await file.read())))
+      read,
+      find: () => findKeys(dataDir, name),
+      change: change => withWriteLock(database, async () => replaceKeys(dataDir, name, change(await read())))
     }
   }
-  return { keys: sourceOf(dataFolderLayout.signingKeys), sealingKeys: sourceOf(dataFolderLayout.sealingKeys) }
+  return { keys: storeOf(dataFolderLayout.signingKeys), sealingKeys: storeOf(dataFolderLayout.sealingKeys) }
 }
 
 /** Only one server uses a data folder with a database, so no other process records an id. */
-export function storageRecordIn (dataDir: string): StorageRecord {
+export function storageRecordIn (dataDir: string): StorageIdRecord {
   const file = join(dataDir, dataFolderLayout.storageId)
   return {
-    find: async () => (await readIfThere(file))?.toString(),
-    async record (id) {
+    findStorageId: async () => (await readIfThere(file))?.toString(),
+    async recordStorageId (id) {
       await writeDurably(file, [Buffer.from(id)])
       await sync(dataDir)
       return id
@@ -133,21 +106,19 @@ export function storageRecordIn (dataDir: string): StorageRecord {
   }
 }
 
-/** The disk of the database is not known to this process. */
+/** Of a disk that is not known to this process, or to which nothing is written. */
 const noReserve = { missingBytes: 0, restore: async () => {} }
 
-async function openSharedMetadata (url: string, options: Omit<PostgresOptions, 'url'>): Promise<OpenMetadata> {
-  const metadata = await openPostgres(url, options)
-  return { metadata, reserve: noReserve, ...keysOf(metadata), storage: storageRecordOf(metadata) }
+async function openSharedMetadata (
+  { keeping }: Config, url: string, { onUpgrade, clock }: OpenOptions
+): Promise<OpenMetadata> {
+  const metadata = await openPostgres(url, { keeping, onUpgrade, clock })
+  return { metadata, reserve: noReserve, ...keysOf(metadata), storage: metadata }
 }
 
 function keysOf ({ signingKeys, sealingKeys }: PostgresMetadata): KeySources {
   // Signing keys that an operator deletes are replaced at once: all access tokens end.
   return { keys: { ...signingKeys, find: signingKeys.read }, sealingKeys }
-}
-
-export function storageRecordOf (metadata: PostgresMetadata): StorageRecord {
-  return { find: () => metadata.findStorageId(), record: id => metadata.recordStorageId(id) }
 }
 
 /** Loaded on demand: the driver takes as long to load as the rest of the server's start. */
@@ -156,13 +127,28 @@ export async function openPostgres (url: string, options?: Omit<PostgresOptions,
   return openPostgresMetadata({ url, ...options })
 }
 
-/** Opens the keys beside the database for a command, which needs no files. */
-export async function openKeySources ({
-  dataDir, databaseUrl
-}: Place): Promise<KeySources & { close (): Promise<void> }> {
-  if (databaseUrl === undefined) return { ...keysIn(dataDir), close: async () => {} }
+/** Opens a database without changing it. @throws {OperatorError} as `openPostgres`. */
+export async function inspectPostgres (url: string): Promise<OpenReport> {
+  const { inspectPostgres } = await import('../metadata/postgres/postgres.ts')
+  return inspectPostgres(url)
+}
+
+/** Opens the metadata to record what a command did; undefined if that would upgrade the database. */
+export async function openMetadataToRecord ({ dataDir, databaseUrl }: StoreSettings): Promise<Metadata | undefined> {
+  if (databaseUrl !== undefined) return openPostgres(databaseUrl)
+  const file = join(dataDir, dataFolderLayout.database)
+  const snapshot = openSnapshot(file)
+  snapshot.close()
+  return snapshot.isOutdated ? undefined : openSqliteMetadata(file)
+}
+
+/** Runs `use` with the keys beside the database, for a command that needs no files. */
+export async function withKeys<T> (
+  { dataDir, databaseUrl }: StoreSettings, use: (keys: KeySources) => Promise<T>
+): Promise<T> {
+  if (databaseUrl === undefined) return use(keysIn(dataDir))
   const metadata = await openPostgres(databaseUrl)
-  return { ...keysOf(metadata), close: () => metadata.close() }
+  return use(keysOf(metadata)).finally(() => metadata.close())
 }
 
 /** A request to a bucket, with its repetitions, fails sooner than the transfer that waits for it is cut. */
@@ -177,7 +163,10 @@ const MIN_PART_MEMORY_BYTES = 32 * 1024 ** 2
 /** If there is no limit. */
 const DEFAULT_PART_MEMORY_BYTES = 384 * 1024 ** 2
 
-export async function openBlobs (config: Config, reserve: Pick<Reserve, 'missingBytes'>): Promise<BlobStore> {
+/** With a `reserve`, uploads leave space for it. */
+export async function openBlobs (
+  config: Config, reserve: Pick<Reserve, 'missingBytes'> = noReserve
+): Promise<BlobStore> {
   const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes, maxMemoryBytes } = config
   if (storageUrl === undefined) {
     return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })

@@ -1,32 +1,58 @@
 import { randomUUID } from 'node:crypto'
 import type { BlobStore, BlobView } from '../blobs/blob-store.ts'
-import type { Metadata } from '../metadata/metadata.ts'
+import type { Config } from '../config.ts'
+import { CUT_RESTORE_REMEDY } from '../data-folder/data-folder.ts'
 import { ConfigError } from '../problems.ts'
-import type { BlobPlace } from './blob-place.ts'
-import { isOfRestore, pairMark, refuseCutRestore, removeStaleMarks } from './restore-mark.ts'
+
+/** The settings that name the blob store. */
+export type StorageSettings = Pick<Config, 'storageUrl' | 'dataDir'>
+
+/** The blob store in words for the operator. */
+export function storageText ({ storageUrl, dataDir }: StorageSettings): string {
+  return storageUrl === undefined
+    ? `DATA_DIR: ${dataDir}`
+    : `STORAGE_URL: bucket ${storageUrl.bucket} with the prefix "${storageUrl.prefix}"`
+}
+
+function settingOf ({ storageUrl }: StorageSettings): string {
+  return storageUrl === undefined ? 'DATA_DIR' : 'STORAGE_URL'
+}
+
+/** The parts of a mark. That of a restore begins with a word that no id is. */
+export const SEPARATOR = '.'
+export const RESTORING = 'restoring'
+
+/** The mark with which a database of this installation records this id of the store. */
+export function pairMark (installationId: string, storageId: string): string {
+  return [installationId, storageId].join(SEPARATOR)
+}
+
+/** Whether a mark is that of a restore, not of a database. */
+export function isOfRestore (mark: string): boolean {
+  return mark.startsWith(`${RESTORING}${SEPARATOR}`)
+}
+
+/** @throws {ConfigError} if a restore into the store did not end. */
+export function refuseCutRestore (config: StorageSettings, marks: readonly string[]): void {
+  if (!marks.some(isOfRestore)) return
+  const reason = `${storageText(config)} has a part of a backup only: a restore was interrupted, or is running`
+  throw new ConfigError(reason, { remedy: CUT_RESTORE_REMEDY })
+}
 
 /** Where the id of the blob store is recorded: beside the metadata. */
-export interface StorageRecord {
-  find (): Promise<string | undefined>
+export interface StorageIdRecord {
+  findStorageId (): Promise<string | undefined>
   /** Records an id unless there is one. Returns the one that is recorded then. */
-  record (id: string): Promise<string>
+  recordStorageId (id: string): Promise<string>
 }
 
-/** A database, a blob store, and where the database records the id of the store. */
-interface Pair extends ReadOnlyPair {
-  readonly blobs: BlobStore
-  readonly storage: StorageRecord
+/** What a blob store is compared with. */
+export interface PairedDatabase extends Pick<StorageIdRecord, 'findStorageId'> {
+  readonly installationId: string
+  readonly blobs: { listContents (afterId: string, limit: number): Promise<readonly { readonly blobId: string }[]> }
 }
 
-/** What a pair is checked with. */
-interface ReadOnlyPair {
-  readonly metadata: {
-    readonly installationId: string
-    readonly blobs: { listContents (afterId: string, limit: number): Promise<readonly { readonly blobId: string }[]> }
-  }
-  readonly blobs: BlobView
-  readonly storage: Pick<StorageRecord, 'find'>
-}
+/** What a database is compared with. */
 
 /**
  * How many blobs of the database are looked for in a store without a mark; one must be there. Several, because some may
@@ -43,19 +69,26 @@ export const SAMPLE = 20
  * one process has recorded its id, all others find its mark.
  * @throws {ConfigError} if they do not belong together; both are as before.
  */
-export async function requirePair (place: BlobPlace, pair: Pair): Promise<void> {
-  const { metadata: { installationId }, blobs, storage } = pair
-  const { recorded, marks, isMarked } = await checkPair(place, pair)
-  if (isMarked) return removeStaleMarks(pairMark(installationId, String(recorded)), marks, blobs)
+export async function requirePair (
+  config: StorageSettings, database: PairedDatabase & StorageIdRecord, blobs: BlobStore
+): Promise<void> {
+  const { recorded, marks, isMarked } = await checkPair(config, database, blobs)
+  const { installationId } = database
+  if (isMarked) {
+    // Of a restore that was killed after its last step.
+    const stale = [RESTORING, installationId, recorded, ''].join(SEPARATOR)
+    for (const mark of marks) if (mark.startsWith(stale)) await blobs.marks.remove(mark)
+    return
+  }
   const id = recorded ?? randomUUID()
   await blobs.marks.add(pairMark(installationId, id))
-  if (await storage.record(id) === id) return
+  if (await database.recordStorageId(id) === id) return
   await blobs.marks.remove(pairMark(installationId, id))
-  await requirePair(place, pair)
+  await requirePair(config, database, blobs)
 }
 
 /** What a database and a blob store say of each other. */
-interface Recorded {
+interface Pairing {
   /** The id of the store that the database records. */
   readonly recorded: string | undefined
   readonly marks: readonly string[]
@@ -64,13 +97,13 @@ interface Recorded {
 }
 
 /** @throws {ConfigError} if a restore into the store was interrupted. */
-export async function findRecorded (
-  place: BlobPlace, { metadata: { installationId }, blobs, storage }: Omit<ReadOnlyPair, 'metadata'> & { metadata: Pick<Metadata, 'installationId'> }
-): Promise<Recorded> {
-  const recorded = await storage.find()
+export async function findPairing (
+  config: StorageSettings, database: Omit<PairedDatabase, 'blobs'>, blobs: Pick<BlobView, 'marks'>
+): Promise<Pairing> {
+  const recorded = await database.findStorageId()
   const marks = await blobs.marks.list()
-  const isMarked = marks.includes(pairMark(installationId, String(recorded)))
-  if (!isMarked) refuseCutRestore(place, marks)
+  const isMarked = marks.includes(pairMark(database.installationId, String(recorded)))
+  if (!isMarked) refuseCutRestore(config, marks)
   return { recorded, marks, isMarked }
 }
 
@@ -78,31 +111,30 @@ export async function findRecorded (
  * Checks that a database and a blob store belong together, or can become a pair. Changes nothing.
  * @throws {ConfigError} as `requirePair`.
  */
-export async function checkPair (place: BlobPlace, pair: ReadOnlyPair): Promise<Recorded> {
-  const found = await findRecorded(place, pair)
+export async function checkPair (
+  config: StorageSettings, database: PairedDatabase, blobs: BlobView
+): Promise<Pairing> {
+  const found = await findPairing(config, database, blobs)
   if (found.isMarked) return found
-  await refuseForeignMark(place, pair)
-  const { isEmpty, isFound } = await findFiles(pair)
-  if (isFound || (isEmpty && found.recorded === undefined)) return found
-  throw new ConfigError(`${place.name} does not have the files of the database`, {
-    remedy: `set ${place.setting} as the other servers of this database have it: all need the same bucket and prefix, or folder`
+  await refuseForeignMark(config, database.installationId, blobs)
+  const contents = await database.blobs.listContents('', SAMPLE)
+  if (contents.length === 0 && found.recorded === undefined) return found
+  for (const { blobId } of contents) if (await blobs.has(blobId)) return found
+  const asOthers = `set ${settingOf(config)} as the other servers of this database have it`
+  throw new ConfigError(`${storageText(config)} does not have the files of the database`, {
+    remedy: `${asOthers}: all need the same bucket and prefix, or folder`
   })
 }
 
 /** @throws {ConfigError} if a blob store belongs to another installation. */
 export async function refuseForeignMark (
-  place: BlobPlace, { metadata: { installationId }, blobs }: { metadata: Pick<Metadata, 'installationId'>, blobs: Pick<BlobView, 'marks'> }
+  config: StorageSettings, installationId: string, blobs: Pick<BlobView, 'marks'>
 ): Promise<void> {
-  const other = (await blobs.marks.list()).find(mark => !isOfRestore(mark) && !mark.startsWith(pairMark(installationId, '')))
+  const own = pairMark(installationId, '')
+  const other = (await blobs.marks.list()).find(mark => !isOfRestore(mark) && !mark.startsWith(own))
   if (other === undefined) return
-  throw new ConfigError(`${place.name} belongs to another database, by its mark installations/${other}`, {
-    remedy: `set ${place.setting} to a place that no other database uses, or DATABASE_URL to the database of these files`
+  const unused = `set ${settingOf(config)} to a place that no other database uses`
+  throw new ConfigError(`${storageText(config)} belongs to another database, by its mark installations/${other}`, {
+    remedy: `${unused}, or DATABASE_URL to the database of these files`
   })
-}
-
-/** Whether the store has one of the first blobs of the database. `isEmpty`: the database has no blobs. */
-async function findFiles ({ metadata, blobs }: ReadOnlyPair): Promise<{ isEmpty: boolean, isFound: boolean }> {
-  const contents = await metadata.blobs.listContents('', SAMPLE)
-  for (const { blobId } of contents) if (await blobs.has(blobId)) return { isEmpty: false, isFound: true }
-  return { isEmpty: contents.length === 0, isFound: false }
 }

@@ -7,18 +7,13 @@ import { blobPath, dataFolderLayout, LOST_AND_FOUND } from '../data-folder/data-
 import { contentOf, makeFolder, sync, writeDurably } from '../data-folder/durable-files.ts'
 import { keyFiles, type KeyFileName } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
+import { lockFolder, type FolderLock } from '../metadata/sqlite/lock.ts'
 import { Problem } from '../problems.ts'
 import {
-  BackupError,
-  type BackupSummary,
-  backupLayout,
-  manifestText,
-  NewerBackupError,
-  originalsFirst,
-  readManifest,
+  BackupError, backupLayout, FORMAT, manifestText, NewerBackupError, originalsFirst, readManifest,
   sumLine
 } from './manifest.ts'
-import { keepNewest, type OpenSnapshot, prefixes, removeUnreferenced } from './snapshots.ts'
+import { keepNewest, prefixes, removeUnreferenced } from './snapshots.ts'
 
 /**
  * A store under a retention lock: the bytes of every blob that a file has now or gets later stay until `close`. A
@@ -43,111 +38,95 @@ export type OnProgress = (done: number, total: number) => void
 /** How blobs got into the backup; `kept` were already there. */
 interface BackupCounts { linked: number, copied: number, kept: number }
 
-/** A complete backup on stable storage that the folder's manifest does not name yet. */
-export interface DraftBackup {
-  readonly summary: BackupSummary
-  readonly counts: Readonly<BackupCounts>
-  /**
-   * Atomically and durably makes it the newest snapshot, then deletes those that are not kept and what only they used.
-   * Returns the number of deleted blobs, and the names of kept snapshots that can't be read.
-   */
-  commit (): Promise<{ removed: number, damaged: string[] }>
-  /** Unless it was committed, deletes the draft; the previous snapshots are unchanged. */
-  close (): Promise<void>
-}
-
 /**
- * Prepares a folder for the backups of one installation. A folder that is refused is not changed.
- * @throws {BackupError} if it contains anything else, or backups of another installation or of a newer format.
+ * Prepares a folder for the backups of one installation, and locks it. A folder that is refused is not changed.
+ * @throws {BackupError} if it contains anything else, or backups of another installation or of a newer format,
+ * {FolderInUseError}.
  */
-export async function prepareBackupFolder (folder: string, installationId: string): Promise<void> {
+export async function prepareBackupFolder (folder: string, installationId: string): Promise<FolderLock> {
   await makeFolder(folder)
   const marker = join(folder, backupLayout.installation)
   const present = await readFile(marker, 'utf8').catch(() => undefined)
   if (present === undefined) {
-    const names = (await readdir(folder)).filter(name => name !== LOST_AND_FOUND && name !== `${backupLayout.installation}.new`)
-    if (names.length > 0) throw new BackupError(`${folder} contains files that are not a backup; use an empty or new folder`)
+    const ignored: string[] = [LOST_AND_FOUND, `${backupLayout.installation}.new`]
+    const isEmpty = (await readdir(folder)).every(name => ignored.includes(name))
+    if (!isEmpty) throw new BackupError(`${folder} contains files that are not a backup; use an empty or new folder`)
     await writeDurably(marker, [Buffer.from(`${installationId}\n`)])
-  } else if (present.trim() !== installationId) throw new BackupError(`${folder} contains a backup of another installation`)
+  } else if (present.trim() !== installationId) {
+    throw new BackupError(`${folder} contains a backup of another installation`)
+  }
   // A missing or damaged manifest does not prevent a new backup.
   await readManifest(folder).catch((error: Error) => { if (error instanceof NewerBackupError) throw error })
   await chmod(folder, 0o700)
+  return lockFolder(join(folder, backupLayout.lock), { inUse: 'another backup to this folder is running' })
 }
+
+export type DraftBackup = Awaited<ReturnType<typeof createBackup>>
 
 /**
  * Makes a backup in a prepared folder, beside the previous ones, of which `commit` leaves so many that there are `keep`
  * in all, by default as many as before. Blobs that are already there, also from an interrupted run, are kept. Nothing
- * is deleted before `commit`, so if this fails or is interrupted, the previous snapshots stay valid.
+ * is deleted before `commit`, so if this fails or is interrupted, the previous snapshots stay valid. Returns a complete
+ * backup on stable storage that the folder's manifest does not name yet.
  * @throws {BackupError} if bytes of the source are missing or damaged, storage_full.
  */
-export async function createBackup ({ source, folder, keep, openSnapshot, onProgress }: {
-  source: BackupSource
-  folder: string
-  keep: number | undefined
-  openSnapshot: OpenSnapshot
-  onProgress: OnProgress
-}): Promise<DraftBackup> {
-  const kept = await keepNewest(folder, keep, openSnapshot)
+export async function createBackup (
+  source: BackupSource, folder: string, { keep, onProgress }: { keep: number | undefined, onProgress: OnProgress }
+) {
+  const kept = await keepNewest(folder, keep)
   const createdAt = new Date().toISOString()
   const name = `snapshot-${randomBytes(4).toString('hex')}`
   const snapshotFolder = join(folder, name)
+  const blobFolder = join(folder, dataFolderLayout.blobs)
+  const draft = join(folder, backupLayout.draft)
+  const counts = { linked: 0, copied: 0, kept: 0 }
   await mkdir(snapshotFolder, { mode: 0o700 })
-  await mkdir(join(folder, dataFolderLayout.blobs), { recursive: true, mode: 0o700 })
+  await mkdir(blobFolder, { recursive: true, mode: 0o700 })
+  let snapshot: Snapshot | undefined
   try {
-    const snapshot = await source.takeSnapshot(join(snapshotFolder, dataFolderLayout.database))
-    try {
-      const counts = { linked: 0, copied: 0, kept: 0 }
-      const keys = await copyKeys(source, snapshotFolder)
-      const lines = copyBlobs({ source, snapshot, folder, name, keys, counts, onProgress })
-      const { sha256: sums } = await writeDurably(join(snapshotFolder, backupLayout.sums), lines)
-      const summary = {
-        format: 1,
-        magicstore: readVersion(),
-        installationId: snapshot.installationId,
-        createdAt,
-        snapshot: name,
-        ...snapshot.totals,
-        hasSigningKeys: keys.has(dataFolderLayout.signingKeys),
-        sums
-      } as const
-      await writeDurably(join(snapshotFolder, backupLayout.manifest), [Buffer.from(manifestText(summary))])
-      await writeDurably(join(folder, backupLayout.draft), [Buffer.from(manifestText(summary, kept))])
-      for (const path of [snapshotFolder, join(folder, dataFolderLayout.blobs), folder]) await sync(path)
-      return draftOf({ folder, summary, counts, snapshot, kept, openSnapshot })
-    } catch (error) {
-      snapshot.close()
-      throw error
+    const taken = snapshot = await source.takeSnapshot(join(snapshotFolder, dataFolderLayout.database))
+    const keys = await copyKeys(source, snapshotFolder)
+    const lines = copyBlobs({ source, snapshot, folder, name, keys, counts, onProgress })
+    const { sha256: sums } = await writeDurably(join(snapshotFolder, backupLayout.sums), lines)
+    const summary = {
+      format: FORMAT,
+      magicstore: readVersion(),
+      installationId: snapshot.installationId,
+      createdAt,
+      snapshot: name,
+      ...snapshot.totals,
+      hasSigningKeys: keys.has(dataFolderLayout.signingKeys),
+      sums
+    }
+    await writeDurably(join(snapshotFolder, backupLayout.manifest), [Buffer.from(manifestText(summary))])
+    await writeDurably(draft, [Buffer.from(manifestText(summary, kept))])
+    for (const path of [snapshotFolder, blobFolder, folder]) await sync(path)
+    let isCommitted = false
+    return {
+      summary,
+      counts,
+      /**
+       * Atomically and durably makes it the newest snapshot, then deletes those that are not kept and what only they
+       * used. Returns the number of deleted blobs, and the names of kept snapshots that can't be read.
+       */
+      async commit () {
+        await rename(draft, join(folder, backupLayout.manifest))
+        isCommitted = true
+        await sync(folder)
+        return removeUnreferenced(folder, { name, snapshot: taken }, kept)
+      },
+      /** Unless it was committed, deletes the draft; the previous snapshots are unchanged. */
+      async close () {
+        taken.close()
+        if (isCommitted) return
+        await rm(draft)
+        await rm(snapshotFolder, { recursive: true })
+      }
     }
   } catch (error) {
+    snapshot?.close()
     await rm(snapshotFolder, { recursive: true })
     throw error
-  }
-}
-
-function draftOf ({ folder, summary, counts, snapshot, kept, openSnapshot }: {
-  folder: string
-  summary: BackupSummary
-  counts: BackupCounts
-  snapshot: Snapshot
-  kept: string[]
-  openSnapshot: OpenSnapshot
-}): DraftBackup {
-  let isCommitted = false
-  return {
-    summary,
-    counts,
-    async commit () {
-      await rename(join(folder, backupLayout.draft), join(folder, backupLayout.manifest))
-      isCommitted = true
-      await sync(folder)
-      return removeUnreferenced(folder, { snapshot, name: summary.snapshot, kept, openSnapshot })
-    },
-    async close () {
-      snapshot.close()
-      if (isCommitted) return
-      await rm(join(folder, backupLayout.draft))
-      await rm(join(folder, summary.snapshot), { recursive: true })
-    }
   }
 }
 
@@ -175,9 +154,8 @@ interface CopyOptions {
 }
 
 /** Copies the blobs and yields the lines of the digest file; each blob is in the backup before its line is yielded. */
-async function * copyBlobs ({
-  source, snapshot, folder, name, keys, counts, onProgress
-}: CopyOptions): AsyncGenerator<Buffer> {
+async function * copyBlobs (options: CopyOptions): AsyncGenerator<Buffer> {
+  const { snapshot, folder, name, keys, counts, onProgress } = options
   const database = await contentOf(join(folder, name, dataFolderLayout.database))
   yield Buffer.from(sumLine(database.sha256, `${name}/${dataFolderLayout.database}`))
   for (const [file, digest] of keys) yield Buffer.from(sumLine(digest, `${name}/${file}`))
@@ -188,7 +166,7 @@ async function * copyBlobs ({
     const blobFolder = join(folder, dataFolderLayout.blobs, prefix)
     await mkdir(blobFolder, { recursive: true, mode: 0o700 })
     await originalsFirst(blobs, ({ id }) => snapshot.originalOf(id), async (blob, original) => {
-      counts[await copyBlob(blob, { source, folder, original })]++
+      counts[await copyBlob(blob, options, original)]++
     })
     await sync(blobFolder)
     yield Buffer.from(blobs.map(({ id, sha256 }) => sumLine(sha256, blobPath(id))).join(''))
@@ -202,7 +180,7 @@ async function * copyBlobs ({
  * case it was damaged. `original`: a blob with the same bytes, which is in the backup.
  */
 async function copyBlob (
-  blob: StoredBlob, { source, folder, original }: { source: BackupSource, folder: string, original: string | undefined }
+  blob: StoredBlob, { source, folder }: Pick<CopyOptions, 'source' | 'folder'>, original: string | undefined
 ): Promise<keyof BackupCounts> {
   const path = join(folder, blobPath(blob.id))
   const present = await lstat(path).catch(() => undefined)

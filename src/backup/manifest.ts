@@ -18,7 +18,7 @@ export class BackupError extends OperatorError {}
 export class NewerBackupError extends BackupError {}
 
 /** Of a folder with one snapshot, and of the manifest in each snapshot. */
-const FORMAT = 1
+export const FORMAT = 1
 
 /** Of a folder with several: a version that does not know them would delete all but its own. */
 const FORMAT_OF_SEVERAL = 2
@@ -48,8 +48,8 @@ const Name = Type.String({
   pattern: '^snapshot-[0-9a-f]{8}$', description: 'Folder of the database, the keys and the digests.'
 })
 
-const properties = {
-  format: Type.Literal(FORMAT),
+const Manifest = Type.Object({
+  format: Type.Integer({ minimum: FORMAT, maximum: FORMAT_OF_SEVERAL }),
   magicstore: Type.String({ minLength: 1, maxLength: 64, description: 'Version that made the backup.' }),
   installationId: Type.String({ minLength: 1, maxLength: 64 }),
   createdAt: Type.String({
@@ -61,23 +61,21 @@ const properties = {
   files: Count,
   bytes: Type.Integer({ minimum: 0, description: 'Total size of the files, versions and trash.' }),
   hasSigningKeys: Type.Boolean({ description: 'False if the keys are in SIGNING_KEYS.' }),
-  sums: Digest
+  sums: Digest,
+  kept: Type.Optional(Type.Array(Name, { description: 'Older snapshots, newest first.' })),
+  sha256: Digest
+}, { additionalProperties: false })
+
+/** What a manifest says of a snapshot. */
+export type BackupSummary = Readonly<Omit<Static<typeof Manifest>, 'kept' | 'sha256'>>
+
+/** What operators are told of a snapshot. */
+export function briefOf ({ snapshot, createdAt, accounts, files, bytes, hasSigningKeys }: BackupSummary) {
+  return { snapshot, createdAt, accounts, files, bytes, hasSigningKeys }
 }
 
-export const BackupSummary = Type.Object(properties, { additionalProperties: false })
-/** The content of a manifest, without its digest. */
-export type BackupSummary = Static<typeof BackupSummary>
-
-const sealed = { ...properties, sha256: Digest }
-const Manifest = Type.Union([
-  Type.Object(sealed, { additionalProperties: false }),
-  Type.Object(
-    { ...sealed, format: Type.Literal(FORMAT_OF_SEVERAL), kept: Type.Array(Name) }, { additionalProperties: false }
-  )
-])
-
 /** What the manifest of a folder says: its newest snapshot, and the names of older ones, newest first. */
-export interface Contents { readonly newest: BackupSummary, readonly kept: readonly string[] }
+interface BackupContents { readonly newest: BackupSummary, readonly kept: readonly string[] }
 
 /** The text of a manifest: the summary, with the names of older snapshots, and a digest of it as the last property. */
 export function manifestText (backup: BackupSummary, kept: readonly string[] = []): string {
@@ -86,21 +84,19 @@ export function manifestText (backup: BackupSummary, kept: readonly string[] = [
 }
 
 /** @throws {BackupError} if it is missing or damaged, {NewerBackupError}. */
-export async function readContents (folder: string, name: string = backupLayout.manifest): Promise<Contents> {
+export async function readContents (folder: string, name: string = backupLayout.manifest): Promise<BackupContents> {
   const path = join(folder, name)
   const text = await readFile(path, 'utf8').catch((cause: Error) => {
-    throw new BackupError(
-    `there is no complete backup in ${folder}: ${cause.message}`,
-    { cause }
-    )
+    throw new BackupError(`there is no complete backup in ${folder}: ${cause.message}`, { cause })
   })
   const manifest = parse(text)
-  if (isNewer(manifest)) throw new NewerBackupError(`the backup in ${folder} was made by a newer version of MagicStore; it was not changed`)
+  if (Number(manifest?.format) > FORMAT_OF_SEVERAL) {
+    throw new NewerBackupError(`the backup in ${folder} was made by a newer version of MagicStore; it was not changed`)
+  }
   if (!Value.Check(Manifest, manifest)) throw new BackupError(`${path} is damaged`)
   const { sha256, ...content } = manifest
   if (sha256 !== digestOf(content)) throw new BackupError(`${path} is damaged`)
-  if (content.format === FORMAT) return { newest: content, kept: [] }
-  const { kept, ...newest } = content
+  const { kept = [], ...newest } = content
   return { newest: { ...newest, format: FORMAT }, kept }
 }
 
@@ -109,17 +105,12 @@ export async function readManifest (folder: string, name?: string): Promise<Back
   return (await readContents(folder, name)).newest
 }
 
-function parse (text: string): unknown {
+function parse (text: string): { format?: unknown } | null {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined
+    return null
   }
-}
-
-/** True for a manifest of a newer format. */
-function isNewer (manifest: unknown): boolean {
-  return typeof manifest === 'object' && manifest !== null && 'format' in manifest && Number(manifest.format) > FORMAT_OF_SEVERAL
 }
 
 function digestOf (content: object): string {
@@ -141,10 +132,7 @@ export function sumLine (sha256: string, path: string): string {
 export async function * readSums (folder: string, backup: BackupSummary): AsyncGenerator<Sum> {
   const path = join(folder, backup.snapshot, backupLayout.sums)
   const { sha256 } = await contentOf(path).catch((cause: Error) => {
-    throw new BackupError(
-    `${path} can't be read: ${cause.message}`,
-    { cause }
-    )
+    throw new BackupError(`${path} can't be read: ${cause.message}`, { cause })
   })
   if (sha256 !== backup.sums) throw new BackupError(`${path} is damaged`)
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
@@ -173,23 +161,16 @@ const PARALLEL = 8
 
 /**
  * Calls `task` for each blob, a few at a time, with the id of its original; originals first, so that they are there.
- * `blobs`: by id.
+ * Settles when all that were begun have settled, rejecting with the first error.
  */
 export async function originalsFirst<T> (
   blobs: readonly T[], originalOf: (blob: T) => string | undefined, task: (blob: T, original?: string) => Promise<void>
 ): Promise<void> {
-  const copies = new Map<T, string>()
-  for (const blob of blobs) {
-    const original = originalOf(blob)
-    if (original !== undefined) copies.set(blob, original)
-  }
-  await inParallel(blobs.filter(blob => !copies.has(blob)), blob => task(blob))
-  await inParallel(Array.from(copies), ([blob, original]) => task(blob, original))
-}
-
-/** Calls `task` for each item, a few at a time. Settles when all have settled, rejecting with the first error. */
-export async function inParallel<T> (items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
   const limit = pLimit(PARALLEL)
-  const results = await Promise.allSettled(items.map(item => limit(() => task(item))))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
+  const all = blobs.map(blob => ({ blob, original: originalOf(blob) }))
+  for (const isCopy of [false, true]) {
+    const some = all.filter(({ original }) => (original !== undefined) === isCopy)
+    const results = await Promise.allSettled(some.map(({ blob, original }) => limit(() => task(blob, original))))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
 }

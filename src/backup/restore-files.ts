@@ -7,21 +7,14 @@ import { failAsStorage, makeFolder, sync, writeNew } from '../data-folder/durabl
 import type { Metadata } from '../metadata/metadata.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
+import { openSqliteMetadata } from '../metadata/sqlite/sqlite.ts'
 import { failures, Problem } from '../problems.ts'
 import { BackupError, type BackupSummary, readSums } from './manifest.ts'
 import { bytesOf, copyVerified, refuseDamaged } from './restore.ts'
 
-/** A snapshot in a backup folder. */
-export interface SnapshotPlace { readonly folder: string, readonly backup: BackupSummary }
-
-/**
- * Opens a copy of the metadata of a snapshot for `use`. `openMetadata` opens a SQLite database, and upgrades it.
- * @throws {BackupError} if it is damaged.
- */
+/** Opens a copy of the metadata of a snapshot for `use`, upgraded. @throws {BackupError} if it is damaged. */
 export async function withMetadata<T> (
-  { folder, backup }: SnapshotPlace,
-  openMetadata: (file: string) => Promise<Metadata>,
-  use: (metadata: Metadata) => Promise<T>
+  folder: string, backup: BackupSummary, use: (metadata: Metadata) => Promise<T>
 ): Promise<T> {
   const scratch = await mkdtemp(join(tmpdir(), 'magicstore-restore-'))
   try {
@@ -29,7 +22,7 @@ export async function withMetadata<T> (
     for await (const { path, target, sha256 } of readSums(folder, backup)) {
       if (target === dataFolderLayout.database) await copyVerified(join(folder, path), copy, sha256)
     }
-    const metadata = await openMetadata(copy)
+    const metadata = await openSqliteMetadata(copy)
     return await use(metadata).finally(() => metadata.close())
   } finally {
     await rm(scratch, { recursive: true })
@@ -62,13 +55,13 @@ export async function hasName ({ files, folders }: Metadata, { id }: AccountReco
 }
 
 /** What became of a file. */
-export type Outcome = 'restored' | 'replaced' | 'unchanged'
+type Outcome = 'restored' | 'replaced' | 'unchanged'
 
 /** Puts a file where it belongs. Reads all of its bytes, or none. */
 export type PutFile = (file: FileRecord, bytes: () => AsyncIterable<Uint8Array>) => Promise<Outcome>
 
 /** What was restored, and the files that could not be. */
-export interface FilesReport extends Record<Outcome, number> {
+interface FilesReport extends Record<Outcome, number> {
   /** Of the files that were restored and replaced. */
   bytes: number
   readonly failed: { readonly name: string, readonly reason: string }[]
@@ -158,6 +151,6 @@ const NO_PLACE = ['EEXIST', 'ENOTDIR', 'ENAMETOOLONG']
 
 /** @throws {BackupError}, storage_full, overloaded, or the error itself. */
 function failAsPlace (error: NodeJS.ErrnoException): never {
-  if (NO_PLACE.includes(String(error.code))) throw new BackupError(`there is no place for it: ${error.message}`, { cause: error })
-  return failAsStorage(error)
+  if (!NO_PLACE.includes(String(error.code))) return failAsStorage(error)
+  throw new BackupError(`there is no place for it: ${error.message}`, { cause: error })
 }

@@ -2,14 +2,27 @@ import { createReadStream } from 'node:fs'
 import { chmod, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, LOST_AND_FOUND, makeDataFolder } from '../data-folder/data-folder.ts'
-import { contentOf, isLinked, makeFolder, READ_BYTES, readIfThere, sync, writeDurably } from '../data-folder/durable-files.ts'
+import {
+  contentOf, isLinked, makeFolder, READ_BYTES, readIfThere, sync, writeDurably
+} from '../data-folder/durable-files.ts'
 import { keyFiles } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
+import { lockFolder } from '../metadata/sqlite/lock.ts'
+import { openSnapshot } from '../metadata/sqlite/snapshot.ts'
 import type { OnProgress } from './backup.ts'
 import { BackupError, type BackupSummary, originalsFirst, readSums, type Sum } from './manifest.ts'
 
 /** Files processed in one batch, so that a list of a million files is never in memory. */
 const BATCH = 256
+
+/** A backup in a folder, which is restored. */
+export interface RestoreRequest {
+  readonly folder: string
+  readonly backup: BackupSummary
+  /** Deletes what an interrupted restore left. Else it must be of the same snapshot, and is continued. */
+  readonly isDiscarding?: boolean
+  readonly onProgress: OnProgress
+}
 
 /**
  * Copies or links the file `from` to `to`, and reads all of it, unless `equal` is a file with these bytes that can be
@@ -18,23 +31,6 @@ const BATCH = 256
  */
 type CopyFile = (from: string, to: string, sha256: string, equal?: string) => Promise<void>
 
-/** The functions of the metadata backend that restoring needs. */
-export interface RestoreTools {
-  /** Opens a copy of a database. @throws if it can't be upgraded. */
-  readonly openSnapshot: (file: string) => Snapshot
-  /** Locks the data folder, so that no server starts in it meanwhile. */
-  readonly lockFolder: (file: string) => { close (): void }
-}
-
-interface FillOptions {
-  readonly folder: string
-  readonly backup: BackupSummary
-  readonly target: string
-  readonly copyFile: CopyFile
-  readonly openSnapshot: RestoreTools['openSnapshot']
-  readonly onProgress: OnProgress
-}
-
 /**
  * Restores a backup into an empty or new data folder: all files are copied to a temporary folder, compared with their
  * digests and synced, then moved to their places, the database last. They are not linked to the backup, so changes to
@@ -42,21 +38,26 @@ interface FillOptions {
  * continued, or with `isDiscarding` started again.
  * @throws {BackupError} if the backup is damaged, the folder is not empty, or has a part of another backup.
  */
-export async function restoreBackup (
-  { target, tools, isDiscarding, ...options }: Omit<FillOptions, 'copyFile' | 'openSnapshot'> & { tools: RestoreTools, isDiscarding: boolean }
-): Promise<void> {
+export async function restoreBackup (target: string, request: RestoreRequest): Promise<void> {
+  const { backup, isDiscarding } = request
   const isNew = await makeDataFolder(target)
   await refuseUsed(target)
   const temporary = join(target, dataFolderLayout.restoring)
-  const cut = isDiscarding ? undefined : await readIfThere(join(temporary, SNAPSHOT))
-  refuseOther(target, { cut: cut?.toString(), snapshot: options.backup.snapshot })
+  const cut = isDiscarding ? undefined : (await readIfThere(join(temporary, SNAPSHOT)))?.toString()
+  if (cut !== undefined && cut !== backup.snapshot) {
+    const reason = `${target} has a part of another backup, ${cut}`
+    throw new BackupError(`${reason}; restore that one, or begin anew with --discard`)
+  }
   await chmod(target, 0o700)
-  const lock = tools.lockFolder(join(target, dataFolderLayout.lock))
+  const lock = lockFolder(join(target, dataFolderLayout.lock))
   try {
-    if (cut === undefined) await begin(target, options.backup)
-    else await moveOut(target, temporary)
-    await fillDataFolder({ ...options, target: temporary, copyFile: copyMissing, openSnapshot: tools.openSnapshot })
-    await moveIn(temporary, target)
+    if (cut === undefined) await begin(target, backup)
+    else await move(target, temporary)
+    await fillDataFolder(temporary, request, copyMissing)
+    await move(temporary, target)
+    await sync(target)
+    // No server starts in the folder until the database is there.
+    await rename(join(temporary, dataFolderLayout.database), join(target, dataFolderLayout.database))
   } catch (error) {
     await clear(target)
     await rm(join(target, dataFolderLayout.lock), { force: true })
@@ -81,11 +82,8 @@ const leftovers: string[] = [dataFolderLayout.restoring, ...movedFirst]
 async function refuseUsed (target: string): Promise<void> {
   const names = (await readdir(target)).filter(name => name !== LOST_AND_FOUND && name !== dataFolderLayout.lock)
   const isInterrupted = names.includes(dataFolderLayout.restoring) && names.every(name => leftovers.includes(name))
-  if (names.length > 0 && !isInterrupted) throw new BackupError(`${target} is not empty; DATA_DIR must be empty or new to restore a backup`)
-}
-
-function refuseOther (target: string, { cut, snapshot }: { cut: string | undefined, snapshot: string }): void {
-  if (cut !== undefined && cut !== snapshot) throw new BackupError(`${target} has a part of another backup, ${cut}; restore that one, or begin anew with --discard`)
+  if (names.length === 0 || isInterrupted) return
+  throw new BackupError(`${target} is not empty; DATA_DIR must be empty or new to restore a backup`)
 }
 
 /** The name of the snapshot comes first: no server starts in the folder from then on. */
@@ -101,56 +99,56 @@ async function clear (target: string): Promise<void> {
   for (const name of leftovers) await rm(join(target, name), { recursive: true, force: true })
 }
 
-/** Undoes what `moveIn` did before it was killed. */
-async function moveOut (target: string, temporary: string): Promise<void> {
-  const names = (await readdir(target)).filter(name => movedFirst.includes(name))
-  for (const name of names) await rename(join(target, name), join(temporary, name))
-}
-
-/** No server starts in the folder until the database is there, which is moved last. */
-async function moveIn (temporary: string, target: string): Promise<void> {
-  const { database } = dataFolderLayout
-  for (const name of (await readdir(temporary)).filter(name => movedFirst.includes(name))) {
-    await rename(join(temporary, name), join(target, name))
-  }
-  await sync(target)
-  await rename(join(temporary, database), join(target, database))
+/** Moves all but the database, which is moved last: also back, if that was interrupted. */
+async function move (from: string, to: string): Promise<void> {
+  const names = (await readdir(from)).filter(name => movedFirst.includes(name))
+  for (const name of names) await rename(join(from, name), join(to, name))
 }
 
 /**
- * Copies or links every file of a backup into a folder, on stable storage.
+ * Copies or links every file of a backup into a folder, on stable storage. Files that a server writes to are always
+ * copied.
  * @throws {BackupError} if one is missing or damaged.
  */
-export async function fillDataFolder ({
-  folder, backup, target, copyFile, openSnapshot, onProgress
-}: FillOptions): Promise<void> {
-  const blobs = join(target, dataFolderLayout.blobs)
-  await mkdir(blobs, { recursive: true, mode: 0o700 })
+export async function fillDataFolder (
+  target: string, request: RestoreRequest, copyFile: CopyFile
+): Promise<void> {
+  const folders = new Set<string>()
+  const makeOnce = async (path: string) => {
+    if (!folders.has(path)) await mkdir(path, { recursive: true, mode: 0o700 })
+    folders.add(path)
+  }
+  await makeOnce(join(target, dataFolderLayout.blobs))
+  await restoreEach(request, join(target, dataFolderLayout.database), async (sum, original) => {
+    const to = join(target, sum.target)
+    await makeOnce(dirname(to))
+    const copy = isBlob(sum) ? copyFile : copyVerified
+    await copy(join(request.folder, sum.path), to, sum.sha256, original && join(target, blobPath(original)))
+  })
+  for (const path of folders) await sync(path)
+}
+
+/**
+ * Calls `restore` for each file of a backup, some at a time, with the id of a blob with the same bytes that is restored
+ * already. The first is the database, whose place is `database`: its version is checked before the others follow.
+ */
+export async function restoreEach (
+  { folder, backup, onProgress }: RestoreRequest,
+  database: string,
+  restore: (sum: Sum, original?: string) => Promise<void>
+): Promise<void> {
   let done = 0
   let snapshot: Snapshot | undefined
   try {
     for await (const batch of batches(readSums(folder, backup))) {
-      const folders = new Set(batch.map(sum => dirname(join(target, sum.target))))
-      for (const path of folders) await mkdir(path, { recursive: true, mode: 0o700 })
-      await originalsFirst(batch, sum => snapshot?.originalOf(basename(sum.target)), (sum, original) => {
-        const equal = original && join(target, blobPath(original))
-        return copierOf(sum, copyFile)(join(folder, sum.path), join(target, sum.target), sum.sha256, equal)
-      })
-      for (const path of folders) await sync(path)
-      // Its version is checked before the rest is copied.
-      snapshot ??= openSnapshot(join(target, dataFolderLayout.database))
+      await originalsFirst(batch, sum => snapshot?.originalOf(basename(sum.target)), restore)
+      snapshot ??= openSnapshot(database)
       done += batch.length
       onProgress(Math.min(done, backup.files), backup.files)
     }
   } finally {
     snapshot?.close()
   }
-  for (const path of [blobs, target]) await sync(path)
-}
-
-/** Blobs may be linked. Files that a server writes to are always copied. */
-function copierOf (sum: Sum, copyFile: CopyFile): CopyFile {
-  return isBlob(sum) ? copyFile : copyVerified
 }
 
 /** Whether a file of a backup is a blob: others are the database and the keys. */
@@ -159,7 +157,7 @@ export function isBlob ({ target }: Sum): boolean {
 }
 
 /** The files of a backup, some at a time; the first one, the database, alone. */
-export async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
+async function * batches (sums: AsyncIterable<Sum>): AsyncGenerator<Sum[]> {
   let batch: Sum[] = []
   let size = 1
   for await (const sum of sums) {

@@ -2,7 +2,9 @@ import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { dataFolderLayout, isThere } from '../data-folder/data-folder.ts'
 import { contentOf, writeDurably } from '../data-folder/durable-files.ts'
+import { findKeys } from '../data-folder/key-file.ts'
 import type { Snapshot } from '../metadata/snapshot.ts'
+import { openSnapshot } from '../metadata/sqlite/snapshot.ts'
 import {
   BackupError, type BackupSummary, backupLayout, manifestText, NewerBackupError, readContents, readManifest
 } from './manifest.ts'
@@ -10,14 +12,21 @@ import {
 /** The folders of blobs, processed in turn: of a million blobs a few thousand are in memory at a time. */
 export const prefixes = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
 
-/** Opens a copy of a database. @throws if it can't be upgraded. */
-export type OpenSnapshot = (file: string) => Snapshot
+/** What operators must know of a snapshot that was made or restored. */
+interface SnapshotContents {
+  readonly links: number
+  readonly recoveryCodes: number
+  /** The ids of keys that sealed secrets, and are not in the backup: those of SEALING_KEYS. */
+  readonly missingSealingKeys: readonly string[]
+}
 
-/** How many links the folder of a snapshot has. */
-export function countLinks (folder: string, openSnapshot: OpenSnapshot): number {
+/** Looks into the folder of a snapshot. */
+export async function readSnapshot (folder: string): Promise<SnapshotContents> {
   const snapshot = openSnapshot(join(folder, dataFolderLayout.database))
   snapshot.close()
-  return snapshot.links
+  const { links, secondFactors: { recoveryCodes, sealedBy } } = snapshot
+  const keys = await findKeys(folder, dataFolderLayout.sealingKeys) ?? []
+  return { links, recoveryCodes, missingSealingKeys: sealedBy.filter(kid => !keys.some(key => key.kid === kid)) }
 }
 
 /** A snapshot in a backup folder; `summary` is undefined if its manifest is missing or damaged. */
@@ -68,16 +77,19 @@ export function isSnapshotOrTime (text: string): boolean {
  */
 export async function findSnapshot (folder: string, at?: string): Promise<BackupSummary> {
   if (at === undefined) {
-    return readManifest(folder).catch(async (error: unknown) => {
-      const others = await listSnapshots(folder).catch(() => { throw error })
-      throw new BackupError(`${(error as Error).message}; restore a snapshot by its name: --at ${others.map(({ name }) => name).join(' or ')}`, { cause: error })
+    return readManifest(folder).catch(async (cause: Error) => {
+      const others = await listSnapshots(folder).catch(() => { throw cause })
+      const names = others.map(({ name }) => name).join(' or ')
+      throw new BackupError(`${cause.message}; restore a snapshot by its name: --at ${names}`, { cause })
     })
   }
   const snapshots = await listSnapshots(folder)
-  const found = SNAPSHOT.test(at)
-    ? snapshots.find(({ name }) => name === at)
-    : snapshots.find(snapshot => timeOf(snapshot) <= Date.parse(at))
-  if (found === undefined) throw new BackupError(`there is no snapshot ${SNAPSHOT.test(at) ? at : `at or before ${at}`} in ${folder}; magicstore backup ${folder} --list shows those that there are`)
+  const isName = SNAPSHOT.test(at)
+  const found = snapshots.find(snapshot => isName ? snapshot.name === at : timeOf(snapshot) <= Date.parse(at))
+  if (found === undefined) {
+    const missing = `there is no snapshot ${isName ? at : `at or before ${at}`} in ${folder}`
+    throw new BackupError(`${missing}; magicstore backup ${folder} --list shows those that there are`)
+  }
   return found.summary ?? readManifest(join(folder, found.name))
 }
 
@@ -86,9 +98,7 @@ export async function findSnapshot (folder: string, at?: string): Promise<Backup
  * Those that are damaged are kept too, but not counted. Each gets its own manifest: one of an older version has only
  * that of the folder. Those whose folder is gone are left out.
  */
-export async function keepNewest (
-  folder: string, keep: number | undefined, openSnapshot: OpenSnapshot
-): Promise<string[]> {
+export async function keepNewest (folder: string, keep: number | undefined): Promise<string[]> {
   const snapshots = await listSnapshots(folder).catch(() => [])
   const count = (keep ?? Math.max(1, snapshots.length)) - 1
   const names: string[] = []
@@ -96,7 +106,7 @@ export async function keepNewest (
   for (const { name, summary } of snapshots) {
     if (sound === count || !await isThere(join(folder, name))) continue
     names.push(name)
-    if (summary === undefined || !await isSound(folder, summary, openSnapshot)) continue
+    if (summary === undefined || !await isSound(folder, summary)) continue
     sound++
     const manifest = join(folder, name, backupLayout.manifest)
     if (!await isThere(manifest)) await writeDurably(manifest, [Buffer.from(manifestText(summary))])
@@ -105,9 +115,7 @@ export async function keepNewest (
 }
 
 /** Whether the list of digests and the database can be read. The database is compared with its digest by a restore. */
-async function isSound (
-  folder: string, { snapshot, sums }: BackupSummary, openSnapshot: OpenSnapshot
-): Promise<boolean> {
+async function isSound (folder: string, { snapshot, sums }: BackupSummary): Promise<boolean> {
   try {
     const { sha256 } = await contentOf(join(folder, snapshot, backupLayout.sums))
     openSnapshot(join(folder, snapshot, dataFolderLayout.database)).close()
@@ -117,25 +125,15 @@ async function isSound (
   }
 }
 
-/** The new snapshot, and those that are kept beside it. */
-interface Kept {
-  readonly name: string
-  readonly snapshot: Snapshot
-  readonly kept: readonly string[]
-  readonly openSnapshot: OpenSnapshot
-}
-
-/** What became of old snapshots: blobs that were deleted, and snapshots that can't be read. */
-interface Removal { readonly removed: number, readonly damaged: string[] }
-
 /**
- * Deletes snapshots that are not kept, and blobs that no kept snapshot names. If one of those can't be read, no blob is
- * deleted, because it may need any of them.
+ * Deletes snapshots that are not kept, and blobs that neither the `newest` nor a kept one names. If one of those can't
+ * be read, no blob is deleted, because it may need any of them. Returns the number of deleted blobs, and the names of
+ * snapshots that can't be read.
  */
 export async function removeUnreferenced (
-  folder: string, { snapshot, name, kept, openSnapshot }: Kept
-): Promise<Removal> {
-  const names = [name, ...kept]
+  folder: string, newest: { name: string, snapshot: Snapshot }, kept: readonly string[]
+): Promise<{ removed: number, damaged: string[] }> {
+  const names = [newest.name, ...kept]
   for (const other of (await readdir(folder)).filter(name => name.startsWith('snapshot-') && !names.includes(name))) {
     await rm(join(folder, other), { recursive: true })
   }
@@ -152,7 +150,7 @@ export async function removeUnreferenced (
         damaged.push(name)
       }
     }
-    return { removed: damaged.length > 0 ? 0 : await removeBlobs(folder, [snapshot, ...opened]), damaged }
+    return { removed: damaged.length > 0 ? 0 : await removeBlobs(folder, [newest.snapshot, ...opened]), damaged }
   } finally {
     for (const each of opened) each.close()
   }

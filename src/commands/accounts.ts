@@ -1,5 +1,6 @@
 import type { AccountRepository } from '../metadata/accounts.ts'
-import type { AccountRecord } from '../metadata/records.ts'
+import type { FactorList } from '../metadata/factor-records.ts'
+import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 
 /** Accounts read at a time. */
 const PAGE = 500
@@ -12,4 +13,53 @@ export async function * allAccounts (accounts: Pick<AccountRepository, 'listAfte
     yield * page
     afterId = page.at(-1)?.id
   }
+}
+
+/** The properties of an account that are printed: all but the password hash. With its factors, if they are given. */
+export function accountDetails ({
+  id, username, createdAt, disabledAt, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes
+}: AccountRecord, factors?: FactorList) {
+  return {
+    id,
+    username,
+    createdAt: new Date(createdAt).toISOString(),
+    isDisabled: disabledAt !== null,
+    usedFiles,
+    usedFolders,
+    usedBytes,
+    keptBytes,
+    quotaFiles,
+    quotaBytes,
+    ...(factors && {
+      totp: factors.totp !== null, passkeys: factors.passkeys.length, recoveryCodesLeft: factors.recoveryCodes
+    })
+  }
+}
+
+export function accountText ({
+  id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes, quotaFiles, quotaBytes, ...factors
+}: ReturnType<typeof accountDetails>): string {
+  return [
+    id,
+    username,
+    `created ${createdAt}`,
+    `${usedFiles} of ${limitText(quotaFiles)} files`,
+    `${usedFolders} folders`,
+    `${usedBytes} of ${limitText(quotaBytes)} bytes`,
+    `${keptBytes} bytes of versions and trash`,
+    ...factorTexts(factors),
+    ...(isDisabled ? ['disabled'] : [])
+  ].join('\t')
+}
+
+function factorTexts (
+  { totp, passkeys, recoveryCodesLeft }: { totp?: boolean, passkeys?: number, recoveryCodesLeft?: number }
+): string[] {
+  if (totp === undefined) return []
+  const names = [...(totp ? ['one-time codes'] : []), ...(passkeys === 0 ? [] : [`${passkeys} passkeys`])]
+  return names.length === 0 ? ['no second factor'] : [...names, `${recoveryCodesLeft} recovery codes left`]
+}
+
+function limitText (limit: number | null): string {
+  return limit === null ? 'the default' : limit === NO_LIMIT ? 'unlimited' : String(limit)
 }

@@ -1,34 +1,35 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { parseArgs } from 'node:util'
-import { usesDataFolder } from '../backends/backends.ts'
-import { lockBackupFolder, openBackupSource, restoreTools } from '../backends/transfer.ts'
 import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/backup.ts'
-import { BackupError, backupLayout, readManifest } from '../backup/manifest.ts'
+import { BackupError, backupLayout, briefOf, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
-import { findSecondFactors } from '../backup/second-factors.ts'
-import { listSnapshots, type ListedSnapshot } from '../backup/snapshots.ts'
+import { listSnapshots, readSnapshot, type ListedSnapshot } from '../backup/snapshots.ts'
+import { openBackupSource } from '../backup/source.ts'
 import { readConfig, type Config } from '../config.ts'
-import { deviceOf, requireDatabase } from '../data-folder/data-folder.ts'
-import { checkIntegrity, type Finding } from '../fsck/fsck.ts'
-import { openOperatorStore } from '../services.ts'
-import { recordStoreAct, warnOfLostRecord } from './acts.ts'
-import { folderArgument, UsageError } from './command.ts'
+import { deviceOf, requireDatabase, usesDataFolder } from '../data-folder/data-folder.ts'
+import { checkIntegrity } from '../fsck/fsck.ts'
+import { FLAG, folderArgument, jsonOption, linesOf, print, secondsSince, UsageError, VALUE } from './command.ts'
+import { recordStoreAct, warnOfLostRecord, withStore } from './store.ts'
 import { createProgress, type Progress } from './terminal.ts'
 
-export const help = `magicstore backup FOLDER: back up the store that the settings name, with or without a running server.
+export const help = `\
+magicstore backup FOLDER: back up the store that the settings name, with or without a running server.
 
-  --keep N   keep the N newest snapshots, this one included, and delete others; files that did not change are stored once.
-             Default: as many as there are, at least 1
-  --prove    test the new snapshot before it becomes the newest: restore it to a temporary folder in FOLDER, run fsck --deep there
+  --keep N   keep the N newest snapshots, this one included, and delete others; files that did not change are stored
+             once. Default: as many as there are, at least 1
+  --prove    test the new snapshot before it becomes the newest: restore it to a temporary folder in FOLDER, run fsck
+             --deep there
   --list     make no backup, but list the snapshots in FOLDER, newest first: name, time, accounts, files and bytes
   --json     one JSON object; with --list one per line
 
-  FOLDER must be outside DATA_DIR, and empty, not exist, or have earlier backups of the same installation. Files that are
-  already there are not copied again, and earlier snapshots stay valid until the new one is complete. Files are hard links
-  if the file system allows it: that protects against mistakes, but only a folder on another disk protects against disk failure.
-  The backup contains all files with versions and trash, second factors, and the keys beside the database (not those in SIGNING_KEYS
-  and SEALING_KEYS): protect it like DATA_DIR. Version 1.0.0 can neither restore from nor add to a folder with several snapshots.
+  FOLDER must be outside DATA_DIR, and empty, not exist, or have earlier backups of the same installation. Files that
+  are already there are not copied again, and earlier snapshots stay valid until the new one is complete. Files are hard
+  links if the file system allows it: that protects against mistakes, but only a folder on another disk protects against
+  disk failure. The backup contains all files with versions and trash, second factors, and the keys beside the database
+  (not those in SIGNING_KEYS and SEALING_KEYS): protect it like DATA_DIR. Version 1.0.0 can neither restore from nor add
+  to a folder with several snapshots.
 
 Exit code: 0 if the backup is complete, 1 if it could not be made or tested; then earlier snapshots are still valid.`
 
@@ -37,10 +38,10 @@ export async function run (args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
     options: {
-      keep: { type: 'string' },
-      prove: { type: 'boolean', default: false },
-      list: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false }
+      keep: VALUE,
+      prove: FLAG,
+      list: FLAG,
+      ...jsonOption
     },
     allowPositionals: true
   })
@@ -51,17 +52,15 @@ export async function run (args: string[]): Promise<void> {
   const config = readConfig()
   const folder = await folderArgument('backup', positionals, config.dataDir)
   if (values.list) {
-    const print = values.json ? (listed: ListedSnapshot) => JSON.stringify(entryOf(listed)) : lineOf
-    for (const listed of await listSnapshots(folder)) console.log(print(listed))
+    for (const listed of await listSnapshots(folder)) print(values, entryOf(listed), lineOf)
     return
   }
-  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
+  await requireDatabase(config)
   const start = performance.now()
   const progress = createProgress()
   const result = await makeBackup(config, folder, { keep, isProven: values.prove, progress }).finally(progress.clear)
     .catch((error: Error) => failAsRecorded(config, folder, error))
-  const report = { ...result, seconds: Math.round(performance.now() - start) / 1000 }
-  console.log(values.json ? JSON.stringify(report) : textOf(report))
+  print(values, { ...result, seconds: secondsSince(start) }, textOf)
   const { snapshot, files, bytes, isProven } = result
   const details = { folder, snapshot, files, bytes, isProven }
   await recordStoreAct(config, { kind: 'backup_made', details }).catch(warnOfLostRecord)
@@ -74,7 +73,9 @@ async function failAsRecorded (config: Config, folder: string, error: Error): Pr
 }
 
 function readKeep (text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new UsageError(`--keep must be a number from 1 to 9999, not ${JSON.stringify(text)}`)
+  if (!/^[1-9]\d{0,3}$/.test(text)) {
+    throw new UsageError(`--keep must be a number from 1 to 9999, not ${JSON.stringify(text)}`)
+  }
   return Number(text)
 }
 
@@ -83,34 +84,29 @@ function entryOf ({ name, summary }: ListedSnapshot) {
   return { snapshot: name, createdAt, accounts, files, bytes, magicstore, isDamaged: summary === undefined }
 }
 
-function lineOf (snapshot: ListedSnapshot): string {
-  const { createdAt, accounts, files, bytes } = entryOf(snapshot)
-  const details = createdAt === undefined ? ['damaged'] : [createdAt, `${accounts} accounts`, `${files} files`, `${bytes} bytes`]
-  return [snapshot.name, ...details].join('\t')
+function lineOf ({ snapshot, createdAt, accounts, files, bytes, isDamaged }: ReturnType<typeof entryOf>): string {
+  const details = isDamaged ? ['damaged'] : [createdAt, `${accounts} accounts`, `${files} files`, `${bytes} bytes`]
+  return [snapshot, ...details].join('\t')
 }
 
-async function makeBackup (
-  config: Config,
-  folder: string,
-  { keep, isProven, progress }: { keep: number | undefined, isProven: boolean, progress: Progress }
-) {
+interface BackupOptions { readonly keep: number | undefined, readonly isProven: boolean, readonly progress: Progress }
+
+async function makeBackup (config: Config, folder: string, { keep, isProven, progress }: BackupOptions) {
   const source = await openBackupSource(config)
-  const { openSnapshot } = restoreTools
   let lock
   let draft: DraftBackup | undefined
   try {
-    await prepareBackupFolder(folder, source.installationId)
-    lock = lockBackupFolder(join(folder, backupLayout.lock))
-    draft = await createBackup({ source, folder, keep, openSnapshot, onProgress: (done, total) => progress.show('backup', done, total) })
+    lock = await prepareBackupFolder(folder, source.installationId)
+    draft = await createBackup(source, folder, { keep, onProgress: progress.count('backup') })
     // The proof needs only the backup: release the retention lock.
     await source.close()
     if (isProven) await prove(folder, progress)
     const { removed, damaged } = await draft.commit()
-    const { snapshot, createdAt, accounts, files, bytes, hasSigningKeys } = draft.summary
+    const content = briefOf(draft.summary)
     const isOnDataDisk = usesDataFolder(config) && await deviceOf(folder) === await deviceOf(config.dataDir)
-    const factors = await findSecondFactors(join(folder, snapshot), openSnapshot)
-    const content = { snapshot, createdAt, accounts, files, bytes, hasSigningKeys, ...factors }
-    return { folder, ...content, ...draft.counts, removed, damaged, isProven, isOnDataDisk }
+    const { recoveryCodes, missingSealingKeys } = await readSnapshot(join(folder, content.snapshot))
+    const keys = { recoveryCodes, missingSealingKeys }
+    return { folder, ...content, ...keys, ...draft.counts, removed, damaged, isProven, isOnDataDisk }
   } finally {
     await draft?.close()
     lock?.close()
@@ -124,46 +120,33 @@ async function prove (folder: string, progress: Progress): Promise<void> {
   await rm(scratch, { recursive: true, force: true })
   try {
     const backup = await readManifest(folder, backupLayout.draft)
-    await fillDataFolder({
-      folder,
-      backup,
-      target: scratch,
-      copyFile: linkVerified,
-      openSnapshot: restoreTools.openSnapshot,
-      onProgress: (done, total) => progress.show('restored to test', done, total)
-    })
-    const store = await openOperatorStore(readConfig({ DATA_DIR: scratch }))
-    try {
-      const findings: Finding[] = []
-      for await (const finding of checkIntegrity(
-        store,
-        { isDeep: true, onLook: done => progress.show('tested', done, backup.files) }
-      )) findings.push(finding)
-      if (findings.length > 0) {
-        const first = JSON.stringify(findings[0])
-        throw new BackupError(`the new backup is damaged, the earlier ones are still valid: fsck --deep found ${findings.length} errors, the first is ${first}`)
-      }
-    } finally {
-      await store.close()
-    }
+    await fillDataFolder(scratch, { folder, backup, onProgress: progress.count('restored to test') }, linkVerified)
+    const onLook = (done: number) => progress.show('tested', done, backup.files)
+    const found = await withStore(readConfig({ DATA_DIR: scratch }), store =>
+      Readable.from(checkIntegrity(store, { isDeep: true, onLook })).toArray())
+    if (found.length === 0) return
+    const errors = `fsck --deep found ${found.length} errors, the first is ${JSON.stringify(found[0])}`
+    throw new BackupError(`the new backup is damaged, the earlier ones are still valid: ${errors}`)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
 }
 
-type Report = Awaited<ReturnType<typeof makeBackup>> & { seconds: number }
-
-function textOf (report: Report): string {
+function textOf (report: Awaited<ReturnType<typeof makeBackup>> & { seconds: number }): string {
   const { folder, createdAt, accounts, files, bytes, linked, copied, kept, removed, seconds } = report
-  return [
-    `backed up ${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash, as of ${createdAt}, to ${folder}`,
+  const content = `${files} files of ${accounts} accounts, ${bytes} bytes, with versions and trash`
+  return linesOf(
+    `backed up ${content}, as of ${createdAt}, to ${folder}`,
     `  ${linked} linked, ${copied} copied, ${kept} unchanged, ${removed} deleted, in ${seconds} s`,
     report.hasSigningKeys
       ? '  with the signing keys: protect it like DATA_DIR'
       : '  without signing keys: keep a copy of SIGNING_KEYS yourself',
-    ...(report.missingSealingKeys.length > 0 ? ['  without the keys of one-time codes: keep a copy of SEALING_KEYS yourself'] : []),
-    ...(report.isProven ? ['  tested: restored, every file read, fsck --deep found no errors'] : []),
-    ...report.damaged.map(name => `  warning: ${name} is damaged, so no old file was deleted; remove its folder, or let --keep drop it`),
-    ...(report.isOnDataDisk ? ['  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'] : [])
-  ].join('\n')
+    report.missingSealingKeys.length > 0 &&
+      '  without the keys of one-time codes: keep a copy of SEALING_KEYS yourself',
+    report.isProven && '  tested: restored, every file read, fsck --deep found no errors',
+    ...report.damaged.map(name =>
+      `  warning: ${name} is damaged, so no old file was deleted; remove its folder, or let --keep drop it`),
+    report.isOnDataDisk &&
+      '  warning: it is on the same disk as DATA_DIR, so it does not protect against disk failure'
+  )
 }

@@ -15,8 +15,22 @@ export interface Command {
   run (args: string[]): Promise<void>
 }
 
+/** Options without and with a value. */
+export const FLAG = { type: 'boolean', default: false } as const
+export const VALUE = { type: 'string' } as const
+
 /** The option of every command that ends by itself. */
-export const jsonOption = { json: { type: 'boolean', default: false } } as const
+export const jsonOption = { json: FLAG } as const
+
+/** The lines that are not left out. */
+export function linesOf (...lines: readonly (string | false)[]): string {
+  return lines.filter(line => line !== false).join('\n')
+}
+
+/** How long a command has run, to the millisecond. */
+export function secondsSince (start: number): number {
+  return Math.round(performance.now() - start) / 1000
+}
 
 /** Prints a result: with `--json` as one JSON object in a line, else as text. */
 export function print<T extends object> (
@@ -30,14 +44,18 @@ export function print<T extends object> (
  * @throws {UsageError} also if it is inside the data folder, or contains it.
  */
 export async function folderArgument (command: string, [folder, ...rest]: string[], dataDir: string): Promise<string> {
-  if (folder === undefined || rest.length > 0) throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)
+  if (folder === undefined || rest.length > 0) {
+    throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)
+  }
   return folderApartFrom(folder, { name: 'DATA_DIR', path: dataDir })
 }
 
 /** A folder as an absolute path. @throws {UsageError} if it is inside another one, or contains it. */
 export async function folderApartFrom (folder: string, other: { name: string, path: string }): Promise<string> {
   const [given, path] = await Promise.all([realPath(resolve(folder)), realPath(other.path)])
-  if (isWithin(given, path) || isWithin(path, given)) throw new UsageError(`${resolve(folder)} and ${other.name} must not contain each other`)
+  if (isWithin(given, path) || isWithin(path, given)) {
+    throw new UsageError(`${resolve(folder)} and ${other.name} must not contain each other`)
+  }
   return resolve(folder)
 }
 

@@ -1,14 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findUsernameKey } from '../accounts/username.ts'
-import { readConfig } from '../config.ts'
-import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { EventRepository } from '../metadata/events.ts'
 import type { EventRecord, EventSelection } from '../metadata/records.ts'
-import { openOperatorStore, type OperatorStore } from '../services.ts'
-import { jsonOption, print, UsageError } from './command.ts'
+import { FLAG, jsonOption, print, UsageError, VALUE } from './command.ts'
+import { readStoreConfig, withStore } from './store.ts'
 
-export const help = `magicstore events: list security events and what operators did, the oldest first, with or without a running server.
+export const help = `\
+magicstore events: list security events and what operators did, the oldest first, with or without a running server.
 
   --user NAME    only those of an account, also of deleted accounts with this name
   --since TIME   only those since a time, such as 2026-11-28 or 2026-11-28T09:30:00Z
@@ -29,30 +28,26 @@ const OVERLAP = 200
 
 const options = {
   ...jsonOption,
-  user: { type: 'string' },
-  since: { type: 'string' },
-  follow: { type: 'boolean', default: false }
+  user: VALUE,
+  since: VALUE,
+  follow: FLAG
 } as const
 
 /** Lists events. */
 export async function run (args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options })
   const since = values.since === undefined ? undefined : readTime(values.since)
-  const config = readConfig()
-  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
-  const store = await openOperatorStore(config)
-  const ended = values.follow ? endOfReading() : undefined
-  try {
+  await withStore(await readStoreConfig(), async ({ metadata: { accounts, events } }) => {
+    const ended = values.follow ? endOfReading() : undefined
     const account = values.user === undefined
       ? undefined
-      : { username: values.user, id: await findId(store, values.user) }
-    const listing = listNew(store.metadata.events, { account, since, limit: PAGE })
+      // There can be events of an earlier account of this name.
+      : { username: values.user, id: (await accounts.findByKey(findUsernameKey(values.user) ?? ''))?.id }
+    const listing = listNew(events, { account, since, limit: PAGE })
     do {
       for await (const event of listing()) print(values, detailsOf(event), textOf)
     } while (values.follow && await wait(FOLLOW_MILLISECONDS, true, { signal: ended }).catch(() => false))
-  } finally {
-    await store.close()
-  }
+  })
 }
 
 /** Aborts on a signal, and when the reader of the output has exited. */
@@ -61,12 +56,6 @@ function endOfReading (): AbortSignal {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
   process.stdout.once('error', () => ending.abort())
   return ending.signal
-}
-
-/** The account that has the name now; undefined if there is none, but there can be events of an earlier one. */
-async function findId ({ metadata }: OperatorStore, username: string): Promise<number | undefined> {
-  const key = findUsernameKey(username)
-  return key === undefined ? undefined : (await metadata.accounts.findByKey(key))?.id
 }
 
 /** Returns a function that yields the events that it has not yielded before. */
@@ -91,7 +80,9 @@ function listNew (events: EventRepository, selection: EventSelection): () => Asy
 /** @throws {UsageError} unless it is a date or a time (RFC 3339). */
 function readTime (text: string): number {
   const time = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/i.test(text) ? Date.parse(text) : NaN
-  if (Number.isNaN(time)) throw new UsageError(`--since: expected a time such as 2026-11-28T09:30:00Z, not ${JSON.stringify(text)}`)
+  if (Number.isNaN(time)) {
+    throw new UsageError(`--since: expected a time such as 2026-11-28T09:30:00Z, not ${JSON.stringify(text)}`)
+  }
   return time
 }
 

@@ -1,79 +1,79 @@
 import { parseArgs } from 'node:util'
-import { openKeySources } from '../backends/backends.ts'
+import { withKeys } from '../backends/backends.ts'
 import { readConfig, type Config } from '../config.ts'
 import { createSigningKey } from '../config/signing-keys.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import { reseal, rotateSealingKeys } from '../factors/resealing.ts'
 import { createSealer } from '../factors/sealing.ts'
-import { openOperatorStore } from '../services.ts'
-import { recordAct, recordStoreAct, warnOfLostRecord } from './acts.ts'
-import { jsonOption, print, UsageError } from './command.ts'
+import { FLAG, jsonOption, print, UsageError } from './command.ts'
+import { recordAct, recordStoreAct, warnOfLostRecord, withStore } from './store.ts'
 
 export const help = `magicstore keys: change the keys in DATA_DIR, or in the database of DATABASE_URL.
 
-  keys rotate              add a new signing key in first place. Tokens signed with the two previous keys stay valid until they
-                           expire. A running server uses the new key within two seconds
-  keys rotate --sealing    add a new key that encrypts the secrets of one-time codes, and encrypt all of them with it. Keys that are
-                           used no more are deleted, but the previous one stays until the next rotation
+  keys rotate              add a new signing key in first place. Tokens signed with the two previous keys stay valid
+                           until they expire. A running server uses the new key within two seconds
+  keys rotate --sealing    add a new key that encrypts the secrets of one-time codes, and encrypt all of them with it.
+                           Keys that are used no more are deleted, but the previous one stays until the next rotation
   keys reseal              encrypt all these secrets with the first sealing key: after a new one was set in SEALING_KEYS
 
-  --json                   one JSON object: kid, the id of the new or first key; of sealing keys also resealed, the number of secrets,
-                           and lost, the accounts whose secret can't be decrypted
+  --json                   one JSON object: kid, the id of the new or first key; of sealing keys also resealed, the
+                           number of secrets, and lost, the accounts whose secret can't be decrypted
 
   Keys in SIGNING_KEYS or SEALING_KEYS are in the environment, and can't be rotated by this command.
 
-Exit code: 1 if a secret can't be decrypted. Its owner needs a recovery code or a passkey, and can then set up one-time codes again.`
+Exit code: 1 if a secret can't be decrypted. Its owner needs a recovery code or a passkey, and can then set up one-time
+codes again.`
 
 /** The new key, and two older ones that may have signed tokens which are still valid. */
 const KEPT_KEYS = 3
 
 /** Rotates keys that are kept beside the database, or seals with the first one. */
 export async function run (args: string[]): Promise<void> {
-  const options = { ...jsonOption, sealing: { type: 'boolean', default: false } } as const
+  const options = { ...jsonOption, sealing: FLAG } as const
   const { values, positionals: [verb, ...rest] } = parseArgs({ args, options, allowPositionals: true })
-  if ((verb !== 'rotate' && verb !== 'reseal') || rest.length > 0) throw new UsageError('the verbs are rotate and reseal; see magicstore keys --help')
+  if ((verb !== 'rotate' && verb !== 'reseal') || rest.length > 0) {
+    throw new UsageError('the verbs are rotate and reseal; see magicstore keys --help')
+  }
   if (verb === 'reseal' && values.sealing) throw new UsageError('--sealing is for rotate')
   const config = readConfig()
   const isOfSealing = values.sealing || verb === 'reseal'
-  if (!isOfSealing && config.signingKeys !== undefined) throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
-  if (values.sealing && config.sealingKeys !== undefined) {
-    throw new UsageError('SEALING_KEYS is set: add a new key there, in first place, restart the server, and run magicstore keys reseal')
+  if (!isOfSealing && config.signingKeys !== undefined) {
+    throw new UsageError('SIGNING_KEYS is set: add a new key there, in first place')
   }
-  // A mistyped DATA_DIR must not get a key that no server uses.
-  if (config.databaseUrl === undefined) await requireDatabase(config.dataDir)
+  if (values.sealing && config.sealingKeys !== undefined) {
+    const next = 'restart the server, and run magicstore keys reseal'
+    throw new UsageError(`SEALING_KEYS is set: add a new key there, in first place, ${next}`)
+  }
+  await requireDatabase(config)
   await (isOfSealing ? changeSealing(config, values) : rotateSigning(config, values))
 }
 
 async function rotateSigning (config: Config, values: { json: boolean }): Promise<void> {
-  const sources = await openKeySources(config)
   const key = createSigningKey()
-  await sources.keys.change(others => [key, ...others].slice(0, KEPT_KEYS)).finally(() => sources.close())
+  await withKeys(config, ({ keys }) => keys.change(others => [key, ...others].slice(0, KEPT_KEYS)))
   // Not the key itself, which has the secret.
   const { kid } = key
   print(values, { kid }, ({ kid }) => `added key ${kid}`)
   await recordStoreAct(config, { kind: 'keys_rotated', details: { kid } }).catch(warnOfLostRecord)
 }
 
-async function changeSealing (config: Config, values: { json: boolean, sealing: boolean }): Promise<void> {
-  const store = await openOperatorStore(config)
-  const sources = await openKeySources(config)
-  try {
+function changeSealing (config: Config, values: { json: boolean, sealing: boolean }): Promise<void> {
+  return withStore(config, async store => {
     const { sealingKeys: keys, metadata } = store
     // The first secret makes the first key.
-    if (await keys.find() === undefined) return print(values, { kid: null, resealed: 0, lost: [] }, () => 'no secret is encrypted yet')
+    if (await keys.find() === undefined) {
+      return print(values, { kid: null, resealed: 0, lost: [] }, () => 'no secret is encrypted yet')
+    }
     const options = { factors: metadata.factors, sealer: createSealer({ keys, ...metadata }) }
     const { kid, resealed, lost: secrets } = await (values.sealing
-      ? rotateSealingKeys({ ...options, keys: sources.sealingKeys })
+      ? withKeys(config, ({ sealingKeys }) => rotateSealingKeys({ ...options, keys: sealingKeys }))
       : reseal({ ...options, keys }))
     const owners = await Promise.all(secrets.map(({ accountId }) => metadata.accounts.find(accountId)))
     const lost = owners.map(owner => String(owner?.username))
     print(values, { kid, resealed, lost }, textOf)
-    await recordAct(config, metadata, { kind: 'keys_rotated', details: { kid, isSealing: true, resealed, lost: lost.length } })
+    await recordAct(store, { kind: 'keys_rotated', details: { kid, isSealing: true, resealed, lost: lost.length } })
     if (lost.length > 0) process.exitCode = 1
-  } finally {
-    await sources.close()
-    await store.close()
-  }
+  })
 }
 
 function textOf ({ kid, resealed, lost }: { kid: string, resealed: number, lost: string[] }): string {

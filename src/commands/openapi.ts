@@ -18,7 +18,9 @@ Exit code: 0 if it was written, 1 otherwise.`
 /** Writes the document as a server with the default settings serves it. */
 export async function run (args: string[]): Promise<void> {
   const { values, positionals: [folder, ...rest] } = parseArgs({ args, options: jsonOption, allowPositionals: true })
-  if (folder === undefined || rest.length > 0) throw new UsageError('openapi needs exactly one folder; see magicstore openapi --help')
+  if (folder === undefined || rest.length > 0) {
+    throw new UsageError('openapi needs exactly one folder; see magicstore openapi --help')
+  }
   const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-openapi-'))
   const store = await openStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)

@@ -7,12 +7,14 @@ import { jsonOption, print, UsageError } from './command.ts'
 
 const LOCAL_URL = 'http://127.0.0.1:5000'
 
-export const help = `magicstore sdk FOLDER: write a typed TypeScript client into a folder, which is created if it does not exist.
+export const help = `\
+magicstore sdk FOLDER: write a typed TypeScript client into a folder, which is created if it does not exist.
 
   --base-url URL   address of the server; without it ${LOCAL_URL}
   --json           one JSON object: folder, files, baseUrl
 
-The client has the types of this version of MagicStore and needs the package openapi-fetch. README.md in the folder explains it.
+The client has the types of this version of MagicStore and needs the package openapi-fetch. README.md in the folder
+explains it.
 
 Exit code: 0 if the client was written, 1 if it could not be, 2 for a wrong argument.`
 
@@ -26,10 +28,14 @@ const BASE_URL = /^https?:\/\/[\w.~:/[\]%-]+$/
 
 /** Writes the client that the build has prepared. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [folder, ...rest] } = parseArgs({ args, options: { ...jsonOption, 'base-url': { type: 'string', default: LOCAL_URL } }, allowPositionals: true })
+  const { values, positionals: [folder, ...rest] } = parseArgs({
+    args, options: { ...jsonOption, 'base-url': { type: 'string', default: LOCAL_URL } }, allowPositionals: true
+  })
   if (folder === undefined || rest.length > 0) throw new UsageError('sdk takes one folder; see magicstore sdk --help')
   const baseUrl = values['base-url'].replace(/\/+$/, '')
-  if (!BASE_URL.test(baseUrl) || !URL.canParse(baseUrl)) throw new UsageError(`--base-url takes an address such as ${LOCAL_URL}`)
+  if (!BASE_URL.test(baseUrl) || !URL.canParse(baseUrl)) {
+    throw new UsageError(`--base-url takes an address such as ${LOCAL_URL}`)
+  }
   const target = resolve(folder)
   await requireOwnFolder(target)
   await mkdir(target, { recursive: true })
@@ -53,6 +59,9 @@ async function requireOwnFolder (folder: string): Promise<void> {
     throw error
   })
   const ours = NAMES.filter(name => entries.includes(name))
-  const isOurs = await Promise.all(ours.map(async name => (await readFile(join(folder, name), 'utf8')).split('\n')[0]?.includes(MARK)))
-  if (entries.length > 0 && (ours.length === 0 || isOurs.includes(false))) throw new OperatorError(`${folder} has other files in it; use an empty or a new folder`)
+  const heads = await Promise.all(ours.map(async name => (await readFile(join(folder, name), 'utf8')).split('\n')[0]))
+  const isOurs = heads.length > 0 && heads.every(head => head?.includes(MARK))
+  if (entries.length > 0 && !isOurs) {
+    throw new OperatorError(`${folder} has other files in it; use an empty or a new folder`)
+  }
 }

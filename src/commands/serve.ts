@@ -5,18 +5,20 @@ import { setTimeout as wait } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type App } from '../app.ts'
 import { isStartedByNpm, mistypedSettings, readConfig, settingRows, type Config } from '../config.ts'
+import { usesDataFolder } from '../data-folder/data-folder.ts'
 import { readTls } from '../doctor/certificate.ts'
+import { authority, isWildcard, listenAt } from '../doctor/listening.ts'
 import { checkTransport } from '../doctor/settings.ts'
 import type { OutcomeUnknown } from '../metadata/metadata.ts'
 import { openStore, type AppServices } from '../services.ts'
-import { UsageError } from './command.ts'
-import { authority, isWildcard, listenAt } from './listening.ts'
+import { linesOf, UsageError } from './command.ts'
 
 export const help = `magicstore serve: run the server. Settings come from the environment:
 
 ${settingsText()}
 
-Exit code: 0 after SIGTERM or SIGINT, once all transfers have ended; 1 if it can't start or fails; 2 if a setting is invalid.`
+Exit code: 0 after SIGTERM or SIGINT, once all transfers have ended; 1 if it can't start or fails; 2 if a setting is
+invalid.`
 
 /** Signals of a crash: a process that listens to them runs on forever (Node.js, process, "Signal events"). */
 const CRASHES = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
@@ -26,17 +28,22 @@ const EXIT_DELAY_MILLISECONDS = 2000
 
 /** Starts the server, which then runs until a signal stops it. */
 export async function run (args: string[]): Promise<void> {
-  if (args.length > 0) throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
+  if (args.length > 0) {
+    throw new UsageError('serve takes its settings from the environment; see magicstore serve --help')
+  }
   const config = readConfig()
   const tls = await readTls(config)
   const store = await openStore(config, {
-    onUpgrade: files => console.error(`magicstore: upgrading the database, which has ${files.toLocaleString('en')} files`)
+    onUpgrade: files =>
+      console.error(`magicstore: upgrading the database, which has ${files.toLocaleString('en')} files`)
   })
   // The server keeps running, and succeeds, if its log can't be written. `main.ts` would make that a failure.
   process.stdout.removeAllListeners('error').on('error', () => {})
   const app = await buildApp(store, tls, process.stdout)
   process.on('exit', app.flushLog)
-  store.cleanup.watch(removal => app.http.log.info(removal, removal.seconds === undefined ? 'removing many deleted files' : 'removed deleted files'))
+  store.cleanup.watch(removal => app.http.log.info(
+    removal, removal.seconds === undefined ? 'removing many deleted files' : 'removed deleted files'
+  ))
   const metricsAddress = await listen(config, app).catch(async (error: unknown) => {
     await store.close()
     throw error
@@ -51,8 +58,10 @@ export async function run (args: string[]): Promise<void> {
 /** Returns the address of the metrics server, if there is one. */
 async function listen (config: Config, { http, metrics }: App): Promise<AddressInfo | undefined> {
   const { metricsHost: host, metricsPort } = config
-  const metricsAddress = metrics && await listenAt({ setting: 'METRICS_HOST', host, port: Number(metricsPort) }, metrics.listen)
-  await listenAt({ setting: 'HOST', ...config }, address => http.listen({ ...address, listenTextResolver: () => 'listening' }))
+  const metricsAddress = metrics &&
+    await listenAt({ setting: 'METRICS_HOST', host, port: Number(metricsPort) }, metrics.listen)
+  await listenAt({ setting: 'HOST', ...config }, address =>
+    http.listen({ ...address, listenTextResolver: () => 'listening' }))
   return metricsAddress
 }
 
@@ -83,10 +92,8 @@ function stopOnSignal (store: AppServices, { http, connections, metrics }: App):
 
 /** Exits after a delay. Until then every request is answered, /health/ready with the failure. */
 async function exitUnsynced ({ cause }: OutcomeUnknown, { http }: App): Promise<void> {
-  http.log.fatal(
-    { err: cause },
-    'the database log could not be synced, so it is uncertain what is stored; exiting, check the disk before you restart'
-  )
+  const uncertain = 'the database log could not be synced, so it is uncertain what is stored'
+  http.log.fatal({ err: cause }, `${uncertain}; exiting, check the disk before you restart`)
   await wait(EXIT_DELAY_MILLISECONDS)
   process.exit(1)
 }
@@ -108,18 +115,19 @@ function welcome (
   const { databaseUrl, storageUrl } = config
   const transport = checkTransport(config)
   const url = config.publicUrl ?? `${config.tls === undefined ? 'http' : 'https'}://${authority(address)}`
-  return [
+  return linesOf(
     `MagicStore serves at ${url}`,
     `  API documentation:   ${url}/docs`,
-    ...(databaseUrl === undefined ? [] : [`  database:            ${placeOf(databaseUrl)}`]),
-    ...(storageUrl === undefined ? [] : [`  files:               bucket ${storageUrl.bucket}`]),
-    ...(databaseUrl !== undefined && storageUrl !== undefined ? [] : [`  data:                ${config.dataDir}`]),
-    ...(isWildcard(address) ? [`  listens on:          every address of this machine, port ${address.port}`] : []),
-    ...(transport.verdict === 'fault' ? [`  warning:             ${transport.message}; ${transport.remedy}`] : []),
-    ...mistypedSettings().map(({ name, meant }) => `  warning:             ${name} is not a setting; did you mean ${meant}?`),
-    ...(metricsAddress === undefined ? [] : [`  metrics:             http://${authority(metricsAddress)}/metrics`]),
+    databaseUrl !== undefined && `  database:            ${placeOf(databaseUrl)}`,
+    storageUrl !== undefined && `  files:               bucket ${storageUrl.bucket}`,
+    usesDataFolder(config) && `  data:                ${config.dataDir}`,
+    isWildcard(address) && `  listens on:          every address of this machine, port ${address.port}`,
+    transport.verdict === 'fault' && `  warning:             ${transport.message}; ${transport.remedy}`,
+    ...mistypedSettings().map(({ name, meant }) =>
+      `  warning:             ${name} is not a setting; did you mean ${meant}?`),
+    metricsAddress !== undefined && `  metrics:             http://${authority(metricsAddress)}/metrics`,
     `  password policy:     ${config.passwordPolicy} (${config.passwordPolicyReason})`
-  ].join('\n')
+  )
 }
 
 /** The address of a database without its user and password. */
@@ -131,8 +139,8 @@ function placeOf (databaseUrl: string): string {
 function settingsText (): string {
   const settings = settingRows()
   const width = Math.max(...settings.map(({ name }) => name.length))
-  const rows = settings.map(({ name, fallback, description }) => `  ${name.padEnd(width)} ${description} Default: ${fallback}.`)
-  return rows.join('\n')
+  return linesOf(...settings.map(({ name, fallback, description }) =>
+    `  ${name.padEnd(width)} ${description} Default: ${fallback}.`))
 }
 
 const CHECK_MILLISECONDS = 1000
@@ -160,7 +168,9 @@ const BACKGROUND_NICENESS = 10
  */
 function prioritiseEventLoop (): void {
   try {
-    for (const id of readdirSync('/proc/self/task').map(Number)) if (id !== process.pid) setPriority(id, BACKGROUND_NICENESS)
+    for (const id of readdirSync('/proc/self/task').map(Number)) {
+      if (id !== process.pid) setPriority(id, BACKGROUND_NICENESS)
+    }
   } catch {
     // Not Linux, or a sandbox: everything still works, but slower during many sign-ins.
   }

@@ -10,6 +10,8 @@ const UPDATE_MILLISECONDS = 100
 export interface Progress {
   /** Shows what is done, how much of it, and the total, as far as they are given. */
   readonly show: (what: string, done?: number, total?: number) => void
+  /** Returns a function that shows a count of what is done. */
+  readonly count: (what: string) => (done: number, total?: number) => void
   /** Deletes the line, before other output and at the end. */
   readonly clear: () => void
 }
@@ -19,18 +21,22 @@ export interface Progress {
  */
 export function createProgress (unit = 'files'): Progress {
   const { stderr } = process
-  if (!stderr.isTTY) return { show: () => {}, clear: () => {} }
+  if (!stderr.isTTY) return { show: () => {}, count: () => () => {}, clear: () => {} }
   let drawnAt = -Infinity
   let drawn: string | undefined
+
+  function show (what: string, done?: number, total?: number): void {
+    const now = performance.now()
+    if (what === drawn && now - drawnAt < UPDATE_MILLISECONDS && done !== total) return
+    drawnAt = now
+    drawn = what
+    const count = done === undefined ? '' : `: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`
+    stderr.write(`\r\x1b[K${what}${count}`)
+  }
+
   return {
-    show (what, done, total) {
-      const now = performance.now()
-      if (what === drawn && now - drawnAt < UPDATE_MILLISECONDS && done !== total) return
-      drawnAt = now
-      drawn = what
-      const count = done === undefined ? '' : `: ${done}${total === undefined ? '' : ` of ${total}`} ${unit}`
-      stderr.write(`\r\x1b[K${what}${count}`)
-    },
+    show,
+    count: what => (done, total) => show(what, done, total),
     clear () {
       drawn = undefined
       stderr.write('\r\x1b[K')
@@ -48,6 +54,12 @@ export async function deleteBytes ({ cleanup }: Pick<OperatorStore, 'cleanup'>):
   })
   await cleanup.sweepNow()
   progress.clear()
+}
+
+/** @throws {UsageError} if nobody can be asked. */
+export function requireTerminal (what: string): void {
+  if (process.stdin.isTTY) return
+  throw new UsageError(`${what} asks for confirmation, which needs a terminal: use --yes to delete without it`)
 }
 
 /** Asks on the terminal before something is deleted. @throws {UsageError} unless the answer is yes. */

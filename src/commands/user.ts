@@ -1,25 +1,22 @@
 import { parseArgs } from 'node:util'
-import type { Accounts } from '../accounts/accounts.ts'
 import type { EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
-import { requireDatabase } from '../data-folder/data-folder.ts'
 import type { FactorList } from '../metadata/factor-records.ts'
 import { NO_LIMIT, type AccountRecord } from '../metadata/records.ts'
 import { OperatorError } from '../problems.ts'
-import { openOperatorStore, type OperatorStore } from '../services.ts'
-import { accountDetails, accountText } from './account-details.ts'
-import { recordAct } from './acts.ts'
-import { allAccounts } from './accounts.ts'
-import { printInvitation, printReset } from './claims.ts'
-import { jsonOption, print, UsageError } from './command.ts'
+import type { OperatorStore } from '../services.ts'
+import { accountDetails, accountText, allAccounts } from './accounts.ts'
+import { printClaim } from './claims.ts'
+import { FLAG, jsonOption, print, UsageError, VALUE } from './command.ts'
 import { printLinks } from './links.ts'
-import { confirm, deleteBytes, readPassword } from './terminal.ts'
+import { readStoreConfig, recordAct, withStore } from './store.ts'
+import { confirm, deleteBytes, readPassword, requireTerminal } from './terminal.ts'
 
 export const help = `magicstore user: manage accounts, with or without a running server.
 
   user add NAME        create an account; the password is read from a prompt or from standard input
-  user invite [NAME]   print a link with which one person, within 24 hours, creates the account NAME, or one of any name; also if
-                       REGISTRATION is closed
+  user invite [NAME]   print a link with which one person, within 24 hours, creates the account NAME, or one of any
+                       name; also if REGISTRATION is closed
   user list            list all accounts, one per line
   user show NAME       show one account, with its second factors
   user disable NAME    disable an account: from the next request on its password and tokens are refused
@@ -27,149 +24,123 @@ export const help = `magicstore user: manage accounts, with or without a running
   user quota NAME [--bytes SIZE|none|default] [--files N|none|default]
   user passwd NAME     set the password, from a prompt or standard input, and revoke all tokens of the account
   user reset NAME [--without-factor]
-                       print a link with which its owner, within 24 hours, sets a new password; that revokes all tokens. A second
-                       factor is asked for, or with --without-factor removed. An earlier link ends
+                       print a link with which its owner, within 24 hours, sets a new password; that revokes all tokens.
+                       A second factor is asked for, or with --without-factor removed. An earlier link ends
   user second-factor NAME --remove
                        remove all second factors and recovery codes: the password alone is enough
   user links NAME [--revoke]
-                       list the links with which the account gives files and folders away, never their secrets; with --revoke end all
-  user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes is given
+                       list the links by which the account shares files and folders, never their secrets; with
+                       --revoke end all
+  user rm NAME         delete the account with its tokens, files, versions and trash; asks for confirmation unless --yes
+                       is given
 
-  --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes, keptBytes (of
-                       versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none); of one account also
-                       totp (whether one-time codes are on), passkeys (how many) and recoveryCodesLeft. invite and reset: link, username
-                       and expiresAt. links: id, kind, name, hasPassword, createdAt, expiresAt, uses, lastUsedAt; with --revoke revoked
+  --json               one JSON object per line: id, username, createdAt, isDisabled, usedFiles, usedFolders, usedBytes,
+                       keptBytes (of versions and trash), quotaFiles, quotaBytes (null: the default, ${NO_LIMIT}: none);
+                       of one account also totp (whether one-time codes are on), passkeys (how many) and
+                       recoveryCodesLeft. invite and reset: link, username and expiresAt. links: id, kind, name,
+                       hasPassword, createdAt, expiresAt, uses, lastUsedAt; with --revoke revoked
 
-  A folder counts as a file in the quota. The links of invite and reset begin with PUBLIC_URL. Whoever has one can use it: send it by a
-  safe way.`
-
-const verbs = ['add', 'invite', 'list', 'show', 'disable', 'enable', 'quota', 'passwd', 'reset', 'second-factor', 'links', 'rm'] as const
-type Verb = typeof verbs[number]
-
-/** The verbs that are recorded as security events of the account. */
-const EVENTS: Partial<Record<Verb, EventKind>> = {
-  add: 'registered',
-  disable: 'disabled',
-  enable: 'enabled',
-  quota: 'quota_changed',
-  passwd: 'password_changed',
-  'second-factor': 'factor_removed',
-  rm: 'account_removed'
-}
+  A folder counts as a file in the quota. The links of invite and reset begin with PUBLIC_URL. Whoever has one can use
+  it: send it by a safe way.`
 
 const options = {
   ...jsonOption,
-  bytes: { type: 'string' },
-  files: { type: 'string' },
-  'without-factor': { type: 'boolean' },
-  remove: { type: 'boolean' },
-  revoke: { type: 'boolean' },
-  yes: { type: 'boolean', default: false }
+  bytes: VALUE,
+  files: VALUE,
+  'without-factor': FLAG,
+  remove: FLAG,
+  revoke: FLAG,
+  yes: FLAG
 } as const
 
-/** The verbs that take an option; `--json` and `--yes` are for all. */
-const TAKEN_BY: Partial<Record<keyof typeof options, Verb>> = {
-  bytes: 'quota', files: 'quota', 'without-factor': 'reset', remove: 'second-factor', revoke: 'links'
+type UserValues = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+
+interface Verb {
+  /** Its options beside `--json` and `--yes`. */
+  readonly takes?: readonly (keyof UserValues)[]
+  readonly isNameless?: true
+  /** The security event of the account. */
+  readonly event?: EventKind
+  /** Changes the account. */
+  readonly change?: (store: OperatorStore, account: AccountRecord, values: UserValues) => Promise<unknown>
 }
 
-type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+const VERBS: Record<string, Verb> = {
+  add: { event: 'registered' },
+  invite: { isNameless: true },
+  list: { isNameless: true },
+  show: {},
+  disable: {
+    event: 'disabled',
+    change: ({ metadata: { accounts } }, { id, disabledAt }) => accounts.setDisabled(id, disabledAt ?? Date.now())
+  },
+  enable: { event: 'enabled', change: ({ metadata: { accounts } }, { id }) => accounts.setDisabled(id, null) },
+  quota: { takes: ['bytes', 'files'], event: 'quota_changed', change: setQuota },
+  passwd: { event: 'password_changed', change: setPassword },
+  reset: { takes: ['without-factor'] },
+  'second-factor': { takes: ['remove'], event: 'factor_removed', change: removeFactors },
+  links: { takes: ['revoke'] },
+  rm: { event: 'account_removed', change: remove }
+}
 
 /** Runs one verb. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [word, name, ...rest] } = parseArgs({ args, options, allowPositionals: true })
-  const verb = verbs.find(known => known === word) ?? missingVerb()
-  if (rest.length > 0) throw new UsageError('only one name is allowed; see magicstore user --help')
-  checkArguments(verb, name, values)
-  const config = readConfig()
-  // A mistyped DATA_DIR must not look like an empty store.
-  if (verb !== 'add' && config.databaseUrl === undefined) await requireDatabase(config.dataDir)
-  const store = await openOperatorStore(config)
-  const show = (account: AccountRecord, factors?: FactorList) =>
-    print(values, accountDetails(account, factors), accountText)
-  try {
-    if (verb === 'invite') return await printInvitation(config, store, { ...values, username: name ?? null })
-    if (verb === 'list' || name === undefined) {
-      for await (const account of allAccounts(store.metadata.accounts)) show(account)
+  const { values, positionals: [verb = '', ...names] } = parseArgs({ args, options, allowPositionals: true })
+  const { event, change } = checkArguments(verb, names, values)
+  const [name] = names
+  await withStore(verb === 'add' ? readConfig() : await readStoreConfig(), async store => {
+    const { accounts, metadata } = store
+    const show = (account: AccountRecord, factors?: FactorList) =>
+      print(values, accountDetails(account, factors), accountText)
+    if (verb === 'invite') return printClaim(store, { ...values, username: name ?? null, removesFactors: false })
+    if (name === undefined) {
+      for await (const account of allAccounts(metadata.accounts)) show(account)
       return
     }
-    if (verb === 'reset' || verb === 'links') {
-      const account = await store.accounts.getByUsername(name)
-      if (verb === 'links') return await printLinks(config, store, { ...values, account, isRevoking: values.revoke === true })
-      return await printReset(config, store, { ...values, account, removesFactors: values['without-factor'] === true })
+    const account = verb === 'add'
+      ? await accounts.add({ username: name, password: await readPassword() })
+      : await accounts.getByUsername(name)
+    const { username } = account
+    if (verb === 'links') return printLinks(store, { ...values, account, isRevoking: values.revoke })
+    if (verb === 'reset') {
+      return printClaim(store, { ...values, username, account, removesFactors: values['without-factor'] })
     }
-    const account = await carryOut(store, { verb, name, values })
-    const kind = EVENTS[verb]
-    const details = verb === 'quota' ? { details: quotaOf(account) } : {}
-    if (kind !== undefined) await recordAct(config, store.metadata, { kind, account, ...details })
+    await change?.(store, account, values)
+    const changed = verb === 'rm' ? account : await accounts.get(account.id)
+    const { quotaBytes, quotaFiles } = changed
+    if (event !== undefined) {
+      const details = verb === 'quota' ? { details: { quotaBytes, quotaFiles } } : {}
+      await recordAct(store, { kind: event, account: changed, ...details })
+    }
     if (verb === 'rm') await deleteBytes(store)
     const hasFactors = verb === 'show' || verb === 'second-factor'
-    show(account, hasFactors ? await store.metadata.factors.list(account.id) : undefined)
-  } finally {
-    await store.close()
-  }
+    show(changed, hasFactors ? await metadata.factors.list(account.id) : undefined)
+  })
 }
 
-function checkArguments (verb: Verb, name: string | undefined, values: Values): void {
-  const isNameless = verb === 'list' || verb === 'invite'
-  if (!isNameless && name === undefined) throw new UsageError('the name is missing; see magicstore user --help')
-  if (verb === 'rm' && !values.yes && !process.stdin.isTTY) {
-    throw new UsageError('rm asks for confirmation, which needs a terminal: use --yes to delete without it')
+function checkArguments (word: string, names: readonly string[], values: UserValues): Verb {
+  const verb = Object.hasOwn(VERBS, word) ? VERBS[word] : undefined
+  if (verb === undefined) throw new UsageError('unknown verb; see magicstore user --help')
+  if (names.length > 1) throw new UsageError('only one name is allowed; see magicstore user --help')
+  if (verb.isNameless !== true && names.length === 0) {
+    throw new UsageError('the name is missing; see magicstore user --help')
   }
-  if (verb === 'second-factor' && values.remove !== true) {
+  if (word === 'rm' && !values.yes) requireTerminal('rm')
+  if (word === 'second-factor' && !values.remove) {
     throw new UsageError('second-factor needs --remove: owners add theirs themselves')
   }
-  const given = Object.keys(values) as (keyof Values)[]
-  if ((verb === 'list' && name !== undefined) || given.some(option => (TAKEN_BY[option] ?? verb) !== verb)) {
-    throw new UsageError(`user ${verb} takes no such argument; see magicstore user --help`)
+  const taken: readonly string[] = ['json', 'yes', ...verb.takes ?? []]
+  const isOther = Object.entries(values).some(([option, value]) => value !== false && !taken.includes(option))
+  if (isOther || (word === 'list' && names.length > 0)) {
+    throw new UsageError(`user ${word} takes no such argument; see magicstore user --help`)
   }
+  return verb
 }
 
-async function carryOut (
-  { accounts, metadata }: OperatorStore,
-  { verb, name, values }: { verb: Exclude<Verb, 'list' | 'invite' | 'reset' | 'links'>, name: string, values: Values }
-): Promise<AccountRecord> {
-  if (verb === 'add') return accounts.add({ username: name, password: await readPassword() })
-  const account = await accounts.getByUsername(name)
-  switch (verb) {
-    case 'show': return account
-    case 'disable':
-      await metadata.accounts.setDisabled(account.id, account.disabledAt ?? Date.now())
-      return accounts.get(account.id)
-    case 'enable':
-      await metadata.accounts.setDisabled(account.id, null)
-      return accounts.get(account.id)
-    case 'quota': return setQuota(account, values, { accounts, metadata })
-    case 'passwd': {
-      const password = await readPassword()
-      // Read again: its owner may have changed the password while the operator was typing.
-      await accounts.changePassword(await accounts.get(account.id), password)
-      return account
-    }
-    case 'second-factor':
-      if (account.factorCount === 0) throw new OperatorError(`${account.username} has no second factor`)
-      await metadata.factors.removeAll(account.id)
-      return accounts.get(account.id)
-    case 'rm':
-      if (!values.yes) await confirm(`Permanently delete ${account.username} and ${account.usedFiles} files, with versions and trash?`)
-      await accounts.remove(account)
-      return account
-  }
-}
-
-/** The limits of an account itself: null stands for the default. */
-function quotaOf ({ quotaBytes, quotaFiles }: AccountRecord) {
-  return { quotaBytes, quotaFiles }
-}
-
-async function setQuota (
-  account: AccountRecord,
-  values: Values,
-  { accounts, metadata }: { accounts: Accounts, metadata: OperatorStore['metadata'] }
-): Promise<AccountRecord> {
+async function setQuota ({ metadata }: OperatorStore, account: AccountRecord, values: UserValues): Promise<void> {
   const bytes = values.bytes === undefined ? account.quotaBytes : readLimit(values.bytes, parseByteSize)
   const files = values.files === undefined ? account.quotaFiles : readLimit(values.files, parseCount)
   await metadata.accounts.setQuota(account.id, { bytes, files })
-  return accounts.get(account.id)
 }
 
 /** `none` lifts the limit of the settings; `default`, null, applies it. */
@@ -177,16 +148,28 @@ function readLimit (text: string, parse: (text: string) => number | undefined): 
   if (text === 'default') return null
   if (text === 'none') return NO_LIMIT
   const limit = parse(text)
-  if (limit === undefined) {
-    throw new UsageError(`${JSON.stringify(text)} is not a limit; use a number (for bytes also a size such as 10G), none or default`)
-  }
-  return limit
+  if (limit !== undefined) return limit
+  const forms = 'use a number (for bytes also a size such as 10G), none or default'
+  throw new UsageError(`${JSON.stringify(text)} is not a limit; ${forms}`)
 }
 
 function parseCount (text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-function missingVerb (): never {
-  throw new UsageError('unknown verb; see magicstore user --help')
+async function setPassword ({ accounts }: OperatorStore, { id }: AccountRecord): Promise<void> {
+  const password = await readPassword()
+  // Read again: its owner may have changed the password while the operator was typing.
+  await accounts.changePassword(await accounts.get(id), password)
+}
+
+async function removeFactors ({ metadata }: OperatorStore, account: AccountRecord): Promise<void> {
+  if (account.factorCount === 0) throw new OperatorError(`${account.username} has no second factor`)
+  await metadata.factors.removeAll(account.id)
+}
+
+async function remove ({ accounts }: OperatorStore, account: AccountRecord, { yes }: UserValues): Promise<void> {
+  const { username, usedFiles } = account
+  if (!yes) await confirm(`Permanently delete ${username} and ${usedFiles} files, with versions and trash?`)
+  await accounts.remove(account)
 }

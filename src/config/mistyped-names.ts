@@ -16,29 +16,19 @@ export function findMistypedNames (variables: readonly string[], settings: reado
   return variables.filter(name => !settings.includes(name)).flatMap(name => {
     const meant = candidates.find(setting => {
       const few = setting.length >= LONG ? 2 : 1
-      return Math.abs(name.length - setting.length) <= few && distance(name.toUpperCase(), setting) <= few
+      return isNear(name.toUpperCase(), setting, few)
     })
     return meant === undefined ? [] : [{ name, meant }]
   })
 }
 
-/** The number of characters to insert, delete or replace, or neighbours to swap (optimal string alignment). */
-function distance (one: string, other: string): number {
-  const rows = [Array.from({ length: other.length + 1 }, (_, column) => column)]
-  for (let row = 1; row <= one.length; row++) {
-    const [before = [], above = []] = [rows.at(-2), rows.at(-1)]
-    const current = [row]
-    for (let column = 1; column <= other.length; column++) {
-      const isSame = one[row - 1] === other[column - 1]
-      const isSwapped = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1]
-      current.push(Math.min(
-        Number(above[column]) + 1,
-        Number(current[column - 1]) + 1,
-        Number(above[column - 1]) + (isSame ? 0 : 1),
-        isSwapped ? Number(before[column - 2]) + 1 : Infinity
-      ))
-    }
-    rows.push(current)
-  }
-  return Number(rows.at(-1)?.at(-1))
+/** Whether one text becomes the other by at most `edits`: a character inserted, deleted or replaced, or two swapped. */
+function isNear (one: string, other: string, edits: number): boolean {
+  if (one === other) return true
+  const [rest, otherRest] = [one.slice(1), other.slice(1)]
+  if (one[0] === other[0]) return isNear(rest, otherRest, edits)
+  if (edits === 0) return false
+  const isSwapped = one[0] === other[1] && one[1] === other[0]
+  return isNear(rest, otherRest, edits - 1) || isNear(rest, other, edits - 1) || isNear(one, otherRest, edits - 1) ||
+    (isSwapped && isNear(one.slice(2), other.slice(2), edits - 1))
 }

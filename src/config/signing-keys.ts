@@ -53,10 +53,16 @@ export function parseSigningKeys (items: KeyItem[]): SigningKey[] {
 function signingKey ({ text, place }: KeyItem): SigningKey {
   const [, kid, secret] = KEY_ITEM.exec(text) ?? []
   const refuse = (reason: string): never => { throw new ConfigError(`${place}: ${reason}`) }
-  if (kid === undefined || secret === undefined) return refuse('expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -')
+  if (kid === undefined || secret === undefined) {
+    return refuse('expected kid:secret, with a kid of 1 to 32 letters, digits, _ or -')
+  }
   if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) refuse(`the secret has fewer than ${MIN_SECRET_BYTES} bytes`)
-  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) refuse('the secret is from a published example, so everyone knows it')
-  if (new Set(secret).size < MIN_SECRET_CHARACTERS) refuse(`the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
+  if (PUBLISHED_SECRETS.has(secret.toLowerCase())) {
+    refuse('the secret is from a published example, so everyone knows it')
+  }
+  if (new Set(secret).size < MIN_SECRET_CHARACTERS) {
+    refuse(`the secret has fewer than ${MIN_SECRET_CHARACTERS} different characters`)
+  }
   return { kid, secret }
 }
 

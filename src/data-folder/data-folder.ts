@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { access, chmod, opendir, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Config } from '../config.ts'
 import { ConfigError } from '../problems.ts'
 import { makeFolder } from './durable-files.ts'
 
@@ -32,43 +33,80 @@ export function blobPath (id: string): string {
   return join(dataFolderLayout.blobs, id.slice(0, 2), id)
 }
 
-/** What of a store is in its data folder; the rest is in a database server or in a bucket. */
-interface FolderUse { readonly hasDatabase: boolean, readonly hasBlobs: boolean }
+/** The settings that say what of a store is in its data folder; the rest is in a database server or in a bucket. */
+export type StoreSettings = Pick<Config, 'dataDir' | 'databaseUrl' | 'storageUrl'>
 
-/**
- * Creates the folder if it is missing, and makes it inaccessible to other users of the machine.
- * @throws {ConfigError} as `checkDataFolder`; the folder is then unchanged.
- */
-export async function prepareDataFolder (folder: string, use: FolderUse): Promise<void> {
-  await checkDataFolder(folder, use)
-  await makeDataFolder(folder)
-  await chmod(folder, 0o700).catch(failAsFolder(folder))
+/** Whether a part of the store is in DATA_DIR, which then serves one process only. */
+export function usesDataFolder ({ databaseUrl, storageUrl }: StoreSettings): boolean {
+  return databaseUrl === undefined || storageUrl === undefined
+}
+
+/** Whether the whole store is in DATA_DIR. */
+export function isDataFolderAlone ({ databaseUrl, storageUrl }: StoreSettings): boolean {
+  return databaseUrl === undefined && storageUrl === undefined
 }
 
 /**
- * Checks a folder, which need not exist, without changing it.
- * @throws {ConfigError} if the folder has only files of other programs, a database or blobs that would not be used, or
- * blobs without a database, or if it is on two file systems.
+ * Creates the data folder, if one is used and it is missing, and makes it inaccessible to other users of the machine.
+ * @throws {ConfigError} as `requireUsableFolder`; the folder is then unchanged.
  */
-export async function checkDataFolder (folder: string, use: FolderUse): Promise<void> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') failAsFolder(folder)(error)
-    return undefined
+export async function prepareFolder (config: StoreSettings): Promise<void> {
+  if (usesDataFolder(config)) await refuseHalfRestored(config.dataDir)
+  await prepareForRestore(config)
+}
+
+/** The same for a restore, which can continue one that was interrupted. */
+export async function prepareForRestore (config: StoreSettings): Promise<void> {
+  const { dataDir } = config
+  if (!usesDataFolder(config)) return
+  await checkDataFolder(config)
+  await makeDataFolder(dataDir)
+  await chmod(dataDir, 0o700).catch(failAsFolder(dataDir))
+}
+
+/**
+ * Checks the data folder, if one is used, without changing it.
+ * @throws {ConfigError} after an interrupted restore, if the folder has only files of other programs, a database or
+ * blobs that would not be used, or blobs without a database, or if it is on two file systems.
+ */
+export async function requireUsableFolder (config: StoreSettings): Promise<void> {
+  if (!usesDataFolder(config)) return
+  await refuseHalfRestored(config.dataDir)
+  await checkDataFolder(config)
+}
+
+/** A folder need not exist. */
+async function checkDataFolder ({ dataDir, databaseUrl, storageUrl }: StoreSettings): Promise<void> {
+  const names = await readdir(dataDir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') failAsFolder(dataDir)(error)
   })
   if (names === undefined) return
-  if (isForeign(names)) throw new ConfigError(`DATA_DIR: ${folder} contains files that are not MagicStore's`, { remedy: 'set DATA_DIR to an empty or new folder' })
-  if (!use.hasDatabase && await hasDatabase(folder)) {
-    throw new ConfigError(`DATA_DIR: ${folder} has a database of its own`, { remedy: 'with DATABASE_URL set DATA_DIR to another folder, into which you can restore a backup of this one' })
+  const refuse = (reason: string, remedy: string): never => {
+    throw new ConfigError(`DATA_DIR: ${reason}`, { remedy })
   }
-  if (!use.hasBlobs && await hasBlobs(folder)) {
-    throw new ConfigError(`DATA_DIR: ${folder} has files of its own`, { remedy: 'with STORAGE_URL set DATA_DIR to another folder, into which you can restore a backup of this one' })
+  if (isForeign(names)) {
+    refuse(`${dataDir} contains files that are not MagicStore's`, 'set DATA_DIR to an empty or new folder')
   }
-  if (use.hasDatabase && use.hasBlobs && await hasLostDatabase(folder)) {
+  const another = 'set DATA_DIR to another folder, into which you can restore a backup of this one'
+  if (databaseUrl !== undefined && await hasDatabase(dataDir)) {
+    refuse(`${dataDir} has a database of its own`, `with DATABASE_URL ${another}`)
+  }
+  if (storageUrl !== undefined) {
+    if (await hasBlobs(dataDir)) refuse(`${dataDir} has files of its own`, `with STORAGE_URL ${another}`)
+    return
+  }
+  if (databaseUrl === undefined && await hasLostDatabase(dataDir)) {
     // A new database would make every blob an orphan.
-    throw new ConfigError(`DATA_DIR: ${folder} contains files, but no database`, { remedy: 'restore a backup into another folder, or move blobs and incoming away to begin without those files' })
+    refuse(
+      `${dataDir} contains files, but no database`,
+      'restore a backup into another folder, or move blobs and incoming away to begin without those files'
+    )
   }
-  if (use.hasBlobs && await isOnTwoFileSystems(folder)) {
-    throw new ConfigError('DATA_DIR: incoming and blobs in it are on two file systems, so files can\'t be moved between them', { remedy: 'mount the disk at DATA_DIR itself' })
+  if (await isOnTwoFileSystems(dataDir)) {
+    refuse(
+      'incoming and blobs in it are on two file systems, so files can\'t be moved between them',
+      'mount the disk at DATA_DIR itself'
+    )
   }
 }
 
@@ -89,10 +127,12 @@ export async function makeDataFolder (folder: string): Promise<boolean> {
 }
 
 /** What to do if DATA_DIR can't be made, or this user has no access to it. */
-export const FOLDER_REMEDY = 'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can create or write to'
+export const FOLDER_REMEDY =
+  'run as the user that owns DATA_DIR, or set DATA_DIR to a folder that this user can create or write to'
 
 const failAsFolder = (folder: string) => (cause: Error): never => {
-  throw new ConfigError(`DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`, { remedy: FOLDER_REMEDY, cause })
+  const reason = `DATA_DIR: ${folder} can't be used as a folder: ${cause.message}`
+  throw new ConfigError(reason, { remedy: FOLDER_REMEDY, cause })
 }
 
 /** Whether the folder has blobs but no database. */
@@ -139,21 +179,24 @@ export async function hasDatabase (folder: string): Promise<boolean> {
   return isThere(join(folder, dataFolderLayout.database))
 }
 
-/** @throws {ConfigError} if the folder has no database, or only a part of a backup, or as `checkDataFolder`. */
-export async function requireDatabase (folder: string): Promise<void> {
-  if (await hasDatabase(folder)) return
-  await refuseHalfRestored(folder)
-  await checkDataFolder(folder, { hasDatabase: true, hasBlobs: true })
-  throw new ConfigError(`DATA_DIR: there is no database in ${folder}`, { remedy: 'set DATA_DIR to the folder of the server' })
+/** @throws {ConfigError} if DATA_DIR should have a database and has none, or as `requireUsableFolder`. */
+export async function requireDatabase (config: StoreSettings): Promise<void> {
+  const { dataDir, databaseUrl } = config
+  if (databaseUrl !== undefined || await hasDatabase(dataDir)) return
+  await requireUsableFolder(config)
+  const reason = `DATA_DIR: there is no database in ${dataDir}`
+  throw new ConfigError(reason, { remedy: 'set DATA_DIR to the folder of the server' })
 }
 
 /** How to go on after a restore that was interrupted. */
-export const CUT_RESTORE_REMEDY = 'run magicstore restore FOLDER again to continue it, or magicstore restore FOLDER --discard to begin anew'
+export const CUT_RESTORE_REMEDY =
+  'run magicstore restore FOLDER again to continue it, or magicstore restore FOLDER --discard to begin anew'
 
 /** @throws {ConfigError} after an interrupted restore. */
 export async function refuseHalfRestored (folder: string): Promise<void> {
   if (await isThere(join(folder, dataFolderLayout.restoring)) && !await hasDatabase(folder)) {
-    throw new ConfigError(`DATA_DIR: ${folder} has a part of a backup only: a restore was interrupted`, { remedy: CUT_RESTORE_REMEDY })
+    const reason = `DATA_DIR: ${folder} has a part of a backup only: a restore was interrupted`
+    throw new ConfigError(reason, { remedy: CUT_RESTORE_REMEDY })
   }
 }
 

@@ -1,11 +1,9 @@
 /** Makes dist/ complete, after tsc has compiled the server: adds the files of `magicstore sdk` and the page. */
-import { createHash } from 'node:crypto'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { schemaText } from '../../openapi/sdk/schema-text.js'
-import { iconImages } from './icon-images.js'
 
 const source = 'src/page'
 const sdk = 'dist/sdk'
@@ -26,7 +24,8 @@ const options = {
 for (const made of [sdk, folder]) rmSync(made, { recursive: true, force: true })
 // What was compiled from files that are gone.
 for (const name of readdirSync('dist', { encoding: 'utf8', recursive: true })) {
-  if (/\.js$/.test(name) && !existsSync(join('src', name.replace(/\.js$/, '.ts')))) for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
+  if (!/\.js$/.test(name) || existsSync(join('src', name.replace(/\.js$/, '.ts')))) continue
+  for (const file of [name, `${name}.map`]) rmSync(join('dist', file))
 }
 for (const name of ['client.ts', 'README.md']) cpSync(`openapi/sdk/${name}`, `${sdk}/${name}`)
 writeFileSync(`${sdk}/schema.ts`, await schemaText('openapi/openapi.json'))
@@ -36,19 +35,20 @@ const { metafile } = await build({
   ...options,
   metafile: true,
   entryPoints: [
-    `${source}/main.tsx`, `${source}/page.css`, `${source}/icon.svg`, `${source}/link/main.tsx`, `${source}/link/link.css`
+    `${source}/main.tsx`, `${source}/page.css`, `${source}/link/main.tsx`, `${source}/link/link.css`,
+    `${source}/icon.svg`, `${source}/icon*.png`
   ],
-  loader: { '.svg': 'copy' },
+  loader: { '.svg': 'copy', '.png': 'copy' },
   outdir: assets,
   entryNames: '[name]-[hash]',
   alias: { magicstore: `./${sdk}/client.ts` }
 })
 // Without a hash, because browsers look for a new service worker at the same address.
 await build({ ...options, entryPoints: [`${source}/worker/service-worker.ts`], outdir: folder })
-const icons = Object.entries(iconImages()).map(([name, bytes]) => writeHashed(name, bytes))
 // Without a hash, because a browser identifies an installed page by it.
 writeFileSync(join(folder, 'manifest.webmanifest'), withBuilt(`${source}/manifest.webmanifest`, 'assets'))
-for (const file of [...readdirSync(assets).map(name => join(assets, name)), ...['service-worker.js', 'manifest.webmanifest'].map(name => join(folder, name))]) compress(file)
+const served = [...readdirSync(assets).map(name => join('assets', name)), 'service-worker.js', 'manifest.webmanifest']
+for (const name of served) compress(join(folder, name))
 // The page of a link is served one level deeper, at s/SECRET.
 writeFileSync(join(folder, 'link.html'), withBuilt(`${source}/link/link.html`, '../assets'))
 // Last: `npm run build` compares the time of this file.
@@ -61,23 +61,11 @@ writeFileSync(join(folder, 'index.html'), withBuilt(`${source}/index.html`, 'ass
  */
 function withBuilt (file, served) {
   let text = readFileSync(file, 'utf8')
-  for (const [path, { entryPoint }] of [...Object.entries(metafile.outputs), ...icons]) {
-    if (entryPoint !== undefined) text = text.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
+  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+    if (entryPoint === undefined) continue
+    text = text.replace(`"${referenceTo(entryPoint, file)}"`, `"${served}/${basename(path)}"`)
   }
   return text
-}
-
-/**
- * Writes a file as esbuild does. Returns its path and what it was made for.
- * @param {string} name
- * @param {Buffer} bytes
- * @returns {[string, { entryPoint: string }]}
- */
-function writeHashed (name, bytes) {
-  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 8).toUpperCase()
-  const path = join(assets, name.replace('.', `-${hash}.`))
-  writeFileSync(path, bytes)
-  return [path, { entryPoint: `${source}/${name}` }]
 }
 
 /**

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
 import type { Config } from '../config.ts'
 import { ConfigError } from '../problems.ts'
-import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
+import { fault, faultOf, good, warning, type Diagnosis, type Environment } from './diagnosis.ts'
 
 const DAY_MILLISECONDS = 24 * 3600 * 1000
 
@@ -14,7 +14,8 @@ const RENEWAL_DAYS = 14
 export async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Buffer } | undefined> {
   if (tls === undefined) return undefined
   const read = async (name: string, file: string) => readFile(file).catch((cause: Error) => {
-    throw new ConfigError(`${name}: ${cause.message}`, { remedy: `set ${name} to a PEM file that the user of the server can read`, cause })
+    const remedy = `set ${name} to a PEM file that the user of the server can read`
+    throw new ConfigError(`${name}: ${cause.message}`, { remedy, cause })
   })
   const context = { cert: await read('TLS_CERT', tls.cert), key: await read('TLS_KEY', tls.key) }
   try {
@@ -27,11 +28,11 @@ export async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Bu
   return context
 }
 
-/** Whether the certificate and its key can be used, and are valid at `now`. */
-export async function checkCertificate (config: Config, now: number): Promise<Diagnosis> {
+/** Whether the certificate and its key can be used, and are valid now. */
+export async function checkCertificate (environment: Environment): Promise<Diagnosis> {
   try {
-    const tls = await readTls(config)
-    return tls === undefined ? good('TLS_CERT is not set') : checkValidity(new X509Certificate(tls.cert), now)
+    const tls = await readTls(environment)
+    return tls === undefined ? good('TLS_CERT is not set') : checkValidity(new X509Certificate(tls.cert), environment.now)
   } catch (error) {
     return faultOf(error)
   }

@@ -1,4 +1,28 @@
+import type { Config } from '../config.ts'
 import type { OperatorError } from '../problems.ts'
+
+/** An entry of the data folder, or the folder itself, whose name is then empty. */
+export interface FolderEntry {
+  readonly name: string
+  readonly mode: number
+  readonly userId: number
+  readonly changedAt: number
+}
+
+/** What is checked: the settings, and where a server with them would run. */
+export interface Environment extends Config {
+  /** `process.version`, such as v20.19.0. */
+  readonly nodeVersion: string
+  /** The user that this process runs as. */
+  readonly userId: number
+  readonly now: number
+  /** DATA_DIR, or its nearest ancestor that exists. */
+  readonly existing: string
+  /** Empty if DATA_DIR does not exist or can't be read. */
+  readonly entries: readonly FolderEntry[]
+  /** What this user can't read and write in DATA_DIR. */
+  readonly denied: readonly string[]
+}
 
 /** The result of one check, in words for the operator. */
 export interface Diagnosis {
@@ -23,6 +47,6 @@ export function fault (message: string, remedy: string): Diagnosis {
 
 /** The fault that keeps a server from starting, in the words of the start. */
 export function faultOf (error: unknown): Diagnosis {
-  const { reason = (error as Error).message, remedy = 'correct the setting that it names' } = error as Partial<OperatorError>
+  const { message, reason = message, remedy = 'correct the setting that it names' } = error as Partial<OperatorError> & Error
   return fault(reason, remedy)
 }

@@ -1,21 +1,14 @@
 import { access, constants, lstat, readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { dataFolderLayout, FOLDER_REMEDY, LOST_AND_FOUND } from '../data-folder/data-folder.ts'
+import { dataFolderLayout, FOLDER_REMEDY, LOST_AND_FOUND, requireUsableFolder } from '../data-folder/data-folder.ts'
 import { keyFiles } from '../data-folder/key-file.ts'
-import type { OperatorError } from '../problems.ts'
-import type { DatabaseTools } from './database.ts'
-import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
-
-/** An entry of the data folder, or the folder itself, whose name is then empty. */
-export interface Entry {
-  readonly name: string
-  readonly mode: number
-  readonly userId: number
-  readonly changedAt: number
-}
+import { isBesideDatabase } from '../metadata/sqlite/database-file.ts'
+import { fault, faultOf, good, warning, type Diagnosis, type Environment, type FolderEntry } from './diagnosis.ts'
 
 /** What servers and commands create in the data folder beside the database, and what a new disk contains. */
-const ownNames: string[] = ['', ...Object.values(dataFolderLayout), ...keyFiles.map(name => `${name}.new`), LOST_AND_FOUND]
+const ownNames: string[] = [
+  '', ...Object.values(dataFolderLayout), ...keyFiles.map(name => `${name}.new`), LOST_AND_FOUND
+]
 
 /** Before this version was made: a correct clock is later. */
 const EARLIEST_TIME = Date.UTC(2026, 0)
@@ -31,7 +24,7 @@ const FUSE = 0x65735546
 const MIN_FREE_SHARE = 0.05
 
 /** The folder and its direct entries; empty if it does not exist or can't be read. */
-export async function entriesOf (folder: string): Promise<Entry[]> {
+export async function entriesOf (folder: string): Promise<FolderEntry[]> {
   const names = await readdir(folder).catch(() => [])
   const results = await Promise.allSettled(['', ...names].map(async name => {
     const { mode, uid, mtimeMs } = await stat(join(folder, name))
@@ -50,43 +43,43 @@ export async function existingPart (folder: string): Promise<string> {
  * The files and folders of MagicStore in the data folder that this user can't read and write. Not what is in the
  * folders: that can be a lot.
  */
-export async function deniedEntries (
-  folder: string, entries: Entry[], { isBesideDatabase }: DatabaseTools
-): Promise<string[]> {
+export async function deniedEntries (folder: string, entries: FolderEntry[]): Promise<string[]> {
+  const own = Object.values<string>(dataFolderLayout)
   const names = entries.map(({ name }) => name)
-    .filter(name =>
-      Object.values<string>(dataFolderLayout).includes(name) || isBesideDatabase(name, dataFolderLayout.database))
-  const results =
-    await Promise.allSettled(names.map(name => access(join(folder, name), constants.R_OK | constants.W_OK)))
-  // A server may have deleted some meanwhile.
-  return names.filter((_name, index) => {
-    const result = results[index]
-    return result?.status === 'rejected' && (result.reason as NodeJS.ErrnoException).code !== 'ENOENT'
-  })
+    .filter(name => own.includes(name) || isBesideDatabase(name, dataFolderLayout.database))
+  const isDenied = await Promise.all(names.map(name =>
+    access(join(folder, name), constants.R_OK | constants.W_OK).then(
+      () => false,
+      // A server may have deleted some meanwhile.
+      (error: NodeJS.ErrnoException) => error.code !== 'ENOENT'
+    )))
+  return names.filter((_, index) => isDenied[index])
 }
 
-/**
- * `existing` is the result of `existingPart(folder)`, `denied` that of `deniedEntries`, and `refusal` what keeps a
- * server from using the folder.
- */
-export async function checkFolder (
-  folder: string,
-  { existing, denied, refusal }: { existing: string, denied: string[], refusal: OperatorError | undefined }
-): Promise<Diagnosis> {
+export async function checkFolder (environment: Environment): Promise<Diagnosis> {
+  const { dataDir: folder, existing, denied } = environment
   const obstacle = await findObstacle(folder, existing)
   if (obstacle !== undefined) return fault(`${folder} can't be created: ${obstacle}`, FOLDER_REMEDY)
-  const problem = await access(`${existing}/.`, constants.R_OK | constants.W_OK | constants.X_OK).then(() => undefined, (error: Error) => error.message)
-  if (problem !== undefined) {
-    return fault(`this user can't read and write the folder ${existing}: ${problem}`, FOLDER_REMEDY)
+  try {
+    await access(`${existing}/.`, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const { message } = error as Error
+    return fault(`this user can't read and write the folder ${existing}: ${message}`, FOLDER_REMEDY)
   }
-  if (refusal !== undefined) return faultOf(refusal)
+  try {
+    await requireUsableFolder(environment)
+  } catch (error) {
+    return faultOf(error)
+  }
   if (denied.length > 0) {
     return fault(
       `this user can't read and write ${denied.map(name => join('DATA_DIR', name)).join(', ')}`,
       `run as the user that owns DATA_DIR, or as that user: chmod -R u=rwX ${folder}`
     )
   }
-  return good(existing === folder ? `${folder} can be read and written` : `${folder} does not exist yet; the first start creates it`)
+  return good(existing === folder
+    ? `${folder} can be read and written`
+    : `${folder} does not exist yet; the first start creates it`)
 }
 
 /**
@@ -104,57 +97,58 @@ async function findObstacle (folder: string, existing: string): Promise<string |
   }
 }
 
-export function checkPermissions (folder: string, entries: Entry[]): Diagnosis {
+export function checkPermissions ({ dataDir, entries }: Environment): Diagnosis {
   const open = entries.filter(({ name, mode }) => (mode & 0o077) !== 0 && name !== LOST_AND_FOUND)
     .map(({ name }) => name)
   if (open.length === 0) return good('other users of this machine have no access to DATA_DIR')
   const isSecret = open.some(name =>
     keyFiles.some(file => file === name) || name.startsWith(dataFolderLayout.database))
   const message = `other users of this machine have access to ${open.map(name => join('DATA_DIR', name)).join(', ')}`
-  return (isSecret ? fault : warning)(message, `chmod -R go= ${folder}`)
+  return (isSecret ? fault : warning)(message, `chmod -R go= ${dataDir}`)
 }
 
-/** `userId` is the user that commands run as. */
-export function checkOwner (folder: string, entries: Entry[], userId: number): Diagnosis {
+export function checkOwner ({ dataDir, entries, userId }: Environment): Diagnosis {
   const owner = entries.find(({ name }) => name === '')?.userId ?? userId
   const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND)
     .map(({ name }) => name)
   if (foreign.length > 0) {
     return fault(
-    `DATA_DIR belongs to user ${owner}, but these entries belong to other users: ${foreign.join(', ')}`,
-    `chown -R ${owner} ${foreign.map(name => join(folder, name)).join(' ')}`
+      `DATA_DIR belongs to user ${owner}, but these entries belong to other users: ${foreign.join(', ')}`,
+      `chown -R ${owner} ${foreign.map(name => join(dataDir, name)).join(' ')}`
     )
   }
   if (owner === userId) return good('everything in DATA_DIR belongs to this user')
   // Root can do what the owner can, but the server can't write the files that root's commands create.
-  return (userId === 0 ? warning : fault)(`DATA_DIR belongs to user ${owner}, but this is user ${userId}`, `run the server and all commands as user ${owner}`)
-}
-
-export function checkEntries (entries: Entry[], { isBesideDatabase }: DatabaseTools): Diagnosis {
-  const foreign = entries.map(({ name }) => name)
-    .filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
-  if (foreign.length === 0) return good('DATA_DIR contains only files of MagicStore')
-  return warning(`DATA_DIR contains other files, which backups do not include: ${foreign.join(', ')}`, 'move them elsewhere')
-}
-
-/** Tokens expire by the clock. */
-export function checkClock (entries: Entry[], now: number): Diagnosis {
-  const newest = Math.max(EARLIEST_TIME, ...entries.map(entry => entry.changedAt))
-  const text = new Date(now).toISOString()
-  if (newest <= now + DRIFT_MILLISECONDS) return good(`it is ${text}`)
-  return fault(
-    `it is ${text} by the clock, but DATA_DIR or this version is from ${new Date(newest).toISOString()}: tokens expire at the wrong time`,
-    'set the clock, and use NTP'
+  return (userId === 0 ? warning : fault)(
+    `DATA_DIR belongs to user ${owner}, but this is user ${userId}`, `run the server and all commands as user ${owner}`
   )
 }
 
-export async function checkFileSystem (folder: string): Promise<Diagnosis> {
-  const { type } = await statfs(folder)
+export function checkEntries ({ entries }: Environment): Diagnosis {
+  const foreign = entries.map(({ name }) => name)
+    .filter(name => !ownNames.includes(name) && !isBesideDatabase(name, dataFolderLayout.database))
+  if (foreign.length === 0) return good('DATA_DIR contains only files of MagicStore')
+  return warning(
+    `DATA_DIR contains other files, which backups do not include: ${foreign.join(', ')}`, 'move them elsewhere'
+  )
+}
+
+/** Tokens expire by the clock. */
+export function checkClock ({ entries, now }: Environment): Diagnosis {
+  const newest = Math.max(EARLIEST_TIME, ...entries.map(entry => entry.changedAt))
+  const [isNow, isNewest] = [now, newest].map(time => new Date(time).toISOString())
+  if (newest <= now + DRIFT_MILLISECONDS) return good(`it is ${isNow}`)
+  const contradiction = `it is ${isNow} by the clock, but DATA_DIR or this version is from ${isNewest}`
+  return fault(`${contradiction}: tokens expire at the wrong time`, 'set the clock, and use NTP')
+}
+
+export async function checkFileSystem ({ existing }: Environment): Promise<Diagnosis> {
+  const { type } = await statfs(existing)
   const name = NETWORK_FILE_SYSTEMS.get(type)
   if (name !== undefined) {
     return fault(
-    `DATA_DIR is on ${name}, a network file system, where the database can lose acknowledged data`,
-    'move DATA_DIR to a local disk'
+      `DATA_DIR is on ${name}, a network file system, where the database can lose acknowledged data`,
+      'move DATA_DIR to a local disk'
     )
   }
   if (type === FUSE) {
@@ -166,8 +160,8 @@ export async function checkFileSystem (folder: string): Promise<Diagnosis> {
   return good('DATA_DIR is on a local file system')
 }
 
-export async function checkSpace (folder: string, minFreeBytes: number): Promise<Diagnosis> {
-  const { bavail, blocks, bsize } = await statfs(folder)
+export async function checkSpace ({ existing, minFreeBytes }: Environment): Promise<Diagnosis> {
+  const { bavail, blocks, bsize } = await statfs(existing)
   return checkAmount({
     what: 'bytes',
     free: bavail * bsize,
@@ -177,10 +171,11 @@ export async function checkSpace (folder: string, minFreeBytes: number): Promise
   })
 }
 
-export async function checkInodes (folder: string): Promise<Diagnosis> {
-  const { ffree, files } = await statfs(folder)
+export async function checkInodes ({ existing }: Environment): Promise<Diagnosis> {
+  const { ffree, files } = await statfs(existing)
   // Both numbers are 0 if the file system does not count inodes.
-  return checkAmount({ what: 'inodes', free: ffree, total: files, required: Math.min(1, files), rule: 'each upload needs one' })
+  const required = Math.min(1, files)
+  return checkAmount({ what: 'inodes', free: ffree, total: files, required, rule: 'each upload needs one' })
 }
 
 const SPACE_REMEDY = 'delete files from that disk, or trash with magicstore trash empty, or use a larger disk'
@@ -195,10 +190,7 @@ function checkAmount ({ what, free, total, required, rule }: {
   const message = `${free} of ${total} ${what} are free on the disk of DATA_DIR, and ${rule}`
   if (free < required) return fault(`${message}: uploads are refused with 507`, SPACE_REMEDY)
   if (free < Math.max(2 * required, MIN_FREE_SHARE * total)) {
-    return warning(
-    `${message}: uploads will soon be refused`,
-    SPACE_REMEDY
-    )
+    return warning(`${message}: uploads will soon be refused`, SPACE_REMEDY)
   }
   return good(message)
 }

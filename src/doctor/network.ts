@@ -2,57 +2,47 @@ import { once } from 'node:events'
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https, { type RequestOptions } from 'node:https'
 import { urlToHttpOptions } from 'node:url'
+import { isFolderInUse } from '../backends/backends.ts'
 import type { Config } from '../config.ts'
+import { usesDataFolder } from '../data-folder/data-folder.ts'
 import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
+import { PortInUseError, tryListening } from './listening.ts'
 
 const TIMEOUT_MILLISECONDS = 3000
 
-/** The properties of a health report or a problem that the checks read. */
-interface Body {
-  readonly status?: unknown
-  readonly database?: string
-  readonly disk?: string
-  readonly code?: string
-  readonly detail?: string
-}
-
-interface Answer { readonly status: number | undefined, readonly headers: IncomingHttpHeaders, readonly body: Body }
-
-/** The functions that the check of the server needs. */
-export interface ServerTools {
-  /** Listens for a moment, as a server would. @throws {OperatorError} if it can't. */
-  readonly tryListening: (place: { setting: 'HOST' | 'METRICS_HOST', host: string, port: number }) => Promise<void>
-  /** Whether an error of `tryListening` says that a program listens there. */
-  readonly isPortInUse: (error: unknown) => boolean
-  /** Whether a server has locked DATA_DIR. */
-  readonly isFolderInUse: (config: Config) => boolean
-  readonly usesDataFolder: (config: Config) => boolean
+/** The answer to a request for the health of a server. */
+interface HealthReply {
+  readonly status: number | undefined
+  readonly headers: IncomingHttpHeaders
+  /** A health report, or a problem. */
+  readonly body: Readonly<Record<string, unknown>>
 }
 
 /** Requests the health of the server at HOST and PORT, if it is running, or whether one could listen there. */
-export async function checkServer (config: Config, tools: ServerTools): Promise<Diagnosis> {
-  const { host, port } = config
+export async function checkServer (config: Config): Promise<Diagnosis> {
+  const { host, port, metricsHost, metricsPort = 0 } = config
   if (port === 0) return good('PORT is 0: the port of the server is not known')
   const address = `${host}:${port}`
-  const isFolderInUse = tools.isFolderInUse(config)
-  const obstacle = await tools.tryListening({ setting: 'HOST', host, port }).then(() => undefined, (error: Error) => error)
-  if (obstacle === undefined) {
-    if (!isFolderInUse) return checkMetricsPort(config, tools)
-    return fault(`another MagicStore server uses DATA_DIR, and none runs at ${address}`, 'stop it, or set DATA_DIR to another folder, or HOST and PORT as that server has them')
+  const isInUse = isFolderInUse(config)
+  const obstacle = await tryListening({ setting: 'HOST', host, port }).then(() => undefined, (error: Error) => error)
+  if (obstacle === undefined && isInUse) {
+    return fault(
+      `another MagicStore server uses DATA_DIR, and none runs at ${address}`,
+      'stop it, or set DATA_DIR to another folder, or HOST and PORT as that server has them'
+    )
   }
-  if (!tools.isPortInUse(obstacle)) return faultOf(obstacle)
+  if (obstacle === undefined) {
+    const runnable = good(`not running at ${address}, where it can listen`)
+    if (metricsPort === 0) return runnable
+    return tryListening({ setting: 'METRICS_HOST', host: metricsHost, port: metricsPort }).then(() => runnable, faultOf)
+  }
+  if (!(obstacle instanceof PortInUseError)) return faultOf(obstacle)
   const diagnosis = await askServer(config, obstacle)
-  if (diagnosis.verdict !== 'good' || isFolderInUse || !tools.usesDataFolder(config)) return diagnosis
-  return fault(`the MagicStore server at ${address} uses another DATA_DIR`, 'set PORT to another port, or DATA_DIR to the folder of that server')
-}
-
-/** Whether a server that does not run could listen at METRICS_PORT too. */
-async function checkMetricsPort (
-  { host, port, metricsHost, metricsPort = 0 }: Config, { tryListening }: ServerTools
-): Promise<Diagnosis> {
-  const runnable = good(`not running at ${host}:${port}, where it can listen`)
-  if (metricsPort === 0) return runnable
-  return tryListening({ setting: 'METRICS_HOST', host: metricsHost, port: metricsPort }).then(() => runnable, faultOf)
+  if (diagnosis.verdict !== 'good' || isInUse || !usesDataFolder(config)) return diagnosis
+  return fault(
+    `the MagicStore server at ${address} uses another DATA_DIR`,
+    'set PORT to another port, or DATA_DIR to the folder of that server'
+  )
 }
 
 /** `inUse` says that a program listens there: one that is no MagicStore server is in its place. */
@@ -66,9 +56,11 @@ async function askServer ({ host, port, tls }: Config, inUse: unknown): Promise<
     path: '/health/ready',
     rejectUnauthorized: false
   }).catch(() => undefined)
-  const { status, database, disk, code, detail }: Body = answer?.body ?? {}
+  const { status, database, disk, code, detail } = answer?.body ?? {}
   if (status === 'ready') return good(`ready at ${address}: database ${database}, disk ${disk}`)
-  if (code !== undefined) return fault(`not ready at ${address}, ${code}: ${detail}`, 'try again later, and read its log')
+  if (code !== undefined) {
+    return fault(`not ready at ${address}, ${code}: ${detail}`, 'try again later, and read its log')
+  }
   const { message, remedy } = faultOf(inUse)
   return fault(`${message}, or by a server that gives no answer`, String(remedy))
 }
@@ -79,10 +71,7 @@ export async function checkPublicAddress ({ publicUrl }: Config): Promise<Diagno
   try {
     const { status, headers, body } = await get(urlToHttpOptions(new URL(`${publicUrl}/health/live`)))
     if (body.status !== 'alive') {
-      return warning(
-      `${publicUrl} leads to something else: status ${status}`,
-      'check the DNS name and the proxy'
-      )
+      return warning(`${publicUrl} leads to something else: status ${status}`, 'check the DNS name and the proxy')
     }
     // The server sends this header if it knows that the client uses TLS.
     const isTlsKnown = publicUrl.startsWith('http:') || headers['strict-transport-security'] !== undefined
@@ -100,7 +89,7 @@ export async function checkPublicAddress ({ publicUrl }: Config): Promise<Diagno
 }
 
 /** @throws if there is no response in time, or one that is not JSON. */
-async function get (options: RequestOptions): Promise<Answer> {
+async function get (options: RequestOptions): Promise<HealthReply> {
   const { request } = options.protocol === 'https:' ? https : http
   const sent = request({ ...options, agent: false, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) })
   sent.end()

@@ -2,9 +2,9 @@ import { access, constants, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isLoopback, mistypedSettings, type Config } from '../config.ts'
 import { dataFolderLayout } from '../data-folder/data-folder.ts'
-import { KeyFile } from '../data-folder/key-file.ts'
+import { findKeys } from '../data-folder/key-file.ts'
 import { OperatorError } from '../problems.ts'
-import { fault, faultOf, good, warning, type Diagnosis } from './diagnosis.ts'
+import { fault, faultOf, good, warning, type Diagnosis, type Environment } from './diagnosis.ts'
 
 const { O_APPEND, O_NONBLOCK, O_WRONLY, W_OK, X_OK } = constants
 
@@ -14,15 +14,11 @@ const OLDEST_NODE = [20, 19] as const
 /** A shorter prefix is no private network: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193) are the largest. */
 const MIN_PROXY_PREFIX = 7
 
-/** `version` is `process.version`, such as v20.19.0. */
-export function checkNode (version: string): Diagnosis {
+export function checkNode ({ nodeVersion: version }: Environment): Diagnosis {
   const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
   const isOld = major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])
   return isOld
-    ? fault(
-    `Node.js ${version} is too old`,
-    `install Node.js ${OLDEST_NODE.join('.')} or newer`
-    )
+    ? fault(`Node.js ${version} is too old`, `install Node.js ${OLDEST_NODE.join('.')} or newer`)
     : good(`Node.js ${version} is supported`)
 }
 
@@ -30,9 +26,10 @@ export function checkNode (version: string): Diagnosis {
 export function checkNames (): Diagnosis {
   const mistyped = mistypedSettings()
   if (mistyped.length === 0) return good('no variable of the environment is a setting with a typing error')
+  const names = mistyped.map(({ name }) => name).join(', ')
   return warning(
     mistyped.map(({ name, meant }) => `${name} is not a setting; did you mean ${meant}?`).join(' '),
-    `set ${mistyped.map(({ meant }) => meant).join(', ')} instead, or unset ${mistyped.map(({ name }) => name).join(', ')}`
+    `set ${mistyped.map(({ meant }) => meant).join(', ')} instead, or unset ${names}`
   )
 }
 
@@ -53,15 +50,19 @@ export function checkTransport ({ host, tls, trustProxy, passwordPolicy }: Confi
 export function checkPasswordPolicy (config: Config): Diagnosis {
   const { passwordPolicy, passwordPolicyReason } = config
   if (passwordPolicy === 'strict' || !isReachable(config)) return good(`${passwordPolicy}: ${passwordPolicyReason}`)
-  return warning('other machines can reach the server, and any password is accepted, even a single letter', 'set PASSWORD_POLICY=strict')
+  return warning(
+    'other machines can reach the server, and any password is accepted, even a single letter',
+    'set PASSWORD_POLICY=strict'
+  )
 }
 
 export function checkProxy ({ host, port, tls, trustProxy, publicUrl }: Config): Diagnosis {
   if (trustProxy === undefined) {
     const isProxied = tls === undefined && publicUrl?.startsWith('https:') === true
     if (!isProxied) return good('TRUST_PROXY is not set: forwarding headers are ignored')
+    const reason = 'PUBLIC_URL is https, but the server has no certificate and no TRUST_PROXY'
     return warning(
-      'PUBLIC_URL is https, but the server has no certificate and no TRUST_PROXY: all clients of a proxy share one address and rate limit',
+      `${reason}: all clients of a proxy share one address and rate limit`,
       'set TRUST_PROXY to the address of the proxy'
     )
   }
@@ -73,8 +74,8 @@ export function checkProxy ({ host, port, tls, trustProxy, publicUrl }: Config):
   }
   if (['0.0.0.0', '::'].includes(host)) {
     return warning(
-    `a client that has an address in TRUST_PROXY and reaches port ${port} without the proxy can forge its address`,
-    'set HOST to the address that the proxy uses, or let a firewall admit only the proxy'
+      `a client that has an address in TRUST_PROXY and reaches port ${port} without the proxy can forge its address`,
+      'set HOST to the address that the proxy uses, or let a firewall admit only the proxy'
     )
   }
   return good(`forwarding headers are accepted from ${trustProxy.join(', ')}`)
@@ -82,17 +83,17 @@ export function checkProxy ({ host, port, tls, trustProxy, publicUrl }: Config):
 
 export function checkPublicUrl ({ publicUrl, tls, trustProxy }: Config): Diagnosis {
   if (publicUrl === undefined) {
+    const unset = 'PUBLIC_URL is not set'
     if (trustProxy === undefined) {
-      return good('PUBLIC_URL is not set: links are absolute if the request names the address that the server listens on')
+      return good(`${unset}: links are absolute if the request names the address that the server listens on`)
     }
-    return warning('PUBLIC_URL is not set: behind a proxy links have no scheme and host', 'set PUBLIC_URL to the address that users see')
+    return warning(
+      `${unset}: behind a proxy links have no scheme and host`, 'set PUBLIC_URL to the address that users see'
+    )
   }
   const isSecure = tls !== undefined || trustProxy !== undefined
   if (isSecure && publicUrl.startsWith('http:')) {
-    return warning(
-    `links start with PUBLIC_URL, ${publicUrl}, and bypass TLS`,
-    'use https in PUBLIC_URL'
-    )
+    return warning(`links start with PUBLIC_URL, ${publicUrl}, and bypass TLS`, 'use https in PUBLIC_URL')
   }
   return good(`links start with ${publicUrl}`)
 }
@@ -102,8 +103,7 @@ export async function checkSigningKeys ({ signingKeys, databaseUrl, dataDir }: C
   if (signingKeys === undefined && databaseUrl !== undefined) return good('they are in the database')
   if (signingKeys === undefined) {
     // The check of the folder reports a file that can't be read.
-    const file = new KeyFile(dataDir, dataFolderLayout.signingKeys)
-    const problem = await file.find().then(() => undefined, (error: Error) => error)
+    const problem = await findKeys(dataDir, dataFolderLayout.signingKeys).then(() => undefined, (error: Error) => error)
     return problem instanceof OperatorError ? faultOf(problem) : good('they are in DATA_DIR')
   }
   return warning(
@@ -146,7 +146,10 @@ export async function checkEventLog ({ eventLog }: Config): Promise<Diagnosis> {
     await handle?.close()
     return good(`security events are appended to ${eventLog}`)
   } catch (error) {
-    return fault(`EVENT_LOG: ${(error as Error).message}`, 'set EVENT_LOG to a file in a folder that the user of the server can write to')
+    return fault(
+      `EVENT_LOG: ${(error as Error).message}`,
+      'set EVENT_LOG to a file in a folder that the user of the server can write to'
+    )
   }
 }
 

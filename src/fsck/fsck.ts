@@ -16,7 +16,7 @@ interface Stores { metadata: Metadata, blobs: BlobStore }
  * of a file in one, is wrong; the `database` itself is damaged. `name` is that of the file; null for a version of a
  * deleted one.
  */
-export type Finding =
+export type Inconsistency =
   | { readonly kind: Fault } & Pick<StoredContent, 'content' | 'blobId' | 'ownerId' | 'name'>
   | { readonly kind: 'orphan', readonly blobId: string }
   | { readonly kind: 'usage', readonly accountId: number, readonly detail: string }
@@ -30,11 +30,11 @@ export type Finding =
 export async function * checkIntegrity (
   { metadata, blobs }: Stores,
   { isDeep, onLook, onSearch }: { isDeep: boolean, onLook: (done: number) => void, onSearch?: (done: number) => void }
-): AsyncGenerator<Finding> {
+): AsyncGenerator<Inconsistency> {
   for (const detail of await metadata.checkIntegrity()) yield { kind: 'database', detail }
   for (const detail of await metadata.folders.listFaults()) yield { kind: 'folder', detail }
-  yield * checkContents({ metadata, blobs }, { check: isDeep ? checkDigest : checkSize, onLook })
-  yield * checkBlobs({ metadata, blobs }, onSearch)
+  yield * checkContents({ metadata, blobs }, isDeep ? findBadDigest : findBadSize, onLook)
+  yield * findOrphans({ metadata, blobs }, onSearch)
   for (const { accountId, recorded, actual } of await metadata.accounts.usageMismatches()) {
     yield { kind: 'usage', accountId, detail: `recorded ${usageText(recorded)}; stored ${usageText(actual)}` }
   }
@@ -44,7 +44,7 @@ export async function * checkIntegrity (
  * Repairs what can be repaired without loss: moves an orphan to the quarantine, keeps the bytes of a content, or
  * recomputes the usage. Returns whether it did.
  */
-export async function repair ({ metadata, blobs }: Stores, finding: Finding): Promise<boolean> {
+export async function repair ({ metadata, blobs }: Stores, finding: Inconsistency): Promise<boolean> {
   switch (finding.kind) {
     case 'orphan':
       return blobs.quarantine(finding.blobId)
@@ -60,57 +60,48 @@ export async function repair ({ metadata, blobs }: Stores, finding: Finding): Pr
 }
 
 function usageText ({ bytes, files, folders, keptBytes, keptContents }: UsageMismatch['actual']): string {
-  return `${bytes} bytes in ${files} files, ${folders} folders, and ${keptBytes} bytes in ${keptContents} versions and deleted files`
+  const versions = `${keptBytes} bytes in ${keptContents} versions and deleted files`
+  return `${bytes} bytes in ${files} files, ${folders} folders, and ${versions}`
 }
 
 type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest' | 'discarded'
 
-type Check = (content: Pick<StoredContent, 'blobId' | 'size' | 'sha256'>, blobs: BlobStore) => Promise<Fault | undefined>
+type Check = (
+  content: Pick<StoredContent, 'blobId' | 'size' | 'sha256'>, blobs: BlobStore
+) => Promise<Fault | undefined>
 
 async function * checkContents (
-  { metadata, blobs }: Stores, { check, onLook }: { check: Check, onLook: (done: number) => void }
-): AsyncGenerator<Finding> {
-  let afterId = ''
+  { metadata, blobs }: Stores, check: Check, onLook: (done: number) => void
+): AsyncGenerator<Inconsistency> {
   let done = 0
-  for (;;) {
-    const contents = await metadata.blobs.listContents(afterId, BATCH)
+  let afterId: string | undefined = ''
+  while (afterId !== undefined) {
+    const contents: StoredContent[] = await metadata.blobs.listContents(afterId, BATCH)
     const discarded = await metadata.blobs.findDiscarded(contents.map(({ blobId }) => blobId))
     for (const stored of contents) {
       const { content, blobId, ownerId, name } = stored
-      for (const kind of [await check(stored, blobs), discarded.has(blobId) ? 'discarded' as const : undefined]) {
-        if (kind !== undefined && await isCurrent(blobId, metadata)) yield { kind, content, blobId, ownerId, name }
+      const fault = await check(stored, blobs).catch(faultOf)
+      for (const kind of [fault, discarded.has(blobId) ? 'discarded' as const : undefined]) {
+        // A blob that was discarded meanwhile may be removed already.
+        const isCurrent = kind !== undefined && (await metadata.blobs.findKnown([blobId])).has(blobId)
+        if (isCurrent) yield { kind, content, blobId, ownerId, name }
       }
       onLook(++done)
     }
-    const last = contents.at(-1)
-    if (last === undefined) return
-    afterId = last.blobId
+    afterId = contents.at(-1)?.blobId
   }
 }
 
-/** A blob that was discarded meanwhile may be removed already. */
-async function isCurrent (blobId: string, metadata: Metadata): Promise<boolean> {
-  return (await metadata.blobs.findKnown([blobId])).has(blobId)
+const findBadSize: Check = async ({ blobId, size }, blobs) => {
+  await blobs.check(blobId, size)
+  return undefined
 }
 
-const checkSize: Check = async ({ blobId, size }, blobs) => {
-  try {
-    await blobs.check(blobId, size)
-    return undefined
-  } catch (error) {
-    return faultOf(error)
-  }
-}
-
-const checkDigest: Check = async ({ blobId, size, sha256 }, blobs) => {
-  try {
-    const hash = createHash('sha256')
-    const bytes = await blobs.read({ id: blobId, size })
-    for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
-    return hash.digest('hex') === sha256 ? undefined : 'wrong_digest'
-  } catch (error) {
-    return faultOf(error)
-  }
+const findBadDigest: Check = async ({ blobId, size, sha256 }, blobs) => {
+  const hash = createHash('sha256')
+  const bytes = await blobs.read({ id: blobId, size })
+  for await (const chunk of Buffer.isBuffer(bytes) ? [bytes] : bytes) hash.update(chunk as Buffer)
+  return hash.digest('hex') === sha256 ? undefined : 'wrong_digest'
 }
 
 /** A read error is a finding, and must not end the check. A store that can't be reached ends it. */
@@ -122,14 +113,18 @@ function faultOf (error: unknown): Fault {
   return code === undefined ? 'wrong_size' : 'unreadable'
 }
 
-/** Blobs are listed before the metadata is read, because the metadata of a committed blob is written first. */
-async function * checkBlobs (
+async function * findOrphans (
   { metadata, blobs }: Stores, onSearch?: (done: number) => void
-): AsyncGenerator<Finding> {
+): AsyncGenerator<Inconsistency> {
   let done = 0
-  for await (const batch of batchesOf(blobs.list())) {
-    yield * orphansAmong(batch, { metadata, blobs })
-    done += batch.length
+  for await (const ids of batchesOf(blobs.list())) {
+    // After they were listed, because the metadata of a committed blob is written first.
+    const referenced = await metadata.blobs.findReferenced(ids)
+    for (const blobId of ids) {
+      // A blob that was discarded since it was listed is no longer referenced, and no longer there.
+      if (!referenced.has(blobId) && await blobs.has(blobId)) yield { kind: 'orphan', blobId }
+    }
+    done += ids.length
     onSearch?.(done)
   }
 }
@@ -142,12 +137,4 @@ async function * batchesOf (ids: AsyncIterable<string>): AsyncGenerator<string[]
     batch = []
   }
   yield batch
-}
-
-async function * orphansAmong (ids: string[], { metadata, blobs }: Stores): AsyncGenerator<Finding> {
-  const referenced = await metadata.blobs.findReferenced(ids)
-  for (const blobId of ids) {
-    // A blob that was discarded since it was listed is no longer referenced, and no longer there.
-    if (!referenced.has(blobId) && await blobs.has(blobId)) yield { kind: 'orphan', blobId }
-  }
 }

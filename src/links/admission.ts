@@ -12,7 +12,7 @@ import type { AppServices } from '../services.ts'
 import { hashOfSecret, SECRET_PATTERN } from './link-secrets.ts'
 
 /** What the routes of a Fastify scope require: a kind of link, and the password, if the link has one. */
-interface Requirement {
+interface VisitRequirement {
   readonly kind?: LinkKind
   /** Default: true. */
   readonly needsPassword?: boolean
@@ -38,7 +38,7 @@ export function linkCookieOf ({ protocol }: FastifyRequest): string {
 export function admitVisitors (
   scope: FastifyInstance,
   { config, metadata: { links }, linkPasswords }: AppServices,
-  { kind, needsPassword = true }: Requirement = {}
+  { kind, needsPassword = true }: VisitRequirement = {}
 ): void {
   scope.addHook('onRoute', route => {
     if (route.schema !== undefined) Object.assign(route.schema, { security: noCredential })

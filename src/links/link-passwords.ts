@@ -15,9 +15,9 @@ type Locked = Pick<LinkRecord, 'id' | 'passwordHash'>
 export type LinkPasswords = ReturnType<typeof createLinkPasswords>
 
 /** Checks the passwords of links, within the limits of failed sign-ins. */
-export function createLinkPasswords (
-  { attemptLimiter, config, metadata, passwords, securityLog, signedTexts }: Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords' | 'securityLog' | 'signedTexts'>
-) {
+export function createLinkPasswords ({
+  attemptLimiter, config: { signInFailures }, metadata: { links }, passwords, securityLog, signedTexts
+}: Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords' | 'securityLog' | 'signedTexts'>) {
   return {
     /**
      * Verifies the password of a link. A wrong one is an event of its owner.
@@ -26,11 +26,12 @@ export function createLinkPasswords (
     async verify (
       { link, account }: Pick<OpenLink, 'link' | 'account'>, password: string, origin: Origin
     ): Promise<void> {
-      const { links } = metadata
       const { network } = origin
       const isKnownNetwork = await links.isKnownNetwork(link.id, network)
-      const attempt = { kind: 'link_password', network, usernameKey: attemptKey(`link ${link.id}`), isKnownNetwork } as const
-      const finish = await attemptLimiter.acquire(attempt, passwordLimits(attempt, config.signInFailures), 'too_many_passwords')
+      const usernameKey = attemptKey(`link ${link.id}`)
+      const attempt = { kind: 'link_password', network, usernameKey, isKnownNetwork } as const
+      const limits = passwordLimits(attempt, signInFailures)
+      const finish = await attemptLimiter.acquire(attempt, limits, 'too_many_passwords')
       let outcome: AttemptOutcome = 'released'
       try {
         const isRight = await passwords.verify(password, String(link.passwordHash))

@@ -13,12 +13,12 @@ interface LinkUsesOptions {
 }
 
 /** Uses since the last write, and when the last of them was. */
-interface Waiting { count: number, at: number }
+interface UnwrittenUses { count: number, at: number }
 
 /** Counts the uses of links. The first is written at once, further ones of the same minute together. */
 export class LinkUses {
   readonly #options: LinkUsesOptions
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new Map<number, UnwrittenUses>()
   readonly #writes = new Set<Promise<void>>()
 
   constructor (options: LinkUsesOptions) {
@@ -58,7 +58,7 @@ export class LinkUses {
     setTimeout(() => this.#flush(linkId), this.#options.intervalMilliseconds ?? INTERVAL_MILLISECONDS).unref()
   }
 
-  #write (linkId: number, uses: Waiting): void {
+  #write (linkId: number, uses: UnwrittenUses): void {
     const { links, onFailure } = this.#options
     const write = links.recordUses(linkId, uses).catch(onFailure).finally(() => this.#writes.delete(write))
     this.#writes.add(write)

@@ -2,7 +2,9 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { MAX_NAME_BYTES } from '../files/names.ts'
 import { PATH_PATTERN } from '../files/schemas.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
-import { Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, Timestamp } from '../http/wire-values.ts'
+import {
+  Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, Timestamp
+} from '../http/wire-values.ts'
 import { linkKinds, type LinkKind, type LinkRecord } from '../metadata/link-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
@@ -18,19 +20,32 @@ const MAX_FILES = 1_000_000
 
 /** A limit of an `upload` link in a response. */
 const Limit = (description: string, maximum: number) => Type.Unsafe<number | null>({
-  type: ['integer', 'null'], format: 'int64', minimum: 1, maximum, description: `${description}; null for a link of the kind \`download\`.`, examples: [null]
+  type: ['integer', 'null'],
+  format: 'int64',
+  minimum: 1,
+  maximum,
+  description: `${description}; null for a link of the kind \`download\`.`,
+  examples: [null]
 })
 
-const Kind = (description: string) =>
+export const Kind = (description: string) =>
   Type.Unsafe<LinkKind>({ type: 'string', enum: [...linkKinds], description, examples: ['download'] })
 
 const linkProperties = {
   id: Id('Id of the link; never reused. It opens nothing.', 3),
-  kind: Kind('`download` gives the bytes of a file, or of all files in a folder. `upload` takes files for a folder, and shows none of it.'),
-  name: Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description: 'The path of the file or folder now: a link follows it when it is renamed or moved.', examples: ['report.pdf'] }),
+  kind: Kind('`download` gives the bytes of a file, or of all files in a folder. `upload` takes files for a folder, ' +
+    'and shows none of it.'),
+  name: Type.String({
+    minLength: 1,
+    maxLength: MAX_NAME_BYTES,
+    pattern: PATH_PATTERN,
+    description: 'The path of the file or folder now: a link follows it when it is renamed or moved.',
+    examples: ['report.pdf']
+  }),
   isFolder: Type.Boolean({ description: 'Whether it is a folder.', examples: [false] }),
   createdAt: Timestamp('When the link was created.'),
-  expiresAt: NullableTimestamp('When the link ends (RFC 3339, UTC, with milliseconds); null if it ends only when you revoke it. Links that have ended stay in the list.', '2026-12-24T09:30:00.000Z'),
+  expiresAt: NullableTimestamp('When the link ends (RFC 3339, UTC, with milliseconds); null if it ends only when you ' +
+    'revoke it. Links that have ended stay in the list.', '2026-12-24T09:30:00.000Z'),
   hasPassword: Type.Boolean({ description: 'Whether visitors need a password.', examples: [false] }),
   maxFiles: Limit('Files that the link accepts in all', MAX_FILES),
   maxBytes: Limit('Bytes that the link accepts in all', Number.MAX_SAFE_INTEGER),
@@ -51,7 +66,8 @@ export const CreatedLink = Type.Object({
     format: 'uri-reference',
     maxLength: 4096,
     pattern: `/s/${SECRET_PATTERN}$`,
-    description: 'The link. It is returned only here: the server keeps a hash of the secret at its end. Absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.',
+    description: 'The link. It is returned only here: the server keeps a hash of the secret at its end. Absolute if ' +
+      'PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.',
     examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL']
   })
 }, { $id: 'CreatedLink', additionalProperties: false, description: 'A link with its secret.' })
@@ -64,26 +80,64 @@ export const LinkList = Type.Object({
 // The time and the limits have no examples: they depend on the settings and on the kind.
 const terms = {
   expiresAt: Type.Optional(Type.Union([Type.String({ format: 'date-time', maxLength: 64 }), Type.Null()], {
-    description: 'When the link ends: a time in the future (RFC 3339), at most LINK_MAX_DAYS from now, which is `linkMaxDays` of `getService`. Null for no end, which only a server without that limit allows.'
+    description: 'When the link ends: a time in the future (RFC 3339), at most LINK_MAX_DAYS from now, which is ' +
+      '`linkMaxDays` of `getService`. Null for no end, which only a server without that limit allows.'
   })),
-  password: Type.Optional(Type.Union([Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS }), Type.Null()], {
-    description: 'A password that visitors need beside the link; null for none. The rules are those of an account. It is compared exactly, after NFC normalisation, and stored as a hash.', examples: ['tell it by phone']
+  password: Type.Optional(Type.Union([Type.String({
+    format: 'password',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS
+  }), Type.Null()], {
+    description: 'A password that visitors need beside the link; null for none. The rules are those of an account. ' +
+      'It is compared exactly, after NFC normalisation, and stored as a hash.',
+    examples: ['tell it by phone']
   })),
-  maxFiles: Type.Optional(Type.Integer({ format: 'int32', minimum: 1, maximum: MAX_FILES, description: 'Only for `upload`: files that the link accepts in all. 100 unless you set it.' })),
-  maxBytes: Type.Optional(Type.Integer({ format: 'int64', minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Only for `upload`: bytes that the link accepts in all. 1 GiB unless you set it. Your quota holds too.' })),
+  maxFiles: Type.Optional(Type.Integer({
+    format: 'int32',
+    minimum: 1,
+    maximum: MAX_FILES,
+    description: 'Only for `upload`: files that the link accepts in all. 100 unless you set it.'
+  })),
+  maxBytes: Type.Optional(Type.Integer({
+    format: 'int64',
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Only for `upload`: bytes that the link accepts in all. 1 GiB unless you set it. Your quota holds too.'
+  })),
   showsOwner: Type.Optional(Type.Boolean({ description: 'Whether visitors see your username.', examples: [true] }))
 }
 
 export const NewLink = Type.Object({
-  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The path of a file or folder; not the root. An `upload` link needs a folder.', examples: ['report.pdf'] }),
+  name: Type.String({
+    format: 'file-name',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS,
+    description: 'The path of a file or folder; not the root. An `upload` link needs a folder.',
+    examples: ['report.pdf']
+  }),
   kind: Kind('`download` or `upload`.'),
   ...terms,
-  expiresAt: { ...terms.expiresAt, description: `${terms.expiresAt.description} Without it, the latest time that is allowed.` },
+  expiresAt: {
+    ...terms.expiresAt,
+    description: `${terms.expiresAt.description} Without it, the latest time that is allowed.`
+  },
   showsOwner: { ...terms.showsOwner, default: true }
-}, { $id: 'NewLink', additionalProperties: false, description: 'A link to create.', examples: [{ name: 'report.pdf', kind: 'download' }] })
+}, {
+  $id: 'NewLink',
+  additionalProperties: false,
+  description: 'A link to create.',
+  examples: [{ name: 'report.pdf', kind: 'download' }]
+})
 
 export const LinkChange = Type.Object(terms, {
-  $id: 'LinkChange', additionalProperties: false, minProperties: 1, description: 'Changes of a link. What is absent stays.', examples: [{ showsOwner: false }]
+  $id: 'LinkChange',
+  additionalProperties: false,
+  minProperties: 1,
+  description:
+    'Changes of a link. What is absent stays.',
+  examples: [{
+    showsOwner: false
+  }]
 })
 
 /** The shared schemas of the owner's operations, for the document. */
@@ -109,12 +163,18 @@ export const linkLinks = Object.fromEntries(Object.entries({
   changeLink: 'Change the expiry, the password or the limits.',
   replaceLinkSecret: 'Give it another secret.',
   deleteLink: 'Revoke it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { id: '$response.body#/id' }, description }]))
+}).map(([operationId, description]) => [operationId, {
+  operationId,
+  parameters: { id: '$response.body#/id' },
+  description
+}]))
 
 /** Sets `$id` to that of a new link. */
-const newLinkId = 'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"report.pdf","kind":"download"}\' http://127.0.0.1:5000/api/links | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')'
+const newLinkId = 'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d ' +
+  '\'{"name":"report.pdf","kind":"download"}\' http://127.0.0.1:5000/api/links | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')'
 
-const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
+/** The failures of a body in JSON. */
+export const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
 
 const tags = ['Links']
 
@@ -122,21 +182,27 @@ export const createLink = {
   operationId: 'createLink',
   summary: 'Create a link',
   description: [
-    'Anyone who has the `url` of the response can use the link, without an account, until it expires or is revoked: send it by a safe way.',
-    'It gives access to one file, or to one folder with everything in it, also what is added later, and to nothing else: no versions, no trash, no other names.',
+    'Anyone who has the `url` of the response can use the link, without an account, until it expires or is revoked: ' +
+      'send it by a safe way.',
+    'It gives access to one file, or to one folder with everything in it, also what is added later, and to nothing ' +
+      'else: no versions, no trash, no other names.',
     'It follows the file or folder when that is renamed or moved, and ends when it is deleted.',
-    'With `download`, visitors list and download; with `upload`, they add files to a folder, and can neither see, change nor delete what is in it.',
-    'A token also needs `files:read` for `download`, and `files:write` for `upload`. An account has at most 1,000 links, expired ones included.'
+    'With `download`, visitors list and download; with `upload`, they add files to a folder, and can neither see, ' +
+      'change nor delete what is in it.',
+    'A token also needs `files:read` for `download`, and `files:write` for `upload`. An account has at most 1,000 ' +
+      'links, expired ones included.'
   ].join(' '),
   ...codeSamples(
-    'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links'
+    'curl -f -u test_user:pwd -H "Content-Type: application/json" -d ' +
+      '\'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links'
   ),
   tags,
   body: Type.Ref(NewLink),
   response: {
     201: { ...Type.Ref(CreatedLink), description: 'The new link.' },
     ...problems([
-      ...jsonBody, 'name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links', 'overloaded', 'storage_full'
+      ...jsonBody, 'name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links', 'overloaded',
+      'storage_full'
     ])
   }
 }
@@ -164,10 +230,14 @@ export const getLink = {
 export const changeLink = {
   operationId: 'changeLink',
   summary: 'Change a link',
-  description: 'Changes the expiry, the password, the limits or whether visitors see your username. The address stays, and a link that has expired opens again with a new `expiresAt`. Visitors who gave the earlier password must give the new one. A limit below what is used already ends uploads. A token needs the scopes as for `createLink`.',
+  description: 'Changes the expiry, the password, the limits or whether visitors see your username. The address ' +
+    'stays, and a link that has expired opens again with a new `expiresAt`. Visitors who gave the earlier password ' +
+    'must give the new one. A limit below what is used already ends uploads. A token needs the scopes as for ' +
+    '`createLink`.',
   ...codeSamples(
     newLinkId,
-    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"password":"another one"}\' "http://127.0.0.1:5000/api/links/$id"'
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"password":"another one"}\' ' +
+      '"http://127.0.0.1:5000/api/links/$id"'
   ),
   tags,
   params: LinkParams,
@@ -181,7 +251,8 @@ export const changeLink = {
 export const replaceLinkSecret = {
   operationId: 'replaceLinkSecret',
   summary: 'Replace the secret of a link',
-  description: 'Returns a new address of the link; the earlier one opens nothing from now on. Limits, password and uses stay. Use it if the address got into wrong hands, or is lost. A token needs the scopes as for `createLink`.',
+  description: 'Returns a new address of the link; the earlier one opens nothing from now on. Limits, password and ' +
+    'uses stay. Use it if the address got into wrong hands, or is lost. A token needs the scopes as for `createLink`.',
   ...codeSamples(newLinkId, 'curl -f -u test_user:pwd -X POST "http://127.0.0.1:5000/api/links/$id/secret"'),
   tags,
   params: LinkParams,
@@ -194,7 +265,8 @@ export const replaceLinkSecret = {
 export const deleteLink = {
   operationId: 'deleteLink',
   summary: 'Revoke a link',
-  description: 'Ends a link: the next request with it gets 404, and its unfinished uploads end. Downloads in progress complete. Files that were uploaded by it stay.',
+  description: 'Ends a link: the next request with it gets 404, and its unfinished uploads end. Downloads in ' +
+    'progress complete. Files that were uploaded by it stay.',
   ...codeSamples(newLinkId, 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/links/$id"'),
   tags,
   params: LinkParams,
@@ -207,7 +279,8 @@ export const deleteLink = {
 export const deleteLinks = {
   operationId: 'deleteLinks',
   summary: 'Revoke all links',
-  description: 'Ends all your links, or with `name` those of one file or folder. A change of the password ends no links: use this if somebody else had access to your account.',
+  description: 'Ends all your links, or with `name` those of one file or folder. A change of the password ends no ' +
+    'links: use this if somebody else had access to your account.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/links'),
   tags,
   querystring: LinkDeletionQuery,

@@ -16,12 +16,12 @@ const DAY_MILLISECONDS = 86_400_000
 const MAX_TIME = Date.parse('9999-12-31T23:59:59.999Z')
 
 /** Terms as an owner writes them. `expiresAt` is a time of RFC 3339; null stands for no end, and for no password. */
-export interface WantedTerms {
-  readonly expiresAt?: string | null | undefined
-  readonly password?: string | null | undefined
-  readonly maxFiles?: number | undefined
-  readonly maxBytes?: number | undefined
-  readonly showsOwner?: boolean | undefined
+interface WantedTerms {
+  readonly expiresAt?: string | null
+  readonly password?: string | null
+  readonly maxFiles?: number
+  readonly maxBytes?: number
+  readonly showsOwner?: boolean
 }
 
 interface WantedLink extends WantedTerms { readonly name: string, readonly kind: LinkKind }
@@ -45,12 +45,14 @@ export function createShareLinks (
   /** The terms that are given, as they are stored. */
   async function termsOf (kind: LinkKind, { expiresAt, password, ...plain }: WantedTerms): Promise<Partial<LinkTerms>> {
     if (kind === 'download') refuseLimits(plain)
-    const given = Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined))
-    const end = expiresAt === undefined ? {} : { expiresAt: await endOf(expiresAt) }
-    if (password === undefined) return { ...given, ...end }
-    // A link belongs to no username that its password could repeat.
-    const passwordHash = password === null ? null : await passwords.hash(passwords.accept(password, ''))
-    return { ...given, ...end, passwordHash }
+    return {
+      ...plain,
+      ...(expiresAt !== undefined && { expiresAt: await endOf(expiresAt) }),
+      // A link belongs to no username that its password could repeat.
+      ...(password !== undefined && {
+        passwordHash: password === null ? null : await passwords.hash(passwords.accept(password, ''))
+      })
+    }
   }
 
   /** The latest end of a link that is made now; null for no limit. */
@@ -68,7 +70,8 @@ export function createShareLinks (
     if (end === null ? latest === null : end > now && end <= (latest ?? MAX_TIME)) return end
     // Also NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
     const limit = maxDays === 0 ? 'before the year 10000' : `at most ${maxDays} days from now`
-    throw new Problem('validation_failed', { errors: [{ field: 'expiresAt', message: `must be a time in the future, ${limit}` }] })
+    const errors = [{ field: 'expiresAt', message: `must be a time in the future, ${limit}` }]
+    throw new Problem('validation_failed', { errors })
   }
 
   return {
@@ -83,8 +86,7 @@ export function createShareLinks (
       const unset = { expiresAt, passwordHash: null, ...DEFAULT_LIMITS[kind], showsOwner: true }
       const terms = { ...unset, ...await termsOf(kind, wanted) }
       const secret = createSecret()
-      const secretHash = hashOfSecret(secret)
-      const added = { ...terms, accountId, name, kind, secretHash }
+      const added = { ...terms, accountId, name, kind, secretHash: hashOfSecret(secret) }
       return { link: await metadata.links.add(added), secret }
     },
 
@@ -105,19 +107,15 @@ export function createShareLinks (
 
     /** Changes terms of a link. @throws links_off, validation_failed, password_invalid, not_found, overloaded. */
     async change ({ accountId, id, kind }: LinkRecord, wanted: WantedTerms): Promise<LinkRecord> {
-      const { links } = metadata
       requireLinks()
-      const terms = await termsOf(kind, wanted)
-      return links.change(accountId, id, terms)
+      return metadata.links.change(accountId, id, await termsOf(kind, wanted))
     },
 
     /** Gives a link another secret: the earlier one opens nothing from now on. @throws links_off, not_found. */
     async replaceSecret ({ accountId, id }: LinkRecord): Promise<LinkAndSecret> {
-      const { links } = metadata
       requireLinks()
       const secret = createSecret()
-      const secretHash = hashOfSecret(secret)
-      return { link: await links.change(accountId, id, { secretHash }), secret }
+      return { link: await metadata.links.change(accountId, id, { secretHash: hashOfSecret(secret) }), secret }
     },
 
     /** Ends all links, or those of one file or folder. */

@@ -8,7 +8,7 @@ import {
   DigestHeaders, fileModified, FormHeaders, NewUploadHeaders, refusedUploads, UploadBytes, UploadForm, uploadHeaders,
   UploadParams
 } from '../uploads/schemas.ts'
-import { LINK_PATH, newSecret, SecretParams } from './visitor-schemas.ts'
+import { LINK_PATH, newSecret, SecretParams, Segment } from './visitor-schemas.ts'
 
 /** The paths of an `upload` link. */
 export const LINK_FILES_PATH = `${LINK_PATH}/files`
@@ -17,7 +17,7 @@ export const LINK_UPLOADS_PATH = `${LINK_PATH}/uploads`
 const { size, sha256 } = StoredFile.properties
 
 export const SharedUploadResult = Type.Object({
-  name: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Name of the file as it was asked for, in NFC. If it is taken, the owner finds the file under another, such as `report (2).pdf`.', examples: ['report.pdf'] }),
+  name: Segment('Name of the file as it was asked for, in NFC. If it is taken, the owner finds the file under another, such as `report (2).pdf`.'),
   size,
   sha256
 }, { $id: 'SharedUploadResult', additionalProperties: false, description: 'A file that was stored by a link.' })

@@ -104,7 +104,10 @@ const contentRoutes: Routes = async (app, services) => {
 
   app.head(LINK_FILE_PATH, {
     // As for `headFile`.
-    config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headSharedFile' }, url }) },
+    config: {
+      swagger: { exposeHeadRoute: true },
+      swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headSharedFile' }, url })
+    },
     schema: headSharedFile
   }, async (request, reply) => send(request, reply, request.params.name))
 

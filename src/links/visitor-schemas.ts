@@ -8,11 +8,11 @@ import type { Visit } from '../http/visit.ts'
 import {
   Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp
 } from '../http/wire-values.ts'
-import { linkKinds, type LinkKind } from '../metadata/link-records.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
+import { jsonBody, Kind } from './schemas.ts'
 import type { SharedEntry } from './shared-content.ts'
 
 /** The paths of a link and what it gives. */
@@ -25,15 +25,43 @@ const { name, size, type } = StoredFile.properties
 const fileProperties = Type.Omit(StoredFile, ['id', 'folderId']).properties
 const folderProperties = Type.Omit(Folder, ['id', 'parentId']).properties
 
+/** A name without its folders. */
+export const Segment = (description: string) => Type.String({
+  minLength: 1,
+  maxLength: 255,
+  pattern: '^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$',
+  description,
+  examples: ['report.pdf']
+})
+
 export const SharedLink = Type.Object({
-  needsPassword: Type.Boolean({ description: 'Whether the password must be given first. Then everything else is absent.', examples: [false] }),
-  kind: Type.Optional(Type.Unsafe<LinkKind>({ type: 'string', enum: [...linkKinds], description: '`download`: the bytes of a file, or of what is in a folder. `upload`: files can be added to a folder, and nothing can be read.', examples: ['download'] })),
-  name: Type.Optional(Type.String({ minLength: 1, maxLength: 255, pattern: '^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Last segment of the name of the file or folder.', examples: ['report.pdf'] })),
+  needsPassword: Type.Boolean({
+    description: 'Whether the password must be given first. Then everything else is absent.',
+    examples: [false]
+  }),
+  kind: Type.Optional(Kind('`download`: the bytes of a file, or of what is in a folder. `upload`: files can be added ' +
+    'to a folder, and nothing can be read.')),
+  name: Type.Optional(Segment('Last segment of the name of the file or folder.')),
   isFolder: Type.Optional(Type.Boolean({ description: 'Whether it is a folder.', examples: [false] })),
-  size: Type.Optional(Type.Unsafe<number | null>({ ...size, type: ['integer', 'null'], description: 'Bytes of the file; null for a folder.' })),
-  type: Type.Optional(NullableText({ pattern: String(type.pattern), maxLength: Number(type.maxLength), description: 'Media type of the file; null for a folder.', examples: ['application/pdf'] })),
-  expiresAt: Type.Optional(NullableTimestamp('When the link ends (RFC 3339, UTC); null if it does not end by itself.', '2099-11-24T09:30:00.000Z')),
-  owner: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Username of the account whose link it is. Absent if the owner hides it.', examples: ['test_user'] })),
+  size: Type.Optional(Type.Unsafe<number | null>({
+    ...size,
+    type: ['integer', 'null'],
+    description: 'Bytes of the file; null for a folder.'
+  })),
+  type: Type.Optional(NullableText({
+    pattern: String(type.pattern),
+    maxLength: Number(type.maxLength),
+    description: 'Media type of the file; null for a folder.',
+    examples: ['application/pdf']
+  })),
+  expiresAt: Type.Optional(NullableTimestamp('When the link ends (RFC 3339, UTC); null if it does not end by ' +
+    'itself.', '2099-11-24T09:30:00.000Z')),
+  owner: Type.Optional(Type.String({
+    minLength: 1,
+    maxLength: 255,
+    description: 'Username of the account whose link it is. Absent if the owner hides it.',
+    examples: ['test_user']
+  })),
   accepts: Type.Optional(Type.Unsafe<{ files: number, bytes: number } | null>({
     type: ['object', 'null'],
     properties: { files: Count('Files.', 100), bytes: Count('Bytes of all of them.', 1_073_741_824) },
@@ -45,24 +73,48 @@ export const SharedLink = Type.Object({
 }, { $id: 'SharedLink', additionalProperties: false, description: 'What a link gives.' })
 
 export const LinkPassword = Type.Object({
-  password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The password of the link.', examples: ['tell it by phone'] })
+  password: Type.String({
+    format: 'password',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS,
+    description: 'The password of the link.',
+    examples: ['tell it by phone']
+  })
 }, { $id: 'LinkPassword', additionalProperties: false, description: 'The password of a link.' })
 
 export const SharedFile = Type.Object({
   ...fileProperties,
-  name: { ...name, description: 'Path of the file from the linked folder, for `downloadSharedFile`. For a link of a file, its last segment.' },
-  url: { ...StoredFile.properties.url, description: 'URL of the bytes by this link.', examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/files/report.pdf'] }
+  name: {
+    ...name,
+    description:
+      'Path of the file from the linked folder, for `downloadSharedFile`. For a link of a file, its last segment.'
+  },
+  url: {
+    ...StoredFile.properties.url,
+    description: 'URL of the bytes by this link.',
+    examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/files/report.pdf']
+  }
 }, { $id: 'SharedFile', additionalProperties: false, description: 'Metadata of a file that a link gives.' })
 
 export const SharedFolder = Type.Object({
   ...folderProperties,
-  name: { ...Folder.properties.name, description: 'Path of the folder from the linked folder, for `folder` of `listSharedFolder`.' },
-  url: { ...Folder.properties.url, description: 'URL of the listing of this folder.', examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/list?folder=2026'] }
+  name: {
+    ...Folder.properties.name,
+    description: 'Path of the folder from the linked folder, for `folder` of `listSharedFolder`.'
+  },
+  url: {
+    ...Folder.properties.url,
+    description: 'URL of the listing of this folder.',
+    examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/list?folder=2026']
+  }
 }, { $id: 'SharedFolder', additionalProperties: false, description: 'A folder in a linked folder.' })
 
 export const SharedList = Type.Object({
   folders: Type.Array(Type.Ref(SharedFolder), { maxItems: 1000, description: 'The folders on this page, by name.' }),
-  files: Type.Array(Type.Ref(SharedFile), { maxItems: 1000, description: 'The files on this page, by name. They come after the last folder.' }),
+  files: Type.Array(Type.Ref(SharedFile), {
+    maxItems: 1000,
+    description: 'The files on this page, by name. They come after the last folder.'
+  }),
   next: NextCursor
 }, { $id: 'SharedList', additionalProperties: false, description: 'A page of what is in a folder.' })
 export type SharedList = Static<typeof SharedList>
@@ -72,12 +124,20 @@ export const visitorSchemas = [SharedLink, LinkPassword, SharedFile, SharedFolde
 
 // Not a pattern: a secret that no link can have is 404, not 400.
 export const SecretParams = Type.Object({
-  secret: Type.String({ maxLength: MAX_FIELD_LENGTH, description: 'The secret of the link.', examples: ['0123456789ABCDEFGHIJKL'] })
+  secret: Type.String({
+    maxLength: MAX_FIELD_LENGTH,
+    description: 'The secret of the link.',
+    examples: ['0123456789ABCDEFGHIJKL']
+  })
 })
 
 const SharedFileParams = Type.Object({
   ...SecretParams.properties,
-  name: { ...FileParams.properties.name, description: 'Path of the file from the linked folder as one segment, with `%2F` for `/`; a plain `/` is the same. With a link of a file, any name gives that.' }
+  name: {
+    ...FileParams.properties.name,
+    description: 'Path of the file from the linked folder as one segment, with `%2F` for `/`; a plain `/` is the ' +
+      'same. With a link of a file, any name gives that.'
+  }
 })
 
 const SharedListQuery = Type.Object({
@@ -88,24 +148,31 @@ const SharedListQuery = Type.Object({
 
 /** Sets `$secret` to that of a new link, for the samples of visitors. */
 export const newSecret = (link: string) =>
-  `secret=$(curl -s -f -u test_user:pwd -H "Content-Type: application/json" -d '${link}' http://127.0.0.1:5000/api/links | sed 's|.*/s/\\([0-9A-Za-z]*\\)".*|\\1|')`
+  `secret=$(curl -s -f -u test_user:pwd -H "Content-Type: application/json" -d '${link}' ` +
+    'http://127.0.0.1:5000/api/links | sed \'s|.*/s/\\([0-9A-Za-z]*\\)".*|\\1|\')'
 
 const reportSecret = newSecret('{"name":"report.pdf","kind":"download"}')
 const folderSecret = newSecret('{"name":"reports","kind":"download"}')
 
 const tags = ['Links']
 
-const password = 'If the link has a password, unlock it first, or send the password with each request in `Authorization: Basic`, with an empty username.'
+const password = 'If the link has a password, unlock it first, or send the password with each request in ' +
+  '`Authorization: Basic`, with an empty username.'
 
 export const getSharedLink = {
   operationId: 'getSharedLink',
   summary: 'Open a link',
-  description: `Tells what a link gives. Browsers get a page, the same for every link; \`Accept\` decides between JSON and HTML. Counts no use. ${password} Links that are unknown, expired or revoked have one response, 404.`,
+  description: 'Tells what a link gives. Browsers get a page, the same for every link; `Accept` decides between ' +
+    `JSON and HTML. Counts no use. ${password} Links that are unknown, expired or revoked have one response, 404.`,
   ...codeSamples(reportSecret, 'curl -f "http://127.0.0.1:5000/s/$secret"'),
   tags,
   params: SecretParams,
   querystring: Type.Object({
-    download: Type.Optional(Type.String({ maxLength: 16, description: 'Redirects to the file, with any value, if it is a `download` link of a file that needs no password. For pages without scripts.' }))
+    download: Type.Optional(Type.String({
+      maxLength: 16,
+      description: 'Redirects to the file, with any value, if it is a `download` link of a file that needs no ' +
+        'password. For pages without scripts.'
+    }))
   }),
   response: {
     200: {
@@ -115,7 +182,15 @@ export const getSharedLink = {
     303: {
       description: 'The address of the file, for `download`.',
       type: 'null',
-      headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '^[0-9A-Za-z]+/files/[^/]+$', description: 'The file, relative to the link.' } }
+      headers: {
+        Location: {
+          type: 'string',
+          format: 'uri-reference',
+          maxLength: 4096,
+          pattern: '^[0-9A-Za-z]+/files/[^/]+$',
+          description: 'The file, relative to the link.'
+        }
+      }
     },
     404: { description: '', content: { 'text/html': { schema: Html } } }
   }
@@ -124,10 +199,13 @@ export const getSharedLink = {
 export const unlockLink = {
   operationId: 'unlockLink',
   summary: 'Give the password of a link',
-  description: 'Sets a cookie that unlocks this link for 12 hours, or until its password changes. Wrong passwords are limited for each link and network. Programs can send the password with each request instead, in `Authorization: Basic`, with an empty username.',
+  description: 'Sets a cookie that unlocks this link for 12 hours, or until its password changes. Wrong passwords ' +
+    'are limited for each link and network. Programs can send the password with each request instead, in ' +
+    '`Authorization: Basic`, with an empty username.',
   ...codeSamples(
     newSecret('{"name":"report.pdf","kind":"download","password":"tell it by phone"}'),
-    'curl -f -c link.txt -H "Content-Type: application/json" -d \'{"password":"tell it by phone"}\' "http://127.0.0.1:5000/s/$secret/unlock"',
+    'curl -f -c link.txt -H "Content-Type: application/json" -d \'{"password":"tell it by phone"}\' ' +
+      '"http://127.0.0.1:5000/s/$secret/unlock"',
     'curl -f -b link.txt -o copy.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"',
     'curl -f -u ":tell it by phone" -o copy.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"'
   ),
@@ -138,16 +216,25 @@ export const unlockLink = {
     204: {
       description: 'The link is unlocked, or has no password.',
       type: 'null',
-      headers: { 'Set-Cookie': { type: 'string', maxLength: 4096, pattern: '^(?:__Secure-)?magicstore_link=[A-Za-z0-9_-]+; ', description: 'The cookie: `HttpOnly`, `SameSite=Strict`, only for the path of this link; over TLS `Secure`, with the prefix `__Secure-`. Absent if the link has no password.' } }
+      headers: {
+        'Set-Cookie': {
+          type: 'string',
+          maxLength: 4096,
+          pattern: '^(?:__Secure-)?magicstore_link=[A-Za-z0-9_-]+; ',
+          description: 'The cookie: `HttpOnly`, `SameSite=Strict`, only for the path of this link; over TLS ' +
+            '`Secure`, with the prefix `__Secure-`. Absent if the link has no password.'
+        }
+      }
     },
-    ...problems(['malformed_json', 'body_too_large', 'unsupported_media_type'])
+    ...problems([...jsonBody])
   }
 }
 
 export const listSharedFolder = {
   operationId: 'listSharedFolder',
   summary: 'List a linked folder',
-  description: `Lists the folders and files directly in the linked folder, or in a folder below it, page by page: folders by name, then files by name. Of a link of a file, lists that. ${password}`,
+  description: 'Lists the folders and files directly in the linked folder, or in a folder below it, page by page: ' +
+    `folders by name, then files by name. Of a link of a file, lists that. ${password}`,
   ...codeSamples(folderSecret, 'curl -f "http://127.0.0.1:5000/s/$secret/list"'),
   tags,
   params: SecretParams,
@@ -158,7 +245,9 @@ export const listSharedFolder = {
 export const downloadSharedFile = {
   operationId: 'downloadSharedFile',
   summary: 'Download a file by a link',
-  description: `Returns the bytes as an attachment. Supports conditional and range requests (RFC 9110), as \`downloadFile\` does. A link of a file follows it when it is renamed, moved or replaced. Versions and the trash can't be reached. ${password}`,
+  description: 'Returns the bytes as an attachment. Supports conditional and range requests (RFC 9110), as ' +
+    '`downloadFile` does. A link of a file follows it when it is renamed, moved or replaced. Versions and the ' +
+    `trash can't be reached. ${password}`,
   ...codeSamples(
     reportSecret,
     'curl -f -o copy.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"',

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { PropertyName } from '../metadata/property-records.ts'
 import { Problem } from '../problems.ts'
 import { openUploadBody } from '../uploads/body.ts'
+import { refuse } from './headers.ts'
 import { findChild, is, parseXml, standalone, type XmlElement } from './xml.ts'
 
 /** Largest XML body, in bytes. */
@@ -87,8 +88,4 @@ function ownerOf (element: XmlElement): string {
 
 function rootOf (xml: XmlElement | undefined, name: string): XmlElement {
   return xml !== undefined && is(xml, name) ? xml : refuse(`The body must be DAV:${name}.`)
-}
-
-function refuse (detail: string): never {
-  throw new Problem('malformed_request', { detail })
 }

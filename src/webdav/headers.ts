@@ -34,7 +34,8 @@ export function lockSecondsOf ({ headers }: FastifyRequest): number {
 
 /** `Lock-Token`. @throws malformed_request. */
 export function lockTokenOf ({ headers }: FastifyRequest): string {
-  return /^<([^<>\s]+)>$/.exec(String(headers['lock-token']).trim())?.[1] ?? refuse('Lock-Token must be a token in angle brackets.')
+  return /^<([^<>\s]+)>$/.exec(String(headers['lock-token']).trim())?.[1] ??
+    refuse('Lock-Token must be a token in angle brackets.')
 }
 
 /**
@@ -55,9 +56,11 @@ export function confirmTime (reply: FastifyReply, time: number | undefined): voi
 /** A part of a file would be stored as the whole. @throws partial_upload. */
 export function refusePartial (headers: Headers): void {
   const field = Object.keys(headers).find(name => name === 'content-range' || name.startsWith('upload-'))
-  if (field !== undefined) throw new Problem('partial_upload', { detail: `${field} is for other addresses: here a body is a whole file.` })
+  if (field === undefined) return
+  throw new Problem('partial_upload', { detail: `${field} is for other addresses: here a body is a whole file.` })
 }
 
-function refuse (detail: string): never {
+/** @throws malformed_request. */
+export function refuse (detail: string): never {
   throw new Problem('malformed_request', { detail })
 }

@@ -1,5 +1,5 @@
 import type { StateCondition, StateList } from '../metadata/conditions.ts'
-import { Problem } from '../problems.ts'
+import { refuse } from './headers.ts'
 
 /** Each may need a look-up. */
 const MAX_LISTS = 100
@@ -35,7 +35,8 @@ export function parseIf (
     }
     return { path: current, conditions: readAll(CONDITION, content.trim()).map(conditionOf) }
   })
-  const tokens = lists.flatMap(({ conditions }) => conditions.flatMap(condition => 'token' in condition ? condition.token : []))
+  const tokens = lists.flatMap(({ conditions }) => conditions)
+    .flatMap(condition => 'token' in condition ? condition.token : [])
   return { lists, tokens: Array.from(new Set(tokens)) }
 }
 
@@ -49,8 +50,4 @@ function readAll (pattern: RegExp, text: string): RegExpMatchArray[] {
   const found = Array.from(text.matchAll(pattern))
   if (found.length === 0 || found.map(([all]) => all).join('') !== text) refuse('If is malformed.')
   return found
-}
-
-function refuse (detail: string): never {
-  throw new Problem('malformed_request', { detail })
 }

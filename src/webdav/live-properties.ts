@@ -7,11 +7,11 @@ import type { PropertyName } from '../metadata/property-records.ts'
 import type { FileRecord } from '../metadata/records.ts'
 import { parseSeconds } from '../uploads/modified-time.ts'
 import { activeLocks, SUPPORTED_LOCKS } from './lock-xml.ts'
-import type { Resource } from './resource.ts'
+import type { DavResource } from './resource.ts'
 import { DAV, escapeXml } from './xml.ts'
 
 /** What values are made of, beside the resource. It is read only if a property needs it. */
-export interface PropertySources {
+interface PropertySources {
   readonly usage: Awaited<ReturnType<Space['usageOf']>> | undefined
   /** The locks of a resource, with those of the folders above. */
   readonly locksOf: (path: string) => readonly LockRecord[]
@@ -19,9 +19,9 @@ export interface PropertySources {
 }
 
 /** A property that the server computes (RFC 4918 section 15). */
-export interface LiveProperty extends PropertyName {
+export interface LiveProperty {
   /** Its content as XML; undefined if the resource has no such property. */
-  readonly valueOf: (resource: Resource, sources: PropertySources) => string | undefined
+  readonly valueOf: (resource: DavResource, sources: PropertySources) => string | undefined
   /** Whether `DAV:allprop` leaves it out. */
   readonly isExtra?: boolean
   readonly needs?: 'usage' | 'locks'
@@ -32,55 +32,47 @@ export interface LiveProperty extends PropertyName {
 /** The namespace of what Explorer sets. */
 const MICROSOFT = 'urn:schemas-microsoft-com:'
 
-const live: LiveProperty[] = [
-  { namespace: DAV, name: 'creationdate', valueOf: ({ createdAt }) => dateOf(createdAt) },
-  { namespace: DAV, name: 'displayname', valueOf: ({ path }) => escapeXml(splitPath(path).name) },
-  { namespace: DAV, name: 'getcontentlength', valueOf: ({ file }) => file && String(file.size) },
-  { namespace: DAV, name: 'getcontenttype', valueOf: ({ file }) => file && escapeXml(file.type) },
-  { namespace: DAV, name: 'getetag', valueOf: ({ file }) => file && escapeXml(entityTag(file.sha256)) },
-  {
-    namespace: DAV,
-    name: 'getlastmodified',
-    // The client's time as it is, or else one that is never later than now, as `Last-Modified` of a download.
-    valueOf: ({ file, createdAt }) => httpDate(file?.modifiedAt ?? Math.min(file?.updatedAt ?? createdAt, Date.now())),
-    parseTime: parseHttpDate
+/** By namespace and name. */
+const LIVE: Record<string, Record<string, LiveProperty>> = {
+  [DAV]: {
+    creationdate: { valueOf: ({ createdAt }) => dateOf(createdAt) },
+    displayname: { valueOf: ({ path }) => escapeXml(splitPath(path).name) },
+    getcontentlength: { valueOf: ({ file }) => file && String(file.size) },
+    getcontenttype: { valueOf: ({ file }) => file && escapeXml(file.type) },
+    getetag: { valueOf: ({ file }) => file && escapeXml(entityTag(file.sha256)) },
+    getlastmodified: {
+      // The client's time as it is, or else one that is never later than now, as `Last-Modified` of a download.
+      valueOf: ({ file, createdAt }) =>
+        httpDate(file?.modifiedAt ?? Math.min(file?.updatedAt ?? createdAt, Date.now())),
+      parseTime: parseHttpDate
+    },
+    resourcetype: { valueOf: ({ file }) => file === undefined ? '<D:collection/>' : '' },
+    // The root can't be locked.
+    supportedlock: { valueOf: ({ path }) => path === '' ? '' : SUPPORTED_LOCKS },
+    lockdiscovery: {
+      needs: 'locks', valueOf: ({ path }, { locksOf, hrefOf }) => activeLocks(locksOf(path), hrefOf)
+    },
+    'quota-used-bytes': {
+      isExtra: true, needs: 'usage', valueOf: (_, { usage }) => usage && String(usage.bytes + usage.uploadBytes)
+    },
+    'quota-available-bytes': { isExtra: true, needs: 'usage', valueOf: availableBytes },
+    // For rclone.
+    lastmodified: {
+      isExtra: true, valueOf: ({ file }) => ofTime(file, time => String(seconds(time))), parseTime: parseSeconds
+    }
   },
-  { namespace: DAV, name: 'resourcetype', valueOf: ({ file }) => file === undefined ? '<D:collection/>' : '' },
-  // The root can't be locked.
-  { namespace: DAV, name: 'supportedlock', valueOf: ({ path }) => path === '' ? '' : SUPPORTED_LOCKS },
-  {
-    namespace: DAV,
-    name: 'lockdiscovery',
-    needs: 'locks',
-    valueOf: ({ path }, { locksOf, hrefOf }) => activeLocks(locksOf(path), hrefOf)
-  },
-  {
-    namespace: DAV,
-    name: 'quota-used-bytes',
-    isExtra: true,
-    needs: 'usage',
-    valueOf: (_, { usage }) => usage && String(usage.bytes + usage.uploadBytes)
-  },
-  { namespace: DAV, name: 'quota-available-bytes', isExtra: true, needs: 'usage', valueOf: availableBytes },
-  // For rclone.
-  {
-    namespace: DAV,
-    name: 'lastmodified',
-    isExtra: true,
-    valueOf: ({ file }) => ofTime(file, time => String(seconds(time))),
-    parseTime: parseSeconds
-  },
-  {
-    namespace: MICROSOFT,
-    name: 'Win32LastModifiedTime',
-    isExtra: true,
-    valueOf: ({ file }) => ofTime(file, httpDate),
-    parseTime: parseHttpDate
+  [MICROSOFT]: {
+    Win32LastModifiedTime: {
+      isExtra: true, valueOf: ({ file }) => ofTime(file, httpDate), parseTime: parseHttpDate
+    }
   }
-]
+}
 
 /** All live properties, by their keys. */
-export const liveProperties: ReadonlyMap<string, LiveProperty> = new Map(live.map(of => [keyOf(of), of]))
+export const liveProperties: ReadonlyMap<string, PropertyName & LiveProperty> = new Map(
+  Object.entries(LIVE).flatMap(([namespace, properties]) => Object.entries(properties).map(([name, property]) =>
+    [keyOf({ namespace, name }), { namespace, name, ...property }]))
+)
 
 /** The key of a name in a map: no name has a space. */
 export function keyOf ({ namespace, name }: PropertyName): string {
@@ -88,7 +80,7 @@ export function keyOf ({ namespace, name }: PropertyName): string {
 }
 
 /** Whether a property of a resource is dead: the server only keeps it. On folders those of Explorer are, too. */
-export function isDead (property: PropertyName, { file }: Pick<Resource, 'file'>): boolean {
+export function isDead (property: PropertyName, { file }: Pick<DavResource, 'file'>): boolean {
   return !liveProperties.has(keyOf(property)) || (file === undefined && property.namespace === MICROSOFT)
 }
 
@@ -107,7 +99,7 @@ function ofTime (file: FileRecord | undefined, write: (time: number) => string):
 }
 
 /** RFC 4331 section 3. */
-function availableBytes (_: Resource, { usage }: PropertySources): string | undefined {
+function availableBytes (_: DavResource, { usage }: PropertySources): string | undefined {
   if (usage === undefined || usage.quotaBytes === null) return undefined
   return String(Math.max(usage.quotaBytes - usage.bytes - usage.uploadBytes, 0))
 }

@@ -1,47 +1,41 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import { addLock } from '../files/locks.ts'
 import { fileName } from '../files/names.ts'
-import { callerOf } from '../http/caller.ts'
-import type { HttpServices } from '../http/services.ts'
 import { lockInfoOf, readXml } from './bodies.ts'
 import { conditionsOf } from './conditions.ts'
 import { depthOf, lockSecondsOf, lockTokenOf } from './headers.ts'
 import { lockDiscovery } from './lock-xml.ts'
 import { XML_TYPE } from './multistatus.ts'
-import { hrefOf, targetOf } from './paths.ts'
+import { type DavRequest, hrefOf } from './paths.ts'
 import { getResource } from './resource.ts'
 import { requireBelowRoot } from './resources.ts'
 
 /** `LOCK` (RFC 4918 section 9.10). Without a body it refreshes a lock. */
-export async function lockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
-  const { metadata: { locks }, folders } = context
-  const { account: owner } = callerOf(request)
-  const target = targetOf(request, context)
+export async function lockResource (dav: DavRequest) {
+  const { context, request, reply, owner, target } = dav
   requireBelowRoot(target.path)
   const path = fileName(target.path)
   const seconds = lockSecondsOf(request)
-  const conditions = { ...conditionsOf(request, context), needsParent: true }
+  const conditions = { ...conditionsOf(dav), needsParent: true }
   const body = await readXml(request)
   reply.type(XML_TYPE)
   if (body === undefined) {
-    const refreshed = await locks.refresh(owner.id, path, seconds, conditions)
+    const refreshed = await context.metadata.locks.refresh(owner.id, path, seconds, conditions)
     return reply.send(lockDiscovery([refreshed], path => hrefOf(path, target)))
   }
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
   // There it makes no file.
-  if (target.hasSlash) await folders.get(owner.id, path)
+  if (target.hasSlash) await context.folders.get(owner.id, path)
   const { lock, isNew } = await addLock(context, owner, { ...lockInfoOf(body), path, isDeep, seconds }, conditions)
   return reply.code(isNew ? 201 : 200).header('lock-token', `<${lock.token}>`)
     .send(lockDiscovery([lock], path => hrefOf(path, target)))
 }
 
 /** `UNLOCK` (RFC 4918 section 9.11). */
-export async function unlockResource (context: HttpServices, request: FastifyRequest, reply: FastifyReply) {
-  const target = targetOf(request, context)
+export async function unlockResource (dav: DavRequest) {
+  const { context, request, reply, owner, target } = dav
   requireBelowRoot(target.path)
-  const { account } = callerOf(request)
   const token = lockTokenOf(request)
-  const { path } = await getResource(context, account, target)
-  await context.metadata.locks.remove(account.id, path, token, conditionsOf(request, context))
+  const { path } = await getResource(context, owner, target)
+  await context.metadata.locks.remove(owner.id, path, token, conditionsOf(dav))
   return reply.code(204).send()
 }

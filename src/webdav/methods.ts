@@ -3,8 +3,6 @@ export const DAV_METHODS = {
   COPY: false, LOCK: true, MKCOL: true, MOVE: false, PROPFIND: true, PROPPATCH: true, UNLOCK: false
 } as const
 
-export type DavMethod = keyof typeof DAV_METHODS
-
 const METHODS = [...Object.keys(DAV_METHODS), 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PUT'].sort()
 
 /** `Allow` of everything but these methods. */

@@ -1,7 +1,11 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findName } from '../files/names.ts'
+import { callerOf } from '../http/caller.ts'
 import { parseUrl, publicFolder } from '../http/links.ts'
+import type { HttpServices } from '../http/services.ts'
+import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
+import { refuse } from './headers.ts'
 
 /** The path of the drive on this server. */
 export const ROOT = '/dav'
@@ -13,7 +17,7 @@ const URI = /^(?:[a-zA-Z][a-zA-Z\d+.-]*:\/\/([^/?#@\\]*))?(\/[^?#]*)$/
 export interface Site { readonly config: { readonly publicUrl: string | undefined } }
 
 /** What a URL below `/dav` names. */
-export interface Target {
+export interface DavTarget {
   /** The path of the drive as its clients see it, percent-encoded: below the folder of PUBLIC_URL. */
   readonly root: string
   /** As stored, in NFC; empty for the root. As sent if nothing can have this name. */
@@ -24,36 +28,54 @@ export interface Target {
   readonly hasSlash: boolean
 }
 
+/** A request to the drive of its owner. */
+export interface DavRequest {
+  readonly context: HttpServices
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly owner: AccountRecord
+  /** What its URL names. */
+  readonly target: DavTarget
+}
+
+/** @throws malformed_url. */
+export function davRequest (context: HttpServices, request: FastifyRequest, reply: FastifyReply): DavRequest {
+  return { context, request, reply, owner: callerOf(request).account, target: targetOf(request, context) }
+}
+
 /** What a request is about. @throws malformed_url. */
-export function targetOf ({ raw }: FastifyRequest, site: Site): Target {
+export function targetOf ({ raw }: FastifyRequest, site: Site): DavTarget {
   // The router has decoded the first segment.
   return targetAt(rootOf(site), String(raw.url).replace(/\?.*$/, '').replace(/^\/[^/]*\/?/, ''))
 }
 
 /**
- * The URL of a path, percent-encoded, without a slash at its end. It begins as the client wrote it if it is what was
- * asked for, or is below that: some clients drop other members of a folder.
+ * The URL of a path, percent-encoded, without a slash at its end. It begins as the client wrote it if it is the
+ * requested path, or below: some clients ignore hrefs outside the requested path.
  */
-export function hrefOf (path: string, asked: Target): string {
-  const prefix = asked.path === '' ? '' : `${asked.path}/`
-  const [start, rest] = `${path}/`.startsWith(prefix) ? [asked.href, path.slice(prefix.length)] : [asked.root, path]
+export function hrefOf (path: string, requested: DavTarget): string {
+  const prefix = requested.path === '' ? '' : `${requested.path}/`
+  const [start, rest] = `${path}/`.startsWith(prefix)
+    ? [requested.href, path.slice(prefix.length)]
+    : [requested.root, path]
   return encodePath(start, rest === '' ? [] : rest.split('/'))
 }
 
 /** What `Destination` names. @throws foreign_destination if it is not below the root of the drive, malformed_url. */
-export function destinationOf (request: FastifyRequest, site: Site): Target {
+export function destinationOf (request: FastifyRequest, site: Site): DavTarget {
   const uri = request.headers.destination?.toString()
-  if (uri === undefined) throw new Problem('malformed_request', { detail: 'It must have a Destination.' })
+  if (uri === undefined) return refuse('It must have a Destination.')
   const found = findTarget(uri, request, site)
-  if (found === undefined) throw new Problem('foreign_destination', { detail: `The destination must be below ${rootOf(site)}/ of this server.` })
-  return found
+  if (found !== undefined) return found
+  const detail = `The destination must be below ${rootOf(site)}/ of this server.`
+  throw new Problem('foreign_destination', { detail })
 }
 
 /**
  * What a URI names; undefined if it is not below the root of the drive. Its scheme is ignored: a proxy may end TLS.
  * @throws malformed_url.
  */
-export function findTarget (uri: string, request: FastifyRequest, site: Site): Target | undefined {
+export function findTarget (uri: string, request: FastifyRequest, site: Site): DavTarget | undefined {
   const { config: { publicUrl } } = site
   const [, authority, path = ''] = URI.exec(uri.trim()) ?? []
   const own = [request.host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])].flatMap(hostsOf)
@@ -75,7 +97,7 @@ function hostsOf (authority: string): string[] {
 }
 
 /** `rest`: what follows the root and a slash. */
-function targetAt (root: string, rest: string): Target {
+function targetAt (root: string, rest: string): DavTarget {
   const segments = rest.replace(/\/$/, '').split('/').map(decode)
   const text = segments.join('/')
   return {

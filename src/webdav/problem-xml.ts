@@ -6,10 +6,10 @@ import { MULTISTATUS_END, PropertyElements, response, statusElement, XML_DECLARA
 import { hrefOf, type Site, targetOf } from './paths.ts'
 
 /** A condition that a request violated: its element, and its status if that is not the one of the code. */
-interface Condition { readonly element: string, readonly status?: number }
+interface DavCondition { readonly element: string, readonly status?: number }
 
 /** RFC 4918 section 16, and RFC 4331 section 6. */
-const CONDITIONS: Partial<Record<FailureCode, Condition>> = {
+const CONDITIONS: Partial<Record<FailureCode, DavCondition>> = {
   depth_infinite: { element: 'propfind-finite-depth' },
   file_locked: { element: 'lock-token-submitted' },
   lock_token_mismatch: { element: 'lock-token-matches-request-uri' },

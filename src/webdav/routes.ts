@@ -1,19 +1,22 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods, onRequestHookHandler } from 'fastify'
+import type {
+  FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods, onRequestHookHandler
+} from 'fastify'
 import type { HttpServices } from '../http/services.ts'
-import { Problem } from '../problems.ts'
 import { acceptAnyBody } from '../uploads/body.ts'
 import { judgeIf } from './conditions.ts'
+import { refuse } from './headers.ts'
 import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'
-import { ROOT } from './paths.ts'
+import { type DavRequest, davRequest, ROOT } from './paths.ts'
 import { propfind } from './propfind.ts'
 import { proppatch } from './proppatch.ts'
 import { makeFolder, putFile, removeResource, sendResource } from './resources.ts'
 import { copyResource, moveResource } from './transfers.ts'
 
-type Handler = (context: HttpServices, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+type Handler = (dav: DavRequest) => Promise<unknown>
 
-interface Route { readonly handler: Handler, readonly onRequest?: onRequestHookHandler }
+/** By method: what handles it, and the limit before that. */
+type Handlers = Record<string, readonly [handler: Handler, limit?: onRequestHookHandler]>
 
 /** What the drive can do. No credentials required. Register it before the other routes of the drive. */
 export const davDiscoveryRoutes: FastifyPluginAsync = async app => {
@@ -27,11 +30,14 @@ export const davDiscoveryRoutes: FastifyPluginAsync = async app => {
 
 /** Requests that change nothing. */
 export const davReadRoutes: FastifyPluginAsync<HttpServices> = async (app, context) => {
-  app.addHook('preHandler', async request => judgeIf(context, request))
+  const judged = (handler: Handler): Handler => async dav => {
+    await judgeIf(dav)
+    return handler(dav)
+  }
   addRoutes(app, context, {
-    GET: { handler: sendResource, onRequest: context.limitTransfers },
-    HEAD: { handler: sendResource },
-    PROPFIND: { handler: propfind, onRequest: context.limitListings }
+    GET: [judged(sendResource), context.limitTransfers],
+    HEAD: [judged(sendResource)],
+    PROPFIND: [judged(propfind), context.limitListings]
   })
 }
 
@@ -39,34 +45,33 @@ export const davReadRoutes: FastifyPluginAsync<HttpServices> = async (app, conte
 export const davChangeRoutes: FastifyPluginAsync<HttpServices> = async (app, context) => {
   app.addHook('onRequest', refuseQuery)
   addRoutes(app, context, {
-    PUT: { handler: putFile, onRequest: context.limitTransfers },
-    DELETE: { handler: removeResource },
-    MKCOL: { handler: makeFolder },
-    COPY: { handler: copyResource, onRequest: context.limitTransfers },
-    MOVE: { handler: moveResource },
-    PROPPATCH: { handler: proppatch },
-    LOCK: { handler: lockResource },
-    UNLOCK: { handler: unlockResource }
+    PUT: [putFile, context.limitTransfers],
+    DELETE: [removeResource],
+    MKCOL: [makeFolder],
+    COPY: [copyResource, context.limitTransfers],
+    MOVE: [moveResource],
+    PROPPATCH: [proppatch],
+    LOCK: [lockResource],
+    UNLOCK: [unlockResource]
   })
 }
 
 /** If it was ignored, `DELETE /dav/box/?draft` would delete `box`. @throws malformed_request. */
 async function refuseQuery ({ method, raw }: FastifyRequest): Promise<void> {
-  if (!String(raw.url).includes('?')) return
-  throw new Problem('malformed_request', { detail: `${method} takes no query. A ? in a name must be written as %3F.` })
+  if (String(raw.url).includes('?')) refuse(`${method} takes no query. A ? in a name must be written as %3F.`)
 }
 
-function addRoutes (app: FastifyInstance, context: HttpServices, routes: Record<string, Route>): void {
+function addRoutes (app: FastifyInstance, context: HttpServices, handlers: Handlers): void {
   acceptAnyBody(app)
-  for (const [method, { handler, ...options }] of Object.entries(routes)) {
+  for (const [method, [handler, ...onRequest]] of Object.entries(handlers)) {
     for (const url of [ROOT, `${ROOT}/*`]) {
       app.route({
         method: method as HTTPMethods,
         url,
-        ...options,
+        onRequest: onRequest.filter(limit => limit !== undefined),
         exposeHeadRoute: false,
         schema: { hide: true },
-        handler: (request, reply) => handler(context, request, reply)
+        handler: (request, reply) => handler(davRequest(context, request, reply))
       })
     }
   }

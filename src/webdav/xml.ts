@@ -5,17 +5,13 @@ import { Problem } from '../problems.ts'
 /** The namespace of everything in RFC 4918. */
 export const DAV = 'DAV:'
 
-/** Elements in one another at most. */
+/**
+ * At most in a document: elements in one another, elements, each of which may be a property that is looked up,
+ * attributes with the declarations of namespaces, and namespaces that are declared, which each property in their scope
+ * gets.
+ */
 const MAX_DEPTH = 32
-
-/** Elements of a document at most: each may be a property that is looked up, or that gets the namespaces in scope. */
-const MAX_ELEMENTS = 500
-
-/** Attributes of a document at most, with the declarations of namespaces. */
-const MAX_ATTRIBUTES = 500
-
-/** Namespaces that a document declares at most: each property gets those in its scope. */
-const MAX_NAMESPACES = 200
+const LIMITS = { elements: 500, attributes: 500, namespaces: 200 }
 
 /** Characters of a message of saxes at most: it can quote the body. */
 const MAX_MESSAGE = 200
@@ -32,28 +28,15 @@ const BAD_LOCAL_NAME = /:[\u0300-\u036F\u203F\u2040\xB7.\d-]/u
 /** An element. Its namespace is empty without one. */
 export interface XmlElement extends PropertyName {
   readonly parent: XmlElement | undefined
-  readonly children: readonly XmlElement[]
+  readonly children: XmlElement[]
   /** The text directly in it, with that of CDATA sections. */
-  readonly text: string
+  text: string
   /** Undefined without `xml:lang`. */
   readonly language: string | undefined
   /** The namespaces that it declares, by prefix; empty for the default one. */
   readonly declarations: ReadonlyMap<string, string>
   /** Where it begins in the document, where its name ends, and where it ends. */
-  readonly place: Readonly<Place>
-}
-
-interface Place { readonly document: string, start: number, nameEnd: number, end: number }
-
-interface OpenElement extends XmlElement {
-  namespace: string
-  name: string
-  parent: XmlElement | undefined
-  readonly children: XmlElement[]
-  text: string
-  language: string | undefined
-  readonly declarations: Map<string, string>
-  readonly place: Place
+  readonly range: { readonly document: string, readonly start: number, readonly nameEnd: number, end: number }
 }
 
 /**
@@ -79,61 +62,56 @@ function decode (bytes: Buffer): string {
 function parse (document: string): XmlElement {
   // XML 1.1 has characters that no answer could hold.
   const parser = new SaxesParser({ xmlns: true, defaultXMLVersion: '1.0', forceXMLVersion: true })
-  const outermost = elementAt({ document, start: 0, nameEnd: 0, end: 0 })
-  const open = [outermost]
-  let begun = outermost
-  const innermost = () => open.at(-1) as OpenElement
-  const addText = (text: string) => { innermost().text += text }
+  const roots: XmlElement[] = []
+  const open: XmlElement[] = []
+  const counts = { elements: 0, attributes: 0, namespaces: 0 }
+  const count = (what: keyof typeof counts) => {
+    if (++counts[what] > LIMITS[what]) throw new Error(`there are more than ${LIMITS[what]} ${what}`)
+  }
+  const addText = (text: string) => {
+    const innermost = open.at(-1)
+    if (innermost !== undefined) innermost.text += text
+  }
   parser.on('xmldecl', ({ encoding = 'utf-8' }) => {
     if (!/^utf-(?:8|16)$/i.test(encoding)) throw new Error('the encoding must be UTF-8 or UTF-16')
   })
   parser.on('doctype', () => { throw new Error('a DOCTYPE is not accepted') })
-  let elements = 0
-  parser.on('opentagstart', ({ name }) => {
-    if (++elements > MAX_ELEMENTS) throw new Error(`there are more than ${MAX_ELEMENTS} elements`)
-    if (open.length > MAX_DEPTH) throw new Error(`there are more than ${MAX_DEPTH} elements in one another`)
+  parser.on('opentag', ({ name, uri: namespace, local, attributes }) => {
+    count('elements')
+    if (open.length === MAX_DEPTH) throw new Error(`there are more than ${MAX_DEPTH} elements in one another`)
     requireLocalName(name)
-    const nameEnd = parser.position - 1
-    begun = elementAt({ document, start: nameEnd - name.length - 1, nameEnd, end: nameEnd })
-  })
-  let attributes = 0
-  let namespaces = 0
-  parser.on('attribute', ({ name, prefix, local, value }) => {
-    const isDeclaration = prefix === 'xmlns' || name === 'xmlns'
-    if (++attributes > MAX_ATTRIBUTES) throw new Error(`there are more than ${MAX_ATTRIBUTES} attributes`)
-    if (isDeclaration && ++namespaces > MAX_NAMESPACES) throw new Error(`there are more than ${MAX_NAMESPACES} namespaces`)
-    requireLocalName(name)
-    if (name === 'xml:lang') begun.language = value
-    // As saxes does, without white space around it.
-    if (isDeclaration) begun.declarations.set(prefix === '' ? '' : local, value.trim())
-  })
-  parser.on('opentag', ({ uri, local }) => {
-    const parent = innermost()
-    parent.children.push(begun)
-    begun.namespace = uri
-    begun.name = local
-    begun.parent = parent
-    open.push(begun)
+    const declarations = new Map<string, string>()
+    for (const { name, prefix, local, value } of Object.values(attributes)) {
+      count('attributes')
+      requireLocalName(name)
+      if (prefix !== 'xmlns' && name !== 'xmlns') continue
+      count('namespaces')
+      // As saxes does, without white space around it.
+      declarations.set(name === 'xmlns' ? '' : local, value.trim())
+    }
+    // In a tag there is no other `<`.
+    const start = document.lastIndexOf('<', parser.position - 1)
+    const parent = open.at(-1)
+    const range = { document, start, nameEnd: start + 1 + name.length, end: 0 }
+    const language = attributes['xml:lang']?.value
+    const element = { namespace, name: local, parent, children: [], text: '', language, declarations, range }
+    const siblings = parent?.children ?? roots
+    siblings.push(element)
+    open.push(element)
   })
   parser.on('text', addText)
   parser.on('cdata', addText)
   parser.on('closetag', () => {
-    innermost().place.end = parser.position
-    open.pop()
+    const closed = open.pop() as XmlElement
+    closed.range.end = parser.position
   })
   // Without a handler of errors, it throws them.
   parser.write(document).close()
-  return outermost.children[0] as XmlElement
+  return roots[0] as XmlElement
 }
 
 function requireLocalName (name: string): void {
   if (BAD_LOCAL_NAME.test(name)) throw new Error(`malformed name: ${name}`)
-}
-
-function elementAt (place: Place): OpenElement {
-  return {
-    namespace: '', name: '', parent: undefined, children: [], text: '', language: undefined, declarations: new Map(), place
-  }
 }
 
 /** Whether it is the element with this name in the namespace `DAV:`. */
@@ -151,7 +129,7 @@ export function findChild (element: XmlElement, name: string): XmlElement | unde
  * declared in it (RFC 4918 section 4.3). Undefined if that has more than `maxBytes`.
  */
 export function standalone (
-  { parent, language, declarations, place: { document, start, nameEnd, end } }: XmlElement, maxBytes: number
+  { parent, language, declarations, range: { document, start, nameEnd, end } }: XmlElement, maxBytes: number
 ): string | undefined {
   const declared = new Set(declarations.keys())
   let scope = ''
