@@ -32,7 +32,8 @@ export async function readTls ({ tls }: Config): Promise<{ cert: Buffer, key: Bu
 export async function checkCertificate (environment: Environment): Promise<Diagnosis> {
   try {
     const tls = await readTls(environment)
-    return tls === undefined ? good('TLS_CERT is not set') : checkValidity(new X509Certificate(tls.cert), environment.now)
+    if (tls === undefined) return good('TLS_CERT is not set')
+    return checkValidity(new X509Certificate(tls.cert), environment.now)
   } catch (error) {
     return faultOf(error)
   }

@@ -47,6 +47,6 @@ export function fault (message: string, remedy: string): Diagnosis {
 
 /** The fault that keeps a server from starting, in the words of the start. */
 export function faultOf (error: unknown): Diagnosis {
-  const { message, reason = message, remedy = 'correct the setting that it names' } = error as Partial<OperatorError> & Error
-  return fault(reason, remedy)
+  const { message, reason = message, remedy } = error as Partial<OperatorError> & Error
+  return fault(reason, remedy ?? 'correct the setting that it names')
 }

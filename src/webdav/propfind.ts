@@ -61,7 +61,8 @@ interface WantedProperty {
  * of files or of folders.
  */
 async function createPropertyWriter (
-  query: PropertyQuery, { context: { space, metadata }, owner, target }: Pick<DavRequest, 'context' | 'owner' | 'target'>
+  query: PropertyQuery,
+  { context: { space, metadata }, owner, target }: Pick<DavRequest, 'context' | 'owner' | 'target'>
 ): Promise<(pages: AsyncIterable<DavResource[]> | Iterable<DavResource[]>) => AsyncGenerator<string>> {
   const { form, names } = query
   const elements = new PropertyElements(names)
