@@ -39,6 +39,7 @@ import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
 import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
 import { prepareVisit } from './http/visit.ts'
+import type { Routes } from './http/services.ts'
 import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
 import { linkRoutes } from './links/routes.ts'
@@ -60,7 +61,7 @@ import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { AppServices } from './services.ts'
-import { authenticate } from './tokens/authenticate.ts'
+import { authenticate, type AuthRequirement } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
@@ -153,77 +154,39 @@ async function registerRoutes (
   const links = createLinks(publicUrl)
   const services = { ...store, ...createTransferLimits(connections), connections, links, page }
 
+  const guard = async (requirement: AuthRequirement, ...routes: Routes[]) => app.register(async scope => {
+    authenticate(scope, services, requirement)
+    for (const each of routes) await scope.register(each, services)
+  })
+
   app.addHook('preValidation', refuseForeignParameters)
   await app.register(userRoutes, services)
   await app.register(claimRoutes, services)
   await app.register(claimPasskeyRoutes, services)
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password or personal token' })
-    await scope.register(signInRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any' })
-    await scope.register(resourceRoutes, services)
-    await scope.register(accountRoutes, services)
-    await scope.register(readFactorRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'files:write' })
-    await scope.register(formUploadRoutes, services)
-    await scope.register(rawUploadRoutes, services)
-    await scope.register(resumableUploadRoutes, services)
-    await scope.register(changeFileRoutes, services)
-    await scope.register(changeFolderRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'files:read' })
-    await scope.register(readFileRoutes, services)
-    await scope.register(readFolderRoutes, services)
-    await scope.register(changeRoutes, services)
-    await scope.register(readKeptRoutes, services)
-    await scope.register(zipRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'files:write' })
-    await scope.register(changeKeptRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'account' })
-    await scope.register(revocationRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password', factor: 'setup' })
-    await scope.register(setUpFactorRoutes, services)
-    await scope.register(setUpPasskeyRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password', factor: 'first step' })
-    await scope.register(confirmPasskeyRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password' })
-    await scope.register(changeFactorRoutes, services)
-    await scope.register(changePasskeyRoutes, services)
-    await scope.register(passwordRoutes, services)
-    await scope.register(personalTokenRoutes, services)
-    await scope.register(sessionSignInRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'links' })
-    await scope.register(linkRoutes, services)
-  })
+  await guard({ credential: 'password or personal token' }, signInRoutes)
+  await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
+  await guard(
+    { credential: 'any', scope: 'files:write' },
+    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeKeptRoutes
+  )
+  await guard(
+    { credential: 'any', scope: 'files:read' },
+    readFileRoutes, readFolderRoutes, changeRoutes, readKeptRoutes, zipRoutes
+  )
+  await guard({ credential: 'any', scope: 'account' }, revocationRoutes)
+  await guard({ credential: 'password', factor: 'setup' }, setUpFactorRoutes, setUpPasskeyRoutes)
+  await guard({ credential: 'password', factor: 'first step' }, confirmPasskeyRoutes)
+  await guard(
+    { credential: 'password' },
+    changeFactorRoutes, changePasskeyRoutes, passwordRoutes, personalTokenRoutes, sessionSignInRoutes
+  )
+  await guard({ credential: 'any', scope: 'links' }, linkRoutes)
   await app.register(visitorRoutes, services)
   await app.register(linkUploadRoutes, { ...services, admission: services, maxFileBytes: config.maxFileBytes })
   await app.register(davDiscoveryRoutes)
   const answer = createProblemSender(services)
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'token', scope: 'files:read', answer })
-    await scope.register(davReadRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'token', scope: 'files:write', answer })
-    await scope.register(davChangeRoutes, services)
-  })
+  await guard({ credential: 'token', scope: 'files:read', answer }, davReadRoutes)
+  await guard({ credential: 'token', scope: 'files:write', answer }, davChangeRoutes)
   await app.register(sessionRoutes, services)
   await app.register(passkeySignInRoutes, services)
   await app.register(uploadDiscoveryRoutes, services)

@@ -18,7 +18,7 @@ import { factorsOf } from './tokens.ts'
  * of the `setup` a password is enough without a second factor even if one is required; those of the `first step` of a
  * sign-in need no code.
  */
-interface AuthRequirement {
+export interface AuthRequirement {
   credential: CredentialKind
   scope?: Scope
   factor?: 'setup' | 'first step'
