@@ -68,7 +68,6 @@ import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
 import { resumableUploadRoutes } from './uploads/resumable-routes.ts'
 import { formUploadRoutes, rawUploadRoutes, uploadDiscoveryRoutes } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
-import { createProblemSender } from './webdav/problem-xml.ts'
 import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/routes.ts'
 
 /** The shared schemas of the document, in its order. */
@@ -184,9 +183,8 @@ async function registerRoutes (
   await app.register(visitorRoutes, services)
   await app.register(linkUploadRoutes, { ...services, admission: services, maxFileBytes: config.maxFileBytes })
   await app.register(davDiscoveryRoutes)
-  const answer = createProblemSender(services)
-  await guard({ credential: 'token', scope: 'files:read', answer }, davReadRoutes)
-  await guard({ credential: 'token', scope: 'files:write', answer }, davChangeRoutes)
+  await guard({ credential: 'token', scope: 'files:read' }, davReadRoutes)
+  await guard({ credential: 'token', scope: 'files:write' }, davChangeRoutes)
   await app.register(sessionRoutes, services)
   await app.register(passkeySignInRoutes, services)
   await app.register(uploadDiscoveryRoutes, services)

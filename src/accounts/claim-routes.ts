@@ -1,8 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyError } from 'fastify'
 import { oneTimeCodeOf } from '../http/caller.ts'
-import { withChallenge } from '../http/challenge.ts'
-import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
@@ -12,9 +9,6 @@ import { NewClaim, User, userHeaders, userOf } from './schemas.ts'
 
 /** Invitations and resets; no credentials required but the second factor of the account. */
 export const claimRoutes: Routes = async (app, { claims, links, securityLog, config }) => {
-  app.setErrorHandler((error: FastifyError, request, reply) =>
-    sendProblem(withChallenge(error, request, 'password'), request, reply))
-
   app.post('/api/account/claim', {
     onRequest: async request => refuseInsecurePassword(request, config),
     schema: {

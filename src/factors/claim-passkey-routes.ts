@@ -1,9 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyError } from 'fastify'
 import { originOf } from '../accounts/network.ts'
 import { NewClaim } from '../accounts/schemas.ts'
-import { withChallenge } from '../http/challenge.ts'
-import { sendProblem } from '../http/error-handler.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
@@ -21,8 +18,6 @@ const refusals = [
 
 /** Make a code of a passkey for a reset; no credentials required but its secret. */
 export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config }) => {
-  app.setErrorHandler((error: FastifyError, request, reply) =>
-    sendProblem(withChallenge(error, request, 'password'), request, reply))
   app.addHook('onRequest', async request => refuseInsecurePassword(request, config))
 
   app.post(`${PATH}/options`, {

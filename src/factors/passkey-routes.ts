@@ -1,15 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyError } from 'fastify'
 import { networkOf, originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
-import { withChallenge } from '../http/challenge.ts'
-import { sendProblem } from '../http/error-handler.ts'
 import { cookie } from '../http/plugins.ts'
 import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import type { Problem } from '../problems.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
 import { SESSION_PATH } from '../tokens/session-requests.ts'
 import {
@@ -112,9 +108,6 @@ export const confirmPasskeyRoutes: Routes = async (app, services) => {
 export const passkeySignInRoutes: Routes = async (app, services) => {
   const { passkeys, sessions, config: { publicUrl } } = services
   await app.register(cookie)
-  app.setErrorHandler((error: FastifyError | Problem, request, reply) =>
-    sendProblem(withChallenge(error, request, 'password'), request, reply))
-
   await app.register(signInOptionsRoute, services)
 
   app.post(`${SESSION_PATH}/passkey`, {

@@ -1,10 +1,9 @@
-import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
 import { findUsernameKey, looksLikeToken } from '../accounts/username.ts'
 import { type Caller, callerOf, countFieldLines, oneTimeCodeOf, setCaller } from '../http/caller.ts'
-import { type CredentialKind, withChallenge } from '../http/challenge.ts'
-import { sendProblem } from '../http/error-handler.ts'
+import type { CredentialKind } from '../http/error-handler.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
@@ -13,16 +12,14 @@ import { requireScope, type Scope } from './scopes.ts'
 import { factorsOf } from './tokens.ts'
 
 /**
- * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `answer` sends
- * their problems, `sendProblem` by default. `factor` says how routes differ from others that take a password: on those
- * of the `setup` a password is enough without a second factor even if one is required; those of the `first step` of a
- * sign-in need no code.
+ * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `factor` says how
+ * routes differ from others that take a password: on those of the `setup` a password is enough without a second factor
+ * even if one is required; those of the `first step` of a sign-in need no code.
  */
 export interface AuthRequirement {
   credential: CredentialKind
   scope?: Scope
   factor?: 'setup' | 'first step'
-  answer?: typeof sendProblem
 }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
@@ -35,9 +32,10 @@ type SecurityRequirement = { [scheme: string]: string[] }
 export function authenticate (
   guarded: FastifyInstance, { signIn, tokens, accessTokens, config }: AppServices, requirement: AuthRequirement
 ): void {
-  const { credential, scope, factor, answer = sendProblem } = requirement
+  const { credential, scope, factor } = requirement
 
   guarded.addHook('onRoute', route => {
+    route.config = Object.assign({}, route.config, { credential })
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
     addFailures(route, failuresOf(requirement))
   })
@@ -53,9 +51,6 @@ export function authenticate (
       if (!await signIn.isCurrent(callerOf(request).account)) throw new Problem('credentials_wrong')
     })
   }
-  // Also for a credential that is revoked during its request.
-  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) =>
-    answer(withChallenge(error, request, credential), request, reply))
 
   function verify (credentials: Credentials, request: FastifyRequest): Promise<Caller> {
     if (credentials.kind === 'token') return verifyToken(credentials.token, request)

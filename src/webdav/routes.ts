@@ -6,6 +6,7 @@ import { judgeIf } from './conditions.ts'
 import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'
 import { ROOT } from './paths.ts'
+import { createProblemSender } from './problem-xml.ts'
 import { propfind } from './propfind.ts'
 import { proppatch } from './proppatch.ts'
 import { makeFolder, putFile, removeResource, sendResource } from './resources.ts'
@@ -58,6 +59,7 @@ async function refuseQuery ({ method, raw }: FastifyRequest): Promise<void> {
 
 function addRoutes (app: FastifyInstance, context: HttpServices, routes: Record<string, Route>): void {
   acceptAnyBody(app)
+  app.setErrorHandler(createProblemSender(context))
   for (const [method, { handler, ...options }] of Object.entries(routes)) {
     for (const url of [ROOT, `${ROOT}/*`]) {
       app.route({
