@@ -2,7 +2,6 @@ import { Type } from '@sinclair/typebox'
 import { networkOf, originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
@@ -20,11 +19,22 @@ const CONFIRMATION = 'confirmation' as const
 const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
 
 /** Register passkeys. A password is enough to set up the second factor that the server requires. */
-export const setUpPasskeyRoutes: Routes = async (app, services) => {
-  const { passkeys, sessions, securityLog, config: { publicUrl } } = services
+export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, securityLog, config: { publicUrl } }) => {
   await app.register(cookie)
 
-  await app.register(creationOptionsRoute, services)
+  app.post('/api/passkeys/options', {
+    schema: {
+      operationId: 'createPasskeyOptions',
+      summary: 'Start to register a passkey',
+      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(PasskeyCreationOptions), description: 'The options.' },
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.creationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
 
   app.post('/api/passkeys', {
     schema: {
@@ -79,9 +89,23 @@ export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }
 }
 
 /** Make a code of a passkey. A password is enough. */
-export const confirmPasskeyRoutes: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  await app.register(confirmationOptionsRoute, services)
+export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { publicUrl } }) => {
+  app.post('/api/passkeys/confirm/options', {
+    schema: {
+      operationId: 'confirmPasskeyOptions',
+      summary: 'Start to confirm with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `confirmPasskey` within five minutes.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => {
+    const party = relyingPartyOf(request.raw, publicUrl)
+    return passkeys.confirmationOptions(callerOf(request).account, { party, purpose: CONFIRMATION })
+  })
 
   app.post('/api/passkeys/confirm', {
     schema: {
@@ -105,10 +129,23 @@ export const confirmPasskeyRoutes: Routes = async (app, services) => {
 }
 
 /** Sign in with a passkey alone; no credentials required. */
-export const passkeySignInRoutes: Routes = async (app, services) => {
-  const { passkeys, sessions, config: { publicUrl } } = services
+export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, config: { publicUrl } }) => {
   await app.register(cookie)
-  await app.register(signInOptionsRoute, services)
+
+  app.post(`${SESSION_PATH}/passkey/options`, {
+    schema: {
+      operationId: 'createPasskeySessionOptions',
+      summary: 'Start to sign in with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `createPasskeySession` within five minutes.',
+      ...codeSamples('curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options'),
+      tags: ['Tokens'],
+      security: noCredential,
+      response: {
+        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.signInOptions(relyingPartyOf(request.raw, publicUrl)))
 
   app.post(`${SESSION_PATH}/passkey`, {
     schema: {
@@ -132,68 +169,4 @@ export const passkeySignInRoutes: Routes = async (app, services) => {
     reply.code(201)
     return sessions.begin(request, reply, { account, factors: ['passkey'] })
   })
-}
-
-/** Begins a registration. */
-const creationOptionsRoute: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  ignoreBodies(app)
-
-  app.post('/api/passkeys/options', {
-    schema: {
-      operationId: 'createPasskeyOptions',
-      summary: 'Start to register a passkey',
-      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
-      tags: ['Second factors'],
-      response: {
-        200: { ...Type.Ref(PasskeyCreationOptions), description: 'The options.' },
-        ...problems(['passkeys_unavailable'])
-      }
-    }
-  }, async request => passkeys.creationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
-}
-
-/** Begins a confirmation. */
-const confirmationOptionsRoute: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  ignoreBodies(app)
-
-  app.post('/api/passkeys/confirm/options', {
-    schema: {
-      operationId: 'confirmPasskeyOptions',
-      summary: 'Start to confirm with a passkey',
-      description: 'Returns what `navigator.credentials.get` needs, for `confirmPasskey` within five minutes.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
-      tags: ['Second factors'],
-      response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
-        ...problems(['passkeys_unavailable'])
-      }
-    }
-  }, async request => {
-    const party = relyingPartyOf(request.raw, publicUrl)
-    return passkeys.confirmationOptions(callerOf(request).account, { party, purpose: CONFIRMATION })
-  })
-}
-
-/** Begins a sign-in. */
-const signInOptionsRoute: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  ignoreBodies(app)
-
-  app.post(`${SESSION_PATH}/passkey/options`, {
-    schema: {
-      operationId: 'createPasskeySessionOptions',
-      summary: 'Start to sign in with a passkey',
-      description: 'Returns what `navigator.credentials.get` needs, for `createPasskeySession` within five minutes.',
-      ...codeSamples('curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options'),
-      tags: ['Tokens'],
-      security: noCredential,
-      response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
-        ...problems(['passkeys_unavailable'])
-      }
-    }
-  }, async request => passkeys.signInOptions(relyingPartyOf(request.raw, publicUrl)))
 }

@@ -4,7 +4,6 @@ import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { networkOf, originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
@@ -33,11 +32,22 @@ export const readFactorRoutes: Routes = async (app, { metadata }) => {
 }
 
 /** Turn one-time codes on. A password is enough to set up the second factor that the server requires. */
-export const setUpFactorRoutes: Routes = async (app, services) => {
-  const { factors, sessions, securityLog } = services
+export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securityLog }) => {
   await app.register(cookie)
 
-  await app.register(secretRoute, services)
+  app.post('/api/second-factor/totp', {
+    schema: {
+      operationId: 'createTotp',
+      summary: 'Create a secret for one-time codes',
+      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
+      tags: ['Second factors'],
+      response: {
+        200: { ...Type.Ref(TotpSecret), description: 'The new secret.' },
+        ...problems(['storage_full'])
+      }
+    }
+  }, async request => factors.beginTotp(callerOf(request).account))
 
   app.put('/api/second-factor/totp', {
     schema: {
@@ -67,8 +77,6 @@ export const setUpFactorRoutes: Routes = async (app, services) => {
 
 /** Routes that require the password, and a second factor if there is one. */
 export const changeFactorRoutes: Routes = async (app, { factors, metadata, securityLog }) => {
-  ignoreBodies(app)
-
   app.delete('/api/second-factor/totp', {
     schema: {
       operationId: 'deleteTotp',
@@ -108,24 +116,6 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
     record(securityLog, request, 'recovery_codes_replaced')
     return { recoveryCodes }
   })
-}
-
-const secretRoute: Routes = async (app, { factors }) => {
-  ignoreBodies(app)
-
-  app.post('/api/second-factor/totp', {
-    schema: {
-      operationId: 'createTotp',
-      summary: 'Create a secret for one-time codes',
-      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
-      tags: ['Second factors'],
-      response: {
-        200: { ...Type.Ref(TotpSecret), description: 'The new secret.' },
-        ...problems(['storage_full'])
-      }
-    }
-  }, async request => factors.beginTotp(callerOf(request).account))
 }
 
 function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {

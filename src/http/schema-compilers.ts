@@ -94,20 +94,22 @@ function readScalars (values: Record<string, unknown>, { properties }: AddressSc
 /** Largest JSON body, in bytes. */
 const MAX_JSON_BYTES = 64 * 1024
 
-/** Ignores bodies of any type, which have no meaning for the routes of this Fastify scope. */
-export function ignoreBodies (app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // Fastify would refuse a malformed Content-Type.
-  app.addHook('onRequest', async ({ headers }) => { delete headers['content-type'] })
+/** Whether a body has no meaning for an operation. */
+function ignoresBody ({ routeOptions: { schema } }: FastifyRequest): boolean {
+  return schema?.operationId !== undefined && schema.body === undefined
 }
 
 /**
  * Accepts only JSON bodies, and empty ones of any type as no body: `curl -d ''` and axios declare a form. Refuses
- * bodies that are not UTF-8, and the keys `__proto__` and `constructor`.
+ * bodies that are not UTF-8, and the keys `__proto__` and `constructor`. Operations without a body ignore any.
  */
 export function acceptJson (app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
+  app.addHook('onRequest', (request, _reply, done) => {
+    // The parser for `*` takes it then. Fastify would refuse a malformed Content-Type.
+    if (ignoresBody(request)) delete request.headers['content-type']
+    done()
+  })
   // The body of a DELETE has no meaning (RFC 9110 section 9.3.5), so it is ignored.
   app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -122,8 +124,8 @@ export function acceptJson (app: FastifyInstance): void {
     }
     void parse(request, text, done)
   })
-  app.addContentTypeParser('*', async ({ raw }: FastifyRequest) => {
-    if (!await isEmpty(raw)) throw new Problem('unsupported_media_type')
+  app.addContentTypeParser('*', async (request: FastifyRequest) => {
+    if (!ignoresBody(request) && !await isEmpty(request.raw)) throw new Problem('unsupported_media_type')
   })
 }
 

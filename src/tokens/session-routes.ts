@@ -2,7 +2,6 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
@@ -16,7 +15,6 @@ const sessionSecurity: { [scheme: string]: string[] }[] = [{ session: [], sessio
 /** Creates sessions; requires the password. */
 export const sessionSignInRoutes: Routes = async (app, { sessions }) => {
   await app.register(cookie)
-  ignoreBodies(app)
 
   app.post(SESSION_PATH, {
     schema: {
