@@ -3,7 +3,7 @@ import { oneTimeCodeOf } from '../http/caller.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { originOf } from './network.ts'
 import { NewClaim, User, userHeaders, userOf } from './schemas.ts'
 
@@ -22,8 +22,8 @@ export const claimRoutes: Routes = async (app, { claims, links, securityLog, con
       security: [{}, { oneTimeCode: [] }],
       body: Type.Ref(NewClaim),
       response: {
-        201: { ...Type.Ref(User), description: 'The new user of an invitation.', headers: userHeaders },
-        204: { description: 'The password is reset.', type: 'null' },
+        201: { ...answer(User, 'The new user of an invitation.'), headers: userHeaders },
+        204: noContent('The password is reset.'),
         ...problems([
           'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'second_factor_required', 'second_factor_wrong',
           'tls_required', 'not_found', 'body_too_large', 'unsupported_media_type', 'too_many_codes', 'overloaded', 'storage_full'

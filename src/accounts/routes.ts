@@ -5,7 +5,7 @@ import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import type { EventRecord } from '../metadata/records.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { EventKind } from './events.ts'
 import { networkOf, originOf } from './network.ts'
 import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams } from './schemas.ts'
@@ -26,7 +26,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
       security: noCredential,
       body: Type.Ref(NewUser),
       response: {
-        201: { ...Type.Ref(User), description: 'The new user.', headers: userHeaders },
+        201: { ...answer(User, 'The new user.'), headers: userHeaders },
         ...problems([
           'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
           'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'
@@ -50,7 +50,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
       security: noCredential,
       params: UserParams,
       response: {
-        200: { ...Type.Ref(User), description: 'The user.' },
+        200: answer(User, 'The user.'),
         ...problems(['user_unknown'])
       }
     }
@@ -66,7 +66,7 @@ export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
       description: 'Returns your username, storage usage and quota.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account'),
       tags: ['Account'],
-      response: { 200: { ...Type.Ref(Account), description: 'The account.' } }
+      response: { 200: answer(Account, 'The account.') }
     }
   }, async request => {
     const { account } = callerOf(request)
@@ -83,7 +83,7 @@ export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(AccountEventList), description: 'One page of events.' } }
+      response: { 200: answer(AccountEventList, 'One page of events.') }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -106,7 +106,7 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
       tags: ['Account'],
       body: Type.Ref(NewPassword),
       response: {
-        204: { description: 'The password is changed.', type: 'null' },
+        204: noContent('The password is changed.'),
         ...problems([
           'malformed_json', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded',
           'storage_full'
@@ -130,7 +130,7 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
         'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
       ),
       tags: ['Account'],
-      response: { 204: { description: 'The account is deleted.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: noContent('The account is deleted.'), ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
     const { account } = callerOf(request)

@@ -4,7 +4,7 @@ import { NewClaim } from '../accounts/schemas.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, problems } from '../openapi/responses.ts'
 import { PasskeyAssertion, PasskeyConfirmation, PasskeyRequestOptions } from './passkey-schemas.ts'
 import { relyingPartyOf } from './relying-party.ts'
 
@@ -30,7 +30,7 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
       security: noCredential,
       body: Type.Object({ secret }, { additionalProperties: false }),
       response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        200: answer(PasskeyRequestOptions, 'The options.'),
         ...problems([...refusals])
       }
     }
@@ -49,7 +49,7 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
       security: noCredential,
       body: Type.Object({ secret, credential: Type.Ref(PasskeyAssertion) }, { additionalProperties: false }),
       response: {
-        200: { ...Type.Ref(PasskeyConfirmation), description: 'The code.' },
+        200: answer(PasskeyConfirmation, 'The code.'),
         ...problems([...refusals, 'passkey_refused', 'storage_full'])
       }
     }

@@ -4,7 +4,7 @@ import { callerOf } from '../http/caller.ts'
 import { cookie } from '../http/plugins.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
 import { SESSION_PATH } from '../tokens/session-requests.ts'
 import {
@@ -30,7 +30,7 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
       ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
       tags: ['Second factors'],
       response: {
-        200: { ...Type.Ref(PasskeyCreationOptions), description: 'The options.' },
+        200: answer(PasskeyCreationOptions, 'The options.'),
         ...problems(['passkeys_unavailable'])
       }
     }
@@ -47,7 +47,7 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
       tags: ['Second factors'],
       body: Type.Ref(NewPasskey),
       response: {
-        201: { ...Type.Ref(RegisteredPasskey), description: 'The new passkey.' },
+        201: answer(RegisteredPasskey, 'The new passkey.'),
         ...problems([...jsonBody, 'passkey_invalid', 'too_many_passkeys', 'passkeys_unavailable', 'storage_full'])
       }
     }
@@ -76,7 +76,7 @@ export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }
       tags: ['Second factors'],
       params: PasskeyParams,
       response: {
-        204: { description: 'The passkey is deleted.', type: 'null' },
+        204: noContent('The passkey is deleted.'),
         ...problems(['not_found', 'storage_full'])
       }
     }
@@ -98,7 +98,7 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { pu
       ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
       tags: ['Second factors'],
       response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        200: answer(PasskeyRequestOptions, 'The options.'),
         ...problems(['passkeys_unavailable'])
       }
     }
@@ -118,7 +118,7 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { pu
       tags: ['Second factors'],
       body: Type.Ref(PasskeySignature),
       response: {
-        200: { ...Type.Ref(PasskeyConfirmation), description: 'The code.' },
+        200: answer(PasskeyConfirmation, 'The code.'),
         ...problems([...jsonBody, 'passkey_refused', 'passkeys_unavailable', 'storage_full'])
       }
     }
@@ -141,7 +141,7 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
       tags: ['Tokens'],
       security: noCredential,
       response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
+        200: answer(PasskeyRequestOptions, 'The options.'),
         ...problems(['passkeys_unavailable'])
       }
     }
@@ -159,7 +159,7 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
       security: noCredential,
       body: Type.Ref(PasskeySignature),
       response: {
-        201: { ...Type.Ref(NewSession), description: 'The new session.', headers: newSessionHeaders },
+        201: { ...answer(NewSession, 'The new session.'), headers: newSessionHeaders },
         ...problems([...jsonBody, 'passkey_refused', 'credentials_wrong', 'passkeys_unavailable', 'too_many_tokens', 'storage_full'])
       }
     }

@@ -7,7 +7,7 @@ import { cookie } from '../http/plugins.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { passkeyOf, RecoveryCodes, SecondFactor, TotpCode, TotpResult, TotpSecret } from './schemas.ts'
 
 /** Lists the second factors of the account; accepts any credential. */
@@ -19,7 +19,7 @@ export const readFactorRoutes: Routes = async (app, { metadata }) => {
       description: 'Tells which second factors the account has. With one, the password alone is refused everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/second-factor'),
       tags: ['Second factors'],
-      response: { 200: { ...Type.Ref(SecondFactor), description: 'The second factors.' } }
+      response: { 200: answer(SecondFactor, 'The second factors.') }
     }
   }, async request => {
     const { totp, passkeys, recoveryCodes } = await metadata.factors.list(callerOf(request).account.id)
@@ -43,7 +43,7 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
       ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
       tags: ['Second factors'],
       response: {
-        200: { ...Type.Ref(TotpSecret), description: 'The new secret.' },
+        200: answer(TotpSecret, 'The new secret.'),
         ...problems(['storage_full'])
       }
     }
@@ -60,7 +60,7 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
       tags: ['Second factors'],
       body: Type.Ref(TotpCode),
       response: {
-        200: { ...Type.Ref(TotpResult), description: 'One-time codes are on.' },
+        200: answer(TotpResult, 'One-time codes are on.'),
         ...problems([
           'malformed_json', 'second_factor_wrong', 'factor_not_pending', 'body_too_large', 'unsupported_media_type', 'storage_full'
         ])
@@ -87,7 +87,7 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       ),
       tags: ['Second factors'],
       response: {
-        204: { description: 'One-time codes are off.', type: 'null' },
+        204: noContent('One-time codes are off.'),
         ...problems(['not_found', 'storage_full'])
       }
     }
@@ -107,7 +107,7 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       ),
       tags: ['Second factors'],
       response: {
-        200: { ...Type.Ref(RecoveryCodes), description: 'The new recovery codes.' },
+        200: answer(RecoveryCodes, 'The new recovery codes.'),
         ...problems(['second_factor_missing', 'storage_full'])
       }
     }

@@ -7,7 +7,7 @@ import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagina
 import type { Routes } from '../http/services.ts'
 import type { TokenRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
 import { splitScopes } from './scopes.ts'
@@ -30,7 +30,7 @@ export const signInRoutes: Routes = async (app, { tokens, accessTokens, security
       ),
       tags: ['Tokens'],
       response: {
-        200: { ...Type.Ref(AccessToken), description: 'The new access token.' },
+        200: answer(AccessToken, 'The new access token.'),
         ...problems(['too_many_tokens', 'storage_full'])
       }
     }
@@ -51,7 +51,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       description: 'Greets the user that the credentials belong to.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource'),
       tags: ['Tokens'],
-      response: { 200: { ...Type.Ref(Greeting), description: 'The credentials are valid.' } }
+      response: { 200: answer(Greeting, 'The credentials are valid.') }
     }
   }, async request => ({ data: `Hello, ${callerOf(request).account.username}!` }))
 
@@ -64,7 +64,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(TokenList), description: 'One page of tokens.' } }
+      response: { 200: answer(TokenList, 'One page of tokens.') }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -80,7 +80,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       description: 'Revokes the token that authenticates this request. The next request with it is refused.',
       ...codeSamples('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token'),
       tags: ['Tokens'],
-      response: { 204: { description: 'The token is revoked.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
+      response: { 204: noContent('The token is revoked.'), ...problems(['token_needed', 'storage_full']) }
     }
   }, async (request, reply) => {
     const { token } = callerOf(request)
@@ -105,7 +105,7 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
       tags: ['Tokens'],
       body: Type.Ref(NewToken),
       response: {
-        201: { ...Type.Ref(PersonalToken), description: 'The new token.' },
+        201: answer(PersonalToken, 'The new token.'),
         ...problems(['malformed_json', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
       }
     }
@@ -133,7 +133,7 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
       tags: ['Tokens'],
       params: TokenParams,
       response: {
-        204: { description: 'The token is revoked.', type: 'null' },
+        204: noContent('The token is revoked.'),
         ...problems(['not_found', 'storage_full'])
       }
     }
@@ -150,7 +150,7 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
       description: 'Revokes all access tokens and personal access tokens, including the one that authenticates this request.',
       ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
-      response: { 204: { description: 'All tokens are revoked.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: noContent('All tokens are revoked.'), ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
     await metadata.tokens.removeAll(callerOf(request).account.id)
