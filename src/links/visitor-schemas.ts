@@ -5,14 +5,12 @@ import { Cursor, FileParams, FolderQuery, NextCursor, nextPage, StoredFile } fro
 import { Html } from '../http/html.ts'
 import { PageSize } from '../http/pagination.ts'
 import type { Visit } from '../http/visit.ts'
-import {
-  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp
-} from '../http/wire-values.ts'
+import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject } from '../http/wire-values.ts'
 import { linkKinds, type LinkKind } from '../metadata/link-records.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { SharedEntry } from './shared-content.ts'
 
 /** The paths of a link and what it gives. */
@@ -25,7 +23,7 @@ const { name, size, type } = StoredFile.properties
 const fileProperties = Type.Omit(StoredFile, ['id', 'folderId']).properties
 const folderProperties = Type.Omit(Folder, ['id', 'parentId']).properties
 
-export const SharedLink = Type.Object({
+export const SharedLink = SharedObject('SharedLink', 'What a link gives.', {
   needsPassword: Type.Boolean({ description: 'Whether the password must be given first. Then everything else is absent.', examples: [false] }),
   kind: Type.Optional(Type.Unsafe<LinkKind>({ type: 'string', enum: [...linkKinds], description: '`download`: the bytes of a file, or of what is in a folder. `upload`: files can be added to a folder, and nothing can be read.', examples: ['download'] })),
   name: Type.Optional(Type.String({ minLength: 1, maxLength: 255, pattern: '^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Last segment of the name of the file or folder.', examples: ['report.pdf'] })),
@@ -42,29 +40,29 @@ export const SharedLink = Type.Object({
     description: 'How much the link still accepts; null for `download`.',
     examples: [null]
   }))
-}, { $id: 'SharedLink', additionalProperties: false, description: 'What a link gives.' })
+})
 
-export const LinkPassword = Type.Object({
+export const LinkPassword = SharedObject('LinkPassword', 'The password of a link.', {
   password: Type.String({ format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS, description: 'The password of the link.', examples: ['tell it by phone'] })
-}, { $id: 'LinkPassword', additionalProperties: false, description: 'The password of a link.' })
+})
 
-export const SharedFile = Type.Object({
+export const SharedFile = SharedObject('SharedFile', 'Metadata of a file that a link gives.', {
   ...fileProperties,
   name: { ...name, description: 'Path of the file from the linked folder, for `downloadSharedFile`. For a link of a file, its last segment.' },
   url: { ...StoredFile.properties.url, description: 'URL of the bytes by this link.', examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/files/report.pdf'] }
-}, { $id: 'SharedFile', additionalProperties: false, description: 'Metadata of a file that a link gives.' })
+})
 
-export const SharedFolder = Type.Object({
+export const SharedFolder = SharedObject('SharedFolder', 'A folder in a linked folder.', {
   ...folderProperties,
   name: { ...Folder.properties.name, description: 'Path of the folder from the linked folder, for `folder` of `listSharedFolder`.' },
   url: { ...Folder.properties.url, description: 'URL of the listing of this folder.', examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/list?folder=2026'] }
-}, { $id: 'SharedFolder', additionalProperties: false, description: 'A folder in a linked folder.' })
+})
 
-export const SharedList = Type.Object({
+export const SharedList = SharedObject('SharedList', 'A page of what is in a folder.', {
   folders: Type.Array(Type.Ref(SharedFolder), { maxItems: 1000, description: 'The folders on this page, by name.' }),
   files: Type.Array(Type.Ref(SharedFile), { maxItems: 1000, description: 'The files on this page, by name. They come after the last folder.' }),
   next: NextCursor
-}, { $id: 'SharedList', additionalProperties: false, description: 'A page of what is in a folder.' })
+})
 export type SharedList = Static<typeof SharedList>
 
 /** The shared schemas of visitors who read, for the document. */
@@ -112,11 +110,7 @@ export const getSharedLink = {
       description: 'What the link gives, or the page.',
       content: { 'application/json': { schema: Type.Ref(SharedLink) }, 'text/html': { schema: Html } }
     },
-    303: {
-      description: 'The address of the file, for `download`.',
-      type: 'null',
-      headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '^[0-9A-Za-z]+/files/[^/]+$', description: 'The file, relative to the link.' } }
-    },
+    303: { ...noContent('The address of the file, for `download`.'), headers: { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '^[0-9A-Za-z]+/files/[^/]+$', description: 'The file, relative to the link.' } } },
     404: { description: '', content: { 'text/html': { schema: Html } } }
   }
 }
@@ -135,11 +129,7 @@ export const unlockLink = {
   params: SecretParams,
   body: Type.Ref(LinkPassword),
   response: {
-    204: {
-      description: 'The link is unlocked, or has no password.',
-      type: 'null',
-      headers: { 'Set-Cookie': { type: 'string', maxLength: 4096, pattern: '^(?:__Secure-)?magicstore_link=[A-Za-z0-9_-]+; ', description: 'The cookie: `HttpOnly`, `SameSite=Strict`, only for the path of this link; over TLS `Secure`, with the prefix `__Secure-`. Absent if the link has no password.' } }
-    },
+    204: { ...noContent('The link is unlocked, or has no password.'), headers: { 'Set-Cookie': { type: 'string', maxLength: 4096, pattern: '^(?:__Secure-)?magicstore_link=[A-Za-z0-9_-]+; ', description: 'The cookie: `HttpOnly`, `SameSite=Strict`, only for the path of this link; over TLS `Secure`, with the prefix `__Secure-`. Absent if the link has no password.' } } },
     ...problems(['malformed_json', 'body_too_large', 'unsupported_media_type'])
   }
 }
@@ -152,7 +142,7 @@ export const listSharedFolder = {
   tags,
   params: SecretParams,
   querystring: SharedListQuery,
-  response: { 200: { ...Type.Ref(SharedList), description: 'A page.', headers: nextPage } }
+  response: { 200: { ...answer(SharedList, 'A page.'), headers: nextPage } }
 }
 
 export const downloadSharedFile = {
