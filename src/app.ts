@@ -107,7 +107,6 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
     compilers,
     trustProxy: config.trustProxy,
     tls,
-    onFrameworkError: metrics?.requests.countFrameworkError,
     onClientError: (error, socket) => connections.refuse(error, socket)
   })).withTypeProvider<TypeBoxTypeProvider>()
   metrics?.requests.watch(app, { isTls })

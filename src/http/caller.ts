@@ -21,8 +21,7 @@ export function setCaller (request: FastifyRequest, caller: Caller): void {
 
 /** The caller, or undefined before authentication and in routes without it. */
 export function findCaller (request: FastifyRequest): Caller | undefined {
-  // A request with a malformed URL has no decorators.
-  return 'caller' in request ? request.getDecorator<Caller | undefined>('caller') : undefined
+  return request.getDecorator('caller')
 }
 
 /** The caller. @throws outside an authenticated scope, so that a route in the wrong scope fails at its first call. */

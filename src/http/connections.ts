@@ -149,8 +149,6 @@ export class Connections {
 
   #listenForRequests (server: EventEmitter): void {
     const route = (request: IncomingMessage, response: ServerResponse) => this.#route(request, response)
-    // Fastify's own listener would start all requests of a connection at once.
-    server.removeAllListeners('request')
     server.on('request', route)
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       continueWhenRead(request, response)

@@ -90,8 +90,7 @@ const frameworkFailures: Record<string, FailureCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
-  FST_ERR_BAD_URL: 'malformed_url'
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json'
 }
 
 /** The problem that answers an error. */

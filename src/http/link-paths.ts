@@ -1,3 +1,6 @@
+/** The beginning of a target in absolute form (RFC 9112 section 3.2.2), with its authority. */
+export const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)\/?/i
+
 /** `/s/` and the secret of a link. A router decodes `%73`; more slashes are a mistake that the log must not repeat. */
 const LINK = /^\/+(?:s|%73)\/+[^/?#]*/
 
@@ -9,7 +12,7 @@ export function isOfLink (path: string): boolean {
   return LINK.test(path)
 }
 
-/** A path without the secret of a link, for the log. */
-export function withoutSecret (path: string): string {
-  return path.replace(LINK, '/s/-').replaceAll(MISTYPED, '/s/-')
+/** The path of a target without the secret of a link, for the log. */
+export function loggedPath (target: string): string {
+  return target.replace(ABSOLUTE_FORM, '/').replace(/\?.*/, '').replace(LINK, '/s/-').replaceAll(MISTYPED, '/s/-')
 }

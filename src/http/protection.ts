@@ -86,8 +86,8 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
     // One hook for all routes, ahead of authentication: failed sign-ins count, and refused requests cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }
-  app.addHook('onRequest', ({ raw }, _reply, done) => {
-    refuseMalformed(raw)
+  app.addHook('onRequest', ({ raw, originalUrl }, _reply, done) => {
+    refuseMalformed(raw, originalUrl)
     done()
   })
   if (corsOrigins !== undefined) answerPreflights(app)
@@ -135,7 +135,7 @@ function logRefusal ({ id, ip, log }: FastifyRequest, error: Error): void {
 }
 
 /** Refuses what Node accepts but another program could read differently. */
-function refuseMalformed (request: IncomingMessage): void {
+function refuseMalformed (request: IncomingMessage, url: string): void {
   // RFC 9112 section 3.2: exactly one Host; HTTP/1.0 may omit it.
   const hosts = countFieldLines(request, 'host')
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It must have exactly one Host field.', { connection: 'close' })
@@ -145,17 +145,17 @@ function refuseMalformed (request: IncomingMessage): void {
   if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only Transfer-Encoding is chunked.', { connection: 'close' })
   // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
-  const url = String(request.url)
+  if (!isDecodable(url.replace(/[?#].*/, ''))) throw new Problem('malformed_url')
   if (url.includes('#')) refuse('A # in a URL must be written as %23.')
-  const query = url.indexOf('?')
-  if (query !== -1 && !isDecodable(url.slice(query))) refuse('The query has percent-encoded bytes that are not UTF-8.')
+  if (!isDecodable(url)) refuse('The query has percent-encoded bytes that are not UTF-8.')
 }
 
 function refuse (detail: string, headers: Record<string, string> = {}): never {
   throw new Problem('malformed_request', { detail, headers })
 }
 
-function isDecodable (text: string): boolean {
+/** Whether percent-encoded bytes are UTF-8. */
+export function isDecodable (text: string): boolean {
   try {
     decodeURIComponent(text)
     return true

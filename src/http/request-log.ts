@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FailureCode } from '../problems.ts'
 import { findCaller } from './caller.ts'
-import { withoutSecret } from './link-paths.ts'
+import { loggedPath } from './link-paths.ts'
 import { LogController, proxyAddr } from './plugins.ts'
 import { findVisit } from './visit.ts'
 
@@ -37,12 +37,12 @@ export class RequestLog extends LogController {
   /** Logs the request when its response is finished or its connection closes. */
   watch (request: FastifyRequest, reply: FastifyReply): void {
     // Read now: after the stream has closed, HTTP/2 no longer gives the address.
-    const { ip } = request
+    const { ip, originalUrl } = request
     reply.raw.once('close', () => {
-      const { raw, url, log } = request
+      const { raw, log } = request
       log.info({
         method: this.#sentMethods.get(raw) ?? raw.method,
-        path: withoutSecret(String(url.split('?', 1)[0])),
+        path: loggedPath(originalUrl),
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime * 100) / 100,
         // pino leaves undefined fields out.

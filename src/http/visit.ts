@@ -16,8 +16,7 @@ export function setVisit (request: FastifyRequest, visit: Visit): void {
 
 /** The visit; undefined outside a scope that admits visitors, or if there is no such link. */
 export function findVisit (request: FastifyRequest): Visit | undefined {
-  // A request with a malformed URL has no decorators.
-  return 'visit' in request ? request.getDecorator<Visit | undefined>('visit') : undefined
+  return request.getDecorator('visit')
 }
 
 /** The visit. @throws outside a scope that admits visitors: a route in the wrong scope fails at its first call. */
