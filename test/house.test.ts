@@ -37,7 +37,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 1700,
   doctor: 5800,
   factors: 8800,
-  files: 28_500,
+  files: 28_300,
   fsck: 1200,
   http: 13_100,
   links: 10_000,
