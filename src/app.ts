@@ -37,10 +37,10 @@ import { ProblemDetails } from './http/problem-details.ts'
 import { fastify, jwt } from './http/plugins.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
 import { RequestLog } from './http/request-log.ts'
-import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
+import { acceptJson } from './http/schema-compilers.ts'
 import { prepareVisit } from './http/visit.ts'
 import type { Routes } from './http/services.ts'
-import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
+import { serverOptions, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
 import { linkRoutes } from './links/routes.ts'
 import { linkSchemas } from './links/schemas.ts'
@@ -100,11 +100,9 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   const log = output && await openLog(output)
   const metrics = await loadMetrics(store)
   const requestLog = new RequestLog()
-  const compilers = new SchemaCompilers(strictValidation)
   const app = fastify(serverOptions({
     logger: { level: config.logLevel, ...(log && { stream: log }) },
     requestLog,
-    compilers,
     trustProxy: config.trustProxy,
     tls,
     onClientError: (error, socket) => connections.refuse(error, socket)
@@ -119,7 +117,6 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   })
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   addNestedNames(app)
-  compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)

@@ -39,7 +39,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   factors: 8800,
   files: 28_300,
   fsck: 1200,
-  http: 13_100,
+  http: 13_000,
   links: 10_000,
   metadata: 59_700,
   'metadata/postgres': 11_900,

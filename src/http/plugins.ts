@@ -10,6 +10,11 @@ export const { fastify, LogController } = load('fastify') as typeof import('fast
 export const { fastifyHelmet: helmet } = load('@fastify/helmet') as typeof import('@fastify/helmet')
 export const { fastifyJwt: jwt } = load('@fastify/jwt') as typeof import('@fastify/jwt')
 export const { fastifyMultipart: multipart } = load('@fastify/multipart') as typeof import('@fastify/multipart')
+/** The compilers of schemas. */
+export const loadValidators = () => load('@fastify/ajv-compiler') as typeof import('@fastify/ajv-compiler')
+export const loadSerializers = () =>
+  load('@fastify/fast-json-stringify-compiler') as typeof import('@fastify/fast-json-stringify-compiler')
+
 export const { default: proxyAddr } = load('@fastify/proxy-addr') as typeof import('@fastify/proxy-addr')
 export const { fastifyRateLimit: rateLimit } = load('@fastify/rate-limit') as typeof import('@fastify/rate-limit')
 export const { fastifyStatic } = load('@fastify/static') as typeof import('@fastify/static')

@@ -6,7 +6,7 @@ import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
 import { ABSOLUTE_FORM } from './link-paths.ts'
 import { isDecodable } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
-import type { SchemaCompilers } from './schema-compilers.ts'
+import { lazyCompilers } from './schema-compilers.ts'
 import { MAX_FIELD_LENGTH } from './wire-values.ts'
 
 /** Time limit for a request head. */
@@ -32,21 +32,12 @@ const CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'
 ].join(':')
 
-/** Our own formats: validation accepts every value, because the rules refuse wrong ones with more specific codes. */
-const ownFormats = { username: true, 'file-name': true, 'file-name-prefix': true, 'upload-id': true, 'content-id': true } as const
-
-/** Validates requests as they were sent, and reports all errors. */
-export const strictValidation = {
-  coerceTypes: false, removeAdditional: false, allErrors: true, formats: ownFormats, validateSchema: false
-} as const
-
 /** A certificate chain and its key (PEM). */
 export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
 
 interface ServerOptions {
   readonly logger: NonNullable<FastifyHttpOptions<Server>['logger']>
   readonly requestLog: RequestLog
-  readonly compilers: SchemaCompilers
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
   /** Answers bytes that are not HTTP. */
@@ -55,7 +46,7 @@ interface ServerOptions {
 
 /** Fastify's options. `connections.ts` listens for requests. */
 export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server> {
-  const { logger, requestLog, compilers, trustProxy, tls, onClientError } = given
+  const { logger, requestLog, trustProxy, tls, onClientError } = given
   return {
     serverFactory: () => createHttpServer(tls),
     logger,
@@ -69,7 +60,7 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     // connections.ts closes idle connections, those of HTTP/2 too.
     forceCloseConnections: false,
     return503OnClosing: false,
-    schemaController: { compilersFactory: compilers },
+    schemaController: { compilersFactory: lazyCompilers },
     clientErrorHandler: onClientError
   }
 }
