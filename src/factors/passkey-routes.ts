@@ -1,7 +1,7 @@
+import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
 import { networkOf, originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
-import { cookie } from '../http/plugins.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
@@ -7,7 +8,6 @@ import { countFieldLines } from './caller.ts'
 import { createCrossSiteCheck } from './cross-site.ts'
 import { isOfLink } from './link-paths.ts'
 import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
-import { rateLimit } from './plugins.ts'
 
 interface ProtectionOptions extends LoadLimits {
   readonly corsOrigins: string[] | undefined

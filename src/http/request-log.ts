@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import proxyAddr from '@fastify/proxy-addr'
+import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { FailureCode } from '../problems.ts'
 import { findCaller } from './caller.ts'
 import { loggedPath } from './link-paths.ts'
-import { LogController, proxyAddr } from './plugins.ts'
 import { findVisit } from './visit.ts'
 
 type RawRequest = FastifyRequest['raw']

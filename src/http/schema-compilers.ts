@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
 import type AjvCompiler from '@fastify/ajv-compiler'
-import type { SerializerFactory } from '@fastify/fast-json-stringify-compiler'
+import type Serializers from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
 import { Problem } from '../problems.ts'
-import { loadSerializers, loadValidators } from './plugins.ts'
 import { announcedLength } from './wire-values.ts'
+
+const load = createRequire(import.meta.url)
 
 /** A function that is made when it is first called. */
 function lazily<Given extends unknown[], Result> (
@@ -31,16 +33,17 @@ const customOptions = {
  * a start takes 0.75 s of CPU time and 127 MB, and 2.4 s and 184 MB if all are compiled.
  */
 export const lazyCompilers: {
-  buildValidator: AjvCompiler.BuildCompilerFromPool, buildSerializer: SerializerFactory
+  buildValidator: AjvCompiler.BuildCompilerFromPool, buildSerializer: Serializers.SerializerFactory
 } = {
   buildSerializer (schemas, options) {
-    const compile = lazily(() => loadSerializers().SerializerSelector()(schemas, options))
+    const compile = lazily(() =>
+      (load('@fastify/fast-json-stringify-compiler') as typeof Serializers).SerializerSelector()(schemas, options))
     return definition => lazily(() => compile(definition))
   },
 
   // Fastify's types take it for a compiler of schemas, without the part of the request.
   buildValidator: ((schemas: Parameters<AjvCompiler.BuildCompilerFromPool>[0]): FastifySchemaCompiler<object> => {
-    const compile = lazily(() => loadValidators()()(schemas, { customOptions }))
+    const compile = lazily(() => (load('@fastify/ajv-compiler') as typeof AjvCompiler).AjvCompiler()(schemas, { customOptions }))
     return definition => lazily(() => {
       const { httpPart, schema } = definition
       const validate = compile(definition) as FastifyValidationResult

@@ -1,6 +1,6 @@
+import cookie from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import { cookie } from '../http/plugins.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
