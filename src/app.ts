@@ -1,5 +1,4 @@
 import type { Server as TlsServer } from 'node:tls'
-import jwt from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
@@ -140,11 +139,10 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
 async function registerRoutes (
   app: FastifyInstance, store: AppServices, { connections, outages }: { connections: Connections, outages: Outages }
 ): Promise<void> {
-  const { accessTokens, blobs, config, eventLogs, failures, metadata } = store
+  const { blobs, config, eventLogs, failures, metadata } = store
   const { publicUrl } = config
   eventLogs.push(event => app.log.info({ security: event }, event.kind))
   if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))
-  await app.register(jwt, accessTokens.pluginOptions)
   const page = await findPage(config, app.log)
   const links = createLinks(publicUrl)
   const services = { ...store, ...createTransferLimits(connections), connections, links, page }

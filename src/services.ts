@@ -28,7 +28,7 @@ import { LinkUses } from './links/link-uses.ts'
 import { createShareLinks, type ShareLinks } from './links/share-links.ts'
 import type { Ids } from './metadata/ids.ts'
 import { Problem } from './problems.ts'
-import { AccessTokens } from './tokens/jwt.ts'
+import { createAccessTokens } from './tokens/jwt.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { createSessionRequests, type SessionRequests } from './tokens/session-requests.ts'
 import { createSignedTexts, type SignedTexts } from './tokens/signed-texts.ts'
@@ -76,7 +76,6 @@ export interface AppServices extends OperatorStore {
   readonly signIn: SignIn
   readonly claims: Claims
   readonly tokens: Tokens
-  readonly accessTokens: AccessTokens
   readonly sessions: SessionRequests
   readonly factors: Factors
   readonly passkeys: Passkeys
@@ -192,9 +191,8 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
   const logged = { ...base, ids, sealer, eventLogs, securityLog, signedTexts }
   const secondFactor = createCodeVerifier(logged)
   const signIn = createSignIn({ ...logged, secondFactor })
-  const tokens = createTokens({ ...logged, signIn })
-  const accessTokens = new AccessTokens(base.keyRing, installationId)
-  const services = { ...logged, secondFactor, signIn, tokens, accessTokens }
+  const tokens = createTokens({ ...logged, signIn, accessTokens: createAccessTokens(base) })
+  const services = { ...logged, secondFactor, signIn, tokens }
   return {
     ...services,
     claims: createClaims(services),

@@ -32,8 +32,7 @@ export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, '
 
   async function findKey (kid: string): Promise<SigningKey> {
     ring ??= createKeyRing(await keys.find() ?? [], keys.find)
-    const isWanted = (key: SigningKey) => key.kid === kid
-    const key = (await ring.current()).find(isWanted) ?? (await ring.latest()).find(isWanted)
+    const key = await ring.find(key => key.kid === kid)
     if (key === undefined) throw new Error(`there is no sealing key ${kid}`)
     return key
   }

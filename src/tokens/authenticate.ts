@@ -30,7 +30,7 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (
-  guarded: FastifyInstance, { signIn, tokens, accessTokens, config }: AppServices, requirement: AuthRequirement
+  guarded: FastifyInstance, { signIn, tokens, config }: AppServices, requirement: AuthRequirement
 ): void {
   const { credential, scope, factor } = requirement
 
@@ -53,15 +53,13 @@ export function authenticate (
   }
 
   function verify (credentials: Credentials, request: FastifyRequest): Promise<Caller> {
-    if (credentials.kind === 'token') return verifyToken(credentials.token, request)
-    return credential === 'token' ? verifyOwnToken(credentials, request) : verifyPassword(credentials, request)
+    if (credentials.kind === 'token') return verifyToken(credentials.token)
+    return credential === 'token' ? verifyOwnToken(credentials) : verifyPassword(credentials, request)
   }
 
   /** The password is a token of the account with this name. Nothing is hashed or counted. */
-  async function verifyOwnToken (
-    { username, password }: UsernameAndPassword, request: FastifyRequest
-  ): Promise<Caller> {
-    const caller = looksLikeToken(password) ? await verifyToken(password, request) : undefined
+  async function verifyOwnToken ({ username, password }: UsernameAndPassword): Promise<Caller> {
+    const caller = looksLikeToken(password) ? await verifyToken(password) : undefined
     if (caller === undefined || findUsernameKey(username) !== caller.account.usernameKey) throw new Problem('token_required')
     return caller
   }
@@ -77,10 +75,10 @@ export function authenticate (
     return { ...signedIn, token: undefined }
   }
 
-  async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
+  async function verifyToken (text: string): Promise<Caller> {
     // Not verified: valid and invalid tokens get the same response.
     if (credential === 'password') throw new Problem('password_required')
-    const { token, account } = await tokens.verify(text, text => accessTokens.verify(request, text))
+    const { token, account } = await tokens.verify(text)
     if (credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
     return { token, account, factors: factorsOf(token) }
   }

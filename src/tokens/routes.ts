@@ -14,7 +14,7 @@ import { splitScopes } from './scopes.ts'
 import { factorsOf } from './tokens.ts'
 
 /** Creates access tokens; accepts a password or a personal access token. */
-export const signInRoutes: Routes = async (app, { tokens, accessTokens, securityLog }) => {
+export const signInRoutes: Routes = async (app, { tokens, securityLog }) => {
   app.get('/api/token', {
     schema: {
       operationId: 'getToken',
@@ -34,11 +34,11 @@ export const signInRoutes: Routes = async (app, { tokens, accessTokens, security
         ...problems(['too_many_tokens', 'storage_full'])
       }
     }
-  }, async (request, reply) => {
+  }, async request => {
     const caller = callerOf(request)
-    const { claims, duration } = await tokens.issue(caller, originOf(request), caller.token)
+    const issued = await tokens.issue(caller, originOf(request), caller.token)
     record(securityLog, request, 'token_issued')
-    return { token: await accessTokens.sign(reply, claims), duration }
+    return issued
   })
 }
 

@@ -20,8 +20,7 @@ export type SessionRequests = ReturnType<typeof createSessionRequests>
 
 /** The sessions that requests begin, use and end. For Fastify scopes with `@fastify/cookie`. */
 export function createSessionRequests (
-  { accessTokens, config, metadata, securityLog, tokens }:
-  Pick<AppServices, 'accessTokens' | 'config' | 'metadata' | 'securityLog' | 'tokens'>
+  { config, metadata, securityLog, tokens }: Pick<AppServices, 'config' | 'metadata' | 'securityLog' | 'tokens'>
 ) {
   const sessions = createSessions({ metadata, tokens })
 
@@ -48,18 +47,15 @@ export function createSessionRequests (
       // A sign-in replaces the session of the browser (OWASP ASVS 5.0, V7.2.4).
       await end(request)
       const client = await clientOf(request)
-      const { cookie, claims, ...session } = await sessions.create(signedIn, client, originOf(request))
+      const { cookie, ...session } = await sessions.create(signedIn, client, originOf(request))
       securityLog.record({ kind: 'session_created', account: signedIn.account, ...originOf(request) })
       reply.setCookie(cookieName(request), cookie, { ...attributesFor(request), maxAge: SESSION_SECONDS })
-      return { ...session, token: await accessTokens.sign(reply, claims) }
+      return session
     },
 
     /** The session of the request with a new access token; undefined if it has none. @throws too_many_tokens. */
-    async renew (request: FastifyRequest, reply: FastifyReply) {
-      const renewed = await sessions.renew(secretsOf(request), originOf(request))
-      if (renewed === undefined) return undefined
-      const { claims, ...session } = renewed
-      return { ...session, token: await accessTokens.sign(reply, claims) }
+    renew (request: FastifyRequest) {
+      return sessions.renew(secretsOf(request), originOf(request))
     },
 
     /** The id of the session that the request has; undefined if it has none. */

@@ -52,7 +52,7 @@ export const sessionRoutes: Routes = async (app, { sessions }) => {
     }
   }
   async function renew (request: FastifyRequest, reply: FastifyReply) {
-    return await sessions.renew(request, reply) ?? reply.code(204).send()
+    return await sessions.renew(request) ?? reply.code(204).send()
   }
   // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
   app.get(SESSION_PATH, { schema, exposeHeadRoute: false }, renew)

@@ -4,7 +4,7 @@ import type { SignedIn } from '../accounts/sign-in.ts'
 import type { AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import type { AccessClaims } from './jwt.ts'
+import type { AccessTokens } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
 import { joinScopes, scopes, type Scope } from './scopes.ts'
 
@@ -37,25 +37,26 @@ export type SessionClient = Pick<NewToken, 'browser' | 'system'>
 
 interface NewSession { secretHash: string, lifetimeMilliseconds: number, client: SessionClient }
 
-/** The claims of a new access token, and its lifetime in seconds. */
-export interface IssuedToken { claims: AccessClaims, duration: number }
+/** A new access token, and its lifetime in seconds. */
+export interface IssuedToken { token: string, duration: number }
 
 interface Authenticated { readonly account: AccountRecord, readonly token: TokenRecord | undefined }
-
-type ReadClaims = (token: string) => Promise<Omit<AccessClaims, 'issuedAt'>>
 
 export type Tokens = ReturnType<typeof createTokens>
 
 /** The access tokens, personal tokens and sessions of accounts. */
-export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'config' | 'metadata' | 'signIn'>) {
+export function createTokens (
+  { accessTokens, config, metadata, signIn }:
+  Pick<AppServices, 'config' | 'metadata' | 'signIn'> & { accessTokens: AccessTokens }
+) {
   /** @throws token_malformed, token_expired, token_revoked. */
-  async function get (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
+  async function get (text: string): Promise<TokenAndAccount> {
     const { tokens } = metadata
     if (text.startsWith('mst_')) {
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await tokens.findBySecret(hashPersonalToken(text)) ?? refuseRevoked()
     }
-    const { tokenId, accountId, expiresAt } = await readClaims(text)
+    const { tokenId, accountId, expiresAt } = await accessTokens.verify(text)
     const found = await tokens.find(tokenId)
     // The row is deleted soon after the token expires. Then this clock decides only which reason is given.
     if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
@@ -98,7 +99,7 @@ export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'c
       const { createdAt: issuedAt } = added
       if (parent?.kind === 'session') touch(parent, issuedAt)
       const claims = { tokenId: added.id, accountId: added.accountId, issuedAt, expiresAt: Number(added.expiresAt) }
-      return { claims, duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
+      return { token: await accessTokens.sign(claims), duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
     },
 
     /**
@@ -132,11 +133,11 @@ export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'c
     },
 
     /**
-     * Returns a token and its account. `readClaims` verifies the text of an access token.
+     * Returns a token and its account.
      * @throws token_malformed, token_expired, token_revoked.
      */
-    async verify (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
-      const found = await get(text, readClaims)
+    async verify (text: string): Promise<TokenAndAccount> {
+      const found = await get(text)
       if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
       if (found.account.disabledAt !== null) refuseRevoked()
       touch(found.token, found.now)
