@@ -167,24 +167,18 @@ export class Connections {
   }
 
   #addHooks (): void {
-    const endOfTurn = createTurn()
-
     this.#app.addHook('onRequest', ({ raw }, reply, done) => {
       this.#begin(raw, reply.raw)
       done(this.stopping.aborted ? this.stopping.reason as Problem : undefined)
     })
 
-    this.#app.addHook('onSend', ({ raw }, reply, payload) => {
-      if (isHttp2(raw)) {
-        // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
-        reply.removeHeader('connection')
-        // Drops the rest of the body: the client may leave the response unread for as long as it likes.
-        raw.resume()
-      } else {
-        const lingering = this.#closeHttp1(raw, reply, payload)
-        if (lingering !== undefined) return Promise.resolve(lingering)
-      }
-      return endOfTurn()
+    this.#app.addHook('onSend', ({ raw }, reply, payload, done) => {
+      if (!isHttp2(raw)) return done(null, this.#closeHttp1(raw, reply, payload))
+      // Fastify sets it on some refusals; HTTP/2 has no such field (RFC 9113 section 8.2.2).
+      reply.removeHeader('connection')
+      // Drops the rest of the body: the client may leave the response unread for as long as it likes.
+      raw.resume()
+      done()
     })
   }
 
@@ -260,22 +254,4 @@ function continueWhenRead (request: IncomingMessage, response: ServerResponse): 
     const isWanted = isHttp2(request) ? !request.stream.closed : !response.headersSent
     if (isWanted) response.writeContinue()
   })
-}
-
-/**
- * Returns a promise of the end of the event loop's turn, when all responses of this turn are sent: together they wake a
- * reader in another process only once. With 32 clients, GET /api/resource is answered 19,000 times a second instead of
- * 12,000.
- */
-function createTurn (): () => Promise<void> {
-  let end: Promise<void> | undefined
-  return () => {
-    end ??= new Promise(resolve => {
-      setImmediate(() => {
-        end = undefined
-        resolve()
-      })
-    })
-    return end
-  }
 }
