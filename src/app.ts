@@ -23,21 +23,18 @@ import {
 import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
-import { prepareCaller } from './http/caller.ts'
+import { prepareCallers } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath } from './http/error-handler.ts'
-import { refuseForeignParameters } from './http/foreign-parameters.ts'
-import { isOfLink } from './http/link-paths.ts'
+import { acceptJson } from './http/json-bodies.ts'
 import { createLinks } from './http/links.ts'
-import { addNestedNames } from './http/nested-names.ts'
-import { refuseOtherMethods } from './http/other-methods.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
-import { RequestLog } from './http/request-log.ts'
-import { acceptJson } from './http/schema-compilers.ts'
-import { prepareVisit } from './http/visit.ts'
+import { isOfLink, RequestLog } from './http/request-log.ts'
+import { addNestedNames, refuseOtherMethods } from './http/routing.ts'
+import { refuseForeignParameters } from './http/schema-compilers.ts'
 import type { Routes } from './http/services.ts'
 import { serverOptions, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
@@ -109,18 +106,14 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   metrics?.requests.watch(app, { isTls })
 
   // The order matters: each hook runs before those of the lines below it.
-  app.addHook('onRequest', (request, reply, done) => {
-    setSafeHeaders(request, reply)
-    requestLog.watch(request, reply)
-    done()
-  })
+  app.addHook('onRequest', setSafeHeaders)
+  requestLog.watch(app)
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   addNestedNames(app)
   app.setErrorHandler(sendProblem)
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
-  prepareCaller(app)
-  prepareVisit(app)
+  prepareCallers(app)
   addSharedResponses(app)
   await protect(app, { ...config, countInProgress: () => connections.countInProgress() - store.changes.countWaiting() })
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))

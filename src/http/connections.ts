@@ -7,7 +7,8 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Problem } from '../problems.ts'
 import { clientErrorResponse } from './error-handler.ts'
 import { createPipelines, linger } from './http1-pipeline.ts'
-import { cutStream, type Http2Sessions, isHttp2, trackSessions } from './http2-sessions.ts'
+import { cutStream, type Http2Sessions, trackSessions } from './http2-sessions.ts'
+import { isHttp2 } from './wire-values.ts'
 
 /**
  * The idle time-out once the server is stopping. Node first notices that a write has stopped when the time-out expires

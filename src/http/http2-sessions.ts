@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import { constants, type Http2ServerRequest, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { LINGER_MILLISECONDS } from './http1-pipeline.ts'
@@ -102,9 +101,4 @@ export function trackSessions (
 export function cutStream (stream: ServerHttp2Stream): void {
   stream.close(constants.NGHTTP2_CANCEL)
   stream.destroy()
-}
-
-/** Decided by the connection, because a request line of HTTP/1.1 may claim to be HTTP/2.0. */
-export function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
-  return 'stream' in request
 }

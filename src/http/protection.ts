@@ -5,9 +5,10 @@ import { isPrivate, networkOf } from '../accounts/network.ts'
 import { isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
-import { createCrossSiteCheck } from './cross-site.ts'
-import { isOfLink } from './link-paths.ts'
+import { parseUrl } from './links.ts'
 import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
+import { isOfLink } from './request-log.ts'
+import { SAFE_METHODS } from './wire-values.ts'
 
 interface ProtectionOptions extends LoadLimits {
   readonly corsOrigins: string[] | undefined
@@ -99,6 +100,38 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   })
 }
 
+interface OwnSites {
+  /** PUBLIC_URL; undefined if not set. */
+  readonly publicUrl: string | undefined
+  /** CORS_ORIGINS; undefined if not set. */
+  readonly corsOrigins: string[] | undefined
+}
+
+/**
+ * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic
+ * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
+ * other programs do not.
+ */
+function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites): (request: FastifyRequest) => void {
+  const allowed = new Set(corsOrigins)
+  const own = publicUrl === undefined ? undefined : new URL(publicUrl).origin
+
+  return request => {
+    const { origin } = request.headers
+    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return
+    // Without an Origin, Sec-Fetch-Site alone decides.
+    const isOwn = origin === undefined || origin === own || origin === addressOf(request)
+    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
+    const remedy = 'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
+    throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })
+  }
+}
+
+/** The origin that the request was sent to; behind a trusted proxy, the proxy's. */
+function addressOf ({ protocol, host }: FastifyRequest): string | undefined {
+  return parseUrl(`${protocol}://${host}`)?.origin
+}
+
 /** Whether a request may have a password: the username of Basic can also be a token. */
 function hasPassword ({ authorization }: IncomingHttpHeaders): boolean {
   return /^\s*basic\s/i.test(authorization ?? '')
@@ -165,10 +198,11 @@ export function isDecodable (text: string): boolean {
 }
 
 /** Headers of every response, unless its route sets others. The request id is also in the log. */
-export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): void {
+export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id).header('cache-control', 'no-store')
   if (isOfLink(request.url)) reply.header('referrer-policy', 'no-referrer').header('x-robots-tag', 'noindex')
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
+  done()
 }
 
 /**

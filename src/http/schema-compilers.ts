@@ -1,12 +1,10 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import type AjvCompiler from '@fastify/ajv-compiler'
 import type Serializers from '@fastify/fast-json-stringify-compiler'
-import type { FastifyInstance, FastifyRequest, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
+import type { FastifyRequest, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
 import { Problem } from '../problems.ts'
-import { announcedLength } from './wire-values.ts'
+import { isOfLink } from './request-log.ts'
 
 const load = createRequire(import.meta.url)
 
@@ -73,54 +71,16 @@ function readScalars (values: Record<string, unknown>, { properties }: AddressSc
   }
 }
 
-/** Largest JSON body, in bytes. */
-const MAX_JSON_BYTES = 64 * 1024
+/** Query parameters of some file operations. If others ignored them, they would use the wrong content. */
+const PARAMETERS = ['version', 'permanent', 'folder', 'recursive', 'all', 'id', 'folderId']
 
-/** Whether a body has no meaning for an operation. */
-function ignoresBody ({ routeOptions: { schema } }: FastifyRequest): boolean {
-  return schema?.operationId !== undefined && schema.body === undefined
-}
+/** The same for operations of links, which are attachments always. */
+const LINK_PARAMETERS = [...PARAMETERS, 'disposition']
 
-/**
- * Accepts only JSON bodies, and empty ones of any type as no body: `curl -d ''` and axios declare a form. Refuses
- * bodies that are not UTF-8, and the keys `__proto__` and `constructor`. Operations without a body ignore any.
- */
-export function acceptJson (app: FastifyInstance): void {
-  app.removeAllContentTypeParsers()
-  app.addHook('onRequest', (request, _reply, done) => {
-    // The parser for `*` takes it then. Fastify would refuse a malformed Content-Type.
-    if (ignoresBody(request)) delete request.headers['content-type']
-    done()
-  })
-  // The body of a DELETE has no meaning (RFC 9110 section 9.3.5), so it is ignored.
-  app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES }, (request, body, done) => {
-    if (body.length === 0) return done(null)
-    let text: string
-    try {
-      text = new TextDecoder('utf-8', { fatal: true }).decode(body as Buffer)
-    } catch (cause) {
-      done(new Problem('malformed_json', { detail: 'The body is not UTF-8.', cause }))
-      return
-    }
-    void parse(request, text, done)
-  })
-  app.addContentTypeParser('*', async (request: FastifyRequest) => {
-    if (!ignoresBody(request) && !await isEmpty(request.raw)) throw new Problem('unsupported_media_type')
-  })
-}
-
-/**
- * Whether a body has no bytes. If its length is not announced, the first one is waited for, but of a client that waits
- * to be told to send it: that has some (RFC 9110 section 10.1.1).
- */
-async function isEmpty (raw: IncomingMessage): Promise<boolean> {
-  const length = announcedLength(raw)
-  if (length !== undefined) return length === 0
-  if (raw.headers.expect !== undefined) return false
-  // Of an empty one that has arrived already, Node emits no `readable`.
-  const begun = [once(raw, 'readable'), once(raw, 'end')].map(event => event.then(() => true))
-  const isThere = await Promise.race([...begun, once(raw, 'close').then(() => false)])
-  return isThere && raw.read(1) === null
+/** Refuses such a parameter on an operation that does not have it. @throws validation_failed. */
+export async function refuseForeignParameters ({ method, query, routeOptions }: FastifyRequest): Promise<void> {
+  const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as { properties?: Record<string, unknown> }
+  const parameters = isOfLink(String(routeOptions.url)) ? LINK_PARAMETERS : PARAMETERS
+  const field = parameters.find(name => Object.hasOwn(query as object, name) && !Object.hasOwn(properties, name))
+  if (field !== undefined) throw new Problem('validation_failed', { errors: [{ field, message: `is not a parameter of ${method}` }] })
 }

@@ -1,11 +1,10 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { createSecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyHttpOptions } from 'fastify'
 import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
-import { ABSOLUTE_FORM } from './link-paths.ts'
-import { isDecodable } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
+import { routablePath } from './routing.ts'
 import { lazyCompilers } from './schema-compilers.ts'
 import { MAX_FIELD_LENGTH } from './wire-values.ts'
 
@@ -51,8 +50,6 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     serverFactory: () => createHttpServer(tls),
     logger,
     logController: requestLog,
-    // Fastify also passes empty options, and with options pino prepares a child for settings of its own: 1.8 of 34 µs.
-    childLoggerFactory: (logger, bindings) => logger.child(bindings),
     trustProxy: trustProxy ?? false,
     genReqId: createRequestIds(trustProxy),
     routerOptions: { maxParamLength: MAX_FIELD_LENGTH },
@@ -63,26 +60,6 @@ export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server>
     schemaController: { compilersFactory: lazyCompilers },
     clientErrorHandler: onClientError
   }
-}
-
-/** A target that the router can read. One that can't be decoded would get no hook; `protect` refuses it. */
-function routablePath (request: IncomingMessage): string {
-  const path = takeAuthority(request)
-  return isDecodable(path.replace(/[?#].*/, '')) ? path : path.replaceAll('%', '%25')
-}
-
-/**
- * The path of a target in absolute form, `http://host/path`. Its authority replaces the Host field, as RFC 9112 section
- * 3.2.2 demands, for links and the cross-site check.
- */
-function takeAuthority (request: IncomingMessage): string {
-  const target = String(request.url)
-  return target.startsWith('/')
-    ? target
-    : target.replace(ABSOLUTE_FORM, (_match, authority: string) => {
-      request.headers.host = authority
-      return '/'
-    })
 }
 
 /** The TLS options for a certificate, at the start and after a renewal. */

@@ -1,9 +1,8 @@
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { networkOf, siteOf } from '../accounts/network.ts'
 import { Problem } from '../problems.ts'
-import { callerOf } from './caller.ts'
+import { callerOf, visitOf } from './caller.ts'
 import type { Connections } from './connections.ts'
-import { visitOf } from './visit.ts'
 
 /** Concurrent uploads and downloads, well above what a browser or a download manager opens. */
 const MAX_TRANSFERS_PER_ACCOUNT = 256

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { ServerHttp2Stream } from 'node:http2'
+import type { Http2ServerRequest } from 'node:http2'
 import { type TProperties, Type } from '@sinclair/typebox'
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
@@ -88,6 +88,11 @@ export function knownDateOf (milliseconds: number | null): string | null {
 export function announcedLength (request: IncomingMessage): number | undefined {
   const length = request.headers['content-length']
   if (length !== undefined) return Number(length)
-  const hasBody = 'stream' in request ? !(request.stream as ServerHttp2Stream).endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+  const hasBody = isHttp2(request) ? !request.stream.endAfterHeaders : request.headers['transfer-encoding'] !== undefined
   return hasBody ? undefined : 0
+}
+
+/** Decided by the connection, because a request line of HTTP/1.1 may claim to be HTTP/2.0. */
+export function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
+  return 'stream' in request
 }

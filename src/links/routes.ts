@@ -6,7 +6,7 @@ import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import type { LinkKind } from '../metadata/link-records.ts'
-import { requireScope } from '../tokens/scopes.ts'
+import { requireScope } from '../tokens/tokens.ts'
 import {
   changeLink, createLink, deleteLink, deleteLinks, getLink, LINK_PATH, LINK_SECRET_PATH, linkLinks, linkOf, LINKS_PATH,
   listLinks, replaceLinkSecret

@@ -8,8 +8,7 @@ import { refuseInsecurePassword } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { requireScope, type Scope } from './scopes.ts'
-import { factorsOf } from './tokens.ts'
+import { factorsOf, requireScope, type Scope } from './tokens.ts'
 
 /**
  * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `factor` says how

@@ -10,8 +10,7 @@ import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
-import { splitScopes } from './scopes.ts'
-import { factorsOf } from './tokens.ts'
+import { factorsOf, splitScopes } from './tokens.ts'
 
 /** Creates access tokens; accepts a password or a personal access token. */
 export const signInRoutes: Routes = async (app, { tokens, securityLog }) => {

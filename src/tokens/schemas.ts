@@ -3,7 +3,7 @@ import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
 import { NextId } from '../http/pagination.ts'
 import { Id, NullableText, NullableTimestamp, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { factors, type Factor } from '../metadata/records.ts'
-import { scopes, type Scope } from './scopes.ts'
+import { scopes, type Scope } from './tokens.ts'
 import { SECRET_PATTERN, SESSION_COOKIE } from './sessions.ts'
 
 export const AccessToken = SharedObject('AccessToken', 'An access token and its lifetime.', {
