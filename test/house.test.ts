@@ -24,7 +24,7 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 8600,
+  '.': 8000,
   accounts: 7100,
   backends: 5700,
   backup: 7800,

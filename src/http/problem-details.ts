@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { type Failure, failures, type Problem } from '../problems.ts'
+import { failures, type Problem } from '../problems.ts'
 import { MAX_LOCKS } from '../metadata/lock-records.ts'
 import { Count, ExactObject, ONE_LINE, SharedObject } from './wire-values.ts'
 
@@ -52,7 +52,7 @@ export type ProblemDetails = Static<typeof ProblemDetails>
 
 /** The body of a problem response (RFC 9457 section 3). */
 export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
-  const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
+  const { status, title, type } = failures[problem.code]
   const { errors, members } = problem.options
   // A 404 has no request id: the bodies for another user's file and for a missing file must be identical.
   const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }
