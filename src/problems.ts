@@ -164,6 +164,8 @@ interface ProblemOptions {
   /** Extension members of this problem type (RFC 9457 section 3.2). */
   members?: Record<string, number | readonly string[]>
   headers?: Record<string, string | string[]>
+  /** Seconds after which the client may try again: the header `Retry-After`. */
+  retrySeconds?: number
   /** What failed, and what else is known about it, for the log. */
   resource?: Resource
   state?: object
@@ -178,7 +180,8 @@ export class Problem extends Error {
   constructor (code: FailureCode, options: ProblemOptions = {}) {
     super(options.detail ?? failures[code].title, { cause: options.cause })
     this.code = code
-    this.options = options
+    const { retrySeconds, headers } = options
+    this.options = retrySeconds === undefined ? options : { ...options, headers: { 'retry-after': String(retrySeconds), ...headers } }
   }
 }
 
@@ -187,7 +190,12 @@ const STORAGE_RETRY_SECONDS = 60
 
 /** The problem `storage_full`. */
 export function storageFull (options: Pick<ProblemOptions, 'detail' | 'cause' | 'resource'> = {}): Problem {
-  return new Problem('storage_full', { ...options, headers: { 'retry-after': String(STORAGE_RETRY_SECONDS) } })
+  return new Problem('storage_full', { ...options, retrySeconds: STORAGE_RETRY_SECONDS })
+}
+
+/** The problem `validation_failed` of one field. */
+export function invalidField (field: string, message: string): Problem {
+  return new Problem('validation_failed', { errors: [{ field, message }] })
 }
 
 /** The problem `name_taken`: a file has the name. */

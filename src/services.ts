@@ -170,7 +170,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
     stop () {
-      stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+      stopping.abort(new Problem('stopping', { retrySeconds: 5 }))
       uploads.stop()
       changes.stop()
     }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Origin } from '../accounts/network.ts'
 import type { PasskeyRecord } from '../metadata/factor-records.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import { ifNot, Problem } from '../problems.ts'
+import { ifNot, invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { CHALLENGE_MILLISECONDS, type ChallengePurpose, createChallenges, type IssuedChallenge } from './challenges.ts'
 import { createConfirmationCode } from './codes.ts'
@@ -109,9 +109,7 @@ export function createPasskeys (
       account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
     ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
       // The driver would replace ill-formed characters.
-      if (!name.isWellFormed()) {
-        throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
-      }
+      if (!name.isWellFormed()) throw invalidField('name', 'is not well-formed Unicode')
       const { challenge, ...verified } = await verifyNew(account, credential, party)
         .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
       const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }

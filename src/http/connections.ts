@@ -72,7 +72,7 @@ export class Connections {
 
   /** Refuses new requests, closes idle connections and shortens the idle time-out; active transfers complete. */
   stop (): void {
-    this.#stopping.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+    this.#stopping.abort(new Problem('stopping', { retrySeconds: 5 }))
     this.#idleMilliseconds = Math.min(this.#idleMilliseconds, STOPPING_IDLE_MILLISECONDS)
     this.#app.server.setTimeout(this.#idleMilliseconds)
     for (const { transfer } of this.#inProgress) transfer.setTimeout(this.#idleMilliseconds)

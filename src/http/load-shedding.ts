@@ -54,7 +54,7 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
   app.addHook('onClose', async () => clearInterval(timer))
   app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
     const isOverloaded = isLate || (isFull && countInProgress() > FEW_REQUESTS)
-    done(isOverloaded && !isEssential(routeOptions) ? new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } }) : undefined)
+    done(isOverloaded && !isEssential(routeOptions) ? new Problem('overloaded', { retrySeconds: RETRY_SECONDS }) : undefined)
   })
 }
 

@@ -3,7 +3,7 @@ import type AjvCompiler from '@fastify/ajv-compiler'
 import type Serializers from '@fastify/fast-json-stringify-compiler'
 import type { FastifyRequest, FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult } from 'fastify/types/schema.js'
-import { Problem } from '../problems.ts'
+import { invalidField } from '../problems.ts'
 import { isOfLink } from './request-log.ts'
 
 const load = createRequire(import.meta.url)
@@ -82,5 +82,5 @@ export async function refuseForeignParameters ({ method, query, routeOptions }: 
   const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as { properties?: Record<string, unknown> }
   const parameters = isOfLink(String(routeOptions.url)) ? LINK_PARAMETERS : PARAMETERS
   const field = parameters.find(name => Object.hasOwn(query as object, name) && !Object.hasOwn(properties, name))
-  if (field !== undefined) throw new Problem('validation_failed', { errors: [{ field, message: `is not a parameter of ${method}` }] })
+  if (field !== undefined) throw invalidField(field, `is not a parameter of ${method}`)
 }

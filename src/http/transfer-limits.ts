@@ -105,7 +105,7 @@ export function createTransferLimits (
       done()
     }
     if (!holders.some(isFull)) return begin()
-    const overloaded = new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } })
+    const overloaded = new Problem('overloaded', { retrySeconds: RETRY_SECONDS })
     if (waiting.size >= MAX_WAITING) throw overloaded
     const leave = (reason: Error) => { if (end()) done(reason) }
     const start = () => {
@@ -171,5 +171,5 @@ function networkHolderOf (request: FastifyRequest): Holder {
 
 function refuse ({ subject, limit, what }: Holder): never {
   const detail = `${subject} may have at most ${limit} concurrent ${what}.`
-  throw new Problem('too_many_transfers', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  throw new Problem('too_many_transfers', { detail, retrySeconds: RETRY_SECONDS })
 }

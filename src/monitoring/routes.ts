@@ -45,5 +45,5 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
 
 /** Names the failing checks; the causes are only in the log. */
 function notReady (failing: readonly string[]): Problem {
-  return new Problem('not_ready', { detail: `Failing: ${failing.join(', ')}.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  return new Problem('not_ready', { detail: `Failing: ${failing.join(', ')}.`, retrySeconds: RETRY_SECONDS })
 }

@@ -2,7 +2,7 @@ import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import type { AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import type { AccessTokens } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
@@ -136,11 +136,11 @@ export function createTokens (
     async issuePersonal (signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
       const { name, scopes, expiresAt } = wanted
       // The driver would replace ill-formed characters.
-      if (!name.isWellFormed()) refuseField('name', 'is not well-formed Unicode')
+      if (!name.isWellFormed()) throw invalidField('name', 'is not well-formed Unicode')
       const now = await metadata.now()
       // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
       if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {
-        refuseField('expiresAt', 'must be a time in the future, before the year 10000')
+        throw invalidField('expiresAt', 'must be a time in the future, before the year 10000')
       }
       const token = createPersonalToken()
       const secretHash = hashPersonalToken(token)
@@ -207,10 +207,6 @@ export function factorsOf ({ factors }: Pick<TokenRecord, 'factors'>): Factor[] 
 
 function madeWith ({ account, factors }: SignedIn): Pick<NewToken, 'accountId' | 'factors'> {
   return { accountId: account.id, factors: factors.join(' ') }
-}
-
-function refuseField (field: string, message: string): never {
-  throw new Problem('validation_failed', { errors: [{ field, message }] })
 }
 
 function refuseRevoked (): never {
