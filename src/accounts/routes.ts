@@ -1,8 +1,9 @@
 import { Type } from '@sinclair/typebox'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
+import { dateOf } from '../http/wire-values.ts'
 import type { EventRecord } from '../metadata/records.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
@@ -70,8 +71,7 @@ export const accountRoutes: Routes = async (app, { metadata, quotas }) => {
     }
   }, async request => {
     const { account } = callerOf(request)
-    const { id, username, createdAt } = userOf(account)
-    return { id, username, createdAt, usage: await quotas.usageOf(account) }
+    return { ...userOf(account), usage: await quotas.usageOf(account) }
   })
 
   app.get('/api/account/events', {
@@ -114,9 +114,8 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
       }
     }
   }, async (request, reply) => {
-    const { account } = callerOf(request)
-    await accounts.changePassword(account, request.body.password)
-    securityLog.record({ kind: 'password_changed', account, ...originOf(request) })
+    await accounts.changePassword(callerOf(request).account, request.body.password)
+    recordEvent(securityLog, request, 'password_changed')
     return reply.code(204).send()
   })
 
@@ -133,14 +132,13 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
       response: { 204: noContent('The account is deleted.'), ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
-    const { account } = callerOf(request)
-    await accounts.remove(account)
-    securityLog.record({ kind: 'account_removed', account, ...originOf(request) })
+    await accounts.remove(callerOf(request).account)
+    recordEvent(securityLog, request, 'account_removed')
     return reply.code(204).send()
   })
 }
 
 function eventOf ({ id, kind, details, network, requestId, at }: EventRecord) {
   const linkId = (details?.linkId ?? null) as number | null
-  return { id, kind: kind as EventKind, network, requestId, linkId, createdAt: new Date(at).toISOString() }
+  return { id, kind: kind as EventKind, network, requestId, linkId, createdAt: dateOf(at) }
 }

@@ -5,16 +5,6 @@ import type { AccountRecord } from '../metadata/records.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 
-const createdAt = Timestamp('Time of registration.')
-const accountId = Id('Id of the account; starts at 1, never reused.', 1)
-const username = Type.String({
-  minLength: 1,
-  maxLength: MAX_USERNAME_POINTS,
-  pattern: ONE_LINE,
-  description: 'The username as registered.',
-  examples: ['test_user']
-})
-
 // Usernames and passwords are checked in code, with problem codes of their own: no pattern could say the rules.
 export const NewUser = SharedObject('NewUser', 'A user to register.', {
   username: Type.String({
@@ -33,7 +23,17 @@ export const NewUser = SharedObject('NewUser', 'A user to register.', {
   })
 })
 
-export const User = SharedObject('User', 'The public profile of a user.', { id: accountId, username, createdAt })
+export const User = SharedObject('User', 'The public profile of a user.', {
+  id: Id('Id of the account; starts at 1, never reused.', 1),
+  username: Type.String({
+    minLength: 1,
+    maxLength: MAX_USERNAME_POINTS,
+    pattern: ONE_LINE,
+    description: 'The username as registered.',
+    examples: ['test_user']
+  }),
+  createdAt: Timestamp('Time of registration.')
+})
 
 /** A user as clients see it. */
 export function userOf ({ id, username, createdAt }: AccountRecord): Static<typeof User> {
@@ -71,9 +71,7 @@ const Quota = (description: string) => Type.Unsafe<number | null>({
 })
 
 export const Account = SharedObject('Account', 'Your account.', {
-  id: accountId,
-  username,
-  createdAt,
+  ...User.properties,
   usage: ExactObject('Storage used and allowed.', {
     files: Count('Number of stored files.', 3),
     folders: Count('Number of folders. They count towards the quota in files.', 0),

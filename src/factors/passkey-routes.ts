@@ -1,7 +1,7 @@
 import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
 import { networkOf, originOf } from '../accounts/network.ts'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
@@ -57,7 +57,7 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
     const staying = { sessionId, network: networkOf(request.ip) }
     const party = relyingPartyOf(request.raw, publicUrl)
     const { passkey, recoveryCodes } = await passkeys.add(account, { name, credential, staying }, party)
-    securityLog.record({ kind: 'factor_added', account, ...originOf(request) })
+    recordEvent(securityLog, request, 'factor_added')
     reply.code(201)
     return { ...passkeyOf(passkey), recoveryCodes }
   })
@@ -81,9 +81,8 @@ export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }
       }
     }
   }, async (request, reply) => {
-    const { account } = callerOf(request)
-    await metadata.factors.removePasskey(account, request.params.id)
-    securityLog.record({ kind: 'factor_removed', account, ...originOf(request) })
+    await metadata.factors.removePasskey(callerOf(request).account, request.params.id)
+    recordEvent(securityLog, request, 'factor_removed')
     return reply.code(204).send()
   })
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
-import { ExactObject, Id, ONE_LINE, SharedObject } from '../http/wire-values.ts'
+import { User } from '../accounts/schemas.ts'
+import { ExactObject, Id, SharedObject } from '../http/wire-values.ts'
 import { MAX_PASSKEYS } from '../metadata/factor-records.ts'
 import { FirstRecoveryCodes, Passkey, SessionId } from './schemas.ts'
 
@@ -73,8 +73,6 @@ const Required = Type.Literal('required', { description: 'Always `required`.', e
 
 const Credentials = (description: string) => Type.Array(ExactObject('A credential.', { type: PublicKeyType, id: CredentialId }), { maxItems: MAX_PASSKEYS, description })
 
-const Username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username.', examples: ['test_user'] })
-
 const Host = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to.', examples: ['localhost'] })
 
 export const PasskeyCreationOptions = SharedObject('PasskeyCreationOptions', '`PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3), for `parseCreationOptionsFromJSON` of a browser.', {
@@ -84,8 +82,8 @@ export const PasskeyCreationOptions = SharedObject('PasskeyCreationOptions', '`P
   }),
   user: ExactObject('The account.', {
     id: Base64Url('The user handle of the account: random, and the same for all its passkeys.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'),
-    name: Username,
-    displayName: Username
+    name: User.properties.username,
+    displayName: User.properties.username
   }),
   challenge: Challenge,
   pubKeyCredParams: Type.Array(ExactObject('An algorithm.', {

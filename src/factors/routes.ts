@@ -1,9 +1,7 @@
 import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
-import type { EventKind, SecurityLog } from '../accounts/events.ts'
-import { networkOf, originOf } from '../accounts/network.ts'
-import { callerOf } from '../http/caller.ts'
+import { networkOf } from '../accounts/network.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
@@ -70,7 +68,7 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
     const { code, sessionId = await sessions.findId(request) } = request.body
     const staying = { sessionId, network: networkOf(request.ip) }
     const recoveryCodes = await factors.confirmTotp(callerOf(request).account, code, staying)
-    record(securityLog, request, 'factor_added')
+    recordEvent(securityLog, request, 'factor_added')
     return { recoveryCodes }
   })
 }
@@ -93,7 +91,7 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
     }
   }, async (request, reply) => {
     await metadata.factors.removeTotp(callerOf(request).account)
-    record(securityLog, request, 'factor_removed')
+    recordEvent(securityLog, request, 'factor_removed')
     return reply.code(204).send()
   })
 
@@ -113,11 +111,7 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
     }
   }, async request => {
     const recoveryCodes = await factors.replaceRecoveryCodes(callerOf(request).account)
-    record(securityLog, request, 'recovery_codes_replaced')
+    recordEvent(securityLog, request, 'recovery_codes_replaced')
     return { recoveryCodes }
   })
-}
-
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }

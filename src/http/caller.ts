@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { EventKind, SecurityLog } from '../accounts/events.ts'
+import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import type { OpenLink } from '../metadata/link-records.ts'
 import type { TokenRecord } from '../metadata/records.ts'
@@ -31,6 +33,11 @@ export function callerOf (request: FastifyRequest): Caller {
   const caller = findCaller(request)
   if (caller === undefined) throw new Error('this route is not in an authenticated scope')
   return caller
+}
+
+/** Records an event of the caller's account. */
+export function recordEvent (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
+  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }
 
 /** What a visitor sees by a link. `isUnlocked`: it has no password, or the request has shown it. */

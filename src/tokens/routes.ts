@@ -1,10 +1,9 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
-import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
+import { dateOf, knownDateOf } from '../http/wire-values.ts'
 import type { TokenRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
@@ -36,7 +35,7 @@ export const signInRoutes: Routes = async (app, { tokens, securityLog }) => {
   }, async request => {
     const caller = callerOf(request)
     const issued = await tokens.issue(caller, originOf(request), caller.token)
-    record(securityLog, request, 'token_issued')
+    recordEvent(securityLog, request, 'token_issued')
     return issued
   })
 }
@@ -85,7 +84,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
     const { token } = callerOf(request)
     if (token === undefined) throw new Problem('token_needed')
     await tokens.revokeCurrent(token)
-    record(securityLog, request, 'token_revoked')
+    recordEvent(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
 }
@@ -112,7 +111,7 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
     const { expiresAt = null, ...body } = request.body
     const newToken = { ...body, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) }
     const issued = await tokens.issuePersonal(callerOf(request), originOf(request), newToken)
-    record(securityLog, request, 'personal_token_created')
+    recordEvent(securityLog, request, 'personal_token_created')
     reply.code(201)
     return { ...tokenOf(issued.record), kind: 'personal' as const, token: issued.token }
   })
@@ -138,7 +137,7 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
     }
   }, async (request, reply) => {
     await metadata.tokens.remove(callerOf(request).account.id, request.params.id)
-    record(securityLog, request, 'token_revoked')
+    recordEvent(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
 
@@ -153,13 +152,9 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
     }
   }, async (request, reply) => {
     await metadata.tokens.removeAll(callerOf(request).account.id)
-    record(securityLog, request, 'tokens_revoked')
+    recordEvent(securityLog, request, 'tokens_revoked')
     return reply.code(204).send()
   })
-}
-
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }
 
 function tokenOf (token: TokenRecord) {
@@ -169,15 +164,11 @@ function tokenOf (token: TokenRecord) {
     kind,
     name,
     scopes: splitScopes(scopes),
-    createdAt: timeOf(createdAt),
-    expiresAt: expiresAt === null ? null : timeOf(expiresAt),
-    lastUsedAt: lastUsedAt === null ? null : timeOf(lastUsedAt),
+    createdAt: dateOf(createdAt),
+    expiresAt: knownDateOf(expiresAt),
+    lastUsedAt: knownDateOf(lastUsedAt),
     factors: factorsOf(token),
     browser,
     system
   }
-}
-
-function timeOf (milliseconds: number): string {
-  return new Date(milliseconds).toISOString()
 }

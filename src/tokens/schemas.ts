@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
+import { User } from '../accounts/schemas.ts'
 import { NextId } from '../http/pagination.ts'
 import { Id, NullableText, NullableTimestamp, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { factors, type Factor } from '../metadata/records.ts'
@@ -17,9 +17,8 @@ export const AccessToken = SharedObject('AccessToken', 'An access token and its 
 })
 
 export const Session = SharedObject('Session', 'An access token of a session.', {
-  token: AccessToken.properties.token,
-  duration: AccessToken.properties.duration,
-  username: Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] }),
+  ...AccessToken.properties,
+  username: User.properties.username,
   sessionId: Id('Id of the session in the list of tokens.', 21)
 })
 
