@@ -5,8 +5,9 @@ import { fastify, type FastifyInstance } from 'fastify'
 import { claimRoutes } from './accounts/claim-routes.ts'
 import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser, User } from './accounts/schemas.ts'
-import { claimPasskeyRoutes } from './factors/claim-passkey-routes.ts'
-import { changePasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes } from './factors/passkey-routes.ts'
+import {
+  changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
+} from './factors/passkey-routes.ts'
 import { passkeySchemas } from './factors/passkey-schemas.ts'
 import { findPasskeyHost } from './factors/relying-party.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'

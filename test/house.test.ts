@@ -36,7 +36,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'data-folder': 2600,
   deployment: 1700,
   doctor: 5800,
-  factors: 8600,
+  factors: 8500,
   files: 28_300,
   fsck: 1200,
   http: 12_800,

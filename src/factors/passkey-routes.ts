@@ -1,15 +1,17 @@
 import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
 import { networkOf, originOf } from '../accounts/network.ts'
+import { NewClaim } from '../accounts/schemas.ts'
 import { callerOf, recordEvent } from '../http/caller.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
 import { SESSION_PATH } from '../tokens/session-requests.ts'
 import {
-  NewPasskey, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions, PasskeySignature,
-  RegisteredPasskey
+  NewPasskey, PasskeyAssertion, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions,
+  PasskeySignature, RegisteredPasskey
 } from './passkey-schemas.ts'
 import { relyingPartyOf } from './relying-party.ts'
 import { passkeyOf } from './schemas.ts'
@@ -167,5 +169,55 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
     const account = await passkeys.signIn(request.body.credential, party, originOf(request))
     reply.code(201)
     return sessions.begin(request, reply, { account, factors: ['passkey'] })
+  })
+}
+
+const CLAIM_PATH = '/api/account/claim/confirm'
+
+const { secret } = NewClaim.properties
+
+const claimRefusals = [...jsonBody, 'tls_required', 'not_found', 'passkeys_unavailable'] as const
+
+/** Make a code of a passkey for a reset; no credentials required but its secret. */
+export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config }) => {
+  app.addHook('onRequest', async request => refuseInsecurePassword(request, config))
+
+  app.post(`${CLAIM_PATH}/options`, {
+    schema: {
+      operationId: 'confirmClaimOptions',
+      summary: 'Start to confirm a reset with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `confirmClaim` within five minutes. An invitation is answered as a link that does not exist.',
+      ...codeSamples(`curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>"}' http://127.0.0.1:5000${CLAIM_PATH}/options`),
+      tags: ['Account'],
+      security: noCredential,
+      body: Type.Object({ secret }, { additionalProperties: false }),
+      response: {
+        200: answer(PasskeyRequestOptions, 'The options.'),
+        ...problems([...claimRefusals])
+      }
+    }
+  }, async request => {
+    const { account, purpose } = await claims.findReset(request.body.secret)
+    return passkeys.confirmationOptions(account, { party: relyingPartyOf(request.raw, config.publicUrl), purpose })
+  })
+
+  app.post(CLAIM_PATH, {
+    schema: {
+      operationId: 'confirmClaim',
+      summary: 'Confirm a reset with a passkey',
+      description: 'Returns a code for a passkey of the account, which has signed the challenge of `confirmClaimOptions` for the same secret. Send it in `One-Time-Code` with `claimAccount`: it works once, within five minutes.',
+      ...codeSamples(`curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>","credential":<credential>}' http://127.0.0.1:5000${CLAIM_PATH}`),
+      tags: ['Account'],
+      security: noCredential,
+      body: Type.Object({ secret, credential: Type.Ref(PasskeyAssertion) }, { additionalProperties: false }),
+      response: {
+        200: answer(PasskeyConfirmation, 'The code.'),
+        ...problems([...claimRefusals, 'passkey_refused', 'storage_full'])
+      }
+    }
+  }, async request => {
+    const { account, purpose } = await claims.findReset(request.body.secret)
+    const context = { party: relyingPartyOf(request.raw, config.publicUrl), origin: originOf(request), purpose }
+    return { code: await passkeys.confirm(account, request.body.credential, context) }
   })
 }
