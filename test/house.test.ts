@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9900,
   monitoring: 5300,
   openapi: 4200,
-  tokens: 7900,
+  tokens: 7600,
   uploads: 17_000,
   webdav: 11_100
 }

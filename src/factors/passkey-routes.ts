@@ -8,7 +8,7 @@ import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
-import { SESSION_PATH } from '../tokens/session-requests.ts'
+import { SESSION_PATH } from '../tokens/sessions.ts'
 import {
   NewPasskey, PasskeyAssertion, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions,
   PasskeySignature, RegisteredPasskey

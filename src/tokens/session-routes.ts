@@ -6,7 +6,7 @@ import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { NewSession, newSessionHeaders, Session, SetCookie } from './schemas.ts'
-import { SESSION_PATH } from './session-requests.ts'
+import { SESSION_PATH } from './sessions.ts'
 
 /** The `security` of operations that read the cookie and the key. They work without a credential too. */
 const sessionSecurity: { [scheme: string]: string[] }[] = [{ session: [], sessionKey: [] }, {}]
