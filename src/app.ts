@@ -104,7 +104,7 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
     tls,
     onClientError: (error, socket) => connections.refuse(error, socket)
   })).withTypeProvider<TypeBoxTypeProvider>()
-  metrics?.requests.watch(app, { isTls })
+  metrics?.watchRequests(app, { isTls })
 
   // The order matters: each hook runs before those of the lines below it.
   app.addHook('onRequest', setSafeHeaders)

@@ -12,17 +12,7 @@ export const HTTP2_WINDOW_BYTES = 1024 ** 2
 /** How often destroyed sessions with an open socket are looked for. */
 const CHECK_MILLISECONDS = 1000
 
-/** The open HTTP/2 sessions of a server. */
-export interface Http2Sessions {
-  /** The sockets that carry them. */
-  sockets (): Set<Socket>
-  /** Prepares the stream of a request; gives what its response goes over. */
-  begin (request: Http2ServerRequest): { session: ServerHttp2Session, socket: Socket, stream: ServerHttp2Stream }
-  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client does not. */
-  end (session: ServerHttp2Session, socket: Socket): void
-  /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
-  stop (idleMilliseconds: number): void
-}
+export type Http2Sessions = ReturnType<typeof trackSessions>
 
 interface SessionOptions {
   readonly idleMilliseconds: number
@@ -34,9 +24,10 @@ interface SessionOptions {
   readonly cutResponses: (session: ServerHttp2Session) => void
 }
 
+/** The open HTTP/2 sessions of a server. */
 export function trackSessions (
   server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: SessionOptions
-): Http2Sessions {
+) {
   const sessions = new Map<ServerHttp2Session, Socket>()
   let isStopping = false
   let checking: NodeJS.Timeout | undefined
@@ -65,6 +56,7 @@ export function trackSessions (
     for (const [session, socket] of sessions) if (session.destroyed) socket.destroy()
   }
 
+  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client does not. */
   function end (session: ServerHttp2Session, socket: Socket): void {
     session.close()
     if (isBusy(socket)) return
@@ -73,8 +65,11 @@ export function trackSessions (
   }
 
   return {
+    /** The sockets that carry them. */
     sockets: () => new Set(sessions.values()),
-    begin (request) {
+
+    /** Prepares the stream of a request; gives what its response goes over. */
+    begin (request: Http2ServerRequest) {
       const { stream } = request
       const session = stream.session as ServerHttp2Session
       stream.once('finish', () => {
@@ -87,7 +82,9 @@ export function trackSessions (
       return { session, socket: sessions.get(session) as Socket, stream }
     },
     end,
-    stop (idleMilliseconds) {
+
+    /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
+    stop (idleMilliseconds: number): void {
       isStopping = true
       for (const [session, socket] of sessions) {
         session.setTimeout(idleMilliseconds)

@@ -10,12 +10,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 /** Upper bounds, in seconds, from a database lookup to the transfer of a large file. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
-export interface RequestMetrics {
-  /** Counts all requests from now on. Call it before any other hook is added. */
-  readonly watch: (app: FastifyInstance, connections: { isTls: boolean }) => void
-}
-
-export function createRequestMetrics (registry: Registry): RequestMetrics {
+/** Returns a function that counts all requests from then on. Call that before any other hook is added. */
+export function createRequestMetrics (registry: Registry) {
   const registers = [registry]
   const requests = new Counter({
     name: 'magicstore_requests_total',
@@ -50,16 +46,14 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
     if (operation === 'uploadFile' || operation === 'putFile') uploads.inc(uploadLabels({ operation, status: status === 'cut' ? status : reply.statusCode, code }))
   }
 
-  return {
-    watch (app, { isTls }) {
-      watchSockets(app, { isTls, registry })
-      app.addHook('onRequest', async (request, reply) => { reply.raw.once('close', () => count(request, reply)) })
-      app.addHook('onError', async (request, _reply, error) => {
-        const { code } = problemOf(error)
-        codes.set(request, code)
-        problems.inc({ code })
-      })
-    }
+  return (app: FastifyInstance, { isTls }: { isTls: boolean }): void => {
+    watchSockets(app, { isTls, registry })
+    app.addHook('onRequest', async (request, reply) => { reply.raw.once('close', () => count(request, reply)) })
+    app.addHook('onError', async (request, _reply, error) => {
+      const { code } = problemOf(error)
+      codes.set(request, code)
+      problems.inc({ code })
+    })
   }
 }
 
