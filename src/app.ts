@@ -2,8 +2,7 @@ import type { Server as TlsServer } from 'node:tls'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
-import { claimRoutes } from './accounts/claim-routes.ts'
-import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
+import { accountRoutes, claimRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser, User } from './accounts/schemas.ts'
 import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes

@@ -34,10 +34,10 @@ interface ZipRequest { readonly ownerId: number, readonly signal: AbortSignal }
 interface Entry extends ZipEntry { readonly blobId: string, readonly sha256: string }
 
 /** A folder of the zip, by its path there. */
-interface Place { readonly path: string, readonly names: ZipNames }
+interface ZipFolder { readonly path: string, readonly names: ZipNames }
 
 /** A folder whose content is still to be added. */
-interface OpenFolder { readonly id: number, readonly place: Place }
+interface OpenFolder { readonly id: number, readonly place: ZipFolder }
 
 /** What was asked for by its name. */
 type Named = { readonly file: FileRecord } | { readonly folder: FolderRecord }
@@ -139,13 +139,13 @@ class Entries {
     this.#request = request
   }
 
-  addFile ({ name, size, blobId, sha256, updatedAt, modifiedAt }: FileRecord, place: Place): void {
+  addFile ({ name, size, blobId, sha256, updatedAt, modifiedAt }: FileRecord, place: ZipFolder): void {
     const zipName = place.names.add(splitPath(name).name)
     this.#add({ folder: place.path, name: zipName, size, modifiedAt: modifiedAt ?? updatedAt, blobId, sha256 })
   }
 
   /** Adds a folder without its content. */
-  addFolder ({ id, path, createdAt }: FolderRecord, place: Place): OpenFolder {
+  addFolder ({ id, path, createdAt }: FolderRecord, place: ZipFolder): OpenFolder {
     const name = `${place.names.add(splitPath(path).name)}/`
     this.#add({ folder: place.path, name, size: 0, modifiedAt: createdAt, blobId: '', sha256: '' })
     return { id, place: { path: place.path + name, names: new ZipNames() } }
@@ -160,15 +160,15 @@ class Entries {
     }
   }
 
-  async #addMembers (places: ReadonlyMap<number, Place>, open: OpenFolder[]): Promise<void> {
+  async #addMembers (places: ReadonlyMap<number, ZipFolder>, open: OpenFolder[]): Promise<void> {
     const { files, folders } = this.#options.metadata
     const { ownerId } = this.#request
     const of = { folderIds: Array.from(places.keys()), limit: PAGE }
     for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...of, after }))) {
-      for (const file of page) this.addFile(file, places.get(file.folderId) as Place)
+      for (const file of page) this.addFile(file, places.get(file.folderId) as ZipFolder)
     }
     for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...of, after }))) {
-      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as Place))
+      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as ZipFolder))
     }
   }
 
@@ -190,12 +190,12 @@ function createBelow (folders: ReadonlySet<string>): (folder: string) => boolean
   }
 }
 
-function top (): Place {
+function top (): ZipFolder {
   return { path: '', names: new ZipNames() }
 }
 
 /** The place for what is in a folder. `places` has that of one of the folders that it is in, and gets the others. */
-function placeOf (folder: string, places: Map<string, Place>): Place {
+function placeOf (folder: string, places: Map<string, ZipFolder>): ZipFolder {
   const known = places.get(folder)
   if (known !== undefined) return known
   const { folder: parent, name } = splitPath(folder)

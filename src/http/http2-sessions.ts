@@ -14,7 +14,7 @@ const CHECK_MILLISECONDS = 1000
 
 export type Http2Sessions = ReturnType<typeof trackSessions>
 
-interface SessionOptions {
+interface TrackingOptions {
   readonly idleMilliseconds: number
   /** The socket of the session that the server is about to announce. */
   readonly newestSocket: () => Socket
@@ -26,7 +26,7 @@ interface SessionOptions {
 
 /** The open HTTP/2 sessions of a server. */
 export function trackSessions (
-  server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: SessionOptions
+  server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: TrackingOptions
 ) {
   const sessions = new Map<ServerHttp2Session, Socket>()
   let isStopping = false

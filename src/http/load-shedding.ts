@@ -59,10 +59,10 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
 }
 
 /** A route: Fastify's own, or that of a request, which has none for an unknown path. */
-interface Route { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
+interface RouteAddress { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
 
 /** Whether a request is answered under any load. */
-export function isEssential (route: Route): boolean {
+export function isEssential (route: RouteAddress): boolean {
   // A supervisor that gets no answer from the liveness check would kill the process, and every transfer with it.
   return route.url === LIVENESS_PATH || isUploadState(route)
 }
@@ -74,7 +74,7 @@ const UPLOAD_PATHS = new Set<string | undefined>(['/api/uploads/:id', '/s/:secre
  * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload
  * and begin again with the first byte (tus-js-client 4.3.1), which costs more than the answer.
  */
-export function isUploadState ({ method, url }: Route): boolean {
+export function isUploadState ({ method, url }: RouteAddress): boolean {
   return UPLOAD_PATHS.has(url) && (method === 'HEAD' || method === 'OPTIONS')
 }
 

@@ -44,7 +44,7 @@ interface Holder { readonly key: string, readonly subject: string, readonly limi
 type HolderOf = (request: FastifyRequest) => Holder
 
 /** A request that waits for a place of each of its holders, which `start` takes. `leave` gives up. */
-interface Waiting {
+interface WaitingRequest {
   /** How many places its account has. */
   readonly count: () => number
   readonly holders: readonly Holder[]
@@ -60,7 +60,7 @@ export function createTransferLimits (
   connections: Connections
 ): Record<'limitTransfers' | 'limitVisits' | 'limitZips' | 'limitListings', TransferLimits> {
   const inProgress = new Map<string, number>()
-  const waiting = new Set<Waiting>()
+  const waiting = new Set<WaitingRequest>()
 
   function change (key: string, by: number): void {
     const count = countOf(key) + by
