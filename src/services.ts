@@ -22,7 +22,7 @@ import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { IncomingBlobs } from './files/incoming-blobs.ts'
 import { KeptFiles } from './files/kept.ts'
 import { Quotas } from './files/quotas.ts'
-import { Zips } from './files/zips.ts'
+import { createZips, type Zips } from './files/zips.ts'
 import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
 import { createShareLinks, type ShareLinks } from './links/share-links.ts'
@@ -202,7 +202,7 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
     passkeys: createPasskeys(services),
     shareLinks: createShareLinks(services),
     linkPasswords: createLinkPasswords(services),
-    zips: new Zips(base)
+    zips: createZips(base)
   }
 }
 
