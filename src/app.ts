@@ -115,7 +115,7 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   metrics?.watchOutages(outages)
   prepareCallers(app)
   addSharedResponses(app)
-  await protect(app, { ...config, countInProgress: () => connections.countInProgress() - store.changes.countWaiting() })
+  await protect(app, config, () => connections.countInProgress() - store.changes.countWaiting())
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   app.setNotFoundHandler(refuseUnknownPath)
   acceptJson(app)

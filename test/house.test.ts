@@ -39,7 +39,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   factors: 8500,
   files: 28_200,
   fsck: 1200,
-  http: 12_700,
+  http: 12_600,
   links: 10_000,
   metadata: 59_700,
   'metadata/postgres': 11_900,

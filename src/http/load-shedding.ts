@@ -3,15 +3,8 @@
 
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
+import type { Config } from '../config.ts'
 import { Problem } from '../problems.ts'
-
-/** Limits above which new requests get 503. */
-export interface LoadLimits {
-  /** Mean delay of the event loop; 0 disables the limit. */
-  readonly maxEventLoopDelayMilliseconds: number
-  /** Memory in use; 0 disables the limit. */
-  readonly maxMemoryBytes: number
-}
 
 /** Answered even under overload. */
 export const LIVENESS_PATH = '/health/live'
@@ -29,9 +22,13 @@ const RETRY_SECONDS = 3
  */
 const FEW_REQUESTS = 16
 
-/** Refuses new requests while the event loop is late or memory is short; requests in progress complete. */
-export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgress: () => number): void {
-  const { maxEventLoopDelayMilliseconds, maxMemoryBytes } = limits
+/**
+ * Refuses new requests while the mean delay of the event loop or the memory in use is above its limit, of which 0 is
+ * none; requests in progress complete.
+ */
+export function shedLoad (
+  app: FastifyInstance, { maxEventLoopDelayMilliseconds, maxMemoryBytes }: Config, countInProgress: () => number
+): void {
   const delays = new Array<number>(SAMPLES).fill(0)
   let isLate = false
   let isFull = false

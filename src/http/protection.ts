@@ -2,23 +2,13 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
-import { isLoopback } from '../config.ts'
+import { type Config, isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
 import { parseUrl } from './links.ts'
-import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
+import { isUploadState, shedLoad } from './load-shedding.ts'
 import { isOfLink } from './request-log.ts'
 import { SAFE_METHODS } from './wire-values.ts'
-
-interface ProtectionOptions extends LoadLimits {
-  readonly corsOrigins: string[] | undefined
-  /** 0 disables the limit. */
-  readonly rateLimitPerMinute: number
-  readonly trustProxy: string[] | undefined
-  readonly publicUrl: string | undefined
-  /** The number of requests in progress. */
-  readonly countInProgress: () => number
-}
 
 /** Statuses of refusals that are logged as security events. */
 const REFUSALS = new Set<number>([401, 403, 429])
@@ -49,8 +39,8 @@ const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
  * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that need not
  * wait call `done`: a promise costs each request a microsecond.
  */
-export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
-  const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
+export async function protect (app: FastifyInstance, config: Config, countInProgress: () => number): Promise<void> {
+  const { corsOrigins, rateLimitPerMinute, trustProxy } = config
   app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
   if (trustProxy === undefined) warnOfProxy(app)
   if (corsOrigins !== undefined) {
@@ -72,7 +62,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
       }))
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
-  shedLoad(app, options, countInProgress)
+  shedLoad(app, config, countInProgress)
   if (rateLimitPerMinute > 0) {
     const errorResponseBuilder = () => new Problem('too_many_requests')
     await app.register(rateLimit, {
@@ -93,18 +83,11 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
   })
   if (corsOrigins !== undefined) answerPreflights(app)
   // Ahead of authentication: no password is verified for a cross-site request.
-  const refuseCrossSite = createCrossSiteCheck({ publicUrl, corsOrigins })
+  const refuseCrossSite = createCrossSiteCheck(config)
   app.addHook('onRequest', (request, _reply, done) => {
     refuseCrossSite(request)
     done()
   })
-}
-
-interface OwnSites {
-  /** PUBLIC_URL; undefined if not set. */
-  readonly publicUrl: string | undefined
-  /** CORS_ORIGINS; undefined if not set. */
-  readonly corsOrigins: string[] | undefined
 }
 
 /**
@@ -112,7 +95,7 @@ interface OwnSites {
  * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
  * other programs do not.
  */
-function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: OwnSites): (request: FastifyRequest) => void {
+function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: Config): (request: FastifyRequest) => void {
   const allowed = new Set(corsOrigins)
   const own = publicUrl === undefined ? undefined : new URL(publicUrl).origin
 
@@ -231,14 +214,11 @@ function varyByOrigin (reply: FastifyReply): void {
   if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
 }
 
-/** The settings that decide whether a password may be sent without TLS. */
-export interface Transport { readonly passwordPolicy: 'open' | 'strict' }
-
 /**
  * Refuses a password over plain HTTP from another machine, unless a trusted proxy says that the client used TLS.
  * @throws tls_required.
  */
-export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Transport): void {
+export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Config): void {
   if (passwordPolicy === 'open' || request.protocol === 'https' || isLoopback(request.ip)) return
   throw new Problem('tls_required')
 }
