@@ -1,12 +1,13 @@
 import type { Server as TlsServer } from 'node:tls'
+import jwt from '@fastify/jwt'
 import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance } from 'fastify'
-import { claimRoutes } from './accounts/claim-routes.ts'
-import { accountRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
+import { fastify, type FastifyInstance } from 'fastify'
+import { accountRoutes, claimRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
 import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser, User } from './accounts/schemas.ts'
-import { claimPasskeyRoutes } from './factors/claim-passkey-routes.ts'
-import { changePasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes } from './factors/passkey-routes.ts'
+import {
+  changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
+} from './factors/passkey-routes.ts'
 import { passkeySchemas } from './factors/passkey-schemas.ts'
 import { findPasskeyHost } from './factors/relying-party.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
@@ -23,23 +24,20 @@ import {
 import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
-import { prepareCaller } from './http/caller.ts'
+import { prepareCallers } from './http/caller.ts'
 import { Connections } from './http/connections.ts'
 import { sendProblem, refuseUnknownPath } from './http/error-handler.ts'
-import { refuseForeignParameters } from './http/foreign-parameters.ts'
-import { isOfLink } from './http/link-paths.ts'
+import { acceptJson } from './http/json-bodies.ts'
 import { createLinks } from './http/links.ts'
-import { addNestedNames } from './http/nested-names.ts'
-import { refuseOtherMethods } from './http/other-methods.ts'
 import { pageRoutes } from './http/page-routes.ts'
 import { findPage } from './http/page.ts'
 import { ProblemDetails } from './http/problem-details.ts'
-import { fastify, jwt } from './http/plugins.ts'
 import { protect, setSafeHeaders } from './http/protection.ts'
-import { RequestLog } from './http/request-log.ts'
-import { acceptJson, SchemaCompilers } from './http/schema-compilers.ts'
-import { prepareVisit } from './http/visit.ts'
-import { serverOptions, strictValidation, tlsOptions, type TlsContext } from './http/server-options.ts'
+import { isOfLink, RequestLog } from './http/request-log.ts'
+import { addNestedNames, refuseOtherMethods } from './http/routing.ts'
+import { refuseForeignParameters } from './http/schema-compilers.ts'
+import type { Routes } from './http/services.ts'
+import { serverOptions, tlsOptions, type TlsContext } from './http/server-options.ts'
 import { createTransferLimits } from './http/transfer-limits.ts'
 import { linkRoutes } from './links/routes.ts'
 import { linkSchemas } from './links/schemas.ts'
@@ -60,7 +58,7 @@ import { documentOptions, documentRoutes } from './openapi/document.ts'
 import { addSharedResponses } from './openapi/responses.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { AppServices } from './services.ts'
-import { authenticate } from './tokens/authenticate.ts'
+import { authenticate, type AuthRequirement } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
 import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
@@ -68,7 +66,6 @@ import {
   formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, uploadDiscoveryRoutes
 } from './uploads/routes.ts'
 import { Upload, UploadList } from './uploads/schemas.ts'
-import { createProblemSender } from './webdav/problem-xml.ts'
 import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/routes.ts'
 
 /** The shared schemas of the document, in its order. */
@@ -101,34 +98,26 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   const log = output && await openLog(output)
   const metrics = await loadMetrics(store)
   const requestLog = new RequestLog()
-  const compilers = new SchemaCompilers(strictValidation)
   const app = fastify(serverOptions({
     logger: { level: config.logLevel, ...(log && { stream: log }) },
     requestLog,
-    compilers,
     trustProxy: config.trustProxy,
     tls,
-    onFrameworkError: metrics?.requests.countFrameworkError,
     onClientError: (error, socket) => connections.refuse(error, socket)
   })).withTypeProvider<TypeBoxTypeProvider>()
-  metrics?.requests.watch(app, { isTls })
+  metrics?.watchRequests(app, { isTls })
 
   // The order matters: each hook runs before those of the lines below it.
-  app.addHook('onRequest', (request, reply, done) => {
-    setSafeHeaders(request, reply)
-    requestLog.watch(request, reply)
-    done()
-  })
+  app.addHook('onRequest', setSafeHeaders)
+  requestLog.watch(app)
   const connections = new Connections(app, { idleSeconds: config.idleSeconds, isTls })
   addNestedNames(app)
-  compilers.loadOnRequest(app)
   app.setErrorHandler(sendProblem)
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
-  prepareCaller(app)
-  prepareVisit(app)
+  prepareCallers(app)
   addSharedResponses(app)
-  await protect(app, { ...config, countInProgress: () => connections.countInProgress() - store.changes.countWaiting() })
+  await protect(app, config, () => connections.countInProgress() - store.changes.countWaiting())
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   app.setNotFoundHandler(refuseUnknownPath)
   acceptJson(app)
@@ -150,81 +139,43 @@ async function registerRoutes (
   eventLogs.push(event => app.log.info({ security: event }, event.kind))
   if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))
   await app.register(jwt, accessTokens.pluginOptions)
+  accessTokens.use(app.jwt)
   const page = await findPage(config, app.log)
   const links = createLinks(publicUrl)
   const services = { ...store, ...createTransferLimits(connections), connections, links, page }
+
+  const guard = async (requirement: AuthRequirement, ...routes: Routes[]) => app.register(async scope => {
+    authenticate(scope, services, requirement)
+    for (const each of routes) await scope.register(each, services)
+  })
 
   app.addHook('preValidation', refuseForeignParameters)
   await app.register(userRoutes, services)
   await app.register(claimRoutes, services)
   await app.register(claimPasskeyRoutes, services)
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password or personal token' })
-    await scope.register(signInRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any' })
-    await scope.register(resourceRoutes, services)
-    await scope.register(accountRoutes, services)
-    await scope.register(readFactorRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'files:write' })
-    await scope.register(formUploadRoutes, services)
-    await scope.register(rawUploadRoutes, services)
-    await scope.register(resumableUploadRoutes, services)
-    await scope.register(changeFileRoutes, services)
-    await scope.register(changeFolderRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'files:read' })
-    await scope.register(readFileRoutes, services)
-    await scope.register(readFolderRoutes, services)
-    await scope.register(changeRoutes, services)
-    await scope.register(readKeptRoutes, services)
-    await scope.register(zipRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'files:write' })
-    await scope.register(changeKeptRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'account' })
-    await scope.register(revocationRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password', factor: 'setup' })
-    await scope.register(setUpFactorRoutes, services)
-    await scope.register(setUpPasskeyRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password', factor: 'first step' })
-    await scope.register(confirmPasskeyRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'password' })
-    await scope.register(changeFactorRoutes, services)
-    await scope.register(changePasskeyRoutes, services)
-    await scope.register(passwordRoutes, services)
-    await scope.register(personalTokenRoutes, services)
-    await scope.register(sessionSignInRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'any', scope: 'links' })
-    await scope.register(linkRoutes, services)
-  })
+  await guard({ credential: 'password or personal token' }, signInRoutes)
+  await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
+  await guard(
+    { credential: 'any', scope: 'files:write' },
+    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeKeptRoutes
+  )
+  await guard(
+    { credential: 'any', scope: 'files:read' },
+    readFileRoutes, readFolderRoutes, changeRoutes, readKeptRoutes, zipRoutes
+  )
+  await guard({ credential: 'any', scope: 'account' }, revocationRoutes)
+  await guard({ credential: 'password', factor: 'setup' }, setUpFactorRoutes, setUpPasskeyRoutes)
+  await guard({ credential: 'password', factor: 'first step' }, confirmPasskeyRoutes)
+  await guard(
+    { credential: 'password' },
+    changeFactorRoutes, changePasskeyRoutes, passwordRoutes, personalTokenRoutes, sessionSignInRoutes
+  )
+  await guard({ credential: 'any', scope: 'links' }, linkRoutes)
   await app.register(visitorRoutes, services)
   await app.register(linkUploadRoutes, services)
   await app.register(davDiscoveryRoutes)
-  const answer = createProblemSender(services)
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'token', scope: 'files:read', answer })
-    await scope.register(davReadRoutes, services)
-  })
-  await app.register(async scope => {
-    authenticate(scope, services, { credential: 'token', scope: 'files:write', answer })
-    await scope.register(davChangeRoutes, services)
-  })
+  await guard({ credential: 'token', scope: 'files:read' }, davReadRoutes)
+  await guard({ credential: 'token', scope: 'files:write' }, davChangeRoutes)
   await app.register(sessionRoutes, services)
   await app.register(passkeySignInRoutes, services)
   await app.register(uploadDiscoveryRoutes, services)

@@ -1,6 +1,5 @@
 #!/usr/bin/env -S node --heap-growing-percent=300 --no-concurrent-array-buffer-sweeping
 import module from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { UsageError, type Command } from './commands/command.ts'
 import { failures, OperatorError, Problem } from './problems.ts'
 
@@ -88,22 +87,17 @@ function surviveLostOutput ({ stdout, stderr }: NodeJS.Process): void {
 
 /** What newer versions of Node.js have. */
 interface NewLoader {
-  readonly enableCompileCache?: (folder: string) => unknown
   readonly registerHooks?: (hooks: {
     resolve: (specifier: string, context: { parentURL?: string }, next: (specifier: string) => unknown) => unknown
   }) => unknown
 }
 
-/* c8 ignore start: Node.js 20 has neither; test/proof/node-versions.proof.ts runs the server on newer versions. */
+/* c8 ignore start: Node.js 20 has none; test/proof/node-versions.proof.ts runs the server on newer versions. */
 /**
- * Two measures for a faster start, as measured on Node.js 24:
- * - Compiled code is kept: 0.7 s of CPU time instead of 0.8. Beside the packages, because in the default folder below
- *   /tmp another user of the machine could put code for this one.
- * - Imports inside Drizzle are resolved here: 0.8 s instead of 1.4, and 145 MB instead of 280. For each of them,
- *   Node.js 22 and newer parse Drizzle's package.json, which has 180 kB.
+ * Resolves the imports inside Drizzle. For each of them, Node.js 22 and newer parse Drizzle's package.json, which has
+ * 180 kB: on Node.js 24 a start took 1.1 s of CPU time and 289 MB instead of 0.8 s and 166 MB.
  */
-function startFaster ({ enableCompileCache, registerHooks }: NewLoader): void {
-  enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/magicstore', import.meta.url)))
+function startFaster ({ registerHooks }: NewLoader): void {
   registerHooks?.({
     resolve: (specifier, { parentURL }, next) => specifier.startsWith('.') && parentURL?.includes('/drizzle-orm/') === true
       ? { url: new URL(specifier, parentURL).href, format: 'module', shortCircuit: true }

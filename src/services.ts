@@ -22,15 +22,15 @@ import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.ts'
 import { createKeptFiles, type KeptFiles } from './files/kept.ts'
 import { createSpace, type Space } from './files/space.ts'
-import { Zips } from './files/zips.ts'
+import { createZips, type Zips } from './files/zips.ts'
 import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
 import { createShareLinks, type ShareLinks } from './links/share-links.ts'
 import type { Ids } from './metadata/ids.ts'
 import { Problem } from './problems.ts'
-import { AccessTokens } from './tokens/jwt.ts'
+import { createAccessTokens, type AccessTokens } from './tokens/jwt.ts'
 import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
-import { createSessionRequests, type SessionRequests } from './tokens/session-requests.ts'
+import { createSessionRequests, type SessionRequests } from './tokens/sessions.ts'
 import { createSignedTexts, type SignedTexts } from './tokens/signed-texts.ts'
 import { createTokens, type Tokens } from './tokens/tokens.ts'
 import { ResumableUploads } from './uploads/resumable.ts'
@@ -173,7 +173,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
     stopping,
     stop () {
-      stopped.abort(new Problem('stopping', { headers: { 'retry-after': '5' } }))
+      stopped.abort(new Problem('stopping', { retrySeconds: 5 }))
       uploads.stop()
       changes.stop()
     }
@@ -194,8 +194,8 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
   const logged = { ...base, ids, sealer, eventLogs, securityLog, signedTexts }
   const secondFactor = createCodeVerifier(logged)
   const signIn = createSignIn({ ...logged, secondFactor })
-  const tokens = createTokens({ ...logged, signIn })
-  const accessTokens = new AccessTokens(base.keyRing, installationId)
+  const accessTokens = createAccessTokens(base)
+  const tokens = createTokens({ ...logged, signIn, accessTokens })
   const services = { ...logged, secondFactor, signIn, tokens, accessTokens }
   return {
     ...services,
@@ -206,7 +206,7 @@ function createServerRules (base: Base): Omit<AppServices, 'housekeeping' | 'clo
     passkeys: createPasskeys(services),
     shareLinks: createShareLinks(services),
     linkPasswords: createLinkPasswords(services),
-    zips: new Zips(base)
+    zips: createZips(base)
   }
 }
 

@@ -4,10 +4,9 @@ import { Readable } from 'node:stream'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { createPasswords } from '#src/accounts/password.ts'
-import { callerOf, prepareCaller } from '#src/http/caller.ts'
+import { callerOf, prepareCallers, visitOf } from '#src/http/caller.ts'
 import { clientErrorResponse, sendProblem } from '#src/http/error-handler.ts'
 import { createLinks } from '#src/http/links.ts'
-import { prepareVisit, visitOf } from '#src/http/visit.ts'
 import { normaliseWithin } from '#src/http/wire-values.ts'
 import { Problem } from '#src/problems.ts'
 import { countHashes } from './kit/hashes.ts'
@@ -444,8 +443,7 @@ t.test('a route outside the authenticated scopes fails at its first call, and th
   const app = Fastify()
   t.teardown(() => app.close())
   app.setErrorHandler(sendProblem)
-  prepareCaller(app)
-  prepareVisit(app)
+  prepareCallers(app)
   app.get('/', async request => callerOf(request).account.id)
   app.get('/visit', async request => visitOf(request).link.id)
   app.get('/broken', async () => { throw Object.assign(new Error('hunter2'), { statusCode: 502 }) })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createChallenges } from '#src/factors/challenges.ts'
+import { createChallenges } from '#src/factors/passkeys.ts'
 import { createKeyRing } from '#src/tokens/key-ring.ts'
 import { createSignedTexts } from '#src/tokens/signed-texts.ts'
 import { encodeCbor, USER_PRESENT, USER_VERIFIED, type Fault } from './kit/authenticator.ts'

@@ -5,7 +5,6 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { zip, ZipLength, type ZipEntry } from '#src/files/zip.ts'
-import { Zips } from '#src/files/zips.ts'
 import { accountOf, shareAccount } from './kit/kept-account.ts'
 import { openHttp2 } from './kit/drive.ts'
 import { refused } from './kit/refusals.ts'
@@ -304,7 +303,7 @@ t.test('16 zips at once are the most of all accounts, and a network has 4 of the
 
 t.test('what is listed for a client that is gone is not listed to the end', async t => {
   const { store } = await startTls(t)
-  const zips = new Zips(store)
+  const { zips } = store
   const owner = await store.accounts.register({ username: 'ann', password: 'correct horse battery' }, '127.0.0.1')
   await store.folders.create(owner, 'a')
   const gone = { ownerId: owner.id, signal: AbortSignal.abort(new Error('gone')) }

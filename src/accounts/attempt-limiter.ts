@@ -9,29 +9,20 @@ const MAX_WAITING = 256
 /** How long an attempt waits for those of other processes before it asks again. */
 const RETRY_MILLISECONDS = 250
 
-/** Limits failed sign-ins and registrations, across all processes that share the database. */
-export interface AttemptLimiter {
-  /**
-   * Admits an attempt unless a limit is reached; the returned function must be called with its outcome. Only as many
-   * attempts run at once as may still fail; the others wait, so parallel attempts can't exceed a limit. `limit` 0:
-   * unlimited.
-   * @throws `code` with `Retry-After` if a limit is reached or failures can no longer be counted; overloaded if too
-   * many attempts wait.
-   */
-  acquire (attempt: Omit<Attempt, 'at'>, limits: readonly AttemptLimit[], code: FailureCode): Promise<(outcome: AttemptOutcome) => Promise<void>>
-}
+export type AttemptLimiter = ReturnType<typeof createAttemptLimiter>
 
 /** The key by which attempts on a username are counted. Hashed, because users sometimes type their password there. */
 export function attemptKey (usernameKey: string): string {
   return createHash('sha256').update(usernameKey).digest('hex')
 }
 
-export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'claim' | 'finish'>): AttemptLimiter {
+/** Limits failed sign-ins and registrations, across all processes that share the database. */
+export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'claim' | 'finish'>) {
   const waiting = new Set<() => void>()
 
   /** Resolves when an attempt of this process has ended, or after a moment, because one of another process may have. */
   async function waitForOthers (): Promise<void> {
-    if (waiting.size >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+    if (waiting.size >= MAX_WAITING) throw new Problem('overloaded', { retrySeconds: 1 })
     await new Promise<void>(resolve => {
       const resume = () => {
         clearTimeout(timer)
@@ -44,14 +35,21 @@ export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'claim' 
   }
 
   return {
-    async acquire (attempt, limits, code) {
+    /**
+     * Admits an attempt unless a limit is reached; the returned function must be called with its outcome. Only as many
+     * attempts run at once as may still fail; the others wait, so parallel attempts can't exceed a limit. `limit` 0:
+     * unlimited.
+     * @throws `code` with `Retry-After` if a limit is reached or failures can no longer be counted; overloaded if too
+     * many attempts wait.
+     */
+    async acquire (attempt: Omit<Attempt, 'at'>, limits: readonly AttemptLimit[], code: FailureCode) {
       const applied = limits.filter(({ limit }) => limit > 0)
       for (;;) {
         const claim = await attempts.claim(attempt, applied)
-        if (claim.state === 'refused') throw new Problem(code, { headers: { 'retry-after': String(claim.retrySeconds) } })
+        if (claim.state === 'refused') throw new Problem(code, { retrySeconds: claim.retrySeconds })
         if (claim.state === 'busy') await waitForOthers()
         else {
-          return async outcome => {
+          return async (outcome: AttemptOutcome): Promise<void> => {
             await attempts.finish(claim.id, outcome)
             for (const resume of waiting) resume()
           }

@@ -1,6 +1,6 @@
 import type { NewClaim } from '../metadata/claims.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { hashClaim, isClaimSecret } from './claim-secrets.ts'
 import type { Origin } from './network.ts'
@@ -61,11 +61,10 @@ export function createClaims (
 
 /** The name that a claim is for, or else the one that was sent. @throws validation_failed. */
 function nameOf (named: NewClaim['username'], sent: string | undefined): string {
-  if (named === null) return sent ?? refuse('is required: the invitation is for no name')
-  if (sent !== undefined && findUsernameKey(sent) !== usernameKey(named)) refuse('is not the name that the link is for')
-  return named
-}
-
-function refuse (message: string): never {
-  throw new Problem('validation_failed', { errors: [{ field: 'username', message }] })
+  const name = named ?? sent
+  if (name === undefined) throw invalidField('username', 'is required: the invitation is for no name')
+  if (named !== null && sent !== undefined && findUsernameKey(sent) !== usernameKey(named)) {
+    throw invalidField('username', 'is not the name that the link is for')
+  }
+  return name
 }

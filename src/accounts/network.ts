@@ -1,10 +1,6 @@
-import { createRequire } from 'node:module'
-import type ipaddrTypes from 'ipaddr.js'
+import ipaddr from 'ipaddr.js'
 
-type Address = ipaddrTypes.IPv4 | ipaddrTypes.IPv6
-
-// CommonJS: to import it, Node.js 20 and 22 search all of its source for the names of exports.
-const ipaddr = createRequire(import.meta.url)('ipaddr.js') as typeof ipaddrTypes
+type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 /** Where a request came from, as security events record it. */
 export interface Origin { readonly network: string, readonly requestId: string }

@@ -80,7 +80,7 @@ export class Passwords {
   }
 
   async #queued<T> (work: () => Promise<T>): Promise<T> {
-    if (this.#limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+    if (this.#limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { retrySeconds: 1 })
     return this.#limit(work)
   }
 }

@@ -1,14 +1,17 @@
 import { Type } from '@sinclair/typebox'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, oneTimeCodeOf, recordEvent } from '../http/caller.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
+import { dateOf } from '../http/wire-values.ts'
 import type { EventRecord } from '../metadata/records.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { EventKind } from './events.ts'
 import { networkOf, originOf } from './network.ts'
-import { Account, AccountEventList, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams } from './schemas.ts'
+import {
+  Account, AccountEventList, NewClaim, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams
+} from './schemas.ts'
 
 /** Registration and public profiles; no credentials required. */
 export const userRoutes: Routes = async (app, { accounts, links, securityLog, config }) => {
@@ -26,7 +29,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
       security: noCredential,
       body: Type.Ref(NewUser),
       response: {
-        201: { ...Type.Ref(User), description: 'The new user.', headers: userHeaders },
+        201: { ...answer(User, 'The new user.'), headers: userHeaders },
         ...problems([
           'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
           'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'
@@ -50,11 +53,46 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
       security: noCredential,
       params: UserParams,
       response: {
-        200: { ...Type.Ref(User), description: 'The user.' },
+        200: answer(User, 'The user.'),
         ...problems(['user_unknown'])
       }
     }
   }, async request => userOf(await accounts.get(request.params.id)))
+}
+
+/** Invitations and resets; no credentials required but the second factor of the account. */
+export const claimRoutes: Routes = async (app, { claims, links, securityLog, config }) => {
+  app.post('/api/account/claim', {
+    onRequest: async request => refuseInsecurePassword(request, config),
+    schema: {
+      operationId: 'claimAccount',
+      summary: 'Use an invitation or a reset link',
+      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if registration is closed. A reset sets a new password and revokes all tokens of the account; with a second factor it needs a code in `One-Time-Code`, such as one of `confirmClaim` for a passkey, unless the link removes the factors. A link works once, within 24 hours; a refused request does not end it.',
+      ...codeSamples(
+        'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' http://127.0.0.1:5000/api/account/claim'
+      ),
+      tags: ['Account'],
+      security: [{}, { oneTimeCode: [] }],
+      body: Type.Ref(NewClaim),
+      response: {
+        201: { ...answer(User, 'The new user of an invitation.'), headers: userHeaders },
+        204: noContent('The password is reset.'),
+        ...problems([
+          'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'second_factor_required', 'second_factor_wrong',
+          'tls_required', 'not_found', 'body_too_large', 'unsupported_media_type', 'too_many_codes', 'overloaded', 'storage_full'
+        ])
+      }
+    }
+  }, async (request, reply) => {
+    const origin = originOf(request)
+    const claim = { ...request.body, code: oneTimeCodeOf(request) }
+    const { kind, account, hasRemovedFactors } = await claims.use(claim, origin)
+    securityLog.record({ kind, account, ...origin })
+    if (hasRemovedFactors) securityLog.record({ kind: 'factor_removed', account, ...origin })
+    if (kind === 'password_reset') return reply.code(204).send()
+    reply.code(201).header('location', links.to(request.raw, `/api/users/${account.id}`))
+    return userOf(account)
+  })
 }
 
 /** The user's own account; accepts any credential. */
@@ -66,12 +104,11 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
       description: 'Returns your username, storage usage and quota.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account'),
       tags: ['Account'],
-      response: { 200: { ...Type.Ref(Account), description: 'The account.' } }
+      response: { 200: answer(Account, 'The account.') }
     }
   }, async request => {
     const { account } = callerOf(request)
-    const { id, username, createdAt } = userOf(account)
-    return { id, username, createdAt, usage: await space.usageOf(account) }
+    return { ...userOf(account), usage: await space.usageOf(account) }
   })
 
   app.get('/api/account/events', {
@@ -83,7 +120,7 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
       tags: ['Account'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(AccountEventList), description: 'One page of events.' } }
+      response: { 200: answer(AccountEventList, 'One page of events.') }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -106,7 +143,7 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
       tags: ['Account'],
       body: Type.Ref(NewPassword),
       response: {
-        204: { description: 'The password is changed.', type: 'null' },
+        204: noContent('The password is changed.'),
         ...problems([
           'malformed_json', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded',
           'storage_full'
@@ -114,9 +151,8 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
       }
     }
   }, async (request, reply) => {
-    const { account } = callerOf(request)
-    await accounts.changePassword(account, request.body.password)
-    securityLog.record({ kind: 'password_changed', account, ...originOf(request) })
+    await accounts.changePassword(callerOf(request).account, request.body.password)
+    recordEvent(securityLog, request, 'password_changed')
     return reply.code(204).send()
   })
 
@@ -130,17 +166,16 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
         'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
       ),
       tags: ['Account'],
-      response: { 204: { description: 'The account is deleted.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: noContent('The account is deleted.'), ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
-    const { account } = callerOf(request)
-    await accounts.remove(account)
-    securityLog.record({ kind: 'account_removed', account, ...originOf(request) })
+    await accounts.remove(callerOf(request).account)
+    recordEvent(securityLog, request, 'account_removed')
     return reply.code(204).send()
   })
 }
 
 function eventOf ({ id, kind, details, network, requestId, at }: EventRecord) {
   const linkId = (details?.linkId ?? null) as number | null
-  return { id, kind: kind as EventKind, network, requestId, linkId, createdAt: new Date(at).toISOString() }
+  return { id, kind: kind as EventKind, network, requestId, linkId, createdAt: dateOf(at) }
 }

@@ -1,22 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { NextId } from '../http/pagination.ts'
-import { Count, dateOf, Id, MAX_TEXT_POINTS, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, ExactObject, Id, MAX_TEXT_POINTS, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 
-const createdAt = Timestamp('Time of registration.')
-const accountId = Id('Id of the account; starts at 1, never reused.', 1)
-const username = Type.String({
-  minLength: 1,
-  maxLength: MAX_USERNAME_POINTS,
-  pattern: ONE_LINE,
-  description: 'The username as registered.',
-  examples: ['test_user']
-})
-
 // Usernames and passwords are checked in code, with problem codes of their own: no pattern could say the rules.
-export const NewUser = Type.Object({
+export const NewUser = SharedObject('NewUser', 'A user to register.', {
   username: Type.String({
     format: 'username',
     minLength: 1,
@@ -31,12 +21,18 @@ export const NewUser = Type.Object({
     description: 'At most 1,024 bytes of UTF-8. Compared exactly, after NFC normalisation.',
     examples: ['pwd']
   })
-}, { $id: 'NewUser', additionalProperties: false, description: 'A user to register.' })
+})
 
-export const User = Type.Object({ id: accountId, username, createdAt }, {
-  $id: 'User',
-  additionalProperties: false,
-  description: 'The public profile of a user.'
+export const User = SharedObject('User', 'The public profile of a user.', {
+  id: Id('Id of the account; starts at 1, never reused.', 1),
+  username: Type.String({
+    minLength: 1,
+    maxLength: MAX_USERNAME_POINTS,
+    pattern: ONE_LINE,
+    description: 'The username as registered.',
+    examples: ['test_user']
+  }),
+  createdAt: Timestamp('Time of registration.')
 })
 
 /** A user as clients see it. */
@@ -74,11 +70,9 @@ const Quota = (description: string) => Type.Unsafe<number | null>({
   examples: [null]
 })
 
-export const Account = Type.Object({
-  id: accountId,
-  username,
-  createdAt,
-  usage: Type.Object({
+export const Account = SharedObject('Account', 'Your account.', {
+  ...User.properties,
+  usage: ExactObject('Storage used and allowed.', {
     files: Count('Number of stored files.', 3),
     folders: Count('Number of folders. They count towards the quota in files.', 0),
     bytes: Count('Total size of the stored files, in bytes.', 52417),
@@ -86,10 +80,10 @@ export const Account = Type.Object({
     uploadBytes: Count('Bytes reserved for unfinished uploads; of those by links, the bytes that have arrived. They count towards the quota.', 0),
     quotaBytes: Quota('Quota in bytes; null if unlimited.'),
     quotaFiles: Quota('Quota in files, each folder and each unfinished upload counted as one; null if unlimited.')
-  }, { additionalProperties: false, description: 'Storage used and allowed.' })
-}, { $id: 'Account', additionalProperties: false, description: 'Your account.' })
+  })
+})
 
-export const NewPassword = Type.Object({
+export const NewPassword = SharedObject('NewPassword', 'A new password.', {
   password: Type.String({
     format: 'password',
     minLength: 1,
@@ -97,9 +91,9 @@ export const NewPassword = Type.Object({
     description: 'The new password. The rules are the same as at registration.',
     examples: ['a longer secret']
   })
-}, { $id: 'NewPassword', additionalProperties: false, description: 'A new password.' })
+})
 
-export const NewClaim = Type.Object({
+export const NewClaim = SharedObject('NewClaim', 'The use of an invitation or a reset. `username` is required if the invitation is for no name.', {
   secret: Type.String({
     minLength: 1,
     maxLength: 64,
@@ -108,9 +102,9 @@ export const NewClaim = Type.Object({
   }),
   username: Type.Optional(NewUser.properties.username),
   password: NewUser.properties.password
-}, { $id: 'NewClaim', additionalProperties: false, description: 'The use of an invitation or a reset. `username` is required if the invitation is for no name.' })
+})
 
-export const AccountEvent = Type.Object({
+export const AccountEvent = SharedObject('AccountEvent', 'A security event of the account.', {
   id: Id('Id of the event; later events have higher ids.', 17),
   kind: Type.String({ enum: [...eventKinds], description: 'Kind of event. More kinds may be added.', examples: ['token_issued'] }),
   network: Type.String({
@@ -127,9 +121,9 @@ export const AccountEvent = Type.Object({
   }),
   linkId: Type.Unsafe<number | null>({ ...Id('Id of the link that the event is about; null for other events.', 4), type: ['integer', 'null'] }),
   createdAt: Timestamp('Time of the event.')
-}, { $id: 'AccountEvent', additionalProperties: false, description: 'A security event of the account.' })
+})
 
-export const AccountEventList = Type.Object({
+export const AccountEventList = SharedObject('AccountEventList', 'A page of events.', {
   events: Type.Array(Type.Ref(AccountEvent), { maxItems: 1000, description: 'Newest first.' }),
   next: NextId
-}, { $id: 'AccountEventList', additionalProperties: false, description: 'A page of events.' })
+})

@@ -59,7 +59,7 @@ export async function run (args: string[]): Promise<void> {
 async function listen (config: Config, { http, metrics }: App): Promise<AddressInfo | undefined> {
   const { metricsHost: host, metricsPort } = config
   const metricsAddress = metrics &&
-    await listenAt({ setting: 'METRICS_HOST', host, port: Number(metricsPort) }, metrics.listen)
+    await listenAt({ setting: 'METRICS_HOST', host, port: Number(metricsPort) }, to => metrics.listen(to))
   await listenAt({ setting: 'HOST', ...config }, address =>
     http.listen({ ...address, listenTextResolver: () => 'listening' }))
   return metricsAddress

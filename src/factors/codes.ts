@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { randomText } from '../accounts/claim-secrets.ts'
+import type { FirstFactor } from '../metadata/factor-records.ts'
 
 const RECOVERY_CODES = 10
 
@@ -34,4 +35,18 @@ export function hashCode (code: string): string {
 function createCode (length: number): NewCode {
   const code = randomText(length).replace(/.{4}(?!$)/g, '$&-')
   return { code, hash: hashCode(code) }
+}
+
+/** The session that stays with the first factor, and the network that stays known. */
+export interface Staying { readonly sessionId: number | undefined, readonly network: string }
+
+/**
+ * What happens if a factor is the first one of its account, and the recovery codes that its owner gets then.
+ */
+export function prepareFirstFactor (staying: Staying): { codes: string[], first: FirstFactor } {
+  const created = createRecoveryCodes()
+  return {
+    codes: created.map(({ code }) => code),
+    first: { recoveryCodes: created.map(({ hash }) => hash), ...staying }
+  }
 }

@@ -1,8 +1,7 @@
 import type { AccountRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { createRecoveryCodes } from './codes.ts'
-import { prepareFirstFactor, type Staying } from './first-factor.ts'
+import { createRecoveryCodes, prepareFirstFactor, type Staying } from './codes.ts'
 import { createTotpSecret, findStep } from './totp.ts'
 
 /** How long a new secret waits for the first code of it. */

@@ -1,20 +1,17 @@
+import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import type { FastifyError } from 'fastify'
 import { networkOf, originOf } from '../accounts/network.ts'
-import { callerOf } from '../http/caller.ts'
-import { withChallenge } from '../http/challenge.ts'
-import { sendProblem } from '../http/error-handler.ts'
-import { cookie } from '../http/plugins.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
+import { NewClaim } from '../accounts/schemas.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
+import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
-import type { Problem } from '../problems.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
-import { SESSION_PATH } from '../tokens/session-requests.ts'
+import { SESSION_PATH } from '../tokens/sessions.ts'
 import {
-  NewPasskey, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions, PasskeySignature,
-  RegisteredPasskey
+  NewPasskey, PasskeyAssertion, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions,
+  PasskeySignature, RegisteredPasskey
 } from './passkey-schemas.ts'
 import { relyingPartyOf } from './relying-party.ts'
 import { passkeyOf } from './schemas.ts'
@@ -24,11 +21,22 @@ const CONFIRMATION = 'confirmation' as const
 const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
 
 /** Register passkeys. A password is enough to set up the second factor that the server requires. */
-export const setUpPasskeyRoutes: Routes = async (app, services) => {
-  const { passkeys, sessions, securityLog, config: { publicUrl } } = services
+export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, securityLog, config: { publicUrl } }) => {
   await app.register(cookie)
 
-  await app.register(creationOptionsRoute, services)
+  app.post('/api/passkeys/options', {
+    schema: {
+      operationId: 'createPasskeyOptions',
+      summary: 'Start to register a passkey',
+      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
+      tags: ['Second factors'],
+      response: {
+        200: answer(PasskeyCreationOptions, 'The options.'),
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.creationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
 
   app.post('/api/passkeys', {
     schema: {
@@ -41,7 +49,7 @@ export const setUpPasskeyRoutes: Routes = async (app, services) => {
       tags: ['Second factors'],
       body: Type.Ref(NewPasskey),
       response: {
-        201: { ...Type.Ref(RegisteredPasskey), description: 'The new passkey.' },
+        201: answer(RegisteredPasskey, 'The new passkey.'),
         ...problems([...jsonBody, 'passkey_invalid', 'too_many_passkeys', 'passkeys_unavailable', 'storage_full'])
       }
     }
@@ -51,7 +59,7 @@ export const setUpPasskeyRoutes: Routes = async (app, services) => {
     const staying = { sessionId, network: networkOf(request.ip) }
     const party = relyingPartyOf(request.raw, publicUrl)
     const { passkey, recoveryCodes } = await passkeys.add(account, { name, credential, staying }, party)
-    securityLog.record({ kind: 'factor_added', account, ...originOf(request) })
+    recordEvent(securityLog, request, 'factor_added')
     reply.code(201)
     return { ...passkeyOf(passkey), recoveryCodes }
   })
@@ -70,22 +78,35 @@ export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }
       tags: ['Second factors'],
       params: PasskeyParams,
       response: {
-        204: { description: 'The passkey is deleted.', type: 'null' },
+        204: noContent('The passkey is deleted.'),
         ...problems(['not_found', 'storage_full'])
       }
     }
   }, async (request, reply) => {
-    const { account } = callerOf(request)
-    await metadata.factors.removePasskey(account, request.params.id)
-    securityLog.record({ kind: 'factor_removed', account, ...originOf(request) })
+    await metadata.factors.removePasskey(callerOf(request).account, request.params.id)
+    recordEvent(securityLog, request, 'factor_removed')
     return reply.code(204).send()
   })
 }
 
 /** Make a code of a passkey. A password is enough. */
-export const confirmPasskeyRoutes: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  await app.register(confirmationOptionsRoute, services)
+export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { publicUrl } }) => {
+  app.post('/api/passkeys/confirm/options', {
+    schema: {
+      operationId: 'confirmPasskeyOptions',
+      summary: 'Start to confirm with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `confirmPasskey` within five minutes.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
+      tags: ['Second factors'],
+      response: {
+        200: answer(PasskeyRequestOptions, 'The options.'),
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => {
+    const party = relyingPartyOf(request.raw, publicUrl)
+    return passkeys.confirmationOptions(callerOf(request).account, { party, purpose: CONFIRMATION })
+  })
 
   app.post('/api/passkeys/confirm', {
     schema: {
@@ -98,7 +119,7 @@ export const confirmPasskeyRoutes: Routes = async (app, services) => {
       tags: ['Second factors'],
       body: Type.Ref(PasskeySignature),
       response: {
-        200: { ...Type.Ref(PasskeyConfirmation), description: 'The code.' },
+        200: answer(PasskeyConfirmation, 'The code.'),
         ...problems([...jsonBody, 'passkey_refused', 'passkeys_unavailable', 'storage_full'])
       }
     }
@@ -109,13 +130,23 @@ export const confirmPasskeyRoutes: Routes = async (app, services) => {
 }
 
 /** Sign in with a passkey alone; no credentials required. */
-export const passkeySignInRoutes: Routes = async (app, services) => {
-  const { passkeys, sessions, config: { publicUrl } } = services
+export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, config: { publicUrl } }) => {
   await app.register(cookie)
-  app.setErrorHandler((error: FastifyError | Problem, request, reply) =>
-    sendProblem(withChallenge(error, request, 'password'), request, reply))
 
-  await app.register(signInOptionsRoute, services)
+  app.post(`${SESSION_PATH}/passkey/options`, {
+    schema: {
+      operationId: 'createPasskeySessionOptions',
+      summary: 'Start to sign in with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `createPasskeySession` within five minutes.',
+      ...codeSamples('curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options'),
+      tags: ['Tokens'],
+      security: noCredential,
+      response: {
+        200: answer(PasskeyRequestOptions, 'The options.'),
+        ...problems(['passkeys_unavailable'])
+      }
+    }
+  }, async request => passkeys.signInOptions(relyingPartyOf(request.raw, publicUrl)))
 
   app.post(`${SESSION_PATH}/passkey`, {
     schema: {
@@ -129,7 +160,7 @@ export const passkeySignInRoutes: Routes = async (app, services) => {
       security: noCredential,
       body: Type.Ref(PasskeySignature),
       response: {
-        201: { ...Type.Ref(NewSession), description: 'The new session.', headers: newSessionHeaders },
+        201: { ...answer(NewSession, 'The new session.'), headers: newSessionHeaders },
         ...problems([...jsonBody, 'passkey_refused', 'credentials_wrong', 'passkeys_unavailable', 'too_many_tokens', 'storage_full'])
       }
     }
@@ -141,66 +172,52 @@ export const passkeySignInRoutes: Routes = async (app, services) => {
   })
 }
 
-/** Begins a registration. */
-const creationOptionsRoute: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  ignoreBodies(app)
+const CLAIM_PATH = '/api/account/claim/confirm'
 
-  app.post('/api/passkeys/options', {
+const { secret } = NewClaim.properties
+
+const claimRefusals = [...jsonBody, 'tls_required', 'not_found', 'passkeys_unavailable'] as const
+
+/** Make a code of a passkey for a reset; no credentials required but its secret. */
+export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config }) => {
+  app.addHook('onRequest', async request => refuseInsecurePassword(request, config))
+
+  app.post(`${CLAIM_PATH}/options`, {
     schema: {
-      operationId: 'createPasskeyOptions',
-      summary: 'Start to register a passkey',
-      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
-      tags: ['Second factors'],
+      operationId: 'confirmClaimOptions',
+      summary: 'Start to confirm a reset with a passkey',
+      description: 'Returns what `navigator.credentials.get` needs, for `confirmClaim` within five minutes. An invitation is answered as a link that does not exist.',
+      ...codeSamples(`curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>"}' http://127.0.0.1:5000${CLAIM_PATH}/options`),
+      tags: ['Account'],
+      security: noCredential,
+      body: Type.Object({ secret }, { additionalProperties: false }),
       response: {
-        200: { ...Type.Ref(PasskeyCreationOptions), description: 'The options.' },
-        ...problems(['passkeys_unavailable'])
-      }
-    }
-  }, async request => passkeys.creationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
-}
-
-/** Begins a confirmation. */
-const confirmationOptionsRoute: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  ignoreBodies(app)
-
-  app.post('/api/passkeys/confirm/options', {
-    schema: {
-      operationId: 'confirmPasskeyOptions',
-      summary: 'Start to confirm with a passkey',
-      description: 'Returns what `navigator.credentials.get` needs, for `confirmPasskey` within five minutes.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
-      tags: ['Second factors'],
-      response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
-        ...problems(['passkeys_unavailable'])
+        200: answer(PasskeyRequestOptions, 'The options.'),
+        ...problems([...claimRefusals])
       }
     }
   }, async request => {
-    const party = relyingPartyOf(request.raw, publicUrl)
-    return passkeys.confirmationOptions(callerOf(request).account, { party, purpose: CONFIRMATION })
+    const { account, purpose } = await claims.findReset(request.body.secret)
+    return passkeys.confirmationOptions(account, { party: relyingPartyOf(request.raw, config.publicUrl), purpose })
   })
-}
 
-/** Begins a sign-in. */
-const signInOptionsRoute: Routes = async (app, services) => {
-  const { passkeys, config: { publicUrl } } = services
-  ignoreBodies(app)
-
-  app.post(`${SESSION_PATH}/passkey/options`, {
+  app.post(CLAIM_PATH, {
     schema: {
-      operationId: 'createPasskeySessionOptions',
-      summary: 'Start to sign in with a passkey',
-      description: 'Returns what `navigator.credentials.get` needs, for `createPasskeySession` within five minutes.',
-      ...codeSamples('curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options'),
-      tags: ['Tokens'],
+      operationId: 'confirmClaim',
+      summary: 'Confirm a reset with a passkey',
+      description: 'Returns a code for a passkey of the account, which has signed the challenge of `confirmClaimOptions` for the same secret. Send it in `One-Time-Code` with `claimAccount`: it works once, within five minutes.',
+      ...codeSamples(`curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>","credential":<credential>}' http://127.0.0.1:5000${CLAIM_PATH}`),
+      tags: ['Account'],
       security: noCredential,
+      body: Type.Object({ secret, credential: Type.Ref(PasskeyAssertion) }, { additionalProperties: false }),
       response: {
-        200: { ...Type.Ref(PasskeyRequestOptions), description: 'The options.' },
-        ...problems(['passkeys_unavailable'])
+        200: answer(PasskeyConfirmation, 'The code.'),
+        ...problems([...claimRefusals, 'passkey_refused', 'storage_full'])
       }
     }
-  }, async request => passkeys.signInOptions(relyingPartyOf(request.raw, publicUrl)))
+  }, async request => {
+    const { account, purpose } = await claims.findReset(request.body.secret)
+    const context = { party: relyingPartyOf(request.raw, config.publicUrl), origin: originOf(request), purpose }
+    return { code: await passkeys.confirm(account, request.body.credential, context) }
+  })
 }

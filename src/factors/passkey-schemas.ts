@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
-import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
-import { Id, ONE_LINE } from '../http/wire-values.ts'
+import { User } from '../accounts/schemas.ts'
+import { ExactObject, Id, SharedObject } from '../http/wire-values.ts'
 import { MAX_PASSKEYS } from '../metadata/factor-records.ts'
 import { FirstRecoveryCodes, Passkey, SessionId } from './schemas.ts'
 
@@ -44,28 +44,24 @@ export const PasskeyAssertion = Type.Object({
   description: 'A signature of a credential: `AuthenticationResponseJSON` (WebAuthn level 3), as `toJSON` of a browser returns it. Members that are not listed are ignored.'
 })
 
-export const NewPasskey = Type.Object({
+export const NewPasskey = SharedObject('NewPasskey', 'A passkey to register.', {
   name: { ...Passkey.properties.name, description: 'A name of your choice; no control characters.' },
   credential: Type.Ref(PasskeyAttestation),
   sessionId: SessionId
-}, { $id: 'NewPasskey', additionalProperties: false, description: 'A passkey to register.' })
-
-export const RegisteredPasskey = Type.Object({ ...Passkey.properties, recoveryCodes: FirstRecoveryCodes }, {
-  $id: 'RegisteredPasskey', additionalProperties: false, description: 'A new passkey.'
 })
 
-export const PasskeySignature = Type.Object({ credential: Type.Ref(PasskeyAssertion) }, {
-  $id: 'PasskeySignature', additionalProperties: false, description: 'The answer of a passkey to a challenge.'
-})
+export const RegisteredPasskey = SharedObject('RegisteredPasskey', 'A new passkey.', { ...Passkey.properties, recoveryCodes: FirstRecoveryCodes })
 
-export const PasskeyConfirmation = Type.Object({
+export const PasskeySignature = SharedObject('PasskeySignature', 'The answer of a passkey to a challenge.', { credential: Type.Ref(PasskeyAssertion) })
+
+export const PasskeyConfirmation = SharedObject('PasskeyConfirmation', 'A code that stands for a passkey.', {
   code: Type.String({
     maxLength: 34,
     pattern: '^[a-z2-7]{4}(?:-[a-z2-7]{4}){6}$',
     description: 'A code for `One-Time-Code`. It works once, within five minutes.',
     examples: ['abcd-efgh-ijkl-mnop-qrst-uvwx-yzab']
   })
-}, { $id: 'PasskeyConfirmation', additionalProperties: false, description: 'A code that stands for a passkey.' })
+})
 
 const Challenge = Base64Url('The challenge to sign, once and within five minutes.', 1024, 'AQIDBAUGBwgJCgsMDQ4PEA')
 
@@ -75,54 +71,41 @@ const PublicKeyType = Type.Literal('public-key', { description: 'Always `public-
 
 const Required = Type.Literal('required', { description: 'Always `required`.', examples: ['required'] })
 
-const Credentials = (description: string) => Type.Array(Type.Object({ type: PublicKeyType, id: CredentialId }, {
-  additionalProperties: false,
-  description: 'A credential.'
-}), { maxItems: MAX_PASSKEYS, description })
-
-const Username = Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username.', examples: ['test_user'] })
+const Credentials = (description: string) => Type.Array(ExactObject('A credential.', { type: PublicKeyType, id: CredentialId }), { maxItems: MAX_PASSKEYS, description })
 
 const Host = Type.String({ minLength: 1, maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to.', examples: ['localhost'] })
 
-export const PasskeyCreationOptions = Type.Object({
-  rp: Type.Object({
+export const PasskeyCreationOptions = SharedObject('PasskeyCreationOptions', '`PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3), for `parseCreationOptionsFromJSON` of a browser.', {
+  rp: ExactObject('The relying party.', {
     id: Host,
     name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] })
-  }, { additionalProperties: false, description: 'The relying party.' }),
-  user: Type.Object({
+  }),
+  user: ExactObject('The account.', {
     id: Base64Url('The user handle of the account: random, and the same for all its passkeys.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'),
-    name: Username,
-    displayName: Username
-  }, { additionalProperties: false, description: 'The account.' }),
+    name: User.properties.username,
+    displayName: User.properties.username
+  }),
   challenge: Challenge,
-  pubKeyCredParams: Type.Array(Type.Object({
+  pubKeyCredParams: Type.Array(ExactObject('An algorithm.', {
     type: PublicKeyType,
     alg: Type.Integer({ format: 'int32', minimum: -65_536, maximum: 65_536, description: 'Number of a COSE algorithm.', examples: [-7] })
-  }, { additionalProperties: false, description: 'An algorithm.' }), { maxItems: 16, description: 'Algorithms of the key, the preferred ones first.' }),
+  }), { maxItems: 16, description: 'Algorithms of the key, the preferred ones first.' }),
   timeout: Timeout,
   attestation: Type.Literal('none', { description: 'Always `none`.', examples: ['none'] }),
-  authenticatorSelection: Type.Object({
+  authenticatorSelection: ExactObject('What the authenticator must be able to do.', {
     residentKey: Required,
     requireResidentKey: Type.Literal(true, { description: 'The same for older browsers.', examples: [true] }),
     userVerification: Required
-  }, { additionalProperties: false, description: 'What the authenticator must be able to do.' }),
+  }),
   excludeCredentials: Credentials('The passkeys that the account has.')
-}, {
-  $id: 'PasskeyCreationOptions',
-  additionalProperties: false,
-  description: '`PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3), for `parseCreationOptionsFromJSON` of a browser.'
 })
 
-export const PasskeyRequestOptions = Type.Object({
+export const PasskeyRequestOptions = SharedObject('PasskeyRequestOptions', '`PublicKeyCredentialRequestOptionsJSON` (WebAuthn level 3), for `parseRequestOptionsFromJSON` of a browser.', {
   challenge: Challenge,
   rpId: Host,
   timeout: Timeout,
   userVerification: Required,
   allowCredentials: Type.Optional(Credentials('The passkeys of the account. Omitted in a sign-in, which begins without an account.'))
-}, {
-  $id: 'PasskeyRequestOptions',
-  additionalProperties: false,
-  description: '`PublicKeyCredentialRequestOptionsJSON` (WebAuthn level 3), for `parseRequestOptionsFromJSON` of a browser.'
 })
 
 /** The shared schemas of the document, in its order. */

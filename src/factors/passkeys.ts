@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { Origin } from '../accounts/network.ts'
-import type { PasskeyRecord } from '../metadata/factor-records.ts'
+import type { Challenge, PasskeyRecord } from '../metadata/factor-records.ts'
+import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
-import { ifNot, Problem } from '../problems.ts'
+import { ifNot, invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { CHALLENGE_MILLISECONDS, type ChallengePurpose, createChallenges, type IssuedChallenge } from './challenges.ts'
-import { createConfirmationCode } from './codes.ts'
-import { prepareFirstFactor, type Staying } from './first-factor.ts'
+import { createConfirmationCode, prepareFirstFactor, type Staying } from './codes.ts'
 import type { RelyingParty } from './relying-party.ts'
 import type { Assertion, Attestation } from './webauthn.ts'
+
+/** How long a person may take. */
+const CHALLENGE_MILLISECONDS = 5 * 60_000
 
 /** How long a code that stands for a passkey is valid: the request that needs it follows at once. */
 const CONFIRMATION_MILLISECONDS = 5 * 60_000
@@ -32,8 +34,40 @@ interface AssertionContext {
   origin: Origin
 }
 
-/** A challenge as an authenticator has signed it, and what it says. */
-interface SignedChallenge { signed: string, issued: IssuedChallenge, party: RelyingParty }
+/**
+ * What an authenticator signs a challenge for: one that is meant for one act is refused in every other. The reset of a
+ * password is named by the hash of its secret.
+ */
+type ChallengePurpose = 'registration' | 'sign-in' | 'confirmation' | `reset ${string}`
+
+/** A challenge, with what was promised in it: the user handle of a passkey to be registered, else null. */
+interface IssuedChallenge extends Challenge { readonly userHandle: string | null }
+
+/**
+ * Challenges for authenticators. They are signed, so that those which nobody answers leave nothing behind. The clock
+ * is that of the database, which refuses a challenge that has expired or was used. `accountId` is null in a sign-in, in
+ * which the passkey tells it.
+ */
+export function createChallenges (
+  { metadata, signedTexts }: Pick<AppServices, 'signedTexts'> & { metadata: Pick<Metadata, 'now'> }
+) {
+  return {
+    /** A new challenge, in base64url. */
+    async issue (purpose: ChallengePurpose, accountId: number | null, userHandle: string | null = null) {
+      const id = randomBytes(16).toString('base64url')
+      const expiresAt = await metadata.now() + CHALLENGE_MILLISECONDS
+      return signedTexts.write(JSON.stringify([id, expiresAt, userHandle]), ['challenge', purpose, accountId])
+    },
+
+    /** What `issue` has made for this purpose and account. It may have expired. @throws for anything else. */
+    async read (signed: string, purpose: ChallengePurpose, accountId: number | null): Promise<IssuedChallenge> {
+      const text = await signedTexts.read(signed, ['challenge', purpose, accountId])
+      if (text === undefined) throw new Error('the challenge is not for this act')
+      const [id, expiresAt, userHandle] = JSON.parse(text)
+      return { id, expiresAt, userHandle }
+    }
+  }
+}
 
 export type Passkeys = ReturnType<typeof createPasskeys>
 
@@ -50,35 +84,30 @@ export function createPasskeys (
     return { challenge, ...await verifyAttestation(credential, { challenge: signed, party }) }
   }
 
-  async function use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
-    // First, so that a wrong one takes as long for a credential that is unknown.
-    const challenge = await readChallenge(credential, context).catch(() => undefined)
-    const found = await metadata.factors.findPasskey(credential.id)
-    if (found === undefined) throw new Problem('passkey_refused')
-    const { passkey, account } = found
-    const isUsed = challenge !== undefined && isExpected(found, credential, context.account) &&
-      await useSignature(credential, passkey, { ...challenge, party: context.party })
-    if (isUsed) return account
-    securityLog.record({ kind: 'passkey_refused', account, ...context.origin })
-    throw new Problem('passkey_refused')
-  }
-
   /** The challenge of an assertion, as it was signed and what it says. @throws for anything that is not right. */
-  async function readChallenge (credential: Assertion, { account, purpose }: AssertionContext) {
+  async function readSigned (credential: Assertion, { account, purpose }: AssertionContext) {
     const { challengeIn } = await import('./webauthn.ts')
     const signed = challengeIn(credential)
     return { signed, issued: await challenges.read(signed, purpose, account?.id ?? null) }
   }
 
-  async function useSignature (
-    credential: Assertion, passkey: PasskeyRecord, { signed: challenge, issued, party }: SignedChallenge
-  ): Promise<boolean> {
+  /** The account of the passkey. A known one that did not sign this is an event. @throws passkey_refused. */
+  async function use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
     const { verifyAssertion } = await import('./webauthn.ts')
-    const verified = await verifyAssertion(credential, passkey, { challenge, party }).catch(() => undefined)
-    if (verified === undefined) return false
-    const used = { id: passkey.id, counter: verified.counter }
-    const using = metadata.factors.usePasskey(used, issued)
-    return await ifNot('passkey_refused', using) === true
+    const { account: expected, party, origin } = context
+    // First, so that a wrong one takes as long for a credential that is unknown.
+    const challenge = await readSigned(credential, context).catch(() => undefined)
+    const found = await metadata.factors.findPasskey(credential.id)
+    if (found === undefined) throw new Problem('passkey_refused')
+    const { passkey, account } = found
+    if (challenge !== undefined && isExpected(found, credential, expected)) {
+      const { signed, issued } = challenge
+      const verified = await verifyAssertion(credential, passkey, { challenge: signed, party }).catch(() => undefined)
+      const using = verified && metadata.factors.usePasskey({ id: passkey.id, counter: verified.counter }, issued)
+      if (using !== undefined && await ifNot('passkey_refused', using) === true) return account
+    }
+    securityLog.record({ kind: 'passkey_refused', account, ...origin })
+    throw new Problem('passkey_refused')
   }
 
   return {
@@ -109,9 +138,7 @@ export function createPasskeys (
       account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
     ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
       // The driver would replace ill-formed characters.
-      if (!name.isWellFormed()) {
-        throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is not well-formed Unicode' }] })
-      }
+      if (!name.isWellFormed()) throw invalidField('name', 'is not well-formed Unicode')
       const { challenge, ...verified } = await verifyNew(account, credential, party)
         .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
       const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }

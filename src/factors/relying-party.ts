@@ -5,7 +5,7 @@ import { Problem } from '../problems.ts'
 export interface RelyingParty { readonly id: string, readonly origin: string }
 
 /** The part of a request that says where it arrived. */
-interface Arrival { readonly socket: Pick<Socket, 'localPort'> & { encrypted?: boolean } }
+interface ArrivedRequest { readonly socket: Pick<Socket, 'localPort'> & { encrypted?: boolean } }
 
 /**
  * The host that passkeys belong to; undefined if the server can't have any. Browsers demand a name, not an address such
@@ -22,7 +22,7 @@ export function findPasskeyHost (publicUrl: string | undefined): string | undefi
  * The relying party of a request. Without PUBLIC_URL, pages are at the port at which it arrived.
  * @throws passkeys_unavailable if the server can't have passkeys.
  */
-export function relyingPartyOf ({ socket }: Arrival, publicUrl: string | undefined): RelyingParty {
+export function relyingPartyOf ({ socket }: ArrivedRequest, publicUrl: string | undefined): RelyingParty {
   const id = findPasskeyHost(publicUrl)
   if (id === undefined) {
     throw new Problem('passkeys_unavailable', { detail: 'Passkeys need a PUBLIC_URL with https and a name, not an address.' })

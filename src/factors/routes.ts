@@ -1,14 +1,11 @@
+import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
-import type { EventKind, SecurityLog } from '../accounts/events.ts'
-import { networkOf, originOf } from '../accounts/network.ts'
-import { callerOf } from '../http/caller.ts'
-import { cookie } from '../http/plugins.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
+import { networkOf } from '../accounts/network.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { passkeyOf, RecoveryCodes, SecondFactor, TotpCode, TotpResult, TotpSecret } from './schemas.ts'
 
 /** Lists the second factors of the account; accepts any credential. */
@@ -20,7 +17,7 @@ export const readFactorRoutes: Routes = async (app, { metadata }) => {
       description: 'Tells which second factors the account has. With one, the password alone is refused everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/second-factor'),
       tags: ['Second factors'],
-      response: { 200: { ...Type.Ref(SecondFactor), description: 'The second factors.' } }
+      response: { 200: answer(SecondFactor, 'The second factors.') }
     }
   }, async request => {
     const { totp, passkeys, recoveryCodes } = await metadata.factors.list(callerOf(request).account.id)
@@ -33,11 +30,22 @@ export const readFactorRoutes: Routes = async (app, { metadata }) => {
 }
 
 /** Turn one-time codes on. A password is enough to set up the second factor that the server requires. */
-export const setUpFactorRoutes: Routes = async (app, services) => {
-  const { factors, sessions, securityLog } = services
+export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securityLog }) => {
   await app.register(cookie)
 
-  await app.register(secretRoute, services)
+  app.post('/api/second-factor/totp', {
+    schema: {
+      operationId: 'createTotp',
+      summary: 'Create a secret for one-time codes',
+      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
+      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
+      tags: ['Second factors'],
+      response: {
+        200: answer(TotpSecret, 'The new secret.'),
+        ...problems(['storage_full'])
+      }
+    }
+  }, async request => factors.beginTotp(callerOf(request).account))
 
   app.put('/api/second-factor/totp', {
     schema: {
@@ -50,7 +58,7 @@ export const setUpFactorRoutes: Routes = async (app, services) => {
       tags: ['Second factors'],
       body: Type.Ref(TotpCode),
       response: {
-        200: { ...Type.Ref(TotpResult), description: 'One-time codes are on.' },
+        200: answer(TotpResult, 'One-time codes are on.'),
         ...problems([
           'malformed_json', 'second_factor_wrong', 'factor_not_pending', 'body_too_large', 'unsupported_media_type', 'storage_full'
         ])
@@ -60,15 +68,13 @@ export const setUpFactorRoutes: Routes = async (app, services) => {
     const { code, sessionId = await sessions.findId(request) } = request.body
     const staying = { sessionId, network: networkOf(request.ip) }
     const recoveryCodes = await factors.confirmTotp(callerOf(request).account, code, staying)
-    record(securityLog, request, 'factor_added')
+    recordEvent(securityLog, request, 'factor_added')
     return { recoveryCodes }
   })
 }
 
 /** Routes that require the password, and a second factor if there is one. */
 export const changeFactorRoutes: Routes = async (app, { factors, metadata, securityLog }) => {
-  ignoreBodies(app)
-
   app.delete('/api/second-factor/totp', {
     schema: {
       operationId: 'deleteTotp',
@@ -79,13 +85,13 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       ),
       tags: ['Second factors'],
       response: {
-        204: { description: 'One-time codes are off.', type: 'null' },
+        204: noContent('One-time codes are off.'),
         ...problems(['not_found', 'storage_full'])
       }
     }
   }, async (request, reply) => {
     await metadata.factors.removeTotp(callerOf(request).account)
-    record(securityLog, request, 'factor_removed')
+    recordEvent(securityLog, request, 'factor_removed')
     return reply.code(204).send()
   })
 
@@ -99,35 +105,13 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       ),
       tags: ['Second factors'],
       response: {
-        200: { ...Type.Ref(RecoveryCodes), description: 'The new recovery codes.' },
+        200: answer(RecoveryCodes, 'The new recovery codes.'),
         ...problems(['second_factor_missing', 'storage_full'])
       }
     }
   }, async request => {
     const recoveryCodes = await factors.replaceRecoveryCodes(callerOf(request).account)
-    record(securityLog, request, 'recovery_codes_replaced')
+    recordEvent(securityLog, request, 'recovery_codes_replaced')
     return { recoveryCodes }
   })
-}
-
-const secretRoute: Routes = async (app, { factors }) => {
-  ignoreBodies(app)
-
-  app.post('/api/second-factor/totp', {
-    schema: {
-      operationId: 'createTotp',
-      summary: 'Create a secret for one-time codes',
-      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
-      tags: ['Second factors'],
-      response: {
-        200: { ...Type.Ref(TotpSecret), description: 'The new secret.' },
-        ...problems(['storage_full'])
-      }
-    }
-  }, async request => factors.beginTotp(callerOf(request).account))
-}
-
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }

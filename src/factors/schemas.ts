@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Count, dateOf, Id, knownDateOf, NullableTimestamp, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, Id, knownDateOf, NullableTimestamp, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_PASSKEYS, type PasskeyRecord } from '../metadata/factor-records.ts'
 import { TOTP_PATTERN } from './totp.ts'
 
@@ -28,19 +28,19 @@ export const FirstRecoveryCodes = Type.Unsafe<string[] | null>({
   description: `${codes.description} Null unless this is the first second factor of the account.`
 })
 
-export const Passkey = Type.Object({
+export const Passkey = SharedObject('Passkey', 'A passkey of the account.', {
   id: Id('Id of the passkey; never reused.', 3),
   name: Type.String({ minLength: 1, maxLength: 100, pattern: ONE_LINE, description: 'Name given by the owner.', examples: ['my phone'] }),
   createdAt: Timestamp('Time of registration.'),
   lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC); null if never used.')
-}, { $id: 'Passkey', additionalProperties: false, description: 'A passkey of the account.' })
+})
 
 /** A passkey as clients see it. */
 export function passkeyOf ({ id, name, createdAt, lastUsedAt }: PasskeyRecord): Static<typeof Passkey> {
   return { id, name, createdAt: dateOf(createdAt), lastUsedAt: knownDateOf(lastUsedAt) }
 }
 
-export const SecondFactor = Type.Object({
+export const SecondFactor = SharedObject('SecondFactor', 'The second factors of the account. With one, the password alone is refused.', {
   totp: Type.Unsafe<{ createdAt: string } | null>({
     type: ['object', 'null'],
     properties: { createdAt: Timestamp('Time at which they were turned on.') },
@@ -51,9 +51,9 @@ export const SecondFactor = Type.Object({
   }),
   passkeys: Type.Array(Type.Ref(Passkey), { maxItems: MAX_PASSKEYS, description: 'The passkeys, oldest first.' }),
   recoveryCodesLeft: Count('Recovery codes that were not used.', 0)
-}, { $id: 'SecondFactor', additionalProperties: false, description: 'The second factors of the account. With one, the password alone is refused.' })
+})
 
-export const TotpSecret = Type.Object({
+export const TotpSecret = SharedObject('TotpSecret', 'A secret for one-time codes (RFC 6238), not turned on yet.', {
   secret: Type.String({
     maxLength: 32,
     pattern: '^[A-Z2-7]{32}$',
@@ -67,20 +67,16 @@ export const TotpSecret = Type.Object({
     description: 'The address to show as a QR code.',
     examples: ['otpauth://totp/MagicStore:test_user?issuer=MagicStore&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&algorithm=SHA1&digits=6&period=30']
   })
-}, { $id: 'TotpSecret', additionalProperties: false, description: 'A secret for one-time codes (RFC 6238), not turned on yet.' })
+})
 
-export const TotpCode = Type.Object({
+export const TotpCode = SharedObject('TotpCode', 'A one-time code that shows that the app has the secret.', {
   code: Type.String({ maxLength: 6, pattern: TOTP_PATTERN, description: 'The six digits that the app shows.', examples: ['123456'] }),
   sessionId: SessionId
-}, { $id: 'TotpCode', additionalProperties: false, description: 'A one-time code that shows that the app has the secret.' })
-
-export const TotpResult = Type.Object({ recoveryCodes: FirstRecoveryCodes }, {
-  $id: 'TotpResult', additionalProperties: false, description: 'One-time codes are on.'
 })
 
-export const RecoveryCodes = Type.Object({ recoveryCodes: Type.Array(RecoveryCode, codes) }, {
-  $id: 'RecoveryCodes', additionalProperties: false, description: 'New recovery codes.'
-})
+export const TotpResult = SharedObject('TotpResult', 'One-time codes are on.', { recoveryCodes: FirstRecoveryCodes })
+
+export const RecoveryCodes = SharedObject('RecoveryCodes', 'New recovery codes.', { recoveryCodes: Type.Array(RecoveryCode, codes) })
 
 /** The shared schemas of the document, in its order. */
 export const factorSchemas = [SecondFactor, TotpSecret, TotpCode, TotpResult, RecoveryCodes, Passkey]

@@ -12,34 +12,31 @@ const TAG_BYTES = 16
 /** Without it, a tag that was cut would be accepted too. */
 const options = { authTagLength: TAG_BYTES }
 
-/** Encrypts short texts of accounts, so that the database alone does not tell them. */
-export interface Sealer {
-  /** The text as `kid.base64url(iv | tag | ciphertext)`. The first call makes a key. @throws storage_full. */
-  seal (accountId: number, text: string): Promise<string>
-  /** @throws unavailable if its key is gone, or if it was sealed for another account or installation. */
-  open (accountId: number, sealed: string): Promise<string>
-}
+export type Sealer = ReturnType<typeof createSealer>
 
 /** The id of the key that sealed a text. */
 export function kidOf (sealed: string): string {
   return sealed.slice(0, sealed.indexOf('.'))
 }
 
-/** Seals with AES-256-GCM; the associated data are the installation and the account. */
-export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }): Sealer {
+/**
+ * Encrypts short texts of accounts, so that they are unreadable without the keys: with AES-256-GCM; the associated data
+ * are the installation and the account.
+ */
+export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }) {
   let ring: KeyRing | undefined
   const associatedData = (accountId: number) => Buffer.from(JSON.stringify([installationId, accountId]))
 
   async function findKey (kid: string): Promise<SigningKey> {
     ring ??= createKeyRing(await keys.find() ?? [], keys.find)
-    const isWanted = (key: SigningKey) => key.kid === kid
-    const key = (await ring.current()).find(isWanted) ?? (await ring.latest()).find(isWanted)
+    const key = await ring.find(key => key.kid === kid)
     if (key === undefined) throw new Error(`there is no sealing key ${kid}`)
     return key
   }
 
   return {
-    async seal (accountId, text) {
+    /** The text as `kid.base64url(iv | tag | ciphertext)`. The first call makes a key. @throws storage_full. */
+    async seal (accountId: number, text: string): Promise<string> {
       // Not from the ring: a rotation that has ended must be known.
       const [key] = await keys.read().catch(refuseUnreadable) as [SigningKey]
       const iv = randomBytes(IV_BYTES)
@@ -48,7 +45,8 @@ export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, '
       return `${key.kid}.${Buffer.concat([iv, cipher.getAuthTag(), ...bytes]).toString('base64url')}`
     },
 
-    async open (accountId, sealed) {
+    /** @throws unavailable if its key is gone, or if it was sealed for another account or installation. */
+    async open (accountId: number, sealed: string): Promise<string> {
       try {
         const kid = kidOf(sealed)
         const bytes = Buffer.from(sealed.slice(kid.length + 1), 'base64url')
@@ -69,7 +67,7 @@ function refuseUnreadable (error: unknown): never {
 }
 
 function unavailable (detail: string, cause: unknown): Problem {
-  return new Problem('unavailable', { headers: { 'retry-after': '60' }, detail, resource: 'sealing_keys', cause })
+  return new Problem('unavailable', { retrySeconds: 60, detail, resource: 'sealing_keys', cause })
 }
 
 /** The secret of a key has at least 32 bytes, and may be a text: HKDF makes a key of it (RFC 5869). */

@@ -25,7 +25,7 @@ export interface Assertion {
 }
 
 /** What an answer of an authenticator is compared with. */
-interface Expected { readonly challenge: string, readonly party: RelyingParty }
+interface ExpectedAnswer { readonly challenge: string, readonly party: RelyingParty }
 
 /** What was verified: `counter` is how often the authenticator has signed. */
 interface Verified { readonly counter: number }
@@ -51,7 +51,7 @@ export function challengeIn ({ response }: Attestation | Assertion): string {
  * @throws for anything that is not right.
  */
 export async function verifyAttestation (
-  { id, response: { clientDataJSON, attestationObject } }: Attestation, { challenge, party }: Expected
+  { id, response: { clientDataJSON, attestationObject } }: Attestation, { challenge, party }: ExpectedAnswer
 ): Promise<Verified & { readonly publicKey: string }> {
   const response = { clientDataJSON, attestationObject: withoutStatement(attestationObject) }
   const { registrationInfo } = await verifyRegistrationResponse({
@@ -68,7 +68,7 @@ export async function verifyAttestation (
 export async function verifyAssertion (
   { id, response: { clientDataJSON, authenticatorData, signature } }: Assertion,
   { publicKey }: PasskeyRecord,
-  expected: Expected
+  expected: ExpectedAnswer
 ): Promise<Verified> {
   const { verified, authenticationInfo } = await verifyAuthenticationResponse({
     response: {
@@ -108,7 +108,7 @@ async function checkKey (credentialPublicKey: ReturnType<Uint8Array['slice']>): 
   await verifySignature({ credentialPublicKey, signature: NO_SIGNATURE, data: NO_SIGNATURE })
 }
 
-function expectations ({ challenge, party }: Expected) {
+function expectations ({ challenge, party }: ExpectedAnswer) {
   return {
     expectedChallenge: challenge, expectedOrigin: party.origin, expectedRPID: party.id, requireUserVerification: true
   }

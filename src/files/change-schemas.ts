@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, Timestamp } from '../http/wire-values.ts'
+import { dateOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { changeKinds, type ChangeRecord, type ResetReason, resetReasons } from '../metadata/change-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 import { Cursor, CURSOR, type Describing, fileOf, PATH_PATTERN, StoredFile, StoredId } from './schemas.ts'
@@ -15,22 +15,22 @@ const MAX_WAIT_SECONDS = 60
 
 const Path = (description: string) => Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description, examples: ['reports/q1.pdf'] })
 
-export const Change = Type.Object({
+export const Change = SharedObject('Change', 'A change of a file or folder.', {
   id: StoredId('Id of the file or folder, also of one that is deleted.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
   kind: Type.Unsafe<typeof changeKinds[number]>({ type: 'string', enum: [...changeKinds], description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. `moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, `folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted folder was empty, because what was in it was deleted by changes before. `kind`, `name` and `from` tell people what happened. A copy can\'t be kept by them.' }),
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
   at: Timestamp('When it happened.'),
-  file: Type.Optional({ ...Type.Ref(StoredFile), description: 'The file with this `id` as it is now, whatever the kind of the change. Absent if there is none.' }),
-  folder: Type.Optional({ ...Type.Ref(Folder), description: 'The same of a folder.' })
-}, { $id: 'Change', additionalProperties: false, description: 'A change of a file or folder.' })
+  file: Type.Optional(answer(StoredFile, 'The file with this `id` as it is now, whatever the kind of the change. Absent if there is none.')),
+  folder: Type.Optional(answer(Folder, 'The same of a folder.'))
+})
 
-export const ChangeList = Type.Object({
+export const ChangeList = SharedObject('ChangeList', 'Changes, and where to go on.', {
   changes: Type.Array(Type.Ref(Change), { maxItems: 1000, description: 'The changes after the cursor, in the order in which they happened.' }),
   next: Type.String({ ...CURSOR, minLength: 1, description: 'The `cursor` of the next request.' }),
   reset: Type.Boolean({ description: 'Whether the changes before `next` are not all known. List all folders and files, then go on from `next`.' }),
   reason: Type.Optional(Type.Unsafe<ResetReason>({ type: 'string', enum: [...resetReasons], description: 'Why, if `reset` is true. `first`: there was no cursor. `restored`: an older state of the store was restored, so that what you know may never have been; ids may be new, or of something else. `expired`: the cursor is older than the changes that are kept; ids are those of before.', examples: ['first'] }))
-}, { $id: 'ChangeList', additionalProperties: false, description: 'Changes, and where to go on.' })
+})
 
 const ChangeQuery = Type.Object({
   cursor: Cursor('`next` of the previous response.'),
@@ -46,7 +46,7 @@ export const listChanges = {
   tags: ['Files'],
   querystring: ChangeQuery,
   response: {
-    200: { ...Type.Ref(ChangeList), description: 'The changes.' },
+    200: answer(ChangeList, 'The changes.'),
     ...problems(['too_many_waiting'])
   }
 }

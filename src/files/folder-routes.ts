@@ -1,6 +1,5 @@
 import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import { splitPath } from '../metadata/paths.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
@@ -48,9 +47,16 @@ function refuseFolder (): never {
 }
 
 /** Operations that create, move and delete folders, and break their locks. */
-export const changeFolderRoutes: Routes = async (app, services) => {
-  const { folders, metadata, links, ids } = services
-  await app.register(putFolderRoute, services)
+export const changeFolderRoutes: Routes = async (app, { folders, metadata, links, ids }) => {
+  app.put(FOLDER_PATH, {
+    links: { 200: folderLinks, 201: folderLinks },
+    schema: putFolder
+  }, async (request, reply) => {
+    const { params, query: { folderId } } = request
+    const { folder, isNew } = await folders.create(callerOf(request).account, params.name, { folderId })
+    reply.code(isNew ? 201 : 200)
+    return folderOf(folder, request.raw, { links, ids })
+  })
 
   app.patch(FOLDER_PATH, {
     links: { 200: folderLinks },
@@ -77,19 +83,5 @@ export const changeFolderRoutes: Routes = async (app, services) => {
   }, async (request, reply) => {
     await metadata.locks.break(callerOf(request).account.id, getName(request.params.name, folderPath))
     return reply.code(204).send()
-  })
-}
-
-const putFolderRoute: Routes = async (app, { folders, links, ids }) => {
-  ignoreBodies(app)
-
-  app.put(FOLDER_PATH, {
-    links: { 200: folderLinks, 201: folderLinks },
-    schema: putFolder
-  }, async (request, reply) => {
-    const { params, query: { folderId } } = request
-    const { folder, isNew } = await folders.create(callerOf(request).account, params.name, { folderId })
-    reply.code(isNew ? 201 : 200)
-    return folderOf(folder, request.raw, { links, ids })
   })
 }

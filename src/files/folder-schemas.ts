@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
+import { dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
 import type { FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
   nextPage, ParentId, PATH_PATTERN, Rename, StoredId
@@ -15,23 +15,23 @@ import {
 export const FOLDERS_PATH = '/api/folders'
 export const FOLDER_PATH = `${FOLDERS_PATH}/:name`
 
-export const Folder = Type.Object({
+export const Folder = SharedObject('Folder', 'A folder.', {
   id: StoredId('Id of the folder. It stays the same when the folder is renamed or moved. No other folder ever has it, not even one that is made again by restoring files. After a backup of the whole store was restored, all ids are new. Opaque.', 'hT5cV9dLw1Rk7uQeXoNyMg'),
   parentId: ParentId('Id of the folder that the folder is in'),
   name: Type.String({ minLength: 1, maxLength: MAX_FOLDER_BYTES, pattern: PATH_PATTERN, description: 'Path of the folder, unique within its account: up to 31 segments joined by `/`, up to 768 bytes of UTF-8 in all. Segments follow the rules of those of a file.', examples: ['reports/2026'] }),
   createdAt: Timestamp('When the folder was created.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the folder: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/api/folders/reports%2F2026'] })
-}, { $id: 'Folder', additionalProperties: false, description: 'A folder.' })
+})
 
-export const FolderList = Type.Object({
+export const FolderList = SharedObject('FolderList', 'A page of folders.', {
   folders: Type.Array(Type.Ref(Folder), { maxItems: 1000, description: 'The folders on this page.' }),
   next: NextCursor
-}, { $id: 'FolderList', additionalProperties: false, description: 'A page of folders.' })
+})
 
-export const FolderMove = Type.Object({
+export const FolderMove = SharedObject('FolderMove', 'A new path of a folder.', {
   name: { ...Rename.properties.name, examples: ['archive/2026'] },
   ...FolderIdMember
-}, { $id: 'FolderMove', additionalProperties: false, description: 'A new path of a folder.' })
+})
 
 const FolderListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders on a page')),
@@ -65,7 +65,7 @@ export const listFolders = {
   tags,
   querystring: FolderListQuery,
   response: {
-    200: { ...Type.Ref(FolderList), description: 'A page.', headers: nextPage },
+    200: { ...answer(FolderList, 'A page.'), headers: nextPage },
     ...problems(['not_found'])
   }
 }
@@ -78,7 +78,7 @@ export const getFolder = {
   tags,
   params: FolderParams,
   response: {
-    200: { ...Type.Ref(Folder), description: 'The folder.' },
+    200: answer(Folder, 'The folder.'),
     ...problems(['not_found'])
   }
 }
@@ -92,8 +92,8 @@ export const putFolder = {
   params: FolderParams,
   querystring: Type.Object(FolderIdQuery),
   response: {
-    200: { ...Type.Ref(Folder), description: 'The folder exists.' },
-    201: { ...Type.Ref(Folder), description: 'The new folder.' },
+    200: answer(Folder, 'The folder exists.'),
+    201: answer(Folder, 'The new folder.'),
     ...problems(['name_invalid', 'name_taken', 'precondition_failed', 'quota_exceeded', 'file_locked', 'storage_full'])
   }
 }
@@ -112,7 +112,7 @@ export const moveFolder = {
   headers: FolderHeaders,
   body: Type.Ref(FolderMove),
   response: {
-    200: { ...Type.Ref(Folder), description: 'The moved folder.' },
+    200: answer(Folder, 'The moved folder.'),
     ...problems([
       'malformed_json', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
       'precondition_failed', 'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'file_locked', 'storage_full'
@@ -130,7 +130,7 @@ export const deleteFolder = {
   querystring: FolderDeletionQuery,
   headers: FolderHeaders,
   response: {
-    204: { description: 'The folder was deleted.', type: 'null' },
+    204: noContent('The folder was deleted.'),
     ...problems(['not_found', 'precondition_failed', 'folder_not_empty', 'file_locked', 'storage_full'])
   }
 }

@@ -1,6 +1,5 @@
 import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import type { KeptPosition } from '../metadata/kept-records.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
@@ -47,9 +46,15 @@ export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors
 }
 
 /** Operations that restore what is kept, or delete it for good. */
-export const changeKeptRoutes: Routes = async (app, services) => {
-  const { keptFiles, links, ids } = services
-  await app.register(restoreVersionRoute, services)
+export const changeKeptRoutes: Routes = async (app, { keptFiles, links, ids }) => {
+  app.post(`${VERSIONS_PATH}/:id/restore`, {
+    links: { 200: fileLinks },
+    schema: restoreVersion
+  }, async request => {
+    const version = { ...request.params, precondition: preconditionOf(request.headers) }
+    const restored = await keptFiles.restoreVersion(callerOf(request).account, version)
+    return fileOf(restored, request.raw, { links, ids })
+  })
 
   app.delete(`${VERSIONS_PATH}/:id`, {
     schema: deleteVersion
@@ -84,19 +89,6 @@ export const changeKeptRoutes: Routes = async (app, services) => {
   }, async (request, reply) => {
     await keptFiles.emptyTrash(callerOf(request).account.id)
     return reply.code(204).send()
-  })
-}
-
-const restoreVersionRoute: Routes = async (app, { keptFiles, links, ids }) => {
-  ignoreBodies(app)
-
-  app.post(`${VERSIONS_PATH}/:id/restore`, {
-    links: { 200: fileLinks },
-    schema: restoreVersion
-  }, async request => {
-    const version = { ...request.params, precondition: preconditionOf(request.headers) }
-    const restored = await keptFiles.restoreVersion(callerOf(request).account, version)
-    return fileOf(restored, request.raw, { links, ids })
   })
 }
 

@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { Count, dateOf, knownDateOf, NullableText, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, ExactObject, knownDateOf, NullableText, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_KEPT, type TrashRecord, type VersionRecord } from '../metadata/kept-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'
 
 /** The paths of versions and of the trash. */
@@ -14,7 +14,7 @@ const { name, size, type, sha256, modifiedAt } = StoredFile.properties
 
 const expiresAt = Timestamp('When it is deleted for good, at the latest. Changes with the settings of the server.')
 
-export const Version = Type.Object({
+export const Version = SharedObject('Version', 'A former content of a file.', {
   id: ContentId('Id of the version, which is no id of a file. Opaque.'),
   size,
   type,
@@ -23,14 +23,14 @@ export const Version = Type.Object({
   modifiedAt,
   replacedAt: Timestamp('When other bytes replaced them.'),
   expiresAt
-}, { $id: 'Version', additionalProperties: false, description: 'A former content of a file.' })
+})
 
-export const VersionList = Type.Object({
+export const VersionList = SharedObject('VersionList', 'A page of versions.', {
   versions: Type.Array(Type.Ref(Version), { maxItems: 1000, description: 'Newest replaced first.' }),
   next: NextCursor
-}, { $id: 'VersionList', additionalProperties: false, description: 'A page of versions.' })
+})
 
-export const DeletedFile = Type.Object({
+export const DeletedFile = SharedObject('DeletedFile', 'A file in the trash.', {
   id: ContentId('Id of the entry of the trash, which is not that of the file. Opaque.'),
   name,
   size,
@@ -41,30 +41,30 @@ export const DeletedFile = Type.Object({
   deletedWith: NullableText({ pattern: '^[0-9a-f]{32}$', maxLength: 32, description: 'Id of the recursive deletion of a folder that took the file; null if the file was deleted alone.', examples: [null] }),
   expiresAt,
   versions: Count('Versions that are restored with the file.', 0)
-}, { $id: 'DeletedFile', additionalProperties: false, description: 'A file in the trash.' })
+})
 
-export const DeletedFileList = Type.Object({
+export const DeletedFileList = SharedObject('DeletedFileList', 'A page of the trash.', {
   files: Type.Array(Type.Ref(DeletedFile), { maxItems: 1000, description: 'Newest deleted first.' }),
   next: NextCursor
-}, { $id: 'DeletedFileList', additionalProperties: false, description: 'A page of the trash.' })
+})
 
-export const FileRestore = Type.Object({
+export const FileRestore = SharedObject('FileRestore', 'How to restore a file.', {
   name: Type.Optional({ ...Rename.properties.name, description: 'Another name for the file: the whole path. The rules are those of a rename.' })
-}, { $id: 'FileRestore', additionalProperties: false, description: 'How to restore a file.' })
+})
 
-export const DeletionRestore = Type.Object({
+export const DeletionRestore = SharedObject('DeletionRestore', 'Which deletion to restore.', {
   deletedWith: { ...AnyContentId('`deletedWith` of deleted files.'), minLength: 1, examples: ['5b1c3f0e9d8a4c7fb2e6a1d0c9f8e7b6'] }
-}, { $id: 'DeletionRestore', additionalProperties: false, description: 'Which deletion to restore.' })
+})
 
 const codes = ['name_taken', 'quota_exceeded', 'file_locked'] as const
 
-export const RestoredFiles = Type.Object({
+export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.', {
   restored: Count('Files that were restored.', 2),
-  kept: Type.Array(Type.Object({
+  kept: Type.Array(ExactObject('A file that stays in the trash.', {
     name: { ...name, examples: ['reports/2026/q1.pdf'] },
     code: Type.Unsafe<typeof codes[number]>({ type: 'string', enum: [...codes], description: 'Why it was not restored: the `code` that restoring this file alone is refused with.', examples: ['name_taken'] })
-  }, { additionalProperties: false, description: 'A file that stays in the trash.' }), { maxItems: MAX_KEPT, description: 'Files that could not be restored.' })
-}, { $id: 'RestoredFiles', additionalProperties: false, description: 'What was restored.' })
+  }), { maxItems: MAX_KEPT, description: 'Files that could not be restored.' })
+})
 
 const KeptListQuery = Type.Object({
   limit: Type.Optional(PageSize('Page size')),
@@ -90,7 +90,7 @@ export const listVersions = {
   params: FileParams,
   querystring: KeptListQuery,
   response: {
-    200: { ...Type.Ref(VersionList), description: 'A page.', headers: nextPage },
+    200: { ...answer(VersionList, 'A page.'), headers: nextPage },
     ...problems(['not_found'])
   }
 }
@@ -103,7 +103,7 @@ export const listTrash = {
   tags,
   querystring: KeptListQuery,
   response: {
-    200: { ...Type.Ref(DeletedFileList), description: 'A page.', headers: nextPage }
+    200: { ...answer(DeletedFileList, 'A page.'), headers: nextPage }
   }
 }
 
@@ -118,7 +118,7 @@ export const deleteVersion = {
   tags,
   params: VersionParams,
   response: {
-    204: { description: 'The version was deleted.', type: 'null' },
+    204: noContent('The version was deleted.'),
     ...problems(['not_found', 'storage_full'])
   }
 }
@@ -136,7 +136,7 @@ export const restoreFile = {
   params: TrashParams,
   body: Type.Ref(FileRestore),
   response: {
-    200: { ...Type.Ref(StoredFile), description: 'The file.' },
+    200: answer(StoredFile, 'The file.'),
     ...problems([
       'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
       'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
@@ -157,7 +157,7 @@ export const restoreDeletion = {
   tags,
   body: Type.Ref(DeletionRestore),
   response: {
-    200: { ...Type.Ref(RestoredFiles), description: 'What was restored.' },
+    200: answer(RestoredFiles, 'What was restored.'),
     ...problems([
       'malformed_json', 'not_found', 'body_too_large', 'unsupported_media_type', 'storage_full'
     ])
@@ -176,7 +176,7 @@ export const deleteFromTrash = {
   tags,
   params: TrashParams,
   response: {
-    204: { description: 'The file was deleted for good.', type: 'null' },
+    204: noContent('The file was deleted for good.'),
     ...problems(['not_found', 'storage_full'])
   }
 }
@@ -188,7 +188,7 @@ export const emptyTrash = {
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash'),
   tags,
   response: {
-    204: { description: 'The trash is empty.', type: 'null' },
+    204: noContent('The trash is empty.'),
     ...problems(['storage_full'])
   }
 }
@@ -205,7 +205,7 @@ export const restoreVersion = {
   params: VersionParams,
   headers: ChangeHeaders,
   response: {
-    200: { ...Type.Ref(StoredFile), description: 'The file.' },
+    200: answer(StoredFile, 'The file.'),
     ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'file_locked', 'storage_full'])
   }
 }

@@ -1,5 +1,5 @@
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { noContent, problems } from '../openapi/responses.ts'
 import { FOLDER_PATH, FolderParams } from './folder-schemas.ts'
 import { FileParams } from './schemas.ts'
 
@@ -11,7 +11,7 @@ export const FOLDER_LOCK_PATH = `${FOLDER_PATH}/lock`
 const LOCK = '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>'
 
 const response = {
-  204: { description: 'The lock has ended.', type: 'null' },
+  204: noContent('The lock has ended.'),
   ...problems(['not_found', 'storage_full'])
 }
 

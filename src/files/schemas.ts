@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
-import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, Timestamp } from '../http/wire-values.ts'
+import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject, Timestamp } from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_TYPE_LENGTH } from './names.ts'
 import { MAX_NAME_BYTES } from './names.ts'
 
@@ -44,7 +44,7 @@ export const StoredId = (description: string, example: string) =>
 /** The id of a folder in a response; null for the root. */
 export const ParentId = (description: string) => NullableText({ ...ID, description: `${description}; null for the root.`, examples: ['W2sXrZ0qTn6bYJmV4hCk8Q'] })
 
-export const StoredFile = Type.Object({
+export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.', {
   id: StoredId('Id of the file. It stays the same when the file is renamed, moved, replaced, or restored from the trash. No other file ever has it. After a backup of the whole store was restored, all ids are new. Opaque.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
   folderId: ParentId('Id of the folder that the file is in'),
   name: StoredName,
@@ -55,7 +55,7 @@ export const StoredFile = Type.Object({
   updatedAt: Timestamp('When these bytes were stored, or the file was renamed or restored. A move to another folder does not change it.'),
   modifiedAt: NullableTimestamp('When the content was last changed, as the client that stored it told; null if it did not tell. RFC 3339, UTC, with milliseconds.'),
   url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the bytes: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
-}, { $id: 'StoredFile', additionalProperties: false, description: 'Metadata of a stored file.' })
+})
 export type StoredFile = Static<typeof StoredFile>
 
 /** The form of an opaque cursor. */
@@ -67,11 +67,11 @@ export const NextCursor = NullableText({ ...CURSOR, description: 'The `cursor` o
 /** The cursor of a listing, as a parameter. */
 export const Cursor = (description: string) => Type.Optional(Type.String({ ...CURSOR, minLength: 1, description }))
 
-export const FileList = Type.Object({
+export const FileList = SharedObject('FileList', 'A page of files.', {
   files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'The files on this page.' }),
   next: NextCursor,
   searched: Type.Optional(Type.Integer({ format: 'int32', minimum: 0, maximum: 100_000, description: 'Of a search: the names that this request looked at.', examples: [1200] }))
-}, { $id: 'FileList', additionalProperties: false, description: 'A page of files.' })
+})
 
 /** The query parameter `folder`. It has no example, because Swagger UI would send it. */
 export const FolderQuery = (description: string) =>
@@ -125,14 +125,14 @@ export const ChangeHeaders = Type.Object({
 
 const FileDeletionQuery = Type.Object({ ...DeletionQuery.properties, ...IdQuery('file') })
 
-export const Rename = Type.Object({
+export const Rename = SharedObject('Rename', 'A new name.', {
   name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`, examples: ['report-2026.pdf'] }),
   ...FolderIdMember
-}, { $id: 'Rename', additionalProperties: false, description: 'A new name.' })
+})
 
-export const FileCopy = Type.Object({
+export const FileCopy = SharedObject('FileCopy', 'The name of a copy.', {
   name: Rename.properties.name
-}, { $id: 'FileCopy', additionalProperties: false, description: 'The name of a copy.' })
+})
 
 /** The header that identifies the bytes of a file. */
 export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f]{64}"$', description: 'Strong entity tag: the SHA-256 of the bytes, in hex, in quotes.' } }
@@ -164,7 +164,7 @@ export const listFiles = {
   tags: ['Files'],
   querystring: FileListQuery,
   response: {
-    200: { ...Type.Ref(FileList), description: 'A page.', headers: nextPage },
+    200: { ...answer(FileList, 'A page.'), headers: nextPage },
     ...problems(['not_found'])
   }
 }
@@ -177,7 +177,7 @@ export const getFile = {
   tags: ['Files'],
   params: FileParams,
   response: {
-    200: { ...Type.Ref(StoredFile), description: 'The file.' },
+    200: answer(StoredFile, 'The file.'),
     ...problems(['not_found'])
   }
 }
@@ -192,7 +192,7 @@ export const deleteFile = {
   querystring: FileDeletionQuery,
   headers: ChangeHeaders,
   response: {
-    204: { description: 'The file was deleted.', type: 'null' },
+    204: noContent('The file was deleted.'),
     ...problems(['not_found', 'precondition_failed', 'file_locked', 'storage_full'])
   }
 }
@@ -211,7 +211,7 @@ export const renameFile = {
   headers: ChangeHeaders,
   body: Type.Ref(Rename),
   response: {
-    200: { ...Type.Ref(StoredFile), description: 'The renamed file.' },
+    200: answer(StoredFile, 'The renamed file.'),
     ...problems([
       'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'body_too_large',
       'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
@@ -228,7 +228,7 @@ export const copyFile = {
   params: FileParams,
   body: Type.Ref(FileCopy),
   response: {
-    201: { ...Type.Ref(StoredFile), description: 'The copy.', headers: { ...location, ...etag } },
+    201: { ...answer(StoredFile, 'The copy.'), headers: { ...location, ...etag } },
     ...problems([
       'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'quota_exceeded',
       'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'too_many_transfers', 'file_damaged',

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { MAX_TEXT_POINTS } from '../http/wire-values.ts'
+import { MAX_TEXT_POINTS, SharedObject } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Bytes, FolderQuery } from './schemas.ts'
@@ -14,9 +14,9 @@ const MAX_NAMES = 10_000
 export const MAX_NAMES_BYTES = 4 * 1024 ** 2
 
 // Not a pattern: a lookup by a name that nothing can have is 404, not 400.
-export const ZipNames = Type.Object({
+export const ZipNames = SharedObject('ZipNames', 'What to download as a zip.', {
   names: Type.Array(Type.String({ format: 'file-name', maxLength: MAX_TEXT_POINTS, description: 'Name of a file, or path of a folder.' }), { minItems: 1, maxItems: MAX_NAMES, description: 'Files, and folders with all that is in them. What is named twice, or is in a folder that is named, is in the zip once.', examples: [['report.pdf', 'reports']] })
-}, { $id: 'ZipNames', additionalProperties: false, description: 'What to download as a zip.' })
+})
 
 const ZipQuery = Type.Object({
   ...FolderQuery('The folder. The root if it is absent, empty or `/`.')

@@ -38,16 +38,6 @@ const IS_UTF8 = 1 << 11
 const FILE_MODE = 0o100644 * 2 ** 16
 const FOLDER_MODE = 0o040755 * 2 ** 16 + 0x10
 
-/** Bytes of the records, without names and extra fields. */
-const LOCAL_BYTES = 30
-const CENTRAL_BYTES = 46
-const TIME_FIELD_BYTES = 9
-const LOCAL_ZIP64_BYTES = 20
-const DESCRIPTOR_BYTES = 16
-const ZIP64_DESCRIPTOR_BYTES = 24
-const END_BYTES = 22
-const ZIP64_END_BYTES = 56 + 20
-
 /**
  * Parts below this size are joined up to it: each chunk is a system call. Headers of empty files fill 64 KiB in 35 ms.
  */
@@ -65,13 +55,13 @@ export class ZipLength {
     this.#extent = {
       count: count + 1,
       offset: offset + storedLength(entry),
-      bytes: bytes + centralLength(entry, offset)
+      bytes: bytes + centralHeader(entry, { checksum: 0, offset }).length
     }
   }
 
   get bytes (): number {
     const { offset, bytes } = this.#extent
-    return offset + bytes + END_BYTES + (isLarge(this.#extent) ? ZIP64_END_BYTES : 0)
+    return offset + bytes + end(this.#extent).length
   }
 }
 
@@ -137,26 +127,18 @@ async function * joinSmall (parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer
 /** Local header, bytes and descriptor. */
 function storedLength (entry: ZipEntry): number {
   const { size } = entry
-  const headerBytes = LOCAL_BYTES + nameLength(entry) + TIME_FIELD_BYTES
-  if (isLargeEntry(entry)) return headerBytes + LOCAL_ZIP64_BYTES + size + ZIP64_DESCRIPTOR_BYTES
-  return headerBytes + size + (size === 0 ? 0 : DESCRIPTOR_BYTES)
-}
-
-function centralLength (entry: ZipEntry, offset: number): number {
-  return CENTRAL_BYTES + nameLength(entry) + TIME_FIELD_BYTES + lengthOf(zip64Field(entry, offset))
+  return localHeader(entry).length + (size === 0 ? 0 : size + descriptor(entry, 0).length)
 }
 
 /** Section 4.3.7. The sizes are in the descriptor. */
 function localHeader (entry: ZipEntry): Buffer {
-  const name = nameOf(entry)
-  const size = isLargeEntry(entry) ? MAX_UINT32 : 0
-  const zip64: Field[] = isLargeEntry(entry) ? [[2, 1], [2, 16], [8, 0], [8, 0]] : []
-  return Buffer.concat([
-    write([4, 0x04034b50], ...commonFields(entry, versionOf(isLargeEntry(entry))), [4, 0], [4, size], [4, size],
-      [2, name.length], [2, TIME_FIELD_BYTES + lengthOf(zip64)]),
-    name,
-    write(...timeField(entry), ...zip64)
-  ])
+  const isLarge = isLargeEntry(entry)
+  const size = isLarge ? MAX_UINT32 : 0
+  const name = Buffer.from(entry.folder + entry.name)
+  const extra = write(...timeField(entry), ...(isLarge ? zip64Field(0, 0) : []))
+  const fields = write([4, 0x04034b50], ...commonFields(entry, isLarge), [4, 0], [4, size], [4, size],
+    [2, name.length], [2, extra.length])
+  return Buffer.concat([fields, name, extra])
 }
 
 /** Section 4.3.9. */
@@ -167,45 +149,41 @@ function descriptor (entry: ZipEntry, checksum: number): Buffer {
 
 /** Section 4.3.12. */
 function centralHeader (entry: ZipEntry, { checksum, offset }: { checksum: number, offset: number }): Buffer {
-  const name = nameOf(entry)
+  // What does not fit into the header (section 4.5.3).
+  const large = [...(isLargeEntry(entry) ? [entry.size, entry.size] : []), ...(offset >= MAX_UINT32 ? [offset] : [])]
   const size = Math.min(entry.size, MAX_UINT32)
-  const zip64 = zip64Field(entry, offset)
-  return Buffer.concat([
-    write([4, 0x02014b50], [2, MADE_BY], ...commonFields(entry, versionOf(zip64.length > 0)), [4, checksum], [4, size],
-      [4, size], [2, name.length], [2, TIME_FIELD_BYTES + lengthOf(zip64)], [2, 0], [2, 0], [2, 0],
-      [4, entry.name.endsWith('/') ? FOLDER_MODE : FILE_MODE], [4, Math.min(offset, MAX_UINT32)]),
-    name,
-    write(...timeField(entry), ...zip64)
-  ])
+  const name = Buffer.from(entry.folder + entry.name)
+  const extra = write(...timeField(entry), ...(large.length === 0 ? [] : zip64Field(...large)))
+  const fields = write([4, 0x02014b50], [2, MADE_BY], ...commonFields(entry, large.length > 0),
+    [4, checksum], [4, size], [4, size], [2, name.length], [2, extra.length], [2, 0], [2, 0], [2, 0],
+    [4, entry.name.endsWith('/') ? FOLDER_MODE : FILE_MODE], [4, Math.min(offset, MAX_UINT32)])
+  return Buffer.concat([fields, name, extra])
 }
 
 /** Version, flags, method and time. */
-function commonFields (entry: ZipEntry, version: number): Field[] {
+function commonFields (entry: ZipEntry, isZip64: boolean): Field[] {
   const flags = IS_UTF8 | (entry.size === 0 ? 0 : HAS_DESCRIPTOR)
-  return [[2, version], [2, flags], [2, 0], ...dosTime(entry.modifiedAt)]
+  return [[2, isZip64 ? ZIP64_VERSION : VERSION], [2, flags], [2, 0], ...dosTime(entry.modifiedAt)]
 }
 
 /** Sections 4.3.14 to 4.3.16. */
 function end (extent: Extent): Buffer {
   const { count, offset, bytes } = extent
   const entries = Math.min(count, MAX_UINT16)
+  const isLarge = count >= MAX_UINT16 || offset >= MAX_UINT32 || bytes >= MAX_UINT32
   const zip64: Field[] = [
     [4, 0x06064b50], [8, 44], [2, MADE_BY], [2, ZIP64_VERSION], [4, 0], [4, 0], [8, count], [8, count], [8, bytes],
     [8, offset], [4, 0x07064b50], [4, 0], [8, offset + bytes], [4, 1]
   ]
   return write(
-    ...(isLarge(extent) ? zip64 : []), [4, 0x06054b50], [2, 0], [2, 0], [2, entries], [2, entries],
+    ...(isLarge ? zip64 : []), [4, 0x06054b50], [2, 0], [2, 0], [2, entries], [2, entries],
     [4, Math.min(bytes, MAX_UINT32)], [4, Math.min(offset, MAX_UINT32)], [2, 0]
   )
 }
 
-/** What does not fit into a central header (section 4.5.3). */
-function zip64Field (entry: ZipEntry, offset: number): Field[] {
-  const values: Field[] = [
-    ...(isLargeEntry(entry) ? [[8, entry.size], [8, entry.size]] as const : []),
-    ...(offset >= MAX_UINT32 ? [[8, offset]] as const : [])
-  ]
-  return values.length === 0 ? [] : [[2, 1], [2, lengthOf(values)], ...values]
+/** The extra field of zip64 (section 4.5.3). */
+function zip64Field (...values: readonly number[]): Field[] {
+  return [[2, 1], [2, 8 * values.length], ...values.map(value => [8, value] as const)]
 }
 
 /** The time in seconds since 1970: the extended timestamp of Info-ZIP, the same in both headers. */
@@ -227,29 +205,9 @@ function isLargeEntry ({ size }: ZipEntry): boolean {
   return size >= MAX_UINT32
 }
 
-function isLarge ({ count, offset, bytes }: Extent): boolean {
-  return count >= MAX_UINT16 || offset >= MAX_UINT32 || bytes >= MAX_UINT32
-}
-
-function versionOf (isZip64: boolean): number {
-  return isZip64 ? ZIP64_VERSION : VERSION
-}
-
-function nameOf ({ folder, name }: ZipEntry): Buffer {
-  return Buffer.from(folder + name)
-}
-
-function nameLength ({ folder, name }: ZipEntry): number {
-  return Buffer.byteLength(folder) + Buffer.byteLength(name)
-}
-
-function lengthOf (fields: readonly Field[]): number {
-  return fields.reduce((sum, [bytes]) => sum + bytes, 0)
-}
-
 /** Little-endian. */
 function write (...fields: readonly Field[]): Buffer {
-  const buffer = Buffer.alloc(lengthOf(fields))
+  const buffer = Buffer.alloc(fields.reduce((sum, [bytes]) => sum + bytes, 0))
   let offset = 0
   for (const [bytes, value] of fields) {
     if (bytes === 8) buffer.writeBigUInt64LE(BigInt(value), offset)

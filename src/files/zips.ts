@@ -1,11 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
-import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { joinPath, splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
-import type { Files } from './files.ts'
-import type { Folders } from './folders.ts'
+import type { AppServices } from '../services.ts'
 import { fileName, getName } from './names.ts'
 import { PAGE, pagesOf } from './pages.ts'
 import { zip, ZipLength, type ZipEntry } from './zip.ts'
@@ -20,24 +18,17 @@ const SOME = 50
 /** Folders whose content is read by one query. */
 const FOLDERS = 200
 
-interface ZipsOptions {
-  readonly blobs: Pick<BlobStore, 'read'>
-  readonly files: Pick<Files, 'get'>
-  readonly folders: Pick<Folders, 'get'>
-  readonly metadata: { readonly files: Pick<Metadata['files'], 'listIn'>, readonly folders: Pick<Metadata['folders'], 'listIn'> }
-}
-
 /** Whose zip it is. `signal`: aborted when nobody waits for it any more. */
 interface ZipRequest { readonly ownerId: number, readonly signal: AbortSignal }
 
 /** A file or folder in a zip. A folder has no blob: both are empty. */
-interface Entry extends ZipEntry { readonly blobId: string, readonly sha256: string }
+interface StoredEntry extends ZipEntry { readonly blobId: string, readonly sha256: string }
 
 /** A folder of the zip, by its path there. */
-interface Place { readonly path: string, readonly names: ZipNames }
+interface ZipFolder { readonly path: string, readonly names: ZipNames }
 
 /** A folder whose content is still to be added. */
-interface OpenFolder { readonly id: number, readonly place: Place }
+interface OpenFolder { readonly id: number, readonly place: ZipFolder }
 
 /** What was asked for by its name. */
 type Named = { readonly file: FileRecord } | { readonly folder: FolderRecord }
@@ -52,70 +43,69 @@ export interface Zip {
   readonly open: () => AsyncGenerator<Buffer, void, undefined>
 }
 
+export type Zips = ReturnType<typeof createZips>
+
 /** Zips of files and folders. Every method takes the owner. */
-export class Zips {
-  readonly #options: ZipsOptions
-
-  constructor (options: ZipsOptions) {
-    this.#options = options
+export function createZips (
+  { blobs, files, folders, metadata }: Pick<AppServices, 'blobs' | 'files' | 'folders' | 'metadata'>
+) {
+  async function get (ownerId: number, name: string): Promise<Named> {
+    const file = await ifNot('not_found', files.get(ownerId, name))
+    return file === undefined ? { folder: await folders.get(ownerId, name) } : { file }
   }
 
-  /** A zip of all that is in a folder; the path of the root is empty. @throws not_found, zip_too_large. */
-  async ofFolder (request: ZipRequest, path: string): Promise<Zip> {
-    const id = path === '' ? 0 : (await this.#options.folders.get(request.ownerId, path)).id
-    const entries = new Entries(this.#options, request)
-    await entries.addContent([{ id, place: top() }])
-    return this.#zip(path, entries)
-  }
-
-  /**
-   * A zip of files and folders, with paths from the deepest folder that all of them are in. What is named twice, or is
-   * in a folder that is named, is in it once.
-   * @throws not_found if one is missing, zip_too_large.
-   */
-  async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
-    const asked: string[] = []
-    for await (const some of inTurns(names)) asked.push(...some.map(name => getName(name, fileName)))
-    const found = await this.#find(request, [...new Set(asked)].sort())
-    const folders = new Set(found.flatMap(named => 'folder' in named ? [named.folder.path] : []))
-    const isBelow = createBelow(folders)
-    const chosen = found.filter(named => !isBelow(splitPath(pathOf(named)).folder))
-    const base = commonFolder(chosen)
-    const entries = new Entries(this.#options, request)
-    const places = new Map([[base, top()]])
-    const open: OpenFolder[] = []
-    for await (const some of inTurns(chosen)) {
-      for (const named of some) {
-        const place = placeOf(splitPath(pathOf(named)).folder, places)
-        if ('file' in named) entries.addFile(named.file, place)
-        else open.push(entries.addFolder(named.folder, place))
-      }
-    }
-    await entries.addContent(open)
-    return this.#zip(base, entries)
-  }
-
-  #zip (folder: string, { list, length }: Entries): Zip {
-    return {
-      name: `${splitPath(folder).name || 'files'}.zip`,
-      length: length.bytes,
-      open: () => zip(list, ({ blobId: id, size, sha256 }) => this.#options.blobs.read({ id, size, sha256 }))
-    }
-  }
-
-  async #find ({ ownerId, signal }: ZipRequest, names: readonly string[]): Promise<Named[]> {
+  async function find ({ ownerId, signal }: ZipRequest, names: readonly string[]): Promise<Named[]> {
     const found: Named[] = []
     for await (const some of inTurns(names)) {
       signal.throwIfAborted()
-      found.push(...await Promise.all(some.map(name => this.#get(ownerId, name))))
+      found.push(...await Promise.all(some.map(name => get(ownerId, name))))
     }
     return found
   }
 
-  async #get (ownerId: number, name: string): Promise<Named> {
-    const { files, folders } = this.#options
-    const file = await ifNot('not_found', files.get(ownerId, name))
-    return file === undefined ? { folder: await folders.get(ownerId, name) } : { file }
+  function zipOf (folder: string, { list, length }: ZipEntries): Zip {
+    return {
+      name: `${splitPath(folder).name || 'files'}.zip`,
+      length: length.bytes,
+      open: () => zip(list, ({ blobId: id, size, sha256 }) => blobs.read({ id, size, sha256 }))
+    }
+  }
+
+  return {
+    /** A zip of all that is in a folder; the path of the root is empty. @throws not_found, zip_too_large. */
+    async ofFolder (request: ZipRequest, path: string): Promise<Zip> {
+      const id = path === '' ? 0 : (await folders.get(request.ownerId, path)).id
+      const entries = new ZipEntries(metadata, request)
+      await entries.addContent([{ id, place: top() }])
+      return zipOf(path, entries)
+    },
+
+    /**
+     * A zip of files and folders, with paths from the deepest folder that all of them are in. What is named twice, or
+     * is in a folder that is named, is in it once.
+     * @throws not_found if one is missing, zip_too_large.
+     */
+    async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
+      const asked: string[] = []
+      for await (const some of inTurns(names)) asked.push(...some.map(name => getName(name, fileName)))
+      const found = await find(request, [...new Set(asked)].sort())
+      const named = new Set(found.flatMap(each => 'folder' in each ? [each.folder.path] : []))
+      const isBelow = createBelow(named)
+      const chosen = found.filter(each => !isBelow(splitPath(pathOf(each)).folder))
+      const base = commonFolder(chosen)
+      const entries = new ZipEntries(metadata, request)
+      const places = new Map([[base, top()]])
+      const open: OpenFolder[] = []
+      for await (const some of inTurns(chosen)) {
+        for (const each of some) {
+          const place = placeOf(splitPath(pathOf(each)).folder, places)
+          if ('file' in each) entries.addFile(each.file, place)
+          else open.push(entries.addFolder(each.folder, place))
+        }
+      }
+      await entries.addContent(open)
+      return zipOf(base, entries)
+    }
   }
 }
 
@@ -128,24 +118,24 @@ async function * inTurns<T> (list: readonly T[]): AsyncGenerator<T[]> {
 }
 
 /** Collects the entries of a zip. */
-class Entries {
-  readonly list: Entry[] = []
+class ZipEntries {
+  readonly list: StoredEntry[] = []
   readonly length = new ZipLength()
-  readonly #options: ZipsOptions
+  readonly #metadata: Metadata
   readonly #request: ZipRequest
 
-  constructor (options: ZipsOptions, request: ZipRequest) {
-    this.#options = options
+  constructor (metadata: Metadata, request: ZipRequest) {
+    this.#metadata = metadata
     this.#request = request
   }
 
-  addFile ({ name, size, blobId, sha256, updatedAt, modifiedAt }: FileRecord, place: Place): void {
+  addFile ({ name, size, blobId, sha256, updatedAt, modifiedAt }: FileRecord, place: ZipFolder): void {
     const zipName = place.names.add(splitPath(name).name)
     this.#add({ folder: place.path, name: zipName, size, modifiedAt: modifiedAt ?? updatedAt, blobId, sha256 })
   }
 
   /** Adds a folder without its content. */
-  addFolder ({ id, path, createdAt }: FolderRecord, place: Place): OpenFolder {
+  addFolder ({ id, path, createdAt }: FolderRecord, place: ZipFolder): OpenFolder {
     const name = `${place.names.add(splitPath(path).name)}/`
     this.#add({ folder: place.path, name, size: 0, modifiedAt: createdAt, blobId: '', sha256: '' })
     return { id, place: { path: place.path + name, names: new ZipNames() } }
@@ -160,19 +150,19 @@ class Entries {
     }
   }
 
-  async #addMembers (places: ReadonlyMap<number, Place>, open: OpenFolder[]): Promise<void> {
-    const { files, folders } = this.#options.metadata
+  async #addMembers (places: ReadonlyMap<number, ZipFolder>, open: OpenFolder[]): Promise<void> {
+    const { files, folders } = this.#metadata
     const { ownerId } = this.#request
     const of = { folderIds: Array.from(places.keys()), limit: PAGE }
     for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...of, after }))) {
-      for (const file of page) this.addFile(file, places.get(file.folderId) as Place)
+      for (const file of page) this.addFile(file, places.get(file.folderId) as ZipFolder)
     }
     for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...of, after }))) {
-      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as Place))
+      for (const folder of page) open.push(this.addFolder(folder, places.get(folder.parentId) as ZipFolder))
     }
   }
 
-  #add (entry: Entry): void {
+  #add (entry: StoredEntry): void {
     this.#request.signal.throwIfAborted()
     if (this.list.length === MAX_ZIP_ENTRIES) throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
     this.list.push(entry)
@@ -190,12 +180,12 @@ function createBelow (folders: ReadonlySet<string>): (folder: string) => boolean
   }
 }
 
-function top (): Place {
+function top (): ZipFolder {
   return { path: '', names: new ZipNames() }
 }
 
 /** The place for what is in a folder. `places` has that of one of the folders that it is in, and gets the others. */
-function placeOf (folder: string, places: Map<string, Place>): Place {
+function placeOf (folder: string, places: Map<string, ZipFolder>): ZipFolder {
   const known = places.get(folder)
   if (known !== undefined) return known
   const { folder: parent, name } = splitPath(folder)

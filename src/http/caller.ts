@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { EventKind, SecurityLog } from '../accounts/events.ts'
+import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
+import type { OpenLink } from '../metadata/link-records.ts'
 import type { TokenRecord } from '../metadata/records.ts'
 
 /**
@@ -9,9 +12,10 @@ import type { TokenRecord } from '../metadata/records.ts'
  */
 export interface Caller extends SignedIn { readonly token: TokenRecord | undefined }
 
-/** Declares the caller on requests. */
-export function prepareCaller (app: FastifyInstance): void {
+/** Declares the caller and the visit on requests. */
+export function prepareCallers (app: FastifyInstance): void {
   app.decorateRequest('caller')
+  app.decorateRequest('visit')
 }
 
 /** Called only by `tokens/authenticate.ts`. */
@@ -21,8 +25,7 @@ export function setCaller (request: FastifyRequest, caller: Caller): void {
 
 /** The caller, or undefined before authentication and in routes without it. */
 export function findCaller (request: FastifyRequest): Caller | undefined {
-  // A request with a malformed URL has no decorators.
-  return 'caller' in request ? request.getDecorator<Caller | undefined>('caller') : undefined
+  return request.getDecorator('caller')
 }
 
 /** The caller. @throws outside an authenticated scope, so that a route in the wrong scope fails at its first call. */
@@ -30,6 +33,31 @@ export function callerOf (request: FastifyRequest): Caller {
   const caller = findCaller(request)
   if (caller === undefined) throw new Error('this route is not in an authenticated scope')
   return caller
+}
+
+/** Records an event of the caller's account. */
+export function recordEvent (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
+  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
+}
+
+/** What a visitor sees by a link. `isUnlocked`: it has no password, or the request has shown it. */
+export interface Visit extends OpenLink { readonly isUnlocked: boolean }
+
+/** Called only by `links/admission.ts`. */
+export function setVisit (request: FastifyRequest, visit: Visit): void {
+  request.setDecorator('visit', visit)
+}
+
+/** The visit; undefined outside a scope that admits visitors, or if there is no such link. */
+export function findVisit (request: FastifyRequest): Visit | undefined {
+  return request.getDecorator('visit')
+}
+
+/** The visit. @throws outside a scope that admits visitors: a route in the wrong scope fails at its first call. */
+export function visitOf (request: FastifyRequest): Visit {
+  const visit = findVisit(request)
+  if (visit === undefined) throw new Error('this route is not in a scope of visitors')
+  return visit
 }
 
 /**

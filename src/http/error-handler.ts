@@ -3,6 +3,12 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { failures, Problem, type FailureCode, type FieldError } from '../problems.ts'
 import { problemDetails } from './problem-details.ts'
 
+/**
+ * Which credentials a route accepts. With `token`, Basic may have it as the password too, because some clients ask for
+ * a name.
+ */
+export type CredentialKind = 'password' | 'password or personal token' | 'any' | 'token'
+
 /** Maximum number of validation messages in one response. */
 const MAX_FIELD_ERRORS = 32
 
@@ -11,13 +17,46 @@ const MAX_FIELD_ERRORS = 32
  * are in the request line only.
  */
 export function sendProblem (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) {
-  const problem = problemOf(error)
+  const problem = answerTo(error, request)
   const { status } = failures[problem.code]
   logUnexpected(problem, request)
   if (problem.options.headers !== undefined) reply.headers(problem.options.headers)
   return reply.code(status).header('cache-control', 'no-store').header('content-type', 'application/problem+json')
     // As bytes: with a string, Fastify adds a charset, which JSON does not have (RFC 8259 section 11).
     .send(Buffer.from(JSON.stringify(problemDetails(problem, request.id))))
+}
+
+/** The problem that answers an error of a request: a 401 has challenges (RFC 9110 section 11.6.1). */
+export function answerTo (error: FastifyError | Problem, request: FastifyRequest): Problem {
+  const problem = problemOf(error)
+  if (failures[problem.code].status !== 401) return problem
+  const { credential = 'password' } = request.routeOptions.config as { credential?: CredentialKind }
+  return withChallenges(problem, credential, request.headers['sec-fetch-dest'] === 'empty')
+}
+
+const BASIC = 'Basic realm="MagicStore", charset="UTF-8"'
+
+/** Where only tokens are accepted, all else gets the same answer. */
+const TOKEN_NEEDED = 'Use a personal token as the password: create one on the page of the account, or with POST /api/tokens.'
+
+/** Failures of a token itself, for `error="invalid_token"` (RFC 6750 section 3.1). */
+const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malformed', 'token_expired', 'token_revoked'])
+
+/** On a Basic challenge to a script's request, browsers open their own login dialog over the page. */
+function withChallenges (cause: Problem, accepted: CredentialKind, isScript: boolean): Problem {
+  if (accepted === 'token') {
+    return new Problem('token_required', { detail: TOKEN_NEEDED, headers: { 'www-authenticate': BASIC }, cause })
+  }
+  const { code, options } = cause
+  const acceptsTokens = accepted !== 'password'
+  const reason = INVALID_TOKEN.has(code) ? `, error="invalid_token", error_description="${failures[code].title}"` : ''
+  const challenges = [
+    ...(acceptsTokens || isScript ? [`Bearer realm="MagicStore"${reason}`] : []),
+    ...(acceptsTokens ? ['Token realm="MagicStore"'] : []),
+    // Last, because wget uses the last challenge.
+    ...(isScript ? [] : [BASIC])
+  ]
+  return new Problem(code, { ...options, headers: { 'www-authenticate': challenges }, cause })
 }
 
 /** Logs a 500 with its cause. */
@@ -51,8 +90,7 @@ const frameworkFailures: Record<string, FailureCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed_json',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json',
-  FST_ERR_BAD_URL: 'malformed_url'
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_json'
 }
 
 /** The problem that answers an error. */

@@ -26,19 +26,7 @@ interface Queue {
 }
 
 /** The pipelined requests of each HTTP/1.1 connection. Node would start them all at once. */
-interface Pipelines {
-  /**
-   * Calls `start` when the response to the request before it is over; never if the connection has been closed by then,
-   * so that nothing may change (RFC 9112 section 9.6).
-   */
-  onTurn (request: IncomingMessage, response: ServerResponse, start: () => void): void
-  /** The response to the oldest unfinished request on a connection. */
-  oldestOn (socket: Socket): ServerResponse | undefined
-  /** The response to the newest request on a connection. */
-  newestOn (socket: Socket): ServerResponse | undefined
-}
-
-export function createPipelines (): Pipelines {
+export function createPipelines () {
   const queues = new WeakMap<Socket, Queue>()
 
   function openQueue (socket: Socket): Queue {
@@ -50,7 +38,11 @@ export function createPipelines (): Pipelines {
   }
 
   return {
-    onTurn ({ socket }, response, start) {
+    /**
+     * Calls `start` when the response to the request before it is over; never if the connection has been closed by
+     * then, so that nothing may change (RFC 9112 section 9.6).
+     */
+    onTurn ({ socket }: IncomingMessage, response: ServerResponse, start: () => void): void {
       const queue = queues.get(socket) ?? openQueue(socket)
       const { open, newest: before } = queue
       open.add(response)
@@ -65,8 +57,10 @@ export function createPipelines (): Pipelines {
       if (before !== undefined && open.has(before)) before.once('close', () => queueMicrotask(begin))
       else begin()
     },
-    oldestOn: socket => queues.get(socket)?.open.values().next().value,
-    newestOn: socket => queues.get(socket)?.newest
+    /** The response to the oldest unfinished request on a connection. */
+    oldestOn: (socket: Socket) => queues.get(socket)?.open.values().next().value,
+    /** The response to the newest request on a connection. */
+    newestOn: (socket: Socket) => queues.get(socket)?.newest
   }
 }
 

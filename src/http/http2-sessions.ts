@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
 import { constants, type Http2ServerRequest, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { LINGER_MILLISECONDS } from './http1-pipeline.ts'
@@ -13,19 +12,9 @@ export const HTTP2_WINDOW_BYTES = 1024 ** 2
 /** How often destroyed sessions with an open socket are looked for. */
 const CHECK_MILLISECONDS = 1000
 
-/** The open HTTP/2 sessions of a server. */
-export interface Http2Sessions {
-  /** The sockets that carry them. */
-  sockets (): Set<Socket>
-  /** Prepares the stream of a request; gives what its response goes over. */
-  begin (request: Http2ServerRequest): { session: ServerHttp2Session, socket: Socket, stream: ServerHttp2Stream }
-  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client does not. */
-  end (session: ServerHttp2Session, socket: Socket): void
-  /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
-  stop (idleMilliseconds: number): void
-}
+export type Http2Sessions = ReturnType<typeof trackSessions>
 
-interface SessionOptions {
+interface TrackingOptions {
   readonly idleMilliseconds: number
   /** The socket of the session that the server is about to announce. */
   readonly newestSocket: () => Socket
@@ -35,9 +24,10 @@ interface SessionOptions {
   readonly cutResponses: (session: ServerHttp2Session) => void
 }
 
+/** The open HTTP/2 sessions of a server. */
 export function trackSessions (
-  server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: SessionOptions
-): Http2Sessions {
+  server: EventEmitter, { idleMilliseconds, newestSocket, isBusy, cutResponses }: TrackingOptions
+) {
   const sessions = new Map<ServerHttp2Session, Socket>()
   let isStopping = false
   let checking: NodeJS.Timeout | undefined
@@ -66,6 +56,7 @@ export function trackSessions (
     for (const [session, socket] of sessions) if (session.destroyed) socket.destroy()
   }
 
+  /** Accepts no more streams, completes those in progress, then closes the connection, even if the client does not. */
   function end (session: ServerHttp2Session, socket: Socket): void {
     session.close()
     if (isBusy(socket)) return
@@ -74,8 +65,11 @@ export function trackSessions (
   }
 
   return {
+    /** The sockets that carry them. */
     sockets: () => new Set(sessions.values()),
-    begin (request) {
+
+    /** Prepares the stream of a request; gives what its response goes over. */
+    begin (request: Http2ServerRequest) {
       const { stream } = request
       const session = stream.session as ServerHttp2Session
       stream.once('finish', () => {
@@ -88,7 +82,9 @@ export function trackSessions (
       return { session, socket: sessions.get(session) as Socket, stream }
     },
     end,
-    stop (idleMilliseconds) {
+
+    /** Ends all sessions, and each new one at once; from then on with this idle time-out. */
+    stop (idleMilliseconds: number): void {
       isStopping = true
       for (const [session, socket] of sessions) {
         session.setTimeout(idleMilliseconds)
@@ -102,9 +98,4 @@ export function trackSessions (
 export function cutStream (stream: ServerHttp2Stream): void {
   stream.close(constants.NGHTTP2_CANCEL)
   stream.destroy()
-}
-
-/** Decided by the connection, because a request line of HTTP/1.1 may claim to be HTTP/2.0. */
-export function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
-  return 'stream' in request
 }

@@ -7,19 +7,16 @@ interface LinkRequest {
   readonly socket: Pick<Socket, 'localAddress' | 'localPort'> & { encrypted?: boolean }
 }
 
-/** Makes the links in responses. */
-export interface Links {
-  /** The link to `path`: absolute if the server knows its own address, else just the path. */
-  to (request: LinkRequest, path: string): string
-}
+export type Links = ReturnType<typeof createLinks>
 
 /**
- * Links are absolute if `publicUrl` is set, or if the request's `Host` is the address that it arrived at. Any other
- * `Host` is ignored: a forged one must not direct clients to another server.
+ * Makes the links in responses. They are absolute if `publicUrl` is set, or if the request's `Host` is the address that
+ * it arrived at. Any other `Host` is ignored: a forged one must not direct clients to another server.
  */
-export function createLinks (publicUrl: string | undefined): Links {
+export function createLinks (publicUrl: string | undefined) {
   return {
-    to: ({ headers, socket }, path) =>
+    /** The link to `path`: absolute if the server knows its own address, else just the path. */
+    to: ({ headers, socket }: LinkRequest, path: string): string =>
       (publicUrl ?? ownOrigin(headers[':authority']?.toString() ?? headers.host, socket)) + path
   }
 }

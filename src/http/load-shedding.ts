@@ -3,15 +3,8 @@
 
 import { getHeapStatistics } from 'node:v8'
 import type { FastifyInstance } from 'fastify'
+import type { Config } from '../config.ts'
 import { Problem } from '../problems.ts'
-
-/** Limits above which new requests get 503. */
-export interface LoadLimits {
-  /** Mean delay of the event loop; 0 disables the limit. */
-  readonly maxEventLoopDelayMilliseconds: number
-  /** Memory in use; 0 disables the limit. */
-  readonly maxMemoryBytes: number
-}
 
 /** Answered even under overload. */
 export const LIVENESS_PATH = '/health/live'
@@ -29,9 +22,13 @@ const RETRY_SECONDS = 3
  */
 const FEW_REQUESTS = 16
 
-/** Refuses new requests while the event loop is late or memory is short; requests in progress complete. */
-export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgress: () => number): void {
-  const { maxEventLoopDelayMilliseconds, maxMemoryBytes } = limits
+/**
+ * Refuses new requests while the mean delay of the event loop or the memory in use is above its limit, of which 0 is
+ * none; requests in progress complete.
+ */
+export function shedLoad (
+  app: FastifyInstance, { maxEventLoopDelayMilliseconds, maxMemoryBytes }: Config, countInProgress: () => number
+): void {
   const delays = new Array<number>(SAMPLES).fill(0)
   let isLate = false
   let isFull = false
@@ -54,15 +51,15 @@ export function shedLoad (app: FastifyInstance, limits: LoadLimits, countInProgr
   app.addHook('onClose', async () => clearInterval(timer))
   app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
     const isOverloaded = isLate || (isFull && countInProgress() > FEW_REQUESTS)
-    done(isOverloaded && !isEssential(routeOptions) ? new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } }) : undefined)
+    done(isOverloaded && !isEssential(routeOptions) ? new Problem('overloaded', { retrySeconds: RETRY_SECONDS }) : undefined)
   })
 }
 
 /** A route: Fastify's own, or that of a request, which has none for an unknown path. */
-interface Route { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
+interface RouteAddress { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
 
 /** Whether a request is answered under any load. */
-export function isEssential (route: Route): boolean {
+export function isEssential (route: RouteAddress): boolean {
   // A supervisor that gets no answer from the liveness check would kill the process, and every transfer with it.
   return route.url === LIVENESS_PATH || isUploadState(route)
 }
@@ -74,7 +71,7 @@ const UPLOAD_PATHS = new Set<string | undefined>(['/api/uploads/:id', '/s/:secre
  * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload
  * and begin again with the first byte (tus-js-client 4.3.1), which costs more than the answer.
  */
-export function isUploadState ({ method, url }: Route): boolean {
+export function isUploadState ({ method, url }: RouteAddress): boolean {
   return UPLOAD_PATHS.has(url) && (method === 'HEAD' || method === 'OPTIONS')
 }
 

@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import fastifyStatic from '@fastify/static'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Page } from './page.ts'
-import { fastifyStatic } from './plugins.ts'
 
 /** The files of the page. Only the names of files that were there at the start reach the file system. */
 export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page: { folder } }) => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
-import { packageFolder } from '../config.ts'
+import { type Config, packageFolder } from '../config.ts'
 
 /** The page for browsers. */
 export interface Page {
@@ -13,14 +13,7 @@ export interface Page {
   readonly linkHtml: string
 }
 
-interface PageSettings {
-  readonly hasWebPage: boolean
-  readonly registration: 'open' | 'closed'
-  readonly hasLinks: boolean
-  readonly linkMaxDays: number
-  /** How long what is deleted is kept; 0: not at all. */
-  readonly keeping: { readonly milliseconds: number }
-}
+type PageSettings = Pick<Config, 'hasWebPage' | 'registration' | 'hasLinks' | 'linkMaxDays' | 'keeping'>
 
 /** The build replaces this folder. A running server knows the files that were there at its start. */
 const FOLDER = join(packageFolder, 'dist/page')

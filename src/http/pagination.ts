@@ -47,12 +47,12 @@ export function pageOf (query: PageQuery): { beforeId: number | undefined, limit
   return { beforeId: query.cursor === undefined ? undefined : Number(query.cursor), limit: limitOf(query) }
 }
 
-interface Page<Entry, Cursor> { entries: readonly Entry[], next: Cursor | null }
+interface CutPage<Entry, Cursor> { entries: readonly Entry[], next: Cursor | null }
 
 /** Removes the extra entry, and returns the cursor of the next page if there is one. */
 export function cutPage<Entry, Cursor> (
   found: Entry[], limit: number, cursorOf: (last: Entry) => Cursor
-): Page<Entry, Cursor> {
+): CutPage<Entry, Cursor> {
   const entries = found.slice(0, limit - 1)
   const last = entries.at(-1)
   return { entries, next: found.length === limit && last !== undefined ? cursorOf(last) : null }
@@ -61,7 +61,7 @@ export function cutPage<Entry, Cursor> (
 /** The page with its cursor, and with the `Link` header of the next one at `path` (RFC 8288 section 3). */
 export async function linkPage<Entry> (
   reply: FastifyReply,
-  { entries, next: written }: Page<Entry, string | Promise<string>>,
+  { entries, next: written }: CutPage<Entry, string | Promise<string>>,
   { links, path, query = reply.request.query as object }: { links: Links, path: string, query?: object }
 ) {
   const { request } = reply

@@ -1,12 +1,12 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { type Failure, failures, type Problem } from '../problems.ts'
+import { failures, type Problem } from '../problems.ts'
 import { MAX_LOCKS } from '../metadata/lock-records.ts'
-import { Count, ONE_LINE } from './wire-values.ts'
+import { Count, ExactObject, ONE_LINE, SharedObject } from './wire-values.ts'
 
 const text = (maxLength: number, options: { description: string, examples: string[] }) =>
   Type.String({ minLength: 1, maxLength, pattern: ONE_LINE, ...options })
 
-export const ProblemDetails = Type.Object({
+export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC 9457).', {
   type: Type.String({
     format: 'uri',
     maxLength: 128,
@@ -25,7 +25,7 @@ export const ProblemDetails = Type.Object({
     description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 bodies of an operation are identical.',
     examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
   })),
-  errors: Type.Optional(Type.Array(Type.Object({
+  errors: Type.Optional(Type.Array(ExactObject('A validation error.', {
     field: Type.String({
       maxLength: 256,
       pattern: ONE_LINE,
@@ -33,7 +33,7 @@ export const ProblemDetails = Type.Object({
       examples: ['username']
     }),
     message: text(1024, { description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters'] })
-  }, { additionalProperties: false, description: 'A validation error.' }), {
+  }), {
     maxItems: 32,
     description: 'Validation errors, one for each mismatch with the schema.'
   })),
@@ -47,12 +47,12 @@ export const ProblemDetails = Type.Object({
   })),
   'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
   'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))
-}, { $id: 'Problem', additionalProperties: false, description: 'Why a request failed (RFC 9457).' })
+})
 export type ProblemDetails = Static<typeof ProblemDetails>
 
 /** The body of a problem response (RFC 9457 section 3). */
 export function problemDetails (problem: Problem, requestId?: string): ProblemDetails {
-  const { status, title, type = `urn:magicstore:problem:${problem.code}` }: Failure = failures[problem.code]
+  const { status, title, type } = failures[problem.code]
   const { errors, members } = problem.options
   // A 404 has no request id: the bodies for another user's file and for a missing file must be identical.
   const instance = requestId === undefined || status === 404 ? {} : { instance: `urn:magicstore:request:${requestId}` }

@@ -1,23 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
-import { isLoopback } from '../config.ts'
+import { type Config, isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
-import { createCrossSiteCheck } from './cross-site.ts'
-import { isOfLink } from './link-paths.ts'
-import { isUploadState, shedLoad, type LoadLimits } from './load-shedding.ts'
-import { rateLimit } from './plugins.ts'
-
-interface ProtectionOptions extends LoadLimits {
-  readonly corsOrigins: string[] | undefined
-  /** 0 disables the limit. */
-  readonly rateLimitPerMinute: number
-  readonly trustProxy: string[] | undefined
-  readonly publicUrl: string | undefined
-  /** The number of requests in progress. */
-  readonly countInProgress: () => number
-}
+import { parseUrl } from './links.ts'
+import { isUploadState, shedLoad } from './load-shedding.ts'
+import { isOfLink } from './request-log.ts'
+import { SAFE_METHODS } from './wire-values.ts'
 
 /** Statuses of refusals that are logged as security events. */
 const REFUSALS = new Set<number>([401, 403, 429])
@@ -48,8 +39,8 @@ const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
  * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that need not
  * wait call `done`: a promise costs each request a microsecond.
  */
-export async function protect (app: FastifyInstance, options: ProtectionOptions): Promise<void> {
-  const { corsOrigins, rateLimitPerMinute, trustProxy, publicUrl, countInProgress } = options
+export async function protect (app: FastifyInstance, config: Config, countInProgress: () => number): Promise<void> {
+  const { corsOrigins, rateLimitPerMinute, trustProxy } = config
   app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
   if (trustProxy === undefined) warnOfProxy(app)
   if (corsOrigins !== undefined) {
@@ -71,7 +62,7 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
       }))
   }
   // After CORS, so that a page can read Retry-After; before anything that costs more.
-  shedLoad(app, options, countInProgress)
+  shedLoad(app, config, countInProgress)
   if (rateLimitPerMinute > 0) {
     const errorResponseBuilder = () => new Problem('too_many_requests')
     await app.register(rateLimit, {
@@ -86,17 +77,42 @@ export async function protect (app: FastifyInstance, options: ProtectionOptions)
     // One hook for all routes, ahead of authentication: failed sign-ins count, and refused requests cost no hashing.
     app.addHook('onRequest', app.rateLimit())
   }
-  app.addHook('onRequest', ({ raw }, _reply, done) => {
-    refuseMalformed(raw)
+  app.addHook('onRequest', ({ raw, originalUrl }, _reply, done) => {
+    refuseMalformed(raw, originalUrl)
     done()
   })
   if (corsOrigins !== undefined) answerPreflights(app)
   // Ahead of authentication: no password is verified for a cross-site request.
-  const refuseCrossSite = createCrossSiteCheck({ publicUrl, corsOrigins })
+  const refuseCrossSite = createCrossSiteCheck(config)
   app.addHook('onRequest', (request, _reply, done) => {
     refuseCrossSite(request)
     done()
   })
+}
+
+/**
+ * Refuses unsafe requests that a page of another site makes a browser send: the browser adds the password of its Basic
+ * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
+ * other programs do not.
+ */
+function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: Config): (request: FastifyRequest) => void {
+  const allowed = new Set(corsOrigins)
+  const own = publicUrl === undefined ? undefined : new URL(publicUrl).origin
+
+  return request => {
+    const { origin } = request.headers
+    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return
+    // Without an Origin, Sec-Fetch-Site alone decides.
+    const isOwn = origin === undefined || origin === own || origin === addressOf(request)
+    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
+    const remedy = 'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
+    throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })
+  }
+}
+
+/** The origin that the request was sent to; behind a trusted proxy, the proxy's. */
+function addressOf ({ protocol, host }: FastifyRequest): string | undefined {
+  return parseUrl(`${protocol}://${host}`)?.origin
 }
 
 /** Whether a request may have a password: the username of Basic can also be a token. */
@@ -135,7 +151,7 @@ function logRefusal ({ id, ip, log }: FastifyRequest, error: Error): void {
 }
 
 /** Refuses what Node accepts but another program could read differently. */
-function refuseMalformed (request: IncomingMessage): void {
+function refuseMalformed (request: IncomingMessage, url: string): void {
   // RFC 9112 section 3.2: exactly one Host; HTTP/1.0 may omit it.
   const hosts = countFieldLines(request, 'host')
   if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It must have exactly one Host field.', { connection: 'close' })
@@ -145,17 +161,17 @@ function refuseMalformed (request: IncomingMessage): void {
   if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only Transfer-Encoding is chunked.', { connection: 'close' })
   // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
-  const url = String(request.url)
+  if (!isDecodable(url.replace(/[?#].*/, ''))) throw new Problem('malformed_url')
   if (url.includes('#')) refuse('A # in a URL must be written as %23.')
-  const query = url.indexOf('?')
-  if (query !== -1 && !isDecodable(url.slice(query))) refuse('The query has percent-encoded bytes that are not UTF-8.')
+  if (!isDecodable(url)) refuse('The query has percent-encoded bytes that are not UTF-8.')
 }
 
 function refuse (detail: string, headers: Record<string, string> = {}): never {
   throw new Problem('malformed_request', { detail, headers })
 }
 
-function isDecodable (text: string): boolean {
+/** Whether percent-encoded bytes are UTF-8. */
+export function isDecodable (text: string): boolean {
   try {
     decodeURIComponent(text)
     return true
@@ -165,10 +181,11 @@ function isDecodable (text: string): boolean {
 }
 
 /** Headers of every response, unless its route sets others. The request id is also in the log. */
-export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply): void {
+export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id).header('cache-control', 'no-store')
   if (isOfLink(request.url)) reply.header('referrer-policy', 'no-referrer').header('x-robots-tag', 'noindex')
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
+  done()
 }
 
 /**
@@ -197,14 +214,11 @@ function varyByOrigin (reply: FastifyReply): void {
   if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
 }
 
-/** The settings that decide whether a password may be sent without TLS. */
-export interface Transport { readonly passwordPolicy: 'open' | 'strict' }
-
 /**
  * Refuses a password over plain HTTP from another machine, unless a trusted proxy says that the client used TLS.
  * @throws tls_required.
  */
-export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Transport): void {
+export function refuseInsecurePassword (request: FastifyRequest, { passwordPolicy }: Config): void {
   if (passwordPolicy === 'open' || request.protocol === 'https' || isLoopback(request.ip)) return
   throw new Problem('tls_required')
 }

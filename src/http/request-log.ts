@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import proxyAddr from '@fastify/proxy-addr'
+import { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { FailureCode } from '../problems.ts'
-import { findCaller } from './caller.ts'
-import { withoutSecret } from './link-paths.ts'
-import { LogController, proxyAddr } from './plugins.ts'
-import { findVisit } from './visit.ts'
+import { findCaller, findVisit } from './caller.ts'
 
 type RawRequest = FastifyRequest['raw']
 
@@ -34,15 +32,22 @@ export class RequestLog extends LogController {
     this.#codes.set(request, code)
   }
 
-  /** Logs the request when its response is finished or its connection closes. */
-  watch (request: FastifyRequest, reply: FastifyReply): void {
+  /** Logs each request when its response is finished or its connection closes. */
+  watch (app: FastifyInstance): void {
+    app.addHook('onRequest', (request, reply, done) => {
+      this.#logOnce(request, reply)
+      done()
+    })
+  }
+
+  #logOnce (request: FastifyRequest, reply: FastifyReply): void {
     // Read now: after the stream has closed, HTTP/2 no longer gives the address.
-    const { ip } = request
+    const { ip, originalUrl } = request
     reply.raw.once('close', () => {
-      const { raw, url, log } = request
+      const { raw, log } = request
       log.info({
         method: this.#sentMethods.get(raw) ?? raw.method,
-        path: withoutSecret(String(url.split('?', 1)[0])),
+        path: loggedPath(originalUrl),
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime * 100) / 100,
         // pino leaves undefined fields out.
@@ -54,6 +59,25 @@ export class RequestLog extends LogController {
       }, 'request')
     })
   }
+}
+
+/** The beginning of a target in absolute form (RFC 9112 section 3.2.2), with its authority. */
+export const ABSOLUTE_FORM = /^https?:\/\/([^/?#]*)\/?/i
+
+/** `/s/` and the secret of a link. A router decodes `%73`; more slashes are a mistake that the log must not repeat. */
+const LINK = /^\/+(?:s|%73)\/+[^/?#]*/
+
+/** The address of a link in a longer or mistyped path, which is 404. */
+const MISTYPED = /(?:\/|%2f)(?:s|%73)(?:\/|%2f)+[0-9A-Za-z]{22}/gi
+
+/** Whether a path is one of links. */
+export function isOfLink (path: string): boolean {
+  return LINK.test(path)
+}
+
+/** The path of a target without the secret of a link, for the log. */
+export function loggedPath (target: string): string {
+  return target.replace(ABSOLUTE_FORM, '/').replace(/\?.*/, '').replace(LINK, '/s/-').replaceAll(MISTYPED, '/s/-')
 }
 
 /** Ids accepted from a proxy: characters that need no escaping in a log, a header or a URN. */

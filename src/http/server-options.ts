@@ -1,12 +1,11 @@
-import type { IncomingMessage, Server } from 'node:http'
+import { createServer, type Server } from 'node:http'
+import { createSecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyHttpOptions, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyHttpOptions } from 'fastify'
 import { HTTP2_WINDOW_BYTES } from './http2-sessions.ts'
-import type { Problem } from '../problems.ts'
-import { problemOf, sendProblem } from './error-handler.ts'
-import { setSafeHeaders } from './protection.ts'
 import { createRequestIds, type RequestLog } from './request-log.ts'
-import type { SchemaCompilers } from './schema-compilers.ts'
+import { routablePath } from './routing.ts'
+import { lazyCompilers } from './schema-compilers.ts'
 import { MAX_FIELD_LENGTH } from './wire-values.ts'
 
 /** Time limit for a request head. */
@@ -32,90 +31,35 @@ const CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'
 ].join(':')
 
-/** Our own formats: validation accepts every value, because the rules refuse wrong ones with more specific codes. */
-const ownFormats = { username: true, 'file-name': true, 'file-name-prefix': true, 'upload-id': true, 'content-id': true } as const
-
-/** Validates requests as they were sent, and reports all errors. */
-export const strictValidation = {
-  coerceTypes: false, removeAdditional: false, allErrors: true, formats: ownFormats, validateSchema: false
-} as const
-
 /** A certificate chain and its key (PEM). */
 export interface TlsContext { readonly cert: Buffer, readonly key: Buffer }
 
 interface ServerOptions {
   readonly logger: NonNullable<FastifyHttpOptions<Server>['logger']>
   readonly requestLog: RequestLog
-  readonly compilers: SchemaCompilers
   readonly trustProxy: string[] | undefined
   readonly tls: TlsContext | undefined
-  /** Called for requests that Fastify refuses before any hook. */
-  readonly onFrameworkError: ((
-    error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply
-  ) => void) | undefined
   /** Answers bytes that are not HTTP. */
   readonly onClientError: (error: NodeJS.ErrnoException, socket: Socket) => void
 }
 
-/** Fastify's options: HTTP/1.1, with TLS also HTTP/2, under one type because the application treats both alike. */
+/** Fastify's options. `connections.ts` listens for requests. */
 export function serverOptions (given: ServerOptions): FastifyHttpOptions<Server> {
-  const { logger, requestLog, compilers, trustProxy, tls, onFrameworkError, onClientError } = given
-  // The application refuses a request without Host; Node's refusal has no body.
-  const heads = { headersTimeout: HEAD_MILLISECONDS, requireHostHeader: false }
+  const { logger, requestLog, trustProxy, tls, onClientError } = given
   return {
+    serverFactory: () => createHttpServer(tls),
     logger,
     logController: requestLog,
-    // Fastify also passes empty options, and with options pino prepares a child for settings of its own: 1.8 of 34 µs.
-    childLoggerFactory: (logger, bindings) => logger.child(bindings),
     trustProxy: trustProxy ?? false,
     genReqId: createRequestIds(trustProxy),
     routerOptions: { maxParamLength: MAX_FIELD_LENGTH },
-    rewriteUrl: takeAuthority,
-    // Transfers have an idle time-out, and no limit in total.
-    requestTimeout: 0,
-    ...(tls === undefined ? { http: heads } : http2Options(tls, heads)),
+    rewriteUrl: routablePath,
     // connections.ts closes idle connections, those of HTTP/2 too.
     forceCloseConnections: false,
     return503OnClosing: false,
-    schemaController: { compilersFactory: compilers },
-    frameworkErrors (error, request, reply) {
-      setSafeHeaders(request, reply)
-      // Such a request runs no hook that would log or count it.
-      requestLog.watch(request, reply)
-      const refusal = refusalOf(error, request, reply)
-      reply.raw.once('close', () => { void refusal.then(refused => onFrameworkError?.(refused, request, reply)) })
-      void refusal.then(refused => {
-        requestLog.fail(request, problemOf(refused).code)
-        return sendProblem(refused, request, reply)
-      })
-      // Over HTTP/2 the body would stay in memory until the client reads the response.
-      request.raw.resume()
-    },
+    schemaController: { compilersFactory: lazyCompilers },
     clientErrorHandler: onClientError
   }
-}
-
-/** Counts a request that runs no hook for the rate limit. Returns what to answer: `error`, or too_many_requests. */
-async function refusalOf (
-  error: FastifyError, request: FastifyRequest, reply: FastifyReply
-): Promise<FastifyError | Problem> {
-  const { server } = reply
-  if (!server.hasDecorator('rateLimit')) return error
-  return server.rateLimit().call(server, request, reply).then(() => error, (refusal: Problem) => refusal)
-}
-
-/**
- * The path of a target in absolute form, `http://host/path`. Its authority replaces the Host field, as RFC 9112 section
- * 3.2.2 demands, for links and the cross-site check.
- */
-function takeAuthority (request: IncomingMessage): string {
-  const target = String(request.url)
-  return target.startsWith('/')
-    ? target
-    : target.replace(/^https?:\/\/([^/?#]*)\/?/i, (_match, authority: string) => {
-      request.headers.host = authority
-      return '/'
-    })
 }
 
 /** The TLS options for a certificate, at the start and after a renewal. */
@@ -123,10 +67,12 @@ export function tlsOptions ({ cert, key }: TlsContext) {
   return { cert, key, ciphers: CIPHERS, minVersion: 'TLSv1.2' } as const
 }
 
-function http2Options (tls: TlsContext, heads: object): object {
+/** HTTP/1.1, with TLS also HTTP/2, under one type because the application treats both alike. */
+function createHttpServer (tls: TlsContext | undefined): Server {
+  // The application refuses a request without Host; Node's refusal has no body.
+  const heads = { headersTimeout: HEAD_MILLISECONDS, requireHostHeader: false }
+  if (tls === undefined) return createServer(heads)
   const settings = { initialWindowSize: HTTP2_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS }
-  return {
-    http2: true,
-    https: { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS, ...heads, settings }
-  }
+  const handshake = { ...tlsOptions(tls), allowHTTP1: true, handshakeTimeout: HANDSHAKE_MILLISECONDS }
+  return createSecureServer({ ...handshake, ...heads, settings }) as unknown as Server
 }

@@ -1,9 +1,8 @@
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { networkOf, siteOf } from '../accounts/network.ts'
 import { Problem } from '../problems.ts'
-import { callerOf } from './caller.ts'
+import { callerOf, visitOf } from './caller.ts'
 import type { Connections } from './connections.ts'
-import { visitOf } from './visit.ts'
 
 /** Concurrent uploads and downloads, well above what a browser or a download manager opens. */
 const MAX_TRANSFERS_PER_ACCOUNT = 256
@@ -45,7 +44,7 @@ interface Holder { readonly key: string, readonly subject: string, readonly limi
 type HolderOf = (request: FastifyRequest) => Holder
 
 /** A request that waits for a place of each of its holders, which `start` takes. `leave` gives up. */
-interface Waiting {
+interface WaitingRequest {
   /** How many places its account has. */
   readonly count: () => number
   readonly holders: readonly Holder[]
@@ -61,7 +60,7 @@ export function createTransferLimits (
   connections: Connections
 ): Record<'limitTransfers' | 'limitVisits' | 'limitZips' | 'limitListings', TransferLimits> {
   const inProgress = new Map<string, number>()
-  const waiting = new Set<Waiting>()
+  const waiting = new Set<WaitingRequest>()
 
   function change (key: string, by: number): void {
     const count = countOf(key) + by
@@ -106,7 +105,7 @@ export function createTransferLimits (
       done()
     }
     if (!holders.some(isFull)) return begin()
-    const overloaded = new Problem('overloaded', { headers: { 'retry-after': String(RETRY_SECONDS) } })
+    const overloaded = new Problem('overloaded', { retrySeconds: RETRY_SECONDS })
     if (waiting.size >= MAX_WAITING) throw overloaded
     const leave = (reason: Error) => { if (end()) done(reason) }
     const start = () => {
@@ -172,5 +171,5 @@ function networkHolderOf (request: FastifyRequest): Holder {
 
 function refuse ({ subject, limit, what }: Holder): never {
   const detail = `${subject} may have at most ${limit} concurrent ${what}.`
-  throw new Problem('too_many_transfers', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  throw new Problem('too_many_transfers', { detail, retrySeconds: RETRY_SECONDS })
 }

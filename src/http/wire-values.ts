@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { ServerHttp2Stream } from 'node:http2'
-import { Type } from '@sinclair/typebox'
+import type { Http2ServerRequest } from 'node:http2'
+import { type TProperties, Type } from '@sinclair/typebox'
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
@@ -31,6 +31,14 @@ export function normaliseWithin (text: string, maxBytes: number): string | undef
 
 /** Text without control characters. */
 export const ONE_LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$'
+
+/** An object with these properties only, by its name in the document. */
+export const SharedObject = <P extends TProperties>($id: string, description: string, properties: P) =>
+  Type.Object(properties, { $id, additionalProperties: false, description })
+
+/** An object with these properties only. */
+export const ExactObject = <P extends TProperties>(description: string, properties: P) =>
+  Type.Object(properties, { additionalProperties: false, description })
 
 const integerFrom = (minimum: 0 | 1) => (description: string, example: number) =>
   Type.Integer({ format: 'int64', minimum, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
@@ -80,6 +88,11 @@ export function knownDateOf (milliseconds: number | null): string | null {
 export function announcedLength (request: IncomingMessage): number | undefined {
   const length = request.headers['content-length']
   if (length !== undefined) return Number(length)
-  const hasBody = 'stream' in request ? !(request.stream as ServerHttp2Stream).endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+  const hasBody = isHttp2(request) ? !request.stream.endAfterHeaders : request.headers['transfer-encoding'] !== undefined
   return hasBody ? undefined : 0
+}
+
+/** Decided by the connection, because a request line of HTTP/1.1 may claim to be HTTP/2.0. */
+export function isHttp2 (request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
+  return 'stream' in request
 }

@@ -1,9 +1,8 @@
+import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
-import { countFieldLines } from '../http/caller.ts'
-import { cookie } from '../http/plugins.ts'
+import { countFieldLines, setVisit } from '../http/caller.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
-import { setVisit } from '../http/visit.ts'
 import type { LinkKind, OpenLink } from '../metadata/link-records.ts'
 import { noCredential } from '../openapi/operation.ts'
 import { addFailures } from '../openapi/responses.ts'
@@ -71,7 +70,7 @@ export function admitVisitors (
     const { link, now } = found
     if (link.passwordHash === null) return true
     // Not by the hooks of the plugin, which all downloads would pay for.
-    const cookies = cookie.parse(request.headers.cookie ?? '')
+    const cookies = fastifyCookie.parse(request.headers.cookie ?? '')
     if (await linkPasswords.isUnlocked(link, cookies[linkCookieOf(request)], now)) return true
     const password = passwordOf(request)
     if (password === undefined) return false

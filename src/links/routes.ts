@@ -4,10 +4,9 @@ import { originOf } from '../accounts/network.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import type { LinkKind } from '../metadata/link-records.ts'
-import { requireScope } from '../tokens/scopes.ts'
+import { requireScope } from '../tokens/tokens.ts'
 import {
   changeLink, createLink, deleteLink, deleteLinks, getLink, LINK_PATH, LINK_SECRET_PATH, linkLinks, linkOf, LINKS_PATH,
   listLinks, replaceLinkSecret
@@ -18,10 +17,7 @@ import type { LinkAndSecret } from './share-links.ts'
 const GIVEN = { download: 'files:read', upload: 'files:write' } as const
 
 /** The links of the caller. */
-export const linkRoutes: Routes = async (app, options) => {
-  const { metadata, shareLinks, securityLog, links } = options
-  await app.register(secretRoute, options)
-
+export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLog, links }) => {
   app.post(LINKS_PATH, { links: { 201: linkLinks }, schema: createLink }, async (request, reply) => {
     requireGiven(request, request.body.kind)
     const created = await shareLinks.create(callerOf(request).account.id, request.body)
@@ -61,10 +57,6 @@ export const linkRoutes: Routes = async (app, options) => {
     record(securityLog, request, 'links_revoked')
     return reply.code(204).send()
   })
-}
-
-const secretRoute: Routes = async (app, { shareLinks, securityLog, links }) => {
-  ignoreBodies(app)
 
   app.post(LINK_SECRET_PATH, { schema: replaceLinkSecret }, async request => {
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)

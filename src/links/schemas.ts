@@ -3,11 +3,11 @@ import { MAX_NAME_BYTES } from '../files/names.ts'
 import { PATH_PATTERN } from '../files/schemas.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import {
-  Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, Timestamp
+  Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, SharedObject, Timestamp
 } from '../http/wire-values.ts'
 import { linkKinds, type LinkKind, type LinkRecord } from '../metadata/link-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { SECRET_PATTERN } from './link-secrets.ts'
 
 /** The paths of the owner's operations. */
@@ -56,11 +56,9 @@ const linkProperties = {
   lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC), accurate to a minute; null if never used.')
 }
 
-export const Link = Type.Object(linkProperties, {
-  $id: 'Link', additionalProperties: false, description: 'A link, without its secret.'
-})
+export const Link = SharedObject('Link', 'A link, without its secret.', linkProperties)
 
-export const CreatedLink = Type.Object({
+export const CreatedLink = SharedObject('CreatedLink', 'A link with its secret.', {
   ...linkProperties,
   url: Type.String({
     format: 'uri-reference',
@@ -70,12 +68,12 @@ export const CreatedLink = Type.Object({
       'PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.',
     examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL']
   })
-}, { $id: 'CreatedLink', additionalProperties: false, description: 'A link with its secret.' })
+})
 
-export const LinkList = Type.Object({
+export const LinkList = SharedObject('LinkList', 'A page of links.', {
   links: Type.Array(Type.Ref(Link), { maxItems: 1000, description: 'Newest first.' }),
   next: { ...NextId, examples: [null] }
-}, { $id: 'LinkList', additionalProperties: false, description: 'A page of links.' })
+})
 
 // The time and the limits have no examples: they depend on the settings and on the kind.
 const terms = {
@@ -199,7 +197,7 @@ export const createLink = {
   tags,
   body: Type.Ref(NewLink),
   response: {
-    201: { ...Type.Ref(CreatedLink), description: 'The new link.' },
+    201: answer(CreatedLink, 'The new link.'),
     ...problems([
       ...jsonBody, 'name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links', 'overloaded',
       'storage_full'
@@ -214,7 +212,7 @@ export const listLinks = {
   ...codeSamples('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links?name=report.pdf"'),
   tags,
   querystring: LinkListQuery,
-  response: { 200: { ...Type.Ref(LinkList), description: 'A page of links.' } }
+  response: { 200: answer(LinkList, 'A page of links.') }
 }
 
 export const getLink = {
@@ -224,7 +222,7 @@ export const getLink = {
   ...codeSamples(newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id"'),
   tags,
   params: LinkParams,
-  response: { 200: { ...Type.Ref(Link), description: 'The link.' }, ...problems(['not_found']) }
+  response: { 200: answer(Link, 'The link.'), ...problems(['not_found']) }
 }
 
 export const changeLink = {
@@ -243,7 +241,7 @@ export const changeLink = {
   params: LinkParams,
   body: Type.Ref(LinkChange),
   response: {
-    200: { ...Type.Ref(Link), description: 'The changed link.' },
+    200: answer(Link, 'The changed link.'),
     ...problems([...jsonBody, 'password_invalid', 'links_off', 'not_found', 'overloaded', 'storage_full'])
   }
 }
@@ -257,7 +255,7 @@ export const replaceLinkSecret = {
   tags,
   params: LinkParams,
   response: {
-    200: { ...Type.Ref(CreatedLink), description: 'The link with its new secret.' },
+    200: answer(CreatedLink, 'The link with its new secret.'),
     ...problems(['links_off', 'not_found', 'storage_full'])
   }
 }
@@ -271,7 +269,7 @@ export const deleteLink = {
   tags,
   params: LinkParams,
   response: {
-    204: { description: 'The link is revoked.', type: 'null' },
+    204: noContent('The link is revoked.'),
     ...problems(['not_found', 'storage_full'])
   }
 }
@@ -284,7 +282,7 @@ export const deleteLinks = {
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/links'),
   tags,
   querystring: LinkDeletionQuery,
-  response: { 204: { description: 'The links are revoked.', type: 'null' }, ...problems(['storage_full']) }
+  response: { 204: noContent('The links are revoked.'), ...problems(['storage_full']) }
 }
 
 /** A link as its owner sees it. */

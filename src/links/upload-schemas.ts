@@ -1,7 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { FileParams, StoredFile } from '../files/schemas.ts'
+import { SharedObject } from '../http/wire-values.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import { resumableOperations } from '../uploads/resumable-schemas.ts'
 import {
@@ -16,11 +17,11 @@ export const LINK_UPLOADS_PATH = `${LINK_PATH}/uploads`
 
 const { size, sha256 } = StoredFile.properties
 
-export const SharedUploadResult = Type.Object({
+export const SharedUploadResult = SharedObject('SharedUploadResult', 'A file that was stored by a link.', {
   name: Segment('Name of the file as it was asked for, in NFC. If it is taken, the owner finds the file under another, such as `report (2).pdf`.'),
   size,
   sha256
-}, { $id: 'SharedUploadResult', additionalProperties: false, description: 'A file that was stored by a link.' })
+})
 export type SharedUploadResult = Static<typeof SharedUploadResult>
 
 /** The shared schemas of visitors who upload, for the document. */
@@ -41,7 +42,7 @@ const tags = ['Links']
 /** What all uploads by a link have in common. */
 const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as `report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all files that it ever stored, and unfinished uploads; the quota of the owner holds, too.'
 
-const stored = { ...Type.Ref(SharedUploadResult), description: 'The new file.' }
+const stored = answer(SharedUploadResult, 'The new file.')
 
 const refusedFiles: FailureCode[] = [...refusedUploads, 'link_limit_reached', 'upload_header_invalid']
 

@@ -4,14 +4,14 @@ import { Folder } from '../files/folder-schemas.ts'
 import { Cursor, FileParams, FolderQuery, NextCursor, nextPage, StoredFile } from '../files/schemas.ts'
 import { Html } from '../http/html.ts'
 import { PageSize } from '../http/pagination.ts'
-import type { Visit } from '../http/visit.ts'
+import type { Visit } from '../http/caller.ts'
 import {
-  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp
+  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject
 } from '../http/wire-values.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { jsonBody, Kind } from './schemas.ts'
 import type { SharedEntry } from './shared-content.ts'
 
@@ -34,7 +34,7 @@ export const Segment = (description: string) => Type.String({
   examples: ['report.pdf']
 })
 
-export const SharedLink = Type.Object({
+export const SharedLink = SharedObject('SharedLink', 'What a link gives.', {
   needsPassword: Type.Boolean({
     description: 'Whether the password must be given first. Then everything else is absent.',
     examples: [false]
@@ -70,9 +70,9 @@ export const SharedLink = Type.Object({
     description: 'How much the link still accepts; null for `download`.',
     examples: [null]
   }))
-}, { $id: 'SharedLink', additionalProperties: false, description: 'What a link gives.' })
+})
 
-export const LinkPassword = Type.Object({
+export const LinkPassword = SharedObject('LinkPassword', 'The password of a link.', {
   password: Type.String({
     format: 'password',
     minLength: 1,
@@ -80,9 +80,9 @@ export const LinkPassword = Type.Object({
     description: 'The password of the link.',
     examples: ['tell it by phone']
   })
-}, { $id: 'LinkPassword', additionalProperties: false, description: 'The password of a link.' })
+})
 
-export const SharedFile = Type.Object({
+export const SharedFile = SharedObject('SharedFile', 'Metadata of a file that a link gives.', {
   ...fileProperties,
   name: {
     ...name,
@@ -94,9 +94,9 @@ export const SharedFile = Type.Object({
     description: 'URL of the bytes by this link.',
     examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/files/report.pdf']
   }
-}, { $id: 'SharedFile', additionalProperties: false, description: 'Metadata of a file that a link gives.' })
+})
 
-export const SharedFolder = Type.Object({
+export const SharedFolder = SharedObject('SharedFolder', 'A folder in a linked folder.', {
   ...folderProperties,
   name: {
     ...Folder.properties.name,
@@ -107,16 +107,16 @@ export const SharedFolder = Type.Object({
     description: 'URL of the listing of this folder.',
     examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL/list?folder=2026']
   }
-}, { $id: 'SharedFolder', additionalProperties: false, description: 'A folder in a linked folder.' })
+})
 
-export const SharedList = Type.Object({
+export const SharedList = SharedObject('SharedList', 'A page of what is in a folder.', {
   folders: Type.Array(Type.Ref(SharedFolder), { maxItems: 1000, description: 'The folders on this page, by name.' }),
   files: Type.Array(Type.Ref(SharedFile), {
     maxItems: 1000,
     description: 'The files on this page, by name. They come after the last folder.'
   }),
   next: NextCursor
-}, { $id: 'SharedList', additionalProperties: false, description: 'A page of what is in a folder.' })
+})
 export type SharedList = Static<typeof SharedList>
 
 /** The shared schemas of visitors who read, for the document. */
@@ -180,8 +180,7 @@ export const getSharedLink = {
       content: { 'application/json': { schema: Type.Ref(SharedLink) }, 'text/html': { schema: Html } }
     },
     303: {
-      description: 'The address of the file, for `download`.',
-      type: 'null',
+      ...noContent('The address of the file, for `download`.'),
       headers: {
         Location: {
           type: 'string',
@@ -214,8 +213,7 @@ export const unlockLink = {
   body: Type.Ref(LinkPassword),
   response: {
     204: {
-      description: 'The link is unlocked, or has no password.',
-      type: 'null',
+      ...noContent('The link is unlocked, or has no password.'),
       headers: {
         'Set-Cookie': {
           type: 'string',
@@ -239,7 +237,7 @@ export const listSharedFolder = {
   tags,
   params: SecretParams,
   querystring: SharedListQuery,
-  response: { 200: { ...Type.Ref(SharedList), description: 'A page.', headers: nextPage } }
+  response: { 200: { ...answer(SharedList, 'A page.'), headers: nextPage } }
 }
 
 export const downloadSharedFile = {

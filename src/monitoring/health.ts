@@ -21,12 +21,7 @@ export interface Conditions {
   readonly bucket?: Condition
 }
 
-export interface Health {
-  /** Checks the database and the place of the files with a real write, at most once a second. */
-  check (): Promise<Conditions>
-  /** The state of the backups; undefined if BACKUP_HOURS is not set. Reads the database. */
-  findBackup (): Promise<BackupState | undefined>
-}
+export type Health = ReturnType<typeof createHealth>
 
 interface HealthOptions {
   metadata: Pick<Metadata, 'probe' | 'events' | 'now'>
@@ -38,7 +33,7 @@ interface HealthOptions {
 }
 
 /** Readiness checks. */
-export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours }: HealthOptions): Health {
+export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours }: HealthOptions) {
   function createCheck (resource: Resource, probe: () => Promise<void>): () => Promise<Condition> {
     let latest: Promise<Condition> | undefined
     let probing: Promise<void> | undefined
@@ -64,12 +59,14 @@ export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours
   const checkDatabase = createCheck('database', () => metadata.probe())
   const checkBlobs = createCheck(hasBucket ? 'bucket' : 'disk', () => blobs.probe())
   return {
-    async check () {
+    /** Checks the database and the place of the files with a real write, at most once a second. */
+    async check (): Promise<Conditions> {
       const [database, stored] = await Promise.all([checkDatabase(), checkBlobs()])
       return hasBucket ? { database, disk: 'ok', bucket: stored } : { database, disk: stored }
     },
 
-    async findBackup () {
+    /** The state of the backups; undefined if BACKUP_HOURS is not set. Reads the database. */
+    async findBackup (): Promise<BackupState | undefined> {
       if (backupHours === undefined) return undefined
       return findBackupState({ events: metadata.events, now: () => metadata.now() }, backupHours)
     }

@@ -44,23 +44,14 @@ function bufferedLog ({ fd }: LogOutput): Log {
   })
   // A log that can't be written must not stop the server; the lines stay buffered.
   stream.on('error', () => {})
-  let lines = ''
   let timer: NodeJS.Timeout | undefined
-  function passOn (): void {
-    stream.write(lines)
-    lines = ''
-  }
   function flush (): void {
     timer = undefined
-    passOn()
     stream.flush()
   }
   return {
     write (line) {
-      lines += line
-      // Not each line by itself: the stream measures what it buffers at every call, a tenth of the CPU time of a small
-      // request.
-      if (lines.length >= BUFFER_LENGTH) passOn()
+      stream.write(line)
       // Not the stream's own periodic flush, which wakes an idle server ten times a second.
       timer ??= setTimeout(flush, FLUSH_MILLISECONDS).unref()
     },

@@ -4,15 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Registry } from 'prom-client'
 
-/** The server for Prometheus, on its own address. */
-export interface MetricsServer {
-  readonly listen: (address: { host: string, port: number }) => Promise<AddressInfo>
-  /** Closes all connections at once. */
-  readonly close: () => Promise<void>
-}
+export type MetricsServer = ReturnType<typeof createMetricsServer>
 
 /** Answers `GET /metrics` in Prometheus' text format. Needs no authentication, because it has its own address. */
-export function createMetricsServer (registry: Registry, log: FastifyBaseLogger): MetricsServer {
+export function createMetricsServer (registry: Registry, log: FastifyBaseLogger) {
   const server = createServer((request, response) => {
     answer(request, response).catch((err: unknown) => {
       log.error({ err }, 'the metrics could not be read')
@@ -31,12 +26,13 @@ export function createMetricsServer (registry: Registry, log: FastifyBaseLogger)
   }
 
   return {
-    async listen ({ host, port }) {
+    async listen ({ host, port }: { host: string, port: number }): Promise<AddressInfo> {
       server.listen({ host, port })
       await once(server, 'listening')
       return server.address() as AddressInfo
     },
-    async close () {
+    /** Closes all connections at once. */
+    async close (): Promise<void> {
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()

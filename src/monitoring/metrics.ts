@@ -8,9 +8,9 @@ import type { Totals } from '../metadata/accounts.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Quota } from '../metadata/records.ts'
 import { lastBackupAt, lastBackupResult } from './backup-state.ts'
-import { createMetricsServer, type MetricsServer } from './metrics-server.ts'
+import { createMetricsServer } from './metrics-server.ts'
 import type { Outages } from './outages.ts'
-import { createRequestMetrics, type RequestMetrics } from './request-metrics.ts'
+import { createRequestMetrics } from './request-metrics.ts'
 import type { RequestObserver } from './request-observer.ts'
 
 /** Totals are cached: they block the event loop for milliseconds per ten thousand accounts. */
@@ -33,17 +33,10 @@ interface MetricsOptions {
   quota: Quota
 }
 
-/** The metrics of requests, and the server for all metrics. */
-export interface Metrics {
-  readonly requests: RequestMetrics
-  /** Adds which resources fail. */
-  watchOutages (outages: Outages): void
-  /** Creates the server for Prometheus. */
-  serve (log: FastifyBaseLogger): MetricsServer
-}
+export type Metrics = ReturnType<typeof createMetrics>
 
 /** All metrics of a server. The number of names and labels does not depend on what clients send. */
-export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOptions): Metrics {
+export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOptions) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -90,9 +83,11 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
   watchBackends(registry, { metadata, blobs })
 
   return {
-    requests: createRequestMetrics(registry),
-    watchOutages: outages => registry.registerMetric(outageGauge(outages)),
-    serve: log => createMetricsServer(registry, log)
+    watchRequests: createRequestMetrics(registry),
+    /** Adds which resources fail. */
+    watchOutages: (outages: Outages) => registry.registerMetric(outageGauge(outages)),
+    /** Creates the server for Prometheus. */
+    serve: (log: FastifyBaseLogger) => createMetricsServer(registry, log)
   }
 }
 

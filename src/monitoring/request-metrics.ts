@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { problemOf } from '../http/error-handler.ts'
-import { failures, type FailureCode, type Problem } from '../problems.ts'
+import { failures, type FailureCode } from '../problems.ts'
 
 /** Methods with their own label; all others share one. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -10,14 +10,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 /** Upper bounds, in seconds, from a database lookup to the transfer of a large file. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
-export interface RequestMetrics {
-  /** Counts all requests from now on. Call it before any other hook is added. */
-  readonly watch: (app: FastifyInstance, connections: { isTls: boolean }) => void
-  /** Counts a request that Fastify refuses before any hook. */
-  readonly countFrameworkError: (error: FastifyError | Problem, request: FastifyRequest, reply: FastifyReply) => void
-}
-
-export function createRequestMetrics (registry: Registry): RequestMetrics {
+/** Returns a function that counts all requests from then on. Call that before any other hook is added. */
+export function createRequestMetrics (registry: Registry) {
   const registers = [registry]
   const requests = new Counter({
     name: 'magicstore_requests_total',
@@ -43,12 +37,6 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
   })
   const codes = new WeakMap<FastifyRequest, FailureCode>()
 
-  function countProblem (error: FastifyError | Problem, request: FastifyRequest): void {
-    const { code } = problemOf(error)
-    codes.set(request, code)
-    problems.inc({ code })
-  }
-
   function count (request: FastifyRequest, reply: FastifyReply): void {
     const operation = operationOf(request)
     const status = statusOf(reply)
@@ -58,16 +46,14 @@ export function createRequestMetrics (registry: Registry): RequestMetrics {
     if (operation === 'uploadFile' || operation === 'putFile') uploads.inc(uploadLabels({ operation, status: status === 'cut' ? status : reply.statusCode, code }))
   }
 
-  return {
-    watch (app, { isTls }) {
-      watchSockets(app, { isTls, registry })
-      app.addHook('onRequest', async (request, reply) => { reply.raw.once('close', () => count(request, reply)) })
-      app.addHook('onError', async (request, _reply, error) => countProblem(error, request))
-    },
-    countFrameworkError (error, request, reply) {
-      countProblem(error, request)
-      count(request, reply)
-    }
+  return (app: FastifyInstance, { isTls }: { isTls: boolean }): void => {
+    watchSockets(app, { isTls, registry })
+    app.addHook('onRequest', async (request, reply) => { reply.raw.once('close', () => count(request, reply)) })
+    app.addHook('onError', async (request, _reply, error) => {
+      const { code } = problemOf(error)
+      codes.set(request, code)
+      problems.inc({ code })
+    })
   }
 }
 

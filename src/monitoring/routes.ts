@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from '@sinclair/typebox'
 import { LIVENESS_PATH } from '../http/load-shedding.ts'
 import { codeSamples, noCredential } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import type { Health } from './health.ts'
 import { Liveness, Readiness } from './schemas.ts'
@@ -20,7 +19,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
       ...codeSamples('curl -f http://127.0.0.1:5000/health/live'),
       tags: ['Health'],
       security: noCredential,
-      response: { 200: { ...Type.Ref(Liveness), description: 'The process responds.' } }
+      response: { 200: answer(Liveness, 'The process responds.') }
     }
   }, async () => ({ status: 'alive' as const }))
 
@@ -32,7 +31,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
       ...codeSamples('curl -f http://127.0.0.1:5000/health/ready'),
       tags: ['Health'],
       security: noCredential,
-      response: { 200: { ...Type.Ref(Readiness), description: 'The server can process requests.' }, ...problems(['not_ready']) }
+      response: { 200: answer(Readiness, 'The server can process requests.'), ...problems(['not_ready']) }
     }
   }, async () => {
     const conditions = await health.check()
@@ -46,5 +45,5 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
 
 /** Names the failing checks; the causes are only in the log. */
 function notReady (failing: readonly string[]): Problem {
-  return new Problem('not_ready', { detail: `Failing: ${failing.join(', ')}.`, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  return new Problem('not_ready', { detail: `Failing: ${failing.join(', ')}.`, retrySeconds: RETRY_SECONDS })
 }

@@ -1,6 +1,6 @@
+import helmet from '@fastify/helmet'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyPluginAsync } from 'fastify'
-import { helmet } from '../http/plugins.ts'
 
 /**
  * Hides the choice of servers, because there is one. Shows the keyboard focus, also on the button that appears only

@@ -1,9 +1,19 @@
-import { Type } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { isEssential } from '../http/load-shedding.ts'
 import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
 import { SAFE_METHODS } from '../http/wire-values.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
+
+/** A response with JSON of a shared schema. */
+export function answer<Schema extends TSchema> (schema: Schema, description: string) {
+  return { ...Type.Ref(schema), description }
+}
+
+/** A response without a body. */
+export function noContent (description: string) {
+  return { description, type: 'null' } as const
+}
 
 /** A response header: the schema of its value, and a description. */
 export interface Header { type: 'string' | 'integer', description: string, [keyword: string]: unknown }

@@ -4,10 +4,11 @@ import { readVersion } from '../config.ts'
 import { Html, prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
 import type { Links } from '../http/links.ts'
 import type { Page } from '../http/page.ts'
-import { NullableText } from '../http/wire-values.ts'
+import { NullableText, SharedObject } from '../http/wire-values.ts'
 import { codeSamples, noCredential } from './operation.ts'
+import { noContent } from './responses.ts'
 
-export const ServiceFacts = Type.Object({
+export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.', {
   name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] }),
   version: Type.String({ maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+', description: 'Version of the server (Semantic Versioning 2.0.0).', examples: ['1.0.0'] }),
   openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the OpenAPI document.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
@@ -16,7 +17,7 @@ export const ServiceFacts = Type.Object({
   secondFactor: Type.Unsafe<'optional' | 'required'>({ type: 'string', enum: ['optional', 'required'], description: 'Whether every account needs a second factor.', examples: ['optional'] }),
   links: Type.Unsafe<'on' | 'off'>({ type: 'string', enum: ['on', 'off'], description: 'Whether owners can give files and folders away by links.', examples: ['off'] }),
   linkMaxDays: Type.Integer({ format: 'int32', minimum: 0, maximum: 36_500, description: 'Longest lifetime of a link in days, and the default; 0 for no limit.', examples: [30] })
-}, { $id: 'ServiceFacts', additionalProperties: false, description: 'Service information.' })
+})
 
 /** `facts` are those that depend on the settings. */
 interface ServiceRoutesOptions {
@@ -44,11 +45,7 @@ export const serviceRoutes: FastifyPluginAsyncTypebox<ServiceRoutesOptions> = as
           description: 'Service information, or the page.',
           content: { 'application/json': { schema: Type.Ref(ServiceFacts) }, 'text/html': { schema: Html } }
         },
-        302: {
-          description: 'For browsers, if the server has no page.',
-          type: 'null',
-          headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } }
-        }
+        302: { ...noContent('For browsers, if the server has no page.'), headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } } }
       }
     }
   }, async (request, reply) => {

@@ -1,14 +1,18 @@
 import { failures, type FailureCode } from '../problems.ts'
 
-interface Header { $ref?: string }
-interface Response { $ref?: string, headers?: Record<string, Header>, content?: Record<string, { examples?: object }> }
+interface SharedRef { $ref?: string }
+interface Response {
+  $ref?: string
+  headers?: Record<string, SharedRef>
+  content?: Record<string, { examples?: object }>
+}
 interface Parameter { in: string }
-interface Body { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
+interface RequestBody { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
 interface Operation {
   operationId: string
   description: string
   parameters?: Parameter[]
-  requestBody?: Body
+  requestBody?: RequestBody
   'x-required-scope'?: string
   responses: Record<string, Response>
 }
@@ -20,7 +24,7 @@ interface OpenapiDocument {
   components: {
     schemas: Record<string, { required?: string[] }>,
     examples: Record<string, unknown>,
-    headers?: Record<string, Header>,
+    headers?: Record<string, SharedRef>,
     responses?: Record<string, Response>
   }
 }

@@ -1,28 +1,24 @@
-import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
 import { findUsernameKey, looksLikeToken } from '../accounts/username.ts'
 import { type Caller, callerOf, countFieldLines, oneTimeCodeOf, setCaller } from '../http/caller.ts'
-import { type CredentialKind, withChallenge } from '../http/challenge.ts'
-import { sendProblem } from '../http/error-handler.ts'
+import type { CredentialKind } from '../http/error-handler.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { Problem, type FailureCode } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { requireScope, type Scope } from './scopes.ts'
-import { factorsOf } from './tokens.ts'
+import { factorsOf, requireScope, type Scope } from './tokens.ts'
 
 /**
- * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `answer` sends
- * their problems, `sendProblem` by default. `factor` says how routes differ from others that take a password: on those
- * of the `setup` a password is enough without a second factor even if one is required; those of the `first step` of a
- * sign-in need no code.
+ * What the routes of a Fastify scope require: a kind of credential, and the scope that a token needs. `factor` says how
+ * routes differ from others that take a password: on those of the `setup` a password is enough without a second factor
+ * even if one is required; those of the `first step` of a sign-in need no code.
  */
-interface AuthRequirement {
+export interface AuthRequirement {
   credential: CredentialKind
   scope?: Scope
   factor?: 'setup' | 'first step'
-  answer?: typeof sendProblem
 }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
@@ -33,11 +29,12 @@ type SecurityRequirement = { [scheme: string]: string[] }
  * It also writes the `security` of the scope's operations into the OpenAPI document.
  */
 export function authenticate (
-  guarded: FastifyInstance, { signIn, tokens, accessTokens, config }: AppServices, requirement: AuthRequirement
+  guarded: FastifyInstance, { signIn, tokens, config }: AppServices, requirement: AuthRequirement
 ): void {
-  const { credential, scope, factor, answer = sendProblem } = requirement
+  const { credential, scope, factor } = requirement
 
   guarded.addHook('onRoute', route => {
+    route.config = Object.assign({}, route.config, { credential })
     if (route.schema !== undefined) Object.assign(route.schema, requirementsOf(requirement))
     addFailures(route, failuresOf(requirement))
   })
@@ -53,20 +50,15 @@ export function authenticate (
       if (!await signIn.isCurrent(callerOf(request).account)) throw new Problem('credentials_wrong')
     })
   }
-  // Also for a credential that is revoked during its request.
-  guarded.setErrorHandler((error: FastifyError | Problem, request, reply) =>
-    answer(withChallenge(error, request, credential), request, reply))
 
   function verify (credentials: Credentials, request: FastifyRequest): Promise<Caller> {
-    if (credentials.kind === 'token') return verifyToken(credentials.token, request)
-    return credential === 'token' ? verifyOwnToken(credentials, request) : verifyPassword(credentials, request)
+    if (credentials.kind === 'token') return verifyToken(credentials.token)
+    return credential === 'token' ? verifyOwnToken(credentials) : verifyPassword(credentials, request)
   }
 
   /** The password is a token of the account with this name. Nothing is hashed or counted. */
-  async function verifyOwnToken (
-    { username, password }: UsernameAndPassword, request: FastifyRequest
-  ): Promise<Caller> {
-    const caller = looksLikeToken(password) ? await verifyToken(password, request) : undefined
+  async function verifyOwnToken ({ username, password }: UsernameAndPassword): Promise<Caller> {
+    const caller = looksLikeToken(password) ? await verifyToken(password) : undefined
     if (caller === undefined || findUsernameKey(username) !== caller.account.usernameKey) throw new Problem('token_required')
     return caller
   }
@@ -82,10 +74,10 @@ export function authenticate (
     return { ...signedIn, token: undefined }
   }
 
-  async function verifyToken (text: string, request: FastifyRequest): Promise<Caller> {
+  async function verifyToken (text: string): Promise<Caller> {
     // Not verified: valid and invalid tokens get the same response.
     if (credential === 'password') throw new Problem('password_required')
-    const { token, account } = await tokens.verify(text, text => accessTokens.verify(request, text))
+    const { token, account } = await tokens.verify(text)
     if (credential === 'password or personal token' && token.kind === 'access') throw new Problem('password_required')
     return { token, account, factors: factorsOf(token) }
   }

@@ -7,26 +7,15 @@ const FRESH_MILLISECONDS = 1000
 /** Pause before a read for an unknown key: forged tokens and cursors can't make the server read more often. */
 const PAUSE_MILLISECONDS = 100
 
-/**
- * The signing keys in use, which another process can rotate. Both methods return the key that signs first, and the same
- * array until the keys change.
- */
-export interface KeyRing {
-  /** The keys as they were at most 1,000 ms ago. */
-  current (): Promise<readonly SigningKey[]>
-  /**
-   * The keys as they are now, after up to 100 ms. For a key that `current` lacks: another process may have added it.
-   */
-  latest (): Promise<readonly SigningKey[]>
-}
+export type KeyRing = ReturnType<typeof createKeyRing>
 
 /**
  * The keys that `read` finds, read again at most once a second, so that another process can rotate them. While they
- * can't be read, the last ones stay in use.
+ * can't be read, the last ones stay in use. The first key signs; the array is the same until the keys change.
  */
 export function createKeyRing (
   first: readonly SigningKey[], read: () => Promise<readonly SigningKey[] | undefined>
-): KeyRing {
+) {
   let keys = first
   let readAt = performance.now()
   let reading: Promise<void> | undefined
@@ -47,15 +36,24 @@ export function createKeyRing (
     await (reading ??= refresh())
   }
 
-  return {
-    async current () {
-      if (performance.now() - readAt >= FRESH_MILLISECONDS) await (reading ??= refresh())
-      return keys
-    },
+  /** The keys as they were at most 1,000 ms ago. */
+  async function current (): Promise<readonly SigningKey[]> {
+    if (performance.now() - readAt >= FRESH_MILLISECONDS) await (reading ??= refresh())
+    return keys
+  }
 
-    async latest () {
-      await (nextReading ??= readNext())
-      return keys
+  /** The keys as they are now, after up to 100 ms. */
+  async function latest (): Promise<readonly SigningKey[]> {
+    await (nextReading ??= readNext())
+    return keys
+  }
+
+  return {
+    current,
+
+    /** A key; undefined if there is none. Another process may have added it a moment ago. */
+    async find (isMeant: (key: SigningKey) => boolean): Promise<SigningKey | undefined> {
+      return (await current()).find(isMeant) ?? (await latest()).find(isMeant)
     }
   }
 }

@@ -1,20 +1,18 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
-import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, recordEvent } from '../http/caller.ts'
 import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
+import { dateOf, knownDateOf } from '../http/wire-values.ts'
 import type { TokenRecord } from '../metadata/records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
-import { splitScopes } from './scopes.ts'
-import { factorsOf } from './tokens.ts'
+import { factorsOf, splitScopes } from './tokens.ts'
 
 /** Creates access tokens; accepts a password or a personal access token. */
-export const signInRoutes: Routes = async (app, { tokens, accessTokens, securityLog }) => {
+export const signInRoutes: Routes = async (app, { tokens, securityLog }) => {
   app.get('/api/token', {
     schema: {
       operationId: 'getToken',
@@ -30,15 +28,15 @@ export const signInRoutes: Routes = async (app, { tokens, accessTokens, security
       ),
       tags: ['Tokens'],
       response: {
-        200: { ...Type.Ref(AccessToken), description: 'The new access token.' },
+        200: answer(AccessToken, 'The new access token.'),
         ...problems(['too_many_tokens', 'storage_full'])
       }
     }
-  }, async (request, reply) => {
+  }, async request => {
     const caller = callerOf(request)
-    const { claims, duration } = await tokens.issue(caller, originOf(request), caller.token)
-    record(securityLog, request, 'token_issued')
-    return { token: await accessTokens.sign(reply, claims), duration }
+    const issued = await tokens.issue(caller, originOf(request), caller.token)
+    recordEvent(securityLog, request, 'token_issued')
+    return issued
   })
 }
 
@@ -51,7 +49,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       description: 'Greets the user that the credentials belong to.',
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource'),
       tags: ['Tokens'],
-      response: { 200: { ...Type.Ref(Greeting), description: 'The credentials are valid.' } }
+      response: { 200: answer(Greeting, 'The credentials are valid.') }
     }
   }, async request => ({ data: `Hello, ${callerOf(request).account.username}!` }))
 
@@ -64,7 +62,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
       querystring: PageQuery,
-      response: { 200: { ...Type.Ref(TokenList), description: 'One page of tokens.' } }
+      response: { 200: answer(TokenList, 'One page of tokens.') }
     }
   }, async request => {
     const page = pageOf(request.query)
@@ -80,13 +78,13 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       description: 'Revokes the token that authenticates this request. The next request with it is refused.',
       ...codeSamples('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token'),
       tags: ['Tokens'],
-      response: { 204: { description: 'The token is revoked.', type: 'null' }, ...problems(['token_needed', 'storage_full']) }
+      response: { 204: noContent('The token is revoked.'), ...problems(['token_needed', 'storage_full']) }
     }
   }, async (request, reply) => {
     const { token } = callerOf(request)
     if (token === undefined) throw new Problem('token_needed')
     await tokens.revokeCurrent(token)
-    record(securityLog, request, 'token_revoked')
+    recordEvent(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
 }
@@ -105,7 +103,7 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
       tags: ['Tokens'],
       body: Type.Ref(NewToken),
       response: {
-        201: { ...Type.Ref(PersonalToken), description: 'The new token.' },
+        201: answer(PersonalToken, 'The new token.'),
         ...problems(['malformed_json', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
       }
     }
@@ -113,7 +111,7 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
     const { expiresAt = null, ...body } = request.body
     const newToken = { ...body, expiresAt: expiresAt === null ? null : Date.parse(expiresAt) }
     const issued = await tokens.issuePersonal(callerOf(request), originOf(request), newToken)
-    record(securityLog, request, 'personal_token_created')
+    recordEvent(securityLog, request, 'personal_token_created')
     reply.code(201)
     return { ...tokenOf(issued.record), kind: 'personal' as const, token: issued.token }
   })
@@ -133,13 +131,13 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
       tags: ['Tokens'],
       params: TokenParams,
       response: {
-        204: { description: 'The token is revoked.', type: 'null' },
+        204: noContent('The token is revoked.'),
         ...problems(['not_found', 'storage_full'])
       }
     }
   }, async (request, reply) => {
     await metadata.tokens.remove(callerOf(request).account.id, request.params.id)
-    record(securityLog, request, 'token_revoked')
+    recordEvent(securityLog, request, 'token_revoked')
     return reply.code(204).send()
   })
 
@@ -150,17 +148,13 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
       description: 'Revokes all access tokens and personal access tokens, including the one that authenticates this request.',
       ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens'),
       tags: ['Tokens'],
-      response: { 204: { description: 'All tokens are revoked.', type: 'null' }, ...problems(['storage_full']) }
+      response: { 204: noContent('All tokens are revoked.'), ...problems(['storage_full']) }
     }
   }, async (request, reply) => {
     await metadata.tokens.removeAll(callerOf(request).account.id)
-    record(securityLog, request, 'tokens_revoked')
+    recordEvent(securityLog, request, 'tokens_revoked')
     return reply.code(204).send()
   })
-}
-
-function record (securityLog: SecurityLog, request: FastifyRequest, kind: EventKind): void {
-  securityLog.record({ kind, account: callerOf(request).account, ...originOf(request) })
 }
 
 function tokenOf (token: TokenRecord) {
@@ -170,15 +164,11 @@ function tokenOf (token: TokenRecord) {
     kind,
     name,
     scopes: splitScopes(scopes),
-    createdAt: timeOf(createdAt),
-    expiresAt: expiresAt === null ? null : timeOf(expiresAt),
-    lastUsedAt: lastUsedAt === null ? null : timeOf(lastUsedAt),
+    createdAt: dateOf(createdAt),
+    expiresAt: knownDateOf(expiresAt),
+    lastUsedAt: knownDateOf(lastUsedAt),
     factors: factorsOf(token),
     browser,
     system
   }
-}
-
-function timeOf (milliseconds: number): string {
-  return new Date(milliseconds).toISOString()
 }

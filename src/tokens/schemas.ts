@@ -1,12 +1,12 @@
 import { Type } from '@sinclair/typebox'
-import { MAX_USERNAME_POINTS } from '../accounts/username.ts'
+import { User } from '../accounts/schemas.ts'
 import { NextId } from '../http/pagination.ts'
-import { Id, NullableText, NullableTimestamp, ONE_LINE, Timestamp } from '../http/wire-values.ts'
+import { Id, NullableText, NullableTimestamp, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { factors, type Factor } from '../metadata/records.ts'
-import { scopes, type Scope } from './scopes.ts'
+import { scopes, type Scope } from './tokens.ts'
 import { SECRET_PATTERN, SESSION_COOKIE } from './sessions.ts'
 
-export const AccessToken = Type.Object({
+export const AccessToken = SharedObject('AccessToken', 'An access token and its lifetime.', {
   token: Type.String({
     maxLength: 1024,
     pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$',
@@ -14,16 +14,15 @@ export const AccessToken = Type.Object({
     examples: ['eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.c2lnbmF0dXJl']
   }),
   duration: Type.Integer({ format: 'int32', minimum: 1, maximum: 86_400, description: 'Lifetime in seconds.', examples: [600] })
-}, { $id: 'AccessToken', additionalProperties: false, description: 'An access token and its lifetime.' })
+})
 
-export const Session = Type.Object({
-  token: AccessToken.properties.token,
-  duration: AccessToken.properties.duration,
-  username: Type.String({ minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE, description: 'The username as registered.', examples: ['test_user'] }),
+export const Session = SharedObject('Session', 'An access token of a session.', {
+  ...AccessToken.properties,
+  username: User.properties.username,
   sessionId: Id('Id of the session in the list of tokens.', 21)
-}, { $id: 'Session', additionalProperties: false, description: 'An access token of a session.' })
+})
 
-export const NewSession = Type.Object({
+export const NewSession = SharedObject('NewSession', 'A new session, with its key and its first access token.', {
   ...Session.properties,
   key: Type.String({
     maxLength: 43,
@@ -31,7 +30,7 @@ export const NewSession = Type.Object({
     description: 'The key of the session. It is returned only here. Keep it where only pages of your origin can read it, such as IndexedDB, and send it in `Session-Key`.',
     examples: ['0123456789abcdefghijklmnopqrstuvwxyzABCDEFG']
   })
-}, { $id: 'NewSession', additionalProperties: false, description: 'A new session, with its key and its first access token.' })
+})
 
 export const SetCookie = (description: string) => ({
   'Set-Cookie': { type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${SESSION_COOKIE}=[A-Za-z0-9_-]*; `, description } as const
@@ -40,14 +39,14 @@ export const SetCookie = (description: string) => ({
 /** Headers of a response with a new session. */
 export const newSessionHeaders = SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.')
 
-export const Greeting = Type.Object({
+export const Greeting = SharedObject('Greeting', 'Returned for valid credentials.', {
   data: Type.String({
     maxLength: 128,
     pattern: '^Hello, [^\\u0000-\\u001f\\u007f-\\u009f]+!$',
     description: 'A greeting with the username.',
     examples: ['Hello, test_user!']
   })
-}, { $id: 'Greeting', additionalProperties: false, description: 'Returned for valid credentials.' })
+})
 
 const Scopes = (description: string) => Type.Array(
   Type.Unsafe<Scope>({ type: 'string', enum: [...scopes] }),
@@ -84,18 +83,14 @@ const tokenProperties = {
   system: Program('Operating system of that browser', 'Linux')
 }
 
-export const Token = Type.Object(tokenProperties, {
-  $id: 'Token',
-  additionalProperties: false,
-  description: 'An active token, without its secret.'
-})
+export const Token = SharedObject('Token', 'An active token, without its secret.', tokenProperties)
 
-export const TokenList = Type.Object({
+export const TokenList = SharedObject('TokenList', 'A page of tokens.', {
   tokens: Type.Array(Type.Ref(Token), { maxItems: 1000, description: 'Newest first.' }),
   next: NextId
-}, { $id: 'TokenList', additionalProperties: false, description: 'A page of tokens.' })
+})
 
-export const NewToken = Type.Object({
+export const NewToken = SharedObject('NewToken', 'A personal access token to create.', {
   name: Type.String({
     minLength: 1,
     maxLength: 100,
@@ -108,9 +103,9 @@ export const NewToken = Type.Object({
     description: 'Time of expiry (RFC 3339, before the year 10000); null or omitted for no expiry.',
     examples: ['2099-11-24T09:30:00Z']
   }))
-}, { $id: 'NewToken', additionalProperties: false, description: 'A personal access token to create.' })
+})
 
-export const PersonalToken = Type.Object({
+export const PersonalToken = SharedObject('PersonalToken', 'A new personal access token.', {
   ...tokenProperties,
   kind: Type.Unsafe<'personal'>({ type: 'string', enum: ['personal'], description: 'Always `personal`.', examples: ['personal'] }),
   browser: { ...tokenProperties.browser, examples: [null] },
@@ -121,7 +116,7 @@ export const PersonalToken = Type.Object({
     description: 'The secret token. It is returned only here and stored as a hash.',
     examples: ['mst_0123456789ABCDEFGHIJKLMNOPQRST2Jmbyv']
   })
-}, { $id: 'PersonalToken', additionalProperties: false, description: 'A new personal access token.' })
+})
 
 /** Operations that use a new personal token (OpenAPI links). */
 export const personalTokenLinks = {

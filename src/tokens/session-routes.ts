@@ -1,14 +1,12 @@
-import { Type } from '@sinclair/typebox'
+import cookie from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
-import { cookie } from '../http/plugins.ts'
-import { ignoreBodies } from '../http/schema-compilers.ts'
 import type { Routes } from '../http/services.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { NewSession, newSessionHeaders, Session, SetCookie } from './schemas.ts'
-import { SESSION_PATH } from './session-requests.ts'
+import { SESSION_PATH } from './sessions.ts'
 
 /** The `security` of operations that read the cookie and the key. They work without a credential too. */
 const sessionSecurity: { [scheme: string]: string[] }[] = [{ session: [], sessionKey: [] }, {}]
@@ -16,7 +14,6 @@ const sessionSecurity: { [scheme: string]: string[] }[] = [{ session: [], sessio
 /** Creates sessions; requires the password. */
 export const sessionSignInRoutes: Routes = async (app, { sessions }) => {
   await app.register(cookie)
-  ignoreBodies(app)
 
   app.post(SESSION_PATH, {
     schema: {
@@ -26,11 +23,7 @@ export const sessionSignInRoutes: Routes = async (app, { sessions }) => {
       ...codeSamples('curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session'),
       tags: ['Tokens'],
       response: {
-        201: {
-          ...Type.Ref(NewSession),
-          description: 'The new session.',
-          headers: newSessionHeaders
-        },
+        201: { ...answer(NewSession, 'The new session.'), headers: newSessionHeaders },
         ...problems(['too_many_tokens', 'storage_full'])
       }
     }
@@ -53,13 +46,13 @@ export const sessionRoutes: Routes = async (app, { sessions }) => {
     tags: ['Tokens'],
     security: sessionSecurity,
     response: {
-      200: { ...Type.Ref(Session), description: 'The session, with a new access token.' },
-      204: { description: 'There is no session, or it has ended.', type: 'null' },
+      200: answer(Session, 'The session, with a new access token.'),
+      204: noContent('There is no session, or it has ended.'),
       ...problems(['too_many_tokens', 'cross_site_request', 'storage_full'])
     }
   }
   async function renew (request: FastifyRequest, reply: FastifyReply) {
-    return await sessions.renew(request, reply) ?? reply.code(204).send()
+    return await sessions.renew(request) ?? reply.code(204).send()
   }
   // The cookie stays: meanwhile the browser may have that of a new session, which a late response would delete.
   app.get(SESSION_PATH, { schema, exposeHeadRoute: false }, renew)
@@ -75,7 +68,7 @@ export const sessionRoutes: Routes = async (app, { sessions }) => {
       tags: ['Tokens'],
       security: sessionSecurity,
       response: {
-        204: { description: 'There is no session any more.', type: 'null', headers: SetCookie('Deletes the cookie, if the request has one.') },
+        204: { ...noContent('There is no session any more.'), headers: SetCookie('Deletes the cookie, if the request has one.') },
         ...problems(['cross_site_request', 'storage_full'])
       }
     }

@@ -1,16 +1,25 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Origin } from '../accounts/network.ts'
+import type { CookieSerializeOptions } from '@fastify/cookie'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
-import type { AccountRecord, TokenAndAccount } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { publicFolder } from '../http/links.ts'
+import { SESSION_KEY } from '../http/protection.ts'
+import type { TokenAndAccount } from '../metadata/records.ts'
+import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { factorsOf, type IssuedToken, type SessionClient } from './tokens.ts'
+import { factorsOf, type SessionClient } from './tokens.ts'
+
+export const SESSION_PATH = '/api/session'
 
 /** Lifetime of a session. Use does not extend it. */
-export const SESSION_SECONDS = 30 * 24 * 3600
+const SESSION_SECONDS = 30 * 24 * 3600
 
 /** The name of the cookie without TLS, and in the document. */
 export const SESSION_COOKIE = 'magicstore_session'
+
+/** Browsers accept a cookie of this name only over TLS and only from this host (RFC 6265bis section 4.1.3.2). */
+const SECURE_COOKIE = `__Host-${SESSION_COOKIE}`
 
 const SECRET_BYTES = 32
 
@@ -19,38 +28,69 @@ export const SECRET_PATTERN = '^[A-Za-z0-9_-]{43}$'
 
 const SECRET = new RegExp(SECRET_PATTERN)
 
+/** Longer than that of any browser. */
+const MAX_USER_AGENT_LENGTH = 512
+
 /**
  * The two secrets of a session; each is useless without the other. Scripts can't read the cookie, but browsers send it
  * to every port of the host, and every port can set it (RFC 6265 section 8.5). Only pages of the same origin, which
  * includes the port, can read the key.
  */
-export interface SessionSecrets { readonly cookie: string, readonly key: string }
+interface SessionSecrets { readonly cookie: string, readonly key: string }
 
-/** A new access token of a session. */
-interface RenewedSession extends IssuedToken { username: string, sessionId: number }
+export type SessionRequests = ReturnType<typeof createSessionRequests>
 
-/** Sessions of the page. A session is a token of the account that only creates access tokens. */
-export function createSessions ({ metadata, tokens }: Pick<AppServices, 'metadata' | 'tokens'>) {
-  async function find ({ cookie = '', key = '' }: Partial<SessionSecrets>): Promise<TokenAndAccount | undefined> {
+/**
+ * The sessions that requests begin, use and end. For Fastify scopes with `@fastify/cookie`. A session is a token of the
+ * account that only creates access tokens.
+ */
+export function createSessionRequests (
+  { config, metadata, securityLog, tokens }: Pick<AppServices, 'config' | 'metadata' | 'securityLog' | 'tokens'>
+) {
+  async function find (request: FastifyRequest): Promise<TokenAndAccount | undefined> {
+    const cookie = request.cookies[cookieName(request)] ?? ''
+    const key = request.headers[SESSION_KEY]?.toString() ?? ''
     return SECRET.test(cookie) && SECRET.test(key) ? tokens.findSession(hashOf({ cookie, key })) : undefined
+  }
+
+  /** Revokes the session of the request, if it has one, and its access tokens. */
+  async function end (request: FastifyRequest): Promise<void> {
+    const found = await find(request)
+    const account = found && await ifNot('token_revoked', tokens.revokeCurrent(found.token).then(() => found.account))
+    if (account !== undefined) securityLog.record({ kind: 'token_revoked', account, ...originOf(request) })
+  }
+
+  /** The prefix `__Host-` requires the path `/`. Without TLS, browsers send the cookie only to these operations. */
+  function attributesFor ({ protocol }: FastifyRequest): CookieSerializeOptions {
+    const { publicUrl } = config
+    const shared = { httpOnly: true, sameSite: 'strict' } as const
+    if (protocol === 'https') return { ...shared, secure: true, path: '/' }
+    return { ...shared, path: publicFolder(publicUrl) + SESSION_PATH }
   }
 
   return {
     /**
-     * Creates a session and its first access token. The secrets are returned only here.
+     * Creates a session for the page that sends the request, in place of the one that it has, and sets the cookie.
+     * Returns the body of the response: its key is returned only here.
      * @throws too_many_tokens, and credentials_wrong if the password or a factor has changed since the request was
      * authenticated.
      */
-    async create (signedIn: SignedIn, client: SessionClient, origin: Origin): Promise<RenewedSession & SessionSecrets> {
+    async begin (request: FastifyRequest, reply: FastifyReply, signedIn: SignedIn) {
+      // A sign-in replaces the session of the browser (OWASP ASVS 5.0, V7.2.4).
+      await end(request)
       const { account } = signedIn
+      const origin = originOf(request)
       const secrets = { cookie: createSecret(), key: createSecret() }
+      const client = await clientOf(request)
       const added = { secretHash: hashOf(secrets), lifetimeMilliseconds: SESSION_SECONDS * 1000, client }
       const session = await tokens.addSession(signedIn, origin, added)
       try {
-        const issued = await unlessRevoked(tokens.issue(signedIn, origin, session))
+        const issued = await ifNot('token_revoked', tokens.issue(signedIn, origin, session))
         // A change of the password or of the factors has ended it meanwhile.
         if (issued === undefined) throw new Problem('credentials_wrong')
-        return { ...secrets, username: account.username, sessionId: session.id, ...issued }
+        securityLog.record({ kind: 'session_created', account, ...origin })
+        reply.setCookie(cookieName(request), secrets.cookie, { ...attributesFor(request), maxAge: SESSION_SECONDS })
+        return { ...issued, key: secrets.key, username: account.username, sessionId: session.id }
       } catch (error) {
         // The client never gets its secrets.
         await metadata.tokens.remove(account.id, session.id).catch(() => {})
@@ -59,28 +99,34 @@ export function createSessions ({ metadata, tokens }: Pick<AppServices, 'metadat
     },
 
     /**
-     * Creates an access token; undefined if no active session has these secrets, or its account is disabled.
-     * @throws too_many_tokens.
+     * The session of the request with a new access token; undefined if it has none that is active, or if its account is
+     * disabled. @throws too_many_tokens.
      */
-    async renew (secrets: Partial<SessionSecrets>, origin: Origin): Promise<RenewedSession | undefined> {
-      const found = await find(secrets)
+    async renew (request: FastifyRequest) {
+      const found = await find(request)
       if (found === undefined || found.account.disabledAt !== null) return undefined
       const { account, token } = found
-      const issued = await unlessRevoked(tokens.issue({ account, factors: factorsOf(token) }, origin, token))
-      return issued && { username: account.username, sessionId: token.id, ...issued }
+      const signedIn = { account, factors: factorsOf(token) }
+      const issued = await ifNot('token_revoked', tokens.issue(signedIn, originOf(request), token))
+      return issued && { ...issued, username: account.username, sessionId: token.id }
     },
 
-    /** The id of the session with these secrets; undefined if there is no active one. */
-    async findId (secrets: Partial<SessionSecrets>): Promise<number | undefined> {
-      return (await find(secrets))?.token.id
+    /** The id of the session that the request has; undefined if it has none. */
+    async findId (request: FastifyRequest): Promise<number | undefined> {
+      return (await find(request))?.token.id
     },
+    end,
 
-    /** Revokes a session and its access tokens. Returns its account; undefined if there is no such session. */
-    async end (secrets: Partial<SessionSecrets>): Promise<AccountRecord | undefined> {
-      const found = await find(secrets)
-      return found && unlessRevoked(tokens.revokeCurrent(found.token).then(() => found.account))
+    /** Deletes the cookie, if the request has one. */
+    clearCookie (request: FastifyRequest, reply: FastifyReply): void {
+      const name = cookieName(request)
+      if (request.cookies[name] !== undefined) reply.clearCookie(name, attributesFor(request))
     }
   }
+}
+
+function cookieName ({ protocol }: FastifyRequest): string {
+  return protocol === 'https' ? SECURE_COOKIE : SESSION_COOKIE
 }
 
 function createSecret (): string {
@@ -92,12 +138,15 @@ function hashOf ({ cookie, key }: SessionSecrets): string {
   return createHash('sha256').update(`${cookie}.${key}`).digest('hex')
 }
 
-/** Undefined if the session was revoked after it was found. */
-async function unlessRevoked<Result> (result: Promise<Result>): Promise<Result | undefined> {
-  try {
-    return await result
-  } catch (error) {
-    if (error instanceof Problem && error.code === 'token_revoked') return undefined
-    throw error
-  }
+/** Browser and system by the header `User-Agent`; null for all that are not well known: the text could be anything. */
+async function clientOf ({ headers: { 'user-agent': userAgent } }: FastifyRequest): Promise<SessionClient> {
+  // Loaded on demand: few requests begin a session.
+  const { default: bowser } = await import('bowser')
+  // It refuses an empty text, and takes long for a long one.
+  const { browser, os } = bowser.parse(userAgent?.slice(0, MAX_USER_AGENT_LENGTH) || '-')
+  return { browser: knownName(bowser.BROWSER_MAP, browser.name), system: knownName(bowser.OS_MAP, os.name) }
+}
+
+function knownName (names: Record<string, string>, name: string | undefined): string | null {
+  return Object.values(names).find(known => known === name) ?? null
 }

@@ -30,8 +30,7 @@ export function createSignedTexts ({ keyRing }: Pick<AppServices, 'keyRing'>) {
       const text = bytes.toString('utf8', SIGNATURE_BYTES)
       const signature = bytes.subarray(0, SIGNATURE_BYTES)
       const isSigner = ({ secret }: SigningKey) => signature.equals(sign(secret, text, purpose))
-      const isSigned = (await keyRing.current()).some(isSigner) || (await keyRing.latest()).some(isSigner)
-      return isSigned ? text : undefined
+      return await keyRing.find(isSigner) && text
     }
   }
 }

@@ -2,11 +2,37 @@ import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import type { AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import type { AccessClaims } from './jwt.ts'
+import type { AccessTokens } from './jwt.ts'
 import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
-import { joinScopes, scopes, type Scope } from './scopes.ts'
+
+/** The scopes of a token. A password, and an access token created with one, has all of them. */
+export const scopes = ['files:read', 'files:write', 'account', 'links'] as const
+
+export type Scope = typeof scopes[number]
+
+/** Scopes as they are stored: separated by spaces (RFC 6749 section 3.3), in the order of `scopes`. */
+function joinScopes (granted: readonly Scope[]): string {
+  return scopes.filter(scope => granted.includes(scope)).join(' ')
+}
+
+export function splitScopes (stored: string): Scope[] {
+  return scopes.filter(scope => hasScope(stored, scope))
+}
+
+export function hasScope (stored: string, scope: Scope): boolean {
+  return stored.split(' ').includes(scope)
+}
+
+/** Refuses a token without a scope (RFC 6750 section 3.1). A password has every scope. @throws insufficient_scope. */
+export function requireScope (token: { readonly scopes: string } | undefined, scope: Scope): void {
+  if (token === undefined || hasScope(token.scopes, scope)) return
+  throw new Problem('insufficient_scope', {
+    detail: `The token needs the scope ${scope}.`,
+    headers: { 'www-authenticate': `Bearer realm="MagicStore", error="insufficient_scope", scope="${scope}"` }
+  })
+}
 
 /** The time of last use is stored at most once a minute: a write on every request would cost too much. */
 const TOUCH_MILLISECONDS = 60_000
@@ -37,25 +63,26 @@ export type SessionClient = Pick<NewToken, 'browser' | 'system'>
 
 interface NewSession { secretHash: string, lifetimeMilliseconds: number, client: SessionClient }
 
-/** The claims of a new access token, and its lifetime in seconds. */
-export interface IssuedToken { claims: AccessClaims, duration: number }
+/** A new access token, and its lifetime in seconds. */
+export interface IssuedToken { token: string, duration: number }
 
 interface Authenticated { readonly account: AccountRecord, readonly token: TokenRecord | undefined }
-
-type ReadClaims = (token: string) => Promise<Omit<AccessClaims, 'issuedAt'>>
 
 export type Tokens = ReturnType<typeof createTokens>
 
 /** The access tokens, personal tokens and sessions of accounts. */
-export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'config' | 'metadata' | 'signIn'>) {
+export function createTokens (
+  { accessTokens, config, metadata, signIn }:
+  Pick<AppServices, 'config' | 'metadata' | 'signIn'> & { accessTokens: AccessTokens }
+) {
   /** @throws token_malformed, token_expired, token_revoked. */
-  async function get (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
+  async function get (text: string): Promise<TokenAndAccount> {
     const { tokens } = metadata
     if (text.startsWith('mst_')) {
       if (!isPersonalToken(text)) throw new Problem('token_malformed')
       return await tokens.findBySecret(hashPersonalToken(text)) ?? refuseRevoked()
     }
-    const { tokenId, accountId, expiresAt } = await readClaims(text)
+    const { tokenId, accountId, expiresAt } = await accessTokens.verify(text)
     const found = await tokens.find(tokenId)
     // The row is deleted soon after the token expires. Then this clock decides only which reason is given.
     if ((found?.now ?? Date.now()) >= expiresAt) throw new Problem('token_expired')
@@ -98,7 +125,7 @@ export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'c
       const { createdAt: issuedAt } = added
       if (parent?.kind === 'session') touch(parent, issuedAt)
       const claims = { tokenId: added.id, accountId: added.accountId, issuedAt, expiresAt: Number(added.expiresAt) }
-      return { claims, duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
+      return { token: await accessTokens.sign(claims), duration: Math.ceil((claims.expiresAt - issuedAt) / 1000) }
     },
 
     /**
@@ -109,11 +136,11 @@ export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'c
     async issuePersonal (signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
       const { name, scopes, expiresAt } = wanted
       // The driver would replace ill-formed characters.
-      if (!name.isWellFormed()) refuseField('name', 'is not well-formed Unicode')
+      if (!name.isWellFormed()) throw invalidField('name', 'is not well-formed Unicode')
       const now = await metadata.now()
       // Also refuses NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
       if (expiresAt !== null && !(expiresAt > now && expiresAt <= MAX_TIME)) {
-        refuseField('expiresAt', 'must be a time in the future, before the year 10000')
+        throw invalidField('expiresAt', 'must be a time in the future, before the year 10000')
       }
       const token = createPersonalToken()
       const secretHash = hashPersonalToken(token)
@@ -132,11 +159,11 @@ export function createTokens ({ config, metadata, signIn }: Pick<AppServices, 'c
     },
 
     /**
-     * Returns a token and its account. `readClaims` verifies the text of an access token.
+     * Returns a token and its account.
      * @throws token_malformed, token_expired, token_revoked.
      */
-    async verify (text: string, readClaims: ReadClaims): Promise<TokenAndAccount> {
-      const found = await get(text, readClaims)
+    async verify (text: string): Promise<TokenAndAccount> {
+      const found = await get(text)
       if (found.token.expiresAt !== null && found.now >= found.token.expiresAt) throw new Problem('token_expired')
       if (found.account.disabledAt !== null) refuseRevoked()
       touch(found.token, found.now)
@@ -180,10 +207,6 @@ export function factorsOf ({ factors }: Pick<TokenRecord, 'factors'>): Factor[] 
 
 function madeWith ({ account, factors }: SignedIn): Pick<NewToken, 'accountId' | 'factors'> {
   return { accountId: account.id, factors: factors.join(' ') }
-}
-
-function refuseField (field: string, message: string): never {
-  throw new Problem('validation_failed', { errors: [{ field, message }] })
 }
 
 function refuseRevoked (): never {

@@ -1,7 +1,7 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import type { TSchema } from '@sinclair/typebox'
 import { etag, location, nextPage, StoredFile } from '../files/schemas.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { problems } from '../openapi/responses.ts'
+import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import {
   echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders,
@@ -55,7 +55,7 @@ export function resumableOperations ({
   const appendFailures = problems([...refused, 'upload_offset_mismatch', 'upload_completed'])
   const lookupFailures = problems(failuresOf(refusedLookups))
   const headResponses = {
-    200: { description: 'The headers.', type: 'null', headers: { ...uploadHeaders, ...echoedMetadata } },
+    200: { ...noContent('The headers.'), headers: { ...uploadHeaders, ...echoedMetadata } },
     ...lookupFailures
   }
   const { operationId: headId, ...head } = words.head
@@ -66,14 +66,14 @@ export function resumableOperations ({
       ...creation,
       ...content,
       response: {
-        201: { ...Type.Ref(Upload), description: 'The upload.', headers: { ...uploadLocation, ...uploadHeaders } },
+        201: { ...answer(Upload, 'The upload.'), headers: { ...uploadLocation, ...uploadHeaders } },
         ...problems([...refused, 'name_invalid', 'extension_not_allowed', 'too_many_uploads'])
       }
     },
     get: {
       ...words.get,
       ...upload,
-      response: { 200: { ...Type.Ref(Upload), description: 'The upload.', headers: uploadHeaders }, ...lookupFailures }
+      response: { 200: { ...answer(Upload, 'The upload.'), headers: uploadHeaders }, ...lookupFailures }
     },
     head: { ...head, ...upload, response: headResponses },
     headId,
@@ -84,7 +84,7 @@ export function resumableOperations ({
       ...content,
       response: {
         ...completed,
-        204: { description: 'The bytes are stored.', type: 'null', headers: uploadHeaders },
+        204: { ...noContent('The bytes are stored.'), headers: uploadHeaders },
         ...appendFailures
       }
     },
@@ -96,7 +96,7 @@ export function resumableOperations ({
       consumes: [TUS_BYTES],
       response: {
         ...headResponses,
-        204: { description: 'The bytes are stored, or the upload is cancelled.', type: 'null', headers: uploadHeaders },
+        204: { ...noContent('The bytes are stored, or the upload is cancelled.'), headers: uploadHeaders },
         ...appendFailures
       }
     },
@@ -104,7 +104,7 @@ export function resumableOperations ({
       ...words.cancel,
       ...upload,
       response: {
-        204: { description: 'The upload is cancelled.', type: 'null' },
+        204: noContent('The upload is cancelled.'),
         ...problems(['not_found', 'tus_version_unsupported'])
       }
     },
@@ -125,7 +125,7 @@ export const listUploads = {
   querystring: UploadListQuery,
   headers: UploadLookupHeaders,
   response: {
-    200: { ...Type.Ref(UploadList), description: 'A page.', headers: nextPage },
+    200: { ...answer(UploadList, 'A page.'), headers: nextPage },
     ...problems(['tus_version_unsupported'])
   }
 }
@@ -178,8 +178,8 @@ export const ownOperations = resumableOperations({
   params: UploadParams,
   parameters: { id: '$response.body#/id' },
   completed: {
-    200: { ...Type.Ref(StoredFile), description: 'The upload is complete and replaced the file.', headers: { ...etag, ...uploadHeaders } },
-    201: { ...Type.Ref(StoredFile), description: 'The upload is complete: the new file.', headers: { ...location, ...etag, ...uploadHeaders } }
+    200: { ...answer(StoredFile, 'The upload is complete and replaced the file.'), headers: { ...etag, ...uploadHeaders } },
+    201: { ...answer(StoredFile, 'The upload is complete: the new file.'), headers: { ...location, ...etag, ...uploadHeaders } }
   },
   failuresOf: own => own
 })

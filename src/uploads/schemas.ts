@@ -3,10 +3,10 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Bytes, ChangeHeaders, etag, Field, FileParams, FolderIdQuery, FolderQuery, location, StoredFile } from '../files/schemas.ts'
 import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
-import { Count, MAX_FIELD_LENGTH, Timestamp } from '../http/wire-values.ts'
+import { Count, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/upload-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { type Header, problems } from '../openapi/responses.ts'
+import { answer, type Header, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 
 const bodyDigest = {
@@ -46,7 +46,7 @@ export const UPLOAD_PATH = `${UPLOADS_PATH}/:id`
 // Not a pattern: a lookup by an id that no upload can have is 404, not 400.
 const id = Type.String({ format: 'upload-id', maxLength: MAX_FIELD_LENGTH, description: 'Id of the upload: the last segment of its URL.', examples: ['0f8fad5bd9cb469fa16570867728950e'] })
 
-export const Upload = Type.Object({
+export const Upload = SharedObject('Upload', 'An upload that can be continued.', {
   id,
   name: StoredFile.properties.name,
   size: Type.Unsafe<number | null>({ type: ['integer', 'null'], format: 'int64', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Bytes of the file; null while they are not announced.', examples: [52417] }),
@@ -54,13 +54,13 @@ export const Upload = Type.Object({
   type: StoredFile.properties.type,
   createdAt: Timestamp('When the upload was created.'),
   expiresAt: Timestamp('When the upload ends if no more bytes arrive.')
-}, { $id: 'Upload', additionalProperties: false, description: 'An upload that can be continued.' })
+})
 export type Upload = Static<typeof Upload>
 
-export const UploadList = Type.Object({
+export const UploadList = SharedObject('UploadList', 'A page of unfinished uploads.', {
   uploads: Type.Array(Type.Ref(Upload), { maxItems: 1000, description: 'Newest first.' }),
   next: { ...NextId, examples: [null] }
-}, { $id: 'UploadList', additionalProperties: false, description: 'A page of unfinished uploads.' })
+})
 
 export const UploadListQuery = Type.Composite([PageQuery, Type.Object({
   name: Type.Optional(Type.String({ format: 'file-name', maxLength: 1024, description: 'Only uploads of a file with this name.', examples: ['report.pdf'] }))
@@ -175,8 +175,8 @@ export const uploadFile = {
   consumes: ['multipart/form-data'],
   body: UploadForm,
   response: {
-    200: { ...Type.Ref(StoredFile), description: 'A file with the same name and bytes already exists.', headers: { ...location, ...etag } },
-    201: { ...Type.Ref(StoredFile), description: 'The new file.', headers: { ...location, ...etag } },
+    200: { ...answer(StoredFile, 'A file with the same name and bytes already exists.'), headers: { ...location, ...etag } },
+    201: { ...answer(StoredFile, 'The new file.'), headers: { ...location, ...etag } },
     ...problems([
       ...refusedUploads, 'upload_header_invalid', 'malformed_multipart', 'file_missing', 'file_unexpected', 'name_taken',
       'unsupported_media_type'
@@ -196,8 +196,8 @@ export const putFile = {
   consumes: ['application/octet-stream'],
   body: UploadBytes,
   response: {
-    200: { ...Type.Ref(StoredFile), description: 'The file was replaced.', headers: { ...etag, ...uploadHeaders } },
-    201: { ...Type.Ref(StoredFile), description: 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.', headers: { ...location, ...etag, ...uploadHeaders } },
+    200: { ...answer(StoredFile, 'The file was replaced.'), headers: { ...etag, ...uploadHeaders } },
+    201: { ...answer(StoredFile, 'The new file. With `Upload-Complete: ?0` the response is that of `POST /api/uploads`.'), headers: { ...location, ...etag, ...uploadHeaders } },
     ...problems([...refusedUploads, ...refusedParts, 'name_taken', 'precondition_failed'])
   }
 }

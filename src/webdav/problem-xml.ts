@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { logUnexpected, problemOf, sendProblem } from '../http/error-handler.ts'
+import { answerTo, logUnexpected, problemOf, sendProblem } from '../http/error-handler.ts'
 import { failures, type FailureCode, type Problem } from '../problems.ts'
 import { allowAllBut, DISCOVERY } from './methods.ts'
 import { MULTISTATUS_END, PropertyElements, response, statusElement, XML_DECLARATION, XML_TYPE } from './multistatus.ts'
@@ -20,7 +20,7 @@ const CONDITIONS: Partial<Record<FailureCode, DavCondition>> = {
 /** Answers with the condition that RFC 4918 names for a problem, or else with problem details. */
 export function createProblemSender (site: Site): typeof sendProblem {
   return (error, request, reply) => {
-    const problem = problemOf(error)
+    const problem = answerTo(error, request)
     if (failures[problem.code].status === 401) reply.headers({ ...DISCOVERY, allow: allowAllBut() })
     const found = errorElement(problem, request, site)
     if (found === undefined) return sendProblem(problem, request, reply)

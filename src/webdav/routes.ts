@@ -8,6 +8,7 @@ import { refuse } from './headers.ts'
 import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'
 import { type DavRequest, davRequest, ROOT } from './paths.ts'
+import { createProblemSender } from './problem-xml.ts'
 import { propfind } from './propfind.ts'
 import { proppatch } from './proppatch.ts'
 import { makeFolder, putFile, removeResource, sendResource } from './resources.ts'
@@ -63,6 +64,7 @@ async function refuseQuery ({ method, raw }: FastifyRequest): Promise<void> {
 
 function addRoutes (app: FastifyInstance, context: HttpServices, handlers: Handlers): void {
   acceptAnyBody(app)
+  app.setErrorHandler(createProblemSender(context))
   for (const [method, [handler, ...onRequest]] of Object.entries(handlers)) {
     for (const url of [ROOT, `${ROOT}/*`]) {
       app.route({
