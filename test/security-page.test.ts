@@ -137,7 +137,7 @@ const known = [
   'metadata/sqlite/connection-thread.ts: parentPort of node:worker_threads', 'metadata/sqlite/connection-thread.ts: workerData of node:worker_threads',
   'metadata/sqlite/long-transactions.ts: Worker of node:worker_threads'
 ]
-const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureContext', 'lookup']
+const harmless = ['METHODS', 'STATUS_CODES', 'constants', 'isIP', 'createServer', 'createSecureServer', 'createSecureContext', 'lookup']
 
 /** The settings that make the server or a command connect to another machine, and the packages that then do it. */
 const connecting: Record<string, string[]> = {
@@ -153,14 +153,14 @@ const listening = ['@fastify/rate-limit', 'fastify', 'light-my-request', 'pino',
 
 /** The packages that `src` loads with `require`, which a bundler can't find. */
 async function requiredPackages (): Promise<string[]> {
-  const sources = await Promise.all(['http/plugins.ts', 'accounts/network.ts'].map(file => read('src', file)))
-  return sources.flatMap(source => Array.from(source.matchAll(/(?:load|\(import\.meta\.url\))\('([^']+)'\)/g), ([, name]) => String(name)))
+  const source = await read('src', 'http/schema-compilers.ts')
+  return Array.from(source.matchAll(/load\('([^']+)'\)/g), ([, name]) => String(name))
 }
 
 /** The packages that import such modules; native code can't be bundled to find out. */
 async function outwardPackages (): Promise<string[]> {
   const required = await requiredPackages()
-  if (required.length < 9) throw new Error(`only ${String(required)} are required`)
+  if (required.length < 2) throw new Error(`only ${String(required)} are required`)
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: ['dist/main.js', ...required],

@@ -26,7 +26,7 @@ export function createMetricsServer (registry: Registry, log: FastifyBaseLogger)
   }
 
   return {
-    async listen ({ host, port }: { host: string, port: number }): Promise<AddressInfo> {
+    listen: async ({ host, port }: { host: string, port: number }): Promise<AddressInfo> => {
       server.listen({ host, port })
       await once(server, 'listening')
       return server.address() as AddressInfo
