@@ -1,7 +1,7 @@
 import { eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
-import { type Db, pipeline, query, type Query, reading, writing } from './rule.ts'
+import { type Db, pipeline, prepared, type Query, query } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
@@ -29,7 +29,7 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
         yield * pipeline(discard(blobIds, yield * now()))
         return true
       }
-      yield * query(writing('', db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id))))
+      yield * query(db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id)))
       return true
     })
   }
@@ -39,8 +39,8 @@ function queriesOf ({ tables: { accounts }, skippingLocked }: Engine) {
   const removed = (db: Db) =>
     db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
   return {
-    anyRemoved: reading('removed_account', removed),
-    lockRemoved: reading('lock_removed_account', db => skippingLocked(removed(db)))
+    anyRemoved: prepared('removed_account', removed),
+    lockRemoved: prepared('lock_removed_account', db => skippingLocked(removed(db)))
   }
 }
 
@@ -51,11 +51,11 @@ function removalsOf (
   const some = (db: Db, table: PgTable & { readonly id: PgColumn, readonly ownerId: PgColumn }) =>
     inArray(table.id, db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit))
   return [
-    writing('', db => db.delete(uploads).where(some(db, uploads))
-      .returning({ blobId: uploads.blobId, result: uploads.result })),
-    writing('', db => db.delete(files).where(some(db, files)).returning({ blobId: files.blobId })),
-    writing('', db => db.delete(kept).where(some(db, kept)).returning({ blobId: kept.id })),
-    writing('', db => db.delete(folders).where(some(db, folders)).returning({ id: folders.id })),
-    writing('', db => db.delete(changes).where(some(db, changes)).returning({ id: changes.id }))
+    (db: Db) => db.delete(uploads).where(some(db, uploads))
+      .returning({ blobId: uploads.blobId, result: uploads.result }),
+    (db: Db) => db.delete(files).where(some(db, files)).returning({ blobId: files.blobId }),
+    (db: Db) => db.delete(kept).where(some(db, kept)).returning({ blobId: kept.id }),
+    (db: Db) => db.delete(folders).where(some(db, folders)).returning({ id: folders.id }),
+    (db: Db) => db.delete(changes).where(some(db, changes)).returning({ id: changes.id })
   ]
 }

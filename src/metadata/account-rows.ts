@@ -2,7 +2,7 @@ import { getTableColumns } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
-import { query, Refusal, type Rule, writing } from './rule.ts'
+import { query, Refusal, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** The columns of an `AccountRecord`: all but `removedAt` and `keptContents`. */
@@ -18,8 +18,8 @@ export function createAccountAdder ({ tables, now }: Engine): AddAccount {
   return function * (account) {
     const time = yield * now()
     try {
-      const [added] = yield * query(writing('', db => db.insert(tables.accounts).values({ createdAt: time, ...account })
-        .returning(accountColumns(tables))))
+      const [added] = yield * query(db => db.insert(tables.accounts).values({ createdAt: time, ...account })
+        .returning(accountColumns(tables)))
       return added as AccountRecord
     } catch (error) {
       throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error

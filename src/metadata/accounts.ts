@@ -8,11 +8,9 @@ import type { Engine } from './engine.ts'
 import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { type Db, first, matching, prepared, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** Sums over all accounts that are not deleted. */
 export interface Totals {
@@ -36,7 +34,7 @@ export function createAccounts (services: Services) {
   const queries = queriesOf(engine)
 
   const change = (id: number, set: PgUpdateSetSource<Tables['accounts']>): Promise<void> =>
-    apply(() => query(writing('', db => db.update(accounts).set(set).where(eq(accounts.id, id))), {}, () => {}), id)
+    apply(() => query(db => db.update(accounts).set(set).where(eq(accounts.id, id)), {}, () => {}), id)
 
   // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
   const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => query(queries.mismatches))
@@ -48,19 +46,19 @@ export function createAccounts (services: Services) {
      */
     add: (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord> => transact(function * () {
       const time = yield * now()
-      if (attempt !== undefined) yield * query(writing('', db => db.insert(attempts).values({ at: time, ...attempt })))
+      if (attempt !== undefined) yield * query(db => db.insert(attempts).values({ at: time, ...attempt }))
       return yield * addAccount(account)
     }),
 
-    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, ([account]) => account)),
+    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, first)),
 
     findByKey: read((usernameKey: string): Rule<AccountRecord | undefined> =>
-      query(queries.byKey, { usernameKey }, ([account]) => account)),
+      query(queries.byKey, { usernameKey }, first)),
 
     /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
     listAfter: read((afterId: number, limit: number): Rule<AccountRecord[]> =>
-      query(reading('', db => db.select(accountColumns(tables)).from(accounts)
-        .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit)))),
+      query(db => db.select(accountColumns(tables)).from(accounts)
+        .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit))),
 
     /**
      * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does, and its
@@ -81,8 +79,8 @@ export function createAccounts (services: Services) {
       // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later
       // ones have the new hash.
       await transactFor(id, function * () {
-        const changed = yield * query(writing('', db => db.update(accounts).set({ passwordHash }).where(isStill)
-          .returning({ id: accounts.id })))
+        const changed = yield * query(db => db.update(accounts).set({ passwordHash }).where(isStill)
+          .returning({ id: accounts.id }))
         if (changed.length === 0) throw new Problem('credentials_wrong')
         if (!revokesTokens) return
         yield * tokenRemover.removeRest(id)
@@ -138,21 +136,21 @@ function sumsOf (accounts: Tables['accounts'], quota: Quota) {
     near(accounts.usedBytes, accounts.quotaBytes, quota.bytes),
     near(sql`(${accounts.usedFiles} + ${accounts.usedFolders})`, accounts.quotaFiles, quota.files)
   )
-  return reading('', db => db.select({
+  return (db: Db) => db.select({
     accounts: sql`count(*)`.mapWith(Number),
     files: sql`coalesce(sum(${accounts.usedFiles}), 0)`.mapWith(Number),
     folders: sql`coalesce(sum(${accounts.usedFolders}), 0)`.mapWith(Number),
     bytes: sql`coalesce(sum(${accounts.usedBytes}), 0)`.mapWith(Number),
     keptBytes: sql`coalesce(sum(${accounts.keptBytes}), 0)`.mapWith(Number),
     accountsNearQuota: sql`count(*) FILTER (WHERE ${isNear})`.mapWith(Number)
-  }).from(accounts).where(isNull(accounts.removedAt)))
+  }).from(accounts).where(isNull(accounts.removedAt))
 }
 
 function queriesOf ({ tables, locking }: Engine) {
   const { accounts } = tables
   const columns = accountColumns(tables)
   const isActive = isNull(accounts.removedAt)
-  const isThis = eq(accounts.id, placeholder('id'))
+  const isThis = matching(accounts, 'id')
   // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
   const actual = {
     bytes: sql`(SELECT cast(coalesce(sum(f.size), 0) AS bigint) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
@@ -178,12 +176,12 @@ function queriesOf ({ tables, locking }: Engine) {
   ))
 
   return {
-    byId: reading('account_by_id', db => db.select(columns).from(accounts).where(and(isThis, isActive))),
-    byKey: reading('account_by_key', db => db.select(columns).from(accounts)
-      .where(and(eq(accounts.usernameKey, placeholder('usernameKey')), isActive))),
-    mismatches: reading('', db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)),
-    lock: reading('lock_account', db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis))),
-    repair: writing('', db => db.update(accounts).set({
+    byId: prepared('account_by_id', db => db.select(columns).from(accounts).where(and(isThis, isActive))),
+    byKey: prepared('account_by_key', db => db.select(columns).from(accounts)
+      .where(and(matching(accounts, 'usernameKey'), isActive))),
+    mismatches: prepared('usage_mismatches', db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)),
+    lock: prepared('lock_account', db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis))),
+    repair: prepared('repair_usage', db => db.update(accounts).set({
       usedBytes: actual.bytes,
       usedFiles: actual.files,
       usedFolders: actual.folders,

@@ -5,10 +5,8 @@ import type {
 } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import type { FactorState } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { isAny, matching, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** Claims of attempts under way, which each database keeps in its own way. */
 export interface AttemptClaims {
@@ -52,28 +50,28 @@ export function createAttempts ({ engine, read }: Services, { removeLapsed, ...c
     removeOutside: ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> => transact(function * () {
       yield * removeLapsed(limit)
       const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
-      const batch = yield * query(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
-        .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit))))
-      yield * query(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
+      const batch = yield * query(db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
+        .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit)))
+      yield * query(db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id))))
       return batch.length === limit
     }),
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
-      query(known, { usernameKey, network }, found => found.length > 0)),
+      query(known, { usernameKey, network }, isAny)),
 
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
       const isStill = and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion))
       const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
-      return apply(() => query(writing('', db => db.insert(accountNetworks).select(
+      return apply(() => query(db => db.insert(accountNetworks).select(
         db.select(row as never).from(accounts).where(isStill)
-      ).onConflictDoNothing().returning()), {}, added => added.length > 0), id)
+      ).onConflictDoNothing().returning(), {}, isAny), id)
     }
   }
 }
 
 function knownNetwork ({ tables: { accounts, accountNetworks } }: Engine) {
-  return reading('known_network', db => db.select({ network: accountNetworks.network }).from(accountNetworks)
+  return prepared('known_network', db => db.select({ network: accountNetworks.network }).from(accountNetworks)
     .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
-    .where(and(eq(accounts.usernameKey, placeholder('usernameKey')), eq(accountNetworks.network, placeholder('network')))))
+    .where(and(matching(accounts, 'usernameKey'), matching(accountNetworks, 'network'))))
 }

@@ -3,10 +3,8 @@ import { Problem } from '../problems.ts'
 import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
 export interface NewClaim {
@@ -89,10 +87,10 @@ export function createClaims (
 function queriesOf ({ tables: { accounts, oneTimeSecrets }, locking }: Engine) {
   const accountId = placeholder('accountId')
   return {
-    lock: reading('', db => locking(db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, accountId)))),
-    endReset: writing('end_reset', db => db.delete(oneTimeSecrets)
+    lock: prepared('lock_account_of_claim', db => locking(db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, accountId)))),
+    endReset: prepared('end_reset', db => db.delete(oneTimeSecrets)
       .where(and(eq(oneTimeSecrets.accountId, accountId), eq(oneTimeSecrets.kind, 'reset')))),
-    setPassword: writing('set_password', db => db.update(accounts)
+    setPassword: prepared('set_password', db => db.update(accounts)
       .set({ passwordHash: sql`${placeholder('passwordHash')}` })
       .where(and(eq(accounts.id, accountId), isNull(accounts.removedAt))).returning({ id: accounts.id }))
   }

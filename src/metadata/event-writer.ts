@@ -1,10 +1,8 @@
-import { and, desc, eq, lte, sql } from 'drizzle-orm'
+import { and, desc, lte, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
 import type { KeptEvents, NewEvent } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
-
-const { placeholder } = sql
+import { matching, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 
 /**
  * Adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often must not
@@ -16,22 +14,17 @@ export type WriteEvent = (event: NewEvent, keep: KeptEvents) => Rule<void>
 const COUNTS = 100
 
 export function createEventWriter ({ tables: { events, accounts }, now }: Pick<Engine, 'tables' | 'now'>): WriteEvent {
-  const insert = writing('add_event', db => db.insert(events).values({
-    accountId: placeholder('accountId'),
-    username: sql`coalesce(cast(${placeholder('username')} as text), (select ${accounts.username} from ${accounts} where ${accounts.id} = ${placeholder('accountId')}))`,
-    kind: placeholder('kind'),
-    details: placeholder('details'),
-    network: placeholder('network'),
-    requestId: placeholder('requestId'),
-    at: placeholder('at')
+  const insert = prepared('add_event', db => db.insert(events).values({
+    ...placeholders('accountId', 'kind', 'details', 'network', 'requestId', 'at'),
+    username: sql`coalesce(cast(${placeholder('username')} as text), (select ${accounts.username} from ${accounts} where ${accounts.id} = ${placeholder('accountId')}))`
   }))
-  const ofAccount = eq(events.accountId, placeholder('accountId'))
-  const ofKind = and(ofAccount, eq(events.kind, placeholder('kind')))
-  const newestSurplus = reading('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(ofAccount)
+  const ofAccount = matching(events, 'accountId')
+  const ofKind = and(ofAccount, matching(events, 'kind'))
+  const newestSurplus = prepared('newest_surplus_event', db => db.select({ id: events.id }).from(events).where(ofAccount)
     .orderBy(limitedTo(desc(events.id), 1, placeholder('all'))))
-  const newestOfKind = reading('newest_surplus_of_kind', db => db.select({ id: events.id }).from(events).where(ofKind)
+  const newestOfKind = prepared('newest_surplus_of_kind', db => db.select({ id: events.id }).from(events).where(ofKind)
     .orderBy(limitedTo(desc(events.id), 1, placeholder('ofKind'))))
-  const removeUpTo = writing('remove_events', db => db.delete(events).where(and(ofKind, lte(events.id, placeholder('lastId')))))
+  const removeUpTo = prepared('remove_events', db => db.delete(events).where(and(ofKind, lte(events.id, placeholder('lastId')))))
 
   return function * ({ accountId, username = null, details = null, ...event }, keep) {
     const at = event.at ?? (yield * now())

@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, max, notInArray, or, sql } from 'drizzle-orm'
 import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { first, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** The security events of the accounts and of the whole store: a part of the contract of {@link Metadata}. */
@@ -16,31 +16,31 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
     /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
     list: read((
       accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
-    ): Rule<EventRecord[]> => query(reading('', db => db.select().from(events)
+    ): Rule<EventRecord[]> => query(db => db.select().from(events)
       .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
-      .orderBy(desc(events.id)).limit(limit)))),
+      .orderBy(desc(events.id)).limit(limit))),
 
     /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
     listAfter: read((afterId: number, { account, since, limit }: EventSelection): Rule<EventRecord[]> => {
       // Events of older versions have no username.
       const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '') from ${accounts} where ${accounts.id} = ${events.accountId}))`
       const isOfAccount = account && or(eq(events.accountId, account.id ?? 0), eq(events.username, account.username))
-      return query(reading('', db => db.select({ ...getTableColumns(events), username }).from(events)
+      return query(db => db.select({ ...getTableColumns(events), username }).from(events)
         .where(and(gt(events.id, afterId), isOfAccount, since === undefined ? undefined : gte(events.at, since)))
-        .orderBy(asc(events.id)).limit(limit)))
+        .orderBy(asc(events.id)).limit(limit))
     }),
 
     /** The latest event of the whole store that is of one of these kinds. */
     findLatest: read((kinds: readonly string[]): Rule<EventRecord | undefined> =>
-      query(reading('', db => db.select().from(events)
+      query(db => db.select().from(events)
         .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
-        .orderBy(desc(events.id)).limit(1)), {}, ([latest]) => latest)),
+        .orderBy(desc(events.id)).limit(1), {}, first)),
 
     /**
      * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether
      * there may be more.
      */
-    removeBefore: (time: number, limit: number): Promise<boolean> => apply(() => query(writing('', db => {
+    removeBefore: (time: number, limit: number): Promise<boolean> => apply(() => query(db => {
       // Ids are in the order of time, but for what was added at the same time: of the lowest ids, those that are old.
       const oldest = db.select({ id: events.id, at: events.at }).from(events).orderBy(asc(events.id)).limit(limit)
         .as('oldest')
@@ -49,6 +49,6 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
       const old = db.select({ id: oldest.id }).from(oldest)
         .where(and(lt(oldest.at, time), notInArray(oldest.id, latestOfStore as never)))
       return db.delete(events).where(inArray(events.id, old)).returning({ id: events.id })
-    }), {}, removed => removed.length === limit))
+    }, {}, removed => removed.length === limit))
   }
 }

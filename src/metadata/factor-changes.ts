@@ -4,10 +4,8 @@ import type { Engine } from './engine.ts'
 import { type FirstFactor, isUnchanged } from './factor-records.ts'
 import type { OneTimeSecrets } from './one-time-secrets.ts'
 import type { VerifiedAccount } from './records.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { TokenRemover } from './token-remover.ts'
-
-const { placeholder } = sql
 
 /** An account whose row is locked until the transaction ends. */
 export interface LockedAccount extends VerifiedAccount { readonly factorCount: number }
@@ -29,7 +27,7 @@ export function createFactorChanges (
 
   const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => pipeline(
     query(queries.removeCodes, { accountId }),
-    query(writing('', db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash })))))
+    query(db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash }))))
   )
 
   return {
@@ -78,21 +76,21 @@ function queriesOf ({ tables, locking }: Engine) {
   const isAccount = eq(accounts.id, accountId)
   const factorVersion = sql`${accounts.factorVersion} + 1`
   return {
-    lock: reading('account_for_factors', db => locking(db.select({
+    lock: prepared('account_for_factors', db => locking(db.select({
       id: accounts.id,
       passwordHash: accounts.passwordHash,
       factorCount: accounts.factorCount,
       factorVersion: accounts.factorVersion
     }).from(accounts).where(and(isAccount, isNull(accounts.removedAt))))),
-    count: writing('count_factors', db => db.update(accounts).set({
+    count: prepared('count_factors', db => db.update(accounts).set({
       factorCount: sql`${accounts.factorCount} + cast(${placeholder('added')} AS bigint)`, factorVersion
     }).where(isAccount)),
-    clear: writing('clear_factors', db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount)),
+    clear: prepared('clear_factors', db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount)),
     // A thief may have made them known with the password alone.
-    forgetNetworks: writing('', db => db.delete(accountNetworks)
+    forgetNetworks: prepared('forget_networks', db => db.delete(accountNetworks)
       .where(and(eq(accountNetworks.accountId, accountId), ne(accountNetworks.network, placeholder('network'))))),
-    removeTotp: writing('remove_totp', db => db.delete(totpSecrets).where(eq(totpSecrets.accountId, accountId))),
-    removePasskeys: writing('remove_passkeys', db => db.delete(passkeys).where(eq(passkeys.accountId, accountId))),
-    removeCodes: writing('remove_recovery_codes', db => db.delete(recoveryCodes).where(eq(recoveryCodes.accountId, accountId)))
+    removeTotp: prepared('remove_totp', db => db.delete(totpSecrets).where(eq(totpSecrets.accountId, accountId))),
+    removePasskeys: prepared('remove_passkeys', db => db.delete(passkeys).where(eq(passkeys.accountId, accountId))),
+    removeCodes: prepared('remove_recovery_codes', db => db.delete(recoveryCodes).where(eq(recoveryCodes.accountId, accountId)))
   }
 }

@@ -1,7 +1,7 @@
 import { inArray, lte } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
-import { type Db, query, reading, writing } from './rule.ts'
+import { type Db, query } from './rule.ts'
 
 /** Deletes up to `limit` rows of each table of second factors that have expired; true if there may be more. */
 export function createExpiryRemover (engine: Engine): (limit: number) => Promise<boolean> {
@@ -28,9 +28,9 @@ function removalOf ({ clock, skippingLocked }: Engine, table: Expiring, key: PgC
   const expired = (db: Db, limit: number) =>
     db.select({ key }).from(table).where(lte(table.expiresAt, clock)).limit(limit)
   return {
-    find: (limit: number) => reading('', db => expired(db, limit)),
+    find: (limit: number) => (db: Db) => expired(db, limit),
     // Those that another process is deleting are left to it.
-    remove: (limit: number) => writing('', db => db.delete(table)
-      .where(inArray(key, skippingLocked(expired(db, limit)) as never)).returning({ key }))
+    remove: (limit: number) => (db: Db) => db.delete(table)
+      .where(inArray(key, skippingLocked(expired(db, limit)) as never)).returning({ key })
   }
 }

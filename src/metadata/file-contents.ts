@@ -1,4 +1,4 @@
-import { eq, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import { createLeaseEnder, type Discard } from './blobs.ts'
 import type { ChangeLog } from './change-log.ts'
@@ -12,10 +12,8 @@ import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
 import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { pipeline, placeholders, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
+import { first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
-
-const { placeholder } = sql
 
 /** What a change starts from: the owner, who is locked, the file of that name, and the time. */
 export interface StoreContext {
@@ -67,7 +65,7 @@ export function createFileContents ({
   const endLease = createLeaseEnder(engine)
 
   const find = (ownerId: number, name: string) =>
-    query(queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
+    query(queries.byPath, { ownerId, ...splitPath(name) }, first)
 
   /** Gives a file the dead properties of another one. */
   const copyProperties = (id: number, from: number) => query(queries.copyProperties, { id, from })
@@ -266,29 +264,29 @@ export function createFileContents ({
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
   const record = fileColumns(tables)
-  const isThis = eq(files.id, placeholder('id'))
+  const isThis = matching(files, 'id')
   const columns = placeholders(
     'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
     'modifiedAt'
   )
   const path = placeholders('ownerId', 'folder', 'name')
   return {
-    byPath: reading('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
-    insert: writing('add_file', db => db.insert(files).values(columns).returning(record)),
-    insertAgain: writing('restore_file', db => db.insert(files)
+    byPath: prepared('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
+    insert: prepared('add_file', db => db.insert(files).values(columns).returning(record)),
+    insertAgain: prepared('restore_file', db => db.insert(files)
       .values({
         ...columns,
         id: placeholder('id'),
         properties: sql`(SELECT k.properties FROM kept k WHERE k.id = ${placeholder('blobId')})`
       })
       .returning(record)),
-    update: writing('replace_file', db => db.update(files)
+    update: prepared('replace_file', db => db.update(files)
       .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))
       .where(isThis).returning(record)),
-    copyProperties: writing('copy_properties', db => db.update(files).set({
+    copyProperties: prepared('copy_properties', db => db.update(files).set({
       properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
     }).where(isThis)),
-    remove: writing('remove_files', db => db.delete(files).where(isAmong(files.id, 'ids')))
+    remove: prepared('remove_files', db => db.delete(files).where(isAmong(files.id, 'ids')))
   }
 }
 

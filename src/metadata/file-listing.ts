@@ -2,7 +2,7 @@ import { and, asc, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { fileColumns } from './file-columns.ts'
 import { afterPosition, ordering } from './paging.ts'
 import type { FilePage, FileRecord } from './records.ts'
-import { query, reading, type Rule } from './rule.ts'
+import { query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Reads pages of files. */
@@ -11,8 +11,8 @@ export function createFileListing ({ engine, tree }: Services) {
   const { files } = tables
 
   const select = (ownerId: number, condition: SQL | undefined, { order, limit }: { order: SQL[], limit: number }) =>
-    query(reading('', db => db.select(fileColumns(tables)).from(files)
-      .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit)))
+    query(db => db.select(fileColumns(tables)).from(files)
+      .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit))
 
   function * listFolder (ownerId: number, folder: string, page: FilePage): Rule<FileRecord[]> {
     const condition = and(eq(files.folderId, yield * tree.idOf(ownerId, folder)), afterPosition(page, engine))

@@ -1,10 +1,10 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './file-columns.ts'
 import { type Chunk, CHUNK_NAMES, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
-import { query, reading } from './rule.ts'
+import { matching, prepared, query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Names that a request searches at most: 0.1 s. */
@@ -126,7 +126,7 @@ function foldersOf (order: FileOrder, folderId: number | undefined): { from: num
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
   return {
-    byIds: reading('found_files', db => db.select(fileColumns(tables)).from(files)
-      .where(and(eq(files.ownerId, sql.placeholder('ownerId')), isAmong(files.id, 'ids'))))
+    byIds: prepared('found_files', db => db.select(fileColumns(tables)).from(files)
+      .where(and(matching(files, 'ownerId'), isAmong(files.id, 'ids'))))
   }
 }

@@ -1,4 +1,4 @@
-import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, between, eq, gt } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
@@ -13,11 +13,9 @@ import type { NewLock } from './lock-records.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
+import { type Db, isAny, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
-
-const { placeholder } = sql
 
 /**
  * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
@@ -115,7 +113,7 @@ export function createFiles (services: Services) {
 
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
     hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
-      query(queries.ofSize, { ownerId, ...within }, found => found.length > 0)),
+      query(queries.ofSize, { ownerId, ...within }, isAny)),
 
     /**
      * One page in the given order. Concurrent changes never make a file that stays in its folder appear on two pages.
@@ -160,8 +158,8 @@ export function createFiles (services: Services) {
       // A move alone does not change what a download of the file says.
       const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
       const { modifiedAt = current.modifiedAt } = destination
-      const rename = writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
-        .where(eq(files.id, current.id)).returning(fileColumns(tables)))
+      const rename = (db: Db) => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
+        .where(eq(files.id, current.id)).returning(fileColumns(tables))
       const [[renamed]] = yield * pipeline(
         query(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
       )
@@ -171,7 +169,7 @@ export function createFiles (services: Services) {
     /** Sets the date of a file to now if it is later: the clock was set back. No error if the file does not exist. */
     correctDate (ownerId: number, name: string): Promise<void> {
       const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, engine.clock))
-      const correct = writing('', db => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate))
+      const correct = (db: Db) => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate)
       return engine.apply(() => query(correct, {}, () => {}), ownerId)
     },
 
@@ -194,8 +192,8 @@ export function createFiles (services: Services) {
 function queriesOf ({ tables }: Engine) {
   const { files } = tables
   return {
-    ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')),
+    ofSize: prepared('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
+      matching(files, 'ownerId'),
       isInFolder(tables, placeholders('ownerId', 'folder')),
       between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
     )).orderBy(limitedTo(asc(files.size), 1)))

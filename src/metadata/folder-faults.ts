@@ -1,5 +1,5 @@
 import { and, eq, sql } from 'drizzle-orm'
-import { pipeline, query, reading, type Rule } from './rule.ts'
+import { pipeline, prepared, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /**
@@ -26,12 +26,12 @@ function queriesOf ({ files, folders }: Tables) {
   const parent = sql<string | null>`CASE WHEN ${eq(folders.parentId, 0)} THEN ''
     ELSE (SELECT p.path || '/' FROM folders p WHERE p.id = folders.parent_id AND p.owner_id = folders.owner_id) END`
   return {
-    misplaced: reading('', db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
+    misplaced: prepared('misplaced_folders', db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
       .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`)),
-    orphans: reading('', db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
+    orphans: prepared('orphaned_files', db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
       .where(sql`${files.folderId} <> 0 AND NOT EXISTS (
         SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`)),
-    twins: reading('', db => db
+    twins: prepared('files_with_folder_paths', db => db
       .select({ id: files.id, ownerId: files.ownerId, path: folders.path, folder: folders.id }).from(folders)
       .innerJoin(files, and(
         eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name))))

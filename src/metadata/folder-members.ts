@@ -4,9 +4,7 @@ import { fileColumns, folderColumns } from './file-columns.ts'
 import { limitedTo } from './paging.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, MemberPage } from './records.ts'
-import { type Db, type Preparable, query, reading, type Rule } from './rule.ts'
-
-const { placeholder } = sql
+import { type Db, placeholder, type Preparable, prepared, query, type Rule } from './rule.ts'
 
 type ReadPage<Row> = (ownerId: number, page: MemberPage<Row>) => Rule<Row[]>
 
@@ -49,10 +47,10 @@ function membersOf<Row> (
   const isOwn = eq(ownerId, placeholder('ownerId'))
   const order = limitedTo(sql`${asc(folderId)}, ${asc(segment)}`, placeholder('limit'))
   const isAfter = and(isOwn, eq(folderId, placeholder('folderId')), gt(segment, placeholder('name')))
-  const rest = reading(`${name}_after`, db => select(db, isAfter, order))
+  const rest = prepared(`${name}_after`, db => select(db, isAfter, order))
   // PostgreSQL before 17 reads the index over all folders from the first to the last, so that these are told, too.
   const isBetween = and(gte(folderId, placeholder('first')), lte(folderId, placeholder('last')))
-  const all = reading(name, db => select(db, and(isOwn, isAmong(folderId, 'folderIds'), isBetween), order))
+  const all = prepared(name, db => select(db, and(isOwn, isAmong(folderId, 'folderIds'), isBetween), order))
 
   // Two queries: by a condition for both, SQLite would scan a folder up to the position again for every page.
   return function * (owner, { folderIds, after, limit }) {

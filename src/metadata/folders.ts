@@ -13,10 +13,8 @@ import type { Owner } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import { boundsBelow, splitPath } from './paths.ts'
 import type { Amount, FolderRecord, Quota } from './records.ts'
-import { pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
+import { matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** A folder that is made or moved. */
 interface Arrival {
@@ -87,11 +85,11 @@ export function createFolders (services: Services) {
     ): Rule<FolderRecord[]> {
       const { folders } = tables
       const parentId = yield * tree.idOf(ownerId, path)
-      return yield * query(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
+      return yield * query(db => db.select(folderColumns(tables)).from(folders).where(and(
         eq(folders.ownerId, ownerId),
         eq(folders.parentId, parentId),
         after === undefined ? undefined : gt(folders.name, after)
-      )).orderBy(asc(folders.name)).limit(limit)))
+      )).orderBy(asc(folders.name)).limit(limit))
     }),
 
     /** The same for any of some folders: those that do not exist have none. */
@@ -173,20 +171,20 @@ function placeOf ({ parentId }: FolderRow): Pick<Place, 'folderId' | 'missing'> 
 
 function queriesOf ({ tables }: Engine) {
   const { folders } = tables
-  const isOwn = eq(folders.ownerId, placeholder('ownerId'))
+  const isOwn = matching(folders, 'ownerId')
   const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
   return {
     // Ordered by the owner too, so that PostgreSQL takes the index of both.
-    all: reading('all_folders', db => db.select(folderColumns(tables)).from(folders)
+    all: prepared('all_folders', db => db.select(folderColumns(tables)).from(folders)
       .where(and(isOwn, gt(folders.id, placeholder('after'))))
       .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit')))),
-    move: writing('move_folder', db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
-      .where(eq(folders.id, placeholder('id')))),
-    moveBelow: writing('move_folders', db => db.update(folders).set({
+    move: prepared('move_folder', db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
+      .where(matching(folders, 'id'))),
+    moveBelow: prepared('move_folders', db => db.update(folders).set({
       path: sql`cast(${placeholder('newPath')} AS text) || substr(${folders.path}, length(cast(${placeholder('path')} AS text)) + 1)`
     }).where(isBelow)),
-    copyProperties: writing('copy_folder_properties', db => db.update(folders).set({
+    copyProperties: prepared('copy_folder_properties', db => db.update(folders).set({
       properties: sql`(SELECT s.properties FROM folders s WHERE s.id = ${placeholder('from')})`
-    }).where(eq(folders.id, placeholder('id'))))
+    }).where(matching(folders, 'id')))
   }
 }

@@ -7,10 +7,8 @@ import type { Methods } from './methods.ts'
 import type { Owner, Owners } from './owners.ts'
 import { limitedTo } from './paging.ts'
 import type { FileRecord } from './records.ts'
-import { type Db, pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
+import { type Db, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-
-const { placeholder } = sql
 
 export type KeptRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
@@ -221,18 +219,22 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
   const { id, ownerId, fileId, name, size } = getTableColumns(kept)
   const columns = { id, ownerId, fileId, name, size }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
-  const isVersion = and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name))
+  const isVersion = and(matching(kept, 'fileId'), isNull(kept.name))
   // Of a file that exists only versions are kept.
   const ofFile = eq(kept.fileId, placeholder('id'))
   // Many deletions in one millisecond make the times of the trash run ahead of the clock.
   const inTrash = and(
-    eq(kept.ownerId, placeholder('ownerId')), isNotNull(kept.name), lt(kept.keptAt, sql`cast(${placeholder('end')} AS bigint)`)
+    matching(kept, 'ownerId'),
+    isNotNull(kept.name),
+    lt(kept.keptAt, sql`cast(${placeholder('end')} AS bigint)`)
   )
   const isOlder = and(
-    eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, placeholder('above')), ne(kept.id, placeholder('newest'))
+    matching(kept, 'ownerId'),
+    gt(kept.size, placeholder('above')),
+    ne(kept.id, placeholder('newest'))
   )
   return {
-    addVersion: writing('keep_version', db => db.insert(kept).values({
+    addVersion: prepared('keep_version', db => db.insert(kept).values({
       ...placeholders(
         'ownerId', 'name', 'size', 'type', 'sha256', 'storedAt', 'createdAt', 'modifiedAt', 'deletedWith'
       ),
@@ -240,7 +242,7 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       fileId: placeholder('id'),
       keptAt: after(ofFile)
     })),
-    addDeleted: writing('keep_files', db => db.insert(kept).select(db.select({
+    addDeleted: prepared('keep_files', db => db.insert(kept).select(db.select({
       id: files.blobId,
       ownerId: files.ownerId,
       fileId: files.id,
@@ -255,22 +257,22 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
       properties: files.properties
     }).from(files).where(isAmong(files.id, 'ids')))),
-    trashVersion: writing('trash_version', db => db.update(kept).set({
+    trashVersion: prepared('trash_version', db => db.update(kept).set({
       name: sql`${placeholder('name')}`,
       createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
       AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id })),
-    count: reading('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
-      .where(eq(accounts.id, placeholder('id')))),
-    remove: writing('remove_kept', db => db.delete(kept).where(isAmong(kept.id, 'ids'))),
-    surplus: reading('surplus_versions', db => select(db, isVersion)
+    count: prepared('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
+      .where(matching(accounts, 'id'))),
+    remove: prepared('remove_kept', db => db.delete(kept).where(isAmong(kept.id, 'ids'))),
+    surplus: prepared('surplus_versions', db => select(db, isVersion)
       .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions))),
-    oldest: reading('oldest_kept', db => select(db, isOlder)
+    oldest: prepared('oldest_kept', db => select(db, isOlder)
       .orderBy(limitedTo(sql`${asc(kept.keptAt)}, ${asc(kept.id)}`, placeholder('limit')))),
-    byIds: reading('kept_by_ids', db => select(db, isAmong(kept.id, 'ids'))),
-    ofFiles: reading('kept_of_files', db => select(db, isAmong(kept.fileId, 'fileIds'))),
-    byId: reading('kept_by_id', db => select(db, and(eq(kept.id, placeholder('id')), gt(kept.size, 0))))
+    byIds: prepared('kept_by_ids', db => select(db, isAmong(kept.id, 'ids'))),
+    ofFiles: prepared('kept_of_files', db => select(db, isAmong(kept.fileId, 'fileIds'))),
+    byId: prepared('kept_by_id', db => select(db, and(matching(kept, 'id'), gt(kept.size, 0))))
   }
 }
 

@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, keptColumns } from './file-columns.ts'
 import type { Keeping, KeptPage } from './kept-records.ts'
 import { splitPath } from './paths.ts'
-import { reading } from './rule.ts'
+import { type Db } from './rule.ts'
 
 /** Content by its id, and when it was kept. */
 interface Found { readonly id: string, readonly keptAt: number }
@@ -20,54 +20,54 @@ export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions
   const isVersionOf = (fileId: Column | number) => and(isLive, sql`${kept.id} IN (SELECT v.id FROM kept v
     WHERE v.file_id = ${fileId} AND v.name IS NULL ORDER BY v.kept_at DESC, v.id DESC LIMIT ${maxVersions})`)
 
-  const oldest = (condition: SQL | undefined, limit: number) => reading('', db => db
+  const oldest = (condition: SQL | undefined, limit: number) => (db: Db) => db
     .select({ id: kept.id, ownerId: kept.ownerId, size: kept.size, keptAt: kept.keptAt }).from(kept)
-    .where(condition).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit))
+    .where(condition).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit)
 
-  const still = (found: readonly Found[], condition: SQL | undefined) => reading('', db => db
-    .select({ id: kept.id }).from(kept).where(and(inArray(kept.id, found.map(({ id }) => id)), condition)))
+  const still = (found: readonly Found[], condition: SQL | undefined) => (db: Db) => db
+    .select({ id: kept.id }).from(kept).where(and(inArray(kept.id, found.map(({ id }) => id)), condition))
 
   return {
-    versionsOf: (ownerId: number, fileId: number, { after, limit }: KeptPage) => reading('', db => db
+    versionsOf: (ownerId: number, fileId: number, { after, limit }: KeptPage) => (db: Db) => db
       .select(columns).from(kept)
       .where(and(eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), isVersionOf(fileId), isBefore(after)))
-      .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit)),
+      .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit),
 
-    versionById: (ownerId: number, name: string, id: string) => reading('', db => db
+    versionById: (ownerId: number, name: string, id: string) => (db: Db) => db
       .select({ file: fileColumns(tables), version: columns }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
-      .where(and(hasPath(tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), isVersionOf(files.id)))),
+      .where(and(hasPath(tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), isVersionOf(files.id))),
 
     trashOf (ownerId: number, { after, limit }: KeptPage) {
       // How many versions a restore brings back.
       const versions = sql`(SELECT count(*) FROM (SELECT 1 FROM kept v WHERE v.file_id = kept.file_id AND v.name IS NULL
         AND v.kept_at > ${expiry} LIMIT ${maxVersions}) newest)`.mapWith(Number)
-      return reading('', db => db.select({ ...columns, versions }).from(kept)
+      return (db: Db) => db.select({ ...columns, versions }).from(kept)
         .where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive, isBefore(after)))
-        .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
+        .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit)
     },
 
-    entryById: (ownerId: number, id: string) => reading('', db => db.select(columns).from(kept)
-      .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive))),
+    entryById: (ownerId: number, id: string) => (db: Db) => db.select(columns).from(kept)
+      .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive)),
 
     /** Entries that one recursive deletion took, the first deleted first. */
-    entriesOf: (ownerId: number, deletedWith: string, { after, limit }: KeptPage) => reading('', db => db
+    entriesOf: (ownerId: number, deletedWith: string, { after, limit }: KeptPage) => (db: Db) => db
       .select(columns).from(kept).where(and(
         eq(kept.ownerId, ownerId),
         eq(kept.deletedWith, deletedWith),
         isLive,
         after && sql`(${kept.keptAt}, ${kept.id}) > (${after.key}, ${after.id})`
-      )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit)),
+      )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit),
 
     /** The oldest entries of a trash, with the number of their contents. */
     oldestEntries (ownerId: number, limit: number) {
       // Raw SQL: in a query of one table Drizzle omits the table's name.
       const contents = sql`(SELECT count(*) FROM kept k WHERE k.file_id = kept.file_id)`.mapWith(Number)
       // Counted after the limit: otherwise PostgreSQL takes the index by age, which has the content of all owners.
-      return reading('', db => {
+      return (db: Db) => {
         const page = db.select().from(kept).where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name)))
           .orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit).as('kept')
         return db.select({ id: page.id, contents }).from(page).orderBy(asc(page.keptAt), asc(page.id))
-      })
+      }
     },
 
     expired: (limit: number) => oldest(lte(kept.keptAt, expiry), limit),

@@ -7,7 +7,7 @@ import {
 } from './kept-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
-import { pipeline, query, reading, type Rule } from './rule.ts'
+import { pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Why a file of a recursive deletion stays in the trash. */
@@ -57,8 +57,8 @@ export function createKept ({
   const lockOwners = (ownerIds: readonly number[], lock = engine.locking) => {
     const { accounts } = engine.tables
     const ids = Array.from(new Set(ownerIds))
-    return query(reading('', db => lock(db.select({ id: accounts.id }).from(accounts)
-      .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id)))), {}, locked => locked.map(({ id }) => id))
+    return query(db => lock(db.select({ id: accounts.id }).from(accounts)
+      .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id))), {}, locked => locked.map(({ id }) => id))
   }
 
   const recordOf = (

@@ -8,10 +8,8 @@ import { adds, alters, type LockGuard } from './lock-guard.ts'
 import type { Owner, Owners, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { pipeline, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
+import { matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
-
-const { placeholder } = sql
 
 const unlimited: Quota = { bytes: undefined, files: undefined }
 
@@ -144,7 +142,7 @@ function atLeastNone ({ files, bytes }: Amount): Amount {
 function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock, isAmong }: Engine) {
   const isOwn = (column: typeof files.ownerId) => eq(column, placeholder('ownerId'))
   return {
-    link: reading('upload_link', db => db.select({
+    link: prepared('upload_link', db => db.select({
       folderId: links.folderId,
       folder: folders.path,
       maxFiles: links.maxFiles,
@@ -160,24 +158,24 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
         eq(links.kind, 'upload'),
         or(isNull(links.expiresAt), gt(links.expiresAt, clock))
       ))),
-    reservedByLink: reading('reserved_by_link', db => db.select({
+    reservedByLink: prepared('reserved_by_link', db => db.select({
       uploads: sql`count(*)`.mapWith(Number),
       bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
     }).from(uploads).where(and(
-      eq(uploads.linkId, placeholder('linkId')),
+      matching(uploads, 'linkId'),
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
     ))),
-    charge: writing('charge_link', db => db.update(links).set({
+    charge: prepared('charge_link', db => db.update(links).set({
       usedFiles: sql`${links.usedFiles} + 1`,
       usedBytes: sql`${links.usedBytes} + cast(${placeholder('bytes')} AS bigint)`
     }).where(eq(links.id, placeholder('linkId')))),
-    fileOfName: reading('file_of_name', db => db.select({ id: files.id }).from(files)
-      .where(and(isOwn(files.ownerId), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))))),
-    folderOfName: reading('folder_of_name', db => db.select({ id: folders.id }).from(folders)
-      .where(and(eq(folders.ownerId, placeholder('ownerId')), eq(folders.parentId, placeholder('folderId')), eq(folders.name, placeholder('name'))))),
-    end: writing('end_link_uploads', db => db.update(uploads).set({ expiresAt: clock })
-      .where(and(eq(uploads.ownerId, placeholder('ownerId')), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result))))
+    fileOfName: prepared('file_of_name', db => db.select({ id: files.id }).from(files)
+      .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name')))),
+    folderOfName: prepared('folder_of_name', db => db.select({ id: folders.id }).from(folders)
+      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId'))))),
+    end: prepared('end_link_uploads', db => db.update(uploads).set({ expiresAt: clock })
+      .where(and(matching(uploads, 'ownerId'), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result))))
   }
 }

@@ -7,7 +7,7 @@ import {
 } from './link-records.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { first, isAny, pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -32,8 +32,8 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
   /** Returns how many there were. */
   function * drop (ownerId: number, condition: SQL | undefined): Rule<number> {
     yield * owners.lock(ownerId)
-    const removed = yield * query(writing('', db => db.delete(links)
-      .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id })))
+    const removed = yield * query(db => db.delete(links)
+      .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id }))
     if (removed.length > 0) yield * linkUploads.end(ownerId, removed.map(({ id }) => id))
     return removed.length
   }
@@ -75,11 +75,11 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
       { name, beforeId, limit }: { name?: string | undefined, beforeId: number | undefined, limit: number }
     ) {
       const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
-      return yield * query(reading('', db => db.select(linkColumns(tables)).from(links).where(and(
+      return yield * query(db => db.select(linkColumns(tables)).from(links).where(and(
         eq(links.accountId, ownerId),
         isWanted,
         beforeId === undefined ? undefined : lt(links.id, beforeId)
-      )).orderBy(desc(links.id)).limit(limit)), {}, found => found as LinkRecord[])
+      )).orderBy(desc(links.id)).limit(limit), {}, found => found as LinkRecord[])
     }),
 
     /** Changes some terms, or the secret. @throws not_found. */
@@ -88,8 +88,8 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     ) {
       // Locked: an upload that is decided at the same time sees the limits of before or of after.
       yield * owners.lock(ownerId)
-      const [changed] = yield * query(writing('', db => db.update(links).set({ ...changes, id })
-        .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables))))
+      const [changed] = yield * query(db => db.update(links).set({ ...changes, id })
+        .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables)))
       if (changed === undefined) throw new Problem('not_found')
       if (changes.passwordHash !== undefined) yield * query(queries.forgetNetworks, { id })
       return changed as LinkRecord
@@ -108,7 +108,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
     async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
       const row = await engine.readCached(`link ${secretHash}`, () =>
-        query(queries.bySecret, { secretHash }, ([found]) => found))
+        query(queries.bySecret, { secretHash }, first))
       if (row === undefined) return undefined
       const now = engine.timeOf(row)
       const { link, account, file, folder } = row
@@ -125,7 +125,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
      * remembered.
      */
     isKnownNetwork: read((id: number, network: string) =>
-      query(queries.knownNetwork, { id, network }, found => found.length > 0)),
+      query(queries.knownNetwork, { id, network }, isAny)),
 
     /** Records that; nothing if the link has ended or has another password by now. */
     addKnownNetwork: (
@@ -140,27 +140,27 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
       const { folder, name: segment } = splitPath(name)
       // Without its first word the key would be that of a file in a folder whose name is a number.
       return engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
-        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, ([file]) => file))
+        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, first))
     },
 
     /** The files directly in a folder, by name. @throws not_found. */
     listFiles: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FileRecord[]> {
       const folderId = yield * folderBelow(at, folder)
-      return yield * query(reading('', db => db.select(fileColumns(tables)).from(files).where(and(
+      return yield * query(db => db.select(fileColumns(tables)).from(files).where(and(
         eq(files.ownerId, at.ownerId),
         eq(files.folderId, folderId),
         engine.namesBetween(files.name, { prefix: '', after, isAscending: true })
-      )).orderBy(asc(files.name)).limit(limit)))
+      )).orderBy(asc(files.name)).limit(limit))
     }),
 
     /** The folders directly in a folder, by name. @throws not_found. */
     listFolders: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FolderRecord[]> {
       const parentId = yield * folderBelow(at, folder)
-      return yield * query(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
+      return yield * query(db => db.select(folderColumns(tables)).from(folders).where(and(
         eq(folders.ownerId, at.ownerId),
         eq(folders.parentId, parentId),
         after === undefined ? undefined : gt(folders.name, after)
-      )).orderBy(asc(folders.name)).limit(limit)))
+      )).orderBy(asc(folders.name)).limit(limit))
     }),
 
     /**

@@ -10,10 +10,8 @@ import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
-import { pipeline, query, type Query, reading, type Rule, writing } from './rule.ts'
+import { matching, pipeline, placeholder, placeholders, prepared, type Query, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-
-const { placeholder } = sql
 
 /** Seconds after which one of many locks may have ended. */
 const RETRY_SECONDS = 60
@@ -212,34 +210,24 @@ export function lockColumns ({ locks }: Tables) {
 /** Records until when an account has locks. */
 export function rememberLocks ({ accounts }: Tables): Query<unknown> {
   const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
-  return writing('remember_locks', db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId'))))
+  return prepared('remember_locks', db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId'))))
 }
 
 function queriesOf ({ tables, clock, isAmong }: Engine) {
   const { files, locks } = tables
   const columns = lockColumns(tables)
-  const isOwn = and(eq(locks.ownerId, placeholder('ownerId')), gt(locks.expiresAt, clock))
+  const isOwn = and(matching(locks, 'ownerId'), gt(locks.expiresAt, clock))
   const isBelow = and(gte(locks.path, placeholder('from')), lt(locks.path, placeholder('to')))
-  const path = { ownerId: placeholder('ownerId'), folder: placeholder('folder'), name: placeholder('name') }
+  const path = placeholders('ownerId', 'folder', 'name')
   return {
-    onPaths: reading('locks_on_paths', db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths')))),
-    below: reading('locks_below', db => db.select(columns).from(locks).where(and(isOwn, isBelow))),
-    count: reading('count_locks', db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn)),
-    insert: writing('add_lock', db => db.insert(locks).values({
-      token: placeholder('token'),
-      ownerId: placeholder('ownerId'),
-      path: placeholder('path'),
-      isFolder: placeholder('isFolder'),
-      isDeep: placeholder('isDeep'),
-      isExclusive: placeholder('isExclusive'),
-      owner: placeholder('owner'),
-      seconds: placeholder('seconds'),
-      expiresAt: placeholder('expiresAt')
-    })),
+    onPaths: prepared('locks_on_paths', db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths')))),
+    below: prepared('locks_below', db => db.select(columns).from(locks).where(and(isOwn, isBelow))),
+    count: prepared('count_locks', db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn)),
+    insert: prepared('add_lock', db => db.insert(locks).values(placeholders('token', 'ownerId', 'path', 'isFolder', 'isDeep', 'isExclusive', 'owner', 'seconds', 'expiresAt'))),
     remember: rememberLocks(tables),
-    digest: reading('file_digest', db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path))),
-    endAt: writing('end_locks', db => db.delete(locks)
-      .where(and(eq(locks.ownerId, placeholder('ownerId')), eq(locks.path, placeholder('path'))))),
-    endBelow: writing('end_locks_below', db => db.delete(locks).where(and(eq(locks.ownerId, placeholder('ownerId')), isBelow)))
+    digest: prepared('file_digest', db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path))),
+    endAt: prepared('end_locks', db => db.delete(locks)
+      .where(matching(locks, 'ownerId', 'path'))),
+    endBelow: prepared('end_locks_below', db => db.delete(locks).where(and(matching(locks, 'ownerId'), isBelow)))
   }
 }

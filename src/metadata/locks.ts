@@ -1,13 +1,11 @@
-import { eq, lte, sql } from 'drizzle-orm'
+import { lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { alters, covers, rememberLocks } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** Queries exclude expired locks, so the time is unused. */
 const ANY_TIME = 0
@@ -33,8 +31,8 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
   function * removeExpired (limit: number): Rule<boolean> {
     const { tables: { locks }, clock, skippingLocked } = engine
     // Those that another process is deleting are left to it.
-    const expired = yield * query(reading('', db => skippingLocked(db.select({ token: locks.token }).from(locks)
-      .where(lte(locks.expiresAt, clock)).limit(limit))))
+    const expired = yield * query(db => skippingLocked(db.select({ token: locks.token }).from(locks)
+      .where(lte(locks.expiresAt, clock)).limit(limit)))
     yield * query(queries.remove, { tokens: expired.map(({ token }) => token) })
     return expired.length === limit
   }
@@ -111,12 +109,12 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
 function queriesOf ({ tables, clock, isAmong }: Engine) {
   const { locks } = tables
   return {
-    restart: writing('restart_lock', db => db.update(locks)
+    restart: prepared('restart_lock', db => db.update(locks)
       .set({ seconds: sql`${placeholder('seconds')}`, expiresAt: sql`${placeholder('expiresAt')}` })
-      .where(eq(locks.token, placeholder('token')))),
-    remove: writing('remove_locks', db => db.delete(locks).where(isAmong(locks.token, 'tokens'))),
+      .where(matching(locks, 'token'))),
+    remove: prepared('remove_locks', db => db.delete(locks).where(isAmong(locks.token, 'tokens'))),
     remember: rememberLocks(tables),
-    anyExpired: reading('expired_lock', db => db.select({ token: locks.token }).from(locks)
+    anyExpired: prepared('expired_lock', db => db.select({ token: locks.token }).from(locks)
       .where(lte(locks.expiresAt, clock)).limit(1))
   }
 }

@@ -3,9 +3,7 @@ import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
-import { query, type Query, reading, type Values } from './rule.ts'
-
-const { placeholder } = sql
+import { matching, placeholder, prepared, type Query, query, type Values } from './rule.ts'
 
 /** Names that are read at a time. SQLite takes about 4 ms for them, in which the process does nothing else. */
 export const CHUNK_NAMES = 10_000
@@ -129,7 +127,7 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
   const place = { folderId: files.folderId, name: files.name }
   const order = sql`${direction(files.folderId)}, ${direction(files.name)}`
   const isInStretch = and(
-    eq(files.ownerId, placeholder('ownerId')),
+    matching(files, 'ownerId'),
     sql`(${files.folderId}, ${files.name}) ${after} (${placeholder('startFolder')}, ${placeholder('startName')})`,
     sql`(${files.folderId}, ${files.name}) ${upTo} (${placeholder('endFolder')}, ${placeholder('endName')})`
   )
@@ -139,16 +137,18 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
     sql`octet_length(${files.name}) > length(${files.name})`
   )
   return {
-    end: reading(`search_end_${suffix}`, db => db.select(place).from(files)
+    end: prepared(`search_end_${suffix}`, db => db.select(place).from(files)
       .where(isInStretch).orderBy(limitedTo(order, 1, CHUNK_NAMES - 1))),
-    count: reading(`search_count_${suffix}`, db => db.select({ count: count() }).from(files).where(isInStretch)),
-    candidates: reading(`search_candidates_${suffix}`, db => {
+    count: prepared(`search_count_${suffix}`, db => db.select({ count: count() }).from(files).where(isInStretch)),
+    candidates: prepared(`search_candidates_${suffix}`, db => {
       const names = db.select(place).from(files).where(and(isInStretch, isCandidate))
         .orderBy(limitedTo(order, CHUNK_CANDIDATES)).as('names')
       const { id, createdAt, size } = files
       return db.select({ id, createdAt, size, folderId: names.folderId, name: names.name }).from(names)
         .innerJoin(files, and(
-          eq(files.ownerId, placeholder('ownerId')), eq(files.folderId, names.folderId), eq(files.name, names.name)
+          matching(files, 'ownerId'),
+          eq(files.folderId, names.folderId),
+          eq(files.name, names.name)
         )).orderBy(direction(names.folderId), direction(names.name))
     })
   }

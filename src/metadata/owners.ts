@@ -1,11 +1,9 @@
-import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
+import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { type Db, query, type QueryRule, reading, writing } from './rule.ts'
+import { type Db, matching, placeholder, prepared, query, type QueryRule } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
-
-const { placeholder } = sql
 
 /** SQLite sums the sizes of so many files in 3 ms. */
 const MANY = 20_000
@@ -76,9 +74,9 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
     keptBytes: accounts.keptBytes,
     keptContents: accounts.keptContents,
     lockedUntil: accounts.lockedUntil
-  }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt)))
+  }).from(accounts).where(and(matching(accounts, 'id'), isNull(accounts.removedAt)))
   return {
-    sums: reading('reserved_by_uploads', db => db.select({
+    sums: prepared('reserved_by_uploads', db => db.select({
       // By a link, strangers could announce whatever they like.
       uploads: sql`count(CASE WHEN ${uploads.linkId} IS NULL THEN 1 END)`.mapWith(Number),
       bytes: sql`coalesce(sum(CASE WHEN ${uploads.linkId} IS NULL
@@ -86,20 +84,20 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
       time: clock.mapWith(Number)
     }).from(uploads).where(and(
-      eq(uploads.ownerId, placeholder('ownerId')),
+      matching(uploads, 'ownerId'),
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
     ))),
-    lock: reading('lock_owner', db => locking(owner(db))),
-    read: reading('owner', owner),
-    charge: writing('charge_owner', db => db.update(accounts).set({
+    lock: prepared('lock_owner', db => locking(owner(db))),
+    read: prepared('owner', owner),
+    charge: prepared('charge_owner', db => db.update(accounts).set({
       usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
       usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
       usedFolders: sql`${accounts.usedFolders} + cast(${placeholder('folders')} AS bigint)`,
       keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
       keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
-    }).where(eq(accounts.id, placeholder('id'))))
+    }).where(matching(accounts, 'id')))
   }
 }
 

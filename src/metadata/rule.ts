@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { and, type Column, eq, sql, type SQL } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
@@ -10,31 +10,31 @@ export type Values = Record<string, unknown>
 interface Prepared<Rows> { execute (values?: Values): PromiseLike<Rows> }
 export interface Preparable<Rows> { prepare (name: string): Prepared<Rows> }
 
+/** Builds a query, for each use unless it is prepared. */
+export interface Query<Rows> {
+  (db: Db): Preparable<Rows>
+  /** The name of its prepared statement, unique. */
+  readonly statement?: string
+}
+
 /**
  * A query with placeholders. An engine prepares it once for each connection: building one takes Drizzle ten times as
  * long as running it.
  */
-export interface Query<Rows> {
-  /** Of the prepared statement, unique; empty for a query that is built for each use. */
-  readonly name: string
-  readonly build: (db: Db) => Preparable<Rows>
-  /** Whether it changes rows: then it is sent only once the transaction has begun. */
-  readonly isWrite: boolean
+export function prepared<Rows> (statement: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
+  return Object.assign(build, { statement })
 }
+
+export const { placeholder } = sql
 
 /** The columns of a row that is written, as placeholders of the same names. */
 export function placeholders<Name extends string> (...names: Name[]): Record<Name, never> {
-  return Object.fromEntries(names.map(name => [name, sql.placeholder(name)])) as Record<Name, never>
+  return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Name, never>
 }
 
-/** A query that reads, or locks rows. */
-export function reading<Rows> (name: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
-  return { name, build, isWrite: false }
-}
-
-/** A query that changes rows. */
-export function writing<Rows> (name: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
-  return { name, build, isWrite: true }
+/** Condition for the rows whose columns are equal to the placeholders of the same names. */
+export function matching<Name extends string> (table: Record<Name, Column>, ...names: Name[]): SQL | undefined {
+  return and(...names.map(name => eq(table[name], placeholder(name))))
 }
 
 export interface Step { readonly query: Query<unknown>, readonly values: Values }
@@ -80,6 +80,16 @@ export function query (
 
 type Answer<T> = T extends QueryRule<infer R> ? R : undefined
 
+/** A result of {@link query}: the first row. */
+export function first<Row> ([row]: readonly Row[]): Row | undefined {
+  return row
+}
+
+/** A result of {@link query}: whether there are rows. */
+export function isAny (rows: readonly unknown[]): boolean {
+  return rows.length > 0
+}
+
 /** Runs queries in their order, with PostgreSQL in one round trip. An undefined query has an undefined result. */
 export function * pipeline<T extends readonly (QueryRule<unknown> | undefined)[]> (
   ...queries: T
@@ -87,6 +97,19 @@ export function * pipeline<T extends readonly (QueryRule<unknown> | undefined)[]
   const answers = yield queries.filter(query => query !== undefined)
   let answered = 0
   return queries.map(query => query?.result(answers[answered++] as never)) as never
+}
+
+/** Runs a rule whose queries are sent to a connection. */
+export async function runIn<T> (
+  rule: Rule<T>, send: (steps: readonly Step[]) => Promise<readonly unknown[]>
+): Promise<T> {
+  const generator = rule[Symbol.iterator]()
+  let step = generator.next([])
+  while (step.done !== true) {
+    const answers = await send(step.value).then(rows => ({ rows }), (error: unknown) => ({ error }))
+    step = 'error' in answers ? generator.throw(answers.error) : generator.next(answers.rows)
+  }
+  return step.value
 }
 
 /** A row that a constraint of the tables refuses: a key that is taken, or a reference to a row that does not exist. */

@@ -1,9 +1,7 @@
-import { and, asc, eq, inArray, isNull, ne, or, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, ne, or } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
-import { type Db, query, reading, writing } from './rule.ts'
-
-const { placeholder } = sql
+import { type Db, matching, placeholder, prepared, query } from './rule.ts'
 
 /** Deletes all tokens of an account, even if they are too many for one transaction. */
 export type TokenRemover = ReturnType<typeof createTokenRemover>
@@ -30,17 +28,17 @@ export function createTokenRemover (engine: Engine) {
 }
 
 function queriesOf ({ tables: { tokens }, maxDeletedRows }: Engine) {
-  const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
+  const isOfAccount = matching(tokens, 'accountId')
   const someOf = (db: Db, limit: number, offset = 0) => db.select({ id: tokens.id }).from(tokens).where(isOfAccount)
     .orderBy(limitedTo(asc(tokens.id), limit, offset))
   return {
-    surplus: reading('surplus_token', db => someOf(db, 1, maxDeletedRows)),
-    removeOldest: writing('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, someOf(db, maxDeletedRows)))),
+    surplus: prepared('surplus_token', db => someOf(db, 1, maxDeletedRows)),
+    removeOldest: prepared('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, someOf(db, maxDeletedRows)))),
     // An access token goes with its session.
-    removeSignedIn: writing('remove_signed_in', db => db.delete(tokens).where(and(isOfAccount, or(
+    removeSignedIn: prepared('remove_signed_in', db => db.delete(tokens).where(and(isOfAccount, or(
       and(eq(tokens.kind, 'session'), ne(tokens.id, placeholder('sessionId'))),
       and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
     )))),
-    removeAll: writing('remove_tokens', db => db.delete(tokens).where(isOfAccount))
+    removeAll: prepared('remove_tokens', db => db.delete(tokens).where(isOfAccount))
   }
 }

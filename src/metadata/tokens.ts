@@ -1,13 +1,11 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, or } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { isUnchanged } from './factor-records.ts'
 import { limitedTo } from './paging.ts'
 import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
-import { type Db, pipeline, query, reading, Refusal, type Rule, writing } from './rule.ts'
+import { type Db, matching, pipeline, placeholder, placeholders, prepared, query, Refusal, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** Methods that each database implements itself. */
 export interface TokenFinder {
@@ -69,12 +67,12 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
     /** Tokens that have not expired, newest first: at most `limit` with an id below `beforeId`. */
     list: read((
       accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
-    ): Rule<TokenRecord[]> => query(reading('', db => db.select().from(tokens)
+    ): Rule<TokenRecord[]> => query(db => db.select().from(tokens)
       .where(and(
         eq(tokens.accountId, accountId),
         or(isNull(tokens.expiresAt), gt(tokens.expiresAt, clock)),
         beforeId === undefined ? undefined : lt(tokens.id, beforeId)
-      )).orderBy(desc(tokens.id)).limit(limit)))),
+      )).orderBy(desc(tokens.id)).limit(limit))),
 
     /** Sets the time at which a token was last used. */
     recordUse: (id: number, at: number): Promise<void> => apply(() => query(queries.recordUse, { id, at }, () => {})),
@@ -95,40 +93,28 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
 
     /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
     removeExpired: ({ kind, before }: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean> =>
-      apply(() => query(writing('', db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
+      apply(() => query(db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
         db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)))
           .orderBy(asc(tokens.expiresAt)).limit(limit)
-      ) as never)).returning({ id: tokens.id })), {}, removed => removed.length === limit))
+      ) as never)).returning({ id: tokens.id }), {}, removed => removed.length === limit))
   }
 }
 
 function queriesOf ({ tables: { accounts, tokens }, locking }: Engine) {
-  const isOfAccount = eq(tokens.accountId, placeholder('accountId'))
+  const isOfAccount = matching(tokens, 'accountId')
   const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
   return {
-    lockAccount: reading('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash, factorVersion: accounts.factorVersion }).from(accounts)
+    lockAccount: prepared('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash, factorVersion: accounts.factorVersion }).from(accounts)
       .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))))),
-    insert: writing('add_token', db => db.insert(tokens).values({
-      accountId: placeholder('accountId'),
-      kind: placeholder('kind'),
-      parentId: placeholder('parentId'),
-      name: placeholder('name'),
-      scopes: placeholder('scopes'),
-      secretHash: placeholder('secretHash'),
-      factors: placeholder('factors'),
-      browser: placeholder('browser'),
-      system: placeholder('system'),
-      createdAt: placeholder('createdAt'),
-      expiresAt: placeholder('expiresAt')
-    }).returning()),
-    beyondLimit: reading('token_beyond_limit', db => idsOf(db).where(isOfAccount)
+    insert: prepared('add_token', db => db.insert(tokens).values(placeholders('accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'factors', 'browser', 'system', 'createdAt', 'expiresAt')).returning()),
+    beyondLimit: prepared('token_beyond_limit', db => idsOf(db).where(isOfAccount)
       .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens')))),
-    oldestAccess: reading('oldest_access_token', db => idsOf(db)
+    oldestAccess: prepared('oldest_access_token', db => idsOf(db)
       .where(and(isOfAccount, eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
       .orderBy(limitedTo(asc(tokens.id), 1))),
-    remove: writing('remove_token', db => db.delete(tokens).where(and(isOfAccount, eq(tokens.id, placeholder('id'))))
+    remove: prepared('remove_token', db => db.delete(tokens).where(and(isOfAccount, matching(tokens, 'id')))
       .returning({ id: tokens.id })),
-    recordUse: writing('record_token_use', db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
-      .where(eq(tokens.id, placeholder('id'))))
+    recordUse: prepared('record_token_use', db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
+      .where(matching(tokens, 'id')))
   }
 }

@@ -1,11 +1,9 @@
-import { and, asc, desc, eq, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { limitedTo } from './paging.ts'
-import { type Db, placeholders, reading, writing } from './rule.ts'
+import { type Db, matching, placeholder, placeholders, prepared } from './rule.ts'
 import type { Tables } from './schema.ts'
 import { MAX_FORGOTTEN } from './upload-records.ts'
-
-const { placeholder } = sql
 
 export type UploadQueries = ReturnType<typeof uploadQueries>
 
@@ -19,22 +17,22 @@ export function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefi
 
 /** The named queries of uploads. */
 export function uploadQueries ({ tables: { uploads }, tables, clock, locking }: Engine) {
-  const isThis = and(eq(uploads.id, placeholder('id')), gt(uploads.expiresAt, clock))
-  const isOwn = and(eq(uploads.ownerId, placeholder('ownerId')), isNull(uploads.linkId))
+  const isThis = and(matching(uploads, 'id'), gt(uploads.expiresAt, clock))
+  const isOwn = and(matching(uploads, 'ownerId'), isNull(uploads.linkId))
   return {
-    byId: reading('upload_by_id', db => db.select().from(uploads).where(isThis)),
-    lockById: reading('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
-    insert: writing('add_upload', db => db.insert(uploads).values(placeholders(
+    byId: prepared('upload_by_id', db => db.select().from(uploads).where(isThis)),
+    lockById: prepared('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
+    insert: prepared('add_upload', db => db.insert(uploads).values(placeholders(
       'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata', 'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
     )).returning()),
-    update: writing('change_upload', db => db.update(uploads).set(placeholders(
+    update: prepared('change_upload', db => db.update(uploads).set(placeholders(
       'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending', 'isRefused', 'result'
-    )).where(eq(uploads.id, placeholder('id'))).returning()),
+    )).where(matching(uploads, 'id')).returning()),
     finished: finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn }),
-    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: eq(uploads.linkId, placeholder('linkId')) }),
-    anyExpired: reading('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
+    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: matching(uploads, 'linkId') }),
+    anyExpired: prepared('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
       .where(lte(uploads.expiresAt, clock)).limit(1)),
-    anyWithoutLink: reading('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
+    anyWithoutLink: prepared('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
       .where(hasNoLink(tables, clock)).limit(1))
   }
 }
@@ -44,10 +42,10 @@ function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: st
   const { sequence, expiresAt, result } = uploads
   const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
   return {
-    surplus: reading(`surplus_${name}`, db => sequences(db).orderBy(
+    surplus: prepared(`surplus_${name}`, db => sequences(db).orderBy(
       limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
     )),
-    first: reading(`first_${name}`, db => sequences(db)
+    first: prepared(`first_${name}`, db => sequences(db)
       .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus'))))
   }
 }

@@ -1,5 +1,5 @@
 import { and, eq, inArray, isNull, lte, type SQL } from 'drizzle-orm'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import { hasNoLink, type UploadQueries } from './upload-queries.ts'
 import type { UploadRecord } from './upload-records.ts'
@@ -13,8 +13,8 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
 
   /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
   function * remove (condition: SQL | undefined): Rule<number> {
-    const deleted = yield * query(writing('', db => db.delete(uploads).where(condition)
-      .returning({ blobId: uploads.blobId, result: uploads.result })))
+    const deleted = yield * query(db => db.delete(uploads).where(condition)
+      .returning({ blobId: uploads.blobId, result: uploads.result }))
     const unfinished = deleted.filter(({ result }) => result === null).map(({ blobId }) => blobId)
     yield * pipeline(discard(unfinished, yield * engine.now()))
     return deleted.length
@@ -22,8 +22,8 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
 
   function * removeSomeExpired (limit: number): Rule<boolean> {
     // Those that another process is deleting are left to it.
-    const some = (condition: SQL | undefined) => query(reading('', db =>
-      engine.skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit))))
+    const some = (condition: SQL | undefined) => query(db =>
+      engine.skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit)))
     // Not with OR, which uses no index.
     const found = (yield * pipeline(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
     const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
@@ -55,8 +55,8 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
       const { length } = yield * query(surplus, { ownerId, linkId, maxFinished })
       if (length === 0) return
       const forgotten = yield * query(first, { ownerId, linkId, surplus: length })
-      yield * query(writing('', db => db.delete(uploads)
-        .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence)))))
+      yield * query(db => db.delete(uploads)
+        .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence))))
     }
   }
 }

@@ -5,7 +5,7 @@ import { createOwnUploads } from './own-uploads.ts'
 import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
-import { pipeline, query, type Query, reading, type Rule } from './rule.ts'
+import { pipeline, type Query, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import { listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
 import {
@@ -75,7 +75,7 @@ export function createUploads (services: Services) {
     /** Unfinished uploads, newest first, but not those by links. */
     list: read((ownerId: number, { name, method, before, limit }: UploadPage) => {
       const { tables: { uploads }, clock } = engine
-      return query(reading('', db => db.select(listedColumns(uploads)).from(uploads).where(and(
+      return query(db => db.select(listedColumns(uploads)).from(uploads).where(and(
         eq(uploads.ownerId, ownerId),
         isNull(uploads.linkId),
         isNull(uploads.result),
@@ -83,7 +83,7 @@ export function createUploads (services: Services) {
         name === undefined ? undefined : eq(uploads.name, name),
         method === undefined ? undefined : eq(uploads.method, method),
         before === undefined ? undefined : lt(uploads.sequence, before)
-      )).orderBy(desc(uploads.sequence)).limit(limit)))
+      )).orderBy(desc(uploads.sequence)).limit(limit))
     }),
 
     /**

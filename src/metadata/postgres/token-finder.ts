@@ -1,7 +1,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { accountColumns } from '../account-rows.ts'
 import type { Engine } from '../engine.ts'
-import { query, reading } from '../rule.ts'
+import { placeholder, prepared, query } from '../rule.ts'
 import type { TokenFinder } from '../tokens.ts'
 
 /** Tokens in one query. */
@@ -10,9 +10,9 @@ const MAX_KEYS = 100
 /** Finds tokens, those of many requests by one query. */
 export function createTokenFinder ({ tables, clock, read }: Engine): TokenFinder {
   const { accounts, tokens } = tables
-  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => reading(`tokens_by_${column.name}`, db => db
+  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => prepared(`tokens_by_${column.name}`, db => db
     .select({ token: tokens, account: accountColumns(tables), now: clock.mapWith(Number) }).from(tokens)
-    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt))).where(eq(column, sql`any(${sql.placeholder('keys')})`)))
+    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt))).where(eq(column, sql`any(${placeholder('keys')})`)))
   const byId = withAccount(tokens.id)
   const bySecret = withAccount(tokens.secretHash)
   const find = createBatchedFinder(async (keys: number[]) =>

@@ -2,7 +2,7 @@ import { and, desc, gte, lte } from 'drizzle-orm'
 import type { Attempt, AttemptFilter, AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
-import { query, reading, type Rule, writing } from '../rule.ts'
+import { type Db, isAny, query, type Rule } from '../rule.ts'
 
 /** Attempts kept in memory because they could not be recorded; 2 MiB. */
 const MAX_UNRECORDED = 10_000
@@ -30,9 +30,9 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
   function * timesOf (
     matching: AttemptFilter, { since, until }: { since: number, until: number }, limit: number
   ): Rule<number[]> {
-    const rows = yield * query(reading('', db => db.select({ at: attempts.at }).from(attempts)
+    const rows = yield * query(db => db.select({ at: attempts.at }).from(attempts)
       .where(and(isCounted(matching, attempts), gte(attempts.at, since), lte(attempts.at, until)))
-      .orderBy(desc(attempts.at)).limit(limit)))
+      .orderBy(desc(attempts.at)).limit(limit))
     return rows.map(({ at }) => at)
   }
 
@@ -68,13 +68,15 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
       try {
         if (outcome === 'failed') {
           const at = await read(now)
-          await transact(() => query(writing('', db => db.insert(attempts).values({ ...attempt, at })))).catch(() => unrecorded.add({ ...attempt, at }))
+          await transact(() => query(db => db.insert(attempts).values({ ...attempt, at })))
+            .catch(() => unrecorded.add({ ...attempt, at }))
         } else if (outcome === 'succeeded') {
           unrecorded.clear(attempt)
           const isOfPair = isCounted({ kind, usernameKey, network }, attempts)
+          const find = (db: Db) => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1)
           // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
-          const [failed] = await read(() => query(reading('', db => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1))))
-          if (failed !== undefined) await transact(() => query(writing('', db => db.delete(attempts).where(isOfPair)))).catch(() => {})
+          const hasFailed = await read(() => query(find, {}, isAny))
+          if (hasFailed) await transact(() => query(db => db.delete(attempts).where(isOfPair))).catch(() => {})
         }
       } finally {
         claims.delete(claimId)

@@ -1,17 +1,16 @@
-import { asc, eq, sql } from 'drizzle-orm'
+import { asc } from 'drizzle-orm'
 import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
 import { limitedTo } from '../paging.ts'
-import { query, reading, writing } from '../rule.ts'
+import { matching, placeholder, prepared, query } from '../rule.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
 
 /** The discarded blobs of a database that one process serves. Their order is that of the ids. */
 export function createDiscardedBlobs (
   { tables: { discardedBlobs }, now, read, transact }: Engine, retentionLock: RetentionLockWatch
 ): DatabaseBlobMethods {
-  const { placeholder } = sql
-  const oldest = reading('oldest_discarded', db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))))
-  const clear = writing('clear_discarded', db => db.delete(discardedBlobs).where(eq(discardedBlobs.blobId, placeholder('blobId'))).returning())
+  const oldest = prepared('oldest_discarded', db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))))
+  const clear = prepared('clear_discarded', db => db.delete(discardedBlobs).where(matching(discardedBlobs, 'blobId')).returning())
 
   return {
     claimDiscarded: (limit, graceSeconds) => read(function * () {
@@ -29,7 +28,7 @@ export function createDiscardedBlobs (
       // A new row gets the highest id.
       for (const blobId of blobIds) {
         const cleared = yield * query(clear, { blobId })
-        if (cleared.length > 0) yield * query(writing('', db => db.insert(discardedBlobs).values({ blobId, discardedAt })))
+        if (cleared.length > 0) yield * query(db => db.insert(discardedBlobs).values({ blobId, discardedAt }))
       }
     })
   }

@@ -10,7 +10,7 @@ import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
 import type { Metadata } from '../metadata.ts'
 import type { TokenAndAccount } from '../records.ts'
 import { createRepositories } from '../repositories.ts'
-import { query, type Query, reading } from '../rule.ts'
+import { placeholder, prepared, type Query, query } from '../rule.ts'
 import type { TokenFinder } from '../tokens.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
 import { Committer } from './committer.ts'
@@ -134,9 +134,9 @@ type TokenRow = Omit<TokenAndAccount, 'now'>
 /** Finds tokens, those that were found before in a cache. */
 function createTokenFinder ({ tables, readCached }: Engine, clock: () => number): TokenFinder {
   const { accounts, tokens } = tables
-  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => reading(`token_by_${column.name}`, db => db
+  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => prepared(`token_by_${column.name}`, db => db
     .select({ token: tokens, account: accountColumns(tables) }).from(tokens)
-    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt))).where(eq(column, sql.placeholder('key'))))
+    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt))).where(eq(column, placeholder('key'))))
   const byId = withAccount(tokens.id)
   const bySecret = withAccount(tokens.secretHash)
 
