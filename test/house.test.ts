@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1200,
   http: 13_300,
   links: 10_200,
-  metadata: 58_800,
+  metadata: 58_000,
   'metadata/postgres': 11_800,
   'metadata/sqlite': 9800,
   monitoring: 5400,
