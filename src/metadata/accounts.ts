@@ -2,15 +2,31 @@ import { and, asc, type Column, eq, gt, isNull, ne, or, type SQL, sql } from 'dr
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
 import { createPurge } from './account-purge.ts'
-import { accountColumns } from './account-rows.ts'
+import { accountColumns } from './columns.ts'
 import type { NewAttempt } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
-import { type Db, first, matching, prepared, query, type Rule } from './rule.ts'
+import { type Db, first, matching, prepared, query, Refusal, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
+
+/** Adds an account in the current transaction. @throws username_taken. */
+export type AddAccount = (account: NewAccount) => Rule<AccountRecord>
+
+export function createAccountAdder ({ tables, now }: Engine): AddAccount {
+  return function * (account) {
+    const time = yield * now()
+    try {
+      const [added] = yield * query(db => db.insert(tables.accounts).values({ createdAt: time, ...account })
+        .returning(accountColumns(tables)))
+      return added as AccountRecord
+    } catch (error) {
+      throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error
+    }
+  }
+}
 
 /** Sums over all accounts that are not deleted. */
 export interface Totals {

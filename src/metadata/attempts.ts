@@ -1,11 +1,11 @@
-import { and, eq, gt, inArray, lt, ne, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type {
   AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, AttemptRange, NewAttempt
 } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import type { FactorState } from './records.ts'
-import { isAny, matching, prepared, query, type Rule } from './rule.ts'
+import { isAny, matching, prepared, query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Claims of attempts under way, which each database keeps in its own way. */
@@ -22,7 +22,7 @@ export interface AttemptClaims {
    */
   finish (claimId: number, outcome: AttemptOutcome): Promise<void>
   /** Deletes up to `limit` claims whose processes have ended. */
-  readonly removeLapsed: (limit: number) => Rule<void>
+  readonly removeLapsed: (limit: number) => Promise<void>
 }
 
 /** Whether a row of attempts, or of claims, is one that a limit counts. */
@@ -36,8 +36,8 @@ export function isCounted (matching: AttemptFilter, table: Record<'kind' | 'netw
  */
 export type AttemptRepository = ReturnType<typeof createAttempts>
 
-export function createAttempts ({ engine, read }: Services, { removeLapsed, ...claims }: AttemptClaims) {
-  const { tables: { accounts, accountNetworks, attempts }, transact, apply, skippingLocked } = engine
+export function createAttempts ({ engine, read, removeSome }: Services, { removeLapsed, ...claims }: AttemptClaims) {
+  const { tables: { accounts, accountNetworks, attempts }, apply } = engine
   const known = knownNetwork(engine)
 
   return {
@@ -47,14 +47,12 @@ export function createAttempts ({ engine, read }: Services, { removeLapsed, ...c
      * Deletes up to `limit` attempts before `since` or after `until`, wrong codes before `codesSince`, which is
      * earlier; true if there may be more.
      */
-    removeOutside: ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> => transact(function * () {
-      yield * removeLapsed(limit)
+    async removeOutside ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> {
+      await removeLapsed(limit)
       const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
-      const batch = yield * query(db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
-        .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit)))
-      yield * query(db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id))))
-      return batch.length === limit
-    }),
+      const matching = or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))
+      return removeSome(attempts, attempts.id, { matching, limit })
+    },
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
       query(known, { usernameKey, network }, isAny)),

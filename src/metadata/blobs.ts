@@ -1,7 +1,7 @@
 import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { wholeName } from './file-columns.ts'
+import { wholeName } from './columns.ts'
 import type { StoredContent } from './records.ts'
 import { isAny, matching, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'

@@ -1,7 +1,7 @@
 import { asc, desc, type SQL, sql } from 'drizzle-orm'
 import type { ChangeKind } from './change-records.ts'
 import type { Engine } from './engine.ts'
-import { wholeName } from './file-columns.ts'
+import { wholeName } from './columns.ts'
 import type { FileRecord } from './records.ts'
 import { placeholder, placeholders, prepared, query } from './rule.ts'
 

@@ -1,12 +1,10 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import {
-  type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES,
-  type ResetReason
+  type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES, type ResetReason
 } from './change-records.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, folderColumns } from './file-columns.ts'
-import { limitedTo } from './paging.ts'
-import { matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { fileColumns, folderColumns } from './columns.ts'
+import { limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** A change has the time at which its transaction began, which may have waited. */

@@ -2,10 +2,10 @@ import { and, eq, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type FirstFactor, isUnchanged } from './factor-records.ts'
-import type { OneTimeSecrets } from './one-time-secrets.ts'
+import type { OneTimeSecrets } from './claims.ts'
 import type { VerifiedAccount } from './records.ts'
 import { pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
-import type { TokenRemover } from './token-remover.ts'
+import type { TokenRemover } from './tokens.ts'
 
 /** An account whose row is locked until the transaction ends. */
 export interface LockedAccount extends VerifiedAccount { readonly factorCount: number }

@@ -1,7 +1,6 @@
-import { and, asc, count, eq, gt, lt, sql } from 'drizzle-orm'
+import { and, asc, count, eq, gt, lt, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { createExpiryRemover } from './factor-expiry.ts'
 import type { FactorList, FirstFactor, FoundTotp } from './factor-records.ts'
 import { createPasskeys } from './passkeys.ts'
 import { isAny, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
@@ -17,8 +16,8 @@ import type { Services } from './services.ts'
 export type FactorRepository = ReturnType<typeof createFactors>
 
 export function createFactors (services: Services) {
-  const { engine, factorChanges, secrets, read, write } = services
-  const { tables: { totpSecrets }, apply } = engine
+  const { engine, factorChanges, secrets, read, write, removeSome } = services
+  const { tables: { oneTimeSecrets, totpSecrets, usedChallenges }, apply } = engine
   const { verifiedWrite } = factorChanges
   const queries = queriesOf(engine)
 
@@ -123,7 +122,14 @@ export function createFactors (services: Services) {
      * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if
      * there may be more.
      */
-    removeExpired: createExpiryRemover(engine)
+    async removeExpired (limit: number): Promise<boolean> {
+      const expired = (table: typeof oneTimeSecrets | typeof usedChallenges) => lte(table.expiresAt, engine.clock)
+      const areMore = await Promise.all([
+        removeSome(oneTimeSecrets, oneTimeSecrets.hash, { matching: expired(oneTimeSecrets), limit }),
+        removeSome(usedChallenges, usedChallenges.id, { matching: expired(usedChallenges), limit })
+      ])
+      return areMore.includes(true)
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { createLeaseEnder, type Discard } from './blobs.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath } from './file-columns.ts'
+import { fileColumns, hasPath } from './columns.ts'
 import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import type { Keeping } from './kept-records.ts'
@@ -12,7 +12,9 @@ import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
 import { type Owner, type Owners, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import {
+  first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
+} from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 
 /** What a change starts from: the owner, who is locked, the file of that name, and the time. */

@@ -1,6 +1,6 @@
 import { and } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { fileColumns } from './file-columns.ts'
+import { fileColumns } from './columns.ts'
 import { type Chunk, CHUNK_NAMES, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'

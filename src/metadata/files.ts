@@ -2,18 +2,18 @@ import { and, asc, between, eq, gt } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
+import { fileColumns, hasPath, isInFolder } from './columns.ts'
 import { type StoreContext, updateTimeOf } from './file-contents.ts'
-import { createFileListing } from './file-listing.ts'
+import { createFileListing } from './listings.ts'
 import { createFileSearch } from './file-search.ts'
-import { fileMembers } from './folder-members.ts'
 import { requireFree } from './folder-tree.ts'
 import { all, removes, stores } from './lock-guard.ts'
 import type { NewLock } from './lock-records.ts'
-import { limitedTo } from './paging.ts'
+import {
+  type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
+} from './rule.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { type Db, isAny, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
 
@@ -24,7 +24,7 @@ import type { StoreResult } from './upload-records.ts'
 export type FileRepository = ReturnType<typeof createFiles>
 
 export function createFiles (services: Services) {
-  const { engine, owners, tree, contents, keptContents, guard, changeLog, read, write } = services
+  const { engine, owners, tree, contents, keptContents, guard, changeLog, members, read, write } = services
   const { tables } = engine
   const { files } = tables
   const queries = queriesOf(engine)
@@ -122,7 +122,7 @@ export function createFiles (services: Services) {
     list: read(createFileListing(services)),
 
     /** One page of the files directly in any of some folders. Folders that do not exist have none. */
-    listIn: read(fileMembers(engine)),
+    listIn: read(members.files.listIn),
 
     /**
      * One page of the files whose last segment contains a text, in the given order; compares without case and accents,

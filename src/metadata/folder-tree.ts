@@ -2,12 +2,14 @@ import { and, asc, gte, inArray, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
-import { folderColumns } from './file-columns.ts'
+import { folderColumns } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import { first, isAny, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import {
+  first, isAny, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
+} from './rule.ts'
 import type { Tables } from './schema.ts'
 
 export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>

@@ -1,13 +1,14 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
-import { wholeName } from './file-columns.ts'
+import { wholeName } from './columns.ts'
 import { FURTHEST_AHEAD_MILLISECONDS, type Keeping, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
 import type { Methods } from './methods.ts'
 import type { Owner, Owners } from './owners.ts'
-import { limitedTo } from './paging.ts'
+import {
+  type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
+} from './rule.ts'
 import type { FileRecord } from './records.ts'
-import { type Db, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 export type KeptRow = Omit<Tables['kept']['$inferSelect'], 'properties'>

@@ -1,6 +1,6 @@
 import { and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath, keptColumns } from './file-columns.ts'
+import { fileColumns, hasPath, keptColumns } from './columns.ts'
 import type { Keeping, KeptPage } from './kept-records.ts'
 import { splitPath } from './paths.ts'
 import { type Db } from './rule.ts'

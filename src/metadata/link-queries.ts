@@ -1,10 +1,8 @@
 import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
-import { accountColumns } from './account-rows.ts'
+import { accountColumns, fileColumns, folderColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, folderColumns } from './file-columns.ts'
 import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-records.ts'
-import { limitedTo } from './paging.ts'
-import { matching, placeholder, placeholders, prepared } from './rule.ts'
+import { limitedTo, matching, placeholder, placeholders, prepared } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** The columns of a `LinkRecord`. Its name is the path of its file or folder. */

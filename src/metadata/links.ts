@@ -1,6 +1,5 @@
-import { and, asc, desc, eq, gt, lt, type SQL } from 'drizzle-orm'
+import { and, desc, eq, lt, type SQL } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { fileColumns, folderColumns } from './file-columns.ts'
 import { linkColumns, linkQueries } from './link-queries.ts'
 import {
   type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINKS, type NewLink, type OpenLink
@@ -17,9 +16,9 @@ import type { Services } from './services.ts'
  */
 export type LinkRepository = ReturnType<typeof createLinks>
 
-export function createLinks ({ engine, owners, tree, contents, linkUploads, read, write }: Services) {
+export function createLinks ({ engine, owners, tree, contents, linkUploads, members, read, write }: Services) {
   const { tables } = engine
-  const { files, folders, links } = tables
+  const { links } = tables
   const queries = linkQueries(engine)
 
   /** Condition for the links of a file or folder. */
@@ -144,23 +143,13 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     },
 
     /** The files directly in a folder, by name. @throws not_found. */
-    listFiles: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FileRecord[]> {
-      const folderId = yield * folderBelow(at, folder)
-      return yield * query(db => db.select(fileColumns(tables)).from(files).where(and(
-        eq(files.ownerId, at.ownerId),
-        eq(files.folderId, folderId),
-        engine.namesBetween(files.name, { prefix: '', after, isAscending: true })
-      )).orderBy(asc(files.name)).limit(limit))
+    listFiles: read(function * (at: LinkedFolder, { folder, ...page }: LinkedPage): Rule<FileRecord[]> {
+      return yield * members.files.list(at.ownerId, yield * folderBelow(at, folder), page)
     }),
 
     /** The folders directly in a folder, by name. @throws not_found. */
-    listFolders: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FolderRecord[]> {
-      const parentId = yield * folderBelow(at, folder)
-      return yield * query(db => db.select(folderColumns(tables)).from(folders).where(and(
-        eq(folders.ownerId, at.ownerId),
-        eq(folders.parentId, parentId),
-        after === undefined ? undefined : gt(folders.name, after)
-      )).orderBy(asc(folders.name)).limit(limit))
+    listFolders: read(function * (at: LinkedFolder, { folder, ...page }: LinkedPage): Rule<FolderRecord[]> {
+      return yield * members.folders.list(at.ownerId, yield * folderBelow(at, folder), page)
     }),
 
     /**

@@ -20,21 +20,13 @@ const ANY_TIME = 0
  */
 export type LockRepository = ReturnType<typeof createLocks>
 
-export function createLocks ({ engine, owners, tree, contents, guard, read, write, ownerWrite }: Services) {
+export function createLocks ({ engine, owners, tree, contents, guard, read, write, ownerWrite, removeSome }: Services) {
+  const { locks } = engine.tables
   const queries = queriesOf(engine)
 
   function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
     const tokens = locks.map(({ token }) => token)
     yield * pipeline(query(queries.remove, { tokens }), query(queries.remember, { ownerId }))
-  }
-
-  function * removeExpired (limit: number): Rule<boolean> {
-    const { tables: { locks }, clock, skippingLocked } = engine
-    // Those that another process is deleting are left to it.
-    const expired = yield * query(db => skippingLocked(db.select({ token: locks.token }).from(locks)
-      .where(lte(locks.expiresAt, clock)).limit(limit)))
-    yield * query(queries.remove, { tokens: expired.map(({ token }) => token) })
-    return expired.length === limit
   }
 
   return {
@@ -98,23 +90,18 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     }),
 
     /** Deletes up to `limit` locks of all owners that have expired; true if there may be more. */
-    async removeExpired (limit: number): Promise<boolean> {
-      // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
-      return engine.transact(() => removeExpired(limit))
-    }
+    removeExpired: (limit: number): Promise<boolean> =>
+      removeSome(locks, locks.token, { matching: lte(locks.expiresAt, engine.clock), limit })
   }
 }
 
-function queriesOf ({ tables, clock, isAmong }: Engine) {
+function queriesOf ({ tables, isAmong }: Engine) {
   const { locks } = tables
   return {
     restart: prepared('restart_lock', db => db.update(locks)
       .set({ seconds: sql`${placeholder('seconds')}`, expiresAt: sql`${placeholder('expiresAt')}` })
       .where(matching(locks, 'token'))),
     remove: prepared('remove_locks', db => db.delete(locks).where(isAmong(locks.token, 'tokens'))),
-    remember: rememberLocks(tables),
-    anyExpired: prepared('expired_lock', db => db.select({ token: locks.token }).from(locks)
-      .where(lte(locks.expiresAt, clock)).limit(1))
+    remember: rememberLocks(tables)
   }
 }

@@ -2,8 +2,7 @@ import { and, asc, count, desc, eq, or, type SQL, sql } from 'drizzle-orm'
 import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
-import { limitedTo } from './paging.ts'
-import { matching, placeholder, prepared, type Query, query, type Values } from './rule.ts'
+import { limitedTo, matching, placeholder, prepared, type Query, query, type Values } from './rule.ts'
 
 /** Names that are read at a time. SQLite takes about 4 ms for them, in which the process does nothing else. */
 export const CHUNK_NAMES = 10_000

@@ -1,8 +1,10 @@
 import { and, count, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { accountColumns } from './account-rows.ts'
+import { accountColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
-import { type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord } from './factor-records.ts'
+import {
+  type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord
+} from './factor-records.ts'
 import type { AccountRecord } from './records.ts'
 import { first, matching, placeholder, placeholders, prepared, query, Refusal, type Rule } from './rule.ts'
 import type { Services } from './services.ts'

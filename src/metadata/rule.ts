@@ -1,4 +1,4 @@
-import { and, type Column, eq, sql, type SQL } from 'drizzle-orm'
+import { and, type Column, eq, type Placeholder, sql, type SQL } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
@@ -35,6 +35,14 @@ export function placeholders<Name extends string> (...names: Name[]): Record<Nam
 /** Condition for the rows whose columns are equal to the placeholders of the same names. */
 export function matching<Name extends string> (table: Record<Name, Column>, ...names: Name[]): SQL | undefined {
   return and(...names.map(name => eq(table[name], placeholder(name))))
+}
+
+/**
+ * ORDER BY, LIMIT and OFFSET for a prepared query. If the limit is a bare parameter, as Drizzle's `limit(1)` makes it,
+ * SQLite's planner reads its value and prepares the statement again at each execution; it does not look into a cast.
+ */
+export function limitedTo (order: SQL, limit: Placeholder | number, offset: Placeholder | number = 0): SQL {
+  return sql`${order} limit cast(${limit} as bigint) offset cast(${offset} as bigint)`
 }
 
 export interface Step { readonly query: Query<unknown>, readonly values: Values }

@@ -1,5 +1,8 @@
 import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
-import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import type {
+  AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey,
+  text, uniqueIndex
+} from 'drizzle-orm/pg-core'
 import { attemptKinds } from './attempt-records.ts'
 import { changeKinds } from './change-records.ts'
 import { linkKinds } from './link-records.ts'

@@ -1,8 +1,8 @@
-import { createAccountAdder } from './account-rows.ts'
+import { createAccountAdder } from './accounts.ts'
 import { createDiscard } from './blobs.ts'
 import { createChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
-import { createEventWriter } from './event-writer.ts'
+import { createEventWriter } from './events.ts'
 import { createFactorChanges } from './factor-changes.ts'
 import { createFileContents } from './file-contents.ts'
 import { createFolderTree } from './folder-tree.ts'
@@ -10,11 +10,12 @@ import type { Ids } from './ids.ts'
 import { createKeptContents } from './kept-contents.ts'
 import type { Keeping } from './kept-records.ts'
 import { createLinkUploads } from './link-uploads.ts'
+import { createMembers } from './listings.ts'
 import { createLockGuard } from './lock-guard.ts'
 import { createMethods, watchRemovals } from './methods.ts'
-import { createOneTimeSecrets } from './one-time-secrets.ts'
+import { createOneTimeSecrets } from './claims.ts'
 import { createOwners } from './owners.ts'
-import { createTokenRemover } from './token-remover.ts'
+import { createTokenRemover } from './tokens.ts'
 
 export interface ServiceOptions {
   readonly engine: Engine
@@ -42,6 +43,7 @@ export function createServices ({ engine: unwatched, ...options }: ServiceOption
     changeLog,
     tree: createFolderTree(engine, owners, changeLog),
     discard: createDiscard(engine, markRemoval),
+    members: createMembers(engine),
     guard: createLockGuard(engine, options.ids),
     writeEvent: createEventWriter(engine),
     tokenRemover,

@@ -1,10 +1,11 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lt, or } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, ne, or } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { isUnchanged } from './factor-records.ts'
-import { limitedTo } from './paging.ts'
+import {
+  type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, Refusal, type Rule
+} from './rule.ts'
 import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
-import { type Db, matching, pipeline, placeholder, placeholders, prepared, query, Refusal, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Methods that each database implements itself. */
@@ -14,11 +15,37 @@ export interface TokenFinder {
   findBySecret (secretHash: string): Promise<TokenAndAccount | undefined>
 }
 
+/** Deletes all tokens of an account, even if they are too many for one transaction. */
+export type TokenRemover = ReturnType<typeof createTokenRemover>
+
+export function createTokenRemover (engine: Engine) {
+  const { maxDeletedRows, read, transactFor } = engine
+  const { surplus, removeOldest, removeSignedIn, removeAll } = queriesOf(engine)
+
+  return {
+    /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
+    async thinOut (accountId: number): Promise<void> {
+      if (maxDeletedRows === Infinity) return
+      while (await read(() => query(surplus, { accountId }, isAny))) {
+        await transactFor(accountId, () => query(removeOldest, { accountId }))
+      }
+    },
+
+    /** Deletes the rest in the current transaction, after `thinOut`. */
+    removeRest: (accountId: number) => query(removeAll, { accountId }),
+
+    /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
+    removeSignedIn: (accountId: number, sessionId = 0) => query(removeSignedIn, { accountId, sessionId })
+  }
+}
+
 /** Access tokens, personal tokens and sessions: a part of the contract of {@link Metadata}. */
 export type TokenRepository = ReturnType<typeof createTokens>
 
-export function createTokens ({ engine, writeEvent, tokenRemover, read, write }: Services, finder: TokenFinder) {
-  const { tables: { tokens }, clock, now, transactFor, apply, skippingLocked } = engine
+export function createTokens (
+  { engine, writeEvent, tokenRemover, read, write, removeSome }: Services, finder: TokenFinder
+) {
+  const { tables: { tokens }, clock, now, transactFor, apply } = engine
   const queries = queriesOf(engine)
 
   function * insert (values: Record<string, unknown>): Rule<TokenRecord> {
@@ -93,16 +120,15 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write }:
 
     /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */
     removeExpired: ({ kind, before }: { kind: NewToken['kind'], before: number }, limit: number): Promise<boolean> =>
-      apply(() => query(db => db.delete(tokens).where(inArray(tokens.id, skippingLocked(
-        db.select({ id: tokens.id }).from(tokens).where(and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)))
-          .orderBy(asc(tokens.expiresAt)).limit(limit)
-      ) as never)).returning({ id: tokens.id }), {}, removed => removed.length === limit))
+      removeSome(tokens, tokens.id, { matching: and(eq(tokens.kind, kind), lt(tokens.expiresAt, before)), limit })
   }
 }
 
-function queriesOf ({ tables: { accounts, tokens }, locking }: Engine) {
+function queriesOf ({ tables: { accounts, tokens }, locking, maxDeletedRows }: Engine) {
   const isOfAccount = matching(tokens, 'accountId')
   const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
+  const oldest = (db: Db, limit: number, offset = 0) => idsOf(db).where(isOfAccount)
+    .orderBy(limitedTo(asc(tokens.id), limit, offset))
   return {
     lockAccount: prepared('account_for_token', db => locking(db.select({ passwordHash: accounts.passwordHash, factorVersion: accounts.factorVersion }).from(accounts)
       .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))))),
@@ -115,6 +141,14 @@ function queriesOf ({ tables: { accounts, tokens }, locking }: Engine) {
     remove: prepared('remove_token', db => db.delete(tokens).where(and(isOfAccount, matching(tokens, 'id')))
       .returning({ id: tokens.id })),
     recordUse: prepared('record_token_use', db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
-      .where(matching(tokens, 'id')))
+      .where(matching(tokens, 'id'))),
+    surplus: prepared('surplus_token', db => oldest(db, 1, maxDeletedRows)),
+    removeOldest: prepared('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, oldest(db, maxDeletedRows)))),
+    // An access token goes with its session.
+    removeSignedIn: prepared('remove_signed_in', db => db.delete(tokens).where(and(isOfAccount, or(
+      and(eq(tokens.kind, 'session'), ne(tokens.id, placeholder('sessionId'))),
+      and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
+    )))),
+    removeAll: prepared('remove_tokens', db => db.delete(tokens).where(isOfAccount))
   }
 }

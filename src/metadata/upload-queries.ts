@@ -1,7 +1,6 @@
 import { and, asc, desc, gt, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { limitedTo } from './paging.ts'
-import { type Db, matching, placeholder, placeholders, prepared } from './rule.ts'
+import { type Db, limitedTo, matching, placeholder, placeholders, prepared } from './rule.ts'
 import type { Tables } from './schema.ts'
 import { MAX_FORGOTTEN } from './upload-records.ts'
 

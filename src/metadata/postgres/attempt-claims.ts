@@ -16,7 +16,7 @@ const CLAIM_MILLISECONDS = 60_000
 const SKEW_MILLISECONDS = 60_000
 
 /** Any number of processes serve this database: their claims are in a table. */
-export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptClaims {
+export function createAttemptClaims ({ apply, clock, transactFor }: Engine): AttemptClaims {
   // Attempts that one limit counts share the network or the username. Sorted, so that none wait for each other.
   const lock = prepared('lock_attempts', db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
     SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
@@ -72,10 +72,8 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
       })
     },
 
-    * removeLapsed (limit) {
-      yield * query(db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
-        db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock))
-          .limit(limit))))
-    }
+    removeLapsed: limit => apply(() => query(db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
+      db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)
+    )), {}, () => {}))
   }
 }

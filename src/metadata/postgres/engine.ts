@@ -1,7 +1,7 @@
 import { and, type Column, gt, gte, is, lt, type SQL, sql } from 'drizzle-orm'
 import { PgSelectBase } from 'drizzle-orm/pg-core'
 import type { Engine, NameRange } from '../engine.ts'
-import { afterPrefix } from '../prefix.ts'
+import { afterPrefix } from '../paths.ts'
 import { placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Connections, Db } from './connections.ts'

@@ -1,5 +1,5 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import { accountColumns } from '../account-rows.ts'
+import { accountColumns } from '../columns.ts'
 import type { Engine } from '../engine.ts'
 import { placeholder, prepared, query } from '../rule.ts'
 import type { TokenFinder } from '../tokens.ts'

@@ -83,7 +83,7 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
       }
     },
 
-    * removeLapsed () {}
+    async removeLapsed () {}
   }
 }
 

@@ -1,8 +1,7 @@
 import { asc } from 'drizzle-orm'
 import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
-import { limitedTo } from '../paging.ts'
-import { matching, placeholder, prepared, query } from '../rule.ts'
+import { limitedTo, matching, placeholder, prepared, query } from '../rule.ts'
 import type { RetentionLockWatch } from './retention-lock.ts'
 
 /** The discarded blobs of a database that one process serves. Their order is that of the ids. */

@@ -1,7 +1,7 @@
 import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
-import { afterPrefix } from '../prefix.ts'
+import { afterPrefix } from '../paths.ts'
 import { type Db, placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'

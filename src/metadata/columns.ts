@@ -1,6 +1,12 @@
 import { and, eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Tables } from './schema.ts'
 
+/** The columns of an `AccountRecord`: all but `removedAt` and `keptContents`. */
+export function accountColumns ({ accounts }: Tables) {
+  const { removedAt: _removedAt, keptContents: _keptContents, ...columns } = getTableColumns(accounts)
+  return columns
+}
+
 /** The columns of a `FileRecord`: its name is the whole path. */
 export function fileColumns ({ files }: Tables) {
   const { properties: _properties, ...columns } = getTableColumns(files)
