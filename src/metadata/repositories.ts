@@ -12,11 +12,10 @@ import { createLinks } from './links.ts'
 import { createLocks } from './locks.ts'
 import { createProperties } from './properties.ts'
 import { createServices, type ServiceOptions } from './services.ts'
-import { createTokens, type TokenFinder } from './tokens.ts'
+import { createTokens } from './tokens.ts'
 import { createUploads } from './uploads.ts'
 
 interface RepositoryOptions extends ServiceOptions {
-  readonly tokenFinder: TokenFinder
   readonly attemptClaims: AttemptClaims
   readonly discardedBlobs: DatabaseBlobMethods
 }
@@ -24,12 +23,12 @@ interface RepositoryOptions extends ServiceOptions {
 /** The repositories of a database: the shared rules, and the methods that it implements itself. */
 export type Repositories = ReturnType<typeof createRepositories>
 
-export function createRepositories ({ tokenFinder, attemptClaims, discardedBlobs, ...options }: RepositoryOptions) {
+export function createRepositories ({ attemptClaims, discardedBlobs, ...options }: RepositoryOptions) {
   const services = createServices(options)
   const accounts = createAccounts(services)
   return {
     accounts,
-    tokens: createTokens(services, tokenFinder),
+    tokens: createTokens(services),
     attempts: createAttempts(services, attemptClaims),
     factors: createFactors(services),
     claims: createClaims(services, accounts),

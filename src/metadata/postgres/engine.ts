@@ -4,6 +4,7 @@ import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
 import { placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
+import { createBatchedFinder } from './batched-finder.ts'
 import type { Connections, Db } from './connections.ts'
 import { refusalOf } from './failures.ts'
 import * as schema from './schema.ts'
@@ -59,6 +60,11 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     now: () => query(time, {}, ([row]) => Number(row?.now)),
     read: rule => connections.read(db => run(db, rule())),
     readCached: (_key, rule) => connections.read(db => run(db, rule())),
+    finder: <Key extends number | string, Row>(statement: Query<Row[]>, keyOf: (row: Row) => Key) =>
+      createBatchedFinder(async (keys: Key[]) => {
+        const rows = await connections.read(db => run(db, query(statement, { keys })))
+        return new Map(rows.map(row => [keyOf(row), row]))
+      }),
     timeOf: ({ now }) => now,
     transact: rule => connections.transact((db, begun) => run(db, rule(), begun)),
     transactFor: (key, rule) => connections.transact((db, begun) => run(db, rule(), begun), key),

@@ -17,7 +17,6 @@ import { createKeyTable } from './key-table.ts'
 import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
 import { APPLICATION, POOL_SIZES } from './requirements.ts'
 import { installation, sealingKeys, signingKeys, totpSecrets } from './schema.ts'
-import { createTokenFinder } from './token-finder.ts'
 import { driverAddress, explainConnectionFailure } from './startup.ts'
 
 /** Which blob store all processes that share the database must use. */
@@ -76,7 +75,6 @@ export async function openPostgresMetadata ({
         ids,
         longRunning: createPostgresEngine(longRunning, clock),
         keeping,
-        tokenFinder: createTokenFinder(engine),
         attemptClaims: createAttemptClaims(engine),
         discardedBlobs: createDiscardedBlobs(engine)
       }),

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path'
+import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
 import { OutcomeUnknown, type CommitObserver } from '../metadata.ts'
 import type { Database } from './driver.ts'
 import { failureOf, isBusy } from './failures.ts'
@@ -267,4 +269,18 @@ function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
   }
 
   return { sync, pending: () => pending, failure: () => failure, failed }
+}
+
+/**
+ * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop.
+ * The log has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are
+ * written. SQLite holds no lock on the log that closing it here could drop.
+ */
+export async function openLogSync (file: string): Promise<SharedSync> {
+  // SQLite creates the log at each start, and its name must be as durable as its content.
+  await sync(dirname(file))
+  const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
+  // A killed process may have committed without a sync: that can be read now, but a power failure would undo it.
+  await syncLog()
+  return syncLog
 }

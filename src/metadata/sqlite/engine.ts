@@ -2,7 +2,7 @@ import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { type Db, placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
+import { type Db, first, placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'
 import type { LongTransactions } from './long-transactions.ts'
@@ -80,14 +80,17 @@ export function createSqliteEngine ({
     return withSpace(() => committer.runBeside(() => longTransactions.transact(db => runInThread(db, rule()))))
   }
 
+  const readCached = <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
+    committer.read(() => cached(key, () => run(rule())) as Row | undefined)
+
   return {
     tables: schema as unknown as Tables,
     // The function that `sqlite.ts` defines; in a query of its own, so that it is called once.
     clock: sql`(SELECT clock())`,
     now: () => query(time),
     read: rule => committer.read(() => run(rule())),
-    readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
-      committer.read(() => cached(key, () => run(rule())) as Row | undefined),
+    readCached,
+    finder: statement => key => readCached(key, () => query(statement, { keys: [key] }, first)),
     timeOf: () => clock(),
     transact: rule => commit(() => run(rule())),
     transactFor: (_key, rule, isLong) =>

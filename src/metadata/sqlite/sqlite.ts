@@ -1,19 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { dirname } from 'node:path'
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
-import { accountColumns } from '../columns.ts'
-import type { Engine } from '../engine.ts'
 import { createEpoch, createIds } from '../ids.ts'
 import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
 import type { Metadata } from '../metadata.ts'
-import type { TokenAndAccount } from '../records.ts'
 import { createRepositories } from '../repositories.ts'
-import { placeholder, prepared, type Query, query } from '../rule.ts'
-import type { TokenFinder } from '../tokens.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
-import { Committer } from './committer.ts'
+import { Committer, openLogSync } from './committer.ts'
 import { createDiscardedBlobs } from './discarded-blobs.ts'
 import { Database } from './driver.ts'
 import { createSqliteEngine, type WithSpace } from './engine.ts'
@@ -78,7 +71,6 @@ export async function openSqliteMetadata (
         ids,
         longRunning: engine,
         keeping,
-        tokenFinder: createTokenFinder(engine, clock),
         attemptClaims: createAttemptClaims(engine),
         discardedBlobs: createDiscardedBlobs(engine, retentionLock)
       }),
@@ -113,38 +105,4 @@ function probe (db: BetterSQLite3Database, client: Database): void {
   db.select().from(installation).all()
   // Writing a row with the same values writes nothing to the disk. This number in the file's header has no other use.
   client.pragma(`user_version = ${1 - Number(client.pragma('user_version', { simple: true }))}`)
-}
-
-/**
- * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop.
- * The log has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are
- * written. SQLite holds no lock on the log that closing it here could drop.
- */
-async function openLogSync (file: string): Promise<SharedSync> {
-  // SQLite creates the log at each start, and its name must be as durable as its content.
-  await sync(dirname(file))
-  const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
-  // A killed process may have committed without a sync: that can be read now, but a power failure would undo it.
-  await syncLog()
-  return syncLog
-}
-
-type TokenRow = Omit<TokenAndAccount, 'now'>
-
-/** Finds tokens, those that were found before in a cache. */
-function createTokenFinder ({ tables, readCached }: Engine, clock: () => number): TokenFinder {
-  const { accounts, tokens } = tables
-  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => prepared(`token_by_${column.name}`, db => db
-    .select({ token: tokens, account: accountColumns(tables) }).from(tokens)
-    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt))).where(eq(column, placeholder('key'))))
-  const byId = withAccount(tokens.id)
-  const bySecret = withAccount(tokens.secretHash)
-
-  async function find (statement: Query<TokenRow[]>, key: number | string): Promise<TokenAndAccount | undefined> {
-    const row = await readCached(key, function * () { return (yield * query(statement, { key }))[0] })
-    // Not a spread: it took 3 % of a small GET.
-    return row && { token: row.token, account: row.account, now: clock() }
-  }
-
-  return { find: id => find(byId, id), findBySecret: secretHash => find(bySecret, secretHash) }
 }
