@@ -41,8 +41,8 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1200,
   http: 13_300,
   links: 10_200,
-  metadata: 57_300,
-  'metadata/postgres': 11_600,
+  metadata: 57_000,
+  'metadata/postgres': 11_300,
   'metadata/sqlite': 9500,
   monitoring: 5400,
   openapi: 4200,
@@ -76,8 +76,8 @@ const SHARED_NAMES = [
   'Connections 2', 'DatabaseReport 2', 'Db 2', 'Entry 2', 'Exchange 2', 'Expected 2', 'Factors 2', 'Finding 2',
   'Header 2', 'Holder 2', 'MigrationOptions 2', 'NewUpload 2', 'Page 2', 'Part 3', 'Piece 2', 'Place 7', 'Removal 3',
   'Removed 2', 'Report 2', 'Requirement 2', 'Resource 2', 'RestoredFiles 2', 'ResumableOptions 2', 'Room 2',
-  'Route 2', 'SessionOptions 2', 'StorageRecord 2', 'StoredBytes 2', 'Target 5', 'Values 3', 'Verdict 2', 'Waiter 2',
-  'Waiting 2'
+  'Route 2', 'Row 2', 'SessionOptions 2', 'StorageRecord 2', 'StoredBytes 2', 'Target 5', 'Values 3', 'Verdict 2',
+  'Waiter 2', 'Waiting 2'
 ]
 
 /** One request does not fill all caches, and a timer may run another file during any. */

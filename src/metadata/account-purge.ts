@@ -48,14 +48,15 @@ function queriesOf ({ tables: { accounts }, skippingLocked }: Engine) {
 function removalsOf (
   { changes, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
 ): Query<Removed[]>[] {
-  const some = (db: Db, table: PgTable & { readonly id: PgColumn, readonly ownerId: PgColumn }) =>
-    inArray(table.id, db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit))
+  const remove = (table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>) => (db: Db) => {
+    const some = db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit)
+    return db.delete(table).where(inArray(table.id, some)).returning(returned)
+  }
   return [
-    (db: Db) => db.delete(uploads).where(some(db, uploads))
-      .returning({ blobId: uploads.blobId, result: uploads.result }),
-    (db: Db) => db.delete(files).where(some(db, files)).returning({ blobId: files.blobId }),
-    (db: Db) => db.delete(kept).where(some(db, kept)).returning({ blobId: kept.id }),
-    (db: Db) => db.delete(folders).where(some(db, folders)).returning({ id: folders.id }),
-    (db: Db) => db.delete(changes).where(some(db, changes)).returning({ id: changes.id })
+    remove(uploads, { blobId: uploads.blobId, result: uploads.result }),
+    remove(files, { blobId: files.blobId }),
+    remove(kept, { blobId: kept.id }),
+    remove(folders, { id: folders.id }),
+    remove(changes, { id: changes.id })
   ]
 }

@@ -168,12 +168,15 @@ function queriesOf ({ tables, locking }: Engine) {
   const isActive = isNull(accounts.removedAt)
   const isThis = matching(accounts, 'id')
   // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
+  const count = (table: string) => sql`(SELECT count(*) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
+  const sum = (table: string) =>
+    sql`(SELECT cast(coalesce(sum(r.size), 0) AS bigint) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
   const actual = {
-    bytes: sql`(SELECT cast(coalesce(sum(f.size), 0) AS bigint) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
-    files: sql`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
-    folders: sql`(SELECT count(*) FROM folders f WHERE f.owner_id = accounts.id)`.mapWith(Number),
-    keptBytes: sql`(SELECT cast(coalesce(sum(k.size), 0) AS bigint) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number),
-    keptContents: sql`(SELECT count(*) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number)
+    bytes: sum('files'),
+    files: count('files'),
+    folders: count('folders'),
+    keptBytes: sum('kept'),
+    keptContents: count('kept')
   }
   const recorded = {
     bytes: accounts.usedBytes,
@@ -183,13 +186,8 @@ function queriesOf ({ tables, locking }: Engine) {
     keptContents: accounts.keptContents
   }
   // The files of deleted accounts are deleted in batches, which does not update the usage.
-  const isWrong = and(isActive, or(
-    ne(recorded.bytes, actual.bytes),
-    ne(recorded.files, actual.files),
-    ne(recorded.folders, actual.folders),
-    ne(recorded.keptBytes, actual.keptBytes),
-    ne(recorded.keptContents, actual.keptContents)
-  ))
+  const isWrong = and(isActive, or(...Object.entries(recorded).map(([unit, column]) =>
+    ne(column, actual[unit as keyof typeof actual]))))
 
   return {
     byId: prepared('account_by_id', db => db.select(columns).from(accounts).where(and(isThis, isActive))),

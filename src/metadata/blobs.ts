@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
@@ -62,32 +63,31 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
   const { read, transact, apply } = engine
   const queries = queriesOf(engine)
 
+  /** Those of the given blobs that a column has, of rows that match. */
+  const findAmong = (blobIds: string[], ...columns: [column: PgColumn, matching?: SQL][]) => read(() => query(db => {
+    const [first, ...others] = columns.map(([column, matching]) => db
+      .select({ blobId: sql<string>`${column}`.as('blob_id') }).from(column.table)
+      .where(and(inArray(column, blobIds), matching)))
+    return others.reduce((union, part) => union.union(part) as never, first as NonNullable<typeof first>)
+  }, {}, rows => new Set(rows.map(({ blobId }) => blobId))))
+
   return {
     ...own,
 
     /** Those of the given blobs that belong to a file or are kept. For recovery. */
-    findKnown: (blobIds: string[]): Promise<Set<string>> => read(() => query(db =>
-      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds))), {}, setOf)),
+    findKnown: (blobIds: string[]): Promise<Set<string>> => findAmong(blobIds, [files.blobId], [kept.id]),
 
     /**
      * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease,
      * as of one moment. For recovery and fsck.
      */
-    findReferenced: (blobIds: string[]): Promise<Set<string>> => read(() => query(db =>
-      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
-        .union(db.select({ blobId: uploads.blobId }).from(uploads)
-          .where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
-        .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-          .where(inArray(discardedBlobs.blobId, blobIds)))
-        .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds))),
-    {}, setOf)),
+    findReferenced: (blobIds: string[]): Promise<Set<string>> => findAmong(
+      blobIds, [files.blobId], [kept.id], [uploads.blobId, isNull(uploads.result)], [discardedBlobs.blobId],
+      [blobLeases.blobId]
+    ),
 
     /** Those of the given blobs whose bytes are to be deleted. For fsck. */
-    findDiscarded: (blobIds: string[]): Promise<Set<string>> => read(() => query(db =>
-      db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-        .where(inArray(discardedBlobs.blobId, blobIds)), {}, setOf)),
+    findDiscarded: (blobIds: string[]): Promise<Set<string>> => findAmong(blobIds, [discardedBlobs.blobId]),
 
     /**
      * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above
@@ -193,8 +193,4 @@ function contentsOf ({ files, kept }: Tables) {
 
 function inFuture (clock: SQL<number>, milliseconds: number | Placeholder): SQL<number> {
   return sql`${clock} + cast(${milliseconds} AS bigint)`
-}
-
-function setOf (rows: readonly { readonly blobId: string }[]): Set<string> {
-  return new Set(rows.map(({ blobId }) => blobId))
 }

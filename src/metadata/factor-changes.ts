@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import { type FirstFactor, isUnchanged } from './factor-records.ts'
 import type { OneTimeSecrets } from './claims.ts'
 import type { VerifiedAccount } from './records.ts'
-import { pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { plus, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { TokenRemover } from './tokens.ts'
 
 /** An account whose row is locked until the transaction ends. */
@@ -83,7 +83,7 @@ function queriesOf ({ tables, locking }: Engine) {
       factorVersion: accounts.factorVersion
     }).from(accounts).where(and(isAccount, isNull(accounts.removedAt))))),
     count: prepared('count_factors', db => db.update(accounts).set({
-      factorCount: sql`${accounts.factorCount} + cast(${placeholder('added')} AS bigint)`, factorVersion
+      factorCount: plus(accounts.factorCount, 'added'), factorVersion
     }).where(isAccount)),
     clear: prepared('clear_factors', db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount)),
     // A thief may have made them known with the password alone.

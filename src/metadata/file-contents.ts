@@ -1,21 +1,20 @@
 import { sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
-import { createLeaseEnder, type Discard } from './blobs.ts'
-import type { ChangeLog } from './change-log.ts'
+import { createLeaseEnder } from './blobs.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './columns.ts'
-import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
+import { type Place, requireFree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
-import type { Keeping } from './kept-records.ts'
-import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
-import { type Owner, type Owners, refuseBeyond } from './owners.ts'
+import { adds, alters, removes } from './lock-guard.ts'
+import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import {
   first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
 } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
+import type { BaseServices } from './services.ts'
 
 /** What a change starts from: the owner, who is locked, the file of that name, and the time. */
 export interface StoreContext {
@@ -39,17 +38,6 @@ interface Removal { readonly precondition: Conditions, readonly isPermanent: boo
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
 
-interface FileContentsOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly keptContents: KeptContents
-  readonly guard: LockGuard
-  readonly changeLog: ChangeLog
-  readonly discard: Discard
-  readonly keeping: Keeping
-}
-
 /** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
 interface ExchangeOptions {
   readonly lease?: QueryRule<void> | undefined
@@ -62,7 +50,7 @@ export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
   engine, owners, tree, keptContents, guard, changeLog, discard, keeping
-}: FileContentsOptions) {
+}: BaseServices & { keptContents: KeptContents }) {
   const queries = queriesOf(engine)
   const endLease = createLeaseEnder(engine)
 

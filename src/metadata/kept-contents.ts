@@ -1,15 +1,14 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
-import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
-import { FURTHEST_AHEAD_MILLISECONDS, type Keeping, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
-import type { Methods } from './methods.ts'
-import type { Owner, Owners } from './owners.ts'
+import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
+import type { Owner } from './owners.ts'
 import {
   type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
 } from './rule.ts'
 import type { FileRecord } from './records.ts'
 import type { Tables } from './schema.ts'
+import type { BaseServices } from './services.ts'
 
 export type KeptRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
@@ -32,20 +31,13 @@ const FEW = 10
 /** Less than any size. */
 const ALSO_EMPTY = -1
 
-interface KeptContentsOptions extends Pick<Methods, 'ownerWrite'> {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly discard: Discard
-  readonly keeping: Keeping
-}
-
 /**
  * Changes kept content, the usage of its owner and the discarded blobs in the current transaction, which has locked the
  * owner.
  */
 export type KeptContents = ReturnType<typeof createKeptContents>
 
-export function createKeptContents ({ engine, owners, discard, keeping, ownerWrite }: KeptContentsOptions) {
+export function createKeptContents ({ engine, owners, discard, keeping, ownerWrite }: BaseServices) {
   const queries = queriesOf(engine, keeping.versions)
   const { deletions: maxDeletions = MAX_DELETIONS } = keeping
 

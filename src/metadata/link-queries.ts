@@ -2,7 +2,7 @@ import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import { accountColumns, fileColumns, folderColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-records.ts'
-import { limitedTo, matching, placeholder, placeholders, prepared } from './rule.ts'
+import { plus, limitedTo, matching, placeholder, placeholders, prepared } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** The columns of a `LinkRecord`. Its name is the path of its file or folder. */
@@ -51,7 +51,7 @@ export function linkQueries ({ tables, clock }: Engine) {
         isNull(accounts.disabledAt)
       ))),
     recordUses: prepared('record_link_uses', db => db.update(links).set({
-      uses: sql`${links.uses} + cast(${placeholder('count')} AS bigint)`,
+      uses: plus(links.uses, 'count'),
       lastUsedAt: sql`${placeholder('at')}`
     }).where(matching(links, 'id'))),
     knownNetwork: prepared('known_link_network', db => db.select({ network: linkNetworks.network }).from(linkNetworks)

@@ -2,24 +2,16 @@ import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
 import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
-import { adds, alters, type LockGuard } from './lock-guard.ts'
-import type { Owner, Owners, Reserved } from './owners.ts'
+import { adds, alters } from './lock-guard.ts'
+import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import { plus, matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
+import type { BaseServices } from './services.ts'
 
 const unlimited: Quota = { bytes: undefined, files: undefined }
-
-interface LinkUploadOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly guard: LockGuard
-}
 
 /** An upload by a link. */
 interface LinkedUpload {
@@ -45,7 +37,9 @@ interface Target {
 /** Stores what arrives by links in the current transaction. Nothing kept is deleted for it. */
 export type LinkUploads = ReturnType<typeof createLinkUploads>
 
-export function createLinkUploads ({ engine, owners, tree, contents, guard }: LinkUploadOptions) {
+export function createLinkUploads ({
+  engine, owners, tree, contents, guard
+}: BaseServices & { contents: FileContents }) {
   const queries = queriesOf(engine)
 
   function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
@@ -169,7 +163,7 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
     ))),
     charge: prepared('charge_link', db => db.update(links).set({
       usedFiles: sql`${links.usedFiles} + 1`,
-      usedBytes: sql`${links.usedBytes} + cast(${placeholder('bytes')} AS bigint)`
+      usedBytes: plus(links.usedBytes, 'bytes')
     }).where(eq(links.id, placeholder('linkId')))),
     fileOfName: prepared('file_of_name', db => db.select({ id: files.id }).from(files)
       .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name')))),

@@ -2,7 +2,7 @@ import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { type Db, matching, placeholder, prepared, query, type QueryRule } from './rule.ts'
+import { plus, type Db, matching, placeholder, prepared, query, type QueryRule } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
@@ -92,11 +92,11 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
     lock: prepared('lock_owner', db => locking(owner(db))),
     read: prepared('owner', owner),
     charge: prepared('charge_owner', db => db.update(accounts).set({
-      usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
-      usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
-      usedFolders: sql`${accounts.usedFolders} + cast(${placeholder('folders')} AS bigint)`,
-      keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
-      keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
+      usedBytes: plus(accounts.usedBytes, 'bytes'),
+      usedFiles: plus(accounts.usedFiles, 'files'),
+      usedFolders: plus(accounts.usedFolders, 'folders'),
+      keptBytes: plus(accounts.keptBytes, 'keptBytes'),
+      keptContents: plus(accounts.keptContents, 'keptContents')
     }).where(matching(accounts, 'id')))
   }
 }

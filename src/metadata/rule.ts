@@ -32,6 +32,11 @@ export function placeholders<Name extends string> (...names: Name[]): Record<Nam
   return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Name, never>
 }
 
+/** A column, increased by the number of a placeholder. */
+export function plus (column: Column, name: string): SQL {
+  return sql`${column} + cast(${placeholder(name)} AS bigint)`
+}
+
 /** Condition for the rows whose columns are equal to the placeholders of the same names. */
 export function matching<Name extends string> (table: Record<Name, Column>, ...names: Name[]): SQL | undefined {
   return and(...names.map(name => eq(table[name], placeholder(name))))

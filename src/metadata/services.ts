@@ -25,17 +25,17 @@ export interface ServiceOptions {
   readonly keeping: Keeping
 }
 
-/** What the rules of storage share. Each takes what it needs. */
-export type Services = ReturnType<typeof createServices>
+/** What the services that change files are made from. */
+export type BaseServices = ReturnType<typeof createBase>
 
-export function createServices ({ engine: unwatched, ...options }: ServiceOptions) {
+function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
   const watched = watchRemovals(unwatched)
   const { engine, markRemoval } = watched
   const owners = createOwners(engine)
   const changeLog = createChangeLog(engine)
   const tokenRemover = createTokenRemover(engine)
   const secrets = createOneTimeSecrets(engine)
-  const base = {
+  return {
     ...options,
     ...watched,
     ...createMethods(engine, owners),
@@ -51,6 +51,13 @@ export function createServices ({ engine: unwatched, ...options }: ServiceOption
     addAccount: createAccountAdder(engine),
     factorChanges: createFactorChanges(engine, { tokenRemover, secrets })
   }
+}
+
+/** What the rules of storage share. Each takes what it needs. */
+export type Services = ReturnType<typeof createServices>
+
+export function createServices (options: ServiceOptions) {
+  const base = createBase(options)
   const keptContents = createKeptContents(base)
   const contents = createFileContents({ ...base, keptContents })
   return { ...base, keptContents, contents, linkUploads: createLinkUploads({ ...base, contents }) }

@@ -1,13 +1,15 @@
-import { and, eq, inArray, isNull, lte, type SQL } from 'drizzle-orm'
-import { pipeline, query, type Rule } from './rule.ts'
+import { and, asc, desc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
+import type { Engine } from './engine.ts'
+import { type Db, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
-import { hasNoLink, type UploadQueries } from './upload-queries.ts'
-import type { UploadRecord } from './upload-records.ts'
+import { MAX_FORGOTTEN, type UploadRecord } from './upload-records.ts'
 
 /** Deletes uploads: those that are given up, replaced or expired, and finished ones beyond a number. */
 export type UploadRemovals = ReturnType<typeof createUploadRemovals>
 
-export function createUploadRemovals ({ engine, discard }: Services, queries: UploadQueries) {
+export function createUploadRemovals ({ engine, discard }: Services) {
+  const queries = queriesOf(engine)
   const { tables, clock } = engine
   const { uploads } = tables
 
@@ -59,4 +61,36 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
         .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence))))
     }
   }
+}
+
+function queriesOf ({ tables, clock }: Engine) {
+  const { uploads } = tables
+  const isOwn = and(matching(uploads, 'ownerId'), isNull(uploads.linkId))
+  return {
+    finished: finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn }),
+    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: matching(uploads, 'linkId') }),
+    anyExpired: prepared('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
+      .where(lte(uploads.expiresAt, clock)).limit(1)),
+    anyWithoutLink: prepared('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
+      .where(hasNoLink(tables, clock)).limit(1))
+  }
+}
+
+/** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
+function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: string, isOf: SQL | undefined }) {
+  const { sequence, expiresAt, result } = uploads
+  const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
+  return {
+    surplus: prepared(`surplus_${name}`, db => sequences(db).orderBy(
+      limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
+    )),
+    first: prepared(`first_${name}`, db => sequences(db)
+      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus'))))
+  }
+}
+
+/** Condition for the unfinished uploads of links that expired, or ended with their folder. */
+function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefined {
+  return and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
+    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
 }

@@ -1,18 +1,21 @@
 import { and, desc, eq, gt, isNull, lt } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
 import { refuseBeyondRoom } from './link-records.ts'
 import { createOwnUploads } from './own-uploads.ts'
 import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
-import { pipeline, type Query, query, type Rule } from './rule.ts'
+import { matching, pipeline, placeholders, prepared, query, type Query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-import { listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
+import type { Tables } from './schema.ts'
 import {
   MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange, type UploadPage, type UploadRecord,
   type UploadUsage
 } from './upload-records.ts'
 import { createUploadRemovals } from './upload-removals.ts'
+
+type Row = Tables['uploads']['$inferSelect']
 
 /** Whose upload it is: the owner's own, or one by a link. */
 type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
@@ -30,8 +33,8 @@ export type UploadRepository = ReturnType<typeof createUploads>
 
 export function createUploads (services: Services) {
   const { engine, owners, keptContents, linkUploads, read, write } = services
-  const queries = uploadQueries(engine)
-  const removals = createUploadRemovals(services, queries)
+  const queries = queriesOf(engine)
+  const removals = createUploadRemovals(services)
   const ownUploads = createOwnUploads(services, removals)
 
   const findBy = (statement: Query<Row[]>, { ownerId, linkId }: Holder, id: string) =>
@@ -75,15 +78,17 @@ export function createUploads (services: Services) {
     /** Unfinished uploads, newest first, but not those by links. */
     list: read((ownerId: number, { name, method, before, limit }: UploadPage) => {
       const { tables: { uploads }, clock } = engine
-      return query(db => db.select(listedColumns(uploads)).from(uploads).where(and(
+      const { id, type, length, offset, createdAt, expiresAt, sequence } = uploads
+      const columns = { id, name: uploads.name, type, length, offset, createdAt, expiresAt, sequence }
+      return query(db => db.select(columns).from(uploads).where(and(
         eq(uploads.ownerId, ownerId),
         isNull(uploads.linkId),
         isNull(uploads.result),
-        gt(uploads.expiresAt, clock),
+        gt(expiresAt, clock),
         name === undefined ? undefined : eq(uploads.name, name),
         method === undefined ? undefined : eq(uploads.method, method),
-        before === undefined ? undefined : lt(uploads.sequence, before)
-      )).orderBy(desc(uploads.sequence)).limit(limit))
+        before === undefined ? undefined : lt(sequence, before)
+      )).orderBy(desc(sequence)).limit(limit))
     }),
 
     /**
@@ -206,4 +211,20 @@ function reservation ({ length, offset }: { length: number | null, offset: numbe
 
 function recordOf ({ result, ...row }: Row): UploadRecord {
   return { ...row, result: result ?? undefined }
+}
+
+function queriesOf ({ tables: { uploads }, clock, locking }: Engine) {
+  const isThis = and(matching(uploads, 'id'), gt(uploads.expiresAt, clock))
+  return {
+    byId: prepared('upload_by_id', db => db.select().from(uploads).where(isThis)),
+    lockById: prepared('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
+    insert: prepared('add_upload', db => db.insert(uploads).values(placeholders(
+      'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata',
+      'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
+    )).returning()),
+    update: prepared('change_upload', db => db.update(uploads).set(placeholders(
+      'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending',
+      'isRefused', 'result'
+    )).where(matching(uploads, 'id')).returning())
+  }
 }
