@@ -1,7 +1,7 @@
 import { and } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './columns.ts'
-import { type Chunk, CHUNK_NAMES, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
+import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type Place, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
 import { matching, prepared, query } from './rule.ts'
@@ -29,7 +29,7 @@ const sortings: Record<FileOrder, Sorting | undefined> = {
  */
 export function createFileSearch ({ engine, tree }: Services) {
   const queries = queriesOf(engine)
-  const scan = new NameScan(engine)
+  const scan = createNameScan(engine)
   /** The end of the latest search of each account. */
   const latest = new Map<number, Promise<unknown>>()
 
@@ -37,7 +37,7 @@ export function createFileSearch ({ engine, tree }: Services) {
     const { folder, order } = search
     const folderId = folder === undefined ? undefined : await engine.read(() => tree.idOf(ownerId, folder))
     const sorting = sortings[order]
-    const chunks = scan.chunks(ownerId, {
+    const chunks = scan(ownerId, {
       ...search, stretches: stretchesOf(search, folderId), isAscending: order !== '-name'
     })
     return sorting === undefined

@@ -5,8 +5,8 @@ import type { Keeping, KeptPage } from './kept-records.ts'
 import { splitPath } from './paths.ts'
 import { type Db } from './rule.ts'
 
-/** Content by its id, and when it was kept. */
-interface Found { readonly id: string, readonly keptAt: number }
+/** Content by its id, its owner, and when it was kept. */
+export interface Found { readonly id: string, readonly ownerId: number, readonly keptAt: number }
 
 /** Queries of kept content. Those of one version, one entry or a list find nothing that has expired. */
 export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions: maxVersions }: Keeping) {
@@ -80,7 +80,7 @@ export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions
     stillExpired: (found: readonly Found[], ownerIds: readonly number[]) =>
       still(found, and(inArray(kept.ownerId, ownerIds), lte(kept.keptAt, expiry))),
 
-    /** Which of these were kept by a time. */
-    keptBy: (found: readonly Found[], time: number) => still(found, lte(kept.keptAt, time))
+    /** Which of these are still old: content that was restored and replaced again in the meantime is not. */
+    stillOld: (found: readonly Found[]) => still(found, lte(kept.keptAt, found.at(-1)?.keptAt ?? 0))
   }
 }

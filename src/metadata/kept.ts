@@ -1,13 +1,14 @@
 import { asc, inArray } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
 import type { KeptRow } from './kept-contents.ts'
-import { keptQueries } from './kept-queries.ts'
+import { type Found, keptQueries } from './kept-queries.ts'
 import {
   type KeptPage, MAX_DELETIONS, type RemovedTrash, type RestoredFiles, type TrashRecord, type VersionRecord
 } from './kept-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
-import { pipeline, query, type Rule } from './rule.ts'
+import { existing, pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Why a file of a recursive deletion stays in the trash. */
@@ -43,15 +44,9 @@ export function createKept ({
   const queries = keptQueries(engine, keeping)
 
   const getVersion = (ownerId: number, name: string, id: string) =>
-    query(queries.versionById(ownerId, name, id), {}, ([found]) => {
-      if (found === undefined) throw new Problem('not_found')
-      return found
-    })
+    query(queries.versionById(ownerId, name, id), {}, existing)
 
-  const getEntry = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), {}, ([entry]) => {
-    if (entry === undefined) throw new Problem('not_found')
-    return entry
-  })
+  const getEntry = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), {}, existing)
 
   /** Locks accounts in the order of their ids, so that no two transactions wait for each other. Returns the ids. */
   const lockOwners = (ownerIds: readonly number[], lock = engine.locking) => {
@@ -65,13 +60,13 @@ export function createKept ({
     { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: KeptRow
   ): VersionRecord => ({ ...content, expiresAt: content.keptAt + keeping.milliseconds })
 
-  function * removeExpired (limit: number): Rule<boolean> {
-    const found = yield * query(queries.expired(limit))
-    // Content of owners who are locked by others is left for the next time.
-    const free = yield * lockOwners(found.map(({ ownerId }) => ownerId), engine.skippingLocked)
-    const removable = yield * query(queries.stillExpired(found, free))
-    yield * keptContents.remove(removable.map(({ id }) => id), yield * engine.now())
-    return removable.length === limit
+  /** Deletes content that was found before its owners were locked, as far as it is still to be deleted. */
+  function * removeStill (
+    found: readonly Found[], findStill: typeof queries.stillExpired, lock?: Engine['locking']
+  ): Rule<{ count: number, bytes: number }> {
+    const owners = yield * lockOwners(found.map(({ ownerId }) => ownerId), lock)
+    const still = yield * query(findStill(found, owners))
+    return { count: still.length, bytes: yield * keptContents.remove(still.map(({ id }) => id), yield * engine.now()) }
   }
 
   return {
@@ -171,11 +166,10 @@ export function createKept ({
      * Deletes up to `limit` entries of the owner's trash with their versions, the oldest first; fewer, but at least
      * one, if these are more than `Keeping.deletions` contents. If none was deleted, the trash is empty.
      */
-    emptyTrash: write(function * (ownerId, limit: number): Rule<RemovedTrash> {
+    emptyTrash: ownerWrite(function * ({ owner, time }, limit: number): Rule<RemovedTrash> {
       const { deletions = MAX_DELETIONS } = keeping
-      yield * lockOwners([ownerId])
-      const entries = firstWithin(yield * query(queries.oldestEntries(ownerId, limit)), deletions)
-      const bytes = yield * keptContents.remove(entries.map(({ id }) => id), yield * engine.now())
+      const entries = firstWithin(yield * query(queries.oldestEntries(owner.id, limit)), deletions)
+      const bytes = yield * keptContents.remove(entries.map(({ id }) => id), time)
       return { files: entries.length, bytes }
     }),
 
@@ -183,7 +177,11 @@ export function createKept ({
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
       if ((await engine.read(() => query(queries.expired(1)))).length === 0) return false
-      return engine.transact(() => removeExpired(limit))
+      return engine.transact(function * () {
+        const found = yield * query(queries.expired(limit))
+        // Content of owners who are locked by others is left for the next time.
+        return (yield * removeStill(found, queries.stillExpired, engine.skippingLocked)).count === limit
+      })
     },
 
     /**
@@ -197,10 +195,7 @@ export function createKept ({
         missing -= size
         return isNeeded
       })
-      yield * lockOwners(needed.map(content => content.ownerId))
-      // Content that was restored and replaced again in the meantime is no longer old.
-      const removable = yield * query(queries.keptBy(needed, needed.at(-1)?.keptAt ?? 0))
-      return yield * keptContents.remove(removable.map(({ id }) => id), yield * engine.now())
+      return (yield * removeStill(needed, queries.stillOld)).bytes
     })
   }
 }

@@ -6,7 +6,7 @@ import {
 } from './link-records.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { first, isAny, pipeline, query, type Rule } from './rule.ts'
+import { existing, first, isAny, pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -38,10 +38,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
   }
 
   const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
-    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, ([found]) => {
-      if (found === undefined) throw new Problem('not_found')
-      return found.id
-    })
+    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
 
   return {
     /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
@@ -66,7 +63,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     }),
 
     find: read((ownerId: number, id: number) =>
-      query(queries.byId, { ownerId, id }, ([link]) => link as LinkRecord | undefined)),
+      query(queries.byId, { ownerId, id }, first)),
 
     /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
     list: read(function * (
@@ -78,7 +75,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
         eq(links.accountId, ownerId),
         isWanted,
         beforeId === undefined ? undefined : lt(links.id, beforeId)
-      )).orderBy(desc(links.id)).limit(limit), {}, found => found as LinkRecord[])
+      )).orderBy(desc(links.id)).limit(limit))
     }),
 
     /** Changes some terms, or the secret. @throws not_found. */
@@ -91,7 +88,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
         .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables)))
       if (changed === undefined) throw new Problem('not_found')
       if (changes.passwordHash !== undefined) yield * query(queries.forgetNetworks, { id })
-      return changed as LinkRecord
+      return changed
     }),
 
     /** Ends a link, and with it its unfinished uploads. @throws not_found. */
@@ -112,7 +109,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
       const now = engine.timeOf(row)
       const { link, account, file, folder } = row
       if (link.expiresAt !== null && link.expiresAt <= now) return undefined
-      return { link: link as LinkRecord, account, file: file ?? undefined, folder: folder ?? undefined, now }
+      return { link, account, file: file ?? undefined, folder: folder ?? undefined, now }
     },
 
     /** Adds to the uses of a link; no error if it has ended. */

@@ -4,6 +4,7 @@ import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { alters, covers, rememberLocks } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
+import type { OwnerContext } from './methods.ts'
 import { matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
@@ -27,6 +28,17 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
   function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
     const tokens = locks.map(({ token }) => token)
     yield * pipeline(query(queries.remove, { tokens }), query(queries.remember, { ownerId }))
+  }
+
+  /** The lock of this path, or of a folder above, that has one of these tokens. @throws `refusal` if there is none. */
+  function * getOwn (
+    context: OwnerContext, path: string,
+    { tokens, refusal }: { tokens: readonly string[], refusal: 'precondition_failed' | 'lock_token_mismatch' }
+  ): Rule<LockRecord> {
+    const locks = yield * guard.find(context, alters(path))
+    const own = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
+    if (own === undefined) throw new Problem(refusal)
+    return own
   }
 
   return {
@@ -59,9 +71,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     refresh: ownerWrite(function * (context, path: string, seconds: number, conditions: Conditions) {
       const { tokens = [] } = conditions
       yield * guard.admit(context, conditions, alters())
-      const locks = yield * guard.find(context, alters(path))
-      const lock = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
-      if (lock === undefined) throw new Problem('precondition_failed')
+      const lock = yield * getOwn(context, path, { tokens, refusal: 'precondition_failed' })
       const expiresAt = context.time + seconds * 1000
       yield * pipeline(
         query(queries.restart, { token: lock.token, seconds, expiresAt }),
@@ -76,10 +86,8 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
      */
     remove: ownerWrite(function * (context, path: string, token: string, { lists }: Conditions = {}) {
       yield * guard.admit(context, { lists }, alters())
-      const locks = yield * guard.find(context, alters(path))
-      const lock = locks.find(lock => lock.token === token && covers(lock, path))
-      if (lock === undefined) throw new Problem('lock_token_mismatch')
-      yield * drop(context.owner.id, [lock])
+      const own = yield * getOwn(context, path, { tokens: [token], refusal: 'lock_token_mismatch' })
+      yield * drop(context.owner.id, [own])
     }),
 
     /** Ends the locks whose root is this path. @throws not_found if there is none. */

@@ -47,53 +47,40 @@ interface Search extends Pick<Scan, 'signal'> {
  * Finds the files whose last segment contains a text, whatever the case and accents, by reading the index of names.
  * An index for this would make every upload slower.
  */
-export class NameScan {
-  readonly #engine: Engine
-  readonly #ascending: ReturnType<typeof queriesOf>
-  readonly #descending: ReturnType<typeof queriesOf>
-  /** One query at a time, in a turn of the event loop of its own: other requests and other searches come between. */
-  readonly #inTurn = pLimit(1)
+export function createNameScan (engine: Engine) {
+  const ascending = queriesOf(engine, { suffix: 'ascending', direction: asc, after: sql`>`, upTo: sql`<=` })
+  const descending = queriesOf(engine, { suffix: 'descending', direction: desc, after: sql`<`, upTo: sql`>=` })
+  // One query at a time, in a turn of the event loop of its own: other requests and other searches come between.
+  const inTurn = pLimit(1)
+  const read = <Rows>(statement: Query<Rows>, values: Values): Promise<Rows> =>
+    inTurn(() => nextTurn().then(() => engine.read(() => query(statement, values))))
 
-  constructor (engine: Engine) {
-    this.#engine = engine
-    this.#ascending = queriesOf(engine, { suffix: 'ascending', direction: asc, after: sql`>`, upTo: sql`<=` })
-    this.#descending = queriesOf(engine, { suffix: 'descending', direction: desc, after: sql`<`, upTo: sql`>=` })
-  }
-
-  /** What is found in the stretches. Every 10,000 names, and at the end of each stretch, a chunk has an end. */
-  async * chunks (ownerId: number, { contains, stretches, isAscending, signal }: Scan): AsyncGenerator<Chunk> {
-    const search: Search = {
-      ownerId, text: fold(contains), signal, queries: isAscending ? this.#ascending : this.#descending
-    }
-    // A text of accents alone.
-    if (search.text === '') return
-    for (const stretch of stretches) {
-      for (let next: Place | undefined = stretch.start; next !== undefined && !signal.aborted;) {
-        const rest = valuesOf({ ...stretch, start: next }, search)
-        const [end]: Place[] = await this.#read(search.queries.end, rest)
-        const searched = end === undefined ? await this.#count(rest, search) : CHUNK_NAMES
-        yield * this.#candidates({ start: next, end: end ?? stretch.end }, searched, search)
-        next = end
-      }
-    }
-  }
-
-  async #count (values: Values, { queries }: Search): Promise<number> {
-    const [names] = await this.#read(queries.count, values)
-    return Number(names?.count)
-  }
-
-  async * #candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
+  async function * candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
     for (let next: Place | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
-      const names: FoundFile[] = await this.#read(search.queries.candidates, valuesOf({ start: next, end }, search))
+      const names: FoundFile[] = await read(search.queries.candidates, valuesOf({ start: next, end }, search))
       const found = names.filter(({ name }) => fold(name).includes(search.text))
       next = names.length === CHUNK_CANDIDATES ? names.at(-1) : undefined
       yield { found, searched, end: next === undefined ? end : undefined }
     }
   }
 
-  #read<Rows> (statement: Query<Rows>, values: Values): Promise<Rows> {
-    return this.#inTurn(() => nextTurn().then(() => this.#engine.read(() => query(statement, values))))
+  /** What is found in the stretches. Every 10,000 names, and at the end of each stretch, a chunk has an end. */
+  return async function * (
+    ownerId: number, { contains, stretches, isAscending, signal }: Scan
+  ): AsyncGenerator<Chunk> {
+    const queries = isAscending ? ascending : descending
+    const search: Search = { ownerId, text: fold(contains), signal, queries }
+    // A text of accents alone.
+    if (search.text === '') return
+    for (const stretch of stretches) {
+      for (let next: Place | undefined = stretch.start; next !== undefined && !signal.aborted;) {
+        const rest = valuesOf({ ...stretch, start: next }, search)
+        const [end]: Place[] = await read(queries.end, rest)
+        const searched = end === undefined ? Number((await read(queries.count, rest))[0]?.count) : CHUNK_NAMES
+        yield * candidates({ start: next, end: end ?? stretch.end }, searched, search)
+        next = end
+      }
+    }
   }
 }
 

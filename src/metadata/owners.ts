@@ -1,8 +1,7 @@
 import { and, gt, isNull, ne, sql } from 'drizzle-orm'
-import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { plus, type Db, matching, placeholder, prepared, query, type QueryRule } from './rule.ts'
+import { existing, plus, type Db, matching, placeholder, prepared, query, type QueryRule } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
@@ -39,14 +38,14 @@ export function createOwners (engine: Engine) {
   const queries = queriesOf(engine)
   return {
     /** Locks an account. @throws not_found if it was deleted. */
-    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, getOwner),
+    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, existing),
 
     /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
-    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, getOwner),
+    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, existing),
 
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
     ownsMany: (id: number): QueryRule<boolean> => query(queries.read, { id }, rows => {
-      const { files, folders } = getOwner(rows)
+      const { files, folders } = existing(rows)
       return files + folders > MANY
     }),
 
@@ -57,12 +56,6 @@ export function createOwners (engine: Engine) {
     charge: (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change) =>
       query(queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
   }
-}
-
-function getOwner ([owner]: Owner[]): Owner {
-  // The account was deleted during the upload.
-  if (owner === undefined) throw new Problem('not_found')
-  return owner
 }
 
 function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {

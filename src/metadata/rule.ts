@@ -1,5 +1,6 @@
 import { and, type Column, eq, type Placeholder, sql, type SQL } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import { Problem } from '../problems.ts'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
 export type Db = PgDatabase<PgQueryResultHKT>
@@ -95,6 +96,12 @@ type Answer<T> = T extends QueryRule<infer R> ? R : undefined
 
 /** A result of {@link query}: the first row. */
 export function first<Row> ([row]: readonly Row[]): Row | undefined {
+  return row
+}
+
+/** A result of {@link query}: the first row. @throws not_found. */
+export function existing<Row> ([row]: readonly Row[]): Row {
+  if (row === undefined) throw new Problem('not_found')
   return row
 }
 
