@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1200,
   http: 13_300,
   links: 10_200,
-  metadata: 56_900,
+  metadata: 56_300,
   'metadata/postgres': 11_300,
   'metadata/sqlite': 9500,
   monitoring: 5400,

@@ -38,10 +38,10 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 function queriesOf ({ tables: { accounts }, skippingLocked }: Engine) {
   const removed = (db: Db) =>
     db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
-  return {
-    anyRemoved: prepared('removed_account', removed),
-    lockRemoved: prepared('lock_removed_account', db => skippingLocked(removed(db)))
-  }
+  return prepared('account_purge', {
+    anyRemoved: removed,
+    lockRemoved: db => skippingLocked(removed(db))
+  })
 }
 
 /** What deletes rows of an account, in this order. The account itself goes when all of them find none. */

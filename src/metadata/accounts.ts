@@ -189,18 +189,18 @@ function queriesOf ({ tables, locking }: Engine) {
   const isWrong = and(isActive, or(...Object.entries(recorded).map(([unit, column]) =>
     ne(column, actual[unit as keyof typeof actual]))))
 
-  return {
-    byId: prepared('account_by_id', db => db.select(columns).from(accounts).where(and(isThis, isActive))),
-    byKey: prepared('account_by_key', db => db.select(columns).from(accounts)
-      .where(and(matching(accounts, 'usernameKey'), isActive))),
-    mismatches: prepared('usage_mismatches', db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)),
-    lock: prepared('lock_account', db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis))),
-    repair: prepared('repair_usage', db => db.update(accounts).set({
+  return prepared('accounts', {
+    byId: db => db.select(columns).from(accounts).where(and(isThis, isActive)),
+    byKey: db => db.select(columns).from(accounts)
+      .where(and(matching(accounts, 'usernameKey'), isActive)),
+    mismatches: db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong),
+    lock: db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis)),
+    repair: db => db.update(accounts).set({
       usedBytes: actual.bytes,
       usedFiles: actual.files,
       usedFolders: actual.folders,
       keptBytes: actual.keptBytes,
       keptContents: actual.keptContents
-    }).where(isThis))
-  }
+    }).where(isThis)
+  })
 }

@@ -38,7 +38,7 @@ export type AttemptRepository = ReturnType<typeof createAttempts>
 
 export function createAttempts ({ engine, read, removeSome }: Services, { removeLapsed, ...claims }: AttemptClaims) {
   const { tables: { accounts, accountNetworks, attempts }, apply } = engine
-  const known = knownNetwork(engine)
+  const queries = queriesOf(engine)
 
   return {
     ...claims,
@@ -55,7 +55,7 @@ export function createAttempts ({ engine, read, removeSome }: Services, { remove
     },
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
-      query(known, { usernameKey, network }, isAny)),
+      query(queries.knownNetwork, { usernameKey, network }, isAny)),
 
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
@@ -68,8 +68,10 @@ export function createAttempts ({ engine, read, removeSome }: Services, { remove
   }
 }
 
-function knownNetwork ({ tables: { accounts, accountNetworks } }: Engine) {
-  return prepared('known_network', db => db.select({ network: accountNetworks.network }).from(accountNetworks)
-    .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
-    .where(and(matching(accounts, 'usernameKey'), matching(accountNetworks, 'network'))))
+function queriesOf ({ tables: { accounts, accountNetworks } }: Engine) {
+  return prepared('attempts', {
+    knownNetwork: db => db.select({ network: accountNetworks.network }).from(accountNetworks)
+      .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
+      .where(and(matching(accounts, 'usernameKey'), matching(accountNetworks, 'network')))
+  })
 }

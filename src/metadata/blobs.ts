@@ -17,7 +17,9 @@ const ABANDONED_MILLISECONDS = 24 * 3600_000
 export type Discard = (blobIds: readonly string[], time: number) => QueryRule<unknown> | undefined
 
 export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void): Discard {
-  const one = prepared('discard_blob', db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') }))
+  const { one } = prepared('discarded_blobs', {
+    one: db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') })
+  })
 
   return (blobIds, time) => {
     if (blobIds.length === 0) return undefined
@@ -31,8 +33,10 @@ export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemov
 export type EndLease = (blobId: string) => QueryRule<void>
 
 export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease {
-  const end = prepared('end_lease', db => db.delete(blobLeases)
-    .where(and(matching(blobLeases, 'blobId'), isNull(blobLeases.abandonedAt))).returning({ blobId: blobLeases.blobId }))
+  const { end } = prepared('lease', {
+    end: db => db.delete(blobLeases).where(and(matching(blobLeases, 'blobId'), isNull(blobLeases.abandonedAt)))
+      .returning({ blobId: blobLeases.blobId })
+  })
 
   return blobId => query(end, { blobId }, ended => {
     if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
@@ -159,13 +163,13 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
 }
 
 function queriesOf ({ tables: { blobLeases, discardedBlobs }, clock }: Engine) {
-  return {
-    lease: prepared('lease_blob', db => db.insert(blobLeases)
-      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing()),
-    anyEnded: prepared('ended_lease', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-      .where(lte(blobLeases.expiresAt, clock)).limit(1)),
-    anyDiscarded: prepared('discarded_blob', db => db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1))
-  }
+  return prepared('blobs', {
+    lease: db => db.insert(blobLeases)
+      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing(),
+    anyEnded: db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
+      .where(lte(blobLeases.expiresAt, clock)).limit(1),
+    anyDiscarded: db => db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1)
+  })
 }
 
 /** The columns of a `StoredContent`, of files and of kept content. */

@@ -118,17 +118,17 @@ export function createClaims (
 function queriesOf ({ tables: { accounts, oneTimeSecrets: secrets }, clock }: Engine) {
   const isOfAccount = matching(secrets, 'accountId')
   const isValid = and(matching(secrets, 'hash'), gt(secrets.expiresAt, clock))
-  return {
-    add: prepared('add_one_time_secret', db => db.insert(secrets)
-      .values(placeholders('hash', 'kind', 'accountId', 'username', 'removesFactors', 'expiresAt'))),
-    find: prepared('one_time_secret', db => db.select().from(secrets).where(isValid)),
-    take: prepared('take_one_time_secret', db => db.delete(secrets).where(and(isValid, matching(secrets, 'kind')))
-      .returning()),
-    takeConfirmation: prepared('take_confirmation', db => db.delete(secrets)
-      .where(and(isValid, eq(secrets.kind, 'confirmation'), isOfAccount)).returning()),
-    endOf: prepared('end_one_time_secrets', db => db.delete(secrets).where(isOfAccount)),
-    endReset: prepared('end_reset', db => db.delete(secrets).where(and(isOfAccount, eq(secrets.kind, 'reset')))),
-    setPassword: prepared('set_password', db => db.update(accounts).set(placeholders('passwordHash'))
-      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))).returning({ id: accounts.id }))
-  }
+  return prepared('claims', {
+    add: db => db.insert(secrets)
+      .values(placeholders('hash', 'kind', 'accountId', 'username', 'removesFactors', 'expiresAt')),
+    find: db => db.select().from(secrets).where(isValid),
+    take: db => db.delete(secrets).where(and(isValid, matching(secrets, 'kind')))
+      .returning(),
+    takeConfirmation: db => db.delete(secrets)
+      .where(and(isValid, eq(secrets.kind, 'confirmation'), isOfAccount)).returning(),
+    endOf: db => db.delete(secrets).where(isOfAccount),
+    endReset: db => db.delete(secrets).where(and(isOfAccount, eq(secrets.kind, 'reset'))),
+    setPassword: db => db.update(accounts).set(placeholders('passwordHash'))
+      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))).returning({ id: accounts.id })
+  })
 }

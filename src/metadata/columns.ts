@@ -1,4 +1,5 @@
-import { and, eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, type Placeholder, type SQL, sql, gte, lt } from 'drizzle-orm'
+import { matching, placeholder } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** The columns of an `AccountRecord`: all but `removedAt` and `keptContents`. */
@@ -52,4 +53,9 @@ export function isInFolder (
 ): SQL {
   return sql`${files.folderId} = CASE WHEN cast(${folder} AS text) = '' THEN 0
     ELSE (SELECT fo.id FROM folders fo WHERE fo.owner_id = ${ownerId} AND fo.path = ${folder}) END`
+}
+
+/** Condition for the rows of an owner with a path below another one, whose {@link boundsBelow} it has. */
+export function isBelow ({ ownerId, path }: Pick<Tables['folders' | 'locks'], 'ownerId' | 'path'>): SQL | undefined {
+  return and(matching({ ownerId }, 'ownerId'), gte(path, placeholder('from')), lt(path, placeholder('to')))
 }

@@ -75,22 +75,22 @@ function queriesOf ({ tables, locking }: Engine) {
   const accountId = placeholder('accountId')
   const isAccount = eq(accounts.id, accountId)
   const factorVersion = sql`${accounts.factorVersion} + 1`
-  return {
-    lock: prepared('account_for_factors', db => locking(db.select({
+  return prepared('factor_changes', {
+    lock: db => locking(db.select({
       id: accounts.id,
       passwordHash: accounts.passwordHash,
       factorCount: accounts.factorCount,
       factorVersion: accounts.factorVersion
-    }).from(accounts).where(and(isAccount, isNull(accounts.removedAt))))),
-    count: prepared('count_factors', db => db.update(accounts).set({
+    }).from(accounts).where(and(isAccount, isNull(accounts.removedAt)))),
+    count: db => db.update(accounts).set({
       factorCount: plus(accounts.factorCount, 'added'), factorVersion
-    }).where(isAccount)),
-    clear: prepared('clear_factors', db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount)),
+    }).where(isAccount),
+    clear: db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount),
     // A thief may have made them known with the password alone.
-    forgetNetworks: prepared('forget_networks', db => db.delete(accountNetworks)
-      .where(and(eq(accountNetworks.accountId, accountId), ne(accountNetworks.network, placeholder('network'))))),
-    removeTotp: prepared('remove_totp', db => db.delete(totpSecrets).where(eq(totpSecrets.accountId, accountId))),
-    removePasskeys: prepared('remove_passkeys', db => db.delete(passkeys).where(eq(passkeys.accountId, accountId))),
-    removeCodes: prepared('remove_recovery_codes', db => db.delete(recoveryCodes).where(eq(recoveryCodes.accountId, accountId)))
-  }
+    forgetNetworks: db => db.delete(accountNetworks)
+      .where(and(eq(accountNetworks.accountId, accountId), ne(accountNetworks.network, placeholder('network')))),
+    removeTotp: db => db.delete(totpSecrets).where(eq(totpSecrets.accountId, accountId)),
+    removePasskeys: db => db.delete(passkeys).where(eq(passkeys.accountId, accountId)),
+    removeCodes: db => db.delete(recoveryCodes).where(eq(recoveryCodes.accountId, accountId))
+  })
 }

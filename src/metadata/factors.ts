@@ -139,23 +139,23 @@ function queriesOf ({ tables: { totpSecrets: totp, passkeys, recoveryCodes }, cl
   const isCodeOfAccount = eq(recoveryCodes.accountId, accountId)
   const columns = { secret: totp.secret, createdAt: totp.createdAt, lastStep: totp.lastStep }
   const step = sql`cast(${placeholder('step')} AS bigint)`
-  return {
-    totp: prepared('totp', db => db.select(columns).from(totp).where(and(isOfAccount, matching(totp, 'state')))),
-    pending: prepared('pending_totp', db => db.select(columns).from(totp)
-      .where(and(isOfAccount, eq(totp.state, 'pending'), gt(totp.expiresAt, clock)))),
-    addTotp: prepared('add_totp', db => db.insert(totp).values({
+  return prepared('factors', {
+    totp: db => db.select(columns).from(totp).where(and(isOfAccount, matching(totp, 'state'))),
+    pending: db => db.select(columns).from(totp)
+      .where(and(isOfAccount, eq(totp.state, 'pending'), gt(totp.expiresAt, clock))),
+    addTotp: db => db.insert(totp).values({
       ...placeholders('state', 'secret', 'lastStep', 'createdAt', 'expiresAt'),
       accountId
-    })),
-    removeTotp: prepared('remove_totp_secret', db => db.delete(totp).where(and(isOfAccount, matching(totp, 'state')))
-      .returning({ state: totp.state })),
-    useTotp: prepared('use_totp', db => db.update(totp).set({ lastStep: step })
+    }),
+    removeTotp: db => db.delete(totp).where(and(isOfAccount, matching(totp, 'state')))
+      .returning({ state: totp.state }),
+    useTotp: db => db.update(totp).set({ lastStep: step })
       .where(and(isOfAccount, eq(totp.state, 'on'), matching(totp, 'secret'), lt(totp.lastStep, step)))
-      .returning({ state: totp.state })),
-    passkeys: prepared('passkeys_of_account', db => db.select().from(passkeys)
-      .where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id))),
-    codes: prepared('count_recovery_codes', db => db.select({ count: count() }).from(recoveryCodes).where(isCodeOfAccount)),
-    useCode: prepared('use_recovery_code', db => db.delete(recoveryCodes)
-      .where(and(isCodeOfAccount, matching(recoveryCodes, 'hash'))).returning({ hash: recoveryCodes.hash }))
-  }
+      .returning({ state: totp.state }),
+    passkeys: db => db.select().from(passkeys)
+      .where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id)),
+    codes: db => db.select({ count: count() }).from(recoveryCodes).where(isCodeOfAccount),
+    useCode: db => db.delete(recoveryCodes)
+      .where(and(isCodeOfAccount, matching(recoveryCodes, 'hash'))).returning({ hash: recoveryCodes.hash })
+  })
 }

@@ -260,24 +260,24 @@ function queriesOf ({ tables, isAmong }: Engine) {
     'modifiedAt'
   )
   const path = placeholders('ownerId', 'folder', 'name')
-  return {
-    byPath: prepared('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
-    insert: prepared('add_file', db => db.insert(files).values(columns).returning(record)),
-    insertAgain: prepared('restore_file', db => db.insert(files)
+  return prepared('files', {
+    byPath: db => db.select(record).from(files).where(hasPath(tables, path)),
+    insert: db => db.insert(files).values(columns).returning(record),
+    insertAgain: db => db.insert(files)
       .values({
         ...columns,
         id: placeholder('id'),
         properties: sql`(SELECT k.properties FROM kept k WHERE k.id = ${placeholder('blobId')})`
       })
-      .returning(record)),
-    update: prepared('replace_file', db => db.update(files)
+      .returning(record),
+    update: db => db.update(files)
       .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))
-      .where(isThis).returning(record)),
-    copyProperties: prepared('copy_properties', db => db.update(files).set({
+      .where(isThis).returning(record),
+    copyProperties: db => db.update(files).set({
       properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
-    }).where(isThis)),
-    remove: prepared('remove_files', db => db.delete(files).where(isAmong(files.id, 'ids')))
-  }
+    }).where(isThis),
+    remove: db => db.delete(files).where(isAmong(files.id, 'ids'))
+  })
 }
 
 /** If the clock was set back, a changed file must not look older than before. */

@@ -125,8 +125,8 @@ function foldersOf (order: FileOrder, folderId: number | undefined): { from: num
 
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
-  return {
-    byIds: prepared('found_files', db => db.select(fileColumns(tables)).from(files)
-      .where(and(matching(files, 'ownerId'), isAmong(files.id, 'ids'))))
-  }
+  return prepared('file_search', {
+    byIds: db => db.select(fileColumns(tables)).from(files)
+      .where(and(matching(files, 'ownerId'), isAmong(files.id, 'ids')))
+  })
 }

@@ -191,11 +191,11 @@ export function createFiles (services: Services) {
 
 function queriesOf ({ tables }: Engine) {
   const { files } = tables
-  return {
-    ofSize: prepared('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
+  return prepared('files', {
+    ofSize: db => db.select({ id: files.id }).from(files).where(and(
       matching(files, 'ownerId'),
       isInFolder(tables, placeholders('ownerId', 'folder')),
       between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
-    )).orderBy(limitedTo(asc(files.size), 1)))
-  }
+    )).orderBy(limitedTo(asc(files.size), 1))
+  })
 }

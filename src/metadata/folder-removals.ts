@@ -1,8 +1,8 @@
-import { and, asc, desc, eq, gt, gte, lt, lte } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lte } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns } from './columns.ts'
+import { fileColumns, isBelow } from './columns.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
 import type { FolderRow } from './folder-tree.ts'
 import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
@@ -131,25 +131,24 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   const isOwn = matching(folders, 'ownerId')
-  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
-  return {
-    anyFile: prepared('file_in_folders', db => db.select({ id: files.id }).from(files)
-      .where(and(matching(files, 'ownerId'), isAmong(files.folderId, 'ids'))).limit(1)),
-    anyFolder: prepared('folder_in_folder', db => db.select({ id: folders.id }).from(folders)
-      .where(and(isOwn, eq(folders.parentId, placeholder('id')))).limit(1)),
-    drop: prepared('remove_folders', db => db.delete(folders).where(isAmong(folders.id, 'ids'))),
-    newestFile: prepared('newest_file', db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1)),
-    foldersBelow: prepared('folders_below', db => db.select({ id: folders.id, path: folders.path }).from(folders)
-      .where(and(isBelow, gt(folders.path, placeholder('after'))))
-      .orderBy(limitedTo(asc(folders.path), placeholder('limit')))),
+  return prepared('folder_removals', {
+    anyFile: db => db.select({ id: files.id }).from(files)
+      .where(and(matching(files, 'ownerId'), isAmong(files.folderId, 'ids'))).limit(1),
+    anyFolder: db => db.select({ id: folders.id }).from(folders)
+      .where(and(isOwn, eq(folders.parentId, placeholder('id')))).limit(1),
+    drop: db => db.delete(folders).where(isAmong(folders.id, 'ids')),
+    newestFile: db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1),
+    foldersBelow: db => db.select({ id: folders.id, path: folders.path }).from(folders)
+      .where(and(isBelow(folders), gt(folders.path, placeholder('after'))))
+      .orderBy(limitedTo(asc(folders.path), placeholder('limit'))),
     // In any order: the owner's id is the same in all.
-    filesIn: prepared('files_in_folders', db => db.select(fileColumns(tables)).from(files)
+    filesIn: db => db.select(fileColumns(tables)).from(files)
       .where(and(
         matching(files, 'ownerId'),
         isAmong(files.folderId, 'ids'),
         lte(files.id, placeholder('lastId'))
-      )).orderBy(limitedTo(asc(files.ownerId), placeholder('limit')))),
-    deepest: prepared('deepest_folders', db => db.select({ id: folders.id }).from(folders).where(isBelow)
-      .orderBy(limitedTo(desc(folders.path), placeholder('limit'))))
-  }
+      )).orderBy(limitedTo(asc(files.ownerId), placeholder('limit'))),
+    deepest: db => db.select({ id: folders.id }).from(folders).where(isBelow(folders))
+      .orderBy(limitedTo(desc(folders.path), placeholder('limit')))
+  })
 }

@@ -1,15 +1,13 @@
-import { and, asc, gte, inArray, lt, or, sql } from 'drizzle-orm'
+import { and, asc, inArray, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
-import { folderColumns } from './columns.ts'
+import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import {
-  first, isAny, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
-} from './rule.ts'
+import { first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
@@ -155,26 +153,25 @@ function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   const columns = folderColumns(tables)
   const isOwn = matching(folders, 'ownerId')
-  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
-  const isWithin = or(and(isOwn, matching(folders, 'path')), isBelow)
-  return {
-    byPath: prepared('folder_by_path', db => db.select(columns).from(folders).where(and(isOwn, matching(folders, 'path')))),
-    byPaths: prepared('folders_by_paths', db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
-      .orderBy(asc(folders.path))),
-    fileIn: prepared('file_in_folder', db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name'))),
-    manyBelow: prepared('many_folders', db => db.select({ id: folders.id }).from(folders).where(isBelow).limit(1).offset(MANY_FOLDERS)),
-    longestBelow: prepared('longest_path', db => db.select({
+  const isWithin = or(and(isOwn, matching(folders, 'path')), isBelow(folders))
+  return prepared('folder_tree', {
+    byPath: db => db.select(columns).from(folders).where(and(isOwn, matching(folders, 'path'))),
+    byPaths: db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
+      .orderBy(asc(folders.path)),
+    fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
+    manyBelow: db => db.select({ id: folders.id }).from(folders).where(isBelow(folders)).limit(1).offset(MANY_FOLDERS),
+    longestBelow: db => db.select({
       bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
       slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
-    }).from(folders).where(isBelow)),
-    filesWithin: prepared('size_of_files', db => db.select({
+    }).from(folders).where(isBelow(folders)),
+    filesWithin: db => db.select({
       count: sql`count(*)`, bytes: sql`coalesce(sum(${files.size}), 0)`
     }).from(files).where(and(
       matching(files, 'ownerId'),
       inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(isWithin))
-    ))),
-    foldersWithin: prepared('count_folders', db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin)),
-    insert: prepared('add_folder', db => db.insert(folders)
-      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id }))
-  }
+    )),
+    foldersWithin: db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin),
+    insert: db => db.insert(folders)
+      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
+  })
 }

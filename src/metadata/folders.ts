@@ -1,8 +1,8 @@
-import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { folderColumns } from './columns.ts'
+import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
 import { type FolderRow, ONE_FOLDER, type Place } from './folder-tree.ts'
@@ -158,21 +158,20 @@ function placeOf ({ parentId }: FolderRow): Pick<Place, 'folderId' | 'missing'> 
 function queriesOf ({ tables }: Engine) {
   const { folders } = tables
   const isOwn = matching(folders, 'ownerId')
-  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
-  return {
+  return prepared('folders', {
     // Ordered by the owner too, so that PostgreSQL takes the index of both.
-    all: prepared('all_folders', db => db.select(folderColumns(tables)).from(folders)
+    all: db => db.select(folderColumns(tables)).from(folders)
       .where(and(isOwn, gt(folders.id, placeholder('after'))))
-      .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit')))),
-    move: prepared('move_folder', db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
-      .where(matching(folders, 'id'))),
-    moveBelow: prepared('move_folders', db => db.update(folders).set({
+      .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit'))),
+    move: db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
+      .where(matching(folders, 'id')),
+    moveBelow: db => db.update(folders).set({
       path: sql`cast(${placeholder('newPath')} AS text) || substr(${folders.path}, length(cast(${placeholder('path')} AS text)) + 1)`
-    }).where(isBelow)),
-    copyProperties: prepared('copy_folder_properties', db => db.update(folders).set({
+    }).where(isBelow(folders)),
+    copyProperties: db => db.update(folders).set({
       properties: sql`(SELECT s.properties FROM folders s WHERE s.id = ${placeholder('from')})`
-    }).where(matching(folders, 'id')))
-  }
+    }).where(matching(folders, 'id'))
+  })
 }
 
 /**
@@ -198,15 +197,15 @@ function faultQueriesOf ({ files, folders }: Tables) {
   // Raw SQL: in a query of one table Drizzle omits the table's name.
   const parent = sql<string | null>`CASE WHEN ${eq(folders.parentId, 0)} THEN ''
     ELSE (SELECT p.path || '/' FROM folders p WHERE p.id = folders.parent_id AND p.owner_id = folders.owner_id) END`
-  return {
-    misplaced: prepared('misplaced_folders', db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
-      .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`)),
-    orphans: prepared('orphaned_files', db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
+  return prepared('folders', {
+    misplaced: db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
+      .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`),
+    orphans: db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
       .where(sql`${files.folderId} <> 0 AND NOT EXISTS (
-        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`)),
-    twins: prepared('files_with_folder_paths', db => db
+        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`),
+    twins: db => db
       .select({ id: files.id, ownerId: files.ownerId, path: folders.path, folder: folders.id }).from(folders)
       .innerJoin(files, and(
-        eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name))))
-  }
+        eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name)))
+  })
 }

@@ -226,16 +226,16 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
     gt(kept.size, placeholder('above')),
     ne(kept.id, placeholder('newest'))
   )
-  return {
-    addVersion: prepared('keep_version', db => db.insert(kept).values({
+  return prepared('kept_contents', {
+    addVersion: db => db.insert(kept).values({
       ...placeholders(
         'ownerId', 'name', 'size', 'type', 'sha256', 'storedAt', 'createdAt', 'modifiedAt', 'deletedWith'
       ),
       id: placeholder('blobId'),
       fileId: placeholder('id'),
       keptAt: after(ofFile)
-    })),
-    addDeleted: prepared('keep_files', db => db.insert(kept).select(db.select({
+    }),
+    addDeleted: db => db.insert(kept).select(db.select({
       id: files.blobId,
       ownerId: files.ownerId,
       fileId: files.id,
@@ -249,24 +249,24 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       modifiedAt: files.modifiedAt,
       deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
       properties: files.properties
-    }).from(files).where(isAmong(files.id, 'ids')))),
-    trashVersion: prepared('trash_version', db => db.update(kept).set({
+    }).from(files).where(isAmong(files.id, 'ids'))),
+    trashVersion: db => db.update(kept).set({
       name: sql`${placeholder('name')}`,
       createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
-      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id })),
-    count: prepared('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
-      .where(matching(accounts, 'id'))),
-    remove: prepared('remove_kept', db => db.delete(kept).where(isAmong(kept.id, 'ids'))),
-    surplus: prepared('surplus_versions', db => select(db, isVersion)
-      .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions))),
-    oldest: prepared('oldest_kept', db => select(db, isOlder)
-      .orderBy(limitedTo(sql`${asc(kept.keptAt)}, ${asc(kept.id)}`, placeholder('limit')))),
-    byIds: prepared('kept_by_ids', db => select(db, isAmong(kept.id, 'ids'))),
-    ofFiles: prepared('kept_of_files', db => select(db, isAmong(kept.fileId, 'fileIds'))),
-    byId: prepared('kept_by_id', db => select(db, and(matching(kept, 'id'), gt(kept.size, 0))))
-  }
+      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id }),
+    count: db => db.select({ contents: accounts.keptContents }).from(accounts)
+      .where(matching(accounts, 'id')),
+    remove: db => db.delete(kept).where(isAmong(kept.id, 'ids')),
+    surplus: db => select(db, isVersion)
+      .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions)),
+    oldest: db => select(db, isOlder)
+      .orderBy(limitedTo(sql`${asc(kept.keptAt)}, ${asc(kept.id)}`, placeholder('limit'))),
+    byIds: db => select(db, isAmong(kept.id, 'ids')),
+    ofFiles: db => select(db, isAmong(kept.fileId, 'fileIds')),
+    byId: db => select(db, and(matching(kept, 'id'), gt(kept.size, 0)))
+  })
 }
 
 /** The time of new kept content: `keptAt`, or 1 ms after the latest that matches if that is later. */

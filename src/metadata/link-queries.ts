@@ -26,16 +26,16 @@ export function linkQueries ({ tables, clock }: Engine) {
     sql`${folders.path} = (SELECT lf.path FROM folders lf
       WHERE lf.id = ${placeholder('folderId')}) || cast(${placeholder('below')} AS text)`
   )
-  return {
-    lastAllowed: prepared('last_allowed_link', db => db.select({ id: links.id }).from(links)
-      .where(matching(links, 'accountId')).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1))),
-    insert: prepared('add_link', db => db.insert(links).values(placeholders(
+  return prepared('link_queries', {
+    lastAllowed: db => db.select({ id: links.id }).from(links)
+      .where(matching(links, 'accountId')).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1)),
+    insert: db => db.insert(links).values(placeholders(
       'accountId', 'kind', 'fileId', 'folderId', 'secretHash', 'passwordHash', 'expiresAt', 'maxFiles', 'maxBytes',
       'showsOwner', 'createdAt'
-    )).returning(columns)),
-    byId: prepared('link_by_id', db => db.select(columns).from(links)
-      .where(and(isOfOwner, matching(links, 'id')))),
-    bySecret: prepared('link_by_secret', db => db.select({
+    )).returning(columns),
+    byId: db => db.select(columns).from(links)
+      .where(and(isOfOwner, matching(links, 'id'))),
+    bySecret: db => db.select({
       link: columns,
       account: accountColumns(tables),
       file: fileColumns(tables),
@@ -49,29 +49,29 @@ export function linkQueries ({ tables, clock }: Engine) {
         matching(links, 'secretHash'),
         isNull(accounts.removedAt),
         isNull(accounts.disabledAt)
-      ))),
-    recordUses: prepared('record_link_uses', db => db.update(links).set({
+      )),
+    recordUses: db => db.update(links).set({
       uses: plus(links.uses, 'count'),
       lastUsedAt: sql`${placeholder('at')}`
-    }).where(matching(links, 'id'))),
-    knownNetwork: prepared('known_link_network', db => db.select({ network: linkNetworks.network }).from(linkNetworks)
-      .where(and(isOfLink, matching(linkNetworks, 'network')))),
-    addNetwork: prepared('add_link_network', db => db.insert(linkNetworks).select(db.select({
+    }).where(matching(links, 'id')),
+    knownNetwork: db => db.select({ network: linkNetworks.network }).from(linkNetworks)
+      .where(and(isOfLink, matching(linkNetworks, 'network'))),
+    addNetwork: db => db.insert(linkNetworks).select(db.select({
       linkId: links.id,
       network: sql<string>`cast(${placeholder('network')} AS text)`.as('network'),
       firstAt: sql<number>`cast(${placeholder('at')} AS bigint)`.as('first_at')
     }).from(links).where(matching(links, 'id', 'passwordHash')))
-      .onConflictDoNothing()),
-    forgetOldest: prepared('forget_oldest_link_networks', db => db.delete(linkNetworks).where(and(
+      .onConflictDoNothing(),
+    forgetOldest: db => db.delete(linkNetworks).where(and(
       isOfLink,
       lt(linkNetworks.firstAt, sql`(SELECT ln.first_at FROM link_networks ln WHERE ln.link_id = ${placeholder('id')}
         ORDER BY ln.first_at DESC LIMIT 1 OFFSET ${sql.raw(String(MAX_LINK_NETWORKS - 1))})`)
-    ))),
-    forgetNetworks: prepared('forget_link_networks', db => db.delete(linkNetworks).where(isOfLink)),
-    fileBelow: prepared('file_below_link', db => db.select(fileColumns(tables)).from(files).where(and(
+    )),
+    forgetNetworks: db => db.delete(linkNetworks).where(isOfLink),
+    fileBelow: db => db.select(fileColumns(tables)).from(files).where(and(
       matching(files, 'ownerId', 'name'),
       eq(files.folderId, db.select({ id: folders.id }).from(folders).where(isBelow))
-    ))),
-    folderBelow: prepared('folder_below_link', db => db.select({ id: folders.id }).from(folders).where(isBelow))
-  }
+    )),
+    folderBelow: db => db.select({ id: folders.id }).from(folders).where(isBelow)
+  })
 }

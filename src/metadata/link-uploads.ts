@@ -135,8 +135,8 @@ function atLeastNone ({ files, bytes }: Amount): Amount {
 
 function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock, isAmong }: Engine) {
   const isOwn = (column: typeof files.ownerId) => eq(column, placeholder('ownerId'))
-  return {
-    link: prepared('upload_link', db => db.select({
+  return prepared('link_uploads', {
+    link: db => db.select({
       folderId: links.folderId,
       folder: folders.path,
       maxFiles: links.maxFiles,
@@ -151,8 +151,8 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
         eq(links.accountId, placeholder('ownerId')),
         eq(links.kind, 'upload'),
         or(isNull(links.expiresAt), gt(links.expiresAt, clock))
-      ))),
-    reservedByLink: prepared('reserved_by_link', db => db.select({
+      )),
+    reservedByLink: db => db.select({
       uploads: sql`count(*)`.mapWith(Number),
       bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
     }).from(uploads).where(and(
@@ -160,16 +160,16 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
-    ))),
-    charge: prepared('charge_link', db => db.update(links).set({
+    )),
+    charge: db => db.update(links).set({
       usedFiles: sql`${links.usedFiles} + 1`,
       usedBytes: plus(links.usedBytes, 'bytes')
-    }).where(eq(links.id, placeholder('linkId')))),
-    fileOfName: prepared('file_of_name', db => db.select({ id: files.id }).from(files)
-      .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name')))),
-    folderOfName: prepared('folder_of_name', db => db.select({ id: folders.id }).from(folders)
-      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId'))))),
-    end: prepared('end_link_uploads', db => db.update(uploads).set({ expiresAt: clock })
-      .where(and(matching(uploads, 'ownerId'), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result))))
-  }
+    }).where(eq(links.id, placeholder('linkId'))),
+    fileOfName: db => db.select({ id: files.id }).from(files)
+      .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name'))),
+    folderOfName: db => db.select({ id: folders.id }).from(folders)
+      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId')))),
+    end: db => db.update(uploads).set({ expiresAt: clock })
+      .where(and(matching(uploads, 'ownerId'), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result)))
+  })
 }

@@ -110,11 +110,13 @@ function membersOf<Row> ({ name, columns, placeOf, select }: MembersOptions<Row>
   const { folderId, name: segment } = columns
   const order = limitedTo(sql`${asc(folderId)}, ${asc(segment)}`, placeholder('limit'))
   const isAfter = and(matching(columns, 'ownerId', 'folderId'), gt(segment, placeholder('after')))
-  const ofFolder = prepared(`${name}_folder`, db => select(db, isAfter, order))
   // PostgreSQL before 17 reads the index over all folders from the first to the last, so that these are told, too.
   const isBetween = between(folderId, placeholder('first'), placeholder('last'))
   const isInAny = and(matching(columns, 'ownerId'), isAmong(folderId, 'folderIds'), isBetween)
-  const ofFolders = prepared(`${name}_folders`, db => select(db, isInAny, order))
+  const { ofFolder, ofFolders } = prepared(name, {
+    ofFolder: db => select(db, isAfter, order),
+    ofFolders: db => select(db, isInAny, order)
+  })
 
   /** In a folder, those with a last segment after `after`; in the root for 0. */
   const list = (ownerId: number, folderId: number, { after = '', limit }: SegmentPage) =>

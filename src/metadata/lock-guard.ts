@@ -1,8 +1,8 @@
-import { and, eq, getTableColumns, gt, gte, lt, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { hasPath } from './columns.ts'
+import { hasPath, isBelow } from './columns.ts'
 import { type FolderRow, type Place, requireFree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
 import { type LockRecord, MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from './lock-records.ts'
@@ -10,7 +10,7 @@ import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
-import { matching, pipeline, placeholder, placeholders, prepared, type Query, query, type Rule } from './rule.ts'
+import { type Db, matching, pipeline, placeholder, placeholders, prepared, type Query, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** Seconds after which one of many locks may have ended. */
@@ -210,24 +210,23 @@ export function lockColumns ({ locks }: Tables) {
 /** Records until when an account has locks. */
 export function rememberLocks ({ accounts }: Tables): Query<unknown> {
   const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
-  return prepared('remember_locks', db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId'))))
+  return (db: Db) => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId')))
 }
 
 function queriesOf ({ tables, clock, isAmong }: Engine) {
   const { files, locks } = tables
   const columns = lockColumns(tables)
   const isOwn = and(matching(locks, 'ownerId'), gt(locks.expiresAt, clock))
-  const isBelow = and(gte(locks.path, placeholder('from')), lt(locks.path, placeholder('to')))
   const path = placeholders('ownerId', 'folder', 'name')
-  return {
-    onPaths: prepared('locks_on_paths', db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths')))),
-    below: prepared('locks_below', db => db.select(columns).from(locks).where(and(isOwn, isBelow))),
-    count: prepared('count_locks', db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn)),
-    insert: prepared('add_lock', db => db.insert(locks).values(placeholders('token', 'ownerId', 'path', 'isFolder', 'isDeep', 'isExclusive', 'owner', 'seconds', 'expiresAt'))),
+  return prepared('lock_guard', {
+    onPaths: db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths'))),
+    below: db => db.select(columns).from(locks).where(and(isOwn, isBelow(locks))),
+    count: db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn),
+    insert: db => db.insert(locks).values(placeholders('token', 'ownerId', 'path', 'isFolder', 'isDeep', 'isExclusive', 'owner', 'seconds', 'expiresAt')),
     remember: rememberLocks(tables),
-    digest: prepared('file_digest', db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path))),
-    endAt: prepared('end_locks', db => db.delete(locks)
-      .where(matching(locks, 'ownerId', 'path'))),
-    endBelow: prepared('end_locks_below', db => db.delete(locks).where(and(matching(locks, 'ownerId'), isBelow)))
-  }
+    digest: db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path)),
+    endAt: db => db.delete(locks)
+      .where(matching(locks, 'ownerId', 'path')),
+    endBelow: db => db.delete(locks).where(isBelow(locks))
+  })
 }

@@ -105,11 +105,11 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
 
 function queriesOf ({ tables, isAmong }: Engine) {
   const { locks } = tables
-  return {
-    restart: prepared('restart_lock', db => db.update(locks)
+  return prepared('locks', {
+    restart: db => db.update(locks)
       .set({ seconds: sql`${placeholder('seconds')}`, expiresAt: sql`${placeholder('expiresAt')}` })
-      .where(matching(locks, 'token'))),
-    remove: prepared('remove_locks', db => db.delete(locks).where(isAmong(locks.token, 'tokens'))),
+      .where(matching(locks, 'token')),
+    remove: db => db.delete(locks).where(isAmong(locks.token, 'tokens')),
     remember: rememberLocks(tables)
-  }
+  })
 }

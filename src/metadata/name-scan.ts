@@ -122,11 +122,11 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
     sql`replace(lower(${files.name}), ${placeholder('text')}, '') <> lower(${files.name})`,
     sql`octet_length(${files.name}) > length(${files.name})`
   )
-  return {
-    end: prepared(`search_end_${suffix}`, db => db.select(place).from(files)
-      .where(isInStretch).orderBy(limitedTo(order, 1, CHUNK_NAMES - 1))),
-    count: prepared(`search_count_${suffix}`, db => db.select({ count: count() }).from(files).where(isInStretch)),
-    candidates: prepared(`search_candidates_${suffix}`, db => {
+  return prepared(`search_${suffix}`, {
+    end: db => db.select(place).from(files)
+      .where(isInStretch).orderBy(limitedTo(order, 1, CHUNK_NAMES - 1)),
+    count: db => db.select({ count: count() }).from(files).where(isInStretch),
+    candidates: db => {
       const names = db.select(place).from(files).where(and(isInStretch, isCandidate))
         .orderBy(limitedTo(order, CHUNK_CANDIDATES)).as('names')
       const { id, createdAt, size } = files
@@ -136,8 +136,8 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
           eq(files.folderId, names.folderId),
           eq(files.name, names.name)
         )).orderBy(direction(names.folderId), direction(names.name))
-    })
-  }
+    }
+  })
 }
 
 /** Letters that Unicode does not take apart, as they are typed on a keyboard that lacks them. */

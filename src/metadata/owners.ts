@@ -68,8 +68,8 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
     keptContents: accounts.keptContents,
     lockedUntil: accounts.lockedUntil
   }).from(accounts).where(and(matching(accounts, 'id'), isNull(accounts.removedAt)))
-  return {
-    sums: prepared('reserved_by_uploads', db => db.select({
+  return prepared('owners', {
+    sums: db => db.select({
       // By a link, strangers could announce whatever they like.
       uploads: sql`count(CASE WHEN ${uploads.linkId} IS NULL THEN 1 END)`.mapWith(Number),
       bytes: sql`coalesce(sum(CASE WHEN ${uploads.linkId} IS NULL
@@ -81,17 +81,17 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
-    ))),
-    lock: prepared('lock_owner', db => locking(owner(db))),
-    read: prepared('owner', owner),
-    charge: prepared('charge_owner', db => db.update(accounts).set({
+    )),
+    lock: db => locking(owner(db)),
+    read: owner,
+    charge: db => db.update(accounts).set({
       usedBytes: plus(accounts.usedBytes, 'bytes'),
       usedFiles: plus(accounts.usedFiles, 'files'),
       usedFolders: plus(accounts.usedFolders, 'folders'),
       keptBytes: plus(accounts.keptBytes, 'keptBytes'),
       keptContents: plus(accounts.keptContents, 'keptContents')
-    }).where(matching(accounts, 'id')))
-  }
+    }).where(matching(accounts, 'id'))
+  })
 }
 
 /** What counts towards the quotas of an account, without kept content. A folder counts as a file. */

@@ -84,19 +84,19 @@ function queriesOf ({ tables }: Engine) {
   const isOfAccount = matching(passkeys, 'accountId')
   const isThis = matching(passkeys, 'id')
   const counter = sql`cast(${placeholder('counter')} AS bigint)`
-  return {
-    count: prepared('count_passkeys', db => db.select({ count: count() }).from(passkeys).where(isOfAccount)),
-    find: prepared('passkey', db => db.select({ passkey: getTableColumns(passkeys), account: accountColumns(tables) }).from(passkeys)
+  return prepared('passkeys', {
+    count: db => db.select({ count: count() }).from(passkeys).where(isOfAccount),
+    find: db => db.select({ passkey: getTableColumns(passkeys), account: accountColumns(tables) }).from(passkeys)
       .innerJoin(accounts, and(eq(accounts.id, passkeys.accountId), isNull(accounts.removedAt)))
-      .where(matching(passkeys, 'credentialId'))),
-    useChallenge: prepared('use_challenge', db => db.insert(usedChallenges)
-      .values(placeholders('id', 'expiresAt'))),
-    insert: prepared('add_passkey', db => db.insert(passkeys).values(placeholders('accountId', 'name', 'credentialId', 'publicKey', 'userHandle', 'counter', 'createdAt')).returning()),
+      .where(matching(passkeys, 'credentialId')),
+    useChallenge: db => db.insert(usedChallenges)
+      .values(placeholders('id', 'expiresAt')),
+    insert: db => db.insert(passkeys).values(placeholders('accountId', 'name', 'credentialId', 'publicKey', 'userHandle', 'counter', 'createdAt')).returning(),
     // An authenticator that does not count always tells 0.
-    use: prepared('use_passkey', db => db.update(passkeys)
+    use: db => db.update(passkeys)
       .set({ counter, lastUsedAt: sql`cast(${placeholder('now')} AS bigint)` })
       .where(and(isThis, or(lt(passkeys.counter, counter), and(eq(passkeys.counter, 0), eq(counter, 0)))))
-      .returning({ id: passkeys.id })),
-    remove: prepared('remove_passkey', db => db.delete(passkeys).where(and(isOfAccount, isThis)).returning({ id: passkeys.id }))
-  }
+      .returning({ id: passkeys.id }),
+    remove: db => db.delete(passkeys).where(and(isOfAccount, isThis)).returning({ id: passkeys.id })
+  })
 }

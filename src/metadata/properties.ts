@@ -6,7 +6,7 @@ import { alters } from './lock-guard.ts'
 import {
   MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName
 } from './property-records.ts'
-import { matching, pipeline, prepared, query } from './rule.ts'
+import { type Db, matching, pipeline, prepared, query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -71,12 +71,9 @@ function mapOf (rows: Rows): Map<number, readonly Property[]> {
 
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
-  const select = (table: typeof files | typeof folders, name: string) => prepared(name, db => db.select({
+  const select = (table: typeof files | typeof folders) => (db: Db) => db.select({
     id: table.id, properties: sql<readonly Property[]>`${table.properties}`.mapWith(table.properties)
-  }).from(table as typeof files).where(and(
-    matching(table, 'ownerId'),
-    isAmong(table.id, 'ids'),
-    isNotNull(table.properties)
-  )))
-  return { ofFiles: select(files, 'file_properties'), ofFolders: select(folders, 'folder_properties') }
+  }).from(table as typeof files)
+    .where(and(matching(table, 'ownerId'), isAmong(table.id, 'ids'), isNotNull(table.properties)))
+  return prepared('properties', { ofFiles: select(files), ofFolders: select(folders) })
 }

@@ -135,36 +135,36 @@ function queriesOf ({ tables, clock, locking, maxDeletedRows, isAmong }: Engine)
   const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
   const oldest = (db: Db, limit: number, offset = 0) => idsOf(db).where(isOfAccount)
     .orderBy(limitedTo(asc(tokens.id), limit, offset))
-  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => prepared(`tokens_by_${column.name}`, db => db
+  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => (db: Db) => db
     .select({ token: tokens, account: accountColumns(tables), now: clock.mapWith(Number) }).from(tokens)
     .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
-    .where(isAmong(column, 'keys')))
-  return {
+    .where(isAmong(column, 'keys'))
+  return prepared('tokens', {
     byId: withAccount(tokens.id),
     bySecret: withAccount(tokens.secretHash),
-    lockAccount: prepared('account_for_token', db => locking(db
+    lockAccount: db => locking(db
       .select({ passwordHash: accounts.passwordHash, factorVersion: accounts.factorVersion }).from(accounts)
-      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))))),
-    insert: prepared('add_token', db => db.insert(tokens).values(placeholders(
+      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt)))),
+    insert: db => db.insert(tokens).values(placeholders(
       'accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'factors', 'browser', 'system', 'createdAt',
       'expiresAt'
-    )).returning()),
-    beyondLimit: prepared('token_beyond_limit', db => idsOf(db).where(isOfAccount)
-      .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens')))),
-    oldestAccess: prepared('oldest_access_token', db => idsOf(db)
+    )).returning(),
+    beyondLimit: db => idsOf(db).where(isOfAccount)
+      .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens'))),
+    oldestAccess: db => idsOf(db)
       .where(and(isOfAccount, eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
-      .orderBy(limitedTo(asc(tokens.id), 1))),
-    remove: prepared('remove_token', db => db.delete(tokens).where(and(isOfAccount, matching(tokens, 'id')))
-      .returning({ id: tokens.id })),
-    recordUse: prepared('record_token_use', db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
-      .where(matching(tokens, 'id'))),
-    surplus: prepared('surplus_token', db => oldest(db, 1, maxDeletedRows)),
-    removeOldest: prepared('remove_oldest_tokens', db => db.delete(tokens).where(inArray(tokens.id, oldest(db, maxDeletedRows)))),
+      .orderBy(limitedTo(asc(tokens.id), 1)),
+    remove: db => db.delete(tokens).where(and(isOfAccount, matching(tokens, 'id')))
+      .returning({ id: tokens.id }),
+    recordUse: db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
+      .where(matching(tokens, 'id')),
+    surplus: db => oldest(db, 1, maxDeletedRows),
+    removeOldest: db => db.delete(tokens).where(inArray(tokens.id, oldest(db, maxDeletedRows))),
     // An access token goes with its session.
-    removeSignedIn: prepared('remove_signed_in', db => db.delete(tokens).where(and(isOfAccount, or(
+    removeSignedIn: db => db.delete(tokens).where(and(isOfAccount, or(
       and(eq(tokens.kind, 'session'), ne(tokens.id, placeholder('sessionId'))),
       and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
-    )))),
-    removeAll: prepared('remove_tokens', db => db.delete(tokens).where(isOfAccount))
-  }
+    ))),
+    removeAll: db => db.delete(tokens).where(isOfAccount)
+  })
 }

@@ -12,6 +12,10 @@ export function createUploadRemovals ({ engine, discard }: Services) {
   const queries = queriesOf(engine)
   const { tables, clock } = engine
   const { uploads } = tables
+  const isOwn = and(matching(uploads, 'ownerId'), isNull(uploads.linkId))
+  const finished = finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn })
+  const isByLink = matching(uploads, 'linkId')
+  const finishedByLink = finishedQueries(uploads, { name: 'finished_by_link', isOf: isByLink })
 
   /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
   function * remove (condition: SQL | undefined): Rule<number> {
@@ -53,7 +57,7 @@ export function createUploadRemovals ({ engine, discard }: Services) {
 
     /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
     * forgetFinished ({ ownerId, linkId }: Pick<UploadRecord, 'ownerId' | 'linkId'>, maxFinished: number): Rule<void> {
-      const { surplus, first } = linkId === null ? queries.finished : queries.finishedByLink
+      const { surplus, first } = linkId === null ? finished : finishedByLink
       const { length } = yield * query(surplus, { ownerId, linkId, maxFinished })
       if (length === 0) return
       const forgotten = yield * query(first, { ownerId, linkId, surplus: length })
@@ -65,28 +69,25 @@ export function createUploadRemovals ({ engine, discard }: Services) {
 
 function queriesOf ({ tables, clock }: Engine) {
   const { uploads } = tables
-  const isOwn = and(matching(uploads, 'ownerId'), isNull(uploads.linkId))
-  return {
-    finished: finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn }),
-    finishedByLink: finishedQueries(uploads, { name: 'finished_by_link', isOf: matching(uploads, 'linkId') }),
-    anyExpired: prepared('expired_upload', db => db.select({ id: uploads.id }).from(uploads)
-      .where(lte(uploads.expiresAt, clock)).limit(1)),
-    anyWithoutLink: prepared('upload_without_link', db => db.select({ id: uploads.id }).from(uploads)
-      .where(hasNoLink(tables, clock)).limit(1))
-  }
+  return prepared('upload_removals', {
+    anyExpired: db => db.select({ id: uploads.id }).from(uploads)
+      .where(lte(uploads.expiresAt, clock)).limit(1),
+    anyWithoutLink: db => db.select({ id: uploads.id }).from(uploads)
+      .where(hasNoLink(tables, clock)).limit(1)
+  })
 }
 
 /** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
 function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: string, isOf: SQL | undefined }) {
   const { sequence, expiresAt, result } = uploads
   const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
-  return {
-    surplus: prepared(`surplus_${name}`, db => sequences(db).orderBy(
+  return prepared(name, {
+    surplus: db => sequences(db).orderBy(
       limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
-    )),
-    first: prepared(`first_${name}`, db => sequences(db)
-      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus'))))
-  }
+    ),
+    first: db => sequences(db)
+      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus')))
+  })
 }
 
 /** Condition for the unfinished uploads of links that expired, or ended with their folder. */

@@ -215,16 +215,16 @@ function recordOf ({ result, ...row }: Row): UploadRecord {
 
 function queriesOf ({ tables: { uploads }, clock, locking }: Engine) {
   const isThis = and(matching(uploads, 'id'), gt(uploads.expiresAt, clock))
-  return {
-    byId: prepared('upload_by_id', db => db.select().from(uploads).where(isThis)),
-    lockById: prepared('lock_upload', db => locking(db.select().from(uploads).where(isThis))),
-    insert: prepared('add_upload', db => db.insert(uploads).values(placeholders(
+  return prepared('uploads', {
+    byId: db => db.select().from(uploads).where(isThis),
+    lockById: db => locking(db.select().from(uploads).where(isThis)),
+    insert: db => db.insert(uploads).values(placeholders(
       'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata',
       'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
-    )).returning()),
-    update: prepared('change_upload', db => db.update(uploads).set(placeholders(
+    )).returning(),
+    update: db => db.update(uploads).set(placeholders(
       'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending',
       'isRefused', 'result'
-    )).where(matching(uploads, 'id')).returning())
-  }
+    )).where(matching(uploads, 'id')).returning()
+  })
 }

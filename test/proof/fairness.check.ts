@@ -124,7 +124,7 @@ t.test('while sign-ins from one network wait for each other, accounts write', as
 t.test('a write that has waited too long behind others of its account is refused, and does nothing', async t => {
   const { url, metadata, ann } = await open(t)
   let tries = 0
-  metadata.server?.watchRequests(({ operation }) => { if (operation === 'lock_owner') tries++ })
+  metadata.server?.watchRequests(({ operation }) => { if (operation === 'owners_lock') tries++ })
   await lock(t, url, `SELECT FROM accounts WHERE id = ${ann} FOR UPDATE`)
   const ends = await Promise.allSettled(Array.from({ length: CALLS }, () => metadata.files.add(newFile(ann, 'a'), unlimited)))
   t.ok(ends.every(end => end.status === 'rejected' && end.reason instanceof Problem && end.reason.code === 'overloaded'))

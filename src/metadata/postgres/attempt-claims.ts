@@ -18,9 +18,11 @@ const SKEW_MILLISECONDS = 60_000
 /** Any number of processes serve this database: their claims are in a table. */
 export function createAttemptClaims ({ apply, clock, transactFor }: Engine): AttemptClaims {
   // Attempts that one limit counts share the network or the username. Sorted, so that none wait for each other.
-  const lock = prepared('lock_attempts', db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
+  const { lock } = prepared('attempts', {
+    lock: db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
     SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
-      ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`))
+      ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`)
+  })
 
   /**
    * The failures that a limit counts and the claims that may become failures, as of one moment: an attempt that is

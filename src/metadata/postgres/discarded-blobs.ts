@@ -24,7 +24,10 @@ const SWEEP_MILLISECONDS = 15_000
 export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): DatabaseBlobMethods {
   // Blobs that this process has claimed are given to it again.
   const sweeper = randomUUID()
-  const anyLock = prepared('retention_lock', db => db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)).limit(1))
+  const { anyLock } = prepared('retention_locks', {
+    anyLock: db => db.select({ id: retentionLocks.id }).from(retentionLocks)
+      .where(gt(retentionLocks.expiresAt, clock)).limit(1)
+  })
 
   return {
     async claimDiscarded (limit, graceSeconds) {

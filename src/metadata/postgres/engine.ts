@@ -22,7 +22,9 @@ const serverClock = sql<number>`(extract(epoch FROM statement_timestamp()) * 100
 export function createPostgresEngine (connections: Connections, testClock: (() => number) | undefined): Engine {
   const clock = testClock === undefined ? serverClock : sql<number>`${placeholder('clock')}::bigint`
   const statementsOf = new WeakMap<Db, Map<Query<unknown>, Statement>>()
-  const time = prepared('clock', db => db.select({ now: clock.mapWith(Number) }).from(sql`(SELECT 1) AS one`))
+  const { time } = prepared('clock', {
+    time: db => db.select({ now: clock.mapWith(Number) }).from(sql`(SELECT 1) AS one`)
+  })
 
   function build (db: Db, query: Query<unknown>): Statement {
     const built = query(db)

@@ -10,8 +10,10 @@ import { type FolderLock, lockFolder } from './lock.ts'
 export function createDiscardedBlobs (
   { tables: { discardedBlobs }, now, read, transact }: Engine, retentionLock: RetentionLockWatch
 ): DatabaseBlobMethods {
-  const oldest = prepared('oldest_discarded', db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))))
-  const clear = prepared('clear_discarded', db => db.delete(discardedBlobs).where(matching(discardedBlobs, 'blobId')).returning())
+  const { oldest, clear } = prepared('discarded', {
+    oldest: db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))),
+    clear: db => db.delete(discardedBlobs).where(matching(discardedBlobs, 'blobId')).returning()
+  })
 
   return {
     claimDiscarded: (limit, graceSeconds) => read(function * () {

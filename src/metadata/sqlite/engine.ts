@@ -2,7 +2,7 @@ import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { type Db, first, placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
+import { type Db, first, placeholder, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'
 import type { LongTransactions } from './long-transactions.ts'
@@ -32,7 +32,7 @@ export function createSqliteEngine ({
   const statements = new Map<Query<unknown>, SyncPrepared>()
   const cached = createRowCache<unknown>(committer)
   // No query: the clock is in this process.
-  const time: Query<number> = prepared('clock', () => ({ prepare: () => ({ execute: () => ({ sync: clock }) }) }) as never)
+  const time: Query<number> = () => ({ prepare: () => ({ execute: () => ({ sync: clock }) }) }) as never
   const build = (query: Query<unknown>) => query(db as unknown as Db).prepare('') as unknown as SyncPrepared
 
   function statementOf (query: Query<unknown>): SyncPrepared {
