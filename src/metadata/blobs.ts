@@ -4,7 +4,7 @@ import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
 import type { StoredContent } from './records.ts'
-import { isAny, matching, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import { anyOf, isAny, matching, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** How long a caller has to delete the bytes of an abandoned blob, before another caller gets it. */
@@ -166,9 +166,8 @@ function queriesOf ({ tables: { blobLeases, discardedBlobs }, clock }: Engine) {
   return prepared('blobs', {
     lease: db => db.insert(blobLeases)
       .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing(),
-    anyEnded: db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-      .where(lte(blobLeases.expiresAt, clock)).limit(1),
-    anyDiscarded: db => db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1)
+    anyEnded: anyOf(blobLeases, lte(blobLeases.expiresAt, clock)),
+    anyDiscarded: anyOf(discardedBlobs)
   })
 }
 

@@ -1,10 +1,11 @@
-import { and, eq, isNull, ne, sql } from 'drizzle-orm'
+import { and, eq, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type FirstFactor, isUnchanged } from './factor-records.ts'
 import type { OneTimeSecrets } from './claims.ts'
+import type { Owners } from './owners.ts'
 import type { VerifiedAccount } from './records.ts'
-import { plus, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { type Db, matching, pipeline, placeholder, plus, prepared, query, type Rule } from './rule.ts'
 import type { TokenRemover } from './tokens.ts'
 
 /** An account whose row is locked until the transaction ends. */
@@ -17,7 +18,8 @@ export interface VerifiedContext { readonly account: LockedAccount, readonly now
 export type FactorChanges = ReturnType<typeof createFactorChanges>
 
 export function createFactorChanges (
-  engine: Engine, { tokenRemover, secrets }: { tokenRemover: TokenRemover, secrets: OneTimeSecrets }
+  engine: Engine,
+  { owners, tokenRemover, secrets }: { owners: Owners, tokenRemover: TokenRemover, secrets: OneTimeSecrets }
 ) {
   const { tables: { recoveryCodes }, transactFor } = engine
   const queries = queriesOf(engine)
@@ -35,7 +37,7 @@ export function createFactorChanges (
     verifiedWrite: <Parameters extends unknown[], T>(
       rule: (context: VerifiedContext, ...values: Parameters) => Rule<T>
     ) => (verified: VerifiedAccount, ...values: Parameters): Promise<T> => transactFor(verified.id, function * () {
-      const [[account], now] = yield * pipeline(query(queries.lock, { accountId: verified.id }), engine.now())
+      const [account, now] = yield * pipeline(owners.credentials(verified.id), engine.now())
       if (account === undefined || !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
       return yield * rule({ account, now }, ...values)
     }),
@@ -70,27 +72,22 @@ export function createFactorChanges (
   }
 }
 
-function queriesOf ({ tables, locking }: Engine) {
+function queriesOf ({ tables }: Engine) {
   const { accounts, accountNetworks, totpSecrets, passkeys, recoveryCodes } = tables
-  const accountId = placeholder('accountId')
-  const isAccount = eq(accounts.id, accountId)
+  const isAccount = eq(accounts.id, placeholder('accountId'))
+  const removeFrom = (table: typeof totpSecrets | typeof passkeys | typeof recoveryCodes) => (db: Db) =>
+    db.delete(table).where(matching(table, 'accountId'))
   const factorVersion = sql`${accounts.factorVersion} + 1`
   return prepared('factor_changes', {
-    lock: db => locking(db.select({
-      id: accounts.id,
-      passwordHash: accounts.passwordHash,
-      factorCount: accounts.factorCount,
-      factorVersion: accounts.factorVersion
-    }).from(accounts).where(and(isAccount, isNull(accounts.removedAt)))),
     count: db => db.update(accounts).set({
       factorCount: plus(accounts.factorCount, 'added'), factorVersion
     }).where(isAccount),
     clear: db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount),
     // A thief may have made them known with the password alone.
     forgetNetworks: db => db.delete(accountNetworks)
-      .where(and(eq(accountNetworks.accountId, accountId), ne(accountNetworks.network, placeholder('network')))),
-    removeTotp: db => db.delete(totpSecrets).where(eq(totpSecrets.accountId, accountId)),
-    removePasskeys: db => db.delete(passkeys).where(eq(passkeys.accountId, accountId)),
-    removeCodes: db => db.delete(recoveryCodes).where(eq(recoveryCodes.accountId, accountId))
+      .where(and(matching(accountNetworks, 'accountId'), ne(accountNetworks.network, placeholder('network')))),
+    removeTotp: removeFrom(totpSecrets),
+    removePasskeys: removeFrom(passkeys),
+    removeCodes: removeFrom(recoveryCodes)
   })
 }

@@ -8,7 +8,7 @@ import type { FolderRow } from './folder-tree.ts'
 import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
-import { limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
 import type { Services } from './services.ts'
 
@@ -132,10 +132,8 @@ function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   const isOwn = matching(folders, 'ownerId')
   return prepared('folder_removals', {
-    anyFile: db => db.select({ id: files.id }).from(files)
-      .where(and(matching(files, 'ownerId'), isAmong(files.folderId, 'ids'))).limit(1),
-    anyFolder: db => db.select({ id: folders.id }).from(folders)
-      .where(and(isOwn, eq(folders.parentId, placeholder('id')))).limit(1),
+    anyFile: anyOf(files, and(matching(files, 'ownerId'), isAmong(files.folderId, 'ids'))),
+    anyFolder: anyOf(folders, and(isOwn, eq(folders.parentId, placeholder('id')))),
     drop: db => db.delete(folders).where(isAmong(folders.id, 'ids')),
     newestFile: db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1),
     foldersBelow: db => db.select({ id: folders.id, path: folders.path }).from(folders)

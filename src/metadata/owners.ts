@@ -1,7 +1,7 @@
 import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { existing, plus, type Db, matching, placeholder, prepared, query, type QueryRule } from './rule.ts'
+import { type Db, existing, first, matching, placeholder, plus, prepared, query, type QueryRule } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
@@ -43,6 +43,9 @@ export function createOwners (engine: Engine) {
     /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
     read: (id: number): QueryRule<Owner> => query(queries.read, { id }, existing),
 
+    /** Locks an account, whose password and factors then stay; undefined if it was deleted. */
+    credentials: (id: number) => query(queries.credentials, { id }, first),
+
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
     ownsMany: (id: number): QueryRule<boolean> => query(queries.read, { id }, rows => {
       const { files, folders } = existing(rows)
@@ -59,6 +62,7 @@ export function createOwners (engine: Engine) {
 }
 
 function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
+  const isThis = and(matching(accounts, 'id'), isNull(accounts.removedAt))
   const owner = (db: Db) => db.select({
     id: accounts.id,
     bytes: accounts.usedBytes,
@@ -67,7 +71,7 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
     keptBytes: accounts.keptBytes,
     keptContents: accounts.keptContents,
     lockedUntil: accounts.lockedUntil
-  }).from(accounts).where(and(matching(accounts, 'id'), isNull(accounts.removedAt)))
+  }).from(accounts).where(isThis)
   return prepared('owners', {
     sums: db => db.select({
       // By a link, strangers could announce whatever they like.
@@ -82,6 +86,12 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
     )),
+    credentials: db => locking(db.select({
+      id: accounts.id,
+      passwordHash: accounts.passwordHash,
+      factorCount: accounts.factorCount,
+      factorVersion: accounts.factorVersion
+    }).from(accounts).where(isThis)),
     lock: db => locking(owner(db)),
     read: owner,
     charge: db => db.update(accounts).set({

@@ -1,5 +1,5 @@
 import { and, type Column, eq, type Placeholder, sql, type SQL } from 'drizzle-orm'
-import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import type { PgDatabase, PgQueryResultHKT, PgTable } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
@@ -37,6 +37,11 @@ export const { placeholder } = sql
 /** The columns of a row that is written, as placeholders of the same names. */
 export function placeholders<Name extends string> (...names: Name[]): Record<Name, never> {
   return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Name, never>
+}
+
+/** Builds a query for a row that matches. */
+export function anyOf (table: PgTable, condition?: SQL) {
+  return (db: Db) => db.select({ one: sql`1` }).from(table).where(condition).limit(1)
 }
 
 /** A column, increased by the number of a placeholder. */

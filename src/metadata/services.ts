@@ -49,7 +49,7 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     tokenRemover,
     secrets,
     addAccount: createAccountAdder(engine),
-    factorChanges: createFactorChanges(engine, { tokenRemover, secrets })
+    factorChanges: createFactorChanges(engine, { owners, tokenRemover, secrets })
   }
 }
 

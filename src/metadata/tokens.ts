@@ -36,7 +36,7 @@ export function createTokenRemover (engine: Engine) {
 /** Access tokens, personal tokens and sessions: a part of the contract of {@link Metadata}. */
 export type TokenRepository = ReturnType<typeof createTokens>
 
-export function createTokens ({ engine, writeEvent, tokenRemover, read, write, removeSome }: Services) {
+export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, write, removeSome }: Services) {
   const { tables: { tokens }, clock, now, transactFor, apply } = engine
   const queries = queriesOf(engine)
 
@@ -84,7 +84,7 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write, r
       const { accountId } = token
       return transactFor(accountId, function * () {
         // Locked: a password change deletes the tokens that exist by then, and no later ones.
-        const [[account], time] = yield * pipeline(query(queries.lockAccount, { accountId }), now())
+        const [account, time] = yield * pipeline(owners.credentials(accountId), now())
         if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
         if (account === undefined) throw new Problem('token_revoked')
         const { createdAt = time } = token
@@ -129,7 +129,7 @@ export function createTokens ({ engine, writeEvent, tokenRemover, read, write, r
   }
 }
 
-function queriesOf ({ tables, clock, locking, maxDeletedRows, isAmong }: Engine) {
+function queriesOf ({ tables, clock, maxDeletedRows, isAmong }: Engine) {
   const { accounts, tokens } = tables
   const isOfAccount = matching(tokens, 'accountId')
   const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
@@ -142,9 +142,6 @@ function queriesOf ({ tables, clock, locking, maxDeletedRows, isAmong }: Engine)
   return prepared('tokens', {
     byId: withAccount(tokens.id),
     bySecret: withAccount(tokens.secretHash),
-    lockAccount: db => locking(db
-      .select({ passwordHash: accounts.passwordHash, factorVersion: accounts.factorVersion }).from(accounts)
-      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt)))),
     insert: db => db.insert(tokens).values(placeholders(
       'accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'factors', 'browser', 'system', 'createdAt',
       'expiresAt'

@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { type Db, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, type Db, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 import { MAX_FORGOTTEN, type UploadRecord } from './upload-records.ts'
@@ -70,10 +70,8 @@ export function createUploadRemovals ({ engine, discard }: Services) {
 function queriesOf ({ tables, clock }: Engine) {
   const { uploads } = tables
   return prepared('upload_removals', {
-    anyExpired: db => db.select({ id: uploads.id }).from(uploads)
-      .where(lte(uploads.expiresAt, clock)).limit(1),
-    anyWithoutLink: db => db.select({ id: uploads.id }).from(uploads)
-      .where(hasNoLink(tables, clock)).limit(1)
+    anyExpired: anyOf(uploads, lte(uploads.expiresAt, clock)),
+    anyWithoutLink: anyOf(uploads, hasNoLink(tables, clock))
   })
 }
 

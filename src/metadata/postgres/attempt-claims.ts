@@ -40,7 +40,8 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
 
   return {
     claim: (attempt, limits) => transactFor(attempt.network, function * () {
-      const { kind, network, usernameKey, isKnownNetwork, at } = attempt
+      const { at, ...claimed } = attempt
+      const { kind, network, usernameKey } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
       const [, ...found] = yield * pipeline(
         query(lock, { kind, network, usernameKey }),
@@ -54,7 +55,7 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
       if (found.some(({ failed, claimed }, index) => failed + claimed >= (limits[index] as AttemptLimit).limit)) return { state: 'busy' }
       const [claim] = yield * query(db => db.insert(attemptClaims)
-        .values({ kind, network, usernameKey, isKnownNetwork, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id }))
+        .values({ ...claimed, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id }))
       return { state: 'granted', id: Number(claim?.id) }
     }),
 
@@ -63,9 +64,10 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       await transactFor(`claim ${claimId}`, function * () {
         const [claim] = yield * query(db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning())
         if (claim === undefined) return
-        const { kind, network, usernameKey, isKnownNetwork } = claim
+        const { id: _id, expiresAt: _expiresAt, ...attempt } = claim
+        const { kind, network, usernameKey } = attempt
         if (outcome === 'failed') {
-          yield * query(db => db.insert(attempts).values({ kind, network, usernameKey, isKnownNetwork, at: clock }))
+          yield * query(db => db.insert(attempts).values({ ...attempt, at: clock }))
         } else if (outcome === 'succeeded') {
           yield * query(db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts)))
         }

@@ -2,17 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { and, asc, eq, gt, inArray, lte, notExists, or, sql } from 'drizzle-orm'
 import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
-import { type Db, isAny, prepared, query } from '../rule.ts'
+import { anyOf, type Db, isAny, prepared, query } from '../rule.ts'
 import { discardedBlobs, retentionLocks } from './schema.ts'
-
-/** Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock as it runs. */
-export interface RetentionLocks {
-  /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
-  takeRetentionLock (seconds: number): Promise<number>
-  /** False if the lock expired: bytes may have been deleted since. */
-  renewRetentionLock (id: number, seconds: number): Promise<boolean>
-  releaseRetentionLock (id: number): Promise<void>
-}
 
 /**
  * How long a process that got discarded blobs has to delete their bytes before another process gets them too, which
@@ -25,8 +16,7 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
   // Blobs that this process has claimed are given to it again.
   const sweeper = randomUUID()
   const { anyLock } = prepared('retention_locks', {
-    anyLock: db => db.select({ id: retentionLocks.id }).from(retentionLocks)
-      .where(gt(retentionLocks.expiresAt, clock)).limit(1)
+    anyLock: anyOf(retentionLocks, gt(retentionLocks.expiresAt, clock))
   })
 
   return {
@@ -54,21 +44,27 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
   }
 }
 
-export function createRetentionLocks ({ clock, transact, apply }: Engine): RetentionLocks {
+/** Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock as it runs. */
+export type RetentionLocks = ReturnType<typeof createRetentionLocks>
+
+export function createRetentionLocks ({ clock, transact, apply }: Engine) {
   const expiry = (seconds: number) => sql`${clock} + ${seconds * 1000}`
 
   return {
-    takeRetentionLock: seconds => transact(function * () {
+    /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
+    takeRetentionLock: (seconds: number): Promise<number> => transact(function * () {
       yield * query(db => db.delete(retentionLocks).where(lte(retentionLocks.expiresAt, clock)))
       const [lock] = yield * query(db => db.insert(retentionLocks).values({ expiresAt: expiry(seconds) }).returning())
       return Number(lock?.id)
     }),
 
-    renewRetentionLock: (id, seconds) => apply(() => query(db => db.update(retentionLocks)
+    /** False if the lock expired: bytes may have been deleted since. */
+    renewRetentionLock: (id: number, seconds: number): Promise<boolean> => apply(() => query(db => db
+      .update(retentionLocks)
       .set({ expiresAt: expiry(seconds) })
       .where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock))).returning(), {}, isAny)),
 
-    releaseRetentionLock: id =>
+    releaseRetentionLock: (id: number): Promise<void> =>
       apply(() => query(db => db.delete(retentionLocks).where(eq(retentionLocks.id, id)), {}, () => {}))
   }
 }

@@ -13,21 +13,6 @@ import { replaceKeys } from './key-table.ts'
 import * as postgres from './schema.ts'
 
 /**
- * The portable form of all metadata is a SQLite database, whatever backend it comes from and goes to. Both directions
- * keep every id, and the next id of each table: an id that was deleted never returns.
- */
-export interface PortableMetadata {
-  /** Writes the metadata as of one moment into a new SQLite database. */
-  exportMetadata (file: string): Promise<void>
-  /**
-   * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
-   * made it. Each ring of `keys` replaces the one of the database, and `storageId` is recorded. All or nothing.
-   * @throws {OperatorError}.
-   */
-  importMetadata (file: string, keys?: KeyRings, storageId?: string): Promise<void>
-}
-
-/**
  * In an order in which no row refers to a later one. Attempts and their claims, secrets that are used once, leases and
  * the blobs that wait to be deleted belong to the running store.
  */
@@ -45,9 +30,16 @@ const BATCH = 1000
 
 type Row = Record<string, unknown>
 
-export function createPortableMetadata (longRunning: Connections): PortableMetadata {
+/**
+ * The portable form of all metadata is a SQLite database, whatever backend it comes from and goes to. Both directions
+ * keep every id, and the next id of each table: an id that was deleted never returns.
+ */
+export type PortableMetadata = ReturnType<typeof createPortableMetadata>
+
+export function createPortableMetadata (longRunning: Connections) {
   return {
-    exportMetadata: file => longRunning.read(db => db.transaction(async () => {
+    /** Writes the metadata as of one moment into a new SQLite database. */
+    exportMetadata: (file: string): Promise<void> => longRunning.read(db => db.transaction(async () => {
       await createDatabase(file)
       await withSqlite(file, async target => {
         target.delete(sqlite.installation).run()
@@ -63,7 +55,12 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
       await sync(file)
     }, { isolationLevel: 'repeatable read', accessMode: 'read only' })),
 
-    async importMetadata (file, keys = {}, storageId) {
+    /**
+     * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
+     * made it. Each ring of `keys` replaces the one of the database, and `storageId` is recorded. All or nothing.
+     * @throws {OperatorError}.
+     */
+    async importMetadata (file: string, keys: KeyRings = {}, storageId?: string): Promise<void> {
       await upgrade(file)
       await withSqlite(file, source => longRunning.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)

@@ -19,13 +19,6 @@ import { APPLICATION, POOL_SIZES } from './requirements.ts'
 import { installation, sealingKeys, signingKeys, totpSecrets } from './schema.ts'
 import { driverAddress, explainConnectionFailure } from './startup.ts'
 
-/** Which blob store all processes that share the database must use. */
-interface StorageRecord {
-  findStorageId (): Promise<string | undefined>
-  /** Records an id unless there is one. Returns the one that is recorded then. */
-  recordStorageId (id: string): Promise<string>
-}
-
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata
   extends Metadata, PortableMetadata, RetentionLocks, StorageRecord {
@@ -115,14 +108,18 @@ function serverOf (...pools: Connections[]): DatabaseServer {
   }
 }
 
-function createStorageRecord (connections: Connections): StorageRecord {
+/** Which blob store all processes that share the database must use. */
+type StorageRecord = ReturnType<typeof createStorageRecord>
+
+function createStorageRecord (connections: Connections) {
   return {
-    async findStorageId () {
+    async findStorageId (): Promise<string | undefined> {
       const [row] = await connections.read(db => db.select({ id: installation.storageId }).from(installation))
       return row?.id ?? undefined
     },
 
-    async recordStorageId (id) {
+    /** Records an id unless there is one. Returns the one that is recorded then. */
+    async recordStorageId (id: string): Promise<string> {
       const [row] = await connections.apply(db => db.update(installation)
         .set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
       return String(row?.id)

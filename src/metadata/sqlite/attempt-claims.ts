@@ -10,17 +10,6 @@ const MAX_UNRECORDED = 10_000
 /** How long such an attempt is kept; no limit has a longer window, but that of wrong codes. */
 const UNRECORDED_MILLISECONDS = 3600 * 1000
 
-/** Failed attempts that the database could not record, because the disk is full: they count all the same. */
-interface UnrecordedAttempts {
-  add (attempt: Attempt): void
-  /** The times of matching attempts from `since` to `until`, both inclusive. */
-  times (matching: AttemptFilter, range: { since: number, until: number }): number[]
-  /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
-  retrySeconds (now: number): number
-  /** Deletes the failures of a kind for a username from a network. */
-  clear (of: Pick<Attempt, 'kind' | 'usernameKey' | 'network'>): void
-}
-
 /** One process serves this database: its claims are in memory, and so lapse with it. */
 export function createAttemptClaims ({ tables: { attempts }, now, read, transact }: Engine): AttemptClaims {
   const claims = new Map<number, Attempt>()
@@ -87,16 +76,19 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
   }
 }
 
-function createUnrecordedAttempts (): UnrecordedAttempts {
+/** Failed attempts that the database could not record, because the disk is full: they count all the same. */
+function createUnrecordedAttempts () {
   let kept: Attempt[] = []
 
   return {
-    add (attempt) { kept.push(attempt) },
+    add (attempt: Attempt) { kept.push(attempt) },
 
-    times: (matching, { since, until }) => kept.filter(attempt =>
+    /** The times of matching attempts from `since` to `until`, both inclusive. */
+    times: (matching: AttemptFilter, { since, until }: { since: number, until: number }) => kept.filter(attempt =>
       attempt.at >= since && attempt.at <= until && matches(attempt, matching)).map(({ at }) => at),
 
-    retrySeconds (now) {
+    /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
+    retrySeconds (now: number): number {
       if (kept.length < MAX_UNRECORDED) return 0
       kept = kept.filter(({ at }) => at > now - UNRECORDED_MILLISECONDS && at <= now)
       if (kept.length < MAX_UNRECORDED) return 0
@@ -104,7 +96,8 @@ function createUnrecordedAttempts (): UnrecordedAttempts {
       return Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)
     },
 
-    clear ({ kind, network, usernameKey }) {
+    /** Deletes the failures of a kind for a username from a network. */
+    clear ({ kind, network, usernameKey }: Pick<Attempt, 'kind' | 'usernameKey' | 'network'>) {
       kept = kept.filter(attempt => !matches(attempt, { kind, network, usernameKey }))
     }
   }

@@ -27,7 +27,7 @@ export class Committer {
   readonly #client: Database
   readonly #statements: ReturnType<typeof statementsOf>
   readonly #prepare: PrepareWrite
-  readonly #log: TrackedSyncs
+  readonly #log: ReturnType<typeof trackSyncs>
   readonly #observers: CommitObserver[] = []
   #queue: QueuedWrite[] = []
   #busySince: number | undefined
@@ -231,22 +231,13 @@ function createSavepoints (client: Database): PrepareWrite {
   }
 }
 
-interface TrackedSyncs {
-  /** Resolves when everything committed so far is on stable storage. @throws {OutcomeUnknown}. */
-  sync (): Promise<void>
-  /** The sync that covers everything committed so far; undefined if it has finished. */
-  pending (): Promise<void> | undefined
-  failure (): OutcomeUnknown | undefined
-  /** Resolves when a sync fails. */
-  readonly failed: Promise<OutcomeUnknown>
-}
-
-function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
+function trackSyncs (syncLog: () => Promise<void>) {
   let pending: Promise<void> | undefined
   let failure: OutcomeUnknown | undefined
   let resolveFailed!: (failure: OutcomeUnknown) => void
   const failed = new Promise<OutcomeUnknown>(resolve => { resolveFailed = resolve })
 
+  /** Resolves when everything committed so far is on stable storage. @throws {OutcomeUnknown}. */
   function sync (): Promise<void> {
     const done = syncLog().then(() => {
       if (failure !== undefined) throw failure
@@ -268,7 +259,14 @@ function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
     throw failure
   }
 
-  return { sync, pending: () => pending, failure: () => failure, failed }
+  return {
+    sync,
+    /** The sync that covers everything committed so far; undefined if it has finished. */
+    pending: () => pending,
+    failure: () => failure,
+    /** Resolves when a sync fails. */
+    failed
+  }
 }
 
 /**

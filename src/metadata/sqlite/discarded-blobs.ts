@@ -8,7 +8,7 @@ import { type FolderLock, lockFolder } from './lock.ts'
 
 /** The discarded blobs of a database that one process serves. Their order is that of the ids. */
 export function createDiscardedBlobs (
-  { tables: { discardedBlobs }, now, read, transact }: Engine, retentionLock: RetentionLockWatch
+  { tables: { discardedBlobs }, now, read, transact }: Engine, isLocked: () => boolean
 ): DatabaseBlobMethods {
   const { oldest, clear } = prepared('discarded', {
     oldest: db => db.select().from(discardedBlobs).orderBy(limitedTo(asc(discardedBlobs.id), placeholder('limit'))),
@@ -21,10 +21,10 @@ export function createDiscardedBlobs (
       // Filtered here, because those that must still wait are the last: a query would look through all of them.
       const ids = (yield * query(oldest, { limit })).filter(row => row.discardedAt <= before).map(row => row.blobId)
       // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
-      return retentionLock.isHeld() ? [] : ids
+      return isLocked() ? [] : ids
     }),
 
-    hasRetentionLock: () => read(function * () { return retentionLock.isHeld() }),
+    hasRetentionLock: () => read(function * () { return isLocked() }),
 
     postponeDiscarded: blobIds => transact(function * () {
       const discardedAt = yield * now()
@@ -53,13 +53,11 @@ export function takeRetentionLock (file: string): FolderLock {
   return lockFolder(retentionLockFile(file), { inUse: 'another backup of this data folder is running', waitMilliseconds: WAIT_MILLISECONDS })
 }
 
-export interface RetentionLockWatch { isHeld (): boolean, close (): void }
-
 /**
  * Opens a watch on the retention lock of the database in `file`. `isHeld` tells whether another process holds it, in a
  * few microseconds.
  */
-export function watchRetentionLock (file: string): RetentionLockWatch {
+export function watchRetentionLock (file: string) {
   const client = new Database(retentionLockFile(file), { timeout: 0 })
 
   function isHeld (): boolean {

@@ -71,7 +71,7 @@ export async function openSqliteMetadata (
         longRunning: engine,
         keeping,
         attemptClaims: createAttemptClaims(engine),
-        discardedBlobs: createDiscardedBlobs(engine, retentionLock)
+        discardedBlobs: createDiscardedBlobs(engine, retentionLock.isHeld)
       }),
       checkIntegrity: () => committer.read(() => integrityErrors(client)),
       probe: () => committer.commit(() => probe(db, client)),
