@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { FolderRemovalPosition } from '#src/metadata/folder-records.ts'
 import type {
-  KeptPage, KeptPosition, RestoredFiles, TrashRecord, VersionRecord
+  KeptPage, KeptPosition, RestoredDeletion, TrashRecord, VersionRecord
 } from '#src/metadata/kept-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
@@ -321,8 +321,8 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
   }
 
   async function restoreDeletion (deletedWith: string) {
-    const all = { restored: 0, kept: [] as RestoredFiles['kept'][number][] }
-    for (let after: RestoredFiles['last']; ;) {
+    const all = { restored: 0, kept: [] as RestoredDeletion['kept'][number][] }
+    for (let after: RestoredDeletion['last']; ;) {
       const { restored, kept, last } =
         await metadata.kept.restoreDeletion(ownerId, deletedWith, { quota: model.quota, after, limit: 2 })
       all.restored += restored

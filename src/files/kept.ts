@@ -1,6 +1,6 @@
 import { isBlobId } from '../blobs/blob-store.ts'
 import type {
-  KeptPage, KeptPosition, RemovedTrash, RestoredFiles, TrashRecord, VersionRecord
+  KeptPage, KeptPosition, RemovedTrash, RestoredDeletion, TrashRecord, VersionRecord
 } from '../metadata/kept-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
@@ -80,11 +80,11 @@ export class KeptFiles {
    */
   async restoreDeletion (
     owner: AccountRecord, deletedWith: string
-  ): Promise<{ restored: number, kept: RestoredFiles['kept'][number][] }> {
+  ): Promise<{ restored: number, kept: RestoredDeletion['kept'][number][] }> {
     const quota = this.#options.quotas.of(owner)
     const id = contentId(deletedWith)
     let restored = 0
-    const kept: RestoredFiles['kept'][number][] = []
+    const kept: RestoredDeletion['kept'][number][] = []
     let after: KeptPosition | undefined
     do {
       this.#options.stopping.throwIfAborted()

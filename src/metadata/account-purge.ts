@@ -6,7 +6,7 @@ import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
 /** A deleted row, with its blob if it has one. That of an upload with a result belongs to a file. */
-interface Removed { readonly id?: number, readonly blobId?: string, readonly result?: unknown }
+interface RemovedRow { readonly id?: number, readonly blobId?: string, readonly result?: unknown }
 
 /** What deletes up to `limit` rows that a deleted account has left; false if nothing is left to delete. */
 export function createPurge ({ engine, tokenRemover, discard }: Services) {
@@ -47,7 +47,7 @@ function queriesOf ({ tables: { accounts }, skippingLocked }: Engine) {
 /** What deletes rows of an account, in this order. The account itself goes when all of them find none. */
 function removalsOf (
   { changes, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
-): Query<Removed[]>[] {
+): Query<RemovedRow[]>[] {
   const remove = (table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>) => (db: Db) => {
     const some = db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit)
     return db.delete(table).where(inArray(table.id, some)).returning(returned)

@@ -4,7 +4,7 @@ import { createLeaseEnder } from './blobs.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './columns.ts'
-import { type Place, requireFree } from './folder-tree.ts'
+import { type TreeSlot, requireFree } from './folder-tree.ts'
 import type { KeptContents, KeptRow } from './kept-contents.ts'
 import { adds, alters, removes } from './lock-guard.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
@@ -21,7 +21,7 @@ export interface StoreContext {
   readonly owner: Owner
   readonly current: FileRecord | undefined
   /** Where a file of that name belongs. */
-  readonly place: Place
+  readonly place: TreeSlot
   readonly time: number
   /** By uploads, but not by the one that becomes the file. */
   readonly reserved: UploadUsage
@@ -31,9 +31,9 @@ export interface StoreContext {
 /** The content of a file. */
 type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'modifiedAt' | 'updatedAt' | 'storedAt'>
 
-type Removed = Pick<StoreContext, 'owner' | 'current' | 'time'>
+type RemovedFile = Pick<StoreContext, 'owner' | 'current' | 'time'>
 
-interface Removal { readonly precondition: Conditions, readonly isPermanent: boolean }
+interface FileRemoval { readonly precondition: Conditions, readonly isPermanent: boolean }
 
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
@@ -136,7 +136,7 @@ export function createFileContents ({
 
   /** Deletes files of the owner; at least one. */
   function * removeAll (
-    { owner, time }: Omit<Removed, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
+    { owner, time }: Omit<RemovedFile, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
   ): Rule<void> {
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
@@ -214,7 +214,7 @@ export function createFileContents ({
     },
 
     /** @throws not_found, precondition_failed, file_locked. */
-    * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
+    * remove ({ owner, current, time }: RemovedFile, { precondition, isPermanent }: FileRemoval): Rule<void> {
       if (current === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
       yield * guard.end({ owner, time }, current.name)

@@ -1,7 +1,7 @@
 import { and } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns } from './columns.ts'
-import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type Place, type Stretch } from './name-scan.ts'
+import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type ScanCursor, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
 import { matching, prepared, query } from './rule.ts'
@@ -48,7 +48,7 @@ export function createFileSearch ({ engine, tree }: Services) {
   /** In the order of the scan. */
   async function firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
     const found: FoundFile[] = []
-    let end: Place | undefined
+    let end: ScanCursor | undefined
     let searched = 0
     for await (const chunk of chunks) {
       found.push(...chunk.found)

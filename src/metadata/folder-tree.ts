@@ -22,7 +22,7 @@ const MANY_FOLDERS = 2000
 export const ONE_FOLDER: Amount = { bytes: 0, files: 1 }
 
 /** Where a file or folder with a path belongs. */
-export interface Place {
+export interface TreeSlot {
   readonly known: Known
   /** The id of its innermost parent that exists; 0 for the root. */
   readonly folderId: number
@@ -110,7 +110,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     },
 
     /** Where something belongs; `known`: what exists of its path. */
-    * place (ownerId: number, path: string, known: Known): Rule<Place> {
+    * place (ownerId: number, path: string, known: Known): Rule<TreeSlot> {
       const ancestors = ancestorsOf(path)
       const missing = ancestors.filter(ancestor => !known.has(ancestor))
       const [first] = missing
@@ -122,7 +122,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     },
 
     /** Makes the missing parents of a place. Returns the id of the innermost parent. */
-    * makeParents (ownerId: number, { known, folderId, missing }: Place, time: number): Rule<number> {
+    * makeParents (ownerId: number, { known, folderId, missing }: TreeSlot, time: number): Rule<number> {
       let parentId = folderId
       for (const path of missing) {
         parentId = yield * add(ownerId, { parentId, path, time })
@@ -134,7 +134,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
 }
 
 /** @throws name_taken if nothing can be added there. */
-export function requireFree ({ obstacle }: Place): void {
+export function requireFree ({ obstacle }: TreeSlot): void {
   if (obstacle !== undefined) throw new Problem('name_taken', { detail: obstacle })
 }
 

@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
-import { type FolderRow, ONE_FOLDER, type Place } from './folder-tree.ts'
+import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
 import { adds, all, removes } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
 import { limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
@@ -15,7 +15,7 @@ import type { Services } from './services.ts'
 import type { Tables } from './schema.ts'
 
 /** A folder that is made or moved. */
-interface Arrival {
+interface FolderArrival {
   readonly path: string
   readonly quota: Quota
   readonly destination: Destination
@@ -34,7 +34,7 @@ export function createFolders (services: Services) {
   const { tables } = engine
   const queries = queriesOf(engine)
 
-  function * create (ownerId: number, arrival: Arrival, added = ONE_FOLDER): Rule<FolderRecord> {
+  function * create (ownerId: number, arrival: FolderArrival, added = ONE_FOLDER): Rule<FolderRecord> {
     const { path } = arrival
     const { parentId, time } = yield * makeParents(ownerId, { ...arrival, added, removed: [] })
     const id = yield * tree.add(ownerId, { parentId, path, time })
@@ -48,7 +48,7 @@ export function createFolders (services: Services) {
    */
   function * makeParents (
     ownerId: number,
-    { path, quota, destination, source, added, removed }: Arrival & { added: Amount, removed: string[] }
+    { path, quota, destination, source, added, removed }: FolderArrival & { added: Amount, removed: string[] }
   ) {
     const beginning = yield * contents.begin(ownerId, path, quota)
     const { current, place, time } = beginning
@@ -151,7 +151,7 @@ export function createFolders (services: Services) {
 }
 
 /** Where an existing folder is. */
-function placeOf ({ parentId }: FolderRow): Pick<Place, 'folderId' | 'missing'> {
+function placeOf ({ parentId }: FolderRow): Pick<TreeSlot, 'folderId' | 'missing'> {
   return { folderId: parentId, missing: [] }
 }
 

@@ -13,7 +13,7 @@ import type { BaseServices } from './services.ts'
 export type KeptRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
 /** Bytes to free. The blob `newest` is deleted last. */
-interface Room { readonly bytes: number, readonly newest?: string, readonly time: number }
+interface Eviction { readonly bytes: number, readonly newest?: string, readonly time: number }
 
 /** A write needs the room of more kept content than one transaction deletes. */
 class TooManyDeletions extends Error {}
@@ -162,7 +162,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
      * Deletes the owner's longest-kept content until `bytes` are free.
      * @throws {TooManyDeletions} if that would be too many contents for one transaction.
      */
-    * evict (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
+    * evict (ownerId: number, { bytes, newest = '', time }: Eviction): Rule<void> {
       if (bytes <= 0) return
       const few = Math.min(FEW, maxDeletions)
       let found = yield * chooseOldest(few, { ownerId, newest, bytes })

@@ -68,7 +68,7 @@ export interface RemovedTrash {
 }
 
 /** What one act restored of a recursive deletion. */
-export interface RestoredFiles {
+export interface RestoredDeletion {
   readonly restored: number
   readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' | 'file_locked' }[]
   /** The last file of this act; undefined if there are no more. */

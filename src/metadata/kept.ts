@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 import type { KeptRow } from './kept-contents.ts'
 import { type Found, keptQueries } from './kept-queries.ts'
 import {
-  type KeptPage, MAX_DELETIONS, type RemovedTrash, type RestoredFiles, type TrashRecord, type VersionRecord
+  type KeptPage, MAX_DELETIONS, type RemovedTrash, type RestoredDeletion, type TrashRecord, type VersionRecord
 } from './kept-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
@@ -124,7 +124,7 @@ export function createKept ({
      */
     restoreDeletion: write(function * (
       ownerId, deletedWith: string, { quota, ...page }: KeptPage & { quota: Quota }
-    ): Rule<RestoredFiles> {
+    ): Rule<RestoredDeletion> {
       yield * owners.lock(ownerId)
       const entries = yield * query(queries.entriesOf(ownerId, deletedWith, page))
       const names = entries.map(({ name }) => String(name))
@@ -136,7 +136,7 @@ export function createKept ({
         ...names.map(name => contents.find(ownerId, name))
       )
       const files = new Map<string, FileRecord | undefined>(names.map((name, index) => [name, found[index]]))
-      const kept: RestoredFiles['kept'][number][] = []
+      const kept: RestoredDeletion['kept'][number][] = []
       let owner = locked
       for (const entry of entries) {
         const name = String(entry.name)

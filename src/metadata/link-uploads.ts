@@ -23,7 +23,7 @@ interface LinkedUpload {
 }
 
 /** An `upload` link that has not ended, and what it has room for. The owner is locked. */
-interface Target {
+interface UploadTarget {
   readonly owner: Owner
   readonly time: number
   readonly linkId: number
@@ -42,7 +42,7 @@ export function createLinkUploads ({
 }: BaseServices & { contents: FileContents }) {
   const queries = queriesOf(engine)
 
-  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
+  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<UploadTarget> {
     const [owner, [link], [own], reserved] = yield * pipeline(
       found,
       query(queries.link, { ownerId, linkId }),
@@ -61,7 +61,7 @@ export function createLinkUploads ({
   }
 
   /** A name that is free, and the one before it is taken: found in as many steps as the number has bits. */
-  function * freeName (target: Target, name: string): Rule<string> {
+  function * freeName (target: UploadTarget, name: string): Rule<string> {
     let [taken, free] = [0, 1]
     while (yield * isTaken(target, numberedName(name, free))) [taken, free] = [free, free * 2]
     while (free - taken > 1) {
@@ -72,7 +72,7 @@ export function createLinkUploads ({
     return numberedName(name, free)
   }
 
-  function * isTaken ({ owner, folderId }: Target, name: string): Rule<boolean> {
+  function * isTaken ({ owner, folderId }: UploadTarget, name: string): Rule<boolean> {
     const values = { ownerId: owner.id, folderId, name }
     const [files, folders] = yield * pipeline(query(queries.fileOfName, values), query(queries.folderOfName, values))
     return files.length + folders.length > 0
@@ -91,7 +91,7 @@ export function createLinkUploads ({
      * Admits a new upload with a reservation by the link.
      * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
      */
-    * admit ({ owner, time, folder, room, uploads }: Target, bytes: number): Rule<void> {
+    * admit ({ owner, time, folder, room, uploads }: UploadTarget, bytes: number): Rule<void> {
       yield * guard.admit({ owner, time }, {}, alters(folder))
       refuseAnnounced(room, { files: 1, bytes })
       if (uploads < MAX_LINK_UPLOADS) return
@@ -102,7 +102,7 @@ export function createLinkUploads ({
      * Adds a file to the folder, under the next free one of `name`, `name (2)` and so on; `file.name` is one segment.
      * @throws link_limit_reached, quota_exceeded, file_locked.
      */
-    * store (target: Target, file: NewFile): Rule<StoreResult> {
+    * store (target: UploadTarget, file: NewFile): Rule<StoreResult> {
       const { owner, time, folder, linkId, reserved, room } = target
       const added = { files: 1, bytes: file.size }
       refuseBeyondRoom(room, added, added)

@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { hasPath, isBelow } from './columns.ts'
-import { type FolderRow, type Place, requireFree } from './folder-tree.ts'
+import { type FolderRow, type TreeSlot, requireFree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
 import { type LockRecord, MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from './lock-records.ts'
 import type { Owner } from './owners.ts'
@@ -29,11 +29,11 @@ export interface Subject {
 }
 
 /** The same, and where it is to be. */
-interface PlacedSubject extends Subject { readonly place?: Pick<Place, 'folderId' | 'missing'> | undefined }
+interface PlacedSubject extends Subject { readonly place?: Pick<TreeSlot, 'folderId' | 'missing'> | undefined }
 
 interface Start extends LockContext, Subject {
   /** Where something new belongs. */
-  readonly place?: Place | undefined
+  readonly place?: TreeSlot | undefined
 }
 
 /** What a change touches, for the locks. */
@@ -50,7 +50,7 @@ export function alters (...paths: string[]): LockTargets {
 }
 
 /** A new file or folder, and the folder that gets it. */
-export function adds (path: string, { parent }: Place): LockTargets {
+export function adds (path: string, { parent }: TreeSlot): LockTargets {
   return { paths: [path, parent], trees: [] }
 }
 
@@ -61,7 +61,7 @@ export function removes (path: string): LockTargets {
 
 /** What an upload or a copy touches. */
 export function stores (
-  path: string, { current, place }: { current: FileRecord | undefined, place: Place }
+  path: string, { current, place }: { current: FileRecord | undefined, place: TreeSlot }
 ): LockTargets {
   return current === undefined ? adds(path, place) : alters(path)
 }

@@ -2,7 +2,7 @@ import { and, asc, count, desc, eq, or, type SQL, sql } from 'drizzle-orm'
 import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
-import { limitedTo, matching, placeholder, prepared, type Query, query, type Values } from './rule.ts'
+import { limitedTo, matching, placeholder, prepared, type Query, query, type QueryValues } from './rule.ts'
 
 /** Names that are read at a time. SQLite takes about 4 ms for them, in which the process does nothing else. */
 export const CHUNK_NAMES = 10_000
@@ -11,13 +11,13 @@ export const CHUNK_NAMES = 10_000
 const CHUNK_CANDIDATES = 1000
 
 /** A place in the index of names. No name is empty, so `(7, '')` is before all files in folder 7. */
-export interface Place { readonly folderId: number, readonly name: string }
+export interface ScanCursor { readonly folderId: number, readonly name: string }
 
 /** A part of the index in the direction of a scan: all after `start`, up to `end`. */
-export interface Stretch { readonly start: Place, readonly end: Place }
+export interface Stretch { readonly start: ScanCursor, readonly end: ScanCursor }
 
 /** A file with what listings are ordered by. */
-export interface FoundFile extends Place { readonly id: number, readonly createdAt: number, readonly size: number }
+export interface FoundFile extends ScanCursor { readonly id: number, readonly createdAt: number, readonly size: number }
 
 /** Some of what was found. */
 export interface Chunk {
@@ -25,7 +25,7 @@ export interface Chunk {
   /** The names that are searched from here on, up to the next end; 0 if those of the chunk before go on. */
   readonly searched: number
   /** Set if all up to this place was searched. */
-  readonly end: Place | undefined
+  readonly end: ScanCursor | undefined
 }
 
 interface Scan {
@@ -52,11 +52,11 @@ export function createNameScan (engine: Engine) {
   const descending = queriesOf(engine, { suffix: 'descending', direction: desc, after: sql`<`, upTo: sql`>=` })
   // One query at a time, in a turn of the event loop of its own: other requests and other searches come between.
   const inTurn = pLimit(1)
-  const read = <Rows>(statement: Query<Rows>, values: Values): Promise<Rows> =>
+  const read = <Rows>(statement: Query<Rows>, values: QueryValues): Promise<Rows> =>
     inTurn(() => nextTurn().then(() => engine.read(() => query(statement, values))))
 
   async function * candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
-    for (let next: Place | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
+    for (let next: ScanCursor | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
       const names: FoundFile[] = await read(search.queries.candidates, valuesOf({ start: next, end }, search))
       const found = names.filter(({ name }) => fold(name).includes(search.text))
       next = names.length === CHUNK_CANDIDATES ? names.at(-1) : undefined
@@ -73,9 +73,9 @@ export function createNameScan (engine: Engine) {
     // A text of accents alone.
     if (search.text === '') return
     for (const stretch of stretches) {
-      for (let next: Place | undefined = stretch.start; next !== undefined && !signal.aborted;) {
+      for (let next: ScanCursor | undefined = stretch.start; next !== undefined && !signal.aborted;) {
         const rest = valuesOf({ ...stretch, start: next }, search)
-        const [end]: Place[] = await read(queries.end, rest)
+        const [end]: ScanCursor[] = await read(queries.end, rest)
         const searched = end === undefined ? Number((await read(queries.count, rest))[0]?.count) : CHUNK_NAMES
         yield * candidates({ start: next, end: end ?? stretch.end }, searched, search)
         next = end
@@ -84,7 +84,7 @@ export function createNameScan (engine: Engine) {
   }
 }
 
-function valuesOf ({ start, end }: Stretch, { ownerId, text }: Search): Values {
+function valuesOf ({ start, end }: Stretch, { ownerId, text }: Search): QueryValues {
   return {
     ownerId,
     startFolder: start.folderId,

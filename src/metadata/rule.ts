@@ -6,9 +6,9 @@ import { Problem } from '../problems.ts'
 export type Db = PgDatabase<PgQueryResultHKT>
 
 /** Values of the placeholders of a query. */
-export type Values = Record<string, unknown>
+export type QueryValues = Record<string, unknown>
 
-interface Prepared<Rows> { execute (values?: Values): PromiseLike<Rows> }
+interface Prepared<Rows> { execute (values?: QueryValues): PromiseLike<Rows> }
 export interface Preparable<Rows> { prepare (name: string): Prepared<Rows> }
 
 /** Builds a query, for each use unless it is prepared. */
@@ -62,7 +62,7 @@ export function limitedTo (order: SQL, limit: Placeholder | number, offset: Plac
   return sql`${order} limit cast(${limit} as bigint) offset cast(${offset} as bigint)`
 }
 
-export interface Step { readonly query: Query<unknown>, readonly values: Values }
+export interface Step { readonly query: Query<unknown>, readonly values: QueryValues }
 
 /**
  * What to do in the database: a generator that yields queries and gets their rows. An engine runs it: SQLite's in one
@@ -73,11 +73,11 @@ export interface Rule<T> { [Symbol.iterator] (): Generator<readonly Step[], T, r
 /** The rule of one query, which can also go out beside others. */
 export class QueryRule<T> implements Step, Rule<T> {
   readonly query: Query<unknown>
-  readonly values: Values
+  readonly values: QueryValues
   /** What the rows mean. May throw. */
   readonly result: (rows: never) => T
 
-  constructor (query: Query<unknown>, values: Values, result: (rows: never) => T) {
+  constructor (query: Query<unknown>, values: QueryValues, result: (rows: never) => T) {
     this.query = query
     this.values = values
     this.result = result
@@ -95,15 +95,15 @@ const asTheyAre = (rows: never): never => rows
  * Sends one query. Returns its rows, or what `result` makes of them.
  * @throws {Refusal} if a constraint refuses a row.
  */
-export function query<Rows> (statement: Query<Rows>, values?: Values): QueryRule<Rows>
-export function query<Rows, T> (statement: Query<Rows>, values: Values, result: (rows: Rows) => T): QueryRule<T>
+export function query<Rows> (statement: Query<Rows>, values?: QueryValues): QueryRule<Rows>
+export function query<Rows, T> (statement: Query<Rows>, values: QueryValues, result: (rows: Rows) => T): QueryRule<T>
 export function query (
-  statement: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre
+  statement: Query<unknown>, values: QueryValues = {}, result: (rows: never) => unknown = asTheyAre
 ): QueryRule<unknown> {
   return new QueryRule(statement, values, result)
 }
 
-type Answer<T> = T extends QueryRule<infer R> ? R : undefined
+type AnswerOf<T> = T extends QueryRule<infer R> ? R : undefined
 
 /** A result of {@link query}: the first row. */
 export function first<Row> ([row]: readonly Row[]): Row | undefined {
@@ -124,7 +124,7 @@ export function isAny (rows: readonly unknown[]): boolean {
 /** Runs queries in their order, with PostgreSQL in one round trip. An undefined query has an undefined result. */
 export function * pipeline<T extends readonly (QueryRule<unknown> | undefined)[]> (
   ...queries: T
-): Rule<{ [K in keyof T]: Answer<T[K]> }> {
+): Rule<{ [K in keyof T]: AnswerOf<T[K]> }> {
   const answers = yield queries.filter(query => query !== undefined)
   let answered = 0
   return queries.map(query => query?.result(answers[answered++] as never)) as never

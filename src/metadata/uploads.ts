@@ -6,7 +6,7 @@ import { createOwnUploads } from './own-uploads.ts'
 import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
-import { matching, pipeline, placeholders, prepared, query, type Query, type Rule } from './rule.ts'
+import { existing, matching, pipeline, placeholders, prepared, query, type Query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import type { Tables } from './schema.ts'
 import {
@@ -15,10 +15,10 @@ import {
 } from './upload-records.ts'
 import { createUploadRemovals } from './upload-removals.ts'
 
-type Row = Tables['uploads']['$inferSelect']
+type UploadRow = Tables['uploads']['$inferSelect']
 
 /** Whose upload it is: the owner's own, or one by a link. */
-type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
+type UploadOwner = Pick<UploadRecord, 'ownerId' | 'linkId'>
 
 /**
  * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
@@ -37,11 +37,11 @@ export function createUploads (services: Services) {
   const removals = createUploadRemovals(services)
   const ownUploads = createOwnUploads(services, removals)
 
-  const findBy = (statement: Query<Row[]>, { ownerId, linkId }: Holder, id: string) =>
+  const findBy = (statement: Query<UploadRow[]>, { ownerId, linkId }: UploadOwner, id: string) =>
     query(statement, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
 
   /** The upload, locked with its owner, and the time. */
-  function * lock (holder: Holder, id: string) {
+  function * lock (holder: UploadOwner, id: string) {
     const [, upload, time] = yield * pipeline(
       owners.lock(holder.ownerId), findBy(queries.lockById, holder, id), engine.now()
     )
@@ -49,8 +49,8 @@ export function createUploads (services: Services) {
     return { upload, time }
   }
 
-  const update = (upload: UploadRecord, changes: Partial<Row>) =>
-    query(queries.update, { ...upload, result: upload.result ?? null, ...changes }, ([row]) => recordOf(row as Row))
+  const update = (upload: UploadRecord, changes: Partial<UploadRow>) =>
+    query(queries.update, { ...upload, result: upload.result ?? null, ...changes }, rows => recordOf(existing(rows)))
 
   return {
     /**
@@ -68,7 +68,7 @@ export function createUploads (services: Services) {
       if (linkId === null) yield * ownUploads.admit(upload, { ...limits, owner, time: createdAt })
       else yield * linkUploads.admit(yield * linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
       const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
-      return yield * query(queries.insert, values, ([added]) => recordOf(added as Row))
+      return yield * query(queries.insert, values, ([added]) => recordOf(added as UploadRow))
     }),
 
     /** The upload; one by a link only with the id of that. */
@@ -193,7 +193,7 @@ export function createUploads (services: Services) {
 }
 
 /** The upload, if no later request has taken it over. @throws upload_taken_over, not_found. */
-function getCurrent ([row]: Row[], generation: number): UploadRecord {
+function getCurrent ([row]: UploadRow[], generation: number): UploadRecord {
   if (row === undefined) throw new Problem('not_found')
   if (row.generation !== generation || row.result !== null) throw new Problem('upload_taken_over')
   return recordOf(row)
@@ -209,7 +209,7 @@ function reservation ({ length, offset }: { length: number | null, offset: numbe
   return length ?? offset
 }
 
-function recordOf ({ result, ...row }: Row): UploadRecord {
+function recordOf ({ result, ...row }: UploadRow): UploadRecord {
   return { ...row, result: result ?? undefined }
 }
 

@@ -2,36 +2,36 @@ import { and, type Column, gt, gte, is, lt, type SQL, sql } from 'drizzle-orm'
 import { PgSelectBase } from 'drizzle-orm/pg-core'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { placeholder, prepared, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
+import { placeholder, prepared, type Query, query, type Rule, runIn, type Step, type QueryValues } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import { createBatchedFinder } from './batched-finder.ts'
-import type { Connections, Db } from './connections.ts'
+import type { ConnectionPool, Connection } from './connections.ts'
 import { refusalOf } from './failures.ts'
 import * as schema from './schema.ts'
 
 interface Statement {
   /** Whether it changes rows: then it is sent only once the transaction has begun. */
   readonly isWrite: boolean
-  readonly prepared: { execute (values: Values): PromiseLike<unknown> }
+  readonly prepared: { execute (values: QueryValues): PromiseLike<unknown> }
 }
 
 /** Milliseconds since 1970 at the start of the query: PostgreSQL can't use an index with a time that advances. */
 const serverClock = sql<number>`(extract(epoch FROM statement_timestamp()) * 1000)::bigint`
 
 /** Runs rules on the connections of a pool. `testClock`: instead of that of the database. */
-export function createPostgresEngine (connections: Connections, testClock: (() => number) | undefined): Engine {
+export function createPostgresEngine (connections: ConnectionPool, testClock: (() => number) | undefined): Engine {
   const clock = testClock === undefined ? serverClock : sql<number>`${placeholder('clock')}::bigint`
-  const statementsOf = new WeakMap<Db, Map<Query<unknown>, Statement>>()
+  const statementsOf = new WeakMap<Connection, Map<Query<unknown>, Statement>>()
   const { time } = prepared('clock', {
     time: db => db.select({ now: clock.mapWith(Number) }).from(sql`(SELECT 1) AS one`)
   })
 
-  function build (db: Db, query: Query<unknown>): Statement {
+  function build (db: Connection, query: Query<unknown>): Statement {
     const built = query(db)
     return { isWrite: !is(built, PgSelectBase), prepared: built.prepare(query.statement ?? '') }
   }
 
-  function statementOf (db: Db, query: Query<unknown>): Statement {
+  function statementOf (db: Connection, query: Query<unknown>): Statement {
     if (query.statement === undefined) return build(db, query)
     const statements = statementsOf.get(db) ?? new Map<Query<unknown>, Statement>()
     statementsOf.set(db, statements)
@@ -40,10 +40,10 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     return statement
   }
 
-  const withClock = (values: Values) => testClock === undefined ? values : { ...values, clock: testClock() }
+  const withClock = (values: QueryValues) => testClock === undefined ? values : { ...values, clock: testClock() }
 
   /** Sends queries at once, and waits for all. */
-  async function send (db: Db, steps: readonly Step[], begun?: Promise<unknown>): Promise<unknown[]> {
+  async function send (db: Connection, steps: readonly Step[], begun?: Promise<unknown>): Promise<unknown[]> {
     const statements = steps.map(({ query, values }) => ({ ...statementOf(db, query), values }))
     if (statements.some(({ isWrite }) => isWrite)) await begun
     const ends = await Promise.allSettled([
@@ -54,7 +54,8 @@ export function createPostgresEngine (connections: Connections, testClock: (() =
     return ends.slice(1).map(end => (end as PromiseFulfilledResult<unknown>).value)
   }
 
-  const run = <T>(db: Db, rule: Rule<T>, begun?: Promise<unknown>) => runIn(rule, steps => send(db, steps, begun))
+  const run = <T>(db: Connection, rule: Rule<T>, begun?: Promise<unknown>) =>
+    runIn(rule, steps => send(db, steps, begun))
 
   return {
     tables: schema as unknown as Tables,

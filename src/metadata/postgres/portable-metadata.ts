@@ -8,7 +8,7 @@ import { OperatorError } from '../../problems.ts'
 import { Database } from '../sqlite/driver.ts'
 import * as sqlite from '../sqlite/schema.ts'
 import { openSqliteMetadata } from '../sqlite/sqlite.ts'
-import type { Connections, Db } from './connections.ts'
+import type { ConnectionPool, Connection } from './connections.ts'
 import { replaceKeys } from './key-table.ts'
 import * as postgres from './schema.ts'
 
@@ -36,7 +36,7 @@ type Row = Record<string, unknown>
  */
 export type PortableMetadata = ReturnType<typeof createPortableMetadata>
 
-export function createPortableMetadata (longRunning: Connections) {
+export function createPortableMetadata (longRunning: ConnectionPool) {
   return {
     /** Writes the metadata as of one moment into a new SQLite database. */
     exportMetadata: (file: string): Promise<void> => longRunning.read(db => db.transaction(async () => {
@@ -73,7 +73,7 @@ export function createPortableMetadata (longRunning: Connections) {
         await db.delete(postgres.events)
         for (const name of tables) {
           const table = sqlite[name] as unknown as PgTable
-          for await (const rows of batches(source as unknown as Db, table, keyOf(name))) {
+          for await (const rows of batches(source as unknown as Connection, table, keyOf(name))) {
             await db.insert(postgres[name]).values(rows as never)
           }
           if (keyOf(name).includes('id')) await setSequence(db, name, sqliteSequence(source, name))
@@ -94,7 +94,7 @@ function keyOf (name: TableName): string[] {
 }
 
 /** All rows of a table in the order of its key, which an index answers. */
-async function * batches (db: Db, table: PgTable, key: readonly string[]): AsyncGenerator<Row[]> {
+async function * batches (db: Connection, table: PgTable, key: readonly string[]): AsyncGenerator<Row[]> {
   const columns: Record<string, PgColumn> = getTableColumns(table)
   const order = key.map(field => columns[field] as PgColumn)
   const list = (items: readonly unknown[]) => sql.join(items.map(item => sql`${item}`), sql`, `)
@@ -136,12 +136,12 @@ async function withSqlite (file: string, use: (db: BetterSQLite3Database) => Pro
   }
 }
 
-async function lastId (db: Db, name: TableName): Promise<number> {
+async function lastId (db: Connection, name: TableName): Promise<number> {
   const { rows: [row] } = await db.execute<{ last: string | null }>(sql`SELECT pg_sequence_last_value(pg_get_serial_sequence(${name}, 'id')) AS last`)
   return Number(row?.last)
 }
 
-async function setSequence (db: Db, name: TableName, last: number): Promise<void> {
+async function setSequence (db: Connection, name: TableName, last: number): Promise<void> {
   // NaN, for the same reasons.
   if (last > 0) await db.execute(sql`SELECT setval(pg_get_serial_sequence(${name}, 'id'), ${last})`)
 }

@@ -2,7 +2,7 @@ import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { type Db, first, placeholder, type Query, query, type Rule, runIn, type Step, type Values } from '../rule.ts'
+import { type Db, first, placeholder, type Query, query, type Rule, runIn, type Step, type QueryValues } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'
 import type { LongTransactions } from './long-transactions.ts'
@@ -12,7 +12,7 @@ import * as schema from './schema.ts'
 /** Rows deleted in one commit, which takes a few milliseconds. */
 const MAX_DELETED_ROWS = 500
 
-interface SyncPrepared { execute (values: Values): { sync (): unknown } }
+interface SyncPrepared { execute (values: QueryValues): { sync (): unknown } }
 
 interface SqliteEngineOptions {
   readonly db: BetterSQLite3Database
