@@ -100,7 +100,8 @@ test('the migrations make the tables, columns, indexes and references that the s
 
 test('a failure of the database that is nobody\'s fault is no name that is taken, and what asked for it is undone', async t => {
   const clock = createTestClock(1)
-  const { metadata, id, run } = await openSqlite(t, { clock: clock.now, keeping: { milliseconds: DAY, versions: 1 } })
+  const retentionPolicy = { milliseconds: DAY, versions: 1 }
+  const { metadata, id, run } = await openSqlite(t, { clock: clock.now, retentionPolicy })
   for (const name of ['a', 'in/1', 'in/2']) await metadata.files.add(newFile(id, name), unlimited)
   await metadata.folders.removeSome(id, 'in', { limit: 9, isPermanent: false, deletedWith: 'd' })
   clock.set(2)

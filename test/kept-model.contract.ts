@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { FolderRemovalPosition } from '#src/metadata/folder-records.ts'
 import type {
-  KeptPage, KeptPosition, RestoredDeletion, TrashRecord, VersionRecord
-} from '#src/metadata/kept-records.ts'
+  ContentPage, ContentPosition, RestoredDeletion, TrashRecord, VersionRecord
+} from '#src/metadata/retention-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
 import { failures, Problem } from '#src/problems.ts'
@@ -59,9 +59,9 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
  */
 export function suite (t: Test, open: OpenMetadata): void {
   t.test('after whatever operations, what is kept is what a simple model says', async t => {
-    const keeping = { milliseconds: 12, versions: 2, contents: 5, deletions: 2 }
+    const retentionPolicy = { milliseconds: 12, versions: 2, contents: 5, deletions: 2 }
     const clock = createTestClock()
-    const metadata = await open(t.testdir(), { keeping, clock: clock.now })
+    const metadata = await open(t.testdir(), { retentionPolicy, clock: clock.now })
     t.teardown(() => metadata.close())
     const otherId = await addBystander(metadata, clock)
     const stateOfOther = async () => {
@@ -79,7 +79,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       const username = `run ${++runs}`
       const { id: ownerId } = await metadata.accounts.add({ username, usernameKey: username, passwordHash: '' })
       clock.set(Date.now())
-      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(keeping), number: runs, counts })
+      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(retentionPolicy), number: runs, counts })
       try {
         for (const each of operations) await run.perform(each)
         await run.checkBlobs()
@@ -334,11 +334,11 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
 
   /** Reads a list in pages of another size each time. */
   async function all<T extends { keptAt: number, id: string }> (
-    list: (page: KeptPage) => Promise<T[]>
+    list: (page: ContentPage) => Promise<T[]>
   ): Promise<T[]> {
     const limit = PAGES[comparisons % PAGES.length] as number
     const seen: T[] = []
-    for (let after: KeptPosition | undefined; ;) {
+    for (let after: ContentPosition | undefined; ;) {
       const found = await list({ after, limit })
       seen.push(...found)
       const last = found.at(-1)

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Keeping, TrashRecord } from '#src/metadata/kept-records.ts'
+import type { RetentionPolicy, TrashRecord } from '#src/metadata/retention-records.ts'
 import type { AccountRecord, FileRecord, NewFile, StoredContent } from '#src/metadata/records.ts'
 import { suite as modelSuite } from './kept-model.contract.ts'
 import { createTestClock } from './kit/clock.ts'
@@ -8,7 +8,7 @@ import { hex, newFile as newFileOf, outcomes, unlimited } from './kit/records.ts
 import type { OpenMetadata } from './kit/reopening.ts'
 import { changeOf, newUpload } from './uploads.contract.ts'
 
-const month: Keeping = { milliseconds: 30 * DAY, versions: 3 }
+const month: RetentionPolicy = { milliseconds: 30 * DAY, versions: 3 }
 const always = {}
 /** Permits no change of a file that there is. */
 const never = { 'if-match': '"other"' }
@@ -30,11 +30,11 @@ export function suite (t: Test, open: OpenMetadata): void {
    * A store with two accounts, in which one second passes between two operations of the first, unless it goes by its
    * own clock.
    */
-  async function start (t: Test, keeping: Keeping = month, { hasOwnClock = false } = {}) {
+  async function start (t: Test, retentionPolicy: RetentionPolicy = month, { hasOwnClock = false } = {}) {
     const place = t.testdir()
     const clock = createTestClock()
-    const options = (keeping: Keeping) => ({ keeping, ...!hasOwnClock && { clock: clock.now } })
-    let metadata = await open(place, options(keeping))
+    const options = (retentionPolicy: RetentionPolicy) => ({ retentionPolicy, ...!hasOwnClock && { clock: clock.now } })
+    let metadata = await open(place, options(retentionPolicy))
     t.teardown(() => metadata.close())
     const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })).id
     const [ownerId, otherId] = [await account('ada'), await account('bob')]
@@ -88,9 +88,9 @@ export function suite (t: Test, open: OpenMetadata): void {
         return { bytes: usedBytes, files: usedFiles, keptBytes }
       },
       discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
-      async reopen (keeping: Keeping) {
+      async reopen (retentionPolicy: RetentionPolicy) {
         await metadata.close()
-        metadata = await open(place, options(keeping))
+        metadata = await open(place, options(retentionPolicy))
         return metadata
       }
     }

@@ -43,8 +43,8 @@ export function changeOf (
 /** A store that keeps what is deleted for a month, with two accounts, and what the first one does with its files. */
 export async function openStory (t: Test, open: OpenMetadata) {
   const clock = createTestClock(Date.now() - DAY)
-  const keeping = { milliseconds: 30 * DAY, versions: 10 }
-  const { opened: metadata, reopen } = await openFresh(t, place => open(place, { keeping, clock: clock.now }))
+  const retentionPolicy = { milliseconds: 30 * DAY, versions: 10 }
+  const { opened: metadata, reopen } = await openFresh(t, place => open(place, { retentionPolicy, clock: clock.now }))
   const account = async (username: string) =>
     (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
   const [ownerId, otherId] = [await account('ada'), await account('bob')]

@@ -73,7 +73,7 @@ export async function openBackends (config: Config, options: OpenOptions): Promi
   const opened = config.databaseUrl === undefined
     ? await openSqlite(config, options)
     : await openSharedMetadata(config.databaseUrl, {
-      keeping: config.keeping, onUpgrade: options.onUpgrade, clock: options.clock
+      retentionPolicy: config.keeping, onUpgrade: options.onUpgrade, clock: options.clock
     })
   try {
     const blobs = await openBlobs(config, opened.reserve)
@@ -98,7 +98,7 @@ async function openSqlite ({ dataDir, keeping }: Config, options: OpenOptions): 
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const { withSpace } = reserve
   const file = join(dataDir, dataFolderLayout.database)
-  const metadata = await withSpace(() => openSqliteMetadata(file, { keeping, withSpace, ...options }))
+  const metadata = await withSpace(() => openSqliteMetadata(file, { retentionPolicy: keeping, withSpace, ...options }))
   return { metadata, reserve, ...keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 

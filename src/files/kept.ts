@@ -1,7 +1,7 @@
 import { isBlobId } from '../blobs/blob-store.ts'
 import type {
-  KeptPage, KeptPosition, RemovedTrash, RestoredDeletion, TrashRecord, VersionRecord
-} from '../metadata/kept-records.ts'
+  ContentPage, ContentPosition, RemovedTrash, RestoredDeletion, TrashRecord, VersionRecord
+} from '../metadata/retention-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
@@ -16,7 +16,10 @@ const BATCH = 50
 /** Files in one act of the restore of a deletion. On SQLite, 500 took up to 88 ms of the event loop. */
 const RESTORE_BATCH = 50
 
-interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
+interface VersionsPage {
+  readonly limit: number
+  readonly after: (fileId: number) => Promise<ContentPosition | undefined>
+}
 
 interface KeptFilesOptions {
   readonly metadata: Metadata
@@ -60,7 +63,7 @@ export class KeptFiles {
     return this.#options.metadata.kept.removeVersion(ownerId, getName(name), contentId(id))
   }
 
-  async listTrash (ownerId: number, page: KeptPage): Promise<TrashRecord[]> {
+  async listTrash (ownerId: number, page: ContentPage): Promise<TrashRecord[]> {
     return this.#options.metadata.kept.listTrash(ownerId, page)
   }
 
@@ -85,7 +88,7 @@ export class KeptFiles {
     const id = contentId(deletedWith)
     let restored = 0
     const kept: RestoredDeletion['kept'][number][] = []
-    let after: KeptPosition | undefined
+    let after: ContentPosition | undefined
     do {
       this.#options.stopping.throwIfAborted()
       const batch = { quota, after, limit: RESTORE_BATCH }

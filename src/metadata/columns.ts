@@ -21,7 +21,7 @@ export function folderColumns ({ folders }: Tables) {
 }
 
 /** The columns of kept content but the dead properties of a deleted file. */
-export function keptColumns ({ kept }: Tables) {
+export function retainedColumns ({ kept }: Tables) {
   const { properties: _properties, ...columns } = getTableColumns(kept)
   return columns
 }

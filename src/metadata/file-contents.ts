@@ -5,7 +5,7 @@ import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './columns.ts'
 import { type TreeSlot, requireFree } from './folder-tree.ts'
-import type { KeptContents, KeptRow } from './kept-contents.ts'
+import type { Retention, RetainedRow } from './retention.ts'
 import { adds, alters, removes } from './lock-guard.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
@@ -41,7 +41,7 @@ interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: st
 /** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
 interface ExchangeOptions {
   readonly lease?: QueryRule<void> | undefined
-  readonly version?: KeptRow
+  readonly version?: RetainedRow
   readonly source?: FileRecord
 }
 
@@ -49,8 +49,8 @@ interface ExchangeOptions {
 export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
-  engine, owners, tree, keptContents, guard, changeLog, discard, keeping
-}: BaseServices & { keptContents: KeptContents }) {
+  engine, owners, tree, retention, guard, changeLog, discard, retentionPolicy
+}: BaseServices & { retention: Retention }) {
   const queries = queriesOf(engine)
   const endLease = createLeaseEnder(engine)
 
@@ -72,7 +72,7 @@ export function createFileContents ({
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
-    yield * keptContents.evict(ownerId, { bytes: excess, time })
+    yield * retention.evict(ownerId, { bytes: excess, time })
     return created as FileRecord
   }
 
@@ -98,8 +98,8 @@ export function createFileContents ({
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
     const { replaced, excess, keptBytes } = yield * exchange(current, next, beginning, { lease })
-    yield * keptContents.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
-    yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
+    yield * retention.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
+    yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
   }
 
@@ -114,23 +114,23 @@ export function createFileContents ({
     const { id, ownerId, name, blobId } = current
     const bytes = next.size - current.size - (source?.size ?? 0)
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
-    const isKept = keptContents.keepsReplaced(current, next)
+    const isKept = retention.keepsReplaced(current, next)
     const keptBytes = (isKept ? current.size : 0) - (version?.size ?? 0)
     const keptCount = Number(isKept) - Number(version !== undefined)
     const ended = source && [source.id]
     const [,,, [replaced],,,, surplus] = yield * pipeline(
-      version && keptContents.take(version),
+      version && retention.take(version),
       // Before its blob is that of another file.
       ended && changeLog.deleted(ended, time),
       ended && query(queries.remove, { ids: ended }),
       query(queries.update, { ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
       owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
-      isKept ? keptContents.keepVersion(current, next.updatedAt) : discard([blobId], time),
-      isKept ? keptContents.surplusOf(current) : undefined,
+      isKept ? retention.keepVersion(current, next.updatedAt) : discard([blobId], time),
+      isKept ? retention.surplusOf(current) : undefined,
       lease
     )
-    const dropped = yield * keptContents.drop(surplus ?? [], time)
+    const dropped = yield * retention.drop(surplus ?? [], time)
     return { replaced: replaced as FileRecord, excess, keptBytes: keptBytes - dropped }
   }
 
@@ -141,20 +141,20 @@ export function createFileContents ({
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
     const bytes = removed.reduce((sum, { size }) => sum + size, 0)
-    const isKept = keeping.milliseconds > 0 && !isPermanent
+    const isKept = retentionPolicy.milliseconds > 0 && !isPermanent
     const keptCount = isKept ? ids.length : 0
     const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
     const [versions] = yield * pipeline(
-      isKept ? undefined : keptContents.versionsOf(ids),
-      isKept ? keptContents.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
+      isKept ? undefined : retention.versionsOf(ids),
+      isKept ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
       changeLog.deleted(ids, time),
       query(queries.remove, { ids }),
       owners.charge(owner.id, {
         bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
     )
-    yield * keptContents.drop(versions ?? [], time)
-    yield * keptContents.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
+    yield * retention.drop(versions ?? [], time)
+    yield * retention.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
   }
 
   return {
@@ -204,12 +204,12 @@ export function createFileContents ({
       if (destination.overwrites !== true) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, source.name, current.name)
       yield * copyProperties(current.id, source.id)
-      yield * keptContents.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
+      yield * retention.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
       const { size, type, sha256, blobId, storedAt } = source
       const { modifiedAt = source.modifiedAt } = destination
       const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
       const { replaced } = yield * exchange(current, next, beginning, { source })
-      yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
+      yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
       return replaced
     },
 
@@ -223,7 +223,7 @@ export function createFileContents ({
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
     * restoreVersion (
-      current: FileRecord, version: KeptRow, beginning: StoreContext, precondition: Conditions
+      current: FileRecord, version: RetainedRow, beginning: StoreContext, precondition: Conditions
     ): Rule<FileRecord> {
       yield * guard.admit({ ...beginning, current }, precondition, alters(current.name))
       const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
@@ -233,7 +233,7 @@ export function createFileContents ({
     },
 
     /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
-    * restoreFile (entry: KeptRow, name: string, beginning: StoreContext): Rule<FileRecord> {
+    * restoreFile (entry: RetainedRow, name: string, beginning: StoreContext): Rule<FileRecord> {
       const { owner, current, place, time } = beginning
       const { id: blobId, fileId: id, size, keptAt } = entry
       if (current !== undefined) throw fileTaken(name)
@@ -244,7 +244,7 @@ export function createFileContents ({
         query(queries.insertAgain, values),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
         owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
-        keptContents.take(entry)
+        retention.take(entry)
       )
       return restored as FileRecord
     }

@@ -24,14 +24,14 @@ import type { StoreResult } from './upload-records.ts'
 export type FileRepository = ReturnType<typeof createFiles>
 
 export function createFiles (services: Services) {
-  const { engine, owners, tree, contents, keptContents, guard, changeLog, members, read, write } = services
+  const { engine, owners, tree, contents, retention, guard, changeLog, members, read, write } = services
   const { tables } = engine
   const { files } = tables
   const queries = queriesOf(engine)
 
   /** Runs what stores a file, unless that stays as it is. */
   const storeBy = <T>(file: NewFile, quota: Quota, store: (beginning: StoreContext) => Rule<T>) =>
-    keptContents.transactWithRoom(file.ownerId, function * () {
+    retention.transactWithRoom(file.ownerId, function * () {
       return yield * store(yield * contents.begin(file.ownerId, file.name, quota))
     })
 

@@ -1,11 +1,11 @@
 import { asc, inArray } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import type { KeptRow } from './kept-contents.ts'
-import { type Found, keptQueries } from './kept-queries.ts'
+import type { RetainedRow } from './retention.ts'
+import { type Found, retentionQueries } from './retention-queries.ts'
 import {
-  type KeptPage, MAX_DELETIONS, type RemovedTrash, type RestoredDeletion, type TrashRecord, type VersionRecord
-} from './kept-records.ts'
+  type ContentPage, MAX_DELETIONS, type RemovedTrash, type RestoredDeletion, type TrashRecord, type VersionRecord
+} from './retention-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { FileRecord, Quota } from './records.ts'
 import { existing, pipeline, query, type Rule } from './rule.ts'
@@ -22,26 +22,26 @@ const REFUSALS = ['name_taken', 'quota_exceeded', 'file_locked'] as const
  * Kept content counts in `AccountRecord.keptBytes`. If a write would exceed the byte quota, its transaction deletes the
  * owner's oldest kept content, just enough to fit. It skips empty content. The content that this write itself replaces
  * is deleted last. Of unfinished uploads, only the bytes that have arrived count here. If the write needs the room of
- * more than `Keeping.deletions` contents, that many at a time are deleted in transactions before its own, each only if
- * the write would not be refused.
+ * more than `RetentionPolicy.deletions` contents, that many at a time are deleted in transactions before its own, each
+ * only if the write would not be refused.
  *
- * An account keeps at most `Keeping.contents` contents. The transaction that keeps one more also deletes the oldest
- * beyond that, except the one that it keeps itself. An account may have more, from a version without this limit or from
- * a backup: then at most {@link MAX_TRIMMED} go with each such transaction.
+ * An account keeps at most `RetentionPolicy.contents` contents. The transaction that keeps one more also deletes the
+ * oldest beyond that, except the one that it keeps itself. An account may have more, from a version without this limit
+ * or from a backup: then at most {@link MAX_TRIMMED} go with each such transaction.
  *
  * `keptAt` is the time of the replacement or deletion, but not before the file's last change. It is at least 1 ms later
  * than that of the file's other versions or, for a deleted file, of the other entries in the owner's trash that are
  * less than {@link FURTHEST_AHEAD_MILLISECONDS} ahead. So both lists keep the order of the changes, even if the clock
  * goes back. Files that one act of a recursive deletion takes have the same.
  *
- * Expired content is not found, nor are versions beyond the newest `Keeping.versions` of a file.
+ * Expired content is not found, nor are versions beyond the newest `RetentionPolicy.versions` of a file.
  */
 export type KeptRepository = ReturnType<typeof createKept>
 
 export function createKept ({
-  engine, owners, tree, contents, keptContents, keeping, read, write, ownerWrite
+  engine, owners, tree, contents, retention, retentionPolicy, read, write, ownerWrite
 }: Services) {
-  const queries = keptQueries(engine, keeping)
+  const queries = retentionQueries(engine, retentionPolicy)
 
   const getVersion = (ownerId: number, name: string, id: string) =>
     query(queries.versionById(ownerId, name, id), {}, existing)
@@ -57,8 +57,8 @@ export function createKept ({
   }
 
   const recordOf = (
-    { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: KeptRow
-  ): VersionRecord => ({ ...content, expiresAt: content.keptAt + keeping.milliseconds })
+    { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: RetainedRow
+  ): VersionRecord => ({ ...content, expiresAt: content.keptAt + retentionPolicy.milliseconds })
 
   /** Deletes content that was found before its owners were locked, as far as it is still to be deleted. */
   function * removeStill (
@@ -66,12 +66,12 @@ export function createKept ({
   ): Rule<{ count: number, bytes: number }> {
     const owners = yield * lockOwners(found.map(({ ownerId }) => ownerId), lock)
     const still = yield * query(findStill(found, owners))
-    return { count: still.length, bytes: yield * keptContents.remove(still.map(({ id }) => id), yield * engine.now()) }
+    return { count: still.length, bytes: yield * retention.remove(still.map(({ id }) => id), yield * engine.now()) }
   }
 
   return {
     /** Newest replaced first. */
-    listVersions: read((ownerId: number, fileId: number, page: KeptPage) =>
+    listVersions: read((ownerId: number, fileId: number, page: ContentPage) =>
       query(queries.versionsOf(ownerId, fileId, page), {}, rows => rows.map(recordOf))),
 
     /** A version of the file with this name, and the file; undefined if either does not exist. */
@@ -94,11 +94,11 @@ export function createKept ({
     /** Deletes a version; its blob becomes discarded. @throws not_found. */
     removeVersion: ownerWrite(function * ({ owner, time }, name: string, id: string) {
       yield * getVersion(owner.id, name, id)
-      yield * keptContents.remove([id], time)
+      yield * retention.remove([id], time)
     }),
 
     /** Newest deleted first. */
-    listTrash: read((ownerId: number, page: KeptPage) =>
+    listTrash: read((ownerId: number, page: ContentPage) =>
       query(queries.trashOf(ownerId, page), {}, rows => rows.map((row): TrashRecord => ({
         ...recordOf(row as never),
         name: String(row.name),
@@ -123,7 +123,7 @@ export function createKept ({
      * restored stays in the trash, and is in `kept` with the reason.
      */
     restoreDeletion: write(function * (
-      ownerId, deletedWith: string, { quota, ...page }: KeptPage & { quota: Quota }
+      ownerId, deletedWith: string, { quota, ...page }: ContentPage & { quota: Quota }
     ): Rule<RestoredDeletion> {
       yield * owners.lock(ownerId)
       const entries = yield * query(queries.entriesOf(ownerId, deletedWith, page))
@@ -159,17 +159,17 @@ export function createKept ({
     /** Deletes an entry of the trash with its versions; the blobs become discarded. @throws not_found. */
     removeFromTrash: ownerWrite(function * ({ owner, time }, id: string) {
       yield * getEntry(owner.id, id)
-      yield * keptContents.remove([id], time)
+      yield * retention.remove([id], time)
     }),
 
     /**
      * Deletes up to `limit` entries of the owner's trash with their versions, the oldest first; fewer, but at least
-     * one, if these are more than `Keeping.deletions` contents. If none was deleted, the trash is empty.
+     * one, if these are more than `RetentionPolicy.deletions` contents. If none was deleted, the trash is empty.
      */
     emptyTrash: ownerWrite(function * ({ owner, time }, limit: number): Rule<RemovedTrash> {
-      const { deletions = MAX_DELETIONS } = keeping
+      const { deletions = MAX_DELETIONS } = retentionPolicy
       const entries = firstWithin(yield * query(queries.oldestEntries(owner.id, limit)), deletions)
-      const bytes = yield * keptContents.remove(entries.map(({ id }) => id), time)
+      const bytes = yield * retention.remove(entries.map(({ id }) => id), time)
       return { files: entries.length, bytes }
     }),
 

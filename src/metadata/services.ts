@@ -7,8 +7,8 @@ import { createFactorChanges } from './factor-changes.ts'
 import { createFileContents } from './file-contents.ts'
 import { createFolderTree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
-import { createKeptContents } from './kept-contents.ts'
-import type { Keeping } from './kept-records.ts'
+import { createRetention } from './retention.ts'
+import type { RetentionPolicy } from './retention-records.ts'
 import { createLinkUploads } from './link-uploads.ts'
 import { createMembers } from './listings.ts'
 import { createLockGuard } from './lock-guard.ts'
@@ -22,7 +22,7 @@ export interface ServiceOptions {
   readonly ids: Ids
   /** For what reads whole tables. */
   readonly longRunning: Pick<Engine, 'read'>
-  readonly keeping: Keeping
+  readonly retentionPolicy: RetentionPolicy
 }
 
 /** What the services that change files are made from. */
@@ -58,7 +58,7 @@ export type Services = ReturnType<typeof createServices>
 
 export function createServices (options: ServiceOptions) {
   const base = createBase(options)
-  const keptContents = createKeptContents(base)
-  const contents = createFileContents({ ...base, keptContents })
-  return { ...base, keptContents, contents, linkUploads: createLinkUploads({ ...base, contents }) }
+  const retention = createRetention(base)
+  const contents = createFileContents({ ...base, retention })
+  return { ...base, retention, contents, linkUploads: createLinkUploads({ ...base, contents }) }
 }

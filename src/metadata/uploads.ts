@@ -32,7 +32,7 @@ type UploadOwner = Pick<UploadRecord, 'ownerId' | 'linkId'>
 export type UploadRepository = ReturnType<typeof createUploads>
 
 export function createUploads (services: Services) {
-  const { engine, owners, keptContents, linkUploads, read, write } = services
+  const { engine, owners, retention, linkUploads, read, write } = services
   const queries = queriesOf(engine)
   const removals = createUploadRemovals(services)
   const ownUploads = createOwnUploads(services, removals)
@@ -117,7 +117,7 @@ export function createUploads (services: Services) {
      */
     save: (
       change: UploadChange, { isAppending, quota }: { isAppending: boolean, quota: Quota }
-    ) => keptContents.transactWithRoom(change.ownerId, function * () {
+    ) => retention.transactWithRoom(change.ownerId, function * () {
       const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId)
@@ -134,7 +134,7 @@ export function createUploads (services: Services) {
       const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
       yield * update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
       // Only what has arrived needs room.
-      yield * keptContents.evict(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
+      yield * retention.evict(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
     }),
 
     /**
@@ -149,7 +149,7 @@ export function createUploads (services: Services) {
     finish: (
       change: UploadChange,
       { sha256, quota, maxFinished = MAX_FINISHED }: { sha256: string, quota: Quota, maxFinished?: number }
-    ) => keptContents.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
+    ) => retention.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
       const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId, id)
@@ -167,7 +167,7 @@ export function createUploads (services: Services) {
         // The bytes of a refused upload stay with it.
         const reserved = yield * owners.reserved(ownerId)
         const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
-        yield * keptContents.evict(ownerId, { bytes, time })
+        yield * retention.evict(ownerId, { bytes, time })
         return undefined
       }
       const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }

@@ -14,7 +14,7 @@ const POOL = 4
 /** Of one kind of call: more than there are connections. */
 const CALLS = 3 * POOL
 const lifetimeMilliseconds = HOUR
-const keeping = { milliseconds: DAY, versions: 10 }
+const retentionPolicy = { milliseconds: DAY, versions: 10 }
 const removal = { precondition: {}, isPermanent: false }
 
 const server = await startPostgres(t)
@@ -24,7 +24,7 @@ const newToken = (accountId: number) => ({ accountId, kind: 'access', parentId: 
 /** A database with two accounts. */
 async function open (t: Test) {
   const url = await server.newDatabase()
-  const metadata = await openPostgresMetadata({ url, poolSize: POOL, keeping })
+  const metadata = await openPostgresMetadata({ url, poolSize: POOL, retentionPolicy })
   t.teardown(() => metadata.close())
   const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash' })).id
   return { url, metadata, ann: await account('ann'), bob: await account('bob') }

@@ -25,7 +25,7 @@ import { changeOf, newToken, newUpload } from '../uploads.contract.ts'
 const POOL = 10
 const COMMIT = /COMMIT\b/
 const always = {}
-const keeping = { milliseconds: 30 * DAY, versions: 10 }
+const retentionPolicy = { milliseconds: 30 * DAY, versions: 10 }
 const removal = { precondition: always, isPermanent: false }
 
 const newAccount = (name: string) => ({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
@@ -201,7 +201,7 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
 t.test('a sweep leaves what belongs to an account that another process is changing, and waits for nobody', async t => {
   const url = await server.newMigratedDatabase()
   const clock = createTestClock(5000)
-  const metadata = await open(t, url, { keeping: { milliseconds: 1000, versions: 10 }, clock: clock.now })
+  const metadata = await open(t, url, { retentionPolicy: { milliseconds: 1000, versions: 10 }, clock: clock.now })
   const ids = []
   for (const name of ['ada', 'ben', 'cleo']) {
     const { id } = await metadata.accounts.add(newAccount(name))
@@ -219,7 +219,7 @@ t.test('a sweep leaves what belongs to an account that another process is changi
 })
 
 t.test('of all that is kept only what goes is read', async t => {
-  const { url, metadata, id } = await openMigrated(t, { keeping })
+  const { url, metadata, id } = await openMigrated(t, { retentionPolicy })
   const { id: other } = await metadata.accounts.add(newAccount('ben'))
   // Two owners, whose content was kept in turns: no order of the table is that of one owner.
   await server.run(url, `INSERT INTO kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at)
@@ -229,7 +229,7 @@ t.test('of all that is kept only what goes is read', async t => {
   /** What all connections have counted is told a second later, or when they end. */
   async function rowsRead (operation: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> {
     const [before, others] = [await read(), await connectionsTo(url)]
-    const own = await openPostgresMetadata({ url, poolSize: 1, keeping })
+    const own = await openPostgresMetadata({ url, poolSize: 1, retentionPolicy })
     await operation(own)
     await own.close()
     await until(() => connectionsTo(url), count => count <= others)
@@ -391,7 +391,7 @@ function cutsOf (write: RegExp): Cut[] {
 t.test('a connection that is cut before or after a write loses nothing and does nothing twice', async t => {
   const folder = t.testdir()
   const { url, metadata, id, during, leased } = await openBehindProxy(t)
-  const behind = await open(t, url, { keeping })
+  const behind = await open(t, url, { retentionPolicy })
   const blobOf = async (name: string) => (await metadata.files.find(id, name))?.blobId
 
   const discarded: string[] = []

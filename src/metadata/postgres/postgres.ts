@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import type { KeyStore, SigningKey } from '../../config/signing-keys.ts'
 import { type BlobRepository, createBlobs } from '../blobs.ts'
 import { createEpoch, createIds } from '../ids.ts'
-import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
+import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
@@ -28,7 +28,7 @@ export interface PostgresMetadata
 
 export interface PostgresOptions extends PostgresMigrationOptions {
   readonly url: string
-  readonly keeping?: Keeping
+  readonly retentionPolicy?: RetentionPolicy
   /** Milliseconds since 1970. Default: the clock of the database. */
   readonly clock?: (() => number) | undefined
   /** How many connections this process uses at most, and one more for what takes long. */
@@ -41,7 +41,7 @@ export interface PostgresOptions extends PostgresMigrationOptions {
  * older version is using it; nothing has changed then.
  */
 export async function openPostgresMetadata ({
-  poolSize = POOL_SIZES.short, keeping = KEEP_NOTHING, clock, ...options
+  poolSize = POOL_SIZES.short, retentionPolicy = NO_RETENTION, clock, ...options
 }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const application = `${APPLICATION}${randomBytes(4).toString('hex')} ${hostname()}`
@@ -67,7 +67,7 @@ export async function openPostgresMetadata ({
         engine,
         ids,
         longRunning: createPostgresEngine(longRunning, clock),
-        keeping,
+        retentionPolicy,
         attemptClaims: createAttemptClaims(engine),
         discardedBlobs: createDiscardedBlobs(engine)
       }),

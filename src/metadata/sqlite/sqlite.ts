@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { createEpoch, createIds } from '../ids.ts'
-import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
+import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
@@ -20,7 +20,7 @@ import { installation } from './schema.ts'
 const OPENING_MILLISECONDS = 5000
 
 interface SqliteOptions extends MigrationOptions {
-  readonly keeping?: Keeping
+  readonly retentionPolicy?: RetentionPolicy
   /** Milliseconds since 1970. Default: the clock of this machine. */
   readonly clock?: (() => number) | undefined
   /** Runs a transaction, again while it fails because the disk is full and this makes space. */
@@ -33,8 +33,9 @@ interface SqliteOptions extends MigrationOptions {
  * if this user may not read and write a file of the database.
  */
 export async function openSqliteMetadata (
-  file: string,
-  { keeping = KEEP_NOTHING, clock = Date.now, withSpace = operation => operation(), ...options }: SqliteOptions = {}
+  file: string, {
+    retentionPolicy = NO_RETENTION, clock = Date.now, withSpace = operation => operation(), ...options
+  }: SqliteOptions = {}
 ): Promise<Metadata> {
   refuseUnknown(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
@@ -69,7 +70,7 @@ export async function openSqliteMetadata (
         engine,
         ids,
         longRunning: engine,
-        keeping,
+        retentionPolicy,
         attemptClaims: createAttemptClaims(engine),
         discardedBlobs: createDiscardedBlobs(engine, retentionLock.isHeld)
       }),

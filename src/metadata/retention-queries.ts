@@ -1,7 +1,7 @@
 import { and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath, keptColumns } from './columns.ts'
-import type { Keeping, KeptPage } from './kept-records.ts'
+import { fileColumns, hasPath, retainedColumns } from './columns.ts'
+import type { RetentionPolicy, ContentPage } from './retention-records.ts'
 import { splitPath } from './paths.ts'
 import { type Db } from './rule.ts'
 
@@ -9,12 +9,12 @@ import { type Db } from './rule.ts'
 export interface Found { readonly id: string, readonly ownerId: number, readonly keptAt: number }
 
 /** Queries of kept content. Those of one version, one entry or a list find nothing that has expired. */
-export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions: maxVersions }: Keeping) {
+export function retentionQueries ({ tables, clock }: Engine, { milliseconds, versions: maxVersions }: RetentionPolicy) {
   const { files, kept } = tables
-  const columns = keptColumns(tables)
+  const columns = retainedColumns(tables)
   const expiry = sql`${clock} - cast(${milliseconds} AS bigint)`
   const isLive = gt(kept.keptAt, expiry)
-  const isBefore = (after: KeptPage['after']) => after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
+  const isBefore = (after: ContentPage['after']) => after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
 
   /** The versions of a file that exist: not those that have expired, or are beyond the newest few. */
   const isVersionOf = (fileId: Column | number) => and(isLive, sql`${kept.id} IN (SELECT v.id FROM kept v
@@ -28,7 +28,7 @@ export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions
     .select({ id: kept.id }).from(kept).where(and(inArray(kept.id, found.map(({ id }) => id)), condition))
 
   return {
-    versionsOf: (ownerId: number, fileId: number, { after, limit }: KeptPage) => (db: Db) => db
+    versionsOf: (ownerId: number, fileId: number, { after, limit }: ContentPage) => (db: Db) => db
       .select(columns).from(kept)
       .where(and(eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), isVersionOf(fileId), isBefore(after)))
       .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit),
@@ -37,7 +37,7 @@ export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions
       .select({ file: fileColumns(tables), version: columns }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
       .where(and(hasPath(tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), isVersionOf(files.id))),
 
-    trashOf (ownerId: number, { after, limit }: KeptPage) {
+    trashOf (ownerId: number, { after, limit }: ContentPage) {
       // How many versions a restore brings back.
       const versions = sql`(SELECT count(*) FROM (SELECT 1 FROM kept v WHERE v.file_id = kept.file_id AND v.name IS NULL
         AND v.kept_at > ${expiry} LIMIT ${maxVersions}) newest)`.mapWith(Number)
@@ -50,7 +50,7 @@ export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions
       .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive)),
 
     /** Entries that one recursive deletion took, the first deleted first. */
-    entriesOf: (ownerId: number, deletedWith: string, { after, limit }: KeptPage) => (db: Db) => db
+    entriesOf: (ownerId: number, deletedWith: string, { after, limit }: ContentPage) => (db: Db) => db
       .select(columns).from(kept).where(and(
         eq(kept.ownerId, ownerId),
         eq(kept.deletedWith, deletedWith),
