@@ -116,10 +116,10 @@ test('a failure of the database that is nobody\'s fault is no name that is taken
   for (const challenge of ['no', 'yes']) await t.rejects(add(challenge), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
   t.equal(await metadata.accounts.findByKey('bob'), undefined)
   t.match(await metadata.files.find(id, 'a'), { updatedAt: 1 })
-  const restore = metadata.kept.restoreDeletion(id, 'd', { quota: unlimited, after: undefined, limit: 9 })
+  const restore = metadata.trash.restoreDeletion(id, 'd', { quota: unlimited, after: undefined, limit: 9 })
   await t.rejects(restore, { code: 'SQLITE_CONSTRAINT_TRIGGER' }, 'no reason that a user is told')
   t.equal(await metadata.files.find(id, 'in/1'), undefined)
-  t.equal((await metadata.kept.listTrash(id, { after: undefined, limit: 9 })).length, 2)
+  t.equal((await metadata.trash.list(id, { after: undefined, limit: 9 })).length, 2)
 })
 
 test('a row that belongs to nothing and a wrong sum are found', async t => {

@@ -2,7 +2,7 @@ import type { RetentionPolicy } from '#src/metadata/retention-records.ts'
 import type { Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 
-// What src/metadata/kept.ts and folders.ts say, of one account, in lists: no index, no sum that is carried along, and
+// What src/metadata/versions.ts, trash.ts and folders.ts say, of one account, in lists: no index, no sum, and
 // a tree that is nothing but paths.
 
 export interface ModelContent {

@@ -103,7 +103,7 @@ export class DiskRoom {
     let left = bytes
     for (const owner of [ownerId, undefined]) {
       while (left > 0 && !isPast(deadline)) {
-        const deleted = await metadata.kept.removeOldest(left, BATCH, owner)
+        const deleted = await metadata.retention.removeOldest(left, BATCH, owner)
         if (deleted === 0) break
         left -= deleted
       }

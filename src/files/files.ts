@@ -177,7 +177,7 @@ export class Files {
   /** A version as a file: its content is that of the version, and so is the date. */
   async #getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
     const found = isBlobId(id)
-      ? await this.#options.metadata.kept.findVersion(ownerId, getName(name), id)
+      ? await this.#options.metadata.versions.find(ownerId, getName(name), id)
       : undefined
     if (found === undefined) throw new Problem('not_found')
     const { file, version: { size, type, sha256, storedAt, modifiedAt } } = found

@@ -46,7 +46,7 @@ export class KeptFiles {
   ): Promise<{ fileId: number, versions: VersionRecord[] }> {
     const { files, metadata } = this.#options
     const { id: fileId } = await files.get(ownerId, name)
-    const versions = await metadata.kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) })
+    const versions = await metadata.versions.list(ownerId, fileId, { limit, after: await after(fileId) })
     return { fileId, versions }
   }
 
@@ -55,16 +55,16 @@ export class KeptFiles {
     owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
   ): Promise<FileRecord> {
     const quota = this.#options.quotas.of(owner)
-    return this.#options.metadata.kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition })
+    return this.#options.metadata.versions.restore(owner.id, getName(name), contentId(id), { quota, precondition })
   }
 
   /** @throws not_found. */
   async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
-    return this.#options.metadata.kept.removeVersion(ownerId, getName(name), contentId(id))
+    return this.#options.metadata.versions.remove(ownerId, getName(name), contentId(id))
   }
 
   async listTrash (ownerId: number, page: ContentPage): Promise<TrashRecord[]> {
-    return this.#options.metadata.kept.listTrash(ownerId, page)
+    return this.#options.metadata.trash.list(ownerId, page)
   }
 
   /**
@@ -74,7 +74,7 @@ export class KeptFiles {
   async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
     const { files, quotas } = this.#options
     const accepted = name === undefined ? undefined : files.acceptName(name)
-    return this.#options.metadata.kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) })
+    return this.#options.metadata.trash.restore(owner.id, contentId(id), { name: accepted, quota: quotas.of(owner) })
   }
 
   /**
@@ -92,7 +92,7 @@ export class KeptFiles {
     do {
       this.#options.stopping.throwIfAborted()
       const batch = { quota, after, limit: RESTORE_BATCH }
-      const act = await this.#options.metadata.kept.restoreDeletion(owner.id, id, batch)
+      const act = await this.#options.metadata.trash.restoreDeletion(owner.id, id, batch)
       restored += act.restored
       kept.push(...act.kept)
       after = act.last
@@ -103,7 +103,7 @@ export class KeptFiles {
 
   /** @throws not_found. */
   async removeFromTrash (ownerId: number, id: string): Promise<void> {
-    return this.#options.metadata.kept.removeFromTrash(ownerId, contentId(id))
+    return this.#options.metadata.trash.remove(ownerId, contentId(id))
   }
 
   /** Deletes the trash in batches. @throws stopping. */
@@ -111,7 +111,7 @@ export class KeptFiles {
     let removed: RemovedTrash = { files: 0, bytes: 0 }
     for (;;) {
       this.#options.stopping.throwIfAborted()
-      const { files, bytes } = await this.#options.metadata.kept.emptyTrash(ownerId, BATCH)
+      const { files, bytes } = await this.#options.metadata.trash.empty(ownerId, BATCH)
       removed = { files: removed.files + files, bytes: removed.bytes + bytes }
       if (files === 0) return removed
       onStep?.(removed)

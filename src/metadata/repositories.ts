@@ -7,13 +7,15 @@ import { createEvents } from './events.ts'
 import { createFactors } from './factors.ts'
 import { createFiles } from './files.ts'
 import { createFolders } from './folders.ts'
-import { createKept } from './kept.ts'
 import { createLinks } from './links.ts'
 import { createLocks } from './locks.ts'
 import { createProperties } from './properties.ts'
+import { createRetentionRemovals } from './retention-removals.ts'
 import { createServices, type ServiceOptions } from './services.ts'
 import { createTokens } from './tokens.ts'
+import { createTrash } from './trash.ts'
 import { createUploads } from './uploads.ts'
+import { createVersions } from './versions.ts'
 
 interface RepositoryOptions extends ServiceOptions {
   readonly attemptClaims: AttemptClaims
@@ -36,7 +38,9 @@ export function createRepositories ({ attemptClaims, discardedBlobs, ...options 
     files: createFiles(services),
     folders: createFolders(services),
     changes: createChanges(services),
-    kept: createKept(services),
+    versions: createVersions(services),
+    trash: createTrash(services),
+    retention: createRetentionRemovals(services),
     links: createLinks(services),
     locks: createLocks(services),
     properties: createProperties(services),

@@ -1,7 +1,8 @@
 import { and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, retainedColumns } from './columns.ts'
-import type { RetentionPolicy, ContentPage } from './retention-records.ts'
+import type { RetainedRow } from './retention.ts'
+import type { ContentPage, RetentionPolicy, VersionRecord } from './retention-records.ts'
 import { splitPath } from './paths.ts'
 import { type Db } from './rule.ts'
 
@@ -83,4 +84,12 @@ export function retentionQueries ({ tables, clock }: Engine, { milliseconds, ver
     /** Which of these are still old: content that was restored and replaced again in the meantime is not. */
     stillOld: (found: readonly Found[]) => still(found, lte(kept.keptAt, found.at(-1)?.keptAt ?? 0))
   }
+}
+
+/** What versions and entries of the trash have in common. */
+export function formerContent (
+  { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: RetainedRow,
+  { milliseconds }: RetentionPolicy
+): VersionRecord {
+  return { ...content, expiresAt: content.keptAt + milliseconds }
 }

@@ -53,11 +53,11 @@ const writes: Record<string, Call> = {
   putFile: (metadata, id) => metadata.files.put(newFile(id, 'a'), unlimited, {}),
   renameFile: (metadata, id) => metadata.files.rename(id, 'a', 'a', unlimited),
   removeFile: (metadata, id) => metadata.files.remove(id, hex(4), removal),
-  restoreVersion: (metadata, id) => metadata.kept.restoreVersion(id, 'a', hex(16), { quota: unlimited, precondition: {} }),
-  removeVersion: (metadata, id) => metadata.kept.removeVersion(id, 'a', hex(16)),
-  restoreFile: (metadata, id) => metadata.kept.restoreFile(id, hex(16), { name: undefined, quota: unlimited }),
-  removeFromTrash: (metadata, id) => metadata.kept.removeFromTrash(id, hex(16)),
-  emptyTrash: (metadata, id) => metadata.kept.emptyTrash(id, 10),
+  restoreVersion: (metadata, id) => metadata.versions.restore(id, 'a', hex(16), { quota: unlimited, precondition: {} }),
+  removeVersion: (metadata, id) => metadata.versions.remove(id, 'a', hex(16)),
+  restoreFile: (metadata, id) => metadata.trash.restore(id, hex(16), { name: undefined, quota: unlimited }),
+  removeFromTrash: (metadata, id) => metadata.trash.remove(id, hex(16)),
+  emptyTrash: (metadata, id) => metadata.trash.empty(id, 10),
   addUpload: (metadata, ownerId) => metadata.uploads.add({
     id: hex(16), ownerId, linkId: null, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds
   }, { maxUploads: 1000, quota: unlimited }),
@@ -86,7 +86,7 @@ async function act (metadata: Metadata, id: number): Promise<void> {
   const { file } = await metadata.files.add(newFile(id, hex(4)), unlimited)
   await metadata.files.remove(id, file.name, removal)
   await metadata.tokens.add(newToken(id))
-  await metadata.kept.listTrash(id, { after: undefined, limit: 1 })
+  await metadata.trash.list(id, { after: undefined, limit: 1 })
 }
 
 t.test('while the writes of one account wait for its row, another account writes', async t => {

@@ -210,10 +210,10 @@ t.test('a sweep leaves what belongs to an account that another process is changi
   }
   clock.set(Date.now())
   const unlock = await lock(t, url, `SELECT FROM accounts WHERE id = ${ids[1]} FOR NO KEY UPDATE`)
-  t.equal(await metadata.kept.removeExpired(6), false, 'also where only those are left')
+  t.equal(await metadata.retention.removeExpired(6), false, 'also where only those are left')
   t.strictSame((await metadata.blobs.claimDiscarded(9, 0)).sort(), ['ada 0', 'ada 1', 'cleo 0', 'cleo 1'])
   await unlock()
-  t.equal(await metadata.kept.removeExpired(6), false)
+  t.equal(await metadata.retention.removeExpired(6), false)
   t.equal((await metadata.blobs.claimDiscarded(9, 0)).length, 6)
   t.strictSame(await metadata.accounts.usageMismatches(), [])
 })
@@ -251,12 +251,12 @@ t.test('of all that is kept only what goes is read', async t => {
   // The change, and the transactions that delete 200 before it, look at each and at its versions; then each is deleted.
   t.ok(many <= 5 * 500, `${many} rows for 500 that go`)
   const page = { after: { key: Date.now() - 10_000_000, id: '' }, limit: 10 }
-  const listed = await rowsRead(own => own.kept.listTrash(id, page))
+  const listed = await rowsRead(own => own.trash.list(id, page))
   t.ok(listed <= 40, `${listed} rows for a page of the trash`)
-  const full = await rowsRead(own => own.kept.removeOldest(50, 100))
+  const full = await rowsRead(own => own.retention.removeOldest(50, 100))
   t.ok(full <= 300, `${full} rows for 5 that go of the first 100`)
   t.ok(await rowsRead(own => own.blobs.listContents('8', 10)) <= 30)
-  const emptied = await rowsRead(own => own.kept.emptyTrash(id, 10))
+  const emptied = await rowsRead(own => own.trash.empty(id, 10))
   t.ok(emptied <= 60, `${emptied} rows for 10 that go`)
 })
 

@@ -124,7 +124,7 @@ test('a full database refuses a file whose bytes are not on a disk of the server
   let tries = 0
   const room = roomOver({
     metadata: {
-      ...metadata, kept: override(metadata.kept, { async removeOldest () { throw new Error('not for this') } })
+      ...metadata, retention: override(metadata.retention, { async removeOldest () { throw new Error('not for this') } })
     },
     blobs: override(disk, { missingSpace: undefined, space: undefined }),
     reserve: await openReserve(join(folder, 'reserve'))
