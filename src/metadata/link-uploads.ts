@@ -34,7 +34,7 @@ interface UploadTarget {
   readonly room: LinkRoom
 }
 
-/** Stores what arrives by links in the current transaction. Nothing kept is deleted for it. */
+/** Stores what arrives by links in the current transaction. Never evicts versions or trash. */
 export type LinkUploads = ReturnType<typeof createLinkUploads>
 
 export function createLinkUploads ({
@@ -121,7 +121,7 @@ export function createLinkUploads ({
   }
 }
 
-/** What a quota leaves, with all that is kept: a stranger must not push that out. */
+/** What a quota leaves, with all that is kept: visitors can't evict versions or trash. */
 function ownersRoom (quota: Quota, owner: Owner, { bytes, uploads }: UploadUsage): Amount {
   return {
     files: (quota.files ?? Infinity) - owner.files - owner.folders - uploads,

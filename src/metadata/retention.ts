@@ -28,7 +28,7 @@ const bytesOf = (contents: readonly RetainedItem[]) => contents.reduce((sum, { s
 /** Contents looked at first: usually one or two make enough room. */
 const FEW = 10
 
-/** Less than any size. */
+/** Sorts before every size. */
 const ALSO_EMPTY = -1
 
 /**

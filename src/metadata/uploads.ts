@@ -26,8 +26,8 @@ type UploadOwner = Pick<UploadRecord, 'ownerId' | 'linkId'>
  * reserved bytes; one by a link only with the bytes that have arrived.
  *
  * An expired upload is not found, and counts nowhere. A finished one is found until it expires or is forgotten, but
- * neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`,
- * `precondition` and `reprDigest` are gone.
+ * neither listed nor counted, and its bytes belong to the file. Only the fields for replies are kept, so not its
+ * `state`, `precondition` and `reprDigest`.
  */
 export type UploadRepository = ReturnType<typeof createUploads>
 
