@@ -157,7 +157,7 @@ export function readConfig (env: NodeJS.ProcessEnv = process.env) {
     backupHours: settings.BACKUP_HOURS,
     eventMilliseconds: settings.EVENT_DAYS * 24 * 3600_000,
     eventLog: settings.EVENT_LOG === undefined ? undefined : resolve(settings.EVENT_LOG),
-    keeping: { milliseconds: settings.KEEP_DAYS * 24 * 3600_000, versions: settings.KEEP_VERSIONS },
+    retentionPolicy: { milliseconds: settings.KEEP_DAYS * 24 * 3600_000, versions: settings.KEEP_VERSIONS },
     quotaBytes: settings.QUOTA_BYTES,
     quotaFiles: settings.QUOTA_FILES,
     allowedExtensions: settings.ALLOWED_EXTENSIONS?.split(',')

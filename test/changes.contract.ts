@@ -49,7 +49,7 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('each act on folders records what it changes; the move of a folder is one change', async t => {
     const { metadata, ownerId, since, put, move, removeTree, trash } = await start(t)
-    const { folders, kept } = metadata
+    const { folders } = metadata
     t.strictSame(await since(() => folders.add(ownerId, 'a/b', unlimited)), ['folder_made a', 'folder_made a/b'])
     t.strictSame(await since(() => folders.add(ownerId, 'a/b', unlimited)), [], 'it exists')
     await since(async () => { for (const name of ['a/1', 'a/b/2', 'a/b/3', 'file']) await put(name) })
@@ -62,7 +62,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await since(() => removeTree('file', { deletedWith })), [
       'deleted file/1', 'deleted file/b/2', 'deleted file/b/3', 'folder_deleted file/b', 'folder_deleted file'
     ])
-    const restore = () => kept.restoreDeletion(ownerId, deletedWith, { quota: unlimited, after: undefined, limit: 9 })
+    const all = { quota: unlimited, after: undefined, limit: 9 }
+    const restore = () => metadata.trash.restoreDeletion(ownerId, deletedWith, all)
     const restored = await since(restore)
     t.strictSame(restored.filter(words => words.startsWith('folder_made')), ['folder_made file', 'folder_made file/b'])
     t.strictSame(restored.filter(words => words.startsWith('stored')).sort(), ['stored file/1', 'stored file/b/2', 'stored file/b/3'])
@@ -74,19 +75,18 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('what is restored is stored', async t => {
     const { metadata, ownerId, since, put, remove, trash } = await start(t)
-    const { kept } = metadata
     const { id } = await put('a/b')
     await put('a/b')
     await since(() => remove('a/b'))
     const [entry] = await trash()
     const restore = { quota: unlimited, name: 'c/d' }
-    t.strictSame(await since(() => kept.restoreFile(ownerId, String(entry?.id), restore)), ['folder_made c', 'stored c/d'])
-    const [version] = await kept.listVersions(ownerId, id, { after: undefined, limit: 9 })
+    t.strictSame(await since(() => metadata.trash.restore(ownerId, String(entry?.id), restore)), ['folder_made c', 'stored c/d'])
+    const [version] = await metadata.versions.list(ownerId, id, { after: undefined, limit: 9 })
     const change = { quota: unlimited, precondition: {} }
-    t.strictSame(await since(() => kept.restoreVersion(ownerId, 'c/d', String(version?.id), change)), ['stored c/d'])
-    t.strictSame(await since(() => kept.removeVersion(ownerId, 'c/d', String(entry?.id))), [])
+    t.strictSame(await since(() => metadata.versions.restore(ownerId, 'c/d', String(version?.id), change)), ['stored c/d'])
+    t.strictSame(await since(() => metadata.versions.remove(ownerId, 'c/d', String(entry?.id))), [])
     await since(() => remove('c/d'))
-    t.strictSame(await since(() => kept.emptyTrash(ownerId, 9)), [])
+    t.strictSame(await since(() => metadata.trash.empty(ownerId, 9)), [])
   })
 
   t.test('an upload in several requests is recorded when it becomes a file, and one by a link for the owner', async t => {

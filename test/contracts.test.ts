@@ -100,7 +100,8 @@ test('the migrations make the tables, columns, indexes and references that the s
 
 test('a failure of the database that is nobody\'s fault is no name that is taken, and what asked for it is undone', async t => {
   const clock = createTestClock(1)
-  const { metadata, id, run } = await openSqlite(t, { clock: clock.now, keeping: { milliseconds: DAY, versions: 1 } })
+  const retentionPolicy = { milliseconds: DAY, versions: 1 }
+  const { metadata, id, run } = await openSqlite(t, { clock: clock.now, retentionPolicy })
   for (const name of ['a', 'in/1', 'in/2']) await metadata.files.add(newFile(id, name), unlimited)
   await metadata.folders.removeSome(id, 'in', { limit: 9, isPermanent: false, deletedWith: 'd' })
   clock.set(2)
@@ -115,10 +116,10 @@ test('a failure of the database that is nobody\'s fault is no name that is taken
   for (const challenge of ['no', 'yes']) await t.rejects(add(challenge), { code: 'SQLITE_CONSTRAINT_TRIGGER' })
   t.equal(await metadata.accounts.findByKey('bob'), undefined)
   t.match(await metadata.files.find(id, 'a'), { updatedAt: 1 })
-  const restore = metadata.kept.restoreDeletion(id, 'd', { quota: unlimited, after: undefined, limit: 9 })
+  const restore = metadata.trash.restoreDeletion(id, 'd', { quota: unlimited, after: undefined, limit: 9 })
   await t.rejects(restore, { code: 'SQLITE_CONSTRAINT_TRIGGER' }, 'no reason that a user is told')
   t.equal(await metadata.files.find(id, 'in/1'), undefined)
-  t.equal((await metadata.kept.listTrash(id, { after: undefined, limit: 9 })).length, 2)
+  t.equal((await metadata.trash.list(id, { after: undefined, limit: 9 })).length, 2)
 })
 
 test('a row that belongs to nothing and a wrong sum are found', async t => {

@@ -13,7 +13,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   async function start (t: Test) {
     const story = await openStory(t, open)
     const { metadata, clock, ownerId } = story
-    const { files, folders, kept } = metadata
+    const { files, folders } = metadata
     const put = async (name: string, fields: Partial<NewFile> = {}, quota = unlimited) => {
       clock.set(clock.now() + 1000)
       return (await files.put(newFile(ownerId, name, fields), quota, always)).file
@@ -26,7 +26,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       rename: (name: string, newName: string, quota = unlimited) => files.rename(ownerId, name, newName, quota),
       find: (name: string) => files.find(ownerId, name),
       folder: (path: string) => folders.find(ownerId, path),
-      restore: (id: string, quota = unlimited) => kept.restoreFile(ownerId, id, { quota, name: undefined }),
+      restore: (id: string, quota = unlimited) => metadata.trash.restore(ownerId, id, { quota, name: undefined }),
       names: async () => (await walk(metadata, ownerId)).map(({ name }) => name),
       async usage () {
         const { usedBytes, usedFiles, usedFolders } = await metadata.accounts.find(ownerId) as AccountRecord
@@ -265,7 +265,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await removeFolder(metadata, ownerId, 'a', { ...removal, from })
     t.equal((await trash()).length, 3)
     const all = { quota: unlimited, after: undefined, limit: 9 }
-    t.match(await metadata.kept.restoreDeletion(ownerId, removal.deletedWith, all), { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
+    t.match(await metadata.trash.restoreDeletion(ownerId, removal.deletedWith, all), { restored: 2, kept: [{ name: first?.name, code: 'name_taken' }] })
     t.strictSame(await names(), ['a/1', 'a/2'])
     await check(t, metadata)
   })

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { FolderRemovalPosition } from '#src/metadata/folder-records.ts'
 import type {
-  KeptPage, KeptPosition, RestoredFiles, TrashRecord, VersionRecord
-} from '#src/metadata/kept-records.ts'
+  ContentPage, ContentPosition, RestoredDeletion, TrashRecord, VersionRecord
+} from '#src/metadata/retention-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import type { AccountRecord, FileRecord } from '#src/metadata/records.ts'
 import { failures, Problem } from '#src/problems.ts'
@@ -59,16 +59,16 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
  */
 export function suite (t: Test, open: OpenMetadata): void {
   t.test('after whatever operations, what is kept is what a simple model says', async t => {
-    const keeping = { milliseconds: 12, versions: 2, contents: 5, deletions: 2 }
+    const retentionPolicy = { milliseconds: 12, versions: 2, contents: 5, deletions: 2 }
     const clock = createTestClock()
-    const metadata = await open(t.testdir(), { keeping, clock: clock.now })
+    const metadata = await open(t.testdir(), { retentionPolicy, clock: clock.now })
     t.teardown(() => metadata.close())
     const otherId = await addBystander(metadata, clock)
     const stateOfOther = async () => {
-      const { files, kept, accounts } = metadata
+      const { files, accounts } = metadata
       const [file] = await files.list(otherId, { order: 'name', folder: '', prefix: undefined, ...page })
       return [
-        file, await kept.listVersions(otherId, file?.id ?? 0, page), await kept.listTrash(otherId, page),
+        file, await metadata.versions.list(otherId, file?.id ?? 0, page), await metadata.trash.list(otherId, page),
         await accounts.find(otherId)
       ]
     }
@@ -79,7 +79,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       const username = `run ${++runs}`
       const { id: ownerId } = await metadata.accounts.add({ username, usernameKey: username, passwordHash: '' })
       clock.set(Date.now())
-      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(keeping), number: runs, counts })
+      const run = createRun({ metadata, clock, ownerId, model: createKeptModel(retentionPolicy), number: runs, counts })
       try {
         for (const each of operations) await run.perform(each)
         await run.checkBlobs()
@@ -222,35 +222,35 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       // What has expired, or is beyond the newest few, is chosen too.
       case 'restore version': {
         const { name, version } = chooseVersion(operation.pick)
-        return [() => metadata.kept.restoreVersion(ownerId, name, version, { quota, precondition: {} }), () =>
+        return [() => metadata.versions.restore(ownerId, name, version, { quota, precondition: {} }), () =>
           model.restoreVersion(name, version, now)]
       }
       case 'find version': {
         const { name, version } = chooseVersion(operation.pick)
-        return [async () => (await metadata.kept.findVersion(ownerId, name, version))?.version.id ?? 'none', () =>
+        return [async () => (await metadata.versions.find(ownerId, name, version))?.version.id ?? 'none', () =>
           model.findVersion(name, version, now)?.blobId ?? 'none']
       }
       case 'remove version': {
         const { name, version } = chooseVersion(operation.pick)
         return [
-          () => metadata.kept.removeVersion(ownerId, name, version), () => model.removeVersion(name, version, now)
+          () => metadata.versions.remove(ownerId, name, version), () => model.removeVersion(name, version, now)
         ]
       }
       case 'restore file': {
         const entry = chooseEntry(operation.pick)
-        return [() => metadata.kept.restoreFile(ownerId, entry, { name: operation.name, quota }), () =>
+        return [() => metadata.trash.restore(ownerId, entry, { name: operation.name, quota }), () =>
           model.restoreFile(entry, operation.name, now)]
       }
       case 'remove from trash': {
         const entry = chooseEntry(operation.pick)
-        return [() => metadata.kept.removeFromTrash(ownerId, entry), () => model.removeFromTrash(entry, now)]
+        return [() => metadata.trash.remove(ownerId, entry), () => model.removeFromTrash(entry, now)]
       }
       case 'empty trash':
-        return [() => metadata.kept.emptyTrash(ownerId, operation.limit), () => model.emptyTrash(operation.limit)]
+        return [() => metadata.trash.empty(ownerId, operation.limit), () => model.emptyTrash(operation.limit)]
       case 'sweep':
-        return [() => metadata.kept.removeExpired(operation.limit), () => model.sweep(operation.limit, now)]
+        return [() => metadata.retention.removeExpired(operation.limit), () => model.sweep(operation.limit, now)]
       case 'full disk':
-        return [() => metadata.kept.removeOldest(operation.bytes, operation.limit, ownerId), () =>
+        return [() => metadata.retention.removeOldest(operation.bytes, operation.limit, ownerId), () =>
           model.removeOldest(operation.bytes, operation.limit)]
       case 'begin upload': {
         const { name, length, isConditional } = operation
@@ -312,7 +312,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       const after = new Set((await listFiles()).map(({ blobId }) => blobId))
       const taken = before.map(({ blobId }) => blobId).filter(blobId => !after.has(blobId))
       // One of two may have left the trash at once, and then it was the first.
-      const inTrash = (await metadata.kept.listTrash(ownerId, page)).map(({ id }) => id).reverse()
+      const inTrash = (await metadata.trash.list(ownerId, page)).map(({ id }) => id).reverse()
       acts.push(taken.sort((a, b) => inTrash.indexOf(a) - inTrash.indexOf(b)))
       before = before.filter(({ blobId }) => after.has(blobId))
       if (from === undefined) break
@@ -321,10 +321,10 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
   }
 
   async function restoreDeletion (deletedWith: string) {
-    const all = { restored: 0, kept: [] as RestoredFiles['kept'][number][] }
-    for (let after: RestoredFiles['last']; ;) {
+    const all = { restored: 0, kept: [] as RestoredDeletion['kept'][number][] }
+    for (let after: RestoredDeletion['last']; ;) {
       const { restored, kept, last } =
-        await metadata.kept.restoreDeletion(ownerId, deletedWith, { quota: model.quota, after, limit: 2 })
+        await metadata.trash.restoreDeletion(ownerId, deletedWith, { quota: model.quota, after, limit: 2 })
       all.restored += restored
       all.kept.push(...kept)
       if (last === undefined) return all
@@ -334,11 +334,11 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
 
   /** Reads a list in pages of another size each time. */
   async function all<T extends { keptAt: number, id: string }> (
-    list: (page: KeptPage) => Promise<T[]>
+    list: (page: ContentPage) => Promise<T[]>
   ): Promise<T[]> {
     const limit = PAGES[comparisons % PAGES.length] as number
     const seen: T[] = []
-    for (let after: KeptPosition | undefined; ;) {
+    for (let after: ContentPosition | undefined; ;) {
       const found = await list({ after, limit })
       seen.push(...found)
       const last = found.at(-1)
@@ -354,11 +354,11 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
     const found = {
       files: files.map(of),
       versions: (await Promise.all(
-        files.map(file => all<VersionRecord>(page => metadata.kept.listVersions(ownerId, file.id, page)))
+        files.map(file => all<VersionRecord>(page => metadata.versions.list(ownerId, file.id, page)))
       )).map(versions => versions.map(({ id, size, type, sha256, storedAt, keptAt, expiresAt }) =>
         ({ id, size, type, sha256, storedAt, keptAt, expiresAt }))),
       folders: (await listFolders()).sort((a, b) => a.path < b.path ? -1 : 1),
-      trash: (await all<TrashRecord>(page => metadata.kept.listTrash(ownerId, page)))
+      trash: (await all<TrashRecord>(page => metadata.trash.list(ownerId, page)))
         .map(({ id, size, type, sha256, storedAt, keptAt, expiresAt, name, deletedWith, versions }) =>
           ({ id, size, type, sha256, storedAt, keptAt, expiresAt, name, deletedWith, versions })),
       usage: await metadata.accounts.find(ownerId).then(account => {

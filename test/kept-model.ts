@@ -1,8 +1,8 @@
-import type { Keeping } from '#src/metadata/kept-records.ts'
+import type { RetentionPolicy } from '#src/metadata/retention-records.ts'
 import type { Quota } from '#src/metadata/records.ts'
 import { Problem } from '#src/problems.ts'
 
-// What src/metadata/kept.ts and folders.ts say, of one account, in lists: no index, no sum that is carried along, and
+// What src/metadata/versions.ts, trash.ts and folders.ts say, of one account, in lists: no index, no sum, and
 // a tree that is nothing but paths.
 
 export interface ModelContent {
@@ -55,7 +55,7 @@ const CROWDED = new Error('more kept content must be deleted first')
 
 export type KeptModel = ReturnType<typeof createKeptModel>
 
-export function createKeptModel (keeping: Required<Keeping>) {
+export function createKeptModel (retentionPolicy: Required<RetentionPolicy>) {
   let files: ModelFile[] = []
   let kept: ModelKept[] = []
   let folders: ModelFolder[] = []
@@ -67,11 +67,11 @@ export function createKeptModel (keeping: Required<Keeping>) {
   const byAge = (a: ModelKept, b: ModelKept) => a.keptAt - b.keptAt || (a.blobId < b.blobId ? -1 : 1)
   const newestFirst = (a: ModelKept, b: ModelKept) => byAge(b, a)
   const laterThan = (others: ModelKept[], at: number) => Math.max(at, ...others.map(({ keptAt }) => keptAt + 1))
-  const isLive = ({ keptAt }: ModelKept, now: number) => keptAt > now - keeping.milliseconds
+  const isLive = ({ keptAt }: ModelKept, now: number) => keptAt > now - retentionPolicy.milliseconds
   const versionsOf = (fileId: number) =>
     kept.filter(content => content.fileId === fileId && content.name === undefined).sort(newestFirst)
   const liveVersionsOf = (fileId: number, now: number) =>
-    versionsOf(fileId).filter(content => isLive(content, now)).slice(0, keeping.versions)
+    versionsOf(fileId).filter(content => isLive(content, now)).slice(0, retentionPolicy.versions)
   const liveTrash = (now: number) =>
     kept.filter(content => content.name !== undefined && isLive(content, now)).sort(newestFirst)
 
@@ -92,7 +92,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
         ({ name, size, type, sha256, blobId, createdAt, updatedAt, storedAt })),
       versions: sortedFiles().map(({ fileId }) =>
         liveVersionsOf(fileId, now).map(({ blobId, size, type, sha256, storedAt, keptAt }) =>
-          ({ id: blobId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + keeping.milliseconds }))),
+          ({ id: blobId, size, type, sha256, storedAt, keptAt, expiresAt: keptAt + retentionPolicy.milliseconds }))),
       folders: [...folders].sort((a, b) => a.path < b.path ? -1 : 1),
       trash: liveTrash(now).map(({ blobId, size, type, sha256, name, storedAt, keptAt, deletedWith, fileId }) => ({
         id: blobId,
@@ -101,7 +101,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
         sha256,
         storedAt,
         keptAt,
-        expiresAt: keptAt + keeping.milliseconds,
+        expiresAt: keptAt + retentionPolicy.milliseconds,
         name,
         deletedWith,
         versions: liveVersionsOf(fileId, now).length
@@ -222,7 +222,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
       const contents = (entries: ModelKept[]) =>
         entries.reduce((count, { fileId }) => count + 1 + versionsOf(fileId).length, 0)
       const entries = oldest.filter((_, index) =>
-        index === 0 || contents(oldest.slice(0, index + 1)) <= keeping.deletions)
+        index === 0 || contents(oldest.slice(0, index + 1)) <= retentionPolicy.deletions)
       return { files: entries.length, bytes: drop(entries) }
     },
 
@@ -380,7 +380,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
     if (file.size === 0 || (next.size === file.size && next.sha256 === file.sha256)) return discard([file])
     const { updatedAt: _updatedAt, ...content } = file
     kept.push({ ...content, name: undefined, keptAt: laterThan(versionsOf(file.fileId), keptAt), deletedWith: null })
-    drop(versionsOf(file.fileId).slice(keeping.versions))
+    drop(versionsOf(file.fileId).slice(retentionPolicy.versions))
   }
 
   /** A write that needs the room of too many contents is undone, some are deleted, and it begins again. */
@@ -398,7 +398,7 @@ export function createKeptModel (keeping: Required<Keeping>) {
         folders = before.folders
         kept = before.kept
         discarded.length = before.discarded
-        drop(withBytes().slice(0, keeping.deletions))
+        drop(withBytes().slice(0, retentionPolicy.deletions))
       }
     }
   }
@@ -409,19 +409,19 @@ export function createKeptModel (keeping: Required<Keeping>) {
 
   function makeRoom (others: readonly ModelUpload[], newest?: string): void {
     const isEnough = () => sum(files) + sum(kept) + received(others) <= (model.quota.bytes ?? Infinity)
-    const oldest = withBytes().filter(({ blobId }) => blobId !== newest).slice(0, keeping.deletions)
+    const oldest = withBytes().filter(({ blobId }) => blobId !== newest).slice(0, retentionPolicy.deletions)
     for (const content of oldest) {
       if (isEnough()) return
       if (kept.includes(content)) drop([content])
     }
     if (isEnough()) return
-    if (oldest.length === keeping.deletions) throw CROWDED
+    if (oldest.length === retentionPolicy.deletions) throw CROWDED
     drop(kept.filter(({ blobId, size }) => blobId === newest && size > 0))
   }
 
   /** Deletes what is too much, a few at a time. */
   function trim (newest: string, added = 1): void {
-    const most = Math.min(kept.length - keeping.contents, Math.max(added, keeping.deletions))
+    const most = Math.min(kept.length - retentionPolicy.contents, Math.max(added, retentionPolicy.deletions))
     const before = kept.length
     for (const content of kept.filter(({ blobId }) => blobId !== newest).sort(byAge)) {
       if (before - kept.length >= most) return

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Keeping, TrashRecord } from '#src/metadata/kept-records.ts'
+import type { RetentionPolicy, TrashRecord } from '#src/metadata/retention-records.ts'
 import type { AccountRecord, FileRecord, NewFile, StoredContent } from '#src/metadata/records.ts'
 import { suite as modelSuite } from './kept-model.contract.ts'
 import { createTestClock } from './kit/clock.ts'
@@ -8,7 +8,7 @@ import { hex, newFile as newFileOf, outcomes, unlimited } from './kit/records.ts
 import type { OpenMetadata } from './kit/reopening.ts'
 import { changeOf, newUpload } from './uploads.contract.ts'
 
-const month: Keeping = { milliseconds: 30 * DAY, versions: 3 }
+const month: RetentionPolicy = { milliseconds: 30 * DAY, versions: 3 }
 const always = {}
 /** Permits no change of a file that there is. */
 const never = { 'if-match': '"other"' }
@@ -20,7 +20,7 @@ const blobsOf = (files: { blobId: string }[]) => files.map(({ blobId }) => blobI
 type Stored = Partial<NewFile> & { now?: number }
 
 /**
- * The contract in src/metadata/kept.ts, for the backend that `open` opens at a path; reopening a path gives
+ * The contract in src/metadata/versions.ts, for the backend that `open` opens at a path; reopening a path gives
  * the same records.
  */
 export function suite (t: Test, open: OpenMetadata): void {
@@ -30,11 +30,11 @@ export function suite (t: Test, open: OpenMetadata): void {
    * A store with two accounts, in which one second passes between two operations of the first, unless it goes by its
    * own clock.
    */
-  async function start (t: Test, keeping: Keeping = month, { hasOwnClock = false } = {}) {
+  async function start (t: Test, retentionPolicy: RetentionPolicy = month, { hasOwnClock = false } = {}) {
     const place = t.testdir()
     const clock = createTestClock()
-    const options = (keeping: Keeping) => ({ keeping, ...!hasOwnClock && { clock: clock.now } })
-    let metadata = await open(place, options(keeping))
+    const options = (retentionPolicy: RetentionPolicy) => ({ retentionPolicy, ...!hasOwnClock && { clock: clock.now } })
+    let metadata = await open(place, options(retentionPolicy))
     t.teardown(() => metadata.close())
     const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash', createdAt: 1 })).id
     const [ownerId, otherId] = [await account('ada'), await account('bob')]
@@ -62,12 +62,12 @@ export function suite (t: Test, open: OpenMetadata): void {
 
     async function restoreVersion (name: string, { id }: { id: string }): Promise<FileRecord> {
       tick()
-      return metadata.kept.restoreVersion(ownerId, name, id, { quota: unlimited, precondition: always })
+      return metadata.versions.restore(ownerId, name, id, { quota: unlimited, precondition: always })
     }
 
     async function restoreFile ({ id }: { id: string }): Promise<FileRecord> {
       tick()
-      return metadata.kept.restoreFile(ownerId, id, { quota: unlimited, name: undefined })
+      return metadata.trash.restore(ownerId, id, { quota: unlimited, name: undefined })
     }
 
     return {
@@ -81,16 +81,16 @@ export function suite (t: Test, open: OpenMetadata): void {
       remove,
       restoreVersion,
       restoreFile,
-      versions: (fileId: number) => metadata.kept.listVersions(ownerId, fileId, { after: undefined, limit: 100 }),
-      trash: () => metadata.kept.listTrash(ownerId, { after: undefined, limit: 100 }),
+      versions: (fileId: number) => metadata.versions.list(ownerId, fileId, { after: undefined, limit: 100 }),
+      trash: () => metadata.trash.list(ownerId, { after: undefined, limit: 100 }),
       async usage () {
         const { usedBytes, usedFiles, keptBytes } = await metadata.accounts.find(ownerId) as AccountRecord
         return { bytes: usedBytes, files: usedFiles, keptBytes }
       },
       discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
-      async reopen (keeping: Keeping) {
+      async reopen (retentionPolicy: RetentionPolicy) {
         await metadata.close()
-        metadata = await open(place, options(keeping))
+        metadata = await open(place, options(retentionPolicy))
         return metadata
       }
     }
@@ -127,35 +127,35 @@ export function suite (t: Test, open: OpenMetadata): void {
       [{ id: deleted.blobId, ownerId, fileId: deleted.id, modifiedAt: 7 }]
     ])
     const page = { after: undefined, limit: 9 }
-    t.strictSame(await metadata.kept.listVersions(otherId, first.id, page), [])
-    t.strictSame(await metadata.kept.listTrash(otherId, page), [])
+    t.strictSame(await metadata.versions.list(otherId, first.id, page), [])
+    t.strictSame(await metadata.trash.list(otherId, page), [])
     const change = { quota: unlimited, precondition: always, name: undefined }
     for (const [owner, name, id] of [
       [otherId, 'a', first.blobId], [ownerId, 'b', old.blobId], [ownerId, 'c', first.blobId],
       [ownerId, 'a', current.blobId], [ownerId, 'a', deleted.blobId], [ownerId, 'a', hex(16)], [ownerId, 'a', '']
     ] as const) {
-      t.equal(await metadata.kept.findVersion(owner, name, id), undefined)
-      const acts = [metadata.kept.restoreVersion(owner, name, id, change), metadata.kept.removeVersion(owner, name, id)]
+      t.equal(await metadata.versions.find(owner, name, id), undefined)
+      const acts = [metadata.versions.restore(owner, name, id, change), metadata.versions.remove(owner, name, id)]
       t.strictSame(await outcomes(acts), { not_found: 2 })
     }
     for (const [owner, id] of [
       [otherId, deleted.blobId], [ownerId, old.blobId], [ownerId, first.blobId], [ownerId, hex(16)]
     ] as const) {
-      const acts = [metadata.kept.restoreFile(owner, id, change), metadata.kept.removeFromTrash(owner, id)]
+      const acts = [metadata.trash.restore(owner, id, change), metadata.trash.remove(owner, id)]
       t.strictSame(await outcomes(acts), { not_found: 2 })
     }
     const refused = [never, { 'if-match': `"${first.sha256}"` }].map(precondition =>
-      metadata.kept.restoreVersion(ownerId, 'a', first.blobId, { ...change, precondition }))
+      metadata.versions.restore(ownerId, 'a', first.blobId, { ...change, precondition }))
     t.strictSame(await outcomes(refused), { precondition_failed: 2 })
     const again = await reopen(month)
     t.strictSame([await versions(first.id), await trash()], kept)
-    t.strictSame(await again.kept.findVersion(ownerId, 'a', first.blobId), { file: current, version: kept[0][0] })
+    t.strictSame(await again.versions.find(ownerId, 'a', first.blobId), { file: current, version: kept[0][0] })
     const precondition = { 'if-match': `"${current.sha256}"` }
-    t.match(await again.kept.restoreVersion(ownerId, 'a', first.blobId, { ...change, precondition }), { modifiedAt: 5 })
-    t.match(await again.kept.restoreFile(ownerId, deleted.blobId, change), { name: 'b', modifiedAt: 7 })
+    t.match(await again.versions.restore(ownerId, 'a', first.blobId, { ...change, precondition }), { modifiedAt: 5 })
+    t.match(await again.trash.restore(ownerId, deleted.blobId, change), { name: 'b', modifiedAt: 7 })
     await remove('b')
     t.strictSame(await outcomes([1, 2, 3].flatMap(() => [
-      again.kept.removeVersion(ownerId, 'a', current.blobId), again.kept.removeFromTrash(ownerId, deleted.blobId)
+      again.versions.remove(ownerId, 'a', current.blobId), again.trash.remove(ownerId, deleted.blobId)
     ])), { ok: 2, not_found: 4 })
   })
 
@@ -166,7 +166,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       await remove(name)
     }
     const page = (last?: TrashRecord) =>
-      metadata.kept.listTrash(ownerId, { after: last && { ...last, key: last.keptAt }, limit: 2 })
+      metadata.trash.list(ownerId, { after: last && { ...last, key: last.keptAt }, limit: 2 })
     const [e, d, c, b] = (await trash()).slice(1)
     const first = await page()
     await restoreFile(e as TrashRecord)
@@ -174,7 +174,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await remove('g')
     const second = await page(first.at(-1))
     t.strictSame(second, [d, c])
-    for (const { id } of [d, c] as TrashRecord[]) await metadata.kept.removeFromTrash(ownerId, id)
+    for (const { id } of [d, c] as TrashRecord[]) await metadata.trash.remove(ownerId, id)
     t.match(await page(second.at(-1)), [b, { name: 'a' }], 'after one that is gone')
   })
 
@@ -212,8 +212,8 @@ export function suite (t: Test, open: OpenMetadata): void {
     const fewer = await reopen({ ...month, versions: 1 })
     t.strictSame(ids(await versions(first.id)), [third.blobId])
     for (const { blobId: id } of [first, second]) {
-      t.equal(await fewer.kept.findVersion(ownerId, 'a', id), undefined)
-      t.strictSame(await outcomes([restoreVersion('a', { id }), fewer.kept.removeVersion(ownerId, 'a', id)]), { not_found: 2 })
+      t.equal(await fewer.versions.find(ownerId, 'a', id), undefined)
+      t.strictSame(await outcomes([restoreVersion('a', { id }), fewer.versions.remove(ownerId, 'a', id)]), { not_found: 2 })
     }
     t.match(await trash(), [{ name: 'b', versions: 1 }])
     await reopen({ ...month, versions: 0 })
@@ -247,7 +247,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const isFirst = { 'if-match': `"${first.sha256}"` }
     const others = await versions(first.id)
     t.equal(others.length, 10)
-    t.strictSame(await outcomes(others.map(({ id }) => metadata.kept.restoreVersion(ownerId, 'a', id, { quota: unlimited, precondition: isFirst }))), { ok: 1, precondition_failed: 9 })
+    t.strictSame(await outcomes(others.map(({ id }) => metadata.versions.restore(ownerId, 'a', id, { quota: unlimited, precondition: isFirst }))), { ok: 1, precondition_failed: 9 })
     t.strictSame(await usage(), { bytes: 1, files: 1, keptBytes: 10 })
     t.strictSame(await metadata.accounts.usageMismatches(), [])
   })
@@ -271,7 +271,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const restored = await restoreVersion('a', { id: first.blobId })
     const [version] = await versions(first.id)
     t.match(version, { id: second.blobId, storedAt: second.updatedAt, keptAt: restored.updatedAt })
-    t.match(await metadata.kept.findVersion(ownerId, 'a', second.blobId), { version })
+    t.match(await metadata.versions.find(ownerId, 'a', second.blobId), { version })
     await remove('a')
     const [entry] = await trash() as [TrashRecord]
     const { updatedAt } = await restoreFile(entry)
@@ -279,7 +279,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       before, first.storedAt, second.storedAt, restored.updatedAt, entry.keptAt, updatedAt, await metadata.now()
     ]
     t.strictSame(times, [...times].sort((a, b) => a - b))
-    t.equal(await metadata.kept.removeExpired(9), false)
+    t.equal(await metadata.retention.removeExpired(9), false)
     t.strictSame(await versions(first.id), [version])
   })
 
@@ -383,7 +383,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), blobsOf(files).sort())
     await metadata.blobs.clearDiscarded(blobsOf(files))
     t.strictSame(await metadata.blobs.findReferenced(blobsOf(files)), new Set())
-    t.ok(await metadata.kept.findVersion(otherId, 'a', theirs.blobId))
+    t.ok(await metadata.versions.find(otherId, 'a', theirs.blobId))
     t.strictSame(await metadata.checkIntegrity(), [])
   })
 
@@ -425,9 +425,9 @@ export function suite (t: Test, open: OpenMetadata): void {
     tick()
     const quota = { bytes: 300, files: undefined }
     const adds = Array.from({ length: 10 }, (_, index) => metadata.files.add(newFile(`new ${index}`), quota))
-    const sweeps = [1, 2, 3].map(async () => { while (await metadata.kept.removeExpired(4)); })
+    const sweeps = [1, 2, 3].map(async () => { while (await metadata.retention.removeExpired(4)); })
     await Promise.all([...adds, ...sweeps])
-    while (await metadata.kept.removeExpired(4));
+    while (await metadata.retention.removeExpired(4));
     t.strictSame(await discarded(), blobsOf(deleted).sort())
     t.strictSame(await usage(), { bytes: 100, files: 10, keptBytes: 0 })
     t.strictSame(await metadata.accounts.usageMismatches(), [])
@@ -435,7 +435,7 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('for a full disk the oldest content of all goes, no more than is asked for', async t => {
     const { metadata, otherId, put, remove, trash, usage, discarded } = await start(t)
-    t.equal(await metadata.kept.removeOldest(100, 10), 0)
+    t.equal(await metadata.retention.removeOldest(100, 10), 0)
     const old: FileRecord[] = []
     for (let index = 0; index < 4; index++) {
       old.push(await put(`${index}`, { size: 10, now: 1000 }))
@@ -445,16 +445,16 @@ export function suite (t: Test, open: OpenMetadata): void {
     }
     const [version, current] = [await put('a', { size: 1 }), await put('a', { size: 100 })]
     const gone = (count: number) => blobsOf(old.slice(0, count)).sort()
-    t.equal(await metadata.kept.removeOldest(0, 10), 0)
-    t.equal(await metadata.kept.removeOldest(11, 10), 20)
+    t.equal(await metadata.retention.removeOldest(0, 10), 0)
+    t.equal(await metadata.retention.removeOldest(11, 10), 20)
     t.strictSame(await discarded(), gone(2))
-    t.equal(await metadata.kept.removeOldest(10, 10), 10)
+    t.equal(await metadata.retention.removeOldest(10, 10), 10)
     t.strictSame(await discarded(), gone(3))
-    t.equal(await metadata.kept.removeOldest(1000, 2), 20, 'two of them')
+    t.equal(await metadata.retention.removeOldest(1000, 2), 20, 'two of them')
     t.strictSame(await discarded(), gone(5))
-    t.equal(await metadata.kept.removeOldest(1000, 10), 31)
+    t.equal(await metadata.retention.removeOldest(1000, 10), 31)
     t.strictSame(await discarded(), [...blobsOf(old), version.blobId].sort())
-    t.equal(await metadata.kept.removeOldest(1000, 10), 0)
+    t.equal(await metadata.retention.removeOldest(1000, 10), 0)
     t.strictSame(await trash(), [])
     t.strictSame(await usage(), { bytes: 100, files: 1, keptBytes: 0 })
     t.ok((await metadata.blobs.findKnown([current.blobId])).has(current.blobId))
@@ -468,7 +468,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { blobId } = await put('a')
     await remove('a')
     t.equal(await metadata.blobs.hasDiscarded(), false)
-    await metadata.kept.removeFromTrash(ownerId, blobId)
+    await metadata.trash.remove(ownerId, blobId)
     t.strictSame(await metadata.blobs.claimDiscarded(9, 3600), [])
     t.equal(await metadata.blobs.hasDiscarded(), true)
     await metadata.blobs.clearDiscarded([blobId])

@@ -64,7 +64,7 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('a link of a file follows it when that is renamed, moved, replaced or restored to a version', async t => {
-    const { metadata: { kept }, ownerId, put, add, open, rename, move, list } = await start(t)
+    const { metadata, ownerId, put, add, open, rename, move, list } = await start(t)
     const first = await put('a')
     const link = await add('a')
     const follows = async (name: string, { blobId }: Pick<FileRecord, 'blobId'>) => {
@@ -79,7 +79,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await follows('out/b', first)
     const next = await put('out/b')
     await follows('out/b', next)
-    await kept.restoreVersion(ownerId, 'out/b', first.blobId, { quota: unlimited, precondition: {} })
+    await metadata.versions.restore(ownerId, 'out/b', first.blobId, { quota: unlimited, precondition: {} })
     await follows('out/b', first)
     t.strictSame(await list({ name: 'a' }), [])
     const other = await put('other')
@@ -108,16 +108,16 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('a restored file, or another one of its name, does not revive a link', async t => {
-    const { metadata: { kept }, ownerId, put, add, open, remove, removeTree, trash, list } = await start(t)
+    const { metadata, ownerId, put, add, open, remove, removeTree, trash, list } = await start(t)
     const file = await put('a')
     await put('in/b')
     const links = [await add('a'), await add('in/b'), await add('in')]
     await remove('a')
     await removeTree('in', { deletedWith: 'deletion', limit: 2 })
     const [entry] = (await trash()).filter(({ name }) => name === 'a')
-    const restored = await kept.restoreFile(ownerId, entry?.id ?? '', { name: undefined, quota: unlimited })
+    const restored = await metadata.trash.restore(ownerId, entry?.id ?? '', { name: undefined, quota: unlimited })
     t.equal(restored.id, file.id, 'although it has the same id')
-    await kept.restoreDeletion(ownerId, 'deletion', { quota: unlimited, after: undefined, limit: 9 })
+    await metadata.trash.restoreDeletion(ownerId, 'deletion', { quota: unlimited, after: undefined, limit: 9 })
     for (const link of links) t.equal(await open(link), undefined)
     t.strictSame(await list(), [])
     await remove('a', true)

@@ -124,17 +124,18 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('a locked file is changed with the token alone', async t => {
-    const { metadata: { kept, files, uploads }, ownerId, lock, put, remove, rename, copy, set, paths } = await start(t)
+    const { metadata, ownerId, lock, put, remove, rename, copy, set, paths } = await start(t)
+    const { files, uploads } = metadata
     await put('a')
     const stored = await put('a')
-    const [version] = await kept.listVersions(ownerId, stored.id, { after: undefined, limit: 1 })
+    const [version] = await metadata.versions.list(ownerId, stored.id, { after: undefined, limit: 1 })
     const { token } = await lock('a')
     await put('b')
     const upload = newUpload(ownerId, 'a', { method: 'PUT' })
     const changes: [string, (conditions: Conditions) => Promise<unknown>][] = [
       ['a put', conditions => put('a', {}, conditions)],
       ['an upload', () => uploads.add(upload, { maxUploads: 10, quota: unlimited })],
-      ['a version', () => kept.restoreVersion(ownerId, 'a', version?.id ?? '', { quota: unlimited, precondition: {} })],
+      ['a version', () => metadata.versions.restore(ownerId, 'a', version?.id ?? '', { quota: unlimited, precondition: {} })],
       ['a property', conditions => set('a', 'p', '<p/>', conditions)],
       ['a copy onto it', conditions => copy('b', 'a', { ...conditions, overwrites: true })],
       ['a move onto it', conditions => rename('b', 'a', { ...conditions, overwrites: true })],
@@ -158,11 +159,11 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('a locked folder protects its members, and with depth infinity all below; of shared locks one token is enough', async t => {
     const { metadata, ownerId, lock, put, remove, rename, add, move, removeFolder, trash, set } = await start(t)
-    const { files, folders, kept } = metadata
+    const { files, folders } = metadata
     for (const name of ['f/old', 'f/g/old', 'other', 'f/trashed']) await put(name)
     await remove('f/trashed')
     const [entry] = await trash()
-    const restore = () => kept.restoreFile(ownerId, entry?.id ?? '', { quota: unlimited, name: undefined })
+    const restore = () => metadata.trash.restore(ownerId, entry?.id ?? '', { quota: unlimited, name: undefined })
     const { token } = await lock('f')
     const changes: ((conditions: Conditions) => Promise<unknown>)[] = [
       conditions => put('f/new', {}, conditions),
@@ -335,14 +336,14 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('what is locked of a recursive deletion stays in the trash; an upload under a lock stays', async t => {
-    const { metadata: { kept, uploads }, ownerId, lock, put, removeFolder, trash, add } = await start(t)
+    const { metadata, metadata: { uploads }, ownerId, lock, put, removeFolder, trash, add } = await start(t)
     for (const name of ['f/a', 'f/g/b']) await put(name)
     await removeFolder('f')
     await add('f/g')
     const { token } = await lock('f/g')
     const deletedWith = String((await trash())[0]?.deletedWith)
     const all = { quota: unlimited, after: undefined, limit: 10 }
-    t.match(await kept.restoreDeletion(ownerId, deletedWith, all), { restored: 1, kept: [{ name: 'f/g/b', code: 'file_locked' }] })
+    t.match(await metadata.trash.restoreDeletion(ownerId, deletedWith, all), { restored: 1, kept: [{ name: 'f/g/b', code: 'file_locked' }] })
     const begin = (name: string, method: 'POST' | 'PUT') =>
       uploads.add(newUpload(ownerId, name, { method }), { maxUploads: 10, quota: unlimited })
     const [posting, putting] = [await begin('up', 'POST'), await begin('other', 'PUT')]
@@ -404,7 +405,7 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('dead properties change together, move with their file, go to the trash with it, and have a limit', async t => {
     const { metadata, ownerId, otherId, put, add, set, rename, remove, move, trash } = await start(t)
-    const { properties, kept } = metadata
+    const { properties } = metadata
     const { id } = await put('a')
     const of = async () => (await properties.ofFiles(ownerId, [id])).get(id)?.map(({ xml }) => xml)
     t.equal(await of(), undefined)
@@ -420,7 +421,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await remove('f/b')
     await set('f', 'p', '<p/>')
     const [entry] = await trash()
-    await kept.restoreFile(ownerId, entry?.id ?? '', { quota: unlimited, name: undefined })
+    await metadata.trash.restore(ownerId, entry?.id ?? '', { quota: unlimited, name: undefined })
     t.strictSame(await of(), ['<p>2</p>', '<p>é</p>'])
     await t.rejects(set('f/b', 'large', `<p>${'x'.repeat(16 * 1024)}</p>`), { code: 'properties_too_large' })
     const many = (length: number) => properties.change(ownerId, 'f/b', { properties: Array.from({ length }, (_, index) => ({ namespace: '', name: `p${index}`, xml: '<p/>' })) }, {})

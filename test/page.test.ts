@@ -187,7 +187,7 @@ t.test('WEB_PAGE=off removes the page: a browser is redirected to /docs', async 
 t.test('a checkout without a build has no page, and the log says so once', async t => {
   const warnings: unknown[] = []
   const log = { warn: (text: string) => { warnings.push(text) } } as Parameters<typeof findPage>[1]
-  const settings = { hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30, keeping: { milliseconds: 0, versions: 0 } } as const
+  const settings = { hasWebPage: true, registration: 'open', hasLinks: false, linkMaxDays: 30, retentionPolicy: { milliseconds: 0, versions: 0 } } as const
   t.equal(await findPage(settings, log, t.testdir()), undefined)
   t.equal(warnings.length, 1)
   t.equal(await findPage({ ...settings, hasWebPage: false }, log), undefined)

@@ -43,12 +43,12 @@ export function changeOf (
 /** A store that keeps what is deleted for a month, with two accounts, and what the first one does with its files. */
 export async function openStory (t: Test, open: OpenMetadata) {
   const clock = createTestClock(Date.now() - DAY)
-  const keeping = { milliseconds: 30 * DAY, versions: 10 }
-  const { opened: metadata, reopen } = await openFresh(t, place => open(place, { keeping, clock: clock.now }))
+  const retentionPolicy = { milliseconds: 30 * DAY, versions: 10 }
+  const { opened: metadata, reopen } = await openFresh(t, place => open(place, { retentionPolicy, clock: clock.now }))
   const account = async (username: string) =>
     (await metadata.accounts.add({ username, usernameKey: username, passwordHash: 'hash' })).id
   const [ownerId, otherId] = [await account('ada'), await account('bob')]
-  const { files, folders, kept } = metadata
+  const { files, folders } = metadata
   return {
     metadata,
     reopen,
@@ -64,7 +64,7 @@ export async function openStory (t: Test, open: OpenMetadata) {
     remove: (name: string, isPermanent = false) => files.remove(ownerId, name, { precondition: {}, isPermanent }),
     removeTree: (path: string, { deletedWith = hex(16), isPermanent = false, limit = 100 } = {}) =>
       removeFolder(metadata, ownerId, path, { limit, isPermanent, deletedWith }),
-    trash: () => kept.listTrash(ownerId, { after: undefined, limit: 99 })
+    trash: () => metadata.trash.list(ownerId, { after: undefined, limit: 99 })
   }
 }
 

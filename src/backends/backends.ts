@@ -67,11 +67,11 @@ export async function openBackends (config: Config, options: OpenOptions): Promi
   }
 }
 
-async function openSqlite ({ dataDir, keeping }: Config, options: OpenOptions): Promise<OpenMetadata> {
+async function openSqlite ({ dataDir, retentionPolicy }: Config, options: OpenOptions): Promise<OpenMetadata> {
   const reserve = await openReserve(join(dataDir, dataFolderLayout.reserve))
   const { withSpace } = reserve
   const file = join(dataDir, dataFolderLayout.database)
-  const metadata = await withSpace(() => openSqliteMetadata(file, { keeping, withSpace, ...options }))
+  const metadata = await withSpace(() => openSqliteMetadata(file, { retentionPolicy, withSpace, ...options }))
   return { metadata, reserve, ...keysIn(dataDir), storage: storageRecordIn(dataDir) }
 }
 
@@ -110,9 +110,9 @@ export function storageRecordIn (dataDir: string): StorageIdRecord {
 const noReserve = { missingBytes: 0, restore: async () => {} }
 
 async function openSharedMetadata (
-  { keeping }: Config, url: string, { onUpgrade, clock }: OpenOptions
+  { retentionPolicy }: Config, url: string, { onUpgrade, clock }: OpenOptions
 ): Promise<OpenMetadata> {
-  const metadata = await openPostgres(url, { keeping, onUpgrade, clock })
+  const metadata = await openPostgres(url, { retentionPolicy, onUpgrade, clock })
   return { metadata, reserve: noReserve, ...keysOf(metadata), storage: metadata }
 }
 

@@ -7,7 +7,7 @@ import { signingKeyLines } from '../config/signing-keys.ts'
 import { dataFolderLayout, isDataFolderAlone, requireUsableFolder } from '../data-folder/data-folder.ts'
 import { readIfThere } from '../data-folder/durable-files.ts'
 import type { PostgresMetadata } from '../metadata/postgres/postgres.ts'
-import { takeRetentionLock } from '../metadata/sqlite/retention-lock.ts'
+import { takeRetentionLock } from '../metadata/sqlite/discarded-blobs.ts'
 import { openSnapshot, takeSnapshot } from '../metadata/sqlite/snapshot.ts'
 import type { BackupSource } from './backup.ts'
 

@@ -100,7 +100,7 @@ async function findOwner (metadata: Metadata, account: AccountRecord, as: string
 
 /** As its owner would upload it. A file with the same bytes stays as it is, unless they are missing. */
 async function putBack (
-  { metadata, accounts, blobs, files, config: { keeping } }: OperatorStore,
+  { metadata, accounts, blobs, files, config: { retentionPolicy } }: OperatorStore,
   { id }: AccountRecord,
   ...[file, bytes]: Parameters<PutFile>
 ): ReturnType<PutFile> {
@@ -110,7 +110,7 @@ async function putBack (
     const isThere = await blobs.check(current.blobId, current.size).then(() => true, () => false)
     if (isThere) return 'unchanged'
   }
-  if (current !== undefined && (keeping.milliseconds === 0 || keeping.versions === 0)) {
+  if (current !== undefined && (retentionPolicy.milliseconds === 0 || retentionPolicy.versions === 0)) {
     const reason = 'it would replace another content, of which KEEP_DAYS and KEEP_VERSIONS keep no version'
     throw new BackupError(`${reason}; restore it to a folder with --to`)
   }

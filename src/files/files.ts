@@ -121,7 +121,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space'> & {
      * @throws not_found.
      */
     async getVersion (ownerId: number, name: string, id: string): Promise<FileRecord> {
-      const found = isBlobId(id) ? await metadata.kept.findVersion(ownerId, getName(name), id) : undefined
+      const found = isBlobId(id) ? await metadata.versions.find(ownerId, getName(name), id) : undefined
       if (found === undefined) throw new Problem('not_found')
       const { file, version: { size, type, sha256, storedAt, modifiedAt } } = found
       return { ...file, size, type, sha256, storedAt, modifiedAt, blobId: id, updatedAt: storedAt }

@@ -74,7 +74,7 @@ export function startHousekeeping ({
     const isFreeing = async () => await missingBytes() > 0 && metadata.blobs.hasDiscarded()
     for (let tries = 0; tries < SWEEP_TRIES && await isFreeing(); tries++) await pause(SWEEP_MILLISECONDS)
     for (let missing = await missingBytes(); missing > 0;) {
-      const bytes = await metadata.kept.removeOldest(missing, CONTENT_BATCH)
+      const bytes = await metadata.retention.removeOldest(missing, CONTENT_BATCH)
       if (bytes === 0) return
       missing -= bytes
       await pause()
@@ -131,7 +131,7 @@ export function startHousekeeping ({
     }))
     await untilNone(() => metadata.events.removeBefore(now - eventMilliseconds, BATCH))
     await untilNone(() => metadata.uploads.removeExpired(BATCH))
-    await untilNone(() => metadata.kept.removeExpired(CONTENT_BATCH))
+    await untilNone(() => metadata.retention.removeExpired(CONTENT_BATCH))
     await untilNone(() => metadata.locks.removeExpired(BATCH))
     await untilNone(() => metadata.changes.removeExpired(BATCH))
     await limitChanges()

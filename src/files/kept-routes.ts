@@ -1,7 +1,7 @@
 import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
-import type { KeptPosition } from '../metadata/kept-records.ts'
+import type { ContentPosition } from '../metadata/retention-records.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
 import type { Listing } from './cursor.ts'
 import {
@@ -22,7 +22,7 @@ export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors
     const ownerId = callerOf(request).account.id
     const { name } = request.params
     const listingOf = (fileId: number): Listing => [ownerId, 'versions', fileId]
-    const after = (fileId: number) => cursors.read<KeptPosition>(request.query.cursor, listingOf(fileId))
+    const after = (fileId: number) => cursors.read<ContentPosition>(request.query.cursor, listingOf(fileId))
     const limit = limitOf(request.query)
     const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit, after })
     const page = cutPage(versions.map(withKey), limit, last => cursors.write(last, listingOf(fileId)))
@@ -36,9 +36,9 @@ export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors
   }, async (request, reply) => {
     const ownerId = callerOf(request).account.id
     const listing = trashListing(ownerId)
-    const after = await cursors.read<KeptPosition>(request.query.cursor, listing)
+    const after = await cursors.read<ContentPosition>(request.query.cursor, listing)
     const limit = limitOf(request.query)
-    const found = await metadata.kept.listTrash(ownerId, { limit, after })
+    const found = await metadata.trash.list(ownerId, { limit, after })
     const page = cutPage(found.map(withKey), limit, last => cursors.write(last, listing))
     const { entries, next } = await linkPage(reply, page, { links, path: TRASH_PATH })
     return { files: entries.map(deletedFileOf), next }

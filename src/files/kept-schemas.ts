@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { Count, dateOf, ExactObject, knownDateOf, NullableText, SharedObject, Timestamp } from '../http/wire-values.ts'
-import { MAX_KEPT, type TrashRecord, type VersionRecord } from '../metadata/kept-records.ts'
+import { MAX_RETAINED, type TrashRecord, type VersionRecord } from '../metadata/retention-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'
@@ -63,7 +63,7 @@ export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.',
   kept: Type.Array(ExactObject('A file that stays in the trash.', {
     name: { ...name, examples: ['reports/2026/q1.pdf'] },
     code: Type.Unsafe<typeof codes[number]>({ type: 'string', enum: [...codes], description: 'Why it was not restored: the `code` that restoring this file alone is refused with.', examples: ['name_taken'] })
-  }), { maxItems: MAX_KEPT, description: 'Files that could not be restored.' })
+  }), { maxItems: MAX_RETAINED, description: 'Files that could not be restored.' })
 })
 
 const KeptListQuery = Type.Object({

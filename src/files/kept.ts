@@ -1,7 +1,9 @@
 import { isBlobId } from '../blobs/blob-store.ts'
-import type { KeptPosition, RemovedTrash, RestoredFiles, VersionRecord } from '../metadata/kept-records.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
+import type {
+  ContentPosition, RemovedTrash, RestoredDeletion, VersionRecord
+} from '../metadata/retention-records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { getName } from './names.ts'
@@ -12,7 +14,10 @@ const BATCH = 50
 /** Files in one act of the restore of a deletion. On SQLite, 500 took up to 88 ms of the event loop. */
 const RESTORE_BATCH = 50
 
-interface VersionsPage { readonly limit: number, readonly after: (fileId: number) => Promise<KeptPosition | undefined> }
+interface VersionsPage {
+  readonly limit: number
+  readonly after: (fileId: number) => Promise<ContentPosition | undefined>
+}
 
 export type KeptFiles = ReturnType<typeof createKeptFiles>
 
@@ -21,7 +26,7 @@ export type KeptFiles = ReturnType<typeof createKeptFiles>
  * transactions ends between two of them if the server stops, and can be repeated.
  */
 export function createKeptFiles (
-  { metadata: { kept }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
+  { metadata: { trash, versions }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
 ) {
   return {
     /**
@@ -32,7 +37,7 @@ export function createKeptFiles (
       ownerId: number, name: string, { limit, after }: VersionsPage
     ): Promise<{ fileId: number, versions: VersionRecord[] }> {
       const { id: fileId } = await files.get(ownerId, name)
-      return { fileId, versions: await kept.listVersions(ownerId, fileId, { limit, after: await after(fileId) }) }
+      return { fileId, versions: await versions.list(ownerId, fileId, { limit, after: await after(fileId) }) }
     },
 
     /** @throws not_found, precondition_failed, quota_exceeded. */
@@ -40,12 +45,12 @@ export function createKeptFiles (
       owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
     ): Promise<FileRecord> {
       const quota = space.quotaOf(owner)
-      return kept.restoreVersion(owner.id, getName(name), contentId(id), { quota, precondition })
+      return versions.restore(owner.id, getName(name), contentId(id), { quota, precondition })
     },
 
     /** @throws not_found. */
     async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
-      return kept.removeVersion(ownerId, getName(name), contentId(id))
+      return versions.remove(ownerId, getName(name), contentId(id))
     },
 
     /**
@@ -54,7 +59,7 @@ export function createKeptFiles (
      */
     async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
       const accepted = name === undefined ? undefined : files.acceptName(name)
-      return kept.restoreFile(owner.id, contentId(id), { name: accepted, quota: space.quotaOf(owner) })
+      return trash.restore(owner.id, contentId(id), { name: accepted, quota: space.quotaOf(owner) })
     },
 
     /**
@@ -63,15 +68,15 @@ export function createKeptFiles (
      */
     async restoreDeletion (
       owner: AccountRecord, deletedWith: string
-    ): Promise<{ restored: number, kept: RestoredFiles['kept'][number][] }> {
+    ): Promise<{ restored: number, kept: RestoredDeletion['kept'][number][] }> {
       const quota = space.quotaOf(owner)
       const id = contentId(deletedWith)
       let restored = 0
-      const refused: RestoredFiles['kept'][number][] = []
-      let after: KeptPosition | undefined
+      const refused: RestoredDeletion['kept'][number][] = []
+      let after: ContentPosition | undefined
       do {
         stopping.throwIfAborted()
-        const act = await kept.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
+        const act = await trash.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
         restored += act.restored
         refused.push(...act.kept)
         after = act.last
@@ -82,7 +87,7 @@ export function createKeptFiles (
 
     /** @throws not_found. */
     async removeFromTrash (ownerId: number, id: string): Promise<void> {
-      return kept.removeFromTrash(ownerId, contentId(id))
+      return trash.remove(ownerId, contentId(id))
     },
 
     /** Deletes the trash in batches. @throws stopping. */
@@ -90,7 +95,7 @@ export function createKeptFiles (
       let removed: RemovedTrash = { files: 0, bytes: 0 }
       for (;;) {
         stopping.throwIfAborted()
-        const { files, bytes } = await kept.emptyTrash(ownerId, BATCH)
+        const { files, bytes } = await trash.empty(ownerId, BATCH)
         removed = { files: removed.files + files, bytes: removed.bytes + bytes }
         if (files === 0) return removed
         onStep?.(removed)

@@ -124,7 +124,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     let left = bytes
     for (const owner of [ownerId, undefined]) {
       while (left > 0 && !isPast(deadline)) {
-        const deleted = await metadata.kept.removeOldest(left, BATCH, owner)
+        const deleted = await metadata.retention.removeOldest(left, BATCH, owner)
         if (deleted === 0) break
         left -= deleted
       }

@@ -13,7 +13,7 @@ export interface Page {
   readonly linkHtml: string
 }
 
-type PageSettings = Pick<Config, 'hasWebPage' | 'registration' | 'hasLinks' | 'linkMaxDays' | 'keeping'>
+type PageSettings = Pick<Config, 'hasWebPage' | 'registration' | 'hasLinks' | 'linkMaxDays' | 'retentionPolicy'>
 
 /** The build replaces this folder. A running server knows the files that were there at its start. */
 const FOLDER = join(packageFolder, 'dist/page')
@@ -34,8 +34,8 @@ export async function findPage (
 }
 
 /** The HTML with the settings that scripts read from its first element. */
-function withSettings (html: string, { registration, hasLinks, linkMaxDays, keeping }: PageSettings): string {
-  const trash = keeping.milliseconds > 0 ? 'on' : 'off'
+function withSettings (html: string, { registration, hasLinks, linkMaxDays, retentionPolicy }: PageSettings): string {
+  const trash = retentionPolicy.milliseconds > 0 ? 'on' : 'off'
   const values = { registration, links: hasLinks ? 'on' : 'off', 'link-max-days': linkMaxDays, trash }
   return Object.entries(values).reduce((html, [name, value]) => html.replace(`data-${name}=""`, `data-${name}="${value}"`), html)
 }

@@ -1,12 +1,12 @@
 import { eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
-import { type Db, pipeline, query, type Query, reading, writing } from './rule.ts'
+import { type Db, pipeline, prepared, type Query, query } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
 /** A deleted row, with its blob if it has one. That of an upload with a result belongs to a file. */
-interface Removed { readonly id?: number, readonly blobId?: string, readonly result?: unknown }
+interface RemovedRow { readonly id?: number, readonly blobId?: string, readonly result?: unknown }
 
 /** What deletes up to `limit` rows that a deleted account has left; false if nothing is left to delete. */
 export function createPurge ({ engine, tokenRemover, discard }: Services) {
@@ -29,7 +29,7 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
         yield * pipeline(discard(blobIds, yield * now()))
         return true
       }
-      yield * query(writing('', db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id))))
+      yield * query(db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id)))
       return true
     })
   }
@@ -38,24 +38,25 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 function queriesOf ({ tables: { accounts }, skippingLocked }: Engine) {
   const removed = (db: Db) =>
     db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
-  return {
-    anyRemoved: reading('removed_account', removed),
-    lockRemoved: reading('lock_removed_account', db => skippingLocked(removed(db)))
-  }
+  return prepared('account_purge', {
+    anyRemoved: removed,
+    lockRemoved: db => skippingLocked(removed(db))
+  })
 }
 
 /** What deletes rows of an account, in this order. The account itself goes when all of them find none. */
 function removalsOf (
   { changes, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
-): Query<Removed[]>[] {
-  const some = (db: Db, table: PgTable & { readonly id: PgColumn, readonly ownerId: PgColumn }) =>
-    inArray(table.id, db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit))
+): Query<RemovedRow[]>[] {
+  const remove = (table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>) => (db: Db) => {
+    const some = db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit)
+    return db.delete(table).where(inArray(table.id, some)).returning(returned)
+  }
   return [
-    writing('', db => db.delete(uploads).where(some(db, uploads))
-      .returning({ blobId: uploads.blobId, result: uploads.result })),
-    writing('', db => db.delete(files).where(some(db, files)).returning({ blobId: files.blobId })),
-    writing('', db => db.delete(kept).where(some(db, kept)).returning({ blobId: kept.id })),
-    writing('', db => db.delete(folders).where(some(db, folders)).returning({ id: folders.id })),
-    writing('', db => db.delete(changes).where(some(db, changes)).returning({ id: changes.id }))
+    remove(uploads, { blobId: uploads.blobId, result: uploads.result }),
+    remove(files, { blobId: files.blobId }),
+    remove(kept, { blobId: kept.id }),
+    remove(folders, { id: folders.id }),
+    remove(changes, { id: changes.id })
   ]
 }

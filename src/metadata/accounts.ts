@@ -2,17 +2,31 @@ import { and, asc, type Column, eq, gt, isNull, ne, or, type SQL, sql } from 'dr
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
 import { createPurge } from './account-purge.ts'
-import { accountColumns } from './account-rows.ts'
+import { accountColumns } from './columns.ts'
 import type { NewAttempt } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { type Db, first, matching, prepared, query, Refusal, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
-const { placeholder } = sql
+/** Adds an account in the current transaction. @throws username_taken. */
+export type AddAccount = (account: NewAccount) => Rule<AccountRecord>
+
+export function createAccountAdder ({ tables, now }: Engine): AddAccount {
+  return function * (account) {
+    const time = yield * now()
+    try {
+      const [added] = yield * query(db => db.insert(tables.accounts).values({ createdAt: time, ...account })
+        .returning(accountColumns(tables)))
+      return added as AccountRecord
+    } catch (error) {
+      throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error
+    }
+  }
+}
 
 /** Sums over all accounts that are not deleted. */
 export interface Totals {
@@ -36,7 +50,7 @@ export function createAccounts (services: Services) {
   const queries = queriesOf(engine)
 
   const change = (id: number, set: PgUpdateSetSource<Tables['accounts']>): Promise<void> =>
-    apply(() => query(writing('', db => db.update(accounts).set(set).where(eq(accounts.id, id))), {}, () => {}), id)
+    apply(() => query(db => db.update(accounts).set(set).where(eq(accounts.id, id)), {}, () => {}), id)
 
   // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
   const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => query(queries.mismatches))
@@ -48,19 +62,19 @@ export function createAccounts (services: Services) {
      */
     add: (account: NewAccount, attempt?: NewAttempt): Promise<AccountRecord> => transact(function * () {
       const time = yield * now()
-      if (attempt !== undefined) yield * query(writing('', db => db.insert(attempts).values({ at: time, ...attempt })))
+      if (attempt !== undefined) yield * query(db => db.insert(attempts).values({ at: time, ...attempt }))
       return yield * addAccount(account)
     }),
 
-    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, ([account]) => account)),
+    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, first)),
 
     findByKey: read((usernameKey: string): Rule<AccountRecord | undefined> =>
-      query(queries.byKey, { usernameKey }, ([account]) => account)),
+      query(queries.byKey, { usernameKey }, first)),
 
     /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
     listAfter: read((afterId: number, limit: number): Rule<AccountRecord[]> =>
-      query(reading('', db => db.select(accountColumns(tables)).from(accounts)
-        .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit)))),
+      query(db => db.select(accountColumns(tables)).from(accounts)
+        .where(and(gt(accounts.id, afterId), isNull(accounts.removedAt))).orderBy(asc(accounts.id)).limit(limit))),
 
     /**
      * Sets a password. `revokesTokens` also deletes every token of the account, as `tokens.removeAll` does, and its
@@ -81,8 +95,8 @@ export function createAccounts (services: Services) {
       // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later
       // ones have the new hash.
       await transactFor(id, function * () {
-        const changed = yield * query(writing('', db => db.update(accounts).set({ passwordHash }).where(isStill)
-          .returning({ id: accounts.id })))
+        const changed = yield * query(db => db.update(accounts).set({ passwordHash }).where(isStill)
+          .returning({ id: accounts.id }))
         if (changed.length === 0) throw new Problem('credentials_wrong')
         if (!revokesTokens) return
         yield * tokenRemover.removeRest(id)
@@ -138,28 +152,31 @@ function sumsOf (accounts: Tables['accounts'], quota: Quota) {
     near(accounts.usedBytes, accounts.quotaBytes, quota.bytes),
     near(sql`(${accounts.usedFiles} + ${accounts.usedFolders})`, accounts.quotaFiles, quota.files)
   )
-  return reading('', db => db.select({
+  return (db: Db) => db.select({
     accounts: sql`count(*)`.mapWith(Number),
     files: sql`coalesce(sum(${accounts.usedFiles}), 0)`.mapWith(Number),
     folders: sql`coalesce(sum(${accounts.usedFolders}), 0)`.mapWith(Number),
     bytes: sql`coalesce(sum(${accounts.usedBytes}), 0)`.mapWith(Number),
     keptBytes: sql`coalesce(sum(${accounts.keptBytes}), 0)`.mapWith(Number),
     accountsNearQuota: sql`count(*) FILTER (WHERE ${isNear})`.mapWith(Number)
-  }).from(accounts).where(isNull(accounts.removedAt)))
+  }).from(accounts).where(isNull(accounts.removedAt))
 }
 
 function queriesOf ({ tables, locking }: Engine) {
   const { accounts } = tables
   const columns = accountColumns(tables)
   const isActive = isNull(accounts.removedAt)
-  const isThis = eq(accounts.id, placeholder('id'))
+  const isThis = matching(accounts, 'id')
   // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
+  const count = (table: string) => sql`(SELECT count(*) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
+  const sum = (table: string) =>
+    sql`(SELECT cast(coalesce(sum(r.size), 0) AS bigint) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
   const actual = {
-    bytes: sql`(SELECT cast(coalesce(sum(f.size), 0) AS bigint) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
-    files: sql`(SELECT count(*) FROM files f WHERE f.owner_id = accounts.id)`.mapWith(Number),
-    folders: sql`(SELECT count(*) FROM folders f WHERE f.owner_id = accounts.id)`.mapWith(Number),
-    keptBytes: sql`(SELECT cast(coalesce(sum(k.size), 0) AS bigint) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number),
-    keptContents: sql`(SELECT count(*) FROM kept k WHERE k.owner_id = accounts.id)`.mapWith(Number)
+    bytes: sum('files'),
+    files: count('files'),
+    folders: count('folders'),
+    keptBytes: sum('kept'),
+    keptContents: count('kept')
   }
   const recorded = {
     bytes: accounts.usedBytes,
@@ -169,26 +186,21 @@ function queriesOf ({ tables, locking }: Engine) {
     keptContents: accounts.keptContents
   }
   // The files of deleted accounts are deleted in batches, which does not update the usage.
-  const isWrong = and(isActive, or(
-    ne(recorded.bytes, actual.bytes),
-    ne(recorded.files, actual.files),
-    ne(recorded.folders, actual.folders),
-    ne(recorded.keptBytes, actual.keptBytes),
-    ne(recorded.keptContents, actual.keptContents)
-  ))
+  const isWrong = and(isActive, or(...Object.entries(recorded).map(([unit, column]) =>
+    ne(column, actual[unit as keyof typeof actual]))))
 
-  return {
-    byId: reading('account_by_id', db => db.select(columns).from(accounts).where(and(isThis, isActive))),
-    byKey: reading('account_by_key', db => db.select(columns).from(accounts)
-      .where(and(eq(accounts.usernameKey, placeholder('usernameKey')), isActive))),
-    mismatches: reading('', db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)),
-    lock: reading('lock_account', db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis))),
-    repair: writing('', db => db.update(accounts).set({
+  return prepared('accounts', {
+    byId: db => db.select(columns).from(accounts).where(and(isThis, isActive)),
+    byKey: db => db.select(columns).from(accounts)
+      .where(and(matching(accounts, 'usernameKey'), isActive)),
+    mismatches: db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong),
+    lock: db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis)),
+    repair: db => db.update(accounts).set({
       usedBytes: actual.bytes,
       usedFiles: actual.files,
       usedFolders: actual.folders,
       keptBytes: actual.keptBytes,
       keptContents: actual.keptContents
-    }).where(isThis))
-  }
+    }).where(isThis)
+  })
 }

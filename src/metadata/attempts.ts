@@ -1,14 +1,12 @@
-import { and, eq, gt, inArray, lt, ne, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type {
   AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, AttemptRange, NewAttempt
 } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import type { FactorState } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { isAny, matching, prepared, query } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** Claims of attempts under way, which each database keeps in its own way. */
 export interface AttemptClaims {
@@ -24,7 +22,7 @@ export interface AttemptClaims {
    */
   finish (claimId: number, outcome: AttemptOutcome): Promise<void>
   /** Deletes up to `limit` claims whose processes have ended. */
-  readonly removeLapsed: (limit: number) => Rule<void>
+  readonly removeLapsed: (limit: number) => Promise<void>
 }
 
 /** Whether a row of attempts, or of claims, is one that a limit counts. */
@@ -38,9 +36,9 @@ export function isCounted (matching: AttemptFilter, table: Record<'kind' | 'netw
  */
 export type AttemptRepository = ReturnType<typeof createAttempts>
 
-export function createAttempts ({ engine, read }: Services, { removeLapsed, ...claims }: AttemptClaims) {
-  const { tables: { accounts, accountNetworks, attempts }, transact, apply, skippingLocked } = engine
-  const known = knownNetwork(engine)
+export function createAttempts ({ engine, read, removeSome }: Services, { removeLapsed, ...claims }: AttemptClaims) {
+  const { tables: { accounts, accountNetworks, attempts }, apply } = engine
+  const queries = queriesOf(engine)
 
   return {
     ...claims,
@@ -49,31 +47,31 @@ export function createAttempts ({ engine, read }: Services, { removeLapsed, ...c
      * Deletes up to `limit` attempts before `since` or after `until`, wrong codes before `codesSince`, which is
      * earlier; true if there may be more.
      */
-    removeOutside: ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> => transact(function * () {
-      yield * removeLapsed(limit)
+    async removeOutside ({ since, codesSince, until, limit }: AttemptRange): Promise<boolean> {
+      await removeLapsed(limit)
       const isPast = or(ne(attempts.kind, 'second_factor'), lt(attempts.at, codesSince))
-      const batch = yield * query(reading('', db => skippingLocked(db.select({ id: attempts.id }).from(attempts)
-        .where(or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))).limit(limit))))
-      yield * query(writing('', db => db.delete(attempts).where(inArray(attempts.id, batch.map(({ id }) => id)))))
-      return batch.length === limit
-    }),
+      const matching = or(and(lt(attempts.at, since), isPast), gt(attempts.at, until))
+      return removeSome(attempts, attempts.id, { matching, limit })
+    },
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
-      query(known, { usernameKey, network }, found => found.length > 0)),
+      query(queries.knownNetwork, { usernameKey, network }, isAny)),
 
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
       const isStill = and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion))
       const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
-      return apply(() => query(writing('', db => db.insert(accountNetworks).select(
+      return apply(() => query(db => db.insert(accountNetworks).select(
         db.select(row as never).from(accounts).where(isStill)
-      ).onConflictDoNothing().returning()), {}, added => added.length > 0), id)
+      ).onConflictDoNothing().returning(), {}, isAny), id)
     }
   }
 }
 
-function knownNetwork ({ tables: { accounts, accountNetworks } }: Engine) {
-  return reading('known_network', db => db.select({ network: accountNetworks.network }).from(accountNetworks)
-    .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
-    .where(and(eq(accounts.usernameKey, placeholder('usernameKey')), eq(accountNetworks.network, placeholder('network')))))
+function queriesOf ({ tables: { accounts, accountNetworks } }: Engine) {
+  return prepared('attempts', {
+    knownNetwork: db => db.select({ network: accountNetworks.network }).from(accountNetworks)
+      .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
+      .where(and(matching(accounts, 'usernameKey'), matching(accountNetworks, 'network')))
+  })
 }

@@ -1,12 +1,11 @@
 import { and, asc, eq, gt, inArray, isNull, lte, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { wholeName } from './file-columns.ts'
+import { wholeName } from './columns.ts'
 import type { StoredContent } from './records.ts'
-import { query, type QueryRule, reading, type Rule, writing } from './rule.ts'
+import { anyOf, isAny, matching, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-
-const { placeholder } = sql
 
 /** How long a caller has to delete the bytes of an abandoned blob, before another caller gets it. */
 const CLEAN_UP_MILLISECONDS = 10 * 60_000
@@ -18,13 +17,15 @@ const ABANDONED_MILLISECONDS = 24 * 3600_000
 export type Discard = (blobIds: readonly string[], time: number) => QueryRule<unknown> | undefined
 
 export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void): Discard {
-  const one = writing('discard_blob', db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') }))
+  const { one } = prepared('discarded_blobs', {
+    one: db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') })
+  })
 
   return (blobIds, time) => {
     if (blobIds.length === 0) return undefined
     markRemoval()
     if (blobIds.length === 1) return query(one, { blobId: blobIds[0], time })
-    return query(writing('', db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time })))))
+    return query(db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time }))))
   }
 }
 
@@ -32,8 +33,10 @@ export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemov
 export type EndLease = (blobId: string) => QueryRule<void>
 
 export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease {
-  const end = writing('end_lease', db => db.delete(blobLeases)
-    .where(and(eq(blobLeases.blobId, placeholder('blobId')), isNull(blobLeases.abandonedAt))).returning({ blobId: blobLeases.blobId }))
+  const { end } = prepared('lease', {
+    end: db => db.delete(blobLeases).where(and(matching(blobLeases, 'blobId'), isNull(blobLeases.abandonedAt)))
+      .returning({ blobId: blobLeases.blobId })
+  })
 
   return blobId => query(end, { blobId }, ended => {
     if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
@@ -64,32 +67,31 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
   const { read, transact, apply } = engine
   const queries = queriesOf(engine)
 
+  /** Those of the given blobs that a column has, of rows that match. */
+  const findAmong = (blobIds: string[], ...columns: [column: PgColumn, matching?: SQL][]) => read(() => query(db => {
+    const [first, ...others] = columns.map(([column, matching]) => db
+      .select({ blobId: sql<string>`${column}`.as('blob_id') }).from(column.table)
+      .where(and(inArray(column, blobIds), matching)))
+    return others.reduce((union, part) => union.union(part) as never, first as NonNullable<typeof first>)
+  }, {}, rows => new Set(rows.map(({ blobId }) => blobId))))
+
   return {
     ...own,
 
     /** Those of the given blobs that belong to a file or are kept. For recovery. */
-    findKnown: (blobIds: string[]): Promise<Set<string>> => read(() => query(reading('', db =>
-      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))), {}, setOf)),
+    findKnown: (blobIds: string[]): Promise<Set<string>> => findAmong(blobIds, [files.blobId], [kept.id]),
 
     /**
      * Those of the given blobs that belong to a file or an unfinished upload, are kept, are discarded or have a lease,
      * as of one moment. For recovery and fsck.
      */
-    findReferenced: (blobIds: string[]): Promise<Set<string>> => read(() => query(reading('', db =>
-      db.select({ blobId: files.blobId }).from(files).where(inArray(files.blobId, blobIds))
-        .union(db.select({ blobId: kept.id }).from(kept).where(inArray(kept.id, blobIds)))
-        .union(db.select({ blobId: uploads.blobId }).from(uploads)
-          .where(and(inArray(uploads.blobId, blobIds), isNull(uploads.result))))
-        .union(db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-          .where(inArray(discardedBlobs.blobId, blobIds)))
-        .union(db.select({ blobId: blobLeases.blobId }).from(blobLeases).where(inArray(blobLeases.blobId, blobIds)))
-    ), {}, setOf)),
+    findReferenced: (blobIds: string[]): Promise<Set<string>> => findAmong(
+      blobIds, [files.blobId], [kept.id], [uploads.blobId, isNull(uploads.result)], [discardedBlobs.blobId],
+      [blobLeases.blobId]
+    ),
 
     /** Those of the given blobs whose bytes are to be deleted. For fsck. */
-    findDiscarded: (blobIds: string[]): Promise<Set<string>> => read(() => query(reading('', db =>
-      db.select({ blobId: discardedBlobs.blobId }).from(discardedBlobs)
-        .where(inArray(discardedBlobs.blobId, blobIds))), {}, setOf)),
+    findDiscarded: (blobIds: string[]): Promise<Set<string>> => findAmong(blobIds, [discardedBlobs.blobId]),
 
     /**
      * What files of all owners contain and what is kept of them, by the id of the blob, at most `limit` above
@@ -98,14 +100,14 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     listContents (afterId: string, limit: number): Promise<StoredContent[]> {
       const { fileContent, keptContent } = contentsOf(engine.tables)
       // Each part is read in the order of its own index, and no further than needed.
-      return read(() => query(reading('', db => {
+      return read(() => query(db => {
         const first = db.select(fileContent).from(files).where(gt(files.blobId, afterId)).orderBy(asc(files.blobId))
           .limit(limit)
         const second = db.select(keptContent).from(kept).leftJoin(files, eq(files.id, kept.fileId))
           .where(gt(kept.id, afterId)).orderBy(asc(kept.id)).limit(limit)
         return db.select().from(first.as('of_files')).unionAll(db.select().from(second.as('of_kept')) as never)
           .orderBy(sql`1`).limit(limit)
-      })) as Rule<StoredContent[]>)
+      }) as Rule<StoredContent[]>)
     },
 
     /**
@@ -116,13 +118,13 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       apply(() => query(queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {})),
 
     /** Prolongs leases that have not ended. */
-    renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => query(writing('', db =>
+    renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => query(db =>
       db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
-        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt)))), {}, () => {})),
+        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt))), {}, () => {})),
 
     /** Ends a lease whose bytes are deleted. */
     endLease: (blobId: string): Promise<void> =>
-      apply(() => query(writing('', db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId))), {}, () => {})),
+      apply(() => query(db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)), {}, () => {})),
 
     /**
      * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
@@ -132,11 +134,11 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       // Usually there is none, and a write costs a sync.
       if (!(await read(() => query(queries.anyEnded, {}, isAny)))) return []
       // If the answer is lost, these are claimed again later.
-      return apply(() => query(writing('', db => db.update(blobLeases)
+      return apply(() => query(db => db.update(blobLeases)
         .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
         .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
           .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
-        .returning({ blobId: blobLeases.blobId })), {}, rows => rows.map(({ blobId }) => blobId)))
+        .returning({ blobId: blobLeases.blobId }), {}, rows => rows.map(({ blobId }) => blobId)))
     },
 
     /** The bytes of abandoned blobs were deleted. */
@@ -145,9 +147,9 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       const dayAgo = inFuture(clock, -ABANDONED_MILLISECONDS)
       const dayLater = sql`${blobLeases.abandonedAt} + cast(${ABANDONED_MILLISECONDS} AS bigint)`
       return transact(function * () {
-        yield * query(writing('', db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo)))))
-        yield * query(writing('', db => db.update(blobLeases).set({ expiresAt: dayLater })
-          .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo)))))
+        yield * query(db => db.delete(blobLeases).where(and(isOneOf, lte(blobLeases.abandonedAt, dayAgo))))
+        yield * query(db => db.update(blobLeases).set({ expiresAt: dayLater })
+          .where(and(isOneOf, gt(blobLeases.abandonedAt, dayAgo))))
       })
     },
 
@@ -155,19 +157,18 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     hasDiscarded: (): Promise<boolean> => read(() => query(queries.anyDiscarded, {}, isAny)),
 
     /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
-    clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => query(writing('', db =>
-      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds))), {}, () => {}))
+    clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => query(db =>
+      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)), {}, () => {}))
   }
 }
 
 function queriesOf ({ tables: { blobLeases, discardedBlobs }, clock }: Engine) {
-  return {
-    lease: writing('lease_blob', db => db.insert(blobLeases)
-      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing()),
-    anyEnded: reading('ended_lease', db => db.select({ blobId: blobLeases.blobId }).from(blobLeases)
-      .where(lte(blobLeases.expiresAt, clock)).limit(1)),
-    anyDiscarded: reading('discarded_blob', db => db.select({ id: discardedBlobs.id }).from(discardedBlobs).limit(1))
-  }
+  return prepared('blobs', {
+    lease: db => db.insert(blobLeases)
+      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing(),
+    anyEnded: anyOf(blobLeases, lte(blobLeases.expiresAt, clock)),
+    anyDiscarded: anyOf(discardedBlobs)
+  })
 }
 
 /** The columns of a `StoredContent`, of files and of kept content. */
@@ -195,12 +196,4 @@ function contentsOf ({ files, kept }: Tables) {
 
 function inFuture (clock: SQL<number>, milliseconds: number | Placeholder): SQL<number> {
   return sql`${clock} + cast(${milliseconds} AS bigint)`
-}
-
-function setOf (rows: readonly { readonly blobId: string }[]): Set<string> {
-  return new Set(rows.map(({ blobId }) => blobId))
-}
-
-function isAny (rows: readonly unknown[]): boolean {
-  return rows.length > 0
 }

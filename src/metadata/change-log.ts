@@ -1,11 +1,9 @@
 import { asc, desc, type SQL, sql } from 'drizzle-orm'
 import type { ChangeKind } from './change-records.ts'
 import type { Engine } from './engine.ts'
-import { wholeName } from './file-columns.ts'
+import { wholeName } from './columns.ts'
 import type { FileRecord } from './records.ts'
-import { placeholders, query, writing } from './rule.ts'
-
-const { placeholder } = sql
+import { placeholder, placeholders, prepared, query } from './rule.ts'
 
 interface Move { readonly ownerId: number, readonly name: string, readonly fromName: string, readonly at: number }
 
@@ -53,29 +51,29 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
     folderId: folderId.as('folder_id'),
     at: sql<number>`cast(${placeholder('at')} AS bigint)`.as('at')
   })
-  return {
-    add: writing('add_change', db => db.insert(changes)
-      .values(placeholders('ownerId', 'kind', 'name', 'fromName', 'fileId', 'folderId', 'at'))),
-    stored: writing('add_stored_change', db => db.insert(changes).values({
+  return prepared('change_log', {
+    add: db => db.insert(changes)
+      .values(placeholders('ownerId', 'kind', 'name', 'fromName', 'fileId', 'folderId', 'at')),
+    stored: db => db.insert(changes).values({
       ...placeholders('ownerId', 'name', 'at'),
       kind: 'stored',
       fileId: sql`(SELECT f.id FROM files f WHERE f.blob_id = ${placeholder('blobId')})`
-    })),
-    folderMade: writing('add_folder_made_change', db => db.insert(changes).values({
+    }),
+    folderMade: db => db.insert(changes).values({
       ...placeholders('ownerId', 'at'),
       kind: 'folder_made',
       name: placeholder('path'),
       folderId: sql`(SELECT f.id FROM folders f WHERE f.owner_id = ${placeholder('ownerId')}
         AND f.parent_id = ${placeholder('parentId')} AND f.name = ${placeholder('name')})`
-    })),
-    deleted: writing('add_deleted_changes', db => db.insert(changes).select(
+    }),
+    deleted: db => db.insert(changes).select(
       db.select(inserted(files, 'deleted', { name: wholeName(files), fileId: sql`${files.id}` })).from(files)
         .where(isAmong(files.id, 'ids')).orderBy(asc(files.id))
-    )),
+    ),
     // What is in a folder goes before it.
-    foldersDeleted: writing('add_folder_deleted_changes', db => db.insert(changes).select(
+    foldersDeleted: db => db.insert(changes).select(
       db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` })).from(folders)
         .where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
-    ))
-  }
+    )
+  })
 }

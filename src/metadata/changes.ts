@@ -1,15 +1,11 @@
 import { and, asc, desc, eq, gt, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import {
-  type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES,
-  type ResetReason
+  type ChangePage, type ChangePosition, type ChangeRecord, CHANGES_MILLISECONDS, MAX_CHANGES, type ResetReason
 } from './change-records.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, folderColumns } from './file-columns.ts'
-import { limitedTo } from './paging.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { fileColumns, folderColumns } from './columns.ts'
+import { limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** A change has the time at which its transaction began, which may have waited. */
 const SLACK_MILLISECONDS = 3600 * 1000
@@ -82,12 +78,12 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
       // Usually there is none, and a write costs a sync.
       if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
       const { changes } = engine.tables
-      return engine.apply(() => query(writing('', db => {
+      return engine.apply(() => query(db => {
         const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
           .as('oldest')
-        const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, queries.end))
+        const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, endOf(engine)))
         return db.delete(changes).where(inArray(changes.id, expired)).returning({ id: changes.id })
-      }), {}, removed => removed.length === limit))
+      }, {}, removed => removed.length === limit))
     }
   }
 }
@@ -109,42 +105,45 @@ function after (changes: SQL, owner: SQL, id: SQL, end = sql`(${owner} + 1, 0)`)
   return sql`${place} > (${owner}, ${id}) AND ${place} < ${end}`
 }
 
+/** The time of the oldest changes that a valid position needs. */
+function endOf ({ clock }: Pick<Engine, 'clock'>): SQL {
+  return sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
+}
+
 function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
   const { accounts, changes, files, folders } = tables
   const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
   const own = (id: SQL) => after(sql`changes`, owner, id)
-  const isOwn = eq(changes.ownerId, placeholder('ownerId'))
+  const isOwn = matching(changes, 'ownerId')
   const { id, kind, fileId, folderId, name, fromName, at } = changes
-  const end = sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
-  return {
-    end,
-    highest: reading('highest_change', db => db.select({ id: lastChangeId.mapWith(Number) }).from(sql`(SELECT 1) AS one`)),
-    timeOf: reading('change_time', db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id'))))),
-    last: reading('last_change', db => db.select({ id, at }).from(changes).where(own(sql`0`))
-      .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1))),
+  return prepared('changes', {
+    highest: db => db.select({ id: lastChangeId.mapWith(Number) }).from(sql`(SELECT 1) AS one`),
+    timeOf: db => db.select({ at }).from(changes).where(and(isOwn, eq(id, placeholder('id')))),
+    last: db => db.select({ id, at }).from(changes).where(own(sql`0`))
+      .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1)),
     // With bounds as above, and in this order, the index alone is read.
-    oldestKept: reading('oldest_kept_change', db => db.select({ id }).from(changes).where(own(sql`0`))
-      .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1, MAX_CHANGES - 1))),
-    before: reading('changes_before', db => db.select({ id }).from(changes)
+    oldestKept: db => db.select({ id }).from(changes).where(own(sql`0`))
+      .orderBy(limitedTo(sql`${desc(changes.ownerId)}, ${desc(id)}`, 1, MAX_CHANGES - 1)),
+    before: db => db.select({ id }).from(changes)
       .where(after(sql`changes`, owner, sql`0`, sql`(${owner}, cast(${placeholder('id')} AS bigint))`))
-      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit')))),
-    ownersAfter: reading('change_owners_after', db => db.select({ id, ownerId: changes.ownerId }).from(changes)
-      .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit')))),
-    remove: writing('remove_changes', db => db.delete(changes).where(isAmong(id, 'ids'))),
-    after: reading('changes_after', db => db.select({
+      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
+    ownersAfter: db => db.select({ id, ownerId: changes.ownerId }).from(changes)
+      .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit'))),
+    remove: db => db.delete(changes).where(isAmong(id, 'ids')),
+    after: db => db.select({
       id, kind, fileId, folderId, name, fromName, at, file: fileColumns(tables), folder: folderColumns(tables)
     }).from(changes)
       .leftJoin(files, and(eq(files.id, fileId), eq(files.ownerId, changes.ownerId)))
       .leftJoin(folders, and(eq(folders.id, folderId), eq(folders.ownerId, changes.ownerId)))
       .where(own(sql`cast(${placeholder('id')} AS bigint)`))
-      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit')))),
-    newest: reading('newest_changes', db => db.select({
+      .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
+    newest: db => db.select({
       ownerId: accounts.id,
       // Raw SQL: in a query of one table Drizzle omits the table's name, and changes have an id as well.
       id: sql`coalesce((SELECT c.id FROM changes c WHERE ${after(sql`c`, sql`accounts.id`, sql`0`)}
         ORDER BY c.owner_id DESC, c.id DESC LIMIT 1), 0)`.mapWith(Number)
-    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt)))),
-    anyExpired: reading('expired_change', db => db.select({ id }).from(changes)
-      .where(and(eq(id, sql`(SELECT min(c.id) FROM changes c)`), lt(at, end))))
-  }
+    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt))),
+    anyExpired: db => db.select({ id }).from(changes)
+      .where(and(eq(id, sql`(SELECT min(c.id) FROM changes c)`), lt(at, endOf({ clock }))))
+  })
 }

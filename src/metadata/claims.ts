@@ -1,12 +1,36 @@
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { first, isAny, matching, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
-const { placeholder } = sql
+/** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
+export type OneTimeSecret = Engine['tables']['oneTimeSecrets']['$inferSelect']
+
+export type OneTimeSecrets = ReturnType<typeof createOneTimeSecrets>
+
+export function createOneTimeSecrets (engine: Engine) {
+  const queries = queriesOf(engine)
+
+  return {
+    add: (secret: OneTimeSecret) => query(queries.add, secret),
+
+    /** The secret, if it has not expired. */
+    find: (hash: string) => query(queries.find, { hash }, first),
+
+    /** Uses a secret; undefined if there is none. */
+    take: (kind: OneTimeSecret['kind'], hash: string) => query(queries.take, { kind, hash }, first),
+
+    /** Uses a confirmation code of an account. Returns whether it had it. */
+    takeConfirmation: (accountId: number, hash: string) =>
+      query(queries.takeConfirmation, { accountId, hash }, isAny),
+
+    /** Ends the reset and the confirmation codes of an account: its password or its factors change. */
+    endOf: (accountId: number) => query(queries.endOf, { accountId })
+  }
+}
 
 /** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
 export interface NewClaim {
@@ -26,29 +50,34 @@ export interface NewClaim {
 export type ClaimRepository = ReturnType<typeof createClaims>
 
 export function createClaims (
-  { engine, secrets, factorChanges, tokenRemover, addAccount }: Services, accounts: Pick<AccountRepository, 'find'>
+  { engine, secrets, factorChanges, tokenRemover, addAccount, ownerWrite }: Services, accounts: Pick<AccountRepository, 'find'>
 ) {
   const { now, read, transact, transactFor } = engine
   const queries = queriesOf(engine)
 
-  function * add (claim: NewClaim, milliseconds: number): Rule<number> {
-    const expiresAt = (yield * now()) + milliseconds
+  function * insert (claim: NewClaim, expiresAt: number): Rule<number> {
     yield * secrets.add({ ...claim, kind: claim.accountId === null ? 'invitation' : 'reset', expiresAt })
     return expiresAt
   }
 
+  const addInvitation = (claim: NewClaim, milliseconds: number) => transact(function * () {
+    return yield * insert(claim, (yield * now()) + milliseconds)
+  })
+
+  // The account is locked, so that of two at once one replaces the other.
+  const addReset = ownerWrite(function * ({ owner, time }, claim: NewClaim, milliseconds: number) {
+    yield * query(queries.endReset, { accountId: owner.id })
+    return yield * insert(claim, time + milliseconds)
+  })
+
   return {
-    /** Adds a claim; a reset replaces the earlier one of the account. Returns when it expires. */
-    add (claim: NewClaim, milliseconds: number): Promise<number> {
-      const { accountId } = claim
-      if (accountId === null) return transact(() => add(claim, milliseconds))
-      return transactFor(accountId, function * () {
-        // Locked, so that of two at once one replaces the other.
-        yield * query(queries.lock, { accountId })
-        yield * query(queries.endReset, { accountId })
-        return yield * add(claim, milliseconds)
-      })
-    },
+    /**
+     * Adds a claim; a reset replaces the earlier one of the account. Returns when it expires. @throws not_found if the
+     * account of a reset was deleted.
+     */
+    add: (claim: NewClaim, milliseconds: number): Promise<number> => claim.accountId === null
+      ? addInvitation(claim, milliseconds)
+      : addReset(claim.accountId, claim, milliseconds),
 
     /** A claim that can be used, and the account of a reset. */
     async find (hash: string): Promise<{ claim: NewClaim, account: AccountRecord | undefined } | undefined> {
@@ -86,14 +115,20 @@ export function createClaims (
   }
 }
 
-function queriesOf ({ tables: { accounts, oneTimeSecrets }, locking }: Engine) {
-  const accountId = placeholder('accountId')
-  return {
-    lock: reading('', db => locking(db.select({ id: accounts.id }).from(accounts).where(eq(accounts.id, accountId)))),
-    endReset: writing('end_reset', db => db.delete(oneTimeSecrets)
-      .where(and(eq(oneTimeSecrets.accountId, accountId), eq(oneTimeSecrets.kind, 'reset')))),
-    setPassword: writing('set_password', db => db.update(accounts)
-      .set({ passwordHash: sql`${placeholder('passwordHash')}` })
-      .where(and(eq(accounts.id, accountId), isNull(accounts.removedAt))).returning({ id: accounts.id }))
-  }
+function queriesOf ({ tables: { accounts, oneTimeSecrets: secrets }, clock }: Engine) {
+  const isOfAccount = matching(secrets, 'accountId')
+  const isValid = and(matching(secrets, 'hash'), gt(secrets.expiresAt, clock))
+  return prepared('claims', {
+    add: db => db.insert(secrets)
+      .values(placeholders('hash', 'kind', 'accountId', 'username', 'removesFactors', 'expiresAt')),
+    find: db => db.select().from(secrets).where(isValid),
+    take: db => db.delete(secrets).where(and(isValid, matching(secrets, 'kind')))
+      .returning(),
+    takeConfirmation: db => db.delete(secrets)
+      .where(and(isValid, eq(secrets.kind, 'confirmation'), isOfAccount)).returning(),
+    endOf: db => db.delete(secrets).where(isOfAccount),
+    endReset: db => db.delete(secrets).where(and(isOfAccount, eq(secrets.kind, 'reset'))),
+    setPassword: db => db.update(accounts).set(placeholders('passwordHash'))
+      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))).returning({ id: accounts.id })
+  })
 }

@@ -4,12 +4,11 @@
 // - Claims of attempts: SQLite's are in the memory of its only process, PostgreSQL's in a table.
 // - Discarded blobs: several processes of PostgreSQL claim them with SKIP LOCKED and look for a retention lock in a
 //   table.
-// - The look-up of tokens: PostgreSQL finds those of many requests by one query, SQLite has them in a cache.
 // - Conditions on names: each database finds the end of a page of names in its index by another form of them.
 // - Snapshots for backups, and portable metadata.
 
 import type { Column, SQL } from 'drizzle-orm'
-import type { Preparable, QueryRule, Rule } from './rule.ts'
+import type { Preparable, Query, QueryRule, Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** Writes with the same key wait for each other: the id of an account, or a text. */
@@ -34,6 +33,10 @@ export interface Engine {
   readonly read: <T>(rule: () => Rule<T>) => Promise<T>
   /** The same; may return the row that it returned before for this key, unless anything was changed since. */
   readonly readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) => Promise<Row | undefined>
+  /** Finds the row that a statement returns for one of its `keys`; may return one of before, as `readCached`. */
+  readonly finder: <Key extends number | string, Row>(
+    statement: Query<Row[]>, keyOf: (row: Row) => Key
+  ) => (key: Key) => Promise<Row | undefined>
   /** The time at which a row with `now` was returned by {@link Engine.readCached}. */
   readonly timeOf: (row: { readonly now: number }) => number
   /** Runs a rule in a transaction, again if that was rolled back because of others or of a lost connection. */

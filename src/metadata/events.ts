@@ -1,7 +1,35 @@
-import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, max, notInArray, or, sql } from 'drizzle-orm'
+import {
+  and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, max, notInArray, or, sql
+} from 'drizzle-orm'
 import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
-import { query, reading, type Rule, writing } from './rule.ts'
+import { first, limitedTo, matching, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
+import type { Engine } from './engine.ts'
+
+/**
+ * Adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often must not
+ * push out what is rare.
+ */
+export type WriteEvent = (event: NewEvent, keep: KeptEvents) => Rule<void>
+
+/** To count the events of an account, all of them are read. That is done about so often while as many are added. */
+const COUNTS = 100
+
+export function createEventWriter (engine: Engine): WriteEvent {
+  const queries = queriesOf(engine)
+
+  return function * ({ accountId, username = null, details = null, ...event }, keep) {
+    const at = event.at ?? (yield * engine.now())
+    yield * query(queries.insert, { ...event, accountId, username, details, at })
+    if (accountId === null || Math.random() > COUNTS / keep.all) return
+    const { kind } = event
+    const [surplus] = yield * query(queries.newestSurplus, { accountId, all: keep.all })
+    if (surplus === undefined) return
+    const [surplusOfKind] = yield * query(queries.newestOfKind, { accountId, kind, ofKind: keep.ofKind })
+    if (surplusOfKind === undefined) return
+    yield * query(queries.removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
+  }
+}
 
 /** The security events of the accounts and of the whole store: a part of the contract of {@link Metadata}. */
 export type EventRepository = ReturnType<typeof createEvents>
@@ -16,31 +44,31 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
     /** Latest first: at most `limit` events of an account with an id below `beforeId`. */
     list: read((
       accountId: number, { beforeId, limit }: { beforeId: number | undefined, limit: number }
-    ): Rule<EventRecord[]> => query(reading('', db => db.select().from(events)
+    ): Rule<EventRecord[]> => query(db => db.select().from(events)
       .where(and(eq(events.accountId, accountId), beforeId === undefined ? undefined : lt(events.id, beforeId)))
-      .orderBy(desc(events.id)).limit(limit)))),
+      .orderBy(desc(events.id)).limit(limit))),
 
     /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
     listAfter: read((afterId: number, { account, since, limit }: EventSelection): Rule<EventRecord[]> => {
       // Events of older versions have no username.
       const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '') from ${accounts} where ${accounts.id} = ${events.accountId}))`
       const isOfAccount = account && or(eq(events.accountId, account.id ?? 0), eq(events.username, account.username))
-      return query(reading('', db => db.select({ ...getTableColumns(events), username }).from(events)
+      return query(db => db.select({ ...getTableColumns(events), username }).from(events)
         .where(and(gt(events.id, afterId), isOfAccount, since === undefined ? undefined : gte(events.at, since)))
-        .orderBy(asc(events.id)).limit(limit)))
+        .orderBy(asc(events.id)).limit(limit))
     }),
 
     /** The latest event of the whole store that is of one of these kinds. */
     findLatest: read((kinds: readonly string[]): Rule<EventRecord | undefined> =>
-      query(reading('', db => db.select().from(events)
+      query(db => db.select().from(events)
         .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
-        .orderBy(desc(events.id)).limit(1)), {}, ([latest]) => latest)),
+        .orderBy(desc(events.id)).limit(1), {}, first)),
 
     /**
      * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether
      * there may be more.
      */
-    removeBefore: (time: number, limit: number): Promise<boolean> => apply(() => query(writing('', db => {
+    removeBefore: (time: number, limit: number): Promise<boolean> => apply(() => query(db => {
       // Ids are in the order of time, but for what was added at the same time: of the lowest ids, those that are old.
       const oldest = db.select({ id: events.id, at: events.at }).from(events).orderBy(asc(events.id)).limit(limit)
         .as('oldest')
@@ -49,6 +77,22 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
       const old = db.select({ id: oldest.id }).from(oldest)
         .where(and(lt(oldest.at, time), notInArray(oldest.id, latestOfStore as never)))
       return db.delete(events).where(inArray(events.id, old)).returning({ id: events.id })
-    }), {}, removed => removed.length === limit))
+    }, {}, removed => removed.length === limit))
   }
+}
+
+function queriesOf ({ tables: { events, accounts } }: Engine) {
+  const ofAccount = matching(events, 'accountId')
+  const ofKind = matching(events, 'accountId', 'kind')
+  return prepared('events', {
+    insert: db => db.insert(events).values({
+      ...placeholders('accountId', 'kind', 'details', 'network', 'requestId', 'at'),
+      username: sql`coalesce(cast(${placeholder('username')} as text), (select ${accounts.username} from ${accounts} where ${accounts.id} = ${placeholder('accountId')}))`
+    }),
+    newestSurplus: db => db.select({ id: events.id }).from(events).where(ofAccount)
+      .orderBy(limitedTo(desc(events.id), 1, placeholder('all'))),
+    newestOfKind: db => db.select({ id: events.id }).from(events).where(ofKind)
+      .orderBy(limitedTo(desc(events.id), 1, placeholder('ofKind'))),
+    removeUpTo: db => db.delete(events).where(and(ofKind, lte(events.id, placeholder('lastId'))))
+  })
 }

@@ -1,13 +1,12 @@
-import { and, eq, isNull, ne, sql } from 'drizzle-orm'
+import { and, eq, ne, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { type FirstFactor, isUnchanged } from './factor-records.ts'
-import type { OneTimeSecrets } from './one-time-secrets.ts'
+import type { OneTimeSecrets } from './claims.ts'
+import type { Owners } from './owners.ts'
 import type { VerifiedAccount } from './records.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
-import type { TokenRemover } from './token-remover.ts'
-
-const { placeholder } = sql
+import { type Db, matching, pipeline, placeholder, plus, prepared, query, type Rule } from './rule.ts'
+import type { TokenRemover } from './tokens.ts'
 
 /** An account whose row is locked until the transaction ends. */
 export interface LockedAccount extends VerifiedAccount { readonly factorCount: number }
@@ -19,7 +18,8 @@ export interface VerifiedContext { readonly account: LockedAccount, readonly now
 export type FactorChanges = ReturnType<typeof createFactorChanges>
 
 export function createFactorChanges (
-  engine: Engine, { tokenRemover, secrets }: { tokenRemover: TokenRemover, secrets: OneTimeSecrets }
+  engine: Engine,
+  { owners, tokenRemover, secrets }: { owners: Owners, tokenRemover: TokenRemover, secrets: OneTimeSecrets }
 ) {
   const { tables: { recoveryCodes }, transactFor } = engine
   const queries = queriesOf(engine)
@@ -29,7 +29,7 @@ export function createFactorChanges (
 
   const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => pipeline(
     query(queries.removeCodes, { accountId }),
-    query(writing('', db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash })))))
+    query(db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash }))))
   )
 
   return {
@@ -37,7 +37,7 @@ export function createFactorChanges (
     verifiedWrite: <Parameters extends unknown[], T>(
       rule: (context: VerifiedContext, ...values: Parameters) => Rule<T>
     ) => (verified: VerifiedAccount, ...values: Parameters): Promise<T> => transactFor(verified.id, function * () {
-      const [[account], now] = yield * pipeline(query(queries.lock, { accountId: verified.id }), engine.now())
+      const [account, now] = yield * pipeline(owners.credentials(verified.id), engine.now())
       if (account === undefined || !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
       return yield * rule({ account, now }, ...values)
     }),
@@ -72,27 +72,22 @@ export function createFactorChanges (
   }
 }
 
-function queriesOf ({ tables, locking }: Engine) {
+function queriesOf ({ tables }: Engine) {
   const { accounts, accountNetworks, totpSecrets, passkeys, recoveryCodes } = tables
-  const accountId = placeholder('accountId')
-  const isAccount = eq(accounts.id, accountId)
+  const isAccount = eq(accounts.id, placeholder('accountId'))
+  const removeFrom = (table: typeof totpSecrets | typeof passkeys | typeof recoveryCodes) => (db: Db) =>
+    db.delete(table).where(matching(table, 'accountId'))
   const factorVersion = sql`${accounts.factorVersion} + 1`
-  return {
-    lock: reading('account_for_factors', db => locking(db.select({
-      id: accounts.id,
-      passwordHash: accounts.passwordHash,
-      factorCount: accounts.factorCount,
-      factorVersion: accounts.factorVersion
-    }).from(accounts).where(and(isAccount, isNull(accounts.removedAt))))),
-    count: writing('count_factors', db => db.update(accounts).set({
-      factorCount: sql`${accounts.factorCount} + cast(${placeholder('added')} AS bigint)`, factorVersion
-    }).where(isAccount)),
-    clear: writing('clear_factors', db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount)),
+  return prepared('factor_changes', {
+    count: db => db.update(accounts).set({
+      factorCount: plus(accounts.factorCount, 'added'), factorVersion
+    }).where(isAccount),
+    clear: db => db.update(accounts).set({ factorCount: 0, factorVersion }).where(isAccount),
     // A thief may have made them known with the password alone.
-    forgetNetworks: writing('', db => db.delete(accountNetworks)
-      .where(and(eq(accountNetworks.accountId, accountId), ne(accountNetworks.network, placeholder('network'))))),
-    removeTotp: writing('remove_totp', db => db.delete(totpSecrets).where(eq(totpSecrets.accountId, accountId))),
-    removePasskeys: writing('remove_passkeys', db => db.delete(passkeys).where(eq(passkeys.accountId, accountId))),
-    removeCodes: writing('remove_recovery_codes', db => db.delete(recoveryCodes).where(eq(recoveryCodes.accountId, accountId)))
-  }
+    forgetNetworks: db => db.delete(accountNetworks)
+      .where(and(matching(accountNetworks, 'accountId'), ne(accountNetworks.network, placeholder('network')))),
+    removeTotp: removeFrom(totpSecrets),
+    removePasskeys: removeFrom(passkeys),
+    removeCodes: removeFrom(recoveryCodes)
+  })
 }

@@ -1,13 +1,10 @@
-import { and, asc, count, eq, gt, lt, sql } from 'drizzle-orm'
+import { and, asc, count, eq, gt, lt, lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { createExpiryRemover } from './factor-expiry.ts'
 import type { FactorList, FirstFactor, FoundTotp } from './factor-records.ts'
 import { createPasskeys } from './passkeys.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { isAny, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /**
  * Second factors: a part of the contract of {@link Metadata}. `factorCount` of an account is the number of its
@@ -19,14 +16,14 @@ const { placeholder } = sql
 export type FactorRepository = ReturnType<typeof createFactors>
 
 export function createFactors (services: Services) {
-  const { engine, factorChanges, secrets, read, write } = services
-  const { tables: { totpSecrets }, apply } = engine
+  const { engine, factorChanges, secrets, read, write, removeSome } = services
+  const { tables: { oneTimeSecrets, totpSecrets, usedChallenges }, apply } = engine
   const { verifiedWrite } = factorChanges
   const queries = queriesOf(engine)
 
   /** Returns whether there was one. */
   const removeSecret = (accountId: number, state: 'on' | 'pending') =>
-    query(queries.removeTotp, { accountId, state }, removed => removed.length > 0)
+    query(queries.removeTotp, { accountId, state }, isAny)
 
   return {
     ...createPasskeys(services),
@@ -75,7 +72,7 @@ export function createFactors (services: Services) {
 
     /** Uses a time step, if it is later than the last one and the secret is still on. Returns whether it did. */
     useTotp: (accountId: number, totp: { secret: string, step: number }): Promise<boolean> =>
-      apply(() => query(queries.useTotp, { accountId, ...totp }, used => used.length > 0), accountId),
+      apply(() => query(queries.useTotp, { accountId, ...totp }, isAny), accountId),
 
     /** @throws not_found, credentials_wrong. */
     removeTotp: verifiedWrite(function * ({ account }) {
@@ -112,20 +109,27 @@ export function createFactors (services: Services) {
     /** At most `limit` sealed secrets that do not begin with `prefix`, also pending ones. For the rotation of keys. */
     listSecrets: read((prefix: string, limit: number) => {
       const { accountId, secret } = totpSecrets
-      return query(reading('', db => db.select({ accountId, secret }).from(totpSecrets)
-        .where(sql`substr(${secret}, 1, ${prefix.length}) <> ${prefix}`).orderBy(asc(accountId)).limit(limit)))
+      return query(db => db.select({ accountId, secret }).from(totpSecrets)
+        .where(sql`substr(${secret}, 1, ${prefix.length}) <> ${prefix}`).orderBy(asc(accountId)).limit(limit))
     }),
 
     /** Replaces a sealed secret, unless it was replaced meanwhile. */
     replaceSecret: (accountId: number, secret: string, newSecret: string): Promise<void> =>
-      apply(() => query(writing('', db => db.update(totpSecrets).set({ secret: newSecret })
-        .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret)))), {}, () => {}), accountId),
+      apply(() => query(db => db.update(totpSecrets).set({ secret: newSecret })
+        .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret))), {}, () => {}), accountId),
 
     /**
      * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if
      * there may be more.
      */
-    removeExpired: createExpiryRemover(engine)
+    async removeExpired (limit: number): Promise<boolean> {
+      const expired = (table: typeof oneTimeSecrets | typeof usedChallenges) => lte(table.expiresAt, engine.clock)
+      const areMore = await Promise.all([
+        removeSome(oneTimeSecrets, oneTimeSecrets.hash, { matching: expired(oneTimeSecrets), limit }),
+        removeSome(usedChallenges, usedChallenges.id, { matching: expired(usedChallenges), limit })
+      ])
+      return areMore.includes(true)
+    }
   }
 }
 
@@ -135,27 +139,23 @@ function queriesOf ({ tables: { totpSecrets: totp, passkeys, recoveryCodes }, cl
   const isCodeOfAccount = eq(recoveryCodes.accountId, accountId)
   const columns = { secret: totp.secret, createdAt: totp.createdAt, lastStep: totp.lastStep }
   const step = sql`cast(${placeholder('step')} AS bigint)`
-  return {
-    totp: reading('totp', db => db.select(columns).from(totp).where(and(isOfAccount, eq(totp.state, placeholder('state'))))),
-    pending: reading('pending_totp', db => db.select(columns).from(totp)
-      .where(and(isOfAccount, eq(totp.state, 'pending'), gt(totp.expiresAt, clock)))),
-    addTotp: writing('', db => db.insert(totp).values({
-      accountId,
-      state: placeholder('state'),
-      secret: placeholder('secret'),
-      lastStep: placeholder('lastStep'),
-      createdAt: placeholder('createdAt'),
-      expiresAt: placeholder('expiresAt')
-    })),
-    removeTotp: writing('', db => db.delete(totp).where(and(isOfAccount, eq(totp.state, placeholder('state'))))
-      .returning({ state: totp.state })),
-    useTotp: writing('use_totp', db => db.update(totp).set({ lastStep: step })
-      .where(and(isOfAccount, eq(totp.state, 'on'), eq(totp.secret, placeholder('secret')), lt(totp.lastStep, step)))
-      .returning({ state: totp.state })),
-    passkeys: reading('passkeys_of_account', db => db.select().from(passkeys)
-      .where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id))),
-    codes: reading('count_recovery_codes', db => db.select({ count: count() }).from(recoveryCodes).where(isCodeOfAccount)),
-    useCode: writing('use_recovery_code', db => db.delete(recoveryCodes)
-      .where(and(isCodeOfAccount, eq(recoveryCodes.hash, placeholder('hash')))).returning({ hash: recoveryCodes.hash }))
-  }
+  return prepared('factors', {
+    totp: db => db.select(columns).from(totp).where(and(isOfAccount, matching(totp, 'state'))),
+    pending: db => db.select(columns).from(totp)
+      .where(and(isOfAccount, eq(totp.state, 'pending'), gt(totp.expiresAt, clock))),
+    addTotp: db => db.insert(totp).values({
+      ...placeholders('state', 'secret', 'lastStep', 'createdAt', 'expiresAt'),
+      accountId
+    }),
+    removeTotp: db => db.delete(totp).where(and(isOfAccount, matching(totp, 'state')))
+      .returning({ state: totp.state }),
+    useTotp: db => db.update(totp).set({ lastStep: step })
+      .where(and(isOfAccount, eq(totp.state, 'on'), matching(totp, 'secret'), lt(totp.lastStep, step)))
+      .returning({ state: totp.state }),
+    passkeys: db => db.select().from(passkeys)
+      .where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id)),
+    codes: db => db.select({ count: count() }).from(recoveryCodes).where(isCodeOfAccount),
+    useCode: db => db.delete(recoveryCodes)
+      .where(and(isCodeOfAccount, matching(recoveryCodes, 'hash'))).returning({ hash: recoveryCodes.hash })
+  })
 }

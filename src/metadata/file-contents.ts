@@ -1,28 +1,27 @@
-import { eq, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
-import { createLeaseEnder, type Discard } from './blobs.ts'
-import type { ChangeLog } from './change-log.ts'
+import { createLeaseEnder } from './blobs.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath } from './file-columns.ts'
-import { type FolderTree, type Place, requireFree } from './folder-tree.ts'
-import type { KeptContents, KeptRow } from './kept-contents.ts'
-import type { Keeping } from './kept-records.ts'
-import { adds, alters, type LockGuard, removes } from './lock-guard.ts'
-import { type Owner, type Owners, refuseBeyond } from './owners.ts'
+import { fileColumns, hasPath } from './columns.ts'
+import { type TreeSlot, requireFree } from './folder-tree.ts'
+import type { Retention, RetainedRow } from './retention.ts'
+import { adds, alters, removes } from './lock-guard.ts'
+import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { pipeline, placeholders, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
+import {
+  first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
+} from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
-
-const { placeholder } = sql
+import type { BaseServices } from './services.ts'
 
 /** What a change starts from: the owner, who is locked, the file of that name, and the time. */
 export interface StoreContext {
   readonly owner: Owner
   readonly current: FileRecord | undefined
   /** Where a file of that name belongs. */
-  readonly place: Place
+  readonly place: TreeSlot
   readonly time: number
   /** By uploads, but not by the one that becomes the file. */
   readonly reserved: UploadUsage
@@ -32,28 +31,17 @@ export interface StoreContext {
 /** The content of a file. */
 type FileContent = Pick<FileRecord, 'size' | 'type' | 'sha256' | 'blobId' | 'modifiedAt' | 'updatedAt' | 'storedAt'>
 
-type Removed = Pick<StoreContext, 'owner' | 'current' | 'time'>
+type RemovedFile = Pick<StoreContext, 'owner' | 'current' | 'time'>
 
-interface Removal { readonly precondition: Conditions, readonly isPermanent: boolean }
+interface FileRemoval { readonly precondition: Conditions, readonly isPermanent: boolean }
 
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
 
-interface FileContentsOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly keptContents: KeptContents
-  readonly guard: LockGuard
-  readonly changeLog: ChangeLog
-  readonly discard: Discard
-  readonly keeping: Keeping
-}
-
 /** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
 interface ExchangeOptions {
   readonly lease?: QueryRule<void> | undefined
-  readonly version?: KeptRow
+  readonly version?: RetainedRow
   readonly source?: FileRecord
 }
 
@@ -61,13 +49,13 @@ interface ExchangeOptions {
 export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
-  engine, owners, tree, keptContents, guard, changeLog, discard, keeping
-}: FileContentsOptions) {
+  engine, owners, tree, retention, guard, changeLog, discard, retentionPolicy
+}: BaseServices & { retention: Retention }) {
   const queries = queriesOf(engine)
   const endLease = createLeaseEnder(engine)
 
   const find = (ownerId: number, name: string) =>
-    query(queries.byPath, { ownerId, ...splitPath(name) }, ([file]) => file)
+    query(queries.byPath, { ownerId, ...splitPath(name) }, first)
 
   /** Gives a file the dead properties of another one. */
   const copyProperties = (id: number, from: number) => query(queries.copyProperties, { id, from })
@@ -84,7 +72,7 @@ export function createFileContents ({
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
-    yield * keptContents.evict(ownerId, { bytes: excess, time })
+    yield * retention.evict(ownerId, { bytes: excess, time })
     return created as FileRecord
   }
 
@@ -110,8 +98,8 @@ export function createFileContents ({
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
     const { replaced, excess, keptBytes } = yield * exchange(current, next, beginning, { lease })
-    yield * keptContents.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
-    yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
+    yield * retention.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
+    yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
   }
 
@@ -126,47 +114,47 @@ export function createFileContents ({
     const { id, ownerId, name, blobId } = current
     const bytes = next.size - current.size - (source?.size ?? 0)
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
-    const isKept = keptContents.keepsReplaced(current, next)
+    const isKept = retention.keepsReplaced(current, next)
     const keptBytes = (isKept ? current.size : 0) - (version?.size ?? 0)
     const keptCount = Number(isKept) - Number(version !== undefined)
     const ended = source && [source.id]
     const [,,, [replaced],,,, surplus] = yield * pipeline(
-      version && keptContents.take(version),
+      version && retention.take(version),
       // Before its blob is that of another file.
       ended && changeLog.deleted(ended, time),
       ended && query(queries.remove, { ids: ended }),
       query(queries.update, { ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
       owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
-      isKept ? keptContents.keepVersion(current, next.updatedAt) : discard([blobId], time),
-      isKept ? keptContents.surplusOf(current) : undefined,
+      isKept ? retention.keepVersion(current, next.updatedAt) : discard([blobId], time),
+      isKept ? retention.surplusOf(current) : undefined,
       lease
     )
-    const dropped = yield * keptContents.drop(surplus ?? [], time)
+    const dropped = yield * retention.drop(surplus ?? [], time)
     return { replaced: replaced as FileRecord, excess, keptBytes: keptBytes - dropped }
   }
 
   /** Deletes files of the owner; at least one. */
   function * removeAll (
-    { owner, time }: Omit<Removed, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
+    { owner, time }: Omit<RemovedFile, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
   ): Rule<void> {
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
     const bytes = removed.reduce((sum, { size }) => sum + size, 0)
-    const isKept = keeping.milliseconds > 0 && !isPermanent
+    const isKept = retentionPolicy.milliseconds > 0 && !isPermanent
     const keptCount = isKept ? ids.length : 0
     const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
     const [versions] = yield * pipeline(
-      isKept ? undefined : keptContents.versionsOf(ids),
-      isKept ? keptContents.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
+      isKept ? undefined : retention.versionsOf(ids),
+      isKept ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
       changeLog.deleted(ids, time),
       query(queries.remove, { ids }),
       owners.charge(owner.id, {
         bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
     )
-    yield * keptContents.drop(versions ?? [], time)
-    yield * keptContents.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
+    yield * retention.drop(versions ?? [], time)
+    yield * retention.trim(owner, { newest: String(blobIds.at(-1)), added: keptCount, time })
   }
 
   return {
@@ -216,17 +204,17 @@ export function createFileContents ({
       if (destination.overwrites !== true) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, source.name, current.name)
       yield * copyProperties(current.id, source.id)
-      yield * keptContents.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
+      yield * retention.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
       const { size, type, sha256, blobId, storedAt } = source
       const { modifiedAt = source.modifiedAt } = destination
       const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
       const { replaced } = yield * exchange(current, next, beginning, { source })
-      yield * keptContents.trim(owner, { newest: current.blobId, added: 1, time })
+      yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
       return replaced
     },
 
     /** @throws not_found, precondition_failed, file_locked. */
-    * remove ({ owner, current, time }: Removed, { precondition, isPermanent }: Removal): Rule<void> {
+    * remove ({ owner, current, time }: RemovedFile, { precondition, isPermanent }: FileRemoval): Rule<void> {
       if (current === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
       yield * guard.end({ owner, time }, current.name)
@@ -235,7 +223,7 @@ export function createFileContents ({
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
     * restoreVersion (
-      current: FileRecord, version: KeptRow, beginning: StoreContext, precondition: Conditions
+      current: FileRecord, version: RetainedRow, beginning: StoreContext, precondition: Conditions
     ): Rule<FileRecord> {
       yield * guard.admit({ ...beginning, current }, precondition, alters(current.name))
       const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
@@ -245,7 +233,7 @@ export function createFileContents ({
     },
 
     /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
-    * restoreFile (entry: KeptRow, name: string, beginning: StoreContext): Rule<FileRecord> {
+    * restoreFile (entry: RetainedRow, name: string, beginning: StoreContext): Rule<FileRecord> {
       const { owner, current, place, time } = beginning
       const { id: blobId, fileId: id, size, keptAt } = entry
       if (current !== undefined) throw fileTaken(name)
@@ -256,7 +244,7 @@ export function createFileContents ({
         query(queries.insertAgain, values),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
         owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
-        keptContents.take(entry)
+        retention.take(entry)
       )
       return restored as FileRecord
     }
@@ -266,30 +254,30 @@ export function createFileContents ({
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
   const record = fileColumns(tables)
-  const isThis = eq(files.id, placeholder('id'))
+  const isThis = matching(files, 'id')
   const columns = placeholders(
     'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
     'modifiedAt'
   )
   const path = placeholders('ownerId', 'folder', 'name')
-  return {
-    byPath: reading('file_by_path', db => db.select(record).from(files).where(hasPath(tables, path))),
-    insert: writing('add_file', db => db.insert(files).values(columns).returning(record)),
-    insertAgain: writing('restore_file', db => db.insert(files)
+  return prepared('files', {
+    byPath: db => db.select(record).from(files).where(hasPath(tables, path)),
+    insert: db => db.insert(files).values(columns).returning(record),
+    insertAgain: db => db.insert(files)
       .values({
         ...columns,
         id: placeholder('id'),
         properties: sql`(SELECT k.properties FROM kept k WHERE k.id = ${placeholder('blobId')})`
       })
-      .returning(record)),
-    update: writing('replace_file', db => db.update(files)
+      .returning(record),
+    update: db => db.update(files)
       .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))
-      .where(isThis).returning(record)),
-    copyProperties: writing('copy_properties', db => db.update(files).set({
+      .where(isThis).returning(record),
+    copyProperties: db => db.update(files).set({
       properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
-    }).where(isThis)),
-    remove: writing('remove_files', db => db.delete(files).where(isAmong(files.id, 'ids')))
-  }
+    }).where(isThis),
+    remove: db => db.delete(files).where(isAmong(files.id, 'ids'))
+  })
 }
 
 /** If the clock was set back, a changed file must not look older than before. */

@@ -1,10 +1,10 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { fileColumns } from './file-columns.ts'
-import { type Chunk, CHUNK_NAMES, type FoundFile, NameScan, type Place, type Stretch } from './name-scan.ts'
+import { fileColumns } from './columns.ts'
+import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type ScanCursor, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
-import { query, reading } from './rule.ts'
+import { matching, prepared, query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Names that a request searches at most: 0.1 s. */
@@ -29,7 +29,7 @@ const sortings: Record<FileOrder, Sorting | undefined> = {
  */
 export function createFileSearch ({ engine, tree }: Services) {
   const queries = queriesOf(engine)
-  const scan = new NameScan(engine)
+  const scan = createNameScan(engine)
   /** The end of the latest search of each account. */
   const latest = new Map<number, Promise<unknown>>()
 
@@ -37,7 +37,7 @@ export function createFileSearch ({ engine, tree }: Services) {
     const { folder, order } = search
     const folderId = folder === undefined ? undefined : await engine.read(() => tree.idOf(ownerId, folder))
     const sorting = sortings[order]
-    const chunks = scan.chunks(ownerId, {
+    const chunks = scan(ownerId, {
       ...search, stretches: stretchesOf(search, folderId), isAscending: order !== '-name'
     })
     return sorting === undefined
@@ -48,7 +48,7 @@ export function createFileSearch ({ engine, tree }: Services) {
   /** In the order of the scan. */
   async function firstOf (chunks: AsyncIterable<Chunk>, ownerId: number, { limit }: FileSearch): Promise<FoundFiles> {
     const found: FoundFile[] = []
-    let end: Place | undefined
+    let end: ScanCursor | undefined
     let searched = 0
     for await (const chunk of chunks) {
       found.push(...chunk.found)
@@ -125,8 +125,8 @@ function foldersOf (order: FileOrder, folderId: number | undefined): { from: num
 
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
-  return {
-    byIds: reading('found_files', db => db.select(fileColumns(tables)).from(files)
-      .where(and(eq(files.ownerId, sql.placeholder('ownerId')), isAmong(files.id, 'ids'))))
-  }
+  return prepared('file_search', {
+    byIds: db => db.select(fileColumns(tables)).from(files)
+      .where(and(matching(files, 'ownerId'), isAmong(files.id, 'ids')))
+  })
 }

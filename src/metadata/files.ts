@@ -1,23 +1,21 @@
-import { and, asc, between, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, between, eq, gt } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath, isInFolder } from './file-columns.ts'
+import { fileColumns, hasPath, isInFolder } from './columns.ts'
 import { type StoreContext, updateTimeOf } from './file-contents.ts'
-import { createFileListing } from './file-listing.ts'
+import { createFileListing } from './listings.ts'
 import { createFileSearch } from './file-search.ts'
-import { fileMembers } from './folder-members.ts'
 import { requireFree } from './folder-tree.ts'
 import { all, removes, stores } from './lock-guard.ts'
 import type { NewLock } from './lock-records.ts'
-import { limitedTo } from './paging.ts'
+import {
+  type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
+} from './rule.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import { pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
-
-const { placeholder } = sql
 
 /**
  * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
@@ -26,14 +24,14 @@ const { placeholder } = sql
 export type FileRepository = ReturnType<typeof createFiles>
 
 export function createFiles (services: Services) {
-  const { engine, owners, tree, contents, keptContents, guard, changeLog, read, write } = services
+  const { engine, owners, tree, contents, retention, guard, changeLog, members, read, write } = services
   const { tables } = engine
   const { files } = tables
   const queries = queriesOf(engine)
 
   /** Runs what stores a file, unless that stays as it is. */
   const storeBy = <T>(file: NewFile, quota: Quota, store: (beginning: StoreContext) => Rule<T>) =>
-    keptContents.transactWithRoom(file.ownerId, function * () {
+    retention.transactWithRoom(file.ownerId, function * () {
       return yield * store(yield * contents.begin(file.ownerId, file.name, quota))
     })
 
@@ -115,7 +113,7 @@ export function createFiles (services: Services) {
 
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
     hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
-      query(queries.ofSize, { ownerId, ...within }, found => found.length > 0)),
+      query(queries.ofSize, { ownerId, ...within }, isAny)),
 
     /**
      * One page in the given order. Concurrent changes never make a file that stays in its folder appear on two pages.
@@ -124,7 +122,7 @@ export function createFiles (services: Services) {
     list: read(createFileListing(services)),
 
     /** One page of the files directly in any of some folders. Folders that do not exist have none. */
-    listIn: read(fileMembers(engine)),
+    listIn: read(members.files.listIn),
 
     /**
      * One page of the files whose last segment contains a text, in the given order; compares without case and accents,
@@ -160,8 +158,8 @@ export function createFiles (services: Services) {
       // A move alone does not change what a download of the file says.
       const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)
       const { modifiedAt = current.modifiedAt } = destination
-      const rename = writing('', db => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
-        .where(eq(files.id, current.id)).returning(fileColumns(tables)))
+      const rename = (db: Db) => db.update(files).set({ folderId, name: segment, updatedAt, modifiedAt })
+        .where(eq(files.id, current.id)).returning(fileColumns(tables))
       const [[renamed]] = yield * pipeline(
         query(rename), changeLog.moved(current.id, { ownerId, name: newName, fromName: name, at: time })
       )
@@ -171,7 +169,7 @@ export function createFiles (services: Services) {
     /** Sets the date of a file to now if it is later: the clock was set back. No error if the file does not exist. */
     correctDate (ownerId: number, name: string): Promise<void> {
       const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, engine.clock))
-      const correct = writing('', db => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate))
+      const correct = (db: Db) => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate)
       return engine.apply(() => query(correct, {}, () => {}), ownerId)
     },
 
@@ -193,11 +191,11 @@ export function createFiles (services: Services) {
 
 function queriesOf ({ tables }: Engine) {
   const { files } = tables
-  return {
-    ofSize: reading('file_of_size', db => db.select({ id: files.id }).from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')),
+  return prepared('files', {
+    ofSize: db => db.select({ id: files.id }).from(files).where(and(
+      matching(files, 'ownerId'),
       isInFolder(tables, placeholders('ownerId', 'folder')),
       between(files.size, placeholder('minBytes'), placeholder('maxBytes'))
-    )).orderBy(limitedTo(asc(files.size), 1)))
-  }
+    )).orderBy(limitedTo(asc(files.size), 1))
+  })
 }

@@ -1,19 +1,16 @@
-import { and, asc, desc, eq, gt, gte, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lte } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns } from './file-columns.ts'
+import { fileColumns, isBelow } from './columns.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
 import type { FolderRow } from './folder-tree.ts'
 import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
-import { limitedTo } from './paging.ts'
+import { anyOf, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** The methods that delete folders. */
 export function createFolderRemovals ({ engine, owners, tree, contents, guard, changeLog, write }: Services) {
@@ -133,24 +130,23 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
 
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
-  const isOwn = eq(folders.ownerId, placeholder('ownerId'))
-  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
-  return {
-    anyFile: reading('file_in_folders', db => db.select({ id: files.id }).from(files)
-      .where(and(eq(files.ownerId, placeholder('ownerId')), isAmong(files.folderId, 'ids'))).limit(1)),
-    anyFolder: reading('folder_in_folder', db => db.select({ id: folders.id }).from(folders)
-      .where(and(isOwn, eq(folders.parentId, placeholder('id')))).limit(1)),
-    drop: writing('remove_folders', db => db.delete(folders).where(isAmong(folders.id, 'ids'))),
-    newestFile: reading('newest_file', db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1)),
-    foldersBelow: reading('folders_below', db => db.select({ id: folders.id, path: folders.path }).from(folders)
-      .where(and(isBelow, gt(folders.path, placeholder('after'))))
-      .orderBy(limitedTo(asc(folders.path), placeholder('limit')))),
+  const isOwn = matching(folders, 'ownerId')
+  return prepared('folder_removals', {
+    anyFile: anyOf(files, and(matching(files, 'ownerId'), isAmong(files.folderId, 'ids'))),
+    anyFolder: anyOf(folders, and(isOwn, eq(folders.parentId, placeholder('id')))),
+    drop: db => db.delete(folders).where(isAmong(folders.id, 'ids')),
+    newestFile: db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1),
+    foldersBelow: db => db.select({ id: folders.id, path: folders.path }).from(folders)
+      .where(and(isBelow(folders), gt(folders.path, placeholder('after'))))
+      .orderBy(limitedTo(asc(folders.path), placeholder('limit'))),
     // In any order: the owner's id is the same in all.
-    filesIn: reading('files_in_folders', db => db.select(fileColumns(tables)).from(files)
+    filesIn: db => db.select(fileColumns(tables)).from(files)
       .where(and(
-        eq(files.ownerId, placeholder('ownerId')), isAmong(files.folderId, 'ids'), lte(files.id, placeholder('lastId'))
-      )).orderBy(limitedTo(asc(files.ownerId), placeholder('limit')))),
-    deepest: reading('deepest_folders', db => db.select({ id: folders.id }).from(folders).where(isBelow)
-      .orderBy(limitedTo(desc(folders.path), placeholder('limit'))))
-  }
+        matching(files, 'ownerId'),
+        isAmong(files.folderId, 'ids'),
+        lte(files.id, placeholder('lastId'))
+      )).orderBy(limitedTo(asc(files.ownerId), placeholder('limit'))),
+    deepest: db => db.select({ id: folders.id }).from(folders).where(isBelow(folders))
+      .orderBy(limitedTo(desc(folders.path), placeholder('limit')))
+  })
 }

@@ -1,16 +1,14 @@
-import { and, asc, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
+import { and, asc, inArray, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
-import { folderColumns } from './file-columns.ts'
+import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import { pipeline, placeholders, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
+import { first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-
-const { placeholder } = sql
 
 export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
 
@@ -24,7 +22,7 @@ const MANY_FOLDERS = 2000
 export const ONE_FOLDER: Amount = { bytes: 0, files: 1 }
 
 /** Where a file or folder with a path belongs. */
-export interface Place {
+export interface TreeSlot {
   readonly known: Known
   /** The id of its innermost parent that exists; 0 for the root. */
   readonly folderId: number
@@ -42,11 +40,11 @@ export type FolderTree = ReturnType<typeof createFolderTree>
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const queries = queriesOf(engine)
 
-  const find = (ownerId: number, path: string) => query(queries.byPath, { ownerId, path }, ([folder]) => folder)
+  const find = (ownerId: number, path: string) => query(queries.byPath, { ownerId, path }, first)
 
   /** Whether a folder directly contains a file with this path. */
   const hasFile = (ownerId: number, folderId: number, path: string) =>
-    query(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, found => found.length > 0)
+    query(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, isAny)
 
   /** Adds a folder, and charges it. Returns its id. */
   function * add (
@@ -85,7 +83,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
 
     /** Whether a transaction that changes or reads all folders below one takes long. */
     hasManyBelow: (ownerId: number, path: string) =>
-      query(queries.manyBelow, { ownerId, ...boundsBelow(path) }, found => found.length > 0),
+      query(queries.manyBelow, { ownerId, ...boundsBelow(path) }, isAny),
 
     /**
      * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if
@@ -112,7 +110,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     },
 
     /** Where something belongs; `known`: what exists of its path. */
-    * place (ownerId: number, path: string, known: Known): Rule<Place> {
+    * place (ownerId: number, path: string, known: Known): Rule<TreeSlot> {
       const ancestors = ancestorsOf(path)
       const missing = ancestors.filter(ancestor => !known.has(ancestor))
       const [first] = missing
@@ -124,7 +122,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     },
 
     /** Makes the missing parents of a place. Returns the id of the innermost parent. */
-    * makeParents (ownerId: number, { known, folderId, missing }: Place, time: number): Rule<number> {
+    * makeParents (ownerId: number, { known, folderId, missing }: TreeSlot, time: number): Rule<number> {
       let parentId = folderId
       for (const path of missing) {
         parentId = yield * add(ownerId, { parentId, path, time })
@@ -136,7 +134,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
 }
 
 /** @throws name_taken if nothing can be added there. */
-export function requireFree ({ obstacle }: Place): void {
+export function requireFree ({ obstacle }: TreeSlot): void {
   if (obstacle !== undefined) throw new Problem('name_taken', { detail: obstacle })
 }
 
@@ -154,29 +152,26 @@ function refuseTooLong (longest: { bytes: number, slashes: number }, path: strin
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   const columns = folderColumns(tables)
-  const isOwn = eq(folders.ownerId, placeholder('ownerId'))
-  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
-  const isWithin = or(and(isOwn, eq(folders.path, placeholder('path'))), isBelow)
-  return {
-    byPath: reading('folder_by_path', db => db.select(columns).from(folders).where(and(isOwn, eq(folders.path, placeholder('path'))))),
-    byPaths: reading('folders_by_paths', db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
-      .orderBy(asc(folders.path))),
-    fileIn: reading('file_in_folder', db => db.select({ id: files.id }).from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))
-    ))),
-    manyBelow: reading('many_folders', db => db.select({ id: folders.id }).from(folders).where(isBelow).limit(1).offset(MANY_FOLDERS)),
-    longestBelow: reading('longest_path', db => db.select({
+  const isOwn = matching(folders, 'ownerId')
+  const isWithin = or(and(isOwn, matching(folders, 'path')), isBelow(folders))
+  return prepared('folder_tree', {
+    byPath: db => db.select(columns).from(folders).where(and(isOwn, matching(folders, 'path'))),
+    byPaths: db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
+      .orderBy(asc(folders.path)),
+    fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
+    manyBelow: db => db.select({ id: folders.id }).from(folders).where(isBelow(folders)).limit(1).offset(MANY_FOLDERS),
+    longestBelow: db => db.select({
       bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
       slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
-    }).from(folders).where(isBelow)),
-    filesWithin: reading('size_of_files', db => db.select({
+    }).from(folders).where(isBelow(folders)),
+    filesWithin: db => db.select({
       count: sql`count(*)`, bytes: sql`coalesce(sum(${files.size}), 0)`
     }).from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')),
+      matching(files, 'ownerId'),
       inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(isWithin))
-    ))),
-    foldersWithin: reading('count_folders', db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin)),
-    insert: writing('add_folder', db => db.insert(folders)
-      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id }))
-  }
+    )),
+    foldersWithin: db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin),
+    insert: db => db.insert(folders)
+      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
+  })
 }

@@ -1,25 +1,21 @@
-import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { folderColumns } from './file-columns.ts'
-import { findFolderFaults } from './folder-faults.ts'
-import { folderMembers } from './folder-members.ts'
+import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
-import { type FolderRow, ONE_FOLDER, type Place } from './folder-tree.ts'
+import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
 import { adds, all, removes } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
-import { limitedTo } from './paging.ts'
+import { limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
 import { boundsBelow, splitPath } from './paths.ts'
-import type { Amount, FolderRecord, Quota } from './records.ts'
-import { pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
+import type { Amount, FolderRecord, Quota, SegmentPage } from './records.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
+import type { Tables } from './schema.ts'
 
 /** A folder that is made or moved. */
-interface Arrival {
+interface FolderArrival {
   readonly path: string
   readonly quota: Quota
   readonly destination: Destination
@@ -34,11 +30,11 @@ interface Arrival {
 export type FolderRepository = ReturnType<typeof createFolders>
 
 export function createFolders (services: Services) {
-  const { engine, longRunning, owners, tree, contents, guard, changeLog, read, write } = services
+  const { engine, longRunning, owners, tree, contents, guard, changeLog, members, read, write } = services
   const { tables } = engine
   const queries = queriesOf(engine)
 
-  function * create (ownerId: number, arrival: Arrival, added = ONE_FOLDER): Rule<FolderRecord> {
+  function * create (ownerId: number, arrival: FolderArrival, added = ONE_FOLDER): Rule<FolderRecord> {
     const { path } = arrival
     const { parentId, time } = yield * makeParents(ownerId, { ...arrival, added, removed: [] })
     const id = yield * tree.add(ownerId, { parentId, path, time })
@@ -52,7 +48,7 @@ export function createFolders (services: Services) {
    */
   function * makeParents (
     ownerId: number,
-    { path, quota, destination, source, added, removed }: Arrival & { added: Amount, removed: string[] }
+    { path, quota, destination, source, added, removed }: FolderArrival & { added: Amount, removed: string[] }
   ) {
     const beginning = yield * contents.begin(ownerId, path, quota)
     const { current, place, time } = beginning
@@ -77,25 +73,13 @@ export function createFolders (services: Services) {
 
     find: read((ownerId: number, path: string): Rule<FolderRecord | undefined> => tree.find(ownerId, path)),
 
-    /**
-     * The folders directly in a folder, or in the root for an empty path, by name: at most `limit` with a last segment
-     * after `after`.
-     * @throws not_found if the folder does not exist.
-     */
-    list: read(function * (
-      ownerId: number, path: string, { after, limit }: { after: string | undefined, limit: number }
-    ): Rule<FolderRecord[]> {
-      const { folders } = tables
-      const parentId = yield * tree.idOf(ownerId, path)
-      return yield * query(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
-        eq(folders.ownerId, ownerId),
-        eq(folders.parentId, parentId),
-        after === undefined ? undefined : gt(folders.name, after)
-      )).orderBy(asc(folders.name)).limit(limit)))
+    /** The folders directly in a folder, or in the root for an empty path. @throws not_found if it does not exist. */
+    list: read(function * (ownerId: number, path: string, page: SegmentPage): Rule<FolderRecord[]> {
+      return yield * members.folders.list(ownerId, yield * tree.idOf(ownerId, path), page)
     }),
 
     /** The same for any of some folders: those that do not exist have none. */
-    listIn: read(folderMembers(engine)),
+    listIn: read(members.folders.listIn),
 
     /** All folders in the order of their ids, as they were created: at most `limit` with one above `after`. */
     listAll: read((ownerId: number, page: { after: number, limit: number }): Rule<FolderRecord[]> =>
@@ -167,26 +151,61 @@ export function createFolders (services: Services) {
 }
 
 /** Where an existing folder is. */
-function placeOf ({ parentId }: FolderRow): Pick<Place, 'folderId' | 'missing'> {
+function placeOf ({ parentId }: FolderRow): Pick<TreeSlot, 'folderId' | 'missing'> {
   return { folderId: parentId, missing: [] }
 }
 
 function queriesOf ({ tables }: Engine) {
   const { folders } = tables
-  const isOwn = eq(folders.ownerId, placeholder('ownerId'))
-  const isBelow = and(isOwn, gte(folders.path, placeholder('from')), lt(folders.path, placeholder('to')))
-  return {
+  const isOwn = matching(folders, 'ownerId')
+  return prepared('folders', {
     // Ordered by the owner too, so that PostgreSQL takes the index of both.
-    all: reading('all_folders', db => db.select(folderColumns(tables)).from(folders)
+    all: db => db.select(folderColumns(tables)).from(folders)
       .where(and(isOwn, gt(folders.id, placeholder('after'))))
-      .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit')))),
-    move: writing('move_folder', db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
-      .where(eq(folders.id, placeholder('id')))),
-    moveBelow: writing('move_folders', db => db.update(folders).set({
+      .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit'))),
+    move: db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
+      .where(matching(folders, 'id')),
+    moveBelow: db => db.update(folders).set({
       path: sql`cast(${placeholder('newPath')} AS text) || substr(${folders.path}, length(cast(${placeholder('path')} AS text)) + 1)`
-    }).where(isBelow)),
-    copyProperties: writing('copy_folder_properties', db => db.update(folders).set({
+    }).where(isBelow(folders)),
+    copyProperties: db => db.update(folders).set({
       properties: sql`(SELECT s.properties FROM folders s WHERE s.id = ${placeholder('from')})`
-    }).where(eq(folders.id, placeholder('id'))))
-  }
+    }).where(matching(folders, 'id'))
+  })
+}
+
+/**
+ * Folders and files whose place is wrong, or taken by both, one line each. A folder that is its own ancestor is among
+ * them: it can't be that the path of each is longer than that of its parent.
+ */
+export function * findFolderFaults (tables: Tables): Rule<string[]> {
+  const { misplaced, orphans, twins } = faultQueriesOf(tables)
+  const [folders, files, pairs] = yield * pipeline(query(misplaced), query(orphans), query(twins))
+  return [
+    ...folders.map(({ id, ownerId, path, parent }) => {
+      const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`
+      return parent === null ? `${folder} has no parent` : `${folder} does not have the path of its parent and its name`
+    }),
+    ...files.map(({ id, ownerId, name }) =>
+      `file ${id} of account ${ownerId} (${JSON.stringify(name)}) is in a folder that does not exist`),
+    ...pairs.map(({ id, ownerId, path, folder }) =>
+      `file ${id} of account ${ownerId} (${JSON.stringify(path)}) has the path of folder ${folder}`)
+  ]
+}
+
+function faultQueriesOf ({ files, folders }: Tables) {
+  // Raw SQL: in a query of one table Drizzle omits the table's name.
+  const parent = sql<string | null>`CASE WHEN ${eq(folders.parentId, 0)} THEN ''
+    ELSE (SELECT p.path || '/' FROM folders p WHERE p.id = folders.parent_id AND p.owner_id = folders.owner_id) END`
+  return prepared('folders', {
+    misplaced: db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
+      .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`),
+    orphans: db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
+      .where(sql`${files.folderId} <> 0 AND NOT EXISTS (
+        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`),
+    twins: db => db
+      .select({ id: files.id, ownerId: files.ownerId, path: folders.path, folder: folders.id }).from(folders)
+      .innerJoin(files, and(
+        eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name)))
+  })
 }

@@ -1,13 +1,9 @@
 import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
-import { accountColumns } from './account-rows.ts'
+import { accountColumns, fileColumns, folderColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
-import { fileColumns, folderColumns } from './file-columns.ts'
 import { MAX_LINK_NETWORKS, MAX_LINKS } from './link-records.ts'
-import { limitedTo } from './paging.ts'
-import { placeholders, reading, writing } from './rule.ts'
+import { plus, limitedTo, matching, placeholder, placeholders, prepared } from './rule.ts'
 import type { Tables } from './schema.ts'
-
-const { placeholder } = sql
 
 /** The columns of a `LinkRecord`. Its name is the path of its file or folder. */
 export function linkColumns ({ links }: Tables) {
@@ -26,20 +22,20 @@ export function linkQueries ({ tables, clock }: Engine) {
   const isOfOwner = eq(links.accountId, placeholder('ownerId'))
   // In one statement with what is found in it: the linked folder may be moved at the same time.
   const isBelow = and(
-    eq(folders.ownerId, placeholder('ownerId')),
+    matching(folders, 'ownerId'),
     sql`${folders.path} = (SELECT lf.path FROM folders lf
       WHERE lf.id = ${placeholder('folderId')}) || cast(${placeholder('below')} AS text)`
   )
-  return {
-    lastAllowed: reading('last_allowed_link', db => db.select({ id: links.id }).from(links)
-      .where(eq(links.accountId, placeholder('accountId'))).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1))),
-    insert: writing('add_link', db => db.insert(links).values(placeholders(
+  return prepared('link_queries', {
+    lastAllowed: db => db.select({ id: links.id }).from(links)
+      .where(matching(links, 'accountId')).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1)),
+    insert: db => db.insert(links).values(placeholders(
       'accountId', 'kind', 'fileId', 'folderId', 'secretHash', 'passwordHash', 'expiresAt', 'maxFiles', 'maxBytes',
       'showsOwner', 'createdAt'
-    )).returning(columns)),
-    byId: reading('link_by_id', db => db.select(columns).from(links)
-      .where(and(isOfOwner, eq(links.id, placeholder('id'))))),
-    bySecret: reading('link_by_secret', db => db.select({
+    )).returning(columns),
+    byId: db => db.select(columns).from(links)
+      .where(and(isOfOwner, matching(links, 'id'))),
+    bySecret: db => db.select({
       link: columns,
       account: accountColumns(tables),
       file: fileColumns(tables),
@@ -50,31 +46,32 @@ export function linkQueries ({ tables, clock }: Engine) {
       .leftJoin(files, eq(files.id, links.fileId))
       .leftJoin(folders, eq(folders.id, links.folderId))
       .where(and(
-        eq(links.secretHash, placeholder('secretHash')), isNull(accounts.removedAt), isNull(accounts.disabledAt)
-      ))),
-    recordUses: writing('record_link_uses', db => db.update(links).set({
-      uses: sql`${links.uses} + cast(${placeholder('count')} AS bigint)`,
+        matching(links, 'secretHash'),
+        isNull(accounts.removedAt),
+        isNull(accounts.disabledAt)
+      )),
+    recordUses: db => db.update(links).set({
+      uses: plus(links.uses, 'count'),
       lastUsedAt: sql`${placeholder('at')}`
-    }).where(eq(links.id, placeholder('id')))),
-    knownNetwork: reading('known_link_network', db => db.select({ network: linkNetworks.network }).from(linkNetworks)
-      .where(and(isOfLink, eq(linkNetworks.network, placeholder('network'))))),
-    addNetwork: writing('add_link_network', db => db.insert(linkNetworks).select(db.select({
+    }).where(matching(links, 'id')),
+    knownNetwork: db => db.select({ network: linkNetworks.network }).from(linkNetworks)
+      .where(and(isOfLink, matching(linkNetworks, 'network'))),
+    addNetwork: db => db.insert(linkNetworks).select(db.select({
       linkId: links.id,
       network: sql<string>`cast(${placeholder('network')} AS text)`.as('network'),
       firstAt: sql<number>`cast(${placeholder('at')} AS bigint)`.as('first_at')
-    }).from(links).where(and(eq(links.id, placeholder('id')), eq(links.passwordHash, placeholder('passwordHash')))))
-      .onConflictDoNothing()),
-    forgetOldest: writing('forget_oldest_link_networks', db => db.delete(linkNetworks).where(and(
+    }).from(links).where(matching(links, 'id', 'passwordHash')))
+      .onConflictDoNothing(),
+    forgetOldest: db => db.delete(linkNetworks).where(and(
       isOfLink,
       lt(linkNetworks.firstAt, sql`(SELECT ln.first_at FROM link_networks ln WHERE ln.link_id = ${placeholder('id')}
         ORDER BY ln.first_at DESC LIMIT 1 OFFSET ${sql.raw(String(MAX_LINK_NETWORKS - 1))})`)
-    ))),
-    forgetNetworks: writing('forget_link_networks', db => db.delete(linkNetworks).where(isOfLink)),
-    fileBelow: reading('file_below_link', db => db.select(fileColumns(tables)).from(files).where(and(
-      eq(files.ownerId, placeholder('ownerId')),
-      eq(files.folderId, db.select({ id: folders.id }).from(folders).where(isBelow)),
-      eq(files.name, placeholder('name'))
-    ))),
-    folderBelow: reading('folder_below_link', db => db.select({ id: folders.id }).from(folders).where(isBelow))
-  }
+    )),
+    forgetNetworks: db => db.delete(linkNetworks).where(isOfLink),
+    fileBelow: db => db.select(fileColumns(tables)).from(files).where(and(
+      matching(files, 'ownerId', 'name'),
+      eq(files.folderId, db.select({ id: folders.id }).from(folders).where(isBelow))
+    )),
+    folderBelow: db => db.select({ id: folders.id }).from(folders).where(isBelow)
+  })
 }

@@ -1,5 +1,5 @@
 import { Problem } from '../problems.ts'
-import type { AccountRecord, Amount, FileRecord, FolderRecord } from './records.ts'
+import type { AccountRecord, Amount, FileRecord, FolderRecord, SegmentPage } from './records.ts'
 
 /** Links of one account. */
 export const MAX_LINKS = 1000
@@ -80,10 +80,8 @@ export interface OpenLink {
 /** The link and the folder of a look-up below it. */
 export interface LinkedFolder { readonly ownerId: number, readonly folderId: number }
 
-/** How a page of files or folders continues: entries with a last segment after `after`. */
-export interface LinkedPage {
+/** A part of what is directly in a folder. */
+export interface LinkedPage extends SegmentPage {
   /** The path below the linked folder; empty for the linked folder itself. */
   readonly folder: string
-  readonly after: string | undefined
-  readonly limit: number
 }

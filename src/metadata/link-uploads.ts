@@ -2,26 +2,16 @@ import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
 import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
-import { adds, alters, type LockGuard } from './lock-guard.ts'
-import type { Owner, Owners, Reserved } from './owners.ts'
+import { adds, alters } from './lock-guard.ts'
+import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { pipeline, query, type QueryRule, reading, type Rule, writing } from './rule.ts'
+import { plus, matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
-
-const { placeholder } = sql
+import type { BaseServices } from './services.ts'
 
 const unlimited: Quota = { bytes: undefined, files: undefined }
-
-interface LinkUploadOptions {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly tree: FolderTree
-  readonly contents: FileContents
-  readonly guard: LockGuard
-}
 
 /** An upload by a link. */
 interface LinkedUpload {
@@ -33,7 +23,7 @@ interface LinkedUpload {
 }
 
 /** An `upload` link that has not ended, and what it has room for. The owner is locked. */
-interface Target {
+interface UploadTarget {
   readonly owner: Owner
   readonly time: number
   readonly linkId: number
@@ -44,13 +34,15 @@ interface Target {
   readonly room: LinkRoom
 }
 
-/** Stores what arrives by links in the current transaction. Nothing kept is deleted for it. */
+/** Stores what arrives by links in the current transaction. Never evicts versions or trash. */
 export type LinkUploads = ReturnType<typeof createLinkUploads>
 
-export function createLinkUploads ({ engine, owners, tree, contents, guard }: LinkUploadOptions) {
+export function createLinkUploads ({
+  engine, owners, tree, contents, guard
+}: BaseServices & { contents: FileContents }) {
   const queries = queriesOf(engine)
 
-  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<Target> {
+  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<UploadTarget> {
     const [owner, [link], [own], reserved] = yield * pipeline(
       found,
       query(queries.link, { ownerId, linkId }),
@@ -69,7 +61,7 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
   }
 
   /** A name that is free, and the one before it is taken: found in as many steps as the number has bits. */
-  function * freeName (target: Target, name: string): Rule<string> {
+  function * freeName (target: UploadTarget, name: string): Rule<string> {
     let [taken, free] = [0, 1]
     while (yield * isTaken(target, numberedName(name, free))) [taken, free] = [free, free * 2]
     while (free - taken > 1) {
@@ -80,7 +72,7 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
     return numberedName(name, free)
   }
 
-  function * isTaken ({ owner, folderId }: Target, name: string): Rule<boolean> {
+  function * isTaken ({ owner, folderId }: UploadTarget, name: string): Rule<boolean> {
     const values = { ownerId: owner.id, folderId, name }
     const [files, folders] = yield * pipeline(query(queries.fileOfName, values), query(queries.folderOfName, values))
     return files.length + folders.length > 0
@@ -99,7 +91,7 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
      * Admits a new upload with a reservation by the link.
      * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
      */
-    * admit ({ owner, time, folder, room, uploads }: Target, bytes: number): Rule<void> {
+    * admit ({ owner, time, folder, room, uploads }: UploadTarget, bytes: number): Rule<void> {
       yield * guard.admit({ owner, time }, {}, alters(folder))
       refuseAnnounced(room, { files: 1, bytes })
       if (uploads < MAX_LINK_UPLOADS) return
@@ -110,7 +102,7 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
      * Adds a file to the folder, under the next free one of `name`, `name (2)` and so on; `file.name` is one segment.
      * @throws link_limit_reached, quota_exceeded, file_locked.
      */
-    * store (target: Target, file: NewFile): Rule<StoreResult> {
+    * store (target: UploadTarget, file: NewFile): Rule<StoreResult> {
       const { owner, time, folder, linkId, reserved, room } = target
       const added = { files: 1, bytes: file.size }
       refuseBeyondRoom(room, added, added)
@@ -129,7 +121,7 @@ export function createLinkUploads ({ engine, owners, tree, contents, guard }: Li
   }
 }
 
-/** What a quota leaves, with all that is kept: a stranger must not push that out. */
+/** What a quota leaves, with all that is kept: visitors can't evict versions or trash. */
 function ownersRoom (quota: Quota, owner: Owner, { bytes, uploads }: UploadUsage): Amount {
   return {
     files: (quota.files ?? Infinity) - owner.files - owner.folders - uploads,
@@ -143,8 +135,8 @@ function atLeastNone ({ files, bytes }: Amount): Amount {
 
 function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock, isAmong }: Engine) {
   const isOwn = (column: typeof files.ownerId) => eq(column, placeholder('ownerId'))
-  return {
-    link: reading('upload_link', db => db.select({
+  return prepared('link_uploads', {
+    link: db => db.select({
       folderId: links.folderId,
       folder: folders.path,
       maxFiles: links.maxFiles,
@@ -159,25 +151,25 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
         eq(links.accountId, placeholder('ownerId')),
         eq(links.kind, 'upload'),
         or(isNull(links.expiresAt), gt(links.expiresAt, clock))
-      ))),
-    reservedByLink: reading('reserved_by_link', db => db.select({
+      )),
+    reservedByLink: db => db.select({
       uploads: sql`count(*)`.mapWith(Number),
       bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
     }).from(uploads).where(and(
-      eq(uploads.linkId, placeholder('linkId')),
+      matching(uploads, 'linkId'),
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
-    ))),
-    charge: writing('charge_link', db => db.update(links).set({
+    )),
+    charge: db => db.update(links).set({
       usedFiles: sql`${links.usedFiles} + 1`,
-      usedBytes: sql`${links.usedBytes} + cast(${placeholder('bytes')} AS bigint)`
-    }).where(eq(links.id, placeholder('linkId')))),
-    fileOfName: reading('file_of_name', db => db.select({ id: files.id }).from(files)
-      .where(and(isOwn(files.ownerId), eq(files.folderId, placeholder('folderId')), eq(files.name, placeholder('name'))))),
-    folderOfName: reading('folder_of_name', db => db.select({ id: folders.id }).from(folders)
-      .where(and(eq(folders.ownerId, placeholder('ownerId')), eq(folders.parentId, placeholder('folderId')), eq(folders.name, placeholder('name'))))),
-    end: writing('end_link_uploads', db => db.update(uploads).set({ expiresAt: clock })
-      .where(and(eq(uploads.ownerId, placeholder('ownerId')), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result))))
-  }
+      usedBytes: plus(links.usedBytes, 'bytes')
+    }).where(eq(links.id, placeholder('linkId'))),
+    fileOfName: db => db.select({ id: files.id }).from(files)
+      .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name'))),
+    folderOfName: db => db.select({ id: folders.id }).from(folders)
+      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId')))),
+    end: db => db.update(uploads).set({ expiresAt: clock })
+      .where(and(matching(uploads, 'ownerId'), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result)))
+  })
 }

@@ -1,13 +1,12 @@
-import { and, asc, desc, eq, gt, lt, type SQL } from 'drizzle-orm'
+import { and, desc, eq, lt, type SQL } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { fileColumns, folderColumns } from './file-columns.ts'
 import { linkColumns, linkQueries } from './link-queries.ts'
 import {
   type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINKS, type NewLink, type OpenLink
 } from './link-records.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { existing, first, isAny, pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -17,9 +16,9 @@ import type { Services } from './services.ts'
  */
 export type LinkRepository = ReturnType<typeof createLinks>
 
-export function createLinks ({ engine, owners, tree, contents, linkUploads, read, write }: Services) {
+export function createLinks ({ engine, owners, tree, contents, linkUploads, members, read, write }: Services) {
   const { tables } = engine
-  const { files, folders, links } = tables
+  const { links } = tables
   const queries = linkQueries(engine)
 
   /** Condition for the links of a file or folder. */
@@ -32,17 +31,14 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
   /** Returns how many there were. */
   function * drop (ownerId: number, condition: SQL | undefined): Rule<number> {
     yield * owners.lock(ownerId)
-    const removed = yield * query(writing('', db => db.delete(links)
-      .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id })))
+    const removed = yield * query(db => db.delete(links)
+      .where(and(eq(links.accountId, ownerId), condition)).returning({ id: links.id }))
     if (removed.length > 0) yield * linkUploads.end(ownerId, removed.map(({ id }) => id))
     return removed.length
   }
 
   const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
-    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, ([found]) => {
-      if (found === undefined) throw new Problem('not_found')
-      return found.id
-    })
+    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
 
   return {
     /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
@@ -67,7 +63,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     }),
 
     find: read((ownerId: number, id: number) =>
-      query(queries.byId, { ownerId, id }, ([link]) => link as LinkRecord | undefined)),
+      query(queries.byId, { ownerId, id }, first)),
 
     /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
     list: read(function * (
@@ -75,11 +71,11 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
       { name, beforeId, limit }: { name?: string | undefined, beforeId: number | undefined, limit: number }
     ) {
       const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
-      return yield * query(reading('', db => db.select(linkColumns(tables)).from(links).where(and(
+      return yield * query(db => db.select(linkColumns(tables)).from(links).where(and(
         eq(links.accountId, ownerId),
         isWanted,
         beforeId === undefined ? undefined : lt(links.id, beforeId)
-      )).orderBy(desc(links.id)).limit(limit)), {}, found => found as LinkRecord[])
+      )).orderBy(desc(links.id)).limit(limit))
     }),
 
     /** Changes some terms, or the secret. @throws not_found. */
@@ -88,11 +84,11 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     ) {
       // Locked: an upload that is decided at the same time sees the limits of before or of after.
       yield * owners.lock(ownerId)
-      const [changed] = yield * query(writing('', db => db.update(links).set({ ...changes, id })
-        .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables))))
+      const [changed] = yield * query(db => db.update(links).set({ ...changes, id })
+        .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables)))
       if (changed === undefined) throw new Problem('not_found')
       if (changes.passwordHash !== undefined) yield * query(queries.forgetNetworks, { id })
-      return changed as LinkRecord
+      return changed
     }),
 
     /** Ends a link, and with it its unfinished uploads. @throws not_found. */
@@ -108,12 +104,12 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
     /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
     async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
       const row = await engine.readCached(`link ${secretHash}`, () =>
-        query(queries.bySecret, { secretHash }, ([found]) => found))
+        query(queries.bySecret, { secretHash }, first))
       if (row === undefined) return undefined
       const now = engine.timeOf(row)
       const { link, account, file, folder } = row
       if (link.expiresAt !== null && link.expiresAt <= now) return undefined
-      return { link: link as LinkRecord, account, file: file ?? undefined, folder: folder ?? undefined, now }
+      return { link, account, file: file ?? undefined, folder: folder ?? undefined, now }
     },
 
     /** Adds to the uses of a link; no error if it has ended. */
@@ -125,7 +121,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
      * remembered.
      */
     isKnownNetwork: read((id: number, network: string) =>
-      query(queries.knownNetwork, { id, network }, found => found.length > 0)),
+      query(queries.knownNetwork, { id, network }, isAny)),
 
     /** Records that; nothing if the link has ended or has another password by now. */
     addKnownNetwork: (
@@ -140,27 +136,17 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, read
       const { folder, name: segment } = splitPath(name)
       // Without its first word the key would be that of a file in a folder whose name is a number.
       return engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
-        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, ([file]) => file))
+        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, first))
     },
 
     /** The files directly in a folder, by name. @throws not_found. */
-    listFiles: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FileRecord[]> {
-      const folderId = yield * folderBelow(at, folder)
-      return yield * query(reading('', db => db.select(fileColumns(tables)).from(files).where(and(
-        eq(files.ownerId, at.ownerId),
-        eq(files.folderId, folderId),
-        engine.namesBetween(files.name, { prefix: '', after, isAscending: true })
-      )).orderBy(asc(files.name)).limit(limit)))
+    listFiles: read(function * (at: LinkedFolder, { folder, ...page }: LinkedPage): Rule<FileRecord[]> {
+      return yield * members.files.list(at.ownerId, yield * folderBelow(at, folder), page)
     }),
 
     /** The folders directly in a folder, by name. @throws not_found. */
-    listFolders: read(function * (at: LinkedFolder, { folder, after, limit }: LinkedPage): Rule<FolderRecord[]> {
-      const parentId = yield * folderBelow(at, folder)
-      return yield * query(reading('', db => db.select(folderColumns(tables)).from(folders).where(and(
-        eq(folders.ownerId, at.ownerId),
-        eq(folders.parentId, parentId),
-        after === undefined ? undefined : gt(folders.name, after)
-      )).orderBy(asc(folders.name)).limit(limit)))
+    listFolders: read(function * (at: LinkedFolder, { folder, ...page }: LinkedPage): Rule<FolderRecord[]> {
+      return yield * members.folders.list(at.ownerId, yield * folderBelow(at, folder), page)
     }),
 
     /**

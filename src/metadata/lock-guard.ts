@@ -1,19 +1,17 @@
-import { and, eq, getTableColumns, gt, gte, lt, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
-import { hasPath } from './file-columns.ts'
-import { type FolderRow, type Place, requireFree } from './folder-tree.ts'
+import { hasPath, isBelow } from './columns.ts'
+import { type FolderRow, type TreeSlot, requireFree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
 import { type LockRecord, MAX_LOCKS, MAX_LOCKS_PER_PATH, type NewLock } from './lock-records.ts'
 import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
-import { pipeline, query, type Query, reading, type Rule, writing } from './rule.ts'
+import { type Db, matching, pipeline, placeholder, placeholders, prepared, type Query, query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
-
-const { placeholder } = sql
 
 /** Seconds after which one of many locks may have ended. */
 const RETRY_SECONDS = 60
@@ -31,11 +29,11 @@ export interface Subject {
 }
 
 /** The same, and where it is to be. */
-interface PlacedSubject extends Subject { readonly place?: Pick<Place, 'folderId' | 'missing'> | undefined }
+interface PlacedSubject extends Subject { readonly place?: Pick<TreeSlot, 'folderId' | 'missing'> | undefined }
 
 interface Start extends LockContext, Subject {
   /** Where something new belongs. */
-  readonly place?: Place | undefined
+  readonly place?: TreeSlot | undefined
 }
 
 /** What a change touches, for the locks. */
@@ -52,7 +50,7 @@ export function alters (...paths: string[]): LockTargets {
 }
 
 /** A new file or folder, and the folder that gets it. */
-export function adds (path: string, { parent }: Place): LockTargets {
+export function adds (path: string, { parent }: TreeSlot): LockTargets {
   return { paths: [path, parent], trees: [] }
 }
 
@@ -63,7 +61,7 @@ export function removes (path: string): LockTargets {
 
 /** What an upload or a copy touches. */
 export function stores (
-  path: string, { current, place }: { current: FileRecord | undefined, place: Place }
+  path: string, { current, place }: { current: FileRecord | undefined, place: TreeSlot }
 ): LockTargets {
   return current === undefined ? adds(path, place) : alters(path)
 }
@@ -212,34 +210,23 @@ export function lockColumns ({ locks }: Tables) {
 /** Records until when an account has locks. */
 export function rememberLocks ({ accounts }: Tables): Query<unknown> {
   const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
-  return writing('remember_locks', db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId'))))
+  return (db: Db) => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId')))
 }
 
 function queriesOf ({ tables, clock, isAmong }: Engine) {
   const { files, locks } = tables
   const columns = lockColumns(tables)
-  const isOwn = and(eq(locks.ownerId, placeholder('ownerId')), gt(locks.expiresAt, clock))
-  const isBelow = and(gte(locks.path, placeholder('from')), lt(locks.path, placeholder('to')))
-  const path = { ownerId: placeholder('ownerId'), folder: placeholder('folder'), name: placeholder('name') }
-  return {
-    onPaths: reading('locks_on_paths', db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths')))),
-    below: reading('locks_below', db => db.select(columns).from(locks).where(and(isOwn, isBelow))),
-    count: reading('count_locks', db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn)),
-    insert: writing('add_lock', db => db.insert(locks).values({
-      token: placeholder('token'),
-      ownerId: placeholder('ownerId'),
-      path: placeholder('path'),
-      isFolder: placeholder('isFolder'),
-      isDeep: placeholder('isDeep'),
-      isExclusive: placeholder('isExclusive'),
-      owner: placeholder('owner'),
-      seconds: placeholder('seconds'),
-      expiresAt: placeholder('expiresAt')
-    })),
+  const isOwn = and(matching(locks, 'ownerId'), gt(locks.expiresAt, clock))
+  const path = placeholders('ownerId', 'folder', 'name')
+  return prepared('lock_guard', {
+    onPaths: db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths'))),
+    below: db => db.select(columns).from(locks).where(and(isOwn, isBelow(locks))),
+    count: db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn),
+    insert: db => db.insert(locks).values(placeholders('token', 'ownerId', 'path', 'isFolder', 'isDeep', 'isExclusive', 'owner', 'seconds', 'expiresAt')),
     remember: rememberLocks(tables),
-    digest: reading('file_digest', db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path))),
-    endAt: writing('end_locks', db => db.delete(locks)
-      .where(and(eq(locks.ownerId, placeholder('ownerId')), eq(locks.path, placeholder('path'))))),
-    endBelow: writing('end_locks_below', db => db.delete(locks).where(and(eq(locks.ownerId, placeholder('ownerId')), isBelow)))
-  }
+    digest: db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path)),
+    endAt: db => db.delete(locks)
+      .where(matching(locks, 'ownerId', 'path')),
+    endBelow: db => db.delete(locks).where(isBelow(locks))
+  })
 }

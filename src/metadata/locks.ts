@@ -1,13 +1,12 @@
-import { eq, lte, sql } from 'drizzle-orm'
+import { lte, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { alters, covers, rememberLocks } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import type { OwnerContext } from './methods.ts'
+import { matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** Queries exclude expired locks, so the time is unused. */
 const ANY_TIME = 0
@@ -22,7 +21,8 @@ const ANY_TIME = 0
  */
 export type LockRepository = ReturnType<typeof createLocks>
 
-export function createLocks ({ engine, owners, tree, contents, guard, read, write, ownerWrite }: Services) {
+export function createLocks ({ engine, owners, tree, contents, guard, read, write, ownerWrite, removeSome }: Services) {
+  const { locks } = engine.tables
   const queries = queriesOf(engine)
 
   function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
@@ -30,13 +30,15 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     yield * pipeline(query(queries.remove, { tokens }), query(queries.remember, { ownerId }))
   }
 
-  function * removeExpired (limit: number): Rule<boolean> {
-    const { tables: { locks }, clock, skippingLocked } = engine
-    // Those that another process is deleting are left to it.
-    const expired = yield * query(reading('', db => skippingLocked(db.select({ token: locks.token }).from(locks)
-      .where(lte(locks.expiresAt, clock)).limit(limit))))
-    yield * query(queries.remove, { tokens: expired.map(({ token }) => token) })
-    return expired.length === limit
+  /** The lock of this path, or of a folder above, that has one of these tokens. @throws `refusal` if there is none. */
+  function * getOwn (
+    context: OwnerContext, path: string,
+    { tokens, refusal }: { tokens: readonly string[], refusal: 'precondition_failed' | 'lock_token_mismatch' }
+  ): Rule<LockRecord> {
+    const locks = yield * guard.find(context, alters(path))
+    const own = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
+    if (own === undefined) throw new Problem(refusal)
+    return own
   }
 
   return {
@@ -69,9 +71,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     refresh: ownerWrite(function * (context, path: string, seconds: number, conditions: Conditions) {
       const { tokens = [] } = conditions
       yield * guard.admit(context, conditions, alters())
-      const locks = yield * guard.find(context, alters(path))
-      const lock = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
-      if (lock === undefined) throw new Problem('precondition_failed')
+      const lock = yield * getOwn(context, path, { tokens, refusal: 'precondition_failed' })
       const expiresAt = context.time + seconds * 1000
       yield * pipeline(
         query(queries.restart, { token: lock.token, seconds, expiresAt }),
@@ -86,10 +86,8 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
      */
     remove: ownerWrite(function * (context, path: string, token: string, { lists }: Conditions = {}) {
       yield * guard.admit(context, { lists }, alters())
-      const locks = yield * guard.find(context, alters(path))
-      const lock = locks.find(lock => lock.token === token && covers(lock, path))
-      if (lock === undefined) throw new Problem('lock_token_mismatch')
-      yield * drop(context.owner.id, [lock])
+      const own = yield * getOwn(context, path, { tokens: [token], refusal: 'lock_token_mismatch' })
+      yield * drop(context.owner.id, [own])
     }),
 
     /** Ends the locks whose root is this path. @throws not_found if there is none. */
@@ -100,23 +98,18 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     }),
 
     /** Deletes up to `limit` locks of all owners that have expired; true if there may be more. */
-    async removeExpired (limit: number): Promise<boolean> {
-      // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
-      return engine.transact(() => removeExpired(limit))
-    }
+    removeExpired: (limit: number): Promise<boolean> =>
+      removeSome(locks, locks.token, { matching: lte(locks.expiresAt, engine.clock), limit })
   }
 }
 
-function queriesOf ({ tables, clock, isAmong }: Engine) {
+function queriesOf ({ tables, isAmong }: Engine) {
   const { locks } = tables
-  return {
-    restart: writing('restart_lock', db => db.update(locks)
+  return prepared('locks', {
+    restart: db => db.update(locks)
       .set({ seconds: sql`${placeholder('seconds')}`, expiresAt: sql`${placeholder('expiresAt')}` })
-      .where(eq(locks.token, placeholder('token')))),
-    remove: writing('remove_locks', db => db.delete(locks).where(isAmong(locks.token, 'tokens'))),
-    remember: rememberLocks(tables),
-    anyExpired: reading('expired_lock', db => db.select({ token: locks.token }).from(locks)
-      .where(lte(locks.expiresAt, clock)).limit(1))
-  }
+      .where(matching(locks, 'token')),
+    remove: db => db.delete(locks).where(isAmong(locks.token, 'tokens')),
+    remember: rememberLocks(tables)
+  })
 }

@@ -1,21 +1,7 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
-import type { AccountRepository } from './accounts.ts'
-import type { AttemptRepository } from './attempts.ts'
-import type { BlobRepository } from './blobs.ts'
-import type { ChangeRepository } from './changes.ts'
-import type { ClaimRepository } from './claims.ts'
-import type { EventRepository } from './events.ts'
-import type { FactorRepository } from './factors.ts'
-import type { FileRepository } from './files.ts'
-import type { FolderRepository } from './folders.ts'
 import type { Ids } from './ids.ts'
-import type { KeptRepository } from './kept.ts'
-import type { LinkRepository } from './links.ts'
-import type { LockRepository } from './locks.ts'
-import type { PropertyRepository } from './properties.ts'
-import type { TokenRepository } from './tokens.ts'
-import type { UploadRepository } from './uploads.ts'
+import type { Repositories } from './repositories.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
@@ -41,22 +27,7 @@ import type { UploadRepository } from './uploads.ts'
  * or `overloaded` if another process keeps the database locked, and every method can throw `unavailable` if the
  * database can't be reached (nothing has happened then), or `OutcomeUnknown`.
  */
-export interface Metadata {
-  readonly accounts: AccountRepository
-  readonly tokens: TokenRepository
-  readonly attempts: AttemptRepository
-  readonly factors: FactorRepository
-  readonly claims: ClaimRepository
-  readonly events: EventRepository
-  readonly files: FileRepository
-  readonly folders: FolderRepository
-  readonly changes: ChangeRepository
-  readonly kept: KeptRepository
-  readonly locks: LockRepository
-  readonly links: LinkRepository
-  readonly properties: PropertyRepository
-  readonly uploads: UploadRepository
-  readonly blobs: BlobRepository
+export interface Metadata extends Repositories {
   /** A random id of this installation, created with the database. It is the audience of the tokens. */
   readonly installationId: string
   /** The ids of files and folders. */
@@ -74,12 +45,7 @@ export interface Metadata {
   probe (): Promise<void>
   /** Calls `observer` after every commit from now on. For monitoring. */
   watchCommits (observer: CommitObserver): void
-  /**
-   * Calls `observer`, and no other, after every commit from now on that discarded blobs or removed an account: there
-   * are bytes to delete. Must be fast and not throw.
-   */
-  watchRemovals (observer: () => void): void
-  /** Undefined if the database is a file of this process. For monitoring. */
+  /** Undefined for SQLite. For monitoring. */
   readonly server: DatabaseServer | undefined
   close (): Promise<void>
 }

@@ -1,6 +1,8 @@
+import { inArray, type SQL } from 'drizzle-orm'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Engine } from './engine.ts'
 import type { Owner, Owners } from './owners.ts'
-import { pipeline, type Rule } from './rule.ts'
+import { type Db, isAny, pipeline, query, type Rule } from './rule.ts'
 
 /** An account whose row is locked, and the time after any wait for it. */
 export interface OwnerContext { readonly owner: Owner, readonly time: number }
@@ -39,6 +41,20 @@ export function createMethods (engine: Engine, owners: Owners) {
     /** For a rule that changes nothing. */
     read: <Parameters extends unknown[], T>(rule: (...values: Parameters) => Rule<T>) =>
       (...values: Parameters): Promise<T> => engine.read(() => rule(...values)),
+
+    /** Deletes up to `limit` rows that match; true if there may be more. */
+    removeSome: async (
+      table: PgTable, key: PgColumn, { matching, limit }: { matching: SQL | undefined, limit: number }
+    ): Promise<boolean> => {
+      const some = (db: Db, limit: number) => db.select({ key }).from(table).where(matching).limit(limit)
+      // Usually there is none, and a write costs a sync.
+      if (!await engine.read(() => query(db => some(db, 1), {}, isAny))) return false
+      // Those that another process is deleting are left to it.
+      return engine.apply(() => query(
+        db => db.delete(table).where(inArray(key, engine.skippingLocked(some(db, limit)) as never)).returning({ key }),
+        {}, removed => removed.length === limit
+      ))
+    },
 
     /** For a rule that changes what an account owns, and locks it with its first queries. */
     write: <Parameters extends unknown[], T>(rule: (ownerId: number, ...values: Parameters) => Rule<T>) =>

@@ -2,10 +2,7 @@ import { and, asc, count, desc, eq, or, type SQL, sql } from 'drizzle-orm'
 import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
-import { limitedTo } from './paging.ts'
-import { query, type Query, reading, type Values } from './rule.ts'
-
-const { placeholder } = sql
+import { limitedTo, matching, placeholder, prepared, type Query, query, type QueryValues } from './rule.ts'
 
 /** Names that are read at a time. SQLite takes about 4 ms for them, in which the process does nothing else. */
 export const CHUNK_NAMES = 10_000
@@ -14,13 +11,13 @@ export const CHUNK_NAMES = 10_000
 const CHUNK_CANDIDATES = 1000
 
 /** A place in the index of names. No name is empty, so `(7, '')` is before all files in folder 7. */
-export interface Place { readonly folderId: number, readonly name: string }
+export interface ScanCursor { readonly folderId: number, readonly name: string }
 
 /** A part of the index in the direction of a scan: all after `start`, up to `end`. */
-export interface Stretch { readonly start: Place, readonly end: Place }
+export interface Stretch { readonly start: ScanCursor, readonly end: ScanCursor }
 
 /** A file with what listings are ordered by. */
-export interface FoundFile extends Place { readonly id: number, readonly createdAt: number, readonly size: number }
+export interface FoundFile extends ScanCursor { readonly id: number, readonly createdAt: number, readonly size: number }
 
 /** Some of what was found. */
 export interface Chunk {
@@ -28,7 +25,7 @@ export interface Chunk {
   /** The names that are searched from here on, up to the next end; 0 if those of the chunk before go on. */
   readonly searched: number
   /** Set if all up to this place was searched. */
-  readonly end: Place | undefined
+  readonly end: ScanCursor | undefined
 }
 
 interface Scan {
@@ -50,57 +47,44 @@ interface Search extends Pick<Scan, 'signal'> {
  * Finds the files whose last segment contains a text, whatever the case and accents, by reading the index of names.
  * An index for this would make every upload slower.
  */
-export class NameScan {
-  readonly #engine: Engine
-  readonly #ascending: ReturnType<typeof queriesOf>
-  readonly #descending: ReturnType<typeof queriesOf>
-  /** One query at a time, in a turn of the event loop of its own: other requests and other searches come between. */
-  readonly #inTurn = pLimit(1)
+export function createNameScan (engine: Engine) {
+  const ascending = queriesOf(engine, { suffix: 'ascending', direction: asc, after: sql`>`, upTo: sql`<=` })
+  const descending = queriesOf(engine, { suffix: 'descending', direction: desc, after: sql`<`, upTo: sql`>=` })
+  // One query at a time, in a turn of the event loop of its own: other requests and other searches come between.
+  const inTurn = pLimit(1)
+  const read = <Rows>(statement: Query<Rows>, values: QueryValues): Promise<Rows> =>
+    inTurn(() => nextTurn().then(() => engine.read(() => query(statement, values))))
 
-  constructor (engine: Engine) {
-    this.#engine = engine
-    this.#ascending = queriesOf(engine, { suffix: 'ascending', direction: asc, after: sql`>`, upTo: sql`<=` })
-    this.#descending = queriesOf(engine, { suffix: 'descending', direction: desc, after: sql`<`, upTo: sql`>=` })
-  }
-
-  /** What is found in the stretches. Every 10,000 names, and at the end of each stretch, a chunk has an end. */
-  async * chunks (ownerId: number, { contains, stretches, isAscending, signal }: Scan): AsyncGenerator<Chunk> {
-    const search: Search = {
-      ownerId, text: fold(contains), signal, queries: isAscending ? this.#ascending : this.#descending
-    }
-    // A text of accents alone.
-    if (search.text === '') return
-    for (const stretch of stretches) {
-      for (let next: Place | undefined = stretch.start; next !== undefined && !signal.aborted;) {
-        const rest = valuesOf({ ...stretch, start: next }, search)
-        const [end]: Place[] = await this.#read(search.queries.end, rest)
-        const searched = end === undefined ? await this.#count(rest, search) : CHUNK_NAMES
-        yield * this.#candidates({ start: next, end: end ?? stretch.end }, searched, search)
-        next = end
-      }
-    }
-  }
-
-  async #count (values: Values, { queries }: Search): Promise<number> {
-    const [names] = await this.#read(queries.count, values)
-    return Number(names?.count)
-  }
-
-  async * #candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
-    for (let next: Place | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
-      const names: FoundFile[] = await this.#read(search.queries.candidates, valuesOf({ start: next, end }, search))
+  async function * candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
+    for (let next: ScanCursor | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
+      const names: FoundFile[] = await read(search.queries.candidates, valuesOf({ start: next, end }, search))
       const found = names.filter(({ name }) => fold(name).includes(search.text))
       next = names.length === CHUNK_CANDIDATES ? names.at(-1) : undefined
       yield { found, searched, end: next === undefined ? end : undefined }
     }
   }
 
-  #read<Rows> (statement: Query<Rows>, values: Values): Promise<Rows> {
-    return this.#inTurn(() => nextTurn().then(() => this.#engine.read(() => query(statement, values))))
+  /** What is found in the stretches. Every 10,000 names, and at the end of each stretch, a chunk has an end. */
+  return async function * (
+    ownerId: number, { contains, stretches, isAscending, signal }: Scan
+  ): AsyncGenerator<Chunk> {
+    const queries = isAscending ? ascending : descending
+    const search: Search = { ownerId, text: fold(contains), signal, queries }
+    // A text of accents alone.
+    if (search.text === '') return
+    for (const stretch of stretches) {
+      for (let next: ScanCursor | undefined = stretch.start; next !== undefined && !signal.aborted;) {
+        const rest = valuesOf({ ...stretch, start: next }, search)
+        const [end]: ScanCursor[] = await read(queries.end, rest)
+        const searched = end === undefined ? Number((await read(queries.count, rest))[0]?.count) : CHUNK_NAMES
+        yield * candidates({ start: next, end: end ?? stretch.end }, searched, search)
+        next = end
+      }
+    }
   }
 }
 
-function valuesOf ({ start, end }: Stretch, { ownerId, text }: Search): Values {
+function valuesOf ({ start, end }: Stretch, { ownerId, text }: Search): QueryValues {
   return {
     ownerId,
     startFolder: start.folderId,
@@ -129,7 +113,7 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
   const place = { folderId: files.folderId, name: files.name }
   const order = sql`${direction(files.folderId)}, ${direction(files.name)}`
   const isInStretch = and(
-    eq(files.ownerId, placeholder('ownerId')),
+    matching(files, 'ownerId'),
     sql`(${files.folderId}, ${files.name}) ${after} (${placeholder('startFolder')}, ${placeholder('startName')})`,
     sql`(${files.folderId}, ${files.name}) ${upTo} (${placeholder('endFolder')}, ${placeholder('endName')})`
   )
@@ -138,20 +122,22 @@ function queriesOf ({ tables: { files } }: Engine, { suffix, direction, after, u
     sql`replace(lower(${files.name}), ${placeholder('text')}, '') <> lower(${files.name})`,
     sql`octet_length(${files.name}) > length(${files.name})`
   )
-  return {
-    end: reading(`search_end_${suffix}`, db => db.select(place).from(files)
-      .where(isInStretch).orderBy(limitedTo(order, 1, CHUNK_NAMES - 1))),
-    count: reading(`search_count_${suffix}`, db => db.select({ count: count() }).from(files).where(isInStretch)),
-    candidates: reading(`search_candidates_${suffix}`, db => {
+  return prepared(`search_${suffix}`, {
+    end: db => db.select(place).from(files)
+      .where(isInStretch).orderBy(limitedTo(order, 1, CHUNK_NAMES - 1)),
+    count: db => db.select({ count: count() }).from(files).where(isInStretch),
+    candidates: db => {
       const names = db.select(place).from(files).where(and(isInStretch, isCandidate))
         .orderBy(limitedTo(order, CHUNK_CANDIDATES)).as('names')
       const { id, createdAt, size } = files
       return db.select({ id, createdAt, size, folderId: names.folderId, name: names.name }).from(names)
         .innerJoin(files, and(
-          eq(files.ownerId, placeholder('ownerId')), eq(files.folderId, names.folderId), eq(files.name, names.name)
+          matching(files, 'ownerId'),
+          eq(files.folderId, names.folderId),
+          eq(files.name, names.name)
         )).orderBy(direction(names.folderId), direction(names.name))
-    })
-  }
+    }
+  })
 }
 
 /** Letters that Unicode does not take apart, as they are typed on a keyboard that lacks them. */

@@ -1,11 +1,8 @@
-import { and, eq, gt, isNull, ne, sql } from 'drizzle-orm'
-import { Problem } from '../problems.ts'
+import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { type Db, query, type QueryRule, reading, writing } from './rule.ts'
+import { type Db, existing, first, matching, placeholder, plus, prepared, query, type QueryRule } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
-
-const { placeholder } = sql
 
 /** SQLite sums the sizes of so many files in 3 ms. */
 const MANY = 20_000
@@ -41,14 +38,17 @@ export function createOwners (engine: Engine) {
   const queries = queriesOf(engine)
   return {
     /** Locks an account. @throws not_found if it was deleted. */
-    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, getOwner),
+    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, existing),
 
     /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
-    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, getOwner),
+    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, existing),
+
+    /** Locks an account, whose password and factors then stay; undefined if it was deleted. */
+    credentials: (id: number) => query(queries.credentials, { id }, first),
 
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
     ownsMany: (id: number): QueryRule<boolean> => query(queries.read, { id }, rows => {
-      const { files, folders } = getOwner(rows)
+      const { files, folders } = existing(rows)
       return files + folders > MANY
     }),
 
@@ -61,13 +61,8 @@ export function createOwners (engine: Engine) {
   }
 }
 
-function getOwner ([owner]: Owner[]): Owner {
-  // The account was deleted during the upload.
-  if (owner === undefined) throw new Problem('not_found')
-  return owner
-}
-
 function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
+  const isThis = and(matching(accounts, 'id'), isNull(accounts.removedAt))
   const owner = (db: Db) => db.select({
     id: accounts.id,
     bytes: accounts.usedBytes,
@@ -76,9 +71,9 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
     keptBytes: accounts.keptBytes,
     keptContents: accounts.keptContents,
     lockedUntil: accounts.lockedUntil
-  }).from(accounts).where(and(eq(accounts.id, placeholder('id')), isNull(accounts.removedAt)))
-  return {
-    sums: reading('reserved_by_uploads', db => db.select({
+  }).from(accounts).where(isThis)
+  return prepared('owners', {
+    sums: db => db.select({
       // By a link, strangers could announce whatever they like.
       uploads: sql`count(CASE WHEN ${uploads.linkId} IS NULL THEN 1 END)`.mapWith(Number),
       bytes: sql`coalesce(sum(CASE WHEN ${uploads.linkId} IS NULL
@@ -86,21 +81,27 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       receivedBytes: sql`coalesce(sum(${uploads.offset}), 0)`.mapWith(Number),
       time: clock.mapWith(Number)
     }).from(uploads).where(and(
-      eq(uploads.ownerId, placeholder('ownerId')),
+      matching(uploads, 'ownerId'),
       isNull(uploads.result),
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
-    ))),
-    lock: reading('lock_owner', db => locking(owner(db))),
-    read: reading('owner', owner),
-    charge: writing('charge_owner', db => db.update(accounts).set({
-      usedBytes: sql`${accounts.usedBytes} + cast(${placeholder('bytes')} AS bigint)`,
-      usedFiles: sql`${accounts.usedFiles} + cast(${placeholder('files')} AS bigint)`,
-      usedFolders: sql`${accounts.usedFolders} + cast(${placeholder('folders')} AS bigint)`,
-      keptBytes: sql`${accounts.keptBytes} + cast(${placeholder('keptBytes')} AS bigint)`,
-      keptContents: sql`${accounts.keptContents} + cast(${placeholder('keptContents')} AS bigint)`
-    }).where(eq(accounts.id, placeholder('id'))))
-  }
+    )),
+    credentials: db => locking(db.select({
+      id: accounts.id,
+      passwordHash: accounts.passwordHash,
+      factorCount: accounts.factorCount,
+      factorVersion: accounts.factorVersion
+    }).from(accounts).where(isThis)),
+    lock: db => locking(owner(db)),
+    read: owner,
+    charge: db => db.update(accounts).set({
+      usedBytes: plus(accounts.usedBytes, 'bytes'),
+      usedFiles: plus(accounts.usedFiles, 'files'),
+      usedFolders: plus(accounts.usedFolders, 'folders'),
+      keptBytes: plus(accounts.keptBytes, 'keptBytes'),
+      keptContents: plus(accounts.keptContents, 'keptContents')
+    }).where(matching(accounts, 'id'))
+  })
 }
 
 /** What counts towards the quotas of an account, without kept content. A folder counts as a file. */

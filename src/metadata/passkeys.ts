@@ -1,13 +1,13 @@
 import { and, count, eq, getTableColumns, isNull, lt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { accountColumns } from './account-rows.ts'
+import { accountColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
-import { type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord } from './factor-records.ts'
+import {
+  type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord
+} from './factor-records.ts'
 import type { AccountRecord } from './records.ts'
-import { query, reading, Refusal, type Rule, writing } from './rule.ts'
+import { first, matching, placeholder, placeholders, prepared, query, Refusal, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /** The methods of the {@link FactorRepository} for passkeys. */
 export function createPasskeys ({ engine, factorChanges, read }: Services) {
@@ -55,7 +55,7 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
     }),
 
     findPasskey: read((credentialId: string): Rule<{ passkey: PasskeyRecord, account: AccountRecord } | undefined> =>
-      query(queries.find, { credentialId }, ([found]) => found)),
+      query(queries.find, { credentialId }, first)),
 
     /**
      * Uses a challenge, and sets the counter and the time of last use. False, and only the challenge is used, if the
@@ -81,30 +81,22 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
 
 function queriesOf ({ tables }: Engine) {
   const { accounts, passkeys, usedChallenges } = tables
-  const isOfAccount = eq(passkeys.accountId, placeholder('accountId'))
-  const isThis = eq(passkeys.id, placeholder('id'))
+  const isOfAccount = matching(passkeys, 'accountId')
+  const isThis = matching(passkeys, 'id')
   const counter = sql`cast(${placeholder('counter')} AS bigint)`
-  return {
-    count: reading('count_passkeys', db => db.select({ count: count() }).from(passkeys).where(isOfAccount)),
-    find: reading('passkey', db => db.select({ passkey: getTableColumns(passkeys), account: accountColumns(tables) }).from(passkeys)
+  return prepared('passkeys', {
+    count: db => db.select({ count: count() }).from(passkeys).where(isOfAccount),
+    find: db => db.select({ passkey: getTableColumns(passkeys), account: accountColumns(tables) }).from(passkeys)
       .innerJoin(accounts, and(eq(accounts.id, passkeys.accountId), isNull(accounts.removedAt)))
-      .where(eq(passkeys.credentialId, placeholder('credentialId')))),
-    useChallenge: writing('use_challenge', db => db.insert(usedChallenges)
-      .values({ id: placeholder('id'), expiresAt: placeholder('expiresAt') })),
-    insert: writing('', db => db.insert(passkeys).values({
-      accountId: placeholder('accountId'),
-      name: placeholder('name'),
-      credentialId: placeholder('credentialId'),
-      publicKey: placeholder('publicKey'),
-      userHandle: placeholder('userHandle'),
-      counter: placeholder('counter'),
-      createdAt: placeholder('createdAt')
-    }).returning()),
+      .where(matching(passkeys, 'credentialId')),
+    useChallenge: db => db.insert(usedChallenges)
+      .values(placeholders('id', 'expiresAt')),
+    insert: db => db.insert(passkeys).values(placeholders('accountId', 'name', 'credentialId', 'publicKey', 'userHandle', 'counter', 'createdAt')).returning(),
     // An authenticator that does not count always tells 0.
-    use: writing('use_passkey', db => db.update(passkeys)
+    use: db => db.update(passkeys)
       .set({ counter, lastUsedAt: sql`cast(${placeholder('now')} AS bigint)` })
       .where(and(isThis, or(lt(passkeys.counter, counter), and(eq(passkeys.counter, 0), eq(counter, 0)))))
-      .returning({ id: passkeys.id })),
-    remove: writing('', db => db.delete(passkeys).where(and(isOfAccount, isThis)).returning({ id: passkeys.id }))
-  }
+      .returning({ id: passkeys.id }),
+    remove: db => db.delete(passkeys).where(and(isOfAccount, isThis)).returning({ id: passkeys.id })
+  })
 }

@@ -6,10 +6,8 @@ import { alters } from './lock-guard.ts'
 import {
   MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName
 } from './property-records.ts'
-import { pipeline, query, reading, writing } from './rule.ts'
+import { type Db, matching, pipeline, prepared, query } from './rule.ts'
 import type { Services } from './services.ts'
-
-const { placeholder } = sql
 
 /**
  * Dead properties: a part of the contract of {@link Metadata}. They move with their file or folder, are copied with it,
@@ -40,9 +38,9 @@ export function createProperties ({ engine, owners, tree, contents, guard, chang
       const properties = changed(current.get(id) ?? [], changes.properties)
       const modifiedAt = changes.modifiedAt ?? file?.modifiedAt
       yield * pipeline(
-        query(writing('', db => file === undefined
+        query(db => file === undefined
           ? db.update(folders).set({ properties }).where(eq(folders.id, id))
-          : db.update(files).set({ properties, modifiedAt }).where(eq(files.id, id)))),
+          : db.update(files).set({ properties, modifiedAt }).where(eq(files.id, id))),
         file !== undefined && modifiedAt !== file.modifiedAt ? changeLog.stored(file, time) : undefined
       )
     })
@@ -73,10 +71,9 @@ function mapOf (rows: Rows): Map<number, readonly Property[]> {
 
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
-  const select = (table: typeof files | typeof folders, name: string) => reading(name, db => db.select({
+  const select = (table: typeof files | typeof folders) => (db: Db) => db.select({
     id: table.id, properties: sql<readonly Property[]>`${table.properties}`.mapWith(table.properties)
-  }).from(table as typeof files).where(and(
-    eq(table.ownerId, placeholder('ownerId')), isAmong(table.id, 'ids'), isNotNull(table.properties)
-  )))
-  return { ofFiles: select(files, 'file_properties'), ofFolders: select(folders, 'folder_properties') }
+  }).from(table as typeof files)
+    .where(and(matching(table, 'ownerId'), isAmong(table.id, 'ids'), isNotNull(table.properties)))
+  return prepared('properties', { ofFiles: select(files), ofFolders: select(folders) })
 }

@@ -194,6 +194,9 @@ export interface FilePage {
  */
 export interface FilePosition { readonly key: string | number, readonly id: number }
 
+/** A part of what is directly in a folder, by name: at most `limit` with a last segment after `after`. */
+export interface SegmentPage { readonly after: string | undefined, readonly limit: number }
+
 /** Which part of what is directly in any of some folders to read, in the order of folders and names. */
 export interface MemberPage<Record> {
   /** 0 for the root. */

@@ -1,43 +1,68 @@
-import { sql } from 'drizzle-orm'
-import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import { and, type Column, eq, type Placeholder, sql, type SQL } from 'drizzle-orm'
+import type { PgDatabase, PgQueryResultHKT, PgTable } from 'drizzle-orm/pg-core'
+import { Problem } from '../problems.ts'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
 export type Db = PgDatabase<PgQueryResultHKT>
 
 /** Values of the placeholders of a query. */
-export type Values = Record<string, unknown>
+export type QueryValues = Record<string, unknown>
 
-interface Prepared<Rows> { execute (values?: Values): PromiseLike<Rows> }
+interface Prepared<Rows> { execute (values?: QueryValues): PromiseLike<Rows> }
 export interface Preparable<Rows> { prepare (name: string): Prepared<Rows> }
 
-/**
- * A query with placeholders. An engine prepares it once for each connection: building one takes Drizzle ten times as
- * long as running it.
- */
+/** Builds a query, for each use unless it is prepared. */
 export interface Query<Rows> {
-  /** Of the prepared statement, unique; empty for a query that is built for each use. */
-  readonly name: string
-  readonly build: (db: Db) => Preparable<Rows>
-  /** Whether it changes rows: then it is sent only once the transaction has begun. */
-  readonly isWrite: boolean
+  (db: Db): Preparable<Rows>
+  /** The name of its prepared statement, unique. */
+  readonly statement?: string
 }
+
+/**
+ * Queries with placeholders, whose statements are named by the subject and their keys. An engine prepares each once for
+ * each connection: building one takes Drizzle ten times as long as running it.
+ */
+export function prepared<Queries extends Readonly<Record<string, (db: Db) => Preparable<unknown>>>> (
+  subject: string, queries: Queries
+): Queries {
+  for (const [key, build] of Object.entries(queries)) {
+    const name = key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+    Object.assign(build, { statement: `${subject}_${name}` })
+  }
+  return queries
+}
+
+export const { placeholder } = sql
 
 /** The columns of a row that is written, as placeholders of the same names. */
 export function placeholders<Name extends string> (...names: Name[]): Record<Name, never> {
-  return Object.fromEntries(names.map(name => [name, sql.placeholder(name)])) as Record<Name, never>
+  return Object.fromEntries(names.map(name => [name, placeholder(name)])) as Record<Name, never>
 }
 
-/** A query that reads, or locks rows. */
-export function reading<Rows> (name: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
-  return { name, build, isWrite: false }
+/** Builds a query for a row that matches. */
+export function anyOf (table: PgTable, condition?: SQL) {
+  return (db: Db) => db.select({ one: sql`1` }).from(table).where(condition).limit(1)
 }
 
-/** A query that changes rows. */
-export function writing<Rows> (name: string, build: (db: Db) => Preparable<Rows>): Query<Rows> {
-  return { name, build, isWrite: true }
+/** A column, increased by the number of a placeholder. */
+export function plus (column: Column, name: string): SQL {
+  return sql`${column} + cast(${placeholder(name)} AS bigint)`
 }
 
-export interface Step { readonly query: Query<unknown>, readonly values: Values }
+/** Condition for the rows whose columns are equal to the placeholders of the same names. */
+export function matching<Name extends string> (table: Record<Name, Column>, ...names: Name[]): SQL | undefined {
+  return and(...names.map(name => eq(table[name], placeholder(name))))
+}
+
+/**
+ * ORDER BY, LIMIT and OFFSET for a prepared query. If the limit is a bare parameter, as Drizzle's `limit(1)` makes it,
+ * SQLite's planner reads its value and prepares the statement again at each execution; it does not look into a cast.
+ */
+export function limitedTo (order: SQL, limit: Placeholder | number, offset: Placeholder | number = 0): SQL {
+  return sql`${order} limit cast(${limit} as bigint) offset cast(${offset} as bigint)`
+}
+
+export interface Step { readonly query: Query<unknown>, readonly values: QueryValues }
 
 /**
  * What to do in the database: a generator that yields queries and gets their rows. An engine runs it: SQLite's in one
@@ -48,11 +73,11 @@ export interface Rule<T> { [Symbol.iterator] (): Generator<readonly Step[], T, r
 /** The rule of one query, which can also go out beside others. */
 export class QueryRule<T> implements Step, Rule<T> {
   readonly query: Query<unknown>
-  readonly values: Values
+  readonly values: QueryValues
   /** What the rows mean. May throw. */
   readonly result: (rows: never) => T
 
-  constructor (query: Query<unknown>, values: Values, result: (rows: never) => T) {
+  constructor (query: Query<unknown>, values: QueryValues, result: (rows: never) => T) {
     this.query = query
     this.values = values
     this.result = result
@@ -70,23 +95,52 @@ const asTheyAre = (rows: never): never => rows
  * Sends one query. Returns its rows, or what `result` makes of them.
  * @throws {Refusal} if a constraint refuses a row.
  */
-export function query<Rows> (statement: Query<Rows>, values?: Values): QueryRule<Rows>
-export function query<Rows, T> (statement: Query<Rows>, values: Values, result: (rows: Rows) => T): QueryRule<T>
+export function query<Rows> (statement: Query<Rows>, values?: QueryValues): QueryRule<Rows>
+export function query<Rows, T> (statement: Query<Rows>, values: QueryValues, result: (rows: Rows) => T): QueryRule<T>
 export function query (
-  statement: Query<unknown>, values: Values = {}, result: (rows: never) => unknown = asTheyAre
+  statement: Query<unknown>, values: QueryValues = {}, result: (rows: never) => unknown = asTheyAre
 ): QueryRule<unknown> {
   return new QueryRule(statement, values, result)
 }
 
-type Answer<T> = T extends QueryRule<infer R> ? R : undefined
+type AnswerOf<T> = T extends QueryRule<infer R> ? R : undefined
+
+/** A result of {@link query}: the first row. */
+export function first<Row> ([row]: readonly Row[]): Row | undefined {
+  return row
+}
+
+/** A result of {@link query}: the first row. @throws not_found. */
+export function existing<Row> ([row]: readonly Row[]): Row {
+  if (row === undefined) throw new Problem('not_found')
+  return row
+}
+
+/** A result of {@link query}: whether there are rows. */
+export function isAny (rows: readonly unknown[]): boolean {
+  return rows.length > 0
+}
 
 /** Runs queries in their order, with PostgreSQL in one round trip. An undefined query has an undefined result. */
 export function * pipeline<T extends readonly (QueryRule<unknown> | undefined)[]> (
   ...queries: T
-): Rule<{ [K in keyof T]: Answer<T[K]> }> {
+): Rule<{ [K in keyof T]: AnswerOf<T[K]> }> {
   const answers = yield queries.filter(query => query !== undefined)
   let answered = 0
   return queries.map(query => query?.result(answers[answered++] as never)) as never
+}
+
+/** Runs a rule whose queries are sent to a connection. */
+export async function runIn<T> (
+  rule: Rule<T>, send: (steps: readonly Step[]) => Promise<readonly unknown[]>
+): Promise<T> {
+  const generator = rule[Symbol.iterator]()
+  let step = generator.next([])
+  while (step.done !== true) {
+    const answers = await send(step.value).then(rows => ({ rows }), (error: unknown) => ({ error }))
+    step = 'error' in answers ? generator.throw(answers.error) : generator.next(answers.rows)
+  }
+  return step.value
 }
 
 /** A row that a constraint of the tables refuses: a key that is taken, or a reference to a row that does not exist. */

@@ -1,5 +1,8 @@
 import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
-import type { AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import type {
+  AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey,
+  text, uniqueIndex
+} from 'drizzle-orm/pg-core'
 import { attemptKinds } from './attempt-records.ts'
 import { changeKinds } from './change-records.ts'
 import { linkKinds } from './link-records.ts'
@@ -46,24 +49,10 @@ type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefa
 export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
 
 /** The tables that every database has. Tables of one database, or with other columns, are in its own `schema.ts`. */
-export function createTables (dialect: Dialect) {
-  const accounts = accountTable(dialect)
-  const files = fileTables(dialect, accounts)
-  return {
-    accounts,
-    ...signInTables(dialect, accounts),
-    ...factorTables(dialect, accounts),
-    ...files,
-    ...changeTables(dialect, accounts),
-    ...linkTables(dialect, accounts, files),
-    ...uploadTables(dialect, accounts)
-  }
-}
-
-type Accounts = ReturnType<typeof accountTable>
-
-function accountTable ({ table, index, uniqueIndex, number, text, key, identity }: Dialect) {
-  return table('accounts', {
+export function createTables ({
+  table, index, uniqueIndex, primaryKey, number, boolean, text, key, json, identity, uploadId, uploadSequence
+}: Dialect) {
+  const accounts = table('accounts', {
     id: identity('id'),
     username: text('username').notNull(),
     usernameKey: key('username_key').notNull(),
@@ -90,14 +79,13 @@ function accountTable ({ table, index, uniqueIndex, number, text, key, identity 
     // Partial: few accounts are being deleted, and every sweep looks for one.
     index('accounts_removed').on(columns.removedAt).where(isNotNull(columns.removedAt))
   ])
-}
 
-function signInTables (
-  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, json, identity }: Dialect, accounts: Accounts
-) {
+  /** What ends with an account. */
+  const account = (name: string) => number(name).references(() => accounts.id, { onDelete: 'cascade' })
+
   const tokens = table('tokens', {
     id: identity('id'),
-    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    accountId: account('account_id').notNull(),
     kind: text('kind', { enum: ['access', 'personal', 'session'] }).notNull(),
     // An access token is deleted with the personal token or session that it was issued for.
     parentId: number('parent_id').references((): AnyPgColumn => tokens.id, { onDelete: 'cascade' }),
@@ -136,7 +124,7 @@ function signInTables (
 
   /** Networks that an account has signed in from. */
   const accountNetworks = table('account_networks', {
-    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    accountId: account('account_id').notNull(),
     network: key('network').notNull(),
     firstAt: number('first_at').notNull()
   }, columns => [primaryKey({ columns: [columns.accountId, columns.network] })])
@@ -154,17 +142,9 @@ function signInTables (
     at: number('at').notNull()
   }, columns => [index('events_account').on(columns.accountId, columns.id)])
 
-  return { tokens, attempts, accountNetworks, events }
-}
-
-function factorTables (
-  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect, accounts: Accounts
-) {
-  const account = () => number('account_id').references(() => accounts.id, { onDelete: 'cascade' })
-
   /** One-time codes: the secret that is on, and one that its owner has to confirm. */
   const totpSecrets = table('totp_secrets', {
-    accountId: account().notNull(),
+    accountId: account('account_id').notNull(),
     state: text('state', { enum: ['on', 'pending'] }).notNull(),
     // Sealed.
     secret: text('secret').notNull(),
@@ -176,7 +156,7 @@ function factorTables (
 
   const passkeys = table('passkeys', {
     id: identity('id'),
-    accountId: account().notNull(),
+    accountId: account('account_id').notNull(),
     name: text('name').notNull(),
     credentialId: key('credential_id').notNull(),
     publicKey: text('public_key').notNull(),
@@ -190,7 +170,7 @@ function factorTables (
   ])
 
   const recoveryCodes = table('recovery_codes', {
-    accountId: account().notNull(),
+    accountId: account('account_id').notNull(),
     hash: key('hash').notNull()
   }, columns => [primaryKey({ columns: [columns.accountId, columns.hash] })])
 
@@ -198,7 +178,7 @@ function factorTables (
   const oneTimeSecrets = table('one_time_secrets', {
     hash: key('hash').primaryKey(),
     kind: text('kind', { enum: ['invitation', 'reset', 'confirmation'] }).notNull(),
-    accountId: account(),
+    accountId: account('account_id'),
     username: text('username'),
     removesFactors: boolean('removes_factors').notNull().default(false),
     expiresAt: number('expires_at').notNull()
@@ -212,12 +192,6 @@ function factorTables (
     id: key('id').primaryKey(),
     expiresAt: number('expires_at').notNull()
   }, columns => [index('used_challenges_expiry').on(columns.expiresAt)])
-
-  return { totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges }
-}
-
-function fileTables (dialect: Dialect, accounts: Accounts) {
-  const { table, index, uniqueIndex, number, boolean, text, key, json, identity } = dialect
 
   const files = table('files', {
     id: identity('id'),
@@ -293,7 +267,7 @@ function fileTables (dialect: Dialect, accounts: Accounts) {
   /** Write locks. A row that has expired locks nothing. */
   const locks = table('locks', {
     token: key('token').primaryKey(),
-    ownerId: number('owner_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    ownerId: account('owner_id').notNull(),
     path: key('path').notNull(),
     isFolder: boolean('is_folder').notNull(),
     isDeep: boolean('is_deep').notNull(),
@@ -306,15 +280,11 @@ function fileTables (dialect: Dialect, accounts: Accounts) {
     index('locks_expiry').on(columns.expiresAt)
   ])
 
-  return { files, folders, kept, locks }
-}
-
-function changeTables ({ table, index, number, text, key, identity }: Dialect, accounts: Accounts) {
   /** What has changed in the tree of an account: a row is written by the transaction of the change. */
   const changes = table('changes', {
     // In the order of an account's commits: its row is locked before a number is taken.
     id: identity('id'),
-    ownerId: number('owner_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    ownerId: account('owner_id').notNull(),
     kind: text('kind', { enum: changeKinds }).notNull(),
     name: key('name').notNull(),
     // The name before a move.
@@ -325,18 +295,10 @@ function changeTables ({ table, index, number, text, key, identity }: Dialect, a
     at: number('at').notNull()
   }, columns => [index('changes_owner').on(columns.ownerId, columns.id)])
 
-  return { changes }
-}
-
-/** A link ends with the row of its account, file or folder. */
-function linkTables (
-  { table, index, uniqueIndex, primaryKey, number, boolean, text, key, identity }: Dialect,
-  accounts: Accounts,
-  { files, folders }: Pick<ReturnType<typeof fileTables>, 'files' | 'folders'>
-) {
+  /** A link ends with the row of its account, file or folder. */
   const links = table('links', {
     id: identity('id'),
-    accountId: number('account_id').notNull().references(() => accounts.id, { onDelete: 'cascade' }),
+    accountId: account('account_id').notNull(),
     kind: text('kind', { enum: linkKinds }).notNull(),
     // One of the two is null.
     fileId: number('file_id').references(() => files.id, { onDelete: 'cascade' }),
@@ -366,12 +328,6 @@ function linkTables (
     network: key('network').notNull(),
     firstAt: number('first_at').notNull()
   }, columns => [primaryKey({ columns: [columns.linkId, columns.network] })])
-
-  return { links, linkNetworks }
-}
-
-function uploadTables (dialect: Dialect, accounts: Accounts) {
-  const { table, index, uniqueIndex, number, boolean, text, key, json, uploadId, uploadSequence } = dialect
 
   /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
   const uploads = table('uploads', {
@@ -424,5 +380,25 @@ function uploadTables (dialect: Dialect, accounts: Accounts) {
     abandonedAt: number('abandoned_at')
   }, columns => [index('blob_leases_expiry').on(columns.expiresAt)])
 
-  return { uploads, blobLeases }
+  return {
+    accounts,
+    tokens,
+    attempts,
+    accountNetworks,
+    events,
+    totpSecrets,
+    passkeys,
+    recoveryCodes,
+    oneTimeSecrets,
+    usedChallenges,
+    files,
+    folders,
+    kept,
+    locks,
+    changes,
+    links,
+    linkNetworks,
+    uploads,
+    blobLeases
+  }
 }

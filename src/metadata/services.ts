@@ -1,41 +1,64 @@
-import type { AddAccount } from './account-rows.ts'
-import type { Discard } from './blobs.ts'
-import type { ChangeLog } from './change-log.ts'
+import { createAccountAdder } from './accounts.ts'
+import { createDiscard } from './blobs.ts'
+import { createChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
-import type { WriteEvent } from './event-writer.ts'
-import type { FactorChanges } from './factor-changes.ts'
-import type { FileContents } from './file-contents.ts'
-import type { FolderTree } from './folder-tree.ts'
+import { createEventWriter } from './events.ts'
+import { createFactorChanges } from './factor-changes.ts'
+import { createFileContents } from './file-contents.ts'
+import { createFolderTree } from './folder-tree.ts'
 import type { Ids } from './ids.ts'
-import type { KeptContents } from './kept-contents.ts'
-import type { Keeping } from './kept-records.ts'
-import type { LinkUploads } from './link-uploads.ts'
-import type { LockGuard } from './lock-guard.ts'
-import type { Methods } from './methods.ts'
-import type { OneTimeSecrets } from './one-time-secrets.ts'
-import type { Owners } from './owners.ts'
-import type { TokenRemover } from './token-remover.ts'
+import { createRetention } from './retention.ts'
+import type { RetentionPolicy } from './retention-records.ts'
+import { createLinkUploads } from './link-uploads.ts'
+import { createMembers } from './listings.ts'
+import { createLockGuard } from './lock-guard.ts'
+import { createMethods, watchRemovals } from './methods.ts'
+import { createOneTimeSecrets } from './claims.ts'
+import { createOwners } from './owners.ts'
+import { createTokenRemover } from './tokens.ts'
 
-/** What the rules of storage share. Each takes what it needs. */
-export interface Services extends Methods {
+export interface ServiceOptions {
   readonly engine: Engine
   readonly ids: Ids
   /** For what reads whole tables. */
   readonly longRunning: Pick<Engine, 'read'>
-  readonly owners: Owners
-  readonly changeLog: ChangeLog
-  readonly tree: FolderTree
-  readonly discard: Discard
-  /** Calls the observer of `Metadata.watchRemovals`. */
-  readonly tellRemoval: () => void
-  readonly keeping: Keeping
-  readonly keptContents: KeptContents
-  readonly contents: FileContents
-  readonly guard: LockGuard
-  readonly linkUploads: LinkUploads
-  readonly writeEvent: WriteEvent
-  readonly tokenRemover: TokenRemover
-  readonly secrets: OneTimeSecrets
-  readonly addAccount: AddAccount
-  readonly factorChanges: FactorChanges
+  readonly retentionPolicy: RetentionPolicy
+}
+
+/** What the services that change files are made from. */
+export type BaseServices = ReturnType<typeof createBase>
+
+function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
+  const watched = watchRemovals(unwatched)
+  const { engine, markRemoval } = watched
+  const owners = createOwners(engine)
+  const changeLog = createChangeLog(engine)
+  const tokenRemover = createTokenRemover(engine)
+  const secrets = createOneTimeSecrets(engine)
+  return {
+    ...options,
+    ...watched,
+    ...createMethods(engine, owners),
+    owners,
+    changeLog,
+    tree: createFolderTree(engine, owners, changeLog),
+    discard: createDiscard(engine, markRemoval),
+    members: createMembers(engine),
+    guard: createLockGuard(engine, options.ids),
+    writeEvent: createEventWriter(engine),
+    tokenRemover,
+    secrets,
+    addAccount: createAccountAdder(engine),
+    factorChanges: createFactorChanges(engine, { owners, tokenRemover, secrets })
+  }
+}
+
+/** What the rules of storage share. Each takes what it needs. */
+export type Services = ReturnType<typeof createServices>
+
+export function createServices (options: ServiceOptions) {
+  const base = createBase(options)
+  const retention = createRetention(base)
+  const contents = createFileContents({ ...base, retention })
+  return { ...base, retention, contents, linkUploads: createLinkUploads({ ...base, contents }) }
 }

@@ -1,20 +1,26 @@
-import { and, eq, inArray, isNull, lte, type SQL } from 'drizzle-orm'
-import { pipeline, query, reading, type Rule, writing } from './rule.ts'
+import { and, asc, desc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
+import type { Engine } from './engine.ts'
+import { anyOf, type Db, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
-import { hasNoLink, type UploadQueries } from './upload-queries.ts'
-import type { UploadRecord } from './upload-records.ts'
+import { MAX_FORGOTTEN, type UploadRecord } from './upload-records.ts'
 
 /** Deletes uploads: those that are given up, replaced or expired, and finished ones beyond a number. */
 export type UploadRemovals = ReturnType<typeof createUploadRemovals>
 
-export function createUploadRemovals ({ engine, discard }: Services, queries: UploadQueries) {
+export function createUploadRemovals ({ engine, discard }: Services) {
+  const queries = queriesOf(engine)
   const { tables, clock } = engine
   const { uploads } = tables
+  const isOwn = and(matching(uploads, 'ownerId'), isNull(uploads.linkId))
+  const finished = finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn })
+  const isByLink = matching(uploads, 'linkId')
+  const finishedByLink = finishedQueries(uploads, { name: 'finished_by_link', isOf: isByLink })
 
   /** Deletes uploads. The blobs of those that are unfinished become discarded. Returns their number. */
   function * remove (condition: SQL | undefined): Rule<number> {
-    const deleted = yield * query(writing('', db => db.delete(uploads).where(condition)
-      .returning({ blobId: uploads.blobId, result: uploads.result })))
+    const deleted = yield * query(db => db.delete(uploads).where(condition)
+      .returning({ blobId: uploads.blobId, result: uploads.result }))
     const unfinished = deleted.filter(({ result }) => result === null).map(({ blobId }) => blobId)
     yield * pipeline(discard(unfinished, yield * engine.now()))
     return deleted.length
@@ -22,8 +28,8 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
 
   function * removeSomeExpired (limit: number): Rule<boolean> {
     // Those that another process is deleting are left to it.
-    const some = (condition: SQL | undefined) => query(reading('', db =>
-      engine.skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit))))
+    const some = (condition: SQL | undefined) => query(db =>
+      engine.skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit)))
     // Not with OR, which uses no index.
     const found = (yield * pipeline(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
     const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
@@ -51,12 +57,39 @@ export function createUploadRemovals ({ engine, discard }: Services, queries: Up
 
     /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
     * forgetFinished ({ ownerId, linkId }: Pick<UploadRecord, 'ownerId' | 'linkId'>, maxFinished: number): Rule<void> {
-      const { surplus, first } = linkId === null ? queries.finished : queries.finishedByLink
+      const { surplus, first } = linkId === null ? finished : finishedByLink
       const { length } = yield * query(surplus, { ownerId, linkId, maxFinished })
       if (length === 0) return
       const forgotten = yield * query(first, { ownerId, linkId, surplus: length })
-      yield * query(writing('', db => db.delete(uploads)
-        .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence)))))
+      yield * query(db => db.delete(uploads)
+        .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence))))
     }
   }
+}
+
+function queriesOf ({ tables, clock }: Engine) {
+  const { uploads } = tables
+  return prepared('upload_removals', {
+    anyExpired: anyOf(uploads, lte(uploads.expiresAt, clock)),
+    anyWithoutLink: anyOf(uploads, hasNoLink(tables, clock))
+  })
+}
+
+/** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
+function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: string, isOf: SQL | undefined }) {
+  const { sequence, expiresAt, result } = uploads
+  const sequences = (db: Db) => db.select({ sequence }).from(uploads).where(and(isOf, isNotNull(result)))
+  return prepared(name, {
+    surplus: db => sequences(db).orderBy(
+      limitedTo(sql`${desc(expiresAt)}, ${desc(sequence)}`, MAX_FORGOTTEN, placeholder('maxFinished'))
+    ),
+    first: db => sequences(db)
+      .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus')))
+  })
+}
+
+/** Condition for the unfinished uploads of links that expired, or ended with their folder. */
+function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefined {
+  return and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
+    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
 }

@@ -1,21 +1,24 @@
 import { and, desc, eq, gt, isNull, lt } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
+import type { Engine } from './engine.ts'
 import { refuseBeyondRoom } from './link-records.ts'
 import { createOwnUploads } from './own-uploads.ts'
 import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
-import { pipeline, query, type Query, reading, type Rule } from './rule.ts'
+import { existing, matching, pipeline, placeholders, prepared, query, type Query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-import { listedColumns, uploadQueries, type UploadRow as Row } from './upload-queries.ts'
+import type { Tables } from './schema.ts'
 import {
   MAX_FINISHED, type NewUpload, type StoreResult, type TakeOver, type UploadChange, type UploadPage, type UploadRecord,
   type UploadUsage
 } from './upload-records.ts'
 import { createUploadRemovals } from './upload-removals.ts'
 
+type UploadRow = Tables['uploads']['$inferSelect']
+
 /** Whose upload it is: the owner's own, or one by a link. */
-type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
+type UploadOwner = Pick<UploadRecord, 'ownerId' | 'linkId'>
 
 /**
  * Unfinished uploads: a part of the contract of {@link Metadata}. The bytes of an unfinished upload belong to it, and
@@ -23,22 +26,22 @@ type Holder = Pick<UploadRecord, 'ownerId' | 'linkId'>
  * reserved bytes; one by a link only with the bytes that have arrived.
  *
  * An expired upload is not found, and counts nowhere. A finished one is found until it expires or is forgotten, but
- * neither listed nor counted, and its bytes belong to the file. Of it remains what its answers need: its `state`,
- * `precondition` and `reprDigest` are gone.
+ * neither listed nor counted, and its bytes belong to the file. Only the fields for replies are kept, so not its
+ * `state`, `precondition` and `reprDigest`.
  */
 export type UploadRepository = ReturnType<typeof createUploads>
 
 export function createUploads (services: Services) {
-  const { engine, owners, keptContents, linkUploads, read, write } = services
-  const queries = uploadQueries(engine)
-  const removals = createUploadRemovals(services, queries)
+  const { engine, owners, retention, linkUploads, read, write } = services
+  const queries = queriesOf(engine)
+  const removals = createUploadRemovals(services)
   const ownUploads = createOwnUploads(services, removals)
 
-  const findBy = (statement: Query<Row[]>, { ownerId, linkId }: Holder, id: string) =>
+  const findBy = (statement: Query<UploadRow[]>, { ownerId, linkId }: UploadOwner, id: string) =>
     query(statement, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
 
   /** The upload, locked with its owner, and the time. */
-  function * lock (holder: Holder, id: string) {
+  function * lock (holder: UploadOwner, id: string) {
     const [, upload, time] = yield * pipeline(
       owners.lock(holder.ownerId), findBy(queries.lockById, holder, id), engine.now()
     )
@@ -46,8 +49,8 @@ export function createUploads (services: Services) {
     return { upload, time }
   }
 
-  const update = (upload: UploadRecord, changes: Partial<Row>) =>
-    query(queries.update, { ...upload, result: upload.result ?? null, ...changes }, ([row]) => recordOf(row as Row))
+  const update = (upload: UploadRecord, changes: Partial<UploadRow>) =>
+    query(queries.update, { ...upload, result: upload.result ?? null, ...changes }, rows => recordOf(existing(rows)))
 
   return {
     /**
@@ -65,7 +68,7 @@ export function createUploads (services: Services) {
       if (linkId === null) yield * ownUploads.admit(upload, { ...limits, owner, time: createdAt })
       else yield * linkUploads.admit(yield * linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
       const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
-      return yield * query(queries.insert, values, ([added]) => recordOf(added as Row))
+      return yield * query(queries.insert, values, ([added]) => recordOf(added as UploadRow))
     }),
 
     /** The upload; one by a link only with the id of that. */
@@ -75,15 +78,17 @@ export function createUploads (services: Services) {
     /** Unfinished uploads, newest first, but not those by links. */
     list: read((ownerId: number, { name, method, before, limit }: UploadPage) => {
       const { tables: { uploads }, clock } = engine
-      return query(reading('', db => db.select(listedColumns(uploads)).from(uploads).where(and(
+      const { id, type, length, offset, createdAt, expiresAt, sequence } = uploads
+      const columns = { id, name: uploads.name, type, length, offset, createdAt, expiresAt, sequence }
+      return query(db => db.select(columns).from(uploads).where(and(
         eq(uploads.ownerId, ownerId),
         isNull(uploads.linkId),
         isNull(uploads.result),
-        gt(uploads.expiresAt, clock),
+        gt(expiresAt, clock),
         name === undefined ? undefined : eq(uploads.name, name),
         method === undefined ? undefined : eq(uploads.method, method),
-        before === undefined ? undefined : lt(uploads.sequence, before)
-      )).orderBy(desc(uploads.sequence)).limit(limit)))
+        before === undefined ? undefined : lt(sequence, before)
+      )).orderBy(desc(sequence)).limit(limit))
     }),
 
     /**
@@ -112,7 +117,7 @@ export function createUploads (services: Services) {
      */
     save: (
       change: UploadChange, { isAppending, quota }: { isAppending: boolean, quota: Quota }
-    ) => keptContents.transactWithRoom(change.ownerId, function * () {
+    ) => retention.transactWithRoom(change.ownerId, function * () {
       const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId)
@@ -129,7 +134,7 @@ export function createUploads (services: Services) {
       const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
       yield * update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
       // Only what has arrived needs room.
-      yield * keptContents.evict(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
+      yield * retention.evict(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
     }),
 
     /**
@@ -144,7 +149,7 @@ export function createUploads (services: Services) {
     finish: (
       change: UploadChange,
       { sha256, quota, maxFinished = MAX_FINISHED }: { sha256: string, quota: Quota, maxFinished?: number }
-    ) => keptContents.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
+    ) => retention.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
       const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId, id)
@@ -162,7 +167,7 @@ export function createUploads (services: Services) {
         // The bytes of a refused upload stay with it.
         const reserved = yield * owners.reserved(ownerId)
         const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
-        yield * keptContents.evict(ownerId, { bytes, time })
+        yield * retention.evict(ownerId, { bytes, time })
         return undefined
       }
       const finished = { state: null, precondition: {}, reprDigest: null, isRefused: false, result }
@@ -188,7 +193,7 @@ export function createUploads (services: Services) {
 }
 
 /** The upload, if no later request has taken it over. @throws upload_taken_over, not_found. */
-function getCurrent ([row]: Row[], generation: number): UploadRecord {
+function getCurrent ([row]: UploadRow[], generation: number): UploadRecord {
   if (row === undefined) throw new Problem('not_found')
   if (row.generation !== generation || row.result !== null) throw new Problem('upload_taken_over')
   return recordOf(row)
@@ -204,6 +209,22 @@ function reservation ({ length, offset }: { length: number | null, offset: numbe
   return length ?? offset
 }
 
-function recordOf ({ result, ...row }: Row): UploadRecord {
+function recordOf ({ result, ...row }: UploadRow): UploadRecord {
   return { ...row, result: result ?? undefined }
+}
+
+function queriesOf ({ tables: { uploads }, clock, locking }: Engine) {
+  const isThis = and(matching(uploads, 'id'), gt(uploads.expiresAt, clock))
+  return prepared('uploads', {
+    byId: db => db.select().from(uploads).where(isThis),
+    lockById: db => locking(db.select().from(uploads).where(isThis)),
+    insert: db => db.insert(uploads).values(placeholders(
+      'id', 'ownerId', 'linkId', 'name', 'type', 'blobId', 'length', 'method', 'precondition', 'uploadMetadata',
+      'reprDigest', 'modifiedAt', 'createdAt', 'expiresAt'
+    )).returning(),
+    update: db => db.update(uploads).set(placeholders(
+      'length', 'precondition', 'reprDigest', 'modifiedAt', 'expiresAt', 'offset', 'state', 'generation', 'isAppending',
+      'isRefused', 'result'
+    )).where(matching(uploads, 'id')).returning()
+  })
 }

@@ -1,10 +1,10 @@
 import type { Test } from 'tap'
-import type { Keeping } from '#src/metadata/kept-records.ts'
+import type { RetentionPolicy } from '#src/metadata/retention-records.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 
 /** Opens a database at a path. By default nothing is kept, and the time is that of the database. */
 export type OpenMetadata = (
-  place: string, options?: { readonly keeping?: Keeping, readonly clock?: () => number }
+  place: string, options?: { readonly retentionPolicy?: RetentionPolicy, readonly clock?: () => number }
 ) => Promise<Metadata>
 
 /** What `open` makes of a new folder, closed when the test ends. `reopen` closes it and opens the folder again. */

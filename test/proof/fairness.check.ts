@@ -14,7 +14,7 @@ const POOL = 4
 /** Of one kind of call: more than there are connections. */
 const CALLS = 3 * POOL
 const lifetimeMilliseconds = HOUR
-const keeping = { milliseconds: DAY, versions: 10 }
+const retentionPolicy = { milliseconds: DAY, versions: 10 }
 const removal = { precondition: {}, isPermanent: false }
 
 const server = await startPostgres(t)
@@ -24,7 +24,7 @@ const newToken = (accountId: number) => ({ accountId, kind: 'access', parentId: 
 /** A database with two accounts. */
 async function open (t: Test) {
   const url = await server.newDatabase()
-  const metadata = await openPostgresMetadata({ url, poolSize: POOL, keeping })
+  const metadata = await openPostgresMetadata({ url, poolSize: POOL, retentionPolicy })
   t.teardown(() => metadata.close())
   const account = async (name: string) => (await metadata.accounts.add({ username: name, usernameKey: name, passwordHash: 'hash' })).id
   return { url, metadata, ann: await account('ann'), bob: await account('bob') }
@@ -53,11 +53,11 @@ const writes: Record<string, Call> = {
   putFile: (metadata, id) => metadata.files.put(newFile(id, 'a'), unlimited, {}),
   renameFile: (metadata, id) => metadata.files.rename(id, 'a', 'a', unlimited),
   removeFile: (metadata, id) => metadata.files.remove(id, hex(4), removal),
-  restoreVersion: (metadata, id) => metadata.kept.restoreVersion(id, 'a', hex(16), { quota: unlimited, precondition: {} }),
-  removeVersion: (metadata, id) => metadata.kept.removeVersion(id, 'a', hex(16)),
-  restoreFile: (metadata, id) => metadata.kept.restoreFile(id, hex(16), { name: undefined, quota: unlimited }),
-  removeFromTrash: (metadata, id) => metadata.kept.removeFromTrash(id, hex(16)),
-  emptyTrash: (metadata, id) => metadata.kept.emptyTrash(id, 10),
+  restoreVersion: (metadata, id) => metadata.versions.restore(id, 'a', hex(16), { quota: unlimited, precondition: {} }),
+  removeVersion: (metadata, id) => metadata.versions.remove(id, 'a', hex(16)),
+  restoreFile: (metadata, id) => metadata.trash.restore(id, hex(16), { name: undefined, quota: unlimited }),
+  removeFromTrash: (metadata, id) => metadata.trash.remove(id, hex(16)),
+  emptyTrash: (metadata, id) => metadata.trash.empty(id, 10),
   addUpload: (metadata, ownerId) => metadata.uploads.add({
     id: hex(16), ownerId, linkId: null, name: 'a', type: 'text/plain', blobId: hex(16), length: 1, method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null, lifetimeMilliseconds
   }, { maxUploads: 1000, quota: unlimited }),
@@ -86,7 +86,7 @@ async function act (metadata: Metadata, id: number): Promise<void> {
   const { file } = await metadata.files.add(newFile(id, hex(4)), unlimited)
   await metadata.files.remove(id, file.name, removal)
   await metadata.tokens.add(newToken(id))
-  await metadata.kept.listTrash(id, { after: undefined, limit: 1 })
+  await metadata.trash.list(id, { after: undefined, limit: 1 })
 }
 
 t.test('while the writes of one account wait for its row, another account writes', async t => {
@@ -124,7 +124,7 @@ t.test('while sign-ins from one network wait for each other, accounts write', as
 t.test('a write that has waited too long behind others of its account is refused, and does nothing', async t => {
   const { url, metadata, ann } = await open(t)
   let tries = 0
-  metadata.server?.watchRequests(({ operation }) => { if (operation === 'lock_owner') tries++ })
+  metadata.server?.watchRequests(({ operation }) => { if (operation === 'owners_lock') tries++ })
   await lock(t, url, `SELECT FROM accounts WHERE id = ${ann} FOR UPDATE`)
   const ends = await Promise.allSettled(Array.from({ length: CALLS }, () => metadata.files.add(newFile(ann, 'a'), unlimited)))
   t.ok(ends.every(end => end.status === 'rejected' && end.reason instanceof Problem && end.reason.code === 'overloaded'))

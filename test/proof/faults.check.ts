@@ -171,11 +171,11 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
       duringCut(wire, { kind, what: /COMMIT\b/, after }, operation)
     for (const size of isProof ? [5000, 6 * MIB] : [5000]) {
       const [name, body] = [`${kind}-${size}`, randomBytes(size)]
-      t.equal((await duringCommit(/add_file/, () => upload(name, body))).status, 201, `${name}: what was committed is told, else it is repeated`)
+      t.equal((await duringCommit(/files_insert/, () => upload(name, body))).status, 201, `${name}: what was committed is told, else it is repeated`)
       acknowledged.add(name)
     }
     await upload(`${kind}-gone`, randomBytes(10))
-    t.equal((await duringCommit(/remove_file/, () => send('DELETE', `/uploads/${kind}-gone`, { token }))).status, 204)
+    t.equal((await duringCommit(/files_remove/, () => send('DELETE', `/uploads/${kind}-gone`, { token }))).status, 204)
     const { json: { files: trash } } = await send('GET', '/api/trash', { token })
     t.equal(trash.filter(({ name }: { name: string }) => name === `${kind}-gone`).length, 1, 'it is in the trash, once')
     const account = { username: `ben-${kind.toLowerCase()}`, password: 'correct horse battery' }
@@ -183,7 +183,7 @@ test('connections to PostgreSQL that are cut around a commit make nothing happen
     t.equal((await send('GET', '/api/token', { user: [account.username, account.password] })).status, 200)
   }
   const body = randomBytes(10)
-  const untold: Cut = { kind: 'cutAnswer', what: /COMMIT\b|pg_xact_status/, after: /add_file/, times: Infinity }
+  const untold: Cut = { kind: 'cutAnswer', what: /COMMIT\b|pg_xact_status/, after: /files_insert/, times: Infinity }
   t.match(await duringCut(wire, untold, () => upload('untold', body)), isUnavailable, 'it is not known whether it was carried out')
   t.equal((await send('GET', '/uploads/untold', { token })).status, 200)
   t.equal((await upload('untold', body)).status, 200, 'a client that repeats it succeeds')

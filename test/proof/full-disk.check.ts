@@ -3,12 +3,14 @@ import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
-import { takeRetentionLock } from '#src/metadata/sqlite/retention-lock.ts'
+import { takeRetentionLock } from '#src/metadata/sqlite/discarded-blobs.ts'
 import { inChunks } from '../kit/bytes.ts'
 import { runCommand } from '../kit/commands.ts'
 import { fill, mountDisk } from '../kit/disks.ts'
 import { setLock } from '../kit/locks.ts'
-import { formOf, namesOf, signUp, spawnServer, startServer, type Answer, type SendOptions, type Settings } from '../kit/server.ts'
+import {
+  type Answer, formOf, namesOf, type SendOptions, type Settings, signUp, spawnServer, startServer
+} from '../kit/server.ts'
 import { isProof, MIB } from '../kit/sizes.ts'
 import { append, beginUpload, offsetOf } from '../kit/tus.ts'
 import { until } from '../kit/waiting.ts'

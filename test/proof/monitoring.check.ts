@@ -262,7 +262,7 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
   // A client that only ends its side may still read.
   download.socket?.resetAndDestroy()
   const before = await until(() => scrape(metricsPort), ({ sum }) => sum('magicstore_storage_request_duration_seconds_count', { outcome: 'cancelled' }) > 0)
-  proxy.cutRequest = /file_by_path/
+  proxy.cutRequest = /files_by_path/
   t.equal((await server.send('GET', '/uploads/small', { token })).status, 503)
   proxy.cutRequest = undefined
 
@@ -275,9 +275,9 @@ test('round trips to PostgreSQL and its connections, and requests to S3, are cou
   t.equal(storage('GetObject', 'failed'), 3)
   t.ok(sum('magicstore_storage_request_duration_seconds_sum') > 0)
   const trips = (operation: string, outcome = 'ok') => sum('magicstore_database_request_duration_seconds_count', { operation, outcome })
-  t.equal(trips('add_file'), 2)
-  for (const operation of ['tokens_by_id', 'lock_owner', 'file_by_path', 'lease_blob', 'begin', 'insert', 'commit', 'connect']) t.ok(trips(operation) > 0, operation)
-  t.equal(trips('file_by_path', 'failed'), 4, 'and each repetition')
+  t.equal(trips('files_insert'), 2)
+  for (const operation of ['tokens_by_id', 'owners_lock', 'files_by_path', 'blobs_lease', 'begin', 'insert', 'commit', 'connect']) t.ok(trips(operation) > 0, operation)
+  t.equal(trips('files_by_path', 'failed'), 4, 'and each repetition')
   t.equal(before.sum('magicstore_database_request_duration_seconds_count', { outcome: 'failed' }), 0)
   t.equal(sum('magicstore_database_connections_max'), 11)
   t.ok(sum('magicstore_database_connections') >= 1 && sum('magicstore_database_connections') <= 11)

@@ -51,7 +51,7 @@ async function addLinks ({ links }: Metadata): Promise<void> {
   await links.remove(1, revoked.id)
 }
 
-const keeping = { milliseconds: 30 * DAY, versions: 10 }
+const retentionPolicy = { milliseconds: 30 * DAY, versions: 10 }
 
 /**
  * A bit of everything: more rows than one batch, versions and trash, folders, one of them in a later one, removed rows
@@ -108,7 +108,7 @@ const server = await startPostgres(t)
 /** An empty database of this version. */
 async function openEmpty (t: Test) {
   const url = await server.newDatabase()
-  const postgres = await openPostgresMetadata({ url, keeping })
+  const postgres = await openPostgresMetadata({ url, retentionPolicy })
   t.teardown(() => postgres.close())
   return { url, postgres }
 }
@@ -116,7 +116,7 @@ async function openEmpty (t: Test) {
 /** A database of SQLite that is closed. */
 async function makeSqlite (file: string, isFilled: boolean): Promise<void> {
   const clock = createTestClock()
-  const sqlite = await openSqliteMetadata(file, { keeping, clock: clock.now })
+  const sqlite = await openSqliteMetadata(file, { retentionPolicy, clock: clock.now })
   if (isFilled) await fill(sqlite, clock)
   await sqlite.close()
 }

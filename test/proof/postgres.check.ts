@@ -25,7 +25,7 @@ import { changeOf, newToken, newUpload } from '../uploads.contract.ts'
 const POOL = 10
 const COMMIT = /COMMIT\b/
 const always = {}
-const keeping = { milliseconds: 30 * DAY, versions: 10 }
+const retentionPolicy = { milliseconds: 30 * DAY, versions: 10 }
 const removal = { precondition: always, isPermanent: false }
 
 const newAccount = (name: string) => ({ username: name, usernameKey: name, passwordHash: `hash of ${name}`, createdAt: 1000 })
@@ -201,7 +201,7 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
 t.test('a sweep leaves what belongs to an account that another process is changing, and waits for nobody', async t => {
   const url = await server.newMigratedDatabase()
   const clock = createTestClock(5000)
-  const metadata = await open(t, url, { keeping: { milliseconds: 1000, versions: 10 }, clock: clock.now })
+  const metadata = await open(t, url, { retentionPolicy: { milliseconds: 1000, versions: 10 }, clock: clock.now })
   const ids = []
   for (const name of ['ada', 'ben', 'cleo']) {
     const { id } = await metadata.accounts.add(newAccount(name))
@@ -210,16 +210,16 @@ t.test('a sweep leaves what belongs to an account that another process is changi
   }
   clock.set(Date.now())
   const unlock = await lock(t, url, `SELECT FROM accounts WHERE id = ${ids[1]} FOR NO KEY UPDATE`)
-  t.equal(await metadata.kept.removeExpired(6), false, 'also where only those are left')
+  t.equal(await metadata.retention.removeExpired(6), false, 'also where only those are left')
   t.strictSame((await metadata.blobs.claimDiscarded(9, 0)).sort(), ['ada 0', 'ada 1', 'cleo 0', 'cleo 1'])
   await unlock()
-  t.equal(await metadata.kept.removeExpired(6), false)
+  t.equal(await metadata.retention.removeExpired(6), false)
   t.equal((await metadata.blobs.claimDiscarded(9, 0)).length, 6)
   t.strictSame(await metadata.accounts.usageMismatches(), [])
 })
 
 t.test('of all that is kept only what goes is read', async t => {
-  const { url, metadata, id } = await openMigrated(t, { keeping })
+  const { url, metadata, id } = await openMigrated(t, { retentionPolicy })
   const { id: other } = await metadata.accounts.add(newAccount('ben'))
   // Two owners, whose content was kept in turns: no order of the table is that of one owner.
   await server.run(url, `INSERT INTO kept (id, owner_id, file_id, name, size, type, sha256, stored_at, created_at, kept_at)
@@ -229,7 +229,7 @@ t.test('of all that is kept only what goes is read', async t => {
   /** What all connections have counted is told a second later, or when they end. */
   async function rowsRead (operation: (metadata: PostgresMetadata) => Promise<unknown>): Promise<number> {
     const [before, others] = [await read(), await connectionsTo(url)]
-    const own = await openPostgresMetadata({ url, poolSize: 1, keeping })
+    const own = await openPostgresMetadata({ url, poolSize: 1, retentionPolicy })
     await operation(own)
     await own.close()
     await until(() => connectionsTo(url), count => count <= others)
@@ -251,12 +251,12 @@ t.test('of all that is kept only what goes is read', async t => {
   // The change, and the transactions that delete 200 before it, look at each and at its versions; then each is deleted.
   t.ok(many <= 5 * 500, `${many} rows for 500 that go`)
   const page = { after: { key: Date.now() - 10_000_000, id: '' }, limit: 10 }
-  const listed = await rowsRead(own => own.kept.listTrash(id, page))
+  const listed = await rowsRead(own => own.trash.list(id, page))
   t.ok(listed <= 40, `${listed} rows for a page of the trash`)
-  const full = await rowsRead(own => own.kept.removeOldest(50, 100))
+  const full = await rowsRead(own => own.retention.removeOldest(50, 100))
   t.ok(full <= 300, `${full} rows for 5 that go of the first 100`)
   t.ok(await rowsRead(own => own.blobs.listContents('8', 10)) <= 30)
-  const emptied = await rowsRead(own => own.kept.emptyTrash(id, 10))
+  const emptied = await rowsRead(own => own.trash.empty(id, 10))
   t.ok(emptied <= 60, `${emptied} rows for 10 that go`)
 })
 
@@ -385,36 +385,36 @@ t.test('a precondition is judged on the file as it is after the wait for a lock'
 
 /** A cut at each place of a transaction that sends `write`. */
 function cutsOf (write: RegExp): Cut[] {
-  return (['cutRequest', 'cutAnswer'] as const).flatMap(kind => [/BEGIN/, /lock_owner/, write, COMMIT].map(what => ({ kind, what })))
+  return (['cutRequest', 'cutAnswer'] as const).flatMap(kind => [/BEGIN/, /owners_lock/, write, COMMIT].map(what => ({ kind, what })))
 }
 
 t.test('a connection that is cut before or after a write loses nothing and does nothing twice', async t => {
   const folder = t.testdir()
   const { url, metadata, id, during, leased } = await openBehindProxy(t)
-  const behind = await open(t, url, { keeping })
+  const behind = await open(t, url, { retentionPolicy })
   const blobOf = async (name: string) => (await metadata.files.find(id, name))?.blobId
 
   const discarded: string[] = []
-  for (const [index, cut] of cutsOf(/add_file/).entries()) {
+  for (const [index, cut] of cutsOf(/files_insert/).entries()) {
     const [added, put] = [await leased(`add ${index}`), await leased(`put ${index}`)]
     t.match(await during(cut, () => metadata.files.add(added, unlimited)), { isNew: true, file: { blobId: added.blobId } }, `${cut.kind} ${cut.what}`)
     t.match(await during(cut, () => metadata.files.put(put, unlimited, always)), { file: { blobId: put.blobId }, isNew: true }, `${cut.kind} ${cut.what}`)
   }
-  for (const [index, cut] of cutsOf(/replace_file/).entries()) {
+  for (const [index, cut] of cutsOf(/files_update/).entries()) {
     const [current, next] = [await metadata.files.find(id, `put ${index}`) as FileRecord, await leased(`put ${index}`)]
     const precondition = { 'if-match': `"${current.sha256}"` }
     t.match(await during(cut, () => metadata.files.put(next, unlimited, precondition)), { isNew: false, file: { blobId: next.blobId } }, `${cut.kind} ${cut.what}`)
     discarded.push(current.blobId)
   }
-  for (const [index, cut] of cutsOf(/remove_file/).entries()) {
+  for (const [index, cut] of cutsOf(/files_remove/).entries()) {
     discarded.push(String(await blobOf(`add ${index}`)))
     await during(cut, () => metadata.files.remove(id, `add ${index}`, removal))
     t.equal(await blobOf(`add ${index}`), undefined, `${cut.kind} ${cut.what}`)
   }
   t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), discarded.sort(), 'each once')
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
-    t.equal((await during({ kind, what: /file_by_path/ }, () => metadata.files.find(id, 'put 0')))?.name, 'put 0', 'a read is repeated')
-    await during({ kind, what: /lease_blob/ }, () => metadata.blobs.lease(hex(16), 60))
+    t.equal((await during({ kind, what: /files_by_path/ }, () => metadata.files.find(id, 'put 0')))?.name, 'put 0', 'a read is repeated')
+    await during({ kind, what: /blobs_lease/ }, () => metadata.blobs.lease(hex(16), 60))
     await during({ kind, what: /from "files"/ }, () => metadata.exportMetadata(join(folder, kind)))
     t.match(await during({ kind, what: /BEGIN/ }, () => metadata.accounts.add(newAccount(`${kind} first`))), { username: `${kind} first` }, 'nothing has happened')
     t.match(await during({ kind, what: /insert into "accounts"/ }, () => metadata.accounts.add(newAccount(`${kind} insert`))), { username: `${kind} insert` }, 'and what has is undone')
@@ -433,11 +433,11 @@ t.test('a connection that is cut before or after a write loses nothing and does 
   await t.rejects(during({ kind: 'cutAnswer', what: /COMMIT\b|pg_xact_status/, times: Infinity }, () => metadata.files.add(late, unlimited)), { ...unknown, options: { headers: { 'retry-after': '5' } } })
   t.equal(await blobOf('late'), late.blobId)
   const undone = newFile(id, 'undone')
-  await t.rejects(during({ kind: 'cutAnswer', what: /add_file/, times: 4 }, () => metadata.files.add(undone, unlimited)), { code: 'unavailable', constructor: Problem }, 'nothing has happened')
+  await t.rejects(during({ kind: 'cutAnswer', what: /files_insert/, times: 4 }, () => metadata.files.add(undone, unlimited)), { code: 'unavailable', constructor: Problem }, 'nothing has happened')
   t.equal(await blobOf('undone'), undefined)
 
   t.match(await during({ kind: 'cutAnswer', what: COMMIT }, () => metadata.accounts.add(newAccount('late'))), { username: 'late' })
-  await t.rejects(during({ kind: 'cutRequest', what: /file_by_path/, times: 4 }, () => metadata.files.find(id, 'late')), { code: 'unavailable', constructor: Problem }, 'a read changes nothing')
+  await t.rejects(during({ kind: 'cutRequest', what: /files_by_path/, times: 4 }, () => metadata.files.find(id, 'late')), { code: 'unavailable', constructor: Problem }, 'a read changes nothing')
   t.strictSame(await metadata.accounts.usageMismatches(), [])
   t.ok(await eventually(async () => await connectionsTo(url) <= 2 * (POOL + 1)))
 })
@@ -450,7 +450,7 @@ t.test('a connection that is cut at the end of an attempt, or when all tokens ar
     t.equal((await server.run(url, 'SELECT FROM attempts')).length, index + 1, 'it is recorded once')
     t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 0)
     await metadata.tokens.add(newToken(accountId))
-    await during({ kind, what: /remove_tokens/ }, () => metadata.tokens.removeAll(accountId))
+    await during({ kind, what: /tokens_remove_all/ }, () => metadata.tokens.removeAll(accountId))
     t.equal((await server.run(url, 'SELECT FROM tokens')).length, 0)
   }
 })
@@ -463,21 +463,21 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
     metadata.uploads.finish(changeOf(upload), { sha256, quota: limits.quota })
 
   const refusedBlobs: string[] = []
-  for (const [index, { kind, what }] of cutsOf(/change_upload/).entries()) {
+  for (const [index, { kind, what }] of cutsOf(/uploads_update/).entries()) {
     const at = (write: RegExp) => cutsOf(write)[index] as Cut
     const wanted = newUpload(ownerId, `upload ${index}`, { method: 'PUT' })
-    const added = await during(at(/add_upload/), () => metadata.uploads.add(wanted, limits))
+    const added = await during(at(/uploads_insert/), () => metadata.uploads.add(wanted, limits))
     t.match(added, { id: wanted.id, blobId: wanted.blobId, generation: 1, offset: 0 }, `${kind} ${what}`)
     t.equal((await metadata.uploads.list(ownerId, { name: undefined, before: undefined, limit: 9 })).length, 1)
-    const taken = await during(at(/change_upload/), () => metadata.uploads.takeOver(ownerId, wanted.id, { isAppending: true, lifetimeMilliseconds: HOUR }))
+    const taken = await during(at(/uploads_update/), () => metadata.uploads.takeOver(ownerId, wanted.id, { isAppending: true, lifetimeMilliseconds: HOUR }))
     t.equal(taken.generation, 2)
-    await during(at(/change_upload/), () => metadata.uploads.save(changeOf(taken, { state: 's' }), { isAppending: true, quota: limits.quota }))
+    await during(at(/uploads_update/), () => metadata.uploads.save(changeOf(taken, { state: 's' }), { isAppending: true, quota: limits.quota }))
     t.match(await metadata.uploads.find(ownerId, wanted.id), { offset: 10, state: 's' })
-    const stored = await during(at(/add_file/), () => finish(taken, 'aa'))
+    const stored = await during(at(/files_insert/), () => finish(taken, 'aa'))
     t.match(stored, { isNew: true, file: { blobId: wanted.blobId, sha256: 'aa' } })
     t.strictSame((await metadata.uploads.find(ownerId, wanted.id))?.result, stored)
     const refused = await metadata.uploads.add(newUpload(ownerId, `upload ${index}`), limits)
-    t.equal(await during(at(/change_upload/), () => finish(refused, 'bb')), undefined)
+    t.equal(await during(at(/uploads_update/), () => finish(refused, 'bb')), undefined)
     t.match(await metadata.uploads.find(ownerId, refused.id), { isRefused: true })
     await metadata.uploads.remove(ownerId, refused.id)
     refusedBlobs.push(refused.blobId)
@@ -499,11 +499,11 @@ t.test('what arrives by a link is stored, and charged, once if its connection is
   const { id: linkId } = await metadata.links.add(newLink(ownerId, 'in', { kind: 'upload', maxFiles: 20, maxBytes: 170 }))
   const begin = (name: string) =>
     metadata.uploads.add(newUpload(ownerId, name, { linkId }), { maxUploads: 9, quota: unlimited })
-  for (const [index, cut] of cutsOf(/charge_link/).entries()) {
+  for (const [index, cut] of cutsOf(/link_uploads_charge/).entries()) {
     const file = await leased('a')
     const name = index === 0 ? 'in/a' : `in/a (${index + 1})`
     t.match(await during(cut, () => metadata.links.store(linkId, file, unlimited)), { isNew: true, file: { name, blobId: file.blobId } }, `${cut.kind} ${cut.what}`)
-    const upload = await during(cutsOf(/add_upload/)[index] as Cut, () => begin('b'))
+    const upload = await during(cutsOf(/uploads_insert/)[index] as Cut, () => begin('b'))
     const stored = await during(cut, () => metadata.uploads.finish(changeOf(upload), { sha256: 'aa', quota: unlimited }))
     t.match(stored, { isNew: true, file: { name: index === 0 ? 'in/b' : `in/b (${index + 1})`, blobId: upload.blobId } })
   }
@@ -555,7 +555,7 @@ t.test('a server on PostgreSQL keeps files in its folder, and everything else in
   t.equal((await first.send('PUT', '/uploads/a.txt', { token, body: 'hello' })).status, 201)
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
     const put = () => first.send('PUT', `/uploads/${kind}`, { token, body: 'hello' })
-    t.equal((await duringCut(proxy, { kind, what: COMMIT, after: /add_file/ }, put)).status, 201)
+    t.equal((await duringCut(proxy, { kind, what: COMMIT, after: /files_insert/ }, put)).status, 201)
     await until(async () => (await readdir(join(settings.DATA_DIR, 'incoming'))).length === 0)
   }
   t.match(await runCommand(['serve'], settings), { code: 1, stderr: /another MagicStore server uses this data folder/ })

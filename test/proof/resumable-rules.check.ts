@@ -125,7 +125,7 @@ test('a full database refuses a file whose bytes are not on a disk of the server
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const { space } = rulesOver({
     metadata: {
-      ...metadata, kept: override(metadata.kept, { async removeOldest () { throw new Error('not for this') } })
+      ...metadata, retention: override(metadata.retention, { async removeOldest () { throw new Error('not for this') } })
     },
     blobs: override(disk, { space: undefined }),
     reserve: await openReserve(join(folder, 'reserve'))

@@ -3,7 +3,7 @@ import { Problem } from '../../problems.ts'
 import type { AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
-import { pipeline, query, reading, writing } from '../rule.ts'
+import { type Db, pipeline, placeholder, prepared, query } from '../rule.ts'
 import { attemptClaims, attempts } from './schema.ts'
 
 /** How long a claim counts if its process does not finish it. Checking a password takes a second at most. */
@@ -15,20 +15,20 @@ const CLAIM_MILLISECONDS = 60_000
  */
 const SKEW_MILLISECONDS = 60_000
 
-const { placeholder } = sql
-
 /** Any number of processes serve this database: their claims are in a table. */
-export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptClaims {
+export function createAttemptClaims ({ apply, clock, transactFor }: Engine): AttemptClaims {
   // Attempts that one limit counts share the network or the username. Sorted, so that none wait for each other.
-  const lock = reading('lock_attempts', db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
+  const { lock } = prepared('attempts', {
+    lock: db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
     SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
-      ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`))
+      ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`)
+  })
 
   /**
    * The failures that a limit counts and the claims that may become failures, as of one moment: an attempt that is
    * finished meanwhile is one of the two.
    */
-  const counts = ({ matching, limit, seconds }: AttemptLimit, time: SQL<number>) => reading('', db => {
+  const counts = ({ matching, limit, seconds }: AttemptLimit, time: SQL<number>) => (db: Db) => {
     const latest = db.select({ at: attempts.at }).from(attempts)
       .where(and(isCounted(matching, attempts), gt(attempts.at, sql`${time} - cast(${seconds * 1000} AS bigint)`), lte(attempts.at, sql`${time} + cast(${SKEW_MILLISECONDS} AS bigint)`)))
       .orderBy(desc(attempts.at)).limit(limit).as('latest')
@@ -36,11 +36,12 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
     return db.select({
       failed: sql`count(*)`.mapWith(Number), earliest: sql`min(${latest.at})`.mapWith(Number), claimed: sql`(${claimed})`.mapWith(Number), time: time.mapWith(Number)
     }).from(latest)
-  })
+  }
 
   return {
     claim: (attempt, limits) => transactFor(attempt.network, function * () {
-      const { kind, network, usernameKey, isKnownNetwork, at } = attempt
+      const { at, ...claimed } = attempt
+      const { kind, network, usernameKey } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
       const [, ...found] = yield * pipeline(
         query(lock, { kind, network, usernameKey }),
@@ -53,31 +54,30 @@ export function createAttemptClaims ({ clock, transactFor }: Engine): AttemptCla
       const retrySeconds = Math.max(0, ...retries)
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
       if (found.some(({ failed, claimed }, index) => failed + claimed >= (limits[index] as AttemptLimit).limit)) return { state: 'busy' }
-      const [claim] = yield * query(writing('', db => db.insert(attemptClaims)
-        .values({ kind, network, usernameKey, isKnownNetwork, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id })))
+      const [claim] = yield * query(db => db.insert(attemptClaims)
+        .values({ ...claimed, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id }))
       return { state: 'granted', id: Number(claim?.id) }
     }),
 
     async finish (claimId, outcome) {
       // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
       await transactFor(`claim ${claimId}`, function * () {
-        const [claim] = yield * query(writing('', db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning()))
+        const [claim] = yield * query(db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning())
         if (claim === undefined) return
-        const { kind, network, usernameKey, isKnownNetwork } = claim
+        const { id: _id, expiresAt: _expiresAt, ...attempt } = claim
+        const { kind, network, usernameKey } = attempt
         if (outcome === 'failed') {
-          yield * query(writing('', db => db.insert(attempts).values({ kind, network, usernameKey, isKnownNetwork, at: clock })))
+          yield * query(db => db.insert(attempts).values({ ...attempt, at: clock }))
         } else if (outcome === 'succeeded') {
-          yield * query(writing('', db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts))))
+          yield * query(db => db.delete(attempts).where(isCounted({ kind, usernameKey, network }, attempts)))
         }
       }).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error
       })
     },
 
-    * removeLapsed (limit) {
-      yield * query(writing('', db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
-        db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock))
-          .limit(limit)))))
-    }
+    removeLapsed: limit => apply(() => query(db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
+      db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)
+    )), {}, () => {}))
   }
 }

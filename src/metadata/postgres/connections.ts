@@ -41,10 +41,10 @@ const BEGIN = {
 } as const
 
 /** One connection, as Drizzle sees it; `$client` is the driver's. */
-export type Db = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query'> }
+export type Connection = NodePgDatabase & { readonly $client: Pick<pg.PoolClient, 'query'> }
 
 /** `begun` resolves when the transaction has begun: nothing may be changed before. */
-type Transaction<T> = (db: Db, begun: Promise<unknown>) => Promise<T>
+type Transaction<T> = (db: Connection, begun: Promise<unknown>) => Promise<T>
 
 /** The commit of a transaction failed, mostly because the connection broke: it may have happened. */
 class CommitLost extends ConnectionLost {
@@ -68,10 +68,10 @@ interface ConnectionOptions {
 }
 
 /** Everything that this process asks the database: connections, transactions, and what to do if one breaks. */
-export class Connections {
+export class ConnectionPool {
   readonly #pool: pg.Pool
   readonly #begin: string
-  readonly #dbs = new WeakMap<pg.PoolClient, Db>()
+  readonly #dbs = new WeakMap<pg.PoolClient, Connection>()
   readonly #observers: CommitObserver[] = []
   readonly #requestObservers: RequestObserver[] = []
   readonly #queue = createCallQueues({
@@ -103,12 +103,12 @@ export class Connections {
   }
 
   /** Runs queries that change nothing. They are repeated if the connection breaks. @throws unavailable. */
-  read<T> (query: (db: Db) => Promise<T>): Promise<T> {
+  read<T> (query: (db: Connection) => Promise<T>): Promise<T> {
     return repeated(() => this.#withConnection(query))
   }
 
-  /** Runs a transaction as {@link Connections.transact} does, once it has begun. */
-  write<T> (transaction: (db: Db) => Promise<T>): Promise<T> {
+  /** Runs a transaction as {@link ConnectionPool.transact} does, once it has begun. */
+  write<T> (transaction: (db: Connection) => Promise<T>): Promise<T> {
     return this.transact(async (db, begun) => {
       await begun
       return transaction(db)
@@ -131,7 +131,7 @@ export class Connections {
    * Runs one statement that is a transaction of its own and has no further effect if it is repeated.
    * @throws unavailable: it may have been carried out.
    */
-  apply<T> (statement: (db: Db) => Promise<T>, key?: QueueKey): Promise<T> {
+  apply<T> (statement: (db: Connection) => Promise<T>, key?: QueueKey): Promise<T> {
     return this.#queued(key, () => repeated(() => this.#withConnection(statement)))
   }
 
@@ -175,11 +175,11 @@ export class Connections {
     await Promise.race([this.#pool.end(), setTimeout(CLOSE_MILLISECONDS, undefined, { ref: false })])
   }
 
-  async #withConnection<T> (use: (db: Db) => Promise<T>): Promise<T> {
+  async #withConnection<T> (use: (db: Connection) => Promise<T>): Promise<T> {
     const client = await this.#timed('connect', () => this.#pool.connect())
       .catch((error: unknown) => { throw unavailable(error, { connections: this.count() }) })
     try {
-      const result = await use(this.#dbs.get(client) as Db)
+      const result = await use(this.#dbs.get(client) as Connection)
       client.release()
       return result
     } catch (error) {
@@ -230,7 +230,7 @@ function operationOf ({ name, text }: pg.QueryConfig): string {
   return name === undefined || name === '' ? String(/^\w*/.exec(text)).toLowerCase() : name
 }
 
-async function inTransaction<T> (db: Db, begin: string, transaction: Transaction<T>): Promise<T> {
+async function inTransaction<T> (db: Connection, begin: string, transaction: Transaction<T>): Promise<T> {
   // One answer for each statement.
   const begun = db.execute(begin).then(answers => answers as unknown as [unknown, { rows: [{ id: string }] }])
   const result = await transaction(db, begun).catch(async (error: unknown) => {

@@ -2,17 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { and, asc, eq, gt, inArray, lte, notExists, or, sql } from 'drizzle-orm'
 import type { DatabaseBlobMethods } from '../blobs.ts'
 import type { Engine } from '../engine.ts'
-import { type Db, query, reading, writing } from '../rule.ts'
+import { anyOf, type Db, isAny, prepared, query } from '../rule.ts'
 import { discardedBlobs, retentionLocks } from './schema.ts'
-
-/** Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock as it runs. */
-export interface RetentionLocks {
-  /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
-  takeRetentionLock (seconds: number): Promise<number>
-  /** False if the lock expired: bytes may have been deleted since. */
-  renewRetentionLock (id: number, seconds: number): Promise<boolean>
-  releaseRetentionLock (id: number): Promise<void>
-}
 
 /**
  * How long a process that got discarded blobs has to delete their bytes before another process gets them too, which
@@ -24,7 +15,9 @@ const SWEEP_MILLISECONDS = 15_000
 export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): DatabaseBlobMethods {
   // Blobs that this process has claimed are given to it again.
   const sweeper = randomUUID()
-  const anyLock = reading('retention_lock', db => db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)).limit(1))
+  const { anyLock } = prepared('retention_locks', {
+    anyLock: anyOf(retentionLocks, gt(retentionLocks.expiresAt, clock))
+  })
 
   return {
     async claimDiscarded (limit, graceSeconds) {
@@ -36,38 +29,42 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
         notExists(db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)))
       )).orderBy(asc(discardedBlobs.discardedAt), asc(discardedBlobs.id)).limit(limit)
       // Usually there is none, and a write costs a sync.
-      if ((await read(() => query(reading('', free)))).length === 0) return []
-      const claimed = await apply(() => query(writing('', db => db.update(discardedBlobs)
+      if ((await read(() => query(free))).length === 0) return []
+      const claimed = await apply(() => query(db => db.update(discardedBlobs)
         .set({ claimedBy: sweeper, claimedUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
         .where(inArray(discardedBlobs.id, skippingLocked(free(db)) as never))
-        .returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt }))))
+        .returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt })))
       return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
 
-    hasRetentionLock: () => read(() => query(anyLock, {}, found => found.length > 0)),
+    hasRetentionLock: () => read(() => query(anyLock, {}, isAny)),
 
-    postponeDiscarded: blobIds => apply(function * () {
-      yield * query(writing('', db => db.update(discardedBlobs).set({ discardedAt: clock }).where(inArray(discardedBlobs.blobId, blobIds))))
-    })
+    postponeDiscarded: blobIds => apply(() => query(db => db.update(discardedBlobs).set({ discardedAt: clock })
+      .where(inArray(discardedBlobs.blobId, blobIds)), {}, () => {}))
   }
 }
 
-export function createRetentionLocks ({ clock, transact, apply }: Engine): RetentionLocks {
+/** Until a retention lock expires, no bytes of discarded blobs are deleted. A backup renews its lock as it runs. */
+export type RetentionLocks = ReturnType<typeof createRetentionLocks>
+
+export function createRetentionLocks ({ clock, transact, apply }: Engine) {
   const expiry = (seconds: number) => sql`${clock} + ${seconds * 1000}`
 
   return {
-    takeRetentionLock: seconds => transact(function * () {
-      yield * query(writing('', db => db.delete(retentionLocks).where(lte(retentionLocks.expiresAt, clock))))
-      const [lock] = yield * query(writing('', db => db.insert(retentionLocks).values({ expiresAt: expiry(seconds) }).returning()))
+    /** Commits the lock, which must happen before the backup reads which files there are. Returns its id. */
+    takeRetentionLock: (seconds: number): Promise<number> => transact(function * () {
+      yield * query(db => db.delete(retentionLocks).where(lte(retentionLocks.expiresAt, clock)))
+      const [lock] = yield * query(db => db.insert(retentionLocks).values({ expiresAt: expiry(seconds) }).returning())
       return Number(lock?.id)
     }),
 
-    renewRetentionLock: (id, seconds) => apply(function * () {
-      const renewed = yield * query(writing('', db => db.update(retentionLocks).set({ expiresAt: expiry(seconds) })
-        .where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock))).returning()))
-      return renewed.length > 0
-    }),
+    /** False if the lock expired: bytes may have been deleted since. */
+    renewRetentionLock: (id: number, seconds: number): Promise<boolean> => apply(() => query(db => db
+      .update(retentionLocks)
+      .set({ expiresAt: expiry(seconds) })
+      .where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock))).returning(), {}, isAny)),
 
-    releaseRetentionLock: id => apply(function * () { yield * query(writing('', db => db.delete(retentionLocks).where(eq(retentionLocks.id, id)))) })
+    releaseRetentionLock: (id: number): Promise<void> =>
+      apply(() => query(db => db.delete(retentionLocks).where(eq(retentionLocks.id, id)), {}, () => {}))
   }
 }

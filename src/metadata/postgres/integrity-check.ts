@@ -1,13 +1,13 @@
 import { getTableName, sql } from 'drizzle-orm'
 import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core'
-import type { Connections, Db } from './connections.ts'
+import type { ConnectionPool, Connection } from './connections.ts'
 import { accountNetworks, changes, events, files, kept, linkNetworks, links, tokens, uploads } from './schema.ts'
 
 /** Findings of one kind that are listed. */
 const MAX_FINDINGS = 100
 
 /** Errors in the database itself, one line each. `longRunning` is for what reads whole tables. */
-export function checkIntegrity (longRunning: Connections): Promise<string[]> {
+export function checkIntegrity (longRunning: ConnectionPool): Promise<string[]> {
   return longRunning.read(async db => {
     const findings: string[] = []
     for (const reference of references) findings.push(...await danglingRows(db, reference))
@@ -22,7 +22,7 @@ const references = [
 ].flatMap(table => getTableConfig(table).foreignKeys)
 
 /** Rows that refer to a row that does not exist: PostgreSQL prevents them, unless someone has switched that off. */
-async function danglingRows (db: Db, key: Reference): Promise<string[]> {
+async function danglingRows (db: Connection, key: Reference): Promise<string[]> {
   const { columns: [column], foreignTable, foreignColumns: [target] } =
     key.reference() as { columns: [PgColumn], foreignTable: PgTable, foreignColumns: [PgColumn] }
   const { rows } = await db.execute<{ value: string }>(sql`

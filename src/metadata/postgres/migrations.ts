@@ -9,7 +9,7 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { packageFolder } from '../../config.ts'
 import { OperatorError } from '../../problems.ts'
 import { requireKnown } from '../migration-history.ts'
-import type { Connections, Db } from './connections.ts'
+import type { ConnectionPool, Connection } from './connections.ts'
 import { rootOf } from './failures.ts'
 import { measureCapacity, requireUsable, type Capacity } from './requirements.ts'
 
@@ -18,7 +18,7 @@ const ownMigrations = join(packageFolder, 'drizzle/postgres')
 /** The two keys of the advisory lock for migrations. Attempts use locks with one key, which never conflict with it. */
 const LOCK = [0x4d61_6769, 1] as const
 
-export interface MigrationOptions {
+export interface PostgresMigrationOptions {
   /** Folder written by drizzle-kit. Default: the migrations of this version. */
   readonly migrationsFolder?: string
   /** Called before a database that is not new is upgraded, with the number of files in it. */
@@ -32,7 +32,8 @@ export interface MigrationOptions {
  * Nothing has changed then.
  */
 export async function applyMigrations (
-  connections: Connections, longRunning: Connections, { migrationsFolder = ownMigrations, onUpgrade }: MigrationOptions
+  connections: ConnectionPool, longRunning: ConnectionPool,
+  { migrationsFolder = ownMigrations, onUpgrade }: PostgresMigrationOptions
 ): Promise<void> {
   const known = readMigrationFiles({ migrationsFolder })
   // Usually there is none, and a lock would make processes that start wait for each other.
@@ -54,7 +55,7 @@ export async function applyMigrations (
 }
 
 /** The accounts count them in every version. */
-async function countFiles (db: Db): Promise<number> {
+async function countFiles (db: Connection): Promise<number> {
   const { rows: [sum] } = await db.execute<{ files: string }>('SELECT sum(used_files) AS files FROM accounts')
   return Number(sum?.files)
 }
@@ -70,12 +71,12 @@ export interface DatabaseReport extends Capacity {
 }
 
 /** Changes nothing. @throws {OperatorError} as `applyMigrations`. */
-export async function inspect (connections: Connections): Promise<DatabaseReport> {
+export async function inspect (connections: ConnectionPool): Promise<DatabaseReport> {
   const known = readMigrationFiles({ migrationsFolder: ownMigrations })
   return connections.read(async db => ({ ...await check(db, known), ...await measureCapacity(db) }))
 }
 
-async function check (db: Db, known: MigrationMeta[]): Promise<Omit<DatabaseReport, keyof Capacity>> {
+async function check (db: Connection, known: MigrationMeta[]): Promise<Omit<DatabaseReport, keyof Capacity>> {
   const version = await requireUsable(db, 'always')
   const { length } = await pending(db, known)
   const isNew = length === known.length
@@ -88,7 +89,7 @@ function needOf (isNew: boolean): 'toCreate' | 'toUpgrade' {
 }
 
 /** The migrations that were not applied yet. @throws {UnknownMigrationError}. */
-async function pending (db: Db, known: MigrationMeta[]): Promise<MigrationMeta[]> {
+async function pending (db: Connection, known: MigrationMeta[]): Promise<MigrationMeta[]> {
   // Not by `to_regclass`, which remembers that there was no table until the transaction ends.
   const history = await db.execute("SELECT FROM pg_tables WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations'")
   const { rows } = history.rowCount === 1 ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
@@ -98,7 +99,7 @@ async function pending (db: Db, known: MigrationMeta[]): Promise<MigrationMeta[]
 }
 
 /** Does what Drizzle's migrator does, inside the current transaction. */
-async function apply (db: Db, { sql: statements, hash, folderMillis }: MigrationMeta): Promise<void> {
+async function apply (db: Connection, { sql: statements, hash, folderMillis }: MigrationMeta): Promise<void> {
   await db.execute('CREATE SCHEMA IF NOT EXISTS drizzle')
   await db.execute('CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)')
   for (const statement of statements) await db.execute(statement)

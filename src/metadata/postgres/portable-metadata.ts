@@ -1,57 +1,27 @@
 import { open, rm } from 'node:fs/promises'
 import { asc, count, getTableColumns, sql, type SQL } from 'drizzle-orm'
 import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
-import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { getTableConfig, type PgColumn, type PgTable } from 'drizzle-orm/pg-core'
 import { sync } from '../../data-folder/durable-files.ts'
 import { keyFiles, type KeyRings } from '../../data-folder/key-file.ts'
 import { OperatorError } from '../../problems.ts'
 import { Database } from '../sqlite/driver.ts'
 import * as sqlite from '../sqlite/schema.ts'
 import { openSqliteMetadata } from '../sqlite/sqlite.ts'
-import type { Connections, Db } from './connections.ts'
+import type { ConnectionPool, Connection } from './connections.ts'
 import { replaceKeys } from './key-table.ts'
 import * as postgres from './schema.ts'
 
 /**
- * The portable form of all metadata is a SQLite database, whatever backend it comes from and goes to. Both directions
- * keep every id, and the next id of each table: an id that was deleted never returns.
- */
-export interface PortableMetadata {
-  /** Writes the metadata as of one moment into a new SQLite database. */
-  exportMetadata (file: string): Promise<void>
-  /**
-   * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
-   * made it. Each ring of `keys` replaces the one of the database, and `storageId` is recorded. All or nothing.
-   * @throws {OperatorError}.
-   */
-  importMetadata (file: string, keys?: KeyRings, storageId?: string): Promise<void>
-}
-
-/**
- * The tables with the columns they are ordered by, so that no row refers to a later one. Attempts and their claims,
- * secrets that are used once, leases and the blobs that wait to be deleted belong to the running store.
+ * In an order in which no row refers to a later one. Attempts and their claims, secrets that are used once, leases and
+ * the blobs that wait to be deleted belong to the running store.
  */
 const tables = [
-  { name: 'installation', key: ['id'], hasSequence: false },
-  { name: 'accounts', key: ['id'], hasSequence: true },
-  { name: 'tokens', key: ['id'], hasSequence: true },
-  { name: 'totpSecrets', key: ['accountId', 'state'], hasSequence: false },
-  { name: 'passkeys', key: ['id'], hasSequence: true },
-  { name: 'recoveryCodes', key: ['accountId', 'hash'], hasSequence: false },
-  { name: 'accountNetworks', key: ['accountId', 'network'], hasSequence: false },
-  { name: 'events', key: ['id'], hasSequence: true },
-  { name: 'folders', key: ['id'], hasSequence: true },
-  { name: 'files', key: ['id'], hasSequence: true },
-  { name: 'changes', key: ['id'], hasSequence: true },
-  { name: 'links', key: ['id'], hasSequence: true },
-  { name: 'linkNetworks', key: ['linkId', 'network'], hasSequence: false },
-  { name: 'kept', key: ['id'], hasSequence: false }
+  'installation', 'accounts', 'tokens', 'totpSecrets', 'passkeys', 'recoveryCodes', 'accountNetworks', 'events',
+  'folders', 'files', 'changes', 'links', 'linkNetworks', 'kept'
 ] as const
 
-type TableName = typeof tables[number]['name']
-
-interface KeyedTable { readonly name: TableName, readonly key: readonly string[] }
+type TableName = typeof tables[number]
 
 const keyTables = { 'signing-keys': postgres.signingKeys, 'sealing-keys': postgres.sealingKeys }
 
@@ -60,17 +30,24 @@ const BATCH = 1000
 
 type Row = Record<string, unknown>
 
-export function createPortableMetadata (longRunning: Connections): PortableMetadata {
+/**
+ * The portable form of all metadata is a SQLite database, whatever backend it comes from and goes to. Both directions
+ * keep every id, and the next id of each table: an id that was deleted never returns.
+ */
+export type PortableMetadata = ReturnType<typeof createPortableMetadata>
+
+export function createPortableMetadata (longRunning: ConnectionPool) {
   return {
-    exportMetadata: file => longRunning.read(db => db.transaction(async () => {
+    /** Writes the metadata as of one moment into a new SQLite database. */
+    exportMetadata: (file: string): Promise<void> => longRunning.read(db => db.transaction(async () => {
       await createDatabase(file)
       await withSqlite(file, async target => {
         target.delete(sqlite.installation).run()
-        for (const { name, key, hasSequence } of tables) {
-          for await (const rows of batches(last => readPostgres(db, { name, key }, last))) {
+        for (const name of tables) {
+          for await (const rows of batches(db, postgres[name], keyOf(name))) {
             target.insert(sqlite[name]).values(rows as never).run()
           }
-          if (hasSequence) setSqliteSequence(target, name, await lastId(db, name))
+          if (keyOf(name).includes('id')) setSqliteSequence(target, name, await lastId(db, name))
         }
         // It belongs to the running store.
         target.update(sqlite.installation).set({ epoch: null }).run()
@@ -78,7 +55,12 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
       await sync(file)
     }, { isolationLevel: 'repeatable read', accessMode: 'read only' })),
 
-    async importMetadata (file, keys = {}, storageId) {
+    /**
+     * Fills the database, which no server has used, from a SQLite database, which is upgraded first if an older version
+     * made it. Each ring of `keys` replaces the one of the database, and `storageId` is recorded. All or nothing.
+     * @throws {OperatorError}.
+     */
+    async importMetadata (file: string, keys: KeyRings = {}, storageId?: string): Promise<void> {
       await upgrade(file)
       await withSqlite(file, source => longRunning.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
@@ -89,11 +71,12 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
         if (typeof replaced?.storageId === 'string') throw new OperatorError('DATABASE_URL: the database was used by a server; a backup is restored into a new one')
         // Those of commands, which were used before: they have the ids of events in the backup.
         await db.delete(postgres.events)
-        for (const { name, key, hasSequence } of tables) {
-          for await (const rows of batches(async last => readSqlite(source, { name, key }, last))) {
+        for (const name of tables) {
+          const table = sqlite[name] as unknown as PgTable
+          for await (const rows of batches(source as unknown as Connection, table, keyOf(name))) {
             await db.insert(postgres[name]).values(rows as never)
           }
-          if (hasSequence) await setSequence(db, name, sqliteSequence(source, name))
+          if (keyOf(name).includes('id')) await setSequence(db, name, sqliteSequence(source, name))
         }
         for (const name of keyFiles) if (keys[name] !== undefined) await replaceKeys(db, keyTables[name], keys[name])
         await db.update(postgres.installation).set({ storageId: storageId ?? null })
@@ -102,38 +85,26 @@ export function createPortableMetadata (longRunning: Connections): PortableMetad
   }
 }
 
-/** Calls `read` with the last row of the batch before, until there is none. */
-async function * batches (read: (last: Row | undefined) => Promise<Row[]>): AsyncGenerator<Row[]> {
-  let last: Row | undefined
-  for (;;) {
-    const rows = await read(last)
-    if (rows.length === 0) return
-    yield rows
-    last = rows.at(-1)
-  }
+/** The fields of the primary key of a table. */
+function keyOf (name: TableName): string[] {
+  const { primaryKeys, columns } = getTableConfig(postgres[name])
+  const single = columns.filter(({ primary }) => primary)
+  const keys = new Set<unknown>([...single, ...primaryKeys.flatMap(key => key.columns)])
+  return Object.entries(getTableColumns(postgres[name])).flatMap(([field, column]) => keys.has(column) ? field : [])
 }
 
-async function readPostgres (db: Db, { name, key }: KeyedTable, last: Row | undefined): Promise<Row[]> {
-  const table: PgTable = postgres[name]
+/** All rows of a table in the order of its key, which an index answers. */
+async function * batches (db: Connection, table: PgTable, key: readonly string[]): AsyncGenerator<Row[]> {
   const columns: Record<string, PgColumn> = getTableColumns(table)
   const order = key.map(field => columns[field] as PgColumn)
-  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column)))
-    .limit(BATCH)
-}
-
-function readSqlite (db: BetterSQLite3Database, { name, key }: KeyedTable, last: Row | undefined): Row[] {
-  const table: SQLiteTable = sqlite[name]
-  const columns: Record<string, SQLiteColumn> = getTableColumns(table)
-  const order = key.map(field => columns[field] as SQLiteColumn)
-  return db.select().from(table).where(isAfter(order, key, last)).orderBy(...order.map(column => asc(column)))
-    .limit(BATCH).all()
-}
-
-/** Rows whose key is above that of `last`, as a comparison of rows, which an index answers. */
-function isAfter (order: readonly unknown[], key: readonly string[], last: Row | undefined): SQL | undefined {
-  if (last === undefined) return undefined
   const list = (items: readonly unknown[]) => sql.join(items.map(item => sql`${item}`), sql`, `)
-  return sql`(${list(order)}) > (${list(key.map(field => last[field]))})`
+  let rows: Row[]
+  let isAfter: SQL | undefined
+  do {
+    rows = await db.select().from(table).where(isAfter).orderBy(...order.map(column => asc(column))).limit(BATCH)
+    if (rows.length > 0) yield rows
+    isAfter = sql`(${list(order)}) > (${list(key.map(field => rows.at(-1)?.[field]))})`
+  } while (rows.length === BATCH)
 }
 
 /** Creates a database with the tables of this version, mode 0600, and no other file beside it. */
@@ -165,13 +136,13 @@ async function withSqlite (file: string, use: (db: BetterSQLite3Database) => Pro
   }
 }
 
-async function lastId (db: Db, name: TableName): Promise<number> {
+async function lastId (db: Connection, name: TableName): Promise<number> {
   const { rows: [row] } = await db.execute<{ last: string | null }>(sql`SELECT pg_sequence_last_value(pg_get_serial_sequence(${name}, 'id')) AS last`)
   return Number(row?.last)
 }
 
-async function setSequence (db: Db, name: TableName, last: number): Promise<void> {
-  // NaN: no row was ever added.
+async function setSequence (db: Connection, name: TableName, last: number): Promise<void> {
+  // NaN, for the same reasons.
   if (last > 0) await db.execute(sql`SELECT setval(pg_get_serial_sequence(${name}, 'id'), ${last})`)
 }
 
@@ -180,6 +151,8 @@ function sqliteSequence (db: BetterSQLite3Database, name: TableName): number {
 }
 
 function setSqliteSequence (db: BetterSQLite3Database, name: TableName, last: number): void {
+  // No row was ever added, or ids are no numbers.
+  if (last === 0) return
   db.run(sql`DELETE FROM sqlite_sequence WHERE name = ${name}`)
   db.run(sql`INSERT INTO sqlite_sequence (name, seq) VALUES (${name}, ${last})`)
 }

@@ -4,39 +4,31 @@ import { sql } from 'drizzle-orm'
 import type { KeyStore, SigningKey } from '../../config/signing-keys.ts'
 import { type BlobRepository, createBlobs } from '../blobs.ts'
 import { createEpoch, createIds } from '../ids.ts'
-import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
+import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../repositories.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
-import { Connections } from './connections.ts'
+import { ConnectionPool } from './connections.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
 import { createPostgresEngine } from './engine.ts'
 import { checkIntegrity } from './integrity-check.ts'
-import { applyMigrations, inspect, type DatabaseReport, type MigrationOptions } from './migrations.ts'
+import { applyMigrations, inspect, type DatabaseReport, type PostgresMigrationOptions } from './migrations.ts'
 import { createKeyTable } from './key-table.ts'
 import { createPortableMetadata, type PortableMetadata } from './portable-metadata.ts'
 import { APPLICATION, POOL_SIZES } from './requirements.ts'
 import { installation, sealingKeys, signingKeys, totpSecrets } from './schema.ts'
-import { createTokenFinder } from './token-finder.ts'
 import { driverAddress, explainConnectionFailure } from './startup.ts'
-
-/** Which blob store all processes that share the database must use. */
-interface StorageRecord {
-  findStorageId (): Promise<string | undefined>
-  /** Records an id unless there is one. Returns the one that is recorded then. */
-  recordStorageId (id: string): Promise<string>
-}
 
 /** What PostgreSQL stores besides the contract. */
 export interface PostgresMetadata
-  extends Metadata, PortableMetadata, RetentionLocks, StorageRecord {
+  extends Metadata, PortableMetadata, RetentionLocks, StorageRecorder {
   readonly signingKeys: KeyStore
   readonly sealingKeys: KeyStore
 }
 
-export interface PostgresOptions extends MigrationOptions {
+export interface PostgresOptions extends PostgresMigrationOptions {
   readonly url: string
-  readonly keeping?: Keeping
+  readonly retentionPolicy?: RetentionPolicy
   /** Milliseconds since 1970. Default: the clock of the database. */
   readonly clock?: (() => number) | undefined
   /** How many connections this process uses at most, and one more for what takes long. */
@@ -49,12 +41,12 @@ export interface PostgresOptions extends MigrationOptions {
  * older version is using it; nothing has changed then.
  */
 export async function openPostgresMetadata ({
-  poolSize = POOL_SIZES.short, keeping = KEEP_NOTHING, clock, ...options
+  poolSize = POOL_SIZES.short, retentionPolicy = NO_RETENTION, clock, ...options
 }: PostgresOptions): Promise<PostgresMetadata> {
   const url = driverAddress(options.url)
   const application = `${APPLICATION}${randomBytes(4).toString('hex')} ${hostname()}`
-  const connections = new Connections({ url, poolSize, application, work: 'short' })
-  const longRunning = new Connections({ url, poolSize: POOL_SIZES.long, application, work: 'long' })
+  const connections = new ConnectionPool({ url, poolSize, application, work: 'short' })
+  const longRunning = new ConnectionPool({ url, poolSize: POOL_SIZES.long, application, work: 'long' })
 
   async function close (): Promise<void> {
     await Promise.all([connections.close(), longRunning.close()])
@@ -75,8 +67,7 @@ export async function openPostgresMetadata ({
         engine,
         ids,
         longRunning: createPostgresEngine(longRunning, clock),
-        keeping,
-        tokenFinder: createTokenFinder(engine),
+        retentionPolicy,
         attemptClaims: createAttemptClaims(engine),
         discardedBlobs: createDiscardedBlobs(engine)
       }),
@@ -99,7 +90,7 @@ export async function openPostgresMetadata ({
 }
 
 /** The id of the installation, and its epoch, created at the first start, also at the first after a restore. */
-async function identify (connections: Connections): Promise<{ id: string, epoch: string }> {
+async function identify (connections: ConnectionPool): Promise<{ id: string, epoch: string }> {
   const [row] = await connections.read(db => db.select().from(installation))
   // Another process may have set it meanwhile.
   const [known] = row?.epoch === null
@@ -109,7 +100,7 @@ async function identify (connections: Connections): Promise<{ id: string, epoch:
   return { id: String(known?.id), epoch: String(known?.epoch) }
 }
 
-function serverOf (...pools: Connections[]): DatabaseServer {
+function serverOf (...pools: ConnectionPool[]): DatabaseServer {
   return {
     watchRequests: observer => { for (const pool of pools) pool.watchRequests(observer) },
     countConnections: () => pools.map(pool => pool.count()).reduce((sum, { inUse, idle, waiting, max }) =>
@@ -117,14 +108,18 @@ function serverOf (...pools: Connections[]): DatabaseServer {
   }
 }
 
-function createStorageRecord (connections: Connections): StorageRecord {
+/** Which blob store all processes that share the database must use. */
+type StorageRecorder = ReturnType<typeof createStorageRecord>
+
+function createStorageRecord (connections: ConnectionPool) {
   return {
-    async findStorageId () {
+    async findStorageId (): Promise<string | undefined> {
       const [row] = await connections.read(db => db.select({ id: installation.storageId }).from(installation))
       return row?.id ?? undefined
     },
 
-    async recordStorageId (id) {
+    /** Records an id unless there is one. Returns the one that is recorded then. */
+    async recordStorageId (id: string): Promise<string> {
       const [row] = await connections.apply(db => db.update(installation)
         .set({ storageId: sql`coalesce(${installation.storageId}, ${id})` }).returning({ id: installation.storageId }))
       return String(row?.id)
@@ -133,7 +128,7 @@ function createStorageRecord (connections: Connections): StorageRecord {
 }
 
 /** A report on a database, and what a blob store is compared with. */
-export interface OpenReport extends DatabaseReport, Pick<StorageRecord, 'findStorageId'> {
+export interface OpenReport extends DatabaseReport, Pick<StorageRecorder, 'findStorageId'> {
   /** Undefined if the database is new. */
   readonly installationId: string | undefined
   readonly blobs: Pick<BlobRepository, 'listContents'>
@@ -142,7 +137,7 @@ export interface OpenReport extends DatabaseReport, Pick<StorageRecord, 'findSto
   close (): Promise<void>
 }
 
-async function findSealing (connections: Connections): Promise<{ sealedBy: string[], keys: readonly SigningKey[] }> {
+async function findSealing (connections: ConnectionPool): Promise<{ sealedBy: string[], keys: readonly SigningKey[] }> {
   const kid = sql<string>`split_part(${totpSecrets.secret}, '.', 1)`
   const sealed = await connections.read(db => db.selectDistinct({ kid }).from(totpSecrets))
   return { sealedBy: sealed.map(row => row.kid), keys: await createKeyTable(connections, sealingKeys).find() ?? [] }
@@ -151,7 +146,7 @@ async function findSealing (connections: Connections): Promise<{ sealedBy: strin
 /** Opens a database without changing it. @throws {OperatorError} as `openPostgresMetadata`. */
 export async function inspectPostgres (address: string): Promise<OpenReport> {
   const url = driverAddress(address)
-  const connections = new Connections({ url, poolSize: 1, application: 'magicstore', work: 'short' })
+  const connections = new ConnectionPool({ url, poolSize: 1, application: 'magicstore', work: 'short' })
   const close = () => connections.close()
   try {
     const report = await inspect(connections)

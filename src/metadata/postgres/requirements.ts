@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { ConfigError, OperatorError } from '../../problems.ts'
-import type { Db } from './connections.ts'
+import type { Connection } from './connections.ts'
 
 const OLDEST_VERSION = 15
 
@@ -55,10 +55,10 @@ interface Facts {
   readonly older: string | null
 }
 
-type Requirement = readonly [isMet: (facts: Facts) => boolean, refusal: (facts: Facts) => OperatorError]
+type StartRequirement = readonly [isMet: (facts: Facts) => boolean, refusal: (facts: Facts) => OperatorError]
 
 /** What every start needs, and what one needs that creates the tables, or upgrades them. */
-const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly Requirement[]> = {
+const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly StartRequirement[]> = {
   always: [
     [({ version }) => Number.parseInt(version) >= OLDEST_VERSION, ({ version }) => new ConfigError(
       `DATABASE_URL: the server runs PostgreSQL ${version}; MagicStore needs ${OLDEST_VERSION} or newer`,
@@ -95,7 +95,7 @@ const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly Require
  * Checks a database without changing it, and returns the version of its server.
  * @throws {OperatorError}, {ConfigError} if a server can't start on it.
  */
-export async function requireUsable (db: Db, when: keyof typeof requirements): Promise<string> {
+export async function requireUsable (db: Connection, when: keyof typeof requirements): Promise<string> {
   const { rows: [facts] } = await db.execute<Facts & pg.QueryResultRow>(FACTS)
   const unmet = requirements[when].find(([isMet]) => !isMet(facts as Facts))
   if (unmet !== undefined) throw unmet[1](facts as Facts)
@@ -134,7 +134,7 @@ export interface Capacity {
 }
 
 /** Compares the limits of connections with what the servers that are connected may use. */
-export async function measureCapacity (db: Db): Promise<Capacity> {
+export async function measureCapacity (db: Connection): Promise<Capacity> {
   const { rows } = await db.execute<Limit & pg.QueryResultRow>(LIMITS)
   const tight = rows.find(({ max, servers }) => max < perServer * Math.max(1, servers))
   const lowest = Math.min(...rows.map(({ max }) => max))

@@ -1,6 +1,8 @@
-import { bigint, boolean, customType, index, integer, pgTable, primaryKey, text, uniqueIndex } from 'drizzle-orm/pg-core'
+import {
+  bigint, boolean, customType, index, integer, pgTable, primaryKey, text, uniqueIndex
+} from 'drizzle-orm/pg-core'
 import { attemptKinds } from '../attempt-records.ts'
-import { createTables, jsonText, type Dialect } from '../schema.ts'
+import { createTables, type Dialect, jsonText } from '../schema.ts'
 
 /** The driver would return it as text. */
 const int8 = (name: string) => bigint(name, { mode: 'number' })

@@ -2,12 +2,12 @@ import pg from 'pg'
 import { ConfigError, OperatorError, Problem } from '../../problems.ts'
 
 /** What DATABASE_URL says, with the defaults of the driver. */
-type Address = Pick<pg.Client, 'user' | 'database' | 'host' | 'port' | 'ssl'>
+type DriverAddress = Pick<pg.Client, 'user' | 'database' | 'host' | 'port' | 'ssl'>
 
 interface Explanation { readonly reason: string, readonly remedy: string }
 
 /** Connections that the server refuses because of what DATABASE_URL says, by SQLSTATE code. */
-const refusals: Record<string, (address: Address, message: string) => Explanation> = {
+const refusals: Record<string, (address: DriverAddress, message: string) => Explanation> = {
   '28P01': ({ user }) => ({
     reason: `PostgreSQL refuses the user ${user} or the password`,
     remedy: `correct the password in DATABASE_URL, where # is written %23 and % is written %25, or set it in PostgreSQL: ALTER ROLE ${quoted(user)} PASSWORD '…'`
@@ -46,7 +46,7 @@ export function explainConnectionFailure (error: unknown, address: string): unkn
   return new OperatorError(reason, { remedy: remedyOf(server, code), cause: error })
 }
 
-function remedyOf ({ user, host, port, ssl }: Address, code: string): string {
+function remedyOf ({ user, host, port, ssl }: DriverAddress, code: string): string {
   if (code === TOO_MANY_CONNECTIONS) return `each server uses up to 11 connections: stop what uses them, or run as a superuser: ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1`
   if (NO_ADDRESS.has(code)) return 'correct the host in DATABASE_URL'
   if (Boolean(ssl) && !NETWORK_FAILURE.test(code)) return 'turn on TLS in PostgreSQL with ssl = on, name its certificate authority with sslrootcert=FILE in DATABASE_URL, or set sslmode=disable there'

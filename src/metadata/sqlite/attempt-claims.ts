@@ -2,24 +2,13 @@ import { and, desc, gte, lte } from 'drizzle-orm'
 import type { Attempt, AttemptFilter, AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
-import { query, reading, type Rule, writing } from '../rule.ts'
+import { type Db, isAny, query, type Rule } from '../rule.ts'
 
 /** Attempts kept in memory because they could not be recorded; 2 MiB. */
 const MAX_UNRECORDED = 10_000
 
 /** How long such an attempt is kept; no limit has a longer window, but that of wrong codes. */
 const UNRECORDED_MILLISECONDS = 3600 * 1000
-
-/** Failed attempts that the database could not record, because the disk is full: they count all the same. */
-interface UnrecordedAttempts {
-  add (attempt: Attempt): void
-  /** The times of matching attempts from `since` to `until`, both inclusive. */
-  times (matching: AttemptFilter, range: { since: number, until: number }): number[]
-  /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
-  retrySeconds (now: number): number
-  /** Deletes the failures of a kind for a username from a network. */
-  clear (of: Pick<Attempt, 'kind' | 'usernameKey' | 'network'>): void
-}
 
 /** One process serves this database: its claims are in memory, and so lapse with it. */
 export function createAttemptClaims ({ tables: { attempts }, now, read, transact }: Engine): AttemptClaims {
@@ -30,9 +19,9 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
   function * timesOf (
     matching: AttemptFilter, { since, until }: { since: number, until: number }, limit: number
   ): Rule<number[]> {
-    const rows = yield * query(reading('', db => db.select({ at: attempts.at }).from(attempts)
+    const rows = yield * query(db => db.select({ at: attempts.at }).from(attempts)
       .where(and(isCounted(matching, attempts), gte(attempts.at, since), lte(attempts.at, until)))
-      .orderBy(desc(attempts.at)).limit(limit)))
+      .orderBy(desc(attempts.at)).limit(limit))
     return rows.map(({ at }) => at)
   }
 
@@ -68,33 +57,38 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
       try {
         if (outcome === 'failed') {
           const at = await read(now)
-          await transact(() => query(writing('', db => db.insert(attempts).values({ ...attempt, at })))).catch(() => unrecorded.add({ ...attempt, at }))
+          await transact(() => query(db => db.insert(attempts).values({ ...attempt, at })))
+            .catch(() => unrecorded.add({ ...attempt, at }))
         } else if (outcome === 'succeeded') {
           unrecorded.clear(attempt)
           const isOfPair = isCounted({ kind, usernameKey, network }, attempts)
+          const find = (db: Db) => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1)
           // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
-          const [failed] = await read(() => query(reading('', db => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1))))
-          if (failed !== undefined) await transact(() => query(writing('', db => db.delete(attempts).where(isOfPair)))).catch(() => {})
+          const hasFailed = await read(() => query(find, {}, isAny))
+          if (hasFailed) await transact(() => query(db => db.delete(attempts).where(isOfPair))).catch(() => {})
         }
       } finally {
         claims.delete(claimId)
       }
     },
 
-    * removeLapsed () {}
+    async removeLapsed () {}
   }
 }
 
-function createUnrecordedAttempts (): UnrecordedAttempts {
+/** Failed attempts that the database could not record, because the disk is full: they count all the same. */
+function createUnrecordedAttempts () {
   let kept: Attempt[] = []
 
   return {
-    add (attempt) { kept.push(attempt) },
+    add (attempt: Attempt) { kept.push(attempt) },
 
-    times: (matching, { since, until }) => kept.filter(attempt =>
+    /** The times of matching attempts from `since` to `until`, both inclusive. */
+    times: (matching: AttemptFilter, { since, until }: { since: number, until: number }) => kept.filter(attempt =>
       attempt.at >= since && attempt.at <= until && matches(attempt, matching)).map(({ at }) => at),
 
-    retrySeconds (now) {
+    /** The seconds for which further attempts must be refused, because no more can be kept; 0 if they can. */
+    retrySeconds (now: number): number {
       if (kept.length < MAX_UNRECORDED) return 0
       kept = kept.filter(({ at }) => at > now - UNRECORDED_MILLISECONDS && at <= now)
       if (kept.length < MAX_UNRECORDED) return 0
@@ -102,7 +96,8 @@ function createUnrecordedAttempts (): UnrecordedAttempts {
       return Math.ceil((oldest + UNRECORDED_MILLISECONDS - now) / 1000)
     },
 
-    clear ({ kind, network, usernameKey }) {
+    /** Deletes the failures of a kind for a username from a network. */
+    clear ({ kind, network, usernameKey }: Pick<Attempt, 'kind' | 'usernameKey' | 'network'>) {
       kept = kept.filter(attempt => !matches(attempt, { kind, network, usernameKey }))
     }
   }

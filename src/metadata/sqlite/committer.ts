@@ -1,3 +1,5 @@
+import { dirname } from 'node:path'
+import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
 import { OutcomeUnknown, type CommitObserver } from '../metadata.ts'
 import type { Database } from './driver.ts'
 import { failureOf, isBusy } from './failures.ts'
@@ -25,7 +27,7 @@ export class Committer {
   readonly #client: Database
   readonly #statements: ReturnType<typeof statementsOf>
   readonly #prepare: PrepareWrite
-  readonly #log: TrackedSyncs
+  readonly #log: ReturnType<typeof trackSyncs>
   readonly #observers: CommitObserver[] = []
   #queue: QueuedWrite[] = []
   #busySince: number | undefined
@@ -229,22 +231,13 @@ function createSavepoints (client: Database): PrepareWrite {
   }
 }
 
-interface TrackedSyncs {
-  /** Resolves when everything committed so far is on stable storage. @throws {OutcomeUnknown}. */
-  sync (): Promise<void>
-  /** The sync that covers everything committed so far; undefined if it has finished. */
-  pending (): Promise<void> | undefined
-  failure (): OutcomeUnknown | undefined
-  /** Resolves when a sync fails. */
-  readonly failed: Promise<OutcomeUnknown>
-}
-
-function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
+function trackSyncs (syncLog: () => Promise<void>) {
   let pending: Promise<void> | undefined
   let failure: OutcomeUnknown | undefined
   let resolveFailed!: (failure: OutcomeUnknown) => void
   const failed = new Promise<OutcomeUnknown>(resolve => { resolveFailed = resolve })
 
+  /** Resolves when everything committed so far is on stable storage. @throws {OutcomeUnknown}. */
   function sync (): Promise<void> {
     const done = syncLog().then(() => {
       if (failure !== undefined) throw failure
@@ -266,5 +259,26 @@ function trackSyncs (syncLog: () => Promise<void>): TrackedSyncs {
     throw failure
   }
 
-  return { sync, pending: () => pending, failure: () => failure, failed }
+  return {
+    sync,
+    /** The sync that covers everything committed so far; undefined if it has finished. */
+    pending: () => pending,
+    failure: () => failure,
+    /** Resolves when a sync fails. */
+    failed
+  }
+}
+
+/**
+ * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop.
+ * The log has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are
+ * written. SQLite holds no lock on the log that closing it here could drop.
+ */
+export async function openLogSync (file: string): Promise<SharedSync> {
+  // SQLite creates the log at each start, and its name must be as durable as its content.
+  await sync(dirname(file))
+  const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
+  // A killed process may have committed without a sync: that can be read now, but a power failure would undo it.
+  await syncLog()
+  return syncLog
 }

@@ -1,8 +1,8 @@
 import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
-import { afterPrefix } from '../prefix.ts'
-import { type Db, query, type Query, type Rule, type Step, type Values } from '../rule.ts'
+import { afterPrefix } from '../paths.ts'
+import { type Db, first, placeholder, type Query, query, type Rule, runIn, type Step, type QueryValues } from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'
 import type { LongTransactions } from './long-transactions.ts'
@@ -12,7 +12,7 @@ import * as schema from './schema.ts'
 /** Rows deleted in one commit, which takes a few milliseconds. */
 const MAX_DELETED_ROWS = 500
 
-interface SyncPrepared { execute (values: Values): { sync (): unknown } }
+interface SyncPrepared { execute (values: QueryValues): { sync (): unknown } }
 
 interface SqliteEngineOptions {
   readonly db: BetterSQLite3Database
@@ -29,16 +29,16 @@ export type WithSpace = <T>(operation: () => Promise<T>) => Promise<T>
 export function createSqliteEngine ({
   db, committer, longTransactions, clock, withSpace
 }: SqliteEngineOptions): Engine {
-  const prepared = new Map<Query<unknown>, SyncPrepared>()
+  const statements = new Map<Query<unknown>, SyncPrepared>()
   const cached = createRowCache<unknown>(committer)
   // No query: the clock is in this process.
-  const time: Query<number> = { name: 'clock', isWrite: false, build: () => ({ prepare: () => ({ execute: () => ({ sync: clock }) }) }) as never }
-  const build = ({ build }: Query<unknown>) => build(db as unknown as Db).prepare('') as unknown as SyncPrepared
+  const time: Query<number> = () => ({ prepare: () => ({ execute: () => ({ sync: clock }) }) }) as never
+  const build = (query: Query<unknown>) => query(db as unknown as Db).prepare('') as unknown as SyncPrepared
 
   function statementOf (query: Query<unknown>): SyncPrepared {
-    if (query.name === '') return build(query)
-    const statement = prepared.get(query) ?? build(query)
-    prepared.set(query, statement)
+    if (query.statement === undefined) return build(query)
+    const statement = statements.get(query) ?? build(query)
+    statements.set(query, statement)
     return statement
   }
 
@@ -60,33 +60,28 @@ export function createSqliteEngine ({
     return step.value
   }
 
-  const send = (db: Db, { query, values }: Step): unknown =>
-    query === time ? clock() : query.build(db).prepare('').execute(values)
-
-  async function answersTo (db: Db, steps: readonly Step[]): Promise<unknown[]> {
+  /** Sends queries on a connection in another thread. */
+  async function send (db: Db, steps: readonly Step[]): Promise<unknown[]> {
     const rows: unknown[] = []
-    for (const step of steps) rows.push(await send(db, step))
+    for (const { query, values } of steps) {
+      rows.push(query === time ? clock() : await query(db).prepare('').execute(values))
+    }
     return rows
   }
 
-  /** The same on a connection in another thread. */
-  async function runIn<T> (db: Db, rule: Rule<T>): Promise<T> {
-    const generator = rule[Symbol.iterator]()
-    let step = generator.next([])
-    while (step.done !== true) {
-      const answers = await answersTo(db, step.value).then(rows => ({ rows }), (error: unknown) => ({ error }))
-      step = 'error' in answers ? generator.throw(refusalOf(answers.error)) : generator.next(answers.rows)
-    }
-    return step.value
-  }
+  const runInThread = <T>(db: Db, rule: Rule<T>) =>
+    runIn(rule, steps => send(db, steps).catch((error: unknown) => { throw refusalOf(error) }))
 
   const commit = <T>(write: () => T): Promise<T> => withSpace(() => committer.commit(write))
 
   async function transactUnlessLong<T> (rule: () => Rule<T>, isLong: () => Rule<boolean>): Promise<T> {
     const done = await commit(() => run(isLong()) ? undefined : { value: run(rule()) })
     if (done !== undefined) return done.value
-    return withSpace(() => committer.runBeside(() => longTransactions.transact(db => runIn(db, rule()))))
+    return withSpace(() => committer.runBeside(() => longTransactions.transact(db => runInThread(db, rule()))))
   }
+
+  const readCached = <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
+    committer.read(() => cached(key, () => run(rule())) as Row | undefined)
 
   return {
     tables: schema as unknown as Tables,
@@ -94,8 +89,8 @@ export function createSqliteEngine ({
     clock: sql`(SELECT clock())`,
     now: () => query(time),
     read: rule => committer.read(() => run(rule())),
-    readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) =>
-      committer.read(() => cached(key, () => run(rule())) as Row | undefined),
+    readCached,
+    finder: statement => key => readCached(key, () => query(statement, { keys: [key] }, first)),
     timeOf: () => clock(),
     transact: rule => commit(() => run(rule())),
     transactFor: (_key, rule, isLong) =>
@@ -106,8 +101,8 @@ export function createSqliteEngine ({
     maxDeletedRows: MAX_DELETED_ROWS,
     newChangeId: sql`NULL`,
     lastChangeId: sql`coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)`,
-    isAmong: (column, placeholder) => {
-      const list = sql.param(sql.placeholder(placeholder), { mapToDriverValue: JSON.stringify })
+    isAmong: (column, name) => {
+      const list = sql.param(placeholder(name), { mapToDriverValue: JSON.stringify })
       return sql`${column} IN (SELECT value FROM json_each(${list}))`
     },
     namesBetween

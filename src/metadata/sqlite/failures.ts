@@ -59,12 +59,14 @@ export function isBusy (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
-function isRefusedFor (error: unknown, constraint: 'UNIQUE' | 'PRIMARYKEY' | 'FOREIGNKEY'): boolean {
-  return error instanceof Database.SqliteError && error.code === `SQLITE_CONSTRAINT_${constraint}`
+const CONSTRAINTS: Readonly<Record<string, Refusal['constraint']>> = {
+  SQLITE_CONSTRAINT_UNIQUE: 'unique',
+  SQLITE_CONSTRAINT_PRIMARYKEY: 'unique',
+  SQLITE_CONSTRAINT_FOREIGNKEY: 'reference'
 }
 
 /** A failed query, as rules see it. */
 export function refusalOf (error: unknown): unknown {
-  if (isRefusedFor(error, 'UNIQUE') || isRefusedFor(error, 'PRIMARYKEY')) return new Refusal('unique', error)
-  return isRefusedFor(error, 'FOREIGNKEY') ? new Refusal('reference', error) : error
+  const constraint = error instanceof Database.SqliteError ? CONSTRAINTS[error.code] : undefined
+  return constraint === undefined ? error : new Refusal(constraint, error)
 }

@@ -1,34 +1,26 @@
 import { randomUUID } from 'node:crypto'
-import { dirname } from 'node:path'
-import { and, eq, isNull, sql } from 'drizzle-orm'
-import { drizzle, type BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
-import { openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
-import { accountColumns } from '../account-rows.ts'
-import type { Engine } from '../engine.ts'
+import { sql } from 'drizzle-orm'
+import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { createEpoch, createIds } from '../ids.ts'
-import { KEEP_NOTHING, type Keeping } from '../kept-records.ts'
+import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { Metadata } from '../metadata.ts'
-import type { TokenAndAccount } from '../records.ts'
 import { createRepositories } from '../repositories.ts'
-import { query, type Query, reading } from '../rule.ts'
-import type { TokenFinder } from '../tokens.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
-import { Committer } from './committer.ts'
-import { createDiscardedBlobs } from './discarded-blobs.ts'
+import { Committer, openLogSync } from './committer.ts'
+import { createDiscardedBlobs, watchRetentionLock } from './discarded-blobs.ts'
 import { Database } from './driver.ts'
 import { createSqliteEngine, type WithSpace } from './engine.ts'
 import { failureOf } from './failures.ts'
 import { integrityErrors } from './integrity-check.ts'
 import { LongTransactions } from './long-transactions.ts'
-import { applyMigrations, refuseUnknown, refuseUnknownIn, type MigrationOptions } from './migrations.ts'
-import { watchRetentionLock } from './retention-lock.ts'
+import { applyMigrations, type MigrationOptions, refuseUnknown, refuseUnknownIn } from './migrations.ts'
 import { installation } from './schema.ts'
 
 /** How long opening the database waits for another process that is writing to it. */
 const OPENING_MILLISECONDS = 5000
 
 interface SqliteOptions extends MigrationOptions {
-  readonly keeping?: Keeping
+  readonly retentionPolicy?: RetentionPolicy
   /** Milliseconds since 1970. Default: the clock of this machine. */
   readonly clock?: (() => number) | undefined
   /** Runs a transaction, again while it fails because the disk is full and this makes space. */
@@ -41,8 +33,9 @@ interface SqliteOptions extends MigrationOptions {
  * if this user may not read and write a file of the database.
  */
 export async function openSqliteMetadata (
-  file: string,
-  { keeping = KEEP_NOTHING, clock = Date.now, withSpace = operation => operation(), ...options }: SqliteOptions = {}
+  file: string, {
+    retentionPolicy = NO_RETENTION, clock = Date.now, withSpace = operation => operation(), ...options
+  }: SqliteOptions = {}
 ): Promise<Metadata> {
   refuseUnknown(file, options)
   const client = new Database(file, { timeout: OPENING_MILLISECONDS })
@@ -77,10 +70,9 @@ export async function openSqliteMetadata (
         engine,
         ids,
         longRunning: engine,
-        keeping,
-        tokenFinder: createTokenFinder(engine, clock),
+        retentionPolicy,
         attemptClaims: createAttemptClaims(engine),
-        discardedBlobs: createDiscardedBlobs(engine, retentionLock)
+        discardedBlobs: createDiscardedBlobs(engine, retentionLock.isHeld)
       }),
       checkIntegrity: () => committer.read(() => integrityErrors(client)),
       probe: () => committer.commit(() => probe(db, client)),
@@ -113,38 +105,4 @@ function probe (db: BetterSQLite3Database, client: Database): void {
   db.select().from(installation).all()
   // Writing a row with the same values writes nothing to the disk. This number in the file's header has no other use.
   client.pragma(`user_version = ${1 - Number(client.pragma('user_version', { simple: true }))}`)
-}
-
-/**
- * Opens the sync of the write-ahead log, which runs in a thread of the pool: SQLite's own would block the event loop.
- * The log has a checksum for each commit, so a commit is in it whole or not at all, in whatever order its pages are
- * written. SQLite holds no lock on the log that closing it here could drop.
- */
-async function openLogSync (file: string): Promise<SharedSync> {
-  // SQLite creates the log at each start, and its name must be as durable as its content.
-  await sync(dirname(file))
-  const syncLog = await openSharedSync(`${file}-wal`, log => log.datasync())
-  // A killed process may have committed without a sync: that can be read now, but a power failure would undo it.
-  await syncLog()
-  return syncLog
-}
-
-type TokenRow = Omit<TokenAndAccount, 'now'>
-
-/** Finds tokens, those that were found before in a cache. */
-function createTokenFinder ({ tables, readCached }: Engine, clock: () => number): TokenFinder {
-  const { accounts, tokens } = tables
-  const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => reading(`token_by_${column.name}`, db => db
-    .select({ token: tokens, account: accountColumns(tables) }).from(tokens)
-    .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt))).where(eq(column, sql.placeholder('key'))))
-  const byId = withAccount(tokens.id)
-  const bySecret = withAccount(tokens.secretHash)
-
-  async function find (statement: Query<TokenRow[]>, key: number | string): Promise<TokenAndAccount | undefined> {
-    const row = await readCached(key, function * () { return (yield * query(statement, { key }))[0] })
-    // Not a spread: it took 3 % of a small GET.
-    return row && { token: row.token, account: row.account, now: clock() }
-  }
-
-  return { find: id => find(byId, id), findBySecret: secretHash => find(bySecret, secretHash) }
 }

@@ -1,26 +1,26 @@
 /** How long replaced and deleted content is kept. */
-export interface Keeping {
+export interface RetentionPolicy {
   /** From its replacement or deletion; 0 keeps nothing. */
   readonly milliseconds: number
   /** Versions of one file at most. */
   readonly versions: number
-  /** Contents of one account at most, empty ones included. Default: {@link MAX_KEPT}. */
+  /** Contents of one account at most, empty ones included. Default: {@link MAX_RETAINED}. */
   readonly contents?: number
   /** Contents that one transaction deletes at most, besides versions of one file. Default: {@link MAX_DELETIONS}. */
   readonly deletions?: number
 }
 
 /** Limits small and empty contents, because kept content does not count towards a quota of files. */
-export const MAX_KEPT = 10_000
+export const MAX_RETAINED = 10_000
 
 /** With SQLite, deleting so many takes 3 ms of the event loop. */
 export const MAX_DELETIONS = 200
 
-/** Contents beyond {@link MAX_KEPT} that one change deletes at most. */
+/** Contents beyond {@link MAX_RETAINED} that one change deletes at most. */
 export const MAX_TRIMMED = 100
 
 /** The default of a backend: replaced and deleted content is discarded. */
-export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
+export const NO_RETENTION: RetentionPolicy = { milliseconds: 0, versions: 0 }
 
 /**
  * How far the newest entry of the trash may be ahead of a deletion. An entry further ahead is from a wrong clock and is
@@ -29,7 +29,7 @@ export const KEEP_NOTHING: Keeping = { milliseconds: 0, versions: 0 }
 export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 
 /** Former content of a file: an earlier version, or the content that it had when it was deleted. */
-interface KeptContent {
+interface FormerContent {
   /** The id of its blob. */
   readonly id: string
   readonly ownerId: number
@@ -48,10 +48,10 @@ interface KeptContent {
 }
 
 /** A replaced content of a file. */
-export type VersionRecord = KeptContent
+export type VersionRecord = FormerContent
 
 /** A deleted file with its last content. */
-export interface TrashRecord extends KeptContent {
+export interface TrashRecord extends FormerContent {
   /** Its whole path. */
   readonly name: string
   /** The id of the recursive deletion of a folder that took it; null if it was deleted alone. */
@@ -68,18 +68,18 @@ export interface RemovedTrash {
 }
 
 /** What one act restored of a recursive deletion. */
-export interface RestoredFiles {
+export interface RestoredDeletion {
   readonly restored: number
   readonly kept: readonly { readonly name: string, readonly code: 'name_taken' | 'quota_exceeded' | 'file_locked' }[]
   /** The last file of this act; undefined if there are no more. */
-  readonly last: KeptPosition | undefined
+  readonly last: ContentPosition | undefined
 }
 
 /** A page, newest first: at most `limit` entries after `after`, the previous page's last entry. */
-export interface KeptPage {
-  readonly after: KeptPosition | undefined
+export interface ContentPage {
+  readonly after: ContentPosition | undefined
   readonly limit: number
 }
 
 /** Where a page ends: when its last entry was kept, and its id. */
-export interface KeptPosition { readonly key: number, readonly id: string }
+export interface ContentPosition { readonly key: number, readonly id: string }

@@ -1,5 +1,12 @@
-import { and, eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, type Placeholder, type SQL, sql, gte, lt } from 'drizzle-orm'
+import { matching, placeholder } from './rule.ts'
 import type { Tables } from './schema.ts'
+
+/** The columns of an `AccountRecord`: all but `removedAt` and `keptContents`. */
+export function accountColumns ({ accounts }: Tables) {
+  const { removedAt: _removedAt, keptContents: _keptContents, ...columns } = getTableColumns(accounts)
+  return columns
+}
 
 /** The columns of a `FileRecord`: its name is the whole path. */
 export function fileColumns ({ files }: Tables) {
@@ -14,7 +21,7 @@ export function folderColumns ({ folders }: Tables) {
 }
 
 /** The columns of kept content but the dead properties of a deleted file. */
-export function keptColumns ({ kept }: Tables) {
+export function retainedColumns ({ kept }: Tables) {
   const { properties: _properties, ...columns } = getTableColumns(kept)
   return columns
 }
@@ -46,4 +53,9 @@ export function isInFolder (
 ): SQL {
   return sql`${files.folderId} = CASE WHEN cast(${folder} AS text) = '' THEN 0
     ELSE (SELECT fo.id FROM folders fo WHERE fo.owner_id = ${ownerId} AND fo.path = ${folder}) END`
+}
+
+/** Condition for the rows of an owner with a path below another one, whose {@link boundsBelow} it has. */
+export function isBelow ({ ownerId, path }: Pick<Tables['folders' | 'locks'], 'ownerId' | 'path'>): SQL | undefined {
+  return and(matching({ ownerId }, 'ownerId'), gte(path, placeholder('from')), lt(path, placeholder('to')))
 }

@@ -1,60 +1,51 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
-import type { Discard } from './blobs.ts'
 import type { Engine } from './engine.ts'
-import { wholeName } from './file-columns.ts'
-import { FURTHEST_AHEAD_MILLISECONDS, type Keeping, MAX_DELETIONS, MAX_KEPT, MAX_TRIMMED } from './kept-records.ts'
-import type { Methods } from './methods.ts'
-import type { Owner, Owners } from './owners.ts'
-import { limitedTo } from './paging.ts'
+import { wholeName } from './columns.ts'
+import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED } from './retention-records.ts'
+import type { Owner } from './owners.ts'
+import {
+  type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
+} from './rule.ts'
 import type { FileRecord } from './records.ts'
-import { type Db, pipeline, placeholders, query, reading, type Rule, writing } from './rule.ts'
 import type { Tables } from './schema.ts'
+import type { BaseServices } from './services.ts'
 
-const { placeholder } = sql
-
-export type KeptRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
+export type RetainedRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
 /** Bytes to free. The blob `newest` is deleted last. */
-interface Room { readonly bytes: number, readonly newest?: string, readonly time: number }
+interface Eviction { readonly bytes: number, readonly newest?: string, readonly time: number }
 
 /** A write needs the room of more kept content than one transaction deletes. */
 class TooManyDeletions extends Error {}
 
 /** What has to be known of content to delete it. */
-type KeptItem = Pick<KeptRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
+type RetainedItem = Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
 
-interface Choice { readonly chosen: KeptItem[], readonly missing: number }
+interface Choice { readonly chosen: RetainedItem[], readonly missing: number }
 
-const bytesOf = (contents: readonly KeptItem[]) => contents.reduce((sum, { size }) => sum + size, 0)
+const bytesOf = (contents: readonly RetainedItem[]) => contents.reduce((sum, { size }) => sum + size, 0)
 
 /** Contents looked at first: usually one or two make enough room. */
 const FEW = 10
 
-/** Less than any size. */
+/** Sorts before every size. */
 const ALSO_EMPTY = -1
-
-interface KeptContentsOptions extends Pick<Methods, 'ownerWrite'> {
-  readonly engine: Engine
-  readonly owners: Owners
-  readonly discard: Discard
-  readonly keeping: Keeping
-}
 
 /**
  * Changes kept content, the usage of its owner and the discarded blobs in the current transaction, which has locked the
  * owner.
  */
-export type KeptContents = ReturnType<typeof createKeptContents>
+export type Retention = ReturnType<typeof createRetention>
 
-export function createKeptContents ({ engine, owners, discard, keeping, ownerWrite }: KeptContentsOptions) {
-  const queries = queriesOf(engine, keeping.versions)
-  const { deletions: maxDeletions = MAX_DELETIONS } = keeping
+export function createRetention ({ engine, owners, discard, retentionPolicy, ownerWrite }: BaseServices) {
+  const queries = queriesOf(engine, retentionPolicy.versions)
+  const { deletions: maxDeletions = MAX_DELETIONS } = retentionPolicy
 
   /** The versions of files that exist. */
   const versionsOf = (fileIds: readonly number[]) => query(queries.ofFiles, { fileIds })
 
   /** Deletes contents. Returns their bytes. */
-  function * drop (contents: readonly KeptItem[], time: number): Rule<number> {
+  function * drop (contents: readonly RetainedItem[], time: number): Rule<number> {
     if (contents.length === 0) return 0
     const ids = contents.map(({ id }) => id)
     const charges = Array.from(new Set(contents.map(({ ownerId }) => ownerId)), ownerId => {
@@ -66,13 +57,13 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
   }
 
   /** Deletes contents, and the versions of deleted files among them. Returns their bytes. */
-  function * dropWithVersions (contents: readonly KeptItem[], time: number): Rule<number> {
+  function * dropWithVersions (contents: readonly RetainedItem[], time: number): Rule<number> {
     const all = new Map([...contents, ...yield * ofDeleted(contents)].map(content => [content.id, content]))
     return yield * drop(Array.from(all.values()), time)
   }
 
   /** What is kept of the deleted files among the contents: themselves, and their versions. */
-  function * ofDeleted (contents: readonly KeptItem[]): Rule<KeptItem[]> {
+  function * ofDeleted (contents: readonly RetainedItem[]): Rule<RetainedItem[]> {
     const fileIds = contents.filter(({ name }) => name !== null).map(({ fileId }) => fileId)
     return fileIds.length === 0 ? [] : yield * query(queries.ofFiles, { fileIds })
   }
@@ -85,7 +76,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
   }
 
   /** The first contents, deleted files with their versions, that weigh `wanted` together; and how much is missing. */
-  function * choose (contents: KeptItem[], wanted: number, weigh: (content: KeptItem) => number): Rule<Choice> {
+  function * choose (contents: RetainedItem[], wanted: number, weigh: (content: RetainedItem) => number): Rule<Choice> {
     // Chosen without their versions, which one query then finds for all: one query each would take more round trips.
     let rest = wanted
     const sufficient = contents.filter(content => {
@@ -93,15 +84,15 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
       rest -= weigh(content)
       return isNeeded
     })
-    const ofFile = new Map<number, KeptItem[]>()
+    const ofFile = new Map<number, RetainedItem[]>()
     for (const content of yield * ofDeleted(sufficient)) {
       ofFile.set(content.fileId, [...ofFile.get(content.fileId) ?? [], content])
     }
-    const chosen = new Map<string, KeptItem>()
+    const chosen = new Map<string, RetainedItem>()
     let missing = wanted
     for (const content of sufficient) {
       if (missing <= 0) break
-      for (const each of content.name === null ? [content] : ofFile.get(content.fileId) as KeptItem[]) {
+      for (const each of content.name === null ? [content] : ofFile.get(content.fileId) as RetainedItem[]) {
         if (!chosen.has(each.id)) missing -= weigh(each)
         chosen.set(each.id, each)
       }
@@ -120,7 +111,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
 
     /** Whether the content of a file is kept when it is replaced: not if it is empty, nor by the same bytes. */
     keepsReplaced (current: FileRecord, next: { readonly size: number, readonly sha256: string }): boolean {
-      const { milliseconds, versions } = keeping
+      const { milliseconds, versions } = retentionPolicy
       const isSame = current.size === next.size && current.sha256 === next.sha256
       return milliseconds > 0 && versions > 0 && current.size > 0 && !isSame
     },
@@ -150,17 +141,17 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
     * trashVersions (
       { id, ownerId, name, createdAt }: FileRecord, { keptAt, time }: { keptAt: number, time: number }
     ): Rule<void> {
-      const expired = time - keeping.milliseconds
+      const expired = time - retentionPolicy.milliseconds
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
       const trashed = yield * query(queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
       if (trashed.length === 0) yield * drop(yield * versionsOf([id]), time)
     },
 
-    /** The versions of a file beyond the newest `Keeping.versions`. */
+    /** The versions of a file beyond the newest `RetentionPolicy.versions`. */
     surplusOf: ({ id: fileId }: FileRecord) => query(queries.surplus, { fileId }),
 
     /** Removes an entry whose blob a file uses again; the caller charges it. */
-    take: ({ id }: KeptRow) => query(queries.remove, { ids: [id] }),
+    take: ({ id }: RetainedRow) => query(queries.remove, { ids: [id] }),
 
     /** Deletes contents by their ids, and the versions of deleted files among them. Returns their bytes. */
     * remove (ids: readonly string[], time: number): Rule<number> {
@@ -171,7 +162,7 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
      * Deletes the owner's longest-kept content until `bytes` are free.
      * @throws {TooManyDeletions} if that would be too many contents for one transaction.
      */
-    * evict (ownerId: number, { bytes, newest = '', time }: Room): Rule<void> {
+    * evict (ownerId: number, { bytes, newest = '', time }: Eviction): Rule<void> {
       if (bytes <= 0) return
       const few = Math.min(FEW, maxDeletions)
       let found = yield * chooseOldest(few, { ownerId, newest, bytes })
@@ -185,11 +176,11 @@ export function createKeptContents ({ engine, owners, discard, keeping, ownerWri
     },
 
     /**
-     * Deletes the owner's oldest beyond `Keeping.contents`, except the blob `newest`, after so many were `added`; only
-     * some in one transaction.
+     * Deletes the owner's oldest beyond `RetentionPolicy.contents`, except the blob `newest`, after so many were
+     * `added`; only some in one transaction.
      */
     * trim (owner: Owner, { newest, added, time }: { newest: string, added: number, time: number }): Rule<void> {
-      const { contents: maxContents = MAX_KEPT } = keeping
+      const { contents: maxContents = MAX_RETAINED } = retentionPolicy
       // `owner` is as of the beginning. Usually the limit is far.
       if (owner.keptContents + added <= maxContents) return
       const [charged] = yield * query(queries.count, { id: owner.id })
@@ -221,26 +212,30 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
   const { id, ownerId, fileId, name, size } = getTableColumns(kept)
   const columns = { id, ownerId, fileId, name, size }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
-  const isVersion = and(eq(kept.fileId, placeholder('fileId')), isNull(kept.name))
+  const isVersion = and(matching(kept, 'fileId'), isNull(kept.name))
   // Of a file that exists only versions are kept.
   const ofFile = eq(kept.fileId, placeholder('id'))
   // Many deletions in one millisecond make the times of the trash run ahead of the clock.
   const inTrash = and(
-    eq(kept.ownerId, placeholder('ownerId')), isNotNull(kept.name), lt(kept.keptAt, sql`cast(${placeholder('end')} AS bigint)`)
+    matching(kept, 'ownerId'),
+    isNotNull(kept.name),
+    lt(kept.keptAt, sql`cast(${placeholder('end')} AS bigint)`)
   )
   const isOlder = and(
-    eq(kept.ownerId, placeholder('ownerId')), gt(kept.size, placeholder('above')), ne(kept.id, placeholder('newest'))
+    matching(kept, 'ownerId'),
+    gt(kept.size, placeholder('above')),
+    ne(kept.id, placeholder('newest'))
   )
-  return {
-    addVersion: writing('keep_version', db => db.insert(kept).values({
+  return prepared('kept_contents', {
+    addVersion: db => db.insert(kept).values({
       ...placeholders(
         'ownerId', 'name', 'size', 'type', 'sha256', 'storedAt', 'createdAt', 'modifiedAt', 'deletedWith'
       ),
       id: placeholder('blobId'),
       fileId: placeholder('id'),
       keptAt: after(ofFile)
-    })),
-    addDeleted: writing('keep_files', db => db.insert(kept).select(db.select({
+    }),
+    addDeleted: db => db.insert(kept).select(db.select({
       id: files.blobId,
       ownerId: files.ownerId,
       fileId: files.id,
@@ -254,24 +249,24 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       modifiedAt: files.modifiedAt,
       deletedWith: sql<string | null>`${placeholder('deletedWith')}`.as('deleted_with'),
       properties: files.properties
-    }).from(files).where(isAmong(files.id, 'ids')))),
-    trashVersion: writing('trash_version', db => db.update(kept).set({
+    }).from(files).where(isAmong(files.id, 'ids'))),
+    trashVersion: db => db.update(kept).set({
       name: sql`${placeholder('name')}`,
       createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
-      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id })),
-    count: reading('kept_contents', db => db.select({ contents: accounts.keptContents }).from(accounts)
-      .where(eq(accounts.id, placeholder('id')))),
-    remove: writing('remove_kept', db => db.delete(kept).where(isAmong(kept.id, 'ids'))),
-    surplus: reading('surplus_versions', db => select(db, isVersion)
-      .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions))),
-    oldest: reading('oldest_kept', db => select(db, isOlder)
-      .orderBy(limitedTo(sql`${asc(kept.keptAt)}, ${asc(kept.id)}`, placeholder('limit')))),
-    byIds: reading('kept_by_ids', db => select(db, isAmong(kept.id, 'ids'))),
-    ofFiles: reading('kept_of_files', db => select(db, isAmong(kept.fileId, 'fileIds'))),
-    byId: reading('kept_by_id', db => select(db, and(eq(kept.id, placeholder('id')), gt(kept.size, 0))))
-  }
+      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id }),
+    count: db => db.select({ contents: accounts.keptContents }).from(accounts)
+      .where(matching(accounts, 'id')),
+    remove: db => db.delete(kept).where(isAmong(kept.id, 'ids')),
+    surplus: db => select(db, isVersion)
+      .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions)),
+    oldest: db => select(db, isOlder)
+      .orderBy(limitedTo(sql`${asc(kept.keptAt)}, ${asc(kept.id)}`, placeholder('limit'))),
+    byIds: db => select(db, isAmong(kept.id, 'ids')),
+    ofFiles: db => select(db, isAmong(kept.fileId, 'fileIds')),
+    byId: db => select(db, and(matching(kept, 'id'), gt(kept.size, 0)))
+  })
 }
 
 /** The time of new kept content: `keptAt`, or 1 ms after the latest that matches if that is later. */

@@ -1,73 +1,74 @@
 import { and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { fileColumns, hasPath, keptColumns } from './file-columns.ts'
-import type { Keeping, KeptPage } from './kept-records.ts'
+import { fileColumns, hasPath, retainedColumns } from './columns.ts'
+import type { RetainedRow } from './retention.ts'
+import type { ContentPage, RetentionPolicy, VersionRecord } from './retention-records.ts'
 import { splitPath } from './paths.ts'
-import { reading } from './rule.ts'
+import { type Db } from './rule.ts'
 
-/** Content by its id, and when it was kept. */
-interface Found { readonly id: string, readonly keptAt: number }
+/** Content by its id, its owner, and when it was kept. */
+export interface Found { readonly id: string, readonly ownerId: number, readonly keptAt: number }
 
 /** Queries of kept content. Those of one version, one entry or a list find nothing that has expired. */
-export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions: maxVersions }: Keeping) {
+export function retentionQueries ({ tables, clock }: Engine, { milliseconds, versions: maxVersions }: RetentionPolicy) {
   const { files, kept } = tables
-  const columns = keptColumns(tables)
+  const columns = retainedColumns(tables)
   const expiry = sql`${clock} - cast(${milliseconds} AS bigint)`
   const isLive = gt(kept.keptAt, expiry)
-  const isBefore = (after: KeptPage['after']) => after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
+  const isBefore = (after: ContentPage['after']) => after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
 
   /** The versions of a file that exist: not those that have expired, or are beyond the newest few. */
   const isVersionOf = (fileId: Column | number) => and(isLive, sql`${kept.id} IN (SELECT v.id FROM kept v
     WHERE v.file_id = ${fileId} AND v.name IS NULL ORDER BY v.kept_at DESC, v.id DESC LIMIT ${maxVersions})`)
 
-  const oldest = (condition: SQL | undefined, limit: number) => reading('', db => db
+  const oldest = (condition: SQL | undefined, limit: number) => (db: Db) => db
     .select({ id: kept.id, ownerId: kept.ownerId, size: kept.size, keptAt: kept.keptAt }).from(kept)
-    .where(condition).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit))
+    .where(condition).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit)
 
-  const still = (found: readonly Found[], condition: SQL | undefined) => reading('', db => db
-    .select({ id: kept.id }).from(kept).where(and(inArray(kept.id, found.map(({ id }) => id)), condition)))
+  const still = (found: readonly Found[], condition: SQL | undefined) => (db: Db) => db
+    .select({ id: kept.id }).from(kept).where(and(inArray(kept.id, found.map(({ id }) => id)), condition))
 
   return {
-    versionsOf: (ownerId: number, fileId: number, { after, limit }: KeptPage) => reading('', db => db
+    versionsOf: (ownerId: number, fileId: number, { after, limit }: ContentPage) => (db: Db) => db
       .select(columns).from(kept)
       .where(and(eq(kept.fileId, fileId), eq(kept.ownerId, ownerId), isVersionOf(fileId), isBefore(after)))
-      .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit)),
+      .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit),
 
-    versionById: (ownerId: number, name: string, id: string) => reading('', db => db
+    versionById: (ownerId: number, name: string, id: string) => (db: Db) => db
       .select({ file: fileColumns(tables), version: columns }).from(files).innerJoin(kept, eq(kept.fileId, files.id))
-      .where(and(hasPath(tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), isVersionOf(files.id)))),
+      .where(and(hasPath(tables, { ownerId, ...splitPath(name) }), eq(kept.id, id), isVersionOf(files.id))),
 
-    trashOf (ownerId: number, { after, limit }: KeptPage) {
+    trashOf (ownerId: number, { after, limit }: ContentPage) {
       // How many versions a restore brings back.
       const versions = sql`(SELECT count(*) FROM (SELECT 1 FROM kept v WHERE v.file_id = kept.file_id AND v.name IS NULL
         AND v.kept_at > ${expiry} LIMIT ${maxVersions}) newest)`.mapWith(Number)
-      return reading('', db => db.select({ ...columns, versions }).from(kept)
+      return (db: Db) => db.select({ ...columns, versions }).from(kept)
         .where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive, isBefore(after)))
-        .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit))
+        .orderBy(desc(kept.keptAt), desc(kept.id)).limit(limit)
     },
 
-    entryById: (ownerId: number, id: string) => reading('', db => db.select(columns).from(kept)
-      .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive))),
+    entryById: (ownerId: number, id: string) => (db: Db) => db.select(columns).from(kept)
+      .where(and(eq(kept.id, id), eq(kept.ownerId, ownerId), isNotNull(kept.name), isLive)),
 
     /** Entries that one recursive deletion took, the first deleted first. */
-    entriesOf: (ownerId: number, deletedWith: string, { after, limit }: KeptPage) => reading('', db => db
+    entriesOf: (ownerId: number, deletedWith: string, { after, limit }: ContentPage) => (db: Db) => db
       .select(columns).from(kept).where(and(
         eq(kept.ownerId, ownerId),
         eq(kept.deletedWith, deletedWith),
         isLive,
         after && sql`(${kept.keptAt}, ${kept.id}) > (${after.key}, ${after.id})`
-      )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit)),
+      )).orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit),
 
     /** The oldest entries of a trash, with the number of their contents. */
     oldestEntries (ownerId: number, limit: number) {
       // Raw SQL: in a query of one table Drizzle omits the table's name.
       const contents = sql`(SELECT count(*) FROM kept k WHERE k.file_id = kept.file_id)`.mapWith(Number)
       // Counted after the limit: otherwise PostgreSQL takes the index by age, which has the content of all owners.
-      return reading('', db => {
+      return (db: Db) => {
         const page = db.select().from(kept).where(and(eq(kept.ownerId, ownerId), isNotNull(kept.name)))
           .orderBy(asc(kept.keptAt), asc(kept.id)).limit(limit).as('kept')
         return db.select({ id: page.id, contents }).from(page).orderBy(asc(page.keptAt), asc(page.id))
-      })
+      }
     },
 
     expired: (limit: number) => oldest(lte(kept.keptAt, expiry), limit),
@@ -80,7 +81,15 @@ export function keptQueries ({ tables, clock }: Engine, { milliseconds, versions
     stillExpired: (found: readonly Found[], ownerIds: readonly number[]) =>
       still(found, and(inArray(kept.ownerId, ownerIds), lte(kept.keptAt, expiry))),
 
-    /** Which of these were kept by a time. */
-    keptBy: (found: readonly Found[], time: number) => still(found, lte(kept.keptAt, time))
+    /** Which of these are still old: content that was restored and replaced again in the meantime is not. */
+    stillOld: (found: readonly Found[]) => still(found, lte(kept.keptAt, found.at(-1)?.keptAt ?? 0))
   }
+}
+
+/** What versions and entries of the trash have in common. */
+export function formerContent (
+  { name: _name, createdAt: _createdAt, deletedWith: _deletedWith, ...content }: RetainedRow,
+  { milliseconds }: RetentionPolicy
+): VersionRecord {
+  return { ...content, expiresAt: content.keptAt + milliseconds }
 }

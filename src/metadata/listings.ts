@@ -1,0 +1,139 @@
+import { and, asc, between, type Column, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
+import { fileColumns, folderColumns } from './columns.ts'
+import type { FileOrder, FilePage, FileRecord, FolderRecord, MemberPage, SegmentPage } from './records.ts'
+import { type Db, limitedTo, matching, placeholder, type Preparable, prepared, query, type Rule } from './rule.ts'
+import type { Services } from './services.ts'
+import type { Engine } from './engine.ts'
+import type { Tables } from './schema.ts'
+import { splitPath } from './paths.ts'
+
+/** Reads pages of files. */
+export function createFileListing ({ engine, tree }: Services) {
+  const { tables } = engine
+  const { files } = tables
+
+  const select = (ownerId: number, condition: SQL | undefined, { order, limit }: { order: SQL[], limit: number }) =>
+    query(db => db.select(fileColumns(tables)).from(files)
+      .where(and(eq(files.ownerId, ownerId), condition)).orderBy(...order).limit(limit))
+
+  function * listFolder (ownerId: number, folder: string, page: FilePage): Rule<FileRecord[]> {
+    const condition = and(eq(files.folderId, yield * tree.idOf(ownerId, folder)), afterPosition(page, engine))
+    return yield * select(ownerId, condition, { order: ordering(page.order, files), limit: page.limit })
+  }
+
+  /** The root comes first in both orders by name. */
+  function * listAll (ownerId: number, page: FilePage): Rule<FileRecord[]> {
+    const { order, after, limit } = page
+    const inRoot = after === undefined || after.id === 0 ? yield * listFolder(ownerId, '', page) : []
+    if (inRoot.length === limit) return inRoot
+    const position = after?.id === 0 ? undefined : after
+    const isBelowRoot = gt(files.folderId, 0)
+    const end = position && sql`(${position.id}, ${position.key})`
+    const place = sql`(${files.folderId}, ${files.name})`
+    // One bound on each side: with two lower ones SQLite would seek to the first and scan to the second.
+    const [direction, condition] = order === '-name'
+      ? [desc, and(isBelowRoot, end && sql`${place} < ${end}`)]
+      : [asc, end ? sql`${place} > ${end}` : isBelowRoot]
+    const byFolder = { order: [direction(files.folderId), direction(files.name)], limit: limit - inRoot.length }
+    return [...inRoot, ...yield * select(ownerId, condition, byFolder)]
+  }
+
+  return (ownerId: number, page: FilePage) =>
+    page.folder === undefined ? listAll(ownerId, page) : listFolder(ownerId, page.folder, page)
+}
+
+/** Column and direction of a sort order. */
+function sortingOf (order: FileOrder, { name, createdAt, size }: Tables['files']) {
+  return {
+    name: { column: name, isAscending: true },
+    '-name': { column: name, isAscending: false },
+    oldest: { column: createdAt, isAscending: true },
+    newest: { column: createdAt, isAscending: false },
+    smallest: { column: size, isAscending: true },
+    largest: { column: size, isAscending: false }
+  }[order]
+}
+
+/** ORDER BY of the files in a folder. It has a name only once: with the id PostgreSQL would sort again. */
+function ordering (order: FileOrder, files: Tables['files']): SQL[] {
+  const { column, isAscending } = sortingOf(order, files)
+  const direction = isAscending ? asc : desc
+  return column === files.name ? [direction(column)] : [direction(column), direction(files.id)]
+}
+
+/**
+ * Condition for the files after the previous page. Compares (column, id) as one row value, so the database seeks in the
+ * index to the end of that page.
+ */
+function afterPosition (
+  { order, prefix = '', after }: FilePage, { tables: { files }, namesBetween }: Engine
+): SQL | undefined {
+  const { column, isAscending } = sortingOf(order, files)
+  if (column === files.name) return namesBetween(files.name, { prefix, after: after && String(after.key), isAscending })
+  if (after === undefined) return undefined
+  return isAscending
+    ? sql`(${column}, ${files.id}) > (${after.key}, ${after.id})`
+    : sql`(${column}, ${files.id}) < (${after.key}, ${after.id})`
+}
+
+/** Reads what is directly in folders, by name. */
+export type Members = ReturnType<typeof createMembers>
+
+export function createMembers ({ tables, isAmong }: Engine) {
+  const { files, folders } = tables
+  return {
+    files: membersOf<FileRecord>({
+      name: 'files_in',
+      columns: files,
+      placeOf: ({ folderId, name: path }) => ({ folderId, path }),
+      select: (db, condition, order) => db.select(fileColumns(tables)).from(files).where(condition).orderBy(order)
+    }, isAmong),
+    folders: membersOf<FolderRecord>({
+      name: 'folders_in',
+      columns: { ownerId: folders.ownerId, folderId: folders.parentId, name: folders.name },
+      placeOf: ({ parentId: folderId, path }) => ({ folderId, path }),
+      select: (db, condition, order) => db.select(folderColumns(tables)).from(folders).where(condition).orderBy(order)
+    }, isAmong)
+  }
+}
+
+interface MembersOptions<Row> {
+  /** Of its queries. */
+  readonly name: string
+  /** Those by which rows are in folders. */
+  readonly columns: Readonly<Record<'ownerId' | 'folderId' | 'name', Column>>
+  readonly placeOf: (row: Row) => { folderId: number, path: string }
+  readonly select: (db: Db, condition: SQL | undefined, order: SQL) => Preparable<Row[]>
+}
+
+function membersOf<Row> ({ name, columns, placeOf, select }: MembersOptions<Row>, isAmong: Engine['isAmong']) {
+  const { folderId, name: segment } = columns
+  const order = limitedTo(sql`${asc(folderId)}, ${asc(segment)}`, placeholder('limit'))
+  const isAfter = and(matching(columns, 'ownerId', 'folderId'), gt(segment, placeholder('after')))
+  // PostgreSQL before 17 reads the index over all folders from the first to the last, so that these are told, too.
+  const isBetween = between(folderId, placeholder('first'), placeholder('last'))
+  const isInAny = and(matching(columns, 'ownerId'), isAmong(folderId, 'folderIds'), isBetween)
+  const { ofFolder, ofFolders } = prepared(name, {
+    ofFolder: db => select(db, isAfter, order),
+    ofFolders: db => select(db, isInAny, order)
+  })
+
+  /** In a folder, those with a last segment after `after`; in the root for 0. */
+  const list = (ownerId: number, folderId: number, { after = '', limit }: SegmentPage) =>
+    query(ofFolder, { ownerId, folderId, after, limit })
+
+  /** In any of some folders. Two queries: by one condition SQLite would scan to the position for every page. */
+  function * listIn (ownerId: number, { folderIds, after, limit }: MemberPage<Row>): Rule<Row[]> {
+    const last = after && placeOf(after)
+    const begun = last === undefined
+      ? []
+      : yield * list(ownerId, last.folderId, { after: splitPath(last.path).name, limit })
+    const others = folderIds.filter(id => last === undefined || id > last.folderId)
+    if (others.length === 0) return begun
+    const range = { first: Math.min(...others), last: Math.max(...others) }
+    const values = { ownerId, folderIds: others, ...range, limit: limit - begun.length }
+    return [...begun, ...yield * query(ofFolders, values)]
+  }
+
+  return { list, listIn }
+}
