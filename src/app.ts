@@ -17,10 +17,10 @@ import { Change, ChangeList } from './files/change-schemas.ts'
 import { changeFolderRoutes, readFolderRoutes } from './files/folder-routes.ts'
 import { Folder, FolderList, FolderMove } from './files/folder-schemas.ts'
 import { changeFileRoutes, readFileRoutes } from './files/routes.ts'
-import { changeKeptRoutes, readKeptRoutes } from './files/kept-routes.ts'
+import { changeTrashRoutes, readTrashRoutes } from './files/trash-routes.ts'
 import {
   DeletedFile, DeletedFileList, DeletionRestore, FileRestore, RestoredFiles, Version, VersionList
-} from './files/kept-schemas.ts'
+} from './files/trash-schemas.ts'
 import { FileCopy, FileList, Rename, StoredFile } from './files/schemas.ts'
 import { zipRoutes } from './files/zip-routes.ts'
 import { ZipNames } from './files/zip-schemas.ts'
@@ -157,11 +157,11 @@ async function registerRoutes (
   await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
   await guard(
     { credential: 'any', scope: 'files:write' },
-    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeKeptRoutes
+    formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, changeFileRoutes, changeFolderRoutes, changeTrashRoutes
   )
   await guard(
     { credential: 'any', scope: 'files:read' },
-    readFileRoutes, readFolderRoutes, changeRoutes, readKeptRoutes, zipRoutes
+    readFileRoutes, readFolderRoutes, changeRoutes, readTrashRoutes, zipRoutes
   )
   await guard({ credential: 'any', scope: 'account' }, revocationRoutes)
   await guard({ credential: 'password', factor: 'setup' }, setUpFactorRoutes, setUpPasskeyRoutes)

@@ -20,8 +20,8 @@ import { createFiles, type Files } from './files/files.ts'
 import { createFolders, type Folders } from './files/folders.ts'
 import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.ts'
-import { createKeptFiles, type KeptFiles } from './files/kept.ts'
 import { createSpace, type Space } from './files/space.ts'
+import { createTrash, createVersions, type Trash, type Versions } from './files/trash.ts'
 import { createZips, type Zips } from './files/zips.ts'
 import { createLinkPasswords, type LinkPasswords } from './links/link-passwords.ts'
 import { LinkUses } from './links/link-uses.ts'
@@ -48,7 +48,8 @@ interface Rules {
   readonly folders: Folders
   readonly changes: Changes
   readonly copies: Copies
-  readonly keptFiles: KeptFiles
+  readonly versions: Versions
+  readonly trash: Trash
   readonly uploads: ResumableUploads
   readonly linkUses: LinkUses
   /** Aborted when the server stops. */
@@ -168,7 +169,8 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     folders,
     changes,
     copies: createCopies({ metadata, blobs, incoming, space, files, folders, stopping }),
-    keptFiles: createKeptFiles({ metadata, space, files, stopping }),
+    versions: createVersions({ metadata, space, files }),
+    trash: createTrash({ metadata, space, files, stopping }),
     uploads,
     linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
     stopping,

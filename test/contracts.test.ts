@@ -14,7 +14,7 @@ import { complete, createBlobId, type SpaceOnDisk, type StoredBlob } from '#src/
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openSharedSync } from '#src/data-folder/durable-files.ts'
 import { openReserve } from '#src/blobs/disk/reserve.ts'
-import { createSmallFileReader } from '#src/blobs/disk/small-file-reader.ts'
+import { createSmallFileReader } from '#src/blobs/disk/blob-reader.ts'
 import { OutcomeUnknown } from '#src/metadata/metadata.ts'
 import { Committer } from '#src/metadata/sqlite/committer.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
@@ -37,8 +37,8 @@ import { suite as metadataContract } from './metadata.contract.ts'
 
 const anySize = { maxBytes: Number.MAX_SAFE_INTEGER }
 
-async function openDisk (t: Test, folder = t.testdir(), minFreeBytes = () => 0) {
-  const store = await openDiskBlobs({ folder, minFreeBytes })
+async function openDisk (t: Test, folder = t.testdir(), reserve = { missingBytes: 0 }) {
+  const store = await openDiskBlobs({ folder, minFreeBytes: 0, reserve })
   t.teardown(() => store.close())
   return { folder, store }
 }
@@ -139,7 +139,7 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
 })
 
 test('a draft is recorded after 64 MiB where its store does not say otherwise', async t => {
-  const store = await openDiskBlobs({ folder: t.testdir(), minFreeBytes: () => 0 })
+  const store = await openDiskBlobs({ folder: t.testdir(), minFreeBytes: 0 })
   t.teardown(() => store.close())
   const row = createRow()
   await append(store, createBlobId(), row, inChunks(Buffer.alloc(64 * MIB + 1), MIB))
@@ -147,7 +147,7 @@ test('a draft is recorded after 64 MiB where its store does not say otherwise', 
 })
 
 test('the disk keeps the contract of blobs', async t => {
-  const openDisk = (place: string) => openDiskBlobs({ folder: place, minFreeBytes: () => 0, saveBytes: SAVE_BYTES })
+  const openDisk = (place: string) => openDiskBlobs({ folder: place, minFreeBytes: 0, saveBytes: SAVE_BYTES })
   blobsContract(t, openDisk)
   paceSuite(t, openDisk)
 })
@@ -192,7 +192,7 @@ test('a blob that the disk does not let be read fails the reader', async t => {
 
 test('a blob that can\'t be moved is served from where it is, and committed after a restart', async t => {
   const folder = t.testdir()
-  const store = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const store = await openDiskBlobs({ folder, minFreeBytes: 0 })
   const { id, size } = await complete(store.put(createBlobId(), once('a'), anySize))
   const obstacle = join(folder, 'blobs', id.slice(0, 2))
   await writeFile(obstacle, '')
@@ -251,18 +251,20 @@ test('what an operator laid into the folders is no blob, and stays', async t => 
 })
 
 test('room that is to be kept free is left alone, as much as it is at the time', async t => {
-  let minFreeBytes = 0
-  const { folder, store } = await openDisk(t, t.testdir(), () => minFreeBytes)
+  const reserve = { missingBytes: 0 }
+  const { folder, store } = await openDisk(t, t.testdir(), reserve)
   const space = store.space as SpaceOnDisk
-  const endless = async function * () { for (;; minFreeBytes = Number.MAX_SAFE_INTEGER) yield Buffer.alloc(MIB) }
+  const endless = async function * () {
+    for (;; reserve.missingBytes = Number.MAX_SAFE_INTEGER) yield Buffer.alloc(MIB)
+  }
   for (const bytes of [endless(), once('a')]) await t.rejects(complete(store.put(createBlobId(), bytes, anySize)), { code: 'storage_full' })
   await t.rejects(space.check(1), { code: 'storage_full' })
   t.strictSame(await readdir(join(folder, 'incoming')), [])
-  minFreeBytes = 0
+  reserve.missingBytes = 0
   t.match(await complete(store.put(createBlobId(), once('a'), anySize)), { size: 1 })
   const { free } = await space.measure()
   for (const share of [0.4, 0.7]) {
-    minFreeBytes = free * share
+    reserve.missingBytes = free * share
     t.match(await complete(store.put(createBlobId(), once('a'), anySize)), { size: 1 })
     const double = outcomes([space.check(1, { leavesDouble: true }), complete(store.put(createBlobId(), once('a'), { ...anySize, leavesDouble: true }))])
     t.strictSame(await double, share < 0.5 ? { ok: 2 } : { storage_full: 2 }, 'what leaves twice as much')

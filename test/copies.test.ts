@@ -107,7 +107,7 @@ interface Rough { metadata: Metadata, blobs: BlobStore, put: (name: string, text
 async function openRules (t: Test, change: (store: Rough) => Partial<Rough>) {
   const folder = t.testdir()
   const metadata = await openSqliteMetadata(join(folder, 'db'))
-  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: 0 })
   const reserve = await openReserve(join(folder, 'reserve'))
   t.teardown(async () => {
     await blobs.close()

@@ -169,7 +169,7 @@ export async function openBlobs (
 ): Promise<BlobStore> {
   const { storageUrl, blobGraceSeconds, idleSeconds, dataDir, minFreeBytes, maxMemoryBytes } = config
   if (storageUrl === undefined) {
-    return openDiskBlobs({ folder: dataDir, minFreeBytes: () => Math.max(minFreeBytes, reserve.missingBytes) })
+    return openDiskBlobs({ folder: dataDir, minFreeBytes, reserve })
   }
   // Loaded on demand: the AWS SDK takes 0.15 s and 23 MB.
   const { openS3Blobs } = await import('../blobs/s3/s3.ts')

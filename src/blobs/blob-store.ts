@@ -188,7 +188,7 @@ type WriteStep =
 /** A write, step by step. It fails if a step does. */
 export type Write<T> = AsyncGenerator<WriteStep, T, boolean>
 
-/** What a caller does for a write. */
+/** What a caller does for a write. Only an append asks for the first two. */
 export interface WriteSteps {
   readonly record?: ((draft: Draft, at: { isLast: boolean }) => Promise<boolean>) | undefined
   readonly check?: (() => Promise<unknown>) | undefined
@@ -209,7 +209,7 @@ export async function complete<T> (write: Write<T>, steps: WriteSteps = {}): Pro
 }
 
 async function take (step: WriteStep, { record, check, makeRoom }: WriteSteps): Promise<boolean> {
-  if (step.kind === 'record') return await record?.(step.draft, step) ?? true
+  if (step.kind === 'record') return (record as NonNullable<WriteSteps['record']>)(step.draft, step)
   if (step.kind === 'check') await check?.()
   else if (makeRoom === undefined) throw step.error
   else await makeRoom(step.bytes)

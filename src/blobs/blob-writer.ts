@@ -128,7 +128,7 @@ export class Writes {
   }
 
   async * run<T> (write: Write<T>): Write<T> {
-    let end = () => {}
+    let end!: () => void
     const ended = new Promise<void>(resolve => { end = () => resolve() })
     void this.track(ended)
     try {

@@ -41,14 +41,14 @@ export async function run (args: string[]): Promise<void> {
 }
 
 async function empty (
-  { keptFiles }: OperatorStore, accounts: Iterable<AccountRecord> | AsyncIterable<AccountRecord>
+  { trash }: OperatorStore, accounts: Iterable<AccountRecord> | AsyncIterable<AccountRecord>
 ) {
   const removed = { accounts: 0, files: 0, bytes: 0 }
   const progress = createProgress()
   try {
     for await (const { id } of accounts) {
       const { files, bytes } =
-        await keptFiles.emptyTrash(id, ({ files }) => progress.show('deleted', removed.files + files))
+        await trash.empty(id, ({ files }) => progress.show('deleted', removed.files + files))
       if (files > 0) removed.accounts++
       removed.files += files
       removed.bytes += bytes

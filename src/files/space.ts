@@ -170,7 +170,9 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
       limitOf: async ownBytes => within(await limitByQuota(owner, ownBytes)),
       room: { makeRoom },
       async record (work) {
-        for (let tries = 1; ; tries++) {
+        let tries = 0
+        for (;;) {
+          tries++
           try {
             return await work()
           } catch (error) {

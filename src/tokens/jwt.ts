@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { FastifyJWTOptions, JWT } from '@fastify/jwt'
 import { LRUCache } from 'lru-cache'
 import type { SigningKey } from '../config/signing-keys.ts'
@@ -66,8 +67,8 @@ export function createAccessTokens ({ keyRing, metadata }: Pick<AppServices, 'ke
   return {
     /** The options of the plugin. */
     pluginOptions: {
-      // Each call names its key.
-      secret: async () => '',
+      // Each call names its key; what forgets it gets one that nobody has.
+      secret: randomBytes(32),
       sign: { algorithm, header: { alg: algorithm, typ }, aud: audience },
       verify: { algorithms: [algorithm], allowedAud: audience, checkTyp: typ, requiredClaims, ignoreExpiration: true }
     } as FastifyJWTOptions,

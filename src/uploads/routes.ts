@@ -88,7 +88,6 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     if (isTus(headers)) refuseField('Clients of tus create uploads with POST /api/uploads.')
     // Otherwise a partial body would be stored as a whole file.
     if (headers['upload-complete'] !== undefined && !isDraft(headers)) refuseField('Upload-Complete must be ?0 or ?1.')
-    if (headers['content-range'] === undefined && !isDraft(headers)) return undefined
     const body = openPartialBody(request.raw)
     const rest = findRest(headers, body.announcedBytes)
     if (rest !== undefined) return storeRest(exchange, name, { ...rest, ...body })

@@ -2,6 +2,7 @@ import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, readFileSync, ren
 import type { RequestListener } from 'node:http'
 import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
+import { faultOf } from '#src/doctor/diagnosis.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { withFault, type Start } from '../kit/bin.ts'
@@ -320,4 +321,10 @@ t.test('without room for a copy the database is looked through only where a serv
   await metadata.close()
   t.match(await examine(settings), { code: 0, verdicts: { database: 'warning' } })
   t.strictSame(readdirSync(dataDir), ['magicstore.db', 'magicstore.db-hold'])
+})
+
+t.test('what is no failure of a setting is told in its own words', async t => {
+  t.strictSame(faultOf(new Error('the disk is gone')), {
+    verdict: 'fault', message: 'the disk is gone', remedy: 'correct the setting that it names'
+  })
 })

@@ -20,7 +20,7 @@ test('a lease is renewed while its bytes arrive, ends with the upload, and what 
   const file = join(folder, 'magicstore.db')
   const metadata = await openSqliteMetadata(file)
   // A folder that processes share, as a bucket is.
-  const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const disk = await openDiskBlobs({ folder, minFreeBytes: 0 })
   const { files, cleanup, incoming, close } = rulesOver({ metadata, blobs: override(disk, { needsLeases: true }), reserve: await openReserve(join(folder, 'reserve')) })
   const database = new Database(file)
   t.teardown(async () => { database.close(); await close(); await disk.close(); await metadata.close() })

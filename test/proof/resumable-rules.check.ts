@@ -15,7 +15,7 @@ import { MIB } from '../kit/sizes.ts'
 async function open (t: Test) {
   const folder = t.testdir()
   const metadata = await openSqliteMetadata(join(folder, 'db'))
-  const blobs = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const blobs = await openDiskBlobs({ folder, minFreeBytes: 0 })
   const stores = { metadata, blobs, reserve: await openReserve(join(folder, 'reserve')) }
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
   const uploads = uploadsOver(stores)
@@ -119,7 +119,7 @@ test('a digest is cached for recorded bytes only', async t => {
 test('a full database refuses a file whose bytes are not on a disk of the server, and nothing that is kept is deleted for it', async t => {
   const folder = t.testdir()
   const metadata = await openSqliteMetadata(join(folder, 'db'))
-  const disk = await openDiskBlobs({ folder, minFreeBytes: () => 0 })
+  const disk = await openDiskBlobs({ folder, minFreeBytes: 0 })
   t.teardown(async () => { await disk.close(); await metadata.close() })
   let tries = 0
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })

@@ -7,11 +7,11 @@ import {
   type Write
 } from '../blob-store.ts'
 import { appendBytes, putBytes, Writes } from '../blob-writer.ts'
-import { BlobReader } from './blob-reader.ts'
+import { BlobReader, checkSize } from './blob-reader.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
 import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
-import { checkSize, copyTo, linkPending, type ReadableBlob } from './links.ts'
+import { copyTo, linkPending, type ReadableBlob } from './links.ts'
 
 interface DiskBlobsOptions extends FreeSpaceOptions {
   /** How many bytes of an append arrive before they are saved. Default: 64 MiB. */
@@ -19,8 +19,7 @@ interface DiskBlobsOptions extends FreeSpaceOptions {
 }
 
 /**
- * Opens the blobs in a folder, and makes the folders in it. `minFreeBytes`: space that uploads leave free, asked for at
- * every write.
+ * Opens the blobs in a folder, and makes the folders in it.
  */
 export async function openDiskBlobs ({ saveBytes, ...options }: DiskBlobsOptions): Promise<BlobStore> {
   const { folder } = options

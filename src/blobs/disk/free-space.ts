@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
-import type { DiskSpace, Room, Write } from '../blob-store.ts'
+import type { DiskSpace, Reserve, Room, Write } from '../blob-store.ts'
 
 /** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
@@ -11,8 +11,10 @@ const ROOM_TRIES = 10
 
 export interface FreeSpaceOptions {
   folder: string
-  /** Space to keep free, asked for at every check. */
-  minFreeBytes: () => number
+  /** Bytes that uploads leave free. */
+  minFreeBytes: number
+  /** They leave space for it too. */
+  reserve?: Pick<Reserve, 'missingBytes'>
 }
 
 /** Free space on the disk of a folder, shared by all writers. */
@@ -28,7 +30,7 @@ export class FreeSpace {
 
   async measure (): Promise<DiskSpace> {
     const { bavail, blocks, bsize } = await statfs(this.#options.folder)
-    return { free: bavail * bsize, total: blocks * bsize, kept: this.#options.minFreeBytes() }
+    return { free: bavail * bsize, total: blocks * bsize, kept: this.#keptBytes() }
   }
 
   /**
@@ -37,7 +39,7 @@ export class FreeSpace {
    */
   async check (size: number, { leavesDouble = false }: Room): Promise<void> {
     const isFresh = performance.now() - this.#last.at < CACHE_MILLISECONDS
-    const kept = this.#options.minFreeBytes()
+    const kept = this.#keptBytes()
     const bytes = leavesDouble ? size + kept : size
     if (isFresh && this.#bytesLeft() - bytes >= kept) return
     const missing = await this.missing(bytes)
@@ -73,7 +75,9 @@ export class FreeSpace {
    * itself refuses (no inodes, a disk quota), its figures do not show it: as many bytes are freed as are to be written.
    */
   async * again<T> (write: () => Promise<T>, bytes: () => number): Write<T> {
-    for (let tries = 1; ; tries++) {
+    let tries = 0
+    for (;;) {
+      tries++
       try {
         return await write()
       } catch (error) {
@@ -85,6 +89,11 @@ export class FreeSpace {
         yield { kind: 'room', bytes: wanted, error }
       }
     }
+  }
+
+  #keptBytes (): number {
+    const { minFreeBytes, reserve } = this.#options
+    return Math.max(minFreeBytes, reserve?.missingBytes ?? 0)
   }
 
   #bytesLeft (): number {

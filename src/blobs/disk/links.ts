@@ -2,6 +2,7 @@ import { link, rm, stat, unlink } from 'node:fs/promises'
 import { isLinked, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
 import type { StoredBlob, Write } from '../blob-store.ts'
+import { checkSize } from './blob-reader.ts'
 import { createFile, type FileWriting } from './file-writer.ts'
 
 /** A blob on the disk. */
@@ -44,8 +45,4 @@ export async function copyTo (blob: ReadableBlob, path: string, equal?: string):
   if (isWhole) return isLink ? 'linked' : 'copied'
   await rm(path)
   throw new Problem('file_damaged', { cause: new Error(`blob ${blob.id} has other bytes than recorded`) })
-}
-
-export function checkSize (id: string, stored: { size: number }, size: number): void {
-  if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
 }

@@ -19,45 +19,52 @@ interface VersionsPage {
   readonly after: (fileId: number) => Promise<ContentPosition | undefined>
 }
 
-export type KeptFiles = ReturnType<typeof createKeptFiles>
+export type Versions = ReturnType<typeof createVersions>
 
-/**
- * Versions and trash. Every method takes the owner, and content of other accounts does not exist. An act of many
- * transactions ends between two of them if the server stops, and can be repeated.
- */
-export function createKeptFiles (
-  { metadata: { trash, versions }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
-) {
+/** Versions of files. Every method takes the owner, and content of other accounts does not exist. */
+export function createVersions ({ metadata, space, files }: Pick<AppServices, 'metadata' | 'space' | 'files'>) {
   return {
     /**
      * A page of the versions of a file. `after`: reads the position from a cursor of this file.
      * @throws not_found, and what `after` throws.
      */
-    async listVersions (
+    async list (
       ownerId: number, name: string, { limit, after }: VersionsPage
     ): Promise<{ fileId: number, versions: VersionRecord[] }> {
       const { id: fileId } = await files.get(ownerId, name)
-      return { fileId, versions: await versions.list(ownerId, fileId, { limit, after: await after(fileId) }) }
+      return { fileId, versions: await metadata.versions.list(ownerId, fileId, { limit, after: await after(fileId) }) }
     },
 
     /** @throws not_found, precondition_failed, quota_exceeded. */
-    async restoreVersion (
+    async restore (
       owner: AccountRecord, { name, id, precondition }: { name: string, id: string, precondition: Precondition }
     ): Promise<FileRecord> {
       const quota = space.quotaOf(owner)
-      return versions.restore(owner.id, getName(name), contentId(id), { quota, precondition })
+      return metadata.versions.restore(owner.id, getName(name), contentId(id), { quota, precondition })
     },
 
     /** @throws not_found. */
-    async removeVersion (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
-      return versions.remove(ownerId, getName(name), contentId(id))
-    },
+    async remove (ownerId: number, { name, id }: { name: string, id: string }): Promise<void> {
+      return metadata.versions.remove(ownerId, getName(name), contentId(id))
+    }
+  }
+}
 
+export type Trash = ReturnType<typeof createTrash>
+
+/**
+ * The trash. Every method takes the owner, and content of other accounts does not exist. An act of many transactions
+ * ends between two of them if the server stops, and can be repeated.
+ */
+export function createTrash (
+  { metadata: { trash }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
+) {
+  return {
     /**
-     * `name`: another name for the file.
+     * Restores a file. `name`: another name for it.
      * @throws not_found, name_taken, quota_exceeded, name_invalid, extension_not_allowed.
      */
-    async restoreFile (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
+    async restore (owner: AccountRecord, id: string, name: string | undefined): Promise<FileRecord> {
       const accepted = name === undefined ? undefined : files.acceptName(name)
       return trash.restore(owner.id, contentId(id), { name: accepted, quota: space.quotaOf(owner) })
     },
@@ -86,12 +93,12 @@ export function createKeptFiles (
     },
 
     /** @throws not_found. */
-    async removeFromTrash (ownerId: number, id: string): Promise<void> {
+    async remove (ownerId: number, id: string): Promise<void> {
       return trash.remove(ownerId, contentId(id))
     },
 
     /** Deletes the trash in batches. @throws stopping. */
-    async emptyTrash (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
+    async empty (ownerId: number, onStep?: (removed: RemovedTrash) => void): Promise<RemovedTrash> {
       let removed: RemovedTrash = { files: 0, bytes: 0 }
       for (;;) {
         stopping.throwIfAborted()

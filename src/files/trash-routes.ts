@@ -7,14 +7,14 @@ import type { Listing } from './cursor.ts'
 import {
   deletedFileOf, deleteFromTrash, deleteVersion, emptyTrash, listTrash, listVersions, restoreDeletion, restoreFile,
   restoreVersion, TRASH_PATH, versionOf, VERSIONS_PATH
-} from './kept-schemas.ts'
+} from './trash-schemas.ts'
 import { fileLinks, fileOf } from './schemas.ts'
 
 const versionsOf = (name: string) => VERSIONS_PATH.replace(':name', encodeURIComponent(name))
 const trashListing = (ownerId: number): Listing => [ownerId, 'trash']
 
 /** Operations that read versions and the trash. */
-export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors, links }) => {
+export const readTrashRoutes: Routes = async (app, { versions, metadata, cursors, links }) => {
   app.get(VERSIONS_PATH, {
     links: { 200: nextPageOf('listVersions', { name: '$request.path.name' }) },
     schema: listVersions
@@ -24,8 +24,8 @@ export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors
     const listingOf = (fileId: number): Listing => [ownerId, 'versions', fileId]
     const after = (fileId: number) => cursors.read<ContentPosition>(request.query.cursor, listingOf(fileId))
     const limit = limitOf(request.query)
-    const { fileId, versions } = await keptFiles.listVersions(ownerId, name, { limit, after })
-    const page = cutPage(versions.map(withKey), limit, last => cursors.write(last, listingOf(fileId)))
+    const found = await versions.list(ownerId, name, { limit, after })
+    const page = cutPage(found.versions.map(withKey), limit, last => cursors.write(last, listingOf(found.fileId)))
     const { entries, next } = await linkPage(reply, page, { links, path: versionsOf(name) })
     return { versions: entries.map(versionOf), next }
   })
@@ -46,20 +46,20 @@ export const readKeptRoutes: Routes = async (app, { keptFiles, metadata, cursors
 }
 
 /** Operations that restore what is kept, or delete it for good. */
-export const changeKeptRoutes: Routes = async (app, { keptFiles, links, ids }) => {
+export const changeTrashRoutes: Routes = async (app, { trash, versions, links, ids }) => {
   app.post(`${VERSIONS_PATH}/:id/restore`, {
     links: { 200: fileLinks },
     schema: restoreVersion
   }, async request => {
     const version = { ...request.params, precondition: preconditionOf(request.headers) }
-    const restored = await keptFiles.restoreVersion(callerOf(request).account, version)
+    const restored = await versions.restore(callerOf(request).account, version)
     return fileOf(restored, request.raw, { links, ids })
   })
 
   app.delete(`${VERSIONS_PATH}/:id`, {
     schema: deleteVersion
   }, async (request, reply) => {
-    await keptFiles.removeVersion(callerOf(request).account.id, request.params)
+    await versions.remove(callerOf(request).account.id, request.params)
     return reply.code(204).send()
   })
 
@@ -69,25 +69,25 @@ export const changeKeptRoutes: Routes = async (app, { keptFiles, links, ids }) =
     preValidation: async request => { if (request.body === undefined) request.body = {} },
     schema: restoreFile
   }, async request => {
-    const restored = await keptFiles.restoreFile(callerOf(request).account, request.params.id, request.body.name)
+    const restored = await trash.restore(callerOf(request).account, request.params.id, request.body.name)
     return fileOf(restored, request.raw, { links, ids })
   })
 
   app.post(`${TRASH_PATH}/restore`, {
     schema: restoreDeletion
-  }, async request => keptFiles.restoreDeletion(callerOf(request).account, request.body.deletedWith))
+  }, async request => trash.restoreDeletion(callerOf(request).account, request.body.deletedWith))
 
   app.delete(`${TRASH_PATH}/:id`, {
     schema: deleteFromTrash
   }, async (request, reply) => {
-    await keptFiles.removeFromTrash(callerOf(request).account.id, request.params.id)
+    await trash.remove(callerOf(request).account.id, request.params.id)
     return reply.code(204).send()
   })
 
   app.delete(TRASH_PATH, {
     schema: emptyTrash
   }, async (request, reply) => {
-    await keptFiles.emptyTrash(callerOf(request).account.id)
+    await trash.empty(callerOf(request).account.id)
     return reply.code(204).send()
   })
 }
