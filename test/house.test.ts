@@ -60,17 +60,13 @@ const SMALL_FILES: string[] = []
 
 /** Methods that only call one of the same name, with their own parameters. */
 const FORWARDERS = [
-  'blobs/disk/disk.ts check', 'blobs/disk/disk.ts measure', 'blobs/disk/disk.ts missing', 'blobs/disk/disk.ts read',
-  'blobs/s3/part-buffer.ts release', 'files/blob-cleanup.ts close', 'files/blob-cleanup.ts stop',
-  'files/blob-cleanup.ts sweepNow', 'metadata/sqlite/discarded-blobs.ts close', 'metadata/sqlite/snapshot.ts close',
-  'monitoring/health.ts now'
+  'blobs/disk/disk.ts read', 'blobs/s3/part-buffer.ts release', 'files/blob-cleanup.ts close',
+  'files/blob-cleanup.ts stop', 'files/blob-cleanup.ts sweepNow', 'metadata/sqlite/discarded-blobs.ts close',
+  'metadata/sqlite/snapshot.ts close', 'monitoring/health.ts now'
 ]
 
 /** Names that several files give to a type of their own, and how many do. */
-const SHARED_NAMES = [
-  'Append 2', 'ByteRange 2', 'Conditions 2', 'NewUpload 2', 'Part 3', 'Piece 2', 'ResumableOptions 2',
-  'StoredBytes 2', 'Waiter 2'
-]
+const SHARED_NAMES: string[] = []
 
 /** One request does not fill all caches, and a timer may run another file during any. */
 const REPETITIONS = 10

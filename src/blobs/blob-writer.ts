@@ -44,7 +44,7 @@ export async function * putBytes (
   return { size, sha256: hash.digest('hex') }
 }
 
-interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> {
+interface DraftAppend extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> {
   readonly draft: Draft
   /** How many bytes arrive before the draft is given for record. */
   readonly saveBytes?: number | undefined
@@ -54,7 +54,7 @@ interface Append extends Pick<AppendOptions, 'maxBytes' | 'isAtomic'> {
 export async function * appendBytes (
   writer: BlobWriter,
   bytes: AsyncIterable<Uint8Array>,
-  { draft, maxBytes, isAtomic = false, saveBytes = SAVE_BYTES }: Append
+  { draft, maxBytes, isAtomic = false, saveBytes = SAVE_BYTES }: DraftAppend
 ): Write<Draft> {
   let { size } = draft
   let unsavedBytes = 0

@@ -66,7 +66,7 @@ export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.',
   }), { maxItems: MAX_RETAINED, description: 'Files that could not be restored.' })
 })
 
-const KeptListQuery = Type.Object({
+const ContentListQuery = Type.Object({
   limit: Type.Optional(PageSize('Page size')),
   cursor: Cursor('`next` of the previous page.')
 }, { additionalProperties: false })
@@ -88,7 +88,7 @@ export const listVersions = {
   ),
   tags,
   params: FileParams,
-  querystring: KeptListQuery,
+  querystring: ContentListQuery,
   response: {
     200: { ...answer(VersionList, 'A page.'), headers: nextPage },
     ...problems(['not_found'])
@@ -101,7 +101,7 @@ export const listTrash = {
   description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are deleted.',
   ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash'),
   tags,
-  querystring: KeptListQuery,
+  querystring: ContentListQuery,
   response: {
     200: { ...answer(DeletedFileList, 'A page.'), headers: nextPage }
   }

@@ -86,9 +86,9 @@ export function createZips (
      * @throws not_found if one is missing, zip_too_large.
      */
     async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
-      const asked: string[] = []
-      for await (const some of inTurns(names)) asked.push(...some.map(name => getName(name, fileName)))
-      const found = await find(request, [...new Set(asked)].sort())
+      const requested: string[] = []
+      for await (const some of inTurns(names)) requested.push(...some.map(name => getName(name, fileName)))
+      const found = await find(request, [...new Set(requested)].sort())
       const named = new Set(found.flatMap(each => 'folder' in each ? [each.folder.path] : []))
       const isBelow = createBelow(named)
       const chosen = found.filter(each => !isBelow(splitPath(pathOf(each)).folder))

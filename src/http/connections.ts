@@ -98,7 +98,7 @@ export class Connections {
   }
 
   /**
-   * Calls `onOver` when the response of a routed request ends or its connection closes; at once if that has happened.
+   * Calls `onOver` when the response of a routed request ends or its connection closes; immediately if already closed.
    */
   onceOver (response: ServerResponse, onOver: () => void): void {
     if (this.#begun.has(response)) response.once('close', onOver)

@@ -14,7 +14,7 @@ const TIMEOUT_MILLISECONDS = 5000
 /** `full`: reads and deletes work, writes do not. */
 export type Condition = 'ok' | 'full' | 'failing'
 
-export interface Conditions {
+export interface Readiness {
   readonly database: Condition
   /** `ok` if the files are in a bucket. */
   readonly disk: Condition
@@ -60,7 +60,7 @@ export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours
   const checkBlobs = createCheck(hasBucket ? 'bucket' : 'disk', () => blobs.probe())
   return {
     /** Checks the database and the place of the files with a real write, at most once a second. */
-    async check (): Promise<Conditions> {
+    async check (): Promise<Readiness> {
       const [database, stored] = await Promise.all([checkDatabase(), checkBlobs()])
       return hasBucket ? { database, disk: 'ok', bucket: stored } : { database, disk: stored }
     },

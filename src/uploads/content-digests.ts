@@ -14,13 +14,13 @@ const MAX_CACHED = 10_000
 export interface WatchedBytes { readonly bytes: AsyncIterable<Buffer>, readonly digest: RunningDigest | undefined }
 
 /** Where bytes that were stored together begin and end, and their SHA-256 if known. */
-interface Part { readonly start: number, readonly end: number, readonly sha256: string | undefined }
+interface KnownPart { readonly start: number, readonly end: number, readonly sha256: string | undefined }
 
-interface Piece { readonly part: Part, readonly start: number, readonly bytes: Buffer }
+interface PieceOfPart { readonly part: KnownPart, readonly start: number, readonly bytes: Buffer }
 
 interface Rest { readonly digest: RunningDigest, readonly signal: AbortSignal }
 
-interface StoredBytes { readonly start: number, readonly size: number, readonly signal: AbortSignal }
+interface RestOfDraft { readonly start: number, readonly size: number, readonly signal: AbortSignal }
 
 interface Verification {
   /** The end of the upload, if it has just arrived. */
@@ -86,7 +86,7 @@ export class ContentDigests {
     const { size } = draft
     const stored = this.#blobs.drafts.partsOf?.(draft) ?? [{ size, sha256: undefined }]
     const parts = placesOf(stored).filter(({ end }) => end > digest.size)
-    const [{ start }] = parts as [Part]
+    const [{ start }] = parts as [KnownPart]
     const bytes = untilAborted({ bytes: this.#read(blobId, { start, size, signal }), confirm: undefined }, signal)
     let checked = digest
     let hash = createHash('sha256')
@@ -108,7 +108,7 @@ export class ContentDigests {
     return checked
   }
 
-  async * #read (blobId: string, { start, size, signal }: StoredBytes): AsyncGenerator<Buffer> {
+  async * #read (blobId: string, { start, size, signal }: RestOfDraft): AsyncGenerator<Buffer> {
     const bytes = await this.#blobs.read({ id: blobId, size }, [{ start, end: size - 1 }])
     if (Buffer.isBuffer(bytes)) yield bytes
     else yield * addAbortSignal(signal, bytes)
@@ -122,12 +122,12 @@ async function * digested (bytes: AsyncIterable<Buffer>, digest: RunningDigest):
   }
 }
 
-function failAsDamaged (blobId: string, { start, end }: Part): never {
+function failAsDamaged (blobId: string, { start, end }: KnownPart): never {
   const cause = new Error(`the bytes of draft ${blobId} from ${start} to ${end} are not those that arrived`)
   throw new Problem('file_damaged', { cause })
 }
 
-function placesOf (parts: readonly DraftPart[]): Part[] {
+function placesOf (parts: readonly DraftPart[]): KnownPart[] {
   let end = 0
   return parts.map(({ size, sha256 }) => {
     end += size
@@ -136,13 +136,13 @@ function placesOf (parts: readonly DraftPart[]): Part[] {
 }
 
 /** Cuts bytes where a part ends. They begin with the first part, and end with the last one. */
-async function * inParts (bytes: AsyncIterable<Buffer>, parts: readonly Part[]): AsyncGenerator<Piece> {
+async function * inParts (bytes: AsyncIterable<Buffer>, parts: readonly KnownPart[]): AsyncGenerator<PieceOfPart> {
   const following = parts.values()
-  let part = following.next().value as Part
+  let part = following.next().value as KnownPart
   let { start } = part
   for await (const chunk of bytes) {
     for (let rest = chunk; rest.length > 0;) {
-      if (start === part.end) part = following.next().value as Part
+      if (start === part.end) part = following.next().value as KnownPart
       const piece = rest.subarray(0, part.end - start)
       yield { part, start, bytes: piece }
       start += piece.length

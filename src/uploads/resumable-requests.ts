@@ -33,7 +33,7 @@ interface RequestsOptions { readonly uploads: ResumableUploads, readonly endpoin
 /** A request to the rule, and the response that it is for. */
 export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
 
-type NewUpload = Omit<UploadCreation, 'uploader' | 'announcedBytes'>
+type RequestedUpload = Omit<UploadCreation, 'uploader' | 'announcedBytes'>
 
 type Beginning = Completion & { readonly body: PartialBody }
 
@@ -47,7 +47,7 @@ export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
     append,
 
     /** Creates an upload, and appends the content of the request to it. */
-    async begin (exchange: Exchange, creation: NewUpload, content: Beginning): Promise<UploadRecord> {
+    async begin (exchange: Exchange, creation: RequestedUpload, content: Beginning): Promise<UploadRecord> {
       const { request, reply } = exchange
       const { body, length, isLast } = content
       const { announcedBytes, confirm } = body

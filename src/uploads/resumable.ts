@@ -36,7 +36,7 @@ export interface UploadCreation {
   readonly modifiedAt: number | null
 }
 
-interface ResumableOptions {
+interface UploadsOptions {
   metadata: Metadata
   blobs: BlobStore
   space: Space
@@ -51,12 +51,12 @@ interface Turn { readonly controller: AbortController, readonly ended: Promise<u
 export class ResumableUploads {
   /** For clients. */
   readonly limits: UploadLimits
-  readonly #options: ResumableOptions
+  readonly #options: UploadsOptions
   readonly #sessions: SessionOptions
   readonly #turns = new Map<string, Turn>()
   #stopped: Problem | undefined
 
-  constructor (options: ResumableOptions) {
+  constructor (options: UploadsOptions) {
     const { limits: { maxFileBytes, uploadExpiryHours }, ...parts } = options
     this.#options = options
     this.limits = { maxBytes: maxFileBytes, maxAgeSeconds: uploadExpiryHours * 3600 }

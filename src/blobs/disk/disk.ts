@@ -159,7 +159,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
 
     async probe () {
       await writeProbe(join(folder, dataFolderLayout.probe)).catch(failAsStorage)
-      await freeSpace.check(0, {})
+      await freeSpace.check(0)
     },
 
     async close () {
@@ -197,11 +197,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
 
     pending: async () => (await readdir(join(folder, dataFolderLayout.incoming))).filter(isBlobId),
 
-    space: {
-      check: (bytes, room = {}) => freeSpace.check(bytes, room),
-      missing: bytes => freeSpace.missing(bytes),
-      measure: () => freeSpace.measure()
-    }
+    space: freeSpace
   }
 }
 

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
-import type { DiskSpace, Reserve, Room, Write } from '../blob-store.ts'
+import type { DiskSpace, Reserve, Room, SpaceOnDisk, Write } from '../blob-store.ts'
 
 /** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
@@ -18,7 +18,7 @@ export interface FreeSpaceOptions {
 }
 
 /** Free space on the disk of a folder, shared by all writers. */
-export class FreeSpace {
+export class FreeSpace implements SpaceOnDisk {
   readonly #options: FreeSpaceOptions
   #bytesInProgress = 0
   #bytesTotal = 0
@@ -37,7 +37,7 @@ export class FreeSpace {
    * Checks that this many bytes can be written. Measures if the last measurement is old, and always before it refuses.
    * @throws storage_full.
    */
-  async check (size: number, { leavesDouble = false }: Room): Promise<void> {
+  async check (size: number, { leavesDouble = false }: Room = {}): Promise<void> {
     const isFresh = performance.now() - this.#last.at < CACHE_MILLISECONDS
     const kept = this.#keptBytes()
     const bytes = leavesDouble ? size + kept : size

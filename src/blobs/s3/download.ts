@@ -17,7 +17,7 @@ interface Blob { readonly key: string, readonly size: number }
 /** An object whose bytes are known by their digest. */
 export interface KnownObject extends Blob { readonly sha256: string }
 
-interface ByteRange { readonly start: number, readonly end: number }
+interface ObjectRange { readonly start: number, readonly end: number }
 
 /** Checks that an object exists and has `size` bytes. @throws file_damaged, unavailable. */
 export async function checkObject (bucket: Bucket, { key, size }: Blob): Promise<void> {
@@ -29,7 +29,7 @@ export async function checkObject (bucket: Bucket, { key, size }: Blob): Promise
 /** Pieces of an object: at once if it is small, else as a stream. @throws file_damaged, unavailable. */
 export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly Piece[]): Promise<Readable | Buffer> {
   if (blob.size <= SMALL_BYTES) return cutPieces(await readSmall(bucket, blob), pieces)
-  const first = pieces.find((piece): piece is ByteRange => typeof piece !== 'string' && piece.start <= piece.end)
+  const first = pieces.find((piece): piece is ObjectRange => typeof piece !== 'string' && piece.start <= piece.end)
   if (first === undefined) {
     await checkObject(bucket, blob)
     return Readable.from(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)), { objectMode: false })
@@ -66,7 +66,7 @@ export async function readObject (bucket: Bucket, object: Blob & Partial<KnownOb
 
 interface Opening {
   readonly pieces: readonly Piece[]
-  readonly first: ByteRange
+  readonly first: ObjectRange
   readonly check: (bytes: AsyncGenerator<Buffer>) => AsyncGenerator<Buffer>
 }
 
@@ -122,7 +122,7 @@ async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> 
 
 /** The response body of one range, after its head was checked. */
 async function openRange (
-  bucket: Bucket, { key, size }: Blob, { range: { start, end }, signal }: { range: ByteRange, signal: AbortSignal }
+  bucket: Bucket, { key, size }: Blob, { range: { start, end }, signal }: { range: ObjectRange, signal: AbortSignal }
 ): Promise<Readable> {
   const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range: `bytes=${start}-${end}` })
   const { Body, ContentRange } = await bucket.downloads.send(command, { abortSignal: signal }).catch(failAsUnavailable)

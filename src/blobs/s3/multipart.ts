@@ -25,7 +25,7 @@ export async function createMultipart (
   return { key, uploadId: String(UploadId), isRepeated: Number($metadata.attempts) > 1 }
 }
 
-interface Part {
+interface PartToSend {
   readonly number: number
   readonly bytes: Buffer
   readonly signal?: AbortSignal
@@ -35,7 +35,7 @@ interface Part {
 
 /** Sends a part. The store verifies its SHA-256. @throws unavailable. */
 export async function sendPart (
-  bucket: Bucket, { key, uploadId }: Multipart, { number, bytes, signal, isKnown = false }: Part
+  bucket: Bucket, { key, uploadId }: Multipart, { number, bytes, signal, isKnown = false }: PartToSend
 ): Promise<SentPart> {
   const command = new UploadPartCommand({
     Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length

@@ -20,7 +20,7 @@ export interface PartSpace {
 /** `isFirst`: before those that have given memory back already. */
 export interface Demand { readonly bytes: number, readonly isFirst: boolean }
 
-interface Waiter extends Demand { readonly give: () => void }
+interface PendingDemand extends Demand { readonly give: () => void }
 
 interface Offer { readonly bytes: number, readonly since: number, readonly giveBack: () => Promise<void> }
 
@@ -31,7 +31,7 @@ interface Offer { readonly bytes: number, readonly since: number, readonly giveB
 export class PartMemory {
   readonly #maxBytes: number
   readonly #maxWaitMilliseconds: number
-  readonly #waiting: Waiter[] = []
+  readonly #waiting: PendingDemand[] = []
   /** The oldest offer first. */
   readonly #offers = new Map<PartSpace, Offer>()
   readonly #returning = new Map<PartSpace, number>()
@@ -45,7 +45,7 @@ export class PartMemory {
   }
 
   /**
-   * The caller has offered all that it holds for a part that is not complete: otherwise everybody could wait.
+   * The caller has offered all that it holds for a part that is not complete: otherwise uploads can deadlock.
    * @throws overloaded.
    */
   acquire (demand: Demand): Promise<PartSpace> {
