@@ -357,6 +357,19 @@ export function paceSuite (t: Test, open: (place: string) => Promise<BlobStore>)
     t.ok((await readDraft(store, id, row.draft)).equals(bytes))
   })
 
+  t.test('what has arrived is saved after those seconds, though a little more comes in them', async t => {
+    const { store, id, row } = await fresh(t)
+    // The timer of the store, which starts with the first byte, ends before the second one here.
+    await append(store, id, row, (async function * () {
+      yield Buffer.from('a')
+      for (const next of ['b', 'c']) {
+        await pause(2700)
+        yield Buffer.from(next)
+      }
+    }()))
+    t.strictSame(row.saved.map(({ size }) => size), [2, 3])
+  })
+
   t.test('of a draft no more than a few MiB are in memory', async t => {
     const { store, id, row } = await fresh(t)
     let most = 0

@@ -5,7 +5,7 @@ import { type AppendOptions, type Draft, type StoredBlob, Superseded, type Write
 /** A draft is given for record after this many bytes, unless the store says otherwise. */
 const SAVE_BYTES = 64 * 1024 ** 2
 
-/** And after this time, if bytes arrived in it. */
+/** And this long after the first of them arrived. */
 const SAVE_MILLISECONDS = 5000
 
 /** Writes one blob: a new one, or a draft from its end on. Calls must not overlap. */
@@ -58,20 +58,20 @@ export async function * appendBytes (
 ): Write<Draft> {
   let { size } = draft
   let unsavedBytes = 0
-  let savedAt = performance.now()
+  let dueAt = 0
+  const timeLeft = () => unsavedBytes === 0 ? SAVE_MILLISECONDS : dueAt - performance.now()
 
   async function * receive (): Write<void> {
-    for await (const chunk of withPauses(bytes)) {
+    for await (const chunk of isAtomic ? bytes : withPauses(bytes, timeLeft)) {
       size += chunk.length
       if (size > maxBytes) refuseSize(maxBytes)
       const added = writer.add(chunk)
       if (added !== undefined) yield * added
+      if (unsavedBytes === 0) dueAt = performance.now() + SAVE_MILLISECONDS
       unsavedBytes += chunk.length
-      const isLate = performance.now() - savedAt >= SAVE_MILLISECONDS
-      if (isAtomic || unsavedBytes === 0 || !(isLate || unsavedBytes >= saveBytes)) continue
+      if (isAtomic || (unsavedBytes < saveBytes && timeLeft() > 0)) continue
       yield * writer.checkpoint({ isLast: false })
       unsavedBytes = 0
-      savedAt = performance.now()
     }
   }
 
@@ -90,15 +90,17 @@ export async function * appendBytes (
 
 const NOTHING = Buffer.alloc(0)
 
-/** The chunks, and an empty one whenever none has come for a while. */
-async function * withPauses (bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The chunks, and an empty one whenever none has come for `milliseconds()`. */
+async function * withPauses (
+  bytes: AsyncIterable<Uint8Array>, milliseconds: () => number
+): AsyncGenerator<Uint8Array> {
   const iterator = bytes[Symbol.asyncIterator]()
   let timer: NodeJS.Timeout | undefined
   let isOver = false
   try {
     for (let next = iterator.next(); ;) {
       const pause = new Promise<undefined>(resolve => {
-        timer = setTimeout(() => resolve(undefined), SAVE_MILLISECONDS)
+        timer = setTimeout(() => resolve(undefined), milliseconds())
       })
       const result = await Promise.race([next, pause])
       clearTimeout(timer)
