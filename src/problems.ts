@@ -162,7 +162,7 @@ interface ProblemOptions {
   detail?: string
   errors?: FieldError[]
   /** Extension members of this problem type (RFC 9457 section 3.2). */
-  members?: Record<string, number | readonly string[]>
+  members?: Record<string, number | string | readonly string[]>
   headers?: Record<string, string | string[]>
   /** Seconds after which the client may try again: the header `Retry-After`. */
   retrySeconds?: number
@@ -205,7 +205,7 @@ export function fileTaken (path: string): Problem {
 
 /** @throws file_too_large. */
 export function refuseSize (maxBytes: number): never {
-  throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.` })
+  throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.`, members: { limit: maxBytes } })
 }
 
 /** The result; undefined if it fails with this problem. */

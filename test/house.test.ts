@@ -39,7 +39,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   factors: 8500,
   files: 26_900,
   fsck: 1100,
-  http: 12_600,
+  http: 12_700,
   links: 9900,
   metadata: 56_400,
   'metadata/postgres': 11_300,

@@ -13,7 +13,7 @@ import {
 } from './schemas.ts'
 import type { LinkAndSecret } from './share-links.ts'
 
-/** What a token may give away: only what it may do itself. */
+/** What a token may share: only what it may do itself. */
 const GIVEN = { download: 'files:read', upload: 'files:write' } as const
 
 /** The links of the caller. */
