@@ -69,6 +69,7 @@ const titles = {
     too_many_passkeys: 'The account has too many passkeys',
     passkeys_unavailable: 'This server can\'t have passkeys',
     too_many_tokens: 'The account has too many tokens',
+    link_address_unknown: 'The address of the link is not known',
     too_many_links: 'The account has too many links',
     name_taken: 'A file or folder with this name already exists',
     parent_missing: 'The folder that it would be in does not exist',

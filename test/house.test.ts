@@ -25,7 +25,7 @@ const FILES = {
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
   '.': 7800,
-  accounts: 6900,
+  accounts: 7100,
   backends: 2100,
   backup: 9100,
   blobs: 2000,
@@ -40,10 +40,10 @@ const TOKENS: Readonly<Record<string, number>> = {
   files: 26_900,
   fsck: 1100,
   http: 12_700,
-  links: 9900,
-  metadata: 56_400,
+  links: 10_200,
+  metadata: 56_800,
   'metadata/postgres': 11_300,
-  'metadata/sqlite': 9400,
+  'metadata/sqlite': 9500,
   monitoring: 5200,
   openapi: 4200,
   tokens: 7700,

@@ -56,6 +56,8 @@ export interface NewLink extends LinkTerms {
   readonly name: string
   /** SHA-256 of the secret, in hex. */
   readonly secretHash: string
+  /** The secret, encrypted for its owner; null if that failed. */
+  readonly secretSealed: string | null
 }
 
 export interface LinkRecord extends NewLink {
