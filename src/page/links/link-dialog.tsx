@@ -39,7 +39,9 @@ export function LinkDialog ({ name, kind, onClose }: LinkDialogProps) {
       {error !== undefined && <Retry error={error} action={() => { void reload() }} />}
       {shown === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
       {shown !== undefined && <p>{kind === 'upload' ? words.requestHint : words.hint}</p>}
-      {shown === 'new' && <LinkForm terms={newTerms(kind)} label={words.create} unsaved={unsaved} action={make} />}
+      {shown === 'new' && (
+        <LinkForm terms={newTerms(kind)} label={words.create} action={make} cancel={texts.cancel} unsaved={unsaved} />
+      )}
       {typeof shown === 'object' && (
         <LinkDetails
           link={shown} unsaved={unsaved} onClose={onClose} onReplaced={setChosen} onAnother={() => setChosen('new')}
@@ -73,7 +75,9 @@ export function LinkDetails ({ link, unsaved, onClose, onReplaced, onAnother }: 
   return (
     <>
       <LinkAddress key={'url' in link ? link.url : link.id} link={link} onReplaced={onReplaced} />
-      <LinkForm key={link.id} terms={link} label={words.save} unsaved={unsaved} action={save} />
+      <LinkForm
+        key={link.id} terms={link} label={words.save} action={save} cancel={texts.account.done} unsaved={unsaved}
+      />
       <ProblemText error={revoking.error} />
       <div class='actions'>
         {onAnother !== undefined && <button type='button' onClick={onAnother}>{words.another}</button>}

@@ -15,11 +15,13 @@ interface LinkFormProps {
   label: string
   /** Gets what was changed. */
   action: (terms: LinkTerms) => Promise<void>
+  /** The label of the button that closes the dialog. */
+  cancel: string
   unsaved: Unsaved
 }
 
 /** The form of a link that is made or changed. */
-export function LinkForm ({ terms, label, action, unsaved }: LinkFormProps) {
+export function LinkForm ({ terms, label, action, cancel, unsaved }: LinkFormProps) {
   const form = useRef<HTMLFormElement>(null)
   const { run, isRunning, error } = useAction((fields: FormData) => action(termsOf(terms, fields)))
   useLayoutEffect(() => {
@@ -38,7 +40,7 @@ export function LinkForm ({ terms, label, action, unsaved }: LinkFormProps) {
       </label>
       <ProblemText error={error} />
       <div class='actions end'>
-        <button type='button' onClick={unsaved.close}>{texts.cancel}</button>
+        <button type='button' onClick={unsaved.close}>{cancel}</button>
         <button class='primary' aria-disabled={isRunning}>{label}</button>
       </div>
     </form>
