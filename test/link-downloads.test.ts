@@ -1,10 +1,14 @@
+import { once } from 'node:events'
 import { truncate } from 'node:fs/promises'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import { LinkUses } from '#src/links/link-uses.ts'
-import { openLinkOwner, type CreatedLink, type LinkOwner } from './kit/links.ts'
+import { createLink, openLinkOwner, type CreatedLink, type LinkOwner } from './kit/links.ts'
 import { comparable, sharedServer, startServer, type Answer, type RunningServer } from './kit/server.ts'
+import { MIB } from './kit/sizes.ts'
 import { blobFiles, refuseUpdates, skipWithoutFolder } from './kit/stores.ts'
-import { until } from './kit/waiting.ts'
+import { eventually, until } from './kit/waiting.ts'
+import { readZip } from './kit/zips.ts'
 
 const SANDBOX = "default-src 'none'; sandbox"
 
@@ -163,6 +167,47 @@ t.test('a linked folder is listed page by page, with paths from there', async t 
   t.strictSame((await owner.server.send('HEAD', `${path}/list`)).status, 200)
   for (const folder of ['none', '..', '../reports2', '%2Fteam', '2026/', 'a.txt', '2026/..']) isGone(t, await owner.get(`${path}/list?folder=${folder}`), folder)
   for (const query of ['?cursor=x', '?limit=0', '?order=name', '?version=x', '?permanent=true', '?disposition=inline']) t.match(await owner.get(`${path}/list${query}`), { status: 400, json: { code: 'validation_failed' } }, query)
+})
+
+t.test('a linked folder is given as a zip, whole or in part', async t => {
+  const { owner, link } = await shareFolder()
+  const { path } = link
+  const zipOf = async (query = '') => {
+    const answer = await owner.get(`${path}/zip${query}`)
+    t.match(answer.headers, { 'content-type': 'application/zip', 'cache-control': 'no-store', 'x-robots-tag': 'noindex', 'content-security-policy': SANDBOX })
+    return { name: answer.headers['content-disposition'], paths: readZip(answer.bytes).map(entry => entry.path) }
+  }
+  const whole = await zipOf()
+  t.match(whole.name, /^attachment; filename=reports\.zip/)
+  t.strictSame(whole.paths.sort(), ['2026/', '2026/May/', '2026/May/c.txt', '2026/b.txt', 'a.txt', 'é.txt'])
+  t.match(await zipOf('?folder=2026%2FMay'), { name: /filename=May\.zip/, paths: ['c.txt'] })
+  t.equal((await owner.server.send('HEAD', `${path}/zip`)).status, 200)
+  t.ok(await eventually(async () => await usesOf(owner, link) === 2), 'each is one use, a HEAD none')
+  for (const folder of ['none', '..', '../reports2', '%2Fteam', '2026/', 'a.txt', '2026/..']) isGone(t, await owner.get(`${path}/zip?folder=${folder}`), folder)
+  t.match(await owner.get(`${path}/zip?disposition=inline`), { status: 400, json: { code: 'validation_failed' } })
+  isGone(t, await owner.get(`${(await owner.share('report.html')).path}/zip`), 'a link of a file')
+  const upload = await createLink(owner.server, { token: owner.token }, { name: 'team', kind: 'upload' })
+  isGone(t, await owner.get(`${upload.path}/zip`), 'a request for files')
+})
+
+/** A download whose bytes are not read yet. */
+async function beginGet (port: number, path: string): Promise<IncomingMessage> {
+  const request = httpRequest({ host: '127.0.0.1', port, path, agent: false }).end()
+  request.on('error', () => {})
+  const [response] = await once(request, 'response') as [IncomingMessage]
+  return response
+}
+
+t.test('two zips at once are the most of a link', async t => {
+  const owner = await shareOwner()
+  await owner.put('large/a', 'x'.repeat(16 * MIB))
+  const [link, other] = [await owner.share('large'), await owner.share('large')]
+  const begin = ({ path }: CreatedLink) => beginGet(owner.server.port, `${path}/zip`)
+  const responses = [await begin(link), await begin(link)]
+  t.match(await owner.get(`${link.path}/zip`), { status: 429, json: { code: 'too_many_transfers' }, headers: { 'retry-after': '5' } })
+  responses.push(await begin(other))
+  for (const response of responses) response.destroy()
+  t.ok(await eventually(async () => (await owner.server.send('HEAD', `${link.path}/zip`)).status === 200))
 })
 
 t.test('a page of a listing goes on where the last one ended, also between folders and files', async t => {

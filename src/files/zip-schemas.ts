@@ -22,7 +22,7 @@ const ZipQuery = Type.Object({
   ...FolderQuery('The folder. The root if it is absent, empty or `/`.')
 }, { additionalProperties: false })
 
-const zipFile = {
+export const zipFile = {
   description: 'The zip.',
   // A stream, which the type of the schema does not have.
   content: { 'application/zip': { schema: Type.Unsafe(Bytes('The bytes of the zip.')) } },
@@ -31,7 +31,14 @@ const zipFile = {
   }
 }
 
-const rules = `The zip is not compressed, \`Content-Length\` is known, and names are UTF-8. What a system can't have in a name becomes \`_\`, and a name that another one in the same folder has in any case of its letters gets a number, such as \`a (2).txt\`. A zip has at most ${MAX_ZIP_ENTRIES.toLocaleString('en')} files and folders. It has the files of when the request came: if one is deleted for good before its bytes are sent, the connection is cut. An account can download 2 zips at once, and a network 4: an IPv4 address, or an IPv6 /56.`
+/** Of every zip. */
+export const ZIP_RULES = 'The zip is not compressed, `Content-Length` is known, and names are UTF-8. What a system ' +
+  'can\'t have in a name becomes `_`, and a name that another one in the same folder has in any case of its letters ' +
+  `gets a number, such as \`a (2).txt\`. A zip has at most ${MAX_ZIP_ENTRIES.toLocaleString('en')} files and folders. ` +
+  'It has the files of when the request came: if one is deleted for good before its bytes are sent, the connection is ' +
+  'cut.'
+
+const rules = `${ZIP_RULES} An account can download 2 zips at once, and a network 4: an IPv4 address, or an IPv6 /56.`
 
 export const downloadZip = {
   operationId: 'downloadZip',

@@ -72,9 +72,8 @@ export function createZips (
   }
 
   return {
-    /** A zip of all that is in a folder; the path of the root is empty. @throws not_found, zip_too_large. */
-    async ofFolder (request: ZipRequest, path: string): Promise<Zip> {
-      const id = path === '' ? 0 : (await folders.get(request.ownerId, path)).id
+    /** A zip of all that is in a folder. The root has the id 0, and an empty path. @throws zip_too_large. */
+    async ofFolder (request: ZipRequest, { id, path }: Pick<FolderRecord, 'id' | 'path'>): Promise<Zip> {
       const entries = new ZipEntries(metadata, request)
       await entries.addContent([{ id, place: top() }])
       return zipOf(path, entries)

@@ -13,8 +13,8 @@ const MAX_TRANSFERS_PER_LINK = 64
 /** Users behind one address share it. An IPv6 client has all addresses of its /64. */
 const MAX_TRANSFERS_PER_NETWORK = 512
 
-/** Zips of one account, and of all: each holds the list of its entries while it is sent. */
-const MAX_ZIPS_PER_ACCOUNT = 2
+/** Zips of one account or link, and of all: each holds the list of its entries while it is sent. */
+const MAX_ZIPS_PER_HOLDER = 2
 const MAX_ZIPS = 16
 
 /** Listings of the drive of one account, and of all. Others wait for a place. */
@@ -53,12 +53,12 @@ interface WaitingRequest {
 }
 
 /**
- * The limits for accounts, for visitors, and for zips of accounts, which share those of networks; and for listings of
+ * The limits for accounts, for visitors, and for zips of both, which share those of networks; and for listings of
  * the drive, which wait for a place a while, until their client leaves or the server stops.
  */
 export function createTransferLimits (
   connections: Connections
-): Record<'limitTransfers' | 'limitVisits' | 'limitZips' | 'limitListings', TransferLimits> {
+): Record<'limitTransfers' | 'limitVisits' | 'limitZips' | 'limitSharedZips' | 'limitListings', TransferLimits> {
   const inProgress = new Map<string, number>()
   const waiting = new Set<WaitingRequest>()
 
@@ -125,7 +125,10 @@ export function createTransferLimits (
   return {
     limitTransfers: limitBy(accountOf, networkHolderOf),
     limitVisits: limitBy(shareOf(linkOf), linkOf, networkHolderOf),
-    limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf),
+    limitZips: limitBy(zipsOf(accountOf), shareOf(allZips), allZips, accountOf, networkHolderOf),
+    limitSharedZips: limitBy(
+      zipsOf(linkOf), shareOf(allZips), allZips, shareOf(linkOf), linkOf, networkHolderOf
+    ),
     limitListings: queueBy(listingsOf, shareOf(allListings), allListings)
   }
 }
@@ -149,8 +152,11 @@ function accountOf (request: FastifyRequest): Holder {
   return { key: `account ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_TRANSFERS_PER_ACCOUNT, what: TRANSFERS }
 }
 
-function zipsOf (request: FastifyRequest): Holder {
-  return { key: `zips of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_ZIPS_PER_ACCOUNT, what: 'zips' }
+function zipsOf (holderOf: HolderOf): HolderOf {
+  return request => {
+    const { key, subject } = holderOf(request)
+    return { key: `zips of ${key}`, subject, limit: MAX_ZIPS_PER_HOLDER, what: 'zips' }
+  }
 }
 
 function listingsOf (request: FastifyRequest): Holder {

@@ -44,6 +44,13 @@ export function createSharedContent ({ metadata }: Pick<AppServices, 'metadata'>
       }
     },
 
+    /** The linked folder, or one below it, which is the root of its zip. @throws not_found. */
+    async findFolder ({ account, link, folder }: OpenLink, path: string): Promise<Pick<FolderRecord, 'id' | 'path'>> {
+      if (folder === undefined) throw new Problem('not_found')
+      const id = await metadata.links.idOfFolder({ ownerId: account.id, folderId: folder.id }, path)
+      return { id, path: path === '' ? link.name : path }
+    },
+
     /** At most `limit` entries directly in a folder: the folders by name, then the files by name. @throws not_found. */
     async list ({ account, file, folder }: OpenLink, { path, after, limit }: SharedPage): Promise<SharedEntry[]> {
       if (file !== undefined) {

@@ -4,6 +4,7 @@ import { originOf } from '../accounts/network.ts'
 import type { Listing } from '../files/cursor.ts'
 import { sendFile } from '../files/file-response.ts'
 import { folderOrRoot, getName } from '../files/names.ts'
+import { sendZip } from '../files/zip-response.ts'
 import { problemOf, sendProblem } from '../http/error-handler.ts'
 import { prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
 import { publicFolder } from '../http/links.ts'
@@ -17,8 +18,8 @@ import { admitVisitors, linkCookieOf } from './admission.ts'
 import { UNLOCKED_SECONDS } from './link-passwords.ts'
 import { positionOf, createSharedContent, type SharedPosition } from './shared-content.ts'
 import {
-  downloadSharedFile, getSharedLink, headSharedFile, LINK_FILE_PATH, LINK_PATH, listSharedFolder, sharedLinkOf,
-  sharedListOf, unlockLink
+  downloadSharedFile, downloadSharedZip, getSharedLink, headSharedFile, LINK_FILE_PATH, LINK_PATH, listSharedFolder,
+  sharedLinkOf, sharedListOf, unlockLink
 } from './visitor-schemas.ts'
 
 /** Visitors are told the limits of the link, not those of its owner. */
@@ -86,7 +87,7 @@ const unlockRoutes: Routes = async (app, services) => {
 
 /** Operations of `download` links. */
 const contentRoutes: Routes = async (app, services) => {
-  const { cursors, links, linkUses, limitVisits } = services
+  const { cursors, links, linkUses, connections, zips, limitVisits, limitSharedZips } = services
   admitVisitors(app, services, { kind: 'download' })
   const content = createSharedContent(services)
 
@@ -110,6 +111,18 @@ const contentRoutes: Routes = async (app, services) => {
     },
     schema: headSharedFile
   }, async (request, reply) => send(request, reply, request.params.name))
+
+  app.get(`${LINK_PATH}/zip`, {
+    onRequest: limitSharedZips,
+    schema: downloadSharedZip
+  }, async (request, reply) => {
+    const visit = visitOf(request)
+    const folder = await content.findFolder(visit, getName(request.query.folder ?? '', folderOrRoot))
+    const signal = connections.signalOf(request.raw, reply.raw)
+    const zip = await zips.ofFolder({ ownerId: visit.account.id, signal }, folder)
+    if (request.method === 'GET') linkUses.add(visit.link.id, visit.now)
+    return sendZip(request, reply, zip)
+  })
 
   app.get(`${LINK_PATH}/list`, {
     links: { 200: nextPageOf('listSharedFolder', { secret: '$request.path.secret', folder: '$request.query.folder' }) },

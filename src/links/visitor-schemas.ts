@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { DownloadHeaders, directResponses, HeadHeaders, headResponses } from '../files/download-schemas.ts'
 import { Folder } from '../files/folder-schemas.ts'
 import { Cursor, FileParams, FolderQuery, NextCursor, nextPage, StoredFile } from '../files/schemas.ts'
+import { ZIP_RULES, zipFile } from '../files/zip-schemas.ts'
 import { Html } from '../http/html.ts'
 import { PageSize } from '../http/pagination.ts'
 import type { Visit } from '../http/caller.ts'
@@ -256,6 +257,21 @@ export const downloadSharedFile = {
   params: SharedFileParams,
   headers: DownloadHeaders,
   response: directResponses
+}
+
+export const downloadSharedZip = {
+  operationId: 'downloadSharedZip',
+  summary: 'Download a linked folder as a zip',
+  description: 'Returns all that is in the linked folder, or in a folder below it, as a zip, with paths from that ' +
+    `folder. ${ZIP_RULES} A link gives 2 zips at once, and counts one use for each. Of a link of a file: 404. ` +
+    password,
+  ...codeSamples(folderSecret, 'curl -f -o reports.zip "http://127.0.0.1:5000/s/$secret/zip"'),
+  tags,
+  params: SecretParams,
+  querystring: Type.Object({
+    ...FolderQuery('The folder, by its path from the linked folder: that itself if it is absent, empty or `/`.')
+  }, { additionalProperties: false }),
+  response: { 200: zipFile, ...problems(['zip_too_large', 'too_many_transfers', 'file_damaged']) }
 }
 
 export const headSharedFile = {

@@ -139,6 +139,9 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
         query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, first))
     },
 
+    /** The id of a folder below a linked one. @throws not_found. */
+    idOfFolder: read((at: LinkedFolder, folder: string) => folderBelow(at, folder)),
+
     /** The files directly in a folder, by name. @throws not_found. */
     listFiles: read(function * (at: LinkedFolder, { folder, ...page }: LinkedPage): Rule<FileRecord[]> {
       return yield * members.files.list(at.ownerId, yield * folderBelow(at, folder), page)

@@ -40,7 +40,7 @@ const PATHS = [
   '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}',
   '/api/uploads', '/api/uploads/{id}',
   '/api/links', '/api/links/{id}', '/api/links/{id}/secret',
-  '/s/{secret}', '/s/{secret}/unlock', '/s/{secret}/list', '/s/{secret}/files/{name}', '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}',
+  '/s/{secret}', '/s/{secret}/unlock', '/s/{secret}/list', '/s/{secret}/zip', '/s/{secret}/files/{name}', '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}',
   '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim/check', '/api/account/claim', '/api/account/claim/confirm/options', '/api/account/claim/confirm',
   '/openapi.json', '/openapi.yaml',
   '/health/live', '/health/ready'

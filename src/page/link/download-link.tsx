@@ -1,10 +1,11 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
 import type { ComponentChildren } from 'preact'
+import { Icon } from '../icon.tsx'
 import { lastOf } from '../paths.ts'
 import { describe } from './refusal.tsx'
 import { texts } from './texts.ts'
-import { ask, bytesAddress, bytesPath, followRefusal } from './visit.ts'
+import { ask, bytesAddress, bytesPath, followRefusal, linkAddress } from './visit.ts'
 
 /** Why the last download failed; empty if it did not. */
 const failure = signal('')
@@ -25,9 +26,23 @@ export function DownloadLink ({ name, class: className, label, cell, children }:
   return (
     <a
       class={className} href={bytesAddress(name)} download={lastOf(name)} aria-label={label} title={label} {...cell}
-      onClick={() => { void explain(name) }}
+      onClick={() => { void explain(name, bytesPath(name)) }}
     >
       {children}
+    </a>
+  )
+}
+
+/** A link by which the browser saves a folder as a zip; `title` is its name. */
+export function ZipLink ({ folder, title }: { folder: string, title: string }) {
+  const query = `?folder=${encodeURIComponent(folder)}`
+  // The listing is refused as the zip is, and costs the server less.
+  return (
+    <a
+      class='button' href={`${linkAddress}/zip${query}`} download={`${title}.zip`}
+      onClick={() => { void explain(`${title}.zip`, `/list${query}`) }}
+    >
+      <Icon name='download' />{texts.downloadAll}
     </a>
   )
 }
@@ -37,11 +52,11 @@ export function DownloadFailure () {
   return <div class='problem' role='alert'>{failure.value !== '' && <p>{failure}</p>}</div>
 }
 
-/** The browser does not tell the page why a download fails. If the server refuses it, it refuses this request too. */
-async function explain (name: string): Promise<void> {
+/** The browser does not tell the page why a download fails. If the server refuses it, it refuses `path` too. */
+async function explain (name: string, path: string): Promise<void> {
   failure.value = ''
   try {
-    await ask(bytesPath(name), { method: 'HEAD' })
+    await ask(path, { method: 'HEAD' })
   } catch (error) {
     failure.value = `${texts.downloadFailed(lastOf(name))} ${whyNot(error)}`
     followRefusal(error)

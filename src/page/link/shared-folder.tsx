@@ -8,7 +8,7 @@ import { formatSize } from '../format.ts'
 import { frameTexts } from '../frame-texts.ts'
 import { Icon } from '../icon.tsx'
 import { ancestorsOf, lastOf } from '../paths.ts'
-import { DownloadFailure, DownloadLink } from './download-link.tsx'
+import { DownloadFailure, DownloadLink, ZipLink } from './download-link.tsx'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { Facts } from './facts.tsx'
 import { entries, entriesFocus, followListFailure, showFolder, type FileEntry } from './folder-entries.ts'
@@ -36,6 +36,9 @@ export function SharedFolder ({ link }: { link: SharedLink }) {
         {folder !== '' && <Breadcrumbs top={link.name} folder={folder} />}
         <h1 dir='auto'><FileName name={folder === '' ? link.name : lastOf(folder)} /></h1>
         <Facts link={link} />
+        {entries.entries.value.length > 0 && (
+          <div class='actions'><ZipLink folder={folder} title={folder === '' ? link.name : lastOf(folder)} /></div>
+        )}
         <DownloadFailure />
       </section>
       <ListState />

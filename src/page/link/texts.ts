@@ -9,6 +9,7 @@ export const texts = {
   until: (time: string) => `Until ${time}`,
   folder: 'Folder',
   download: 'Download',
+  downloadAll: 'Download all as a zip',
   downloadOf: (name: string) => `Download ${visibleName(name)}`,
   downloadFailed: (name: string) => `Download failed: ${visibleName(name)}.`,
   gone: 'It is no longer there.',
