@@ -330,7 +330,8 @@ browserTest('an upload continues by itself after the connection is cut and the s
   const server = await startRoughServer(t, join(folder, 'data'), 'http://127.0.0.1:1')
   const { page } = await openPage(t, server.url)
   await registerOn(page, 'ann')
-  const bytes = randomBytes(12 * MIB)
+  // Some 4 MiB of what was sent before a cut may never have left the buffers of the system.
+  const bytes = randomBytes(32 * MIB)
   const path = diskFile(folder, 'large.bin', bytes)
   const created: string[] = []
   const offsets: (string | undefined)[] = []
@@ -339,7 +340,7 @@ browserTest('an upload continues by itself after the connection is cut and the s
     if (request.method() === 'PATCH') offsets.push(request.headers()['upload-offset'])
   })
   const before = server.sent
-  server.mishaps.push({ atBytes: before + 3 * MIB, kind: 'cut' }, { atBytes: before + 7 * MIB, kind: 'kill' }, { atBytes: before + 11 * MIB, kind: 'restart' })
+  server.mishaps.push({ atBytes: before + 8 * MIB, kind: 'cut' }, { atBytes: before + 16 * MIB, kind: 'kill' }, { atBytes: before + 28 * MIB, kind: 'restart' })
   await choose(page, [path])
   await panel(page).getByText(/This upload continues by itself[.]$/).waitFor()
   await isStored(page, 'large.bin')
