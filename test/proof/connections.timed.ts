@@ -79,6 +79,19 @@ t.test('transfers without a byte for IDLE_SECONDS are cut, and slow ones that mo
   t.ok(await eventually(() => openHandles(server.dataDir).length === 0))
 })
 
+t.test('a download whose client stops reading is cut before three connections that send nothing are, one after the other', async t => {
+  const { server, token, authorization } = await open({ IDLE_SECONDS: '2' })
+  await server.send('PUT', '/uploads/large', { token, body: randomBytes(24 * MIB) })
+  const { socket } = dial(t, server)
+  socket.write(head('GET', '/uploads/large', { authorization }))
+  await once(socket, 'data')
+  socket.pause()
+  const isOpen = () => openHandles(server.dataDir).some(path => path.includes('/blobs/'))
+  t.ok(await eventually(isOpen))
+  for (let ended = 0; ended < 3; ended++) await dial(t, server).closed
+  t.notOk(isOpen())
+})
+
 t.test('a refused body that has come whole does not keep a connection open as long as one that has not', async t => {
   const { server } = await open()
   const size = MIB / 2
