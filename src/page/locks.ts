@@ -1,4 +1,5 @@
 import { MagicStoreError } from 'magicstore'
+import { ignoreMissing } from './requests.ts'
 import { call } from './session.ts'
 
 /** The files and folders whose locks refused an action; none if it failed for another reason. */
@@ -13,8 +14,4 @@ export async function breakLocks (names: readonly string[]): Promise<void> {
     await call(store => store.breakLock(name)).catch(ignoreMissing)
     await call(store => store.breakFolderLock(name)).catch(ignoreMissing)
   }
-}
-
-function ignoreMissing (error: unknown): void {
-  if (!(error instanceof MagicStoreError) || error.status !== 404) throw error
 }

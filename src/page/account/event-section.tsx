@@ -1,8 +1,7 @@
-import { bodyOf } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
 import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { Section, Unloaded } from './section.tsx'
@@ -13,7 +12,7 @@ type AccountEvent = Awaited<ReturnType<typeof loadPage>>['events'][number]
 
 async function loadPage (cursor: string | undefined) {
   const query = { limit: PAGE_EVENTS, ...(cursor !== undefined && { cursor }) }
-  return call(async store => bodyOf(await store.api.GET('/api/account/events', { params: { query } })))
+  return request(api => api.GET('/api/account/events', { params: { query } }))
 }
 
 /** Security events of the account, newest first. */

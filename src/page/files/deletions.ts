@@ -1,7 +1,7 @@
-import { bodyOf, type DeletedFile } from 'magicstore'
+import type { DeletedFile } from 'magicstore'
 import { MAX_PAGE_ENTRIES, type Page, type PageQuery } from '../pages.ts'
 import { isWithin } from '../paths.ts'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { isFolder, type Entry } from './entries.ts'
 
 /** How many pages of the trash are searched for what was deleted. */
@@ -48,8 +48,8 @@ export async function findDeleted (gone: readonly Entry[], earlier: ReadonlySet<
   return { fileIds, deletions }
 }
 
-async function loadTrash (query: PageQuery): Promise<Page<DeletedFile>> {
-  const { files: entries, next } =
-    await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query } })))
+/** A page of the trash, newest first. @throws what `call` throws. */
+export async function loadTrash (query: PageQuery, signal: AbortSignal | null = null): Promise<Page<DeletedFile>> {
+  const { files: entries, next } = await request(api => api.GET('/api/trash', { params: { query }, signal }))
   return { entries, next }
 }

@@ -1,10 +1,12 @@
-import { bodyOf, type DeletedFile, type StoredFile } from 'magicstore'
+import type { DeletedFile, StoredFile } from 'magicstore'
 import { dismiss, notify } from '../notices.tsx'
+import { MAX_PAGE_ENTRIES } from '../pages.ts'
 import { joined, parentOf } from '../paths.ts'
 import { describe } from '../problem.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { filesChanged } from './changes.ts'
+import { loadTrash } from './deletions.ts'
 import { entries, filesFocus, placeEntry, showEntry } from './entries.ts'
 
 /** Renames a file. @throws what `call` throws; the server refuses a name that is taken or not possible. */
@@ -68,7 +70,7 @@ async function showRemoval (file: StoredFile): Promise<void> {
  * @throws what `call` throws.
  */
 export async function findDeleted (isMeant: (file: DeletedFile) => boolean): Promise<DeletedFile | undefined> {
-  const { files: newest } = await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query: { limit: 1000 } } })))
+  const { entries: newest } = await loadTrash({ limit: MAX_PAGE_ENTRIES })
   return newest.find(isMeant)
 }
 

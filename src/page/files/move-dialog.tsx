@@ -1,12 +1,10 @@
-import { bodyOf } from 'magicstore'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
-import { loadAll } from '../pages.ts'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 import { ProblemText, Retry } from '../problem.tsx'
-import { call } from '../session.ts'
+import { loadAll } from '../requests.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
@@ -95,9 +93,7 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
 }
 
 async function foldersIn (folder: string): Promise<string[]> {
-  const all = await loadAll(async cursor => {
-    const { folders: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/folders', { params: { query: { folder, ...cursor } } })))
-    return { entries, next }
-  })
+  const all = await loadAll('folders', (api, page) =>
+    api.GET('/api/folders', { params: { query: { folder, ...page } } }))
   return all.map(({ name }) => name)
 }

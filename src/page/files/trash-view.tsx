@@ -5,6 +5,7 @@ import { fieldsOf, NameField } from '../fields.tsx'
 import { FileName, PathName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
@@ -143,8 +144,12 @@ function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void 
 
 function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
   const { deleteForGoodTitle, deleteForGood: label, deleteForGoodOf } = texts.files
+  const action = async () => {
+    await deleteForGood(file)
+    notify({ text: texts.files.deletedForGood(file.name) })
+  }
   return (
-    <Question title={deleteForGoodTitle} label={label} action={() => deleteForGood(file)} onClose={onClose}>
+    <Question title={deleteForGoodTitle} label={label} action={action} onClose={onClose}>
       <p>{deleteForGoodOf(file.versions)} <FileName name={file.name} /></p>
     </Question>
   )

@@ -6,6 +6,7 @@ import { formatSize, formatTime } from '../format.ts'
 import { notify } from '../notices.tsx'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
+import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
@@ -112,7 +113,7 @@ interface RemovalQuestionProps { file: StoredFile, version: Version, onClose: ()
 function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: RemovalQuestionProps) {
   const remove = async () => {
     const params = { path: { name, id: version.id } }
-    await call(async store => bodyOf(await store.api.DELETE('/api/files/{name}/versions/{id}', { params })))
+    await request(api => api.DELETE('/api/files/{name}/versions/{id}', { params }))
     filesChanged()
     onRemoved()
   }

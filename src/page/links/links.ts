@@ -1,14 +1,14 @@
 import { computed, signal } from '@preact/signals'
-import { bodyOf, type MagicStore } from 'magicstore'
 import { throttled } from '../files/throttle.ts'
-import { loadAll, type PageQuery } from '../pages.ts'
-import { call } from '../session.ts'
+import { ignoreMissing, loadAll, request } from '../requests.ts'
 import { hasLinks } from '../settings.ts'
 
-export type Link = Awaited<ReturnType<typeof loadPage>>['entries'][number]
+const loadAllLinks = () => loadAll('links', (api, query) => api.GET('/api/links', { params: { query } }))
+
+export type Link = Awaited<ReturnType<typeof loadAllLinks>>[number]
 
 /** A link with its address, which the server tells only once. */
-export type CreatedLink = Awaited<ReturnType<typeof postLink>>
+export type CreatedLink = Awaited<ReturnType<typeof replaceSecret>>
 
 export type LinkKind = Link['kind']
 
@@ -36,7 +36,7 @@ export const refreshLinks = throttled(() => { if (hasLinks) loadLinks().catch(()
 
 /** @throws what `call` throws. */
 export async function loadLinks (): Promise<void> {
-  links.value = await loadAll(loadPage)
+  links.value = await loadAllLinks()
 }
 
 /** Whether a link has expired, or accepts no more files. */
@@ -50,7 +50,7 @@ export function isExpired ({ expiresAt }: Pick<Link, 'expiresAt'>): boolean {
 
 /** Creates a link with the defaults of the server. @throws what `call` throws. */
 export async function createLink (name: string, kind: LinkKind): Promise<CreatedLink> {
-  const created = await call(store => postLink(store, { name, kind, showsOwner: true }))
+  const created = await request(api => api.POST('/api/links', { body: { name, kind, showsOwner: true } }))
   show(created)
   return created
 }
@@ -58,43 +58,31 @@ export async function createLink (name: string, kind: LinkKind): Promise<Created
 /** @throws what `call` throws. */
 export async function changeLink ({ id }: Link, terms: LinkTerms): Promise<Link> {
   const params = { path: { id } }
-  const changed = await call(async store => bodyOf(await store.api.PATCH('/api/links/{id}', { params, body: terms })))
+  const changed = await request(api => api.PATCH('/api/links/{id}', { params, body: terms }))
   show(changed)
   return changed
 }
 
 /** Gives a link another address; the earlier one ends. @throws what `call` throws. */
-export async function replaceSecret ({ id }: Link): Promise<CreatedLink> {
-  return call(async store => bodyOf(await store.api.POST('/api/links/{id}/secret', { params: { path: { id } } })))
+export function replaceSecret ({ id }: Link) {
+  return request(api => api.POST('/api/links/{id}/secret', { params: { path: { id } } }))
 }
 
 /** Ends a link. It may have ended already. @throws what `call` throws. */
 export async function revokeLink ({ id }: Link): Promise<void> {
-  await call(async store => {
-    const answer = await store.api.DELETE('/api/links/{id}', { params: { path: { id } } })
-    if (answer.response.status !== 404) bodyOf(answer)
-  })
+  await request(api => api.DELETE('/api/links/{id}', { params: { path: { id } } })).catch(ignoreMissing)
   links.value = links.peek()?.filter(link => link.id !== id)
 }
 
 /** Ends all links. @throws what `call` throws. */
 export async function revokeAllLinks (): Promise<void> {
-  await call(async store => bodyOf(await store.api.DELETE('/api/links')))
+  await request(api => api.DELETE('/api/links'))
   links.value = []
 }
 
 /** The whole address of a link. The server tells only its path, if it does not know its own address. */
 export function addressOf ({ url }: CreatedLink): string {
   return new URL(url, location.href).href
-}
-
-async function postLink (store: MagicStore, body: { name: string, kind: 'download' | 'upload', showsOwner: boolean }) {
-  return bodyOf(await store.api.POST('/api/links', { body }))
-}
-
-async function loadPage (query: PageQuery) {
-  const { links: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/links', { params: { query } })))
-  return { entries, next }
 }
 
 /** Shows a link as it is now, in its place or as the newest. */
