@@ -7,7 +7,7 @@ import { DemandDialog } from './factors/demand-dialog.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { TrashView } from './files/trash-view.tsx'
-import { focusMain } from './focus.ts'
+import { focusHeading, focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
 import { Notices } from './notices.tsx'
 import { LinksView } from './links/links-view.tsx'
@@ -81,7 +81,7 @@ function useScreen (screen: Screen): void {
   // A layout effect, so that it takes the focus from no entry that gets it when the list is there.
   useLayoutEffect(() => {
     if (screen === 'loading') return
-    if (isLaterOne.current) focusHeading()
+    if (isLaterOne.current) focusHeading('h2')
     isLaterOne.current = true
   }, [screen, openFolder.value])
 }
@@ -91,12 +91,6 @@ function titleOf (screen: Screen, folder: string): string | undefined {
   if (screen === 'files' && folder !== '') return visibleName(lastOf(folder))
   if (screen === 'none') return texts.sign.in
   return screen in texts.views ? texts.views[screen as View] : undefined
-}
-
-function focusHeading (): void {
-  const heading = document.querySelector<HTMLElement>('#main h2') ?? document.getElementById('main')
-  heading?.setAttribute('tabindex', '-1')
-  heading?.focus()
 }
 
 /** The address stays: its part after `#` is the view. */

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
 import { RowGrid } from '../files/row-grid.tsx'
 import { FileName } from '../file-name.tsx'
+import { focusHeading } from '../focus.ts'
 import { formatSize } from '../format.ts'
 import { frameTexts } from '../frame-texts.ts'
 import { Icon } from '../icon.tsx'
@@ -106,9 +107,7 @@ function PreviewDialog ({ file, onClose }: { file: FileEntry, onClose: () => voi
 function useFolderFocus (folder: string): void {
   const isLaterOne = useRef(false)
   useEffect(() => {
-    const heading = document.querySelector<HTMLElement>('#main h1')
-    heading?.setAttribute('tabindex', '-1')
-    if (isLaterOne.current) heading?.focus()
+    if (isLaterOne.current) focusHeading('h1')
     isLaterOne.current = true
   }, [folder])
 }

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
 import { throttled } from '../files/throttle.ts'
+import { encodedPath } from '../paths.ts'
 
 /** What a link is, as the server tells visitors. */
 export interface SharedLink {
@@ -32,8 +33,7 @@ export const linkAddress = new URL(location.pathname, location.href).href.replac
 
 /** The path of the bytes of a file, for `ask`. A file below a linked folder has a path, a linked file its name. */
 export function bytesPath (name: string): string {
-  // Some proxies refuse %2F.
-  return `/files/${name.split('/').map(encodeURIComponent).join('/')}`
+  return `/files/${encodedPath(name)}`
 }
 
 /** The address of the bytes of a file. */
@@ -43,7 +43,8 @@ export function bytesAddress (name: string): string {
 
 /** Sends a request about the link. @throws MagicStoreError if the server refuses, TypeError if it can't be reached. */
 export async function ask (path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(`${linkAddress}${path}`, { ...init, headers: { accept: 'application/json', ...init.headers } })
+  const headers = { accept: 'application/json', ...init.headers }
+  const response = await fetch(`${linkAddress}${path}`, { ...init, headers })
   if (!response.ok) throw await refusalOf(response)
   return response
 }

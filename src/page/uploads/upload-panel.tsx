@@ -15,16 +15,19 @@ import { useFolding } from './folding.ts'
 import { useKeptFocus } from './kept-focus.ts'
 import { refreshUnfinished } from './outcome.ts'
 import { pauseAll, resumeAll, startNext } from './queue.ts'
-import { useProgressAnnouncements, useUnloadWarning } from './running.ts'
+import { useProgressAnnouncements } from './progress-announcements.ts'
 import { summary } from './summary.ts'
 import { unfinished } from './unfinished.ts'
 import { UnfinishedList } from './unfinished-list.tsx'
 import type { UploadState } from './upload.ts'
 import { clearFinished, counts, hasResumable, isIn, SHOWN_STORED, shownUploads, uploads } from './upload-list.ts'
 import { UploadRow } from './upload-row.tsx'
+import { useUnloadWarning } from './unload-warning.ts'
 
 /** The most rows of each state. The summary counts all uploads. */
-const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: SHOWN_STORED }
+const MAX_ROWS: Record<UploadState['kind'], number> = {
+  running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: SHOWN_STORED
+}
 
 /**
  * The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other
@@ -51,7 +54,7 @@ export function UploadPanel () {
   }
   useEffect(takeArrivals, [])
   useSignalEffect(() => { if (isOpen.value) untracked(continueUploads) })
-  useUnloadWarning()
+  useUnloadWarning(counts)
   useProgressAnnouncements()
   return (
     <>
