@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { Dialog } from './dialog.tsx'
 import { folder } from './folder.ts'
+import { readText, writeText } from './stored-texts.ts'
 import { texts } from './texts.ts'
 
 /** The storage key of {@link areOn}. It contains the path, because several servers can share an origin. */
@@ -13,7 +14,7 @@ const OFF = 'off'
 const isOpen = signal(false)
 
 /** Whether `/` and `?` are shortcuts. Speech input can type them by mistake (WCAG 2.2, 2.1.4), so they can be off. */
-const areOn = signal(readSetting())
+const areOn = signal(readText(KEY) !== OFF)
 
 export function showShortcuts (): void {
   isOpen.value = true
@@ -65,7 +66,8 @@ function press (event: KeyboardEvent): void {
 
 /** Whether keys belong to what has the focus: a field, a dialog or a menu. */
 function isBusy (target: EventTarget | null): boolean {
-  const isField = target instanceof Element && target.closest('input, textarea, select, [contenteditable], [role="menu"]') !== null
+  const users = 'input, textarea, select, [contenteditable], [role="menu"]'
+  const isField = target instanceof Element && target.closest(users) !== null
   return isField || document.querySelector('dialog[open]') !== null
 }
 
@@ -79,18 +81,5 @@ function focusSearch (): boolean {
 
 function useKeys (isOn: boolean): void {
   areOn.value = isOn
-  try {
-    if (isOn) localStorage.removeItem(KEY)
-    else localStorage.setItem(KEY, OFF)
-  } catch {
-    // The browser does not allow storage.
-  }
-}
-
-function readSetting (): boolean {
-  try {
-    return localStorage.getItem(KEY) !== OFF
-  } catch {
-    return true
-  }
+  writeText(KEY, isOn ? undefined : OFF)
 }
