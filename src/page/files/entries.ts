@@ -116,6 +116,12 @@ export function placeEntry (entry: Entry, oldName = entry.name): void {
   filesChanged()
 }
 
+/** Takes an entry off the list, because it was deleted. */
+export function dropEntry ({ name }: Entry): void {
+  entries.change(all => all.filter(entry => entry.name !== name))
+  filesChanged()
+}
+
 /** Shows an entry in the list, with the focus. The user may have opened another folder or view. */
 export function showEntry (entry: Entry): void {
   placeEntry(entry)

@@ -6,8 +6,8 @@ import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { openFolder } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
-import { findDeleted, notifyProblem } from './files.ts'
+import { dropEntry, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
+import { findInTrash, notifyWithUndo } from './files.ts'
 
 /** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name. */
 export async function createFolder (name: string): Promise<void> {
@@ -36,10 +36,7 @@ export async function moveEntry (entry: Entry, folder: string): Promise<void> {
     showEntry(await renameEntry(moved, entry.name))
     notify({ text: texts.folders.movedBack(entry.name) })
   }
-  notify({
-    text: texts.folders.moved(lastOf(entry.name), folder),
-    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
-  })
+  notifyWithUndo(texts.folders.moved(lastOf(entry.name), folder), undo)
 }
 
 /** Deletes a folder if it is empty. Resolves to whether it was. @throws what `call` throws. */
@@ -51,12 +48,9 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
     if (error instanceof MagicStoreError && error.code === 'folder_not_empty') return false
     throw error
   }
-  drop(folder)
+  dropEntry(folder)
   const undo = async () => showEntry(await call(store => store.createFolder(folder.name)))
-  notify({
-    text: texts.files.removed(folder.name),
-    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
-  })
+  notifyWithUndo(texts.files.removed(folder.name), undo)
   return true
 }
 
@@ -64,23 +58,20 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
 export async function removeFolder (folder: Folder): Promise<void> {
   const before = await findDeletion(folder)
   await call(store => store.removeFolder(folder.name, { recursive: true }))
-  drop(folder)
+  dropEntry(folder)
   const deletedWith = await findDeletion(folder)
-  // Without files, nothing of it is in the trash, but an earlier folder of that name may be.
+  // A folder without files is not in the trash. What is found then is from an earlier folder of that name.
   if (deletedWith == null || deletedWith === before) return notify({ text: texts.files.removed(folder.name) })
   const undo = async () => {
     await restoreDeletion(deletedWith)
     showEntry(folder)
   }
-  notify({
-    text: texts.folders.deleted(folder.name),
-    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
-  })
+  notifyWithUndo(texts.folders.deleted(folder.name), undo)
 }
 
 /** The newest deletion of a folder with this name whose files are in the trash. */
 async function findDeletion (folder: Folder): Promise<string | null | undefined> {
-  const newest = await findDeleted(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
+  const newest = await findInTrash(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
     .catch(() => undefined)
   return newest?.deletedWith
 }
@@ -99,9 +90,4 @@ export async function renameEntry (entry: Entry, name: string): Promise<Entry> {
     await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, name) : store.rename(entry.name, name))
   placeEntry(renamed, entry.name)
   return renamed
-}
-
-function drop (folder: Folder): void {
-  entries.change(all => all.filter(({ name }) => name !== folder.name))
-  filesChanged()
 }

@@ -5,10 +5,9 @@ import { PageError } from '../page-error.ts'
 import { joined, lastOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { filesChanged } from './changes.ts'
 import { chosenEntries } from './chosen.ts'
 import { deletionsInTrash, findDeleted } from './deletions.ts'
-import { entries, isFolder, placeEntry, type Entry } from './entries.ts'
+import { dropEntry, isFolder, placeEntry, type Entry } from './entries.ts'
 import { canMove, renameEntry } from './folders.ts'
 import { runAll } from './many.ts'
 
@@ -23,8 +22,7 @@ export async function removeAll (removed: readonly Entry[]): Promise<void> {
   const gone = await runAll('remove', removed, async entry => {
     const wasEmpty = await remove(entry)
     chosenEntries.clear([entry])
-    entries.change(all => all.filter(({ name }) => name !== entry.name))
-    filesChanged()
+    dropEntry(entry)
     return { entry, wasEmpty }
   })
   if (gone.length === 0) return

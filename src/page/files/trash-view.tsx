@@ -1,10 +1,9 @@
 import { MagicStoreError, type DeletedFile } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
-import { Dialog } from '../dialog.tsx'
-import { fieldsOf, NameField } from '../fields.tsx'
 import { FileName, PathName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { NameDialog } from '../name-dialog.tsx'
 import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
@@ -126,19 +125,14 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
 
 /** Asks for another name, because the name of the deleted file is taken. */
 function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
-  const { run, isRunning, error } = useAction(async (name: string) => {
-    await restoreFile(file, name)
-    onClose()
-  })
+  const { restoreAs, nameTaken, otherName, restore } = texts.files
   return (
-    <Dialog title={texts.files.restoreAs} onClose={onClose}>
-      <p>{texts.files.nameTaken} <FileName name={file.name} /></p>
-      <form onSubmit={event => { void run(String(fieldsOf(event).get('name'))) }}>
-        <NameField label={texts.files.otherName} name={nextName(file.name)} />
-        <ProblemText error={error} />
-        <button class='primary' aria-disabled={isRunning}>{texts.files.restore}</button>
-      </form>
-    </Dialog>
+    <NameDialog
+      title={restoreAs} label={otherName} name={nextName(file.name)} submit={restore}
+      action={name => restoreFile(file, name)} onClose={onClose}
+    >
+      <p>{nameTaken} <FileName name={file.name} /></p>
+    </NameDialog>
   )
 }
 

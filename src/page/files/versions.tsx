@@ -14,7 +14,7 @@ import { filesChanged } from './changes.ts'
 import { download } from './downloads.ts'
 import { placeEntry } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
-import { notifyProblem } from './files.ts'
+import { notifyWithUndo } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 
 interface Contents { readonly file: StoredFile, readonly versions: readonly Version[] }
@@ -133,9 +133,9 @@ async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: 
   placeEntry(restored)
   const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
   const before = versions.find(version => version.sha256 === sha256)
-  const action = before &&
-    { label: texts.files.undo, run: () => { restoreAgain(restored, before).catch(notifyProblem) } }
-  notify({ text: texts.files.versionRestored(name, formatTime(createdAt)), ...(action && { action }) })
+  const text = texts.files.versionRestored(name, formatTime(createdAt))
+  if (before === undefined) notify({ text })
+  else notifyWithUndo(text, () => restoreAgain(restored, before))
 }
 
 async function restoreAgain ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
