@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { AccountView } from './account/account-view.tsx'
+import { ActionButton } from './action-button.tsx'
 import { claim, wordsOf } from './claim.ts'
 import { ClaimView } from './claim-view.tsx'
 import { Dialog } from './dialog.tsx'
@@ -16,7 +17,7 @@ import { ProblemText } from './problem.tsx'
 import { restoreSession, signIn, signOut } from './session.ts'
 import { session } from './session-state.ts'
 import { Shortcuts, showShortcuts } from './shortcuts.tsx'
-import { CredentialForm, PasskeySignIn, SignIn } from './sign-in.tsx'
+import { CredentialForm, PasskeySignIn, SignIn, SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UploadPanel } from './uploads/upload-panel.tsx'
@@ -104,18 +105,17 @@ function Unreachable ({ error }: { error: unknown }) {
   const button = useRef<HTMLButtonElement>(null)
   useEffect(() => button.current?.focus(), [])
   return (
-    <main class='sign-in'>
-      <h1 class='brand'><Logo />{texts.title}</h1>
-      <div class='card'>
-        <ProblemText error={error} />
-        <button type='button' class='primary' ref={button} onClick={() => { void restoreSession() }}>{texts.tryAgain}</button>
-      </div>
-    </main>
+    <SignInPage>
+      <ProblemText error={error} />
+      <button type='button' class='primary' ref={button} onClick={() => { void restoreSession() }}>
+        {texts.tryAgain}
+      </button>
+    </SignInPage>
   )
 }
 
 function TopBar ({ username }: { username: string }) {
-  const { run, isRunning, error } = useAction(signOut)
+  const leaving = useAction(signOut)
   return (
     <>
       <header class='top-bar'>
@@ -135,15 +135,12 @@ function TopBar ({ username }: { username: string }) {
           >
             <Icon name='keyboard' />
           </button>
-          <button
-            type='button' class='quiet' aria-label={texts.sign.out} title={texts.sign.out} aria-disabled={isRunning}
-            onClick={() => { void run() }}
-          >
+          <ActionButton action={leaving} class='quiet' aria-label={texts.sign.out} title={texts.sign.out}>
             <Icon name='signOut' />
-          </button>
+          </ActionButton>
         </div>
       </header>
-      <ProblemText error={error} />
+      <ProblemText error={leaving.error} />
     </>
   )
 }

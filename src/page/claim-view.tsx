@@ -1,9 +1,8 @@
 import type { Password } from 'magicstore'
 import { claim, useClaim, wordsOf, type Claim } from './claim.ts'
 import { folder } from './folder.ts'
-import { Logo } from './icon.tsx'
 import { leave, signIn } from './session.ts'
-import { CredentialForm } from './sign-in.tsx'
+import { CredentialForm, SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
 
 /** The form of an invitation or of the reset of a password. */
@@ -18,14 +17,11 @@ export function ClaimView ({ claim: { secret, username } }: { claim: Claim }) {
     await signIn(account).catch(() => {})
   }
   return (
-    <main class='sign-in'>
-      <h1 class='brand'><Logo />{texts.title}</h1>
-      <div class='card'>
-        <h2>{words.title}</h2>
-        <p class='hint'>{words.hint}</p>
-        <CredentialForm label={words.submit} isNew username={username} action={send} />
-        <a href={folder.href}>{texts.claim.toSignIn}</a>
-      </div>
-    </main>
+    <SignInPage>
+      <h2>{words.title}</h2>
+      <p class='hint'>{words.hint}</p>
+      <CredentialForm label={words.submit} isNew username={username} action={send} />
+      <a href={folder.href}>{texts.claim.toSignIn}</a>
+    </SignInPage>
   )
 }

@@ -10,6 +10,9 @@ const KEY = `shortcuts ${folder.pathname}`
 
 const OFF = 'off'
 
+/** What uses the keys itself. */
+const KEY_USERS = 'input, textarea, select, [contenteditable], [role="menu"]'
+
 /** Whether the dialog is open. */
 const isOpen = signal(false)
 
@@ -66,8 +69,7 @@ function press (event: KeyboardEvent): void {
 
 /** Whether keys belong to what has the focus: a field, a dialog or a menu. */
 function isBusy (target: EventTarget | null): boolean {
-  const users = 'input, textarea, select, [contenteditable], [role="menu"]'
-  const isField = target instanceof Element && target.closest(users) !== null
+  const isField = target instanceof Element && target.closest(KEY_USERS) !== null
   return isField || document.querySelector('dialog[open]') !== null
 }
 

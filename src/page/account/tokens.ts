@@ -25,13 +25,5 @@ export async function revokeAll (): Promise<void> {
   await request(api => api.DELETE('/api/tokens'))
 }
 
+/** The lifetimes that a new token can have. */
 export const lifetimes = ['30 days', '90 days', 'year', 'date', 'never'] as const
-export type Lifetime = typeof lifetimes[number]
-
-/** When a new token expires. `date` is its last day in the user's time zone, such as `2027-01-31`. */
-export function expiryOf (lifetime: Lifetime, date: string, now = new Date()): string | null {
-  if (lifetime === 'never') return null
-  if (lifetime === 'date') return new Date(`${date}T23:59:59`).toISOString()
-  const days = { '30 days': 30, '90 days': 90, year: 365 }[lifetime]
-  return new Date(now.getTime() + days * 24 * 3600 * 1000).toISOString()
-}

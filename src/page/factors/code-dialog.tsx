@@ -1,4 +1,5 @@
 import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -34,7 +35,7 @@ export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, 
         <button class='primary' aria-disabled={isAnswered}>{words.continue}</button>
       </form>
       <div class='ways'>
-        <PasskeyWay proof={proof} answer={answer} />
+        <PasskeyButton proof={proof} answer={answer} />
         <button type='button' class='link' onClick={() => setKind(other)}>{words.toKind[other]}</button>
       </div>
     </Dialog>
@@ -59,15 +60,15 @@ export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: 
   )
 }
 
-/** A passkey beside the password. */
-function PasskeyWay ({ proof, answer }: { proof: Proof, answer: (code: string) => void }) {
+/** The button that uses a passkey instead of a code, or why there is none. */
+function PasskeyButton ({ proof, answer }: { proof: Proof, answer: (code: string) => void }) {
   const { isUsable, reason } = usePasskeys()
-  const { run, isRunning, error } = useAction(async () => answer(await confirmWithPasskey(proof)))
+  const confirming = useAction(async () => answer(await confirmWithPasskey(proof)))
   if (!isUsable) return reason === undefined ? null : <p class='hint'>{reason}</p>
   return (
     <>
-      <button type='button' aria-disabled={isRunning} onClick={() => { void run() }}>{words.usePasskey}</button>
-      <ProblemText error={error} />
+      <ActionButton action={confirming}>{words.usePasskey}</ActionButton>
+      <ProblemText error={confirming.error} />
     </>
   )
 }

@@ -1,10 +1,11 @@
 import { CutName, PathName } from '../file-name.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { linkedNames } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { addressOf } from '../view.ts'
 import { visibleName } from '../visible-name.ts'
 import { chosenEntries } from './chosen.ts'
@@ -28,6 +29,7 @@ export interface EntryCellsProps {
 export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
+  const ownDate = isFolder(entry) ? null : entry.modifiedAt
   const rename = useRename(entry, onRenamed)
   return (
     <>
@@ -38,17 +40,13 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
         <Refusal name={entry.name} />
       </div>
       <div role='gridcell' class='size'>{isFolder(entry) ? texts.folders.kind : formatSize(entry.size)}</div>
-      <div role='gridcell' class='date own'>{!isFolder(entry) && entry.modifiedAt !== null && <OwnDate date={entry.modifiedAt} />}</div>
-      <div role='gridcell' class='date'><time dateTime={entry.createdAt}>{formatTime(entry.createdAt)}</time></div>
+      <div role='gridcell' class='date own'>{typeof ownDate === 'string' && <Time timestamp={ownDate} />}</div>
+      <div role='gridcell' class='date'><Time timestamp={entry.createdAt} /></div>
       <div role='gridcell' class='menu-cell'>
         <MenuButton name={name} tabIndex={tabIndex} onMenu={onMenu} />
       </div>
     </>
   )
-}
-
-function OwnDate ({ date }: { date: string }) {
-  return <time dateTime={date}>{formatTime(date)}</time>
 }
 
 /** Renames an entry. */
@@ -65,11 +63,14 @@ interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
 function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
   const shown = isEverywhere.value ? <PathName name={entry.name} /> : <CutName name={lastOf(entry.name)} />
   const name = <>{shown}{linkedNames.value.has(entry.name) && <LinkMark />}</>
+  const control = { 'data-cell': true, tabIndex, 'aria-label': nameLabel(entry) }
   if (isFolder(entry)) {
-    return <a class='file-name folder' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
+    return (
+      <a class='file-name folder' {...control} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
+    )
   }
   return (
-    <button type='button' class='file-name' data-cell data-look={lookOf(entry)} tabIndex={tabIndex} aria-label={nameLabel(entry)} onClick={onOpen}>
+    <button type='button' class='file-name' {...control} data-look={lookOf(entry)} onClick={onOpen}>
       <Icon name={kindOf(entry)} />{name}
     </button>
   )
@@ -97,7 +98,11 @@ export function MenuButton (
 
 /** At the name of a file or folder that has a link. */
 export function LinkMark () {
-  return <span class='link-mark' title={texts.links.has}><Icon name='links' /><span class='hidden'>{texts.links.has}</span></span>
+  return (
+    <span class='link-mark' title={texts.links.has}>
+      <Icon name='links' /><span class='hidden'>{texts.links.has}</span>
+    </span>
+  )
 }
 
 /** Why the last action on this entry failed. */
@@ -124,7 +129,9 @@ interface Column {
 
 const columns = {
   name: { label: texts.files.columns.name, class: 'name-cell', ascending: 'name', descending: '-name', first: 'name' },
-  size: { label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest' },
+  size: {
+    label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest'
+  },
   added: { label: texts.files.columns.added, class: 'date', ascending: 'oldest', descending: 'newest', first: 'newest' }
 } as const satisfies Record<string, Column>
 

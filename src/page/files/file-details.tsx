@@ -1,6 +1,7 @@
 import { Detail } from '../detail.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { useCopy } from '../use-copy.ts'
 
 type Label = keyof typeof texts.files.details
@@ -33,5 +34,5 @@ export function FileDetails ({ type, size, sha256, modifiedAt, dates }: FileDeta
 }
 
 function TimeDetail ({ label, timestamp }: { label: Label, timestamp: string }) {
-  return <Detail label={texts.files.details[label]}><time dateTime={timestamp}>{formatTime(timestamp)}</time></Detail>
+  return <Detail label={texts.files.details[label]}><Time timestamp={timestamp} /></Detail>
 }

@@ -1,5 +1,6 @@
 import type { StoredFile } from 'magicstore'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
@@ -57,7 +58,10 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
   // The input with the focus has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
-    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press} closesOutside={!isRenaming}>
+    <Dialog
+      title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press}
+      closesOutside={!isRenaming}
+    >
       <div class='preview-body' ref={body} tabIndex={-1}>
         <div class='actions'>
           <Step icon='previous' label={texts.files.previous} target={previous} action={move} />
@@ -101,7 +105,10 @@ interface StepProps {
  */
 function Step ({ icon, label, target, action }: StepProps) {
   return (
-    <button type='button' class='quiet' aria-disabled={target === undefined} aria-label={label} onClick={() => action(target)}>
+    <button
+      type='button' class='quiet' aria-disabled={target === undefined} aria-label={label}
+      onClick={() => action(target)}
+    >
       <Icon name={icon} />
     </button>
   )
@@ -117,12 +124,8 @@ function FileActs ({ file, onRemove, onClose }: Pick<PreviewProps, 'file' | 'onR
   })
   return (
     <>
-      <button type='button' class='primary' aria-disabled={downloading.isRunning} onClick={() => { void downloading.run() }}>
-        {texts.files.download}
-      </button>
-      <button type='button' class='danger' aria-disabled={removing.isRunning} onClick={() => { void removing.run() }}>
-        {texts.files.remove}
-      </button>
+      <ActionButton action={downloading} class='primary'>{texts.files.download}</ActionButton>
+      <ActionButton action={removing} class='danger'>{texts.files.remove}</ActionButton>
       <ProblemText error={downloading.error ?? removing.error} />
     </>
   )

@@ -1,7 +1,8 @@
 import { MagicStoreError, type DeletedFile } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { FileName, PathName } from '../file-name.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { NameDialog } from '../name-dialog.tsx'
 import { notify } from '../notices.tsx'
@@ -9,6 +10,7 @@ import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { nextName } from '../uploads/names.ts'
 import { useAction } from '../use-action.ts'
 import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
@@ -51,7 +53,9 @@ export function TrashView () {
       <div class='toolbar'>
         <h2>{texts.views.trash}</h2>
         {entries.length > 0 && (
-          <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>{texts.files.emptyTrash}</button>
+          <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>
+            {texts.files.emptyTrash}
+          </button>
         )}
       </div>
       <ListState listing={trash}><NoDeletedFiles /></ListState>
@@ -72,7 +76,12 @@ export function TrashView () {
 }
 
 function NoDeletedFiles () {
-  return <div class='list-state empty'><h3>{texts.files.trashEmpty}</h3><p class='muted'>{texts.files.trashHint}</p></div>
+  return (
+    <div class='list-state empty'>
+      <h3>{texts.files.trashEmpty}</h3>
+      <p class='muted'>{texts.files.trashHint}</p>
+    </div>
+  )
 }
 
 function TrashHeader () {
@@ -92,7 +101,8 @@ function TrashHeader () {
 interface TrashCellsProps { file: DeletedFile, isActive: boolean, onTaken: () => void, onDelete: () => void }
 
 function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
-  const { run, isRunning, error } = useAction(() => restoreFile(file))
+  const restoring = useAction(() => restoreFile(file))
+  const { error } = restoring
   const isTaken = error instanceof MagicStoreError && error.code === 'name_taken'
   useEffect(() => { if (isTaken) onTaken() }, [error])
   const tabIndex = isActive ? 0 : -1
@@ -103,15 +113,14 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
         {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
       </div>
       <div role='gridcell' class='size'>{formatSize(file.size)}</div>
-      <div role='gridcell' class='date'><time dateTime={file.deletedAt}>{formatTime(file.deletedAt)}</time></div>
-      <div role='gridcell' class='date expires'><time dateTime={file.expiresAt}>{formatTime(file.expiresAt)}</time></div>
+      <div role='gridcell' class='date'><Time timestamp={file.deletedAt} /></div>
+      <div role='gridcell' class='date expires'><Time timestamp={file.expiresAt} /></div>
       <div role='gridcell' class='menu-cell'>
-        <button
-          type='button' data-cell tabIndex={tabIndex} aria-disabled={isRunning}
-          aria-label={texts.files.restoreOf(file.name)} onClick={() => { void run() }}
+        <ActionButton
+          action={restoring} data-cell tabIndex={tabIndex} aria-label={texts.files.restoreOf(file.name)}
         >
           {texts.files.restore}
-        </button>
+        </ActionButton>
         <button
           type='button' class='quiet' data-cell tabIndex={tabIndex}
           aria-label={texts.files.deleteForGoodNamed(file.name)} onClick={onDelete}

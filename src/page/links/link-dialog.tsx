@@ -1,3 +1,4 @@
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { notify } from '../notices.tsx'
 import { lastOf } from '../paths.ts'
@@ -41,9 +42,7 @@ function Created ({ link, onClose }: { link: CreatedLink, onClose: () => void })
       <p>{link.kind === 'upload' ? words.requestHint : words.hint}</p>
       <LinkAddress link={link} />
       <LinkForm link={link} onChanged={save} onCancel={onClose} cancel={texts.account.done} />
-      <div class='actions'>
-        <button type='button' class='danger' aria-disabled={revoking.isRunning} onClick={() => { void revoking.run() }}>{words.revoke}</button>
-      </div>
+      <div class='actions'><ActionButton action={revoking} class='danger'>{words.revoke}</ActionButton></div>
     </>
   )
 }

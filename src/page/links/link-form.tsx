@@ -1,11 +1,12 @@
-import { useId, useState } from 'preact/hooks'
+import { useId } from 'preact/hooks'
+import { ExpiryField } from '../expiry.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { changeLink, type Link } from './links.ts'
-import { lifetimes, megabytesOf, termsOf, type Lifetime } from './terms.ts'
+import { lifetimes, megabytesOf, termsOf } from './terms.ts'
 
 interface LinkFormProps {
   link: Link
@@ -24,11 +25,12 @@ export function LinkForm ({ link, onChanged, onCancel, cancel }: LinkFormProps) 
   })
   return (
     <form onSubmit={event => { void run(fieldsOf(event)) }}>
-      <ExpiryField link={link} />
+      <ExpiryField words={texts.links} choices={lifetimesOf(link)} first='keep' />
       <PasswordFields link={link} />
       {link.kind === 'upload' && <LimitFields link={link} />}
       <label class='choice'>
-        <input type='checkbox' name='showsOwner' defaultChecked={link.showsOwner} /><span>{texts.links.showsOwner}</span>
+        <input type='checkbox' name='showsOwner' defaultChecked={link.showsOwner} />
+        <span>{texts.links.showsOwner}</span>
       </label>
       <ProblemText error={error} />
       <div class='actions end'>
@@ -39,20 +41,11 @@ export function LinkForm ({ link, onChanged, onCancel, cancel }: LinkFormProps) 
   )
 }
 
-function ExpiryField ({ link: { expiresAt } }: { link: Link }) {
-  const id = useId()
-  const [lifetime, setLifetime] = useState<Lifetime>('keep')
+/** The lifetimes with their labels. The label of `keep` has the present expiry. */
+function lifetimesOf ({ expiresAt }: Link) {
   const words = texts.links
-  const current = words.keep(expiresAt === null ? words.lifetimes.never : formatTime(expiresAt))
-  return (
-    <div class='field'>
-      <label for={id}>{words.expiry}</label>
-      <select id={id} name='lifetime' value={lifetime} onChange={event => setLifetime(event.currentTarget.value as Lifetime)}>
-        {lifetimes.map(name => <option key={name} value={name}>{name === 'keep' ? current : words.lifetimes[name]}</option>)}
-      </select>
-      {lifetime === 'date' && <input type='date' name='date' required aria-label={words.lastDay} />}
-    </div>
-  )
+  const present = words.keep(expiresAt === null ? words.lifetimes.never : formatTime(expiresAt))
+  return lifetimes.map(name => [name, name === 'keep' ? present : words.lifetimes[name]] as const)
 }
 
 /** The password can be read while it is typed: the owner has to tell it to somebody. */
@@ -63,7 +56,8 @@ function PasswordFields ({ link: { hasPassword } }: { link: Link }) {
     <div class='field'>
       <label for={id}>{words.password}</label>
       <input
-        id={id} name='password' autocomplete='off' autocapitalize='none' spellcheck={false} dir='auto' aria-describedby={`${id}-hint`}
+        id={id} name='password' autocomplete='off' autocapitalize='none' spellcheck={false} dir='auto'
+        aria-describedby={`${id}-hint`}
       />
       <p class='hint' id={`${id}-hint`}>{hasPassword ? words.passwordKept : words.passwordHint}</p>
       {hasPassword && (
@@ -79,7 +73,10 @@ function LimitFields ({ link: { maxFiles, maxBytes } }: { link: Link }) {
     <div class='limits'>
       <div class='field'>
         <label for={`${id}-files`}>{texts.links.maxFiles}</label>
-        <input id={`${id}-files`} type='number' name='maxFiles' required min={1} max={1_000_000} defaultValue={String(maxFiles)} />
+        <input
+          id={`${id}-files`} type='number' name='maxFiles' required min={1} max={1_000_000}
+          defaultValue={String(maxFiles)}
+        />
       </div>
       <div class='field'>
         <label for={`${id}-bytes`}>{texts.links.maxMegabytes}</label>

@@ -1,24 +1,16 @@
+import { daysOf, expiryOf, type Lifetime } from '../expiry.tsx'
 import { linkMaxDays } from '../settings.ts'
 import type { Link, LinkTerms } from './links.ts'
 
-/** `keep`: as it is now. */
-export type Lifetime = 'keep' | '1 day' | '7 days' | '30 days' | 'year' | 'date' | 'never'
-
-const days = { '1 day': 1, '7 days': 7, '30 days': 30, year: 365 } as const
-
 const BYTES_PER_MEGABYTE = 1_000_000
 
-/** The lifetimes that the server allows. */
-export const lifetimes: readonly Lifetime[] = [
-  'keep',
-  ...(['1 day', '7 days', '30 days', 'year'] as const).filter(name => linkMaxDays === 0 || days[name] <= linkMaxDays),
-  'date',
-  ...linkMaxDays === 0 ? ['never' as const] : []
-]
+/** The lifetimes that the server allows, and `keep` for the present expiry. */
+export const lifetimes = (['keep', '1 day', '7 days', '30 days', 'year', 'date', 'never'] as const)
+  .filter(name => linkMaxDays === 0 || (name !== 'never' && (daysOf(name) ?? 0) <= linkMaxDays))
 
 /** What a form changes about a link. A limit that is shown rounded stays as it is. */
 export function termsOf (link: Link, fields: FormData, now = new Date()): LinkTerms {
-  const lifetime = fields.get('lifetime') as Lifetime
+  const lifetime = fields.get('lifetime') as Lifetime | 'keep'
   const password = String(fields.get('password'))
   const showsOwner = fields.has('showsOwner')
   return {
@@ -41,12 +33,4 @@ function limitsOf (link: Link, fields: FormData): LinkTerms {
     ...maxFiles !== link.maxFiles && { maxFiles },
     ...megabytes !== megabytesOf(link.maxBytes) && { maxBytes: megabytes * BYTES_PER_MEGABYTE }
   }
-}
-
-/** `date` is the last day of the link in the user's time zone, such as `2027-01-31`. */
-function expiryOf (lifetime: Exclude<Lifetime, 'keep'>, date: string, now: Date): string | null {
-  if (lifetime === 'never') return null
-  if (lifetime === 'date') return new Date(`${date}T23:59:59`).toISOString()
-  // A second less than the longest lifetime, because the clock of the server may be behind.
-  return new Date(now.getTime() + days[lifetime] * 24 * 3600 * 1000 - 1000).toISOString()
 }
