@@ -10,6 +10,7 @@ import { FilesView } from './files/files-view.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { focusHeading, focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
+import { IconButton } from './icon-button.tsx'
 import { Notices } from './notices.tsx'
 import { LinksView } from './links/links-view.tsx'
 import { lastOf } from './paths.ts'
@@ -39,9 +40,12 @@ export function App () {
 
 function Content () {
   const state = session.value
-  useScreen(claim.value === undefined ? state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind : 'claim')
+  const screen = state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind
+  useScreen(claim.value === undefined ? screen : 'claim')
   if (claim.value !== undefined) return <ClaimView key={claim.value.secret} claim={claim.value} />
-  if (state.kind === 'loading') return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
+  if (state.kind === 'loading') {
+    return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
+  }
   if (state.kind === 'unreachable') return <Unreachable error={state.error} />
   if (state.kind === 'none') return <SignIn />
   return (
@@ -71,15 +75,12 @@ function Content () {
   )
 }
 
-/**
- * Sets the title of the window. After a change of view or folder, focuses the heading, because the focused element may
- * be gone.
- */
+/** Sets the title of the window. After a change of view or folder, focuses the heading. */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
   const name = titleOf(screen, openFolder.value)
   useEffect(() => { document.title = name === undefined ? texts.title : `${name} – ${texts.title}` }, [name])
-  // A layout effect, so that it takes the focus from no entry that gets it when the list is there.
+  // A layout effect, so that it comes before the effects that focus an entry of the list.
   useLayoutEffect(() => {
     if (screen === 'loading') return
     if (isLaterOne.current) focusHeading('h2')
@@ -129,12 +130,10 @@ function TopBar ({ username }: { username: string }) {
         </nav>
         <div class='user'>
           <span class='username' dir='auto' title={username}>{username}</span>
-          <button
-            type='button' class='quiet by-keyboard' aria-label={texts.shortcuts.title} title={texts.shortcuts.title}
+          <IconButton
+            icon='keyboard' label={texts.shortcuts.title} title={texts.shortcuts.title} class='quiet by-keyboard'
             onClick={showShortcuts}
-          >
-            <Icon name='keyboard' />
-          </button>
+          />
           <ActionButton action={leaving} class='quiet' aria-label={texts.sign.out} title={texts.sign.out}>
             <Icon name='signOut' />
           </ActionButton>

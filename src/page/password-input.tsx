@@ -1,7 +1,7 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { frameTexts } from './frame-texts.ts'
-import { Icon } from './icon.tsx'
+import { IconButton } from './icon-button.tsx'
 
 /** An input for a password, with a button that shows it. */
 export function PasswordInput (attributes: JSX.InputHTMLAttributes<HTMLInputElement>) {
@@ -10,12 +10,10 @@ export function PasswordInput (attributes: JSX.InputHTMLAttributes<HTMLInputElem
   return (
     <div class='password'>
       <input {...attributes} type={isShown ? 'text' : 'password'} required autocapitalize='none' spellcheck={false} />
-      <button
-        type='button' class='quiet' aria-pressed={isShown} aria-label={showPassword} title={showPassword}
+      <IconButton
+        icon={isShown ? 'eyeOff' : 'eye'} label={showPassword} title={showPassword} aria-pressed={isShown}
         onClick={() => setShown(!isShown)}
-      >
-        <Icon name={isShown ? 'eyeOff' : 'eye'} />
-      </button>
+      />
     </div>
   )
 }

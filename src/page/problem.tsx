@@ -42,7 +42,9 @@ export function BreakLock ({ error, onBroken }: { error: unknown, onBroken?: () 
   })
   return (
     <div class='break-lock'>
-      <button type='button' aria-disabled={isRunning || isBroken} onClick={() => { if (!isBroken) void run() }}>{texts.breakLock}</button>
+      <button type='button' aria-disabled={isRunning || isBroken} onClick={() => { if (!isBroken) void run() }}>
+        {texts.breakLock}
+      </button>
       <span>{isBroken ? texts.lockBroken : texts.breakLockHint}</span>
       {failure !== undefined && <ProblemText error={failure} />}
     </div>

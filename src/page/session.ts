@@ -67,7 +67,9 @@ export async function restoreSession (): Promise<void> {
 
 /** Follows what other windows of this browser do to the session. */
 export function watchSession (): void {
-  windows.addEventListener('message', ({ data }: MessageEvent<News>) => { void (data === 'left' ? leaveIfOver() : checkSession()) })
+  windows.addEventListener('message', ({ data }: MessageEvent<News>) => {
+    void (data === 'left' ? leaveIfOver() : checkSession())
+  })
   for (const event of ['visibilitychange', 'focus']) addEventListener(event, checkAfterAbsence)
   // The browser kept this page in memory while it showed another one, and sent it no messages.
   addEventListener('pageshow', ({ persisted }) => { if (persisted) void leaveIfOver() })
@@ -78,14 +80,16 @@ export function watchSession (): void {
  * @throws MagicStoreError if the server refuses, and Cancelled.
  */
 export async function signIn (account: Password, note?: string): Promise<void> {
-  const request = async (store: MagicStore) => bodyOf(await store.api.POST('/api/session', { headers: await keyHeaders() }))
+  const request = async ({ api }: MagicStore) =>
+    bodyOf(await api.POST('/api/session', { headers: await keyHeaders() }))
   await begin(await withProof(account, request, note))
 }
 
 /** Signs in with a passkey alone. @throws MagicStoreError if the server refuses, and PageError. */
 export async function signInWithPasskey (): Promise<void> {
   const credential = await assertPasskey(await anonymous.getSignInOptions())
-  await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', { body: { credential }, headers: await keyHeaders() })))
+  const init = { body: { credential }, headers: await keyHeaders() }
+  await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', init)))
 }
 
 /**

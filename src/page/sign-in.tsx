@@ -94,8 +94,8 @@ export function CredentialForm ({ label, isNew, username, action }: CredentialFo
       <div class='field'>
         <label for={id}>{texts.sign.username}</label>
         <input
-          id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128} dir='auto'
-          autocomplete='username' autocapitalize='none' spellcheck={false}
+          id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128}
+          dir='auto' autocomplete='username' autocapitalize='none' spellcheck={false}
           aria-invalid={field === 'username'} aria-describedby={`${id}-problem`}
         />
         <ProblemText id={`${id}-problem`} error={errorAt('username')} />

@@ -66,7 +66,9 @@ function TokenRow ({ token, onRevoke }: { token: Token, onRevoke: () => void }) 
           <OptionalTime time={lastUsedAt} label={words.used} otherwise={words.neverUsed} />
         </p>
       </div>
-      <button type='button' class='danger' aria-label={words.revokeOf(name ?? '')} onClick={onRevoke}>{words.revoke}</button>
+      <button type='button' class='danger' aria-label={words.revokeOf(name ?? '')} onClick={onRevoke}>
+        {words.revoke}
+      </button>
     </li>
   )
 }

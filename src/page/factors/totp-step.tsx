@@ -56,7 +56,9 @@ function QrCode ({ text }: { text: string }) {
   const { size, data } = encode(text, { ecc: 'M', border: 4 })
   const dark = data.flatMap((row, y) => row.map((isDark, x) => isDark ? `M${x} ${y}h1v1h-1z` : '')).join('')
   return (
-    <svg class='qr-code' viewBox={`0 0 ${size} ${size}`} role='img' aria-label={words.qrCode} shape-rendering='crispEdges'>
+    <svg
+      class='qr-code' viewBox={`0 0 ${size} ${size}`} role='img' aria-label={words.qrCode} shape-rendering='crispEdges'
+    >
       <rect width={size} height={size} fill='#fff' />
       <path d={dark} fill='#000' />
     </svg>

@@ -48,7 +48,8 @@ export function ChosenEntries () {
   return (
     <>
       <SelectionBar selection={chosenEntries} focus={filesFocus} acts={acts} />
-      {opened.value === 'moving' && <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
+      {opened.value === 'moving' &&
+        <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
       {opened.value === 'removal' && <RemovalQuestion />}
     </>
   )

@@ -1,6 +1,7 @@
 import { CutName, PathName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { linkedNames } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
@@ -87,12 +88,10 @@ export function MenuButton (
   { name, tabIndex, onMenu }: { name: string, tabIndex: number, onMenu: EntryCellsProps['onMenu'] }
 ) {
   return (
-    <button
-      type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
-      aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
-    >
-      <Icon name='more' />
-    </button>
+    <IconButton
+      icon='more' label={texts.files.menuOf(name)} data-cell tabIndex={tabIndex} aria-haspopup='menu'
+      onClick={event => onMenu(event.currentTarget)}
+    />
   )
 }
 
@@ -111,9 +110,7 @@ export function Refusal ({ name }: { name: string }) {
   return (
     <div class='refusal'>
       <ProblemText error={refused.value.error} />
-      <button type='button' class='quiet' onClick={() => { refused.value = undefined }} aria-label={texts.dismiss}>
-        <Icon name='close' />
-      </button>
+      <IconButton icon='close' label={texts.dismiss} onClick={() => { refused.value = undefined }} />
     </div>
   )
 }

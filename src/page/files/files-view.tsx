@@ -103,7 +103,9 @@ interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
   const { kind, entry } = opened
-  if (kind === 'moving') return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
+  if (kind === 'moving') {
+    return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
+  }
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
@@ -124,11 +126,12 @@ function closeDialog (close: () => void): void {
   if (entries.entries.value.length > 0) filesFocus.focus()
 }
 
-/** Focuses the file that is sought, when its folder lists it: what a search found it may list until then. */
+/** Focuses the file that `showInFolder` was called for, when its folder is listed: until then, the search is. */
 function useSought (): void {
   useEffect(() => {
     const name = sought.value
-    if (name === undefined || searchText.value !== '' || !entries.entries.value.some(entry => entry.name === name)) return
+    const isListed = entries.entries.value.some(entry => entry.name === name)
+    if (name === undefined || searchText.value !== '' || !isListed) return
     sought.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])

@@ -42,7 +42,10 @@ export function Menu ({ label, opener, items, class: className = '', onClose }: 
   return (
     <div class={`menu ${className}`} role='menu' aria-label={label} ref={list} onKeyDown={press}>
       {items.map(({ label, isDanger = false, action }) => (
-        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); action() }}>
+        <button
+          key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''}
+          onClick={() => { close(); action() }}
+        >
           {label}
         </button>
       ))}

@@ -72,7 +72,9 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
         {folder !== '' && (
           <ol>
             {['', ...ancestorsOf(folder)].map(path => (
-              <li key={path}><button type='button' class='link' onClick={() => onOpen(path)}><FolderName path={path} /></button></li>
+              <li key={path}>
+                <button type='button' class='link' onClick={() => onOpen(path)}><FolderName path={path} /></button>
+              </li>
             ))}
           </ol>
         )}
@@ -81,7 +83,9 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
       <ul class='folders'>
         {folders?.map(path => (
           <li key={path}>
-            <button type='button' class='quiet' onClick={() => onOpen(path)}><Icon name='files' /><FolderName path={path} /></button>
+            <button type='button' class='quiet' onClick={() => onOpen(path)}>
+              <Icon name='files' /><FolderName path={path} />
+            </button>
           </li>
         ))}
       </ul>

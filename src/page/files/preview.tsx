@@ -4,7 +4,7 @@ import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
-import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session-state.ts'
@@ -64,8 +64,8 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
     >
       <div class='preview-body' ref={body} tabIndex={-1}>
         <div class='actions'>
-          <Step icon='previous' label={texts.files.previous} target={previous} action={move} />
-          <Step icon='next' label={texts.files.next} target={next} action={move} />
+          <Step icon='previous' target={previous} action={move} />
+          <Step icon='next' target={next} action={move} />
           <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
           <FileActs file={file} onRemove={onRemove} onClose={onClose} />
@@ -94,24 +94,14 @@ function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefine
 
 interface StepProps {
   icon: 'previous' | 'next'
-  label: string
   target: StoredFile | undefined
   action: (target: StoredFile | undefined) => void
 }
 
-/**
- * A button to a neighbour. At the end of the list it is only `aria-disabled`, because a disabled button loses the
- * focus.
- */
-function Step ({ icon, label, target, action }: StepProps) {
-  return (
-    <button
-      type='button' class='quiet' aria-disabled={target === undefined} aria-label={label}
-      onClick={() => action(target)}
-    >
-      <Icon name={icon} />
-    </button>
-  )
+/** A button that shows a neighbour. Without one it is only `aria-disabled`: a disabled button loses the focus. */
+function Step ({ icon, target, action }: StepProps) {
+  const isDisabled = target === undefined
+  return <IconButton icon={icon} label={texts.files[icon]} aria-disabled={isDisabled} onClick={() => action(target)} />
 }
 
 /** The buttons for download and deletion, and why they failed. */

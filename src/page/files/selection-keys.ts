@@ -1,6 +1,9 @@
 import { useEffect } from 'preact/hooks'
 import type { Selection } from './selection.ts'
 
+/** What uses the keys itself. */
+const KEY_USERS = 'input:not([type=checkbox]), select, textarea, [role=menu], .uploads'
+
 /** A key pressed at the control of a row. */
 interface RowKey<Entry> {
   readonly event: KeyboardEvent
@@ -42,6 +45,6 @@ function isName (target: EventTarget | null): boolean {
 }
 
 function isElsewhere (target: EventTarget | null): boolean {
-  return document.querySelector('dialog[open]') !== null ||
-    (target instanceof Element && target.closest('input:not([type=checkbox]), select, textarea, [role=menu], .uploads') !== null)
+  const isKeyUser = target instanceof Element && target.closest(KEY_USERS) !== null
+  return isKeyUser || document.querySelector('dialog[open]') !== null
 }

@@ -15,8 +15,9 @@ export function showChanges (changes: readonly Change[]): void {
   if (changes.length === 0) return
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
-  // What is being loaded may have the changes, and must not be aborted again and again.
-  if (states.size > 0 && searchText.peek() === '' && !entries.isLoading.peek()) entries.change(all => merged(all, states))
+  // A list that is being loaded may have the changes already. To change it would abort the load, again and again.
+  const isChangeable = searchText.peek() === '' && !entries.isLoading.peek()
+  if (states.size > 0 && isChangeable) entries.change(all => merged(all, states))
   filesChanged()
 }
 

@@ -37,9 +37,9 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
       <div class='search' role='search'>
         <Icon name='search' />
         <input
-          type='search' value={searchText.value} maxLength={MAX_SEARCH_LENGTH} onInput={event => search(event.currentTarget.value)}
-          aria-label={texts.files.search} placeholder={texts.files.search} aria-describedby={id}
-          dir='auto' autocomplete='off' spellcheck={false}
+          type='search' value={searchText.value} maxLength={MAX_SEARCH_LENGTH}
+          onInput={event => search(event.currentTarget.value)} aria-label={texts.files.search}
+          placeholder={texts.files.search} aria-describedby={id} dir='auto' autocomplete='off' spellcheck={false}
         />
       </div>
       {isSearch && (

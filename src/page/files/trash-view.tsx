@@ -4,6 +4,7 @@ import { ActionButton } from '../action-button.tsx'
 import { FileName, PathName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { NameDialog } from '../name-dialog.tsx'
 import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
@@ -121,12 +122,9 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
         >
           {texts.files.restore}
         </ActionButton>
-        <button
-          type='button' class='quiet' data-cell tabIndex={tabIndex}
-          aria-label={texts.files.deleteForGoodNamed(file.name)} onClick={onDelete}
-        >
-          <Icon name='trash' />
-        </button>
+        <IconButton
+          icon='trash' label={texts.files.deleteForGoodNamed(file.name)} data-cell tabIndex={tabIndex} onClick={onDelete}
+        />
       </div>
     </>
   )

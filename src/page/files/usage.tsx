@@ -36,7 +36,9 @@ export function UsageBar () {
     <section class='storage' aria-label={words.label}>
       {quotaBytes !== null && (
         <div class='bar' aria-hidden='true'>
-          {parts.map(({ kind, bytes }) => <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />)}
+          {parts.map(({ kind, bytes }) => (
+            <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />
+          ))}
         </div>
       )}
       <ul>

@@ -2,6 +2,7 @@ import { useId, useRef } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { useKeptFocus } from '../uploads/kept-focus.ts'
 import { ProgressBar, ProgressText } from '../uploads/progress.tsx'
 import { useUnloadWarning } from '../uploads/unload-warning.ts'
@@ -52,12 +53,10 @@ function Row ({ sending }: { sending: Sending }) {
           </button>
         )}
         {state.kind !== 'sent' && (
-          <button
-            type='button' class='quiet' onClick={() => remove(sending)}
-            aria-label={state.kind === 'failed' ? words.dismiss(file.name) : words.cancel(file.name)}
-          >
-            <Icon name='close' />
-          </button>
+          <IconButton
+            icon='close' label={state.kind === 'failed' ? words.dismiss(file.name) : words.cancel(file.name)}
+            onClick={() => remove(sending)}
+          />
         )}
       </div>
       {state.kind === 'waiting' && <p class='muted'>{words.waiting}</p>}

@@ -42,7 +42,8 @@ export function SharedFolder ({ link }: { link: SharedLink }) {
       <ListState />
       {entries.entries.value.length > 0 && (
         <RowGrid
-          class='files shared-files' label={link.name} listing={entries} keyOf={({ name }) => name} nameOf={({ name }) => name} focus={entriesFocus} header={<EntryHeader />}
+          class='files shared-files' label={link.name} listing={entries} keyOf={({ name }) => name}
+          nameOf={({ name }) => name} focus={entriesFocus} header={<EntryHeader />}
           cells={(entry, isActive) => <EntryCells entry={entry} isActive={isActive} onShow={setShown} />}
         />
       )}

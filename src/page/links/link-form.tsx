@@ -61,7 +61,9 @@ function PasswordFields ({ link: { hasPassword } }: { link: Link }) {
       />
       <p class='hint' id={`${id}-hint`}>{hasPassword ? words.passwordKept : words.passwordHint}</p>
       {hasPassword && (
-        <label class='choice'><input type='checkbox' name='removesPassword' /><span>{words.removePassword}</span></label>
+        <label class='choice'>
+          <input type='checkbox' name='removesPassword' /><span>{words.removePassword}</span>
+        </label>
       )}
     </div>
   )

@@ -22,8 +22,12 @@ export function LinkRow ({ link, onOpen }: LinkRowProps) {
       </div>
       <div class='actions' role='group' aria-label={words.titleOf(name)}>
         <button type='button' aria-label={words.changeOf(name)} onClick={() => onOpen('change')}>{words.change}</button>
-        <button type='button' aria-label={words.newSecretOf(name)} onClick={() => onOpen('secret')}>{words.newSecret}</button>
-        <button type='button' class='danger' aria-label={words.revokeOf(name)} onClick={() => onOpen('revocation')}>{words.revoke}</button>
+        <button type='button' aria-label={words.newSecretOf(name)} onClick={() => onOpen('secret')}>
+          {words.newSecret}
+        </button>
+        <button type='button' class='danger' aria-label={words.revokeOf(name)} onClick={() => onOpen('revocation')}>
+          {words.revoke}
+        </button>
       </div>
     </li>
   )

@@ -39,7 +39,12 @@ export function LinksView () {
       <h2>{texts.views.links}</h2>
       {error !== undefined && <Retry error={error} action={() => { void run() }} />}
       {all === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
-      {all?.length === 0 && <div class='list-state empty'><h3>{words.none}</h3><p class='muted'>{words.noneHint}</p></div>}
+      {all?.length === 0 && (
+        <div class='list-state empty'>
+          <h3>{words.none}</h3>
+          <p class='muted'>{words.noneHint}</p>
+        </div>
+      )}
       {all !== undefined && all.length > 0 && (
         <Section title={words.listTitle} hint={words.listHint} action={revokeAll}>
           <LinkList links={all} onOpen={setOpened} />
@@ -86,7 +91,9 @@ function OpenedDialog ({ opened, onOpen, onClose }: OpenedDialogProps) {
       return (
         <Dialog title={words.titleOf(lastOf(opened.link.name))} onClose={onClose}>
           <LinkAddress link={opened.link} />
-          <div class='actions end'><button type='button' class='primary' onClick={onClose}>{texts.account.done}</button></div>
+          <div class='actions end'>
+            <button type='button' class='primary' onClick={onClose}>{texts.account.done}</button>
+          </div>
         </Dialog>
       )
     case 'revocation':

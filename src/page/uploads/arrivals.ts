@@ -23,8 +23,9 @@ export function takeArrivals (): () => void {
 export function receive ({ files, emptyFolders, leftOut, unreadable }: Found, folder: string): void {
   addFiles(files.map(({ file, path }) => ({ file, name: joined(folder, path) })))
   void createFolders(emptyFolders.map(path => joined(folder, path)))
+  const leftOutNames = [...new Set(leftOut)].sort().join(', ')
   const news = [
-    ...leftOut.length > 0 ? [texts.uploads.leftOut(formatNumber(leftOut.length), [...new Set(leftOut)].sort().join(', '))] : [],
+    ...leftOut.length > 0 ? [texts.uploads.leftOut(formatNumber(leftOut.length), leftOutNames)] : [],
     ...unreadable.map(texts.uploads.folderUnreadable)
   ]
   if (news.length > 0) notify({ text: news.join(' ') })

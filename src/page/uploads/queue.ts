@@ -8,7 +8,9 @@ import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'
 import { Slots } from './slots.ts'
 import { createMatcher, dropUnfinished, returnUnfinished } from './unfinished.ts'
 import { createUpload, type Upload, type UploadState } from './upload.ts'
-import { isBehind, isIn, isResumable, isStopped, namesBegun, remove, setState, setUploads, uploads } from './upload-list.ts'
+import {
+  isBehind, isIn, isResumable, isStopped, namesBegun, remove, setState, setUploads, uploads
+} from './upload-list.ts'
 
 export type Decision = 'replace' | 'keep' | 'skip'
 
@@ -153,7 +155,9 @@ const announceChange = throttled(filesChanged)
 function finish (upload: Upload, next: UploadState): void {
   setState(upload, next)
   if (next.kind === 'stored') announceChange()
-  if (next.kind === 'conflict' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide([upload], decisionForAll)
+  // After a decision to replace, the content has changed meanwhile: the user is asked again.
+  const isDecided = next.kind === 'conflict' && upload.replacedTag === undefined
+  if (isDecided && decisionForAll !== undefined) return decide([upload], decisionForAll)
   if (next.kind === 'stored' || next.kind === 'conflict' || next.kind === 'failed') announce(next.kind, [upload])
 }
 

@@ -1,6 +1,7 @@
 import { PathName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { session } from '../session-state.ts'
 import { texts } from '../texts.ts'
 import { failureText } from './failure.ts'
@@ -38,16 +39,12 @@ function Controls ({ upload }: { upload: Upload }) {
   return (
     <span class='upload-controls'>
       {(kind === 'running' || kind === 'waiting') &&
-        <Control key='pause' icon='pause' label={texts.uploads.pause(name)} action={() => pause(upload)} />}
+        <IconButton key='pause' icon='pause' label={texts.uploads.pause(name)} onClick={() => pause(upload)} />}
       {kind === 'paused' &&
-        <Control key='pause' icon='resume' label={texts.uploads.resume(name)} action={() => resume(upload)} />}
-      <Control icon='close' label={texts.uploads.cancel(name)} action={() => cancel(upload)} />
+        <IconButton key='pause' icon='resume' label={texts.uploads.resume(name)} onClick={() => resume(upload)} />}
+      <IconButton icon='close' label={texts.uploads.cancel(name)} onClick={() => cancel(upload)} />
     </span>
   )
-}
-
-function Control ({ icon, label, action }: { icon: 'pause' | 'resume' | 'close', label: string, action: () => void }) {
-  return <button type='button' class='quiet' aria-label={label} onClick={action}><Icon name={icon} /></button>
 }
 
 function StateText ({ upload }: { upload: Upload }) {
