@@ -123,7 +123,8 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
           {texts.files.restore}
         </ActionButton>
         <IconButton
-          icon='trash' label={texts.files.deleteForGoodNamed(file.name)} data-cell tabIndex={tabIndex} onClick={onDelete}
+          icon='trash' label={texts.files.deleteForGoodNamed(file.name)} data-cell tabIndex={tabIndex}
+          onClick={onDelete}
         />
       </div>
     </>
