@@ -28,7 +28,6 @@ import { visibleName } from './visible-name.ts'
 
 type Screen = View | 'claim' | 'loading' | 'none' | 'unreachable'
 
-/** The whole page. */
 export function App () {
   return (
     <>
@@ -95,13 +94,13 @@ function titleOf (screen: Screen, folder: string): string | undefined {
   return screen in texts.views ? texts.views[screen as View] : undefined
 }
 
-/** The address stays: its part after `#` is the view. */
+/** Does not follow the link, because the part of the address after `#` is the view. */
 function skipToMain (event: MouseEvent): void {
   event.preventDefault()
   focusMain()
 }
 
-/** Shown if the page could not ask the server for the session. */
+/** Shown if the server can't be reached when the page is opened. */
 function Unreachable ({ error }: { error: unknown }) {
   const button = useRef<HTMLButtonElement>(null)
   useEffect(() => button.current?.focus(), [])

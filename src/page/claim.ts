@@ -12,10 +12,7 @@ export interface Claim {
   readonly username: string | undefined
 }
 
-/**
- * The claim in the address of the page. It stays there until it is used, so that a window that is loaded again still
- * has it.
- */
+/** The claim in the address of the page. It stays there until it is used, so that it survives a reload. */
 export const claim = signal(claimOf(location.hash))
 
 /** Reads `#claim=SECRET&username=NAME`. */
@@ -25,7 +22,6 @@ export function claimOf (hash: string): Claim | undefined {
   return secret === null ? undefined : { secret, username: fields.get('username') ?? undefined }
 }
 
-/** What the page says about it. */
 export function wordsOf ({ secret }: Claim) {
   return secret.startsWith('rst_') ? texts.claim.reset : texts.claim.invitation
 }

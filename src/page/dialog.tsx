@@ -35,7 +35,7 @@ export function Dialog (
     dialog?.showModal()
     dialog?.querySelector<HTMLElement>('[data-autofocus]')?.focus()
     return () => {
-      // First, because nothing outside of an open dialog can get the focus.
+      // Closed first, because nothing outside of an open dialog can get the focus.
       dialog?.close()
       returnFocus(opener, dialog?.closest('section, main'))
     }
@@ -64,7 +64,7 @@ export function Dialog (
 
 /**
  * The event listeners of a dialog for clicks on its backdrop, which is part of the element. A press that began inside,
- * such as the selection of a text, is not one.
+ * for example to select text, does not count.
  */
 function useOutside (action: () => void) {
   const isPressed = useRef(false)

@@ -10,7 +10,7 @@ export function lockedBy (error: unknown): readonly string[] {
 /** Ends locks of files and folders. @throws what `call` throws. */
 export async function breakLocks (names: readonly string[]): Promise<void> {
   for (const name of names) {
-    // Which of the two has the lock is not known, and it may have ended.
+    // The name can be that of a file or of a folder, and the lock may have ended.
     await call(store => store.breakLock(name)).catch(ignoreMissing)
     await call(store => store.breakFolderLock(name)).catch(ignoreMissing)
   }

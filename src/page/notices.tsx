@@ -20,7 +20,7 @@ export function notify (next: Notice): void {
   notice.value = next
 }
 
-/** Takes the notice away. Deletions and moves begin so: until their own notice comes, no other undo is shown. */
+/** Removes the notice. Deletions and moves begin with this, so that the undo of an earlier one is not shown. */
 export function dismiss (): void {
   notice.value = undefined
 }

@@ -1,2 +1,2 @@
-/** A failure that the server does not know. The message is for the user. */
+/** A failure that is not a response of the server. The message is for the user. */
 export class PageError extends Error {}

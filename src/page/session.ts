@@ -25,7 +25,7 @@ let newest: { readonly token: string, readonly renewAt: number } | undefined
 /** Requests that need a new token at the same time share it. */
 let renewal: Promise<unknown> | undefined
 
-/** Set while an act ends the session and begins another one. */
+/** Set while the session is being replaced by another one. */
 let replacement: Promise<unknown> | undefined
 
 /** Share of a token's lifetime after which a new one is requested. */
@@ -93,8 +93,8 @@ export async function signInWithPasskey (): Promise<void> {
 }
 
 /**
- * Runs what ends the session and then signs in. Meanwhile no request finds that the session has ended: its dialog would
- * cover the question for the second factor.
+ * Runs an action that ends the session and signs in again. Other requests wait for it. Otherwise they would find that
+ * the session has ended, and the dialog for that would cover the one for the second factor.
  */
 export function replaceSession<Result> (replace: () => Promise<Result>): Promise<Result> {
   const replaced = replace().finally(() => { replacement = undefined })
@@ -103,7 +103,7 @@ export function replaceSession<Result> (replace: () => Promise<Result>): Promise
 }
 
 async function begin (begun: NewSession): Promise<void> {
-  // What was asked with the new cookie and the old key says nothing about this session.
+  // A response to a request with the new cookie and the old key says nothing about this session.
   signIns++
   await saveKey(begun.key)
   openWith(begun)
@@ -124,8 +124,8 @@ export async function signOut (): Promise<void> {
 
 /**
  * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows
- * `farewell`, which survives the reload in the state of the window's history, as does that the password `isReset`. The
- * other windows of this browser leave, too.
+ * `farewell`. This and whether the password was reset survive the reload in the state of the window's history. Other
+ * windows of this browser leave, too.
  */
 export async function leave (farewell?: string, isReset = false): Promise<void> {
   isLeaving = true
@@ -210,7 +210,7 @@ async function checkSession (): Promise<void> {
   }
 }
 
-/** After the user left on purpose, nothing of theirs may stay on the screen. */
+/** Reloads the page if the user has left in another window: none of their data may stay on the screen. */
 async function leaveIfOver (): Promise<void> {
   await checkSession()
   if (session.peek().kind === 'ended') startAnew()

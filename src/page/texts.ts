@@ -1,7 +1,7 @@
 import { frameTexts } from './frame-texts.ts'
 import { visibleName } from './visible-name.ts'
 
-/** What a user showed to sign in. */
+/** What a user signed in with. */
 const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
 type Factor = keyof typeof factorWords
 

@@ -111,7 +111,7 @@ function answer ({ data, ports: [port] }: MessageEvent<WorkerMessage>): void {
   accessToken(data.refused).then(token => port?.postMessage(token), () => port?.postMessage(undefined))
 }
 
-/** Says what a zip is to have, or takes how the server has answered. */
+/** Tells the service worker what a zip is to contain, or takes the response of the server. */
 function answerDownload (id: number, { status, body = '' }: Partial<Outcome>, port: MessagePort | undefined): void {
   const download = waiting.get(id)
   if (status === undefined) return port?.postMessage(download && JSON.stringify(download.wanted))

@@ -17,7 +17,7 @@ export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, 
   const [sentKind, setSentKind] = useState(kind)
   const form = useRef<HTMLFormElement>(null)
   const other = kind === 'totp' ? 'recovery' : 'totp'
-  // A layout effect, so that nothing typed since is lost.
+  // A layout effect, so that it resets nothing that the user types next.
   useLayoutEffect(() => {
     form.current?.reset()
     form.current?.querySelector('input')?.focus()
@@ -42,7 +42,6 @@ export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, 
   )
 }
 
-/** A field for a code. A refused one is never sent again. */
 export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: unknown }) {
   const id = useId()
   const isTotp = kind === 'totp'

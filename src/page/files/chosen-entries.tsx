@@ -28,7 +28,7 @@ export function removeChosen (): void {
   else void removeAll(chosen)
 }
 
-/** A file as it is, and otherwise a zip. */
+/** Downloads a single file as it is, and anything else as a zip. */
 async function downloadChosen (chosen: readonly Entry[]): Promise<void> {
   const [first] = chosen
   if (first === undefined) return

@@ -7,7 +7,7 @@ import { isFolder, runInRow, type Entry } from './entries.ts'
 import { canMove, moveEntry } from './folders.ts'
 import { moveAll } from './many-files.ts'
 
-/** The entries that are being dragged. Other windows and programs can't drop here. */
+/** The entries of this window that are being dragged. Nothing else can be dropped on a folder. */
 let dragged: readonly Entry[] = []
 
 /** The folder that the dragged entries are over. */

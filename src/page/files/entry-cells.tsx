@@ -77,7 +77,7 @@ function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
   )
 }
 
-/** The name of the control that opens an entry: what is found in other folders has its whole path. */
+/** The accessible name of the control that opens an entry; with its path in results from all folders. */
 export function nameLabel ({ name }: Entry): string {
   const shown = visibleName(isEverywhere.value ? name : lastOf(name))
   return linkedNames.value.has(name) ? `${shown} ${texts.links.has}` : shown
@@ -95,7 +95,7 @@ export function MenuButton (
   )
 }
 
-/** At the name of a file or folder that has a link. */
+/** A mark for files and folders that have a link. */
 export function LinkMark () {
   return (
     <span class='link-mark' title={texts.links.has}>

@@ -11,7 +11,7 @@ import { LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps, useRena
 import { RenameForm } from './rename-form.tsx'
 import { Thumbnail } from './thumbnail.tsx'
 
-/** The tile of a file or folder: its picture, its name, and when it is from. */
+/** The tile of a file or folder: its picture, name, size and date. */
 export function EntryTile ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
@@ -54,7 +54,7 @@ function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   )
 }
 
-/** The size, and the date of the file itself if the client told it. In results of a search everywhere, the folder. */
+/** The size, and the file's own date if it has one. In results from all folders, the folder. */
 function Facts ({ entry }: { entry: Entry }) {
   if (isFolder(entry)) return <>{texts.folders.kind}</>
   if (isEverywhere.value) return <FolderName path={parentOf(entry.name)} />

@@ -10,7 +10,7 @@ interface FileDetailsProps {
   type: string
   size: number
   sha256: string
-  /** The client's time of the content; null if it did not tell. */
+  /** The file's own date; null if the client did not send it. */
   modifiedAt: string | null
   dates: readonly (readonly [label: Label, timestamp: string])[]
 }

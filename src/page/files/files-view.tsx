@@ -13,8 +13,8 @@ import { chosenEntries } from './chosen.ts'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, isEverywhere, isFolder, isPart, runInRow, searchText, showFolder, showInFolder, sortBy,
-  sought, type Entry
+  entries, filesFocus, isEverywhere, isFolder, isIncomplete, runInRow, searchText, showFolder, showInFolder, sortBy,
+  fileToFocus, type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
@@ -47,7 +47,7 @@ export function FilesView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   useFresh(refresh)
   useDragging()
-  useSought()
+  useFileToFocus()
   useEffect(() => () => entries.pause(), [])
   const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
@@ -127,12 +127,12 @@ function closeDialog (close: () => void): void {
 }
 
 /** Focuses the file that `showInFolder` was called for, when its folder is listed: until then, the search is. */
-function useSought (): void {
+function useFileToFocus (): void {
   useEffect(() => {
-    const name = sought.value
+    const name = fileToFocus.value
     const isListed = entries.entries.value.some(entry => entry.name === name)
     if (name === undefined || searchText.value !== '' || !isListed) return
-    sought.value = undefined
+    fileToFocus.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
 }
@@ -186,7 +186,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
   ]
 }
 
-/** Returns whether the key has a meaning. */
+/** Returns whether the key was used. */
 function pressKey (key: string, entry: Entry, open: Open): boolean {
   if (key === 'F2') open('renaming', entry)
   else if (key === 'Delete' && !chosenEntries.isEmpty.peek()) removeChosen()
@@ -214,7 +214,7 @@ function NothingYet () {
 
 function NoEntries () {
   if (searchText.value !== '') {
-    if (isPart.value) return <NothingYet />
+    if (isIncomplete.value) return <NothingYet />
     const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }

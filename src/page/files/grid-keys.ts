@@ -50,7 +50,7 @@ export function listenersOf<Entry> ({
   }
 
   function follow (event: KeyboardEvent, at: Place, entry: Entry): boolean {
-    // A key that is held down would apply to each row that follows: it only moves the focus.
+    // A key that is held down must not act on each row that follows: it only moves the focus.
     return (!event.repeat && onKey?.(event.key, entry) === true) || moveFocus(event, at) || findName(event, at) ||
       (selection !== undefined && chooseByKey({ event, entry, selection }))
   }

@@ -28,7 +28,7 @@ export function kindOf ({ name, type }: { name: string, type: string }): Kind {
   return type === UNKNOWN_TYPE && TEXT_ENDING.test(name) ? 'text' : 'other'
 }
 
-/** Kinds of files that have no preview, but a colour. */
+/** The kinds, and others that have no preview, but a colour. */
 export type Look = Kind | 'archive' | 'document' | 'sheet'
 
 const LOOKS: readonly (readonly [look: Look, type: RegExp])[] = [
@@ -37,7 +37,6 @@ const LOOKS: readonly (readonly [look: Look, type: RegExp])[] = [
   ['document', /wordprocessing|msword|opendocument\.text|presentation|ms-powerpoint|epub|\brtf\b/i]
 ]
 
-/** What a file is, for its colour. */
 export function lookOf (file: { name: string, type: string }): Look {
   return LOOKS.find(([, type]) => type.test(file.type))?.[0] ?? kindOf(file)
 }

@@ -13,7 +13,7 @@ import { runAll } from './many.ts'
 
 const words = texts.selection
 
-/** What undoes a part of an act. */
+/** Undoes an act on one entry. */
 interface Undo { readonly name: string, readonly run: () => Promise<void> }
 
 /** Deletes files, and folders with all that is in them, and offers to undo that. */

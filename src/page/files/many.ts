@@ -5,7 +5,7 @@ import { dismiss } from '../notices.tsx'
 /** A browser sends at most six requests to a server at a time. Two are left for what the user does meanwhile. */
 const AT_ONCE = 4
 
-/** Without a Retry-After. */
+/** The wait if the server does not say how long. */
 const DEFAULT_WAIT_SECONDS = 1
 
 export type ManyAct = 'remove' | 'move' | 'restore' | 'deleteForGood'
@@ -57,7 +57,7 @@ async function runNow<Entry extends Named, Result> (
     for (const entry of waiting) {
       if (isStopped) return
       report()
-      await patiently(() => run(entry))
+      await withinRateLimit(() => run(entry))
         .then(result => results.push(result), (error: unknown) => failures.push({ name: entry.name, error }))
     }
   }
@@ -67,8 +67,8 @@ async function runNow<Entry extends Named, Result> (
   return results
 }
 
-/** Waits if the server asks for fewer requests, and tries again. */
-async function patiently<Result> (run: () => Promise<Result>): Promise<Result> {
+/** Repeats a request that the rate limit refused, after the time that the server asks for. */
+async function withinRateLimit<Result> (run: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
       return await run()

@@ -64,7 +64,7 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
   const heading = useRef<HTMLHeadingElement>(null)
   const { value, error, reload } = useLoaded(() => foldersIn(folder))
   const folders = value?.filter(name => !moved.includes(name))
-  // The button with the focus has been removed.
+  // The focused button has been removed.
   useLayoutEffect(() => heading.current?.focus(), [])
   return (
     <>

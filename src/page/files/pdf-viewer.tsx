@@ -1,6 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks'
 
-/** The viewer of the browser. */
 export function PdfViewer ({ address, title }: { address: string | undefined, title: string }) {
   const frame = useRef<HTMLIFrameElement>(null)
   useEffect(() => returnFocus(frame.current), [])
@@ -23,7 +22,7 @@ function returnFocus (frame: HTMLIFrameElement | null): () => void {
   const leave = () => {
     if (document.activeElement !== frame || isByTab) return
     ended.abort()
-    // Afterwards: the browser has not yet moved the focus of the keyboard.
+    // In a later task, because the browser moves the focus of the keyboard after this event.
     setTimeout(() => { if (before instanceof HTMLElement) before.focus() })
   }
   document.addEventListener('keydown', ({ key }) => { isByTab = key === 'Tab' }, { signal: ended.signal })

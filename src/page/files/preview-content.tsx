@@ -42,7 +42,7 @@ export function PreviewContent ({ content }: { content: PreviewedFile }) {
   return <MediaPreview content={content} kind={kind} onFail={explain} />
 }
 
-/** Why a file can't be shown that another browser, or this one over HTTPS, would show. */
+/** Why this browser can't show a file that others, or this one over HTTPS, can. */
 function obstacleOf (content: PreviewedFile): string | undefined {
   const kind = kindOf(content)
   if (kind === 'other' || kind === 'text') return undefined
@@ -59,7 +59,7 @@ function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
   return <Media kind={kind} address={address} name={visibleName(content.name)} onFail={onFail} />
 }
 
-/** A PDF in the browser's viewer, which gets no other bytes. */
+/** A PDF in the browser's viewer, if its bytes are those of a PDF. */
 function PdfPreview ({ content, onFail }: { content: PreviewedFile, onFail: () => void }) {
   const { value: isPdf, error } = useLoaded(async signal => {
     const bytes = await readBytes(content, PDF_MARK_BYTES, signal)

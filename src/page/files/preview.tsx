@@ -42,7 +42,6 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
     onMove(target)
   }
   const body = useRef<HTMLDivElement>(null)
-  // A click beside what uses the keys focuses the body.
   function press (event: KeyboardEvent): void {
     const { key, target, altKey, ctrlKey, metaKey } = event
     if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(ARROW_USERS) !== null)) return
@@ -55,7 +54,7 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
     setRenaming(false)
   }
   const renameButton = useRef<HTMLButtonElement>(null)
-  // The input with the focus has been removed.
+  // The focused input has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
     <Dialog
@@ -72,7 +71,7 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
         </div>
         {isRenaming &&
           <RenameForm key={file.name} name={lastOf(file.name)} action={rename} onCancel={() => setRenaming(false)} />}
-        {/* Loaded again after a new sign-in. */}
+        {/* The key loads it again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
         <FileDetails key={file.sha256} {...file} dates={[['created', file.createdAt], ['updated', file.updatedAt]]} />
       </div>

@@ -11,7 +11,7 @@ interface RowKey<Entry> {
   readonly selection: Selection<Entry>
 }
 
-/** Space at the name chooses the row, which Enter opens. At other controls, Shift+Space does. */
+/** Space on the name chooses the row. On other controls, Shift+Space does. */
 export function chooseByKey<Entry> ({ event, entry, selection }: RowKey<Entry>): boolean {
   const isBox = event.target instanceof HTMLInputElement
   if (event.key !== ' ' || event.repeat || isBox || !(event.shiftKey || isName(event.target))) return false
@@ -19,7 +19,7 @@ export function chooseByKey<Entry> ({ event, entry, selection }: RowKey<Entry>):
   return true
 }
 
-/** In Firefox, a button is pressed when the key is released. */
+/** Firefox clicks a button when Space is released. */
 export function holdBackClick (event: KeyboardEvent): void {
   if (event.key === ' ' && isName(event.target)) event.preventDefault()
 }

@@ -37,7 +37,7 @@ function isShown (id: string, state: Entry | undefined): boolean {
 
 function merged (all: readonly Entry[], states: States): readonly Entry[] {
   const names = new Set(Array.from(states.values(), state => state?.name))
-  // What had one of the names has another one by now, as a change that follows says.
+  // An entry that had one of these names has been renamed or deleted, as another change says.
   const result = all.filter(({ id, name }) => !states.has(id) && !names.has(name))
   for (const entry of states.values()) {
     if (entry === undefined) continue

@@ -6,7 +6,7 @@ import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
 import { openFolder } from '../view.ts'
 import { Breadcrumbs, FolderName } from './breadcrumbs.tsx'
 import {
-  entries, isPart, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope
+  entries, isIncomplete, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope
 } from './entries.ts'
 import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
@@ -69,5 +69,5 @@ function found (): string {
   if (entries.error.value !== undefined) return texts.files.searchFailed
   if (entries.isLoading.value) return texts.loading
   const count = formatNumber(entries.entries.value.length)
-  return isPart.value ? texts.files.foundPart(count) : texts.files.found(count, entries.isComplete.value)
+  return isIncomplete.value ? texts.files.foundPart(count) : texts.files.found(count, entries.isComplete.value)
 }

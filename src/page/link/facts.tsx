@@ -2,7 +2,7 @@ import { formatSize, formatTime } from '../format.ts'
 import { texts } from './texts.ts'
 import type { SharedLink } from './visit.ts'
 
-/** What a link is, from whom, and until when. */
+/** The size, owner and expiry of a link. */
 export function Facts ({ link: { kind, isFolder, size, owner, expiresAt } }: { link: SharedLink }) {
   const from = kind === 'upload' ? texts.requestedBy : texts.sharedBy
   return (

@@ -13,7 +13,6 @@ import { SharedFolder } from './shared-folder.tsx'
 import { texts } from './texts.ts'
 import { refreshVisit, visit, type SharedLink } from './visit.ts'
 
-/** The whole page. */
 export function LinkPage () {
   const state = visit.value
   useTitle(state.kind === 'open' ? state.link.name : undefined)

@@ -30,7 +30,7 @@ export async function sendFile (sending: Sending, signal: AbortSignal): Promise<
       return
     } catch (error) {
       signal.throwIfAborted()
-      // One that this attempt created has been ended by the owner.
+      // If this attempt created the upload, the owner has ended it.
       if (isGone(error) && wasBegun) forget(sending)
       else await refuseFinal(error, sending)
       failures = sending.sentBytes.peek() > storedBytes ? 0 : failures + 1
@@ -42,7 +42,7 @@ export async function sendFile (sending: Sending, signal: AbortSignal): Promise<
   }
 }
 
-/** Ends the unfinished upload on the server, if there is one, which frees its space. Not while the file is sent. */
+/** Ends the unfinished upload on the server, if there is one, which frees its space. Call it only after an abort. */
 export async function discard (sending: Sending): Promise<void> {
   const { id } = sending
   if (id === undefined) return
@@ -69,7 +69,7 @@ async function attempt (sending: Sending, signal: AbortSignal): Promise<void> {
   forgetUpload(id)
 }
 
-/** Creates an upload. Resolves to its id. An abort would leave one on the server whose id nobody has. */
+/** Creates an upload, and resolves to its id. It can't be aborted: the server could keep an upload without its id. */
 async function create (file: File): Promise<string> {
   const metadata = { filename: file.name, filetype: file.type, lastModified: String(file.lastModified) }
   const pairs = Object.entries(metadata)

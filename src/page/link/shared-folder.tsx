@@ -12,12 +12,12 @@ import { ancestorsOf, lastOf } from '../paths.ts'
 import { DownloadFailure, DownloadLink } from './download-link.tsx'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { Facts } from './facts.tsx'
-import { entries, entriesFocus, followListFailure, showFolder, type FileEntry } from './folder-entries.ts'
+import { entries, entriesFocus, showFolder, type FileEntry } from './folder-entries.ts'
 import { MediaPreview } from './media-preview.tsx'
 import { folderAddress, openFolder } from './open-folder.ts'
 import { Refusal } from './refusal.tsx'
 import { texts } from './texts.ts'
-import type { SharedLink } from './visit.ts'
+import { followRefusal, type SharedLink } from './visit.ts'
 
 /** A linked folder: what is in it, with the way in and out of its folders. */
 export function SharedFolder ({ link }: { link: SharedLink }) {
@@ -29,7 +29,7 @@ export function SharedFolder ({ link }: { link: SharedLink }) {
   }
   // A layout effect, so that the entries of another folder are never seen.
   useLayoutEffect(showFolder, [folder])
-  useSignalEffect(() => { if (entries.error.value !== undefined) followListFailure() })
+  useSignalEffect(() => followRefusal(entries.error.value))
   useFolderFocus(folder)
   return (
     <>

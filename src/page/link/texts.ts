@@ -1,6 +1,6 @@
 import { visibleName } from '../visible-name.ts'
 
-/** Every text of the page of a link that the other page has not. A translation is another object of this shape. */
+/** The texts of the page of a link, besides `frameTexts`. A translation is another object of this shape. */
 export const texts = {
   dead: 'This link does not exist or has ended.',
   deadHint: 'Ask the person who sent it to you for another one.',

@@ -3,7 +3,7 @@ import { MagicStoreError } from 'magicstore'
 import { throttled } from '../files/throttle.ts'
 import { encodedPath } from '../paths.ts'
 
-/** What a link is, as the server tells visitors. */
+/** A link, as the server describes it to visitors. */
 export interface SharedLink {
   readonly kind: 'download' | 'upload'
   /** The last segment of the path of the file or folder. */
@@ -55,7 +55,7 @@ export async function refusalOf (response: Response): Promise<MagicStoreError> {
   return new MagicStoreError(response.status, body, response.headers)
 }
 
-/** Asks the server what the link is. It may have ended, or be locked again. */
+/** Asks the server what the link is: it can have ended, or be locked again. */
 export async function refreshVisit (): Promise<void> {
   try {
     const link = await (await ask('')).json() as SharedLink | { needsPassword: true }
@@ -67,7 +67,7 @@ export async function refreshVisit (): Promise<void> {
   }
 }
 
-/** The same after each file that was sent, at most once in two seconds. */
+/** Asks again after a file was sent, at most once in two seconds: there is less room. */
 export const refreshRoom = throttled(() => { void refreshVisit() })
 
 /** Unlocks the link for this browser. @throws what `ask` throws. */
@@ -78,7 +78,7 @@ export async function unlock (password: string): Promise<void> {
   await refreshVisit()
 }
 
-/** After a refusal that may be about the whole link, shows what has become of it. */
+/** Asks what the link is after an error that can mean that it has ended or is locked. */
 export function followRefusal (error: unknown): void {
   if (error instanceof MagicStoreError && [403, 404].includes(error.status)) void refreshVisit()
 }

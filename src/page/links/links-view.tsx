@@ -30,7 +30,7 @@ export function LinksView () {
   const { run, error } = useAction(loadLinks)
   useFresh(() => { void run() })
   const all = links.value
-  // A question that has opened the next dialog closes after that.
+  // A question that opens another dialog calls this afterwards, and must not close that one.
   const close = () => setOpened(now => now === opened ? undefined : now)
   const revokeAll = all !== undefined && all.length > 0 &&
     <button type='button' class='danger' onClick={() => setOpened({ kind: 'all' })}>{words.revokeAll}</button>

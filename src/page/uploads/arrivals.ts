@@ -13,7 +13,7 @@ import { addFiles } from './queue.ts'
 /** Uploads files that are dropped or pasted anywhere on the page, until the returned function is called. */
 export function takeArrivals (): () => void {
   return takeFiles(found => {
-    // The user may open another folder while this one is read.
+    // The user may open another folder while dropped folders are being read.
     const folder = openFolder.peek()
     void found.then(found => receive(found, folder))
   })

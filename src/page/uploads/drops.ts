@@ -2,7 +2,6 @@ import { signal } from '@preact/signals'
 import { chosenFiles, droppedFiles, type Found } from './found-files.ts'
 import { pastedName } from './names.ts'
 
-/** Called during the event. */
 type Take = (found: Promise<Found>) => void
 
 /** Whether files are being dragged over the page. */
@@ -51,7 +50,7 @@ function isTextField (target: EventTarget | null): boolean {
   return target instanceof Element && target.closest('input, textarea, [contenteditable]') !== null
 }
 
-/** Browsers give a copied picture without a file this name or none. */
+/** Browsers give a copied picture that is not a file this name, or none. */
 function named (file: File): File {
   const isNameless = file.name === '' || file.name === 'image.png'
   return isNameless

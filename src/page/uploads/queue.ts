@@ -17,7 +17,7 @@ export type Decision = 'replace' | 'keep' | 'skip'
 /** The transfers that have not ended, by upload. An aborted transfer does not end at once. */
 const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<void> }>()
 
-/** The user's decision for all names that are conflict. It holds until all uploads have ended. */
+/** The user's decision for all names that are taken. It holds until all uploads have ended. */
 let decisionForAll: Decision | undefined
 
 /** Adds files under their names, which are paths. A file that matches a stopped or unfinished upload continues it. */
@@ -149,7 +149,7 @@ async function run (upload: Upload): Promise<void> {
   startNext()
 }
 
-/** Each announcement of a change renders the list again. */
+/** Throttled, because each change loads the list again. */
 const announceChange = throttled(filesChanged)
 
 function finish (upload: Upload, next: UploadState): void {

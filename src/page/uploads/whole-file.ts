@@ -6,7 +6,7 @@ import { unfinished } from './unfinished.ts'
 import type { Upload } from './upload.ts'
 
 /**
- * Largest file that is sent in one request instead of three. If the connection is cut, so much is sent again, which
+ * Largest file that is sent in one request instead of three. If the connection is cut, all of it is sent again, which
  * takes a second at 8 Mbit/s.
  */
 export const WHOLE_BYTES = 1024 * 1024
