@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals'
-import { createMagicStore, MagicStoreError, type Password, type User } from 'magicstore'
+import { createMagicStore, type Password, type User } from 'magicstore'
+import { codeOf, PageError } from './errors.ts'
 import { withCode } from './factors/proof.ts'
 import { baseUrl } from './folder.ts'
-import { PageError } from './page-error.ts'
 import { texts } from './texts.ts'
 
 /** An invitation or the reset of a password, from a link of the operator. */
@@ -31,7 +31,7 @@ export async function useClaim (secret: string, account: Password): Promise<User
   try {
     return await withCode({ secret }, code => createMagicStore({ baseUrl }).claim({ secret, ...account }, { code }))
   } catch (error) {
-    if (!(error instanceof MagicStoreError) || error.code !== 'not_found') throw error
+    if (codeOf(error) !== 'not_found') throw error
     throw new PageError(texts.claim.over, { cause: error })
   }
 }

@@ -1,5 +1,5 @@
-import { MagicStoreError } from 'magicstore'
 import { useId } from 'preact/hooks'
+import { codeOf } from './errors.ts'
 import { PasswordInput } from './password-input.tsx'
 import { ProblemText } from './problem.tsx'
 import { session, usernameOf } from './session-state.ts'
@@ -76,5 +76,5 @@ export function AccountPassword (field: Omit<PasswordFieldProps, 'autocomplete'>
 
 /** Whether the server refused the current password. */
 export function isPasswordWrong (error: unknown): boolean {
-  return error instanceof MagicStoreError && error.code === 'credentials_wrong'
+  return codeOf(error) === 'credentials_wrong'
 }

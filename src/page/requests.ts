@@ -1,4 +1,5 @@
-import { bodyOf, MagicStoreError, type MagicStore } from 'magicstore'
+import { bodyOf, type MagicStore } from 'magicstore'
+import { statusOf } from './errors.ts'
 import { MAX_PAGE_ENTRIES, type PageQuery } from './pages.ts'
 import { call } from './session.ts'
 
@@ -27,5 +28,5 @@ export async function loadAll<Name extends string, Entry> (
 
 /** For requests that end or delete something: it may be gone already. @throws the error unless it is a 404. */
 export function ignoreMissing (error: unknown): void {
-  if (!(error instanceof MagicStoreError) || error.status !== 404) throw error
+  if (statusOf(error) !== 404) throw error
 }

@@ -1,5 +1,6 @@
 import { effect } from '@preact/signals'
-import { bodyOf, createMagicStore, MagicStoreError, type MagicStore, type NewSession, type Password } from 'magicstore'
+import { bodyOf, createMagicStore, type MagicStore, type NewSession, type Password } from 'magicstore'
+import { statusOf } from './errors.ts'
 import { baseUrl, folder } from './folder.ts'
 import { assertPasskey } from './factors/passkeys.ts'
 import { withProof } from './factors/proof.ts'
@@ -147,7 +148,7 @@ export async function call<Result> (request: (store: MagicStore) => Promise<Resu
       return await request(store)
     } catch (error) {
       if (error instanceof SessionEnded) await whenOpen()
-      else if (!(error instanceof MagicStoreError && error.status === 401) || ++refusals > 1) throw error
+      else if (statusOf(error) !== 401 || ++refusals > 1) throw error
     }
   }
 }

@@ -1,6 +1,6 @@
 import { createMagicStore, type Password } from 'magicstore'
+import { PageError } from '../errors.ts'
 import { baseUrl } from '../folder.ts'
-import { PageError } from '../page-error.ts'
 import { texts } from '../texts.ts'
 
 /** Makes a passkey on this device. @throws PageError. */

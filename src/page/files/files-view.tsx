@@ -1,5 +1,5 @@
-import { MagicStoreError } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
+import { statusOf } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
 import { LinkDialog } from '../links/link-dialog.tsx'
 import { refreshLinks } from '../links/links.ts'
@@ -22,7 +22,7 @@ import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
 import { moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
-import { ListState } from './list-state.tsx'
+import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem } from './menu.tsx'
 import { MoveDialog } from './move-dialog.tsx'
 import { Preview } from './preview.tsx'
@@ -139,18 +139,15 @@ function useFileToFocus (): void {
 
 /** Whether the server has no folder at the address of the page. */
 function isMissing (): boolean {
-  const error = entries.error.value
-  return openFolder.value !== '' && error instanceof MagicStoreError && error.status === 404
+  return openFolder.value !== '' && statusOf(entries.error.value) === 404
 }
 
 function MissingFolder () {
   const parent = parentOf(openFolder.value)
   return (
-    <div class='list-state empty' role='status'>
-      <h3>{texts.folders.missing}</h3>
-      <p class='muted'>{texts.folders.missingHint}</p>
+    <EmptyList title={texts.folders.missing} hint={texts.folders.missingHint} role='status'>
       <p><a href={addressOf(parent)}>{texts.folders.goUp} <FolderName path={parent} /></a></p>
-    </div>
+    </EmptyList>
   )
 }
 
@@ -219,5 +216,5 @@ function NoEntries () {
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
-  return <div class='list-state empty'><h3>{title}</h3><p class='muted'>{texts.files.emptyHint}</p></div>
+  return <EmptyList title={title} hint={texts.files.emptyHint} />
 }

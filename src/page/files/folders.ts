@@ -1,4 +1,5 @@
-import { MagicStoreError, type Folder } from 'magicstore'
+import type { Folder } from 'magicstore'
+import { codeOf } from '../errors.ts'
 import { formatNumber } from '../format.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
@@ -40,14 +41,20 @@ export async function moveEntry (entry: Entry, folder: string): Promise<void> {
 }
 
 /** Deletes a folder if it is empty. Resolves to whether it was. @throws what `call` throws. */
+export async function removeIfEmpty ({ name }: Folder): Promise<boolean> {
+  try {
+    await call(store => store.removeFolder(name))
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'folder_not_empty') throw error
+    return false
+  }
+}
+
+/** Does the same in the list, and offers to undo it. @throws what `call` throws. */
 export async function removeEmpty (folder: Folder): Promise<boolean> {
   dismiss()
-  try {
-    await call(store => store.removeFolder(folder.name))
-  } catch (error) {
-    if (error instanceof MagicStoreError && error.code === 'folder_not_empty') return false
-    throw error
-  }
+  if (!await removeIfEmpty(folder)) return false
   dropEntry(folder)
   const undo = async () => showEntry(await call(store => store.createFolder(folder.name)))
   notifyWithUndo(texts.files.removed(folder.name), undo)

@@ -1,6 +1,8 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
+import { formatNumber } from '../format.ts'
 import { dismiss } from '../notices.tsx'
+import { texts } from '../texts.ts'
 
 /** A browser sends at most six requests to a server at a time. Two are left for what the user does meanwhile. */
 const AT_ONCE = 4
@@ -27,6 +29,11 @@ export const failed = signal<{ readonly act: ManyAct, readonly failures: readonl
 
 /** Settles when the last act has ended. */
 let last: Promise<unknown> = Promise.resolve()
+
+/** How many entries there are, in words. */
+export function countOf ({ length }: readonly unknown[]): string {
+  return texts.selection.items(formatNumber(length))
+}
 
 interface Named { readonly name: string }
 

@@ -1,6 +1,5 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 import { ProblemText, Retry } from '../problem.tsx'
@@ -11,6 +10,7 @@ import { useLoaded } from '../use-loaded.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import type { Entry } from './entries.ts'
 import { canMove } from './folders.ts'
+import { countOf } from './many.ts'
 
 interface MoveDialogProps {
   /** Entries of one folder. */
@@ -47,9 +47,7 @@ export function MoveDialog ({ entries, action, onClose }: MoveDialogProps) {
 
 function titleOf (entries: readonly Entry[]): string {
   const [first] = entries
-  return entries.length > 1 || first === undefined
-    ? texts.selection.items(formatNumber(entries.length))
-    : lastOf(first.name)
+  return entries.length > 1 || first === undefined ? countOf(entries) : lastOf(first.name)
 }
 
 interface FoldersProps {

@@ -1,6 +1,7 @@
-import { MagicStoreError, type DeletedFile } from 'magicstore'
+import type { DeletedFile } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
 import { ActionButton } from '../action-button.tsx'
+import { codeOf } from '../errors.ts'
 import { FileName, PathName } from '../file-name.tsx'
 import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
@@ -17,7 +18,7 @@ import { useAction } from '../use-action.ts'
 import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
 import { chosenDeleted } from './chosen.ts'
 import { kindOf } from './kinds.ts'
-import { ListState } from './list-state.tsx'
+import { EmptyList, ListState } from './list-state.tsx'
 import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
 import { SelectionHeader } from './selection-box.tsx'
@@ -77,12 +78,7 @@ export function TrashView () {
 }
 
 function NoDeletedFiles () {
-  return (
-    <div class='list-state empty'>
-      <h3>{texts.files.trashEmpty}</h3>
-      <p class='muted'>{texts.files.trashHint}</p>
-    </div>
-  )
+  return <EmptyList title={texts.files.trashEmpty} hint={texts.files.trashHint} />
 }
 
 function TrashHeader () {
@@ -104,7 +100,7 @@ interface TrashCellsProps { file: DeletedFile, isActive: boolean, onTaken: () =>
 function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
   const restoring = useAction(() => restoreFile(file))
   const { error } = restoring
-  const isTaken = error instanceof MagicStoreError && error.code === 'name_taken'
+  const isTaken = codeOf(error) === 'name_taken'
   useEffect(() => { if (isTaken) onTaken() }, [error])
   const tabIndex = isActive ? 0 : -1
   return (

@@ -1,4 +1,5 @@
 import { MagicStoreError } from 'magicstore'
+import { statusOf } from '../errors.ts'
 import { isTransient, refuseUnreadable } from '../uploads/obstacles.ts'
 import { forgetUpload, keepUpload } from './kept-uploads.ts'
 import type { Sending } from './sending.ts'
@@ -31,7 +32,7 @@ export async function sendFile (sending: Sending, signal: AbortSignal): Promise<
     } catch (error) {
       signal.throwIfAborted()
       // If this attempt created the upload, the owner has ended it.
-      if (isGone(error) && wasBegun) forget(sending)
+      if (statusOf(error) === 404 && wasBegun) forget(sending)
       else await refuseFinal(error, sending)
       failures = sending.sentBytes.peek() > storedBytes ? 0 : failures + 1
       if (failures > RETRIES) throw error
@@ -114,10 +115,6 @@ function refusal (request: XMLHttpRequest): Promise<MagicStoreError> {
 async function refuseFinal (error: unknown, { file }: Sending): Promise<void> {
   if (!isTransient(error)) throw error
   if (!(error instanceof MagicStoreError)) await refuseUnreadable(file)
-}
-
-function isGone (error: unknown): boolean {
-  return error instanceof MagicStoreError && error.status === 404
 }
 
 async function wait (failures: number, signal: AbortSignal): Promise<void> {

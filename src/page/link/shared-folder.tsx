@@ -1,7 +1,7 @@
 import { useSignalEffect } from '@preact/signals'
-import { MagicStoreError } from 'magicstore'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { statusOf } from '../errors.ts'
 import { RowGrid } from '../files/row-grid.tsx'
 import { FileName } from '../file-name.tsx'
 import { focusHeading } from '../focus.ts'
@@ -68,7 +68,7 @@ function Breadcrumbs ({ top, folder }: { top: string, folder: string }) {
 /** Why the list could not be loaded, or that it is loading or empty. */
 function ListState () {
   const error = entries.error.value
-  if (error instanceof MagicStoreError && error.status === 404) {
+  if (statusOf(error) === 404) {
     return (
       <div class='list-state empty' role='status'>
         <h2>{texts.missingFolder}</h2>

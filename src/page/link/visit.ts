@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
+import { statusOf } from '../errors.ts'
 import { throttled } from '../files/throttle.ts'
 import { encodedPath } from '../paths.ts'
 
@@ -61,7 +62,7 @@ export async function refreshVisit (): Promise<void> {
     const link = await (await ask('')).json() as SharedLink | { needsPassword: true }
     visit.value = 'kind' in link ? { kind: 'open', link } : { kind: 'locked' }
   } catch (error) {
-    if (error instanceof MagicStoreError && error.status === 404) visit.value = { kind: 'dead' }
+    if (statusOf(error) === 404) visit.value = { kind: 'dead' }
     // What is shown stays while the network is down.
     else if (visit.peek().kind !== 'open') visit.value = { kind: 'unreachable', error }
   }
@@ -80,5 +81,5 @@ export async function unlock (password: string): Promise<void> {
 
 /** Asks what the link is after an error that can mean that it has ended or is locked. */
 export function followRefusal (error: unknown): void {
-  if (error instanceof MagicStoreError && [403, 404].includes(error.status)) void refreshVisit()
+  if ([403, 404].includes(statusOf(error) ?? 0)) void refreshVisit()
 }
