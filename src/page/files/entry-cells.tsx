@@ -15,7 +15,7 @@ import { renameFile } from './files.ts'
 import { renameFolder } from './folders.ts'
 import { kindOf, lookOf } from './kinds.ts'
 import { RenameForm } from './rename-form.tsx'
-import { SelectionHeader } from './selection-box.tsx'
+import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 
 export interface EntryCellsProps {
   entry: Entry
@@ -34,6 +34,7 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
   const rename = useRename(entry, onRenamed)
   return (
     <>
+      <SelectionBox selection={chosenEntries} entry={entry} name={entry.name} isActive={isActive} />
       <div role='gridcell' class='name-cell'>
         {isRenaming
           ? <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />

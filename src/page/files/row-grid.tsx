@@ -1,6 +1,5 @@
 import type { ComponentChildren } from 'preact'
 import { useRef } from 'preact/hooks'
-import { SelectionBox } from './selection-box.tsx'
 import { useGrid, type GridProps } from './use-grid.ts'
 
 /** Rows above and below the view that are in the document as well. */
@@ -19,7 +18,7 @@ interface RowGridProps<Entry> extends GridProps<Entry> {
  * scrolls, not the grid: with large text, a scrolling box would have no room in a small window.
  */
 export function RowGrid<Entry> (props: RowGridProps<Entry>) {
-  const { label, class: className, listing, keyOf, nameOf, selection, header, cells, attributes } = props
+  const { label, class: className, listing, keyOf, selection, header, cells, attributes } = props
   const body = useRef<HTMLDivElement>(null)
   const { entries, activeIndex, rowCount, rowHeight, shownRows, listeners } =
     useGrid(props, { body, perRow: 1, ahead: AHEAD })
@@ -39,11 +38,6 @@ export function RowGrid<Entry> (props: RowGridProps<Entry>) {
               key={keyOf(entry)} role='row' class='row' data-index={index} aria-rowindex={index + 2}
               aria-selected={selection?.has(entry)} style={{ top: `${index * rowHeight}px` }} {...attributes?.(entry)}
             >
-              {selection && (
-                <SelectionBox
-                  selection={selection} entry={entry} name={nameOf(entry)} isActive={index === activeIndex}
-                />
-              )}
               {cells(entry, index === activeIndex)}
             </div>
           )

@@ -21,7 +21,7 @@ import { kindOf } from './kinds.ts'
 import { EmptyList, ListState } from './list-state.tsx'
 import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
-import { SelectionHeader } from './selection-box.tsx'
+import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 import { deleteForGood, emptyTrash, restoreFile, trash, trashFocus } from './trash.ts'
 import { useFresh } from './use-fresh.ts'
 
@@ -105,6 +105,7 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
   const tabIndex = isActive ? 0 : -1
   return (
     <>
+      <SelectionBox selection={chosenDeleted} entry={file} name={file.name} isActive={isActive} />
       <div role='gridcell' class='name-cell'>
         <span class='file-name'><Icon name={kindOf(file)} /><PathName name={file.name} /></span>
         {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
