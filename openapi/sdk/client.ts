@@ -411,12 +411,14 @@ export function createMagicStore ({
     mirror: (mirror = { folders: new Map(), files: new Map(), cursor: undefined }, options) =>
       follow(api, mirror, options),
     async rename (name, newName, options) {
-      const init = { body: { name: newName }, ...initOf(options, { path: { name } }) }
-      return bodyOf(await api.PATCH('/api/files/{name}', init))
+      return bodyOf(await api.PATCH('/api/files/{name}', {
+        body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
     },
     async copy (name, newName, options) {
-      const init = { body: { name: newName }, ...initOf(options, { path: { name } }) }
-      return bodyOf(await api.POST('/api/files/{name}/copy', init))
+      return bodyOf(await api.POST('/api/files/{name}/copy', {
+        body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
     },
     async remove (name, options) {
       const query = options?.permanent === undefined ? {} : { permanent: options.permanent }
@@ -435,8 +437,9 @@ export function createMagicStore ({
       return bodyOf(await api.PUT('/api/folders/{name}', initOf(options, { path: { name } })))
     },
     async moveFolder (name, newName, options) {
-      const init = { body: { name: newName }, ...initOf(options, { path: { name } }) }
-      return bodyOf(await api.PATCH('/api/folders/{name}', init))
+      return bodyOf(await api.PATCH('/api/folders/{name}', {
+        body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
     },
     async removeFolder (name, { recursive = false, permanent = false, ...options } = {}) {
       const params = { path: { name }, query: { recursive, permanent } }
@@ -501,10 +504,9 @@ function factorMethods (api: Client<paths>) {
       return bodyOf(await api.POST('/api/account/claim/confirm/options', { body: { secret }, ...initOf(options) }))
     },
     async confirm (credential, { secret, ...options } = {}) {
-      const init = initOf(options)
       const { code } = bodyOf(secret === undefined
-        ? await api.POST('/api/passkeys/confirm', { body: { credential }, ...init })
-        : await api.POST('/api/account/claim/confirm', { body: { secret, credential }, ...init }))
+        ? await api.POST('/api/passkeys/confirm', { body: { credential }, ...initOf(options) })
+        : await api.POST('/api/account/claim/confirm', { body: { secret, credential }, ...initOf(options) }))
       return code
     },
     async getSignInOptions (options) {

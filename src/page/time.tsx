@@ -4,3 +4,9 @@ import { formatTime } from './format.ts'
 export function Time ({ timestamp }: { timestamp: string }) {
   return <time dateTime={timestamp}>{formatTime(timestamp)}</time>
 }
+
+interface OptionalTimeProps { time: string | null, label: (time: string) => string, otherwise: string }
+
+export function OptionalTime ({ time, label, otherwise }: OptionalTimeProps) {
+  return time === null ? <span>{otherwise}</span> : <time dateTime={time}>{label(formatTime(time))}</time>
+}

@@ -2,11 +2,12 @@ import type { Passkey, SecondFactor } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { usePasskeys } from '../factors/use-passkeys.ts'
-import { formatDate, formatNumber, formatTime } from '../format.ts'
+import { formatDate, formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
+import { OptionalTime } from '../time.tsx'
 import { useLoaded } from '../use-loaded.ts'
 import { FactorDialog, type FactorStep } from './factor-dialog.tsx'
 import { Section, Unloaded } from './section.tsx'
@@ -108,9 +109,7 @@ function PasskeyRow ({ passkey, onRemove }: { passkey: Passkey, onRemove: () => 
         <p class='name' dir='auto'>{name}</p>
         <p class='hint'>
           <time dateTime={createdAt}>{created(formatDate(createdAt))}</time>
-          {lastUsedAt === null
-            ? <span>{neverUsed}</span>
-            : <time dateTime={lastUsedAt}>{used(formatTime(lastUsedAt))}</time>}
+          <OptionalTime time={lastUsedAt} label={used} otherwise={neverUsed} />
         </p>
       </div>
       <button type='button' class='danger' aria-label={words.removePasskeyOf(name)} onClick={onRemove}>

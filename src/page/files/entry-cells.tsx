@@ -11,8 +11,7 @@ import { addressOf } from '../view.ts'
 import { visibleName } from '../visible-name.ts'
 import { chosenEntries } from './chosen.ts'
 import { isEverywhere, isFolder, order, refused, sortBy, type Entry, type Order } from './entries.ts'
-import { renameFile } from './files.ts'
-import { renameFolder } from './folders.ts'
+import { rename } from './folders.ts'
 import { kindOf, lookOf } from './kinds.ts'
 import { RenameForm } from './rename-form.tsx'
 import { SelectionBox, SelectionHeader } from './selection-box.tsx'
@@ -31,13 +30,12 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
   const ownDate = isFolder(entry) ? null : entry.modifiedAt
-  const rename = useRename(entry, onRenamed)
   return (
     <>
       <SelectionBox selection={chosenEntries} entry={entry} name={entry.name} isActive={isActive} />
       <div role='gridcell' class='name-cell'>
         {isRenaming
-          ? <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />
+          ? <EntryRenameForm entry={entry} onClose={onRenamed} />
           : <Name entry={entry} tabIndex={tabIndex} onOpen={onOpen} />}
         <Refusal name={entry.name} />
       </div>
@@ -51,12 +49,13 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
   )
 }
 
-/** Renames an entry. */
-export function useRename (entry: Entry, onRenamed: () => void): (newName: string) => Promise<void> {
-  return async newName => {
-    await (isFolder(entry) ? renameFolder(entry, newName) : renameFile(entry, newName))
-    onRenamed()
+/** The form that renames an entry in the list. */
+export function EntryRenameForm ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
+  const action = async (newName: string) => {
+    await rename(entry, newName)
+    onClose()
   }
+  return <RenameForm name={lastOf(entry.name)} isFolder={isFolder(entry)} action={action} onCancel={onClose} />
 }
 
 interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }

@@ -8,15 +8,6 @@ import { texts } from '../texts.ts'
 import { loadTrash } from './deletions.ts'
 import { dropEntry, filesFocus, placeEntry, showEntry } from './entries.ts'
 
-/** Renames a file. @throws what `call` throws; the server refuses a name that is taken or not possible. */
-export async function renameFile ({ name }: StoredFile, newName: string): Promise<StoredFile> {
-  const renamed = await call(store => store.rename(name, joined(parentOf(name), newName)))
-  placeEntry(renamed, name)
-  filesFocus.focus({ key: renamed.name, column: 0 })
-  notify({ text: texts.files.renamed(renamed.name) })
-  return renamed
-}
-
 /**
  * Copies a file in its folder, and offers to undo that.
  * @throws what `call` throws; the server refuses a name that is taken or not possible.

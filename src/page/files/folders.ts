@@ -17,11 +17,12 @@ export async function createFolder (name: string): Promise<void> {
   notify({ text: texts.folders.created(created.name) })
 }
 
-/** Renames a folder. @throws what `call` throws; the server refuses a name that is taken or not possible. */
-export async function renameFolder (folder: Folder, newName: string): Promise<void> {
-  const renamed = await renameEntry(folder, joined(parentOf(folder.name), newName))
+/** Gives an entry another name in its folder. @throws what `call` throws; the name can be taken or invalid. */
+export async function rename<Renamed extends Entry> (entry: Renamed, newName: string): Promise<Renamed> {
+  const renamed = await changePath(entry, joined(parentOf(entry.name), newName))
   filesFocus.focus({ key: renamed.name, column: 0 })
   notify({ text: texts.files.renamed(renamed.name) })
+  return renamed
 }
 
 /** Whether an entry can be moved to a folder: not to where it is, and not into itself. */
@@ -32,9 +33,9 @@ export function canMove ({ name }: Entry, folder: string): boolean {
 /** Moves an entry to another folder and offers to undo that. @throws what `call` throws; `name_taken`. */
 export async function moveEntry (entry: Entry, folder: string): Promise<void> {
   dismiss()
-  const moved = await renameEntry(entry, joined(folder, lastOf(entry.name)))
+  const moved = await changePath(entry, joined(folder, lastOf(entry.name)))
   const undo = async () => {
-    showEntry(await renameEntry(moved, entry.name))
+    showEntry(await changePath(moved, entry.name))
     notify({ text: texts.folders.movedBack(entry.name) })
   }
   notifyWithUndo(texts.folders.moved(lastOf(entry.name), folder), undo)
@@ -92,9 +93,9 @@ export async function restoreDeletion (deletedWith: string): Promise<void> {
 }
 
 /** Gives a file or folder another path. @throws what `call` throws. */
-export async function renameEntry (entry: Entry, name: string): Promise<Entry> {
-  const renamed =
-    await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, name) : store.rename(entry.name, name))
-  placeEntry(renamed, entry.name)
-  return renamed
+export async function changePath<Changed extends Entry> (entry: Changed, path: string): Promise<Changed> {
+  const changed =
+    await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, path) : store.rename(entry.name, path))
+  placeEntry(changed, entry.name)
+  return changed as Changed
 }

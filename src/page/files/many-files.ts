@@ -7,7 +7,7 @@ import { texts } from '../texts.ts'
 import { chosenEntries } from './chosen.ts'
 import { deletionsInTrash, findDeleted } from './deletions.ts'
 import { dropEntry, isFolder, placeEntry, type Entry } from './entries.ts'
-import { canMove, removeIfEmpty, renameEntry } from './folders.ts'
+import { canMove, changePath, removeIfEmpty } from './folders.ts'
 import { countOf, runAll } from './many.ts'
 
 const words = texts.selection
@@ -65,9 +65,9 @@ async function restoreFolder (folder: Entry, deletion: string): Promise<void> {
 /** Moves entries to another folder, except those that are there, and offers to undo that. */
 export async function moveAll (moved: readonly Entry[], folder: string): Promise<void> {
   const undos = await runAll('move', moved.filter(entry => canMove(entry, folder)), async entry => {
-    const { name } = await renameEntry(entry, joined(folder, lastOf(entry.name)))
+    const { name } = await changePath(entry, joined(folder, lastOf(entry.name)))
     chosenEntries.clear([entry])
-    return { name, run: async () => { await renameEntry({ ...entry, name }, entry.name) } }
+    return { name, run: async () => { await changePath({ ...entry, name }, entry.name) } }
   })
   if (undos.length === 0) return
   const count = countOf(undos)

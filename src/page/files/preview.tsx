@@ -14,7 +14,8 @@ import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
 import { files, filesFocus } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
-import { removeFile, renameFile } from './files.ts'
+import { removeFile } from './files.ts'
+import { rename } from './folders.ts'
 import { PreviewContent } from './preview-content.tsx'
 import { RenameForm } from './rename-form.tsx'
 import { useSwipe } from './swipe.ts'
@@ -49,8 +50,8 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
     else if (key === 'ArrowRight') move(next)
   }
   useSwipe(body, { onPrevious: () => move(previous), onNext: () => move(next) })
-  const rename = async (newName: string) => {
-    onMove(await renameFile(file, newName))
+  const renameShown = async (newName: string) => {
+    onMove(await rename(file, newName))
     setRenaming(false)
   }
   const renameButton = useRef<HTMLButtonElement>(null)
@@ -69,8 +70,11 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
           <FileActs file={file} onRemove={onRemove} onClose={onClose} />
         </div>
-        {isRenaming &&
-          <RenameForm key={file.name} name={lastOf(file.name)} action={rename} onCancel={() => setRenaming(false)} />}
+        {isRenaming && (
+          <RenameForm
+            key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={() => setRenaming(false)}
+          />
+        )}
         {/* The key loads it again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
         <FileDetails key={file.sha256} {...file} dates={[['created', file.createdAt], ['updated', file.updatedAt]]} />

@@ -128,17 +128,19 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
  * Restores a version and offers to undo that. The replaced content becomes a version too; undo restores it. If the file
  * has changed since the dialog was opened, `ifMatch` makes the server refuse.
  */
-async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
-  const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
-  placeEntry(restored)
-  const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
-  const before = versions.find(version => version.sha256 === sha256)
-  const text = texts.files.versionRestored(name, formatTime(createdAt))
-  if (before === undefined) notify({ text })
-  else notifyWithUndo(text, () => restoreAgain(restored, before))
+async function restoreVersion (file: StoredFile, version: Version): Promise<void> {
+  const { restored, text } = await restore(file, version)
+  const { versions } = await contentsOf(file.name).catch(() => ({ versions: [] }))
+  const before = versions.find(({ sha256 }) => sha256 === file.sha256)
+  if (before === undefined) return notify({ text })
+  notifyWithUndo(text, async () => {
+    const undone = await restore(restored, before)
+    notify({ text: undone.text })
+  })
 }
 
-async function restoreAgain ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
-  placeEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
-  notify({ text: texts.files.versionRestored(name, formatTime(createdAt)) })
+async function restore ({ name, sha256 }: StoredFile, { id, createdAt }: Version) {
+  const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
+  placeEntry(restored)
+  return { restored, text: texts.files.versionRestored(name, formatTime(createdAt)) }
 }
