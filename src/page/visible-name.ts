@@ -1,15 +1,13 @@
 /** Invisible characters that change what is seen: those in an emoji, and those that select the form of a letter. */
-const NEEDED = [
-  String.raw`\p{RGI_Emoji}`,
-  String.raw`[[\p{Script=Arabic}\p{Mark}]--\p{Default_Ignorable_Code_Point}][\u200C\u200D]`,
-  String.raw`\p{Script=Han}[\u{E0100}-\u{E01EF}]`
-].join('|')
+const NEEDED = '\\p{RGI_Emoji}' +
+  '|[[\\p{Script=Arabic}\\p{Mark}]--\\p{Default_Ignorable_Code_Point}][\\u200C\\u200D]' +
+  '|\\p{Script=Han}[\\u{E0100}-\\u{E01EF}]'
 
 /**
  * Characters that can't be seen. Those that change the direction of text make `photo\u202Egpj.exe` look like
  * `photoexe.jpg`.
  */
-const INVISIBLE = String.raw`[\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u2028\u2029\uFFF9-\uFFFB]`
+const INVISIBLE = '[\\p{Bidi_Control}\\p{Default_Ignorable_Code_Point}\\u2028\\u2029\\uFFF9-\\uFFFB]'
 
 const NEEDED_OR_INVISIBLE = new RegExp(`(${NEEDED})|${INVISIBLE}`, 'gv')
 

@@ -2,19 +2,13 @@
 export type Kind = 'image' | 'audio' | 'video' | 'pdf' | 'text' | 'other'
 
 /** Subtypes of `application` that are text: source code, data and markup. */
-const TEXT_SUBTYPES = [
-  'json', 'x?html', 'xml', 'javascript', 'ecmascript', 'x-sh', 'x-httpd-php', 'sql', 'toml', 'yaml', 'x-yaml', 'rtf',
-  'x-tex', 'graphql', 'ld\\+json'
-].join('|')
+const TEXT_SUBTYPES = 'json|x?html|xml|javascript|ecmascript|x-sh|x-httpd-php|sql|toml|yaml|x-yaml|rtf|x-tex|graphql'
 
 const TEXT_TYPE = new RegExp(`^(?:text/|application/(?:${TEXT_SUBTYPES})\\b|[^;]+\\+(?:json|xml|yaml)\\b)`, 'i')
 
 /** Endings of names of text files, for files whose type the uploader did not know. */
-const TEXT_ENDINGS = [
-  'txt', 'md', 'markdown', 'csv', 'tsv', 'log', 'json', 'ya?ml', 'toml', 'ini', 'conf', 'env', 'xml', 'html?', 'css',
-  '[cm]?[jt]sx?', 'py', 'rb', 'go', 'rs', 'java', 'kt', 'c', 'h', 'cc', 'cpp', 'hpp', 'cs', 'php', 'sh', 'bash', 'ps1',
-  'bat', 'sql', 'tex', 'diff', 'patch', 'srt', 'vtt'
-].join('|')
+const TEXT_ENDINGS = 'txt|md|markdown|csv|tsv|log|json|ya?ml|toml|ini|conf|env|xml|html?|css|[cm]?[jt]sx?|py|rb|go|' +
+  'rs|java|kt|c|h|cc|cpp|hpp|cs|php|sh|bash|ps1|bat|sql|tex|diff|patch|srt|vtt'
 
 const TEXT_ENDING = new RegExp(`\\.(?:${TEXT_ENDINGS})$`, 'i')
 
