@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { Dialog } from './dialog.tsx'
 import { folder } from './folder.ts'
+import { listen } from './listen.ts'
 import { readText, writeText } from './stored-texts.ts'
 import { texts } from './texts.ts'
 
@@ -25,10 +26,7 @@ export function showShortcuts (): void {
 
 /** The shortcuts that work anywhere on the page, and the dialog that lists all. */
 export function Shortcuts () {
-  useEffect(() => {
-    addEventListener('keydown', press)
-    return () => removeEventListener('keydown', press)
-  }, [])
+  useEffect(() => listen({ keydown: press }), [])
   return isOpen.value ? <ShortcutsDialog /> : null
 }
 

@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks'
+import { listen } from '../listen.ts'
 import type { Selection } from './selection.ts'
 
 /** What uses the keys itself. */
@@ -35,8 +36,7 @@ export function useSelectionKeys<Entry> (selection: Selection<Entry>): void {
       else return
       event.preventDefault()
     }
-    addEventListener('keydown', press)
-    return () => removeEventListener('keydown', press)
+    return listen({ keydown: press })
   }, [])
 }
 

@@ -1,4 +1,5 @@
 import { useLayoutEffect, useState } from 'preact/hooks'
+import { listen } from '../listen.ts'
 
 export interface VisibleRows {
   /** The rows to have in the document: from `start` to before `end`. */
@@ -28,12 +29,7 @@ export function useVisibleRows (
   useLayoutEffect(() => {
     const measure = () => setRows(before => changed(before, measured(body.current, { count, ahead }, before.height)))
     measure()
-    addEventListener('scroll', measure, { passive: true })
-    addEventListener('resize', measure)
-    return () => {
-      removeEventListener('scroll', measure)
-      removeEventListener('resize', measure)
-    }
+    return listen({ scroll: measure, resize: measure })
   }, [count, rows.height])
   return { ...rows, end: Math.min(rows.end, count) }
 }

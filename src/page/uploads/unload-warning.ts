@@ -1,4 +1,5 @@
 import { useComputed, useSignalEffect, type ReadonlySignal } from '@preact/signals'
+import { listen } from '../listen.ts'
 import { session } from '../session-state.ts'
 
 /** While files are being sent, the browser asks before it leaves the page. */
@@ -6,11 +7,11 @@ export function useUnloadWarning (counts: ReadonlySignal<{ readonly running: num
   const isRunning = useComputed(() => counts.value.running > 0)
   useSignalEffect(() => {
     if (!isRunning.value) return
-    const warn = (event: BeforeUnloadEvent) => {
-      // If the page reloads itself, the session has ended, and the user's data must not stay on the screen.
-      if (session.peek().kind !== 'loading') event.preventDefault()
-    }
-    addEventListener('beforeunload', warn)
-    return () => removeEventListener('beforeunload', warn)
+    return listen({
+      beforeunload (event) {
+        // If the page reloads itself, the session has ended, and the user's data must not stay on the screen.
+        if (session.peek().kind !== 'loading') event.preventDefault()
+      }
+    })
   })
 }
