@@ -93,13 +93,23 @@ export const NewPassword = SharedObject('NewPassword', 'A new password.', {
   })
 })
 
+const claimSecret = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: 'The secret of the link, which follows `#claim=`.',
+  examples: ['inv_abcdefghijklmnopqrstuvwxyz234567']
+})
+
+export const ClaimSecret = SharedObject('ClaimSecret', 'An invitation or a reset.', { secret: claimSecret })
+
+export const FoundClaim = SharedObject('FoundClaim', 'An invitation or a reset that can be used.', {
+  kind: Type.Unsafe<'invitation' | 'reset'>({
+    type: 'string', enum: ['invitation', 'reset'], description: 'What it is.', examples: ['invitation']
+  })
+})
+
 export const NewClaim = SharedObject('NewClaim', 'The use of an invitation or a reset. `username` is required if the invitation is for no name.', {
-  secret: Type.String({
-    minLength: 1,
-    maxLength: 64,
-    description: 'The secret of the link, which follows `#claim=`.',
-    examples: ['inv_abcdefghijklmnopqrstuvwxyz234567']
-  }),
+  secret: claimSecret,
   username: Type.Optional(NewUser.properties.username),
   password: NewUser.properties.password
 })

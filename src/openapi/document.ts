@@ -57,7 +57,7 @@ export function documentOptions (): SwaggerOptions {
         { name: 'Folders', description: 'List, create, move and delete folders.' },
         { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
         { name: 'Uploads', description: 'Uploads that continue after a lost connection, with [tus](https://tus.io) or, experimentally, draft-ietf-httpbis-resumable-upload.' },
-        { name: 'Links', description: 'Files and folders that owners give away for a time, and what visitors without an account do with a link. Only with `LINKS=on`.' },
+        { name: 'Links', description: 'Files and folders that owners share for a time, and what visitors without an account do with a link. Only with `LINKS=on`.' },
         { name: 'Account', description: 'Your account: usage, events, password, deletion.' },
         { name: 'Document', description: 'Service information and this OpenAPI document.' },
         { name: 'Health', description: 'Checks for load balancers and monitoring.' }

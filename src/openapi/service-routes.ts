@@ -15,7 +15,7 @@ export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.',
   docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] }),
   passkeyHost: NullableText({ maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to: only its pages can use them. Null if the server can\'t have passkeys.', examples: ['localhost'] }),
   secondFactor: Type.Unsafe<'optional' | 'required'>({ type: 'string', enum: ['optional', 'required'], description: 'Whether every account needs a second factor.', examples: ['optional'] }),
-  links: Type.Unsafe<'on' | 'off'>({ type: 'string', enum: ['on', 'off'], description: 'Whether owners can give files and folders away by links.', examples: ['off'] }),
+  links: Type.Unsafe<'on' | 'off'>({ type: 'string', enum: ['on', 'off'], description: 'Whether owners can share files and folders by links.', examples: ['off'] }),
   linkMaxDays: Type.Integer({ format: 'int32', minimum: 0, maximum: 36_500, description: 'Longest lifetime of a link in days, and the default; 0 for no limit.', examples: [30] })
 })
 

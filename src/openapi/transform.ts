@@ -41,7 +41,7 @@ const PATHS = [
   '/api/uploads', '/api/uploads/{id}',
   '/api/links', '/api/links/{id}', '/api/links/{id}/secret',
   '/s/{secret}', '/s/{secret}/unlock', '/s/{secret}/list', '/s/{secret}/files/{name}', '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}',
-  '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim', '/api/account/claim/confirm/options', '/api/account/claim/confirm',
+  '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim/check', '/api/account/claim', '/api/account/claim/confirm/options', '/api/account/claim/confirm',
   '/openapi.json', '/openapi.yaml',
   '/health/live', '/health/ready'
 ]

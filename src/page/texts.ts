@@ -388,6 +388,11 @@ export const texts = {
     passkeyKnown: 'This device already has a passkey of your account.',
     passkeyUnused: 'The browser did not use a passkey.'
   },
+  unsaved: {
+    title: 'Discard the changes?',
+    hint: 'They are not saved.',
+    discard: 'Discard'
+  },
   claim: {
     invitation: {
       title: 'Create your account',
@@ -408,17 +413,22 @@ export const texts = {
     request: 'Request files…',
     titleOf: (name: string) => `Link to ${visibleName(name)}`,
     requestTitleOf: (name: string) => `Request files for ${visibleName(name)}`,
-    hint: 'Anyone who has this link can download, without an account.',
-    requestHint: 'Anyone who has this link can send files to this folder, and see nothing of it.',
+    hint: 'Anyone who has the link can download, without an account.',
+    requestHint: 'Anyone who has the link can send files to this folder, and see nothing of it.',
     address: 'Link',
-    once: 'Copy the link now: it is shown only this once.',
-    creating: 'The link is being made…',
+    create: 'Create link',
+    another: 'Another link',
+    share: 'Share…',
+    qrCode: 'QR code',
+    qrCodeOf: (name: string) => `QR code of the link to ${visibleName(name)}`,
+    addressUnknown: 'The server no longer knows the address of this link. People who have it can still use it.',
+    longest: 'As late as possible',
     has: 'has a link',
     listTitle: 'Your links',
-    listHint: 'Files and folders that you have given away. ' +
+    listHint: 'Files and folders that you share. ' +
       'Each link works without an account, until it expires or you revoke it.',
     none: 'You have no links',
-    noneHint: 'Choose “Link…” in the menu of a file or folder to give it away.',
+    noneHint: 'Choose “Link…” in the menu of a file or folder to share it.',
     kinds: { download: 'Download', upload: 'Request for files' },
     withPassword: 'With a password',
     expired: 'Expired',

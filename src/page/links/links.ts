@@ -1,5 +1,6 @@
 import { computed, signal } from '@preact/signals'
 import { throttled } from '../files/throttle.ts'
+import { MAX_PAGE_ENTRIES } from '../pages.ts'
 import { ignoreMissing, loadAll, request } from '../requests.ts'
 import { hasLinks } from '../settings.ts'
 
@@ -7,7 +8,7 @@ const loadAllLinks = () => loadAll('links', (api, query) => api.GET('/api/links'
 
 export type Link = Awaited<ReturnType<typeof loadAllLinks>>[number]
 
-/** A link with its address, which the server tells only once. */
+/** A link with its address, as it was just made. */
 export type CreatedLink = Awaited<ReturnType<typeof replaceSecret>>
 
 export type LinkKind = Link['kind']
@@ -48,9 +49,16 @@ export function isExpired ({ expiresAt }: Pick<Link, 'expiresAt'>): boolean {
   return expiresAt !== null && Date.parse(expiresAt) <= Date.now()
 }
 
-/** Creates a link with the defaults of the server. @throws what `call` throws. */
-export async function createLink (name: string, kind: LinkKind): Promise<CreatedLink> {
-  const created = await request(api => api.POST('/api/links', { body: { name, kind, showsOwner: true } }))
+/** The newest link of a file or folder that can be used; undefined if there is none. @throws what `call` throws. */
+export async function findLink (name: string, kind: LinkKind): Promise<Link | undefined> {
+  const query = { name, limit: MAX_PAGE_ENTRIES }
+  const { links: entries } = await request(api => api.GET('/api/links', { params: { query } }))
+  return entries.find(link => link.kind === kind && !isOver(link))
+}
+
+/** Creates a link. @throws what `call` throws. */
+export async function createLink (name: string, kind: LinkKind, terms: LinkTerms): Promise<CreatedLink> {
+  const created = await request(api => api.POST('/api/links', { body: { name, kind, showsOwner: true, ...terms } }))
   show(created)
   return created
 }
@@ -80,8 +88,15 @@ export async function revokeAllLinks (): Promise<void> {
   links.value = []
 }
 
-/** The whole address of a link. The server tells only its path, if it does not know its own address. */
-export function addressOf ({ url }: CreatedLink): string {
+/**
+ * The whole address of a link. The server tells only its path, if it does not know its own address.
+ * @throws MagicStoreError `link_address_unknown`, and what `call` throws.
+ */
+export async function addressOf (link: Link | CreatedLink): Promise<string> {
+  const { id } = link
+  const { url } = 'url' in link
+    ? link
+    : await request(api => api.GET('/api/links/{id}/secret', { params: { path: { id } } }))
   return new URL(url, location.href).href
 }
 
