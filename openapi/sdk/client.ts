@@ -17,7 +17,7 @@ const TRANSIENT_STATUSES = [408, 409, 429]
 const MAX_PAGE_ENTRIES = 1000
 const WAIT_SECONDS = 60
 
-/** How often an upload is tried again while no byte of it is stored. */
+/** How many retries in a row may store no byte of an upload. */
 const RETRIES = 10
 
 /** The header of a one-time code, a recovery code or a confirmation code. */
@@ -27,7 +27,7 @@ const CODE_HEADER = 'one-time-code'
 const FIRST_WAIT_MS = 500
 const MAX_WAIT_MS = 30_000
 
-/** How long the answer to the creation of an upload is waited for after an abort. */
+/** How long to wait, after an abort, for the response to the creation of an upload. */
 const LATE_ANSWER_MS = 10_000
 
 /**
@@ -45,7 +45,7 @@ export type DeletedFile = components['schemas']['DeletedFile']
 /** A folder. Its name is its path: segments joined by `/`. */
 export type Folder = components['schemas']['Folder']
 
-/** Changes of files and folders, and the cursor with which the next call goes on. */
+/** Changes of files and folders, and the cursor for the next call. */
 export type ChangeList = components['schemas']['ChangeList']
 
 /** What `restoreDeletion` did. Files in `kept` stay in the trash, each for the reason in its `code`. */
@@ -63,13 +63,13 @@ export type Passkey = components['schemas']['Passkey']
 /** A new passkey, with the recovery codes if it is the first factor. */
 export type RegisteredPasskey = components['schemas']['RegisteredPasskey']
 
-/** A secret for one-time codes, and the address of it that apps scan. */
+/** A secret for one-time codes, and its URI for a QR code. */
 export type TotpSecret = components['schemas']['TotpSecret']
 
-/** What `toJSON` returns of a credential that a browser created. */
+/** `toJSON()` of a credential from `navigator.credentials.create`. */
 export type PasskeyAttestation = components['schemas']['PasskeyAttestation']
 
-/** What `toJSON` returns of a credential that a browser got. */
+/** `toJSON()` of a credential from `navigator.credentials.get`. */
 export type PasskeyAssertion = components['schemas']['PasskeyAssertion']
 
 export type PasskeyCreationOptions = components['schemas']['PasskeyCreationOptions']
@@ -86,7 +86,8 @@ export interface Password { username: string, password: string }
 
 /**
  * For an account with a second factor: a one-time code, a recovery code or a confirmation code. `code` is sent once,
- * with the first request that takes the password. `onCode` is called when the server asks for a code, once a request.
+ * with the first request that takes the password. `onCode` is called when the server asks for a code, at most once for
+ * each request.
  */
 export interface OneTimeCode {
   code?: string | undefined
@@ -142,11 +143,11 @@ export interface PutOptions extends UploadOptions {
 }
 
 export interface ResumableOptions extends PutOptions {
-  /** The unfinished upload to continue. Its bytes must be the beginning of this file. Unset, an upload is created. */
+  /** The unfinished upload to continue. Its bytes must be the beginning of this file. A new one if unset. */
   id?: string | undefined
   /** Called with the id of the new upload, before its bytes are sent. With it, a later call can continue the upload. */
   onCreated?: ((id: string) => void) | undefined
-  /** Called with the error of an attempt that is to be repeated, before the wait. */
+  /** Called with the error of a failed attempt, before the wait for the next one. */
   onRetry?: ((error: unknown) => void) | undefined
 }
 
@@ -189,7 +190,7 @@ export interface ClaimOptions extends RequestOptions {
   code?: string | undefined
 }
 
-/** What an invitation or a reset is used with. */
+/** The secret of an invitation or a reset, and the new username and password. */
 export type Claim = components['schemas']['NewClaim']
 
 /** A range of bytes: positions of the first and the last byte, counted from 0. */
@@ -198,7 +199,7 @@ export interface DownloadOptions extends RequestOptions {
   first?: number | undefined
   /** The end of the file if unset. */
   last?: number | undefined
-  /** The id of a version, to get that instead of the file. */
+  /** The id of a version to download instead of the current content. */
   version?: string | undefined
 }
 
@@ -210,19 +211,19 @@ export interface Download {
 
 export type ChangeQuery = NonNullable<paths['/api/changes']['get']['parameters']['query']>
 
-/** A copy of the folders and files of an account by id, and how far it has followed the changes. */
+/** The metadata of all folders and files of an account by id, and the cursor of the last change in it. */
 export interface Mirror {
-  /** As of when each was read: of what is in a folder that was moved since, `pathOf` tells the path. */
+  /** Names are as of when each was read. A folder above may have moved since: `pathOf` returns the current path. */
   readonly folders: Map<string, Folder>
   readonly files: Map<string, StoredFile>
   /** Undefined until everything has been listed. */
   cursor: string | undefined
 }
 
-/** The copy is right. */
+/** What `mirror` yields when the copy is up to date. */
 export interface MirrorUpdate {
   mirror: Mirror
-  /** The ids of the files and folders that changed since the update before, also of those that are gone. */
+  /** The ids of files and folders that changed or were deleted since the previous update. */
   changed: Set<string>
   /** Why everything was listed again; undefined if it was not. */
   reason: ChangeList['reason']
@@ -255,22 +256,22 @@ export interface MagicStore {
   /**
    * Lists all files, or those directly in the folder `folder`, which is `/` for the root. The orders by date and size
    * and a `prefix` list one folder, the root by default. With `contains`, finds files by a part of their name, in all
-   * folders or in `folder`; by date or size, only the first `limit` (at most 1,000) of 100,000 names. Pages are
-   * requested when they are needed.
+   * folders or in `folder`; in an order by date or size, only the first `limit` (at most 1,000) among 100,000 names.
+   * Pages are requested when they are needed.
    */
   list (query?: ListQuery, options?: RequestOptions): AsyncGenerator<StoredFile, void, undefined>
   /** Renames a file, or moves it to another folder. Fails with `name_taken` if the new name exists. */
   rename (name: string, newName: string, options?: RequestOptions): Promise<StoredFile>
   /**
    * Lists what has changed since the `next` of an earlier call, or waits up to `wait` seconds until something has. If
-   * `reset` is true, as without a cursor, the changes are not all known: list all files and folders, then go on with
-   * `next`.
+   * `reset` is true, as without a cursor, the changes are not all known: list all files and folders, then
+   * continue with `next`.
    */
   changes (query?: ChangeQuery, options?: RequestOptions): Promise<ChangeList>
   /**
-   * Lists all folders and files and then follows the changes, without end. Yields the copy whenever it is right: first
-   * once, then after each change. With the mirror of an earlier call, which it changes, goes on from there. A request
-   * that fails ends it, and leaves the mirror such that another call can go on.
+   * Lists all folders and files, then follows the changes without end. Yields whenever the copy is up to date: after
+   * the first listing, then after each change. With the mirror of an earlier call, it continues from there and updates
+   * that object. A failed request ends the iteration; another call with the mirror can continue.
    */
   mirror (mirror?: Mirror, options?: RequestOptions): AsyncGenerator<MirrorUpdate, void, undefined>
   /** Copies a file on the server, without its versions. Fails with `name_taken` if the new name exists. */
@@ -278,8 +279,8 @@ export interface MagicStore {
   /** Moves a file to the trash, or deletes it for good. Downloads in progress complete. */
   remove (name: string, options?: RemoveOptions): Promise<void>
   /**
-   * Ends the lock that a WebDAV client has set on a file. Changes under a lock fail with `file_locked`; `locked` of the
-   * problem has the files and folders whose locks refuse them. Fails with `not_found` if the file has no lock.
+   * Ends the lock that a WebDAV client has set on a file. Changes under a lock fail with `file_locked`, with the locked
+   * files and folders in `problem.locked`. Fails with `not_found` if the file has no lock.
    */
   breakLock (name: string, options?: RequestOptions): Promise<void>
   /** Lists the folders directly in a folder by name, or in the root. */
@@ -324,7 +325,7 @@ export interface MagicStore {
   confirm (credential: PasskeyAssertion, options?: ConfirmOptions): Promise<string>
   /** What `navigator.credentials.get` needs for `signIn`, after `PublicKeyCredential.parseRequestOptionsFromJSON`. */
   getSignInOptions (options?: RequestOptions): Promise<PasskeyRequestOptions>
-  /** Begins a session with a passkey and without a password. */
+  /** Creates a session with a passkey instead of a password. */
   signIn (credential: PasskeyAssertion, options?: RequestOptions): Promise<NewSession>
   /** Uses an invitation, and returns the new user; or a reset, and returns undefined. */
   claim (claim: Claim, options?: ClaimOptions): Promise<User | undefined>
@@ -355,7 +356,7 @@ export function createMagicStore ({
   baseUrl = BASE_URL, credentials, fetch: send = globalThis.fetch
 }: MagicStoreOptions = {}): MagicStore {
   const fetch = withCodes(keeping(send), credentials)
-  // Without a Content-Type from openapi-fetch, fetch uses that of the body.
+  // Without the Content-Type of openapi-fetch, fetch uses that of the body.
   const api = createClient<paths>({ baseUrl, fetch, headers: { 'Content-Type': null }, bodySerializer: writeBody })
   api.use({ onRequest: ({ params }) => refuseDots(Object.values(params.path ?? {})) })
   if (credentials !== undefined) authorize(api, credentials)
@@ -371,90 +372,92 @@ export function createMagicStore ({
       const query = name === undefined || slash === -1 ? {} : { folder: name.slice(0, slash) }
       const named = name === undefined ? bytes : new File([bytes], name.slice(slash + 1), { type: bytes.type })
       const modifiedAt = modifiedAtOf(file)
-      // The fields before the file, because the server stores it as it arrives.
+      // The fields come before the file, because the server stores the file while it arrives.
       const body = { ...(modifiedAt !== undefined && { modifiedAt }), file: named }
-      return whileFollowed(options, async options =>
-        bodyOf(await api.POST('/', { params: { query }, body, ...initOf(options), ...progressOf(fetch, bytes, options) })))
+      return withOwnSignal(options, async options =>
+        bodyOf(await api.POST('/', { body, ...initOf(options, { query }), ...progressOf(fetch, bytes, options) })))
     },
     async put (name, content, options = {}) {
       const bytes = blobOf(content, name)
       const params = { path: { name }, header: { ...preconditionOf(options), ...modificationOf(bytes) } }
-      return whileFollowed(options, async options =>
-        bodyOf(await api.PUT('/uploads/{name}', { params, body: bytes, ...initOf(options), ...progressOf(fetch, bytes, options) })))
+      return withOwnSignal(options, async options => {
+        const init = { body: bytes, ...initOf(options, params), ...progressOf(fetch, bytes, options) }
+        return bodyOf(await api.PUT('/uploads/{name}', init))
+      })
     },
     async putResumable (name, content, options = {}) {
       const bytes = blobOf(content, name)
-      return whileFollowed(
+      return withOwnSignal(
         options, async options => retried(resumableUpload({ api, fetch, name, bytes, options }), options)
       )
     },
     async download (name, options = {}) {
       const { first, last, version } = options
       const header = first === undefined && last === undefined ? {} : { range: `bytes=${first ?? 0}-${last ?? ''}` }
-      const answer = await api.GET('/uploads/{name}', { params: { path: { name }, header, query: version === undefined ? {} : { version } }, parseAs: 'stream', ...initOf(options) })
-      return downloadOf(answer)
+      const params = { path: { name }, header, query: version === undefined ? {} : { version } }
+      return downloadOf(await api.GET('/uploads/{name}', { parseAs: 'stream', ...initOf(options, params) }))
     },
     async zipFolder (folder = '', options) {
-      return downloadOf(await api.GET('/api/zip', { params: { query: { folder } }, parseAs: 'stream', ...initOf(options) }))
+      return downloadOf(await api.GET('/api/zip', { parseAs: 'stream', ...initOf(options, { query: { folder } }) }))
     },
     async zip (names, options) {
       return downloadOf(await api.POST('/api/zip', { body: { names }, parseAs: 'stream', ...initOf(options) }))
     },
-    list: (query = {}, options) => entriesOf(async cursor => {
-      const { files: entries, next } = bodyOf(await api.GET('/api/files', { params: { query: { ...query, ...cursor } }, ...initOf(options) }))
-      return { entries, next }
-    }),
+    list: (query = {}, options) => entriesOf('files', cursor =>
+      api.GET('/api/files', initOf(options, { query: { ...query, ...cursor } }))),
     async changes (query = {}, options) {
-      return bodyOf(await api.GET('/api/changes', { params: { query }, ...initOf(options) }))
+      return bodyOf(await api.GET('/api/changes', initOf(options, { query })))
     },
     mirror: (mirror = { folders: new Map(), files: new Map(), cursor: undefined }, options) =>
       follow(api, mirror, options),
     async rename (name, newName, options) {
-      return bodyOf(await api.PATCH('/api/files/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
+      return bodyOf(await api.PATCH('/api/files/{name}', {
+        body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
     },
     async copy (name, newName, options) {
-      return bodyOf(await api.POST('/api/files/{name}/copy', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
+      return bodyOf(await api.POST('/api/files/{name}/copy', {
+        body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
     },
     async remove (name, options) {
       const query = options?.permanent === undefined ? {} : { permanent: options.permanent }
-      bodyOf(await api.DELETE('/uploads/{name}', { params: { path: { name }, header: ifMatchOf(options), query }, ...initOf(options) }))
+      const params = { path: { name }, header: ifMatchOf(options), query }
+      bodyOf(await api.DELETE('/uploads/{name}', initOf(options, params)))
     },
     async breakLock (name, options) {
-      bodyOf(await api.DELETE('/api/files/{name}/lock', { params: { path: { name } }, ...initOf(options) }))
+      bodyOf(await api.DELETE('/api/files/{name}/lock', initOf(options, { path: { name } })))
     },
-    listFolders: (folder = '', options) => entriesOf(async cursor => {
-      const { folders: entries, next } = bodyOf(await api.GET('/api/folders', { params: { query: { folder, ...cursor } }, ...initOf(options) }))
-      return { entries, next }
-    }),
+    listFolders: (folder = '', options) => entriesOf('folders', cursor =>
+      api.GET('/api/folders', initOf(options, { query: { folder, ...cursor } }))),
     async getFolder (name, options) {
-      return bodyOf(await api.GET('/api/folders/{name}', { params: { path: { name } }, ...initOf(options) }))
+      return bodyOf(await api.GET('/api/folders/{name}', initOf(options, { path: { name } })))
     },
     async createFolder (name, options) {
-      return bodyOf(await api.PUT('/api/folders/{name}', { params: { path: { name } }, ...initOf(options) }))
+      return bodyOf(await api.PUT('/api/folders/{name}', initOf(options, { path: { name } })))
     },
     async moveFolder (name, newName, options) {
-      return bodyOf(await api.PATCH('/api/folders/{name}', { params: { path: { name } }, body: { name: newName }, ...initOf(options) }))
+      return bodyOf(await api.PATCH('/api/folders/{name}', {
+        body: { name: newName }, ...initOf(options, { path: { name } })
+      }))
     },
     async removeFolder (name, { recursive = false, permanent = false, ...options } = {}) {
-      bodyOf(await api.DELETE('/api/folders/{name}', { params: { path: { name }, query: { recursive, permanent } }, ...initOf(options) }))
+      const params = { path: { name }, query: { recursive, permanent } }
+      bodyOf(await api.DELETE('/api/folders/{name}', initOf(options, params)))
     },
     async breakFolderLock (name, options) {
-      bodyOf(await api.DELETE('/api/folders/{name}/lock', { params: { path: { name } }, ...initOf(options) }))
+      bodyOf(await api.DELETE('/api/folders/{name}/lock', initOf(options, { path: { name } })))
     },
-    versions: (name, options) => entriesOf(async cursor => {
-      const { versions: entries, next } = bodyOf(await api.GET('/api/files/{name}/versions', { params: { path: { name }, query: cursor }, ...initOf(options) }))
-      return { entries, next }
-    }),
+    versions: (name, options) => entriesOf('versions', cursor =>
+      api.GET('/api/files/{name}/versions', initOf(options, { path: { name }, query: cursor }))),
     async restoreVersion (name, id, options) {
-      return bodyOf(await api.POST('/api/files/{name}/versions/{id}/restore', { params: { path: { name, id }, header: ifMatchOf(options) }, ...initOf(options) }))
+      const params = { path: { name, id }, header: ifMatchOf(options) }
+      return bodyOf(await api.POST('/api/files/{name}/versions/{id}/restore', initOf(options, params)))
     },
-    trash: options => entriesOf(async cursor => {
-      const { files: entries, next } = bodyOf(await api.GET('/api/trash', { params: { query: cursor }, ...initOf(options) }))
-      return { entries, next }
-    }),
+    trash: options => entriesOf('files', query => api.GET('/api/trash', initOf(options, { query }))),
     async restore (id, options) {
       const body = options?.name === undefined ? {} : { name: options.name }
-      return bodyOf(await api.POST('/api/trash/{id}/restore', { params: { path: { id } }, body, ...initOf(options) }))
+      return bodyOf(await api.POST('/api/trash/{id}/restore', { body, ...initOf(options, { path: { id } }) }))
     },
     async restoreDeletion (deletedWith, options) {
       return bodyOf(await api.POST('/api/trash/restore', { body: { deletedWith }, ...initOf(options) }))
@@ -494,15 +497,17 @@ function factorMethods (api: Client<paths>) {
       return bodyOf(await api.POST('/api/passkeys', { body, ...initOf(options) }))
     },
     async removePasskey (id, options) {
-      bodyOf(await api.DELETE('/api/passkeys/{id}', { params: { path: { id } }, ...initOf(options) }))
+      bodyOf(await api.DELETE('/api/passkeys/{id}', initOf(options, { path: { id } })))
     },
     async getConfirmOptions ({ secret, ...options } = {}) {
       if (secret === undefined) return bodyOf(await api.POST('/api/passkeys/confirm/options', initOf(options)))
       return bodyOf(await api.POST('/api/account/claim/confirm/options', { body: { secret }, ...initOf(options) }))
     },
     async confirm (credential, { secret, ...options } = {}) {
-      if (secret === undefined) return bodyOf(await api.POST('/api/passkeys/confirm', { body: { credential }, ...initOf(options) })).code
-      return bodyOf(await api.POST('/api/account/claim/confirm', { body: { secret, credential }, ...initOf(options) })).code
+      const { code } = bodyOf(secret === undefined
+        ? await api.POST('/api/passkeys/confirm', { body: { credential }, ...initOf(options) })
+        : await api.POST('/api/account/claim/confirm', { body: { secret, credential }, ...initOf(options) }))
+      return code
     },
     async getSignInOptions (options) {
       return bodyOf(await api.POST('/api/session/passkey/options', initOf(options)))
@@ -513,28 +518,32 @@ function factorMethods (api: Client<paths>) {
   } satisfies Partial<MagicStore>
 }
 
-interface Page<Entry> { entries: Entry[], next: string | null }
+/** What an operation resolves to. */
+interface Answer<Body> { data?: Body, error?: unknown, response: Response }
 
-/** The entries of all pages, each of which is requested when it is needed. */
-async function * entriesOf<Entry> (
-  request: (query: { cursor?: string }) => Promise<Page<Entry>>
+type Page<Name extends string, Entry> = Record<Name, Entry[]> & { next: string | null }
+
+/** The entries of all pages of a list, which responses call `name`. Each page is requested when it is needed. */
+async function * entriesOf<Name extends string, Entry> (
+  name: Name, request: (query: { cursor?: string }) => Promise<Answer<Page<Name, Entry>>>
 ): AsyncGenerator<Entry, void, undefined> {
   let next: string | null = null
   do {
-    const page: Page<Entry> = await request(next === null ? {} : { cursor: next })
-    yield * page.entries
+    const page: Page<Name, Entry> = bodyOf(await request(next === null ? {} : { cursor: next }))
+    yield * page[name]
     next = page.next
   } while (next !== null)
 }
 
-/** Follows the changes as the document describes. */
+/** Follows the changes as the OpenAPI document describes. */
 async function * follow (
   api: Client<paths>, mirror: Mirror, options: RequestOptions | undefined
 ): AsyncGenerator<MirrorUpdate, void, undefined> {
   let update: MirrorUpdate | undefined = { mirror, changed: new Set(), reason: undefined }
   for (;;) {
-    const query = { limit: MAX_PAGE_ENTRIES, wait: update === undefined ? WAIT_SECONDS : 0 }
-    const { changes, next, reason } = bodyOf(await api.GET('/api/changes', { params: { query: mirror.cursor === undefined ? query : { ...query, cursor: mirror.cursor } }, ...initOf(options) }))
+    const position = mirror.cursor === undefined ? {} : { cursor: mirror.cursor }
+    const query = { limit: MAX_PAGE_ENTRIES, wait: update === undefined ? WAIT_SECONDS : 0, ...position }
+    const { changes, next, reason } = bodyOf(await api.GET('/api/changes', initOf(options, { query })))
     if (reason !== undefined) await listInto(api, mirror, options)
     for (const change of changes) apply(mirror, change)
     mirror.cursor = next
@@ -549,31 +558,27 @@ async function * follow (
   }
 }
 
-/** Replaces the copy by what the listings say, once they have been read to their end. */
+/** Replaces the copy with the listings, once they are complete. */
 async function listInto (
   api: Client<paths>, { folders, files }: Mirror, options: RequestOptions | undefined
 ): Promise<void> {
-  const allFolders = await collect(async cursor => {
-    const { folders: entries, next } = bodyOf(await api.GET('/api/folders', { params: { query: { all: true, limit: MAX_PAGE_ENTRIES, ...cursor } }, ...initOf(options) }))
-    return { entries, next }
-  })
-  const allFiles = await collect(async cursor => {
-    const { files: entries, next } = bodyOf(await api.GET('/api/files', { params: { query: { limit: MAX_PAGE_ENTRIES, ...cursor } }, ...initOf(options) }))
-    return { entries, next }
-  })
+  const limit = MAX_PAGE_ENTRIES
+  const allFolders = await collect(entriesOf('folders', cursor =>
+    api.GET('/api/folders', initOf(options, { query: { all: true, limit, ...cursor } }))))
+  const allFiles = await collect(entriesOf('files', cursor =>
+    api.GET('/api/files', initOf(options, { query: { limit, ...cursor } }))))
   folders.clear()
   files.clear()
   for (const folder of allFolders) folders.set(folder.id, folder)
   for (const file of allFiles) files.set(file.id, file)
 }
 
-async function collect<Entry> (request: (query: { cursor?: string }) => Promise<Page<Entry>>): Promise<Entry[]> {
+async function collect<Entry> (entries: AsyncIterable<Entry>): Promise<Entry[]> {
   const all: Entry[] = []
-  for await (const entry of entriesOf(request)) all.push(entry)
+  for await (const entry of entries) all.push(entry)
   return all
 }
 
-/** Sets what the copy has at an id to what there is now. */
 function apply ({ folders, files }: Mirror, { id, file, folder }: ChangeList['changes'][number]): void {
   if (file !== undefined) files.set(id, file)
   else if (folder !== undefined) folders.set(id, folder)
@@ -589,14 +594,12 @@ export function pathOf (mirror: Pick<Mirror, 'folders'>, entry: StoredFile | Fol
 }
 
 /** Returns the body of a success; throws a MagicStoreError otherwise. */
-export function bodyOf<Body> ({ data, error, response }: { data?: Body, error?: unknown, response: Response }): Body {
+export function bodyOf<Body> ({ data, error, response }: Answer<Body>): Body {
   if (!response.ok) throw new MagicStoreError(response.status, error, response.headers)
   return data as Body
 }
 
-function downloadOf (
-  answer: { data?: ReadableStream<Uint8Array> | null, error?: unknown, response: Response }
-): Download {
+function downloadOf (answer: Answer<ReadableStream<Uint8Array> | null>): Download {
   return { stream: bodyOf(answer) ?? new Blob([]).stream(), response: answer.response }
 }
 
@@ -607,8 +610,11 @@ export function authorizationOf (credentials: Password | { token: string }): str
   return `Basic ${btoa(String.fromCharCode(...bytes))}`
 }
 
-function initOf ({ signal }: RequestOptions = {}): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal }
+/** What a request needs besides its body: the parameters of its operation, and the signal of the call. */
+function initOf<const Params = Record<never, never>> (
+  { signal }: RequestOptions = {}, params = {} as Params
+): { params: Params, signal?: AbortSignal } {
+  return { params, ...(signal && { signal }) }
 }
 
 function ifMatchOf ({ ifMatch }: { ifMatch?: string | undefined } = {}): { 'if-match'?: string } {
@@ -632,23 +638,23 @@ function modificationOf (content: Content): { 'x-file-modified'?: string } {
 }
 
 /**
- * The bytes to store. A string is encoded as UTF-8. Without a type, the server chooses one by the ending of the name;
- * for a string under a name that has none, it is `text/plain`.
+ * The bytes to store. A string is encoded as UTF-8. Without a type, the server chooses one by the extension of the
+ * name; a string under a name without an extension is `text/plain`.
  * @throws TypeError for anything else, which would be stored as JSON.
  */
 function blobOf (content: Content, name = ''): Blob {
   if (content instanceof Blob) return content
-  if (typeof content === 'string') return new Blob([content], name.includes('.') ? {} : { type: 'text/plain;charset=utf-8' })
+  const type = name.includes('.') ? '' : 'text/plain;charset=utf-8'
+  if (typeof content === 'string') return new Blob([content], { type })
   if (content instanceof ArrayBuffer || ArrayBuffer.isView(content)) return new Blob([content as ArrayBuffer])
   throw new TypeError('a file must be a Blob, a string, an ArrayBuffer or a view of one')
 }
 
 /**
- * Runs a call with a signal of its own, which follows that of the caller until the call ends. The requests of the call
- * add listeners to the signal, some of which stay as long as it does: a signal that lives longer than the call would
- * keep the file of each upload.
+ * Runs a call with its own signal, which aborts when the caller's does. Requests add listeners to their signal that can
+ * stay as long as it does: with a long-lived signal of the caller, the file of each upload would stay in memory.
  */
-async function whileFollowed<Options extends RequestOptions, Result> (
+async function withOwnSignal<Options extends RequestOptions, Result> (
   options: Options, call: (options: Options) => Promise<Result>
 ): Promise<Result> {
   const { signal } = options
@@ -660,7 +666,7 @@ async function whileFollowed<Options extends RequestOptions, Result> (
   return call({ ...options, signal: own.signal }).finally(() => signal.removeEventListener('abort', abort))
 }
 
-/** What can be tried again. */
+/** An operation that can be retried. */
 interface Attempts<Result> {
   attempt (): Promise<Result>
   /** Bytes that earlier attempts stored. */
@@ -670,8 +676,8 @@ interface Attempts<Result> {
 interface ResumableUpload { api: Client<paths>, fetch: Fetch, name: string, bytes: Blob, options: ResumableOptions }
 
 /**
- * Each attempt asks for the offset and sends the rest (draft-ietf-httpbis-resumable-upload). Without a rest, it gets
- * the stored file again.
+ * Each attempt asks for the offset and sends the rest (draft-ietf-httpbis-resumable-upload). If all bytes are stored,
+ * the server responds with the file.
  */
 function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload): Attempts<StoredFile> {
   const { onProgress, onCreated } = options
@@ -679,21 +685,22 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
   let offset = 0
 
   async function create (init: RequestOptions): Promise<string> {
-    // With a length of 0, there would be nothing to continue: the response would be the file.
+    // An upload with a length of 0 would be complete: the response would have the file, and no id.
     const length = bytes.size > 0 && { 'upload-length': String(bytes.size) }
     const header = { ...preconditionOf(options), ...modificationOf(bytes), ...length, 'upload-complete': '?0' }
-    const created = await api.PUT('/uploads/{name}', { params: { path: { name }, header }, body: new Blob([], { type: bytes.type }), ...initOf(init) })
+    const body = new Blob([], { type: bytes.type })
+    const created = await api.PUT('/uploads/{name}', { body, ...initOf(init, { path: { name }, header }) })
     bodyOf(created)
     return created.response.headers.get('location')?.split('/').at(-1) ?? ''
   }
 
-  /** An abort can come after the server has created the upload: what nobody has the id of is ended there. */
+  /** After an abort, nobody gets the id of an upload that the server still creates: it is ended when the id arrives. */
   async function createFor ({ signal }: RequestOptions): Promise<string> {
     if (signal === undefined) return create({})
     signal.throwIfAborted()
     const own = new AbortController()
     const created = create({ signal: own.signal })
-    const end = async (id: string) => api.DELETE('/api/uploads/{id}', { params: { path: { id } }, signal: own.signal })
+    const end = async (id: string) => api.DELETE('/api/uploads/{id}', initOf(own, { path: { id } }))
     return orAborted(created, signal).catch((error: unknown) => {
       const timer = setTimeout(() => own.abort(), LATE_ANSWER_MS)
       void created.then(end).catch(() => {}).finally(() => clearTimeout(timer))
@@ -708,24 +715,27 @@ function resumableUpload ({ api, fetch, name, bytes, options }: ResumableUpload)
         id = await createFor(options)
         onCreated?.(id)
       }
-      const head = await api.HEAD('/api/uploads/{id}', { params: { path: { id } }, ...initOf(options) })
+      const init = initOf(options, { path: { id } })
+      const head = await api.HEAD('/api/uploads/{id}', init)
       // The response to HEAD has no body that says which lock refuses the file.
-      if (head.response.status === 423) bodyOf(await api.GET('/api/uploads/{id}', { params: { path: { id } }, ...initOf(options) }))
+      if (head.response.status === 423) bodyOf(await api.GET('/api/uploads/{id}', init))
       bodyOf(head)
       offset = Number(head.response.headers.get('upload-offset'))
       const rest = bytes.slice(offset, bytes.size, 'application/partial-upload')
       onProgress?.(offset, bytes.size)
       const report = onProgress && ((sentBytes: number) => onProgress(offset + sentBytes, bytes.size))
       const params = { path: { id }, header: { 'upload-offset': String(offset), 'upload-complete': '?1' } }
+      const progress = progressOf(fetch, rest, { onProgress: report })
+      const sent = await api.PATCH('/api/uploads/{id}', { body: rest, ...initOf(options, params), ...progress })
       // With `Upload-Complete: ?1`, a success is never a 204, which has no body.
-      return bodyOf(await api.PATCH('/api/uploads/{id}', { params, body: rest, ...initOf(options), ...progressOf(fetch, rest, { onProgress: report }) })) as StoredFile
+      return bodyOf(sent) as StoredFile
     }
   }
 }
 
 /**
- * The result of the first attempt that succeeds. An attempt that stores bytes before it fails starts the count and the
- * waits again.
+ * The result of the first attempt that succeeds. An attempt that stores bytes before it fails resets the count of
+ * failures and the wait.
  */
 async function retried<Result> (
   { attempt, storedBytes }: Attempts<Result>, { signal, onRetry }: ResumableOptions
@@ -748,7 +758,7 @@ async function retried<Result> (
   }
 }
 
-/** Network errors are a TypeError of fetch. A name that a folder has stays taken. */
+/** fetch throws a TypeError for a network error. `name_taken` is a 409 that stays. */
 function isTransient (error: unknown): boolean {
   if (!(error instanceof MagicStoreError)) return error instanceof TypeError
   if (error.code === 'name_taken') return false
@@ -765,8 +775,8 @@ async function wait (ms: number, signal: AbortSignal | undefined): Promise<void>
 const kept = new WeakMap<ReadableStream, { request: Request, response: Response }>()
 
 /**
- * Keeps a request and its response while its stream is read. Otherwise Node collects them: without the request, its
- * signal aborts nothing, and without the response, the stream ends early as if it were complete.
+ * Keeps a request and its response while its stream is read. Otherwise they are garbage-collected in Node: without
+ * the request, its signal aborts nothing, and without the response, the stream ends early as if it were complete.
  */
 function keeping (fetch: Fetch): Fetch {
   return async request => {
@@ -777,7 +787,7 @@ function keeping (fetch: Fetch): Fetch {
 }
 
 /**
- * fetch removes `.` and `..` from a path, also percent-encoded, so that another operation would answer. Nothing has
+ * fetch removes `.` and `..` from a path, also percent-encoded, so that another operation would answer. No file has
  * such a name.
  */
 function refuseDots (values: unknown[]): Response | undefined {
@@ -785,7 +795,7 @@ function refuseDots (values: unknown[]): Response | undefined {
   return Response.json({ status: 400, code: 'name_invalid', detail: 'A name is not . or ..' }, { status: 400 })
 }
 
-/** Sends a code beside the password of the credentials, each code once. */
+/** Adds the code to requests that take the password. Each code is sent once. */
 function withCodes (fetch: Fetch, credentials: Credentials = { token: '' }): Fetch {
   if (!('password' in credentials)) return fetch
   const given = authorizationOf(credentials)
@@ -829,7 +839,8 @@ function createAuthorization (api: Client<paths>, credentials: Credentials): Aut
   if ('token' in credentials) return { headerFor: async () => authorizationOf(credentials), forget () {} }
   if ('issue' in credentials) return createTokens(credentials.issue)
   const given = authorizationOf(credentials)
-  const { headerFor, forget } = createTokens(async () => bodyOf(await api.GET('/api/token', { headers: { authorization: given } })))
+  const issue = async () => bodyOf(await api.GET('/api/token', { headers: { authorization: given } }))
+  const { headerFor, forget } = createTokens(issue)
   return { headerFor: async operation => passwordOperations.includes(operation) ? given : headerFor(operation), forget }
 }
 
@@ -874,19 +885,21 @@ function orAborted<Value> (promise: Promise<Value>, signal: AbortSignal): Promis
 }
 
 /**
- * Sends a file as raw bytes, an object that contains one as a form, any other object as JSON: no JSON body of the API
- * is anything else.
+ * Sends a file as raw bytes, an object that contains a file as a form, and any other object as JSON. Every JSON body of
+ * the API is an object.
  */
 function writeBody (body: unknown): Blob | FormData {
-  if (typeof body !== 'object' || body instanceof Blob || body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return blobOf(body as Content)
+  const isFile = body instanceof Blob || body instanceof ArrayBuffer || ArrayBuffer.isView(body)
+  if (isFile || typeof body !== 'object') return blobOf(body as Content)
   const fields = Object.entries(body as object)
-  if (!fields.some(([, value]) => value instanceof Blob)) return new Blob([JSON.stringify(body)], { type: 'application/json' })
+  const isForm = fields.some(([, value]) => value instanceof Blob)
+  if (!isForm) return new Blob([JSON.stringify(body)], { type: 'application/json' })
   const form = new FormData()
   for (const [field, value] of fields) form.append(field, value)
   return form
 }
 
-/** The fetch of an upload that reports progress, if it does. */
+/** A `fetch` that reports the progress of an upload, if there is a callback for it. */
 function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {}): { fetch?: Fetch } {
   if (onProgress === undefined) return {}
   // A form is a little longer than its file.
@@ -901,7 +914,8 @@ function progressOf (fetch: Fetch, file: Blob, { onProgress }: UploadOptions = {
   }
   return {
     fetch (request) {
-      const counted = new Request(request, { body: countedStream(request.body as ReadableStream<Uint8Array>, report), duplex: 'half' } as RequestInit)
+      const body = countedStream(request.body as ReadableStream<Uint8Array>, report)
+      const counted = new Request(request, { body, duplex: 'half' } as RequestInit)
       // A stream has no length; with this header, the server can refuse a file that is too large before it is sent.
       if (request.method !== 'POST') counted.headers.set('content-length', String(file.size))
       return fetch(counted)
@@ -963,14 +977,17 @@ function sendByXhr (xhr: UploadRequest, request: Request, { body, report }: Send
     xhr.upload.onprogress = ({ loaded }) => report(loaded)
     xhr.onload = () =>
       resolve(new Response(xhr.response, { status: xhr.status, headers: headersOf(xhr.getAllResponseHeaders()) }))
-    // What fetch rejects with if the network fails.
+    // As fetch does after a network error.
     xhr.onerror = () => reject(new TypeError('the upload failed'))
     xhr.send(body)
   })
 }
 
 function headersOf (lines: string): [string, string][] {
-  return lines.trim().split('\r\n').map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()])
+  return lines.trim().split('\r\n').map(line => {
+    const colon = line.indexOf(':')
+    return [line.slice(0, colon), line.slice(colon + 1).trim()]
+  })
 }
 
 function isProblem (body: unknown): body is Problem {

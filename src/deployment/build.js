@@ -15,6 +15,7 @@ const options = {
   bundle: true,
   minify: true,
   format: /** @type {const} */ ('esm'),
+  charset: /** @type {const} */ ('utf8'),
   target: ['chrome123', 'firefox121', 'safari17.5'],
   logLevel: /** @type {const} */ ('warning'),
   jsx: /** @type {const} */ ('automatic'),

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { AccountView } from './account/account-view.tsx'
+import { ActionButton } from './action-button.tsx'
 import { claim, wordsOf } from './claim.ts'
 import { ClaimView } from './claim-view.tsx'
 import { Dialog } from './dialog.tsx'
@@ -7,8 +8,9 @@ import { DemandDialog } from './factors/demand-dialog.tsx'
 import { FailedEntries } from './files/failed-entries.tsx'
 import { FilesView } from './files/files-view.tsx'
 import { TrashView } from './files/trash-view.tsx'
-import { focusMain } from './focus.ts'
+import { focusHeading, focusMain } from './focus.ts'
 import { Icon, Logo } from './icon.tsx'
+import { IconButton } from './icon-button.tsx'
 import { Notices } from './notices.tsx'
 import { LinksView } from './links/links-view.tsx'
 import { lastOf } from './paths.ts'
@@ -16,7 +18,7 @@ import { ProblemText } from './problem.tsx'
 import { restoreSession, signIn, signOut } from './session.ts'
 import { session } from './session-state.ts'
 import { Shortcuts, showShortcuts } from './shortcuts.tsx'
-import { CredentialForm, PasskeySignIn, SignIn } from './sign-in.tsx'
+import { CredentialForm, PasskeySignIn, SignIn, SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
 import { SharedQuestion } from './uploads/shared-question.tsx'
 import { UploadPanel } from './uploads/upload-panel.tsx'
@@ -26,7 +28,6 @@ import { visibleName } from './visible-name.ts'
 
 type Screen = View | 'claim' | 'loading' | 'none' | 'unreachable'
 
-/** The whole page. */
 export function App () {
   return (
     <>
@@ -38,9 +39,12 @@ export function App () {
 
 function Content () {
   const state = session.value
-  useScreen(claim.value === undefined ? state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind : 'claim')
+  const screen = state.kind === 'open' || state.kind === 'ended' ? view.value : state.kind
+  useScreen(claim.value === undefined ? screen : 'claim')
   if (claim.value !== undefined) return <ClaimView key={claim.value.secret} claim={claim.value} />
-  if (state.kind === 'loading') return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
+  if (state.kind === 'loading') {
+    return <main class='sign-in' aria-busy='true'><p class='muted'>{texts.loading}</p></main>
+  }
   if (state.kind === 'unreachable') return <Unreachable error={state.error} />
   if (state.kind === 'none') return <SignIn />
   return (
@@ -70,18 +74,15 @@ function Content () {
   )
 }
 
-/**
- * Sets the title of the window. After a change of view or folder, focuses the heading, because the focused element may
- * be gone.
- */
+/** Sets the title of the window. After a change of view or folder, focuses the heading. */
 function useScreen (screen: Screen): void {
   const isLaterOne = useRef(false)
   const name = titleOf(screen, openFolder.value)
   useEffect(() => { document.title = name === undefined ? texts.title : `${name} – ${texts.title}` }, [name])
-  // A layout effect, so that it takes the focus from no entry that gets it when the list is there.
+  // A layout effect, so that it comes before the effects that focus an entry of the list.
   useLayoutEffect(() => {
     if (screen === 'loading') return
-    if (isLaterOne.current) focusHeading()
+    if (isLaterOne.current) focusHeading('h2')
     isLaterOne.current = true
   }, [screen, openFolder.value])
 }
@@ -93,35 +94,28 @@ function titleOf (screen: Screen, folder: string): string | undefined {
   return screen in texts.views ? texts.views[screen as View] : undefined
 }
 
-function focusHeading (): void {
-  const heading = document.querySelector<HTMLElement>('#main h2') ?? document.getElementById('main')
-  heading?.setAttribute('tabindex', '-1')
-  heading?.focus()
-}
-
-/** The address stays: its part after `#` is the view. */
+/** Does not follow the link, because the part of the address after `#` is the view. */
 function skipToMain (event: MouseEvent): void {
   event.preventDefault()
   focusMain()
 }
 
-/** Shown if the page could not ask the server for the session. */
+/** Shown if the server can't be reached when the page is opened. */
 function Unreachable ({ error }: { error: unknown }) {
   const button = useRef<HTMLButtonElement>(null)
   useEffect(() => button.current?.focus(), [])
   return (
-    <main class='sign-in'>
-      <h1 class='brand'><Logo />{texts.title}</h1>
-      <div class='card'>
-        <ProblemText error={error} />
-        <button type='button' class='primary' ref={button} onClick={() => { void restoreSession() }}>{texts.tryAgain}</button>
-      </div>
-    </main>
+    <SignInPage>
+      <ProblemText error={error} />
+      <button type='button' class='primary' ref={button} onClick={() => { void restoreSession() }}>
+        {texts.tryAgain}
+      </button>
+    </SignInPage>
   )
 }
 
 function TopBar ({ username }: { username: string }) {
-  const { run, isRunning, error } = useAction(signOut)
+  const leaving = useAction(signOut)
   return (
     <>
       <header class='top-bar'>
@@ -135,21 +129,16 @@ function TopBar ({ username }: { username: string }) {
         </nav>
         <div class='user'>
           <span class='username' dir='auto' title={username}>{username}</span>
-          <button
-            type='button' class='quiet by-keyboard' aria-label={texts.shortcuts.title} title={texts.shortcuts.title}
+          <IconButton
+            icon='keyboard' label={texts.shortcuts.title} title={texts.shortcuts.title} class='quiet by-keyboard'
             onClick={showShortcuts}
-          >
-            <Icon name='keyboard' />
-          </button>
-          <button
-            type='button' class='quiet' aria-label={texts.sign.out} title={texts.sign.out} aria-disabled={isRunning}
-            onClick={() => { void run() }}
-          >
+          />
+          <ActionButton action={leaving} class='quiet' aria-label={texts.sign.out} title={texts.sign.out}>
             <Icon name='signOut' />
-          </button>
+          </ActionButton>
         </div>
       </header>
-      <ProblemText error={error} />
+      <ProblemText error={leaving.error} />
     </>
   )
 }

@@ -1,11 +1,10 @@
 import type { Password } from 'magicstore'
 import { checkClaim, claim, useClaim, wordsOf, type Claim } from './claim.ts'
+import { PageError } from './errors.ts'
 import { folder } from './folder.ts'
-import { Logo } from './icon.tsx'
-import { PageError } from './page-error.ts'
 import { ProblemText, Retry } from './problem.tsx'
 import { leave, signIn } from './session.ts'
-import { CredentialForm } from './sign-in.tsx'
+import { CredentialForm, SignInPage } from './sign-in.tsx'
 import { texts } from './texts.ts'
 import { useLoaded } from './use-loaded.ts'
 
@@ -22,23 +21,20 @@ export function ClaimView ({ claim: { secret, username } }: { claim: Claim }) {
     await signIn(account).catch(() => {})
   }
   return (
-    <main class='sign-in'>
-      <h1 class='brand'><Logo />{texts.title}</h1>
-      <div class='card'>
-        <h2>{words.title}</h2>
-        {isUsable === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
-        {error instanceof PageError && <ProblemText error={error} />}
-        {error !== undefined && !(error instanceof PageError) && (
-          <Retry error={error} action={() => { void reload() }} />
-        )}
-        {isUsable && (
-          <>
-            <p class='hint'>{words.hint}</p>
-            <CredentialForm label={words.submit} isNew username={username} action={send} />
-          </>
-        )}
-        <a href={folder.href}>{texts.claim.toSignIn}</a>
-      </div>
-    </main>
+    <SignInPage>
+      <h2>{words.title}</h2>
+      {isUsable === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
+      {error instanceof PageError && <ProblemText error={error} />}
+      {error !== undefined && !(error instanceof PageError) && (
+        <Retry error={error} action={() => { void reload() }} />
+      )}
+      {isUsable && (
+        <>
+          <p class='hint'>{words.hint}</p>
+          <CredentialForm label={words.submit} isNew username={username} action={send} />
+        </>
+      )}
+      <a href={folder.href}>{texts.claim.toSignIn}</a>
+    </SignInPage>
   )
 }

@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals'
-import { bodyOf, createMagicStore, MagicStoreError, type Password, type User } from 'magicstore'
+import { bodyOf, createMagicStore, type Password, type User } from 'magicstore'
+import { codeOf, PageError } from './errors.ts'
 import { withCode } from './factors/proof.ts'
 import { baseUrl } from './folder.ts'
-import { PageError } from './page-error.ts'
 import { texts } from './texts.ts'
 
 /** An invitation or the reset of a password, from a link of the operator. */
@@ -12,10 +12,7 @@ export interface Claim {
   readonly username: string | undefined
 }
 
-/**
- * The claim in the address of the page. It stays there until it is used, so that a window that is loaded again still
- * has it.
- */
+/** The claim in the address of the page. It stays there until it is used, so that it survives a reload. */
 export const claim = signal(claimOf(location.hash))
 
 /** Reads `#claim=SECRET&username=NAME`. */
@@ -25,7 +22,6 @@ export function claimOf (hash: string): Claim | undefined {
   return secret === null ? undefined : { secret, username: fields.get('username') ?? undefined }
 }
 
-/** What the page says about it. */
 export function wordsOf ({ secret }: Claim) {
   return secret.startsWith('rst_') ? texts.claim.reset : texts.claim.invitation
 }
@@ -48,7 +44,7 @@ async function refusing<Result> (request: () => Promise<Result>): Promise<Result
   try {
     return await request()
   } catch (error) {
-    if (!(error instanceof MagicStoreError) || error.code !== 'not_found') throw error
+    if (codeOf(error) !== 'not_found') throw error
     throw new PageError(texts.claim.over, { cause: error })
   }
 }

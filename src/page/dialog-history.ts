@@ -3,52 +3,51 @@ import { session } from './session-state.ts'
 /** What closes each open dialog; the last one is on top. */
 const closers: (() => void)[] = []
 
-/** Set while the browser goes back to the entry that belongs to the open dialogs. */
-let isReturning = false
+/** Set while the browser goes back to the entry of the dialogs that are still open. */
+let isGoingBack = false
 
 /**
  * Gives an open dialog an entry in the history of the window, so that Back closes it. Returns what removes the entry.
- * Several dialogs can open and close in one step, such as a preview that makes way for its versions: the history
- * follows afterwards.
+ * Dialogs can replace each other in one render, such as a preview by its versions: the history is matched after that.
  */
 export function addDialog (close: () => void): () => void {
   closers.push(close)
-  queueMicrotask(follow)
+  queueMicrotask(matchUnlessLoading)
   return () => {
     closers.splice(closers.indexOf(close), 1)
-    queueMicrotask(follow)
+    queueMicrotask(matchUnlessLoading)
   }
 }
 
-/** Follows Back and Forward. After a reload, entries of dialogs that were open before are left. */
+/** Closes dialogs at Back. After a reload, goes back from the entries of dialogs that were open. */
 export function watchDialogs (): void {
   addEventListener('popstate', () => {
-    const isByUser = !isReturning
-    isReturning = false
+    const isByUser = !isGoingBack
+    isGoingBack = false
     if (isByUser && closers.length > depth()) for (const close of closers.slice(depth()).reverse()) close()
     else matchHistory()
   })
   matchHistory()
 }
 
-/** Resolves when the history has followed the dialogs. */
-export async function whenFollowed (): Promise<void> {
+/** Resolves when the history matches the open dialogs. */
+export async function whenHistoryMatches (): Promise<void> {
   // Dialogs close when the page is rendered.
   await new Promise(resolve => setTimeout(resolve))
-  if (isReturning) await new Promise(resolve => addEventListener('popstate', resolve, { once: true }))
+  if (isGoingBack) await new Promise(resolve => addEventListener('popstate', resolve, { once: true }))
 }
 
-function follow (): void {
-  // The page is loaded again, and removes the entries then.
+function matchUnlessLoading (): void {
+  // While it loads, the page is about to reload, and removes the entries then.
   if (session.peek().kind !== 'loading') matchHistory()
 }
 
-/** Adds an entry for each new dialog, or leaves those of closed ones. */
+/** Adds an entry for each new dialog, or goes back from the entries of closed ones. */
 function matchHistory (): void {
-  if (isReturning) return
+  if (isGoingBack) return
   while (depth() < closers.length) history.pushState({ dialogs: depth() + 1 }, '')
   if (depth() === closers.length) return
-  isReturning = true
+  isGoingBack = true
   history.go(closers.length - depth())
 }
 

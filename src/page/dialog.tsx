@@ -2,8 +2,8 @@ import type { ComponentChildren } from 'preact'
 import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { addDialog } from './dialog-history.ts'
 import { focusMain } from './focus.ts'
-import { Icon } from './icon.tsx'
 import { frameTexts } from './frame-texts.ts'
+import { IconButton } from './icon-button.tsx'
 
 interface DialogProps {
   title: ComponentChildren
@@ -21,7 +21,9 @@ interface DialogProps {
  * closes. `autofocus` would do the same, but Chromium writes a message about it to the console. A click outside does
  * nothing in dialogs with inputs, so that no input is lost.
  */
-export function Dialog ({ title, onClose, onKeyDown, closesOutside = false, class: className = '', children }: DialogProps) {
+export function Dialog (
+  { title, onClose, onKeyDown, closesOutside = false, class: className = '', children }: DialogProps
+) {
   const close = useRef(onClose)
   close.current = onClose
   const element = useRef<HTMLDialogElement>(null)
@@ -33,7 +35,7 @@ export function Dialog ({ title, onClose, onKeyDown, closesOutside = false, clas
     dialog?.showModal()
     dialog?.querySelector<HTMLElement>('[data-autofocus]')?.focus()
     return () => {
-      // First, because nothing outside of an open dialog can get the focus.
+      // Closed first, because nothing outside of an open dialog can get the focus.
       dialog?.close()
       returnFocus(opener, dialog?.closest('section, main'))
     }
@@ -53,9 +55,7 @@ export function Dialog ({ title, onClose, onKeyDown, closesOutside = false, clas
     >
       <header>
         <h2 id={titleId} dir='auto'>{title}</h2>
-        {onClose !== undefined && (
-          <button type='button' class='quiet' onClick={onClose} aria-label={frameTexts.close}><Icon name='close' /></button>
-        )}
+        {onClose !== undefined && <IconButton icon='close' label={frameTexts.close} onClick={onClose} />}
       </header>
       {children}
     </dialog>
@@ -64,7 +64,7 @@ export function Dialog ({ title, onClose, onKeyDown, closesOutside = false, clas
 
 /**
  * The event listeners of a dialog for clicks on its backdrop, which is part of the element. A press that began inside,
- * such as the selection of a text, is not one.
+ * for example to select text, does not count.
  */
 function useOutside (action: () => void) {
   const isPressed = useRef(false)

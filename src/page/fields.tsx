@@ -1,12 +1,11 @@
-import { MagicStoreError } from 'magicstore'
-import { useId, useState } from 'preact/hooks'
-import { Icon } from './icon.tsx'
+import { useId } from 'preact/hooks'
+import { codeOf } from './errors.ts'
+import { PasswordInput } from './password-input.tsx'
 import { ProblemText } from './problem.tsx'
 import { session, usernameOf } from './session-state.ts'
-import { texts } from './texts.ts'
 import { withoutInvisible } from './visible-name.ts'
 
-/** Returns the fields of a form that is submitted. The browser does not leave the page. */
+/** The fields of a submitted form. Prevents the browser from leaving the page. */
 export function fieldsOf (event: SubmitEvent): FormData {
   event.preventDefault()
   return new FormData(event.currentTarget as HTMLFormElement)
@@ -17,9 +16,23 @@ export function NameField ({ label, name }: { label: string, name: string }) {
   return (
     <label>{label}
       <input
-        name='name' defaultValue={withoutInvisible(name)} required dir='auto' autocomplete='off' spellcheck={false} data-autofocus
+        name='name' defaultValue={withoutInvisible(name)} required dir='auto' autocomplete='off' spellcheck={false}
+        data-autofocus
       />
     </label>
+  )
+}
+
+/** A field for the name that a user gives to a token or passkey, called `name` in its form. */
+export function GivenNameField ({ label, example }: { label: string, example: string }) {
+  const id = useId()
+  return (
+    <div class='field'>
+      <label for={id}>{label}</label>
+      <input
+        id={id} name='name' required maxLength={100} autocomplete='off' data-autofocus dir='auto' placeholder={example}
+      />
+    </div>
   )
 }
 
@@ -33,43 +46,28 @@ interface PasswordFieldProps {
   autofocus?: boolean
 }
 
-/** A password field with a button that shows the password. */
+/** A password with its label, and why the server refused it. */
 export function PasswordField ({ name, label, autocomplete, error, autofocus = false }: PasswordFieldProps) {
   const id = useId()
-  const [isShown, setShown] = useState(false)
   return (
     <div class='field'>
       <label for={id}>{label}</label>
-      <div class='password'>
-        <input
-          id={id} name={name} type={isShown ? 'text' : 'password'} required autocomplete={autocomplete} autocapitalize='none'
-          spellcheck={false} aria-invalid={error !== undefined} aria-describedby={`${id}-problem`} data-autofocus={autofocus || undefined}
-        />
-        <button
-          type='button' class='quiet' aria-pressed={isShown} aria-label={texts.showPassword} title={texts.showPassword}
-          onClick={() => setShown(!isShown)}
-        >
-          <Icon name={isShown ? 'eyeOff' : 'eye'} />
-        </button>
-      </div>
+      <PasswordInput
+        id={id} name={name} autocomplete={autocomplete} aria-invalid={error !== undefined}
+        aria-describedby={`${id}-problem`} data-autofocus={autofocus || undefined}
+      />
       <ProblemText id={`${id}-problem`} error={error} />
     </div>
   )
 }
 
-interface AccountPasswordProps {
-  name: string
-  label: string
-  error?: unknown
-  autofocus?: boolean
-}
-
 /** The current password of the user. The hidden username tells password managers which account it belongs to. */
-export function AccountPassword (field: AccountPasswordProps) {
+export function AccountPassword (field: Omit<PasswordFieldProps, 'autocomplete'>) {
   return (
     <>
       <input
-        class='hidden' name='username' value={usernameOf(session.value)} autocomplete='username' readOnly tabIndex={-1} aria-hidden='true'
+        class='hidden' name='username' value={usernameOf(session.value)} autocomplete='username' readOnly tabIndex={-1}
+        aria-hidden='true'
       />
       <PasswordField {...field} autocomplete='current-password' />
     </>
@@ -78,5 +76,5 @@ export function AccountPassword (field: AccountPasswordProps) {
 
 /** Whether the server refused the current password. */
 export function isPasswordWrong (error: unknown): boolean {
-  return error instanceof MagicStoreError && error.code === 'credentials_wrong'
+  return codeOf(error) === 'credentials_wrong'
 }

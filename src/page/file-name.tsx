@@ -10,7 +10,7 @@ const EXTENSION = /\.\w{1,10}$/
 /** An extension with the number before it: `-0012.jpg` or ` (2).txt`. */
 const LONG_ENDING = /(?:[ _-]?\(?\d{1,6}\)?)?(?:\.\w{1,10})?$/
 
-/** The name of a file, in its own direction, with marks for characters that can't be seen. */
+/** The name of a file, in its own text direction, with marks for invisible characters. */
 export function FileName ({ name, class: className }: NameProps) {
   return (
     <bdi class={className} title={visibleName(name)}>
@@ -29,11 +29,11 @@ function Marked ({ name }: { name: string }) {
 }
 
 /**
- * The name of a file in one line. If there is little room, its middle is cut. Screen readers would read a space there:
- * its control needs `aria-label`.
+ * The name of a file in one line. If there is little room, its middle is cut. Screen readers read a space there: the
+ * control around it needs an `aria-label`.
  */
 export function CutName ({ name }: NameProps) {
-  // In other scripts, letters that are next to each other can have one form, and numbers another place.
+  // In other scripts, a cut could separate letters that join, or move a number.
   const pattern = /^[\p{ASCII}\p{Script=Latin}]*$/u.test(name) ? LONG_ENDING : EXTENSION
   const [ending = ''] = pattern.exec(name) ?? []
   return (

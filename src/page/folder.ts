@@ -1,4 +1,4 @@
-/** The folder of the page. Behind a proxy it can have a path. */
+/** The address of the folder that the page is in. Behind a proxy it can have a path. */
 export const folder = new URL('.', location.href)
 
 /** The address of the API for the client. */

@@ -1,4 +1,5 @@
 import { MagicStoreError } from 'magicstore'
+import { ignoreMissing } from './requests.ts'
 import { call } from './session.ts'
 
 /** The files and folders whose locks refused an action; none if it failed for another reason. */
@@ -9,12 +10,8 @@ export function lockedBy (error: unknown): readonly string[] {
 /** Ends locks of files and folders. @throws what `call` throws. */
 export async function breakLocks (names: readonly string[]): Promise<void> {
   for (const name of names) {
-    // Which of the two has the lock is not known, and it may have ended.
+    // The name can be that of a file or of a folder, and the lock may have ended.
     await call(store => store.breakLock(name)).catch(ignoreMissing)
     await call(store => store.breakFolderLock(name)).catch(ignoreMissing)
   }
-}
-
-function ignoreMissing (error: unknown): void {
-  if (!(error instanceof MagicStoreError) || error.status !== 404) throw error
 }

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { focusMain } from './focus.ts'
-import { Icon } from './icon.tsx'
+import { IconButton } from './icon-button.tsx'
 import { texts } from './texts.ts'
 
 interface Notice {
@@ -20,7 +20,7 @@ export function notify (next: Notice): void {
   notice.value = next
 }
 
-/** Takes the notice away. Deletions and moves begin so: until their own notice comes, no other undo is shown. */
+/** Removes the notice. Deletions and moves begin with this, so that the undo of an earlier one is not shown. */
 export function dismiss (): void {
   notice.value = undefined
 }
@@ -44,7 +44,7 @@ export function Notices () {
         <div class='notice' onFocusIn={event => { before.current = event.relatedTarget ?? before.current }}>
           <span dir='auto'>{text}</span>
           {action !== undefined && <button type='button' onClick={runAction}>{action.label}</button>}
-          <button type='button' class='quiet' onClick={leave} aria-label={texts.dismiss}><Icon name='close' /></button>
+          <IconButton icon='close' label={texts.dismiss} onClick={leave} />
         </div>
       )}
     </div>

@@ -19,6 +19,21 @@ export function ancestorsOf (path: string): string[] {
   return segments.map((_, index) => segments.slice(0, index + 1).join('/'))
 }
 
+/** A path for a URL. Some proxies refuse an escaped `/`. */
+export function encodedPath (path: string): string {
+  return path.split('/').map(encodeURIComponent).join('/')
+}
+
+/** The path of a folder in the part of an address after `#`. */
+export function decodedPath (path: string): string {
+  try {
+    return decodeURIComponent(path).normalize('NFC')
+  } catch {
+    // Typed by hand, with a `%` that stands for itself. There may be no such folder.
+    return path
+  }
+}
+
 /** Whether a path is this folder or below it. */
 export function isWithin (path: string, folder: string): boolean {
   return `${path}/`.startsWith(`${folder}/`)

@@ -15,8 +15,13 @@ export function wordsOf ({ problem, status, retryAfterSeconds }: MagicStoreError
 
 /** The detail of a `validation_failed` does not name the fields. */
 function detailOf ({ code, title, detail, errors = [], limit, remaining, unit }: Problem): string {
-  if (code === 'validation_failed' && errors.length > 0) return `${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}.`
+  if (code === 'validation_failed' && errors.length > 0) {
+    return `${errors.map(({ field, message }) => `${field} ${message}`).join('; ')}.`
+  }
   if (limit !== undefined) return frameTexts.sizeLimit(formatSize(limit))
-  if (remaining !== undefined) return frameTexts.remaining(unit === 'bytes' ? formatSize(remaining) : frameTexts.files(formatNumber(remaining), remaining))
+  if (remaining !== undefined) {
+    const files = frameTexts.files(formatNumber(remaining), remaining)
+    return frameTexts.remaining(unit === 'bytes' ? formatSize(remaining) : files)
+  }
   return detail === title ? '' : detail
 }

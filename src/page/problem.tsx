@@ -1,8 +1,8 @@
 import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
+import { PageError } from './errors.ts'
 import { Cancelled } from './factors/proof.ts'
 import { breakLocks, lockedBy } from './locks.ts'
-import { PageError } from './page-error.ts'
 import { wordsOf, type ProblemWords } from './problem-words.ts'
 import { SessionEnded } from './session.ts'
 import { texts } from './texts.ts'
@@ -42,7 +42,9 @@ export function BreakLock ({ error, onBroken }: { error: unknown, onBroken?: () 
   })
   return (
     <div class='break-lock'>
-      <button type='button' aria-disabled={isRunning || isBroken} onClick={() => { if (!isBroken) void run() }}>{texts.breakLock}</button>
+      <button type='button' aria-disabled={isRunning || isBroken} onClick={() => { if (!isBroken) void run() }}>
+        {texts.breakLock}
+      </button>
       <span>{isBroken ? texts.lockBroken : texts.breakLockHint}</span>
       {failure !== undefined && <ProblemText error={failure} />}
     </div>

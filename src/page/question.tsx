@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { ActionButton } from './action-button.tsx'
 import { Dialog } from './dialog.tsx'
 import { ProblemText } from './problem.tsx'
 import { texts } from './texts.ts'
@@ -15,17 +16,17 @@ interface QuestionProps {
 
 /** A dialog before an action that needs a confirmation. The focus starts at the cancel button. */
 export function Question ({ title, label, action, onClose, children }: QuestionProps) {
-  const { run, isRunning, error } = useAction(async () => {
+  const confirming = useAction(async () => {
     await action()
     onClose()
   })
   return (
     <Dialog title={title} onClose={onClose}>
       {children}
-      <ProblemText error={error} />
+      <ProblemText error={confirming.error} />
       <div class='actions end'>
         <button type='button' data-autofocus onClick={onClose}>{texts.cancel}</button>
-        <button type='button' class='danger' aria-disabled={isRunning} onClick={() => { void run() }}>{label}</button>
+        <ActionButton action={confirming} class='danger'>{label}</ActionButton>
       </div>
     </Dialog>
   )

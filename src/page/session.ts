@@ -1,5 +1,6 @@
 import { effect } from '@preact/signals'
-import { bodyOf, createMagicStore, MagicStoreError, type MagicStore, type NewSession, type Password } from 'magicstore'
+import { bodyOf, createMagicStore, type MagicStore, type NewSession, type Password } from 'magicstore'
+import { statusOf } from './errors.ts'
 import { baseUrl, folder } from './folder.ts'
 import { assertPasskey } from './factors/passkeys.ts'
 import { withProof } from './factors/proof.ts'
@@ -25,7 +26,7 @@ let newest: { readonly token: string, readonly renewAt: number } | undefined
 /** Requests that need a new token at the same time share it. */
 let renewal: Promise<unknown> | undefined
 
-/** Set while an act ends the session and begins another one. */
+/** Set while the session is being replaced by another one. */
 let replacement: Promise<unknown> | undefined
 
 /** Share of a token's lifetime after which a new one is requested. */
@@ -67,7 +68,9 @@ export async function restoreSession (): Promise<void> {
 
 /** Follows what other windows of this browser do to the session. */
 export function watchSession (): void {
-  windows.addEventListener('message', ({ data }: MessageEvent<News>) => { void (data === 'left' ? leaveIfOver() : checkSession()) })
+  windows.addEventListener('message', ({ data }: MessageEvent<News>) => {
+    void (data === 'left' ? leaveIfOver() : checkSession())
+  })
   for (const event of ['visibilitychange', 'focus']) addEventListener(event, checkAfterAbsence)
   // The browser kept this page in memory while it showed another one, and sent it no messages.
   addEventListener('pageshow', ({ persisted }) => { if (persisted) void leaveIfOver() })
@@ -78,19 +81,21 @@ export function watchSession (): void {
  * @throws MagicStoreError if the server refuses, and Cancelled.
  */
 export async function signIn (account: Password, note?: string): Promise<void> {
-  const request = async (store: MagicStore) => bodyOf(await store.api.POST('/api/session', { headers: await keyHeaders() }))
+  const request = async ({ api }: MagicStore) =>
+    bodyOf(await api.POST('/api/session', { headers: await keyHeaders() }))
   await begin(await withProof(account, request, note))
 }
 
 /** Signs in with a passkey alone. @throws MagicStoreError if the server refuses, and PageError. */
 export async function signInWithPasskey (): Promise<void> {
   const credential = await assertPasskey(await anonymous.getSignInOptions())
-  await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', { body: { credential }, headers: await keyHeaders() })))
+  const init = { body: { credential }, headers: await keyHeaders() }
+  await begin(bodyOf(await anonymous.api.POST('/api/session/passkey', init)))
 }
 
 /**
- * Runs what ends the session and then signs in. Meanwhile no request finds that the session has ended: its dialog would
- * cover the question for the second factor.
+ * Runs an action that ends the session and signs in again. Other requests wait for it. Otherwise they would find that
+ * the session has ended, and the dialog for that would cover the one for the second factor.
  */
 export function replaceSession<Result> (replace: () => Promise<Result>): Promise<Result> {
   const replaced = replace().finally(() => { replacement = undefined })
@@ -99,7 +104,7 @@ export function replaceSession<Result> (replace: () => Promise<Result>): Promise
 }
 
 async function begin (begun: NewSession): Promise<void> {
-  // What was asked with the new cookie and the old key says nothing about this session.
+  // A response to a request with the new cookie and the old key says nothing about this session.
   signIns++
   await saveKey(begun.key)
   openWith(begun)
@@ -120,8 +125,8 @@ export async function signOut (): Promise<void> {
 
 /**
  * Reloads the page after the session ended, so that nothing of the user stays in memory. The sign-in page shows
- * `farewell`, which survives the reload in the state of the window's history, as does that the password `isReset`. The
- * other windows of this browser leave, too.
+ * `farewell`. This and whether the password was reset survive the reload in the state of the window's history. Other
+ * windows of this browser leave, too.
  */
 export async function leave (farewell?: string, isReset = false): Promise<void> {
   isLeaving = true
@@ -143,7 +148,7 @@ export async function call<Result> (request: (store: MagicStore) => Promise<Resu
       return await request(store)
     } catch (error) {
       if (error instanceof SessionEnded) await whenOpen()
-      else if (!(error instanceof MagicStoreError && error.status === 401) || ++refusals > 1) throw error
+      else if (statusOf(error) !== 401 || ++refusals > 1) throw error
     }
   }
 }
@@ -206,7 +211,7 @@ async function checkSession (): Promise<void> {
   }
 }
 
-/** After the user left on purpose, nothing of theirs may stay on the screen. */
+/** Reloads the page if the user has left in another window: none of their data may stay on the screen. */
 async function leaveIfOver (): Promise<void> {
   await checkSession()
   if (session.peek().kind === 'ended') startAnew()

@@ -9,5 +9,5 @@ export const hasLinks = links === 'on'
 /** Longest lifetime of a link in days, and the default; 0: no limit. */
 export const linkMaxDays = Number(maxDays)
 
-/** Whether the server keeps what is deleted for some time. */
+/** Whether deleted files go to a trash. */
 export const hasTrash = trash !== 'off'

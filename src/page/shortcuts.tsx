@@ -2,6 +2,8 @@ import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { Dialog } from './dialog.tsx'
 import { folder } from './folder.ts'
+import { listen } from './listen.ts'
+import { readText, writeText } from './stored-texts.ts'
 import { texts } from './texts.ts'
 
 /** The storage key of {@link areOn}. It contains the path, because several servers can share an origin. */
@@ -9,11 +11,14 @@ const KEY = `shortcuts ${folder.pathname}`
 
 const OFF = 'off'
 
+/** What uses the keys itself. */
+const KEY_USERS = 'input, textarea, select, [contenteditable], [role="menu"]'
+
 /** Whether the dialog is open. */
 const isOpen = signal(false)
 
 /** Whether `/` and `?` are shortcuts. Speech input can type them by mistake (WCAG 2.2, 2.1.4), so they can be off. */
-const areOn = signal(readSetting())
+const areOn = signal(readText(KEY) !== OFF)
 
 export function showShortcuts (): void {
   isOpen.value = true
@@ -21,10 +26,7 @@ export function showShortcuts (): void {
 
 /** The shortcuts that work anywhere on the page, and the dialog that lists all. */
 export function Shortcuts () {
-  useEffect(() => {
-    addEventListener('keydown', press)
-    return () => removeEventListener('keydown', press)
-  }, [])
+  useEffect(() => listen({ keydown: press }), [])
   return isOpen.value ? <ShortcutsDialog /> : null
 }
 
@@ -65,7 +67,7 @@ function press (event: KeyboardEvent): void {
 
 /** Whether keys belong to what has the focus: a field, a dialog or a menu. */
 function isBusy (target: EventTarget | null): boolean {
-  const isField = target instanceof Element && target.closest('input, textarea, select, [contenteditable], [role="menu"]') !== null
+  const isField = target instanceof Element && target.closest(KEY_USERS) !== null
   return isField || document.querySelector('dialog[open]') !== null
 }
 
@@ -79,18 +81,5 @@ function focusSearch (): boolean {
 
 function useKeys (isOn: boolean): void {
   areOn.value = isOn
-  try {
-    if (isOn) localStorage.removeItem(KEY)
-    else localStorage.setItem(KEY, OFF)
-  } catch {
-    // The browser does not allow storage.
-  }
-}
-
-function readSetting (): boolean {
-  try {
-    return localStorage.getItem(KEY) !== OFF
-  } catch {
-    return true
-  }
+  writeText(KEY, isOn ? undefined : OFF)
 }

@@ -1,5 +1,7 @@
 import { MagicStoreError, type Password } from 'magicstore'
+import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { ActionButton } from './action-button.tsx'
 import { usePasskeys } from './factors/use-passkeys.ts'
 import { fieldsOf, PasswordField } from './fields.tsx'
 import { Logo } from './icon.tsx'
@@ -14,23 +16,31 @@ import { useAction } from './use-action.ts'
 export function SignIn () {
   const [isNew, setNew] = useState(false)
   const [{ farewell, isReset }] = useState(takeFarewell)
+  const { welcome, upHint, toSignIn, toSignUp, closed } = texts.sign
   const title = isNew ? texts.sign.up : texts.sign.in
-  // A thief who had a session may have made links, which a reset does not end.
+  // Links that somebody else made in the account survive a reset of its password.
   const offer = async () => { if (isReset) await notifyOfLinks(texts.account.passwordChanged) }
   const enter = async (account: Password) => (isNew ? register : signIn)(account).then(offer)
   return (
+    <SignInPage welcome={farewell === undefined ? <p class='muted'>{welcome}</p> : <p role='status'>{farewell}</p>}>
+      <h2>{title}</h2>
+      {isNew && <p class='hint'>{upHint}</p>}
+      <CredentialForm label={title} isNew={isNew} action={enter} />
+      {!isNew && <PasskeySignIn onEntered={offer} />}
+      {isRegistrationOpen
+        ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? toSignIn : toSignUp}</button>
+        : <p class='hint'>{closed}</p>}
+    </SignInPage>
+  )
+}
+
+/** What the page shows in place of its views while no user is signed in. */
+export function SignInPage ({ welcome, children }: { welcome?: ComponentChildren, children: ComponentChildren }) {
+  return (
     <main class='sign-in'>
       <h1 class='brand'><Logo />{texts.title}</h1>
-      {farewell === undefined ? <p class='muted'>{texts.sign.welcome}</p> : <p role='status'>{farewell}</p>}
-      <div class='card'>
-        <h2>{title}</h2>
-        {isNew && <p class='hint'>{texts.sign.upHint}</p>}
-        <CredentialForm label={title} isNew={isNew} action={enter} />
-        {!isNew && <PasskeySignIn onEntered={offer} />}
-        {isRegistrationOpen
-          ? <button type='button' class='link' onClick={() => setNew(!isNew)}>{isNew ? texts.sign.toSignIn : texts.sign.toSignUp}</button>
-          : <p class='hint'>{texts.sign.closed}</p>}
-      </div>
+      {welcome}
+      <div class='card'>{children}</div>
     </main>
   )
 }
@@ -38,12 +48,12 @@ export function SignIn () {
 /** A button that signs in without a password, where passkeys can be used. */
 export function PasskeySignIn ({ onEntered }: { onEntered?: () => Promise<void> }) {
   const { isUsable } = usePasskeys()
-  const { run, isRunning, error } = useAction(async () => signInWithPasskey().then(onEntered))
+  const entering = useAction(async () => signInWithPasskey().then(onEntered))
   if (!isUsable) return null
   return (
     <>
-      <button type='button' aria-disabled={isRunning} onClick={() => { void run() }}>{texts.sign.inWithPasskey}</button>
-      <ProblemText error={error} />
+      <ActionButton action={entering}>{texts.sign.inWithPasskey}</ActionButton>
+      <ProblemText error={entering.error} />
     </>
   )
 }
@@ -84,8 +94,8 @@ export function CredentialForm ({ label, isNew, username, action }: CredentialFo
       <div class='field'>
         <label for={id}>{texts.sign.username}</label>
         <input
-          id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128} dir='auto'
-          autocomplete='username' autocapitalize='none' spellcheck={false}
+          id={id} name='username' required readOnly={username !== undefined} defaultValue={username} maxLength={128}
+          dir='auto' autocomplete='username' autocapitalize='none' spellcheck={false}
           aria-invalid={field === 'username'} aria-describedby={`${id}-problem`}
         />
         <ProblemText id={`${id}-problem`} error={errorAt('username')} />

@@ -1,7 +1,7 @@
 import { frameTexts } from './frame-texts.ts'
 import { visibleName } from './visible-name.ts'
 
-/** What a user showed to sign in. */
+/** What a user signed in with. */
 const factorWords = { password: 'password', totp: 'one-time code', passkey: 'passkey', recovery_code: 'recovery code' }
 type Factor = keyof typeof factorWords
 
@@ -36,7 +36,15 @@ export const texts = {
     welcome: 'Your private files: upload them here, get them back anywhere.'
   },
   files: {
-    columns: { name: 'Name', size: 'Size', own: 'Date of the file', added: 'Added', deleted: 'Deleted', expires: 'Kept until', actions: 'Actions' },
+    columns: {
+      name: 'Name',
+      size: 'Size',
+      own: 'Date of the file',
+      added: 'Added',
+      deleted: 'Deleted',
+      expires: 'Kept until',
+      actions: 'Actions'
+    },
     orders: {
       name: 'Name, A to Z',
       '-name': 'Name, Z to A',
@@ -90,10 +98,20 @@ export const texts = {
     noPreview: 'There is no preview for files of this type.',
     noPdfViewer: 'This browser has no viewer for PDF files. Download the file to see it.',
     insecure: 'The browser shows this file only over HTTPS. Download the file to see it.',
-    noWorker: 'The browser runs no service worker here, and cannot show this file without one. Download the file to see it.',
+    noWorker: 'The browser runs no service worker here, and cannot show this file without one. ' +
+      'Download the file to see it.',
     brokenPreview: 'The browser can’t show this file.',
     cut: (shown: string, whole: string) => `The first ${shown} of ${whole}. Download the file to see all of it.`,
-    details: { type: 'Type', size: 'Size', created: 'Added', updated: 'Changed', modified: 'Date of the file', stored: 'Stored', replaced: 'Replaced', sha256: 'SHA-256' },
+    details: {
+      type: 'Type',
+      size: 'Size',
+      created: 'Added',
+      updated: 'Changed',
+      modified: 'Date of the file',
+      stored: 'Stored',
+      replaced: 'Replaced',
+      sha256: 'SHA-256'
+    },
     downloadFailed: (name: string) => `Download failed: ${visibleName(name)}`,
     notCopied: 'The browser does not allow copying.',
     versionsOf: (name: string) => `Versions of ${visibleName(name)}`,
@@ -104,13 +122,16 @@ export const texts = {
     versionRestored: (name: string, time: string) => `Restored the version of ${time}: ${visibleName(name)}`,
     versionDeleted: (time: string) => `Deleted for good: the version of ${time}`,
     deleteVersion: 'Delete this version for good?',
-    deleteVersionOf: (time: string) => `This deletes the version of ${time} and cannot be undone. The file itself stays:`,
+    deleteVersionOf: (time: string) =>
+      `This deletes the version of ${time} and cannot be undone. The file itself stays:`,
     deleteForGood: 'Delete for good',
     deleteForGoodNamed: (name: string) => `Delete ${visibleName(name)} for good`,
     deleteForGoodTitle: 'Delete this file for good?',
-    deleteForGoodOf: (versions: number) => versions === 0
-      ? 'This cannot be undone:'
-      : `This also deletes ${versions === 1 ? 'its older version' : `its ${versions} older versions`} and cannot be undone:`,
+    deleteForGoodOf: (versions: number) => {
+      if (versions === 0) return 'This cannot be undone:'
+      const deleted = versions === 1 ? 'its older version' : `its ${versions} older versions`
+      return `This also deletes ${deleted} and cannot be undone:`
+    },
     restoreOf: (name: string) => `Restore ${visibleName(name)}`,
     restoreAs: 'Restore under another name',
     nameTaken: 'This name is taken:',
@@ -177,7 +198,8 @@ export const texts = {
     moveTitle: (name: string) => `Move ${visibleName(name)}`,
     moveHere: 'Move here',
     noneInside: 'No other folders in here.',
-    moved: (name: string, folder: string) => `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${visibleName(name)}`,
+    moved: (name: string, folder: string) =>
+      `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${visibleName(name)}`,
     movedBack: (name: string) => `Moved back: ${visibleName(name)}`,
     removeTitle: 'Delete this folder?',
     removeHint: 'This deletes everything in the folder:',
@@ -190,7 +212,8 @@ export const texts = {
     add: 'Add files',
     dropHere: 'Drop files to upload them',
     dropInto: (folder: string) => `Drop files to upload them to ${visibleName(folder)}`,
-    leftOut: (count: string, names: string) => `Left out ${count === '1' ? 'a system file' : `${count} system files`}: ${names}.`,
+    leftOut: (count: string, names: string) =>
+      `Left out ${count === '1' ? 'a system file' : `${count} system files`}: ${names}.`,
     folderUnreadable: (name: string) => `The folder ${visibleName(name)} could not be read completely.`,
     fileUnreadable: 'The file can no longer be read',
     fileUnreadableDetail: 'It was changed, moved or deleted. Add it again.',
@@ -266,9 +289,11 @@ export const texts = {
       failed: (count: string) => `${count} uploads failed.`,
       failedOne: (name: string, why: string) => `Upload of ${visibleName(name)} failed: ${why}.`,
       conflict: (count: string) => `${count} files already exist. Choose in the list of uploads what to do.`,
-      conflictOne: (name: string) => `A file named ${visibleName(name)} already exists. Choose in the list of uploads what to do.`,
+      conflictOne: (name: string) =>
+        `A file named ${visibleName(name)} already exists. Choose in the list of uploads what to do.`,
       resumable: (count: string) => `${count} unfinished uploads exist. Choose in the list of uploads what to do.`,
-      resumableOne: (name: string) => `An unfinished upload of ${visibleName(name)} exists. Choose in the list of uploads what to do.`,
+      resumableOne: (name: string) =>
+        `An unfinished upload of ${visibleName(name)} exists. Choose in the list of uploads what to do.`,
       progress: (percent: string, name: string) => `${percent} of ${visibleName(name)} sent.`
     }
   },
@@ -305,7 +330,8 @@ export const texts = {
   },
   factors: {
     title: 'Second factor',
-    sectionHint: 'With a second factor, nobody can sign in with your password alone. Personal access tokens still work.',
+    sectionHint: 'With a second factor, nobody can sign in with your password alone. ' +
+      'Personal access tokens still work.',
     totp: 'One-time codes',
     totpHint: 'From an authenticator app on your phone or computer.',
     totpSince: (date: string) => `On since ${date}`,
@@ -332,7 +358,8 @@ export const texts = {
     newCodes: 'Make new ones',
     newCodesTitle: 'Make new recovery codes?',
     newCodesHint: 'The old ones end.',
-    codesShownOnce: 'Keep these recovery codes in a safe place. Each lets you in once, if you lose your app or passkey. They are shown only this once.',
+    codesShownOnce: 'Keep these recovery codes in a safe place. ' +
+      'Each lets you in once, if you lose your app or passkey. They are shown only this once.',
     printed: (host: string, username: string) => `MagicStore at ${host}, recovery codes of ${username}`,
     print: 'Print',
     continue: 'Continue',
@@ -398,7 +425,8 @@ export const texts = {
     longest: 'As late as possible',
     has: 'has a link',
     listTitle: 'Your links',
-    listHint: 'Files and folders that you share. Each link works without an account, until it expires or you revoke it.',
+    listHint: 'Files and folders that you share. ' +
+      'Each link works without an account, until it expires or you revoke it.',
     none: 'You have no links',
     noneHint: 'Choose “Link…” in the menu of a file or folder to share it.',
     kinds: { download: 'Download', upload: 'Request for files' },
@@ -410,7 +438,8 @@ export const texts = {
     neverExpires: 'Never expires',
     used: (count: string, time: string) => `Used ${count === '1' ? 'once' : `${count} times`}, last ${time}`,
     neverUsed: 'Never used',
-    received: (files: string, maxFiles: string, bytes: string, maxBytes: string) => `${files} of ${maxFiles} files, ${bytes} of ${maxBytes}`,
+    received: (files: string, maxFiles: string, bytes: string, maxBytes: string) =>
+      `${files} of ${maxFiles} files, ${bytes} of ${maxBytes}`,
     change: 'Change',
     changeOf: (name: string) => `Change the link to ${visibleName(name)}`,
     changed: 'The link is changed.',
@@ -431,7 +460,15 @@ export const texts = {
     stayAfterPassword: 'Your links stay valid.',
     revokeAllLinks: 'Revoke all links',
     expiry: 'It expires',
-    lifetimes: { keep: 'As now', '1 day': 'In a day', '7 days': 'In a week', '30 days': 'In 30 days', year: 'In a year', date: 'On a date', never: 'Never' },
+    lifetimes: {
+      keep: 'As now',
+      '1 day': 'In a day',
+      '7 days': 'In a week',
+      '30 days': 'In 30 days',
+      year: 'In a year',
+      date: 'On a date',
+      never: 'Never'
+    },
     lastDay: 'Last day of the link',
     keep: (current: string) => `As now: ${current}`,
     password: 'Password',
@@ -471,7 +508,9 @@ export const texts = {
       links: { name: 'Give files away', hint: 'Create, change and revoke links.' }
     },
     expiry: 'It expires',
-    lifetimes: { '30 days': 'In 30 days', '90 days': 'In 90 days', year: 'In a year', date: 'On a date', never: 'Never' },
+    lifetimes: {
+      '30 days': 'In 30 days', '90 days': 'In 90 days', year: 'In a year', date: 'On a date', never: 'Never'
+    },
     lastDay: 'Last day of the token',
     neverHint: 'Anyone who has the token can use it until you revoke it.',
     createToken: 'Create the token',
@@ -541,7 +580,8 @@ export const texts = {
     } as { [network: string]: string | undefined },
     from: (network: string) => `from ${network}`,
     remove: 'Delete the account',
-    removeHint: 'This deletes your account, all your files with their versions, the trash, and all sessions and tokens.',
+    removeHint: 'This deletes your account, all your files with their versions, the trash, ' +
+      'and all sessions and tokens.',
     removeButton: 'Delete the account',
     removeTitle: 'Delete the account?',
     removeWarning: 'All your files are deleted at once. This cannot be undone.',

@@ -1,13 +1,13 @@
 import { useState } from 'preact/hooks'
 
-interface Action<Args extends unknown[]> {
+export interface Action<Args extends unknown[]> {
   readonly run: (...args: Args) => Promise<void>
   readonly isRunning: boolean
   /** Why the last run failed. */
   readonly error: unknown
 }
 
-/** Runs something that takes time, one at a time, and keeps its failure to be shown. */
+/** Runs something that takes time, and keeps its error. A call while it runs does nothing. */
 export function useAction<Args extends unknown[]> (action: (...args: Args) => Promise<void>): Action<Args> {
   const [isRunning, setRunning] = useState(false)
   const [error, setError] = useState<unknown>()

@@ -1,5 +1,6 @@
 import { batch, signal } from '@preact/signals'
 import { claim, claimOf } from './claim.ts'
+import { decodedPath, encodedPath } from './paths.ts'
 import { hasLinks } from './settings.ts'
 
 export type View = 'files' | 'links' | 'trash' | 'account'
@@ -24,7 +25,7 @@ export function watchView (): void {
 
 /** The address of a folder in the page. */
 export function addressOf (folder: string): string {
-  return ['#files', ...folder.split('/').filter(segment => segment !== '').map(encodeURIComponent)].join('/')
+  return folder === '' ? '#files' : `#files/${encodedPath(folder)}`
 }
 
 function viewOf (hash: string): View {
@@ -33,10 +34,5 @@ function viewOf (hash: string): View {
 
 function folderOf (hash: string): string {
   const [, path = ''] = /^#files\/(.*)/.exec(hash) ?? []
-  try {
-    return decodeURIComponent(path).normalize('NFC')
-  } catch {
-    // Typed by hand, with a `%` that stands for itself. There may be no such folder.
-    return path
-  }
+  return decodedPath(path)
 }

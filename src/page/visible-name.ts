@@ -1,17 +1,21 @@
-/** Invisible characters that belong to what is seen: those in an emoji, and those that select the form of a letter. */
-const NEEDED = String.raw`\p{RGI_Emoji}|[[\p{Script=Arabic}\p{Mark}]--\p{Default_Ignorable_Code_Point}][\u200C\u200D]|\p{Script=Han}[\u{E0100}-\u{E01EF}]`
+/** Invisible characters that change what is seen: those in an emoji, and those that select the form of a letter. */
+const NEEDED = '\\p{RGI_Emoji}' +
+  '|[[\\p{Script=Arabic}\\p{Mark}]--\\p{Default_Ignorable_Code_Point}][\\u200C\\u200D]' +
+  '|\\p{Script=Han}[\\u{E0100}-\\u{E01EF}]'
 
 /**
  * Characters that can't be seen. Those that change the direction of text make `photo\u202Egpj.exe` look like
  * `photoexe.jpg`.
  */
-const INVISIBLE = new RegExp(String.raw`(${NEEDED})|[\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\u2028\u2029\uFFF9-\uFFFB]`, 'gv')
+const INVISIBLE = '[\\p{Bidi_Control}\\p{Default_Ignorable_Code_Point}\\u2028\\u2029\\uFFF9-\\uFFFB]'
 
-/** Splits a name at its invisible characters. Each second piece is the code point of one, such as `[U+202E]`. */
+const NEEDED_OR_INVISIBLE = new RegExp(`(${NEEDED})|${INVISIBLE}`, 'gv')
+
+/** Splits a name at its invisible characters. Every second piece is the code point of one, such as `[U+202E]`. */
 export function piecesOf (name: string): string[] {
   const pieces: string[] = []
   let end = 0
-  for (const { 0: text, 1: needed, index } of name.matchAll(INVISIBLE)) {
+  for (const { 0: text, 1: needed, index } of name.matchAll(NEEDED_OR_INVISIBLE)) {
     if (needed !== undefined) continue
     pieces.push(name.slice(end, index), codeOf(text))
     end = index + text.length

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
 import { folder } from './folder.ts'
+import { encodedPath } from './paths.ts'
 import { accessToken } from './session.ts'
 
 /** Trusted Types of the browsers that have them. */
@@ -41,8 +42,7 @@ export function bytesAddress ({ name, version, disposition }: BytesAddress): str
   const query = new URLSearchParams({
     window: windowId.value, ...(version !== undefined && { version }), ...(disposition && { disposition })
   })
-  // Some proxies refuse %2F.
-  return `${folder}uploads/${name.split('/').map(encodeURIComponent).join('/')}?${query}`
+  return `${folder}uploads/${encodedPath(name)}?${query}`
 }
 
 /** A folder, or files and folders by their names. */
@@ -96,7 +96,8 @@ function scriptUrl (): string {
     if (url !== workerUrl) throw new TypeError('not the service worker')
     return url
   }
-  return trustedTypes === undefined ? workerUrl : trustedTypes.createPolicy('magicstore', { createScriptURL }).createScriptURL(workerUrl)
+  const policy = trustedTypes?.createPolicy('magicstore', { createScriptURL })
+  return policy?.createScriptURL(workerUrl) ?? workerUrl
 }
 
 interface WorkerMessage extends Partial<Outcome> {
@@ -110,7 +111,7 @@ function answer ({ data, ports: [port] }: MessageEvent<WorkerMessage>): void {
   accessToken(data.refused).then(token => port?.postMessage(token), () => port?.postMessage(undefined))
 }
 
-/** Says what a zip is to have, or takes how the server has answered. */
+/** Tells the service worker what a zip is to contain, or takes the response of the server. */
 function answerDownload (id: number, { status, body = '' }: Partial<Outcome>, port: MessagePort | undefined): void {
   const download = waiting.get(id)
   if (status === undefined) return port?.postMessage(download && JSON.stringify(download.wanted))

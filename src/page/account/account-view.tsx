@@ -1,8 +1,7 @@
-import { bodyOf } from 'magicstore'
 import { useState } from 'preact/hooks'
 import { Detail } from '../detail.tsx'
 import { formatDate, formatNumber, formatSize } from '../format.ts'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { texts } from '../texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { DeleteSection } from './delete-section.tsx'
@@ -37,11 +36,9 @@ export function AccountView () {
   )
 }
 
-type Account = Awaited<ReturnType<typeof loadAccount>>
+const loadAccount = () => request(api => api.GET('/api/account'))
 
-async function loadAccount () {
-  return call(async store => bodyOf(await store.api.GET('/api/account')))
-}
+type Account = Awaited<ReturnType<typeof loadAccount>>
 
 /** The username, and how much the account stores. */
 function ProfileSection () {

@@ -13,7 +13,9 @@ export function DeleteSection () {
   const words = texts.account
   return (
     <Section title={words.remove} hint={words.removeHint}>
-      <div class='actions'><button type='button' class='danger' onClick={() => setAsking(true)}>{words.removeButton}</button></div>
+      <div class='actions'>
+        <button type='button' class='danger' onClick={() => setAsking(true)}>{words.removeButton}</button>
+      </div>
       {isAsking && (
         <PasswordDialog
           title={words.removeTitle}

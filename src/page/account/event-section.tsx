@@ -1,9 +1,9 @@
-import { bodyOf } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
-import { formatTime } from '../format.ts'
+import { ActionButton } from '../action-button.tsx'
 import { ProblemText } from '../problem.tsx'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { useAction } from '../use-action.ts'
 import { Section, Unloaded } from './section.tsx'
 
@@ -13,18 +13,19 @@ type AccountEvent = Awaited<ReturnType<typeof loadPage>>['events'][number]
 
 async function loadPage (cursor: string | undefined) {
   const query = { limit: PAGE_EVENTS, ...(cursor !== undefined && { cursor }) }
-  return call(async store => bodyOf(await store.api.GET('/api/account/events', { params: { query } })))
+  return request(api => api.GET('/api/account/events', { params: { query } }))
 }
 
 /** Security events of the account, newest first. */
 export function EventSection () {
   const [events, setEvents] = useState<AccountEvent[]>()
   const [next, setNext] = useState<string | null>()
-  const { run, isRunning, error } = useAction(async () => {
+  const loading = useAction(async () => {
     const page = await loadPage(next ?? undefined)
     setEvents([...events ?? [], ...page.events])
     setNext(page.next)
   })
+  const { run, error } = loading
   useEffect(() => { void run() }, [])
   return (
     <Section title={texts.account.events} hint={texts.account.eventsHint}>
@@ -36,7 +37,7 @@ export function EventSection () {
             <ProblemText error={error} />
             {next !== null && (
               <div class='actions'>
-                <button type='button' aria-disabled={isRunning} onClick={() => { void run() }}>{texts.account.showMore}</button>
+                <ActionButton action={loading}>{texts.account.showMore}</ActionButton>
               </div>
             )}
           </>
@@ -51,7 +52,7 @@ function EventRow ({ kind, network, createdAt }: AccountEvent) {
     <li>
       <div>
         <p class='name'>{kinds[kind] ?? kind}</p>
-        <p class='hint'><time dateTime={createdAt}>{formatTime(createdAt)}</time><span>{networks[network] ?? from(network)}</span></p>
+        <p class='hint'><Time timestamp={createdAt} /><span>{networks[network] ?? from(network)}</span></p>
       </div>
     </li>
   )

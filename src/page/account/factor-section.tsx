@@ -2,11 +2,12 @@ import type { Passkey, SecondFactor } from 'magicstore'
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { usePasskeys } from '../factors/use-passkeys.ts'
-import { formatDate, formatNumber, formatTime } from '../format.ts'
+import { formatDate, formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
+import { OptionalTime } from '../time.tsx'
 import { useLoaded } from '../use-loaded.ts'
 import { FactorDialog, type FactorStep } from './factor-dialog.tsx'
 import { Section, Unloaded } from './section.tsx'
@@ -57,11 +58,20 @@ interface StepProps { onStep: (step: FactorStep) => void }
 
 function TotpPart ({ totp, onStep }: StepProps & { totp: SecondFactor['totp'] }) {
   const start = () => onStep({ kind: 'start totp', isReplacing: totp !== null })
-  if (totp === null) return <Part title={words.totp} hint={words.totpHint}><button type='button' onClick={start}>{words.setUpTotp}</button></Part>
+  const remove = () => onStep({ kind: 'remove totp' })
+  if (totp === null) {
+    return (
+      <Part title={words.totp} hint={words.totpHint}>
+        <button type='button' onClick={start}>{words.setUpTotp}</button>
+      </Part>
+    )
+  }
   return (
     <Part title={words.totp} hint={words.totpSince(formatDate(totp.createdAt))}>
       <button type='button' onClick={start}>{words.replaceTotp}</button>
-      <button type='button' class='danger' aria-label={words.removeTotpLabel} onClick={() => onStep({ kind: 'remove totp' })}>{words.removeTotp}</button>
+      <button type='button' class='danger' aria-label={words.removeTotpLabel} onClick={remove}>
+        {words.removeTotp}
+      </button>
     </Part>
   )
 }
@@ -71,12 +81,18 @@ function PasskeyPart ({ passkeys, onStep }: StepProps & { passkeys: Passkey[] })
   return (
     <>
       <Part title={words.passkeys} hint={reason ?? words.passkeysHint}>
-        {isUsable && <button type='button' onClick={() => onStep({ kind: 'add passkey' })}><Icon name='plus' />{words.addPasskey}</button>}
+        {isUsable && (
+          <button type='button' onClick={() => onStep({ kind: 'add passkey' })}>
+            <Icon name='plus' />{words.addPasskey}
+          </button>
+        )}
       </Part>
       {passkeys.length > 0 && (
         <ul class='rows'>
           {passkeys.map(passkey => (
-            <PasskeyRow key={passkey.id} passkey={passkey} onRemove={() => onStep({ kind: 'remove passkey', passkey })} />
+            <PasskeyRow
+              key={passkey.id} passkey={passkey} onRemove={() => onStep({ kind: 'remove passkey', passkey })}
+            />
           ))}
         </ul>
       )}
@@ -93,12 +109,12 @@ function PasskeyRow ({ passkey, onRemove }: { passkey: Passkey, onRemove: () => 
         <p class='name' dir='auto'>{name}</p>
         <p class='hint'>
           <time dateTime={createdAt}>{created(formatDate(createdAt))}</time>
-          {lastUsedAt === null
-            ? <span>{neverUsed}</span>
-            : <time dateTime={lastUsedAt}>{used(formatTime(lastUsedAt))}</time>}
+          <OptionalTime time={lastUsedAt} label={used} otherwise={neverUsed} />
         </p>
       </div>
-      <button type='button' class='danger' aria-label={words.removePasskeyOf(name)} onClick={onRemove}>{words.removePasskey}</button>
+      <button type='button' class='danger' aria-label={words.removePasskeyOf(name)} onClick={onRemove}>
+        {words.removePasskey}
+      </button>
     </li>
   )
 }

@@ -25,14 +25,15 @@ export function PasswordDialog ({
   const { run, isRunning, error } = useAction(async (fields: FormData) => {
     await action({ username: usernameOf(session.value), password: String(fields.get('current')) }, fields)
   })
+  const isWrong = isPasswordWrong(error)
   return (
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={event => { void run(fieldsOf(event)) }}>
         {children}
         <AccountPassword
-          name='current' label={texts.account.currentPassword} error={isPasswordWrong(error) ? error : undefined} autofocus
+          name='current' label={texts.account.currentPassword} error={isWrong ? error : undefined} autofocus
         />
-        <ProblemText error={isPasswordWrong(error) ? undefined : error} />
+        <ProblemText error={isWrong ? undefined : error} />
         <div class='actions end'>
           <button type='button' onClick={onClose}>{texts.cancel}</button>
           <button class={isDangerous ? 'danger' : 'primary'} aria-disabled={isRunning}>{label}</button>

@@ -1,4 +1,4 @@
-import { bodyOf, MagicStoreError } from 'magicstore'
+import { bodyOf, MagicStoreError, type MagicStore } from 'magicstore'
 import { useRef } from 'preact/hooks'
 import { AccountPassword, fieldsOf, isPasswordWrong, PasswordField } from '../fields.tsx'
 import { withProof } from '../factors/proof.ts'
@@ -16,7 +16,8 @@ interface Change { readonly current: string, readonly next: string }
 async function changePassword ({ current, next }: Change): Promise<void> {
   const username = usernameOf(session.value)
   const body = { password: next }
-  await withProof({ username, password: current }, async store => bodyOf(await store.api.PUT('/api/account/password', { body })))
+  const change = async ({ api }: MagicStore) => bodyOf(await api.PUT('/api/account/password', { body }))
+  await withProof({ username, password: current }, change)
   // If this fails, the next request asks for the password.
   await signIn({ username, password: next }, texts.factors.confirmSession).catch(() => {})
 }
@@ -40,9 +41,13 @@ export function PasswordSection ({ reload }: { reload: () => Promise<void> }) {
     <Section title={texts.account.password} hint={texts.account.passwordHint}>
       <form ref={form} class='narrow' onSubmit={submit}>
         <AccountPassword name='current' label={texts.account.currentPassword} error={errorAt('current')} />
-        <PasswordField name='next' label={texts.account.newPassword} autocomplete='new-password' error={errorAt('next')} />
+        <PasswordField
+          name='next' label={texts.account.newPassword} autocomplete='new-password' error={errorAt('next')}
+        />
         <ProblemText error={errorAt(undefined)} />
-        <div class='actions'><button class='primary' aria-disabled={isRunning}>{texts.account.changePassword}</button></div>
+        <div class='actions'>
+          <button class='primary' aria-disabled={isRunning}>{texts.account.changePassword}</button>
+        </div>
       </form>
     </Section>
   )

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
@@ -46,29 +47,27 @@ function SessionList ({ tokens, error, reload }: TokenListProps & { tokens: Toke
 
 function SessionRow ({ token, reload }: { token: Token, reload: () => Promise<void> }) {
   const { id, createdAt, lastUsedAt, browser, system, factors } = token
-  const { run, isRunning, error } = useAction(() => revoke(id).then(reload))
+  const ending = useAction(() => revoke(id).then(reload))
   const words = texts.account
+  const device = words.device(browser, system)
   const isThis = sessionIdOf(session.value) === id
   return (
     <li>
       <div>
         <p class='name'>
-          {words.device(browser, system)}
+          {device}
           {isThis && <span class='tag now'>{words.thisSession}</span>}
         </p>
         <p class='hint'>
           <time dateTime={createdAt}>{words.signedIn(formatTime(createdAt), factors)}</time>
           {lastUsedAt !== null && <time dateTime={lastUsedAt}>{words.used(formatTime(lastUsedAt))}</time>}
         </p>
-        <ProblemText error={error} />
+        <ProblemText error={ending.error} />
       </div>
       {!isThis && (
-        <button
-          type='button' class='danger' aria-label={words.endOf(words.device(browser, system), formatTime(createdAt))} aria-disabled={isRunning}
-          onClick={() => { void run() }}
-        >
+        <ActionButton action={ending} class='danger' aria-label={words.endOf(device, formatTime(createdAt))}>
           {words.end}
-        </button>
+        </ActionButton>
       )}
     </li>
   )

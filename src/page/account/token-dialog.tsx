@@ -1,20 +1,20 @@
-import { bodyOf, type Password } from 'magicstore'
-import { useId, useState } from 'preact/hooks'
+import { bodyOf, type MagicStore, type Password } from 'magicstore'
+import { useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { expiryOf, ExpiryField, type Lifetime } from '../expiry.tsx'
+import { GivenNameField } from '../fields.tsx'
 import { withProof } from '../factors/proof.ts'
 import { SecretField } from '../secret-field.tsx'
 import { texts } from '../texts.ts'
 import { PasswordDialog } from './password-dialog.tsx'
-import { expiryOf, lifetimes, scopes, type Lifetime, type NewToken, type Scope } from './tokens.ts'
+import { lifetimes, scopes, type NewToken, type Scope } from './tokens.ts'
 
 interface TokenDialogProps {
   onCreated: () => Promise<void>
   onClose: () => void
 }
 
-/**
- * Creates a personal access token, then shows its secret. Escape does not close the secret, which can't be shown again.
- */
+/** Creates a personal access token, then shows it. Escape does not close it, because it can't be shown again. */
 export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   const [secret, setSecret] = useState<string>()
   const words = texts.account
@@ -22,9 +22,9 @@ export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
   if (secret === undefined) {
     return (
       <PasswordDialog key='form' title={words.newToken} label={words.createToken} action={create} onClose={onClose}>
-        <NameField />
+        <GivenNameField label={words.tokenName} example={words.tokenNameExample} />
         <ScopeFields />
-        <ExpiryFields />
+        <ExpiryField words={words} choices={lifetimes.map(name => [name, words.lifetimes[name]])} first='90 days' />
       </PasswordDialog>
     )
   }
@@ -42,27 +42,16 @@ export function TokenDialog ({ onCreated, onClose }: TokenDialogProps) {
 }
 
 async function createToken (account: Password, token: NewToken): Promise<string> {
-  const { token: secret } = await withProof(account, async store => bodyOf(await store.api.POST('/api/tokens', { body: token })))
+  const create = async ({ api }: MagicStore) => bodyOf(await api.POST('/api/tokens', { body: token }))
+  const { token: secret } = await withProof(account, create)
   return secret
-}
-
-function NameField () {
-  const id = useId()
-  return (
-    <div class='field'>
-      <label for={id}>{texts.account.tokenName}</label>
-      <input
-        id={id} name='name' required maxLength={100} autocomplete='off' data-autofocus dir='auto' placeholder={texts.account.tokenNameExample}
-      />
-    </div>
-  )
 }
 
 function tokenOf (fields: FormData): NewToken {
   return {
     name: String(fields.get('name')),
     scopes: fields.getAll('scopes') as Scope[],
-    expiresAt: expiryOf(fields.get('lifetime') as Lifetime, String(fields.get('date')))
+    expiresAt: expiryOf(fields.get('lifetime') as Lifetime, String(fields.get('date')), new Date())
   }
 }
 
@@ -73,24 +62,11 @@ function ScopeFields () {
       {scopes.map(scope => (
         <label key={scope} class='choice'>
           <input type='checkbox' name='scopes' value={scope} defaultChecked={scope === 'files:read'} />
-          <span>{texts.account.scopes[scope].name}<br /><span class='hint'>{texts.account.scopes[scope].hint}</span></span>
+          <span>
+            {texts.account.scopes[scope].name}<br /><span class='hint'>{texts.account.scopes[scope].hint}</span>
+          </span>
         </label>
       ))}
     </fieldset>
-  )
-}
-
-function ExpiryFields () {
-  const id = useId()
-  const [lifetime, setLifetime] = useState<Lifetime>('90 days')
-  return (
-    <div class='field'>
-      <label for={id}>{texts.account.expiry}</label>
-      <select id={id} name='lifetime' value={lifetime} onChange={event => setLifetime(event.currentTarget.value as Lifetime)}>
-        {lifetimes.map(name => <option key={name} value={name}>{texts.account.lifetimes[name]}</option>)}
-      </select>
-      {lifetime === 'date' && <input type='date' name='date' required aria-label={texts.account.lastDay} />}
-      {lifetime === 'never' && <p class='hint'>{texts.account.neverHint}</p>}
-    </div>
   )
 }

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
-import { formatDate, formatTime } from '../format.ts'
+import { formatDate } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
+import { OptionalTime } from '../time.tsx'
 import { Section, Unloaded } from './section.tsx'
 import { TokenDialog } from './token-dialog.tsx'
 import { revoke, type Token } from './tokens.ts'
@@ -66,13 +67,9 @@ function TokenRow ({ token, onRevoke }: { token: Token, onRevoke: () => void }) 
           <OptionalTime time={lastUsedAt} label={words.used} otherwise={words.neverUsed} />
         </p>
       </div>
-      <button type='button' class='danger' aria-label={words.revokeOf(name ?? '')} onClick={onRevoke}>{words.revoke}</button>
+      <button type='button' class='danger' aria-label={words.revokeOf(name ?? '')} onClick={onRevoke}>
+        {words.revoke}
+      </button>
     </li>
   )
-}
-
-interface OptionalTimeProps { time: string | null, label: (time: string) => string, otherwise: string }
-
-function OptionalTime ({ time, label, otherwise }: OptionalTimeProps) {
-  return time === null ? <span>{otherwise}</span> : <time dateTime={time}>{label(formatTime(time))}</time>
 }

@@ -1,47 +1,29 @@
-import { bodyOf } from 'magicstore'
-import { loadAll, type PageQuery } from '../pages.ts'
-import { call } from '../session.ts'
+import { ignoreMissing, loadAll, request } from '../requests.ts'
 import { hasLinks } from '../settings.ts'
 
-export type Token = Awaited<ReturnType<typeof loadPage>>['entries'][number]
+export type Token = Awaited<ReturnType<typeof loadTokens>>[number]
 export type Scope = Token['scopes'][number]
 
 export interface NewToken { readonly name: string, readonly scopes: Scope[], readonly expiresAt: string | null }
 
 /** What a personal token may be allowed to do. */
-export const scopes = ['files:read', 'files:write', 'account', ...hasLinks ? ['links' as const] : []] as const satisfies Scope[]
+export const scopes: readonly Scope[] = ['files:read', 'files:write', 'account', ...hasLinks ? ['links' as const] : []]
 
 /** Personal tokens and sessions, newest first. The server lists access tokens as well. */
-export async function loadTokens (): Promise<Token[]> {
-  const tokens = await loadAll(loadPage)
+export async function loadTokens () {
+  const tokens = await loadAll('tokens', (api, query) => api.GET('/api/tokens', { params: { query } }))
   return tokens.filter(({ kind }) => kind !== 'access')
-}
-
-async function loadPage (query: PageQuery) {
-  const { tokens: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/tokens', { params: { query } })))
-  return { entries, next }
 }
 
 /** Ends a personal token or a session. It may have ended already. */
 export async function revoke (id: number): Promise<void> {
-  await call(async store => {
-    const answer = await store.api.DELETE('/api/tokens/{id}', { params: { path: { id } } })
-    if (answer.response.status !== 404) bodyOf(answer)
-  })
+  await request(api => api.DELETE('/api/tokens/{id}', { params: { path: { id } } })).catch(ignoreMissing)
 }
 
 /** Ends all personal tokens and sessions, including this one. */
 export async function revokeAll (): Promise<void> {
-  await call(async store => bodyOf(await store.api.DELETE('/api/tokens')))
+  await request(api => api.DELETE('/api/tokens'))
 }
 
+/** The lifetimes that a new token can have. */
 export const lifetimes = ['30 days', '90 days', 'year', 'date', 'never'] as const
-export type Lifetime = typeof lifetimes[number]
-
-/** When a new token expires. `date` is its last day in the user's time zone, such as `2027-01-31`. */
-export function expiryOf (lifetime: Lifetime, date: string, now = new Date()): string | null {
-  if (lifetime === 'never') return null
-  if (lifetime === 'date') return new Date(`${date}T23:59:59`).toISOString()
-  const days = { '30 days': 30, '90 days': 90, year: 365 }[lifetime]
-  return new Date(now.getTime() + days * 24 * 3600 * 1000).toISOString()
-}

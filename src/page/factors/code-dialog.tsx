@@ -1,4 +1,5 @@
 import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -16,7 +17,7 @@ export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, 
   const [sentKind, setSentKind] = useState(kind)
   const form = useRef<HTMLFormElement>(null)
   const other = kind === 'totp' ? 'recovery' : 'totp'
-  // A layout effect, so that nothing typed since is lost.
+  // A layout effect, so that it resets nothing that the user types next.
   useLayoutEffect(() => {
     form.current?.reset()
     form.current?.querySelector('input')?.focus()
@@ -34,14 +35,13 @@ export function CodeDialog ({ demand: { proof, note, error, isAnswered, answer, 
         <button class='primary' aria-disabled={isAnswered}>{words.continue}</button>
       </form>
       <div class='ways'>
-        <PasskeyWay proof={proof} answer={answer} />
+        <PasskeyButton proof={proof} answer={answer} />
         <button type='button' class='link' onClick={() => setKind(other)}>{words.toKind[other]}</button>
       </div>
     </Dialog>
   )
 }
 
-/** A field for a code. A refused one is never sent again. */
 export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: unknown }) {
   const id = useId()
   const isTotp = kind === 'totp'
@@ -59,15 +59,15 @@ export function CodeField ({ kind, error }: { kind: 'totp' | 'recovery', error: 
   )
 }
 
-/** A passkey beside the password. */
-function PasskeyWay ({ proof, answer }: { proof: Proof, answer: (code: string) => void }) {
+/** The button that uses a passkey instead of a code, or why there is none. */
+function PasskeyButton ({ proof, answer }: { proof: Proof, answer: (code: string) => void }) {
   const { isUsable, reason } = usePasskeys()
-  const { run, isRunning, error } = useAction(async () => answer(await confirmWithPasskey(proof)))
+  const confirming = useAction(async () => answer(await confirmWithPasskey(proof)))
   if (!isUsable) return reason === undefined ? null : <p class='hint'>{reason}</p>
   return (
     <>
-      <button type='button' aria-disabled={isRunning} onClick={() => { void run() }}>{words.usePasskey}</button>
-      <ProblemText error={error} />
+      <ActionButton action={confirming}>{words.usePasskey}</ActionButton>
+      <ProblemText error={confirming.error} />
     </>
   )
 }

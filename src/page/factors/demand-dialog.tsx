@@ -2,7 +2,7 @@ import { CodeDialog } from './code-dialog.tsx'
 import { demand } from './proof.ts'
 import { SetUpDialog } from './set-up-dialog.tsx'
 
-/** The dialog for what the server demands beside the password. */
+/** The dialog for what the server demands in addition to the password. */
 export function DemandDialog () {
   if (demand.value === undefined) return null
   return demand.value.kind === 'code' ? <CodeDialog demand={demand.value} /> : <SetUpDialog demand={demand.value} />

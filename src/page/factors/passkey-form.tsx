@@ -1,5 +1,5 @@
 import type { MagicStore, Password } from 'magicstore'
-import { useId } from 'preact/hooks'
+import { GivenNameField } from '../fields.tsx'
 import { session, sessionIdOf } from '../session-state.ts'
 import { texts } from '../texts.ts'
 import { makePasskey } from './passkeys.ts'
@@ -19,13 +19,5 @@ export async function addPasskey (account: Password, name: string): Promise<stri
 
 /** A field for the name of a new passkey, called `name` in its form. */
 export function PasskeyNameField () {
-  const id = useId()
-  return (
-    <div class='field'>
-      <label for={id}>{texts.factors.passkeyName}</label>
-      <input
-        id={id} name='name' required maxLength={100} autocomplete='off' data-autofocus dir='auto' placeholder={texts.factors.passkeyNameExample}
-      />
-    </div>
-  )
+  return <GivenNameField label={texts.factors.passkeyName} example={texts.factors.passkeyNameExample} />
 }

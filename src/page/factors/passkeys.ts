@@ -1,6 +1,6 @@
 import { createMagicStore, type Password } from 'magicstore'
+import { PageError } from '../errors.ts'
 import { baseUrl } from '../folder.ts'
-import { PageError } from '../page-error.ts'
 import { texts } from '../texts.ts'
 
 /** Makes a passkey on this device. @throws PageError. */
@@ -15,10 +15,10 @@ export async function assertPasskey (options: object): Promise<PublicKeyCredenti
   return toJson(navigator.credentials.get({ publicKey }))
 }
 
-/** What shows who the user is: the password, or the secret of its reset. */
+/** What authenticates the user: the password, or the secret of its reset. */
 export type Proof = Password | { readonly secret: string }
 
-/** A code that stands for a passkey beside the password. @throws MagicStoreError, TypeError, PageError. */
+/** Asks for a passkey, and resolves to a confirmation code. @throws MagicStoreError, TypeError, PageError. */
 export async function confirmWithPasskey (proof: Proof): Promise<string> {
   const isReset = 'secret' in proof
   const store = createMagicStore(isReset ? { baseUrl } : { baseUrl, credentials: proof })
@@ -30,7 +30,7 @@ async function toJson (asked: Promise<Credential | null>): Promise<PublicKeyCred
   try {
     return (await asked as PublicKeyCredential).toJSON()
   } catch (error) {
-    // WebAuthn level 3 section 5.1.3: the device has a passkey of the account. Else the user or a timeout ended it.
+    // WebAuthn level 3 section 5.1.3: the device already has a passkey. Otherwise the user or a timeout ended it.
     const isKnown = error instanceof DOMException && error.name === 'InvalidStateError'
     throw new PageError(isKnown ? texts.factors.passkeyKnown : texts.factors.passkeyUnused, { cause: error })
   }

@@ -1,25 +1,25 @@
 import { signal } from '@preact/signals'
 import { createMagicStore, MagicStoreError, type MagicStore, type Password } from 'magicstore'
-import { whenFollowed } from '../dialog-history.ts'
+import { whenHistoryMatches } from '../dialog-history.ts'
 import { baseUrl } from '../folder.ts'
 import { texts } from '../texts.ts'
 import type { Proof } from './passkeys.ts'
 
-/** What the server wants of the user beside the password: a code, or that a second factor is set up first. */
+/** What the server demands in addition to the password: a code, or that a second factor is set up first. */
 export interface Demand {
   readonly kind: 'code' | 'setup'
   readonly proof: Proof
-  /** What the user should know, if this is not the only code that is asked for. */
+  /** Why the user is asked, if it is not clear, such as for a second code. */
   readonly note: string | undefined
   /** Why the last code was refused. */
   readonly error: unknown
-  /** The user has answered, and the server not yet. */
+  /** Whether the answer has been sent, and the server has not responded. */
   readonly isAnswered: boolean
   readonly answer: (code?: string) => void
   readonly cancel: () => void
 }
 
-/** What the page asks the user for, in a dialog. */
+/** What the user is being asked for. */
 export const demand = signal<Demand | undefined>(undefined)
 
 /** Thrown if the user closes the dialog. */
@@ -57,17 +57,17 @@ export async function withCode<Result> (
       }
     }
   } finally {
-    // The set-up that is demanded calls this, too.
+    // A call by the dialog that sets up a factor must not dismiss the demand for it.
     if (hasAsked) await dismiss()
   }
 }
 
-/** What would help. @throws the error, if it is another one. */
+/** What the server demands by an error. @throws the error if that is nothing. */
 function kindOf (error: unknown, hadCode: boolean): Demand['kind'] {
   const { code, problem } = error instanceof MagicStoreError ? error : {}
   if (code === 'second_factor_setup_required') return 'setup'
   if (code === 'second_factor_required') return 'code'
-  // With a field, it is another code in the body.
+  // With a field, the error is about another code, in the body.
   const isWrong = code === 'second_factor_wrong' && problem?.errors === undefined
   if (hadCode && (isWrong || code === 'too_many_codes')) return 'code'
   throw error
@@ -89,5 +89,5 @@ function ask (asked: Pick<Demand, 'kind' | 'proof' | 'note' | 'error'>): Promise
 
 async function dismiss (): Promise<void> {
   demand.value = undefined
-  await whenFollowed()
+  await whenHistoryMatches()
 }

@@ -11,7 +11,7 @@ interface RecoveryCodesProps {
   onDone: () => void
 }
 
-/** New recovery codes, which can't be shown again. Only they are printed. */
+/** New recovery codes, which can't be shown again. The button prints only them. */
 export function RecoveryCodes ({ codes, username, onDone }: RecoveryCodesProps) {
   const list = useRef<HTMLOListElement>(null)
   const { copy, isCopied } = useCopy(codes.join('\n'))

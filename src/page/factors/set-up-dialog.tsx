@@ -1,5 +1,6 @@
 import type { Password, TotpSecret } from 'magicstore'
 import { useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { ProblemText } from '../problem.tsx'
@@ -18,7 +19,7 @@ type Step =
   | { readonly kind: 'totp', readonly totp: TotpSecret }
   | { readonly kind: 'codes', readonly codes: readonly string[] }
 
-/** Sets up the second factor without which the server lets nobody in. The password is known. */
+/** Sets up a second factor, because the server demands one. The user has given the password already. */
 export function SetUpDialog ({ demand: { proof: account, answer, cancel } }: { demand: Demand }) {
   const [step, setStep] = useState<Step>({ kind: 'choice' })
   if ('secret' in account) return null
@@ -41,13 +42,13 @@ export function SetUpDialog ({ demand: { proof: account, answer, cancel } }: { d
 
 function Choice ({ account, onStep }: { account: Password, onStep: (step: Step) => void }) {
   const { isUsable, reason } = usePasskeys()
-  const { run, isRunning, error } = useAction(async () => onStep({ kind: 'totp', totp: await startTotp(account) }))
+  const starting = useAction(async () => onStep({ kind: 'totp', totp: await startTotp(account) }))
   return (
     <>
       <p>{words.setUpHint}</p>
       <div class='ways'>
-        <button type='button' class='primary' data-autofocus aria-disabled={isRunning} onClick={() => { void run() }}>{words.setUpTotp}</button>
-        <ProblemText error={error} />
+        <ActionButton action={starting} class='primary' data-autofocus>{words.setUpTotp}</ActionButton>
+        <ProblemText error={starting.error} />
         {isUsable && <button type='button' onClick={() => onStep({ kind: 'passkey' })}>{words.addPasskey}</button>}
         {reason !== undefined && <p class='hint'>{reason}</p>}
       </div>

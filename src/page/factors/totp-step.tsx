@@ -23,14 +23,14 @@ interface TotpStepProps {
   onDone: (recoveryCodes: string[] | null) => void
 }
 
-/** Shows a secret for the app of the user, and turns one-time codes on with a code of it. */
+/** Shows the secret for an authenticator app, and turns on one-time codes with the first code of the app. */
 export function TotpStep ({ account, totp: { secret, uri }, onDone }: TotpStepProps) {
   const form = useRef<HTMLFormElement>(null)
   const { run, isRunning, error } = useAction(async (code: string) => {
     const sessionId = sessionIdOf(session.peek())
     onDone(await withProof(account, store => store.confirmTotp(code, { sessionId }), words.nextCodeOfOldApp))
   })
-  // A layout effect, so that nothing typed since is lost.
+  // A layout effect, so that it resets nothing that the user types next.
   useLayoutEffect(() => {
     if (error === undefined) return
     form.current?.reset()

@@ -3,19 +3,19 @@ import { baseUrl } from '../folder.ts'
 import { texts } from '../texts.ts'
 import { useLoaded } from '../use-loaded.ts'
 
-interface PasskeyPlace {
+interface PasskeySupport {
   readonly isUsable: boolean
   /** Why passkeys can't be used here. */
   readonly reason?: string
 }
 
-/** Whether passkeys can be used here: the browser must have them, and they belong to one host, which has a name. */
-export function usePasskeys (): PasskeyPlace {
-  const { value } = useLoaded(loadPlace)
+/** Whether passkeys can be used: the browser must support them, at the host name of the server that they belong to. */
+export function usePasskeys (): PasskeySupport {
+  const { value } = useLoaded(loadSupport)
   return value ?? { isUsable: false }
 }
 
-async function loadPlace (): Promise<PasskeyPlace> {
+async function loadSupport (): Promise<PasskeySupport> {
   const { passkeyHost } = bodyOf(await createMagicStore({ baseUrl }).api.GET('/')) as { passkeyHost: string | null }
   if (passkeyHost === null) return { isUsable: false, reason: texts.factors.noHost }
   if (passkeyHost !== location.hostname) return { isUsable: false, reason: texts.factors.otherHost(passkeyHost) }

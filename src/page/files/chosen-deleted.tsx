@@ -1,10 +1,9 @@
 import { signal } from '@preact/signals'
-import { formatNumber } from '../format.ts'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
 import { chosenDeleted } from './chosen.ts'
 import { deleteAllForGood, restoreAll } from './many-deleted.ts'
-import { running } from './many.ts'
+import { countOf, running } from './many.ts'
 import { NamedEntries } from './named-entries.tsx'
 import { SelectionBar } from './selection-bar.tsx'
 import { trashFocus } from './trash.ts'
@@ -32,7 +31,7 @@ export function ChosenDeleted () {
       <SelectionBar selection={chosenDeleted} focus={trashFocus} acts={acts} />
       {isAsking.value && (
         <Question
-          title={words.deleteForGoodTitle(words.items(formatNumber(chosen.length)))} label={texts.files.deleteForGood}
+          title={words.deleteForGoodTitle(countOf(chosen))} label={texts.files.deleteForGood}
           action={async () => { void deleteAllForGood(chosen) }} onClose={close}
         >
           <p>{words.deleteForGoodHint}</p>

@@ -1,5 +1,4 @@
 import { signal } from '@preact/signals'
-import { formatNumber } from '../format.ts'
 import { Question } from '../question.tsx'
 import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
@@ -8,7 +7,7 @@ import { download, downloadZip } from './downloads.ts'
 import { filesFocus, isFolder, type Entry } from './entries.ts'
 import { notifyProblem } from './files.ts'
 import { moveAll, removeAll } from './many-files.ts'
-import { running } from './many.ts'
+import { countOf, running } from './many.ts'
 import { MoveDialog } from './move-dialog.tsx'
 import { NamedEntries } from './named-entries.tsx'
 import { SelectionBar } from './selection-bar.tsx'
@@ -28,7 +27,7 @@ export function removeChosen (): void {
   else void removeAll(chosen)
 }
 
-/** A file as it is, and otherwise a zip. */
+/** Downloads a single file as it is, and anything else as a zip. */
 async function downloadChosen (chosen: readonly Entry[]): Promise<void> {
   const [first] = chosen
   if (first === undefined) return
@@ -48,7 +47,8 @@ export function ChosenEntries () {
   return (
     <>
       <SelectionBar selection={chosenEntries} focus={filesFocus} acts={acts} />
-      {opened.value === 'moving' && <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
+      {opened.value === 'moving' &&
+        <MoveDialog entries={chosen} action={async folder => { void moveAll(chosen, folder) }} onClose={close} />}
       {opened.value === 'removal' && <RemovalQuestion />}
     </>
   )
@@ -56,7 +56,7 @@ export function ChosenEntries () {
 
 function RemovalQuestion () {
   const chosen = chosenEntries.entries.value
-  const count = words.items(formatNumber(chosen.length))
+  const count = countOf(chosen)
   const [title, label] = hasTrash
     ? [words.removeTitle(count), texts.files.remove]
     : [words.deleteForGoodTitle(count), texts.files.deleteForGood]

@@ -1,28 +1,28 @@
-import { bodyOf, type DeletedFile } from 'magicstore'
+import type { DeletedFile } from 'magicstore'
 import { MAX_PAGE_ENTRIES, type Page, type PageQuery } from '../pages.ts'
 import { isWithin } from '../paths.ts'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { isFolder, type Entry } from './entries.ts'
 
 /** How many pages of the trash are searched for what was deleted. */
 const MAX_PAGES = 50
 
-/** The deletions of folders whose files are at the top of the trash. @throws what `call` throws. */
+/** The `deletedWith` of the newest files of the trash. @throws what `call` throws. */
 export async function deletionsInTrash (): Promise<Set<string>> {
   const { entries } = await loadTrash({ limit: MAX_PAGE_ENTRIES })
   return new Set(entries.flatMap(({ deletedWith }) => deletedWith ?? []))
 }
 
 export interface Deletions {
-  /** The ids of deleted files in the trash. */
+  /** The ids of deleted files in the trash, by name. */
   readonly fileIds: ReadonlyMap<string, string>
-  /** The `deletedWith` of deleted folders whose files are in the trash. */
+  /** The `deletedWith` of deleted folders whose files are in the trash, by name. */
   readonly deletions: ReadonlyMap<string, string>
 }
 
 /**
- * Finds what was just deleted in the trash; `earlier` are deletions before that. The content of a deleted file may be
- * newer than what the list shows.
+ * Finds entries in the trash that were just deleted; `earlier` are the deletions before that. Files are found by name,
+ * because their content can be newer than in the list.
  * @throws what `call` throws.
  */
 export async function findDeleted (gone: readonly Entry[], earlier: ReadonlySet<string>): Promise<Deletions> {
@@ -48,8 +48,8 @@ export async function findDeleted (gone: readonly Entry[], earlier: ReadonlySet<
   return { fileIds, deletions }
 }
 
-async function loadTrash (query: PageQuery): Promise<Page<DeletedFile>> {
-  const { files: entries, next } =
-    await call(async store => bodyOf(await store.api.GET('/api/trash', { params: { query } })))
+/** A page of the trash, newest first. @throws what `call` throws. */
+export async function loadTrash (query: PageQuery, signal: AbortSignal | null = null): Promise<Page<DeletedFile>> {
+  const { files: entries, next } = await request(api => api.GET('/api/trash', { params: { query }, signal }))
   return { entries, next }
 }

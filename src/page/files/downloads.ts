@@ -1,7 +1,6 @@
-import { bodyOf } from 'magicstore'
 import { notify } from '../notices.tsx'
 import { lastOf, parentOf } from '../paths.ts'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { texts } from '../texts.ts'
 import { bytesAddress, zipDownload, type Wanted } from '../worker-link.ts'
 
@@ -43,9 +42,9 @@ export async function downloadZip (wanted: Wanted): Promise<void> {
 }
 
 function readZip (wanted: Wanted): Promise<Blob> {
-  return call(async ({ api }) => bodyOf('folder' in wanted
-    ? await api.GET('/api/zip', { params: { query: wanted }, parseAs: 'blob' })
-    : await api.POST('/api/zip', { body: { names: [...wanted.names] }, parseAs: 'blob' })))
+  return request<Blob>(api => 'folder' in wanted
+    ? api.GET('/api/zip', { params: { query: wanted }, parseAs: 'blob' })
+    : api.POST('/api/zip', { body: { names: [...wanted.names] }, parseAs: 'blob' }))
 }
 
 function zipName (wanted: Wanted): string {
@@ -57,9 +56,10 @@ function zipName (wanted: Wanted): string {
 export async function readBytes ({ name, size, version }: Bytes, count = size, signal?: AbortSignal): Promise<Blob> {
   const range = count < size ? { range: `bytes=0-${count - 1}` } : {}
   // A request with a condition is never redirected to a bucket, from which the page may not load.
-  const params = { path: { name }, query: version === undefined ? {} : { version }, header: { ...range, 'if-match': '*' } }
+  const header = { ...range, 'if-match': '*' }
+  const params = { path: { name }, query: version === undefined ? {} : { version }, header }
   const init = { params, parseAs: 'blob', ...(signal && { signal }) } as const
-  return call(async store => bodyOf(await store.api.GET('/uploads/{name}', init)) ?? new Blob())
+  return await request(api => api.GET('/uploads/{name}', init)) ?? new Blob()
 }
 
 function loadInFrame (address: string, name: string): void {

@@ -1,13 +1,14 @@
 import { signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
+import { listen } from '../listen.ts'
 import { lastOf } from '../paths.ts'
 import { chosenEntries } from './chosen.ts'
 import { isFolder, runInRow, type Entry } from './entries.ts'
 import { canMove, moveEntry } from './folders.ts'
 import { moveAll } from './many-files.ts'
 
-/** The entries that are being dragged. Other windows and programs can't drop here. */
+/** The entries of this window that are being dragged. Nothing else can be dropped on a folder. */
 let dragged: readonly Entry[] = []
 
 /** The folder that the dragged entries are over. */
@@ -34,12 +35,7 @@ export function dropTarget (folder: string): { 'data-folder': string, 'data-targ
 
 /** Moves entries that are dropped on a folder. */
 export function useDragging (): void {
-  useEffect(() => {
-    const ended = new AbortController()
-    addEventListener('dragover', dragOver, { signal: ended.signal })
-    addEventListener('drop', drop, { signal: ended.signal })
-    return () => ended.abort()
-  }, [])
+  useEffect(() => listen({ dragover: dragOver, drop }), [])
 }
 
 function dragOver (event: DragEvent): void {

@@ -9,7 +9,7 @@ import { folded } from './folded.ts'
 import { createGridFocus } from './grid-focus.ts'
 import { Listing } from './listing.ts'
 
-/** Names that the server looks at for one request. */
+/** How many names the server searches for one request. */
 const MAX_SEARCHED_NAMES = 100_000
 
 export type Order = NonNullable<ListQuery['order']>
@@ -28,22 +28,22 @@ export const searchText = signal('')
 
 export const scope = signal<Scope>('folder')
 
-/** Whether the list has what was found in all folders. */
+/** Whether the list has the results of a search in all folders. */
 export const isEverywhere = computed(() => searchText.value !== '' && scope.value === 'everywhere')
 
-/** Whether a search that is not by name may have left out files. */
-export const isPart = signal(false)
+/** Whether the results may be incomplete: in an order by date or size, the server searches only some names. */
+export const isIncomplete = signal(false)
 
-/** The file that gets the focus as soon as its folder lists it. */
-export const sought = signal<string | undefined>(undefined)
+/** The file that gets the focus as soon as its folder is listed. */
+export const fileToFocus = signal<string | undefined>(undefined)
 
 /** The folder whose entries are listed. */
 let listedFolder = openFolder.peek()
 
 /** The entries of the open folder: its folders by name, then its files in the chosen order. Or what was found. */
 export const entries = new Listing<Entry>((query, signal) => {
-  isPart.value = false
-  // No segment contains one.
+  isIncomplete.value = false
+  // No name within a folder contains a slash.
   if (searchText.value.includes('/')) return Promise.resolve({ entries: [], next: null })
   return call(store => isEverywhere.value ? loadFiles(store, query, signal) : loadEntries(store, query, signal))
 }, ({ name }) => name)
@@ -80,7 +80,7 @@ export function searchIn (next: Scope): void {
 
 /** Opens the folder of a file that was found, with the focus on the file. */
 export function showInFolder ({ name }: StoredFile): void {
-  sought.value = name
+  fileToFocus.value = name
   if (parentOf(name) !== openFolder.peek()) location.hash = addressOf(parentOf(name))
   else {
     searchText.value = ''
@@ -107,12 +107,18 @@ export function showFolder (): void {
 /** Shows the new state of an entry at its place in the list. It may have had another name or another folder. */
 export function placeEntry (entry: Entry, oldName = entry.name): void {
   entries.change(all => {
-    // The list of changes may have shown it before.
+    // A change that the server reported may have added it already.
     const others = all.filter(({ name }) => name !== oldName && name !== entry.name)
     if (!isListed(entry)) return others
     const place = others.findIndex(other => isAfter(other, entry))
     return others.toSpliced(place === -1 ? others.length : place, 0, entry)
   })
+  filesChanged()
+}
+
+/** Takes an entry off the list, because it was deleted. */
+export function dropEntry ({ name }: Entry): void {
+  entries.change(all => all.filter(entry => entry.name !== name))
   filesChanged()
 }
 
@@ -139,7 +145,7 @@ export async function runInRow<Row extends Entry> (
   await action(entry).catch((error: unknown) => { refused.value = { name: entry.name, error } })
 }
 
-/** Whether an entry comes after one that is new in the list. */
+/** Whether `other` comes after a new entry in the order of the list. */
 export function isAfter (other: Entry, entry: Entry): boolean {
   if (isFolder(other)) return isFolder(entry) && other.name > entry.name
   return isFolder(entry) || fileOrders[order.peek()](other, entry)
@@ -165,7 +171,7 @@ async function loadEntries (store: MagicStore, query: PageQuery, signal: AbortSi
   }
   if (kind === 'files') return filesAt(at)
   const params = { query: { folder: listedFolder, limit, ...at } }
-  // At the same time: most folders have few folders.
+  // Both at once: usually one page has all folders, and the files follow it.
   const [answer, files] = await Promise.all([store.api.GET('/api/folders', { params, signal }), filesAt({})])
   const { folders, next } = bodyOf(answer)
   const found = folders.filter(isFound)
@@ -177,12 +183,12 @@ async function loadFiles ({ api }: MagicStore, page: PageQuery, signal: AbortSig
   const isSearch = searchText.value !== ''
   const search = isSearch ? { contains: searchText.value } : {}
   const place = isEverywhere.value ? {} : { folder: listedFolder }
-  // Of such a search there is no other page.
+  // The server returns one page for such a search.
   const isOnePage = isSearch && !isByName(order.value)
   const limit = isOnePage ? MAX_PAGE_ENTRIES : page.limit
   const query = { ...page, limit, ...place, ...search, order: order.value }
   const { files, next, searched } = bodyOf(await api.GET('/api/files', { params: { query }, signal }))
   const isFull = searched === MAX_SEARCHED_NAMES || files.length === limit
-  if (isOnePage && isFull && !signal.aborted) isPart.value = true
+  if (isOnePage && isFull && !signal.aborted) isIncomplete.value = true
   return { entries: files, next }
 }

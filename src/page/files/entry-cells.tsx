@@ -1,19 +1,20 @@
 import { CutName, PathName } from '../file-name.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { linkedNames } from '../links/links.ts'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { addressOf } from '../view.ts'
 import { visibleName } from '../visible-name.ts'
 import { chosenEntries } from './chosen.ts'
 import { isEverywhere, isFolder, order, refused, sortBy, type Entry, type Order } from './entries.ts'
-import { renameFile } from './files.ts'
-import { renameFolder } from './folders.ts'
+import { rename } from './folders.ts'
 import { kindOf, lookOf } from './kinds.ts'
 import { RenameForm } from './rename-form.tsx'
-import { SelectionHeader } from './selection-box.tsx'
+import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 
 export interface EntryCellsProps {
   entry: Entry
@@ -28,18 +29,19 @@ export interface EntryCellsProps {
 export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
-  const rename = useRename(entry, onRenamed)
+  const ownDate = isFolder(entry) ? null : entry.modifiedAt
   return (
     <>
+      <SelectionBox selection={chosenEntries} entry={entry} name={entry.name} isActive={isActive} />
       <div role='gridcell' class='name-cell'>
         {isRenaming
-          ? <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />
+          ? <EntryRenameForm entry={entry} onClose={onRenamed} />
           : <Name entry={entry} tabIndex={tabIndex} onOpen={onOpen} />}
         <Refusal name={entry.name} />
       </div>
       <div role='gridcell' class='size'>{isFolder(entry) ? texts.folders.kind : formatSize(entry.size)}</div>
-      <div role='gridcell' class='date own'>{!isFolder(entry) && entry.modifiedAt !== null && <OwnDate date={entry.modifiedAt} />}</div>
-      <div role='gridcell' class='date'><time dateTime={entry.createdAt}>{formatTime(entry.createdAt)}</time></div>
+      <div role='gridcell' class='date own'>{typeof ownDate === 'string' && <Time timestamp={ownDate} />}</div>
+      <div role='gridcell' class='date'><Time timestamp={entry.createdAt} /></div>
       <div role='gridcell' class='menu-cell'>
         <MenuButton name={name} tabIndex={tabIndex} onMenu={onMenu} />
       </div>
@@ -47,16 +49,13 @@ export function EntryCells ({ entry, isActive, isRenaming, onOpen, onMenu, onRen
   )
 }
 
-function OwnDate ({ date }: { date: string }) {
-  return <time dateTime={date}>{formatTime(date)}</time>
-}
-
-/** Renames an entry. */
-export function useRename (entry: Entry, onRenamed: () => void): (newName: string) => Promise<void> {
-  return async newName => {
-    await (isFolder(entry) ? renameFolder(entry, newName) : renameFile(entry, newName))
-    onRenamed()
+/** The form that renames an entry in the list. */
+export function EntryRenameForm ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
+  const action = async (newName: string) => {
+    await rename(entry, newName)
+    onClose()
   }
+  return <RenameForm name={lastOf(entry.name)} isFolder={isFolder(entry)} action={action} onCancel={onClose} />
 }
 
 interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
@@ -65,17 +64,20 @@ interface EntryNameProps { entry: Entry, tabIndex: number, onOpen: () => void }
 function Name ({ entry, tabIndex, onOpen }: EntryNameProps) {
   const shown = isEverywhere.value ? <PathName name={entry.name} /> : <CutName name={lastOf(entry.name)} />
   const name = <>{shown}{linkedNames.value.has(entry.name) && <LinkMark />}</>
+  const control = { 'data-cell': true, tabIndex, 'aria-label': nameLabel(entry) }
   if (isFolder(entry)) {
-    return <a class='file-name folder' data-cell tabIndex={tabIndex} aria-label={nameLabel(entry)} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
+    return (
+      <a class='file-name folder' {...control} href={addressOf(entry.name)}><Icon name='files' />{name}</a>
+    )
   }
   return (
-    <button type='button' class='file-name' data-cell data-look={lookOf(entry)} tabIndex={tabIndex} aria-label={nameLabel(entry)} onClick={onOpen}>
+    <button type='button' class='file-name' {...control} data-look={lookOf(entry)} onClick={onOpen}>
       <Icon name={kindOf(entry)} />{name}
     </button>
   )
 }
 
-/** The name of the control that opens an entry: what is found in other folders has its whole path. */
+/** The accessible name of the control that opens an entry; with its path in results from all folders. */
 export function nameLabel ({ name }: Entry): string {
   const shown = visibleName(isEverywhere.value ? name : lastOf(name))
   return linkedNames.value.has(name) ? `${shown} ${texts.links.has}` : shown
@@ -86,18 +88,20 @@ export function MenuButton (
   { name, tabIndex, onMenu }: { name: string, tabIndex: number, onMenu: EntryCellsProps['onMenu'] }
 ) {
   return (
-    <button
-      type='button' class='quiet' data-cell tabIndex={tabIndex} aria-haspopup='menu'
-      aria-label={texts.files.menuOf(name)} onClick={event => onMenu(event.currentTarget)}
-    >
-      <Icon name='more' />
-    </button>
+    <IconButton
+      icon='more' label={texts.files.menuOf(name)} data-cell tabIndex={tabIndex} aria-haspopup='menu'
+      onClick={event => onMenu(event.currentTarget)}
+    />
   )
 }
 
-/** At the name of a file or folder that has a link. */
+/** A mark for files and folders that have a link. */
 export function LinkMark () {
-  return <span class='link-mark' title={texts.links.has}><Icon name='links' /><span class='hidden'>{texts.links.has}</span></span>
+  return (
+    <span class='link-mark' title={texts.links.has}>
+      <Icon name='links' /><span class='hidden'>{texts.links.has}</span>
+    </span>
+  )
 }
 
 /** Why the last action on this entry failed. */
@@ -106,9 +110,7 @@ export function Refusal ({ name }: { name: string }) {
   return (
     <div class='refusal'>
       <ProblemText error={refused.value.error} />
-      <button type='button' class='quiet' onClick={() => { refused.value = undefined }} aria-label={texts.dismiss}>
-        <Icon name='close' />
-      </button>
+      <IconButton icon='close' label={texts.dismiss} onClick={() => { refused.value = undefined }} />
     </div>
   )
 }
@@ -124,7 +126,9 @@ interface Column {
 
 const columns = {
   name: { label: texts.files.columns.name, class: 'name-cell', ascending: 'name', descending: '-name', first: 'name' },
-  size: { label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest' },
+  size: {
+    label: texts.files.columns.size, class: 'size', ascending: 'smallest', descending: 'largest', first: 'largest'
+  },
   added: { label: texts.files.columns.added, class: 'date', ascending: 'oldest', descending: 'newest', first: 'newest' }
 } as const satisfies Record<string, Column>
 

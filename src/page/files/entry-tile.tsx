@@ -7,15 +7,13 @@ import { texts } from '../texts.ts'
 import { addressOf } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import { isEverywhere, isFolder, type Entry } from './entries.ts'
-import { LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps, useRename } from './entry-cells.tsx'
-import { RenameForm } from './rename-form.tsx'
+import { EntryRenameForm, LinkMark, MenuButton, nameLabel, Refusal, type EntryCellsProps } from './entry-cells.tsx'
 import { Thumbnail } from './thumbnail.tsx'
 
-/** The tile of a file or folder: its picture, its name, and when it is from. */
+/** The tile of a file or folder: its picture, name, size and date. */
 export function EntryTile ({ entry, isActive, isRenaming, onOpen, onMenu, onRenamed }: EntryCellsProps) {
   const tabIndex = isActive ? 0 : -1
   const name = lastOf(entry.name)
-  const rename = useRename(entry, onRenamed)
   return (
     <>
       <Opener entry={entry} tabIndex={tabIndex} onOpen={onOpen} />
@@ -23,7 +21,7 @@ export function EntryTile ({ entry, isActive, isRenaming, onOpen, onMenu, onRena
       <div class='menu-cell'>
         <MenuButton name={name} tabIndex={tabIndex} onMenu={onMenu} />
       </div>
-      {isRenaming && <RenameForm name={name} isFolder={isFolder(entry)} action={rename} onCancel={onRenamed} />}
+      {isRenaming && <EntryRenameForm entry={entry} onClose={onRenamed} />}
       <Refusal name={entry.name} />
     </>
   )
@@ -54,7 +52,7 @@ function Opener ({ entry, tabIndex, onOpen }: OpenerProps) {
   )
 }
 
-/** The size, and the date of the file itself if the client told it. In results of a search everywhere, the folder. */
+/** The size, and the file's own date if it has one. In results from all folders, the folder. */
 function Facts ({ entry }: { entry: Entry }) {
   if (isFolder(entry)) return <>{texts.folders.kind}</>
   if (isEverywhere.value) return <FolderName path={parentOf(entry.name)} />

@@ -1,10 +1,9 @@
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
-import { formatNumber } from '../format.ts'
 import { lockedBy } from '../locks.ts'
 import { BreakLock, describe } from '../problem.tsx'
 import { texts } from '../texts.ts'
-import { failed, type Failure } from './many.ts'
+import { countOf, failed, type Failure } from './many.ts'
 
 /** How many failures are listed. */
 const LISTED = 100
@@ -14,7 +13,7 @@ export function FailedEntries () {
   if (failed.value === undefined) return null
   const { act, failures } = failed.value
   const others = failures.length - LISTED
-  const title = texts.selection.failed[act](texts.selection.items(formatNumber(failures.length)))
+  const title = texts.selection.failed[act](countOf(failures))
   return (
     <Dialog title={title} onClose={() => { failed.value = undefined }}>
       <ul class='failures' tabIndex={0}>

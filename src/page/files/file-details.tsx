@@ -1,6 +1,7 @@
 import { Detail } from '../detail.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { useCopy } from '../use-copy.ts'
 
 type Label = keyof typeof texts.files.details
@@ -9,7 +10,7 @@ interface FileDetailsProps {
   type: string
   size: number
   sha256: string
-  /** The client's time of the content; null if it did not tell. */
+  /** The file's own date; null if the client did not send it. */
   modifiedAt: string | null
   dates: readonly (readonly [label: Label, timestamp: string])[]
 }
@@ -33,5 +34,5 @@ export function FileDetails ({ type, size, sha256, modifiedAt, dates }: FileDeta
 }
 
 function TimeDetail ({ label, timestamp }: { label: Label, timestamp: string }) {
-  return <Detail label={texts.files.details[label]}><time dateTime={timestamp}>{formatTime(timestamp)}</time></Detail>
+  return <Detail label={texts.files.details[label]}><Time timestamp={timestamp} /></Detail>
 }

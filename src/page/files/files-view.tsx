@@ -1,5 +1,5 @@
-import { MagicStoreError } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
+import { statusOf } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
 import { LinkDialog } from '../links/link-dialog.tsx'
 import { refreshLinks } from '../links/links.ts'
@@ -10,20 +10,19 @@ import { addressOf, openFolder } from '../view.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import { ChosenEntries, removeChosen } from './chosen-entries.tsx'
 import { chosenEntries } from './chosen.ts'
-import { CopyDialog } from './copy-dialog.tsx'
 import { download, downloadZip } from './downloads.ts'
 import { draggable, useDragging } from './dragging.ts'
 import {
-  entries, filesFocus, isEverywhere, isFolder, isPart, runInRow, searchText, showFolder, showInFolder, sortBy,
-  sought, type Entry
+  entries, filesFocus, isEverywhere, isFolder, isIncomplete, runInRow, searchText, showFolder, showInFolder, sortBy,
+  fileToFocus, type Entry
 } from './entries.ts'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { EntryTile } from './entry-tile.tsx'
+import { CopyDialog, NewFolder, RemovalQuestion } from './entry-dialogs.tsx'
 import { removeFile } from './files.ts'
-import { NewFolder, RemovalQuestion } from './folder-dialogs.tsx'
 import { moveEntry, removeEmpty } from './folders.ts'
 import { layout } from './layout.ts'
-import { ListState } from './list-state.tsx'
+import { EmptyList, ListState } from './list-state.tsx'
 import { Menu, type MenuItem } from './menu.tsx'
 import { MoveDialog } from './move-dialog.tsx'
 import { Preview } from './preview.tsx'
@@ -48,7 +47,7 @@ export function FilesView () {
   const [opened, setOpened] = useState<Opened | undefined>()
   useFresh(refresh)
   useDragging()
-  useSought()
+  useFileToFocus()
   useEffect(() => () => entries.pause(), [])
   const open: Open = (kind, entry) => setOpened({ kind, entry })
   const close = () => setOpened(undefined)
@@ -104,7 +103,9 @@ interface OpenedDialogProps { opened: Opened, open: Open, onClose: () => void }
 function OpenedDialog ({ opened, open, onClose }: OpenedDialogProps) {
   if (opened.kind === 'newFolder') return <NewFolder onClose={onClose} />
   const { kind, entry } = opened
-  if (kind === 'moving') return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
+  if (kind === 'moving') {
+    return <MoveDialog entries={[entry]} action={folder => moveEntry(entry, folder)} onClose={onClose} />
+  }
   if (kind === 'link') return <LinkDialog name={entry.name} kind='download' onClose={onClose} />
   if (kind === 'request') return <LinkDialog name={entry.name} kind='upload' onClose={onClose} />
   if (kind === 'removal') return <RemovalQuestion entry={entry} onClose={onClose} />
@@ -125,30 +126,28 @@ function closeDialog (close: () => void): void {
   if (entries.entries.value.length > 0) filesFocus.focus()
 }
 
-/** Focuses the file that is sought, when its folder lists it: what a search found it may list until then. */
-function useSought (): void {
+/** Focuses the file that `showInFolder` was called for, when its folder is listed: until then, the search is. */
+function useFileToFocus (): void {
   useEffect(() => {
-    const name = sought.value
-    if (name === undefined || searchText.value !== '' || !entries.entries.value.some(entry => entry.name === name)) return
-    sought.value = undefined
+    const name = fileToFocus.value
+    const isListed = entries.entries.value.some(entry => entry.name === name)
+    if (name === undefined || searchText.value !== '' || !isListed) return
+    fileToFocus.value = undefined
     filesFocus.focus({ key: name, column: 0 })
   }, [entries.entries.value])
 }
 
 /** Whether the server has no folder at the address of the page. */
 function isMissing (): boolean {
-  const error = entries.error.value
-  return openFolder.value !== '' && error instanceof MagicStoreError && error.status === 404
+  return openFolder.value !== '' && statusOf(entries.error.value) === 404
 }
 
 function MissingFolder () {
   const parent = parentOf(openFolder.value)
   return (
-    <div class='list-state empty' role='status'>
-      <h3>{texts.folders.missing}</h3>
-      <p class='muted'>{texts.folders.missingHint}</p>
+    <EmptyList title={texts.folders.missing} hint={texts.folders.missingHint} role='status'>
       <p><a href={addressOf(parent)}>{texts.folders.goUp} <FolderName path={parent} /></a></p>
-    </div>
+    </EmptyList>
   )
 }
 
@@ -184,7 +183,7 @@ function itemsOf (entry: Entry, open: Open): MenuItem[] {
   ]
 }
 
-/** Returns whether the key has a meaning. */
+/** Returns whether the key was used. */
 function pressKey (key: string, entry: Entry, open: Open): boolean {
   if (key === 'F2') open('renaming', entry)
   else if (key === 'Delete' && !chosenEntries.isEmpty.peek()) removeChosen()
@@ -212,10 +211,10 @@ function NothingYet () {
 
 function NoEntries () {
   if (searchText.value !== '') {
-    if (isPart.value) return <NothingYet />
+    if (isIncomplete.value) return <NothingYet />
     const text = isEverywhere.value ? texts.files.nothingFoundAnywhere : texts.files.nothingFound
     return <p class='list-state muted'>{text} <FileName name={searchText.value} /></p>
   }
   const title = openFolder.value === '' ? texts.files.empty : texts.folders.empty
-  return <div class='list-state empty'><h3>{title}</h3><p class='muted'>{texts.files.emptyHint}</p></div>
+  return <EmptyList title={title} hint={texts.files.emptyHint} />
 }

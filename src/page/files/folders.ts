@@ -1,4 +1,5 @@
-import { MagicStoreError, type Folder } from 'magicstore'
+import type { Folder } from 'magicstore'
+import { codeOf } from '../errors.ts'
 import { formatNumber } from '../format.ts'
 import { dismiss, notify } from '../notices.tsx'
 import { isWithin, joined, lastOf, parentOf } from '../paths.ts'
@@ -6,8 +7,8 @@ import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { openFolder } from '../view.ts'
 import { filesChanged } from './changes.ts'
-import { entries, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
-import { findDeleted, notifyProblem } from './files.ts'
+import { dropEntry, filesFocus, isFolder, placeEntry, showEntry, type Entry } from './entries.ts'
+import { findInTrash, notifyWithUndo } from './files.ts'
 
 /** Creates a folder in the open one. @throws what `call` throws; `name_taken` if a file has its name. */
 export async function createFolder (name: string): Promise<void> {
@@ -16,11 +17,12 @@ export async function createFolder (name: string): Promise<void> {
   notify({ text: texts.folders.created(created.name) })
 }
 
-/** Renames a folder. @throws what `call` throws; the server refuses a name that is taken or not possible. */
-export async function renameFolder (folder: Folder, newName: string): Promise<void> {
-  const renamed = await renameEntry(folder, joined(parentOf(folder.name), newName))
+/** Gives an entry another name in its folder. @throws what `call` throws; the name can be taken or invalid. */
+export async function rename<Renamed extends Entry> (entry: Renamed, newName: string): Promise<Renamed> {
+  const renamed = await changePath(entry, joined(parentOf(entry.name), newName))
   filesFocus.focus({ key: renamed.name, column: 0 })
   notify({ text: texts.files.renamed(renamed.name) })
+  return renamed
 }
 
 /** Whether an entry can be moved to a folder: not to where it is, and not into itself. */
@@ -31,32 +33,32 @@ export function canMove ({ name }: Entry, folder: string): boolean {
 /** Moves an entry to another folder and offers to undo that. @throws what `call` throws; `name_taken`. */
 export async function moveEntry (entry: Entry, folder: string): Promise<void> {
   dismiss()
-  const moved = await renameEntry(entry, joined(folder, lastOf(entry.name)))
+  const moved = await changePath(entry, joined(folder, lastOf(entry.name)))
   const undo = async () => {
-    showEntry(await renameEntry(moved, entry.name))
+    showEntry(await changePath(moved, entry.name))
     notify({ text: texts.folders.movedBack(entry.name) })
   }
-  notify({
-    text: texts.folders.moved(lastOf(entry.name), folder),
-    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
-  })
+  notifyWithUndo(texts.folders.moved(lastOf(entry.name), folder), undo)
 }
 
 /** Deletes a folder if it is empty. Resolves to whether it was. @throws what `call` throws. */
+export async function removeIfEmpty ({ name }: Folder): Promise<boolean> {
+  try {
+    await call(store => store.removeFolder(name))
+    return true
+  } catch (error) {
+    if (codeOf(error) !== 'folder_not_empty') throw error
+    return false
+  }
+}
+
+/** Does the same in the list, and offers to undo it. @throws what `call` throws. */
 export async function removeEmpty (folder: Folder): Promise<boolean> {
   dismiss()
-  try {
-    await call(store => store.removeFolder(folder.name))
-  } catch (error) {
-    if (error instanceof MagicStoreError && error.code === 'folder_not_empty') return false
-    throw error
-  }
-  drop(folder)
+  if (!await removeIfEmpty(folder)) return false
+  dropEntry(folder)
   const undo = async () => showEntry(await call(store => store.createFolder(folder.name)))
-  notify({
-    text: texts.files.removed(folder.name),
-    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
-  })
+  notifyWithUndo(texts.files.removed(folder.name), undo)
   return true
 }
 
@@ -64,23 +66,20 @@ export async function removeEmpty (folder: Folder): Promise<boolean> {
 export async function removeFolder (folder: Folder): Promise<void> {
   const before = await findDeletion(folder)
   await call(store => store.removeFolder(folder.name, { recursive: true }))
-  drop(folder)
+  dropEntry(folder)
   const deletedWith = await findDeletion(folder)
-  // Without files, nothing of it is in the trash, but an earlier folder of that name may be.
+  // A folder without files is not in the trash. What is found then is from an earlier folder of that name.
   if (deletedWith == null || deletedWith === before) return notify({ text: texts.files.removed(folder.name) })
   const undo = async () => {
     await restoreDeletion(deletedWith)
     showEntry(folder)
   }
-  notify({
-    text: texts.folders.deleted(folder.name),
-    action: { label: texts.files.undo, run: () => { undo().catch(notifyProblem) } }
-  })
+  notifyWithUndo(texts.folders.deleted(folder.name), undo)
 }
 
 /** The newest deletion of a folder with this name whose files are in the trash. */
 async function findDeletion (folder: Folder): Promise<string | null | undefined> {
-  const newest = await findDeleted(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
+  const newest = await findInTrash(({ name, deletedWith }) => deletedWith !== null && isWithin(name, folder.name))
     .catch(() => undefined)
   return newest?.deletedWith
 }
@@ -94,14 +93,9 @@ export async function restoreDeletion (deletedWith: string): Promise<void> {
 }
 
 /** Gives a file or folder another path. @throws what `call` throws. */
-export async function renameEntry (entry: Entry, name: string): Promise<Entry> {
-  const renamed =
-    await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, name) : store.rename(entry.name, name))
-  placeEntry(renamed, entry.name)
-  return renamed
-}
-
-function drop (folder: Folder): void {
-  entries.change(all => all.filter(({ name }) => name !== folder.name))
-  filesChanged()
+export async function changePath<Changed extends Entry> (entry: Changed, path: string): Promise<Changed> {
+  const changed =
+    await call<Entry>(store => isFolder(entry) ? store.moveFolder(entry.name, path) : store.rename(entry.name, path))
+  placeEntry(changed, entry.name)
+  return changed as Changed
 }

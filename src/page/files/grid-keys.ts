@@ -14,7 +14,7 @@ interface GridKeys<Entry> {
   /** How many rows Page Up and Page Down move the focus by. */
   page: number
   /** Entries beside each other in a row; 1 in a list. */
-  perRow?: number
+  perRow: number
   /** Keys besides those that move the focus. Returns whether the key was one of them. */
   onKey?: ((key: string, entry: Entry) => boolean) | undefined
   /** Called after a key has changed the active control. */
@@ -26,7 +26,7 @@ interface GridKeys<Entry> {
  * a name. A control that gets the focus becomes the active one.
  */
 export function listenersOf<Entry> ({
-  entries, keyOf, nameOf, focus, selection, typeAhead, page, perRow = 1, onKey, onMove
+  entries, keyOf, nameOf, focus, selection, typeAhead, page, perRow, onKey, onMove
 }: GridKeys<Entry>) {
   function focusRow (index: number, column: number): Entry | undefined {
     const entry = entries[index]
@@ -50,7 +50,7 @@ export function listenersOf<Entry> ({
   }
 
   function follow (event: KeyboardEvent, at: Place, entry: Entry): boolean {
-    // A key that is held down would apply to each row that follows: it only moves the focus.
+    // A key that is held down must not act on each row that follows: it only moves the focus.
     return (!event.repeat && onKey?.(event.key, entry) === true) || moveFocus(event, at) || findName(event, at) ||
       (selection !== undefined && chooseByKey({ event, entry, selection }))
   }

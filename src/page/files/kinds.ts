@@ -2,21 +2,15 @@
 export type Kind = 'image' | 'audio' | 'video' | 'pdf' | 'text' | 'other'
 
 /** Subtypes of `application` that are text: source code, data and markup. */
-const TEXT_SUBTYPES = [
-  'json', 'x?html', 'xml', 'javascript', 'ecmascript', 'x-sh', 'x-httpd-php', 'sql', 'toml', 'yaml', 'x-yaml', 'rtf', 'x-tex', 'graphql',
-  'ld\\+json'
-]
+const TEXT_SUBTYPES = 'json|x?html|xml|javascript|ecmascript|x-sh|x-httpd-php|sql|toml|yaml|x-yaml|rtf|x-tex|graphql'
 
-const TEXT_TYPE = new RegExp(`^(?:text/|application/(?:${TEXT_SUBTYPES.join('|')})\\b|[^;]+\\+(?:json|xml|yaml)\\b)`, 'i')
+const TEXT_TYPE = new RegExp(`^(?:text/|application/(?:${TEXT_SUBTYPES})\\b|[^;]+\\+(?:json|xml|yaml)\\b)`, 'i')
 
 /** Endings of names of text files, for files whose type the uploader did not know. */
-const TEXT_ENDINGS = [
-  'txt', 'md', 'markdown', 'csv', 'tsv', 'log', 'json', 'ya?ml', 'toml', 'ini', 'conf', 'env', 'xml', 'html?', 'css', '[cm]?[jt]sx?',
-  'py', 'rb', 'go', 'rs', 'java', 'kt', 'c', 'h', 'cc', 'cpp', 'hpp', 'cs', 'php', 'sh', 'bash', 'ps1', 'bat', 'sql', 'tex', 'diff',
-  'patch', 'srt', 'vtt'
-]
+const TEXT_ENDINGS = 'txt|md|markdown|csv|tsv|log|json|ya?ml|toml|ini|conf|env|xml|html?|css|[cm]?[jt]sx?|py|rb|go|' +
+  'rs|java|kt|c|h|cc|cpp|hpp|cs|php|sh|bash|ps1|bat|sql|tex|diff|patch|srt|vtt'
 
-const TEXT_ENDING = new RegExp(`\\.(?:${TEXT_ENDINGS.join('|')})$`, 'i')
+const TEXT_ENDING = new RegExp(`\\.(?:${TEXT_ENDINGS})$`, 'i')
 
 const UNKNOWN_TYPE = 'application/octet-stream'
 
@@ -28,7 +22,7 @@ export function kindOf ({ name, type }: { name: string, type: string }): Kind {
   return type === UNKNOWN_TYPE && TEXT_ENDING.test(name) ? 'text' : 'other'
 }
 
-/** Kinds of files that have no preview, but a colour. */
+/** The kinds, and others that have no preview, but a colour. */
 export type Look = Kind | 'archive' | 'document' | 'sheet'
 
 const LOOKS: readonly (readonly [look: Look, type: RegExp])[] = [
@@ -37,7 +31,6 @@ const LOOKS: readonly (readonly [look: Look, type: RegExp])[] = [
   ['document', /wordprocessing|msword|opendocument\.text|presentation|ms-powerpoint|epub|\brtf\b/i]
 ]
 
-/** What a file is, for its colour. */
 export function lookOf (file: { name: string, type: string }): Look {
   return LOOKS.find(([, type]) => type.test(file.type))?.[0] ?? kindOf(file)
 }

@@ -1,4 +1,4 @@
-import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { texts } from '../texts.ts'
 import { layout, showAs, type Layout } from './layout.ts'
 
@@ -9,12 +9,10 @@ export function LayoutChoice () {
   return (
     <div class='layouts' role='group' aria-label={texts.files.layout}>
       {layouts.map(name => (
-        <button
-          key={name} type='button' class='quiet' aria-pressed={layout.value === name} aria-label={texts.files.layouts[name]}
-          title={texts.files.layouts[name]} onClick={() => showAs(name)}
-        >
-          <Icon name={name} />
-        </button>
+        <IconButton
+          key={name} icon={name} label={texts.files.layouts[name]} title={texts.files.layouts[name]}
+          aria-pressed={layout.value === name} onClick={() => showAs(name)}
+        />
       ))}
     </div>
   )

@@ -17,8 +17,8 @@ export function Letters () {
   return (
     <>
       <button
-        type='button' class='quiet letters-button' aria-haspopup='menu' aria-label={texts.files.jump} title={texts.files.jump}
-        onClick={event => setOpener(event.currentTarget)}
+        type='button' class='quiet letters-button' aria-haspopup='menu' aria-label={texts.files.jump}
+        title={texts.files.jump} onClick={event => setOpener(event.currentTarget)}
       >
         {texts.files.letters}
       </button>

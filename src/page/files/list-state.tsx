@@ -9,6 +9,19 @@ interface ListStateProps<Entry> {
   children: ComponentChildren
 }
 
+interface EmptyListProps { title: string, hint: string, role?: 'status', children?: ComponentChildren }
+
+/** Shown in place of a list that has no entries. */
+export function EmptyList ({ title, hint, role, children }: EmptyListProps) {
+  return (
+    <div class='list-state empty' role={role}>
+      <h3>{title}</h3>
+      <p class='muted'>{hint}</p>
+      {children}
+    </div>
+  )
+}
+
 /** Why the last request failed; without an error and without rows, that the list is loading or empty. */
 export function ListState<Entry> ({
   listing: { entries, isComplete, isLoading, error, refresh }, children

@@ -5,7 +5,7 @@ import { whenIdle } from './when-idle.ts'
 
 const PAGE_ENTRIES = 200
 
-/** Further down, a refresh waits until nothing has changed for a while, because it loads everything above. */
+/** Below this entry, a refresh waits until nothing has changed for a while, because it loads everything above. */
 const REFRESH_ENTRIES = 2000
 
 /** The rest of a list that is already shown is loaded again when nothing has changed for this time. */
@@ -32,8 +32,9 @@ export class Listing<Entry> {
   readonly #keyOf: (entry: Entry) => string
   /** What has been loaded since the last refresh. The entries shown after it are older. */
   #loaded: Page<Entry> = { entries: [], next: null }
+  /** The index of the last visible entry. */
   #seen = 0
-  /** Set until the first page of another list is there. */
+  /** Set until the first page of another list is loaded. */
   #isOther = true
   #running: AbortController | undefined
   /** Cancels what is to be loaded later. */

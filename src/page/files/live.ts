@@ -8,7 +8,7 @@ import { showChanges } from './shown-changes.ts'
 /** The longest that the server waits for a change. */
 const WAIT_SECONDS = 60
 
-/** A hidden window stops to wait after this time: browsers send few requests to a server at a time. */
+/** A hidden window stops waiting after this time: browsers send few requests to a server at a time. */
 const HIDDEN_MS = 5000
 
 /** The wait after a failure, which doubles with each one. */
@@ -30,7 +30,7 @@ async function follow (): Promise<void> {
   for (;;) {
     await whenVisible()
     try {
-      cursor = await take(cursor)
+      cursor = await nextCursor(cursor)
       failures = 0
     } catch (error) {
       await pause(error, failures++)
@@ -38,8 +38,8 @@ async function follow (): Promise<void> {
   }
 }
 
-/** Shows the changes after the cursor. Returns the next one; the same one if the window was hidden meanwhile. */
-async function take (cursor: string | undefined): Promise<string | undefined> {
+/** Waits for changes after the cursor, and shows them. Returns the next one, or the same if the window was hidden. */
+async function nextCursor (cursor: string | undefined): Promise<string | undefined> {
   const hidden = new AbortController()
   const stop = abortWhenHidden(hidden)
   const query = cursor === undefined ? {} : { cursor, wait: WAIT_SECONDS }

@@ -1,20 +1,18 @@
-import { MagicStoreError } from 'magicstore'
+import { PageError } from '../errors.ts'
 import { formatNumber } from '../format.ts'
 import { notify } from '../notices.tsx'
-import { PageError } from '../page-error.ts'
 import { joined, lastOf } from '../paths.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
-import { filesChanged } from './changes.ts'
 import { chosenEntries } from './chosen.ts'
 import { deletionsInTrash, findDeleted } from './deletions.ts'
-import { entries, isFolder, placeEntry, type Entry } from './entries.ts'
-import { canMove, renameEntry } from './folders.ts'
-import { runAll } from './many.ts'
+import { dropEntry, isFolder, placeEntry, type Entry } from './entries.ts'
+import { canMove, changePath, removeIfEmpty } from './folders.ts'
+import { countOf, runAll } from './many.ts'
 
 const words = texts.selection
 
-/** What undoes a part of an act. */
+/** Undoes an act on one entry. */
 interface Undo { readonly name: string, readonly run: () => Promise<void> }
 
 /** Deletes files, and folders with all that is in them, and offers to undo that. */
@@ -23,12 +21,11 @@ export async function removeAll (removed: readonly Entry[]): Promise<void> {
   const gone = await runAll('remove', removed, async entry => {
     const wasEmpty = await remove(entry)
     chosenEntries.clear([entry])
-    entries.change(all => all.filter(({ name }) => name !== entry.name))
-    filesChanged()
+    dropEntry(entry)
     return { entry, wasEmpty }
   })
   if (gone.length === 0) return
-  const count = words.items(formatNumber(gone.length))
+  const count = countOf(gone)
   const undos = await undosOf(gone, earlier).catch(() => undefined)
   if (undos === undefined) notify({ text: words.removed(count) })
   else if (undos.length === 0) notify({ text: words.deletedForGood(count) })
@@ -37,18 +34,10 @@ export async function removeAll (removed: readonly Entry[]): Promise<void> {
 
 /** Resolves to whether it was an empty folder, of which the trash has nothing. */
 async function remove (entry: Entry): Promise<boolean> {
-  if (!isFolder(entry)) {
-    await call(store => store.remove(entry.name))
-    return false
-  }
-  try {
-    await call(store => store.removeFolder(entry.name))
-    return true
-  } catch (error) {
-    if (!(error instanceof MagicStoreError) || error.code !== 'folder_not_empty') throw error
-    await call(store => store.removeFolder(entry.name, { recursive: true }))
-    return false
-  }
+  const { name } = entry
+  if (isFolder(entry) && await removeIfEmpty(entry)) return true
+  await call(store => isFolder(entry) ? store.removeFolder(name, { recursive: true }) : store.remove(name))
+  return false
 }
 
 interface Gone { readonly entry: Entry, readonly wasEmpty: boolean }
@@ -76,20 +65,20 @@ async function restoreFolder (folder: Entry, deletion: string): Promise<void> {
 /** Moves entries to another folder, except those that are there, and offers to undo that. */
 export async function moveAll (moved: readonly Entry[], folder: string): Promise<void> {
   const undos = await runAll('move', moved.filter(entry => canMove(entry, folder)), async entry => {
-    const { name } = await renameEntry(entry, joined(folder, lastOf(entry.name)))
+    const { name } = await changePath(entry, joined(folder, lastOf(entry.name)))
     chosenEntries.clear([entry])
-    return { name, run: async () => { await renameEntry({ ...entry, name }, entry.name) } }
+    return { name, run: async () => { await changePath({ ...entry, name }, entry.name) } }
   })
   if (undos.length === 0) return
-  const count = words.items(formatNumber(undos.length))
+  const count = countOf(undos)
   notify({ text: words.moved(count, folder), action: undoAction('move', undos, words.movedBack) })
 }
 
 /** Offers to undo an act. */
 function undoAction (act: 'restore' | 'move', undos: readonly Undo[], done: (count: string) => string) {
   const run = async () => {
-    const { length } = await runAll(act, undos, ({ run }) => run())
-    if (length > 0) notify({ text: done(words.items(formatNumber(length))) })
+    const undone = await runAll(act, undos, ({ run }) => run())
+    if (undone.length > 0) notify({ text: done(countOf(undone)) })
   }
   return { label: texts.files.undo, run: () => { void run() } }
 }

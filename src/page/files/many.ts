@@ -1,11 +1,13 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
+import { formatNumber } from '../format.ts'
 import { dismiss } from '../notices.tsx'
+import { texts } from '../texts.ts'
 
 /** A browser sends at most six requests to a server at a time. Two are left for what the user does meanwhile. */
 const AT_ONCE = 4
 
-/** Without a Retry-After. */
+/** The wait if the server does not say how long. */
 const DEFAULT_WAIT_SECONDS = 1
 
 export type ManyAct = 'remove' | 'move' | 'restore' | 'deleteForGood'
@@ -27,6 +29,11 @@ export const failed = signal<{ readonly act: ManyAct, readonly failures: readonl
 
 /** Settles when the last act has ended. */
 let last: Promise<unknown> = Promise.resolve()
+
+/** How many entries there are, in words. */
+export function countOf ({ length }: readonly unknown[]): string {
+  return texts.selection.items(formatNumber(length))
+}
 
 interface Named { readonly name: string }
 
@@ -57,7 +64,7 @@ async function runNow<Entry extends Named, Result> (
     for (const entry of waiting) {
       if (isStopped) return
       report()
-      await patiently(() => run(entry))
+      await withinRateLimit(() => run(entry))
         .then(result => results.push(result), (error: unknown) => failures.push({ name: entry.name, error }))
     }
   }
@@ -67,8 +74,8 @@ async function runNow<Entry extends Named, Result> (
   return results
 }
 
-/** Waits if the server asks for fewer requests, and tries again. */
-async function patiently<Result> (run: () => Promise<Result>): Promise<Result> {
+/** Repeats a request that the rate limit refused, after the time that the server asks for. */
+async function withinRateLimit<Result> (run: () => Promise<Result>): Promise<Result> {
   for (;;) {
     try {
       return await run()

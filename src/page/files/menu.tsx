@@ -1,4 +1,5 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { listen } from '../listen.ts'
 
 export interface MenuItem {
   readonly label: string
@@ -42,7 +43,10 @@ export function Menu ({ label, opener, items, class: className = '', onClose }: 
   return (
     <div class={`menu ${className}`} role='menu' aria-label={label} ref={list} onKeyDown={press}>
       {items.map(({ label, isDanger = false, action }) => (
-        <button key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''} onClick={() => { close(); action() }}>
+        <button
+          key={label} type='button' role='menuitem' tabIndex={-1} class={isDanger ? 'danger' : ''}
+          onClick={() => { close(); action() }}
+        >
           {label}
         </button>
       ))}
@@ -82,13 +86,10 @@ function useClosing (list: { current: HTMLElement | null }, onClose: () => void)
   useEffect(() => {
     const press =
       ({ target }: Event) => { if (!(target instanceof Node) || list.current?.contains(target) !== true) onClose() }
-    addEventListener('pointerdown', press, true)
-    addEventListener('scroll', onClose, { passive: true })
-    addEventListener('resize', onClose)
-    return () => {
-      removeEventListener('pointerdown', press, true)
-      removeEventListener('scroll', onClose)
-      removeEventListener('resize', onClose)
-    }
+    const stops = [
+      listen({ pointerdown: press }, window, { capture: true }),
+      listen({ scroll: onClose, resize: onClose })
+    ]
+    return () => stops.forEach(stop => stop())
   }, [])
 }

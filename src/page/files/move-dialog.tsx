@@ -1,18 +1,16 @@
-import { bodyOf } from 'magicstore'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { formatNumber } from '../format.ts'
 import { Icon } from '../icon.tsx'
-import { loadAll } from '../pages.ts'
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 import { ProblemText, Retry } from '../problem.tsx'
-import { call } from '../session.ts'
+import { loadAll } from '../requests.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { FolderName } from './breadcrumbs.tsx'
 import type { Entry } from './entries.ts'
 import { canMove } from './folders.ts'
+import { countOf } from './many.ts'
 
 interface MoveDialogProps {
   /** Entries of one folder. */
@@ -49,9 +47,7 @@ export function MoveDialog ({ entries, action, onClose }: MoveDialogProps) {
 
 function titleOf (entries: readonly Entry[]): string {
   const [first] = entries
-  return entries.length > 1 || first === undefined
-    ? texts.selection.items(formatNumber(entries.length))
-    : lastOf(first.name)
+  return entries.length > 1 || first === undefined ? countOf(entries) : lastOf(first.name)
 }
 
 interface FoldersProps {
@@ -66,7 +62,7 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
   const heading = useRef<HTMLHeadingElement>(null)
   const { value, error, reload } = useLoaded(() => foldersIn(folder))
   const folders = value?.filter(name => !moved.includes(name))
-  // The button with the focus has been removed.
+  // The focused button has been removed.
   useLayoutEffect(() => heading.current?.focus(), [])
   return (
     <>
@@ -74,7 +70,9 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
         {folder !== '' && (
           <ol>
             {['', ...ancestorsOf(folder)].map(path => (
-              <li key={path}><button type='button' class='link' onClick={() => onOpen(path)}><FolderName path={path} /></button></li>
+              <li key={path}>
+                <button type='button' class='link' onClick={() => onOpen(path)}><FolderName path={path} /></button>
+              </li>
             ))}
           </ol>
         )}
@@ -83,7 +81,9 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
       <ul class='folders'>
         {folders?.map(path => (
           <li key={path}>
-            <button type='button' class='quiet' onClick={() => onOpen(path)}><Icon name='files' /><FolderName path={path} /></button>
+            <button type='button' class='quiet' onClick={() => onOpen(path)}>
+              <Icon name='files' /><FolderName path={path} />
+            </button>
           </li>
         ))}
       </ul>
@@ -95,9 +95,7 @@ function Folders ({ folder, moved, onOpen }: FoldersProps) {
 }
 
 async function foldersIn (folder: string): Promise<string[]> {
-  const all = await loadAll(async cursor => {
-    const { folders: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/folders', { params: { query: { folder, ...cursor } } })))
-    return { entries, next }
-  })
+  const all = await loadAll('folders', (api, page) =>
+    api.GET('/api/folders', { params: { query: { folder, ...page } } }))
   return all.map(({ name }) => name)
 }

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
+import { listen } from '../listen.ts'
 
-/** The viewer of the browser. */
 export function PdfViewer ({ address, title }: { address: string | undefined, title: string }) {
   const frame = useRef<HTMLIFrameElement>(null)
   useEffect(() => returnFocus(frame.current), [])
@@ -13,7 +13,6 @@ export function PdfViewer ({ address, title }: { address: string | undefined, ti
  * there as usual.
  */
 function returnFocus (frame: HTMLIFrameElement | null): () => void {
-  const ended = new AbortController()
   let before = document.activeElement
   let isByTab = false
   const note = ({ target }: FocusEvent) => {
@@ -22,12 +21,10 @@ function returnFocus (frame: HTMLIFrameElement | null): () => void {
   }
   const leave = () => {
     if (document.activeElement !== frame || isByTab) return
-    ended.abort()
-    // Afterwards: the browser has not yet moved the focus of the keyboard.
+    stop()
+    // In a later task, because the browser moves the focus of the keyboard after this event.
     setTimeout(() => { if (before instanceof HTMLElement) before.focus() })
   }
-  document.addEventListener('keydown', ({ key }) => { isByTab = key === 'Tab' }, { signal: ended.signal })
-  document.addEventListener('focusin', note, { signal: ended.signal })
-  addEventListener('blur', leave, { signal: ended.signal })
-  return () => ended.abort()
+  const stop = listen({ keydown: ({ key }) => { isByTab = key === 'Tab' }, focusin: note, blur: leave })
+  return stop
 }

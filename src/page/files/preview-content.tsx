@@ -7,6 +7,7 @@ import { visibleName } from '../visible-name.ts'
 import { bytesAddress } from '../worker-link.ts'
 import { readBytes, type Bytes } from './downloads.ts'
 import { kindOf } from './kinds.ts'
+import { Media, type MediaKind } from './media.tsx'
 import { PdfViewer } from './pdf-viewer.tsx'
 
 interface PreviewedFile extends Bytes { readonly type: string }
@@ -41,7 +42,7 @@ export function PreviewContent ({ content }: { content: PreviewedFile }) {
   return <MediaPreview content={content} kind={kind} onFail={explain} />
 }
 
-/** Why a file can't be shown that another browser, or this one over HTTPS, would show. */
+/** Why this browser can't show a file that others, or this one over HTTPS, can. */
 function obstacleOf (content: PreviewedFile): string | undefined {
   const kind = kindOf(content)
   if (kind === 'other' || kind === 'text') return undefined
@@ -50,20 +51,15 @@ function obstacleOf (content: PreviewedFile): string | undefined {
   return isSecureContext ? texts.files.noWorker : texts.files.insecure
 }
 
-interface MediaPreviewProps { content: PreviewedFile, kind: 'image' | 'audio' | 'video', onFail: () => void }
+interface MediaPreviewProps { content: PreviewedFile, kind: MediaKind, onFail: () => void }
 
 function MediaPreview ({ content, kind, onFail }: MediaPreviewProps) {
   const { value: address, error } = useAddress(content)
-  const { name } = content
   if (address === undefined) return <Unloaded error={error} />
-  switch (kind) {
-    case 'image': return <img class='shown' src={address} alt={visibleName(name)} onError={onFail} />
-    case 'audio': return <audio class='shown' src={address} controls aria-label={visibleName(name)} onError={onFail} />
-    case 'video': return <video class='shown' src={address} controls playsInline aria-label={visibleName(name)} onError={onFail} />
-  }
+  return <Media kind={kind} address={address} name={visibleName(content.name)} onFail={onFail} />
 }
 
-/** A PDF in the browser's viewer, which gets no other bytes. */
+/** A PDF in the browser's viewer, if its bytes are those of a PDF. */
 function PdfPreview ({ content, onFail }: { content: PreviewedFile, onFail: () => void }) {
   const { value: isPdf, error } = useLoaded(async signal => {
     const bytes = await readBytes(content, PDF_MARK_BYTES, signal)
@@ -94,7 +90,8 @@ function TextPreview ({ content }: { content: PreviewedFile }) {
   if (text === undefined) return <Unloaded error={error} />
   return (
     <>
-      {content.size > TEXT_BYTES && <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
+      {content.size > TEXT_BYTES &&
+        <p class='muted'>{texts.files.cut(formatSize(TEXT_BYTES), formatSize(content.size))}</p>}
       <pre class='shown' tabIndex={0} role='region' aria-label={visibleName(content.name)} dir='auto'>{text}</pre>
     </>
   )

@@ -1,9 +1,10 @@
 import type { StoredFile } from 'magicstore'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
 import { isFocusLost } from '../focus.ts'
-import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { lastOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { session } from '../session-state.ts'
@@ -13,7 +14,8 @@ import { useAction } from '../use-action.ts'
 import { download } from './downloads.ts'
 import { files, filesFocus } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
-import { removeFile, renameFile } from './files.ts'
+import { removeFile } from './files.ts'
+import { rename } from './folders.ts'
 import { PreviewContent } from './preview-content.tsx'
 import { RenameForm } from './rename-form.tsx'
 import { useSwipe } from './swipe.ts'
@@ -41,7 +43,6 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
     onMove(target)
   }
   const body = useRef<HTMLDivElement>(null)
-  // A click beside what uses the keys focuses the body.
   function press (event: KeyboardEvent): void {
     const { key, target, altKey, ctrlKey, metaKey } = event
     if (altKey || ctrlKey || metaKey || (target instanceof Element && target.closest(ARROW_USERS) !== null)) return
@@ -49,26 +50,32 @@ export function Preview ({ file, onMove, onVersions, onRemove, onClose }: Previe
     else if (key === 'ArrowRight') move(next)
   }
   useSwipe(body, { onPrevious: () => move(previous), onNext: () => move(next) })
-  const rename = async (newName: string) => {
-    onMove(await renameFile(file, newName))
+  const renameShown = async (newName: string) => {
+    onMove(await rename(file, newName))
     setRenaming(false)
   }
   const renameButton = useRef<HTMLButtonElement>(null)
-  // The input with the focus has been removed.
+  // The focused input has been removed.
   useEffect(() => { if (!isRenaming && isFocusLost()) renameButton.current?.focus() }, [isRenaming])
   return (
-    <Dialog title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press} closesOutside={!isRenaming}>
+    <Dialog
+      title={<FileName name={lastOf(file.name)} />} class='wide preview' onClose={onClose} onKeyDown={press}
+      closesOutside={!isRenaming}
+    >
       <div class='preview-body' ref={body} tabIndex={-1}>
         <div class='actions'>
-          <Step icon='previous' label={texts.files.previous} target={previous} action={move} />
-          <Step icon='next' label={texts.files.next} target={next} action={move} />
+          <Step icon='previous' target={previous} action={move} />
+          <Step icon='next' target={next} action={move} />
           <button type='button' ref={renameButton} onClick={() => setRenaming(true)}>{texts.files.rename}</button>
           <button type='button' onClick={onVersions}>{texts.files.versions}</button>
           <FileActs file={file} onRemove={onRemove} onClose={onClose} />
         </div>
-        {isRenaming &&
-          <RenameForm key={file.name} name={lastOf(file.name)} action={rename} onCancel={() => setRenaming(false)} />}
-        {/* Loaded again after a new sign-in. */}
+        {isRenaming && (
+          <RenameForm
+            key={file.name} name={lastOf(file.name)} action={renameShown} onCancel={() => setRenaming(false)}
+          />
+        )}
+        {/* The key loads it again after a new sign-in. */}
         <PreviewContent key={`${file.name} ${file.sha256} ${session.value.kind}`} content={file} />
         <FileDetails key={file.sha256} {...file} dates={[['created', file.createdAt], ['updated', file.updatedAt]]} />
       </div>
@@ -90,21 +97,14 @@ function useNeighbours ({ name }: StoredFile): { previous: StoredFile | undefine
 
 interface StepProps {
   icon: 'previous' | 'next'
-  label: string
   target: StoredFile | undefined
   action: (target: StoredFile | undefined) => void
 }
 
-/**
- * A button to a neighbour. At the end of the list it is only `aria-disabled`, because a disabled button loses the
- * focus.
- */
-function Step ({ icon, label, target, action }: StepProps) {
-  return (
-    <button type='button' class='quiet' aria-disabled={target === undefined} aria-label={label} onClick={() => action(target)}>
-      <Icon name={icon} />
-    </button>
-  )
+/** A button that shows a neighbour. Without one it is only `aria-disabled`: a disabled button loses the focus. */
+function Step ({ icon, target, action }: StepProps) {
+  const isDisabled = target === undefined
+  return <IconButton icon={icon} label={texts.files[icon]} aria-disabled={isDisabled} onClick={() => action(target)} />
 }
 
 /** The buttons for download and deletion, and why they failed. */
@@ -117,12 +117,8 @@ function FileActs ({ file, onRemove, onClose }: Pick<PreviewProps, 'file' | 'onR
   })
   return (
     <>
-      <button type='button' class='primary' aria-disabled={downloading.isRunning} onClick={() => { void downloading.run() }}>
-        {texts.files.download}
-      </button>
-      <button type='button' class='danger' aria-disabled={removing.isRunning} onClick={() => { void removing.run() }}>
-        {texts.files.remove}
-      </button>
+      <ActionButton action={downloading} class='primary'>{texts.files.download}</ActionButton>
+      <ActionButton action={removing} class='danger'>{texts.files.remove}</ActionButton>
       <ProblemText error={downloading.error ?? removing.error} />
     </>
   )

@@ -1,5 +1,6 @@
 import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
@@ -44,7 +45,7 @@ export function RenameForm ({ name, isFolder = false, action, onCancel }: Rename
         aria-label={texts.files.newName(name)} aria-describedby={problemId}
       />
       <button class='quiet' aria-disabled={isRunning} aria-label={texts.files.save}><Icon name='check' /></button>
-      <button type='button' class='quiet' onClick={onCancel} aria-label={texts.cancel}><Icon name='close' /></button>
+      <IconButton icon='close' label={texts.cancel} onClick={onCancel} />
       <ProblemText id={problemId} error={error} />
     </form>
   )

@@ -2,6 +2,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import { isFocusLost } from '../focus.ts'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon, type IconName } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { texts } from '../texts.ts'
 import type { GridFocus } from './grid-focus.ts'
 import { running, type Running } from './many.ts'
@@ -49,11 +50,8 @@ export function SelectionBar<Entry extends Sized> ({ selection, focus, acts }: S
           <Icon name={icon} /><span class='label'>{label}</span>
         </button>
       ))}
-      {act === undefined && isShown && (
-        <button type='button' class='quiet' aria-label={words.end} title={words.end} onClick={() => selection.clear()}>
-          <Icon name='close' />
-        </button>
-      )}
+      {act === undefined && isShown &&
+        <IconButton icon='close' label={words.end} title={words.end} onClick={() => selection.clear()} />}
     </div>
   )
 }

@@ -8,7 +8,7 @@ interface SelectionBoxProps<Entry> {
   isActive: boolean
 }
 
-/** The first cell of a row: whether it is chosen. */
+/** The first cell of a row that can be chosen. */
 export function SelectionBox<Entry> (props: SelectionBoxProps<Entry>) {
   return <div role='gridcell' class='select-cell'><SelectBox {...props} /></div>
 }

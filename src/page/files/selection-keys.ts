@@ -1,5 +1,9 @@
 import { useEffect } from 'preact/hooks'
+import { listen } from '../listen.ts'
 import type { Selection } from './selection.ts'
+
+/** What uses the keys itself. */
+const KEY_USERS = 'input:not([type=checkbox]), select, textarea, [role=menu], .uploads'
 
 /** A key pressed at the control of a row. */
 interface RowKey<Entry> {
@@ -8,7 +12,7 @@ interface RowKey<Entry> {
   readonly selection: Selection<Entry>
 }
 
-/** Space at the name chooses the row, which Enter opens. At other controls, Shift+Space does. */
+/** Space on the name chooses the row. On other controls, Shift+Space does. */
 export function chooseByKey<Entry> ({ event, entry, selection }: RowKey<Entry>): boolean {
   const isBox = event.target instanceof HTMLInputElement
   if (event.key !== ' ' || event.repeat || isBox || !(event.shiftKey || isName(event.target))) return false
@@ -16,7 +20,7 @@ export function chooseByKey<Entry> ({ event, entry, selection }: RowKey<Entry>):
   return true
 }
 
-/** In Firefox, a button is pressed when the key is released. */
+/** Firefox clicks a button when Space is released. */
 export function holdBackClick (event: KeyboardEvent): void {
   if (event.key === ' ' && isName(event.target)) event.preventDefault()
 }
@@ -32,8 +36,7 @@ export function useSelectionKeys<Entry> (selection: Selection<Entry>): void {
       else return
       event.preventDefault()
     }
-    addEventListener('keydown', press)
-    return () => removeEventListener('keydown', press)
+    return listen({ keydown: press })
   }, [])
 }
 
@@ -42,6 +45,6 @@ function isName (target: EventTarget | null): boolean {
 }
 
 function isElsewhere (target: EventTarget | null): boolean {
-  return document.querySelector('dialog[open]') !== null ||
-    (target instanceof Element && target.closest('input:not([type=checkbox]), select, textarea, [role=menu], .uploads') !== null)
+  const isKeyUser = target instanceof Element && target.closest(KEY_USERS) !== null
+  return isKeyUser || document.querySelector('dialog[open]') !== null
 }

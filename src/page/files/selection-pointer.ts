@@ -7,7 +7,7 @@ const LONG_PRESS_MS = 500
 /** A touch that moves farther scrolls. */
 const MOVE_PX = 10
 
-/** What is in a row, but does not stand for it. */
+/** The parts of a row where a click does not choose it. */
 const OTHERS = '.select-cell, .menu-cell, .refusal, form'
 
 interface Press { readonly x: number, readonly y: number, readonly timer: ReturnType<typeof setTimeout> }
@@ -19,7 +19,7 @@ interface Press { readonly x: number, readonly y: number, readonly timer: Return
 export function usePointerSelection<Entry> (
   selection: Selection<Entry> | undefined, entryAt: (index: number) => Entry | undefined
 ): object | undefined {
-  // Of the newest render.
+  // That of the latest render.
   const latest = useMemo(() => ({ entryAt }), [])
   latest.entryAt = entryAt
   return useMemo(() => selection && listenersOf(selection, target => rowOf(target, latest.entryAt)), [])
@@ -63,7 +63,7 @@ function listenersOf<Entry> (
     },
     onClickCapture (event: MouseEvent): void {
       const entry = entryOf(event.target)
-      // A click without a count is that of a key or a screen reader.
+      // The `detail` of a click by a key or a screen reader is 0.
       if (entry === undefined || event.detail === 0) return
       const isTap = isTouch && !selection.isEmpty.peek()
       if (isPressed) isPressed = false

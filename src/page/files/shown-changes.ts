@@ -15,8 +15,9 @@ export function showChanges (changes: readonly Change[]): void {
   if (changes.length === 0) return
   const all = changes.map(({ id, file, folder }) => [id, listed(file ?? folder)] as const)
   const states = new Map(all.filter(([id, state]) => !isShown(id, state)))
-  // What is being loaded may have the changes, and must not be aborted again and again.
-  if (states.size > 0 && searchText.peek() === '' && !entries.isLoading.peek()) entries.change(all => merged(all, states))
+  // A list that is being loaded may have the changes already. To change it would abort the load, again and again.
+  const isChangeable = searchText.peek() === '' && !entries.isLoading.peek()
+  if (states.size > 0 && isChangeable) entries.change(all => merged(all, states))
   filesChanged()
 }
 
@@ -36,7 +37,7 @@ function isShown (id: string, state: Entry | undefined): boolean {
 
 function merged (all: readonly Entry[], states: States): readonly Entry[] {
   const names = new Set(Array.from(states.values(), state => state?.name))
-  // What had one of the names has another one by now, as a change that follows says.
+  // An entry that had one of these names has been renamed or deleted, as another change says.
   const result = all.filter(({ id, name }) => !states.has(id) && !names.has(name))
   for (const entry of states.values()) {
     if (entry === undefined) continue

@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks'
+import { listen } from '../listen.ts'
 
 /** A touch that moves at least this far sideways is a swipe. */
 const MIN_PX = 50
@@ -24,10 +25,8 @@ export function useSwipe (element: { readonly current: HTMLElement | null }, swi
       if (x < 0) swipe.onNext()
       else swipe.onPrevious()
     }
-    const ended = new AbortController()
-    const options = { signal: ended.signal, passive: true }
-    element.current?.addEventListener('touchstart', begin, options)
-    element.current?.addEventListener('touchend', end, options)
-    return () => ended.abort()
+    return element.current === null
+      ? undefined
+      : listen({ touchstart: begin, touchend: end }, element.current, { passive: true })
   })
 }

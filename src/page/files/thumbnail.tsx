@@ -7,7 +7,7 @@ import { canDraw, drawThumbnail } from './thumbnails.ts'
 /** A tile that only passes the view while the user scrolls loads nothing. */
 const SETTLE_MS = 150
 
-/** A thumbnail of an image or video. The kind of the file in its colour, until it is there and if there is none. */
+/** The thumbnail of an image or video. Until it is drawn, or if there is none, the icon of the file's kind. */
 export function Thumbnail ({ file }: { file: StoredFile }) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const isDrawn = useThumbnail(canvas, file)
@@ -19,7 +19,7 @@ export function Thumbnail ({ file }: { file: StoredFile }) {
   )
 }
 
-/** Draws the thumbnail when the canvas is in view. Resolves to whether it is drawn. */
+/** Draws the thumbnail when the canvas is in view. Returns whether it is drawn. */
 function useThumbnail (canvas: { readonly current: HTMLCanvasElement | null }, file: StoredFile): boolean {
   const [isDrawn, setDrawn] = useState(false)
   useEffect(() => {
@@ -31,7 +31,7 @@ function useThumbnail (canvas: { readonly current: HTMLCanvasElement | null }, f
   return isDrawn
 }
 
-/** Runs an action once an element stays in view. Returns what ends it, as does the element when it leaves the view. */
+/** Runs an action when an element stays in view. It is aborted when it leaves the view, or by the returned function. */
 function whenInView (element: Element, action: (signal: AbortSignal) => Promise<void>): () => void {
   let ended = new AbortController()
   const start = () => {

@@ -15,16 +15,16 @@ const MAX_PIXELS = 50 * 1000 ** 2
 /** Pixels of a side: a tile on a screen with two pixels for one. */
 const EDGE = 360
 
-/** A video from which no frame comes gives up its turn. */
+/** How long to wait for an image or a frame, while others wait for their turn. */
 const MAX_WAIT_MS = 15_000
 
-/** A seek may end before its frame can be drawn, and then nothing is drawn. A film may also be transparent. */
+/** A seek may end before its frame can be drawn. The tries are limited, because a frame can be transparent. */
 const FRAME_TRIES = 20
 const FRAME_WAIT_MS = 50
 
 let running = 0
 
-/** Those that wait for their turn. The newest comes first: older ones may have left the view. */
+/** Thumbnails that wait for their turn. The newest is next: older ones may have left the view. */
 const waiting: (() => void)[] = []
 
 /** Whether a thumbnail can be tried. */
@@ -60,7 +60,7 @@ async function drawImage (canvas: HTMLCanvasElement, file: StoredFile, signal: A
     const image = new Image()
     image.src = address
     await once(image, 'load', signal)
-    // Before it is decoded.
+    // Known before it is decoded.
     if (image.naturalWidth * image.naturalHeight > MAX_PIXELS) throw new RangeError('too many pixels')
     await image.decode()
     signal.throwIfAborted()

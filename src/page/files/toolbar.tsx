@@ -6,7 +6,7 @@ import { AddFiles, AddFolder } from '../uploads/add-files.tsx'
 import { openFolder } from '../view.ts'
 import { Breadcrumbs, FolderName } from './breadcrumbs.tsx'
 import {
-  entries, isPart, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope
+  entries, isIncomplete, order, scope, search, searchIn, searchText, sortBy, type Order, type Scope
 } from './entries.ts'
 import { LayoutChoice } from './layout-choice.tsx'
 import { layout } from './layout.ts'
@@ -37,9 +37,9 @@ export function Toolbar ({ onNewFolder }: { onNewFolder: () => void }) {
       <div class='search' role='search'>
         <Icon name='search' />
         <input
-          type='search' value={searchText.value} maxLength={MAX_SEARCH_LENGTH} onInput={event => search(event.currentTarget.value)}
-          aria-label={texts.files.search} placeholder={texts.files.search} aria-describedby={id}
-          dir='auto' autocomplete='off' spellcheck={false}
+          type='search' value={searchText.value} maxLength={MAX_SEARCH_LENGTH}
+          onInput={event => search(event.currentTarget.value)} aria-label={texts.files.search}
+          placeholder={texts.files.search} aria-describedby={id} dir='auto' autocomplete='off' spellcheck={false}
         />
       </div>
       {isSearch && (
@@ -69,5 +69,5 @@ function found (): string {
   if (entries.error.value !== undefined) return texts.files.searchFailed
   if (entries.isLoading.value) return texts.loading
   const count = formatNumber(entries.entries.value.length)
-  return isPart.value ? texts.files.foundPart(count) : texts.files.found(count, entries.isComplete.value)
+  return isIncomplete.value ? texts.files.foundPart(count) : texts.files.found(count, entries.isComplete.value)
 }

@@ -1,23 +1,27 @@
-import { MagicStoreError, type DeletedFile } from 'magicstore'
+import type { DeletedFile } from 'magicstore'
 import { useEffect, useState } from 'preact/hooks'
-import { Dialog } from '../dialog.tsx'
-import { fieldsOf, NameField } from '../fields.tsx'
+import { ActionButton } from '../action-button.tsx'
+import { codeOf } from '../errors.ts'
 import { FileName, PathName } from '../file-name.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
+import { NameDialog } from '../name-dialog.tsx'
+import { notify } from '../notices.tsx'
 import { parentOf } from '../paths.ts'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
+import { Time } from '../time.tsx'
 import { nextName } from '../uploads/names.ts'
 import { useAction } from '../use-action.ts'
 import { ChosenDeleted, deleteChosenForGood } from './chosen-deleted.tsx'
 import { chosenDeleted } from './chosen.ts'
 import { kindOf } from './kinds.ts'
-import { ListState } from './list-state.tsx'
+import { EmptyList, ListState } from './list-state.tsx'
 import { NamedEntries } from './named-entries.tsx'
 import { RowGrid } from './row-grid.tsx'
-import { SelectionHeader } from './selection-box.tsx'
+import { SelectionBox, SelectionHeader } from './selection-box.tsx'
 import { deleteForGood, emptyTrash, restoreFile, trash, trashFocus } from './trash.ts'
 import { useFresh } from './use-fresh.ts'
 
@@ -51,7 +55,9 @@ export function TrashView () {
       <div class='toolbar'>
         <h2>{texts.views.trash}</h2>
         {entries.length > 0 && (
-          <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>{texts.files.emptyTrash}</button>
+          <button type='button' class='danger' onClick={() => setOpened({ kind: 'emptying' })}>
+            {texts.files.emptyTrash}
+          </button>
         )}
       </div>
       <ListState listing={trash}><NoDeletedFiles /></ListState>
@@ -72,7 +78,7 @@ export function TrashView () {
 }
 
 function NoDeletedFiles () {
-  return <div class='list-state empty'><h3>{texts.files.trashEmpty}</h3><p class='muted'>{texts.files.trashHint}</p></div>
+  return <EmptyList title={texts.files.trashEmpty} hint={texts.files.trashHint} />
 }
 
 function TrashHeader () {
@@ -92,32 +98,31 @@ function TrashHeader () {
 interface TrashCellsProps { file: DeletedFile, isActive: boolean, onTaken: () => void, onDelete: () => void }
 
 function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
-  const { run, isRunning, error } = useAction(() => restoreFile(file))
-  const isTaken = error instanceof MagicStoreError && error.code === 'name_taken'
+  const restoring = useAction(() => restoreFile(file))
+  const { error } = restoring
+  const isTaken = codeOf(error) === 'name_taken'
   useEffect(() => { if (isTaken) onTaken() }, [error])
   const tabIndex = isActive ? 0 : -1
   return (
     <>
+      <SelectionBox selection={chosenDeleted} entry={file} name={file.name} isActive={isActive} />
       <div role='gridcell' class='name-cell'>
         <span class='file-name'><Icon name={kindOf(file)} /><PathName name={file.name} /></span>
         {error !== undefined && !isTaken && <div class='refusal'><ProblemText error={error} /></div>}
       </div>
       <div role='gridcell' class='size'>{formatSize(file.size)}</div>
-      <div role='gridcell' class='date'><time dateTime={file.deletedAt}>{formatTime(file.deletedAt)}</time></div>
-      <div role='gridcell' class='date expires'><time dateTime={file.expiresAt}>{formatTime(file.expiresAt)}</time></div>
+      <div role='gridcell' class='date'><Time timestamp={file.deletedAt} /></div>
+      <div role='gridcell' class='date expires'><Time timestamp={file.expiresAt} /></div>
       <div role='gridcell' class='menu-cell'>
-        <button
-          type='button' data-cell tabIndex={tabIndex} aria-disabled={isRunning}
-          aria-label={texts.files.restoreOf(file.name)} onClick={() => { void run() }}
+        <ActionButton
+          action={restoring} data-cell tabIndex={tabIndex} aria-label={texts.files.restoreOf(file.name)}
         >
           {texts.files.restore}
-        </button>
-        <button
-          type='button' class='quiet' data-cell tabIndex={tabIndex}
-          aria-label={texts.files.deleteForGoodNamed(file.name)} onClick={onDelete}
-        >
-          <Icon name='trash' />
-        </button>
+        </ActionButton>
+        <IconButton
+          icon='trash' label={texts.files.deleteForGoodNamed(file.name)} data-cell tabIndex={tabIndex}
+          onClick={onDelete}
+        />
       </div>
     </>
   )
@@ -125,26 +130,25 @@ function TrashCells ({ file, isActive, onTaken, onDelete }: TrashCellsProps) {
 
 /** Asks for another name, because the name of the deleted file is taken. */
 function RestoreAs ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
-  const { run, isRunning, error } = useAction(async (name: string) => {
-    await restoreFile(file, name)
-    onClose()
-  })
+  const { restoreAs, nameTaken, otherName, restore } = texts.files
   return (
-    <Dialog title={texts.files.restoreAs} onClose={onClose}>
-      <p>{texts.files.nameTaken} <FileName name={file.name} /></p>
-      <form onSubmit={event => { void run(String(fieldsOf(event).get('name'))) }}>
-        <NameField label={texts.files.otherName} name={nextName(file.name)} />
-        <ProblemText error={error} />
-        <button class='primary' aria-disabled={isRunning}>{texts.files.restore}</button>
-      </form>
-    </Dialog>
+    <NameDialog
+      title={restoreAs} label={otherName} name={nextName(file.name)} submit={restore}
+      action={name => restoreFile(file, name)} onClose={onClose}
+    >
+      <p>{nameTaken} <FileName name={file.name} /></p>
+    </NameDialog>
   )
 }
 
 function DeletionQuestion ({ file, onClose }: { file: DeletedFile, onClose: () => void }) {
   const { deleteForGoodTitle, deleteForGood: label, deleteForGoodOf } = texts.files
+  const action = async () => {
+    await deleteForGood(file)
+    notify({ text: texts.files.deletedForGood(file.name) })
+  }
   return (
-    <Question title={deleteForGoodTitle} label={label} action={() => deleteForGood(file)} onClose={onClose}>
+    <Question title={deleteForGoodTitle} label={label} action={action} onClose={onClose}>
       <p>{deleteForGoodOf(file.versions)} <FileName name={file.name} /></p>
     </Question>
   )

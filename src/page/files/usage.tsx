@@ -1,20 +1,19 @@
 import { signal } from '@preact/signals'
-import { bodyOf, type MagicStore } from 'magicstore'
 import { formatNumber, formatSize } from '../format.ts'
-import { call } from '../session.ts'
+import { request } from '../requests.ts'
 import { texts } from '../texts.ts'
 import { throttled } from './throttle.ts'
 
-const loadUsage = (store: MagicStore) => store.api.GET('/api/account').then(answer => bodyOf(answer).usage)
+const loadAccount = () => request(api => api.GET('/api/account'))
 
-type Usage = Awaited<ReturnType<typeof loadUsage>>
+type Usage = Awaited<ReturnType<typeof loadAccount>>['usage']
 
 /** How much the account stores; undefined until it is loaded. */
 export const usage = signal<Usage | undefined>(undefined)
 
 /** Asks how much the account stores. If this fails, the last values stay: the list shows why nothing can be loaded. */
 export const refreshUsage = throttled(() => {
-  call(loadUsage).then(value => { usage.value = value }, () => {})
+  loadAccount().then(account => { usage.value = account.usage }, () => {})
 })
 
 /** How much the account stores, in words, and of a quota as a bar with three parts. */
@@ -37,7 +36,9 @@ export function UsageBar () {
     <section class='storage' aria-label={words.label}>
       {quotaBytes !== null && (
         <div class='bar' aria-hidden='true'>
-          {parts.map(({ kind, bytes }) => <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />)}
+          {parts.map(({ kind, bytes }) => (
+            <span key={kind} class={kind} style={{ width: `${bytes / whole * 100}%` }} />
+          ))}
         </div>
       )}
       <ul>

@@ -1,4 +1,5 @@
 import { useLayoutEffect } from 'preact/hooks'
+import { listen } from '../listen.ts'
 import { session } from '../session-state.ts'
 import { changes } from './changes.ts'
 
@@ -9,7 +10,6 @@ export function useFresh (refresh: () => void): void {
   // A layout effect, so that the entries of another folder are never seen.
   useLayoutEffect(() => {
     refresh()
-    addEventListener('focus', refresh)
-    return () => removeEventListener('focus', refresh)
+    return listen({ focus: refresh })
   }, [changes.value, session.value.kind])
 }

@@ -1,7 +1,8 @@
 import { useLayoutEffect, useState } from 'preact/hooks'
+import { listen } from '../listen.ts'
 
 export interface VisibleRows {
-  /** The rows that are to be in the document: from `start` to before `end`. */
+  /** The rows to have in the document: from `start` to before `end`. */
   readonly start: number
   readonly end: number
   /** Pixels. All rows have the same height; it depends on the size of the text and of the window. */
@@ -10,12 +11,10 @@ export interface VisibleRows {
   readonly page: number
 }
 
-const AHEAD = 15
-
 /** The range moves in steps of this many rows, so that most scroll events change nothing. */
 const STEP = 5
 
-/** Until the first row is measured. */
+/** An assumption until the first row is measured. */
 const FIRST_HEIGHT_PX = 48
 
 /**
@@ -23,19 +22,14 @@ const FIRST_HEIGHT_PX = 48
  * and below the view are in the document as well.
  */
 export function useVisibleRows (
-  body: { readonly current: HTMLElement | null }, count: number, ahead = AHEAD
+  body: { readonly current: HTMLElement | null }, count: number, ahead: number
 ): VisibleRows {
   const [rows, setRows] =
     useState<VisibleRows>({ start: 0, end: Math.min(count, 2 * ahead), height: FIRST_HEIGHT_PX, page: ahead })
   useLayoutEffect(() => {
     const measure = () => setRows(before => changed(before, measured(body.current, { count, ahead }, before.height)))
     measure()
-    addEventListener('scroll', measure, { passive: true })
-    addEventListener('resize', measure)
-    return () => {
-      removeEventListener('scroll', measure)
-      removeEventListener('resize', measure)
-    }
+    return listen({ scroll: measure, resize: measure })
   }, [count, rows.height])
   return { ...rows, end: Math.min(rows.end, count) }
 }

@@ -1,11 +1,13 @@
 import { bodyOf, type StoredFile, type Version } from 'magicstore'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
 import { FileName } from '../file-name.tsx'
 import { formatSize, formatTime } from '../format.ts'
 import { notify } from '../notices.tsx'
 import { ProblemText } from '../problem.tsx'
 import { Question } from '../question.tsx'
+import { request } from '../requests.ts'
 import { call } from '../session.ts'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
@@ -13,7 +15,7 @@ import { filesChanged } from './changes.ts'
 import { download } from './downloads.ts'
 import { placeEntry } from './entries.ts'
 import { FileDetails } from './file-details.tsx'
-import { notifyProblem } from './files.ts'
+import { notifyWithUndo } from './files.ts'
 import { PreviewContent } from './preview-content.tsx'
 
 interface Contents { readonly file: StoredFile, readonly versions: readonly Version[] }
@@ -25,8 +27,10 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
   const [removed, setRemoved] = useState('')
   const { run, error } = useAction(async () => setContents(await contentsOf(name)))
   useEffect(() => { void run() }, [])
-  // The button with the focus has been removed together with its row.
-  useLayoutEffect(() => { if (removed !== '') list.current?.closest('dialog')?.querySelector('button')?.focus() }, [removed])
+  // The focused button has been removed with its row.
+  useLayoutEffect(() => {
+    if (removed !== '') list.current?.closest('dialog')?.querySelector('button')?.focus()
+  }, [removed])
   const remove = (version: Version) => {
     setContents(contents && { ...contents, versions: contents.versions.filter(({ id }) => id !== version.id) })
     setRemoved(texts.files.versionDeleted(formatTime(version.createdAt)))
@@ -35,7 +39,7 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
     <Dialog title={texts.files.versionsOf(name)} class='versions' onClose={onClose}>
       <ProblemText error={error} />
       {contents === undefined && error === undefined && <p class='muted'>{texts.loading}</p>}
-      {contents && <p class='muted'>{texts.files.current(formatSize(contents.file.size), formatTime(contents.file.updatedAt))}</p>}
+      {contents && <Current {...contents.file} />}
       {contents?.versions.length === 0 && <p>{texts.files.noVersions}</p>}
       <ul ref={list}>
         {contents?.versions.map(version => (
@@ -53,10 +57,11 @@ export function Versions ({ name, onClose }: { name: string, onClose: () => void
   )
 }
 
-/**
- * The current file, which the list may not show yet, and all versions: there are never many, because the server limits
- * them.
- */
+function Current ({ size, updatedAt }: StoredFile) {
+  return <p class='muted'>{texts.files.current(formatSize(size), formatTime(updatedAt))}</p>
+}
+
+/** The file, which can be newer than in the list, and all its versions: the server keeps only a few. */
 async function contentsOf (name: string): Promise<Contents> {
   return call(async store => {
     const file = bodyOf(await store.api.GET('/api/files/{name}', { params: { path: { name } } }))
@@ -87,19 +92,15 @@ function VersionRow ({ file, version, onRestored, onRemoved }: VersionRowProps) 
       </p>
       <div class='actions' role='group' aria-label={texts.files.versionOf(time)}>
         <button type='button' onClick={() => setOpened('view')}>{texts.files.view}</button>
-        <button type='button' aria-disabled={downloading.isRunning} onClick={() => { void downloading.run() }}>
-          {texts.files.download}
-        </button>
-        <button type='button' aria-disabled={restoring.isRunning} onClick={() => { void restoring.run() }}>{texts.files.restore}</button>
+        <ActionButton action={downloading}>{texts.files.download}</ActionButton>
+        <ActionButton action={restoring}>{texts.files.restore}</ActionButton>
         <button type='button' class='danger' onClick={() => setOpened('question')}>{texts.files.deleteForGood}</button>
       </div>
       <ProblemText error={downloading.error ?? restoring.error} />
       {opened === 'view' && (
         <Dialog title={texts.files.versionOf(time)} class='wide preview' onClose={close}>
           <PreviewContent content={{ ...bytes, type: version.type }} />
-          <FileDetails
-            {...version} dates={[['stored', version.createdAt], ['replaced', version.replacedAt]]}
-          />
+          <FileDetails {...version} dates={[['stored', version.createdAt], ['replaced', version.replacedAt]]} />
         </Dialog>
       )}
       {opened === 'question' && <RemovalQuestion file={file} version={version} onClose={close} onRemoved={onRemoved} />}
@@ -112,7 +113,7 @@ interface RemovalQuestionProps { file: StoredFile, version: Version, onClose: ()
 function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: RemovalQuestionProps) {
   const remove = async () => {
     const params = { path: { name, id: version.id } }
-    await call(async store => bodyOf(await store.api.DELETE('/api/files/{name}/versions/{id}', { params })))
+    await request(api => api.DELETE('/api/files/{name}/versions/{id}', { params }))
     filesChanged()
     onRemoved()
   }
@@ -127,17 +128,19 @@ function RemovalQuestion ({ file: { name }, version, onClose, onRemoved }: Remov
  * Restores a version and offers to undo that. The replaced content becomes a version too; undo restores it. If the file
  * has changed since the dialog was opened, `ifMatch` makes the server refuse.
  */
-async function restoreVersion ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
-  const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
-  placeEntry(restored)
-  const { versions } = await contentsOf(name).catch(() => ({ versions: [] }))
-  const before = versions.find(version => version.sha256 === sha256)
-  const action = before &&
-    { label: texts.files.undo, run: () => { restoreAgain(restored, before).catch(notifyProblem) } }
-  notify({ text: texts.files.versionRestored(name, formatTime(createdAt)), ...(action && { action }) })
+async function restoreVersion (file: StoredFile, version: Version): Promise<void> {
+  const { restored, text } = await restore(file, version)
+  const { versions } = await contentsOf(file.name).catch(() => ({ versions: [] }))
+  const before = versions.find(({ sha256 }) => sha256 === file.sha256)
+  if (before === undefined) return notify({ text })
+  notifyWithUndo(text, async () => {
+    const undone = await restore(restored, before)
+    notify({ text: undone.text })
+  })
 }
 
-async function restoreAgain ({ name, sha256 }: StoredFile, { id, createdAt }: Version): Promise<void> {
-  placeEntry(await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` })))
-  notify({ text: texts.files.versionRestored(name, formatTime(createdAt)) })
+async function restore ({ name, sha256 }: StoredFile, { id, createdAt }: Version) {
+  const restored = await call(store => store.restoreVersion(name, id, { ifMatch: `"${sha256}"` }))
+  placeEntry(restored)
+  return { restored, text: texts.files.versionRestored(name, formatTime(createdAt)) }
 }

@@ -5,7 +5,7 @@
 export function whenIdle (wait: number, action: () => void): () => void {
   let cancel = () => clearTimeout(timer)
   const timer = setTimeout(() => {
-    // Not every browser has it.
+    // Not every browser has requestIdleCallback.
     if (!('requestIdleCallback' in window)) return action()
     const request = requestIdleCallback(action, { timeout: 1000 })
     cancel = () => cancelIdleCallback(request)

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
-import { MagicStoreError } from 'magicstore'
 import type { ComponentChildren } from 'preact'
+import { statusOf } from '../errors.ts'
 import { Icon } from '../icon.tsx'
 import { lastOf } from '../paths.ts'
 import { describe } from './refusal.tsx'
@@ -65,5 +65,5 @@ async function explain (name: string, path: string): Promise<void> {
 
 /** Why the server refuses the bytes of a file, in one sentence. The response to `HEAD` has no code. */
 export function whyNot (error: unknown): string {
-  return error instanceof MagicStoreError && error.status === 404 ? texts.gone : describe(error).title
+  return statusOf(error) === 404 ? texts.gone : describe(error).title
 }

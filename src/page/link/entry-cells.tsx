@@ -1,8 +1,9 @@
 import { kindOf } from '../files/kinds.ts'
 import { FileName } from '../file-name.tsx'
-import { formatSize, formatTime } from '../format.ts'
+import { formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { lastOf } from '../paths.ts'
+import { Time } from '../time.tsx'
 import { DownloadLink } from './download-link.tsx'
 import { isFolder, type Entry, type FileEntry } from './folder-entries.ts'
 import { canShow } from './media-preview.tsx'
@@ -27,15 +28,16 @@ export function EntryCells ({ entry, isActive, onShow }: EntryCellsProps) {
       </>
     )
   }
+  const icon = <Icon name={kindOf(entry)} />
   return (
     <>
       <div role='gridcell' class='name-cell'>
         {canShow(entry)
-          ? <button type='button' class='file-name' {...cell} onClick={() => onShow(entry)}><Icon name={kindOf(entry)} />{name}</button>
-          : <DownloadLink name={entry.name} class='file-name' cell={cell}><Icon name={kindOf(entry)} />{name}</DownloadLink>}
+          ? <button type='button' class='file-name' {...cell} onClick={() => onShow(entry)}>{icon}{name}</button>
+          : <DownloadLink name={entry.name} class='file-name' cell={cell}>{icon}{name}</DownloadLink>}
       </div>
       <div role='gridcell' class='size'>{formatSize(entry.size)}</div>
-      <div role='gridcell' class='date'><time dateTime={entry.updatedAt}>{formatTime(entry.updatedAt)}</time></div>
+      <div role='gridcell' class='date'><Time timestamp={entry.updatedAt} /></div>
       <div role='gridcell' class='menu-cell'>
         <DownloadLink name={entry.name} class='button quiet' label={texts.downloadOf(lastOf(entry.name))} cell={cell}>
           <Icon name='download' />

@@ -3,7 +3,7 @@ import { Listing } from '../files/listing.ts'
 import { ancestorsOf, parentOf } from '../paths.ts'
 import type { Page } from '../pages.ts'
 import { openFolder } from './open-folder.ts'
-import { ask, followRefusal } from './visit.ts'
+import { ask } from './visit.ts'
 
 /** A file or folder below the linked one. Its name is its path from there. */
 export type Entry = FolderEntry | FileEntry
@@ -44,9 +44,4 @@ export function showFolder (): void {
   const below = left.find(path => path !== '' && path !== folder && parentOf(path) === folder)
   entriesFocus.active.value = below === undefined ? undefined : { key: below, column: 0 }
   entries.replace()
-}
-
-/** What the failure of the list says about the link. */
-export function followListFailure (): void {
-  followRefusal(entries.error.peek())
 }

@@ -1,12 +1,13 @@
-/*
- * Which file an unfinished upload belongs to, so that the same file continues it after a reload. The storage of the
- * session ends with the window: on a computer that people share, nothing is left. It has ids, and not the secret of the
- * link, to which an id belongs.
- */
+import { createStoredMap } from '../stored-texts.ts'
 
 interface KeptUpload { readonly name: string, readonly size: number, readonly lastModified: number }
 
-const KEY = 'uploads by link'
+/**
+ * The files of unfinished uploads by id, so that the same file continues its upload after a reload. The session storage
+ * ends with the window: nothing is left on a shared computer. The ids are of no use without the secret of the link,
+ * which is not stored.
+ */
+const [load, save] = createStoredMap<KeptUpload>('uploads by link', 'sessionStorage')
 
 /** The id of the unfinished upload of a file; undefined if there is none. */
 export function findUpload ({ name, size, lastModified }: File): string | undefined {
@@ -21,22 +22,4 @@ export function keepUpload (id: string, { name, size, lastModified }: File): voi
 export function forgetUpload (id: string): void {
   const { [id]: _gone, ...rest } = load()
   save(rest)
-}
-
-function load (): Record<string, KeptUpload> {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? '{}') as Record<string, KeptUpload>
-  } catch {
-    // The browser does not allow storage.
-    return {}
-  }
-}
-
-function save (kept: Record<string, KeptUpload>): void {
-  try {
-    if (Object.keys(kept).length === 0) sessionStorage.removeItem(KEY)
-    else sessionStorage.setItem(KEY, JSON.stringify(kept))
-  } catch {
-    // The browser does not allow storage, or it is full.
-  }
 }

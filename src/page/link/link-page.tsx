@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { focusHeading } from '../focus.ts'
 import { frameTexts } from '../frame-texts.ts'
 import { Logo } from '../icon.tsx'
 import { visibleName } from '../visible-name.ts'
@@ -12,7 +13,6 @@ import { SharedFolder } from './shared-folder.tsx'
 import { texts } from './texts.ts'
 import { refreshVisit, visit, type SharedLink } from './visit.ts'
 
-/** The whole page. */
 export function LinkPage () {
   const state = visit.value
   useTitle(state.kind === 'open' ? state.link.name : undefined)
@@ -64,13 +64,7 @@ function useTitle (name: string | undefined): void {
 function useHeadingFocus (screen: string): void {
   const before = useRef('loading')
   useEffect(() => {
-    if (before.current !== 'loading' && before.current !== screen) focusHeading()
+    if (before.current !== 'loading' && before.current !== screen) focusHeading('h1')
     before.current = screen
   }, [screen])
-}
-
-function focusHeading (): void {
-  const heading = document.querySelector<HTMLElement>('#main h1')
-  heading?.setAttribute('tabindex', '-1')
-  heading?.focus()
 }

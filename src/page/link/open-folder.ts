@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals'
+import { decodedPath, encodedPath } from '../paths.ts'
 
 /** The path of the open folder below the linked one: `a/b` at `#a/b`. Empty for the linked folder itself. */
 export const openFolder = signal(folderOf(location.hash))
@@ -10,15 +11,9 @@ export function watchFolder (): void {
 
 /** The address of a folder in the page. */
 export function folderAddress (path: string): string {
-  return `#${path.split('/').map(encodeURIComponent).join('/')}`
+  return `#${encodedPath(path)}`
 }
 
 function folderOf (hash: string): string {
-  const path = hash.slice(1)
-  try {
-    return decodeURIComponent(path).normalize('NFC')
-  } catch {
-    // Typed by hand, with a `%` that stands for itself. There may be no such folder.
-    return path
-  }
+  return decodedPath(hash.slice(1))
 }

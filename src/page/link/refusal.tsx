@@ -1,12 +1,12 @@
 import { MagicStoreError } from 'magicstore'
 import { frameTexts } from '../frame-texts.ts'
-import { PageError } from '../page-error.ts'
 import { wordsOf, type ProblemWords } from '../problem-words.ts'
+import { FileUnreadable } from '../uploads/obstacles.ts'
 import { texts } from './texts.ts'
 
 /** Why something failed, in words. */
 export function describe (error: unknown): ProblemWords {
-  if (error instanceof PageError) return { title: error.message }
+  if (error instanceof FileUnreadable) return { title: texts.request.unreadable }
   if (!(error instanceof MagicStoreError)) return { title: frameTexts.networkProblem }
   const words = wordsOf(error)
   switch (error.code) {

@@ -1,9 +1,9 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
 import { isDragging, takeFiles } from '../uploads/drops.ts'
-import { chosenFiles } from '../uploads/found-files.ts'
+import { useChooser } from '../uploads/use-chooser.ts'
 import { Facts } from './facts.tsx'
 import { addFiles, hadFolders } from './sendings.ts'
 import { texts } from './texts.ts'
@@ -36,16 +36,11 @@ export function RequestView ({ link }: { link: SharedLink }) {
 }
 
 function ChooseFiles () {
-  const input = useRef<HTMLInputElement>(null)
-  function take ({ currentTarget }: Event): void {
-    addFiles(chosenFiles(Array.from((currentTarget as HTMLInputElement).files ?? [])))
-    // Otherwise the same file could not be chosen again.
-    if (input.current !== null) input.current.value = ''
-  }
+  const { open, input } = useChooser(addFiles)
   return (
     <>
-      <button type='button' class='primary' onClick={() => input.current?.click()}><Icon name='upload' />{words.choose}</button>
-      <input ref={input} type='file' multiple hidden onChange={take} />
+      <button type='button' class='primary' onClick={open}><Icon name='upload' />{words.choose}</button>
+      <input {...input} type='file' multiple hidden />
     </>
   )
 }

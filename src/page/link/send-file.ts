@@ -1,8 +1,8 @@
 import { MagicStoreError } from 'magicstore'
-import { PageError } from '../page-error.ts'
+import { statusOf } from '../errors.ts'
+import { isTransient, refuseUnreadable } from '../uploads/obstacles.ts'
 import { forgetUpload, keepUpload } from './kept-uploads.ts'
 import type { Sending } from './sending.ts'
-import { texts } from './texts.ts'
 import { ask, linkAddress, refusalOf } from './visit.ts'
 
 /** The protocol of https://tus.io/protocols/resumable-upload. */
@@ -15,16 +15,11 @@ const RETRIES = 10
 const FIRST_WAIT_MS = 500
 const MAX_WAIT_MS = 30_000
 
-/** Statuses below 500 after which the same request may succeed: timeout, another offset, rate limit. */
-const TRANSIENT_STATUSES = [408, 409, 429]
-
-/** They stay until somebody makes space. */
-const FINAL_CODES = ['storage_full', 'too_many_uploads']
-
 /**
  * Sends the bytes that the server does not have yet. It continues by itself after a network error, and starts again if
  * the unfinished upload is gone. An abort keeps the stored bytes.
- * @throws MagicStoreError, TypeError if the server can't be reached for long, PageError, and the reason of an abort.
+ * @throws MagicStoreError, TypeError if the server can't be reached for long, FileUnreadable, and the reason of an
+ * abort.
  */
 export async function sendFile (sending: Sending, signal: AbortSignal): Promise<void> {
   let failures = 0
@@ -36,8 +31,8 @@ export async function sendFile (sending: Sending, signal: AbortSignal): Promise<
       return
     } catch (error) {
       signal.throwIfAborted()
-      // One that this attempt created has been ended by the owner.
-      if (isGone(error) && wasBegun) forget(sending)
+      // If this attempt created the upload, the owner has ended it.
+      if (statusOf(error) === 404 && wasBegun) forget(sending)
       else await refuseFinal(error, sending)
       failures = sending.sentBytes.peek() > storedBytes ? 0 : failures + 1
       if (failures > RETRIES) throw error
@@ -48,7 +43,7 @@ export async function sendFile (sending: Sending, signal: AbortSignal): Promise<
   }
 }
 
-/** Ends the unfinished upload on the server, if there is one, which frees its space. Not while the file is sent. */
+/** Ends the unfinished upload on the server, if there is one, which frees its space. Call it only after an abort. */
 export async function discard (sending: Sending): Promise<void> {
   const { id } = sending
   if (id === undefined) return
@@ -75,10 +70,11 @@ async function attempt (sending: Sending, signal: AbortSignal): Promise<void> {
   forgetUpload(id)
 }
 
-/** Creates an upload. Resolves to its id. An abort would leave one on the server whose id nobody has. */
+/** Creates an upload, and resolves to its id. It can't be aborted: the server could keep an upload without its id. */
 async function create (file: File): Promise<string> {
   const metadata = { filename: file.name, filetype: file.type, lastModified: String(file.lastModified) }
-  const pairs = Object.entries(metadata).filter(([, value]) => value !== '').map(([key, value]) => `${key} ${base64(value)}`)
+  const pairs = Object.entries(metadata)
+    .filter(([, value]) => value !== '').map(([key, value]) => `${key} ${base64(value)}`)
   const { headers } = await ask('/uploads', {
     method: 'POST', headers: { ...TUS, 'upload-length': String(file.size), 'upload-metadata': pairs.join(',') }
   })
@@ -117,20 +113,8 @@ function refusal (request: XMLHttpRequest): Promise<MagicStoreError> {
 
 /** @throws an error that the next attempt would get, too. */
 async function refuseFinal (error: unknown, { file }: Sending): Promise<void> {
-  if (error instanceof MagicStoreError) {
-    const isTransient = error.status >= 500 || TRANSIENT_STATUSES.includes(error.status)
-    if (!isTransient || FINAL_CODES.includes(error.code ?? '')) throw error
-    return
-  }
-  if (!(error instanceof TypeError)) throw error
-  // If a file can't be read, the browser reports a network error.
-  await file.slice(0, 1).arrayBuffer().catch((cause: unknown) => {
-    throw new PageError(texts.request.unreadable, { cause })
-  })
-}
-
-function isGone (error: unknown): boolean {
-  return error instanceof MagicStoreError && error.status === 404
+  if (!isTransient(error)) throw error
+  if (!(error instanceof MagicStoreError)) await refuseUnreadable(file)
 }
 
 async function wait (failures: number, signal: AbortSignal): Promise<void> {

@@ -1,9 +1,11 @@
-import { useComputed, useSignalEffect } from '@preact/signals'
 import { useId, useRef } from 'preact/hooks'
 import { FileName } from '../file-name.tsx'
-import { formatDuration, formatNumber, formatSize } from '../format.ts'
+import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { useKeptFocus } from '../uploads/kept-focus.ts'
+import { ProgressBar, ProgressText } from '../uploads/progress.tsx'
+import { useUnloadWarning } from '../uploads/unload-warning.ts'
 import { describe, Refusal } from './refusal.tsx'
 import type { Sending } from './sending.ts'
 import { counts, remove, sendings, tryAgain } from './sendings.ts'
@@ -13,7 +15,7 @@ const words = texts.request
 
 /** The files that are sent. The list stays when the link ends. */
 export function SendingList () {
-  useUnloadWarning()
+  useUnloadWarning(counts)
   return sendings.value.length === 0 ? null : <List />
 }
 
@@ -46,50 +48,26 @@ function Row ({ sending }: { sending: Sending }) {
         <FileName name={file.name} class='upload-name' />
         {state.kind === 'sent' && <span class='done'><Icon name='check' /></span>}
         {state.kind === 'failed' && (
-          <button type='button' aria-label={words.tryAgain(file.name)} onClick={() => tryAgain(sending)}>{words.again}</button>
-        )}
-        {state.kind !== 'sent' && (
-          <button
-            type='button' class='quiet' onClick={() => remove(sending)}
-            aria-label={state.kind === 'failed' ? words.dismiss(file.name) : words.cancel(file.name)}
-          >
-            <Icon name='close' />
+          <button type='button' aria-label={words.tryAgain(file.name)} onClick={() => tryAgain(sending)}>
+            {words.again}
           </button>
         )}
+        {state.kind !== 'sent' && (
+          <IconButton
+            icon='close' label={state.kind === 'failed' ? words.dismiss(file.name) : words.cancel(file.name)}
+            onClick={() => remove(sending)}
+          />
+        )}
       </div>
-      {state.kind === 'running' && <Bar sending={sending} />}
       {state.kind === 'waiting' && <p class='muted'>{words.waiting}</p>}
-      {state.kind === 'running' && <Progress sending={sending} />}
+      {state.kind === 'running' && (
+        <>
+          <ProgressBar label={words.progressOf(file.name)} transfer={sending} />
+          <ProgressText transfer={sending} words={words} explain={error => describe(error).title} />
+        </>
+      )}
       {state.kind === 'sent' && <p class='muted'>{words.sent(formatSize(file.size))}</p>}
       {state.kind === 'failed' && <Refusal error={state.error} />}
     </li>
   )
-}
-
-function Bar ({ sending: { file, sentBytes } }: { sending: Sending }) {
-  const share = useComputed(() => file.size === 0 ? 0 : Math.floor(100 * sentBytes.value / file.size))
-  return <progress aria-label={words.progressOf(file.name)} max={100} value={share.value} />
-}
-
-function Progress ({ sending: { file, sentBytes, speed, interruption } }: { sending: Sending }) {
-  const bytesPerSecond = speed.bytesPerSecond.value
-  const rest = file.size - sentBytes.value
-  if (interruption.value !== undefined) return <p class='interrupted'>{words.interrupted(describe(interruption.value).title)}</p>
-  if (rest === 0) return <p class='muted'>{words.finishing}</p>
-  const parts = [words.progress(formatSize(sentBytes.value), formatSize(file.size))]
-  if (bytesPerSecond !== undefined && bytesPerSecond > 0) {
-    parts.push(words.speed(formatSize(bytesPerSecond)), words.timeLeft(formatDuration(rest / bytesPerSecond)))
-  }
-  return <p class='muted'>{parts.join(' · ')}</p>
-}
-
-/** While bytes are being sent, the browser asks before it leaves the page. */
-function useUnloadWarning (): void {
-  const isRunning = useComputed(() => counts.value.running > 0)
-  useSignalEffect(() => {
-    if (!isRunning.value) return
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault()
-    addEventListener('beforeunload', warn)
-    return () => removeEventListener('beforeunload', warn)
-  })
 }

@@ -1,9 +1,10 @@
 import { useSignalEffect } from '@preact/signals'
-import { MagicStoreError } from 'magicstore'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { statusOf } from '../errors.ts'
 import { RowGrid } from '../files/row-grid.tsx'
 import { FileName } from '../file-name.tsx'
+import { focusHeading } from '../focus.ts'
 import { formatSize } from '../format.ts'
 import { frameTexts } from '../frame-texts.ts'
 import { Icon } from '../icon.tsx'
@@ -11,12 +12,12 @@ import { ancestorsOf, lastOf } from '../paths.ts'
 import { DownloadFailure, DownloadLink, ZipLink } from './download-link.tsx'
 import { EntryCells, EntryHeader } from './entry-cells.tsx'
 import { Facts } from './facts.tsx'
-import { entries, entriesFocus, followListFailure, showFolder, type FileEntry } from './folder-entries.ts'
+import { entries, entriesFocus, showFolder, type FileEntry } from './folder-entries.ts'
 import { MediaPreview } from './media-preview.tsx'
 import { folderAddress, openFolder } from './open-folder.ts'
 import { Refusal } from './refusal.tsx'
 import { texts } from './texts.ts'
-import type { SharedLink } from './visit.ts'
+import { followRefusal, type SharedLink } from './visit.ts'
 
 /** A linked folder: what is in it, with the way in and out of its folders. */
 export function SharedFolder ({ link }: { link: SharedLink }) {
@@ -28,7 +29,7 @@ export function SharedFolder ({ link }: { link: SharedLink }) {
   }
   // A layout effect, so that the entries of another folder are never seen.
   useLayoutEffect(showFolder, [folder])
-  useSignalEffect(() => { if (entries.error.value !== undefined) followListFailure() })
+  useSignalEffect(() => followRefusal(entries.error.value))
   useFolderFocus(folder)
   return (
     <>
@@ -44,7 +45,8 @@ export function SharedFolder ({ link }: { link: SharedLink }) {
       <ListState />
       {entries.entries.value.length > 0 && (
         <RowGrid
-          class='files shared-files' label={link.name} listing={entries} keyOf={({ name }) => name} nameOf={({ name }) => name} focus={entriesFocus} header={<EntryHeader />}
+          class='files shared-files' label={link.name} listing={entries} keyOf={({ name }) => name}
+          nameOf={({ name }) => name} focus={entriesFocus} header={<EntryHeader />}
           cells={(entry, isActive) => <EntryCells entry={entry} isActive={isActive} onShow={setShown} />}
         />
       )}
@@ -69,7 +71,7 @@ function Breadcrumbs ({ top, folder }: { top: string, folder: string }) {
 /** Why the list could not be loaded, or that it is loading or empty. */
 function ListState () {
   const error = entries.error.value
-  if (error instanceof MagicStoreError && error.status === 404) {
+  if (statusOf(error) === 404) {
     return (
       <div class='list-state empty' role='status'>
         <h2>{texts.missingFolder}</h2>
@@ -109,9 +111,7 @@ function PreviewDialog ({ file, onClose }: { file: FileEntry, onClose: () => voi
 function useFolderFocus (folder: string): void {
   const isLaterOne = useRef(false)
   useEffect(() => {
-    const heading = document.querySelector<HTMLElement>('#main h1')
-    heading?.setAttribute('tabindex', '-1')
-    if (isLaterOne.current) heading?.focus()
+    if (isLaterOne.current) focusHeading('h1')
     isLaterOne.current = true
   }, [folder])
 }

@@ -1,6 +1,6 @@
 import { visibleName } from '../visible-name.ts'
 
-/** Every text of the page of a link that the other page has not. A translation is another object of this shape. */
+/** The texts of the page of a link, besides `frameTexts`. A translation is another object of this shape. */
 export const texts = {
   dead: 'This link does not exist or has ended.',
   deadHint: 'Ask the person who sent it to you for another one.',
@@ -34,7 +34,8 @@ export const texts = {
     hint: 'Drop files here, paste them, or choose them. Only the owner of the link can see what you send.',
     choose: 'Choose files',
     dropHere: 'Drop files to send them',
-    left: (files: string, bytes: string) => `Room for ${files === '1' ? '1 more file' : `${files} more files`} and ${bytes}`,
+    left: (files: string, bytes: string) =>
+      `Room for ${files === '1' ? '1 more file' : `${files} more files`} and ${bytes}`,
     noRoom: 'There is no room for this file.',
     full: 'This link accepts no more files.',
     foldersLeftOut: 'Folders can’t be sent. Choose the files in them.',
@@ -43,7 +44,7 @@ export const texts = {
     failed: (count: string) => `${count} failed`,
     waiting: 'Waiting',
     sent: (size: string) => `Sent, ${size}`,
-    progress: (done: string, all: string) => `${done} of ${all}`,
+    running: (done: string, all: string) => `${done} of ${all}`,
     progressOf: (name: string) => `Progress of ${visibleName(name)}`,
     finishing: 'Finishing…',
     speed: (speed: string) => `${speed}/s`,

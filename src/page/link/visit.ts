@@ -1,8 +1,10 @@
 import { signal } from '@preact/signals'
 import { MagicStoreError } from 'magicstore'
+import { statusOf } from '../errors.ts'
 import { throttled } from '../files/throttle.ts'
+import { encodedPath } from '../paths.ts'
 
-/** What a link is, as the server tells visitors. */
+/** A link, as the server describes it to visitors. */
 export interface SharedLink {
   readonly kind: 'download' | 'upload'
   /** The last segment of the path of the file or folder. */
@@ -32,8 +34,7 @@ export const linkAddress = new URL(location.pathname, location.href).href.replac
 
 /** The path of the bytes of a file, for `ask`. A file below a linked folder has a path, a linked file its name. */
 export function bytesPath (name: string): string {
-  // Some proxies refuse %2F.
-  return `/files/${name.split('/').map(encodeURIComponent).join('/')}`
+  return `/files/${encodedPath(name)}`
 }
 
 /** The address of the bytes of a file. */
@@ -43,7 +44,8 @@ export function bytesAddress (name: string): string {
 
 /** Sends a request about the link. @throws MagicStoreError if the server refuses, TypeError if it can't be reached. */
 export async function ask (path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(`${linkAddress}${path}`, { ...init, headers: { accept: 'application/json', ...init.headers } })
+  const headers = { accept: 'application/json', ...init.headers }
+  const response = await fetch(`${linkAddress}${path}`, { ...init, headers })
   if (!response.ok) throw await refusalOf(response)
   return response
 }
@@ -54,19 +56,19 @@ export async function refusalOf (response: Response): Promise<MagicStoreError> {
   return new MagicStoreError(response.status, body, response.headers)
 }
 
-/** Asks the server what the link is. It may have ended, or be locked again. */
+/** Asks the server what the link is: it can have ended, or be locked again. */
 export async function refreshVisit (): Promise<void> {
   try {
     const link = await (await ask('')).json() as SharedLink | { needsPassword: true }
     visit.value = 'kind' in link ? { kind: 'open', link } : { kind: 'locked' }
   } catch (error) {
-    if (error instanceof MagicStoreError && error.status === 404) visit.value = { kind: 'dead' }
+    if (statusOf(error) === 404) visit.value = { kind: 'dead' }
     // What is shown stays while the network is down.
     else if (visit.peek().kind !== 'open') visit.value = { kind: 'unreachable', error }
   }
 }
 
-/** The same after each file that was sent, at most once in two seconds. */
+/** Asks again after a file was sent, at most once in two seconds: there is less room. */
 export const refreshRoom = throttled(() => { void refreshVisit() })
 
 /** Unlocks the link for this browser. @throws what `ask` throws. */
@@ -77,7 +79,7 @@ export async function unlock (password: string): Promise<void> {
   await refreshVisit()
 }
 
-/** After a refusal that may be about the whole link, shows what has become of it. */
+/** Asks what the link is after an error that can mean that it has ended or is locked. */
 export function followRefusal (error: unknown): void {
-  if (error instanceof MagicStoreError && [403, 404].includes(error.status)) void refreshVisit()
+  if ([403, 404].includes(statusOf(error) ?? 0)) void refreshVisit()
 }

@@ -1,6 +1,7 @@
-import { MagicStoreError } from 'magicstore'
 import { useState } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { Dialog } from '../dialog.tsx'
+import { codeOf } from '../errors.ts'
 import { FileName } from '../file-name.tsx'
 import { notify } from '../notices.tsx'
 import { lastOf } from '../paths.ts'
@@ -81,11 +82,7 @@ export function LinkDetails ({ link, unsaved, onClose, onReplaced, onAnother }: 
       <ProblemText error={revoking.error} />
       <div class='actions'>
         {onAnother !== undefined && <button type='button' onClick={onAnother}>{words.another}</button>}
-        <button
-          type='button' class='danger' aria-disabled={revoking.isRunning} onClick={() => { void revoking.run() }}
-        >
-          {words.revoke}
-        </button>
+        <ActionButton action={revoking} class='danger'>{words.revoke}</ActionButton>
       </div>
     </>
   )
@@ -99,9 +96,7 @@ function LinkAddress ({ link, onReplaced }: LinkAddressProps) {
   const [isAsking, setAsking] = useState(false)
   if (address !== undefined) return <Address address={address} name={link.name} isNew={'url' in link} />
   if (error === undefined) return <p class='muted' role='status'>{texts.loading}</p>
-  if (!(error instanceof MagicStoreError) || error.code !== 'link_address_unknown') {
-    return <Retry error={error} action={() => { void reload() }} />
-  }
+  if (codeOf(error) !== 'link_address_unknown') return <Retry error={error} action={() => { void reload() }} />
   return (
     <>
       <p class='hint'>{words.addressUnknown}</p>

@@ -1,11 +1,12 @@
-import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
+import { ExpiryField } from '../expiry.tsx'
 import { fieldsOf } from '../fields.tsx'
 import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import type { LinkTerms } from './links.ts'
-import { changesOf, lifetimes, megabytesOf, termsOf, type Lifetime, type ShownTerms } from './terms.ts'
+import { changesOf, lifetimes, megabytesOf, termsOf, type ShownTerms } from './terms.ts'
 import type { Unsaved } from './use-unsaved.tsx'
 
 interface LinkFormProps {
@@ -31,7 +32,7 @@ export function LinkForm ({ terms, label, action, cancel, unsaved }: LinkFormPro
   }, [terms])
   return (
     <form ref={form} onSubmit={event => { void run(fieldsOf(event)) }}>
-      <ExpiryField terms={terms} />
+      <ExpiryField words={texts.links} choices={lifetimesOf(terms)} first='keep' />
       <PasswordFields terms={terms} />
       {terms.kind === 'upload' && <LimitFields terms={terms} />}
       <label class='choice'>
@@ -47,22 +48,13 @@ export function LinkForm ({ terms, label, action, cancel, unsaved }: LinkFormPro
   )
 }
 
-function ExpiryField ({ terms: { expiresAt } }: { terms: ShownTerms }) {
-  const id = useId()
-  const [lifetime, setLifetime] = useState<Lifetime>('keep')
+/** The lifetimes with their labels. The label of `keep` has the present expiry. */
+function lifetimesOf ({ expiresAt }: ShownTerms) {
   const words = texts.links
-  const current = expiresAt === undefined
+  const present = expiresAt === undefined
     ? words.longest
     : words.keep(expiresAt === null ? words.lifetimes.never : formatTime(expiresAt))
-  return (
-    <div class='field'>
-      <label for={id}>{words.expiry}</label>
-      <select id={id} name='lifetime' value={lifetime} onChange={event => setLifetime(event.currentTarget.value as Lifetime)}>
-        {lifetimes.map(name => <option key={name} value={name}>{name === 'keep' ? current : words.lifetimes[name]}</option>)}
-      </select>
-      {lifetime === 'date' && <input type='date' name='date' required aria-label={words.lastDay} />}
-    </div>
-  )
+  return lifetimes.map(name => [name, name === 'keep' ? present : words.lifetimes[name]] as const)
 }
 
 /** The password can be read while it is typed: the owner has to tell it to somebody. */
@@ -73,11 +65,14 @@ function PasswordFields ({ terms: { hasPassword } }: { terms: ShownTerms }) {
     <div class='field'>
       <label for={id}>{words.password}</label>
       <input
-        id={id} name='password' autocomplete='off' autocapitalize='none' spellcheck={false} dir='auto' aria-describedby={`${id}-hint`}
+        id={id} name='password' autocomplete='off' autocapitalize='none' spellcheck={false} dir='auto'
+        aria-describedby={`${id}-hint`}
       />
       <p class='hint' id={`${id}-hint`}>{hasPassword ? words.passwordKept : words.passwordHint}</p>
       {hasPassword && (
-        <label class='choice'><input type='checkbox' name='removesPassword' /><span>{words.removePassword}</span></label>
+        <label class='choice'>
+          <input type='checkbox' name='removesPassword' /><span>{words.removePassword}</span>
+        </label>
       )}
     </div>
   )
@@ -89,7 +84,10 @@ function LimitFields ({ terms: { maxFiles, maxBytes } }: { terms: ShownTerms }) 
     <div class='limits'>
       <div class='field'>
         <label for={`${id}-files`}>{texts.links.maxFiles}</label>
-        <input id={`${id}-files`} type='number' name='maxFiles' required min={1} max={1_000_000} defaultValue={String(maxFiles)} />
+        <input
+          id={`${id}-files`} type='number' name='maxFiles' required min={1} max={1_000_000}
+          defaultValue={String(maxFiles)}
+        />
       </div>
       <div class='field'>
         <label for={`${id}-bytes`}>{texts.links.maxMegabytes}</label>

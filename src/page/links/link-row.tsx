@@ -1,6 +1,7 @@
 import { PathName } from '../file-name.tsx'
-import { formatDate, formatNumber, formatSize, formatTime } from '../format.ts'
+import { formatDate, formatNumber, formatSize } from '../format.ts'
 import { texts } from '../texts.ts'
+import { OptionalTime } from '../time.tsx'
 import { isExpired, isOver, type Link } from './links.ts'
 
 const words = texts.links
@@ -22,8 +23,12 @@ export function LinkRow ({ link, onOpen }: LinkRowProps) {
       </div>
       <div class='actions' role='group' aria-label={words.titleOf(name)}>
         <button type='button' aria-label={words.changeOf(name)} onClick={() => onOpen('change')}>{words.change}</button>
-        <button type='button' aria-label={words.newSecretOf(name)} onClick={() => onOpen('secret')}>{words.newSecret}</button>
-        <button type='button' class='danger' aria-label={words.revokeOf(name)} onClick={() => onOpen('revocation')}>{words.revoke}</button>
+        <button type='button' aria-label={words.newSecretOf(name)} onClick={() => onOpen('secret')}>
+          {words.newSecret}
+        </button>
+        <button type='button' class='danger' aria-label={words.revokeOf(name)} onClick={() => onOpen('revocation')}>
+          {words.revoke}
+        </button>
       </div>
     </li>
   )
@@ -39,12 +44,10 @@ function Dates ({ link }: { link: Link }) {
   return (
     <p class='hint'>
       <time dateTime={createdAt}>{words.created(formatDate(createdAt))}</time>
-      {expiresAt === null
-        ? <span>{words.neverExpires}</span>
-        : <time dateTime={expiresAt}>{words.expires(formatTime(expiresAt))}</time>}
-      {lastUsedAt === null
-        ? <span>{words.neverUsed}</span>
-        : <time dateTime={lastUsedAt}>{words.used(formatNumber(uses), formatTime(lastUsedAt))}</time>}
+      <OptionalTime time={expiresAt} label={words.expires} otherwise={words.neverExpires} />
+      <OptionalTime
+        time={lastUsedAt} label={time => words.used(formatNumber(uses), time)} otherwise={words.neverUsed}
+      />
       {maxFiles !== null && maxBytes !== null && (
         <span>
           {words.received(formatNumber(usedFiles), formatNumber(maxFiles), formatSize(usedBytes), formatSize(maxBytes))}

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
 import { Section } from '../account/section.tsx'
 import { Dialog } from '../dialog.tsx'
+import { EmptyList } from '../files/list-state.tsx'
 import { useFresh } from '../files/use-fresh.ts'
 import { FileName } from '../file-name.tsx'
 import { lastOf } from '../paths.ts'
@@ -28,7 +29,7 @@ export function LinksView () {
   const { run, error } = useAction(loadLinks)
   useFresh(() => { void run() })
   const all = links.value
-  // A question that has opened the next dialog closes after that.
+  // A question that opens another dialog calls this afterwards, and must not close that one.
   const close = () => setOpened(now => now === opened ? undefined : now)
   const revokeAll = all !== undefined && all.length > 0 &&
     <button type='button' class='danger' onClick={() => setOpened({ kind: 'all' })}>{words.revokeAll}</button>
@@ -37,7 +38,7 @@ export function LinksView () {
       <h2>{texts.views.links}</h2>
       {error !== undefined && <Retry error={error} action={() => { void run() }} />}
       {all === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
-      {all?.length === 0 && <div class='list-state empty'><h3>{words.none}</h3><p class='muted'>{words.noneHint}</p></div>}
+      {all?.length === 0 && <EmptyList title={words.none} hint={words.noneHint} />}
       {all !== undefined && all.length > 0 && (
         <Section title={words.listTitle} hint={words.listHint} action={revokeAll}>
           <LinkList links={all} onOpen={setOpened} />

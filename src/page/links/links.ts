@@ -1,14 +1,15 @@
 import { computed, signal } from '@preact/signals'
-import { bodyOf, type MagicStore } from 'magicstore'
 import { throttled } from '../files/throttle.ts'
-import { loadAll, type PageQuery } from '../pages.ts'
-import { call } from '../session.ts'
+import { MAX_PAGE_ENTRIES } from '../pages.ts'
+import { ignoreMissing, loadAll, request } from '../requests.ts'
 import { hasLinks } from '../settings.ts'
 
-export type Link = Awaited<ReturnType<typeof loadPage>>['entries'][number]
+const loadAllLinks = () => loadAll('links', (api, query) => api.GET('/api/links', { params: { query } }))
+
+export type Link = Awaited<ReturnType<typeof loadAllLinks>>[number]
 
 /** A link with its address, as it was just made. */
-export type CreatedLink = Awaited<ReturnType<typeof postLink>>
+export type CreatedLink = Awaited<ReturnType<typeof replaceSecret>>
 
 export type LinkKind = Link['kind']
 
@@ -36,7 +37,7 @@ export const refreshLinks = throttled(() => { if (hasLinks) loadLinks().catch(()
 
 /** @throws what `call` throws. */
 export async function loadLinks (): Promise<void> {
-  links.value = await loadAll(loadPage)
+  links.value = await loadAllLinks()
 }
 
 /** Whether a link has expired, or accepts no more files. */
@@ -50,14 +51,14 @@ export function isExpired ({ expiresAt }: Pick<Link, 'expiresAt'>): boolean {
 
 /** The newest link of a file or folder that can be used; undefined if there is none. @throws what `call` throws. */
 export async function findLink (name: string, kind: LinkKind): Promise<Link | undefined> {
-  const query = { name, limit: 1000 }
-  const { links: entries } = await call(async store => bodyOf(await store.api.GET('/api/links', { params: { query } })))
+  const query = { name, limit: MAX_PAGE_ENTRIES }
+  const { links: entries } = await request(api => api.GET('/api/links', { params: { query } }))
   return entries.find(link => link.kind === kind && !isOver(link))
 }
 
 /** Creates a link. @throws what `call` throws. */
 export async function createLink (name: string, kind: LinkKind, terms: LinkTerms): Promise<CreatedLink> {
-  const created = await call(store => postLink(store, { name, kind, showsOwner: true, ...terms }))
+  const created = await request(api => api.POST('/api/links', { body: { name, kind, showsOwner: true, ...terms } }))
   show(created)
   return created
 }
@@ -65,28 +66,25 @@ export async function createLink (name: string, kind: LinkKind, terms: LinkTerms
 /** @throws what `call` throws. */
 export async function changeLink ({ id }: Link, terms: LinkTerms): Promise<Link> {
   const params = { path: { id } }
-  const changed = await call(async store => bodyOf(await store.api.PATCH('/api/links/{id}', { params, body: terms })))
+  const changed = await request(api => api.PATCH('/api/links/{id}', { params, body: terms }))
   show(changed)
   return changed
 }
 
 /** Gives a link another address; the earlier one ends. @throws what `call` throws. */
-export async function replaceSecret ({ id }: Link): Promise<CreatedLink> {
-  return call(async store => bodyOf(await store.api.POST('/api/links/{id}/secret', { params: { path: { id } } })))
+export function replaceSecret ({ id }: Link) {
+  return request(api => api.POST('/api/links/{id}/secret', { params: { path: { id } } }))
 }
 
 /** Ends a link. It may have ended already. @throws what `call` throws. */
 export async function revokeLink ({ id }: Link): Promise<void> {
-  await call(async store => {
-    const answer = await store.api.DELETE('/api/links/{id}', { params: { path: { id } } })
-    if (answer.response.status !== 404) bodyOf(answer)
-  })
+  await request(api => api.DELETE('/api/links/{id}', { params: { path: { id } } })).catch(ignoreMissing)
   links.value = links.peek()?.filter(link => link.id !== id)
 }
 
 /** Ends all links. @throws what `call` throws. */
 export async function revokeAllLinks (): Promise<void> {
-  await call(async store => bodyOf(await store.api.DELETE('/api/links')))
+  await request(api => api.DELETE('/api/links'))
   links.value = []
 }
 
@@ -98,17 +96,8 @@ export async function addressOf (link: Link | CreatedLink): Promise<string> {
   const { id } = link
   const { url } = 'url' in link
     ? link
-    : await call(async store => bodyOf(await store.api.GET('/api/links/{id}/secret', { params: { path: { id } } })))
+    : await request(api => api.GET('/api/links/{id}/secret', { params: { path: { id } } }))
   return new URL(url, location.href).href
-}
-
-async function postLink (store: MagicStore, body: LinkTerms & { name: string, kind: 'download' | 'upload', showsOwner: boolean }) {
-  return bodyOf(await store.api.POST('/api/links', { body }))
-}
-
-async function loadPage (query: PageQuery) {
-  const { links: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/links', { params: { query } })))
-  return { entries, next }
 }
 
 /** Shows a link as it is now, in its place or as the newest. */

@@ -1,8 +1,7 @@
-import { useRef } from 'preact/hooks'
 import { Icon } from '../icon.tsx'
 import { texts } from '../texts.ts'
 import { receive } from './arrivals.ts'
-import { chosenFiles } from './found-files.ts'
+import { useChooser } from './use-chooser.ts'
 
 interface AddFilesProps {
   /** The folder that the files go to. */
@@ -15,7 +14,7 @@ interface AddFilesProps {
 
 /** The button that chooses files to upload. */
 export function AddFiles ({ folder, label = texts.uploads.add, name, class: className = 'primary' }: AddFilesProps) {
-  const { open, input } = useChooser(folder)
+  const { open, input } = useChooser(found => receive(found, folder))
   return (
     <>
       <button type='button' class={className} aria-label={name} onClick={open}><Icon name='upload' />{label}</button>
@@ -29,7 +28,7 @@ const ofFolder = { webkitdirectory: true }
 
 /** The button that chooses a folder to upload. */
 export function AddFolder ({ folder }: { folder: string }) {
-  const { open, input } = useChooser(folder)
+  const { open, input } = useChooser(found => receive(found, folder))
   return (
     <>
       <button type='button' aria-label={texts.folders.add} title={texts.folders.add} onClick={open}>
@@ -38,14 +37,4 @@ export function AddFolder ({ folder }: { folder: string }) {
       <input {...input} {...ofFolder} type='file' hidden />
     </>
   )
-}
-
-function useChooser (folder: string) {
-  const input = useRef<HTMLInputElement>(null)
-  function onChange ({ currentTarget }: Event): void {
-    receive(chosenFiles(Array.from((currentTarget as HTMLInputElement).files ?? [])), folder)
-    // Otherwise the same file could not be chosen again.
-    if (input.current !== null) input.current.value = ''
-  }
-  return { open: () => input.current?.click(), input: { ref: input, onChange } }
 }

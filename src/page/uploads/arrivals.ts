@@ -13,7 +13,7 @@ import { addFiles } from './queue.ts'
 /** Uploads files that are dropped or pasted anywhere on the page, until the returned function is called. */
 export function takeArrivals (): () => void {
   return takeFiles(found => {
-    // The user may open another folder while this one is read.
+    // The user may open another folder while dropped folders are being read.
     const folder = openFolder.peek()
     void found.then(found => receive(found, folder))
   })
@@ -23,8 +23,9 @@ export function takeArrivals (): () => void {
 export function receive ({ files, emptyFolders, leftOut, unreadable }: Found, folder: string): void {
   addFiles(files.map(({ file, path }) => ({ file, name: joined(folder, path) })))
   void createFolders(emptyFolders.map(path => joined(folder, path)))
+  const leftOutNames = [...new Set(leftOut)].sort().join(', ')
   const news = [
-    ...leftOut.length > 0 ? [texts.uploads.leftOut(formatNumber(leftOut.length), [...new Set(leftOut)].sort().join(', '))] : [],
+    ...leftOut.length > 0 ? [texts.uploads.leftOut(formatNumber(leftOut.length), leftOutNames)] : [],
     ...unreadable.map(texts.uploads.folderUnreadable)
   ]
   if (news.length > 0) notify({ text: news.join(' ') })

@@ -1,8 +1,8 @@
 import { signal } from '@preact/signals'
+import { listen } from '../listen.ts'
 import { chosenFiles, droppedFiles, type Found } from './found-files.ts'
 import { pastedName } from './names.ts'
 
-/** Called during the event. */
 type Take = (found: Promise<Found>) => void
 
 /** Whether files are being dragged over the page. */
@@ -10,14 +10,13 @@ export const isDragging = signal(false)
 
 /** Takes files that are dropped or pasted anywhere on the page, until the returned function is called. */
 export function takeFiles (take: Take): () => void {
-  const ended = new AbortController()
-  const options = { signal: ended.signal }
-  addEventListener('dragenter', dragOver, options)
-  addEventListener('dragover', dragOver, options)
-  addEventListener('dragleave', dragLeave, options)
-  addEventListener('drop', event => drop(event, take), options)
-  addEventListener('paste', event => paste(event, take), options)
-  return () => ended.abort()
+  return listen({
+    dragenter: dragOver,
+    dragover: dragOver,
+    dragleave: dragLeave,
+    drop: event => drop(event, take),
+    paste: event => paste(event, take)
+  })
 }
 
 function dragOver (event: DragEvent): void {
@@ -51,7 +50,7 @@ function isTextField (target: EventTarget | null): boolean {
   return target instanceof Element && target.closest('input, textarea, [contenteditable]') !== null
 }
 
-/** Browsers give a copied picture without a file this name or none. */
+/** Browsers give a copied picture that is not a file this name, or none. */
 function named (file: File): File {
   const isNameless = file.name === '' || file.name === 'image.png'
   return isNameless

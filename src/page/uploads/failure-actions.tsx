@@ -15,7 +15,9 @@ export function FailureActions ({ upload, error }: { upload: Upload, error: unkn
   const { title, detail } = failureText(error)
   return (
     <>
-      <div class='problem' id={id}><p><strong>{title}</strong>{detail !== undefined && <> <span dir='auto'>{detail}</span></>}</p></div>
+      <div class='problem' id={id}>
+        <p><strong>{title}</strong>{detail !== undefined && <> <span dir='auto'>{detail}</span></>}</p>
+      </div>
       {isOfName(error)
         ? <NameForm upload={upload} problemId={id} />
         : (
@@ -42,5 +44,6 @@ function NameForm ({ upload, problemId }: { upload: Upload, problemId: string })
 function isOfName (error: unknown): boolean {
   if (error instanceof ImpossibleName) return true
   if (!(error instanceof MagicStoreError)) return false
-  return ['name_invalid', 'name_taken'].includes(error.code ?? '') || (error.problem?.errors?.some(({ field }) => field === 'name') ?? false)
+  const isRefused = ['name_invalid', 'name_taken'].includes(error.code ?? '')
+  return isRefused || error.problem?.errors?.some(({ field }) => field === 'name') === true
 }

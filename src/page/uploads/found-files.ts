@@ -1,6 +1,6 @@
 import { ancestorsOf, lastOf, parentOf } from '../paths.ts'
 
-/** Files and folders that were dropped or chosen. Their paths begin with the name of the folder that was. */
+/** Files and folders that were dropped or chosen. Paths begin with the dropped or chosen folder. */
 export interface Found {
   readonly files: readonly { readonly file: File, readonly path: string }[]
   readonly emptyFolders: readonly string[]
@@ -15,7 +15,7 @@ const SYSTEM_FILES = ['.ds_store', 'thumbs.db', 'desktop.ini']
 
 interface Listed { files: { file: File, path: string }[], folders: string[], unreadable: string[] }
 
-/** Files of an input. Browsers tell nothing of empty folders in a chosen one. */
+/** The files of an input. Browsers don't report empty folders. */
 export function chosenFiles (files: readonly File[]): Found {
   const listed = files.map(file => ({ file, path: file.webkitRelativePath || file.name }))
   return sorted({ files: listed, folders: listed.flatMap(({ path }) => ancestorsOf(path)), unreadable: [] })
@@ -52,7 +52,7 @@ async function walk (entry: FileSystemEntry, path: string, found: Listed): Promi
   }
 }
 
-/** Leaves out system files in folders. One that was chosen by itself is meant. */
+/** Leaves out system files in folders, but not those that were chosen by themselves. */
 function sorted ({ files, folders, unreadable }: Listed): Found {
   const isOfSystem = (path: string) => parentOf(path) !== '' && SYSTEM_FILES.includes(lastOf(path).toLowerCase())
   const kept = files.filter(({ path }) => !isOfSystem(path))

@@ -1,5 +1,6 @@
 import { useEffect } from 'preact/hooks'
 import { focusMain, isFocusLost } from '../focus.ts'
+import { listen } from '../listen.ts'
 
 /**
  * Moves the focus when the focused element is removed: to a control of the same row, of the row in its place, or to the
@@ -15,16 +16,14 @@ export function useKeptFocus (panel: { readonly current: HTMLElement | null }): 
     const leave = () => queueMicrotask(() => {
       if (place?.element.isConnected === true && !root.contains(document.activeElement)) place = undefined
     })
-    root.addEventListener('focusin', savePlace)
-    root.addEventListener('focusout', leave)
+    const stop = listen({ focusin: savePlace, focusout: leave }, root)
     const observer = new MutationObserver(() => {
       if (place?.element.isConnected === false && isFocusLost()) focusNear(root, place)
     })
     observer.observe(root, { childList: true, subtree: true })
     return () => {
       observer.disconnect()
-      root.removeEventListener('focusin', savePlace)
-      root.removeEventListener('focusout', leave)
+      stop()
       if (place !== undefined && (root.contains(document.activeElement) || isFocusLost())) focusMain()
     }
   }, [])

@@ -1,4 +1,5 @@
-import { bodyOf, MagicStoreError, type StoredFile } from 'magicstore'
+import { bodyOf, type StoredFile } from 'magicstore'
+import { statusOf } from '../errors.ts'
 import { call } from '../session.ts'
 import { removeFingerprints } from './fingerprints.ts'
 import { nextName } from './names.ts'
@@ -15,7 +16,7 @@ export async function stateAfter (upload: Upload, aborter: AbortController): Pro
   try {
     return stored(upload, await transfer(upload, aborter))
   } catch (error) {
-    const status = error instanceof MagicStoreError ? error.status : undefined
+    const status = statusOf(error)
     if (status === 404) return afterEnd(upload, { wasBegun })
     if (status !== 412) return { kind: 'failed', error }
     discard(upload)

@@ -7,7 +7,7 @@ import { answerResume, answerTaken, type Decision } from './queue.ts'
 import type { Upload } from './upload.ts'
 import { counts } from './upload-list.ts'
 
-/** Asks what to do with a file whose name is conflict. */
+/** Asks what to do with a file whose name is taken. */
 export function ConflictQuestion ({ upload, current }: { upload: Upload, current: StoredFile }) {
   const [isForAll, setForAll] = useState(false)
   const { conflict } = texts.uploads
@@ -53,7 +53,7 @@ function showInList (element: HTMLElement | null): void {
 
 interface RowQuestionProps { text: string, explanation: string, children: ComponentChildren }
 
-/** A question in the row of an upload: the other uploads go on. */
+/** A question in the row of an upload. Other uploads continue meanwhile. */
 function RowQuestion ({ text, explanation, children }: RowQuestionProps) {
   const element = useRef<HTMLDivElement>(null)
   const textId = useId()

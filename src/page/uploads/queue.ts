@@ -8,14 +8,16 @@ import { discard, forgetUpload, startAgain, stateAfter } from './outcome.ts'
 import { Slots } from './slots.ts'
 import { createMatcher, dropUnfinished, returnUnfinished } from './unfinished.ts'
 import { createUpload, type Upload, type UploadState } from './upload.ts'
-import { isBehind, isIn, isResumable, isStopped, namesBegun, remove, setState, setUploads, uploads } from './upload-list.ts'
+import {
+  isBehind, isIn, isResumable, isStopped, namesBegun, remove, setState, setUploads, uploads
+} from './upload-list.ts'
 
 export type Decision = 'replace' | 'keep' | 'skip'
 
 /** The transfers that have not ended, by upload. An aborted transfer does not end at once. */
 const transfers = new Map<Upload, { aborter: AbortController, ended: Promise<void> }>()
 
-/** The user's decision for all names that are conflict. It holds until all uploads have ended. */
+/** The user's decision for all names that are taken. It holds until all uploads have ended. */
 let decisionForAll: Decision | undefined
 
 /** Adds files under their names, which are paths. A file that matches a stopped or unfinished upload continues it. */
@@ -147,13 +149,15 @@ async function run (upload: Upload): Promise<void> {
   startNext()
 }
 
-/** Each announcement of a change renders the list again. */
+/** Throttled, because each change loads the list again. */
 const announceChange = throttled(filesChanged)
 
 function finish (upload: Upload, next: UploadState): void {
   setState(upload, next)
   if (next.kind === 'stored') announceChange()
-  if (next.kind === 'conflict' && decisionForAll !== undefined && upload.replacedTag === undefined) return decide([upload], decisionForAll)
+  // After a decision to replace, the content has changed meanwhile: the user is asked again.
+  const isDecided = next.kind === 'conflict' && upload.replacedTag === undefined
+  if (isDecided && decisionForAll !== undefined) return decide([upload], decisionForAll)
   if (next.kind === 'stored' || next.kind === 'conflict' || next.kind === 'failed') announce(next.kind, [upload])
 }
 

@@ -29,8 +29,8 @@ export class Slots {
   }
 
   /**
-   * Of tiny files, the round trips take longer than the bytes. Of others, six would keep all connections of the browser
-   * for long, and its other requests would wait.
+   * For tiny files, round trips take longer than the bytes. Six larger ones would occupy all connections of the
+   * browser, and its other requests would wait.
    */
   #hasRoomFor (bytes: number): boolean {
     return this.#small < MAX_LARGE || this.#smallBytes + bytes <= WHOLE_BYTES

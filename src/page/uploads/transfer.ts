@@ -11,8 +11,8 @@ import { isWhole, sendWhole } from './whole-file.ts'
 const IMPOSSIBLE_NAMES = ['.', '..']
 
 /**
- * Sends a small file in one request, or the bytes of another one that the server does not have yet. It continues by
- * itself after a network error. An abort keeps the stored bytes.
+ * Sends a small file in one request. Of another one, sends the bytes that the server does not have yet, and continues
+ * by itself after a network error. An abort keeps the stored bytes.
  * @throws what `call` throws, ImpossibleName, UploadedElsewhere, FileUnreadable, and the reason of an abort.
  */
 export async function transfer (upload: Upload, aborter: AbortController): Promise<StoredFile> {

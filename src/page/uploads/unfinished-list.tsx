@@ -1,4 +1,5 @@
 import { useId } from 'preact/hooks'
+import { ActionButton } from '../action-button.tsx'
 import { PathName } from '../file-name.tsx'
 import { formatNumber, formatSize } from '../format.ts'
 import { Icon } from '../icon.tsx'
@@ -30,7 +31,7 @@ export function UnfinishedList () {
 }
 
 function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
-  const { run, isRunning, error } = useAction(() => cancelUnfinished(upload.id))
+  const cancelling = useAction(() => cancelUnfinished(upload.id))
   const { name, size, offset } = upload
   const words = texts.uploads.unfinished
   return (
@@ -38,17 +39,22 @@ function UnfinishedRow ({ upload }: { upload: UnfinishedUpload }) {
       <div class='upload-head'>
         <PathName name={name} class='upload-name' />
         <span class='upload-controls'>
-          <button
-            type='button' class='quiet' aria-disabled={isRunning} aria-label={texts.uploads.cancelUnfinished(name)}
-            onClick={() => { void run() }}
-          >
+          <ActionButton action={cancelling} class='quiet' aria-label={texts.uploads.cancelUnfinished(name)}>
             <Icon name='close' />
-          </button>
+          </ActionButton>
         </span>
       </div>
-      <p class='muted'>{size === null ? words.sizeUnknown(formatSize(offset)) : words.progress(formatSize(offset), formatSize(size))}</p>
-      {size !== null && <div class='actions'><AddFiles folder={parentOf(name)} label={words.choose} name={words.chooseFor(name)} class='' /></div>}
-      <ProblemText error={error} />
+      {size === null
+        ? <p class='muted'>{words.sizeUnknown(formatSize(offset))}</p>
+        : (
+          <>
+            <p class='muted'>{words.progress(formatSize(offset), formatSize(size))}</p>
+            <div class='actions'>
+              <AddFiles folder={parentOf(name)} label={words.choose} name={words.chooseFor(name)} class='' />
+            </div>
+          </>
+        )}
+      <ProblemText error={cancelling.error} />
     </li>
   )
 }

@@ -1,7 +1,5 @@
 import { signal } from '@preact/signals'
-import { bodyOf } from 'magicstore'
-import { loadAll, type PageQuery } from '../pages.ts'
-import { call } from '../session.ts'
+import { ignoreMissing, loadAll, request } from '../requests.ts'
 import { loadFingerprints, removeFingerprints } from './fingerprints.ts'
 import { keyOf, type NamedFile } from './names.ts'
 import { heldNames } from './upload-locks.ts'
@@ -21,7 +19,7 @@ export const unfinished = signal<readonly UnfinishedUpload[]>([])
 /** Loads the list, without uploads that this window (`isOwn`) or another one has. @throws what `call` throws. */
 export async function loadUnfinished (isOwn: (id: string) => boolean): Promise<void> {
   const known = Object.keys(loadFingerprints())
-  const listed = await loadAll(loadPage)
+  const listed = await loadAll('uploads', (api, query) => api.GET('/api/uploads', { params: { query } }))
   const elsewhere = await heldNames()
   unfinished.value = listed.filter(({ id, name }) => !isOwn(id) && !elsewhere.has(name))
   const ended = new Set(known)
@@ -31,9 +29,7 @@ export async function loadUnfinished (isOwn: (id: string) => boolean): Promise<v
 
 /** Ends an unfinished upload. @throws what `call` throws. */
 export async function cancelUnfinished (id: string): Promise<void> {
-  const params = { path: { id } }
-  const { response, error } = await call(store => store.api.DELETE('/api/uploads/{id}', { params }))
-  if (response.status !== 404) bodyOf({ response, error })
+  await request(api => api.DELETE('/api/uploads/{id}', { params: { path: { id } } })).catch(ignoreMissing)
   removeFingerprints(id)
   dropUnfinished(id)
 }
@@ -71,9 +67,4 @@ export function createMatcher (): (file: NamedFile) => { upload: UnfinishedUploa
     const upload = same ?? candidates[0]
     return upload && { upload, isCertain: same !== undefined }
   }
-}
-
-async function loadPage (query: PageQuery) {
-  const { uploads: entries, next } = await call(async store => bodyOf(await store.api.GET('/api/uploads', { params: { query } })))
-  return { entries, next }
 }

@@ -6,7 +6,7 @@ import type { Upload, UploadState } from './upload.ts'
 
 type Counts = Record<UploadState['kind'], number>
 
-/** How often what is shown of all uploads changes at most: more than a hundred small files are stored in a second. */
+/** Shortest time between updates of the list: more than a hundred small files can be stored in a second. */
 const INTERVAL_MS = 100
 
 /** When there are more stored uploads than this, the page forgets all but the shown ones, and only counts them. */
@@ -21,7 +21,7 @@ const NO_FILE = new File([], '')
 /** The uploads of this window, in the order in which they were added, without those that are forgotten. */
 export const uploads = signal<readonly Upload[]>([])
 
-/** The same at the last change of what is shown. */
+/** The uploads as of the last update of the list. */
 export const shownUploads = signal<readonly Upload[]>([])
 
 /** Stored uploads that are forgotten. */

@@ -1,7 +1,7 @@
 import { computed, untracked, useComputed, useSignalEffect } from '@preact/signals'
 import { useEffect, useId, useRef } from 'preact/hooks'
 import { formatNumber } from '../format.ts'
-import { Icon } from '../icon.tsx'
+import { IconButton } from '../icon-button.tsx'
 import { lastOf } from '../paths.ts'
 import { Retry } from '../problem.tsx'
 import { session } from '../session-state.ts'
@@ -15,16 +15,19 @@ import { useFolding } from './folding.ts'
 import { useKeptFocus } from './kept-focus.ts'
 import { refreshUnfinished } from './outcome.ts'
 import { pauseAll, resumeAll, startNext } from './queue.ts'
-import { useProgressAnnouncements, useUnloadWarning } from './running.ts'
+import { useProgressAnnouncements } from './progress-announcements.ts'
 import { summary } from './summary.ts'
 import { unfinished } from './unfinished.ts'
 import { UnfinishedList } from './unfinished-list.tsx'
 import type { UploadState } from './upload.ts'
 import { clearFinished, counts, hasResumable, isIn, SHOWN_STORED, shownUploads, uploads } from './upload-list.ts'
 import { UploadRow } from './upload-row.tsx'
+import { useUnloadWarning } from './unload-warning.ts'
 
 /** The most rows of each state. The summary counts all uploads. */
-const MAX_ROWS: Record<UploadState['kind'], number> = { running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: SHOWN_STORED }
+const MAX_ROWS: Record<UploadState['kind'], number> = {
+  running: 10, conflict: 20, resumable: 20, failed: 20, paused: 10, waiting: 10, stored: SHOWN_STORED
+}
 
 /**
  * The uploads that the list shows, in the order of all uploads: the last stored ones, and the first ones in each other
@@ -51,7 +54,7 @@ export function UploadPanel () {
   }
   useEffect(takeArrivals, [])
   useSignalEffect(() => { if (isOpen.value) untracked(continueUploads) })
-  useUnloadWarning()
+  useUnloadWarning(counts)
   useProgressAnnouncements()
   return (
     <>
@@ -73,26 +76,22 @@ function Panel ({ error, onRetry }: { error: unknown, onRetry: () => Promise<voi
   const titleId = useId()
   const { isOpen, isDone } = useFolding(panel)
   useKeptFocus(panel)
+  const { title, list, clearFinished: clear } = texts.uploads
   return (
     <section ref={panel} class='uploads' aria-labelledby={titleId}>
       <header>
-        <h2 id={titleId}>{texts.uploads.title}</h2>
+        <h2 id={titleId}>{title}</h2>
         <p class='muted'>{summary}</p>
-        <button
-          type='button' class='quiet' aria-expanded={isOpen.value} aria-label={texts.uploads.list}
+        <IconButton
+          icon={isOpen.value ? 'down' : 'up'} label={list} aria-expanded={isOpen.value}
           onClick={() => { isOpen.value = !isOpen.peek() }}
-        >
-          <Icon name={isOpen.value ? 'down' : 'up'} />
-        </button>
-        {!isOpen.value && isDone.value && (
-          <button type='button' class='quiet' aria-label={texts.uploads.clearFinished} title={texts.uploads.clearFinished} onClick={clearFinished}>
-            <Icon name='close' />
-          </button>
-        )}
+        />
+        {!isOpen.value && isDone.value &&
+          <IconButton icon='close' label={clear} title={clear} onClick={clearFinished} />}
       </header>
       {isOpen.value && <AllActions />}
       {isOpen.value && (
-        <div class='uploads-body' tabIndex={0} role='group' aria-label={texts.uploads.list}>
+        <div class='uploads-body' tabIndex={0} role='group' aria-label={list}>
           {error !== undefined && <div class='actions'><Retry error={error} action={() => { void onRetry() }} /></div>}
           <UploadList />
           <UnfinishedList />

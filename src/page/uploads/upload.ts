@@ -27,7 +27,7 @@ export interface Upload {
   isDoubtful: boolean
   /** The entity tag of the content that the user agreed to replace; undefined to replace nothing. */
   replacedTag: string | undefined
-  /** Whether the user wants another name if this one is conflict. */
+  /** Whether the user wants another name if this one is taken. */
   keepsBoth: boolean
   readonly state: Signal<UploadState>
   /** Bytes that are stored or sent. */

@@ -1,21 +1,18 @@
 import { MagicStoreError, type StoredFile } from 'magicstore'
 import { call } from '../session.ts'
 import { keyOf } from './names.ts'
-import { FINAL_CODES, refuseUnreadable } from './obstacles.ts'
+import { isTransient, refuseUnreadable } from './obstacles.ts'
 import { unfinished } from './unfinished.ts'
 import type { Upload } from './upload.ts'
 
 /**
- * Largest file that is sent in one request instead of three. If the connection is cut, so much is sent again, which
+ * Largest file that is sent in one request instead of three. If the connection is cut, all of it is sent again, which
  * takes a second at 8 Mbit/s.
  */
 export const WHOLE_BYTES = 1024 * 1024
 
 /** Up to this size, the progress of a request is not measured: `XMLHttpRequest` takes longer than `fetch`. */
 const UNMEASURED_BYTES = 64 * 1024
-
-/** Statuses below 500 after which the same request may succeed: timeout, another change of the file, rate limit. */
-const TRANSIENT_STATUSES = [408, 409, 429]
 
 /** Whether an upload is to be sent in one request. A resumable one ends an unfinished one of its name on the server. */
 export function isWhole ({ id, isDoubtful, file, name }: Upload): boolean {
@@ -50,10 +47,4 @@ export async function sendWhole (upload: Upload, signal: AbortSignal): Promise<S
 /** Whether a file of the server is the one that was sent in one request without a response. */
 export function isArrived ({ isDoubtful, file }: Upload, { size, modifiedAt }: StoredFile): boolean {
   return isDoubtful && size === file.size && modifiedAt !== null && Date.parse(modifiedAt) === file.lastModified
-}
-
-function isTransient (error: unknown): boolean {
-  if (!(error instanceof MagicStoreError)) return error instanceof TypeError
-  if (error.code === 'name_taken' || FINAL_CODES.includes(error.code ?? '')) return false
-  return error.status >= 500 || TRANSIENT_STATUSES.includes(error.status)
 }

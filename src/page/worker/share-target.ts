@@ -8,14 +8,12 @@ export function takeShares (worker: ServiceWorkerGlobalScope): void {
   const { scope } = worker.registration
   worker.addEventListener('fetch', event => {
     const { request } = event
-    if (request.method === 'POST' && request.mode === 'navigate' && request.url === `${scope}share`) event.respondWith(take(request, scope))
+    const isShare = request.method === 'POST' && request.mode === 'navigate' && request.url === `${scope}share`
+    if (isShare) event.respondWith(take(request, scope))
   })
 }
 
-/**
- * The page asks whether the files are to be uploaded: any site can send such a form, and it is not known here which one
- * did.
- */
+/** Stores the files, and opens the page, which asks before it uploads them: any site can send such a form. */
 async function take (request: Request, scope: string): Promise<Response> {
   const files = (await request.formData()).getAll(FIELD).filter(value => value instanceof File)
   await keepShared(scope, files)

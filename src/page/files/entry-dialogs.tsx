@@ -1,32 +1,31 @@
-import { Dialog } from '../dialog.tsx'
-import { fieldsOf, NameField } from '../fields.tsx'
+import type { StoredFile } from 'magicstore'
 import { FileName } from '../file-name.tsx'
-import { ProblemText } from '../problem.tsx'
+import { NameDialog } from '../name-dialog.tsx'
+import { lastOf } from '../paths.ts'
 import { Question } from '../question.tsx'
 import { texts } from '../texts.ts'
-import { useAction } from '../use-action.ts'
+import { nextName } from '../uploads/names.ts'
 import { isFolder, type Entry } from './entries.ts'
-import { removeFile } from './files.ts'
+import { copyFile, removeFile } from './files.ts'
 import { createFolder, removeFolder } from './folders.ts'
 
-/** Asks for the name of a new folder. */
 export function NewFolder ({ onClose }: { onClose: () => void }) {
-  const { run, isRunning, error } = useAction(async (name: string) => {
-    await createFolder(name)
-    onClose()
-  })
+  const { create, name, submit } = texts.folders
+  return <NameDialog title={create} label={name} name='' submit={submit} action={createFolder} onClose={onClose} />
+}
+
+/** Asks for the name of a copy in the folder of the file. */
+export function CopyDialog ({ file, onClose }: { file: StoredFile, onClose: () => void }) {
+  const { copyTitle, copyName, copySubmit } = texts.files
   return (
-    <Dialog title={texts.folders.create} onClose={onClose}>
-      <form onSubmit={event => { void run(String(fieldsOf(event).get('name'))) }}>
-        <NameField label={texts.folders.name} name='' />
-        <ProblemText error={error} />
-        <button class='primary' aria-disabled={isRunning}>{texts.folders.submit}</button>
-      </form>
-    </Dialog>
+    <NameDialog
+      title={copyTitle(lastOf(file.name))} label={copyName} name={lastOf(nextName(file.name))} submit={copySubmit}
+      action={name => copyFile(file, name)} onClose={onClose}
+    />
   )
 }
 
-/** Asks before a folder is deleted that is not empty, or a file that no trash keeps. */
+/** Asks before a folder that is not empty is deleted, or a file if there is no trash. */
 export function RemovalQuestion ({ entry, onClose }: { entry: Entry, onClose: () => void }) {
   const { files, folders } = texts
   if (!isFolder(entry)) {
