@@ -26,10 +26,14 @@ export function prepared<Queries extends Readonly<Record<string, (db: Db) => Pre
   subject: string, queries: Queries
 ): Queries {
   for (const [key, build] of Object.entries(queries)) {
-    const name = key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
-    Object.assign(build, { statement: `${subject}_${name}` })
+    Object.assign(build, { statement: `${subject}_${snakeCase(key)}` })
   }
   return queries
+}
+
+/** `usernameKey` is `username_key`. */
+export function snakeCase (text: string): string {
+  return text.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }
 
 export const { placeholder } = sql
