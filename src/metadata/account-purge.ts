@@ -15,12 +15,12 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 
   return async (limit: number): Promise<boolean> => {
     // Usually there is none, and a transaction would cost a sync or two more round trips.
-    const [account] = await read(() => query(anyRemoved))
+    const [account] = await read(() => anyRemoved())
     if (account === undefined) return false
     await tokenRemover.thinOut(account.id)
     return transact(function * () {
       // Skips an account that another process is purging.
-      const [locked] = yield * query(lockRemoved)
+      const [locked] = yield * lockRemoved()
       if (locked === undefined) return false
       for (const removal of removalsOf(tables, locked.id, limit)) {
         const removed = yield * query(removal)

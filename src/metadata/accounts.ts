@@ -50,10 +50,10 @@ export function createAccounts (services: Services) {
   const queries = queriesOf(engine)
 
   const change = (id: number, set: PgUpdateSetSource<Tables['accounts']>): Promise<void> =>
-    apply(() => query(db => db.update(accounts).set(set).where(eq(accounts.id, id)), {}, () => {}), id)
+    apply(() => query(db => db.update(accounts).set(set).where(eq(accounts.id, id)), () => {}), id)
 
   // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
-  const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => query(queries.mismatches))
+  const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => queries.mismatches())
 
   return {
     /**
@@ -66,10 +66,10 @@ export function createAccounts (services: Services) {
       return yield * addAccount(account)
     }),
 
-    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, first)),
+    find: read((id: number): Rule<AccountRecord | undefined> => queries.byId({ id }, first)),
 
     findByKey: read((usernameKey: string): Rule<AccountRecord | undefined> =>
-      query(queries.byKey, { usernameKey }, first)),
+      queries.byKey({ usernameKey }, first)),
 
     /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
     listAfter: read((afterId: number, limit: number): Rule<AccountRecord[]> =>
@@ -126,7 +126,7 @@ export function createAccounts (services: Services) {
     purgeDeleted: createPurge(services),
 
     /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
-    totals: read((quota: Quota) => query(sumsOf(accounts, quota), {}, ([totals]) => totals as Totals)),
+    totals: read((quota: Quota) => query(sumsOf(accounts, quota), ([totals]) => totals as Totals)),
 
     /** Accounts whose recorded usage is not the sum of their files. For fsck. */
     usageMismatches,
@@ -136,8 +136,8 @@ export function createAccounts (services: Services) {
       for (const { accountId: id } of await usageMismatches()) {
         await transact(function * () {
           // Locked first: a single statement would sum what it saw before it waited for a file that is being added.
-          yield * query(queries.lock, { id })
-          yield * query(queries.repair, { id })
+          yield * queries.lock({ id })
+          yield * queries.repair({ id })
         })
       }
     }

@@ -55,7 +55,7 @@ export function createAttempts ({ engine, read, removeSome }: Services, { remove
     },
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
-      query(queries.knownNetwork, { usernameKey, network }, isAny)),
+      queries.knownNetwork({ usernameKey, network }, isAny)),
 
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
@@ -63,7 +63,7 @@ export function createAttempts ({ engine, read, removeSome }: Services, { remove
       const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
       return apply(() => query(db => db.insert(accountNetworks).select(
         db.select(row as never).from(accounts).where(isStill)
-      ).onConflictDoNothing().returning(), {}, isAny), id)
+      ).onConflictDoNothing().returning(), isAny), id)
     }
   }
 }

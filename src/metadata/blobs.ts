@@ -24,7 +24,7 @@ export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemov
   return (blobIds, time) => {
     if (blobIds.length === 0) return undefined
     markRemoval()
-    if (blobIds.length === 1) return query(one, { blobId: blobIds[0], time })
+    if (blobIds.length === 1) return one({ blobId: blobIds[0], time })
     return query(db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time }))))
   }
 }
@@ -38,7 +38,7 @@ export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease 
       .returning({ blobId: blobLeases.blobId })
   })
 
-  return blobId => query(end, { blobId }, ended => {
+  return blobId => end({ blobId }, ended => {
     if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
   })
 }
@@ -73,7 +73,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       .select({ blobId: sql<string>`${column}`.as('blob_id') }).from(column.table)
       .where(and(inArray(column, blobIds), matching)))
     return others.reduce((union, part) => union.union(part) as never, first as NonNullable<typeof first>)
-  }, {}, rows => new Set(rows.map(({ blobId }) => blobId))))
+  }, rows => new Set(rows.map(({ blobId }) => blobId))))
 
   return {
     ...own,
@@ -115,16 +115,16 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
      */
     lease: (blobId: string, seconds: number): Promise<void> =>
-      apply(() => query(queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {})),
+      apply(() => queries.lease({ blobId, milliseconds: seconds * 1000 }, () => {})),
 
     /** Prolongs leases that have not ended. */
     renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => query(db =>
       db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
-        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt))), {}, () => {})),
+        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt))), () => {})),
 
     /** Ends a lease whose bytes are deleted. */
     endLease: (blobId: string): Promise<void> =>
-      apply(() => query(db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)), {}, () => {})),
+      apply(() => query(db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)), () => {})),
 
     /**
      * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
@@ -132,13 +132,13 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      */
     async claimAbandoned (limit: number): Promise<string[]> {
       // Usually there is none, and a write costs a sync.
-      if (!(await read(() => query(queries.anyEnded, {}, isAny)))) return []
+      if (!(await read(() => queries.anyEnded({}, isAny)))) return []
       // If the answer is lost, these are claimed again later.
       return apply(() => query(db => db.update(blobLeases)
         .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
         .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
           .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
-        .returning({ blobId: blobLeases.blobId }), {}, rows => rows.map(({ blobId }) => blobId)))
+        .returning({ blobId: blobLeases.blobId }), rows => rows.map(({ blobId }) => blobId)))
     },
 
     /** The bytes of abandoned blobs were deleted. */
@@ -154,11 +154,11 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     },
 
     /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-    hasDiscarded: (): Promise<boolean> => read(() => query(queries.anyDiscarded, {}, isAny)),
+    hasDiscarded: (): Promise<boolean> => read(() => queries.anyDiscarded({}, isAny)),
 
     /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
     clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => query(db =>
-      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)), {}, () => {}))
+      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)), () => {}))
   }
 }
 

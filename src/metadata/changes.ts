@@ -20,16 +20,16 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
   const queries = queriesOf(engine)
 
   function * resetFor (ownerId: number, reset: ResetReason): Rule<ChangePage> {
-    const [readAt, [last]] = yield * pipeline(engine.now(), query(queries.last, { ownerId }))
+    const [readAt, [last]] = yield * pipeline(engine.now(), queries.last({ ownerId }))
     const { id, at } = last ?? { id: 0, at: 0 }
     return { changes: [], next: { epochId, id, at, readAt }, reset }
   }
 
   /** The oldest of the changes that an account may have; 0 if it has fewer. */
-  const oldestKept = (ownerId: number) => query(queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
+  const oldestKept = (ownerId: number) => queries.oldestKept({ ownerId }, ([oldest]) => oldest?.id ?? 0)
 
   const surplusOf = read(function * (ownerId: number, limit: number) {
-    return yield * query(queries.before, { ownerId, id: yield * oldestKept(ownerId), limit })
+    return yield * queries.before({ ownerId, id: yield * oldestKept(ownerId), limit })
   })
 
   return {
@@ -42,9 +42,9 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
         // First, so that no change from before it is missing in what follows.
         engine.now(),
         // The oldest are removed first: if that of the position is still there after this, none of these was missing.
-        query(queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
-        query(queries.highest),
-        query(queries.timeOf, { ownerId, id: after.id })
+        queries.after({ ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
+        queries.highest(),
+        queries.timeOf({ ownerId, id: after.id })
       )
       const isOther = after.epochId !== epochId || after.id > Number(highest?.id)
       const isSurplus = last === undefined && after.id < (yield * oldestKept(ownerId))
@@ -57,10 +57,10 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
 
     /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
     newest: read((ownerIds: readonly number[]) =>
-      query(queries.newest, { ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
+      queries.newest({ ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
 
     /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
-    ownersAfter: read((id: number, limit: number) => query(queries.ownersAfter, { id, limit }, rows => {
+    ownersAfter: read((id: number, limit: number) => queries.ownersAfter({ id, limit }, rows => {
       const last = rows.at(-1)
       return last && { ownerIds: rows.map(({ ownerId }) => ownerId), lastId: last.id }
     })),
@@ -69,21 +69,21 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
     async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
       const surplus = await surplusOf(ownerId, limit)
       // Usually there is none, and a write costs a sync.
-      if (surplus.length > 0) await engine.apply(() => query(queries.remove, { ids: surplus.map(({ id }) => id) }))
+      if (surplus.length > 0) await engine.apply(() => queries.remove({ ids: surplus.map(({ id }) => id) }))
       return surplus.length === limit
     },
 
     /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
+      if ((await engine.read(() => queries.anyExpired())).length === 0) return false
       const { changes } = engine.tables
       return engine.apply(() => query(db => {
         const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
           .as('oldest')
         const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, endOf(engine)))
         return db.delete(changes).where(inArray(changes.id, expired)).returning({ id: changes.id })
-      }, {}, removed => removed.length === limit))
+      }, removed => removed.length === limit))
     }
   }
 }

@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
-import { first, isAny, matching, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
+import { first, isAny, matching, placeholder, placeholders, prepared, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
@@ -15,20 +15,20 @@ export function createOneTimeSecrets (engine: Engine) {
   const queries = queriesOf(engine)
 
   return {
-    add: (secret: OneTimeSecret) => query(queries.add, secret),
+    add: (secret: OneTimeSecret) => queries.add(secret),
 
     /** The secret, if it has not expired. */
-    find: (hash: string) => query(queries.find, { hash }, first),
+    find: (hash: string) => queries.find({ hash }, first),
 
     /** Uses a secret; undefined if there is none. */
-    take: (kind: OneTimeSecret['kind'], hash: string) => query(queries.take, { kind, hash }, first),
+    take: (kind: OneTimeSecret['kind'], hash: string) => queries.take({ kind, hash }, first),
 
     /** Uses a confirmation code of an account. Returns whether it had it. */
     takeConfirmation: (accountId: number, hash: string) =>
-      query(queries.takeConfirmation, { accountId, hash }, isAny),
+      queries.takeConfirmation({ accountId, hash }, isAny),
 
     /** Ends the reset and the confirmation codes of an account: its password or its factors change. */
-    endOf: (accountId: number) => query(queries.endOf, { accountId })
+    endOf: (accountId: number) => queries.endOf({ accountId })
   }
 }
 
@@ -66,7 +66,7 @@ export function createClaims (
 
   // The account is locked, so that of two at once one replaces the other.
   const addReset = ownerWrite(function * ({ owner, time }, claim: NewClaim, milliseconds: number) {
-    yield * query(queries.endReset, { accountId: owner.id })
+    yield * queries.endReset({ accountId: owner.id })
     return yield * insert(claim, time + milliseconds)
   })
 
@@ -104,7 +104,7 @@ export function createClaims (
       await tokenRemover.thinOut(accountId)
       await transactFor(accountId, function * () {
         // The update locks the account first, as all that changes it does.
-        const [account] = yield * query(queries.setPassword, { accountId, passwordHash })
+        const [account] = yield * queries.setPassword({ accountId, passwordHash })
         const claim = yield * secrets.take('reset', hash)
         if (account === undefined || claim === undefined) throw new Problem('not_found')
         yield * tokenRemover.removeRest(accountId)

@@ -20,14 +20,14 @@ export function createEventWriter (engine: Engine): WriteEvent {
 
   return function * ({ accountId, username = null, details = null, ...event }, keep) {
     const at = event.at ?? (yield * engine.now())
-    yield * query(queries.insert, { ...event, accountId, username, details, at })
+    yield * queries.insert({ ...event, accountId, username, details, at })
     if (accountId === null || Math.random() > COUNTS / keep.all) return
     const { kind } = event
-    const [surplus] = yield * query(queries.newestSurplus, { accountId, all: keep.all })
+    const [surplus] = yield * queries.newestSurplus({ accountId, all: keep.all })
     if (surplus === undefined) return
-    const [surplusOfKind] = yield * query(queries.newestOfKind, { accountId, kind, ofKind: keep.ofKind })
+    const [surplusOfKind] = yield * queries.newestOfKind({ accountId, kind, ofKind: keep.ofKind })
     if (surplusOfKind === undefined) return
-    yield * query(queries.removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
+    yield * queries.removeUpTo({ accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
   }
 }
 
@@ -62,7 +62,7 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
     findLatest: read((kinds: readonly string[]): Rule<EventRecord | undefined> =>
       query(db => db.select().from(events)
         .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
-        .orderBy(desc(events.id)).limit(1), {}, first)),
+        .orderBy(desc(events.id)).limit(1), first)),
 
     /**
      * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether
@@ -77,7 +77,7 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
       const old = db.select({ id: oldest.id }).from(oldest)
         .where(and(lt(oldest.at, time), notInArray(oldest.id, latestOfStore as never)))
       return db.delete(events).where(inArray(events.id, old)).returning({ id: events.id })
-    }, {}, removed => removed.length === limit))
+    }, removed => removed.length === limit))
   }
 }
 

@@ -25,10 +25,10 @@ export function createFactorChanges (
   const queries = queriesOf(engine)
 
   const count = (accountId: number, added: number) =>
-    pipeline(query(queries.count, { accountId, added }), secrets.endOf(accountId))
+    pipeline(queries.count({ accountId, added }), secrets.endOf(accountId))
 
   const setRecoveryCodes = (accountId: number, hashes: readonly string[]) => pipeline(
-    query(queries.removeCodes, { accountId }),
+    queries.removeCodes({ accountId }),
     query(db => db.insert(recoveryCodes).values(hashes.map(hash => ({ accountId, hash }))))
   )
 
@@ -48,14 +48,14 @@ export function createFactorChanges (
       if (factorCount > 0) return false
       yield * setRecoveryCodes(id, first.recoveryCodes)
       yield * tokenRemover.removeSignedIn(id, first.sessionId)
-      yield * query(queries.forgetNetworks, { accountId: id, network: first.network ?? '' })
+      yield * queries.forgetNetworks({ accountId: id, network: first.network ?? '' })
       return true
     },
 
     /** After a factor of an account was removed. */
     * removed ({ id, factorCount }: LockedAccount): Rule<void> {
       yield * count(id, -1)
-      if (factorCount === 1) yield * query(queries.removeCodes, { accountId: id })
+      if (factorCount === 1) yield * queries.removeCodes({ accountId: id })
     },
 
     setRecoveryCodes,
@@ -65,7 +65,7 @@ export function createFactorChanges (
       const { clear, removeTotp, removePasskeys, removeCodes } = queries
       const of = { accountId }
       yield * pipeline(
-        query(clear, of), query(removeTotp, of), query(removePasskeys, of), query(removeCodes, of),
+        clear(of), removeTotp(of), removePasskeys(of), removeCodes(of),
         secrets.endOf(accountId)
       )
     }

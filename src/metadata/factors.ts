@@ -23,23 +23,23 @@ export function createFactors (services: Services) {
 
   /** Returns whether there was one. */
   const removeSecret = (accountId: number, state: 'on' | 'pending') =>
-    query(queries.removeTotp, { accountId, state }, isAny)
+    queries.removeTotp({ accountId, state }, isAny)
 
   return {
     ...createPasskeys(services),
 
     list: read(function * (accountId: number): Rule<FactorList> {
       const [[totp], passkeys, [left]] = yield * pipeline(
-        query(queries.totp, { accountId, state: 'on' }),
-        query(queries.passkeys, { accountId }),
-        query(queries.codes, { accountId })
+        queries.totp({ accountId, state: 'on' }),
+        queries.passkeys({ accountId }),
+        queries.codes({ accountId })
       )
       return { totp: totp ?? null, passkeys, recoveryCodes: Number(left?.count) }
     }),
 
     findTotp: read(function * (accountId: number): Rule<FoundTotp> {
       const [[totp], [pending], now] = yield * pipeline(
-        query(queries.totp, { accountId, state: 'on' }), query(queries.pending, { accountId }), engine.now()
+        queries.totp({ accountId, state: 'on' }), queries.pending({ accountId }), engine.now()
       )
       return { totp, pending, now }
     }),
@@ -47,7 +47,7 @@ export function createFactors (services: Services) {
     /** Keeps a secret for `milliseconds`, in place of an earlier pending one. @throws credentials_wrong. */
     setPendingTotp: verifiedWrite(function * ({ account, now }, secret: string, milliseconds: number) {
       yield * removeSecret(account.id, 'pending')
-      yield * query(queries.addTotp, {
+      yield * queries.addTotp({
         accountId: account.id, state: 'pending', secret, lastStep: 0, createdAt: now, expiresAt: now + milliseconds
       })
     }),
@@ -60,11 +60,11 @@ export function createFactors (services: Services) {
     confirmTotp: verifiedWrite(function * (
       { account, now }, { secret, step }: { secret: string, step: number }, first: FirstFactor
     ) {
-      const [pending] = yield * query(queries.pending, { accountId: account.id })
+      const [pending] = yield * queries.pending({ accountId: account.id })
       if (pending?.secret !== secret) throw new Problem('factor_not_pending')
       const isReplaced = yield * removeSecret(account.id, 'on')
       yield * removeSecret(account.id, 'pending')
-      yield * query(queries.addTotp, {
+      yield * queries.addTotp({
         accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now, expiresAt: null
       })
       return yield * factorChanges.added(account, isReplaced ? 0 : 1, first)
@@ -72,7 +72,7 @@ export function createFactors (services: Services) {
 
     /** Uses a time step, if it is later than the last one and the secret is still on. Returns whether it did. */
     useTotp: (accountId: number, totp: { secret: string, step: number }): Promise<boolean> =>
-      apply(() => query(queries.useTotp, { accountId, ...totp }, isAny), accountId),
+      apply(() => queries.useTotp({ accountId, ...totp }, isAny), accountId),
 
     /** @throws not_found, credentials_wrong. */
     removeTotp: verifiedWrite(function * ({ account }) {
@@ -90,9 +90,9 @@ export function createFactors (services: Services) {
 
     /** Uses a recovery code. Returns how many are left; undefined if the account has no such code. */
     useRecoveryCode: write(function * (accountId, hash: string) {
-      const used = yield * query(queries.useCode, { accountId, hash })
+      const used = yield * queries.useCode({ accountId, hash })
       if (used.length === 0) return undefined
-      const [left] = yield * query(queries.codes, { accountId })
+      const [left] = yield * queries.codes({ accountId })
       return Number(left?.count)
     }),
 
@@ -116,7 +116,7 @@ export function createFactors (services: Services) {
     /** Replaces a sealed secret, unless it was replaced meanwhile. */
     replaceSecret: (accountId: number, secret: string, newSecret: string): Promise<void> =>
       apply(() => query(db => db.update(totpSecrets).set({ secret: newSecret })
-        .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret))), {}, () => {}), accountId),
+        .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret))), () => {}), accountId),
 
     /**
      * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if

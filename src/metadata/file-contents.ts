@@ -10,9 +10,7 @@ import { adds, alters, removes } from './lock-guard.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import {
-  first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
-} from './rule.ts'
+import { first, matching, pipeline, placeholder, placeholders, prepared, type QueryRule, type Rule } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 import type { BaseServices } from './services.ts'
 
@@ -55,10 +53,10 @@ export function createFileContents ({
   const endLease = createLeaseEnder(engine)
 
   const find = (ownerId: number, name: string) =>
-    query(queries.byPath, { ownerId, ...splitPath(name) }, first)
+    queries.byPath({ ownerId, ...splitPath(name) }, first)
 
   /** Gives a file the dead properties of another one. */
-  const copyProperties = (id: number, from: number) => query(queries.copyProperties, { id, from })
+  const copyProperties = (id: number, from: number) => queries.copyProperties({ id, from })
 
   function * create (file: NewFile, beginning: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
@@ -67,7 +65,7 @@ export function createFileContents ({
     const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
     const { name } = splitPath(file.name)
     const [[created]] = yield * pipeline(
-      query(queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
+      queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
       changeLog.stored(file, time),
       owners.charge(ownerId, { bytes: size, files: 1 }),
       isLeased ? endLease(blobId) : undefined
@@ -122,8 +120,8 @@ export function createFileContents ({
       version && retention.take(version),
       // Before its blob is that of another file.
       ended && changeLog.deleted(ended, time),
-      ended && query(queries.remove, { ids: ended }),
-      query(queries.update, { ...next, id }),
+      ended && queries.remove({ ids: ended }),
+      queries.update({ ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
       owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
       isKept ? retention.keepVersion(current, next.updatedAt) : discard([blobId], time),
@@ -148,7 +146,7 @@ export function createFileContents ({
       isKept ? undefined : retention.versionsOf(ids),
       isKept ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
       changeLog.deleted(ids, time),
-      query(queries.remove, { ids }),
+      queries.remove({ ids }),
       owners.charge(owner.id, {
         bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
@@ -241,7 +239,7 @@ export function createFileContents ({
       const { folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
       const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
       const [[restored]] = yield * pipeline(
-        query(queries.insertAgain, values),
+        queries.insertAgain(values),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
         owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
         retention.take(entry)

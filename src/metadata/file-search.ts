@@ -4,7 +4,7 @@ import { fileColumns } from './columns.ts'
 import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type ScanCursor, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
-import { matching, prepared, query } from './rule.ts'
+import { matching, prepared } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Names that a request searches at most: 0.1 s. */
@@ -78,7 +78,7 @@ export function createFileSearch ({ engine, tree }: Services) {
   /** The files, without those that were deleted, renamed or moved meanwhile. */
   async function filesOf (ownerId: number, found: readonly FoundFile[]): Promise<FileRecord[]> {
     const ids = found.map(({ id }) => id)
-    const rows = await engine.read(() => query(queries.byIds, { ownerId, ids }))
+    const rows = await engine.read(() => queries.byIds({ ownerId, ids }))
     const files = new Map(rows.map(file => [placeOf(file.folderId, splitPath(file.name).name), file]))
     return found.map(({ folderId, name }) => files.get(placeOf(folderId, name))).filter(file => file !== undefined)
   }

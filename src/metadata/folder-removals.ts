@@ -8,7 +8,7 @@ import type { FolderRow } from './folder-tree.ts'
 import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
-import { anyOf, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, limitedTo, matching, pipeline, placeholder, prepared, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
 import type { Services } from './services.ts'
 
@@ -26,7 +26,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
   function * drop ({ owner, time }: LockContext, ids: readonly number[]): Rule<void> {
     yield * pipeline(
       changeLog.foldersDeleted(ids, time),
-      query(queries.drop, { ids }),
+      queries.drop({ ids }),
       owners.charge(owner.id, { folders: -ids.length })
     )
   }
@@ -71,9 +71,9 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     { id, ownerId, path }: FolderRow,
     { from, limit, isPermanent, deletedWith }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
   ): Rule<FolderRemovalPosition> {
-    const below = yield * query(queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
+    const below = yield * queries.foldersBelow({ ownerId, ...boundsBelow(path), after: from.path, limit })
     const ids = [id, ...below.map(folder => folder.id)]
-    const removed = yield * query(queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
+    const removed = yield * queries.filesIn({ ownerId, ids, lastId: from.lastId, limit })
     if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
     return removed.length === limit ? from : { ...from, path: below.at(-1)?.path }
   }
@@ -82,10 +82,10 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     context: LockContext, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
   ): Rule<FolderRemovalPosition | undefined> {
     const { ownerId, path } = folder
-    const below = yield * query(queries.deepest, { ownerId, ...boundsBelow(path), limit })
+    const below = yield * queries.deepest({ ownerId, ...boundsBelow(path), limit })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
-    if ((yield * query(queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
+    if ((yield * queries.anyFile({ ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
     yield * drop(context, ids)
     return isLast ? undefined : position
   }
@@ -98,7 +98,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
       yield * guard.admit({ owner, time, folder }, conditions, removes(path))
       yield * guard.end({ owner, time }, path)
       const [files, folders] = yield * pipeline(
-        query(queries.anyFile, { ownerId, ids: [id] }), query(queries.anyFolder, { ownerId, id })
+        queries.anyFile({ ownerId, ids: [id] }), queries.anyFolder({ ownerId, id })
       )
       if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
       yield * drop({ owner, time }, [id])
@@ -119,7 +119,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
       if (folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
       yield * admitRemoval({ owner, time }, folder, removal)
       // A file that is added later has a higher id: its owner is locked while it is added.
-      const newestFile = query(queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
+      const newestFile = queries.newestFile({}, ([newest]) => newest?.id ?? 0)
       const position = from ?? { folderId: folder.id, lastId: yield * newestFile, path }
       return position.path === undefined
         ? yield * removeEmpty({ owner, time }, folder, { position, limit })

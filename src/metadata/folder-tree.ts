@@ -7,7 +7,7 @@ import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import { first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import { first, isAny, matching, pipeline, placeholders, prepared, type QueryRule, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
@@ -40,11 +40,11 @@ export type FolderTree = ReturnType<typeof createFolderTree>
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const queries = queriesOf(engine)
 
-  const find = (ownerId: number, path: string) => query(queries.byPath, { ownerId, path }, first)
+  const find = (ownerId: number, path: string) => queries.byPath({ ownerId, path }, first)
 
   /** Whether a folder directly contains a file with this path. */
   const hasFile = (ownerId: number, folderId: number, path: string) =>
-    query(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, isAny)
+    queries.fileIn({ ownerId, folderId, name: splitPath(path).name }, isAny)
 
   /** Adds a folder, and charges it. Returns its id. */
   function * add (
@@ -52,7 +52,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
   ): Rule<number> {
     const row = { ownerId, name: splitPath(folder.path).name, ...folder }
     const [[added]] = yield * pipeline(
-      query(queries.insert, { ...row, createdAt: time }),
+      queries.insert({ ...row, createdAt: time }),
       changeLog.folderMade(row, time),
       owners.charge(ownerId, { folders: 1 })
     )
@@ -77,13 +77,13 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
      */
     * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
       if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
-      const [longest] = yield * query(queries.longestBelow, { ownerId, ...boundsBelow(path) })
+      const [longest] = yield * queries.longestBelow({ ownerId, ...boundsBelow(path) })
       refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
     },
 
     /** Whether a transaction that changes or reads all folders below one takes long. */
     hasManyBelow: (ownerId: number, path: string) =>
-      query(queries.manyBelow, { ownerId, ...boundsBelow(path) }, isAny),
+      queries.manyBelow({ ownerId, ...boundsBelow(path) }, isAny),
 
     /**
      * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if
@@ -97,7 +97,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       if (unitBeyond(quota, usedBy(owner, yield * owners.reserved(owner.id)), all) === undefined) return all
       const bounds = { ownerId: owner.id, path, ...boundsBelow(path) }
       const [[files], [folders]] = yield * pipeline(
-        query(queries.filesWithin, bounds), query(queries.foldersWithin, bounds)
+        queries.filesWithin(bounds), queries.foldersWithin(bounds)
       )
       return { bytes: Number(files?.bytes), files: Number(files?.count) + Number(folders?.count) }
     },
@@ -105,7 +105,7 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     /** The folders among paths and their parents. */
     known (ownerId: number, ...paths: string[]): QueryRule<Known> {
       const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
-      return query(queries.byPaths, { ownerId, paths: Array.from(all) },
+      return queries.byPaths({ ownerId, paths: Array.from(all) },
         folders => new Map(folders.map(({ path, id }) => [path, id])))
     },
 

@@ -8,7 +8,7 @@ import { createFolderRemovals } from './folder-removals.ts'
 import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
 import { adds, all, removes } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
-import { limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
+import { limitedTo, matching, pipeline, placeholder, placeholders, prepared, type Rule } from './rule.ts'
 import { boundsBelow, splitPath } from './paths.ts'
 import type { Amount, FolderRecord, Quota, SegmentPage } from './records.ts'
 import type { Services } from './services.ts'
@@ -83,7 +83,7 @@ export function createFolders (services: Services) {
 
     /** All folders in the order of their ids, as they were created: at most `limit` with one above `after`. */
     listAll: read((ownerId: number, page: { after: number, limit: number }): Rule<FolderRecord[]> =>
-      query(queries.all, { ownerId, ...page })),
+      queries.all({ ownerId, ...page })),
 
     /**
      * Adds a folder, if it does not exist.
@@ -112,7 +112,7 @@ export function createFolders (services: Services) {
       const { owner, folder: source } = yield * lock(ownerId, path)
       const added = yield * tree.sizeOf(owner, path, { ...destination, quota })
       const copy = yield * create(ownerId, { path: newPath, quota, destination, source }, added)
-      yield * query(queries.copyProperties, { id: copy.id, from: source.id })
+      yield * queries.copyProperties({ id: copy.id, from: source.id })
       return copy
     }, destination.isDeep === true ? () => owners.ownsMany(ownerId) : undefined),
 
@@ -138,8 +138,8 @@ export function createFolders (services: Services) {
         path: newPath, quota, destination, source, added, removed: [path]
       })
       yield * pipeline(
-        query(queries.move, { id, parentId, name: splitPath(newPath).name, path: newPath }),
-        query(queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
+        queries.move({ id, parentId, name: splitPath(newPath).name, path: newPath }),
+        queries.moveBelow({ ownerId, path, newPath, ...boundsBelow(path) }),
         changeLog.folderMoved(id, { ownerId, name: newPath, fromName: path, at: time })
       )
       return { ...source, parentId, path: newPath }
@@ -180,7 +180,7 @@ function queriesOf ({ tables }: Engine) {
  */
 export function * findFolderFaults (tables: Tables): Rule<string[]> {
   const { misplaced, orphans, twins } = faultQueriesOf(tables)
-  const [folders, files, pairs] = yield * pipeline(query(misplaced), query(orphans), query(twins))
+  const [folders, files, pairs] = yield * pipeline(misplaced(), orphans(), twins())
   return [
     ...folders.map(({ id, ownerId, path, parent }) => {
       const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`

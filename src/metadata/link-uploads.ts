@@ -7,7 +7,7 @@ import { adds, alters } from './lock-guard.ts'
 import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { plus, matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
+import { plus, matching, pipeline, placeholder, prepared, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
 import type { BaseServices } from './services.ts'
 
@@ -45,8 +45,8 @@ export function createLinkUploads ({
   function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<UploadTarget> {
     const [owner, [link], [own], reserved] = yield * pipeline(
       found,
-      query(queries.link, { ownerId, linkId }),
-      query(queries.reservedByLink, { linkId, except }),
+      queries.link({ ownerId, linkId }),
+      queries.reservedByLink({ linkId, except }),
       owners.reserved(ownerId, except)
     )
     if (link === undefined || own === undefined) throw new Problem('not_found')
@@ -74,7 +74,7 @@ export function createLinkUploads ({
 
   function * isTaken ({ owner, folderId }: UploadTarget, name: string): Rule<boolean> {
     const values = { ownerId: owner.id, folderId, name }
-    const [files, folders] = yield * pipeline(query(queries.fileOfName, values), query(queries.folderOfName, values))
+    const [files, folders] = yield * pipeline(queries.fileOfName(values), queries.folderOfName(values))
     return files.length + folders.length > 0
   }
 
@@ -112,12 +112,12 @@ export function createLinkUploads ({
       const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
       yield * guard.admit(beginning, {}, adds(name, place))
       const stored = yield * contents.store({ ...file, name }, beginning)
-      yield * query(queries.charge, { linkId, bytes: file.size })
+      yield * queries.charge({ linkId, bytes: file.size })
       return stored
     },
 
     /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
-    end: (ownerId: number, linkIds: readonly number[]) => query(queries.end, { ownerId, linkIds })
+    end: (ownerId: number, linkIds: readonly number[]) => queries.end({ ownerId, linkIds })
   }
 }
 

@@ -38,7 +38,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
   }
 
   const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
-    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
+    queries.folderBelow({ ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
 
   return {
     /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
@@ -49,21 +49,21 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
         contents.find(accountId, name),
         tree.find(accountId, name),
         engine.now(),
-        query(queries.lastAllowed, { accountId })
+        queries.lastAllowed({ accountId })
       )
       if (file === undefined && folder === undefined) throw new Problem('not_found')
       if (link.kind === 'upload' && folder === undefined) {
         throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is a file: a link of the kind `upload` is for a folder' }] })
       }
       if (surplus.length > 0) throw new Problem('too_many_links', { detail: `An account may have at most ${MAX_LINKS} links; revoke some first.` })
-      const [added] = yield * query(queries.insert, {
+      const [added] = yield * queries.insert({
         ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null
       })
       return added as LinkRecord
     }),
 
     find: read((ownerId: number, id: number) =>
-      query(queries.byId, { ownerId, id }, first)),
+      queries.byId({ ownerId, id }, first)),
 
     /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
     list: read(function * (
@@ -87,7 +87,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
       const [changed] = yield * query(db => db.update(links).set({ ...changes, id })
         .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables)))
       if (changed === undefined) throw new Problem('not_found')
-      if (changes.passwordHash !== undefined) yield * query(queries.forgetNetworks, { id })
+      if (changes.passwordHash !== undefined) yield * queries.forgetNetworks({ id })
       return changed
     }),
 
@@ -104,7 +104,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
     async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
       const row = await engine.readCached(`link ${secretHash}`, () =>
-        query(queries.bySecret, { secretHash }, first))
+        queries.bySecret({ secretHash }, first))
       if (row === undefined) return undefined
       const now = engine.timeOf(row)
       const { link, account, file, folder } = row
@@ -114,21 +114,21 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
 
     /** Adds to the uses of a link; no error if it has ended. */
     recordUses: (id: number, uses: { count: number, at: number }) =>
-      engine.apply(() => query(queries.recordUses, { id, ...uses }, () => {})),
+      engine.apply(() => queries.recordUses({ id, ...uses }, () => {})),
 
     /**
      * Whether the link was unlocked from a network since its password was set. The latest {@link MAX_LINK_NETWORKS} are
      * remembered.
      */
     isKnownNetwork: read((id: number, network: string) =>
-      query(queries.knownNetwork, { id, network }, isAny)),
+      queries.knownNetwork({ id, network }, isAny)),
 
     /** Records that; nothing if the link has ended or has another password by now. */
     addKnownNetwork: (
       { id, passwordHash }: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number
     ) => engine.transact(function * () {
-      yield * query(queries.addNetwork, { id, passwordHash, network, at })
-      yield * query(queries.forgetOldest, { id })
+      yield * queries.addNetwork({ id, passwordHash, network, at })
+      yield * queries.forgetOldest({ id })
     }),
 
     /** A file below a linked folder, found from the id of that in one statement. */
@@ -136,7 +136,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
       const { folder, name: segment } = splitPath(name)
       // Without its first word the key would be that of a file in a folder whose name is a number.
       return engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
-        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, first))
+        queries.fileBelow({ ownerId, folderId, below: belowOf(folder), name: segment }, first))
     },
 
     /** The files directly in a folder, by name. @throws not_found. */

@@ -10,7 +10,7 @@ import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
-import { type Db, matching, pipeline, placeholder, placeholders, prepared, type Query, query, type Rule } from './rule.ts'
+import { type Db, matching, pipeline, placeholder, placeholders, prepared, type Query, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** Seconds after which one of many locks may have ended. */
@@ -82,8 +82,8 @@ export function createLockGuard (engine: Engine, ids: Ids) {
     if (owner.lockedUntil <= time) return []
     const all = Array.from(new Set(paths.flatMap(path => [...ancestorsOf(path), path])))
     const found = yield * pipeline(
-      query(queries.onPaths, { ownerId: owner.id, paths: all }),
-      ...trees.map(tree => query(queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
+      queries.onPaths({ ownerId: owner.id, paths: all }),
+      ...trees.map(tree => queries.below({ ownerId: owner.id, ...boundsBelow(tree) }))
     )
     return Array.from(new Map((found as LockRecord[][]).flat().map(lock => [lock.token, lock])).values())
   }
@@ -93,7 +93,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
     const tagged = lists.filter(({ path, conditions }) => path !== undefined && conditions.some(condition => 'tag' in condition))
     const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
     const found = yield * pipeline(...paths.map(path =>
-      query(queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
+      queries.digest({ ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
     const tags = new Map(paths.map((path, index) => [path, found[index]]))
     const byToken = new Map(locks.map(lock => [lock.token, lock]))
     const isLockedBy = (token: string, path: string) => {
@@ -158,10 +158,10 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       const inTheWay = found.filter(isInTheWay)
       refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
       if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
-      const [counted] = yield * query(queries.count, { ownerId })
+      const [counted] = yield * queries.count({ ownerId })
       if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
       const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
-      yield * pipeline(query(queries.insert, { ...added, ownerId }), query(queries.remember, { ownerId }))
+      yield * pipeline(queries.insert({ ...added, ownerId }), queries.remember({ ownerId }))
       return added
     },
 
@@ -170,7 +170,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       if (owner.lockedUntil <= time) return
       const ownerId = owner.id
       yield * pipeline(...paths.flatMap(path => [
-        query(queries.endAt, { ownerId, path }), query(queries.endBelow, { ownerId, ...boundsBelow(path) })
+        queries.endAt({ ownerId, path }), queries.endBelow({ ownerId, ...boundsBelow(path) })
       ]))
     }
   }

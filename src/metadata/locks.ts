@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import { alters, covers, rememberLocks } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
 import type { OwnerContext } from './methods.ts'
-import { matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { matching, pipeline, placeholder, prepared, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Queries exclude expired locks, so the time is unused. */
@@ -27,7 +27,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
 
   function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
     const tokens = locks.map(({ token }) => token)
-    yield * pipeline(query(queries.remove, { tokens }), query(queries.remember, { ownerId }))
+    yield * pipeline(queries.remove({ tokens }), queries.remember({ ownerId }))
   }
 
   /** The lock of this path, or of a folder above, that has one of these tokens. @throws `refusal` if there is none. */
@@ -74,8 +74,8 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
       const lock = yield * getOwn(context, path, { tokens, refusal: 'precondition_failed' })
       const expiresAt = context.time + seconds * 1000
       yield * pipeline(
-        query(queries.restart, { token: lock.token, seconds, expiresAt }),
-        query(queries.remember, { ownerId: context.owner.id })
+        queries.restart({ token: lock.token, seconds, expiresAt }),
+        queries.remember({ ownerId: context.owner.id })
       )
       return { ...lock, seconds, expiresAt }
     }),

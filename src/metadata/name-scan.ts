@@ -2,7 +2,7 @@ import { and, asc, count, desc, eq, or, type SQL, sql } from 'drizzle-orm'
 import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Engine } from './engine.ts'
-import { limitedTo, matching, placeholder, prepared, type Query, query, type QueryValues } from './rule.ts'
+import { limitedTo, matching, placeholder, prepared, type QueryValues, type Rule } from './rule.ts'
 
 /** Names that are read at a time. SQLite takes about 4 ms for them, in which the process does nothing else. */
 export const CHUNK_NAMES = 10_000
@@ -52,12 +52,11 @@ export function createNameScan (engine: Engine) {
   const descending = queriesOf(engine, { suffix: 'descending', direction: desc, after: sql`<`, upTo: sql`>=` })
   // One query at a time, in a turn of the event loop of its own: other requests and other searches come between.
   const inTurn = pLimit(1)
-  const read = <Rows>(statement: Query<Rows>, values: QueryValues): Promise<Rows> =>
-    inTurn(() => nextTurn().then(() => engine.read(() => query(statement, values))))
+  const read = <Rows>(rule: Rule<Rows>): Promise<Rows> => inTurn(() => nextTurn().then(() => engine.read(() => rule)))
 
   async function * candidates ({ start, end }: Stretch, searched: number, search: Search): AsyncGenerator<Chunk> {
     for (let next: ScanCursor | undefined = start; next !== undefined && !search.signal.aborted; searched = 0) {
-      const names: FoundFile[] = await read(search.queries.candidates, valuesOf({ start: next, end }, search))
+      const names: FoundFile[] = await read(search.queries.candidates(valuesOf({ start: next, end }, search)))
       const found = names.filter(({ name }) => fold(name).includes(search.text))
       next = names.length === CHUNK_CANDIDATES ? names.at(-1) : undefined
       yield { found, searched, end: next === undefined ? end : undefined }
@@ -75,8 +74,8 @@ export function createNameScan (engine: Engine) {
     for (const stretch of stretches) {
       for (let next: ScanCursor | undefined = stretch.start; next !== undefined && !signal.aborted;) {
         const rest = valuesOf({ ...stretch, start: next }, search)
-        const [end]: ScanCursor[] = await read(queries.end, rest)
-        const searched = end === undefined ? Number((await read(queries.count, rest))[0]?.count) : CHUNK_NAMES
+        const [end]: ScanCursor[] = await read(queries.end(rest))
+        const searched = end === undefined ? Number((await read(queries.count(rest)))[0]?.count) : CHUNK_NAMES
         yield * candidates({ start: next, end: end ?? stretch.end }, searched, search)
         next = end
       }

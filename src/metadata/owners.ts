@@ -1,7 +1,7 @@
 import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { type Db, existing, first, matching, placeholder, plus, prepared, query, type QueryRule } from './rule.ts'
+import { type Db, existing, first, matching, placeholder, plus, prepared, type QueryRule } from './rule.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
@@ -38,26 +38,26 @@ export function createOwners (engine: Engine) {
   const queries = queriesOf(engine)
   return {
     /** Locks an account. @throws not_found if it was deleted. */
-    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, existing),
+    lock: (id: number): QueryRule<Owner> => queries.lock({ id }, existing),
 
     /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
-    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, existing),
+    read: (id: number): QueryRule<Owner> => queries.read({ id }, existing),
 
     /** Locks an account, whose password and factors then stay; undefined if it was deleted. */
-    credentials: (id: number) => query(queries.credentials, { id }, first),
+    credentials: (id: number) => queries.credentials({ id }, first),
 
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
-    ownsMany: (id: number): QueryRule<boolean> => query(queries.read, { id }, rows => {
+    ownsMany: (id: number): QueryRule<boolean> => queries.read({ id }, rows => {
       const { files, folders } = existing(rows)
       return files + folders > MANY
     }),
 
     /** What unfinished uploads reserve now, without the upload `except`. */
     reserved: (ownerId: number, except = ''): QueryRule<Reserved> =>
-      query(queries.sums, { ownerId, except }, ([usage]) => usage as Reserved),
+      queries.sums({ ownerId, except }, ([usage]) => usage as Reserved),
 
     charge: (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change) =>
-      query(queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
+      queries.charge({ id, bytes, files, folders, keptBytes, keptContents })
   }
 }
 

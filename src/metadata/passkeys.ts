@@ -6,7 +6,7 @@ import {
   type Challenge, type FirstFactor, MAX_PASSKEYS, type NewPasskey, type PasskeyRecord
 } from './factor-records.ts'
 import type { AccountRecord } from './records.ts'
-import { first, matching, placeholder, placeholders, prepared, query, Refusal, type Rule } from './rule.ts'
+import { first, matching, placeholder, placeholders, prepared, Refusal, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** The methods of the {@link FactorRepository} for passkeys. */
@@ -21,7 +21,7 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
     // Once it has expired, its row can be gone.
     if (now >= challenge.expiresAt) throw new Problem(refusal)
     try {
-      yield * query(queries.useChallenge, { ...challenge })
+      yield * queries.useChallenge({ ...challenge })
     } catch (error) {
       throw error instanceof Refusal ? new Problem(refusal, { cause: error }) : error
     }
@@ -30,7 +30,7 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
   /** @throws passkey_invalid if an account has the credential. */
   function * insert (values: Record<string, unknown>): Rule<PasskeyRecord> {
     try {
-      const [added] = yield * query(queries.insert, values)
+      const [added] = yield * queries.insert(values)
       return added as PasskeyRecord
     } catch (error) {
       throw error instanceof Refusal ? new Problem('passkey_invalid', { cause: error }) : error
@@ -45,7 +45,7 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
     addPasskey: verifiedWrite(function * (
       { account, now }, newPasskey: NewPasskey, challenge: Challenge, first: FirstFactor
     ) {
-      const [present] = yield * query(queries.count, { accountId: account.id })
+      const [present] = yield * queries.count({ accountId: account.id })
       if (Number(present?.count) >= MAX_PASSKEYS) {
         throw new Problem('too_many_passkeys', { detail: `An account may have at most ${MAX_PASSKEYS} passkeys; remove one first.` })
       }
@@ -55,7 +55,7 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
     }),
 
     findPasskey: read((credentialId: string): Rule<{ passkey: PasskeyRecord, account: AccountRecord } | undefined> =>
-      query(queries.find, { credentialId }, first)),
+      queries.find({ credentialId }, first)),
 
     /**
      * Uses a challenge, and sets the counter and the time of last use. False, and only the challenge is used, if the
@@ -66,13 +66,13 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
       engine.transactFor(`passkey ${id}`, function * () {
         const now = yield * engine.now()
         yield * useChallenge(challenge, { now, refusal: 'passkey_refused' })
-        const [used] = yield * query(queries.use, { id, counter, now })
+        const [used] = yield * queries.use({ id, counter, now })
         return used !== undefined
       }),
 
     /** @throws not_found, credentials_wrong. */
     removePasskey: verifiedWrite(function * ({ account }, id: number) {
-      const [removed] = yield * query(queries.remove, { accountId: account.id, id })
+      const [removed] = yield * queries.remove({ accountId: account.id, id })
       if (removed === undefined) throw new Problem('not_found')
       yield * factorChanges.removed(account)
     })

@@ -21,10 +21,10 @@ export function createProperties ({ engine, owners, tree, contents, guard, chang
 
   return {
     /** Of files, by their ids; none of a file without one. */
-    ofFiles: read((ownerId: number, ids: readonly number[]) => query(ofFiles, { ownerId, ids }, mapOf)),
+    ofFiles: read((ownerId: number, ids: readonly number[]) => ofFiles({ ownerId, ids }, mapOf)),
 
     /** Of folders, by their ids. */
-    ofFolders: read((ownerId: number, ids: readonly number[]) => query(ofFolders, { ownerId, ids }, mapOf)),
+    ofFolders: read((ownerId: number, ids: readonly number[]) => ofFolders({ ownerId, ids }, mapOf)),
 
     /** Of the file or folder with a path. @throws not_found, precondition_failed, file_locked, properties_too_large. */
     change: write(function * (ownerId, path: string, changes: PropertyChanges, conditions: Conditions) {
@@ -34,7 +34,7 @@ export function createProperties ({ engine, owners, tree, contents, guard, chang
       const id = file?.id ?? folder?.id
       if (id === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current: file, time }, conditions, alters(path))
-      const current = yield * query(file === undefined ? ofFolders : ofFiles, { ownerId, ids: [id] }, mapOf)
+      const current = yield * (file === undefined ? ofFolders : ofFiles)({ ownerId, ids: [id] }, mapOf)
       const properties = changed(current.get(id) ?? [], changes.properties)
       const modifiedAt = changes.modifiedAt ?? file?.modifiedAt
       yield * pipeline(

@@ -3,9 +3,7 @@ import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
 import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED } from './retention-records.ts'
 import type { Owner } from './owners.ts'
-import {
-  type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
-} from './rule.ts'
+import { type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, type Rule } from './rule.ts'
 import type { FileRecord } from './records.ts'
 import type { Tables } from './schema.ts'
 import type { BaseServices } from './services.ts'
@@ -42,7 +40,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   const { deletions: maxDeletions = MAX_DELETIONS } = retentionPolicy
 
   /** The versions of files that exist. */
-  const versionsOf = (fileIds: readonly number[]) => query(queries.ofFiles, { fileIds })
+  const versionsOf = (fileIds: readonly number[]) => queries.ofFiles({ fileIds })
 
   /** Deletes contents. Returns their bytes. */
   function * drop (contents: readonly RetainedItem[], time: number): Rule<number> {
@@ -52,7 +50,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const theirs = contents.filter(content => content.ownerId === ownerId)
       return owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
     })
-    yield * pipeline(query(queries.remove, { ids }), discard(ids, time), ...charges)
+    yield * pipeline(queries.remove({ ids }), discard(ids, time), ...charges)
     return bytesOf(contents)
   }
 
@@ -65,13 +63,13 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   /** What is kept of the deleted files among the contents: themselves, and their versions. */
   function * ofDeleted (contents: readonly RetainedItem[]): Rule<RetainedItem[]> {
     const fileIds = contents.filter(({ name }) => name !== null).map(({ fileId }) => fileId)
-    return fileIds.length === 0 ? [] : yield * query(queries.ofFiles, { fileIds })
+    return fileIds.length === 0 ? [] : yield * queries.ofFiles({ fileIds })
   }
 
   function * chooseOldest (
     limit: number, { ownerId, newest, bytes }: { ownerId: number, newest: string, bytes: number }
   ) {
-    const contents = yield * query(queries.oldest, { ownerId, newest, above: 0, limit })
+    const contents = yield * queries.oldest({ ownerId, newest, above: 0, limit })
     return { ...yield * choose(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
@@ -101,7 +99,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   }
 
   const removeOldest = ownerWrite(function * ({ owner, time }) {
-    const contents = yield * query(queries.oldest, { ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
+    const contents = yield * queries.oldest({ ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
     yield * dropWithVersions(contents, time)
   })
 
@@ -121,7 +119,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
      * the newest version.
      */
     keepVersion: (file: FileRecord, keptAt: number) =>
-      query(queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
+      queries.addVersion({ ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
 
     /**
      * Keeps files of an owner that are about to be deleted, as the newest in the trash; the caller charges them. Their
@@ -131,7 +129,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       ownerId: number, ids: readonly number[], { keptAt, deletedWith }: { keptAt: number, deletedWith: string | null }
     ) {
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-      return query(queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
+      return queries.addDeleted({ ownerId, ids, keptAt, end, deletedWith })
     },
 
     /**
@@ -143,19 +141,19 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
     ): Rule<void> {
       const expired = time - retentionPolicy.milliseconds
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-      const trashed = yield * query(queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
+      const trashed = yield * queries.trashVersion({ id, ownerId, name, createdAt, keptAt, end, expired })
       if (trashed.length === 0) yield * drop(yield * versionsOf([id]), time)
     },
 
     /** The versions of a file beyond the newest `RetentionPolicy.versions`. */
-    surplusOf: ({ id: fileId }: FileRecord) => query(queries.surplus, { fileId }),
+    surplusOf: ({ id: fileId }: FileRecord) => queries.surplus({ fileId }),
 
     /** Removes an entry whose blob a file uses again; the caller charges it. */
-    take: ({ id }: RetainedRow) => query(queries.remove, { ids: [id] }),
+    take: ({ id }: RetainedRow) => queries.remove({ ids: [id] }),
 
     /** Deletes contents by their ids, and the versions of deleted files among them. Returns their bytes. */
     * remove (ids: readonly string[], time: number): Rule<number> {
-      return yield * dropWithVersions(yield * query(queries.byIds, { ids }), time)
+      return yield * dropWithVersions(yield * queries.byIds({ ids }), time)
     },
 
     /**
@@ -172,7 +170,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const { chosen, missing, count } = found
       if (missing > 0 && count === maxDeletions) throw new TooManyDeletions('some must be deleted first')
       yield * drop(chosen, time)
-      if (missing > 0) yield * drop(yield * query(queries.byId, { id: newest }), time)
+      if (missing > 0) yield * drop(yield * queries.byId({ id: newest }), time)
     },
 
     /**
@@ -183,11 +181,11 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const { contents: maxContents = MAX_RETAINED } = retentionPolicy
       // `owner` is as of the beginning. Usually the limit is far.
       if (owner.keptContents + added <= maxContents) return
-      const [charged] = yield * query(queries.count, { id: owner.id })
+      const [charged] = yield * queries.count({ id: owner.id })
       const most = Math.max(added, Math.min(maxDeletions, MAX_TRIMMED))
       const limit = Math.min(Number(charged?.contents) - maxContents, most)
       if (limit <= 0) return
-      const contents = yield * query(queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
+      const contents = yield * queries.oldest({ ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
       yield * drop((yield * choose(contents, limit, () => 1)).chosen, time)
     },
 

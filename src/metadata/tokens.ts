@@ -20,16 +20,16 @@ export function createTokenRemover (engine: Engine) {
     /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
     async thinOut (accountId: number): Promise<void> {
       if (maxDeletedRows === Infinity) return
-      while (await read(() => query(surplus, { accountId }, isAny))) {
-        await transactFor(accountId, () => query(removeOldest, { accountId }))
+      while (await read(() => surplus({ accountId }, isAny))) {
+        await transactFor(accountId, () => removeOldest({ accountId }))
       }
     },
 
     /** Deletes the rest in the current transaction, after `thinOut`. */
-    removeRest: (accountId: number) => query(removeAll, { accountId }),
+    removeRest: (accountId: number) => removeAll({ accountId }),
 
     /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
-    removeSignedIn: (accountId: number, sessionId = 0) => query(removeSignedIn, { accountId, sessionId })
+    removeSignedIn: (accountId: number, sessionId = 0) => removeSignedIn({ accountId, sessionId })
   }
 }
 
@@ -49,7 +49,7 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
 
   function * insert (values: Record<string, unknown>): Rule<TokenRecord> {
     try {
-      const [added] = yield * query(queries.insert, values)
+      const [added] = yield * queries.insert(values)
       return added as TokenRecord
     } catch (error) {
       throw error instanceof Refusal && error.constraint === 'reference' ? new Problem('token_revoked', { cause: error }) : error
@@ -58,11 +58,11 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
 
   /** Deletes the oldest access token if the account has more than `maxTokens`. */
   function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
-    const [surplus] = yield * query(queries.beyondLimit, { accountId, maxTokens })
+    const [surplus] = yield * queries.beyondLimit({ accountId, maxTokens })
     if (surplus === undefined) return
-    const [oldest] = yield * query(queries.oldestAccess, { accountId, newId })
+    const [oldest] = yield * queries.oldestAccess({ accountId, newId })
     if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
-    yield * query(queries.remove, { accountId, id: oldest.id })
+    yield * queries.remove({ accountId, id: oldest.id })
   }
 
   return {
@@ -107,10 +107,10 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
       )).orderBy(desc(tokens.id)).limit(limit))),
 
     /** Sets the time at which a token was last used. */
-    recordUse: (id: number, at: number): Promise<void> => apply(() => query(queries.recordUse, { id, at }, () => {})),
+    recordUse: (id: number, at: number): Promise<void> => apply(() => queries.recordUse({ id, at }, () => {})),
 
     /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
-    remove: write((accountId, id: number) => query(queries.remove, { accountId, id }, removed => {
+    remove: write((accountId, id: number) => queries.remove({ accountId, id }, removed => {
       if (removed.length === 0) throw new Problem('not_found')
     })),
 

@@ -18,12 +18,12 @@ export function createTrash ({
 }: Services) {
   const queries = retentionQueries(engine, retentionPolicy)
 
-  const get = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), {}, existing)
+  const get = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), existing)
 
   return {
     /** Newest deleted first. */
     list: read((ownerId: number, page: ContentPage) =>
-      query(queries.trashOf(ownerId, page), {}, rows => rows.map((row): TrashRecord => ({
+      query(queries.trashOf(ownerId, page), rows => rows.map((row): TrashRecord => ({
         ...formerContent(row, retentionPolicy),
         name: String(row.name),
         deletedWith: row.deletedWith,

@@ -38,7 +38,7 @@ export function createUploadRemovals ({ engine, discard }: Services) {
 
   async function removeExpired (limit: number): Promise<boolean> {
     // Usually there is none, and a write costs a sync.
-    const found = await engine.read(() => pipeline(query(queries.anyExpired), query(queries.anyWithoutLink)))
+    const found = await engine.read(() => pipeline(queries.anyExpired(), queries.anyWithoutLink()))
     if (found.flat().length === 0) return false
     return engine.transact(() => removeSomeExpired(limit))
   }
@@ -58,9 +58,9 @@ export function createUploadRemovals ({ engine, discard }: Services) {
     /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
     * forgetFinished ({ ownerId, linkId }: Pick<UploadRecord, 'ownerId' | 'linkId'>, maxFinished: number): Rule<void> {
       const { surplus, first } = linkId === null ? finished : finishedByLink
-      const { length } = yield * query(surplus, { ownerId, linkId, maxFinished })
+      const { length } = yield * surplus({ ownerId, linkId, maxFinished })
       if (length === 0) return
-      const forgotten = yield * query(first, { ownerId, linkId, surplus: length })
+      const forgotten = yield * first({ ownerId, linkId, surplus: length })
       yield * query(db => db.delete(uploads)
         .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence))))
     }

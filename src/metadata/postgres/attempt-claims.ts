@@ -44,8 +44,8 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       const { kind, network, usernameKey } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
       const [, ...found] = yield * pipeline(
-        query(lock, { kind, network, usernameKey }),
-        ...limits.map(limit => query(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>))
+        lock({ kind, network, usernameKey }),
+        ...limits.map(limit => query(counts(limit, time), ([row]) => row as NonNullable<typeof row>))
       )
       const retries = found.map(({ failed, earliest, time }, index) => {
         const { limit, seconds } = limits[index] as AttemptLimit
@@ -78,6 +78,6 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
 
     removeLapsed: limit => apply(() => query(db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
       db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)
-    )), {}, () => {}))
+    )), () => {}))
   }
 }

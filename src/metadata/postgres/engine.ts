@@ -2,7 +2,9 @@ import { and, type Column, gt, gte, is, lt, type SQL, sql } from 'drizzle-orm'
 import { PgSelectBase } from 'drizzle-orm/pg-core'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { placeholder, prepared, type Query, query, type Rule, runIn, type Step, type QueryValues } from '../rule.ts'
+import {
+  placeholder, prepared, type PreparedQuery, type Query, type Rule, runIn, type Step, type QueryValues
+} from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import { createBatchedFinder } from './batched-finder.ts'
 import type { ConnectionPool, Connection } from './connections.ts'
@@ -60,12 +62,12 @@ export function createPostgresEngine (connections: ConnectionPool, testClock: ((
   return {
     tables: schema as unknown as Tables,
     clock,
-    now: () => query(time, {}, ([row]) => Number(row?.now)),
+    now: () => time({}, ([row]) => Number(row?.now)),
     read: rule => connections.read(db => run(db, rule())),
     readCached: (_key, rule) => connections.read(db => run(db, rule())),
-    finder: <Key extends number | string, Row>(statement: Query<Row[]>, keyOf: (row: Row) => Key) =>
+    finder: <Key extends number | string, Row>(statement: PreparedQuery<Row[]>, keyOf: (row: Row) => Key) =>
       createBatchedFinder(async (keys: Key[]) => {
-        const rows = await connections.read(db => run(db, query(statement, { keys })))
+        const rows = await connections.read(db => run(db, statement({ keys })))
         return new Map(rows.map(row => [keyOf(row), row]))
       }),
     timeOf: ({ now }) => now,

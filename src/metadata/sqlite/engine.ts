@@ -90,7 +90,7 @@ export function createSqliteEngine ({
     now: () => query(time),
     read: rule => committer.read(() => run(rule())),
     readCached,
-    finder: statement => key => readCached(key, () => query(statement, { keys: [key] }, first)),
+    finder: statement => key => readCached(key, () => statement({ keys: [key] }, first)),
     timeOf: () => clock(),
     transact: rule => commit(() => run(rule())),
     transactFor: (_key, rule, isLong) =>
