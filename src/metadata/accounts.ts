@@ -8,23 +8,16 @@ import type { Engine } from './engine.ts'
 import {
   type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
 } from './records.ts'
-import { type Db, first, matching, prepared, query, Refusal, type Rule } from './rule.ts'
+import { type Db, existing, first, matching, prepared, query, refusedAs, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
-/** Adds an account in the current transaction. @throws username_taken. */
-export type AddAccount = (account: NewAccount) => Rule<AccountRecord>
-
-export function createAccountAdder ({ tables, now }: Engine): AddAccount {
-  return function * (account) {
+/** What adds an account in the current transaction. @throws username_taken. */
+export function createAccountAdder ({ tables, now }: Engine) {
+  return function * (account: NewAccount): Rule<AccountRecord> {
     const time = yield * now()
-    try {
-      const [added] = yield * query(db => db.insert(tables.accounts).values({ createdAt: time, ...account })
-        .returning(accountColumns(tables)))
-      return added as AccountRecord
-    } catch (error) {
-      throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error
-    }
+    return yield * refusedAs('username_taken', query(db => db.insert(tables.accounts)
+      .values({ createdAt: time, ...account }).returning(accountColumns(tables)), existing))
   }
 }
 

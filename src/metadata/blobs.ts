@@ -14,14 +14,12 @@ const CLEAN_UP_MILLISECONDS = 10 * 60_000
 const ABANDONED_MILLISECONDS = 24 * 3600_000
 
 /** Adds blobs to those whose bytes are to be deleted, in the current transaction; undefined if there are none. */
-export type Discard = (blobIds: readonly string[], time: number) => QueryRule<unknown> | undefined
-
-export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void): Discard {
+export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void) {
   const { one } = prepared('discarded_blobs', {
     one: db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') })
   })
 
-  return (blobIds, time) => {
+  return (blobIds: readonly string[], time: number): QueryRule<unknown> | undefined => {
     if (blobIds.length === 0) return undefined
     markRemoval()
     if (blobIds.length === 1) return one({ blobId: blobIds[0], time })
@@ -30,15 +28,13 @@ export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemov
 }
 
 /** Ends the lease of a blob in the current transaction. @throws unavailable if it ran out. */
-export type EndLease = (blobId: string) => QueryRule<void>
-
-export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease {
+export function createLeaseEnder ({ tables: { blobLeases } }: Engine) {
   const { end } = prepared('lease', {
     end: db => db.delete(blobLeases).where(and(matching(blobLeases, 'blobId'), isNull(blobLeases.abandonedAt)))
       .returning({ blobId: blobLeases.blobId })
   })
 
-  return blobId => end({ blobId }, ended => {
+  return (blobId: string): QueryRule<void> => end({ blobId }, ended => {
     if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
   })
 }

@@ -6,19 +6,19 @@ import { first, limitedTo, matching, placeholder, placeholders, prepared, query,
 import type { Services } from './services.ts'
 import type { Engine } from './engine.ts'
 
-/**
- * Adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often must not
- * push out what is rare.
- */
-export type WriteEvent = (event: NewEvent, keep: KeptEvents) => Rule<void>
-
 /** To count the events of an account, all of them are read. That is done about so often while as many are added. */
 const COUNTS = 100
 
-export function createEventWriter (engine: Engine): WriteEvent {
+/**
+ * What adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often
+ * must not push out what is rare.
+ */
+export function createEventWriter (engine: Engine) {
   const queries = queriesOf(engine)
 
-  return function * ({ accountId, username = null, details = null, ...event }, keep) {
+  return function * (
+    { accountId, username = null, details = null, ...event }: NewEvent, keep: KeptEvents
+  ): Rule<void> {
     const at = event.at ?? (yield * engine.now())
     yield * queries.insert({ ...event, accountId, username, details, at })
     if (accountId === null || Math.random() > COUNTS / keep.all) return

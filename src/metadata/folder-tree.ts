@@ -35,8 +35,6 @@ export interface TreeSlot {
 }
 
 /** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
-export type FolderTree = ReturnType<typeof createFolderTree>
-
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
   const queries = queriesOf(engine)
 

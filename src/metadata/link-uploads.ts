@@ -35,8 +35,6 @@ interface UploadTarget {
 }
 
 /** Stores what arrives by links in the current transaction. Never evicts versions or trash. */
-export type LinkUploads = ReturnType<typeof createLinkUploads>
-
 export function createLinkUploads ({
   engine, owners, tree, contents, guard
 }: BaseServices & { contents: FileContents }) {

@@ -77,8 +77,6 @@ function afterPosition (
 }
 
 /** Reads what is directly in folders, by name. */
-export type Members = ReturnType<typeof createMembers>
-
 export function createMembers ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   return {

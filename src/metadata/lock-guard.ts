@@ -72,8 +72,6 @@ export function all (...touched: LockTargets[]): LockTargets {
 }
 
 /** Admits changes in the current transaction, which has locked the owner's account. */
-export type LockGuard = ReturnType<typeof createLockGuard>
-
 export function createLockGuard (engine: Engine, ids: Ids) {
   const queries = queriesOf(engine)
 

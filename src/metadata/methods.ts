@@ -34,8 +34,6 @@ export function watchRemovals (unwatched: Engine) {
 }
 
 /** Makes methods of repositories from rules. Parameters and result are those of the rule. */
-export type Methods = ReturnType<typeof createMethods>
-
 export function createMethods (engine: Engine, owners: Owners) {
   return {
     /** For a rule that changes nothing. */

@@ -1,6 +1,6 @@
 import { and, type Column, eq, type Placeholder, sql, type SQL } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT, PgTable } from 'drizzle-orm/pg-core'
-import { Problem } from '../problems.ts'
+import { type FailureCode, Problem } from '../problems.ts'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
 export type Db = PgDatabase<PgQueryResultHKT>
@@ -146,11 +146,13 @@ export async function runIn<T> (
 }
 
 /** A row that a constraint of the tables refuses: a key that is taken, or a reference to a row that does not exist. */
-export class Refusal extends Error {
-  readonly constraint: 'unique' | 'reference'
+export class Refusal extends Error {}
 
-  constructor (constraint: 'unique' | 'reference', cause: unknown) {
-    super(`refused by a constraint: ${constraint}`, { cause })
-    this.constraint = constraint
+/** Runs a rule. If a constraint refuses a row of it, that is the problem `code`. */
+export function * refusedAs<T> (code: FailureCode, rule: Rule<T>): Rule<T> {
+  try {
+    return yield * rule
+  } catch (error) {
+    throw error instanceof Refusal ? new Problem(code, { cause: error }) : error
   }
 }

@@ -4,7 +4,8 @@ import { accountColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import { isUnchanged } from './factor-records.ts'
 import {
-  type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, Refusal, type Rule
+  type Db, existing, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, refusedAs,
+  type Rule
 } from './rule.ts'
 import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
 import type { Services } from './services.ts'
@@ -47,15 +48,6 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
   const asOfNow = (row: TokenAndAccount | undefined) =>
     row && { token: row.token, account: row.account, now: engine.timeOf(row) }
 
-  function * insert (values: Record<string, unknown>): Rule<TokenRecord> {
-    try {
-      const [added] = yield * queries.insert(values)
-      return added as TokenRecord
-    } catch (error) {
-      throw error instanceof Refusal && error.constraint === 'reference' ? new Problem('token_revoked', { cause: error }) : error
-    }
-  }
-
   /** Deletes the oldest access token if the account has more than `maxTokens`. */
   function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
     const [surplus] = yield * queries.beyondLimit({ accountId, maxTokens })
@@ -89,7 +81,9 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
         if (account === undefined) throw new Problem('token_revoked')
         const { createdAt = time } = token
         const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
-        const added = yield * insert({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
+        const added = yield * refusedAs('token_revoked', queries.insert({
+          ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt
+        }, existing))
         if (maxTokens !== undefined) yield * enforceLimit(accountId, added.id, maxTokens)
         if (withEvent !== undefined) yield * writeEvent(withEvent.event, withEvent.keep)
         return added

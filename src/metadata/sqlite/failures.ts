@@ -59,14 +59,11 @@ export function isBusy (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
-const CONSTRAINTS: Readonly<Record<string, Refusal['constraint']>> = {
-  SQLITE_CONSTRAINT_UNIQUE: 'unique',
-  SQLITE_CONSTRAINT_PRIMARYKEY: 'unique',
-  SQLITE_CONSTRAINT_FOREIGNKEY: 'reference'
-}
+/** A key that is taken, or a reference to a row that does not exist. */
+const REFUSED = new Set(['SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY', 'SQLITE_CONSTRAINT_FOREIGNKEY'])
 
 /** A failed query, as rules see it. */
 export function refusalOf (error: unknown): unknown {
-  const constraint = error instanceof Database.SqliteError ? CONSTRAINTS[error.code] : undefined
-  return constraint === undefined ? error : new Refusal(constraint, error)
+  const isRefused = error instanceof Database.SqliteError && REFUSED.has(error.code)
+  return isRefused ? new Refusal('a constraint refuses the row', { cause: error }) : error
 }
