@@ -1,5 +1,4 @@
 import { and, eq, getTableColumns, type Placeholder, type SQL, sql, gte, lt } from 'drizzle-orm'
-import { matching, placeholder } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** The columns of an `AccountRecord`: all but `removedAt` and `keptContents`. */
@@ -56,6 +55,9 @@ export function isInFolder (
 }
 
 /** Condition for the rows of an owner with a path below another one, whose {@link boundsBelow} it has. */
-export function isBelow ({ ownerId, path }: Pick<Tables['folders' | 'locks'], 'ownerId' | 'path'>): SQL | undefined {
-  return and(matching({ ownerId }, 'ownerId'), gte(path, placeholder('from')), lt(path, placeholder('to')))
+export function isBelow (
+  table: Tables['folders'] | Tables['locks'],
+  { ownerId, from, to }: Record<'ownerId', number | Placeholder> & Record<'from' | 'to', string | Placeholder>
+): SQL | undefined {
+  return and(eq(table.ownerId, ownerId), gte(table.path, from), lt(table.path, to))
 }

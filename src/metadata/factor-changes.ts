@@ -40,7 +40,7 @@ export function createFactorChanges (
     verifiedWrite: <Parameters extends unknown[], T>(
       rule: (context: VerifiedContext, ...values: Parameters) => Rule<T>
     ) => (verified: VerifiedAccount, ...values: Parameters): Promise<T> => transactFor(verified.id, function * () {
-      const [account, time] = yield * pipeline(owners.credentials(verified.id), now())
+      const [account, time] = yield * pipeline(owners.findLocked(verified.id), now())
       if (account === undefined || !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
       return yield * rule({ account, now: time }, ...values)
     }),

@@ -67,7 +67,7 @@ export function createFileContents ({
     const [[created]] = yield * pipeline(
       queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
       changeLog.stored(file, time),
-      owners.charge(ownerId, { bytes: size, files: 1 }),
+      owners.charge(ownerId, { usedBytes: size, usedFiles: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
     yield * retention.evict(ownerId, { bytes: excess, time })
@@ -123,7 +123,9 @@ export function createFileContents ({
       ended && queries.remove({ ids: ended }),
       queries.update({ ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
-      owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
+      owners.charge(ownerId, {
+        usedBytes: bytes, usedFiles: -(ended?.length ?? 0), keptBytes, keptContents: keptCount
+      }),
       isKept ? retention.keepVersion(current, next.updatedAt) : discard([blobId], time),
       isKept ? retention.surplusOf(current) : undefined,
       lease
@@ -148,7 +150,7 @@ export function createFileContents ({
       changeLog.deleted(ids, time),
       queries.remove({ ids }),
       owners.charge(owner.id, {
-        bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
+        usedBytes: -bytes, usedFiles: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
     )
     yield * retention.drop(versions ?? [], time)
@@ -241,7 +243,7 @@ export function createFileContents ({
       const [[restored]] = yield * pipeline(
         queries.insertAgain(values),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
-        owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
+        owners.charge(owner.id, { usedBytes: size, usedFiles: 1, keptBytes: -size, keptContents: -1 }),
         retention.take(entry)
       )
       return restored as FileRecord

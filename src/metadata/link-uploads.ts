@@ -122,8 +122,8 @@ export function createLinkUploads ({
 /** What a quota leaves, with all that is kept: visitors can't evict versions or trash. */
 function ownersRoom (quota: Quota, owner: Owner, { bytes, uploads }: UploadUsage): Amount {
   return {
-    files: (quota.files ?? Infinity) - owner.files - owner.folders - uploads,
-    bytes: (quota.bytes ?? Infinity) - owner.bytes - owner.keptBytes - bytes
+    files: (quota.files ?? Infinity) - owner.usedFiles - owner.usedFolders - uploads,
+    bytes: (quota.bytes ?? Infinity) - owner.usedBytes - owner.keptBytes - bytes
   }
 }
 

@@ -248,13 +248,10 @@ export interface StoredContent {
   readonly name: string | null
 }
 
-interface Usage {
-  readonly bytes: number
-  readonly files: number
-  readonly folders: number
-  readonly keptBytes: number
-  readonly keptContents: number
-}
+/** What an account without files uses, in the units of its row. */
+export const NO_USAGE = { usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, keptContents: 0 }
+export type Usage = Readonly<typeof NO_USAGE>
+export const usageUnits = Object.keys(NO_USAGE) as (keyof Usage)[]
 
 /** An account whose recorded usage is not the sum of its files. */
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

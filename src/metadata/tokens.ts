@@ -76,7 +76,7 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
       const { accountId } = token
       return transactFor(accountId, function * () {
         // Locked: a password change deletes the tokens that exist by then, and no later ones.
-        const [account, time] = yield * pipeline(owners.credentials(accountId), now())
+        const [account, time] = yield * pipeline(owners.findLocked(accountId), now())
         if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
         if (account === undefined) throw new Problem('token_revoked')
         const { createdAt = time } = token

@@ -68,8 +68,12 @@ export function createTrash ({
           const place = yield * tree.place(ownerId, name, known)
           const beginning = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
           files.set(name, yield * contents.restoreFile(entry, name, beginning))
-          const [bytes, folders] = [owner.bytes + entry.size, owner.folders + place.missing.length]
-          owner = { ...owner, bytes, folders, files: owner.files + 1 }
+          owner = {
+            ...owner,
+            usedBytes: owner.usedBytes + entry.size,
+            usedFiles: owner.usedFiles + 1,
+            usedFolders: owner.usedFolders + place.missing.length
+          }
         } catch (error) {
           // They are found before anything is changed.
           if (!(error instanceof Problem) || !isOneOf(REFUSALS, error.code)) throw error
