@@ -61,7 +61,11 @@ export type BlobRepository = ReturnType<typeof createBlobs>
 export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
   const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, clock, skippingLocked } = engine
   const { read, transact, apply } = engine
-  const queries = queriesOf(engine)
+  const { lease } = prepared('blobs', {
+    lease: db => db.insert(blobLeases)
+      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) })
+      .onConflictDoNothing()
+  })
 
   /** Those of the given blobs that a column has, of rows that match. */
   const findAmong = (blobIds: string[], ...columns: [column: PgColumn, matching?: SQL][]) => read(() => query(db => {
@@ -111,7 +115,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
      */
     lease: (blobId: string, seconds: number): Promise<void> =>
-      apply(() => queries.lease({ blobId, milliseconds: seconds * 1000 }, () => {})),
+      apply(() => lease({ blobId, milliseconds: seconds * 1000 }, () => {})),
 
     /** Prolongs leases that have not ended. */
     renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => query(db =>
@@ -128,7 +132,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      */
     async claimAbandoned (limit: number): Promise<string[]> {
       // Usually there is none, and a write costs a sync.
-      if (!(await read(() => queries.anyEnded({}, isAny)))) return []
+      if (!(await read(() => query(anyOf(blobLeases, lte(blobLeases.expiresAt, clock)), isAny)))) return []
       // If the answer is lost, these are claimed again later.
       return apply(() => query(db => db.update(blobLeases)
         .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
@@ -150,21 +154,12 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     },
 
     /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-    hasDiscarded: (): Promise<boolean> => read(() => queries.anyDiscarded({}, isAny)),
+    hasDiscarded: (): Promise<boolean> => read(() => query(anyOf(discardedBlobs), isAny)),
 
     /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
     clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => query(db =>
       db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)), () => {}))
   }
-}
-
-function queriesOf ({ tables: { blobLeases, discardedBlobs }, clock }: Engine) {
-  return prepared('blobs', {
-    lease: db => db.insert(blobLeases)
-      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing(),
-    anyEnded: anyOf(blobLeases, lte(blobLeases.expiresAt, clock)),
-    anyDiscarded: anyOf(discardedBlobs)
-  })
 }
 
 /** The columns of a `StoredContent`, of files and of kept content. */

@@ -4,7 +4,7 @@ import {
 } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './columns.ts'
-import { limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** A change has the time at which its transaction began, which may have waited. */
@@ -17,6 +17,7 @@ const SLACK_MILLISECONDS = 3600 * 1000
 export type ChangeRepository = ReturnType<typeof createChanges>
 
 export function createChanges ({ engine, ids: { epochId }, read }: Services) {
+  const { changes } = engine.tables
   const queries = queriesOf(engine)
 
   function * resetFor (ownerId: number, reset: ResetReason): Rule<ChangePage> {
@@ -69,15 +70,19 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
     async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
       const surplus = await surplusOf(ownerId, limit)
       // Usually there is none, and a write costs a sync.
-      if (surplus.length > 0) await engine.apply(() => queries.remove({ ids: surplus.map(({ id }) => id) }))
+      if (surplus.length > 0) {
+        const ids = surplus.map(({ id }) => id)
+        await engine.apply(() => query(db => db.delete(changes).where(inArray(changes.id, ids))))
+      }
       return surplus.length === limit
     },
 
     /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => queries.anyExpired())).length === 0) return false
-      const { changes } = engine.tables
+      const isOldest = eq(changes.id, sql`(SELECT min(c.id) FROM changes c)`)
+      const isAnyExpired = query(anyOf(changes, and(isOldest, lt(changes.at, endOf(engine)))), isAny)
+      if (!await engine.read(() => isAnyExpired)) return false
       return engine.apply(() => query(db => {
         const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
           .as('oldest')
@@ -110,7 +115,7 @@ function endOf ({ clock }: Pick<Engine, 'clock'>): SQL {
   return sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
 }
 
-function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
+function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
   const { accounts, changes, files, folders } = tables
   const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
   const own = (id: SQL) => after(sql`changes`, owner, id)
@@ -129,7 +134,6 @@ function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
       .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
     ownersAfter: db => db.select({ id, ownerId: changes.ownerId }).from(changes)
       .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit'))),
-    remove: db => db.delete(changes).where(isAmong(id, 'ids')),
     after: db => db.select({
       id, kind, fileId, folderId, name, fromName, at, file: fileColumns(tables), folder: folderColumns(tables)
     }).from(changes)
@@ -142,8 +146,6 @@ function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
       // Raw SQL: in a query of one table Drizzle omits the table's name, and changes have an id as well.
       id: sql`coalesce((SELECT c.id FROM changes c WHERE ${after(sql`c`, sql`accounts.id`, sql`0`)}
         ORDER BY c.owner_id DESC, c.id DESC LIMIT 1), 0)`.mapWith(Number)
-    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt))),
-    anyExpired: db => db.select({ id }).from(changes)
-      .where(and(eq(id, sql`(SELECT min(c.id) FROM changes c)`), lt(at, endOf({ clock }))))
+    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt)))
   })
 }

@@ -1,4 +1,4 @@
-import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
+import { and, count, eq, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
@@ -7,7 +7,7 @@ import { adds, alters } from './lock-guard.ts'
 import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
-import { plus, matching, pipeline, placeholder, prepared, type QueryRule, type Rule } from './rule.ts'
+import { plus, matching, pipeline, placeholder, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import { tooManyUploads, type StoreResult, type UploadUsage } from './upload-records.ts'
 import type { BaseServices } from './services.ts'
 
@@ -38,6 +38,7 @@ interface UploadTarget {
 export function createLinkUploads ({
   engine, owners, tree, contents, guard
 }: BaseServices & { contents: FileContents }) {
+  const { tables: { uploads }, clock } = engine
   const queries = queriesOf(engine)
 
   function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<UploadTarget> {
@@ -115,7 +116,8 @@ export function createLinkUploads ({
     },
 
     /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
-    end: (ownerId: number, linkIds: readonly number[]) => queries.end({ ownerId, linkIds })
+    end: (ownerId: number, linkIds: number[]) => query(db => db.update(uploads).set({ expiresAt: clock })
+      .where(and(eq(uploads.ownerId, ownerId), inArray(uploads.linkId, linkIds), isNull(uploads.result))))
   }
 }
 
@@ -131,8 +133,7 @@ function atLeastNone ({ files, bytes }: Amount): Amount {
   return { files: Math.max(files, 0), bytes: Math.max(bytes, 0) }
 }
 
-function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock, isAmong }: Engine) {
-  const isOwn = (column: typeof files.ownerId) => eq(column, placeholder('ownerId'))
+function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock }: Engine) {
   return prepared('link_uploads', {
     link: db => db.select({
       folderId: links.folderId,
@@ -151,7 +152,7 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
         or(isNull(links.expiresAt), gt(links.expiresAt, clock))
       )),
     reservedByLink: db => db.select({
-      uploads: sql`count(*)`.mapWith(Number),
+      uploads: count(),
       bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
     }).from(uploads).where(and(
       matching(uploads, 'linkId'),
@@ -164,10 +165,8 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
       usedBytes: plus(links.usedBytes, 'bytes')
     }).where(eq(links.id, placeholder('linkId'))),
     fileOfName: db => db.select({ id: files.id }).from(files)
-      .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name'))),
+      .where(matching(files, 'ownerId', 'folderId', 'name')),
     folderOfName: db => db.select({ id: folders.id }).from(folders)
-      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId')))),
-    end: db => db.update(uploads).set({ expiresAt: clock })
-      .where(and(matching(uploads, 'ownerId'), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result)))
+      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId'))))
   })
 }

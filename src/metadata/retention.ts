@@ -181,9 +181,9 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const { contents: maxContents = MAX_RETAINED } = retentionPolicy
       // `owner` is as of the beginning. Usually the limit is far.
       if (owner.keptContents + added <= maxContents) return
-      const [charged] = yield * queries.count({ id: owner.id })
+      const { keptContents } = yield * owners.lock(owner.id)
       const most = Math.max(added, Math.min(maxDeletions, MAX_TRIMMED))
-      const limit = Math.min(Number(charged?.contents) - maxContents, most)
+      const limit = Math.min(keptContents - maxContents, most)
       if (limit <= 0) return
       const contents = yield * queries.oldest({ ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
       yield * drop((yield * choose(contents, limit, () => 1)).chosen, time)
@@ -206,7 +206,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   }
 }
 
-function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxVersions: number) {
+function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: number) {
   const { id, ownerId, fileId, name, size } = getTableColumns(kept)
   const columns = { id, ownerId, fileId, name, size }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
@@ -254,8 +254,6 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
       AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id }),
-    count: db => db.select({ contents: accounts.keptContents }).from(accounts)
-      .where(matching(accounts, 'id')),
     remove: db => db.delete(kept).where(isAmong(kept.id, 'ids')),
     surplus: db => select(db, isVersion)
       .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions)),
