@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1100,
   http: 12_600,
   links: 9900,
-  metadata: 53_100,
+  metadata: 52_600,
   'metadata/postgres': 11_300,
   'metadata/sqlite': 9400,
   monitoring: 5200,

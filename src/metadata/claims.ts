@@ -4,10 +4,11 @@ import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
 import { first, query, type Rule } from './rule.ts'
+import type { RowOf } from './schema.ts'
 import type { Services } from './services.ts'
 
 /** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
-export type OneTimeSecret = Engine['tables']['oneTimeSecrets']['$inferSelect']
+export type OneTimeSecret = RowOf<'oneTimeSecrets'>
 
 export type OneTimeSecrets = ReturnType<typeof createOneTimeSecrets>
 
@@ -35,16 +36,8 @@ export function createOneTimeSecrets ({ tables: { oneTimeSecrets: secrets }, clo
   }
 }
 
-/** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
-export interface NewClaim {
-  readonly hash: string
-  /** The account whose password is reset; null for an invitation. */
-  readonly accountId: number | null
-  /** The name that an invitation is for; null if the person chooses one. */
-  readonly username: string | null
-  /** Whether a reset also removes the factors. */
-  readonly removesFactors: boolean
-}
+/** An invitation, whose `accountId` is null, or the reset of a password. */
+export type NewClaim = Omit<OneTimeSecret, 'kind' | 'expiresAt'>
 
 /**
  * Claims: a part of the contract of {@link Metadata}. Each is used once, until it expires. A reset ends with a change

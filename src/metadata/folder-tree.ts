@@ -10,9 +10,9 @@ import { type Amount, type Quota, unitBeyond } from './records.ts'
 import {
   existing, first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
 } from './rule.ts'
-import type { Tables } from './schema.ts'
+import type { RowOf } from './schema.ts'
 
-export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
+export type FolderRow = Omit<RowOf<'folders'>, 'properties'>
 
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>

@@ -2,14 +2,14 @@ import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { type Amount, NO_USAGE, refuseBeyondQuota, type Quota, type Usage, usageUnits } from './records.ts'
 import { type Db, existing, first, matching, placeholder, plus, prepared, type QueryRule } from './rule.ts'
-import type { Tables } from './schema.ts'
+import type { RowOf } from './schema.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
 const MANY = 20_000
 
 /** An account. Its row stays locked until the transaction ends, so checks of names and quotas are exact. */
-export type Owner = Tables['accounts']['$inferSelect']
+export type Owner = RowOf<'accounts'>
 
 /** The usage of unfinished uploads, and the time. */
 export interface Reserved extends UploadUsage { readonly time: number }

@@ -1,8 +1,7 @@
 import { and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, retainedColumns } from './columns.ts'
-import type { RetainedRow } from './retention.ts'
-import type { ContentPage, RetentionPolicy, VersionRecord } from './retention-records.ts'
+import type { ContentPage, RetainedRow, RetentionPolicy, VersionRecord } from './retention-records.ts'
 import { splitPath } from './paths.ts'
 import { type Db } from './rule.ts'
 

@@ -1,14 +1,13 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
-import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED } from './retention-records.ts'
+import {
+  FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED, type RetainedRow
+} from './retention-records.ts'
 import type { Owner } from './owners.ts'
 import { type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, type Rule } from './rule.ts'
 import type { FileRecord } from './records.ts'
-import type { Tables } from './schema.ts'
 import type { BaseServices } from './services.ts'
-
-export type RetainedRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
 /** Bytes to free. The blob `newest` is deleted last. */
 interface Eviction { readonly bytes: number, readonly newest?: string, readonly time: number }

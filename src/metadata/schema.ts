@@ -4,16 +4,17 @@ import type {
   text, uniqueIndex
 } from 'drizzle-orm/pg-core'
 import type { Attempt } from './attempt-records.ts'
-import type { ChangeKind } from './change-records.ts'
-import type { LinkKind } from './link-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './property-records.ts'
-import type { EventDetails } from './records.ts'
 import { snakeCase } from './rule.ts'
-import type { StoreResult } from './upload-records.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>
-type CustomColumn<T> = PgCustomColumnBuilder<{ name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined }>
+type CustomColumn<T> = PgCustomColumnBuilder<{
+  name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined
+}>
+
+/** A row of a table. */
+export type RowOf<Name extends keyof Tables> = Readonly<Tables[Name]['$inferSelect']>
 
 /** Makes a column with a name. */
 type ColumnOf<Builder> = (name: string) => Builder
@@ -47,7 +48,9 @@ export const jsonText = {
 }
 
 /** The columns that all databases have of the blobs whose bytes are to be deleted. */
-type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefault<NotNull<NumberColumn>>, blobId: NotNull<CustomColumn<string>>, discardedAt: NotNull<NumberColumn> }>>
+type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', {
+  id: HasDefault<NotNull<NumberColumn>>, blobId: NotNull<CustomColumn<string>>, discardedAt: NotNull<NumberColumn>
+}>>
 
 /** The tables that every database has. */
 export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
@@ -83,23 +86,29 @@ export function createTables (dialect: Dialect) {
 
   const accounts = table('accounts', named({
     id: identity,
+    // As typed at registration.
     username: text,
+    // The normalised username.
     usernameKey: key,
     passwordHash: text,
     createdAt: number,
+    // Limits that the operator set for this account; null: those of the settings apply.
     quotaBytes: optional.number,
     quotaFiles: optional.number,
     // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
     usedBytes: zero,
     usedFiles: zero,
     usedFolders: zero,
+    // Of versions and trash.
     keptBytes: zero,
     keptContents: zero,
     // No lock lasts longer: if it has passed, a change need not look for locks.
     lockedUntil: zero,
     // With a factor the password alone opens nothing: known without a further query.
     factorCount: zero,
+    // Changes with the factors.
     factorVersion: zero,
+    // When the operator disabled the account; null if it is enabled.
     disabledAt: optional.number,
     // Set when the account is deleted; the row stays until its files are deleted, in batches.
     removedAt: optional.number
@@ -115,13 +124,19 @@ export function createTables (dialect: Dialect) {
     kind: word<'access' | 'personal' | 'session'>,
     // An access token is deleted with the personal token or session that it was issued for.
     parentId: endsWith((): AnyPgColumn => tokens.id),
+    // Of a personal token.
     name: optional.text,
+    // Separated by spaces (RFC 6749 section 3.3).
     scopes: text,
+    // SHA-256 of a personal token, or of the secret of a session, in hex.
     secretHash: optional.key,
+    // What the person showed when it was made, separated by spaces.
     factors: name => text(name).default('password'),
+    // Of the client that made a session, such as `Firefox` and `Linux`; null if unknown.
     browser: optional.text,
     system: optional.text,
     createdAt: number,
+    // Null for a personal token that never expires.
     expiresAt: optional.number,
     lastUsedAt: optional.number
   }), columns => [
@@ -162,7 +177,8 @@ export function createTables (dialect: Dialect) {
     accountId: optional.number,
     username: optional.text,
     kind: text,
-    details: json<EventDetails>,
+    // What changed, for the operator: without secrets.
+    details: json<Readonly<Record<string, string | number | boolean | null>>>,
     network: text,
     requestId: text,
     at: number
@@ -174,6 +190,7 @@ export function createTables (dialect: Dialect) {
     state: word<'on' | 'pending'>,
     // Sealed.
     secret: text,
+    // The latest time step of which a code was used.
     lastStep: zero,
     createdAt: number,
     // Of a pending one.
@@ -183,10 +200,15 @@ export function createTables (dialect: Dialect) {
   const passkeys = table('passkeys', named({
     id: identity,
     accountId: account,
+    // Given by the owner.
     name: text,
+    // Base64url.
     credentialId: key,
+    // A COSE_Key (RFC 9052 section 7), in base64url.
     publicKey: text,
+    // The random id of the account that the authenticator returns with an assertion, in base64url.
     userHandle: text,
+    // How often the authenticator has signed; 0 if it does not count.
     counter: number,
     createdAt: number,
     lastUsedAt: optional.number
@@ -202,10 +224,14 @@ export function createTables (dialect: Dialect) {
 
   /** Secrets that are used once, within a time: a row is deleted when it is used. */
   const oneTimeSecrets = table('one_time_secrets', named({
+    // SHA-256 of the secret, in hex.
     hash: keyOfRow,
     kind: word<'invitation' | 'reset' | 'confirmation'>,
+    // Null for an invitation.
     accountId: optionalAccount,
+    // The name that an invitation is for; null if the person chooses one.
     username: optional.text,
+    // Whether a reset also removes the factors.
     removesFactors: no,
     expiresAt: number
   }), columns => [
@@ -227,12 +253,15 @@ export function createTables (dialect: Dialect) {
     // The last segment of the name that clients see.
     name: key,
     size: number,
+    // A well-formed media type, sent as `Content-Type`.
     type: text,
     sha256: text,
     blobId: key,
     createdAt: number,
     updatedAt: number,
+    // When these bytes were stored. A rename does not change it.
     storedAt: zero,
+    // The client's time of the content; null if it was not told.
     modifiedAt: optional.number,
     properties: json<readonly Property[]>
   }), columns => [
@@ -271,12 +300,14 @@ export function createTables (dialect: Dialect) {
     size: number,
     type: text,
     sha256: text,
+    // When its bytes were stored.
     storedAt: number,
     // When the deleted file was created.
     createdAt: optional.number,
+    // When it was replaced or deleted.
     keptAt: number,
     modifiedAt: optional.number,
-    // The recursive deletion of a folder that took it.
+    // The recursive deletion of a folder that took it; null if it was deleted alone.
     deletedWith: optional.key,
     // Of a deleted file.
     properties: json<readonly Property[]>
@@ -292,13 +323,20 @@ export function createTables (dialect: Dialect) {
 
   /** Write locks. A row that has expired locks nothing. */
   const locks = table('locks', named({
+    // `urn:uuid:` and a random UUID.
     token: keyOfRow,
     ownerId: account,
+    // Of the file or folder that was locked, the lock root.
     path: key,
+    // Whether the lock root is a folder.
     isFolder: boolean,
+    // Whether it also locks all that is or comes below.
     isDeep: boolean,
+    // Whether nobody else can have a lock; otherwise others can have shared ones.
     isExclusive: boolean,
+    // The element `DAV:owner` as XML; null without one.
     owner: optional.text,
+    // How long it lasts.
     seconds: number,
     expiresAt: number
   }), columns => [
@@ -311,9 +349,10 @@ export function createTables (dialect: Dialect) {
     // In the order of an account's commits: its row is locked before a number is taken.
     id: identity,
     ownerId: account,
-    kind: word<ChangeKind>,
+    kind: word<'stored' | 'moved' | 'deleted' | 'folder_made' | 'folder_moved' | 'folder_deleted'>,
+    // The path of the file or folder, after a move the new one.
     name: key,
-    // The name before a move.
+    // The path before a move.
     fromName: optional.key,
     // One of the two is null. Not references: a change outlives its file or folder.
     fileId: optional.number,
@@ -325,16 +364,21 @@ export function createTables (dialect: Dialect) {
   const links = table('links', named({
     id: identity,
     accountId: account,
-    kind: word<LinkKind>,
+    kind: word<'download' | 'upload'>,
     // One of the two is null.
     fileId: endsWith(() => files.id),
     folderId: endsWith(() => folders.id),
+    // SHA-256 of the secret, in hex.
     secretHash: key,
+    // Null for a link that needs none.
     passwordHash: optional.text,
+    // Null for never.
     expiresAt: optional.number,
+    // What an `upload` link accepts; null for the other kind.
     maxFiles: optional.number,
     maxBytes: optional.number,
     showsOwner: boolean,
+    // What was stored by it. Unfinished uploads count too, but not here.
     usedFiles: zero,
     usedBytes: zero,
     createdAt: number,
@@ -357,30 +401,43 @@ export function createTables (dialect: Dialect) {
 
   /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
   const uploads = table('uploads', named({
+    // Newer uploads have a higher one. For pages.
     sequence: uploadSequence,
+    // 32 lower-case hex digits, random: part of its URL.
     id: uploadId,
     ownerId: owner,
-    // Not a reference: the bytes of an upload whose link has ended must still be discarded.
+    // The link that it came by: then `name` is one segment, in the folder of the link. Null for the owner's own. Not a
+    // reference: the bytes of an upload whose link has ended must still be discarded.
     linkId: optional.number,
+    // Of the file that it becomes.
     name: key,
     type: text,
     blobId: key,
+    // Of the file; null while the client has not announced it.
     length: optional.number,
+    // That created it: `POST` creates a file, `PUT` also replaces one. A precondition overrides that.
     method: word<'POST' | 'PUT'>,
     // JSON that no query looks into, as `result`.
     precondition: required(json<Precondition>),
+    // `Upload-Metadata` and `Repr-Digest` as sent; the file must match the digest.
     uploadMetadata: optional.text,
     reprDigest: optional.text,
+    // The client's time of the content; null if it was not told.
     modifiedAt: optional.number,
     createdAt: number,
     expiresAt: number,
+    // Bytes from the beginning that are on stable storage.
     offset: () => zero('received_bytes'),
-    // Of the blob store.
+    // What the blob store needs to go on; null at the beginning. Opaque to all other code.
     state: optional.text,
+    // Raised by each request that takes the upload over: one with an older generation can no longer change it.
     generation: name => number(name).default(1),
+    // Whether a request appends bytes, or did when its process died.
     isAppending: no,
+    // Whether all bytes are there, but a precondition refused the file.
     isRefused: no,
-    result: json<StoreResult>
+    // A `StoreResult`.
+    result: json<unknown>
   }), columns => [
     uniqueIndex('uploads_blob').on(columns.blobId),
     index('uploads_owner').on(columns.ownerId),

@@ -210,7 +210,7 @@ function reservation ({ length, offset }: { length: number | null, offset: numbe
 }
 
 function recordOf ({ result, ...row }: UploadRow): UploadRecord {
-  return { ...row, result: result ?? undefined }
+  return { ...row, result: (result ?? undefined) as UploadRecord['result'] }
 }
 
 function queriesOf ({ tables: { uploads }, clock, locking }: Engine) {
