@@ -1,7 +1,7 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
 import type { Ids } from './ids.ts'
-import type { Repositories } from './repositories.ts'
+import type { Repositories } from './services.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
