@@ -42,7 +42,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   http: 12_600,
   links: 9900,
   metadata: 52_500,
-  'metadata/postgres': 11_200,
+  'metadata/postgres': 11_300,
   'metadata/sqlite': 9400,
   monitoring: 5200,
   openapi: 4200,

@@ -40,7 +40,9 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
 function removalsOf (
   { changes, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
 ): Query<RemovedRow[]>[] {
-  const remove = (table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>) => (db: Db) => {
+  const remove = (
+    table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>
+  ) => (db: Db) => {
     const some = db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit)
     return db.delete(table).where(inArray(table.id, some)).returning(returned)
   }

@@ -62,7 +62,9 @@ export function createAttempts ({ engine, read, removeSome }: Services, { remove
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
       const isStill = and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion))
-      const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
+      const row = {
+        accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)`
+      }
       return apply(() => query(db => db.insert(accountNetworks).select(
         db.select(row as never).from(accounts).where(isStill)
       ).onConflictDoNothing().returning(), isAny), id)

@@ -35,7 +35,9 @@ export function createLeaseEnder ({ tables: { blobLeases } }: Engine) {
   })
 
   return (blobId: string): QueryRule<void> => end({ blobId }, ended => {
-    if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
+    if (ended.length > 0) return
+    const detail = 'The lease of the new bytes ran out before they were stored.'
+    throw new Problem('unavailable', { detail, headers: { 'retry-after': '1' } })
   })
 }
 
@@ -135,7 +137,10 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       if (!(await read(() => query(anyOf(blobLeases, lte(blobLeases.expiresAt, clock)), isAny)))) return []
       // If the answer is lost, these are claimed again later.
       return apply(() => query(db => db.update(blobLeases)
-        .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
+        .set({
+          expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS),
+          abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})`
+        })
         .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
           .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
         .returning({ blobId: blobLeases.blobId }), rows => rows.map(({ blobId }) => blobId)))

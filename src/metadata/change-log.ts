@@ -72,8 +72,8 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
     ),
     // What is in a folder goes before it.
     foldersDeleted: db => db.insert(changes).select(
-      db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` })).from(folders)
-        .where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
+      db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` }))
+        .from(folders).where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
     )
   })
 }

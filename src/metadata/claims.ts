@@ -46,7 +46,8 @@ export type NewClaim = Omit<OneTimeSecret, 'kind' | 'expiresAt'>
 export type ClaimRepository = ReturnType<typeof createClaims>
 
 export function createClaims (
-  { engine, secrets, factorChanges, tokenRemover, addAccount, ownerWrite }: Services, accounts: Pick<AccountRepository, 'find'>
+  { engine, secrets, factorChanges, tokenRemover, addAccount, ownerWrite }: Services,
+  accounts: Pick<AccountRepository, 'find'>
 ) {
   const { tables: { accounts: table }, now, read, transact, transactFor } = engine
 

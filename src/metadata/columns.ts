@@ -27,7 +27,8 @@ export function retainedColumns ({ kept }: Tables) {
 
 /** The path of a file. Raw SQL: in a query of one table Drizzle omits the table's name. */
 export function wholeName (files: Tables['files']): SQL<string> {
-  return sql<string>`coalesce((SELECT fo.path || '/' FROM folders fo WHERE fo.id = ${files.folderId}), '') || ${files.name}`
+  return sql<string>`coalesce(
+    (SELECT fo.path || '/' FROM folders fo WHERE fo.id = ${files.folderId}), '') || ${files.name}`
 }
 
 interface FilePath<Value, Text> {

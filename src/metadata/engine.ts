@@ -14,7 +14,9 @@ import type { Tables } from './schema.ts'
 /** Writes with the same key wait for each other: the id of an account, or a text. */
 export type QueueKey = number | string
 
-interface Lockable<Rows> extends Preparable<Rows> { for (strength: 'no key update', config?: { skipLocked?: true }): unknown }
+interface Lockable<Rows> extends Preparable<Rows> {
+  for (strength: 'no key update', config?: { skipLocked?: true }): unknown
+}
 
 /** A part of an owner's names; `after`: the last one of the page before. */
 export interface NameRange {

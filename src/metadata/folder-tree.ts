@@ -43,8 +43,8 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
   const columns = folderColumns(tables)
   const queries = prepared('folders', {
     byPath: db => db.select(columns).from(folders).where(matching(folders, 'ownerId', 'path')),
-    byPaths: db => db.select(columns).from(folders).where(and(matching(folders, 'ownerId'), isAmong(folders.path, 'paths')))
-      .orderBy(asc(folders.path)),
+    byPaths: db => db.select(columns).from(folders)
+      .where(and(matching(folders, 'ownerId'), isAmong(folders.path, 'paths'))).orderBy(asc(folders.path)),
     fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
     insert: db => db.insert(folders)
       .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
@@ -91,7 +91,8 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
       const longest = yield * query(db => db.select({
         bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`.mapWith(Number),
-        slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`.mapWith(Number)
+        slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
+          .mapWith(Number)
       }).from(folders).where(isWithin(ownerId, path)), existing)
       refuseTooLong(longest, path, newPath)
     },
@@ -112,8 +113,8 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       if (unitBeyond(quota, usedBy(owner, yield * owners.reserved(owner.id)), all) === undefined) return all
       const copied = or(and(eq(folders.ownerId, owner.id), eq(folders.path, path)), isWithin(owner.id, path))
       const [ofFiles, ofFolders] = yield * pipeline(
-        query(db => db.select({ files: count(), bytes: sql`coalesce(sum(${files.size}), 0)`.mapWith(Number) }).from(files)
-          .where(and(
+        query(db => db.select({ files: count(), bytes: sql`coalesce(sum(${files.size}), 0)`.mapWith(Number) })
+          .from(files).where(and(
             eq(files.ownerId, owner.id),
             inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(copied))
           )), existing),

@@ -20,9 +20,13 @@ export interface LinkRoom { readonly link: Amount, readonly owner: Amount }
  */
 export function refuseBeyondRoom ({ link, owner }: LinkRoom, announced: Amount, arrived: Amount): void {
   for (const unit of ['files', 'bytes'] as const) {
-    if (announced[unit] > 0 && announced[unit] > link[unit]) throw new Problem('link_limit_reached', { detail: `The link accepts ${link[unit]} more ${unit}.` })
+    if (announced[unit] > 0 && announced[unit] > link[unit]) {
+      throw new Problem('link_limit_reached', { detail: `The link accepts ${link[unit]} more ${unit}.` })
+    }
     // Without numbers: they are the owner's.
-    if (arrived[unit] > 0 && arrived[unit] > owner[unit]) throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
+    if (arrived[unit] > 0 && arrived[unit] > owner[unit]) {
+      throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
+    }
   }
 }
 

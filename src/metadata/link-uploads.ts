@@ -41,7 +41,9 @@ export function createLinkUploads ({
   const { tables: { uploads }, clock } = engine
   const queries = queriesOf(engine)
 
-  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<UploadTarget> {
+  function * openAs (
+    found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload
+  ): Rule<UploadTarget> {
     const [owner, [link], [own], reserved] = yield * pipeline(
       found,
       queries.link({ ownerId, linkId }),

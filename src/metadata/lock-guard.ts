@@ -78,7 +78,8 @@ export function createLockGuard (engine: Engine, ids: Ids) {
   const isLive = and(matching(locks, 'ownerId'), gt(locks.expiresAt, clock))
   const queries = prepared('locks', {
     onPaths: db => db.select(columns).from(locks).where(and(isLive, isAmong(locks.path, 'paths'))),
-    below: db => db.select(columns).from(locks).where(and(isLive, isBelow(locks, placeholders('ownerId', 'from', 'to'))))
+    below: db => db.select(columns).from(locks)
+      .where(and(isLive, isBelow(locks, placeholders('ownerId', 'from', 'to'))))
   })
 
   const countLocks = (ownerId: number) => query(db => db.select({ locks: count() }).from(locks)
@@ -97,7 +98,8 @@ export function createLockGuard (engine: Engine, ids: Ids) {
 
   /** Whether one of the lists holds. */
   function * holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
-    const tagged = lists.filter(({ path, conditions }) => path !== undefined && conditions.some(condition => 'tag' in condition))
+    const tagged = lists.filter(({ path, conditions }) =>
+      path !== undefined && conditions.some(condition => 'tag' in condition))
     const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
     const found = yield * pipeline(...paths.map(path => query(db => db.select({ sha256: files.sha256 }).from(files)
       .where(hasPath(tables, { ownerId, ...splitPath(path) })), ([file]) => file && entityTag(file.sha256))))
@@ -153,7 +155,9 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       if (place !== undefined) requireFree(place)
       const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
       const locks = yield * find(start, { ...touched, paths: [...touched.paths, ...listed] })
-      if (lists !== undefined && !(yield * holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
+      if (lists !== undefined && !(yield * holds(start.owner.id, lists, locks))) {
+        throw new Problem('precondition_failed')
+      }
       judge(start, conditions)
       const submitted = new Set(tokens)
       const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
@@ -171,7 +175,9 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
       const inTheWay = found.filter(isInTheWay)
       refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
-      if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
+      if (inTheWay.length >= MAX_LOCKS_PER_PATH) {
+        refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
+      }
       if ((yield * countLocks(ownerId)) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
       const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
       yield * pipeline(query(db => db.insert(locks).values({ ...added, ownerId })), remember(ownerId))

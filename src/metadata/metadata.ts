@@ -75,7 +75,12 @@ export interface ConnectionCounts {
 export class OutcomeUnknown extends Problem {
   constructor (cause: unknown, code: 'stopping' | 'unavailable' = 'stopping') {
     const reason = code === 'stopping' ? 'The server is stopping' : 'The connection to the database was lost'
-    super(code, { detail: `${reason}, and it is not known whether this request was carried out.`, headers: { 'retry-after': '5' }, resource: 'database', cause })
+    super(code, {
+      detail: `${reason}, and it is not known whether this request was carried out.`,
+      headers: { 'retry-after': '5' },
+      resource: 'database',
+      cause
+    })
   }
 }
 

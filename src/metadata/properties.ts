@@ -63,7 +63,9 @@ function changed (current: readonly Property[], changes: readonly PropertyChange
   const all = Array.from(properties.values())
   const bytes = all.reduce((sum, { namespace, name, xml }) => sum + Buffer.byteLength(namespace + name + xml), 0)
   if (bytes > MAX_PROPERTY_BYTES || all.length > MAX_PROPERTIES) {
-    throw new Problem('properties_too_large', { detail: `A file or folder has at most ${MAX_PROPERTIES} properties, of ${MAX_PROPERTY_BYTES} bytes together.` })
+    throw new Problem('properties_too_large', {
+      detail: `A file or folder has at most ${MAX_PROPERTIES} properties, of ${MAX_PROPERTY_BYTES} bytes together.`
+    })
   }
   return all.length === 0 ? null : all
 }

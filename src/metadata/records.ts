@@ -16,12 +16,14 @@ export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): v
   const unit = unitBeyond(quota, used, added)
   if (unit === undefined) return
   const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
-  throw new Problem('quota_exceeded', { detail: `The quota is ${quota[unit]} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.` })
+  const numbers = `${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}`
+  throw new Problem('quota_exceeded', { detail: `The quota is ${quota[unit]} ${noun}, ${numbers}.` })
 }
 
 /** Of what there would be too much; undefined if the change is within the quota. */
 export function unitBeyond (quota: Quota, used: Amount, added: Amount): keyof Amount | undefined {
-  return (['bytes', 'files'] as const).find(unit => added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
+  return (['bytes', 'files'] as const).find(unit =>
+    added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
 }
 
 /** Bytes and files. */

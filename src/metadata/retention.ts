@@ -252,7 +252,8 @@ function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: n
       createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
-      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id }),
+      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`))
+      .returning({ id: kept.id }),
     remove: db => db.delete(kept).where(isAmong(kept.id, 'ids')),
     surplus: db => select(db, isVersion)
       .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions)),
@@ -266,6 +267,6 @@ function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: n
 
 /** The time of new kept content: `keptAt`, or 1 ms after the latest that matches if that is later. */
 function after (matching: SQL | undefined): SQL {
-  return sql`(SELECT max(t) FROM
-    (SELECT cast(${placeholder('keptAt')} AS bigint) AS t UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
+  return sql`(SELECT max(t) FROM (SELECT cast(${placeholder('keptAt')} AS bigint) AS t
+    UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
 }

@@ -33,7 +33,9 @@ export interface NewUpload extends Pick<
 }
 
 /** An upload as a list shows it: without what clients sent with it, which may be several kilobytes. */
-export type ListedUpload = Pick<UploadRecord, 'id' | 'name' | 'type' | 'length' | 'offset' | 'createdAt' | 'expiresAt' | 'sequence'>
+export type ListedUpload = Pick<
+  UploadRecord, 'id' | 'name' | 'type' | 'length' | 'offset' | 'createdAt' | 'expiresAt' | 'sequence'
+>
 
 /**
  * Which unfinished uploads to list: at most `limit` with a sequence below `before`, only those with this name or

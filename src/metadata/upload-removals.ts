@@ -1,5 +1,7 @@
 import { and, asc, desc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
-import { anyOf, type Db, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import {
+  anyOf, type Db, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule
+} from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 import { MAX_FORGOTTEN, type UploadRecord } from './upload-records.ts'

@@ -51,7 +51,8 @@ export function refusalOf (error: unknown): unknown {
 
 /** The database can't be reached, and nothing has happened. `state` is for the log. */
 export function unavailable (cause: unknown, state?: { connections: ConnectionCounts }): Problem {
-  return new Problem('unavailable', { headers: { 'retry-after': '5' }, resource: 'database', cause, ...(state && { state }) })
+  const headers = { 'retry-after': '5' }
+  return new Problem('unavailable', { headers, resource: 'database', cause, ...(state && { state }) })
 }
 
 /** Maps PostgreSQL's errors to problems, by their codes. Other errors are returned as they are. */

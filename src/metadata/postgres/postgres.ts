@@ -73,7 +73,9 @@ export async function openPostgresMetadata ({
       }),
       checkIntegrity: () => checkIntegrity(longRunning),
       // A row with the same values is a new version of it, and so a commit.
-      probe: () => connections.apply(async db => { await db.update(installation).set({ id: sql`${installation.id}` }) }),
+      probe: () => connections.apply(async db => {
+        await db.update(installation).set({ id: sql`${installation.id}` })
+      }),
       watchCommits: observer => connections.watch(observer),
       server: serverOf(connections, longRunning),
       ...createRetentionLocks(engine),

@@ -50,7 +50,9 @@ const retentionLockFile = (file: string) => `${file}-hold`
  * @throws {FolderInUseError} if another backup of the same database holds it.
  */
 export function takeRetentionLock (file: string): FolderLock {
-  return lockFolder(retentionLockFile(file), { inUse: 'another backup of this data folder is running', waitMilliseconds: WAIT_MILLISECONDS })
+  return lockFolder(retentionLockFile(file), {
+    inUse: 'another backup of this data folder is running', waitMilliseconds: WAIT_MILLISECONDS
+  })
 }
 
 /**

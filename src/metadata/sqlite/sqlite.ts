@@ -96,7 +96,8 @@ function identify (db: BetterSQLite3Database): { id: string, epoch: string } {
     db.insert(installation).values({ id: randomUUID() }).returning().get()
   if (epoch !== null) return { id, epoch }
   // Another process may have set it meanwhile.
-  const known = db.update(installation).set({ epoch: sql`coalesce(${installation.epoch}, ${createEpoch()})` }).returning().get()
+  const known = db.update(installation)
+    .set({ epoch: sql`coalesce(${installation.epoch}, ${createEpoch()})` }).returning().get()
   return { id, epoch: String(known?.epoch) }
 }
 
