@@ -130,8 +130,8 @@ test('a row that belongs to nothing and a wrong sum are found', async t => {
   t.match(await metadata.checkIntegrity(), [/account_networks/])
   t.strictSame(await metadata.accounts.usageMismatches(), [{
     accountId: id,
-    recorded: { bytes: 5, files: 2, folders: 0, keptBytes: 3, keptContents: 4 },
-    actual: { bytes: 0, files: 0, folders: 0, keptBytes: 0, keptContents: 0 }
+    recorded: { usedBytes: 5, usedFiles: 2, usedFolders: 0, keptBytes: 3, keptContents: 4 },
+    actual: { usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, keptContents: 0 }
   }])
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])

@@ -39,13 +39,13 @@ export function suite (t: Test, open: OpenMetadata): void {
 
   t.test('the first factor brings recovery codes and ends sign-ins, but not personal tokens and one session', async t => {
     const { metadata: { factors }, ada, confirm, token, live, otherId, metadata } = await start(t)
-    const access = await token({})
+    await token({})
     const personal = await token({ kind: 'personal', name: 'p' })
     const [session, other] = [await token({ kind: 'session' }), await token({ kind: 'session' })]
     const parents = [personal, session, other]
     const children = []
     for (const { id: parentId } of parents) children.push(await token({ parentId }))
-    const bobs = await metadata.tokens.add({ ...access, accountId: otherId })
+    const bobs = await metadata.tokens.add(newToken(otherId, { expiresAt: null }))
     const before = await ada()
     for (const account of [before, { id: otherId, factorVersion: 0 }]) await metadata.attempts.addKnownNetwork(account, 'n1', 1)
     await metadata.attempts.addKnownNetwork(before, 'n2', 1)

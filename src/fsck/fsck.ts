@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { BlobStore } from '../blobs/blob-store.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import type { StoredContent, UsageMismatch } from '../metadata/records.ts'
+import type { StoredContent, Usage } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 
 /** Blobs in one query. */
@@ -59,9 +59,9 @@ export async function repair ({ metadata, blobs }: Stores, finding: Inconsistenc
   }
 }
 
-function usageText ({ bytes, files, folders, keptBytes, keptContents }: UsageMismatch['actual']): string {
+function usageText ({ usedBytes, usedFiles, usedFolders, keptBytes, keptContents }: Usage): string {
   const versions = `${keptBytes} bytes in ${keptContents} versions and deleted files`
-  return `${bytes} bytes in ${files} files, ${folders} folders, and ${versions}`
+  return `${usedBytes} bytes in ${usedFiles} files, ${usedFolders} folders, and ${versions}`
 }
 
 type Fault = 'missing' | 'wrong_size' | 'unreadable' | 'wrong_digest' | 'discarded'

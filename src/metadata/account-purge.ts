@@ -1,7 +1,6 @@
 import { eq, inArray, isNotNull } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
-import type { Engine } from './engine.ts'
-import { type Db, pipeline, prepared, type Query, query } from './rule.ts'
+import { type Db, pipeline, type Query, query } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
@@ -10,45 +9,40 @@ interface RemovedRow { readonly id?: number, readonly blobId?: string, readonly 
 
 /** What deletes up to `limit` rows that a deleted account has left; false if nothing is left to delete. */
 export function createPurge ({ engine, tokenRemover, discard }: Services) {
-  const { tables, read, transact, now } = engine
-  const { anyRemoved, lockRemoved } = queriesOf(engine)
+  const { tables, read, transact, now, skippingLocked } = engine
+  const { accounts } = tables
+  const removed = (db: Db) =>
+    db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
 
   return async (limit: number): Promise<boolean> => {
     // Usually there is none, and a transaction would cost a sync or two more round trips.
-    const [account] = await read(() => query(anyRemoved))
+    const [account] = await read(() => query(removed))
     if (account === undefined) return false
     await tokenRemover.thinOut(account.id)
     return transact(function * () {
       // Skips an account that another process is purging.
-      const [locked] = yield * query(lockRemoved)
+      const [locked] = yield * query(db => skippingLocked(removed(db)))
       if (locked === undefined) return false
       for (const removal of removalsOf(tables, locked.id, limit)) {
-        const removed = yield * query(removal)
-        if (removed.length === 0) continue
-        const blobIds = removed.filter(({ result = null }) => result === null).flatMap(({ blobId }) => blobId ?? [])
+        const rows = yield * query(removal)
+        if (rows.length === 0) continue
+        const blobIds = rows.filter(({ result = null }) => result === null).flatMap(({ blobId }) => blobId ?? [])
         yield * pipeline(discard(blobIds, yield * now()))
         return true
       }
-      yield * query(db => db.delete(tables.accounts).where(eq(tables.accounts.id, locked.id)))
+      yield * query(db => db.delete(accounts).where(eq(accounts.id, locked.id)))
       return true
     })
   }
-}
-
-function queriesOf ({ tables: { accounts }, skippingLocked }: Engine) {
-  const removed = (db: Db) =>
-    db.select({ id: accounts.id }).from(accounts).where(isNotNull(accounts.removedAt)).limit(1)
-  return prepared('account_purge', {
-    anyRemoved: removed,
-    lockRemoved: db => skippingLocked(removed(db))
-  })
 }
 
 /** What deletes rows of an account, in this order. The account itself goes when all of them find none. */
 function removalsOf (
   { changes, files, folders, kept, uploads }: Tables, ownerId: number, limit: number
 ): Query<RemovedRow[]>[] {
-  const remove = (table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>) => (db: Db) => {
+  const remove = (
+    table: PgTable & Record<'id' | 'ownerId', PgColumn>, returned: Record<string, PgColumn>
+  ) => (db: Db) => {
     const some = db.select({ id: table.id }).from(table).where(eq(table.ownerId, ownerId)).limit(limit)
     return db.delete(table).where(inArray(table.id, some)).returning(returned)
   }

@@ -6,25 +6,19 @@ import { accountColumns } from './columns.ts'
 import type { NewAttempt } from './attempt-records.ts'
 import type { Engine } from './engine.ts'
 import {
-  type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type UsageMismatch, type VerifiedAccount
+  type AccountRecord, type NewAccount, NO_LIMIT, type Quota, type Usage, type UsageMismatch, usageUnits,
+  type VerifiedAccount
 } from './records.ts'
-import { type Db, first, matching, prepared, query, Refusal, type Rule } from './rule.ts'
+import { type Db, existing, first, matching, prepared, query, refusedAs, type Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
-/** Adds an account in the current transaction. @throws username_taken. */
-export type AddAccount = (account: NewAccount) => Rule<AccountRecord>
-
-export function createAccountAdder ({ tables, now }: Engine): AddAccount {
-  return function * (account) {
+/** What adds an account in the current transaction. @throws username_taken. */
+export function createAccountAdder ({ tables, now }: Engine) {
+  return function * (account: NewAccount): Rule<AccountRecord> {
     const time = yield * now()
-    try {
-      const [added] = yield * query(db => db.insert(tables.accounts).values({ createdAt: time, ...account })
-        .returning(accountColumns(tables)))
-      return added as AccountRecord
-    } catch (error) {
-      throw error instanceof Refusal ? new Problem('username_taken', { cause: error }) : error
-    }
+    return yield * refusedAs('username_taken', query(db => db.insert(tables.accounts)
+      .values({ createdAt: time, ...account }).returning(accountColumns(tables)), existing))
   }
 }
 
@@ -44,16 +38,37 @@ export interface Totals {
 export type AccountRepository = ReturnType<typeof createAccounts>
 
 export function createAccounts (services: Services) {
-  const { engine, longRunning, tokenRemover, secrets, addAccount, tellRemoval, read } = services
+  const { engine, longRunning, owners, tokenRemover, secrets, addAccount, tellRemoval, read } = services
   const { tables, now, transact, transactFor, apply } = engine
   const { accounts, attempts } = tables
   const queries = queriesOf(engine)
 
   const change = (id: number, set: PgUpdateSetSource<Tables['accounts']>): Promise<void> =>
-    apply(() => query(db => db.update(accounts).set(set).where(eq(accounts.id, id)), {}, () => {}), id)
+    apply(() => query(db => db.update(accounts).set(set).where(eq(accounts.id, id)), () => {}), id)
 
-  // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
-  const usageMismatches = (): Promise<UsageMismatch[]> => longRunning.read(() => query(queries.mismatches))
+  // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
+  const count = (table: string) =>
+    sql`(SELECT count(*) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
+  const sum = (table: string) =>
+    sql`(SELECT cast(coalesce(sum(r.size), 0) AS bigint) FROM ${sql.raw(table)} r
+      WHERE r.owner_id = accounts.id)`.mapWith(Number)
+  const actual = {
+    usedBytes: sum('files'),
+    usedFiles: count('files'),
+    usedFolders: count('folders'),
+    keptBytes: sum('kept'),
+    keptContents: count('kept')
+  }
+
+  function usageMismatches (): Promise<UsageMismatch[]> {
+    const columns = usageUnits.map(unit => [unit, accounts[unit]])
+    const recorded = Object.fromEntries(columns) as Pick<typeof accounts, keyof Usage>
+    // The files of deleted accounts are deleted in batches, which does not update the usage.
+    const isWrong = and(isNull(accounts.removedAt), or(...usageUnits.map(unit => ne(accounts[unit], actual[unit]))))
+    // One statement reads one state: a file that is added meanwhile is in both sums or in neither.
+    return longRunning.read(() =>
+      query(db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong)))
+  }
 
   return {
     /**
@@ -66,10 +81,10 @@ export function createAccounts (services: Services) {
       return yield * addAccount(account)
     }),
 
-    find: read((id: number): Rule<AccountRecord | undefined> => query(queries.byId, { id }, first)),
+    find: read((id: number): Rule<AccountRecord | undefined> => queries.byId({ id }, first)),
 
     findByKey: read((usernameKey: string): Rule<AccountRecord | undefined> =>
-      query(queries.byKey, { usernameKey }, first)),
+      queries.byKey({ usernameKey }, first)),
 
     /** All accounts with an id above `afterId`, by id, at most `limit`. For the operator. */
     listAfter: read((afterId: number, limit: number): Rule<AccountRecord[]> =>
@@ -126,7 +141,7 @@ export function createAccounts (services: Services) {
     purgeDeleted: createPurge(services),
 
     /** Sums over all accounts that are not deleted. Reads every account. For monitoring. */
-    totals: read((quota: Quota) => query(sumsOf(accounts, quota), {}, ([totals]) => totals as Totals)),
+    totals: read((quota: Quota) => query(sumsOf(accounts, quota), ([totals]) => totals as Totals)),
 
     /** Accounts whose recorded usage is not the sum of their files. For fsck. */
     usageMismatches,
@@ -136,8 +151,8 @@ export function createAccounts (services: Services) {
       for (const { accountId: id } of await usageMismatches()) {
         await transact(function * () {
           // Locked first: a single statement would sum what it saw before it waited for a file that is being added.
-          yield * query(queries.lock, { id })
-          yield * query(queries.repair, { id })
+          yield * owners.findLocked(id)
+          yield * query(db => db.update(accounts).set(actual).where(eq(accounts.id, id)))
         })
       }
     }
@@ -162,45 +177,12 @@ function sumsOf (accounts: Tables['accounts'], quota: Quota) {
   }).from(accounts).where(isNull(accounts.removedAt))
 }
 
-function queriesOf ({ tables, locking }: Engine) {
+function queriesOf ({ tables }: Engine) {
   const { accounts } = tables
-  const columns = accountColumns(tables)
-  const isActive = isNull(accounts.removedAt)
-  const isThis = matching(accounts, 'id')
-  // Raw SQL: in a query of one table Drizzle omits the table's name, and `id` would be the file's.
-  const count = (table: string) => sql`(SELECT count(*) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
-  const sum = (table: string) =>
-    sql`(SELECT cast(coalesce(sum(r.size), 0) AS bigint) FROM ${sql.raw(table)} r WHERE r.owner_id = accounts.id)`.mapWith(Number)
-  const actual = {
-    bytes: sum('files'),
-    files: count('files'),
-    folders: count('folders'),
-    keptBytes: sum('kept'),
-    keptContents: count('kept')
-  }
-  const recorded = {
-    bytes: accounts.usedBytes,
-    files: accounts.usedFiles,
-    folders: accounts.usedFolders,
-    keptBytes: accounts.keptBytes,
-    keptContents: accounts.keptContents
-  }
-  // The files of deleted accounts are deleted in batches, which does not update the usage.
-  const isWrong = and(isActive, or(...Object.entries(recorded).map(([unit, column]) =>
-    ne(column, actual[unit as keyof typeof actual]))))
-
+  const find = (db: Db, condition: SQL | undefined) =>
+    db.select(accountColumns(tables)).from(accounts).where(and(condition, isNull(accounts.removedAt)))
   return prepared('accounts', {
-    byId: db => db.select(columns).from(accounts).where(and(isThis, isActive)),
-    byKey: db => db.select(columns).from(accounts)
-      .where(and(matching(accounts, 'usernameKey'), isActive)),
-    mismatches: db => db.select({ accountId: accounts.id, recorded, actual }).from(accounts).where(isWrong),
-    lock: db => locking(db.select({ id: accounts.id }).from(accounts).where(isThis)),
-    repair: db => db.update(accounts).set({
-      usedBytes: actual.bytes,
-      usedFiles: actual.files,
-      usedFolders: actual.folders,
-      keptBytes: actual.keptBytes,
-      keptContents: actual.keptContents
-    }).where(isThis)
+    byId: db => find(db, matching(accounts, 'id')),
+    byKey: db => find(db, matching(accounts, 'usernameKey'))
   })
 }

@@ -3,9 +3,8 @@ import type { PgColumn } from 'drizzle-orm/pg-core'
 import type {
   AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, AttemptRange, NewAttempt
 } from './attempt-records.ts'
-import type { Engine } from './engine.ts'
 import type { FactorState } from './records.ts'
-import { isAny, matching, prepared, query } from './rule.ts'
+import { isAny, query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Claims of attempts under way, which each database keeps in its own way. */
@@ -26,7 +25,9 @@ export interface AttemptClaims {
 }
 
 /** Whether a row of attempts, or of claims, is one that a limit counts. */
-export function isCounted (matching: AttemptFilter, table: Record<'kind' | 'network' | 'usernameKey' | 'isKnownNetwork', PgColumn>): SQL | undefined {
+export function isCounted (
+  matching: AttemptFilter, table: Record<'kind' | 'network' | 'usernameKey' | 'isKnownNetwork', PgColumn>
+): SQL | undefined {
   return and(...Object.entries(matching).map(([field, value]) => eq(table[field as keyof typeof table], value)))
 }
 
@@ -38,7 +39,6 @@ export type AttemptRepository = ReturnType<typeof createAttempts>
 
 export function createAttempts ({ engine, read, removeSome }: Services, { removeLapsed, ...claims }: AttemptClaims) {
   const { tables: { accounts, accountNetworks, attempts }, apply } = engine
-  const queries = queriesOf(engine)
 
   return {
     ...claims,
@@ -55,23 +55,19 @@ export function createAttempts ({ engine, read, removeSome }: Services, { remove
     },
 
     isKnownNetwork: read((usernameKey: string, network: string) =>
-      query(queries.knownNetwork, { usernameKey, network }, isAny)),
+      query(db => db.select({ network: accountNetworks.network }).from(accountNetworks)
+        .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
+        .where(and(eq(accounts.usernameKey, usernameKey), eq(accountNetworks.network, network))), isAny)),
 
     /** Records that an account signed in from a network; true if it is the first time. */
     addKnownNetwork ({ id, factorVersion }: FactorState, network: string, at: number): Promise<boolean> {
       const isStill = and(eq(accounts.id, id), eq(accounts.factorVersion, factorVersion))
-      const row = { accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)` }
+      const row = {
+        accountId: accounts.id, network: sql`cast(${network} AS text)`, firstAt: sql`cast(${at} AS bigint)`
+      }
       return apply(() => query(db => db.insert(accountNetworks).select(
         db.select(row as never).from(accounts).where(isStill)
-      ).onConflictDoNothing().returning(), {}, isAny), id)
+      ).onConflictDoNothing().returning(), isAny), id)
     }
   }
-}
-
-function queriesOf ({ tables: { accounts, accountNetworks } }: Engine) {
-  return prepared('attempts', {
-    knownNetwork: db => db.select({ network: accountNetworks.network }).from(accountNetworks)
-      .innerJoin(accounts, eq(accounts.id, accountNetworks.accountId))
-      .where(and(matching(accounts, 'usernameKey'), matching(accountNetworks, 'network')))
-  })
 }

@@ -14,32 +14,30 @@ const CLEAN_UP_MILLISECONDS = 10 * 60_000
 const ABANDONED_MILLISECONDS = 24 * 3600_000
 
 /** Adds blobs to those whose bytes are to be deleted, in the current transaction; undefined if there are none. */
-export type Discard = (blobIds: readonly string[], time: number) => QueryRule<unknown> | undefined
-
-export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void): Discard {
+export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void) {
   const { one } = prepared('discarded_blobs', {
     one: db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') })
   })
 
-  return (blobIds, time) => {
+  return (blobIds: readonly string[], time: number): QueryRule<unknown> | undefined => {
     if (blobIds.length === 0) return undefined
     markRemoval()
-    if (blobIds.length === 1) return query(one, { blobId: blobIds[0], time })
+    if (blobIds.length === 1) return one({ blobId: blobIds[0], time })
     return query(db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time }))))
   }
 }
 
 /** Ends the lease of a blob in the current transaction. @throws unavailable if it ran out. */
-export type EndLease = (blobId: string) => QueryRule<void>
-
-export function createLeaseEnder ({ tables: { blobLeases } }: Engine): EndLease {
+export function createLeaseEnder ({ tables: { blobLeases } }: Engine) {
   const { end } = prepared('lease', {
     end: db => db.delete(blobLeases).where(and(matching(blobLeases, 'blobId'), isNull(blobLeases.abandonedAt)))
       .returning({ blobId: blobLeases.blobId })
   })
 
-  return blobId => query(end, { blobId }, ended => {
-    if (ended.length === 0) throw new Problem('unavailable', { detail: 'The lease of the new bytes ran out before they were stored.', headers: { 'retry-after': '1' } })
+  return (blobId: string): QueryRule<void> => end({ blobId }, ended => {
+    if (ended.length > 0) return
+    const detail = 'The lease of the new bytes ran out before they were stored.'
+    throw new Problem('unavailable', { detail, headers: { 'retry-after': '1' } })
   })
 }
 
@@ -65,7 +63,11 @@ export type BlobRepository = ReturnType<typeof createBlobs>
 export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
   const { tables: { blobLeases, discardedBlobs, files, kept, uploads }, clock, skippingLocked } = engine
   const { read, transact, apply } = engine
-  const queries = queriesOf(engine)
+  const { lease } = prepared('blobs', {
+    lease: db => db.insert(blobLeases)
+      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) })
+      .onConflictDoNothing()
+  })
 
   /** Those of the given blobs that a column has, of rows that match. */
   const findAmong = (blobIds: string[], ...columns: [column: PgColumn, matching?: SQL][]) => read(() => query(db => {
@@ -73,7 +75,7 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       .select({ blobId: sql<string>`${column}`.as('blob_id') }).from(column.table)
       .where(and(inArray(column, blobIds), matching)))
     return others.reduce((union, part) => union.union(part) as never, first as NonNullable<typeof first>)
-  }, {}, rows => new Set(rows.map(({ blobId }) => blobId))))
+  }, rows => new Set(rows.map(({ blobId }) => blobId))))
 
   return {
     ...own,
@@ -115,16 +117,16 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      * with `unavailable` if it ran out: another process may already delete the bytes. Only if `BlobStore.needsLeases`.
      */
     lease: (blobId: string, seconds: number): Promise<void> =>
-      apply(() => query(queries.lease, { blobId, milliseconds: seconds * 1000 }, () => {})),
+      apply(() => lease({ blobId, milliseconds: seconds * 1000 }, () => {})),
 
     /** Prolongs leases that have not ended. */
     renewLeases: (blobIds: string[], seconds: number): Promise<void> => apply(() => query(db =>
       db.update(blobLeases).set({ expiresAt: inFuture(clock, seconds * 1000) })
-        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt))), {}, () => {})),
+        .where(and(inArray(blobLeases.blobId, blobIds), isNull(blobLeases.abandonedAt))), () => {})),
 
     /** Ends a lease whose bytes are deleted. */
     endLease: (blobId: string): Promise<void> =>
-      apply(() => query(db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)), {}, () => {})),
+      apply(() => query(db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)), () => {})),
 
     /**
      * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
@@ -132,13 +134,16 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
      */
     async claimAbandoned (limit: number): Promise<string[]> {
       // Usually there is none, and a write costs a sync.
-      if (!(await read(() => query(queries.anyEnded, {}, isAny)))) return []
+      if (!(await read(() => query(anyOf(blobLeases, lte(blobLeases.expiresAt, clock)), isAny)))) return []
       // If the answer is lost, these are claimed again later.
       return apply(() => query(db => db.update(blobLeases)
-        .set({ expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS), abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})` })
+        .set({
+          expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS),
+          abandonedAt: sql`coalesce(${blobLeases.abandonedAt}, ${clock})`
+        })
         .where(inArray(blobLeases.blobId, skippingLocked(db.select({ blobId: blobLeases.blobId }).from(blobLeases)
           .where(lte(blobLeases.expiresAt, clock)).orderBy(asc(blobLeases.expiresAt)).limit(limit)) as never))
-        .returning({ blobId: blobLeases.blobId }), {}, rows => rows.map(({ blobId }) => blobId)))
+        .returning({ blobId: blobLeases.blobId }), rows => rows.map(({ blobId }) => blobId)))
     },
 
     /** The bytes of abandoned blobs were deleted. */
@@ -154,21 +159,12 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
     },
 
     /** Whether discarded blobs wait for the removal of their bytes, also while a backup holds the retention lock. */
-    hasDiscarded: (): Promise<boolean> => read(() => query(queries.anyDiscarded, {}, isAny)),
+    hasDiscarded: (): Promise<boolean> => read(() => query(anyOf(discardedBlobs), isAny)),
 
     /** Deletes the records of discarded blobs. The caller has deleted their bytes. */
     clearDiscarded: (blobIds: string[]): Promise<void> => apply(() => query(db =>
-      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)), {}, () => {}))
+      db.delete(discardedBlobs).where(inArray(discardedBlobs.blobId, blobIds)), () => {}))
   }
-}
-
-function queriesOf ({ tables: { blobLeases, discardedBlobs }, clock }: Engine) {
-  return prepared('blobs', {
-    lease: db => db.insert(blobLeases)
-      .values({ blobId: placeholder('blobId'), expiresAt: inFuture(clock, placeholder('milliseconds')) }).onConflictDoNothing(),
-    anyEnded: anyOf(blobLeases, lte(blobLeases.expiresAt, clock)),
-    anyDiscarded: anyOf(discardedBlobs)
-  })
 }
 
 /** The columns of a `StoredContent`, of files and of kept content. */

@@ -3,7 +3,7 @@ import type { ChangeKind } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
 import type { FileRecord } from './records.ts'
-import { placeholder, placeholders, prepared, query } from './rule.ts'
+import { placeholder, placeholders, prepared } from './rule.ts'
 
 interface Move { readonly ownerId: number, readonly name: string, readonly fromName: string, readonly at: number }
 
@@ -15,22 +15,22 @@ export function createChangeLog (engine: Engine) {
   return {
     /** A file has got the bytes of a blob: send it after the query that stores the blob's id. */
     stored: ({ ownerId, name, blobId }: Pick<FileRecord, 'ownerId' | 'name' | 'blobId'>, at: number) =>
-      query(queries.stored, { ownerId, name, blobId, at }),
+      queries.stored({ ownerId, name, blobId, at }),
 
-    moved: (fileId: number, move: Move) => query(queries.add, { ...move, kind: 'moved', fileId, folderId: null }),
+    moved: (fileId: number, move: Move) => queries.add({ ...move, kind: 'moved', fileId, folderId: null }),
 
     /** Files are about to be deleted. */
-    deleted: (ids: readonly number[], at: number) => query(queries.deleted, { ids, at }),
+    deleted: (ids: readonly number[], at: number) => queries.deleted({ ids, at }),
 
     /** A folder was made: send it after the query that adds the row. */
     folderMade: (folder: { ownerId: number, parentId: number, name: string, path: string }, at: number) =>
-      query(queries.folderMade, { ...folder, at }),
+      queries.folderMade({ ...folder, at }),
 
     folderMoved: (folderId: number, move: Move) =>
-      query(queries.add, { ...move, kind: 'folder_moved', fileId: null, folderId }),
+      queries.add({ ...move, kind: 'folder_moved', fileId: null, folderId }),
 
     /** Folders are about to be deleted. */
-    foldersDeleted: (ids: readonly number[], at: number) => query(queries.foldersDeleted, { ids, at })
+    foldersDeleted: (ids: readonly number[], at: number) => queries.foldersDeleted({ ids, at })
   }
 }
 
@@ -72,8 +72,8 @@ function queriesOf ({ tables, newChangeId, isAmong }: Engine) {
     ),
     // What is in a folder goes before it.
     foldersDeleted: db => db.insert(changes).select(
-      db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` })).from(folders)
-        .where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
+      db.select(inserted(folders, 'folder_deleted', { name: sql`${folders.path}`, folderId: sql`${folders.id}` }))
+        .from(folders).where(isAmong(folders.id, 'ids')).orderBy(desc(folders.path))
     )
   })
 }

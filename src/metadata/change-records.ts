@@ -1,4 +1,5 @@
 import type { FileRecord, FolderRecord } from './records.ts'
+import type { RowOf } from './schema.ts'
 
 /**
  * What happened: a file was stored (also restored, or given another `modifiedAt`), moved, or deleted; a folder was
@@ -22,22 +23,9 @@ export const CHANGES_MILLISECONDS = 30 * DAY_MILLISECONDS
 /** Changes of an account that are kept, which may take 40 MB. */
 export const MAX_CHANGES = 20_000
 
-/** A change of the tree of an account. */
-export interface ChangeRecord {
-  /** Higher than those of all changes of the account before it. */
-  readonly id: number
-  readonly kind: ChangeKind
-  /** The row of the file, or of the folder; the other is null. */
-  readonly fileId: number | null
-  readonly folderId: number | null
-  /** The path of the file or folder, after a move the new one. */
-  readonly name: string
-  /** The path before a move. */
-  readonly fromName: string | null
-  readonly at: number
-  /** As it is now, whatever the kind; null if it does not exist, and of a folder. */
+/** A change of the tree of an account, with its file or folder as it is now; null if that does not exist. */
+export interface ChangeRecord extends Omit<RowOf<'changes'>, 'ownerId'> {
   readonly file: FileRecord | null
-  /** The same of a folder. */
   readonly folder: FolderRecord | null
 }
 

@@ -4,7 +4,7 @@ import {
 } from './change-records.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, folderColumns } from './columns.ts'
-import { limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** A change has the time at which its transaction began, which may have waited. */
@@ -17,19 +17,20 @@ const SLACK_MILLISECONDS = 3600 * 1000
 export type ChangeRepository = ReturnType<typeof createChanges>
 
 export function createChanges ({ engine, ids: { epochId }, read }: Services) {
+  const { changes } = engine.tables
   const queries = queriesOf(engine)
 
   function * resetFor (ownerId: number, reset: ResetReason): Rule<ChangePage> {
-    const [readAt, [last]] = yield * pipeline(engine.now(), query(queries.last, { ownerId }))
+    const [readAt, [last]] = yield * pipeline(engine.now(), queries.last({ ownerId }))
     const { id, at } = last ?? { id: 0, at: 0 }
     return { changes: [], next: { epochId, id, at, readAt }, reset }
   }
 
   /** The oldest of the changes that an account may have; 0 if it has fewer. */
-  const oldestKept = (ownerId: number) => query(queries.oldestKept, { ownerId }, ([oldest]) => oldest?.id ?? 0)
+  const oldestKept = (ownerId: number) => queries.oldestKept({ ownerId }, ([oldest]) => oldest?.id ?? 0)
 
   const surplusOf = read(function * (ownerId: number, limit: number) {
-    return yield * query(queries.before, { ownerId, id: yield * oldestKept(ownerId), limit })
+    return yield * queries.before({ ownerId, id: yield * oldestKept(ownerId), limit })
   })
 
   return {
@@ -42,9 +43,9 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
         // First, so that no change from before it is missing in what follows.
         engine.now(),
         // The oldest are removed first: if that of the position is still there after this, none of these was missing.
-        query(queries.after, { ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
-        query(queries.highest),
-        query(queries.timeOf, { ownerId, id: after.id })
+        queries.after({ ownerId, id: after.id, limit }, rows => rows as readonly ChangeRecord[]),
+        queries.highest(),
+        queries.timeOf({ ownerId, id: after.id })
       )
       const isOther = after.epochId !== epochId || after.id > Number(highest?.id)
       const isSurplus = last === undefined && after.id < (yield * oldestKept(ownerId))
@@ -57,10 +58,10 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
 
     /** The id of the last change of each of these accounts, 0 for none. Accounts that were deleted are left out. */
     newest: read((ownerIds: readonly number[]) =>
-      query(queries.newest, { ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
+      queries.newest({ ids: ownerIds }, rows => new Map(rows.map(({ ownerId, id }) => [ownerId, id])))),
 
     /** The account of each of up to `limit` changes after an id, and the last of these; undefined if there are none. */
-    ownersAfter: read((id: number, limit: number) => query(queries.ownersAfter, { id, limit }, rows => {
+    ownersAfter: read((id: number, limit: number) => queries.ownersAfter({ id, limit }, rows => {
       const last = rows.at(-1)
       return last && { ownerIds: rows.map(({ ownerId }) => ownerId), lastId: last.id }
     })),
@@ -69,21 +70,25 @@ export function createChanges ({ engine, ids: { epochId }, read }: Services) {
     async removeSurplus (ownerId: number, limit: number): Promise<boolean> {
       const surplus = await surplusOf(ownerId, limit)
       // Usually there is none, and a write costs a sync.
-      if (surplus.length > 0) await engine.apply(() => query(queries.remove, { ids: surplus.map(({ id }) => id) }))
+      if (surplus.length > 0) {
+        const ids = surplus.map(({ id }) => id)
+        await engine.apply(() => query(db => db.delete(changes).where(inArray(changes.id, ids))))
+      }
       return surplus.length === limit
     },
 
     /** Deletes up to `limit` changes that no valid position needs any more; true if there may be more. */
     async removeExpired (limit: number): Promise<boolean> {
       // Usually there is none, and a write costs a sync.
-      if ((await engine.read(() => query(queries.anyExpired))).length === 0) return false
-      const { changes } = engine.tables
+      const isOldest = eq(changes.id, sql`(SELECT min(c.id) FROM changes c)`)
+      const isAnyExpired = query(anyOf(changes, and(isOldest, lt(changes.at, endOf(engine)))), isAny)
+      if (!await engine.read(() => isAnyExpired)) return false
       return engine.apply(() => query(db => {
         const oldest = db.select({ id: changes.id, at: changes.at }).from(changes).orderBy(asc(changes.id)).limit(limit)
           .as('oldest')
         const expired = db.select({ id: oldest.id }).from(oldest).where(lt(oldest.at, endOf(engine)))
         return db.delete(changes).where(inArray(changes.id, expired)).returning({ id: changes.id })
-      }, {}, removed => removed.length === limit))
+      }, removed => removed.length === limit))
     }
   }
 }
@@ -110,7 +115,7 @@ function endOf ({ clock }: Pick<Engine, 'clock'>): SQL {
   return sql`${clock} - ${CHANGES_MILLISECONDS + SLACK_MILLISECONDS}`
 }
 
-function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
+function queriesOf ({ tables, lastChangeId, isAmong }: Engine) {
   const { accounts, changes, files, folders } = tables
   const owner = sql`cast(${placeholder('ownerId')} AS bigint)`
   const own = (id: SQL) => after(sql`changes`, owner, id)
@@ -129,7 +134,6 @@ function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
       .orderBy(limitedTo(sql`${asc(changes.ownerId)}, ${asc(id)}`, placeholder('limit'))),
     ownersAfter: db => db.select({ id, ownerId: changes.ownerId }).from(changes)
       .where(gt(id, placeholder('id'))).orderBy(limitedTo(asc(id), placeholder('limit'))),
-    remove: db => db.delete(changes).where(isAmong(id, 'ids')),
     after: db => db.select({
       id, kind, fileId, folderId, name, fromName, at, file: fileColumns(tables), folder: folderColumns(tables)
     }).from(changes)
@@ -142,8 +146,6 @@ function queriesOf ({ tables, clock, lastChangeId, isAmong }: Engine) {
       // Raw SQL: in a query of one table Drizzle omits the table's name, and changes have an id as well.
       id: sql`coalesce((SELECT c.id FROM changes c WHERE ${after(sql`c`, sql`accounts.id`, sql`0`)}
         ORDER BY c.owner_id DESC, c.id DESC LIMIT 1), 0)`.mapWith(Number)
-    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt))),
-    anyExpired: db => db.select({ id }).from(changes)
-      .where(and(eq(id, sql`(SELECT min(c.id) FROM changes c)`), lt(at, endOf({ clock }))))
+    }).from(accounts).where(and(isAmong(accounts.id, 'ids'), isNull(accounts.removedAt)))
   })
 }

@@ -3,45 +3,41 @@ import { Problem } from '../problems.ts'
 import type { AccountRepository } from './accounts.ts'
 import type { Engine } from './engine.ts'
 import type { AccountRecord, NewAccount } from './records.ts'
-import { first, isAny, matching, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
+import { first, query, type Rule } from './rule.ts'
+import type { RowOf } from './schema.ts'
 import type { Services } from './services.ts'
 
 /** Invitations, resets and confirmation codes, by the hash of their text. Each is used once, until it expires. */
-export type OneTimeSecret = Engine['tables']['oneTimeSecrets']['$inferSelect']
+export type OneTimeSecret = RowOf<'oneTimeSecrets'>
 
 export type OneTimeSecrets = ReturnType<typeof createOneTimeSecrets>
 
-export function createOneTimeSecrets (engine: Engine) {
-  const queries = queriesOf(engine)
+export function createOneTimeSecrets ({ tables: { oneTimeSecrets: secrets }, clock }: Engine) {
+  const isValid = (hash: string) => and(eq(secrets.hash, hash), gt(secrets.expiresAt, clock))
+  const isOf = (accountId: number) => eq(secrets.accountId, accountId)
 
   return {
-    add: (secret: OneTimeSecret) => query(queries.add, secret),
+    add: (secret: OneTimeSecret) => query(db => db.insert(secrets).values(secret)),
 
     /** The secret, if it has not expired. */
-    find: (hash: string) => query(queries.find, { hash }, first),
+    find: (hash: string) => query(db => db.select().from(secrets).where(isValid(hash)), first),
 
-    /** Uses a secret; undefined if there is none. */
-    take: (kind: OneTimeSecret['kind'], hash: string) => query(queries.take, { kind, hash }, first),
+    /** Uses a secret, which must be of this account if one is given; undefined if there is none. */
+    take: (kind: OneTimeSecret['kind'], hash: string, accountId?: number) => query(db => db.delete(secrets)
+      .where(and(isValid(hash), eq(secrets.kind, kind), accountId === undefined ? undefined : isOf(accountId)))
+      .returning(), first),
 
-    /** Uses a confirmation code of an account. Returns whether it had it. */
-    takeConfirmation: (accountId: number, hash: string) =>
-      query(queries.takeConfirmation, { accountId, hash }, isAny),
-
-    /** Ends the reset and the confirmation codes of an account: its password or its factors change. */
-    endOf: (accountId: number) => query(queries.endOf, { accountId })
+    /**
+     * Ends the reset and the confirmation codes of an account, or those of one kind: its password or its factors
+     * change.
+     */
+    endOf: (accountId: number, kind?: OneTimeSecret['kind']) =>
+      query(db => db.delete(secrets).where(and(isOf(accountId), kind && eq(secrets.kind, kind))))
   }
 }
 
-/** An invitation, or the reset of a password: `hash` is the SHA-256 of its secret, in hex. */
-export interface NewClaim {
-  readonly hash: string
-  /** The account whose password is reset; null for an invitation. */
-  readonly accountId: number | null
-  /** The name that an invitation is for; null if the person chooses one. */
-  readonly username: string | null
-  /** Whether a reset also removes the factors. */
-  readonly removesFactors: boolean
-}
+/** An invitation, whose `accountId` is null, or the reset of a password. */
+export type NewClaim = Omit<OneTimeSecret, 'kind' | 'expiresAt'>
 
 /**
  * Claims: a part of the contract of {@link Metadata}. Each is used once, until it expires. A reset ends with a change
@@ -50,10 +46,10 @@ export interface NewClaim {
 export type ClaimRepository = ReturnType<typeof createClaims>
 
 export function createClaims (
-  { engine, secrets, factorChanges, tokenRemover, addAccount, ownerWrite }: Services, accounts: Pick<AccountRepository, 'find'>
+  { engine, secrets, factorChanges, tokenRemover, addAccount, ownerWrite }: Services,
+  accounts: Pick<AccountRepository, 'find'>
 ) {
-  const { now, read, transact, transactFor } = engine
-  const queries = queriesOf(engine)
+  const { tables: { accounts: table }, now, read, transact, transactFor } = engine
 
   function * insert (claim: NewClaim, expiresAt: number): Rule<number> {
     yield * secrets.add({ ...claim, kind: claim.accountId === null ? 'invitation' : 'reset', expiresAt })
@@ -66,7 +62,7 @@ export function createClaims (
 
   // The account is locked, so that of two at once one replaces the other.
   const addReset = ownerWrite(function * ({ owner, time }, claim: NewClaim, milliseconds: number) {
-    yield * query(queries.endReset, { accountId: owner.id })
+    yield * secrets.endOf(owner.id, 'reset')
     return yield * insert(claim, time + milliseconds)
   })
 
@@ -104,7 +100,8 @@ export function createClaims (
       await tokenRemover.thinOut(accountId)
       await transactFor(accountId, function * () {
         // The update locks the account first, as all that changes it does.
-        const [account] = yield * query(queries.setPassword, { accountId, passwordHash })
+        const [account] = yield * query(db => db.update(table).set({ passwordHash })
+          .where(and(eq(table.id, accountId), isNull(table.removedAt))).returning())
         const claim = yield * secrets.take('reset', hash)
         if (account === undefined || claim === undefined) throw new Problem('not_found')
         yield * tokenRemover.removeRest(accountId)
@@ -113,22 +110,4 @@ export function createClaims (
       })
     }
   }
-}
-
-function queriesOf ({ tables: { accounts, oneTimeSecrets: secrets }, clock }: Engine) {
-  const isOfAccount = matching(secrets, 'accountId')
-  const isValid = and(matching(secrets, 'hash'), gt(secrets.expiresAt, clock))
-  return prepared('claims', {
-    add: db => db.insert(secrets)
-      .values(placeholders('hash', 'kind', 'accountId', 'username', 'removesFactors', 'expiresAt')),
-    find: db => db.select().from(secrets).where(isValid),
-    take: db => db.delete(secrets).where(and(isValid, matching(secrets, 'kind')))
-      .returning(),
-    takeConfirmation: db => db.delete(secrets)
-      .where(and(isValid, eq(secrets.kind, 'confirmation'), isOfAccount)).returning(),
-    endOf: db => db.delete(secrets).where(isOfAccount),
-    endReset: db => db.delete(secrets).where(and(isOfAccount, eq(secrets.kind, 'reset'))),
-    setPassword: db => db.update(accounts).set(placeholders('passwordHash'))
-      .where(and(eq(accounts.id, placeholder('accountId')), isNull(accounts.removedAt))).returning({ id: accounts.id })
-  })
 }

@@ -1,5 +1,4 @@
 import { and, eq, getTableColumns, type Placeholder, type SQL, sql, gte, lt } from 'drizzle-orm'
-import { matching, placeholder } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** The columns of an `AccountRecord`: all but `removedAt` and `keptContents`. */
@@ -28,7 +27,8 @@ export function retainedColumns ({ kept }: Tables) {
 
 /** The path of a file. Raw SQL: in a query of one table Drizzle omits the table's name. */
 export function wholeName (files: Tables['files']): SQL<string> {
-  return sql<string>`coalesce((SELECT fo.path || '/' FROM folders fo WHERE fo.id = ${files.folderId}), '') || ${files.name}`
+  return sql<string>`coalesce(
+    (SELECT fo.path || '/' FROM folders fo WHERE fo.id = ${files.folderId}), '') || ${files.name}`
 }
 
 interface FilePath<Value, Text> {
@@ -56,6 +56,9 @@ export function isInFolder (
 }
 
 /** Condition for the rows of an owner with a path below another one, whose {@link boundsBelow} it has. */
-export function isBelow ({ ownerId, path }: Pick<Tables['folders' | 'locks'], 'ownerId' | 'path'>): SQL | undefined {
-  return and(matching({ ownerId }, 'ownerId'), gte(path, placeholder('from')), lt(path, placeholder('to')))
+export function isBelow (
+  table: Tables['folders'] | Tables['locks'],
+  { ownerId, from, to }: Record<'ownerId', number | Placeholder> & Record<'from' | 'to', string | Placeholder>
+): SQL | undefined {
+  return and(eq(table.ownerId, ownerId), gte(table.path, from), lt(table.path, to))
 }

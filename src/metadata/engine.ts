@@ -8,13 +8,15 @@
 // - Snapshots for backups, and portable metadata.
 
 import type { Column, SQL } from 'drizzle-orm'
-import type { Preparable, Query, QueryRule, Rule } from './rule.ts'
+import type { Preparable, PreparedQuery, QueryRule, Rule } from './rule.ts'
 import type { Tables } from './schema.ts'
 
 /** Writes with the same key wait for each other: the id of an account, or a text. */
 export type QueueKey = number | string
 
-interface Lockable<Rows> extends Preparable<Rows> { for (strength: 'no key update', config?: { skipLocked?: true }): unknown }
+interface Lockable<Rows> extends Preparable<Rows> {
+  for (strength: 'no key update', config?: { skipLocked?: true }): unknown
+}
 
 /** A part of an owner's names; `after`: the last one of the page before. */
 export interface NameRange {
@@ -35,7 +37,7 @@ export interface Engine {
   readonly readCached: <Row>(key: string | number, rule: () => Rule<Row | undefined>) => Promise<Row | undefined>
   /** Finds the row that a statement returns for one of its `keys`; may return one of before, as `readCached`. */
   readonly finder: <Key extends number | string, Row>(
-    statement: Query<Row[]>, keyOf: (row: Row) => Key
+    statement: PreparedQuery<Row[]>, keyOf: (row: Row) => Key
   ) => (key: Key) => Promise<Row | undefined>
   /** The time at which a row with `now` was returned by {@link Engine.readCached}. */
   readonly timeOf: (row: { readonly now: number }) => number

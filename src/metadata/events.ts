@@ -1,33 +1,42 @@
 import {
-  and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, max, notInArray, or, sql
+  and, asc, desc, eq, getTableColumns, gt, gte, inArray, isNull, lt, lte, max, notInArray, or, type SQL, sql
 } from 'drizzle-orm'
 import type { EventRecord, EventSelection, KeptEvents, NewEvent } from './records.ts'
-import { first, limitedTo, matching, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
+import { type Db, first, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import type { Engine } from './engine.ts'
-
-/**
- * Adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often must not
- * push out what is rare.
- */
-export type WriteEvent = (event: NewEvent, keep: KeptEvents) => Rule<void>
 
 /** To count the events of an account, all of them are read. That is done about so often while as many are added. */
 const COUNTS = 100
 
-export function createEventWriter (engine: Engine): WriteEvent {
-  const queries = queriesOf(engine)
+/**
+ * What adds an event in the current transaction, and deletes most of its kind that are not kept: what happens often
+ * must not push out what is rare.
+ */
+export function createEventWriter ({ tables: { accounts, events }, now }: Engine) {
+  const idOf = (db: Db, condition: SQL | undefined) => db.select({ id: events.id }).from(events).where(condition)
+    .orderBy(desc(events.id)).limit(1)
 
-  return function * ({ accountId, username = null, details = null, ...event }, keep) {
-    const at = event.at ?? (yield * engine.now())
-    yield * query(queries.insert, { ...event, accountId, username, details, at })
+  return function * (
+    { accountId, username = null, at, ...event }: NewEvent, keep: KeptEvents
+  ): Rule<void> {
+    const values = {
+      ...event,
+      accountId,
+      at: at ?? (yield * now()),
+      username: sql`coalesce(cast(${username} as text), (select ${accounts.username} from ${accounts}
+        where ${accounts.id} = ${accountId}))`
+    }
+    yield * query(db => db.insert(events).values(values))
     if (accountId === null || Math.random() > COUNTS / keep.all) return
-    const { kind } = event
-    const [surplus] = yield * query(queries.newestSurplus, { accountId, all: keep.all })
+    const ofAccount = eq(events.accountId, accountId)
+    const ofKind = and(ofAccount, eq(events.kind, event.kind))
+    const [surplus] = yield * query(db => idOf(db, ofAccount).offset(keep.all))
     if (surplus === undefined) return
-    const [surplusOfKind] = yield * query(queries.newestOfKind, { accountId, kind, ofKind: keep.ofKind })
+    const [surplusOfKind] = yield * query(db => idOf(db, ofKind).offset(keep.ofKind))
     if (surplusOfKind === undefined) return
-    yield * query(queries.removeUpTo, { accountId, kind, lastId: Math.min(surplus.id, surplusOfKind.id) })
+    const lastId = Math.min(surplus.id, surplusOfKind.id)
+    yield * query(db => db.delete(events).where(and(ofKind, lte(events.id, lastId))))
   }
 }
 
@@ -51,7 +60,8 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
     /** By id: at most `limit` events with an id above `afterId`. An event can have a lower id than one added before. */
     listAfter: read((afterId: number, { account, since, limit }: EventSelection): Rule<EventRecord[]> => {
       // Events of older versions have no username.
-      const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '') from ${accounts} where ${accounts.id} = ${events.accountId}))`
+      const username = sql<string | null>`coalesce(${events.username}, (select nullif(${accounts.username}, '')
+        from ${accounts} where ${accounts.id} = ${events.accountId}))`
       const isOfAccount = account && or(eq(events.accountId, account.id ?? 0), eq(events.username, account.username))
       return query(db => db.select({ ...getTableColumns(events), username }).from(events)
         .where(and(gt(events.id, afterId), isOfAccount, since === undefined ? undefined : gte(events.at, since)))
@@ -62,7 +72,7 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
     findLatest: read((kinds: readonly string[]): Rule<EventRecord | undefined> =>
       query(db => db.select().from(events)
         .where(and(isNull(events.accountId), inArray(events.kind, [...kinds])))
-        .orderBy(desc(events.id)).limit(1), {}, first)),
+        .orderBy(desc(events.id)).limit(1), first)),
 
     /**
      * Deletes up to `limit` events before a time, but not the latest of a kind of the whole store. Returns whether
@@ -77,22 +87,6 @@ export function createEvents ({ engine, writeEvent, read }: Services) {
       const old = db.select({ id: oldest.id }).from(oldest)
         .where(and(lt(oldest.at, time), notInArray(oldest.id, latestOfStore as never)))
       return db.delete(events).where(inArray(events.id, old)).returning({ id: events.id })
-    }, {}, removed => removed.length === limit))
+    }, removed => removed.length === limit))
   }
-}
-
-function queriesOf ({ tables: { events, accounts } }: Engine) {
-  const ofAccount = matching(events, 'accountId')
-  const ofKind = matching(events, 'accountId', 'kind')
-  return prepared('events', {
-    insert: db => db.insert(events).values({
-      ...placeholders('accountId', 'kind', 'details', 'network', 'requestId', 'at'),
-      username: sql`coalesce(cast(${placeholder('username')} as text), (select ${accounts.username} from ${accounts} where ${accounts.id} = ${placeholder('accountId')}))`
-    }),
-    newestSurplus: db => db.select({ id: events.id }).from(events).where(ofAccount)
-      .orderBy(limitedTo(desc(events.id), 1, placeholder('all'))),
-    newestOfKind: db => db.select({ id: events.id }).from(events).where(ofKind)
-      .orderBy(limitedTo(desc(events.id), 1, placeholder('ofKind'))),
-    removeUpTo: db => db.delete(events).where(and(ofKind, lte(events.id, placeholder('lastId'))))
-  })
 }

@@ -1,4 +1,5 @@
 import type { VerifiedAccount } from './records.ts'
+import type { RowOf } from './schema.ts'
 
 /** Whether an account has the password and the factors that it was verified with. */
 export function isUnchanged (
@@ -11,33 +12,12 @@ export function isUnchanged (
 export const MAX_PASSKEYS = 20
 
 /** A discoverable credential (WebAuthn level 3 section 4). */
-export interface NewPasskey {
-  /** Given by the owner. */
-  readonly name: string
-  /** Base64url. Unique in the whole store. */
-  readonly credentialId: string
-  /** The public key as COSE_Key (RFC 9052 section 7), in base64url. */
-  readonly publicKey: string
-  /** The random id of the account that the authenticator returns with an assertion, in base64url. */
-  readonly userHandle: string
-  /** How often the authenticator has signed; 0 if it does not count. */
-  readonly counter: number
-}
+export type PasskeyRecord = RowOf<'passkeys'>
 
-export interface PasskeyRecord extends NewPasskey {
-  readonly id: number
-  readonly accountId: number
-  readonly createdAt: number
-  readonly lastUsedAt: number | null
-}
+export type NewPasskey = Omit<PasskeyRecord, 'id' | 'accountId' | 'createdAt' | 'lastUsedAt'>
 
-/** The one-time codes (RFC 6238) of an account: `secret` is sealed. */
-export interface TotpRecord {
-  readonly secret: string
-  readonly createdAt: number
-  /** The latest time step of which a code was used. */
-  readonly lastStep: number
-}
+/** The one-time codes (RFC 6238) of an account. */
+export type TotpRecord = RowOf<'totpSecrets'>
 
 /** The one-time codes that are on, those that are pending now, and the time. */
 export interface FoundTotp {

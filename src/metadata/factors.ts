@@ -1,9 +1,8 @@
-import { and, asc, count, eq, gt, lt, lte, sql } from 'drizzle-orm'
+import { and, asc, count, eq, gt, isNull, lt, lte, or } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import type { Engine } from './engine.ts'
 import type { FactorList, FirstFactor, FoundTotp } from './factor-records.ts'
 import { createPasskeys } from './passkeys.ts'
-import { isAny, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
+import { existing, first, isAny, pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -17,29 +16,41 @@ export type FactorRepository = ReturnType<typeof createFactors>
 
 export function createFactors (services: Services) {
   const { engine, factorChanges, secrets, read, write, removeSome } = services
-  const { tables: { oneTimeSecrets, usedChallenges }, apply } = engine
+  const { tables: { oneTimeSecrets, passkeys, recoveryCodes, totpSecrets, usedChallenges }, clock, apply } = engine
   const { verifiedWrite } = factorChanges
-  const queries = queriesOf(engine)
+
+  const isSecretOf = (accountId: number, state: 'on' | 'pending') =>
+    and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.state, state))
+
+  /** The secret that is on, or the one that is pending and has not expired. */
+  const findSecret = (accountId: number, state: 'on' | 'pending') => query(db => db.select().from(totpSecrets)
+    .where(and(isSecretOf(accountId, state), or(isNull(totpSecrets.expiresAt), gt(totpSecrets.expiresAt, clock)))),
+  first)
+
+  const addSecret = (secret: typeof totpSecrets.$inferInsert) => query(db => db.insert(totpSecrets).values(secret))
 
   /** Returns whether there was one. */
   const removeSecret = (accountId: number, state: 'on' | 'pending') =>
-    query(queries.removeTotp, { accountId, state }, isAny)
+    query(db => db.delete(totpSecrets).where(isSecretOf(accountId, state)).returning(), isAny)
+
+  const countCodes = (accountId: number) => query(db => db.select({ left: count() }).from(recoveryCodes)
+    .where(eq(recoveryCodes.accountId, accountId)), rows => existing(rows).left)
 
   return {
     ...createPasskeys(services),
 
     list: read(function * (accountId: number): Rule<FactorList> {
-      const [[totp], passkeys, [left]] = yield * pipeline(
-        query(queries.totp, { accountId, state: 'on' }),
-        query(queries.passkeys, { accountId }),
-        query(queries.codes, { accountId })
+      const [totp = null, found, left] = yield * pipeline(
+        findSecret(accountId, 'on'),
+        query(db => db.select().from(passkeys).where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id))),
+        countCodes(accountId)
       )
-      return { totp: totp ?? null, passkeys, recoveryCodes: Number(left?.count) }
+      return { totp, passkeys: found, recoveryCodes: left }
     }),
 
     findTotp: read(function * (accountId: number): Rule<FoundTotp> {
-      const [[totp], [pending], now] = yield * pipeline(
-        query(queries.totp, { accountId, state: 'on' }), query(queries.pending, { accountId }), engine.now()
+      const [totp, pending, now] = yield * pipeline(
+        findSecret(accountId, 'on'), findSecret(accountId, 'pending'), engine.now()
       )
       return { totp, pending, now }
     }),
@@ -47,9 +58,8 @@ export function createFactors (services: Services) {
     /** Keeps a secret for `milliseconds`, in place of an earlier pending one. @throws credentials_wrong. */
     setPendingTotp: verifiedWrite(function * ({ account, now }, secret: string, milliseconds: number) {
       yield * removeSecret(account.id, 'pending')
-      yield * query(queries.addTotp, {
-        accountId: account.id, state: 'pending', secret, lastStep: 0, createdAt: now, expiresAt: now + milliseconds
-      })
+      const expiresAt = now + milliseconds
+      yield * addSecret({ accountId: account.id, state: 'pending', secret, createdAt: now, expiresAt })
     }),
 
     /**
@@ -60,19 +70,19 @@ export function createFactors (services: Services) {
     confirmTotp: verifiedWrite(function * (
       { account, now }, { secret, step }: { secret: string, step: number }, first: FirstFactor
     ) {
-      const [pending] = yield * query(queries.pending, { accountId: account.id })
+      const pending = yield * findSecret(account.id, 'pending')
       if (pending?.secret !== secret) throw new Problem('factor_not_pending')
       const isReplaced = yield * removeSecret(account.id, 'on')
       yield * removeSecret(account.id, 'pending')
-      yield * query(queries.addTotp, {
-        accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now, expiresAt: null
-      })
+      yield * addSecret({ accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now })
       return yield * factorChanges.added(account, isReplaced ? 0 : 1, first)
     }),
 
     /** Uses a time step, if it is later than the last one and the secret is still on. Returns whether it did. */
-    useTotp: (accountId: number, totp: { secret: string, step: number }): Promise<boolean> =>
-      apply(() => query(queries.useTotp, { accountId, ...totp }, isAny), accountId),
+    useTotp: (accountId: number, { secret, step }: { secret: string, step: number }): Promise<boolean> =>
+      apply(() => query(db => db.update(totpSecrets).set({ lastStep: step })
+        .where(and(isSecretOf(accountId, 'on'), eq(totpSecrets.secret, secret), lt(totpSecrets.lastStep, step)))
+        .returning(), isAny), accountId),
 
     /** @throws not_found, credentials_wrong. */
     removeTotp: verifiedWrite(function * ({ account }) {
@@ -90,10 +100,9 @@ export function createFactors (services: Services) {
 
     /** Uses a recovery code. Returns how many are left; undefined if the account has no such code. */
     useRecoveryCode: write(function * (accountId, hash: string) {
-      const used = yield * query(queries.useCode, { accountId, hash })
-      if (used.length === 0) return undefined
-      const [left] = yield * query(queries.codes, { accountId })
-      return Number(left?.count)
+      const isUsed = yield * query(db => db.delete(recoveryCodes)
+        .where(and(eq(recoveryCodes.accountId, accountId), eq(recoveryCodes.hash, hash))).returning(), isAny)
+      return isUsed ? yield * countCodes(accountId) : undefined
     }),
 
     /** Adds a confirmation code. @throws credentials_wrong. */
@@ -103,15 +112,16 @@ export function createFactors (services: Services) {
     }),
 
     /** Uses a confirmation code. Returns whether the account had it. */
-    useConfirmation: (accountId: number, hash: string): Promise<boolean> =>
-      apply(() => secrets.takeConfirmation(accountId, hash), accountId),
+    async useConfirmation (accountId: number, hash: string): Promise<boolean> {
+      return await apply(() => secrets.take('confirmation', hash, accountId), accountId) !== undefined
+    },
 
     /**
      * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if
      * there may be more.
      */
     async removeExpired (limit: number): Promise<boolean> {
-      const expired = (table: typeof oneTimeSecrets | typeof usedChallenges) => lte(table.expiresAt, engine.clock)
+      const expired = (table: typeof oneTimeSecrets | typeof usedChallenges) => lte(table.expiresAt, clock)
       const areMore = await Promise.all([
         removeSome(oneTimeSecrets, oneTimeSecrets.hash, { matching: expired(oneTimeSecrets), limit }),
         removeSome(usedChallenges, usedChallenges.id, { matching: expired(usedChallenges), limit })
@@ -119,31 +129,4 @@ export function createFactors (services: Services) {
       return areMore.includes(true)
     }
   }
-}
-
-function queriesOf ({ tables: { totpSecrets: totp, passkeys, recoveryCodes }, clock }: Engine) {
-  const accountId = placeholder('accountId')
-  const isOfAccount = eq(totp.accountId, accountId)
-  const isCodeOfAccount = eq(recoveryCodes.accountId, accountId)
-  const columns = { secret: totp.secret, createdAt: totp.createdAt, lastStep: totp.lastStep }
-  const step = sql`cast(${placeholder('step')} AS bigint)`
-  return prepared('factors', {
-    totp: db => db.select(columns).from(totp).where(and(isOfAccount, matching(totp, 'state'))),
-    pending: db => db.select(columns).from(totp)
-      .where(and(isOfAccount, eq(totp.state, 'pending'), gt(totp.expiresAt, clock))),
-    addTotp: db => db.insert(totp).values({
-      ...placeholders('state', 'secret', 'lastStep', 'createdAt', 'expiresAt'),
-      accountId
-    }),
-    removeTotp: db => db.delete(totp).where(and(isOfAccount, matching(totp, 'state')))
-      .returning({ state: totp.state }),
-    useTotp: db => db.update(totp).set({ lastStep: step })
-      .where(and(isOfAccount, eq(totp.state, 'on'), matching(totp, 'secret'), lt(totp.lastStep, step)))
-      .returning({ state: totp.state }),
-    passkeys: db => db.select().from(passkeys)
-      .where(eq(passkeys.accountId, accountId)).orderBy(asc(passkeys.id)),
-    codes: db => db.select({ count: count() }).from(recoveryCodes).where(isCodeOfAccount),
-    useCode: db => db.delete(recoveryCodes)
-      .where(and(isCodeOfAccount, matching(recoveryCodes, 'hash'))).returning({ hash: recoveryCodes.hash })
-  })
 }

@@ -1,18 +1,17 @@
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { fileTaken, Problem } from '../problems.ts'
 import { createLeaseEnder } from './blobs.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './columns.ts'
 import { type TreeSlot, requireFree } from './folder-tree.ts'
-import type { Retention, RetainedRow } from './retention.ts'
+import type { Retention } from './retention.ts'
+import type { RetainedRow } from './retention-records.ts'
 import { adds, alters, removes } from './lock-guard.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
-import {
-  first, matching, pipeline, placeholder, placeholders, prepared, query, type QueryRule, type Rule
-} from './rule.ts'
+import { first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
 import type { StoreResult, UploadUsage } from './upload-records.ts'
 import type { BaseServices } from './services.ts'
 
@@ -51,14 +50,19 @@ export type FileContents = ReturnType<typeof createFileContents>
 export function createFileContents ({
   engine, owners, tree, retention, guard, changeLog, discard, retentionPolicy
 }: BaseServices & { retention: Retention }) {
+  const { tables } = engine
+  const { files } = tables
   const queries = queriesOf(engine)
   const endLease = createLeaseEnder(engine)
 
   const find = (ownerId: number, name: string) =>
-    query(queries.byPath, { ownerId, ...splitPath(name) }, first)
+    queries.byPath({ ownerId, ...splitPath(name) }, first)
 
   /** Gives a file the dead properties of another one. */
-  const copyProperties = (id: number, from: number) => query(queries.copyProperties, { id, from })
+  function copyProperties (id: number, from: number) {
+    const properties = sql`(SELECT s.properties FROM files s WHERE s.id = ${from})`
+    return query(db => db.update(files).set({ properties }).where(eq(files.id, id)))
+  }
 
   function * create (file: NewFile, beginning: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
@@ -67,9 +71,9 @@ export function createFileContents ({
     const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
     const { name } = splitPath(file.name)
     const [[created]] = yield * pipeline(
-      query(queries.insert, { ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
+      queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
       changeLog.stored(file, time),
-      owners.charge(ownerId, { bytes: size, files: 1 }),
+      owners.charge(ownerId, { usedBytes: size, usedFiles: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
     yield * retention.evict(ownerId, { bytes: excess, time })
@@ -122,10 +126,12 @@ export function createFileContents ({
       version && retention.take(version),
       // Before its blob is that of another file.
       ended && changeLog.deleted(ended, time),
-      ended && query(queries.remove, { ids: ended }),
-      query(queries.update, { ...next, id }),
+      ended && queries.remove({ ids: ended }),
+      queries.update({ ...next, id }),
       changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
-      owners.charge(ownerId, { bytes, files: -(ended?.length ?? 0), keptBytes, keptContents: keptCount }),
+      owners.charge(ownerId, {
+        usedBytes: bytes, usedFiles: -(ended?.length ?? 0), keptBytes, keptContents: keptCount
+      }),
       isKept ? retention.keepVersion(current, next.updatedAt) : discard([blobId], time),
       isKept ? retention.surplusOf(current) : undefined,
       lease
@@ -136,7 +142,9 @@ export function createFileContents ({
 
   /** Deletes files of the owner; at least one. */
   function * removeAll (
-    { owner, time }: Omit<RemovedFile, 'current'>, removed: readonly FileRecord[], { isPermanent, deletedWith }: RemovalOfAll
+    { owner, time }: Omit<RemovedFile, 'current'>,
+    removed: readonly FileRecord[],
+    { isPermanent, deletedWith }: RemovalOfAll
   ): Rule<void> {
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
@@ -148,9 +156,9 @@ export function createFileContents ({
       isKept ? undefined : retention.versionsOf(ids),
       isKept ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
       changeLog.deleted(ids, time),
-      query(queries.remove, { ids }),
+      queries.remove({ ids }),
       owners.charge(owner.id, {
-        bytes: -bytes, files: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
+        usedBytes: -bytes, usedFiles: -ids.length, keptBytes: isKept ? bytes : 0, keptContents: keptCount
       })
     )
     yield * retention.drop(versions ?? [], time)
@@ -239,11 +247,13 @@ export function createFileContents ({
       if (current !== undefined) throw fileTaken(name)
       yield * guard.admit(beginning, {}, adds(name, place))
       const { folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
-      const values = { ...entry, id, folderId, name: splitPath(name).name, blobId, updatedAt: Math.max(keptAt, time) }
+      const properties = sql`(SELECT k.properties FROM kept k WHERE k.id = ${blobId})`
+      const segment = splitPath(name).name
+      const values = { ...entry, id, folderId, name: segment, blobId, updatedAt: Math.max(keptAt, time), properties }
       const [[restored]] = yield * pipeline(
-        query(queries.insertAgain, values),
+        query(db => db.insert(files).values(values as never).returning(fileColumns(tables))),
         changeLog.stored({ ownerId: owner.id, name, blobId }, time),
-        owners.charge(owner.id, { bytes: size, files: 1, keptBytes: -size, keptContents: -1 }),
+        owners.charge(owner.id, { usedBytes: size, usedFiles: 1, keptBytes: -size, keptContents: -1 }),
         retention.take(entry)
       )
       return restored as FileRecord
@@ -254,28 +264,15 @@ export function createFileContents ({
 function queriesOf ({ tables, isAmong }: Engine) {
   const { files } = tables
   const record = fileColumns(tables)
-  const isThis = matching(files, 'id')
-  const columns = placeholders(
-    'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
-    'modifiedAt'
-  )
-  const path = placeholders('ownerId', 'folder', 'name')
   return prepared('files', {
-    byPath: db => db.select(record).from(files).where(hasPath(tables, path)),
-    insert: db => db.insert(files).values(columns).returning(record),
-    insertAgain: db => db.insert(files)
-      .values({
-        ...columns,
-        id: placeholder('id'),
-        properties: sql`(SELECT k.properties FROM kept k WHERE k.id = ${placeholder('blobId')})`
-      })
-      .returning(record),
+    byPath: db => db.select(record).from(files).where(hasPath(tables, placeholders('ownerId', 'folder', 'name'))),
+    insert: db => db.insert(files).values(placeholders(
+      'ownerId', 'folderId', 'name', 'size', 'type', 'sha256', 'blobId', 'createdAt', 'updatedAt', 'storedAt',
+      'modifiedAt'
+    )).returning(record),
     update: db => db.update(files)
       .set(placeholders('size', 'type', 'sha256', 'blobId', 'updatedAt', 'storedAt', 'modifiedAt'))
-      .where(isThis).returning(record),
-    copyProperties: db => db.update(files).set({
-      properties: sql`(SELECT s.properties FROM files s WHERE s.id = ${placeholder('from')})`
-    }).where(isThis),
+      .where(matching(files, 'id')).returning(record),
     remove: db => db.delete(files).where(isAmong(files.id, 'ids'))
   })
 }

@@ -1,10 +1,9 @@
-import { and } from 'drizzle-orm'
-import type { Engine } from './engine.ts'
+import { and, eq, inArray } from 'drizzle-orm'
 import { fileColumns } from './columns.ts'
 import { type Chunk, CHUNK_NAMES, createNameScan, type FoundFile, type ScanCursor, type Stretch } from './name-scan.ts'
 import { splitPath } from './paths.ts'
 import type { FileOrder, FileRecord, FileSearch, FoundFiles } from './records.ts'
-import { matching, prepared, query } from './rule.ts'
+import { query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Names that a request searches at most: 0.1 s. */
@@ -28,7 +27,7 @@ const sortings: Record<FileOrder, Sorting | undefined> = {
  * slow down none of another account.
  */
 export function createFileSearch ({ engine, tree }: Services) {
-  const queries = queriesOf(engine)
+  const { files: table } = engine.tables
   const scan = createNameScan(engine)
   /** The end of the latest search of each account. */
   const latest = new Map<number, Promise<unknown>>()
@@ -70,7 +69,7 @@ export function createFileSearch ({ engine, tree }: Services) {
     for await (const chunk of chunks) {
       best = [...best, ...chunk.found].sort((a, b) => compare(a, b, sorting)).slice(0, limit)
       searched += chunk.searched
-      if (chunk.end !== undefined && isEnough(searched)) break
+      if (isEnough(searched)) break
     }
     return { files: await filesOf(ownerId, best), searched, next: undefined }
   }
@@ -78,7 +77,8 @@ export function createFileSearch ({ engine, tree }: Services) {
   /** The files, without those that were deleted, renamed or moved meanwhile. */
   async function filesOf (ownerId: number, found: readonly FoundFile[]): Promise<FileRecord[]> {
     const ids = found.map(({ id }) => id)
-    const rows = await engine.read(() => query(queries.byIds, { ownerId, ids }))
+    const rows = await engine.read(() => query(db => db.select(fileColumns(engine.tables)).from(table)
+      .where(and(eq(table.ownerId, ownerId), inArray(table.id, ids)))))
     const files = new Map(rows.map(file => [placeOf(file.folderId, splitPath(file.name).name), file]))
     return found.map(({ folderId, name }) => files.get(placeOf(folderId, name))).filter(file => file !== undefined)
   }
@@ -121,12 +121,4 @@ function foldersOf (order: FileOrder, folderId: number | undefined): { from: num
   const to = Number.MAX_SAFE_INTEGER
   if (folderId !== undefined) return [{ from: folderId, to: folderId + 1 }]
   return order === '-name' ? [{ from: 0, to: 1 }, { from: 1, to }] : [{ from: 0, to }]
-}
-
-function queriesOf ({ tables, isAmong }: Engine) {
-  const { files } = tables
-  return prepared('file_search', {
-    byIds: db => db.select(fileColumns(tables)).from(files)
-      .where(and(matching(files, 'ownerId'), isAmong(files.id, 'ids')))
-  })
 }

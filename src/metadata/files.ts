@@ -113,7 +113,7 @@ export function createFiles (services: Services) {
 
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
     hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
-      query(queries.ofSize, { ownerId, ...within }, isAny)),
+      queries.ofSize({ ownerId, ...within }, isAny)),
 
     /**
      * One page in the given order. Concurrent changes never make a file that stays in its folder appear on two pages.
@@ -170,7 +170,7 @@ export function createFiles (services: Services) {
     correctDate (ownerId: number, name: string): Promise<void> {
       const isTooLate = and(hasPath(tables, { ownerId, ...splitPath(name) }), gt(files.updatedAt, engine.clock))
       const correct = (db: Db) => db.update(files).set({ updatedAt: engine.clock }).where(isTooLate)
-      return engine.apply(() => query(correct, {}, () => {}), ownerId)
+      return engine.apply(() => query(correct, () => {}), ownerId)
     },
 
     /**

@@ -1,33 +1,45 @@
-import { and, asc, desc, eq, gt, lte } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lte } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions } from './conditions.ts'
-import type { Engine } from './engine.ts'
 import { fileColumns, isBelow } from './columns.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
 import type { FolderRow } from './folder-tree.ts'
 import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
-import { anyOf, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { anyOf, isAny, pipeline, query, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
 import type { Services } from './services.ts'
 
 /** The methods that delete folders. */
 export function createFolderRemovals ({ engine, owners, tree, contents, guard, changeLog, write }: Services) {
-  const queries = queriesOf(engine)
+  const { tables, now, transactFor } = engine
+  const { files, folders } = tables
+
+  /** The folders below one: at most `limit`, in an order of their paths. */
+  const listBelow = (
+    { ownerId, path }: FolderRow,
+    limit: number,
+    { after = path, direction = asc }: { after?: string, direction?: typeof asc }
+  ) => query(db => db.select({ id: folders.id, path: folders.path }).from(folders)
+    .where(and(isBelow(folders, { ownerId, ...boundsBelow(path) }), gt(folders.path, after)))
+    .orderBy(direction(folders.path)).limit(limit))
+
+  const anyFileIn = (ownerId: number, ids: number[]) =>
+    query(anyOf(files, and(eq(files.ownerId, ownerId), inArray(files.folderId, ids))), isAny)
 
   /** The folder, its owner, who is then locked, and the time. @throws not_found. */
   function * begin (ownerId: number, path: string): Rule<OwnerContext & { folder: FolderRow }> {
-    const [owner, folder, time] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path), engine.now())
+    const [owner, folder, time] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path), now())
     if (folder === undefined) throw new Problem('not_found')
     return { owner, folder, time }
   }
 
-  function * drop ({ owner, time }: LockContext, ids: readonly number[]): Rule<void> {
+  function * drop ({ owner, time }: LockContext, ids: number[]): Rule<void> {
     yield * pipeline(
       changeLog.foldersDeleted(ids, time),
-      query(queries.drop, { ids }),
-      owners.charge(owner.id, { folders: -ids.length })
+      query(db => db.delete(folders).where(inArray(folders.id, ids))),
+      owners.charge(owner.id, { usedFolders: -ids.length })
     )
   }
 
@@ -68,12 +80,14 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
 
   function * removeFiles (
     { owner, time }: OwnerContext,
-    { id, ownerId, path }: FolderRow,
+    folder: FolderRow,
     { from, limit, isPermanent, deletedWith }: FolderRemoval & { from: FolderRemovalPosition & { path: string } }
   ): Rule<FolderRemovalPosition> {
-    const below = yield * query(queries.foldersBelow, { ownerId, ...boundsBelow(path), after: from.path, limit })
-    const ids = [id, ...below.map(folder => folder.id)]
-    const removed = yield * query(queries.filesIn, { ownerId, ids, lastId: from.lastId, limit })
+    const below = yield * listBelow(folder, limit, { after: from.path })
+    const ids = [folder, ...below].map(({ id }) => id)
+    const removed = yield * query(db => db.select(fileColumns(tables)).from(files).where(and(
+      eq(files.ownerId, folder.ownerId), inArray(files.folderId, ids), lte(files.id, from.lastId)
+    )).limit(limit))
     if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent, deletedWith })
     return removed.length === limit ? from : { ...from, path: below.at(-1)?.path }
   }
@@ -81,11 +95,10 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
   function * removeEmpty (
     context: LockContext, folder: FolderRow, { position, limit }: { position: FolderRemovalPosition, limit: number }
   ): Rule<FolderRemovalPosition | undefined> {
-    const { ownerId, path } = folder
-    const below = yield * query(queries.deepest, { ownerId, ...boundsBelow(path), limit })
+    const below = yield * listBelow(folder, limit, { direction: desc })
     const isLast = below.length < limit
     const ids = (isLast ? [...below, folder] : below).map(({ id }) => id)
-    if ((yield * query(queries.anyFile, { ownerId, ids })).length > 0) throw new Problem('folder_not_empty')
+    if (yield * anyFileIn(folder.ownerId, ids)) throw new Problem('folder_not_empty')
     yield * drop(context, ids)
     return isLast ? undefined : position
   }
@@ -97,10 +110,11 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
       const { id } = folder
       yield * guard.admit({ owner, time, folder }, conditions, removes(path))
       yield * guard.end({ owner, time }, path)
-      const [files, folders] = yield * pipeline(
-        query(queries.anyFile, { ownerId, ids: [id] }), query(queries.anyFolder, { ownerId, id })
+      const found = yield * pipeline(
+        anyFileIn(ownerId, [id]),
+        query(anyOf(folders, and(eq(folders.ownerId, ownerId), eq(folders.parentId, id))), isAny)
       )
-      if (files.length + folders.length > 0) throw new Problem('folder_not_empty')
+      if (found.includes(true)) throw new Problem('folder_not_empty')
       yield * drop({ owner, time }, [id])
     }),
 
@@ -113,40 +127,18 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
      * precondition_failed; file_locked if something in the folder is locked, also since the first act; quota_exceeded;
      * name_invalid.
      */
-    removeSome: (ownerId: number, path: string, removal: FolderRemoval) => engine.transactFor(ownerId, function * () {
+    removeSome: (ownerId: number, path: string, removal: FolderRemoval) => transactFor(ownerId, function * () {
       const { owner, folder, time } = yield * begin(ownerId, path)
       const { from, limit } = removal
       if (folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
       yield * admitRemoval({ owner, time }, folder, removal)
       // A file that is added later has a higher id: its owner is locked while it is added.
-      const newestFile = query(queries.newestFile, {}, ([newest]) => newest?.id ?? 0)
+      const newestFile = query(db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1),
+        ([newest]) => newest?.id ?? 0)
       const position = from ?? { folderId: folder.id, lastId: yield * newestFile, path }
       return position.path === undefined
         ? yield * removeEmpty({ owner, time }, folder, { position, limit })
         : yield * removeFiles({ owner, time }, folder, { ...removal, from: { ...position, path: position.path } })
     }, removal.from === undefined && removal.replacedBy !== undefined ? () => owners.ownsMany(ownerId) : undefined)
   }
-}
-
-function queriesOf ({ tables, isAmong }: Engine) {
-  const { files, folders } = tables
-  const isOwn = matching(folders, 'ownerId')
-  return prepared('folder_removals', {
-    anyFile: anyOf(files, and(matching(files, 'ownerId'), isAmong(files.folderId, 'ids'))),
-    anyFolder: anyOf(folders, and(isOwn, eq(folders.parentId, placeholder('id')))),
-    drop: db => db.delete(folders).where(isAmong(folders.id, 'ids')),
-    newestFile: db => db.select({ id: files.id }).from(files).orderBy(desc(files.id)).limit(1),
-    foldersBelow: db => db.select({ id: folders.id, path: folders.path }).from(folders)
-      .where(and(isBelow(folders), gt(folders.path, placeholder('after'))))
-      .orderBy(limitedTo(asc(folders.path), placeholder('limit'))),
-    // In any order: the owner's id is the same in all.
-    filesIn: db => db.select(fileColumns(tables)).from(files)
-      .where(and(
-        matching(files, 'ownerId'),
-        isAmong(files.folderId, 'ids'),
-        lte(files.id, placeholder('lastId'))
-      )).orderBy(limitedTo(asc(files.ownerId), placeholder('limit'))),
-    deepest: db => db.select({ id: folders.id }).from(folders).where(isBelow(folders))
-      .orderBy(limitedTo(desc(folders.path), placeholder('limit')))
-  })
 }

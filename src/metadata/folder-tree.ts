@@ -1,4 +1,4 @@
-import { and, asc, inArray, or, sql } from 'drizzle-orm'
+import { and, asc, count, eq, inArray, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
@@ -7,10 +7,12 @@ import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
 import { type Amount, type Quota, unitBeyond } from './records.ts'
-import { first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
-import type { Tables } from './schema.ts'
+import {
+  existing, first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
+} from './rule.ts'
+import type { RowOf } from './schema.ts'
 
-export type FolderRow = Omit<Tables['folders']['$inferSelect'], 'properties'>
+export type FolderRow = Omit<RowOf<'folders'>, 'properties'>
 
 /** The ids of folders that exist, by path. Gets those that are made. */
 export type Known = Map<string, number>
@@ -35,16 +37,26 @@ export interface TreeSlot {
 }
 
 /** Finds and makes folders in the current transaction. Callers that make some have locked the owner. */
-export type FolderTree = ReturnType<typeof createFolderTree>
-
 export function createFolderTree (engine: Engine, owners: Owners, changeLog: ChangeLog) {
-  const queries = queriesOf(engine)
+  const { tables, isAmong } = engine
+  const { files, folders } = tables
+  const columns = folderColumns(tables)
+  const queries = prepared('folders', {
+    byPath: db => db.select(columns).from(folders).where(matching(folders, 'ownerId', 'path')),
+    byPaths: db => db.select(columns).from(folders)
+      .where(and(matching(folders, 'ownerId'), isAmong(folders.path, 'paths'))).orderBy(asc(folders.path)),
+    fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
+    insert: db => db.insert(folders)
+      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
+  })
 
-  const find = (ownerId: number, path: string) => query(queries.byPath, { ownerId, path }, first)
+  const isWithin = (ownerId: number, path: string) => isBelow(folders, { ownerId, ...boundsBelow(path) })
+
+  const find = (ownerId: number, path: string) => queries.byPath({ ownerId, path }, first)
 
   /** Whether a folder directly contains a file with this path. */
   const hasFile = (ownerId: number, folderId: number, path: string) =>
-    query(queries.fileIn, { ownerId, folderId, name: splitPath(path).name }, isAny)
+    queries.fileIn({ ownerId, folderId, name: splitPath(path).name }, isAny)
 
   /** Adds a folder, and charges it. Returns its id. */
   function * add (
@@ -52,9 +64,9 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
   ): Rule<number> {
     const row = { ownerId, name: splitPath(folder.path).name, ...folder }
     const [[added]] = yield * pipeline(
-      query(queries.insert, { ...row, createdAt: time }),
+      queries.insert({ ...row, createdAt: time }),
       changeLog.folderMade(row, time),
-      owners.charge(ownerId, { folders: 1 })
+      owners.charge(ownerId, { usedFolders: 1 })
     )
     return Number(added?.id)
   }
@@ -77,13 +89,17 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
      */
     * requireShort (ownerId: number, path: string, newPath: string): Rule<void> {
       if (Buffer.byteLength(newPath) <= Buffer.byteLength(path) && slashesIn(newPath) <= slashesIn(path)) return
-      const [longest] = yield * query(queries.longestBelow, { ownerId, ...boundsBelow(path) })
-      refuseTooLong({ bytes: Number(longest?.bytes), slashes: Number(longest?.slashes) }, path, newPath)
+      const longest = yield * query(db => db.select({
+        bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`.mapWith(Number),
+        slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
+          .mapWith(Number)
+      }).from(folders).where(isWithin(ownerId, path)), existing)
+      refuseTooLong(longest, path, newPath)
     },
 
     /** Whether a transaction that changes or reads all folders below one takes long. */
-    hasManyBelow: (ownerId: number, path: string) =>
-      query(queries.manyBelow, { ownerId, ...boundsBelow(path) }, isAny),
+    hasManyBelow: (ownerId: number, path: string) => query(db => db.select({ id: folders.id }).from(folders)
+      .where(isWithin(ownerId, path)).limit(1).offset(MANY_FOLDERS), isAny),
 
     /**
      * What a copy of a folder adds to the usage of its owner: with all that is in it, if it is deep. Sums that only if
@@ -93,19 +109,24 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
       owner: Owner, path: string, { isDeep, quota }: Pick<FolderCopy, 'isDeep'> & { quota: Quota }
     ): Rule<Amount> {
       if (isDeep !== true) return ONE_FOLDER
-      const all = { bytes: owner.bytes, files: owner.files + owner.folders }
+      const all = { bytes: owner.usedBytes, files: owner.usedFiles + owner.usedFolders }
       if (unitBeyond(quota, usedBy(owner, yield * owners.reserved(owner.id)), all) === undefined) return all
-      const bounds = { ownerId: owner.id, path, ...boundsBelow(path) }
-      const [[files], [folders]] = yield * pipeline(
-        query(queries.filesWithin, bounds), query(queries.foldersWithin, bounds)
+      const copied = or(and(eq(folders.ownerId, owner.id), eq(folders.path, path)), isWithin(owner.id, path))
+      const [ofFiles, ofFolders] = yield * pipeline(
+        query(db => db.select({ files: count(), bytes: sql`coalesce(sum(${files.size}), 0)`.mapWith(Number) })
+          .from(files).where(and(
+            eq(files.ownerId, owner.id),
+            inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(copied))
+          )), existing),
+        query(db => db.select({ files: count() }).from(folders).where(copied), existing)
       )
-      return { bytes: Number(files?.bytes), files: Number(files?.count) + Number(folders?.count) }
+      return { bytes: ofFiles.bytes, files: ofFiles.files + ofFolders.files }
     },
 
     /** The folders among paths and their parents. */
     known (ownerId: number, ...paths: string[]): QueryRule<Known> {
       const all = new Set(paths.flatMap(path => [...ancestorsOf(path), path]))
-      return query(queries.byPaths, { ownerId, paths: Array.from(all) },
+      return queries.byPaths({ ownerId, paths: Array.from(all) },
         folders => new Map(folders.map(({ path, id }) => [path, id])))
     },
 
@@ -147,31 +168,4 @@ function refuseTooLong (longest: { bytes: number, slashes: number }, path: strin
   if (bytes <= MAX_FOLDER_BYTES && segments <= MAX_FOLDER_SEGMENTS) return
   const limits = `${MAX_FOLDER_BYTES} bytes or ${MAX_FOLDER_SEGMENTS} segments`
   throw new Problem('name_invalid', { detail: `The path of a folder below would have more than ${limits}.` })
-}
-
-function queriesOf ({ tables, isAmong }: Engine) {
-  const { files, folders } = tables
-  const columns = folderColumns(tables)
-  const isOwn = matching(folders, 'ownerId')
-  const isWithin = or(and(isOwn, matching(folders, 'path')), isBelow(folders))
-  return prepared('folder_tree', {
-    byPath: db => db.select(columns).from(folders).where(and(isOwn, matching(folders, 'path'))),
-    byPaths: db => db.select(columns).from(folders).where(and(isOwn, isAmong(folders.path, 'paths')))
-      .orderBy(asc(folders.path)),
-    fileIn: db => db.select({ id: files.id }).from(files).where(matching(files, 'ownerId', 'folderId', 'name')),
-    manyBelow: db => db.select({ id: folders.id }).from(folders).where(isBelow(folders)).limit(1).offset(MANY_FOLDERS),
-    longestBelow: db => db.select({
-      bytes: sql`coalesce(max(octet_length(${folders.path})), 0)`,
-      slashes: sql`coalesce(max(length(${folders.path}) - length(replace(${folders.path}, '/', ''))), 0)`
-    }).from(folders).where(isBelow(folders)),
-    filesWithin: db => db.select({
-      count: sql`count(*)`, bytes: sql`coalesce(sum(${files.size}), 0)`
-    }).from(files).where(and(
-      matching(files, 'ownerId'),
-      inArray(files.folderId, db.select({ id: folders.id }).from(folders).where(isWithin))
-    )),
-    foldersWithin: db => db.select({ count: sql`count(*)` }).from(folders).where(isWithin),
-    insert: db => db.insert(folders)
-      .values(placeholders('ownerId', 'parentId', 'name', 'path', 'createdAt')).returning({ id: folders.id })
-  })
 }

@@ -1,14 +1,13 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Destination } from './conditions.ts'
-import type { Engine } from './engine.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
 import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
 import { adds, all, removes } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
-import { limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule } from './rule.ts'
+import { pipeline, query, type Rule } from './rule.ts'
 import { boundsBelow, splitPath } from './paths.ts'
 import type { Amount, FolderRecord, Quota, SegmentPage } from './records.ts'
 import type { Services } from './services.ts'
@@ -31,8 +30,8 @@ export type FolderRepository = ReturnType<typeof createFolders>
 
 export function createFolders (services: Services) {
   const { engine, longRunning, owners, tree, contents, guard, changeLog, members, read, write } = services
-  const { tables } = engine
-  const queries = queriesOf(engine)
+  const { tables, transactFor } = engine
+  const { folders } = tables
 
   function * create (ownerId: number, arrival: FolderArrival, added = ONE_FOLDER): Rule<FolderRecord> {
     const { path } = arrival
@@ -82,8 +81,11 @@ export function createFolders (services: Services) {
     listIn: read(members.folders.listIn),
 
     /** All folders in the order of their ids, as they were created: at most `limit` with one above `after`. */
-    listAll: read((ownerId: number, page: { after: number, limit: number }): Rule<FolderRecord[]> =>
-      query(queries.all, { ownerId, ...page })),
+    listAll: read((ownerId: number, { after, limit }: { after: number, limit: number }): Rule<FolderRecord[]> =>
+      query(db => db.select(folderColumns(tables)).from(folders)
+        .where(and(eq(folders.ownerId, ownerId), gt(folders.id, after)))
+        // By the owner too, so that PostgreSQL takes the index of both.
+        .orderBy(asc(folders.ownerId), asc(folders.id)).limit(limit))),
 
     /**
      * Adds a folder, if it does not exist.
@@ -108,11 +110,12 @@ export function createFolders (services: Services) {
      */
     copy: (
       ownerId: number, path: string, newPath: string, quota: Quota, destination: FolderCopy = {}
-    ) => engine.transactFor(ownerId, function * () {
+    ) => transactFor(ownerId, function * () {
       const { owner, folder: source } = yield * lock(ownerId, path)
       const added = yield * tree.sizeOf(owner, path, { ...destination, quota })
       const copy = yield * create(ownerId, { path: newPath, quota, destination, source }, added)
-      yield * query(queries.copyProperties, { id: copy.id, from: source.id })
+      const properties = sql`(SELECT s.properties FROM folders s WHERE s.id = ${source.id})`
+      yield * query(db => db.update(folders).set({ properties }).where(eq(folders.id, copy.id)))
       return copy
     }, destination.isDeep === true ? () => owners.ownsMany(ownerId) : undefined),
 
@@ -124,7 +127,7 @@ export function createFolders (services: Services) {
      */
     move: (
       ownerId: number, path: string, newPath: string, quota: Quota, destination: Destination = {}
-    ) => engine.transactFor(ownerId, function * (): Rule<FolderRecord> {
+    ) => transactFor(ownerId, function * (): Rule<FolderRecord> {
       const { folder: source } = yield * lock(ownerId, path)
       const { id } = source
       if (newPath === path) {
@@ -138,8 +141,11 @@ export function createFolders (services: Services) {
         path: newPath, quota, destination, source, added, removed: [path]
       })
       yield * pipeline(
-        query(queries.move, { id, parentId, name: splitPath(newPath).name, path: newPath }),
-        query(queries.moveBelow, { ownerId, path, newPath, ...boundsBelow(path) }),
+        query(db => db.update(folders).set({ parentId, name: splitPath(newPath).name, path: newPath })
+          .where(eq(folders.id, id))),
+        query(db => db.update(folders).set({
+          path: sql`cast(${newPath} AS text) || substr(${folders.path}, length(cast(${path} AS text)) + 1)`
+        }).where(isBelow(folders, { ownerId, ...boundsBelow(path) }))),
         changeLog.folderMoved(id, { ownerId, name: newPath, fromName: path, at: time })
       )
       return { ...source, parentId, path: newPath }
@@ -155,57 +161,33 @@ function placeOf ({ parentId }: FolderRow): Pick<TreeSlot, 'folderId' | 'missing
   return { folderId: parentId, missing: [] }
 }
 
-function queriesOf ({ tables }: Engine) {
-  const { folders } = tables
-  const isOwn = matching(folders, 'ownerId')
-  return prepared('folders', {
-    // Ordered by the owner too, so that PostgreSQL takes the index of both.
-    all: db => db.select(folderColumns(tables)).from(folders)
-      .where(and(isOwn, gt(folders.id, placeholder('after'))))
-      .orderBy(limitedTo(sql`${asc(folders.ownerId)}, ${asc(folders.id)}`, placeholder('limit'))),
-    move: db => db.update(folders).set(placeholders('parentId', 'name', 'path'))
-      .where(matching(folders, 'id')),
-    moveBelow: db => db.update(folders).set({
-      path: sql`cast(${placeholder('newPath')} AS text) || substr(${folders.path}, length(cast(${placeholder('path')} AS text)) + 1)`
-    }).where(isBelow(folders)),
-    copyProperties: db => db.update(folders).set({
-      properties: sql`(SELECT s.properties FROM folders s WHERE s.id = ${placeholder('from')})`
-    }).where(matching(folders, 'id'))
-  })
-}
-
 /**
  * Folders and files whose place is wrong, or taken by both, one line each. A folder that is its own ancestor is among
  * them: it can't be that the path of each is longer than that of its parent.
  */
-export function * findFolderFaults (tables: Tables): Rule<string[]> {
-  const { misplaced, orphans, twins } = faultQueriesOf(tables)
-  const [folders, files, pairs] = yield * pipeline(query(misplaced), query(orphans), query(twins))
-  return [
-    ...folders.map(({ id, ownerId, path, parent }) => {
-      const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`
-      return parent === null ? `${folder} has no parent` : `${folder} does not have the path of its parent and its name`
-    }),
-    ...files.map(({ id, ownerId, name }) =>
-      `file ${id} of account ${ownerId} (${JSON.stringify(name)}) is in a folder that does not exist`),
-    ...pairs.map(({ id, ownerId, path, folder }) =>
-      `file ${id} of account ${ownerId} (${JSON.stringify(path)}) has the path of folder ${folder}`)
-  ]
-}
-
-function faultQueriesOf ({ files, folders }: Tables) {
+function * findFolderFaults ({ files, folders }: Tables): Rule<string[]> {
   // Raw SQL: in a query of one table Drizzle omits the table's name.
   const parent = sql<string | null>`CASE WHEN ${eq(folders.parentId, 0)} THEN ''
     ELSE (SELECT p.path || '/' FROM folders p WHERE p.id = folders.parent_id AND p.owner_id = folders.owner_id) END`
-  return prepared('folders', {
-    misplaced: db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent })
-      .from(folders).where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`),
-    orphans: db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
+  const [misplaced, orphans, twins] = yield * pipeline(
+    query(db => db.select({ id: folders.id, ownerId: folders.ownerId, path: folders.path, parent }).from(folders)
+      .where(sql`coalesce(${folders.path} <> ${parent} || ${folders.name}, true)`)),
+    query(db => db.select({ id: files.id, ownerId: files.ownerId, name: files.name }).from(files)
       .where(sql`${files.folderId} <> 0 AND NOT EXISTS (
-        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`),
-    twins: db => db
+        SELECT 1 FROM folders o WHERE o.id = files.folder_id AND o.owner_id = files.owner_id)`)),
+    query(db => db
       .select({ id: files.id, ownerId: files.ownerId, path: folders.path, folder: folders.id }).from(folders)
       .innerJoin(files, and(
-        eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name)))
-  })
+        eq(files.ownerId, folders.ownerId), eq(files.folderId, folders.parentId), eq(files.name, folders.name))))
+  )
+  return [
+    ...misplaced.map(({ id, ownerId, path, parent }) => {
+      const folder = `folder ${id} of account ${ownerId} (${JSON.stringify(path)})`
+      return parent === null ? `${folder} has no parent` : `${folder} does not have the path of its parent and its name`
+    }),
+    ...orphans.map(({ id, ownerId, name }) =>
+      `file ${id} of account ${ownerId} (${JSON.stringify(name)}) is in a folder that does not exist`),
+    ...twins.map(({ id, ownerId, path, folder }) =>
+      `file ${id} of account ${ownerId} (${JSON.stringify(path)}) has the path of folder ${folder}`)
+  ]
 }

@@ -1,5 +1,6 @@
 import { Problem } from '../problems.ts'
 import type { AccountRecord, Amount, FileRecord, FolderRecord, SegmentPage } from './records.ts'
+import type { RowOf } from './schema.ts'
 
 /** Links of one account. */
 export const MAX_LINKS = 1000
@@ -21,10 +22,13 @@ export function refuseBeyondRoom ({ link, owner }: LinkRoom, announced: Amount, 
   for (const unit of ['files', 'bytes'] as const) {
     if (announced[unit] > 0 && announced[unit] > link[unit]) {
       const remaining = Math.max(0, link[unit])
-      throw new Problem('link_limit_reached', { detail: `The link accepts ${remaining} more ${unit}.`, members: { unit, remaining } })
+      const members = { unit, remaining }
+      throw new Problem('link_limit_reached', { detail: `The link accepts ${remaining} more ${unit}.`, members })
     }
     // Without numbers: they are the owner's.
-    if (arrived[unit] > 0 && arrived[unit] > owner[unit]) throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
+    if (arrived[unit] > 0 && arrived[unit] > owner[unit]) {
+      throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
+    }
   }
 }
 
@@ -37,41 +41,13 @@ export function refuseAnnounced (room: LinkRoom, announced: Amount): void {
 export const linkKinds = ['download', 'upload'] as const
 export type LinkKind = typeof linkKinds[number]
 
+/** A link. `name` is the path of its file or folder. */
+export interface LinkRecord extends RowOf<'links'> { readonly name: string }
+
 /** What the owner may change. */
-export interface LinkTerms {
-  /** When the link ends; null for never. */
-  readonly expiresAt: number | null
-  /** Null for a link that needs none. */
-  readonly passwordHash: string | null
-  /** Files and bytes that an `upload` link accepts; null for the other kind. */
-  readonly maxFiles: number | null
-  readonly maxBytes: number | null
-  readonly showsOwner: boolean
-}
+export type LinkTerms = Pick<LinkRecord, 'expiresAt' | 'passwordHash' | 'maxFiles' | 'maxBytes' | 'showsOwner'>
 
-export interface NewLink extends LinkTerms {
-  readonly accountId: number
-  readonly kind: LinkKind
-  /** The path of a file or folder. */
-  readonly name: string
-  /** SHA-256 of the secret, in hex. */
-  readonly secretHash: string
-  /** The secret, encrypted for its owner; null if that failed. */
-  readonly secretSealed: string | null
-}
-
-export interface LinkRecord extends NewLink {
-  readonly id: number
-  /** Exactly one of the two is not null. The link ends when that row is deleted. */
-  readonly fileId: number | null
-  readonly folderId: number | null
-  /** Files and bytes that were stored by it. Unfinished uploads count too, but not here. */
-  readonly usedFiles: number
-  readonly usedBytes: number
-  readonly createdAt: number
-  readonly uses: number
-  readonly lastUsedAt: number | null
-}
+export type NewLink = LinkTerms & Pick<LinkRecord, 'accountId' | 'kind' | 'name' | 'secretHash' | 'secretSealed'>
 
 /** A link that has not expired, with what it gives, as of `now`. Exactly one of `file` and `folder` is defined. */
 export interface OpenLink {

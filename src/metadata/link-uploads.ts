@@ -1,4 +1,4 @@
-import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm'
+import { and, count, eq, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
@@ -35,18 +35,19 @@ interface UploadTarget {
 }
 
 /** Stores what arrives by links in the current transaction. Never evicts versions or trash. */
-export type LinkUploads = ReturnType<typeof createLinkUploads>
-
 export function createLinkUploads ({
   engine, owners, tree, contents, guard
 }: BaseServices & { contents: FileContents }) {
+  const { tables: { uploads }, clock } = engine
   const queries = queriesOf(engine)
 
-  function * openAs (found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload): Rule<UploadTarget> {
+  function * openAs (
+    found: QueryRule<Owner>, { ownerId, linkId, quota, except = '' }: LinkedUpload
+  ): Rule<UploadTarget> {
     const [owner, [link], [own], reserved] = yield * pipeline(
       found,
-      query(queries.link, { ownerId, linkId }),
-      query(queries.reservedByLink, { linkId, except }),
+      queries.link({ ownerId, linkId }),
+      queries.reservedByLink({ linkId, except }),
       owners.reserved(ownerId, except)
     )
     if (link === undefined || own === undefined) throw new Problem('not_found')
@@ -74,7 +75,7 @@ export function createLinkUploads ({
 
   function * isTaken ({ owner, folderId }: UploadTarget, name: string): Rule<boolean> {
     const values = { ownerId: owner.id, folderId, name }
-    const [files, folders] = yield * pipeline(query(queries.fileOfName, values), query(queries.folderOfName, values))
+    const [files, folders] = yield * pipeline(queries.fileOfName(values), queries.folderOfName(values))
     return files.length + folders.length > 0
   }
 
@@ -112,20 +113,21 @@ export function createLinkUploads ({
       const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
       yield * guard.admit(beginning, {}, adds(name, place))
       const stored = yield * contents.store({ ...file, name }, beginning)
-      yield * query(queries.charge, { linkId, bytes: file.size })
+      yield * queries.charge({ linkId, bytes: file.size })
       return stored
     },
 
     /** Ends the unfinished uploads of links: they expire, and housekeeping discards their bytes. */
-    end: (ownerId: number, linkIds: readonly number[]) => query(queries.end, { ownerId, linkIds })
+    end: (ownerId: number, linkIds: number[]) => query(db => db.update(uploads).set({ expiresAt: clock })
+      .where(and(eq(uploads.ownerId, ownerId), inArray(uploads.linkId, linkIds), isNull(uploads.result))))
   }
 }
 
 /** What a quota leaves, with all that is kept: visitors can't evict versions or trash. */
 function ownersRoom (quota: Quota, owner: Owner, { bytes, uploads }: UploadUsage): Amount {
   return {
-    files: (quota.files ?? Infinity) - owner.files - owner.folders - uploads,
-    bytes: (quota.bytes ?? Infinity) - owner.bytes - owner.keptBytes - bytes
+    files: (quota.files ?? Infinity) - owner.usedFiles - owner.usedFolders - uploads,
+    bytes: (quota.bytes ?? Infinity) - owner.usedBytes - owner.keptBytes - bytes
   }
 }
 
@@ -133,8 +135,7 @@ function atLeastNone ({ files, bytes }: Amount): Amount {
   return { files: Math.max(files, 0), bytes: Math.max(bytes, 0) }
 }
 
-function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock, isAmong }: Engine) {
-  const isOwn = (column: typeof files.ownerId) => eq(column, placeholder('ownerId'))
+function queriesOf ({ tables: { accounts, files, folders, links, uploads }, clock }: Engine) {
   return prepared('link_uploads', {
     link: db => db.select({
       folderId: links.folderId,
@@ -153,7 +154,7 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
         or(isNull(links.expiresAt), gt(links.expiresAt, clock))
       )),
     reservedByLink: db => db.select({
-      uploads: sql`count(*)`.mapWith(Number),
+      uploads: count(),
       bytes: sql`coalesce(sum(coalesce(${uploads.length}, ${uploads.offset})), 0)`.mapWith(Number)
     }).from(uploads).where(and(
       matching(uploads, 'linkId'),
@@ -166,10 +167,8 @@ function queriesOf ({ tables: { accounts, files, folders, links, uploads }, cloc
       usedBytes: plus(links.usedBytes, 'bytes')
     }).where(eq(links.id, placeholder('linkId'))),
     fileOfName: db => db.select({ id: files.id }).from(files)
-      .where(and(isOwn(files.ownerId), matching(files, 'folderId', 'name'))),
+      .where(matching(files, 'ownerId', 'folderId', 'name')),
     folderOfName: db => db.select({ id: folders.id }).from(folders)
-      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId')))),
-    end: db => db.update(uploads).set({ expiresAt: clock })
-      .where(and(matching(uploads, 'ownerId'), isAmong(uploads.linkId, 'linkIds'), isNull(uploads.result)))
+      .where(and(matching(folders, 'ownerId', 'name'), eq(folders.parentId, placeholder('folderId'))))
   })
 }

@@ -1,12 +1,15 @@
-import { and, desc, eq, lt, type SQL } from 'drizzle-orm'
+import { and, count, desc, eq, getTableColumns, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
-import { linkColumns, linkQueries } from './link-queries.ts'
+import { accountColumns, fileColumns, folderColumns } from './columns.ts'
+import type { Engine } from './engine.ts'
 import {
-  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINKS, type NewLink, type OpenLink
+  type LinkedFolder, type LinkedPage, type LinkRecord, type LinkTerms, MAX_LINK_NETWORKS, MAX_LINKS, type NewLink,
+  type OpenLink
 } from './link-records.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, FolderRecord, NewFile, Quota } from './records.ts'
-import { existing, first, isAny, pipeline, query, type Rule } from './rule.ts'
+import { existing, first, isAny, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -17,9 +20,12 @@ import type { Services } from './services.ts'
 export type LinkRepository = ReturnType<typeof createLinks>
 
 export function createLinks ({ engine, owners, tree, contents, linkUploads, members, read, write }: Services) {
-  const { tables } = engine
-  const { links } = tables
-  const queries = linkQueries(engine)
+  const { tables, apply, readCached, transact } = engine
+  const { links, linkNetworks } = tables
+  const columns = linkColumns(tables)
+  const queries = queriesOf(engine)
+
+  const isOwn = (ownerId: number, id: number) => and(eq(links.accountId, ownerId), eq(links.id, id))
 
   /** Condition for the links of a file or folder. */
   function * isOf (ownerId: number, name: string): Rule<SQL | undefined> {
@@ -38,32 +44,35 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
   }
 
   const folderBelow = ({ ownerId, folderId }: LinkedFolder, folder: string) =>
-    query(queries.folderBelow, { ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
+    queries.folderBelow({ ownerId, folderId, below: belowOf(folder) }, rows => existing(rows).id)
 
   return {
     /** @throws not_found, validation_failed if an `upload` link is for a file, too_many_links at {@link MAX_LINKS}. */
     add: ({ name, ...link }: NewLink) => engine.transactFor(link.accountId, function * () {
       const { accountId } = link
-      const [, file, folder, createdAt, surplus] = yield * pipeline(
+      const [, file, folder, createdAt, [present]] = yield * pipeline(
         owners.lock(accountId),
         contents.find(accountId, name),
         tree.find(accountId, name),
         engine.now(),
-        query(queries.lastAllowed, { accountId })
+        query(db => db.select({ links: count() }).from(links).where(eq(links.accountId, accountId)))
       )
       if (file === undefined && folder === undefined) throw new Problem('not_found')
       if (link.kind === 'upload' && folder === undefined) {
-        throw new Problem('validation_failed', { errors: [{ field: 'name', message: 'is a file: a link of the kind `upload` is for a folder' }] })
+        const message = 'is a file: a link of the kind `upload` is for a folder'
+        throw new Problem('validation_failed', { errors: [{ field: 'name', message }] })
       }
-      if (surplus.length > 0) throw new Problem('too_many_links', { detail: `An account may have at most ${MAX_LINKS} links; revoke some first.` })
-      const [added] = yield * query(queries.insert, {
-        ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null
-      })
-      return added as LinkRecord
+      if (Number(present?.links) >= MAX_LINKS) {
+        throw new Problem('too_many_links', {
+          detail: `An account may have at most ${MAX_LINKS} links; revoke some first.`
+        })
+      }
+      const values = { ...link, createdAt, fileId: file?.id ?? null, folderId: folder?.id ?? null }
+      return yield * query(db => db.insert(links).values(values).returning(columns), existing)
     }),
 
     find: read((ownerId: number, id: number) =>
-      query(queries.byId, { ownerId, id }, first)),
+      query(db => db.select(columns).from(links).where(isOwn(ownerId, id)), first)),
 
     /** Newest first: at most `limit` with an id below `beforeId`, only those of `name` if it is given. */
     list: read(function * (
@@ -71,7 +80,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
       { name, beforeId, limit }: { name?: string | undefined, beforeId: number | undefined, limit: number }
     ) {
       const isWanted = name === undefined ? undefined : yield * isOf(ownerId, name)
-      return yield * query(db => db.select(linkColumns(tables)).from(links).where(and(
+      return yield * query(db => db.select(columns).from(links).where(and(
         eq(links.accountId, ownerId),
         isWanted,
         beforeId === undefined ? undefined : lt(links.id, beforeId)
@@ -84,10 +93,11 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     ) {
       // Locked: an upload that is decided at the same time sees the limits of before or of after.
       yield * owners.lock(ownerId)
-      const [changed] = yield * query(db => db.update(links).set({ ...changes, id })
-        .where(and(eq(links.accountId, ownerId), eq(links.id, id))).returning(linkColumns(tables)))
-      if (changed === undefined) throw new Problem('not_found')
-      if (changes.passwordHash !== undefined) yield * query(queries.forgetNetworks, { id })
+      const changed = yield * query(db => db.update(links).set({ ...changes, id })
+        .where(isOwn(ownerId, id)).returning(columns), existing)
+      if (changes.passwordHash !== undefined) {
+        yield * query(db => db.delete(linkNetworks).where(eq(linkNetworks.linkId, id)))
+      }
       return changed
     }),
 
@@ -103,8 +113,8 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
 
     /** The link with this secret; undefined if it expired, or its account is disabled or deleted. */
     async findBySecret (secretHash: string): Promise<OpenLink | undefined> {
-      const row = await engine.readCached(`link ${secretHash}`, () =>
-        query(queries.bySecret, { secretHash }, first))
+      const row = await readCached(`link ${secretHash}`, () =>
+        queries.bySecret({ secretHash }, first))
       if (row === undefined) return undefined
       const now = engine.timeOf(row)
       const { link, account, file, folder } = row
@@ -113,30 +123,37 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
     },
 
     /** Adds to the uses of a link; no error if it has ended. */
-    recordUses: (id: number, uses: { count: number, at: number }) =>
-      engine.apply(() => query(queries.recordUses, { id, ...uses }, () => {})),
+    recordUses: (id: number, { count, at }: { count: number, at: number }) => apply(() => query(db => db.update(links)
+      .set({ uses: sql`${links.uses} + ${count}`, lastUsedAt: at }).where(eq(links.id, id)), () => {})),
 
     /**
      * Whether the link was unlocked from a network since its password was set. The latest {@link MAX_LINK_NETWORKS} are
      * remembered.
      */
-    isKnownNetwork: read((id: number, network: string) =>
-      query(queries.knownNetwork, { id, network }, isAny)),
+    isKnownNetwork: read((id: number, network: string) => query(db => db.select().from(linkNetworks)
+      .where(and(eq(linkNetworks.linkId, id), eq(linkNetworks.network, network))), isAny)),
 
     /** Records that; nothing if the link has ended or has another password by now. */
     addKnownNetwork: (
       { id, passwordHash }: Pick<LinkRecord, 'id' | 'passwordHash'>, network: string, at: number
-    ) => engine.transact(function * () {
-      yield * query(queries.addNetwork, { id, passwordHash, network, at })
-      yield * query(queries.forgetOldest, { id })
+    ) => transact(function * () {
+      yield * query(db => db.insert(linkNetworks).select(db.select({
+        linkId: links.id,
+        network: sql<string>`cast(${network} AS text)`.as('network'),
+        firstAt: sql<number>`cast(${at} AS bigint)`.as('first_at')
+      }).from(links).where(and(eq(links.id, id), sql`${links.passwordHash} = ${passwordHash}`))).onConflictDoNothing())
+      const oldest = sql`(SELECT ln.first_at FROM link_networks ln WHERE ln.link_id = ${id}
+        ORDER BY ln.first_at DESC LIMIT 1 OFFSET ${MAX_LINK_NETWORKS - 1})`
+      yield * query(db => db.delete(linkNetworks)
+        .where(and(eq(linkNetworks.linkId, id), lt(linkNetworks.firstAt, oldest))))
     }),
 
     /** A file below a linked folder, found from the id of that in one statement. */
     findFile ({ ownerId, folderId }: LinkedFolder, name: string): Promise<FileRecord | undefined> {
       const { folder, name: segment } = splitPath(name)
       // Without its first word the key would be that of a file in a folder whose name is a number.
-      return engine.readCached(`below ${ownerId}/${folderId}/${name}`, () =>
-        query(queries.fileBelow, { ownerId, folderId, below: belowOf(folder), name: segment }, first))
+      return readCached(`below ${ownerId}/${folderId}/${name}`, () =>
+        queries.fileBelow({ ownerId, folderId, below: belowOf(folder), name: segment }, first))
     },
 
     /** The id of a folder below a linked one. @throws not_found. */
@@ -173,4 +190,41 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
 /** What follows the path of a linked folder in that of a folder below it. */
 function belowOf (folder: string): string {
   return folder === '' ? '' : `/${folder}`
+}
+
+/** The columns of a `LinkRecord`. Its name is the path of its file or folder. */
+function linkColumns ({ links }: Tables) {
+  const name = sql<string>`coalesce(
+    (SELECT lf.path FROM folders lf WHERE lf.id = links.folder_id),
+    (SELECT coalesce((SELECT fo.path || '/' FROM folders fo WHERE fo.id = fi.folder_id), '') || fi.name
+      FROM files fi WHERE fi.id = links.file_id))`
+  return { ...getTableColumns(links), name }
+}
+
+function queriesOf ({ tables, clock }: Engine) {
+  const { accounts, files, folders, links } = tables
+  // In one statement with what is found in it: the linked folder may be moved at the same time.
+  const isBelow = and(
+    matching(folders, 'ownerId'),
+    sql`${folders.path} = (SELECT lf.path FROM folders lf
+      WHERE lf.id = ${placeholder('folderId')}) || cast(${placeholder('below')} AS text)`
+  )
+  return prepared('links', {
+    bySecret: db => db.select({
+      link: linkColumns(tables),
+      account: accountColumns(tables),
+      file: fileColumns(tables),
+      folder: folderColumns(tables),
+      now: clock.mapWith(Number)
+    }).from(links)
+      .innerJoin(accounts, eq(accounts.id, links.accountId))
+      .leftJoin(files, eq(files.id, links.fileId))
+      .leftJoin(folders, eq(folders.id, links.folderId))
+      .where(and(matching(links, 'secretHash'), isNull(accounts.removedAt), isNull(accounts.disabledAt))),
+    fileBelow: db => db.select(fileColumns(tables)).from(files).where(and(
+      matching(files, 'ownerId', 'name'),
+      eq(files.folderId, db.select({ id: folders.id }).from(folders).where(isBelow))
+    )),
+    folderBelow: db => db.select({ id: folders.id }).from(folders).where(isBelow)
+  })
 }

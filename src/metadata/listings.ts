@@ -77,8 +77,6 @@ function afterPosition (
 }
 
 /** Reads what is directly in folders, by name. */
-export type Members = ReturnType<typeof createMembers>
-
 export function createMembers ({ tables, isAmong }: Engine) {
   const { files, folders } = tables
   return {
@@ -120,7 +118,7 @@ function membersOf<Row> ({ name, columns, placeOf, select }: MembersOptions<Row>
 
   /** In a folder, those with a last segment after `after`; in the root for 0. */
   const list = (ownerId: number, folderId: number, { after = '', limit }: SegmentPage) =>
-    query(ofFolder, { ownerId, folderId, after, limit })
+    ofFolder({ ownerId, folderId, after, limit })
 
   /** In any of some folders. Two queries: by one condition SQLite would scan to the position for every page. */
   function * listIn (ownerId: number, { folderIds, after, limit }: MemberPage<Row>): Rule<Row[]> {
@@ -132,7 +130,7 @@ function membersOf<Row> ({ name, columns, placeOf, select }: MembersOptions<Row>
     if (others.length === 0) return begun
     const range = { first: Math.min(...others), last: Math.max(...others) }
     const values = { ownerId, folderIds: others, ...range, limit: limit - begun.length }
-    return [...begun, ...yield * query(ofFolders, values)]
+    return [...begun, ...yield * ofFolders(values)]
   }
 
   return { list, listIn }

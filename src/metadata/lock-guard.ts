@@ -1,4 +1,4 @@
-import { and, eq, getTableColumns, gt, sql } from 'drizzle-orm'
+import { and, count, eq, getTableColumns, gt, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
 import type { Engine } from './engine.ts'
@@ -10,8 +10,7 @@ import type { Owner } from './owners.ts'
 import { ancestorsOf, boundsBelow, splitPath } from './paths.ts'
 import { entityTag, FOLDER_VALIDATORS, permits } from './preconditions.ts'
 import type { FileRecord } from './records.ts'
-import { type Db, matching, pipeline, placeholder, placeholders, prepared, type Query, query, type Rule } from './rule.ts'
-import type { Tables } from './schema.ts'
+import { matching, pipeline, placeholders, prepared, query, type Rule } from './rule.ts'
 
 /** Seconds after which one of many locks may have ended. */
 const RETRY_SECONDS = 60
@@ -72,28 +71,38 @@ export function all (...touched: LockTargets[]): LockTargets {
 }
 
 /** Admits changes in the current transaction, which has locked the owner's account. */
-export type LockGuard = ReturnType<typeof createLockGuard>
-
 export function createLockGuard (engine: Engine, ids: Ids) {
-  const queries = queriesOf(engine)
+  const { tables, clock, isAmong } = engine
+  const { accounts, files, locks } = tables
+  const { ownerId: _ownerId, ...columns } = getTableColumns(locks)
+  const isLive = and(matching(locks, 'ownerId'), gt(locks.expiresAt, clock))
+  const queries = prepared('locks', {
+    onPaths: db => db.select(columns).from(locks).where(and(isLive, isAmong(locks.path, 'paths'))),
+    below: db => db.select(columns).from(locks)
+      .where(and(isLive, isBelow(locks, placeholders('ownerId', 'from', 'to'))))
+  })
+
+  const countLocks = (ownerId: number) => query(db => db.select({ locks: count() }).from(locks)
+    .where(and(eq(locks.ownerId, ownerId), gt(locks.expiresAt, clock))), ([row]) => Number(row?.locks))
 
   /** The locks that touched paths have, and those below trees. */
   function * find ({ owner, time }: LockContext, { paths, trees }: LockTargets): Rule<LockRecord[]> {
     if (owner.lockedUntil <= time) return []
     const all = Array.from(new Set(paths.flatMap(path => [...ancestorsOf(path), path])))
     const found = yield * pipeline(
-      query(queries.onPaths, { ownerId: owner.id, paths: all }),
-      ...trees.map(tree => query(queries.below, { ownerId: owner.id, ...boundsBelow(tree) }))
+      queries.onPaths({ ownerId: owner.id, paths: all }),
+      ...trees.map(tree => queries.below({ ownerId: owner.id, ...boundsBelow(tree) }))
     )
     return Array.from(new Map((found as LockRecord[][]).flat().map(lock => [lock.token, lock])).values())
   }
 
   /** Whether one of the lists holds. */
   function * holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
-    const tagged = lists.filter(({ path, conditions }) => path !== undefined && conditions.some(condition => 'tag' in condition))
+    const tagged = lists.filter(({ path, conditions }) =>
+      path !== undefined && conditions.some(condition => 'tag' in condition))
     const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
-    const found = yield * pipeline(...paths.map(path =>
-      query(queries.digest, { ownerId, ...splitPath(path) }, ([file]) => file && entityTag(file.sha256))))
+    const found = yield * pipeline(...paths.map(path => query(db => db.select({ sha256: files.sha256 }).from(files)
+      .where(hasPath(tables, { ownerId, ...splitPath(path) })), ([file]) => file && entityTag(file.sha256))))
     const tags = new Map(paths.map((path, index) => [path, found[index]]))
     const byToken = new Map(locks.map(lock => [lock.token, lock]))
     const isLockedBy = (token: string, path: string) => {
@@ -123,10 +132,17 @@ export function createLockGuard (engine: Engine, ids: Ids) {
     if (!isPermitted(subject, conditions)) throw new Problem('precondition_failed')
   }
 
+  /** Records until when an account has locks. */
+  function remember (ownerId: number) {
+    const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
+    return query(db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, ownerId)))
+  }
+
   return {
     find,
     judge,
     permits: isPermitted,
+    remember,
 
     /**
      * Judges the conditions and locks of a change.
@@ -139,7 +155,9 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       if (place !== undefined) requireFree(place)
       const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
       const locks = yield * find(start, { ...touched, paths: [...touched.paths, ...listed] })
-      if (lists !== undefined && !(yield * holds(start.owner.id, lists, locks))) throw new Problem('precondition_failed')
+      if (lists !== undefined && !(yield * holds(start.owner.id, lists, locks))) {
+        throw new Problem('precondition_failed')
+      }
       judge(start, conditions)
       const submitted = new Set(tokens)
       const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
@@ -157,21 +175,23 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       const isInTheWay = (other: LockRecord) => covers(other, path) || other.path.startsWith(`${path}/`)
       const inTheWay = found.filter(isInTheWay)
       refuseLocked(inTheWay.filter(other => isExclusive || other.isExclusive))
-      if (inTheWay.length >= MAX_LOCKS_PER_PATH) refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
-      const [counted] = yield * query(queries.count, { ownerId })
-      if (Number(counted?.locks) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
+      if (inTheWay.length >= MAX_LOCKS_PER_PATH) {
+        refuseMore(`A file or folder may have at most ${MAX_LOCKS_PER_PATH} locks.`)
+      }
+      if ((yield * countLocks(ownerId)) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
       const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
-      yield * pipeline(query(queries.insert, { ...added, ownerId }), query(queries.remember, { ownerId }))
+      yield * pipeline(query(db => db.insert(locks).values({ ...added, ownerId })), remember(ownerId))
       return added
     },
 
     /** Ends the locks of files and folders that go or are overwritten, and of all below them. */
     * end ({ owner, time }: LockContext, ...paths: string[]): Rule<void> {
       if (owner.lockedUntil <= time) return
-      const ownerId = owner.id
-      yield * pipeline(...paths.flatMap(path => [
-        query(queries.endAt, { ownerId, path }), query(queries.endBelow, { ownerId, ...boundsBelow(path) })
-      ]))
+      const { id: ownerId } = owner
+      yield * pipeline(...paths.map(path => query(db => db.delete(locks).where(or(
+        and(eq(locks.ownerId, ownerId), eq(locks.path, path)),
+        isBelow(locks, { ownerId, ...boundsBelow(path) })
+      )))))
     }
   }
 }
@@ -199,34 +219,4 @@ export function refuseLocked (locks: readonly LockRecord[]): void {
   if (locked.length === 0) return
   const lockedFolders = pathsOf(locks.filter(({ isFolder }) => isFolder))
   throw new Problem('file_locked', { detail: `${locked[0]} is locked.`, members: { locked, lockedFolders } })
-}
-
-/** The columns of a `LockRecord`. */
-export function lockColumns ({ locks }: Tables) {
-  const { ownerId: _ownerId, ...columns } = getTableColumns(locks)
-  return columns
-}
-
-/** Records until when an account has locks. */
-export function rememberLocks ({ accounts }: Tables): Query<unknown> {
-  const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
-  return (db: Db) => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, placeholder('ownerId')))
-}
-
-function queriesOf ({ tables, clock, isAmong }: Engine) {
-  const { files, locks } = tables
-  const columns = lockColumns(tables)
-  const isOwn = and(matching(locks, 'ownerId'), gt(locks.expiresAt, clock))
-  const path = placeholders('ownerId', 'folder', 'name')
-  return prepared('lock_guard', {
-    onPaths: db => db.select(columns).from(locks).where(and(isOwn, isAmong(locks.path, 'paths'))),
-    below: db => db.select(columns).from(locks).where(and(isOwn, isBelow(locks))),
-    count: db => db.select({ locks: sql`count(*)`.mapWith(Number) }).from(locks).where(isOwn),
-    insert: db => db.insert(locks).values(placeholders('token', 'ownerId', 'path', 'isFolder', 'isDeep', 'isExclusive', 'owner', 'seconds', 'expiresAt')),
-    remember: rememberLocks(tables),
-    digest: db => db.select({ sha256: files.sha256 }).from(files).where(hasPath(tables, path)),
-    endAt: db => db.delete(locks)
-      .where(matching(locks, 'ownerId', 'path')),
-    endBelow: db => db.delete(locks).where(isBelow(locks))
-  })
 }

@@ -1,4 +1,5 @@
 import type { AccountRecord } from './records.ts'
+import type { RowOf } from './schema.ts'
 
 /** Locks of one account at most. */
 export const MAX_LOCKS = 1000
@@ -10,23 +11,6 @@ export const MAX_LOCKS_PER_PATH = 100
 export type LockOwner = Pick<AccountRecord, 'id' | 'lockedUntil'>
 
 /** A write lock of a file or folder (RFC 4918 section 6). */
-export interface NewLock {
-  /** `urn:uuid:` and a random UUID. */
-  readonly token: string
-  /** Of the file or folder that was locked, the lock root. */
-  readonly path: string
-  /** Whether it also locks all that is or comes below. */
-  readonly isDeep: boolean
-  /** Whether nobody else can have a lock; otherwise others can have shared ones. */
-  readonly isExclusive: boolean
-  /** The element `DAV:owner` as XML; null without one. */
-  readonly owner: string | null
-  /** How long it lasts. */
-  readonly seconds: number
-}
+export type LockRecord = Omit<RowOf<'locks'>, 'ownerId'>
 
-export interface LockRecord extends NewLock {
-  /** Whether the lock root is a folder. */
-  readonly isFolder: boolean
-  readonly expiresAt: number
-}
+export type NewLock = Omit<LockRecord, 'isFolder' | 'expiresAt'>

@@ -1,11 +1,10 @@
-import { lte, sql } from 'drizzle-orm'
+import { eq, inArray, lte } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
-import type { Engine } from './engine.ts'
-import { alters, covers, rememberLocks } from './lock-guard.ts'
+import { alters, covers } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
 import type { OwnerContext } from './methods.ts'
-import { matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import { pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 
 /** Queries exclude expired locks, so the time is unused. */
@@ -23,11 +22,10 @@ export type LockRepository = ReturnType<typeof createLocks>
 
 export function createLocks ({ engine, owners, tree, contents, guard, read, write, ownerWrite, removeSome }: Services) {
   const { locks } = engine.tables
-  const queries = queriesOf(engine)
 
-  function * drop (ownerId: number, locks: readonly LockRecord[]): Rule<void> {
-    const tokens = locks.map(({ token }) => token)
-    yield * pipeline(query(queries.remove, { tokens }), query(queries.remember, { ownerId }))
+  function * drop (ownerId: number, dropped: readonly LockRecord[]): Rule<void> {
+    const tokens = dropped.map(({ token }) => token)
+    yield * pipeline(query(db => db.delete(locks).where(inArray(locks.token, tokens))), guard.remember(ownerId))
   }
 
   /** The lock of this path, or of a folder above, that has one of these tokens. @throws `refusal` if there is none. */
@@ -74,8 +72,8 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
       const lock = yield * getOwn(context, path, { tokens, refusal: 'precondition_failed' })
       const expiresAt = context.time + seconds * 1000
       yield * pipeline(
-        query(queries.restart, { token: lock.token, seconds, expiresAt }),
-        query(queries.remember, { ownerId: context.owner.id })
+        query(db => db.update(locks).set({ seconds, expiresAt }).where(eq(locks.token, lock.token))),
+        guard.remember(context.owner.id)
       )
       return { ...lock, seconds, expiresAt }
     }),
@@ -101,15 +99,4 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     removeExpired: (limit: number): Promise<boolean> =>
       removeSome(locks, locks.token, { matching: lte(locks.expiresAt, engine.clock), limit })
   }
-}
-
-function queriesOf ({ tables, isAmong }: Engine) {
-  const { locks } = tables
-  return prepared('locks', {
-    restart: db => db.update(locks)
-      .set({ seconds: sql`${placeholder('seconds')}`, expiresAt: sql`${placeholder('expiresAt')}` })
-      .where(matching(locks, 'token')),
-    remove: db => db.delete(locks).where(isAmong(locks.token, 'tokens')),
-    remember: rememberLocks(tables)
-  })
 }

@@ -1,7 +1,7 @@
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 import { Problem } from '../problems.ts'
 import type { Ids } from './ids.ts'
-import type { Repositories } from './repositories.ts'
+import type { Repositories } from './services.ts'
 
 /**
  * Accounts, tokens and file metadata: the contract of every backend.
@@ -75,7 +75,12 @@ export interface ConnectionCounts {
 export class OutcomeUnknown extends Problem {
   constructor (cause: unknown, code: 'stopping' | 'unavailable' = 'stopping') {
     const reason = code === 'stopping' ? 'The server is stopping' : 'The connection to the database was lost'
-    super(code, { detail: `${reason}, and it is not known whether this request was carried out.`, headers: { 'retry-after': '5' }, resource: 'database', cause })
+    super(code, {
+      detail: `${reason}, and it is not known whether this request was carried out.`,
+      headers: { 'retry-after': '5' },
+      resource: 'database',
+      cause
+    })
   }
 }
 

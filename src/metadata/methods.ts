@@ -34,8 +34,6 @@ export function watchRemovals (unwatched: Engine) {
 }
 
 /** Makes methods of repositories from rules. Parameters and result are those of the rule. */
-export type Methods = ReturnType<typeof createMethods>
-
 export function createMethods (engine: Engine, owners: Owners) {
   return {
     /** For a rule that changes nothing. */
@@ -48,11 +46,11 @@ export function createMethods (engine: Engine, owners: Owners) {
     ): Promise<boolean> => {
       const some = (db: Db, limit: number) => db.select({ key }).from(table).where(matching).limit(limit)
       // Usually there is none, and a write costs a sync.
-      if (!await engine.read(() => query(db => some(db, 1), {}, isAny))) return false
+      if (!await engine.read(() => query(db => some(db, 1), isAny))) return false
       // Those that another process is deleting are left to it.
       return engine.apply(() => query(
         db => db.delete(table).where(inArray(key, engine.skippingLocked(some(db, limit)) as never)).returning({ key }),
-        {}, removed => removed.length === limit
+        removed => removed.length === limit
       ))
     },
 

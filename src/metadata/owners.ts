@@ -1,32 +1,15 @@
 import { and, gt, isNull, ne, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
-import { type Amount, refuseBeyondQuota, type Quota } from './records.ts'
-import { type Db, existing, first, matching, placeholder, plus, prepared, query, type QueryRule } from './rule.ts'
+import { type Amount, NO_USAGE, refuseBeyondQuota, type Quota, type Usage, usageUnits } from './records.ts'
+import { type Db, existing, first, matching, placeholder, plus, prepared, type QueryRule } from './rule.ts'
+import type { RowOf } from './schema.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
 const MANY = 20_000
 
-/** What an account uses. Its row stays locked until the transaction ends, so checks of names and quotas are exact. */
-export interface Owner {
-  readonly id: number
-  readonly bytes: number
-  readonly files: number
-  readonly folders: number
-  readonly keptBytes: number
-  readonly keptContents: number
-  /** No lock lasts longer. */
-  readonly lockedUntil: number
-}
-
-/** What changes in the usage of an account; 0 if not given. */
-export interface Change {
-  readonly bytes?: number
-  readonly files?: number
-  readonly folders?: number
-  readonly keptBytes?: number
-  readonly keptContents?: number
-}
+/** An account. Its row stays locked until the transaction ends, so checks of names and quotas are exact. */
+export type Owner = RowOf<'accounts'>
 
 /** The usage of unfinished uploads, and the time. */
 export interface Reserved extends UploadUsage { readonly time: number }
@@ -38,40 +21,32 @@ export function createOwners (engine: Engine) {
   const queries = queriesOf(engine)
   return {
     /** Locks an account. @throws not_found if it was deleted. */
-    lock: (id: number): QueryRule<Owner> => query(queries.lock, { id }, existing),
+    lock: (id: number): QueryRule<Owner> => queries.lock({ id }, existing),
 
     /** The same for what decides nothing: it waits for nobody. @throws not_found if the account was deleted. */
-    read: (id: number): QueryRule<Owner> => query(queries.read, { id }, existing),
+    read: (id: number): QueryRule<Owner> => queries.read({ id }, existing),
 
-    /** Locks an account, whose password and factors then stay; undefined if it was deleted. */
-    credentials: (id: number) => query(queries.credentials, { id }, first),
+    /** As `lock`; undefined if the account was deleted. */
+    findLocked: (id: number) => queries.lock({ id }, first),
 
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
-    ownsMany: (id: number): QueryRule<boolean> => query(queries.read, { id }, rows => {
-      const { files, folders } = existing(rows)
-      return files + folders > MANY
+    ownsMany: (id: number): QueryRule<boolean> => queries.read({ id }, rows => {
+      const { usedFiles, usedFolders } = existing(rows)
+      return usedFiles + usedFolders > MANY
     }),
 
     /** What unfinished uploads reserve now, without the upload `except`. */
     reserved: (ownerId: number, except = ''): QueryRule<Reserved> =>
-      query(queries.sums, { ownerId, except }, ([usage]) => usage as Reserved),
+      queries.sums({ ownerId, except }, ([usage]) => usage as Reserved),
 
-    charge: (id: number, { bytes = 0, files = 0, folders = 0, keptBytes = 0, keptContents = 0 }: Change) =>
-      query(queries.charge, { id, bytes, files, folders, keptBytes, keptContents })
+    /** Adds to the usage of an account. */
+    charge: (id: number, change: Partial<Usage>) => queries.charge({ id, ...NO_USAGE, ...change })
   }
 }
 
 function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
   const isThis = and(matching(accounts, 'id'), isNull(accounts.removedAt))
-  const owner = (db: Db) => db.select({
-    id: accounts.id,
-    bytes: accounts.usedBytes,
-    files: accounts.usedFiles,
-    folders: accounts.usedFolders,
-    keptBytes: accounts.keptBytes,
-    keptContents: accounts.keptContents,
-    lockedUntil: accounts.lockedUntil
-  }).from(accounts).where(isThis)
+  const owner = (db: Db) => db.select().from(accounts).where(isThis)
   return prepared('owners', {
     sums: db => db.select({
       // By a link, strangers could announce whatever they like.
@@ -86,27 +61,17 @@ function queriesOf ({ tables: { accounts, uploads }, clock, locking }: Engine) {
       gt(uploads.expiresAt, clock),
       ne(uploads.id, placeholder('except'))
     )),
-    credentials: db => locking(db.select({
-      id: accounts.id,
-      passwordHash: accounts.passwordHash,
-      factorCount: accounts.factorCount,
-      factorVersion: accounts.factorVersion
-    }).from(accounts).where(isThis)),
     lock: db => locking(owner(db)),
     read: owner,
-    charge: db => db.update(accounts).set({
-      usedBytes: plus(accounts.usedBytes, 'bytes'),
-      usedFiles: plus(accounts.usedFiles, 'files'),
-      usedFolders: plus(accounts.usedFolders, 'folders'),
-      keptBytes: plus(accounts.keptBytes, 'keptBytes'),
-      keptContents: plus(accounts.keptContents, 'keptContents')
-    }).where(matching(accounts, 'id'))
+    charge: db => db.update(accounts)
+      .set(Object.fromEntries(usageUnits.map(unit => [unit, plus(accounts[unit], unit)])))
+      .where(matching(accounts, 'id'))
   })
 }
 
 /** What counts towards the quotas of an account, without kept content. A folder counts as a file. */
 export function usedBy (owner: Owner, reserved: UploadUsage): Amount {
-  return { bytes: owner.bytes + reserved.bytes, files: owner.files + owner.folders + reserved.uploads }
+  return { bytes: owner.usedBytes + reserved.bytes, files: owner.usedFiles + owner.usedFolders + reserved.uploads }
 }
 
 /**
@@ -121,5 +86,5 @@ export function refuseBeyond (
   refuseBeyondQuota(quota, usedBy(owner, reserved), added)
   return quota.bytes === undefined
     ? -Infinity
-    : owner.bytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
+    : owner.usedBytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
 }

@@ -27,11 +27,12 @@ export function evaluate (headers: ConditionHeaders, current: Validators | undef
     if (!listHas(ifMatch, current, 'strong')) return 'failed'
   } else {
     const unmodifiedSince = parseDate(headers['if-unmodified-since'], now)
-    if (unmodifiedSince !== undefined && current !== undefined && !isUnchangedSince(unmodifiedSince, current, now)) return 'failed'
+    if (unmodifiedSince !== undefined && current && !isUnchangedSince(unmodifiedSince, current, now)) return 'failed'
   }
   if (ifNoneMatch !== undefined) return listHas(ifNoneMatch, current, 'weak') ? 'unchanged' : 'go-on'
   const modifiedSince = parseDate(headers['if-modified-since'], now)
-  return modifiedSince !== undefined && current !== undefined && isUnchangedSince(modifiedSince, current, now) ? 'unchanged' : 'go-on'
+  const isUnchanged = modifiedSince !== undefined && current && isUnchangedSince(modifiedSince, current, now)
+  return isUnchanged ? 'unchanged' : 'go-on'
 }
 
 /** Whether a file has not changed since a date, in seconds. Until one in the future, it still can. */

@@ -1,12 +1,11 @@
-import { and, eq, isNotNull, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNotNull, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions } from './conditions.ts'
-import type { Engine } from './engine.ts'
 import { alters } from './lock-guard.ts'
 import {
   MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName
 } from './property-records.ts'
-import { type Db, matching, pipeline, prepared, query } from './rule.ts'
+import { pipeline, query } from './rule.ts'
 import type { Services } from './services.ts'
 
 /**
@@ -17,14 +16,20 @@ export type PropertyRepository = ReturnType<typeof createProperties>
 
 export function createProperties ({ engine, owners, tree, contents, guard, changeLog, read, write }: Services) {
   const { files, folders } = engine.tables
-  const { ofFiles, ofFolders } = queriesOf(engine)
+
+  /** Those of files, or of folders, by their ids. */
+  const find = (table: typeof files | typeof folders, ownerId: number, ids: readonly number[]) => query(db => db
+    .select({ id: table.id, properties: sql<readonly Property[]>`${table.properties}`.mapWith(table.properties) })
+    .from(table as typeof files)
+    .where(and(eq(table.ownerId, ownerId), inArray(table.id, [...ids]), isNotNull(table.properties))),
+  rows => new Map(rows.map(({ id, properties }) => [id, properties])))
 
   return {
     /** Of files, by their ids; none of a file without one. */
-    ofFiles: read((ownerId: number, ids: readonly number[]) => query(ofFiles, { ownerId, ids }, mapOf)),
+    ofFiles: read((ownerId: number, ids: readonly number[]) => find(files, ownerId, ids)),
 
     /** Of folders, by their ids. */
-    ofFolders: read((ownerId: number, ids: readonly number[]) => query(ofFolders, { ownerId, ids }, mapOf)),
+    ofFolders: read((ownerId: number, ids: readonly number[]) => find(folders, ownerId, ids)),
 
     /** Of the file or folder with a path. @throws not_found, precondition_failed, file_locked, properties_too_large. */
     change: write(function * (ownerId, path: string, changes: PropertyChanges, conditions: Conditions) {
@@ -34,7 +39,7 @@ export function createProperties ({ engine, owners, tree, contents, guard, chang
       const id = file?.id ?? folder?.id
       if (id === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current: file, time }, conditions, alters(path))
-      const current = yield * query(file === undefined ? ofFolders : ofFiles, { ownerId, ids: [id] }, mapOf)
+      const current = yield * find(file === undefined ? folders : files, ownerId, [id])
       const properties = changed(current.get(id) ?? [], changes.properties)
       const modifiedAt = changes.modifiedAt ?? file?.modifiedAt
       yield * pipeline(
@@ -58,22 +63,9 @@ function changed (current: readonly Property[], changes: readonly PropertyChange
   const all = Array.from(properties.values())
   const bytes = all.reduce((sum, { namespace, name, xml }) => sum + Buffer.byteLength(namespace + name + xml), 0)
   if (bytes > MAX_PROPERTY_BYTES || all.length > MAX_PROPERTIES) {
-    throw new Problem('properties_too_large', { detail: `A file or folder has at most ${MAX_PROPERTIES} properties, of ${MAX_PROPERTY_BYTES} bytes together.` })
+    throw new Problem('properties_too_large', {
+      detail: `A file or folder has at most ${MAX_PROPERTIES} properties, of ${MAX_PROPERTY_BYTES} bytes together.`
+    })
   }
   return all.length === 0 ? null : all
-}
-
-type Rows = readonly { readonly id: number, readonly properties: readonly Property[] }[]
-
-function mapOf (rows: Rows): Map<number, readonly Property[]> {
-  return new Map(rows.map(({ id, properties }) => [id, properties]))
-}
-
-function queriesOf ({ tables, isAmong }: Engine) {
-  const { files, folders } = tables
-  const select = (table: typeof files | typeof folders) => (db: Db) => db.select({
-    id: table.id, properties: sql<readonly Property[]>`${table.properties}`.mapWith(table.properties)
-  }).from(table as typeof files)
-    .where(and(matching(table, 'ownerId'), isAmong(table.id, 'ids'), isNotNull(table.properties)))
-  return prepared('properties', { ofFiles: select(files), ofFolders: select(folders) })
 }

@@ -1,4 +1,5 @@
 import { Problem } from '../problems.ts'
+import type { RowOf } from './schema.ts'
 
 /** The limits of one account; undefined means no limit. */
 export interface Quota { readonly bytes: number | undefined, readonly files: number | undefined }
@@ -15,52 +16,28 @@ export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): v
   const unit = unitBeyond(quota, used, added)
   if (unit === undefined) return
   const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
+  const numbers = `${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}`
   throw new Problem('quota_exceeded', {
-    detail: `The quota is ${quota[unit]} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.`,
+    detail: `The quota is ${quota[unit]} ${noun}, ${numbers}.`,
     members: { unit, remaining: Math.max(0, Number(quota[unit]) - used[unit]) }
   })
 }
 
 /** Of what there would be too much; undefined if the change is within the quota. */
 export function unitBeyond (quota: Quota, used: Amount, added: Amount): keyof Amount | undefined {
-  return (['bytes', 'files'] as const).find(unit => added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
+  return (['bytes', 'files'] as const).find(unit =>
+    added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
 }
 
 /** Bytes and files. */
 export interface Amount { readonly bytes: number, readonly files: number }
 
-/** An account to be added. */
-export interface NewAccount {
-  /** As typed at registration. */
-  readonly username: string
-  /** The normalised username, which must be unique. */
-  readonly usernameKey: string
-  readonly passwordHash: string
-  /** Default: now. */
-  readonly createdAt?: number
-}
-
 /** An account with its usage, as of when it was read. */
-export interface AccountRecord extends NewAccount {
-  readonly id: number
-  readonly createdAt: number
-  /** Limits that the operator set for this account; null: those of the settings apply. */
-  readonly quotaBytes: number | null
-  readonly quotaFiles: number | null
-  readonly usedBytes: number
-  readonly usedFiles: number
-  readonly usedFolders: number
-  /** Bytes of versions and trash. */
-  readonly keptBytes: number
-  /** No lock lasts longer. */
-  readonly lockedUntil: number
-  /** Second factors: with one, the password alone opens nothing. */
-  readonly factorCount: number
-  /** Changes with the factors. */
-  readonly factorVersion: number
-  /** When the operator disabled the account; null if it is enabled. */
-  readonly disabledAt: number | null
-}
+export type AccountRecord = Omit<RowOf<'accounts'>, 'removedAt' | 'keptContents'>
+
+/** An account to be added. `createdAt` is now by default. */
+export type NewAccount = Pick<AccountRecord, 'username' | 'usernameKey' | 'passwordHash'> &
+  Partial<Pick<AccountRecord, 'createdAt'>>
 
 /** An account as a request has verified it. A write that is given one fails if the password or the factors changed. */
 export type VerifiedAccount = Pick<AccountRecord, 'id' | 'passwordHash' | 'factorVersion'>
@@ -72,28 +49,11 @@ export type FactorState = Pick<AccountRecord, 'id' | 'factorVersion'>
 export const factors = ['password', 'totp', 'recovery_code', 'passkey'] as const
 export type Factor = typeof factors[number]
 
-/** A token to be added: an access token, a personal access token or a session. No kind is stored as its text. */
-export interface NewToken {
-  readonly accountId: number
-  readonly kind: 'access' | 'personal' | 'session'
-  /** The personal token or session that this access token was issued for; both are deleted together. */
-  readonly parentId: number | null
-  /** The name of a personal token. */
-  readonly name: string | null
-  /** Separated by spaces (RFC 6749 section 3.3). */
-  readonly scopes: string
-  /** SHA-256 of a personal token, or of the secret of a session, in hex. */
-  readonly secretHash: string | null
-  /** What the person showed when it was made, separated by spaces; see {@link Factor}. */
-  readonly factors: string
-  /** Of the client that made a session, such as `Firefox` and `Linux`; null if unknown. */
-  readonly browser: string | null
-  readonly system: string | null
-  /** Default: now. */
-  readonly createdAt?: number
-  /** Null for a personal token that never expires. */
-  readonly expiresAt: number | null
-}
+/** A token as stored. */
+export type TokenRecord = RowOf<'tokens'>
+
+/** A token to be added. `createdAt` is now by default. No kind is stored as its text. */
+export type NewToken = Omit<TokenRecord, 'id' | 'createdAt' | 'lastUsedAt'> & Partial<Pick<TokenRecord, 'createdAt'>>
 
 /** Conditions for adding a token, and what to do with it. */
 export interface TokenConditions {
@@ -106,37 +66,23 @@ export interface TokenConditions {
   readonly lifetimeMilliseconds?: number
 }
 
-/** A token as stored. */
-export interface TokenRecord extends NewToken {
-  readonly id: number
-  readonly createdAt: number
-  readonly lastUsedAt: number | null
-}
-
 /** `now` is the time at which the token was read: it tells whether the token has expired. */
 export interface TokenAndAccount { readonly token: TokenRecord, readonly account: AccountRecord, readonly now: number }
 
-/** A security event of an account, or with the `accountId` null, of the whole store. */
-export interface NewEvent {
-  readonly accountId: number | null
-  /** Default: the name that the account has. */
-  readonly username?: string | null
-  readonly kind: string
-  /** What changed, for the operator: JSON without secrets. */
-  readonly details?: EventDetails | null
-  readonly network: string
-  readonly requestId: string
-  /** Default: now. */
-  readonly at?: number
-}
+/** A security event as stored; a later one has a higher id. It outlives its account. */
+export type EventRecord = RowOf<'events'>
+
+/**
+ * A security event of an account, or with the `accountId` null, of the whole store. `username` is by default the name
+ * that the account has, and `at` is now.
+ */
+export type NewEvent = Pick<EventRecord, 'accountId' | 'kind' | 'network' | 'requestId'> &
+  Partial<Pick<EventRecord, 'username' | 'details' | 'at'>>
 
 /** How many events of an account are kept: about the latest `all`, and at least the latest `ofKind` of each kind. */
 export interface KeptEvents { readonly all: number, readonly ofKind: number }
 
-export type EventDetails = Readonly<Record<string, string | number | boolean | null>>
-
-/** A security event as stored; a later one has a higher id. It outlives its account. */
-export interface EventRecord extends Required<NewEvent> { readonly id: number }
+export type EventDetails = NonNullable<EventRecord['details']>
 
 /** Which events to list: of an account and of earlier accounts with its name, since a time. */
 export interface EventSelection {
@@ -145,31 +91,14 @@ export interface EventSelection {
   readonly limit: number
 }
 
+/** A file as stored. `name` is its path. Its id stays when it is renamed or gets new content. */
+export type FileRecord = Omit<RowOf<'files'>, 'properties'>
+
 /** A file whose bytes are on stable storage already. */
-export interface NewFile {
-  readonly ownerId: number
-  /** Its path: segments joined by `/`. */
-  readonly name: string
-  readonly size: number
-  /** A well-formed media type, sent as `Content-Type`. */
-  readonly type: string
-  readonly sha256: string
-  readonly blobId: string
-  /** The client's time of the content; null if it was not told. */
-  readonly modifiedAt: number | null
+export interface NewFile
+  extends Pick<FileRecord, 'ownerId' | 'name' | 'size' | 'type' | 'sha256' | 'blobId' | 'modifiedAt'> {
   /** Whether the blob has a lease, which must not have run out. */
   readonly isLeased: boolean
-}
-
-/** A file as stored. Its id stays when it is renamed or gets new content. */
-export interface FileRecord extends Omit<NewFile, 'isLeased'> {
-  readonly id: number
-  /** Of the folder that it is in; 0 for the root. */
-  readonly folderId: number
-  readonly createdAt: number
-  readonly updatedAt: number
-  /** When these bytes were stored. A rename does not change it. */
-  readonly storedAt: number
 }
 
 /** Sort orders of a listing. Files that compare equal are ordered by id. */
@@ -231,14 +160,7 @@ export interface FoundFiles {
 }
 
 /** A folder as stored. Its id stays when it is moved. */
-export interface FolderRecord {
-  readonly id: number
-  /** Of the folder that it is in; 0 for the root. */
-  readonly parentId: number
-  /** Segments joined by `/`. */
-  readonly path: string
-  readonly createdAt: number
-}
+export type FolderRecord = Omit<RowOf<'folders'>, 'properties' | 'ownerId' | 'name'>
 
 /** Bytes that must be in the blob store. */
 export interface StoredContent {
@@ -251,13 +173,10 @@ export interface StoredContent {
   readonly name: string | null
 }
 
-interface Usage {
-  readonly bytes: number
-  readonly files: number
-  readonly folders: number
-  readonly keptBytes: number
-  readonly keptContents: number
-}
+/** What an account without files uses, in the units of its row. */
+export const NO_USAGE = { usedBytes: 0, usedFiles: 0, usedFolders: 0, keptBytes: 0, keptContents: 0 }
+export type Usage = Readonly<typeof NO_USAGE>
+export const usageUnits = Object.keys(NO_USAGE) as (keyof Usage)[]
 
 /** An account whose recorded usage is not the sum of its files. */
 export interface UsageMismatch { readonly accountId: number, readonly recorded: Usage, readonly actual: Usage }

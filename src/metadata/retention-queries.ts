@@ -1,8 +1,7 @@
 import { and, asc, type Column, desc, eq, gt, inArray, isNotNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, retainedColumns } from './columns.ts'
-import type { RetainedRow } from './retention.ts'
-import type { ContentPage, RetentionPolicy, VersionRecord } from './retention-records.ts'
+import type { ContentPage, RetainedRow, RetentionPolicy, VersionRecord } from './retention-records.ts'
 import { splitPath } from './paths.ts'
 import { type Db } from './rule.ts'
 
@@ -15,7 +14,8 @@ export function retentionQueries ({ tables, clock }: Engine, { milliseconds, ver
   const columns = retainedColumns(tables)
   const expiry = sql`${clock} - cast(${milliseconds} AS bigint)`
   const isLive = gt(kept.keptAt, expiry)
-  const isBefore = (after: ContentPage['after']) => after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
+  const isBefore = (after: ContentPage['after']) =>
+    after && sql`(${kept.keptAt}, ${kept.id}) < (${after.key}, ${after.id})`
 
   /** The versions of a file that exist: not those that have expired, or are beyond the newest few. */
   const isVersionOf = (fileId: Column | number) => and(isLive, sql`${kept.id} IN (SELECT v.id FROM kept v

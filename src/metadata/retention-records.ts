@@ -1,3 +1,5 @@
+import type { RowOf } from './schema.ts'
+
 /** How long replaced and deleted content is kept. */
 export interface RetentionPolicy {
   /** From its replacement or deletion; 0 keeps nothing. */
@@ -28,34 +30,19 @@ export const NO_RETENTION: RetentionPolicy = { milliseconds: 0, versions: 0 }
  */
 export const FURTHEST_AHEAD_MILLISECONDS = 24 * 3600 * 1000
 
-/** Former content of a file: an earlier version, or the content that it had when it was deleted. */
-interface FormerContent {
-  /** The id of its blob. */
-  readonly id: string
-  readonly ownerId: number
-  readonly fileId: number
-  readonly size: number
-  readonly type: string
-  readonly sha256: string
-  /** When its bytes were stored. */
-  readonly storedAt: number
-  /** The client's time of the content; null if it was not told. */
-  readonly modifiedAt: number | null
-  /** When it was replaced or deleted. */
-  readonly keptAt: number
+/** Content that is kept. `id` is that of its blob. */
+export type RetainedRow = Omit<RowOf<'kept'>, 'properties'>
+
+/** A replaced content of a file. */
+export interface VersionRecord extends Omit<RetainedRow, 'name' | 'createdAt' | 'deletedWith'> {
   /** By the current settings. */
   readonly expiresAt: number
 }
 
-/** A replaced content of a file. */
-export type VersionRecord = FormerContent
-
 /** A deleted file with its last content. */
-export interface TrashRecord extends FormerContent {
+export interface TrashRecord extends VersionRecord, Pick<RetainedRow, 'deletedWith'> {
   /** Its whole path. */
   readonly name: string
-  /** The id of the recursive deletion of a folder that took it; null if it was deleted alone. */
-  readonly deletedWith: string | null
   /** How many versions of the file a restore brings back. */
   readonly versions: number
 }

@@ -15,7 +15,7 @@ export function createRetentionRemovals ({ engine, retention, retentionPolicy }:
     const { accounts } = engine.tables
     const ids = Array.from(new Set(ownerIds))
     return query(db => lock(db.select({ id: accounts.id }).from(accounts)
-      .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id))), {}, locked => locked.map(({ id }) => id))
+      .where(inArray(accounts.id, ids)).orderBy(asc(accounts.id))), locked => locked.map(({ id }) => id))
   }
 
   /** Deletes content that was found before its owners were locked, as far as it is still to be deleted. */

@@ -1,16 +1,13 @@
 import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
-import { FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED } from './retention-records.ts'
-import type { Owner } from './owners.ts'
 import {
-  type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
-} from './rule.ts'
+  FURTHEST_AHEAD_MILLISECONDS, MAX_DELETIONS, MAX_RETAINED, MAX_TRIMMED, type RetainedRow
+} from './retention-records.ts'
+import type { Owner } from './owners.ts'
+import { type Db, limitedTo, matching, pipeline, placeholder, placeholders, prepared, type Rule } from './rule.ts'
 import type { FileRecord } from './records.ts'
-import type { Tables } from './schema.ts'
 import type { BaseServices } from './services.ts'
-
-export type RetainedRow = Omit<Tables['kept']['$inferSelect'], 'properties'>
 
 /** Bytes to free. The blob `newest` is deleted last. */
 interface Eviction { readonly bytes: number, readonly newest?: string, readonly time: number }
@@ -42,7 +39,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   const { deletions: maxDeletions = MAX_DELETIONS } = retentionPolicy
 
   /** The versions of files that exist. */
-  const versionsOf = (fileIds: readonly number[]) => query(queries.ofFiles, { fileIds })
+  const versionsOf = (fileIds: readonly number[]) => queries.ofFiles({ fileIds })
 
   /** Deletes contents. Returns their bytes. */
   function * drop (contents: readonly RetainedItem[], time: number): Rule<number> {
@@ -52,7 +49,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const theirs = contents.filter(content => content.ownerId === ownerId)
       return owners.charge(ownerId, { keptBytes: -bytesOf(theirs), keptContents: -theirs.length })
     })
-    yield * pipeline(query(queries.remove, { ids }), discard(ids, time), ...charges)
+    yield * pipeline(queries.remove({ ids }), discard(ids, time), ...charges)
     return bytesOf(contents)
   }
 
@@ -65,13 +62,13 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   /** What is kept of the deleted files among the contents: themselves, and their versions. */
   function * ofDeleted (contents: readonly RetainedItem[]): Rule<RetainedItem[]> {
     const fileIds = contents.filter(({ name }) => name !== null).map(({ fileId }) => fileId)
-    return fileIds.length === 0 ? [] : yield * query(queries.ofFiles, { fileIds })
+    return fileIds.length === 0 ? [] : yield * queries.ofFiles({ fileIds })
   }
 
   function * chooseOldest (
     limit: number, { ownerId, newest, bytes }: { ownerId: number, newest: string, bytes: number }
   ) {
-    const contents = yield * query(queries.oldest, { ownerId, newest, above: 0, limit })
+    const contents = yield * queries.oldest({ ownerId, newest, above: 0, limit })
     return { ...yield * choose(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
@@ -101,7 +98,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   }
 
   const removeOldest = ownerWrite(function * ({ owner, time }) {
-    const contents = yield * query(queries.oldest, { ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
+    const contents = yield * queries.oldest({ ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
     yield * dropWithVersions(contents, time)
   })
 
@@ -121,7 +118,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
      * the newest version.
      */
     keepVersion: (file: FileRecord, keptAt: number) =>
-      query(queries.addVersion, { ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
+      queries.addVersion({ ...file, keptAt, name: null, createdAt: null, deletedWith: null }),
 
     /**
      * Keeps files of an owner that are about to be deleted, as the newest in the trash; the caller charges them. Their
@@ -131,7 +128,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       ownerId: number, ids: readonly number[], { keptAt, deletedWith }: { keptAt: number, deletedWith: string | null }
     ) {
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-      return query(queries.addDeleted, { ownerId, ids, keptAt, end, deletedWith })
+      return queries.addDeleted({ ownerId, ids, keptAt, end, deletedWith })
     },
 
     /**
@@ -143,19 +140,19 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
     ): Rule<void> {
       const expired = time - retentionPolicy.milliseconds
       const end = keptAt + FURTHEST_AHEAD_MILLISECONDS
-      const trashed = yield * query(queries.trashVersion, { id, ownerId, name, createdAt, keptAt, end, expired })
+      const trashed = yield * queries.trashVersion({ id, ownerId, name, createdAt, keptAt, end, expired })
       if (trashed.length === 0) yield * drop(yield * versionsOf([id]), time)
     },
 
     /** The versions of a file beyond the newest `RetentionPolicy.versions`. */
-    surplusOf: ({ id: fileId }: FileRecord) => query(queries.surplus, { fileId }),
+    surplusOf: ({ id: fileId }: FileRecord) => queries.surplus({ fileId }),
 
     /** Removes an entry whose blob a file uses again; the caller charges it. */
-    take: ({ id }: RetainedRow) => query(queries.remove, { ids: [id] }),
+    take: ({ id }: RetainedRow) => queries.remove({ ids: [id] }),
 
     /** Deletes contents by their ids, and the versions of deleted files among them. Returns their bytes. */
     * remove (ids: readonly string[], time: number): Rule<number> {
-      return yield * dropWithVersions(yield * query(queries.byIds, { ids }), time)
+      return yield * dropWithVersions(yield * queries.byIds({ ids }), time)
     },
 
     /**
@@ -172,7 +169,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const { chosen, missing, count } = found
       if (missing > 0 && count === maxDeletions) throw new TooManyDeletions('some must be deleted first')
       yield * drop(chosen, time)
-      if (missing > 0) yield * drop(yield * query(queries.byId, { id: newest }), time)
+      if (missing > 0) yield * drop(yield * queries.byId({ id: newest }), time)
     },
 
     /**
@@ -183,11 +180,11 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const { contents: maxContents = MAX_RETAINED } = retentionPolicy
       // `owner` is as of the beginning. Usually the limit is far.
       if (owner.keptContents + added <= maxContents) return
-      const [charged] = yield * query(queries.count, { id: owner.id })
+      const { keptContents } = yield * owners.lock(owner.id)
       const most = Math.max(added, Math.min(maxDeletions, MAX_TRIMMED))
-      const limit = Math.min(Number(charged?.contents) - maxContents, most)
+      const limit = Math.min(keptContents - maxContents, most)
       if (limit <= 0) return
-      const contents = yield * query(queries.oldest, { ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
+      const contents = yield * queries.oldest({ ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
       yield * drop((yield * choose(contents, limit, () => 1)).chosen, time)
     },
 
@@ -208,7 +205,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   }
 }
 
-function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxVersions: number) {
+function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: number) {
   const { id, ownerId, fileId, name, size } = getTableColumns(kept)
   const columns = { id, ownerId, fileId, name, size }
   const select = (db: Db, condition: SQL | undefined) => db.select(columns).from(kept).where(condition)
@@ -255,9 +252,8 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
       createdAt: sql`cast(${placeholder('createdAt')} AS bigint)`,
       keptAt: after(inTrash)
     }).where(eq(kept.id, sql`(SELECT v.id FROM kept v WHERE v.file_id = ${placeholder('id')} AND v.name IS NULL
-      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`)).returning({ id: kept.id }),
-    count: db => db.select({ contents: accounts.keptContents }).from(accounts)
-      .where(matching(accounts, 'id')),
+      AND v.kept_at > cast(${placeholder('expired')} AS bigint) ORDER BY v.kept_at DESC, v.id DESC LIMIT 1)`))
+      .returning({ id: kept.id }),
     remove: db => db.delete(kept).where(isAmong(kept.id, 'ids')),
     surplus: db => select(db, isVersion)
       .orderBy(limitedTo(sql`${desc(kept.keptAt)}, ${desc(kept.id)}`, Number.MAX_SAFE_INTEGER, maxVersions)),
@@ -271,6 +267,6 @@ function queriesOf ({ tables: { accounts, files, kept }, isAmong }: Engine, maxV
 
 /** The time of new kept content: `keptAt`, or 1 ms after the latest that matches if that is later. */
 function after (matching: SQL | undefined): SQL {
-  return sql`(SELECT max(t) FROM
-    (SELECT cast(${placeholder('keptAt')} AS bigint) AS t UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
+  return sql`(SELECT max(t) FROM (SELECT cast(${placeholder('keptAt')} AS bigint) AS t
+    UNION ALL SELECT max(kept_at) + 1 FROM kept WHERE ${matching}) times)`
 }

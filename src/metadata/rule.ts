@@ -1,6 +1,6 @@
 import { and, type Column, eq, type Placeholder, sql, type SQL } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT, PgTable } from 'drizzle-orm/pg-core'
-import { Problem } from '../problems.ts'
+import { type FailureCode, Problem } from '../problems.ts'
 
 /** A connection to a database, as Drizzle types one to PostgreSQL. */
 export type Db = PgDatabase<PgQueryResultHKT>
@@ -18,18 +18,26 @@ export interface Query<Rows> {
   readonly statement?: string
 }
 
+/** Sends a prepared query with the values of its placeholders. Returns its rows, or what `result` makes of them. */
+export type PreparedQuery<Rows> = <T = Rows>(values?: QueryValues, result?: (rows: Rows) => T) => QueryRule<T>
+
 /**
  * Queries with placeholders, whose statements are named by the subject and their keys. An engine prepares each once for
  * each connection: building one takes Drizzle ten times as long as running it.
  */
 export function prepared<Queries extends Readonly<Record<string, (db: Db) => Preparable<unknown>>>> (
   subject: string, queries: Queries
-): Queries {
-  for (const [key, build] of Object.entries(queries)) {
-    const name = key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
-    Object.assign(build, { statement: `${subject}_${name}` })
-  }
-  return queries
+) {
+  return Object.fromEntries(Object.entries(queries).map(([key, build]) => {
+    const statement = Object.assign(build, { statement: `${subject}_${snakeCase(key)}` })
+    const rule: PreparedQuery<unknown> = (values, result) => new QueryRule(statement, values, result)
+    return [key, rule]
+  })) as { [Key in keyof Queries]: Queries[Key] extends Query<infer Rows> ? PreparedQuery<Rows> : never }
+}
+
+/** `usernameKey` is `username_key`. */
+export function snakeCase (text: string): string {
+  return text.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }
 
 export const { placeholder } = sql
@@ -77,7 +85,7 @@ export class QueryRule<T> implements Step, Rule<T> {
   /** What the rows mean. May throw. */
   readonly result: (rows: never) => T
 
-  constructor (query: Query<unknown>, values: QueryValues, result: (rows: never) => T) {
+  constructor (query: Query<unknown>, values: QueryValues = {}, result: (rows: never) => T = rows => rows) {
     this.query = query
     this.values = values
     this.result = result
@@ -89,18 +97,12 @@ export class QueryRule<T> implements Step, Rule<T> {
   }
 }
 
-const asTheyAre = (rows: never): never => rows
-
 /**
- * Sends one query. Returns its rows, or what `result` makes of them.
+ * Sends a query that is built for this. Returns its rows, or what `result` makes of them.
  * @throws {Refusal} if a constraint refuses a row.
  */
-export function query<Rows> (statement: Query<Rows>, values?: QueryValues): QueryRule<Rows>
-export function query<Rows, T> (statement: Query<Rows>, values: QueryValues, result: (rows: Rows) => T): QueryRule<T>
-export function query (
-  statement: Query<unknown>, values: QueryValues = {}, result: (rows: never) => unknown = asTheyAre
-): QueryRule<unknown> {
-  return new QueryRule(statement, values, result)
+export function query<Rows, T = Rows> (build: Query<Rows>, result?: (rows: Rows) => T): QueryRule<T> {
+  return new QueryRule(build, {}, result)
 }
 
 type AnswerOf<T> = T extends QueryRule<infer R> ? R : undefined
@@ -144,11 +146,13 @@ export async function runIn<T> (
 }
 
 /** A row that a constraint of the tables refuses: a key that is taken, or a reference to a row that does not exist. */
-export class Refusal extends Error {
-  readonly constraint: 'unique' | 'reference'
+export class Refusal extends Error {}
 
-  constructor (constraint: 'unique' | 'reference', cause: unknown) {
-    super(`refused by a constraint: ${constraint}`, { cause })
-    this.constraint = constraint
+/** Runs a rule. If a constraint refuses a row of it, that is the problem `code`. */
+export function * refusedAs<T> (code: FailureCode, rule: Rule<T>): Rule<T> {
+  try {
+    return yield * rule
+  } catch (error) {
+    throw error instanceof Refusal ? new Problem(code, { cause: error }) : error
   }
 }

@@ -1,18 +1,23 @@
-import { type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
+import { type ColumnBuilderBase, type HasDefault, isNotNull, isNull, type NotNull, sql } from 'drizzle-orm'
 import type {
   AnyPgColumn, index, PgBigInt53BuilderInitial, PgBooleanBuilderInitial, PgCustomColumnBuilder, pgTable, primaryKey,
   text, uniqueIndex
 } from 'drizzle-orm/pg-core'
-import { attemptKinds } from './attempt-records.ts'
-import { changeKinds } from './change-records.ts'
-import { linkKinds } from './link-records.ts'
+import type { Attempt } from './attempt-records.ts'
 import type { Precondition } from './preconditions.ts'
 import type { Property } from './property-records.ts'
-import type { EventDetails } from './records.ts'
-import type { StoreResult } from './upload-records.ts'
+import { snakeCase } from './rule.ts'
 
 type NumberColumn = PgBigInt53BuilderInitial<string>
-type CustomColumn<T> = PgCustomColumnBuilder<{ name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined }>
+type CustomColumn<T> = PgCustomColumnBuilder<{
+  name: string, dataType: 'custom', columnType: 'PgCustomColumn', data: T, driverParam: string, enumValues: undefined
+}>
+
+/** A row of a table. */
+export type RowOf<Name extends keyof Tables> = Readonly<Tables[Name]['$inferSelect']>
+
+/** Makes a column with a name. */
+type ColumnOf<Builder> = (name: string) => Builder
 
 /** The kinds of tables, indexes and columns of a database, as Drizzle types those of PostgreSQL. */
 export interface Dialect {
@@ -21,18 +26,18 @@ export interface Dialect {
   readonly uniqueIndex: typeof uniqueIndex
   readonly primaryKey: typeof primaryKey
   /** A safe integer: milliseconds, bytes, a count or an id. */
-  readonly number: (name: string) => NumberColumn
-  readonly boolean: (name: string) => PgBooleanBuilderInitial<string>
+  readonly number: ColumnOf<NumberColumn>
+  readonly boolean: ColumnOf<PgBooleanBuilderInitial<string>>
   readonly text: typeof text
   /** Text that is compared by code point. */
-  readonly key: (name: string) => CustomColumn<string>
+  readonly key: ColumnOf<CustomColumn<string>>
   /** JSON that nothing looks into. */
   readonly json: <T>(name: string) => CustomColumn<T>
   /** The primary key: a number that is never used twice. */
-  readonly identity: (name: string) => HasDefault<NotNull<NumberColumn>>
+  readonly identity: ColumnOf<HasDefault<NotNull<NumberColumn>>>
   /** SQLite needs `sequence` as the primary key of `uploads` to count it up; in PostgreSQL that is `id`. */
-  readonly uploadId: (name: string) => NotNull<CustomColumn<string>>
-  readonly uploadSequence: (name: string) => HasDefault<NotNull<NumberColumn>>
+  readonly uploadId: ColumnOf<NotNull<CustomColumn<string>>>
+  readonly uploadSequence: ColumnOf<HasDefault<NotNull<NumberColumn>>>
 }
 
 /** A kind of columns: JSON in text that no query looks into. Of a placeholder, Drizzle also encodes null. */
@@ -43,62 +48,98 @@ export const jsonText = {
 }
 
 /** The columns that all databases have of the blobs whose bytes are to be deleted. */
-type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', { id: HasDefault<NotNull<NumberColumn>>, blobId: NotNull<CustomColumn<string>>, discardedAt: NotNull<NumberColumn> }>>
+type DiscardedBlobs = ReturnType<typeof pgTable<'discarded_blobs', {
+  id: HasDefault<NotNull<NumberColumn>>, blobId: NotNull<CustomColumn<string>>, discardedAt: NotNull<NumberColumn>
+}>>
 
 /** The tables that every database has. */
 export type Tables = ReturnType<typeof createTables> & { readonly discardedBlobs: DiscardedBlobs }
 
+/** A column that is never null. */
+const required = <Builder extends ColumnBuilderBase & { notNull (): unknown }>(column: ColumnOf<Builder>) =>
+  (name: string) => column(name).notNull() as NotNull<Builder>
+
+/** Columns whose names are their keys in snake case. */
+export function named<Columns extends Readonly<Record<string, ColumnOf<unknown>>>> (columns: Columns) {
+  const made = Object.entries(columns).map(([key, column]) => [key, column(snakeCase(key))])
+  return Object.fromEntries(made) as { [Key in keyof Columns]: ReturnType<Columns[Key]> }
+}
+
 /** The tables that every database has. Tables of one database, or with other columns, are in its own `schema.ts`. */
-export function createTables ({
-  table, index, uniqueIndex, primaryKey, number, boolean, text, key, json, identity, uploadId, uploadSequence
-}: Dialect) {
-  const accounts = table('accounts', {
-    id: identity('id'),
-    username: text('username').notNull(),
-    usernameKey: key('username_key').notNull(),
-    passwordHash: text('password_hash').notNull(),
-    createdAt: number('created_at').notNull(),
-    quotaBytes: number('quota_bytes'),
-    quotaFiles: number('quota_files'),
+export function createTables (dialect: Dialect) {
+  const { table, index, uniqueIndex, primaryKey, identity, json, uploadId, uploadSequence, ...optional } = dialect
+  // Columns that are not optional have a value in every row.
+  const number = required(optional.number)
+  const text = required((name: string) => optional.text(name))
+  const key = required(optional.key)
+  const boolean = required(optional.boolean)
+  const keyOfRow = (name: string) => key(name).primaryKey()
+  const zero = (name: string) => number(name).default(0)
+  const no = (name: string) => boolean(name).default(false)
+  const word = <Words extends string>(name: string) => text(name).$type<Words>()
+  const owner = (name: string) => number(name).references(() => accounts.id)
+  /** A reference to a row with which this one ends. */
+  const endsWith = (target: () => AnyPgColumn) => (name: string) =>
+    optional.number(name).references(target, { onDelete: 'cascade' })
+  const optionalAccount = endsWith(() => accounts.id)
+  const account = required(optionalAccount)
+
+  const accounts = table('accounts', named({
+    id: identity,
+    // As typed at registration.
+    username: text,
+    // The normalised username.
+    usernameKey: key,
+    passwordHash: text,
+    createdAt: number,
+    // Limits that the operator set for this account; null: those of the settings apply.
+    quotaBytes: optional.number,
+    quotaFiles: optional.number,
     // Updated with every change of a file, in the same transaction, so that checking a quota does not sum all files.
-    usedBytes: number('used_bytes').notNull().default(0),
-    usedFiles: number('used_files').notNull().default(0),
-    usedFolders: number('used_folders').notNull().default(0),
-    keptBytes: number('kept_bytes').notNull().default(0),
-    keptContents: number('kept_contents').notNull().default(0),
+    usedBytes: zero,
+    usedFiles: zero,
+    usedFolders: zero,
+    // Of versions and trash.
+    keptBytes: zero,
+    keptContents: zero,
     // No lock lasts longer: if it has passed, a change need not look for locks.
-    lockedUntil: number('locked_until').notNull().default(0),
+    lockedUntil: zero,
     // With a factor the password alone opens nothing: known without a further query.
-    factorCount: number('factor_count').notNull().default(0),
-    factorVersion: number('factor_version').notNull().default(0),
-    disabledAt: number('disabled_at'),
+    factorCount: zero,
+    // Changes with the factors.
+    factorVersion: zero,
+    // When the operator disabled the account; null if it is enabled.
+    disabledAt: optional.number,
     // Set when the account is deleted; the row stays until its files are deleted, in batches.
-    removedAt: number('removed_at')
-  }, columns => [
+    removedAt: optional.number
+  }), columns => [
     uniqueIndex('accounts_username_key').on(columns.usernameKey),
     // Partial: few accounts are being deleted, and every sweep looks for one.
     index('accounts_removed').on(columns.removedAt).where(isNotNull(columns.removedAt))
   ])
 
-  /** What ends with an account. */
-  const account = (name: string) => number(name).references(() => accounts.id, { onDelete: 'cascade' })
-
-  const tokens = table('tokens', {
-    id: identity('id'),
-    accountId: account('account_id').notNull(),
-    kind: text('kind', { enum: ['access', 'personal', 'session'] }).notNull(),
+  const tokens = table('tokens', named({
+    id: identity,
+    accountId: account,
+    kind: word<'access' | 'personal' | 'session'>,
     // An access token is deleted with the personal token or session that it was issued for.
-    parentId: number('parent_id').references((): AnyPgColumn => tokens.id, { onDelete: 'cascade' }),
-    name: text('name'),
-    scopes: text('scopes').notNull(),
-    secretHash: key('secret_hash'),
-    factors: text('factors').notNull().default('password'),
-    browser: text('browser'),
-    system: text('system'),
-    createdAt: number('created_at').notNull(),
-    expiresAt: number('expires_at'),
-    lastUsedAt: number('last_used_at')
-  }, columns => [
+    parentId: endsWith((): AnyPgColumn => tokens.id),
+    // Of a personal token.
+    name: optional.text,
+    // Separated by spaces (RFC 6749 section 3.3).
+    scopes: text,
+    // SHA-256 of a personal token, or of the secret of a session, in hex.
+    secretHash: optional.key,
+    // What the person showed when it was made, separated by spaces.
+    factors: name => text(name).default('password'),
+    // Of the client that made a session, such as `Firefox` and `Linux`; null if unknown.
+    browser: optional.text,
+    system: optional.text,
+    createdAt: number,
+    // Null for a personal token that never expires.
+    expiresAt: optional.number,
+    lastUsedAt: optional.number
+  }), columns => [
     uniqueIndex('tokens_secret_hash').on(columns.secretHash),
     index('tokens_account').on(columns.accountId, columns.id),
     index('tokens_parent').on(columns.parentId),
@@ -106,16 +147,16 @@ export function createTables ({
   ])
 
   /** Recent failed sign-ins, wrong codes and registrations, for the attempt limiter. */
-  const attempts = table('attempts', {
-    id: identity('id'),
-    kind: text('kind', { enum: attemptKinds }).notNull(),
-    network: key('network').notNull(),
+  const attempts = table('attempts', named({
+    id: identity,
+    kind: word<Attempt['kind']>,
+    network: key,
     // A digest of the username, whether an account has it or not: counting must not reveal which exist.
-    usernameKey: key('username_key').notNull(),
+    usernameKey: key,
     // Whether the account had signed in from this network before.
-    isKnownNetwork: boolean('is_known_network').notNull(),
-    at: number('at').notNull()
-  }, columns => [
+    isKnownNetwork: boolean,
+    at: number
+  }), columns => [
     index('attempts_pair').on(columns.kind, columns.usernameKey, columns.network, columns.at),
     index('attempts_network').on(columns.kind, columns.network, columns.at),
     index('attempts_account').on(columns.kind, columns.usernameKey, columns.isKnownNetwork, columns.at),
@@ -123,93 +164,107 @@ export function createTables ({
   ])
 
   /** Networks that an account has signed in from. */
-  const accountNetworks = table('account_networks', {
-    accountId: account('account_id').notNull(),
-    network: key('network').notNull(),
-    firstAt: number('first_at').notNull()
-  }, columns => [primaryKey({ columns: [columns.accountId, columns.network] })])
+  const accountNetworks = table('account_networks', named({
+    accountId: account,
+    network: key,
+    firstAt: number
+  }), columns => [primaryKey({ columns: [columns.accountId, columns.network] })])
 
   /** The event log of an account, for its owner. */
-  const events = table('events', {
-    id: identity('id'),
+  const events = table('events', named({
+    id: identity,
     // Not a reference: an event outlives its account. Null for the whole store.
-    accountId: number('account_id'),
-    username: text('username'),
-    kind: text('kind').notNull(),
-    details: json<EventDetails>('details'),
-    network: text('network').notNull(),
-    requestId: text('request_id').notNull(),
-    at: number('at').notNull()
-  }, columns => [index('events_account').on(columns.accountId, columns.id)])
+    accountId: optional.number,
+    username: optional.text,
+    kind: text,
+    // What changed, for the operator: without secrets.
+    details: json<Readonly<Record<string, string | number | boolean | null>>>,
+    network: text,
+    requestId: text,
+    at: number
+  }), columns => [index('events_account').on(columns.accountId, columns.id)])
 
   /** One-time codes: the secret that is on, and one that its owner has to confirm. */
-  const totpSecrets = table('totp_secrets', {
-    accountId: account('account_id').notNull(),
-    state: text('state', { enum: ['on', 'pending'] }).notNull(),
+  const totpSecrets = table('totp_secrets', named({
+    accountId: account,
+    state: word<'on' | 'pending'>,
     // Sealed.
-    secret: text('secret').notNull(),
-    lastStep: number('last_step').notNull().default(0),
-    createdAt: number('created_at').notNull(),
+    secret: text,
+    // The latest time step of which a code was used.
+    lastStep: zero,
+    createdAt: number,
     // Of a pending one.
-    expiresAt: number('expires_at')
-  }, columns => [primaryKey({ columns: [columns.accountId, columns.state] })])
+    expiresAt: optional.number
+  }), columns => [primaryKey({ columns: [columns.accountId, columns.state] })])
 
-  const passkeys = table('passkeys', {
-    id: identity('id'),
-    accountId: account('account_id').notNull(),
-    name: text('name').notNull(),
-    credentialId: key('credential_id').notNull(),
-    publicKey: text('public_key').notNull(),
-    userHandle: text('user_handle').notNull(),
-    counter: number('counter').notNull(),
-    createdAt: number('created_at').notNull(),
-    lastUsedAt: number('last_used_at')
-  }, columns => [
+  const passkeys = table('passkeys', named({
+    id: identity,
+    accountId: account,
+    // Given by the owner.
+    name: text,
+    // Base64url.
+    credentialId: key,
+    // A COSE_Key (RFC 9052 section 7), in base64url.
+    publicKey: text,
+    // The random id of the account that the authenticator returns with an assertion, in base64url.
+    userHandle: text,
+    // How often the authenticator has signed; 0 if it does not count.
+    counter: number,
+    createdAt: number,
+    lastUsedAt: optional.number
+  }), columns => [
     uniqueIndex('passkeys_credential').on(columns.credentialId),
     index('passkeys_account').on(columns.accountId, columns.id)
   ])
 
-  const recoveryCodes = table('recovery_codes', {
-    accountId: account('account_id').notNull(),
-    hash: key('hash').notNull()
-  }, columns => [primaryKey({ columns: [columns.accountId, columns.hash] })])
+  const recoveryCodes = table('recovery_codes', named({
+    accountId: account,
+    hash: key
+  }), columns => [primaryKey({ columns: [columns.accountId, columns.hash] })])
 
   /** Secrets that are used once, within a time: a row is deleted when it is used. */
-  const oneTimeSecrets = table('one_time_secrets', {
-    hash: key('hash').primaryKey(),
-    kind: text('kind', { enum: ['invitation', 'reset', 'confirmation'] }).notNull(),
-    accountId: account('account_id'),
-    username: text('username'),
-    removesFactors: boolean('removes_factors').notNull().default(false),
-    expiresAt: number('expires_at').notNull()
-  }, columns => [
+  const oneTimeSecrets = table('one_time_secrets', named({
+    // SHA-256 of the secret, in hex.
+    hash: keyOfRow,
+    kind: word<'invitation' | 'reset' | 'confirmation'>,
+    // Null for an invitation.
+    accountId: optionalAccount,
+    // The name that an invitation is for; null if the person chooses one.
+    username: optional.text,
+    // Whether a reset also removes the factors.
+    removesFactors: no,
+    expiresAt: number
+  }), columns => [
     index('one_time_secrets_account').on(columns.accountId),
     index('one_time_secrets_expiry').on(columns.expiresAt)
   ])
 
   /** Challenges of passkeys that were used: they are signed, and not kept before. */
-  const usedChallenges = table('used_challenges', {
-    id: key('id').primaryKey(),
-    expiresAt: number('expires_at').notNull()
-  }, columns => [index('used_challenges_expiry').on(columns.expiresAt)])
+  const usedChallenges = table('used_challenges', named({
+    id: keyOfRow,
+    expiresAt: number
+  }), columns => [index('used_challenges_expiry').on(columns.expiresAt)])
 
-  const files = table('files', {
-    id: identity('id'),
-    ownerId: number('owner_id').notNull().references(() => accounts.id),
+  const files = table('files', named({
+    id: identity,
+    ownerId: owner,
     // 0 for the root.
-    folderId: number('folder_id').notNull().default(0),
+    folderId: zero,
     // The last segment of the name that clients see.
-    name: key('name').notNull(),
-    size: number('size').notNull(),
-    type: text('type').notNull(),
-    sha256: text('sha256').notNull(),
-    blobId: key('blob_id').notNull(),
-    createdAt: number('created_at').notNull(),
-    updatedAt: number('updated_at').notNull(),
-    storedAt: number('stored_at').notNull().default(0),
-    modifiedAt: number('modified_at'),
-    properties: json<readonly Property[]>('properties')
-  }, columns => [
+    name: key,
+    size: number,
+    // A well-formed media type, sent as `Content-Type`.
+    type: text,
+    sha256: text,
+    blobId: key,
+    createdAt: number,
+    updatedAt: number,
+    // When these bytes were stored. A rename does not change it.
+    storedAt: zero,
+    // The client's time of the content; null if it was not told.
+    modifiedAt: optional.number,
+    properties: json<readonly Property[]>
+  }), columns => [
     uniqueIndex('files_folder_name').on(columns.ownerId, columns.folderId, columns.name),
     uniqueIndex('files_blob').on(columns.blobId),
     index('files_folder_created').on(columns.ownerId, columns.folderId, columns.createdAt, columns.id),
@@ -217,44 +272,46 @@ export function createTables ({
   ])
 
   /** Folders, but not the root. A move changes the paths of the folders below, and no file. */
-  const folders = table('folders', {
-    id: identity('id'),
-    ownerId: number('owner_id').notNull().references(() => accounts.id),
+  const folders = table('folders', named({
+    id: identity,
+    ownerId: owner,
     // 0 for the root.
-    parentId: number('parent_id').notNull(),
+    parentId: number,
     // The last segment of the path.
-    name: key('name').notNull(),
-    path: key('path').notNull(),
-    createdAt: number('created_at').notNull(),
-    properties: json<readonly Property[]>('properties')
-  }, columns => [
+    name: key,
+    path: key,
+    createdAt: number,
+    properties: json<readonly Property[]>
+  }), columns => [
     uniqueIndex('folders_path').on(columns.ownerId, columns.path),
     uniqueIndex('folders_parent_name').on(columns.ownerId, columns.parentId, columns.name),
     index('folders_owner').on(columns.ownerId, columns.id)
   ])
 
   /** Versions of files, and deleted files with their last content. */
-  const kept = table('kept', {
+  const kept = table('kept', named({
     // Of the blob: it is what is kept.
-    id: key('id').primaryKey(),
-    ownerId: number('owner_id').notNull().references(() => accounts.id),
+    id: keyOfRow,
+    ownerId: owner,
     // A file that is restored gets its id back.
-    fileId: number('file_id').notNull(),
+    fileId: number,
     // Of a deleted file; null for a version.
-    name: key('name'),
-    size: number('size').notNull(),
-    type: text('type').notNull(),
-    sha256: text('sha256').notNull(),
-    storedAt: number('stored_at').notNull(),
+    name: optional.key,
+    size: number,
+    type: text,
+    sha256: text,
+    // When its bytes were stored.
+    storedAt: number,
     // When the deleted file was created.
-    createdAt: number('created_at'),
-    keptAt: number('kept_at').notNull(),
-    modifiedAt: number('modified_at'),
-    // The recursive deletion of a folder that took it.
-    deletedWith: key('deleted_with'),
+    createdAt: optional.number,
+    // When it was replaced or deleted.
+    keptAt: number,
+    modifiedAt: optional.number,
+    // The recursive deletion of a folder that took it; null if it was deleted alone.
+    deletedWith: optional.key,
     // Of a deleted file.
-    properties: json<readonly Property[]>('properties')
-  }, columns => [
+    properties: json<readonly Property[]>
+  }), columns => [
     // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
     index('kept_trash').on(columns.ownerId, columns.keptAt, columns.id).where(isNotNull(columns.name)),
@@ -265,58 +322,71 @@ export function createTables ({
   ])
 
   /** Write locks. A row that has expired locks nothing. */
-  const locks = table('locks', {
-    token: key('token').primaryKey(),
-    ownerId: account('owner_id').notNull(),
-    path: key('path').notNull(),
-    isFolder: boolean('is_folder').notNull(),
-    isDeep: boolean('is_deep').notNull(),
-    isExclusive: boolean('is_exclusive').notNull(),
-    owner: text('owner'),
-    seconds: number('seconds').notNull(),
-    expiresAt: number('expires_at').notNull()
-  }, columns => [
+  const locks = table('locks', named({
+    // `urn:uuid:` and a random UUID.
+    token: keyOfRow,
+    ownerId: account,
+    // Of the file or folder that was locked, the lock root.
+    path: key,
+    // Whether the lock root is a folder.
+    isFolder: boolean,
+    // Whether it also locks all that is or comes below.
+    isDeep: boolean,
+    // Whether nobody else can have a lock; otherwise others can have shared ones.
+    isExclusive: boolean,
+    // The element `DAV:owner` as XML; null without one.
+    owner: optional.text,
+    // How long it lasts.
+    seconds: number,
+    expiresAt: number
+  }), columns => [
     index('locks_owner').on(columns.ownerId, columns.path),
     index('locks_expiry').on(columns.expiresAt)
   ])
 
   /** What has changed in the tree of an account: a row is written by the transaction of the change. */
-  const changes = table('changes', {
+  const changes = table('changes', named({
     // In the order of an account's commits: its row is locked before a number is taken.
-    id: identity('id'),
-    ownerId: account('owner_id').notNull(),
-    kind: text('kind', { enum: changeKinds }).notNull(),
-    name: key('name').notNull(),
-    // The name before a move.
-    fromName: key('from_name'),
+    id: identity,
+    ownerId: account,
+    kind: word<'stored' | 'moved' | 'deleted' | 'folder_made' | 'folder_moved' | 'folder_deleted'>,
+    // The path of the file or folder, after a move the new one.
+    name: key,
+    // The path before a move.
+    fromName: optional.key,
     // One of the two is null. Not references: a change outlives its file or folder.
-    fileId: number('file_id'),
-    folderId: number('folder_id'),
-    at: number('at').notNull()
-  }, columns => [index('changes_owner').on(columns.ownerId, columns.id)])
+    fileId: optional.number,
+    folderId: optional.number,
+    at: number
+  }), columns => [index('changes_owner').on(columns.ownerId, columns.id)])
 
   /** A link ends with the row of its account, file or folder. */
-  const links = table('links', {
-    id: identity('id'),
-    accountId: account('account_id').notNull(),
-    kind: text('kind', { enum: linkKinds }).notNull(),
+  const links = table('links', named({
+    id: identity,
+    accountId: account,
+    kind: word<'download' | 'upload'>,
     // One of the two is null.
-    fileId: number('file_id').references(() => files.id, { onDelete: 'cascade' }),
-    folderId: number('folder_id').references(() => folders.id, { onDelete: 'cascade' }),
-    secretHash: key('secret_hash').notNull(),
-    // Null if it could not be sealed, or was restored from a backup.
-    secretSealed: text('secret_sealed'),
-    passwordHash: text('password_hash'),
-    expiresAt: number('expires_at'),
-    maxFiles: number('max_files'),
-    maxBytes: number('max_bytes'),
-    showsOwner: boolean('shows_owner').notNull(),
-    usedFiles: number('used_files').notNull().default(0),
-    usedBytes: number('used_bytes').notNull().default(0),
-    createdAt: number('created_at').notNull(),
-    uses: number('uses').notNull().default(0),
-    lastUsedAt: number('last_used_at')
-  }, columns => [
+    fileId: endsWith(() => files.id),
+    folderId: endsWith(() => folders.id),
+    // SHA-256 of the secret, in hex.
+    secretHash: key,
+    // The secret, encrypted for its owner; null if that failed, or after a restore from a backup.
+    secretSealed: optional.text,
+    // Null for a link that needs none.
+    passwordHash: optional.text,
+    // Null for never.
+    expiresAt: optional.number,
+    // What an `upload` link accepts; null for the other kind.
+    maxFiles: optional.number,
+    maxBytes: optional.number,
+    showsOwner: boolean,
+    // What was stored by it. Unfinished uploads count too, but not here.
+    usedFiles: zero,
+    usedBytes: zero,
+    createdAt: number,
+    uses: zero,
+    lastUsedAt: optional.number
+  }), columns => [
     uniqueIndex('links_secret_hash').on(columns.secretHash),
     index('links_account').on(columns.accountId, columns.id),
     // Partial: every deletion of a file or folder looks for its links.
@@ -325,39 +395,52 @@ export function createTables ({
   ])
 
   /** Networks that a link was unlocked from with its password. */
-  const linkNetworks = table('link_networks', {
-    linkId: number('link_id').notNull().references(() => links.id, { onDelete: 'cascade' }),
-    network: key('network').notNull(),
-    firstAt: number('first_at').notNull()
-  }, columns => [primaryKey({ columns: [columns.linkId, columns.network] })])
+  const linkNetworks = table('link_networks', named({
+    linkId: required(endsWith(() => links.id)),
+    network: key,
+    firstAt: number
+  }), columns => [primaryKey({ columns: [columns.linkId, columns.network] })])
 
   /** Uploads that a client can continue. A row without a result is unfinished, and owns its blob. */
-  const uploads = table('uploads', {
-    sequence: uploadSequence('sequence'),
-    id: uploadId('id'),
-    ownerId: number('owner_id').notNull().references(() => accounts.id),
-    // Not a reference: the bytes of an upload whose link has ended must still be discarded.
-    linkId: number('link_id'),
-    name: key('name').notNull(),
-    type: text('type').notNull(),
-    blobId: key('blob_id').notNull(),
-    length: number('length'),
-    method: text('method', { enum: ['POST', 'PUT'] }).notNull(),
+  const uploads = table('uploads', named({
+    // Newer uploads have a higher one. For pages.
+    sequence: uploadSequence,
+    // 32 lower-case hex digits, random: part of its URL.
+    id: uploadId,
+    ownerId: owner,
+    // The link that it came by: then `name` is one segment, in the folder of the link. Null for the owner's own. Not a
+    // reference: the bytes of an upload whose link has ended must still be discarded.
+    linkId: optional.number,
+    // Of the file that it becomes.
+    name: key,
+    type: text,
+    blobId: key,
+    // Of the file; null while the client has not announced it.
+    length: optional.number,
+    // That created it: `POST` creates a file, `PUT` also replaces one. A precondition overrides that.
+    method: word<'POST' | 'PUT'>,
     // JSON that no query looks into, as `result`.
-    precondition: json<Precondition>('precondition').notNull(),
-    uploadMetadata: text('upload_metadata'),
-    reprDigest: text('repr_digest'),
-    modifiedAt: number('modified_at'),
-    createdAt: number('created_at').notNull(),
-    expiresAt: number('expires_at').notNull(),
-    offset: number('received_bytes').notNull().default(0),
-    // Of the blob store.
-    state: text('state'),
-    generation: number('generation').notNull().default(1),
-    isAppending: boolean('is_appending').notNull().default(false),
-    isRefused: boolean('is_refused').notNull().default(false),
-    result: json<StoreResult>('result')
-  }, columns => [
+    precondition: required(json<Precondition>),
+    // `Upload-Metadata` and `Repr-Digest` as sent; the file must match the digest.
+    uploadMetadata: optional.text,
+    reprDigest: optional.text,
+    // The client's time of the content; null if it was not told.
+    modifiedAt: optional.number,
+    createdAt: number,
+    expiresAt: number,
+    // Bytes from the beginning that are on stable storage.
+    offset: () => zero('received_bytes'),
+    // What the blob store needs to go on; null at the beginning. Opaque to all other code.
+    state: optional.text,
+    // Raised by each request that takes the upload over: one with an older generation can no longer change it.
+    generation: name => number(name).default(1),
+    // Whether a request appends bytes, or did when its process died.
+    isAppending: no,
+    // Whether all bytes are there, but a precondition refused the file.
+    isRefused: no,
+    // A `StoreResult`.
+    result: json<unknown>
+  }), columns => [
     uniqueIndex('uploads_blob').on(columns.blobId),
     index('uploads_owner').on(columns.ownerId),
     // Partial: every change of a file sums the unfinished uploads of its owner, and most uploads are finished.
@@ -374,13 +457,13 @@ export function createTables ({
   ])
 
   /** Blobs that are being written to a store that can't tell which writes were interrupted. */
-  const blobLeases = table('blob_leases', {
-    blobId: key('blob_id').primaryKey(),
+  const blobLeases = table('blob_leases', named({
+    blobId: keyOfRow,
     // After this time the lease can be claimed, and its bytes are deleted.
-    expiresAt: number('expires_at').notNull(),
+    expiresAt: number,
     // When it was first claimed: from then on no file can use the blob.
-    abandonedAt: number('abandoned_at')
-  }, columns => [index('blob_leases_expiry').on(columns.expiresAt)])
+    abandonedAt: optional.number
+  }), columns => [index('blob_leases_expiry').on(columns.expiresAt)])
 
   return {
     accounts,

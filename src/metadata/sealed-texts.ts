@@ -37,9 +37,9 @@ export function createSealedTexts ({ engine: { tables: { links, totpSecrets }, a
     replace: ({ accountId, sealed }: SealedText, newSealed: string): Promise<void> => apply(function * () {
       yield * pipeline(
         query(db => db.update(totpSecrets).set({ secret: newSealed })
-          .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, sealed))), {}, () => {}),
+          .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, sealed))), () => {}),
         query(db => db.update(links).set({ secretSealed: newSealed })
-          .where(and(eq(links.accountId, accountId), eq(links.secretSealed, sealed))), {}, () => {})
+          .where(and(eq(links.accountId, accountId), eq(links.secretSealed, sealed))), () => {})
       )
     }, accountId)
   }

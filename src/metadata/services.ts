@@ -1,23 +1,36 @@
-import { createAccountAdder } from './accounts.ts'
-import { createDiscard } from './blobs.ts'
+import { createAccountAdder, createAccounts } from './accounts.ts'
+import { type AttemptClaims, createAttempts } from './attempts.ts'
+import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts'
 import { createChangeLog } from './change-log.ts'
+import { createChanges } from './changes.ts'
+import { createClaims, createOneTimeSecrets } from './claims.ts'
 import type { Engine } from './engine.ts'
-import { createEventWriter } from './events.ts'
+import { createEvents, createEventWriter } from './events.ts'
 import { createFactorChanges } from './factor-changes.ts'
+import { createFactors } from './factors.ts'
 import { createFileContents } from './file-contents.ts'
+import { createFiles } from './files.ts'
 import { createFolderTree } from './folder-tree.ts'
+import { createFolders } from './folders.ts'
 import type { Ids } from './ids.ts'
-import { createRetention } from './retention.ts'
-import type { RetentionPolicy } from './retention-records.ts'
 import { createLinkUploads } from './link-uploads.ts'
+import { createLinks } from './links.ts'
 import { createMembers } from './listings.ts'
 import { createLockGuard } from './lock-guard.ts'
+import { createLocks } from './locks.ts'
 import { createMethods, watchRemovals } from './methods.ts'
-import { createOneTimeSecrets } from './claims.ts'
 import { createOwners } from './owners.ts'
-import { createTokenRemover } from './tokens.ts'
+import { createProperties } from './properties.ts'
+import { createRetention } from './retention.ts'
+import type { RetentionPolicy } from './retention-records.ts'
+import { createRetentionRemovals } from './retention-removals.ts'
+import { createSealedTexts } from './sealed-texts.ts'
+import { createTokenRemover, createTokens } from './tokens.ts'
+import { createTrash } from './trash.ts'
+import { createUploads } from './uploads.ts'
+import { createVersions } from './versions.ts'
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly engine: Engine
   readonly ids: Ids
   /** For what reads whole tables. */
@@ -56,9 +69,47 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
 /** What the rules of storage share. Each takes what it needs. */
 export type Services = ReturnType<typeof createServices>
 
-export function createServices (options: ServiceOptions) {
+function createServices (options: ServiceOptions) {
   const base = createBase(options)
   const retention = createRetention(base)
   const contents = createFileContents({ ...base, retention })
   return { ...base, retention, contents, linkUploads: createLinkUploads({ ...base, contents }) }
+}
+
+interface RepositoryOptions extends ServiceOptions {
+  readonly attemptClaims: AttemptClaims
+  readonly discardedBlobs: DatabaseBlobMethods
+}
+
+/** The repositories of a database: the shared rules, and the methods that it implements itself. */
+export type Repositories = ReturnType<typeof createRepositories>
+
+export function createRepositories ({ attemptClaims, discardedBlobs, ...options }: RepositoryOptions) {
+  const services = createServices(options)
+  const accounts = createAccounts(services)
+  return {
+    accounts,
+    tokens: createTokens(services),
+    attempts: createAttempts(services, attemptClaims),
+    factors: createFactors(services),
+    claims: createClaims(services, accounts),
+    events: createEvents(services),
+    files: createFiles(services),
+    folders: createFolders(services),
+    changes: createChanges(services),
+    versions: createVersions(services),
+    trash: createTrash(services),
+    retention: createRetentionRemovals(services),
+    links: createLinks(services),
+    sealedTexts: createSealedTexts(services),
+    locks: createLocks(services),
+    properties: createProperties(services),
+    uploads: createUploads(services),
+    blobs: createBlobs(services.engine, discardedBlobs),
+    /**
+     * Calls `observer`, and no other, after every commit from now on that discarded blobs or removed an account: there
+     * are bytes to delete. Must be fast and not throw.
+     */
+    watchRemovals: services.watchRemovals
+  }
 }

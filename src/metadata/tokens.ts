@@ -1,35 +1,42 @@
-import { and, asc, desc, eq, gt, inArray, isNull, lt, ne, or } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, lt, ne, or, type SQL } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import { accountColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import { isUnchanged } from './factor-records.ts'
-import {
-  type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, Refusal, type Rule
-} from './rule.ts'
+import { type Db, existing, isAny, matching, pipeline, prepared, query, refusedAs, type Rule } from './rule.ts'
 import type { NewToken, TokenAndAccount, TokenConditions, TokenRecord } from './records.ts'
 import type { Services } from './services.ts'
 
 /** Deletes all tokens of an account, even if they are too many for one transaction. */
 export type TokenRemover = ReturnType<typeof createTokenRemover>
 
-export function createTokenRemover (engine: Engine) {
-  const { maxDeletedRows, read, transactFor } = engine
-  const { surplus, removeOldest, removeSignedIn, removeAll } = queriesOf(engine)
+export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, transactFor }: Engine) {
+  const isOf = (accountId: number) => eq(tokens.accountId, accountId)
+  const { removeAll } = prepared('tokens', {
+    removeAll: db => db.delete(tokens).where(matching(tokens, 'accountId'))
+  })
 
   return {
     /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
     async thinOut (accountId: number): Promise<void> {
       if (maxDeletedRows === Infinity) return
-      while (await read(() => query(surplus, { accountId }, isAny))) {
-        await transactFor(accountId, () => query(removeOldest, { accountId }))
+      const oldest = (db: Db) =>
+        db.select({ id: tokens.id }).from(tokens).where(isOf(accountId)).orderBy(asc(tokens.id))
+      while (await read(() => query(db => oldest(db).limit(1).offset(maxDeletedRows), isAny))) {
+        await transactFor(accountId, () =>
+          query(db => db.delete(tokens).where(inArray(tokens.id, oldest(db).limit(maxDeletedRows)))))
       }
     },
 
     /** Deletes the rest in the current transaction, after `thinOut`. */
-    removeRest: (accountId: number) => query(removeAll, { accountId }),
+    removeRest: (accountId: number) => removeAll({ accountId }),
 
     /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
-    removeSignedIn: (accountId: number, sessionId = 0) => query(removeSignedIn, { accountId, sessionId })
+    removeSignedIn: (accountId: number, sessionId = 0) => query(db => db.delete(tokens).where(and(isOf(accountId), or(
+      and(eq(tokens.kind, 'session'), ne(tokens.id, sessionId)),
+      // An access token goes with its session.
+      and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
+    ))))
   }
 }
 
@@ -47,22 +54,27 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
   const asOfNow = (row: TokenAndAccount | undefined) =>
     row && { token: row.token, account: row.account, now: engine.timeOf(row) }
 
-  function * insert (values: Record<string, unknown>): Rule<TokenRecord> {
-    try {
-      const [added] = yield * query(queries.insert, values)
-      return added as TokenRecord
-    } catch (error) {
-      throw error instanceof Refusal && error.constraint === 'reference' ? new Problem('token_revoked', { cause: error }) : error
-    }
-  }
+  const isOf = (accountId: number) => eq(tokens.accountId, accountId)
+
+  /** Returns whether the account had the token. */
+  const drop = (accountId: number, id: number) => query(
+    db => db.delete(tokens).where(and(isOf(accountId), eq(tokens.id, id))).returning({ id: tokens.id }), isAny
+  )
 
   /** Deletes the oldest access token if the account has more than `maxTokens`. */
   function * enforceLimit (accountId: number, newId: number, maxTokens: number): Rule<void> {
-    const [surplus] = yield * query(queries.beyondLimit, { accountId, maxTokens })
-    if (surplus === undefined) return
-    const [oldest] = yield * query(queries.oldestAccess, { accountId, newId })
-    if (oldest === undefined) throw new Problem('too_many_tokens', { detail: `An account may have at most ${maxTokens} tokens; revoke some first.` })
-    yield * query(queries.remove, { accountId, id: oldest.id })
+    const ids = (db: Db, condition?: SQL) =>
+      db.select({ id: tokens.id }).from(tokens).where(and(isOf(accountId), condition))
+    const isFull = yield * query(db => ids(db).orderBy(desc(tokens.id)).limit(1).offset(maxTokens), isAny)
+    if (!isFull) return
+    const [oldest] = yield * query(db => ids(db, and(eq(tokens.kind, 'access'), lt(tokens.id, newId)))
+      .orderBy(asc(tokens.id)).limit(1))
+    if (oldest === undefined) {
+      throw new Problem('too_many_tokens', {
+        detail: `An account may have at most ${maxTokens} tokens; revoke some first.`
+      })
+    }
+    yield * drop(accountId, oldest.id)
   }
 
   return {
@@ -84,12 +96,14 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
       const { accountId } = token
       return transactFor(accountId, function * () {
         // Locked: a password change deletes the tokens that exist by then, and no later ones.
-        const [account, time] = yield * pipeline(owners.credentials(accountId), now())
+        const [account, time] = yield * pipeline(owners.findLocked(accountId), now())
         if (verified !== undefined && !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
         if (account === undefined) throw new Problem('token_revoked')
         const { createdAt = time } = token
         const expiresAt = Math.min(token.expiresAt ?? Infinity, createdAt + lifetimeMilliseconds)
-        const added = yield * insert({ ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt })
+        const values = { ...token, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt }
+        const insert = query(db => db.insert(tokens).values(values).returning(), existing)
+        const added = yield * refusedAs('token_revoked', insert)
         if (maxTokens !== undefined) yield * enforceLimit(accountId, added.id, maxTokens)
         if (withEvent !== undefined) yield * writeEvent(withEvent.event, withEvent.keep)
         return added
@@ -107,12 +121,13 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
       )).orderBy(desc(tokens.id)).limit(limit))),
 
     /** Sets the time at which a token was last used. */
-    recordUse: (id: number, at: number): Promise<void> => apply(() => query(queries.recordUse, { id, at }, () => {})),
+    recordUse: (id: number, at: number): Promise<void> => apply(() =>
+      query(db => db.update(tokens).set({ lastUsedAt: at }).where(eq(tokens.id, id)), () => {})),
 
     /** Deletes a token and the tokens issued for it. @throws not_found if the account has no such token. */
-    remove: write((accountId, id: number) => query(queries.remove, { accountId, id }, removed => {
-      if (removed.length === 0) throw new Problem('not_found')
-    })),
+    remove: write(function * (accountId, id: number) {
+      if (!(yield * drop(accountId, id))) throw new Problem('not_found')
+    }),
 
     /**
      * Deletes all tokens of an account. If they are more than a few hundred, the oldest are deleted first, in
@@ -129,39 +144,11 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
   }
 }
 
-function queriesOf ({ tables, clock, maxDeletedRows, isAmong }: Engine) {
+function queriesOf ({ tables, clock, isAmong }: Engine) {
   const { accounts, tokens } = tables
-  const isOfAccount = matching(tokens, 'accountId')
-  const idsOf = (db: Db) => db.select({ id: tokens.id }).from(tokens)
-  const oldest = (db: Db, limit: number, offset = 0) => idsOf(db).where(isOfAccount)
-    .orderBy(limitedTo(asc(tokens.id), limit, offset))
   const withAccount = (column: typeof tokens.id | typeof tokens.secretHash) => (db: Db) => db
     .select({ token: tokens, account: accountColumns(tables), now: clock.mapWith(Number) }).from(tokens)
     .innerJoin(accounts, and(eq(accounts.id, tokens.accountId), isNull(accounts.removedAt)))
     .where(isAmong(column, 'keys'))
-  return prepared('tokens', {
-    byId: withAccount(tokens.id),
-    bySecret: withAccount(tokens.secretHash),
-    insert: db => db.insert(tokens).values(placeholders(
-      'accountId', 'kind', 'parentId', 'name', 'scopes', 'secretHash', 'factors', 'browser', 'system', 'createdAt',
-      'expiresAt'
-    )).returning(),
-    beyondLimit: db => idsOf(db).where(isOfAccount)
-      .orderBy(limitedTo(desc(tokens.id), 1, placeholder('maxTokens'))),
-    oldestAccess: db => idsOf(db)
-      .where(and(isOfAccount, eq(tokens.kind, 'access'), lt(tokens.id, placeholder('newId'))))
-      .orderBy(limitedTo(asc(tokens.id), 1)),
-    remove: db => db.delete(tokens).where(and(isOfAccount, matching(tokens, 'id')))
-      .returning({ id: tokens.id }),
-    recordUse: db => db.update(tokens).set({ lastUsedAt: placeholder('at') as never })
-      .where(matching(tokens, 'id')),
-    surplus: db => oldest(db, 1, maxDeletedRows),
-    removeOldest: db => db.delete(tokens).where(inArray(tokens.id, oldest(db, maxDeletedRows))),
-    // An access token goes with its session.
-    removeSignedIn: db => db.delete(tokens).where(and(isOfAccount, or(
-      and(eq(tokens.kind, 'session'), ne(tokens.id, placeholder('sessionId'))),
-      and(eq(tokens.kind, 'access'), isNull(tokens.parentId))
-    ))),
-    removeAll: db => db.delete(tokens).where(isOfAccount)
-  })
+  return prepared('tokens', { byId: withAccount(tokens.id), bySecret: withAccount(tokens.secretHash) })
 }

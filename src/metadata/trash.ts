@@ -18,12 +18,12 @@ export function createTrash ({
 }: Services) {
   const queries = retentionQueries(engine, retentionPolicy)
 
-  const get = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), {}, existing)
+  const get = (ownerId: number, id: string) => query(queries.entryById(ownerId, id), existing)
 
   return {
     /** Newest deleted first. */
     list: read((ownerId: number, page: ContentPage) =>
-      query(queries.trashOf(ownerId, page), {}, rows => rows.map((row): TrashRecord => ({
+      query(queries.trashOf(ownerId, page), rows => rows.map((row): TrashRecord => ({
         ...formerContent(row, retentionPolicy),
         name: String(row.name),
         deletedWith: row.deletedWith,
@@ -68,8 +68,12 @@ export function createTrash ({
           const place = yield * tree.place(ownerId, name, known)
           const beginning = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
           files.set(name, yield * contents.restoreFile(entry, name, beginning))
-          const [bytes, folders] = [owner.bytes + entry.size, owner.folders + place.missing.length]
-          owner = { ...owner, bytes, folders, files: owner.files + 1 }
+          owner = {
+            ...owner,
+            usedBytes: owner.usedBytes + entry.size,
+            usedFiles: owner.usedFiles + 1,
+            usedFolders: owner.usedFolders + place.missing.length
+          }
         } catch (error) {
           // They are found before anything is changed.
           if (!(error instanceof Problem) || !isOneOf(REFUSALS, error.code)) throw error

@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm'
-import type { Engine } from './engine.ts'
-import { anyOf, type Db, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule } from './rule.ts'
+import {
+  anyOf, type Db, isAny, limitedTo, matching, pipeline, placeholder, prepared, query, type Rule
+} from './rule.ts'
 import type { Tables } from './schema.ts'
 import type { Services } from './services.ts'
 import { MAX_FORGOTTEN, type UploadRecord } from './upload-records.ts'
@@ -9,9 +10,11 @@ import { MAX_FORGOTTEN, type UploadRecord } from './upload-records.ts'
 export type UploadRemovals = ReturnType<typeof createUploadRemovals>
 
 export function createUploadRemovals ({ engine, discard }: Services) {
-  const queries = queriesOf(engine)
-  const { tables, clock } = engine
-  const { uploads } = tables
+  const { tables: { links, uploads }, clock } = engine
+  const isExpired = lte(uploads.expiresAt, clock)
+  /** The unfinished uploads of links that expired, or ended with their folder. */
+  const isWithoutLink = and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
+    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
   const isOwn = and(matching(uploads, 'ownerId'), isNull(uploads.linkId))
   const finished = finishedQueries(uploads, { name: 'finished_uploads', isOf: isOwn })
   const isByLink = matching(uploads, 'linkId')
@@ -31,15 +34,16 @@ export function createUploadRemovals ({ engine, discard }: Services) {
     const some = (condition: SQL | undefined) => query(db =>
       engine.skippingLocked(db.select({ id: uploads.id }).from(uploads).where(condition).limit(limit)))
     // Not with OR, which uses no index.
-    const found = (yield * pipeline(some(lte(uploads.expiresAt, clock)), some(hasNoLink(tables, clock)))).flat()
+    const found = (yield * pipeline(some(isExpired), some(isWithoutLink))).flat()
     const ids = Array.from(new Set(found.map(({ id }) => id))).slice(0, limit)
     return (yield * remove(inArray(uploads.id, ids))) === limit
   }
 
   async function removeExpired (limit: number): Promise<boolean> {
     // Usually there is none, and a write costs a sync.
-    const found = await engine.read(() => pipeline(query(queries.anyExpired), query(queries.anyWithoutLink)))
-    if (found.flat().length === 0) return false
+    const found = await engine.read(() =>
+      pipeline(query(anyOf(uploads, isExpired), isAny), query(anyOf(uploads, isWithoutLink), isAny)))
+    if (!found.includes(true)) return false
     return engine.transact(() => removeSomeExpired(limit))
   }
 
@@ -58,21 +62,13 @@ export function createUploadRemovals ({ engine, discard }: Services) {
     /** Forgets the first finished uploads of an owner, or of a link, that has too many, a few at a time. */
     * forgetFinished ({ ownerId, linkId }: Pick<UploadRecord, 'ownerId' | 'linkId'>, maxFinished: number): Rule<void> {
       const { surplus, first } = linkId === null ? finished : finishedByLink
-      const { length } = yield * query(surplus, { ownerId, linkId, maxFinished })
+      const { length } = yield * surplus({ ownerId, linkId, maxFinished })
       if (length === 0) return
-      const forgotten = yield * query(first, { ownerId, linkId, surplus: length })
+      const forgotten = yield * first({ ownerId, linkId, surplus: length })
       yield * query(db => db.delete(uploads)
         .where(inArray(uploads.sequence, forgotten.map(({ sequence }) => sequence))))
     }
   }
-}
-
-function queriesOf ({ tables, clock }: Engine) {
-  const { uploads } = tables
-  return prepared('upload_removals', {
-    anyExpired: anyOf(uploads, lte(uploads.expiresAt, clock)),
-    anyWithoutLink: anyOf(uploads, hasNoLink(tables, clock))
-  })
 }
 
 /** The finished uploads of an owner or a link: those beyond the newest `maxFinished`, and the first `surplus`. */
@@ -86,10 +82,4 @@ function finishedQueries (uploads: Tables['uploads'], { name, isOf }: { name: st
     first: db => sequences(db)
       .orderBy(limitedTo(sql`${asc(expiresAt)}, ${asc(sequence)}`, placeholder('surplus')))
   })
-}
-
-/** Condition for the unfinished uploads of links that expired, or ended with their folder. */
-function hasNoLink ({ links, uploads }: Tables, clock: SQL): SQL | undefined {
-  return and(isNotNull(uploads.linkId), isNull(uploads.result), sql`NOT EXISTS (SELECT 1 FROM ${links}
-    WHERE ${links}.id = ${uploads}.link_id AND (${links}.expires_at IS NULL OR ${links}.expires_at > ${clock}))`)
 }

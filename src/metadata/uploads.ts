@@ -6,7 +6,7 @@ import { createOwnUploads } from './own-uploads.ts'
 import { refuseBeyond } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
-import { existing, matching, pipeline, placeholders, prepared, query, type Query, type Rule } from './rule.ts'
+import { existing, matching, pipeline, placeholders, prepared, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import type { Tables } from './schema.ts'
 import {
@@ -37,8 +37,8 @@ export function createUploads (services: Services) {
   const removals = createUploadRemovals(services)
   const ownUploads = createOwnUploads(services, removals)
 
-  const findBy = (statement: Query<UploadRow[]>, { ownerId, linkId }: UploadOwner, id: string) =>
-    query(statement, { id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
+  const findBy = (statement: typeof queries.byId, { ownerId, linkId }: UploadOwner, id: string) =>
+    statement({ id }, ([row]) => row?.ownerId === ownerId && row.linkId === linkId ? recordOf(row) : undefined)
 
   /** The upload, locked with its owner, and the time. */
   function * lock (holder: UploadOwner, id: string) {
@@ -50,7 +50,7 @@ export function createUploads (services: Services) {
   }
 
   const update = (upload: UploadRecord, changes: Partial<UploadRow>) =>
-    query(queries.update, { ...upload, result: upload.result ?? null, ...changes }, rows => recordOf(existing(rows)))
+    queries.update({ ...upload, result: upload.result ?? null, ...changes }, rows => recordOf(existing(rows)))
 
   return {
     /**
@@ -68,7 +68,7 @@ export function createUploads (services: Services) {
       if (linkId === null) yield * ownUploads.admit(upload, { ...limits, owner, time: createdAt })
       else yield * linkUploads.admit(yield * linkUploads.open({ ownerId, linkId, ...limits }), length ?? 0)
       const values = { ...upload, createdAt, expiresAt: createdAt + lifetimeMilliseconds }
-      return yield * query(queries.insert, values, ([added]) => recordOf(added as UploadRow))
+      return yield * queries.insert(values, ([added]) => recordOf(added as UploadRow))
     }),
 
     /** The upload; one by a link only with the id of that. */
@@ -120,7 +120,7 @@ export function createUploads (services: Services) {
     ) => retention.transactWithRoom(change.ownerId, function * () {
       const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
-        owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId)
+        owners.lock(ownerId), queries.lockById({ id }), owners.reserved(ownerId)
       )
       const upload = getCurrent(found, change.generation)
       const { time } = reserved
@@ -152,7 +152,7 @@ export function createUploads (services: Services) {
     ) => retention.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
       const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
-        owners.lock(ownerId), query(queries.lockById, { id }), owners.reserved(ownerId, id)
+        owners.lock(ownerId), queries.lockById({ id }), owners.reserved(ownerId, id)
       )
       const upload = getCurrent(found, change.generation)
       const { time } = reserved
@@ -210,7 +210,7 @@ function reservation ({ length, offset }: { length: number | null, offset: numbe
 }
 
 function recordOf ({ result, ...row }: UploadRow): UploadRecord {
-  return { ...row, result: result ?? undefined }
+  return { ...row, result: (result ?? undefined) as UploadRecord['result'] }
 }
 
 function queriesOf ({ tables: { uploads }, clock, locking }: Engine) {

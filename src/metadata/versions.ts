@@ -33,16 +33,16 @@ export function createVersions ({ engine, contents, retention, retentionPolicy, 
   const queries = retentionQueries(engine, retentionPolicy)
 
   const get = (ownerId: number, name: string, id: string) =>
-    query(queries.versionById(ownerId, name, id), {}, existing)
+    query(queries.versionById(ownerId, name, id), existing)
 
   return {
     /** Newest replaced first. */
     list: read((ownerId: number, fileId: number, page: ContentPage) => query(
-      queries.versionsOf(ownerId, fileId, page), {}, rows => rows.map(row => formerContent(row, retentionPolicy))
+      queries.versionsOf(ownerId, fileId, page), rows => rows.map(row => formerContent(row, retentionPolicy))
     )),
 
     /** A version of the file with this name, and the file; undefined if either does not exist. */
-    find: read((ownerId: number, name: string, id: string) => query(queries.versionById(ownerId, name, id), {},
+    find: read((ownerId: number, name: string, id: string) => query(queries.versionById(ownerId, name, id),
       ([found]) => found && { file: found.file, version: formerContent(found.version, retentionPolicy) })),
 
     /**

@@ -278,8 +278,8 @@ t.test('rows that refer to nothing and wrong sums are found, and the sums repair
   t.match(await metadata.checkIntegrity(), [/account_networks.*77.*accounts/])
   t.strictSame(await metadata.accounts.usageMismatches(), [{
     accountId: id,
-    recorded: { bytes: 5, files: 2, folders: 0, keptBytes: 3, keptContents: 0 },
-    actual: { bytes: 10, files: 1, folders: 0, keptBytes: 0, keptContents: 0 }
+    recorded: { usedBytes: 5, usedFiles: 2, usedFolders: 0, keptBytes: 3, keptContents: 0 },
+    actual: { usedBytes: 10, usedFiles: 1, usedFolders: 0, keptBytes: 0, keptContents: 0 }
   }])
   await metadata.accounts.repairUsage()
   t.strictSame(await metadata.accounts.usageMismatches(), [])

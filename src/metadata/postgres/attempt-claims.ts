@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, inArray, lte, type SQL, sql } from 'drizzle-orm'
+import { and, count, desc, eq, gt, inArray, lte, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
 import type { AttemptLimit } from '../attempt-records.ts'
 import { type AttemptClaims, isCounted } from '../attempts.ts'
@@ -20,7 +20,8 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
   // Attempts that one limit counts share the network or the username. Sorted, so that none wait for each other.
   const { lock } = prepared('attempts', {
     lock: db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
-    SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
+    SELECT hashtextextended(shared, 0) AS key FROM unnest(ARRAY[
+      ${placeholder('kind')}::text || ' network ' || ${placeholder('network')}::text,
       ${placeholder('kind')}::text || ' username ' || ${placeholder('usernameKey')}::text]) shared ORDER BY 1) keys`)
   })
 
@@ -30,11 +31,18 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
    */
   const counts = ({ matching, limit, seconds }: AttemptLimit, time: SQL<number>) => (db: Db) => {
     const latest = db.select({ at: attempts.at }).from(attempts)
-      .where(and(isCounted(matching, attempts), gt(attempts.at, sql`${time} - cast(${seconds * 1000} AS bigint)`), lte(attempts.at, sql`${time} + cast(${SKEW_MILLISECONDS} AS bigint)`)))
-      .orderBy(desc(attempts.at)).limit(limit).as('latest')
-    const claimed = db.select({ count: sql`count(*)` }).from(attemptClaims).where(and(isCounted(matching, attemptClaims), gt(attemptClaims.expiresAt, clock)))
+      .where(and(
+        isCounted(matching, attempts),
+        gt(attempts.at, sql`${time} - cast(${seconds * 1000} AS bigint)`),
+        lte(attempts.at, sql`${time} + cast(${SKEW_MILLISECONDS} AS bigint)`)
+      )).orderBy(desc(attempts.at)).limit(limit).as('latest')
+    const claimed = db.select({ count: count() }).from(attemptClaims)
+      .where(and(isCounted(matching, attemptClaims), gt(attemptClaims.expiresAt, clock)))
     return db.select({
-      failed: sql`count(*)`.mapWith(Number), earliest: sql`min(${latest.at})`.mapWith(Number), claimed: sql`(${claimed})`.mapWith(Number), time: time.mapWith(Number)
+      failed: count(),
+      earliest: sql`min(${latest.at})`.mapWith(Number),
+      claimed: sql`(${claimed})`.mapWith(Number),
+      time: time.mapWith(Number)
     }).from(latest)
   }
 
@@ -44,8 +52,8 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       const { kind, network, usernameKey } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
       const [, ...found] = yield * pipeline(
-        query(lock, { kind, network, usernameKey }),
-        ...limits.map(limit => query(counts(limit, time), {}, ([row]) => row as NonNullable<typeof row>))
+        lock({ kind, network, usernameKey }),
+        ...limits.map(limit => query(counts(limit, time), ([row]) => row as NonNullable<typeof row>))
       )
       const retries = found.map(({ failed, earliest, time }, index) => {
         const { limit, seconds } = limits[index] as AttemptLimit
@@ -53,7 +61,8 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       })
       const retrySeconds = Math.max(0, ...retries)
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
-      if (found.some(({ failed, claimed }, index) => failed + claimed >= (limits[index] as AttemptLimit).limit)) return { state: 'busy' }
+      const isBusy = found.some(({ failed, claimed }, index) => failed + claimed >= Number(limits[index]?.limit))
+      if (isBusy) return { state: 'busy' }
       const [claim] = yield * query(db => db.insert(attemptClaims)
         .values({ ...claimed, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id }))
       return { state: 'granted', id: Number(claim?.id) }
@@ -78,6 +87,6 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
 
     removeLapsed: limit => apply(() => query(db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
       db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)
-    )), {}, () => {}))
+    )), () => {}))
   }
 }

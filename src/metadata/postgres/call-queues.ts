@@ -23,7 +23,9 @@ export function createCallQueues ({ concurrency, maxWaitMilliseconds }: QueueOpt
     const start = performance.now()
     try {
       return await queue.limit(() => {
-        if (performance.now() - start > maxWaitMilliseconds) throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+        if (performance.now() - start > maxWaitMilliseconds) {
+          throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+        }
         return call()
       })
     } finally {

@@ -36,7 +36,8 @@ const SETTLE_PAUSE_MILLISECONDS = 50
  * transaction, PostgreSQL ends that before those who wait for its locks give up.
  */
 const BEGIN = {
-  short: "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id() AS id; SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'",
+  short: `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id() AS id; SET LOCAL lock_timeout = '5s';
+    SET LOCAL statement_timeout = '15s'; SET LOCAL idle_in_transaction_session_timeout = '3s'`,
   long: 'BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id() AS id'
 } as const
 
@@ -193,7 +194,8 @@ export class ConnectionPool {
   #watched (client: CorkedClient & pg.PoolClient): pg.PoolClient {
     const query = (config: pg.QueryConfig, values: unknown[]) =>
       this.#timed(operationOf(config), () => client.corked().query(config, values)).catch((error: unknown) => {
-        throw error instanceof pg.DatabaseError ? error : new ConnectionLost('the connection to PostgreSQL broke', { cause: error })
+        if (error instanceof pg.DatabaseError) throw error
+        throw new ConnectionLost('the connection to PostgreSQL broke', { cause: error })
       })
     return { query } as unknown as pg.PoolClient
   }

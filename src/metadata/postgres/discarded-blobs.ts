@@ -37,10 +37,10 @@ export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: En
       return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
 
-    hasRetentionLock: () => read(() => query(anyLock, {}, isAny)),
+    hasRetentionLock: () => read(() => anyLock({}, isAny)),
 
     postponeDiscarded: blobIds => apply(() => query(db => db.update(discardedBlobs).set({ discardedAt: clock })
-      .where(inArray(discardedBlobs.blobId, blobIds)), {}, () => {}))
+      .where(inArray(discardedBlobs.blobId, blobIds)), () => {}))
   }
 }
 
@@ -62,9 +62,9 @@ export function createRetentionLocks ({ clock, transact, apply }: Engine) {
     renewRetentionLock: (id: number, seconds: number): Promise<boolean> => apply(() => query(db => db
       .update(retentionLocks)
       .set({ expiresAt: expiry(seconds) })
-      .where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock))).returning(), {}, isAny)),
+      .where(and(eq(retentionLocks.id, id), gt(retentionLocks.expiresAt, clock))).returning(), isAny)),
 
     releaseRetentionLock: (id: number): Promise<void> =>
-      apply(() => query(db => db.delete(retentionLocks).where(eq(retentionLocks.id, id)), {}, () => {}))
+      apply(() => query(db => db.delete(retentionLocks).where(eq(retentionLocks.id, id)), () => {}))
   }
 }

@@ -2,9 +2,10 @@ import { and, type Column, gt, gte, is, lt, type SQL, sql } from 'drizzle-orm'
 import { PgSelectBase } from 'drizzle-orm/pg-core'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { placeholder, prepared, type Query, query, type Rule, runIn, type Step, type QueryValues } from '../rule.ts'
+import {
+  placeholder, prepared, type PreparedQuery, type Query, type Rule, runIn, type Step, type QueryValues
+} from '../rule.ts'
 import type { Tables } from '../schema.ts'
-import { createBatchedFinder } from './batched-finder.ts'
 import type { ConnectionPool, Connection } from './connections.ts'
 import { refusalOf } from './failures.ts'
 import * as schema from './schema.ts'
@@ -60,12 +61,12 @@ export function createPostgresEngine (connections: ConnectionPool, testClock: ((
   return {
     tables: schema as unknown as Tables,
     clock,
-    now: () => query(time, {}, ([row]) => Number(row?.now)),
+    now: () => time({}, ([row]) => Number(row?.now)),
     read: rule => connections.read(db => run(db, rule())),
     readCached: (_key, rule) => connections.read(db => run(db, rule())),
-    finder: <Key extends number | string, Row>(statement: Query<Row[]>, keyOf: (row: Row) => Key) =>
+    finder: <Key extends number | string, Row>(statement: PreparedQuery<Row[]>, keyOf: (row: Row) => Key) =>
       createBatchedFinder(async (keys: Key[]) => {
-        const rows = await connections.read(db => run(db, query(statement, { keys })))
+        const rows = await connections.read(db => run(db, statement({ keys })))
         return new Map(rows.map(row => [keyOf(row), row]))
       }),
     timeOf: ({ now }) => now,
@@ -90,4 +91,39 @@ function namesBetween (column: Column, { prefix, after, isAscending }: NameRange
     end === undefined ? undefined : lt(column, end),
     after === undefined ? undefined : further(column, after)
   )
+}
+
+/** Keys in one query. */
+const MAX_KEYS = 100
+
+interface Lookup<K, V> {
+  readonly key: K
+  readonly resolve: (value: V | undefined) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Finds by one query what is asked for in one turn of the event loop. It is not a cache: the query begins after the
+ * last of its callers has asked. With 32 requests at once, a small GET takes 165 µs of CPU time, and 205 without.
+ */
+function createBatchedFinder<K, V> (
+  findAll: (keys: K[]) => Promise<Map<K, V>>
+): (key: K) => Promise<V | undefined> {
+  let waiting: Lookup<K, V>[] = []
+
+  function flush (): void {
+    const batch = waiting.slice(0, MAX_KEYS)
+    waiting = waiting.slice(MAX_KEYS)
+    if (waiting.length > 0) setImmediate(flush)
+    const keys = Array.from(new Set(batch.map(({ key }) => key)))
+    findAll(keys).then(
+      found => { for (const { key, resolve } of batch) resolve(found.get(key)) },
+      (error: unknown) => { for (const { reject } of batch) reject(error) }
+    )
+  }
+
+  return key => new Promise((resolve, reject) => {
+    waiting.push({ key, resolve, reject })
+    if (waiting.length === 1) setImmediate(flush)
+  })
 }

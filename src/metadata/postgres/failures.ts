@@ -41,16 +41,18 @@ export function isUndone (error: unknown): boolean {
   return REPEATABLE.has(codeOf(error))
 }
 
+/** A key that is taken, or a reference to a row that does not exist. */
+const REFUSED = new Set(['23505', '23503'])
+
 /** A failed query, as rules see it. */
 export function refusalOf (error: unknown): unknown {
-  const code = codeOf(error)
-  if (code === '23505') return new Refusal('unique', error)
-  return code === '23503' ? new Refusal('reference', error) : error
+  return REFUSED.has(codeOf(error)) ? new Refusal('a constraint refuses the row', { cause: error }) : error
 }
 
 /** The database can't be reached, and nothing has happened. `state` is for the log. */
 export function unavailable (cause: unknown, state?: { connections: ConnectionCounts }): Problem {
-  return new Problem('unavailable', { headers: { 'retry-after': '5' }, resource: 'database', cause, ...(state && { state }) })
+  const headers = { 'retry-after': '5' }
+  return new Problem('unavailable', { headers, resource: 'database', cause, ...(state && { state }) })
 }
 
 /** Maps PostgreSQL's errors to problems, by their codes. Other errors are returned as they are. */

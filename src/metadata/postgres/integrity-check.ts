@@ -29,5 +29,6 @@ async function danglingRows (db: Connection, key: Reference): Promise<string[]> 
     SELECT ${column} AS value FROM ${column.table}
     LEFT JOIN ${foreignTable} parents ON parents.${sql.identifier(target.name)} = ${column}
     WHERE ${column} IS NOT NULL AND parents.${sql.identifier(target.name)} IS NULL LIMIT ${MAX_FINDINGS}`)
-  return rows.map(({ value }) => `a row of ${getTableName(column.table)} refers to row ${value} of ${getTableName(foreignTable)}, which does not exist`)
+  const [from, to] = [getTableName(column.table), getTableName(foreignTable)]
+  return rows.map(({ value }) => `a row of ${from} refers to row ${value} of ${to}, which does not exist`)
 }

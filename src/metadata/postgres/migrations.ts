@@ -46,7 +46,8 @@ export async function applyMigrations (
     for (const migration of missing) {
       await apply(db, migration).catch((error: unknown) => {
         const cause = rootOf(error) as Error
-        throw new OperatorError(`the database could not be upgraded and was left unchanged: ${cause.message}`, { cause })
+        const reason = `the database could not be upgraded and was left unchanged: ${cause.message}`
+        throw new OperatorError(reason, { cause })
       })
     }
     // A server of an older version may have started since.
@@ -91,8 +92,11 @@ function needOf (isNew: boolean): 'toCreate' | 'toUpgrade' {
 /** The migrations that were not applied yet. @throws {UnknownMigrationError}. */
 async function pending (db: Connection, known: MigrationMeta[]): Promise<MigrationMeta[]> {
   // Not by `to_regclass`, which remembers that there was no table until the transaction ends.
-  const history = await db.execute("SELECT FROM pg_tables WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations'")
-  const { rows } = history.rowCount === 1 ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations') : { rows: [] }
+  const history = await db.execute(`SELECT FROM pg_tables
+    WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations'`)
+  const { rows } = history.rowCount === 1
+    ? await db.execute<{ created_at: string }>('SELECT created_at FROM drizzle.__drizzle_migrations')
+    : { rows: [] }
   const applied = rows.map(row => Number(row.created_at))
   requireKnown(applied, known.map(({ folderMillis }) => folderMillis))
   return known.filter(({ folderMillis }) => !applied.includes(folderMillis))
@@ -101,7 +105,8 @@ async function pending (db: Connection, known: MigrationMeta[]): Promise<Migrati
 /** Does what Drizzle's migrator does, inside the current transaction. */
 async function apply (db: Connection, { sql: statements, hash, folderMillis }: MigrationMeta): Promise<void> {
   await db.execute('CREATE SCHEMA IF NOT EXISTS drizzle')
-  await db.execute('CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)')
+  await db.execute(`CREATE TABLE IF NOT EXISTS drizzle.__drizzle_migrations
+    (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at bigint)`)
   for (const statement of statements) await db.execute(statement)
   await db.execute(sql`INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES (${hash}, ${folderMillis})`)
 }

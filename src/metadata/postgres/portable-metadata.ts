@@ -65,11 +65,17 @@ export function createPortableMetadata (longRunning: ConnectionPool) {
       await upgrade(file)
       await withSqlite(file, source => longRunning.write(async db => {
         const [accounts] = await db.select({ count: count() }).from(postgres.accounts)
-        if (accounts?.count !== 0) throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into a new one')
+        if (accounts?.count !== 0) {
+          throw new OperatorError('DATABASE_URL: the database has accounts; a backup is restored into a new one')
+        }
         // Its servers would go on with tokens of another installation. A server that starts now waits for this row, and
         // then finds another.
         const [replaced] = await db.delete(postgres.installation).returning()
-        if (typeof replaced?.storageId === 'string') throw new OperatorError('DATABASE_URL: the database was used by a server; a backup is restored into a new one')
+        if (typeof replaced?.storageId === 'string') {
+          throw new OperatorError(
+            'DATABASE_URL: the database was used by a server; a backup is restored into a new one'
+          )
+        }
         // Those of commands, which were used before: they have the ids of events in the backup.
         await db.delete(postgres.events)
         for (const name of tables) {
@@ -138,7 +144,9 @@ async function withSqlite (file: string, use: (db: BetterSQLite3Database) => Pro
 }
 
 async function lastId (db: Connection, name: TableName): Promise<number> {
-  const { rows: [row] } = await db.execute<{ last: string | null }>(sql`SELECT pg_sequence_last_value(pg_get_serial_sequence(${name}, 'id')) AS last`)
+  const { rows: [row] } = await db.execute<{ last: string | null }>(
+    sql`SELECT pg_sequence_last_value(pg_get_serial_sequence(${name}, 'id')) AS last`
+  )
   return Number(row?.last)
 }
 

@@ -6,7 +6,7 @@ import { type BlobRepository, createBlobs } from '../blobs.ts'
 import { createEpoch, createIds } from '../ids.ts'
 import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { DatabaseServer, Metadata } from '../metadata.ts'
-import { createRepositories } from '../repositories.ts'
+import { createRepositories } from '../services.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
 import { ConnectionPool } from './connections.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
@@ -73,7 +73,9 @@ export async function openPostgresMetadata ({
       }),
       checkIntegrity: () => checkIntegrity(longRunning),
       // A row with the same values is a new version of it, and so a commit.
-      probe: () => connections.apply(async db => { await db.update(installation).set({ id: sql`${installation.id}` }) }),
+      probe: () => connections.apply(async db => {
+        await db.update(installation).set({ id: sql`${installation.id}` })
+      }),
       watchCommits: observer => connections.watch(observer),
       server: serverOf(connections, longRunning),
       ...createRetentionLocks(engine),

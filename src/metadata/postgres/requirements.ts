@@ -30,12 +30,16 @@ const FACTS = `SELECT current_setting('server_version') AS version,
   quote_ident(current_database()) AS database,
   has_database_privilege(current_database(), 'CREATE') AND (SELECT has_schema_privilege(oid, 'USAGE') AND
     has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = 'public') IS TRUE AS "mayCreate",
-  (SELECT quote_ident(tableowner) FROM pg_tables WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations') AS owner,
-  NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'drizzle' AND NOT pg_has_role(tableowner, 'USAGE')) AS "mayAlter",
+  (SELECT quote_ident(tableowner) FROM pg_tables
+    WHERE schemaname = 'drizzle' AND tablename = '__drizzle_migrations') AS owner,
+  NOT EXISTS (SELECT FROM pg_tables
+    WHERE schemaname = 'drizzle' AND NOT pg_has_role(tableowner, 'USAGE')) AS "mayAlter",
   (SELECT string_agg(DISTINCT application_name, ', ') FROM pg_stat_activity WHERE datname = current_database()
-    AND starts_with(application_name, '${ANY_VERSION}') AND NOT starts_with(application_name, '${APPLICATION}')) AS older,
+    AND starts_with(application_name, '${ANY_VERSION}')
+    AND NOT starts_with(application_name, '${APPLICATION}')) AS older,
   (SELECT bool_and(has_schema_privilege(space.oid, 'USAGE') AND has_table_privilege(class.oid, privilege))
-    FROM (VALUES ('drizzle', '__drizzle_migrations', 'SELECT'), ('public', 'installation', 'UPDATE')) AS needed (schema, name, privilege)
+    FROM (VALUES ('drizzle', '__drizzle_migrations', 'SELECT'), ('public', 'installation', 'UPDATE'))
+      AS needed (schema, name, privilege)
     JOIN pg_namespace space ON space.nspname = schema
     JOIN pg_class class ON class.relname = name AND class.relnamespace = space.oid) IS NOT FALSE AS "mayUse"`
 
@@ -65,13 +69,22 @@ const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly StartRe
       { remedy: 'upgrade PostgreSQL, or set DATABASE_URL to a newer server' })],
     [({ encoding }) => encoding === 'UTF8', ({ encoding, role }) => new ConfigError(
       `DATABASE_URL: the encoding of the database is ${encoding}; MagicStore needs UTF8`,
-      { remedy: `set DATABASE_URL to another one, such as by CREATE DATABASE magicstore OWNER ${role} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0` })],
+      {
+        remedy: 'set DATABASE_URL to another one, such as by ' +
+        `CREATE DATABASE magicstore OWNER ${role} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0`
+      })],
     [({ isStandby }) => !isStandby, () => new OperatorError(
       'DATABASE_URL: the server is a read-only standby',
-      { remedy: 'set the host in DATABASE_URL to the primary server, or make this one the primary: SELECT pg_promote()' })],
+      {
+        remedy: 'set the host in DATABASE_URL to the primary server, ' +
+        'or make this one the primary: SELECT pg_promote()'
+      })],
     [({ isReadOnly }) => !isReadOnly, ({ role, database }) => new OperatorError(
       `DATABASE_URL: default_transaction_read_only is on for the role ${role} in the database ${database}`,
-      { remedy: `run as a superuser: BEGIN READ WRITE; ALTER ROLE ${role} IN DATABASE ${database} SET default_transaction_read_only = off; COMMIT` })],
+      {
+        remedy: `run as a superuser: BEGIN READ WRITE; ALTER ROLE ${role} IN DATABASE ${database} ` +
+        'SET default_transaction_read_only = off; COMMIT'
+      })],
     [({ mayUse }) => mayUse, ({ role, owner }) => new OperatorError(
       `DATABASE_URL: the role ${role} may not use the tables, which belong to ${owner}`,
       { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })]
@@ -82,12 +95,18 @@ const requirements: Record<'always' | 'toCreate' | 'toUpgrade', readonly StartRe
       { remedy: `set the user in DATABASE_URL to ${owner}, or run as a superuser: GRANT ${owner} TO ${role}` })],
     [({ older }) => older === null, ({ older }) => new OperatorError(
       `an older version of MagicStore, which can't use the upgraded database, is connected: ${older}`,
-      { remedy: 'stop all its servers and commands, and connection poolers that keep their connections, then start this version' })]
+      {
+        remedy: 'stop all its servers and commands, and connection poolers that keep their connections, ' +
+        'then start this version'
+      })]
   ],
   toCreate: [
     [({ mayCreate }) => mayCreate, ({ role, database }) => new OperatorError(
       `DATABASE_URL: the role ${role} can't create tables in the database ${database}`,
-      { remedy: `run in that database as a superuser: GRANT CREATE ON DATABASE ${database} TO ${role}; GRANT USAGE, CREATE ON SCHEMA public TO ${role}` })]
+      {
+        remedy: `run in that database as a superuser: GRANT CREATE ON DATABASE ${database} TO ${role}; ` +
+        `GRANT USAGE, CREATE ON SCHEMA public TO ${role}`
+      })]
   ]
 }
 
@@ -107,15 +126,23 @@ export async function requireUsable (db: Connection, when: keyof typeof requirem
  * `command` is followed by the number to set, to which `extra` is added. Superusers have the last limit only.
  */
 const LIMITS = `WITH
-  self AS (SELECT rolname, rolsuper, rolconnlimit, datname, datconnlimit FROM pg_roles, pg_database WHERE rolname = current_user AND datname = current_database()),
-  servers AS (SELECT DISTINCT application_name, usename, datname FROM pg_stat_activity WHERE starts_with(application_name, '${ANY_VERSION}'))
-SELECT 'the role ' || quote_ident(rolname) AS who, rolconnlimit AS max, 0 AS extra, format('ALTER ROLE %I CONNECTION LIMIT', rolname) AS command,
-    (SELECT count(*)::int FROM servers WHERE usename = rolname) AS servers FROM self WHERE rolconnlimit >= 0 AND NOT rolsuper
-UNION ALL SELECT 'the database ' || quote_ident(datname), datconnlimit, 0, format('ALTER DATABASE %I CONNECTION LIMIT', datname),
-    (SELECT count(*)::int FROM servers WHERE servers.datname = self.datname) FROM self WHERE datconnlimit >= 0 AND NOT rolsuper
-UNION ALL SELECT 'PostgreSQL', max - reserved, reserved, 'restart PostgreSQL after ALTER SYSTEM SET max_connections =', (SELECT count(*)::int FROM servers)
+  self AS (SELECT rolname, rolsuper, rolconnlimit, datname, datconnlimit FROM pg_roles, pg_database
+    WHERE rolname = current_user AND datname = current_database()),
+  servers AS (SELECT DISTINCT application_name, usename, datname FROM pg_stat_activity
+    WHERE starts_with(application_name, '${ANY_VERSION}'))
+SELECT 'the role ' || quote_ident(rolname) AS who, rolconnlimit AS max, 0 AS extra,
+    format('ALTER ROLE %I CONNECTION LIMIT', rolname) AS command,
+    (SELECT count(*)::int FROM servers WHERE usename = rolname) AS servers
+  FROM self WHERE rolconnlimit >= 0 AND NOT rolsuper
+UNION ALL SELECT 'the database ' || quote_ident(datname), datconnlimit, 0,
+    format('ALTER DATABASE %I CONNECTION LIMIT', datname),
+    (SELECT count(*)::int FROM servers WHERE servers.datname = self.datname)
+  FROM self WHERE datconnlimit >= 0 AND NOT rolsuper
+UNION ALL SELECT 'PostgreSQL', max - reserved, reserved,
+    'restart PostgreSQL after ALTER SYSTEM SET max_connections =', (SELECT count(*)::int FROM servers)
   FROM (SELECT current_setting('max_connections')::int AS max,
-    current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved) AS settings`
+    current_setting('superuser_reserved_connections')::int +
+      coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved) AS settings`
 
 interface Limit {
   readonly who: string
@@ -144,7 +171,8 @@ export async function measureCapacity (db: Connection): Promise<Capacity> {
 /** The remedy leaves room for commands, or for one server more. */
 function shortageOf ({ who, max, extra, command, servers }: Limit): NonNullable<Capacity['shortage']> {
   return {
-    reason: `${who} allows ${max} connections, and each server uses up to ${perServer}; servers that are connected: ${servers}`,
+    reason: `${who} allows ${max} connections, and each server uses up to ${perServer}; ` +
+      `servers that are connected: ${servers}`,
     remedy: `run as a superuser: ${command} ${perServer * (Math.max(1, servers) + 1) + extra}`
   }
 }

@@ -78,7 +78,9 @@ export const retentionLocks = pgTable('blob_holds', {
   expiresAt: int8('expires_at').notNull()
 })
 
-const keyColumns = { kid: text('kid').primaryKey(), secret: text('secret').notNull(), position: integer('position').notNull() }
+const keyColumns = {
+  kid: text('kid').primaryKey(), secret: text('secret').notNull(), position: integer('position').notNull()
+}
 
 /** The keys of the access tokens, by position; the first signs. */
 export const signingKeys = pgTable('signing_keys', keyColumns)

@@ -10,15 +10,18 @@ interface Explanation { readonly reason: string, readonly remedy: string }
 const refusals: Record<string, (address: DriverAddress, message: string) => Explanation> = {
   '28P01': ({ user }) => ({
     reason: `PostgreSQL refuses the user ${user} or the password`,
-    remedy: `correct the password in DATABASE_URL, where # is written %23 and % is written %25, or set it in PostgreSQL: ALTER ROLE ${quoted(user)} PASSWORD '…'`
+    remedy: 'correct the password in DATABASE_URL, where # is written %23 and % is written %25, ' +
+      `or set it in PostgreSQL: ALTER ROLE ${quoted(user)} PASSWORD '…'`
   }),
   28000: ({ user, database }, message) => ({
     reason: `PostgreSQL refuses this user from this machine: ${message}`,
-    remedy: `add ?sslmode=verify-full to DATABASE_URL if the server requires TLS, or a line to its pg_hba.conf: hostssl ${database} ${user} samenet scram-sha-256`
+    remedy: 'add ?sslmode=verify-full to DATABASE_URL if the server requires TLS, ' +
+      `or a line to its pg_hba.conf: hostssl ${database} ${user} samenet scram-sha-256`
   }),
   '3D000': ({ user, database }) => ({
     reason: `PostgreSQL has no such database: ${database}`,
-    remedy: `correct the name in DATABASE_URL, or run as a superuser: CREATE DATABASE ${quoted(database)} OWNER ${quoted(user)}`
+    remedy: 'correct the name in DATABASE_URL, or run as a superuser: ' +
+      `CREATE DATABASE ${quoted(database)} OWNER ${quoted(user)}`
   })
 }
 
@@ -40,16 +43,24 @@ export function explainConnectionFailure (error: unknown, address: string): unkn
   const server = new pg.Client({ connectionString: address })
   const { code = '', message } = error.cause as NodeJS.ErrnoException
   const refusal = refusals[code]?.(server, message)
-  if (refusal !== undefined) return new ConfigError(`DATABASE_URL: ${refusal.reason}`, { remedy: refusal.remedy, cause: error })
+  if (refusal !== undefined) {
+    return new ConfigError(`DATABASE_URL: ${refusal.reason}`, { remedy: refusal.remedy, cause: error })
+  }
   // A name with two addresses that both refuse has a code and no message.
   const reason = `DATABASE_URL: can't connect to PostgreSQL: ${[message, code].find(text => text !== '')}`
   return new OperatorError(reason, { remedy: remedyOf(server, code), cause: error })
 }
 
 function remedyOf ({ user, host, port, ssl }: DriverAddress, code: string): string {
-  if (code === TOO_MANY_CONNECTIONS) return `each server uses up to 11 connections: stop what uses them, or run as a superuser: ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1`
+  if (code === TOO_MANY_CONNECTIONS) {
+    return 'each server uses up to 11 connections: stop what uses them, ' +
+      `or run as a superuser: ALTER ROLE ${quoted(user)} CONNECTION LIMIT -1`
+  }
   if (NO_ADDRESS.has(code)) return 'correct the host in DATABASE_URL'
-  if (Boolean(ssl) && !NETWORK_FAILURE.test(code)) return 'turn on TLS in PostgreSQL with ssl = on, name its certificate authority with sslrootcert=FILE in DATABASE_URL, or set sslmode=disable there'
+  if (Boolean(ssl) && !NETWORK_FAILURE.test(code)) {
+    return 'turn on TLS in PostgreSQL with ssl = on, name its certificate authority with sslrootcert=FILE ' +
+      'in DATABASE_URL, or set sslmode=disable there'
+  }
   return `start PostgreSQL at ${host}, port ${port}, or correct host and port in DATABASE_URL`
 }
 
@@ -74,8 +85,12 @@ const ALIASES = /(?<=[?&]sslmode=)(?:prefer|require|verify-ca)(?=[&#]|$)/g
  */
 export function driverAddress (url: string): string {
   const { searchParams } = new URL(url)
-  if (searchParams.getAll('sslmode').some(mode => !SSL_MODES.includes(mode))) throw new ConfigError(`DATABASE_URL: sslmode must be one of ${SSL_MODES.join(', ')}`)
-  if (searchParams.getAll('port').some(port => !/^\d{1,5}$/.test(port) || Number(port) > 65535)) throw new ConfigError('DATABASE_URL: port must be a number up to 65535')
+  if (searchParams.getAll('sslmode').some(mode => !SSL_MODES.includes(mode))) {
+    throw new ConfigError(`DATABASE_URL: sslmode must be one of ${SSL_MODES.join(', ')}`)
+  }
+  if (searchParams.getAll('port').some(port => !/^\d{1,5}$/.test(port) || Number(port) > 65535)) {
+    throw new ConfigError('DATABASE_URL: port must be a number up to 65535')
+  }
   const address = searchParams.get('uselibpqcompat') === 'true' ? url : url.replaceAll(ALIASES, 'verify-full')
   try {
     // The constructor reads it, and does not connect.

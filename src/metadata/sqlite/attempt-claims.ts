@@ -64,7 +64,7 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
           const isOfPair = isCounted({ kind, usernameKey, network }, attempts)
           const find = (db: Db) => db.select({ id: attempts.id }).from(attempts).where(isOfPair).limit(1)
           // Usually there is none, and a transaction would cost a sync. Those that can't be deleted (full disk) stay.
-          const hasFailed = await read(() => query(find, {}, isAny))
+          const hasFailed = await read(() => query(find, isAny))
           if (hasFailed) await transact(() => query(db => db.delete(attempts).where(isOfPair))).catch(() => {})
         }
       } finally {

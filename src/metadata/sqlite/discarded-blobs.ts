@@ -19,7 +19,7 @@ export function createDiscardedBlobs (
     claimDiscarded: (limit, graceSeconds) => read(function * () {
       const before = (yield * now()) - graceSeconds * 1000
       // Filtered here, because those that must still wait are the last: a query would look through all of them.
-      const ids = (yield * query(oldest, { limit })).filter(row => row.discardedAt <= before).map(row => row.blobId)
+      const ids = (yield * oldest({ limit })).filter(row => row.discardedAt <= before).map(row => row.blobId)
       // The lock is checked after the query: a blob discarded while no backup ran is in no snapshot of a later backup.
       return isLocked() ? [] : ids
     }),
@@ -30,7 +30,7 @@ export function createDiscardedBlobs (
       const discardedAt = yield * now()
       // A new row gets the highest id.
       for (const blobId of blobIds) {
-        const cleared = yield * query(clear, { blobId })
+        const cleared = yield * clear({ blobId })
         if (cleared.length > 0) yield * query(db => db.insert(discardedBlobs).values({ blobId, discardedAt }))
       }
     })
@@ -50,7 +50,9 @@ const retentionLockFile = (file: string) => `${file}-hold`
  * @throws {FolderInUseError} if another backup of the same database holds it.
  */
 export function takeRetentionLock (file: string): FolderLock {
-  return lockFolder(retentionLockFile(file), { inUse: 'another backup of this data folder is running', waitMilliseconds: WAIT_MILLISECONDS })
+  return lockFolder(retentionLockFile(file), {
+    inUse: 'another backup of this data folder is running', waitMilliseconds: WAIT_MILLISECONDS
+  })
 }
 
 /**

@@ -2,7 +2,9 @@ import { and, type Column, gte, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
 import type { Engine, NameRange } from '../engine.ts'
 import { afterPrefix } from '../paths.ts'
-import { type Db, first, placeholder, type Query, query, type Rule, runIn, type Step, type QueryValues } from '../rule.ts'
+import {
+  type Db, first, placeholder, type Query, query, type QueryValues, type Rule, runIn, type Step
+} from '../rule.ts'
 import type { Tables } from '../schema.ts'
 import type { Committer } from './committer.ts'
 import type { LongTransactions } from './long-transactions.ts'
@@ -90,7 +92,7 @@ export function createSqliteEngine ({
     now: () => query(time),
     read: rule => committer.read(() => run(rule())),
     readCached,
-    finder: statement => key => readCached(key, () => query(statement, { keys: [key] }, first)),
+    finder: statement => key => readCached(key, () => statement({ keys: [key] }, first)),
     timeOf: () => clock(),
     transact: rule => commit(() => run(rule())),
     transactFor: (_key, rule, isLong) =>

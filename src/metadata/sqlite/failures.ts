@@ -9,7 +9,9 @@ import { Database } from './driver.ts'
 export class DeniedFileError extends OperatorError {}
 
 /** SQLite's codes for a file that it cannot create or grow. */
-const OUT_OF_SPACE = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'])
+const OUT_OF_SPACE = new Set([
+  'SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'SQLITE_IOERR_SHMOPEN', 'SQLITE_IOERR_WRITE', 'SQLITE_CANTOPEN'
+])
 
 /** Endings of the files that SQLite and the retention lock open beside a database. */
 const COMPANIONS = ['-wal', '-shm', '-journal', '-hold']
@@ -17,7 +19,9 @@ const COMPANIONS = ['-wal', '-shm', '-journal', '-hold']
 /** Maps SQLite's errors of the database in `file` to problems, by their codes. Returns other errors unchanged. */
 export function failureOf (cause: unknown, file: string): unknown {
   if (!(cause instanceof Database.SqliteError)) return cause
-  if (OUT_OF_SPACE.has(cause.code)) return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ resource: 'disk', cause })
+  if (OUT_OF_SPACE.has(cause.code)) {
+    return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ resource: 'disk', cause })
+  }
   if (cause.code.startsWith('SQLITE_READONLY')) return denialOf(file, cause) ?? cause
   if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
   return cause
@@ -43,7 +47,9 @@ function denialOf (file: string, cause: unknown): DeniedFileError | undefined {
       accessSync(path, constants.R_OK | constants.W_OK)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code !== 'ENOENT') return new DeniedFileError(`${path} can't be read and written (${code}); check its owner and mode, and which user this is`, { cause })
+      if (code === 'ENOENT') continue
+      const reason = `${path} can't be read and written (${code}); check its owner and mode, and which user this is`
+      return new DeniedFileError(reason, { cause })
     }
   }
   return undefined
@@ -59,14 +65,11 @@ export function isBusy (error: unknown): boolean {
   return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY')
 }
 
-const CONSTRAINTS: Readonly<Record<string, Refusal['constraint']>> = {
-  SQLITE_CONSTRAINT_UNIQUE: 'unique',
-  SQLITE_CONSTRAINT_PRIMARYKEY: 'unique',
-  SQLITE_CONSTRAINT_FOREIGNKEY: 'reference'
-}
+/** A key that is taken, or a reference to a row that does not exist. */
+const REFUSED = new Set(['SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY', 'SQLITE_CONSTRAINT_FOREIGNKEY'])
 
 /** A failed query, as rules see it. */
 export function refusalOf (error: unknown): unknown {
-  const constraint = error instanceof Database.SqliteError ? CONSTRAINTS[error.code] : undefined
-  return constraint === undefined ? error : new Refusal(constraint, error)
+  const isRefused = error instanceof Database.SqliteError && REFUSED.has(error.code)
+  return isRefused ? new Refusal('a constraint refuses the row', { cause: error }) : error
 }

@@ -17,7 +17,10 @@ export function checkDatabaseIntegrity (file: string): { isOutdated: boolean, fi
 
 /** Errors in the database itself, one line each. */
 export function integrityErrors (client: Database): string[] {
-  const lines = [...client.pragma('integrity_check') as { integrity_check: string }[]].map(row => row.integrity_check).filter(line => line !== 'ok')
+  const checked = client.pragma('integrity_check') as { integrity_check: string }[]
   const violations = client.pragma('foreign_key_check') as { table: string, rowid: number }[]
-  return [...lines, ...violations.map(({ table, rowid }) => `row ${rowid} of ${table} refers to a row that does not exist`)]
+  return [
+    ...checked.map(row => row.integrity_check).filter(line => line !== 'ok'),
+    ...violations.map(({ table, rowid }) => `row ${rowid} of ${table} refers to a row that does not exist`)
+  ]
 }

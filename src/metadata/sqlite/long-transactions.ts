@@ -34,7 +34,9 @@ export class LongTransactions {
   async #transact<T> (work: (db: Db) => Promise<T>): Promise<T> {
     const { file, clock } = this.#options
     const worker = new Worker(thread, { workerData: file })
-    const ended = new Promise<never>((_resolve, reject) => { worker.on('error', reject).on('exit', () => reject(new Error('the thread has ended'))) })
+    const ended = new Promise<never>((_resolve, reject) => {
+      worker.on('error', reject).on('exit', () => reject(new Error('the thread has ended')))
+    })
     async function send (sql: string, params: readonly unknown[] = []): Promise<{ rows: unknown[] }> {
       worker.postMessage({ sql, params, now: clock() } satisfies ThreadQuery)
       const [answer] = await Promise.race([once(worker, 'message'), ended]) as [ThreadAnswer]

@@ -59,7 +59,8 @@ export async function applyMigrations (
     if (client.inTransaction) client.exec('ROLLBACK')
     const cause = failureOf(error instanceof DrizzleError ? error.cause : error, file)
     if (isNew) throw cause
-    throw new MigrationError(`the database could not be upgraded and was left unchanged: ${(cause as Error).message}`, { cause })
+    const reason = `the database could not be upgraded and was left unchanged: ${(cause as Error).message}`
+    throw new MigrationError(reason, { cause })
   } finally {
     lock?.close()
   }
@@ -106,8 +107,9 @@ function timesOf (migrationsFolder: string): number[] {
 
 /** The times of the migrations that were applied. */
 function appliedTo (client: Database): number[] {
-  const hasHistory = client.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get() !== undefined
-  return hasHistory ? client.prepare('SELECT created_at FROM __drizzle_migrations').pluck().all().map(Number) : []
+  const history = client.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get()
+  if (history === undefined) return []
+  return client.prepare('SELECT created_at FROM __drizzle_migrations').pluck().all().map(Number)
 }
 
 function countForeignKeyViolations (client: Database): number {

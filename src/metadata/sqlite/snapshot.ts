@@ -47,7 +47,8 @@ export function openSnapshot (file: string): Snapshot {
   try {
     const db = drizzle({ client })
     // Older databases have no table of kept content.
-    const parts = hasTable(client, 'kept') ? [contentOf(db, files, files.blobId), contentOf(db, kept, kept.id)] : [contentOf(db, files, files.blobId)]
+    const ofKept = hasTable(client, 'kept') ? [contentOf(db, kept, kept.id)] : []
+    const parts = [contentOf(db, files, files.blobId), ...ofKept]
     const owners = db.select({ count: sql<number>`count(*)` }).from(accounts).get()
     const sums = parts.map(part => part.sum())
     let originals: ReturnType<typeof originalsIn> | undefined
@@ -85,10 +86,12 @@ function contentOf (
   db: BetterSQLite3Database, table: typeof files | typeof kept, id: typeof files.blobId | typeof kept.id
 ): BlobColumns {
   // A range uses the index, a pattern would not.
-  const byPrefix = db.select({ id: sql<string>`${id}`, size: sql<number>`${table.size}`, sha256: sql<string>`${table.sha256}` }).from(table)
+  const columns = { id: sql<string>`${id}`, size: sql<number>`${table.size}`, sha256: sql<string>`${table.sha256}` }
+  const byPrefix = db.select(columns).from(table)
     .where(and(gte(id, sql.placeholder('prefix')), lt(id, sql.placeholder('end')))).prepare()
+  const sums = { count: count(), bytes: sql<number>`coalesce(sum(${table.size}), 0)` }
   return {
-    sum: () => db.select({ count: sql<number>`count(*)`, bytes: sql<number>`coalesce(sum(${table.size}), 0)` }).from(table).get() as { count: number, bytes: number },
+    sum: () => db.select(sums).from(table).get() as { count: number, bytes: number },
     // `g` follows the last hex digit.
     blobs: prefix => byPrefix.all({ prefix, end: `${prefix}g` })
   }

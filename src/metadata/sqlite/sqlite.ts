@@ -4,7 +4,7 @@ import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { createEpoch, createIds } from '../ids.ts'
 import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { Metadata } from '../metadata.ts'
-import { createRepositories } from '../repositories.ts'
+import { createRepositories } from '../services.ts'
 import { createAttemptClaims } from './attempt-claims.ts'
 import { Committer, openLogSync } from './committer.ts'
 import { createDiscardedBlobs, watchRetentionLock } from './discarded-blobs.ts'
@@ -96,7 +96,8 @@ function identify (db: BetterSQLite3Database): { id: string, epoch: string } {
     db.insert(installation).values({ id: randomUUID() }).returning().get()
   if (epoch !== null) return { id, epoch }
   // Another process may have set it meanwhile.
-  const known = db.update(installation).set({ epoch: sql`coalesce(${installation.epoch}, ${createEpoch()})` }).returning().get()
+  const known = db.update(installation)
+    .set({ epoch: sql`coalesce(${installation.epoch}, ${createEpoch()})` }).returning().get()
   return { id, epoch: String(known?.epoch) }
 }
 
