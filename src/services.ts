@@ -11,14 +11,13 @@ import { createFactors, type Factors } from './factors/factors.ts'
 import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
 import { createCodeVerifier, type CodeVerifier } from './factors/second-factor.ts'
-import { BackgroundFailures } from './files/background-failures.ts'
-import { BlobCleanup } from './files/blob-cleanup.ts'
+import { createBlobCleanup, type BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
 import { createCopies, type Copies } from './files/copies.ts'
 import { createCursors, type Cursors } from './files/cursor.ts'
 import { createFiles, type Files } from './files/files.ts'
 import { createFolders, type Folders } from './files/folders.ts'
-import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
+import { BackgroundFailures, startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.ts'
 import { createSpace, type Space } from './files/space.ts'
 import { createTrash, createVersions, type Trash, type Versions } from './files/trash.ts'
@@ -117,10 +116,7 @@ export async function openStore (config: Config, options: Pick<OpenOptions, 'onU
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
     rules.cleanup.sweep()
-    const { cleanup, failures } = rules
-    const { eventMilliseconds } = config
-    const sweep = () => cleanup.sweep()
-    const housekeeping = startHousekeeping({ ...backends, sweep, eventMilliseconds, failures })
+    const housekeeping = startHousekeeping({ ...backends, ...rules, config })
     return {
       ...createServerRules({ ...backends, ...rules, config, keyRing }),
       housekeeping,
@@ -148,7 +144,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const accounts = createAccounts({ config, metadata, passwords, attemptLimiter })
   const failures = new BackgroundFailures()
-  const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
+  const cleanup = createBlobCleanup({ metadata, blobs, reserve, failures })
   const incoming = createIncomingBlobs({ metadata, blobs })
   const space = createSpace({ metadata, blobs, cleanup, config })
   const files = createFiles({ metadata, blobs, incoming, space, config })

@@ -29,7 +29,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   backends: 2100,
   backup: 9100,
   blobs: 2000,
-  'blobs/disk': 6200,
+  'blobs/disk': 6100,
   'blobs/s3': 10_800,
   commands: 11_400,
   config: 1100,
@@ -37,7 +37,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 600,
   doctor: 6400,
   factors: 8500,
-  files: 26_900,
+  files: 26_600,
   fsck: 1100,
   http: 12_700,
   links: 10_200,
@@ -60,8 +60,7 @@ const SMALL_FILES: string[] = []
 
 /** Methods that only call one of the same name, with their own parameters. */
 const FORWARDERS = [
-  'blobs/disk/disk.ts read', 'blobs/s3/part-buffer.ts release', 'files/blob-cleanup.ts close',
-  'files/blob-cleanup.ts stop', 'files/blob-cleanup.ts sweepNow', 'metadata/sqlite/discarded-blobs.ts close',
+  'blobs/disk/disk.ts read', 'blobs/s3/part-buffer.ts release', 'metadata/sqlite/discarded-blobs.ts close',
   'metadata/sqlite/snapshot.ts close', 'monitoring/health.ts now'
 ]
 

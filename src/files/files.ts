@@ -1,4 +1,4 @@
-import { isBlobId } from '../blobs/blob-store.ts'
+import { isBlobId } from '../blobs/blob-writer.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FileRecord, NewFile } from '../metadata/records.ts'

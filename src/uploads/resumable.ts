@@ -1,4 +1,5 @@
-import { type BlobStore, createBlobId, isBlobId } from '../blobs/blob-store.ts'
+import type { BlobStore } from '../blobs/blob-store.ts'
+import { createBlobId, isBlobId } from '../blobs/blob-writer.ts'
 import { expectDigests } from '../files/digests.ts'
 import { fileAt, type Files } from '../files/files.ts'
 import type { Uploader } from '../files/incoming-file.ts'

@@ -1,4 +1,5 @@
-import { type BlobStore, complete, type Draft, Superseded } from '../blobs/blob-store.ts'
+import { type BlobStore, type Draft, Superseded } from '../blobs/blob-store.ts'
+import { complete } from '../blobs/blob-writer.ts'
 import type { Uploader } from '../files/incoming-file.ts'
 import type { Allowance, Space, UploadLimit } from '../files/space.ts'
 import type { Metadata } from '../metadata/metadata.ts'

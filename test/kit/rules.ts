@@ -1,5 +1,5 @@
-import { BackgroundFailures } from '#src/files/background-failures.ts'
-import { BlobCleanup } from '#src/files/blob-cleanup.ts'
+import { BackgroundFailures } from '#src/files/housekeeping.ts'
+import { createBlobCleanup } from '#src/files/blob-cleanup.ts'
 import { createCopies } from '#src/files/copies.ts'
 import { createFiles } from '#src/files/files.ts'
 import { createFolders } from '#src/files/folders.ts'
@@ -10,14 +10,14 @@ import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts
 import { inChunks } from './bytes.ts'
 import { MIB } from './sizes.ts'
 
-type Stores = Omit<ConstructorParameters<typeof BlobCleanup>[0], 'failures'>
+type Stores = Omit<Parameters<typeof createBlobCleanup>[0], 'failures'>
 
 const usual = { quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
 
 /** The rules of a store that a test put together, whose files have at most 1,000 bytes. */
 export function rulesOver (stores: Stores) {
   const config = { ...usual, maxFileBytes: 1000 }
-  const cleanup = new BlobCleanup({ ...stores, failures: new BackgroundFailures() })
+  const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const incoming = createIncomingBlobs(stores)
   const space = createSpace({ ...stores, cleanup, config })
   const files = createFiles({ ...stores, incoming, space, config })
@@ -35,7 +35,7 @@ export function rulesOver (stores: Stores) {
 /** The resumable uploads of such a store, of at most 100 MiB. */
 export function uploadsOver (stores: Stores): ResumableUploads {
   const limits = { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
-  const cleanup = new BlobCleanup({ ...stores, failures: new BackgroundFailures() })
+  const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const space = createSpace({ ...stores, cleanup, config: { ...usual, ...limits } })
   return new ResumableUploads({ ...stores, space, files: { acceptName: name => name }, limits })
 }

@@ -2,11 +2,8 @@ import { chmod, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFi
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
-import {
-  type AppendOptions, type BlobStore, type BlobView, type Draft, isBlobId, type PutOptions, type Room, type StoredBlob,
-  type Write
-} from '../blob-store.ts'
-import { appendBytes, putBytes, Writes } from '../blob-writer.ts'
+import type { AppendOptions, BlobStore, BlobView, Draft, PutOptions, Room, StoredBlob, Write } from '../blob-store.ts'
+import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
 import { BlobReader, checkSize } from './blob-reader.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
