@@ -32,7 +32,7 @@ import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { createSessionRequests, type SessionRequests } from './tokens/sessions.ts'
 import { createSignedTexts, type SignedTexts } from './tokens/signed-texts.ts'
 import { createTokens, type Tokens } from './tokens/tokens.ts'
-import { ResumableUploads } from './uploads/resumable.ts'
+import { createResumableUploads, type ResumableUploads } from './uploads/resumable.ts'
 
 /** What works on a store with or without a running server. */
 interface Rules {
@@ -152,7 +152,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const { signal: stopping } = stopped
   const folders = createFolders({ metadata, space, stopping })
   const changes = new Changes(metadata.changes)
-  const uploads = new ResumableUploads({ metadata, blobs, space, files, limits: config })
+  const uploads = createResumableUploads({ metadata, blobs, space, files, config })
   return {
     passwords,
     attemptLimiter,

@@ -37,7 +37,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 600,
   doctor: 6400,
   factors: 8500,
-  files: 26_600,
+  files: 26_500,
   fsck: 1100,
   http: 12_700,
   links: 10_200,
@@ -47,7 +47,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   monitoring: 5200,
   openapi: 4200,
   tokens: 7700,
-  uploads: 16_800,
+  uploads: 15_200,
   webdav: 10_400
 }
 

@@ -48,11 +48,11 @@ export interface Allowance {
   /** Checks that so many bytes could be stored on the disk. Deletes nothing yet. @throws storage_full. */
   requireDisk (bytes: number): Promise<void>
   /**
-   * The limit of the upload, of which `ownBytes` are counted already: so many always fit. `announcedBytes`: by a link,
-   * the bytes that the link counts.
+   * The limit of the upload, of which `ownBytes` are counted already: so many always fit. If its length was announced,
+   * so many bytes are reserved by the quota, and counted by the link.
    * @throws not_found.
    */
-  limitOf (ownBytes: number, announcedBytes?: number): Promise<UploadLimit>
+  limitOf (ownBytes: number, announcedBytes?: number | null): Promise<UploadLimit>
   /** Which space on the disk its bytes may take. `makeRoom` waits at most 5 s. */
   readonly room: Room & { readonly makeRoom?: MakeRoom | undefined }
   /**
@@ -167,7 +167,8 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     return {
       check: added => checkQuota(owner, added),
       requireDisk,
-      limitOf: async ownBytes => within(await limitByQuota(owner, ownBytes)),
+      limitOf: async (ownBytes, announced) =>
+        typeof announced === 'number' ? { bytes: Infinity, refuse } : within(await limitByQuota(owner, ownBytes)),
       room: { makeRoom },
       async record (work) {
         let tries = 0
@@ -189,7 +190,8 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     return {
       check: async added => refuseAnnounced(await roomOf(), added),
       requireDisk: async bytes => blobs.space?.check(bytes, FOR_VISITORS),
-      limitOf: async (arrived, announced = arrived) => within(limitByRoom(await roomOf(), { arrived, announced })),
+      limitOf: async (arrived, announced) =>
+        within(limitByRoom(await roomOf(), { arrived, announced: announced ?? arrived })),
       room: FOR_VISITORS,
       record: work => work()
     }
@@ -197,7 +199,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
 
   /** A limit, if it is below that of every file. */
   function within (limit: UploadLimit): UploadLimit {
-    return limit.bytes < maxFileBytes ? limit : { bytes: maxFileBytes, refuse (cause) { throw cause } }
+    return limit.bytes < maxFileBytes ? limit : { bytes: maxFileBytes, refuse }
   }
 
   return {
@@ -223,6 +225,10 @@ const isPast = (deadline: number) => performance.now() >= deadline
 
 function isFull (error: unknown): boolean {
   return error instanceof Problem && error.code === 'storage_full'
+}
+
+function refuse (cause: Problem): never {
+  throw cause
 }
 
 function refuseDisk (): never {

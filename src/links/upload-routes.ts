@@ -6,12 +6,13 @@ import { sendProblem } from '../http/error-handler.ts'
 import type { Links } from '../http/links.ts'
 import type { HttpServices, Routes } from '../http/services.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody, rawUpload } from '../uploads/body.ts'
-import { formUpload } from '../uploads/form-upload.ts'
-import { multipartLimits } from '../uploads/multipart.ts'
-import { addDiscovery, addResumableOperations } from '../uploads/resumable-operations.ts'
-import { type Exchange, streamedBody, type UploadEndpoint } from '../uploads/resumable-requests.ts'
-import { type Headers, modifiedAtOf, PART_FIELDS, refuseField } from '../uploads/upload-fields.ts'
+import {
+  acceptAnyBody, type Headers, modifiedAtOf, PART_FIELDS, rawUpload, refuseField, streamedBody
+} from '../uploads/body.ts'
+import { formUpload, multipartLimits } from '../uploads/multipart.ts'
+import {
+  addDiscovery, addResumableOperations, type Exchange, type UploadEndpoint
+} from '../uploads/resumable-requests.ts'
 import { admitVisitors } from './admission.ts'
 import type { LinkUses } from './link-uses.ts'
 import {

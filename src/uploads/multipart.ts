@@ -1,13 +1,15 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { IncomingFile } from '../files/incoming-file.ts'
+import type { MultipartFile } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import type { IncomingBody, IncomingFile } from '../files/incoming-file.ts'
 import { joinPath } from '../metadata/paths.ts'
 import { Problem, refuseSize } from '../problems.ts'
-import type { UploadBody } from './body.ts'
+import { modifiedAtOf, openUploadBody, type UploadBody } from './body.ts'
 import { parseTime } from './modified-time.ts'
 
 /** Bytes that a form may have in addition to the largest file, for delimiters and other fields. */
-export const FORM_OVERHEAD_BYTES = 64 * 1024
+const FORM_OVERHEAD_BYTES = 64 * 1024
 
 /** Maximum size of one part's header section. The parser ignores what exceeds it. */
 const MAX_PART_HEADER_BYTES = 16 * 1024
@@ -24,24 +26,40 @@ const TIME_FIELD = 'modifiedAt'
 /** Bytes of that field at most. A time of RFC 3339 can have any number of decimals. */
 const MAX_TIME_BYTES = 64
 
-/** A part as `@fastify/multipart` gives it. */
-interface FormPart {
-  readonly fieldname: string
-  /** Without a path; undefined if the part is not a file. */
-  readonly filename: string | undefined
-  readonly file: Readable
-}
+/** `filename` is without a path; undefined if the part is not a file. */
+type FormPart = Pick<MultipartFile, 'fieldname' | 'file'> & { readonly filename: string | undefined }
 
 type IsPartAFile = (field: string | undefined, type: string | undefined, filename: string | undefined) => boolean
 
 interface Form {
+  readonly request: FastifyRequest
   readonly body: UploadBody
   /** Where the file goes. */
   readonly folder: string
   readonly contentType: string
   readonly maxFileBytes: number
-  /** Parses `source`, the body of the request; a part for which `isPartAFile` is true is streamed. */
-  readonly parse: (source: Readable, options: { isPartAFile: IsPartAFile }) => AsyncIterable<FormPart>
+}
+
+/** The file in a form. Its name is unknown until the form is read; its size is known roughly. @throws file_missing. */
+export function formUpload (
+  request: FastifyRequest, { folder, maxFileBytes }: Pick<Form, 'folder' | 'maxFileBytes'>
+): IncomingBody {
+  const contentType = request.headers['content-type']
+  if (contentType === undefined) throw new Problem('file_missing')
+  const body = openUploadBody(request.raw)
+  const { announcedBytes } = body
+  const fromHeader = modifiedAtOf(request.headers)
+  let modifiedAt: number | null
+  return {
+    folder,
+    minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
+    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
+    async * read () {
+      modifiedAt = yield * readForm({ request, body, folder, contentType, maxFileBytes })
+      body.confirm()
+    },
+    modifiedAt: () => modifiedAt ?? fromHeader
+  }
 }
 
 /**
@@ -49,8 +67,8 @@ interface Form {
  * the form does not tell it.
  * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large, validation_failed.
  */
-export async function * readForm (
-  { body, folder, contentType, maxFileBytes, parse }: Form
+async function * readForm (
+  { request, body, folder, contentType, maxFileBytes }: Form
 ): AsyncGenerator<IncomingFile, number | null> {
   const boundary = boundaryOf(contentType)
   const types = createTypeReader(boundary)
@@ -66,7 +84,8 @@ export async function * readForm (
     return true
   }
   try {
-    for await (const part of translateErrors(parse(source, { isPartAFile }))) {
+    const found = withBody(request, source).parts({ isPartAFile }) as AsyncIterable<FormPart>
+    for await (const part of translateErrors(found)) {
       if (part.filename === undefined) {
         if (part.fieldname === TIME_FIELD) times.push(await readTime(part.file))
         else part.file.resume()
@@ -86,6 +105,12 @@ export async function * readForm (
   checkFields(fileFields)
   if (times.length > 1) refuseTime('is given more than once')
   return times[0] ?? null
+}
+
+/** The request with `source` as its body, for `@fastify/multipart`, which would read the socket itself. */
+function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
+  const raw = Object.assign(source, { headers: request.raw.headers })
+  return Object.create(request, { raw: { value: raw } }) as FastifyRequest
 }
 
 async function readTime (field: AsyncIterable<Buffer>): Promise<number> {

@@ -1,13 +1,14 @@
 import type { TSchema } from '@sinclair/typebox'
 import { etag, location, nextPage, StoredFile } from '../files/schemas.ts'
 import { codeSamples } from '../openapi/operation.ts'
-import { answer, noContent, problems } from '../openapi/responses.ts'
+import { addHeaders, answer, noContent, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
+import { DRAFT_BYTES, TUS_BYTES } from './protocols.ts'
 import {
-  echoedMetadata, OverrideHeaders, Upload, UploadAppendHeaders, UploadBytes, UploadCreationHeaders, uploadHeaders,
-  UploadFolderQuery, UploadList, UploadListQuery, uploadLocation, UploadLookupHeaders, UploadParams
+  createdUpload, echoedMetadata, failureHeaders, OverrideHeaders, tusHeaders, Upload, UploadAppendHeaders, UploadBytes,
+  UploadCreationHeaders, uploadHeaders, UploadFolderQuery, UploadList, UploadListQuery, uploadLocation,
+  UploadLookupHeaders, UploadParams
 } from './schemas.ts'
-import { DRAFT_BYTES, TUS_BYTES } from './upload-fields.ts'
 
 // The operations of resumable uploads, as `routes.ts` registers them.
 
@@ -23,6 +24,23 @@ const refusedContent: FailureCode[] = [
 const refusedLookups: FailureCode[] = [
   'not_found', 'name_taken', 'precondition_failed', 'tus_version_unsupported', 'quota_exceeded', 'file_locked'
 ]
+
+/** Paths of which clients of tus ask for more than the file. */
+export const TUS_PATH = /^\/(?:api|s)\//
+
+/** Statuses of a refused content: the upload may have been created before. */
+const CONTENT_REFUSED = new Set([400, 404, 409, 412, 413, 423, 500, 503, 507])
+
+/** Documents the headers that the responses of a route about uploads have, failures included. */
+export function describeUploadHeaders (route: Parameters<typeof addHeaders>[0]): void {
+  const { method, url } = route
+  const isCreation = method === 'PUT' || (method === 'POST' && url.endsWith('/uploads'))
+  addHeaders(route, status => ({
+    ...failureHeaders[status],
+    ...(isCreation && CONTENT_REFUSED.has(status) && createdUpload),
+    ...(TUS_PATH.test(url) && tusHeaders)
+  }))
+}
 
 interface Words extends ReturnType<typeof codeSamples> {
   readonly operationId: string

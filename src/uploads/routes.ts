@@ -8,22 +8,18 @@ import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody, declaredType, openPartialBody, rawUpload } from './body.ts'
-import { draftContent, isDraft } from './draft.ts'
-import { formUpload } from './form-upload.ts'
-import { multipartLimits } from './multipart.ts'
-import { findRest, nothingToContinue } from './ranged-put.ts'
-import type { UploadAppend } from './upload-append.ts'
-import { addDiscovery, addResumableOperations } from './resumable-operations.ts'
 import {
-  addUploadHeaders, createUploadRequests, isStored, streamedBody, uploadConditionOf, type Exchange, type StoredUpload,
-  type UploadEndpoint
+  acceptAnyBody, declaredType, modifiedAtOf, openPartialBody, PART_FIELDS, rawUpload, refuseField, streamedBody
+} from './body.ts'
+import { formUpload, multipartLimits } from './multipart.ts'
+import { draftContent, findRest, isDraft, isTus, nothingToContinue } from './protocols.ts'
+import {
+  addDiscovery, addResumableOperations, addUploadHeaders, createUploadRequests, type Exchange, isStored,
+  type StoredUpload, uploadConditionOf, type UploadEndpoint
 } from './resumable-requests.ts'
 import { listUploads, ownOperations } from './resumable-schemas.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
-import { isTus } from './tus.ts'
-import { fieldOf, modifiedAtOf, PART_FIELDS, refuseField } from './upload-fields.ts'
-import { findUploadMetadata } from './upload-metadata.ts'
+import type { UploadAppend } from './upload-session.ts'
 
 /** A complete body up to this size does not become a resumable upload: sending it again costs less. */
 const MAX_ORDINARY_BYTES = 1024 ** 2
@@ -97,17 +93,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) {
       return undefined
     }
-    const creation = {
-      name,
-      type: declaredType(request.raw),
-      length: content.length,
-      method: 'PUT' as const,
-      precondition: uploadConditionOf(request),
-      uploadMetadata: findUploadMetadata(headers),
-      reprDigest: fieldOf(headers, 'repr-digest'),
-      modifiedAt: modifiedAtOf(headers)
-    }
-    return requests.begin(exchange, creation, { ...content, body })
+    return requests.begin(exchange, { name, type: declaredType(request.raw), method: 'PUT', ...content, body })
   }
 
   async function storeRest (exchange: Exchange, name: string, rest: UploadAppend): Promise<UploadRecord> {
@@ -120,7 +106,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
 }
 
 /** Uploads of the caller that a client can continue. */
-export const resumableUploadRoutes: Routes = async (app, { uploads, links, ids, limitTransfers }) => {
+export const resumableUploadRoutes: Routes = async (app, { metadata, uploads, links, ids, limitTransfers }) => {
   await addResumableOperations(app, {
     uploads, endpoint: ownEndpoint({ links, ids }), limitTransfers, path: UPLOADS_PATH, operations: ownOperations
   })
@@ -131,7 +117,7 @@ export const resumableUploadRoutes: Routes = async (app, { uploads, links, ids, 
   }, async (request, reply) => {
     const { beforeId: before, limit } = pageOf(request.query)
     const name = request.query.name === undefined ? undefined : storedName(request.query.name)
-    const found = await uploads.list(callerOf(request).account, { name, before, limit })
+    const found = await metadata.uploads.list(callerOf(request).account.id, { name, before, limit })
     const page = cutPage(found, limit, ({ sequence }) => String(sequence))
     const { entries, next } = await linkPage(reply, page, { links, path: UPLOADS_PATH })
     return { uploads: entries.map(uploadOf), next }

@@ -6,7 +6,7 @@ import { createFolders } from '#src/files/folders.ts'
 import { createIncomingBlobs } from '#src/files/incoming-blobs.ts'
 import { addLock } from '#src/files/locks.ts'
 import { createSpace } from '#src/files/space.ts'
-import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
+import { createResumableUploads, type ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
 import { inChunks } from './bytes.ts'
 import { MIB } from './sizes.ts'
 
@@ -37,18 +37,20 @@ export function uploadsOver (stores: Stores): ResumableUploads {
   const limits = { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
   const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const space = createSpace({ ...stores, cleanup, config: { ...usual, ...limits } })
-  return new ResumableUploads({ ...stores, space, files: { acceptName: name => name }, limits })
+  return createResumableUploads({ ...stores, space, files: { acceptName: name => name }, config: limits })
 }
 
 /** What creates an upload of so many bytes. */
 export function newCreation (
   { uploader, name, length }: Pick<UploadCreation, 'uploader' | 'name' | 'length'>
 ): UploadCreation {
-  return { uploader, name, length, type: undefined, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null }
+  const sent = { method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null } as const
+  return { uploader, name, length, type: undefined, announcedBytes: undefined, ...sent }
 }
 
 /** What appends bytes to an upload. */
 export function newAppend (bytes: string | Buffer, offset = 0) {
-  const announced = { announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined }
-  return { offset, bytes: inChunks(Buffer.from(bytes)), ...announced }
+  const announced = { announcedBytes: bytes.length, length: undefined, isLast: false }
+  const unchecked = { isChecked: false, confirm () {}, reprDigest: () => undefined }
+  return { offset, bytes: inChunks(Buffer.from(bytes)), ...announced, ...unchecked }
 }

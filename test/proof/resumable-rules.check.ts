@@ -75,7 +75,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   await t.rejects(uploads.append(uploader, long.id, { ...newAppend('abc'), isLast: true }), { code: 'upload_length_inconsistent' })
   await t.rejects(uploads.append(uploader, long.id, { ...newAppend('abc'), isLast: true, announcedBytes: undefined }), { code: 'upload_length_inconsistent' })
   t.match(await uploads.get(uploader, long.id), { offset: 3, length: 10 })
-  const huge = await uploads.create({ ...creation('huge'), length: undefined })
+  const huge = await uploads.create({ ...creation('huge'), length: null })
   await t.rejects(uploads.append(uploader, huge.id, { ...newAppend('abc'), length: 101 * MIB }), { code: 'file_too_large' })
 
   // The digest of no bytes, of another algorithm.
