@@ -37,17 +37,17 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 600,
   doctor: 6400,
   factors: 8500,
-  files: 26_500,
+  files: 26_200,
   fsck: 1100,
   http: 12_700,
-  links: 10_200,
+  links: 10_100,
   metadata: 56_800,
   'metadata/postgres': 11_300,
   'metadata/sqlite': 9500,
   monitoring: 5200,
-  openapi: 4200,
+  openapi: 4400,
   tokens: 7700,
-  uploads: 15_200,
+  uploads: 15_100,
   webdav: 10_400
 }
 

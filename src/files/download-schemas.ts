@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, headRoute } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { AnyContentId, Bytes, etag, Field, FileParams, OneOf } from './schemas.ts'
 
@@ -78,7 +78,7 @@ export const downloadFile = {
   response: downloadResponses
 }
 
-export const headFile = {
+export const headFile = headRoute('headFile', {
   summary: 'Get the headers of a file',
   description: 'Returns the headers of a download without the bytes. Ranges are ignored.',
   ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf'),
@@ -87,4 +87,4 @@ export const headFile = {
   querystring: DownloadQuery,
   headers: HeadHeaders,
   response: headResponses
-}
+})

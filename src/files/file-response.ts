@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Http2Stream } from 'node:http2'
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -32,16 +31,10 @@ interface BytesSource extends Pick<AppServices, 'blobs'> {
  * @throws precondition_failed, range_not_satisfiable, and as `openDownload`.
  */
 export async function sendFile (
-  { request, reply, find, disposition, via, onBegin }: FileRequest, source: BytesSource
+  { request: { method: sent, headers }, reply, find, disposition, via, onBegin }: FileRequest, source: BytesSource
 ): Promise<FastifyReply | Readable | Buffer> {
-  const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
-  const { plan, bytes } = await openDownload(find, {
-    method,
-    headers: request.headers,
-    disposition,
-    via,
-    createBoundary: () => randomBytes(16).toString('hex')
-  }, source)
+  const method = sent === 'HEAD' ? 'HEAD' : 'GET'
+  const { plan, bytes } = await openDownload(find, { method, headers, disposition, via }, source)
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   if (method === 'GET' && sendsBeginning(plan)) onBegin?.()
@@ -60,9 +53,9 @@ export async function openDownload (
 ): Promise<{ readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }> {
   for (;;) {
     const file = await find()
+    const maxSeconds = request.via === undefined ? downloadRedirectSeconds : 0
     const planned = planDownload(request, file, Date.now())
-    const seconds = request.via === undefined ? downloadRedirectSeconds : 0
-    const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds })
+    const plan = await redirectLarge(planned, request, { blobs, file, maxSeconds })
     try {
       return { plan, bytes: await openBytes(blobs, file, plan) }
     } catch (error) {

@@ -4,7 +4,7 @@ import { PageSize } from '../http/pagination.ts'
 import { dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
 import type { FolderRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
@@ -136,11 +136,11 @@ export const deleteFolder = {
 }
 
 /** Operations on the folder in a response (OpenAPI links). */
-export const folderLinks = Object.fromEntries(Object.entries({
+export const folderLinks = operationLinks({ name: '$response.body#/name' }, {
   getFolder: 'Get the folder.',
   moveFolder: 'Move or rename it.',
   deleteFolder: 'Delete it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
+})
 
 /** A folder as clients see it. */
 export function folderOf (

@@ -5,7 +5,7 @@ import { PageSize } from '../http/pagination.ts'
 import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject, Timestamp } from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_TYPE_LENGTH } from './names.ts'
 import { MAX_NAME_BYTES } from './names.ts'
@@ -144,12 +144,12 @@ export const location = { Location: { type: 'string', format: 'uri-reference', m
 export const nextPage = { Link: { type: 'string', maxLength: 8192, pattern: '^<[^<>\\s]+>; rel="next"$', description: 'The next page, `rel="next"` (RFC 8288). Absent on the last page.' } }
 
 /** Operations on the file in a response (OpenAPI links). */
-export const fileLinks = Object.fromEntries(Object.entries({
+export const fileLinks = operationLinks({ name: '$response.body#/name' }, {
   downloadFile: 'Download the file.',
   getFile: 'Get its metadata.',
   renameFile: 'Rename or move it.',
   deleteFile: 'Delete it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
+})
 
 export const listFiles = {
   operationId: 'listFiles',

@@ -28,19 +28,6 @@ const FOR_VISITORS: Room = { leavesDouble: true }
 /** The most bytes that an upload may have. `refuse` throws why it may have no more; `cause` is `file_too_large`. */
 export interface UploadLimit { readonly bytes: number, readonly refuse: (cause: Problem) => Promise<never> | never }
 
-/** What an account uses, and its limits; null if unlimited. */
-interface AccountUsage {
-  readonly files: number
-  readonly folders: number
-  readonly bytes: number
-  /** Of versions and trash. */
-  readonly keptBytes: number
-  /** Reserved for unfinished uploads. */
-  readonly uploadBytes: number
-  readonly quotaBytes: number | null
-  readonly quotaFiles: number | null
-}
-
 /** The space that one upload may take, by the quota of its owner or the limits of its link, and on the disk. */
 export interface Allowance {
   /** @throws quota_exceeded, link_limit_reached, not_found if the link has ended. */
@@ -204,14 +191,13 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
 
   return {
     quotaOf,
-    checkQuota,
     requireDisk,
 
     /** What an upload may take. */
     of: ({ owner, linkId }: Uploader): Allowance => linkId === null ? forOwner(owner) : forVisitor(owner, linkId),
 
-    /** What an account uses, and its limits. */
-    async usageOf (owner: AccountRecord): Promise<AccountUsage> {
+    /** What an account uses, and its limits; null if unlimited. `uploadBytes`: reserved for unfinished uploads. */
+    async usageOf (owner: AccountRecord) {
       const { usedFiles: files, usedFolders: folders, usedBytes: bytes, keptBytes } = owner
       const { bytes: uploadBytes } = await metadata.uploads.usage(owner.id)
       const { bytes: quotaBytes = null, files: quotaFiles = null } = quotaOf(owner)

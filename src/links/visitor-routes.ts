@@ -102,14 +102,7 @@ const contentRoutes: Routes = async (app, services) => {
     schema: downloadSharedFile
   }, async (request, reply) => send(request, reply, request.params.name))
 
-  app.head(LINK_FILE_PATH, {
-    // As for `headFile`.
-    config: {
-      swagger: { exposeHeadRoute: true },
-      swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headSharedFile' }, url })
-    },
-    schema: headSharedFile
-  }, async (request, reply) => send(request, reply, request.params.name))
+  app.head(LINK_FILE_PATH, headSharedFile, async (request, reply) => send(request, reply, request.params.name))
 
   app.get(`${LINK_PATH}/list`, {
     links: { 200: nextPageOf('listSharedFolder', { secret: '$request.path.secret', folder: '$request.query.folder' }) },

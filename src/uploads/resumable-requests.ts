@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { Uploader } from '../files/incoming-file.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'
@@ -48,9 +48,9 @@ interface ResumableOptions extends RequestsOptions {
   /** The path at which uploads are created. An upload is found below it by its id. */
   readonly path: string
   /** What the document says. `links`: operations on the upload that was created (OpenAPI links). */
-  readonly operations: Record<'get' | 'head' | 'append' | 'override' | 'cancel', UploadOperation> & {
+  readonly operations: Record<'get' | 'append' | 'override' | 'cancel', UploadOperation> & {
     readonly create: FastifySchema
-    readonly headId: string
+    readonly head: { readonly schema: UploadOperation, readonly config: FastifyContextConfig }
     readonly links: NonNullable<RouteOptions['links']>[string]
   }
 }
@@ -152,14 +152,8 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
     return uploadOf(upload)
   })
 
-  app.head(uploadPath, {
-    // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
-    config: {
-      swagger: { exposeHeadRoute: true },
-      swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: operations.headId }, url })
-    },
-    schema: operations.head
-  }, async (request, reply) => sendOffset({ request, reply }, request.params.id))
+  app.head(uploadPath, operations.head, async (request, reply) =>
+    sendOffset({ request, reply }, request.params.id))
 
   app.patch(uploadPath, {
     ...receiving,

@@ -1,6 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { etag, location, nextPage, StoredFile } from '../files/schemas.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, headRoute, operationLinks } from '../openapi/operation.ts'
 import { addHeaders, answer, noContent, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import { DRAFT_BYTES, TUS_BYTES } from './protocols.ts'
@@ -93,8 +93,7 @@ export function resumableOperations ({
       ...upload,
       response: { 200: { ...answer(Upload, 'The upload.'), headers: uploadHeaders }, ...lookupFailures }
     },
-    head: { ...head, ...upload, response: headResponses },
-    headId,
+    head: headRoute(headId, { ...head, ...upload, response: headResponses }),
     append: {
       ...words.append,
       ...upload,
@@ -126,11 +125,11 @@ export function resumableOperations ({
         ...problems(['not_found', 'tus_version_unsupported'])
       }
     },
-    links: Object.fromEntries(Object.entries({
+    links: operationLinks(parameters, {
       [headId]: 'Get its offset.',
       [words.append.operationId]: 'Send more bytes.',
       [words.cancel.operationId]: 'Cancel it.'
-    }).map(([operationId, description]) => [operationId, { operationId, parameters, description }]))
+    })
   }
 }
 
