@@ -14,11 +14,11 @@ import { append, beginUpload } from './kit/tus.ts'
 /** Files of src of which a function runs for a warm request, until it is logged. */
 const FILES = {
   'GET /uploads/{name}': 32,
-  'PUT /uploads/{name}': 51,
-  'POST /': 53,
-  'PATCH /api/uploads/{id}': 57,
+  'PUT /uploads/{name}': 48,
+  'POST /': 48,
+  'PATCH /api/uploads/{id}': 51,
   'GET /api/token': 36,
-  'PUT /dav/{path}': 54,
+  'PUT /dav/{path}': 51,
   'GET /s/{secret}/files/{name}': 29
 }
 
@@ -30,7 +30,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   backup: 9100,
   blobs: 2000,
   'blobs/disk': 6100,
-  'blobs/s3': 10_800,
+  'blobs/s3': 10_700,
   commands: 11_400,
   config: 1100,
   'data-folder': 2800,
@@ -60,8 +60,7 @@ const SMALL_FILES: string[] = []
 
 /** Methods that only call one of the same name, with their own parameters. */
 const FORWARDERS = [
-  'blobs/disk/disk.ts read', 'blobs/s3/part-buffer.ts release', 'metadata/sqlite/discarded-blobs.ts close',
-  'metadata/sqlite/snapshot.ts close', 'monitoring/health.ts now'
+  'metadata/sqlite/discarded-blobs.ts close', 'metadata/sqlite/snapshot.ts close', 'monitoring/health.ts now'
 ]
 
 /** Names that several files give to a type of their own, and how many do. */

@@ -4,7 +4,7 @@ import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-fold
 import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
 import type { AppendOptions, BlobStore, BlobView, Draft, PutOptions, Room, StoredBlob, Write } from '../blob-store.ts'
 import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
-import { BlobReader, checkSize } from './blob-reader.ts'
+import { checkSize, createReader } from './blob-reader.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
 import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
@@ -53,7 +53,7 @@ interface Parts {
 function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }: Parts): BlobStore {
   const writes = new Writes()
   const committing = new Map<string, Promise<void>>()
-  const reader = new BlobReader(atItsPath)
+  const read = createReader(atItsPath)
   const { has, marks } = viewDiskBlobs(folder)
 
   function pathsOf (id: string): BlobPaths {
@@ -75,7 +75,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
   }
 
   async function * bytesOf (blob: StoredBlob): AsyncGenerator<Uint8Array> {
-    const bytes = await reader.read(blob)
+    const bytes = await read(blob)
     yield * Buffer.isBuffer(bytes) ? [bytes] : bytes
   }
 
@@ -124,6 +124,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     needsLeases: false,
     graceSeconds: 0,
     has,
+    read,
     put: (...args) => counted(put(...args)),
 
     commit (id) {
@@ -135,10 +136,6 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     async check (id, size) {
       checkSize(id, await atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
     },
-
-    // Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU
-    // time of a download.
-    read: (blob, pieces) => reader.read(blob, pieces),
 
     async remove (ids) {
       await Promise.all(ids.map(id => committing.get(id)))

@@ -77,7 +77,7 @@ async function abortUploads (bucket: Bucket, ids: string[]): Promise<void> {
   const wanted = new Set(ids)
   for await (const { Key = '', UploadId } of uploadsIn(bucket, others.length === 0 ? bucket.keyOf(only) : bucket.prefix)) {
     if (!wanted.has(String(bucket.idOf(Key)))) continue
-    const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId })
+    const command = new AbortMultipartUploadCommand({ ...bucket.at(Key), UploadId })
     await bucket.requests.send(command).catch((error: unknown) => {
       // Another process may have aborted it.
       if (!isNoUpload(error)) throw error
