@@ -147,12 +147,13 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const cleanup = createBlobCleanup({ metadata, blobs, reserve, failures })
   const incoming = createIncomingBlobs({ metadata, blobs })
   const space = createSpace({ metadata, blobs, cleanup, config })
-  const files = createFiles({ metadata, blobs, incoming, space, config })
+  const linkUses = new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') })
+  const files = createFiles({ metadata, blobs, incoming, space, linkUses, config })
   const stopped = new AbortController()
   const { signal: stopping } = stopped
   const folders = createFolders({ metadata, space, stopping })
   const changes = new Changes(metadata.changes)
-  const uploads = createResumableUploads({ metadata, blobs, space, files, config })
+  const uploads = createResumableUploads({ metadata, blobs, space, linkUses, files, config })
   return {
     passwords,
     attemptLimiter,
@@ -168,7 +169,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     versions: createVersions({ metadata, space, files }),
     trash: createTrash({ metadata, space, files, stopping }),
     uploads,
-    linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
+    linkUses,
     stopping,
     stop () {
       stopped.abort(new Problem('stopping', { retrySeconds: 5 }))

@@ -3,7 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
-import type { Uploader } from '../files/incoming-file.ts'
+import { uploaderOf } from '../http/caller.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
@@ -30,8 +30,6 @@ export type StoredUpload = UploadRecord & { readonly result: StoreResult }
 
 /** Where requests about uploads come in: at the paths of an account, or at those of a link. */
 export interface UploadEndpoint {
-  /** Who uploads. */
-  uploaderOf (request: FastifyRequest): Uploader
   /** The address of an upload. */
   urlOf (request: FastifyRequest, upload: { readonly id: string }): string
   /** Answers the request that completed an upload, with the body that is returned. */
@@ -67,7 +65,7 @@ type Beginning = Pick<UploadCreation, 'name' | 'type' | 'method'> & Completion &
 /** What all requests about uploads share, whatever their protocol. */
 export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
   function append ({ request, reply }: Exchange, id: string, append: UploadAppend): Promise<UploadRecord> {
-    return uploads.append(endpoint.uploaderOf(request), id, { ...append, clientGone: signalOfClient(reply) })
+    return uploads.append(uploaderOf(request), id, { ...append, clientGone: signalOfClient(reply) })
   }
 
   return {
@@ -89,7 +87,7 @@ export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
       }
       // No content is appended, so nothing else would compare its digest.
       if (announcedBytes === 0) body.confirm()
-      const upload = await uploads.create({ ...creation, uploader: endpoint.uploaderOf(request) })
+      const upload = await uploads.create({ ...creation, uploader: uploaderOf(request) })
       const location = endpoint.urlOf(request, upload)
       if (wantsInterim(request.headers)) {
         sendInterim(request.raw, { location, 'upload-limit': remainingLimit(uploads.limits, upload) })
@@ -147,7 +145,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
     exposeHeadRoute: false,
     schema: operations.get
   }, async (request, reply) => {
-    const upload = await uploads.get(endpoint.uploaderOf(request), request.params.id, signalOfClient(reply))
+    const upload = await uploads.get(uploaderOf(request), request.params.id, signalOfClient(reply))
     requests.describe({ request, reply }, upload)
     return uploadOf(upload)
   })
@@ -178,7 +176,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
   }, async (request, reply) => cancel({ request, reply }, request.params.id))
 
   async function sendOffset ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {
-    const upload = await uploads.offset(endpoint.uploaderOf(request), id, signalOfClient(reply))
+    const upload = await uploads.offset(uploaderOf(request), id, signalOfClient(reply))
     requests.describe({ request, reply }, upload)
     if (upload.uploadMetadata !== null) reply.header('upload-metadata', upload.uploadMetadata)
     return reply.code(200).send()
@@ -196,7 +194,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
   }
 
   async function cancel ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {
-    await uploads.cancel(endpoint.uploaderOf(request), id)
+    await uploads.cancel(uploaderOf(request), id)
     return reply.code(204).send()
   }
 }

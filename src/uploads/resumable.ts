@@ -38,8 +38,8 @@ interface Turn { readonly controller: AbortController, readonly ended: Promise<v
 export type ResumableUploads = ReturnType<typeof createResumableUploads>
 
 /** Uploads that survive lost connections and restarts, whatever protocol their clients speak. */
-export function createResumableUploads ({ metadata, blobs, space, files, config }:
-Pick<AppServices, 'metadata' | 'blobs' | 'space'> & {
+export function createResumableUploads ({ metadata, blobs, space, linkUses, files, config }:
+Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
   readonly files: Pick<Files, 'acceptName'>
   readonly config: Pick<AppServices['config'], 'maxFileBytes' | 'uploadExpiryHours'>
 }) {
@@ -47,7 +47,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space'> & {
   const maxAgeSeconds = config.uploadExpiryHours * 3600
   const lifetimeMilliseconds = maxAgeSeconds * 1000
   const digests = createContentDigests(blobs)
-  const sessions = { metadata, blobs, space, digests, maxFileBytes, lifetimeMilliseconds }
+  const sessions = { metadata, blobs, space, linkUses, digests, maxFileBytes, lifetimeMilliseconds }
   const turns = new Map<string, Turn>()
   let stopped: Problem | undefined
 

@@ -1,8 +1,8 @@
 import multipart from '@fastify/multipart'
 import type { FastifyReply } from 'fastify'
-import { fileName, findName, folderOrRoot } from '../files/names.ts'
+import { fileName, folderOrRoot, queriedName } from '../files/names.ts'
 import { type Describing, fileLinks, fileOf, pathOf, type StoredFile } from '../files/schemas.ts'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, uploaderOf } from '../http/caller.ts'
 import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
@@ -44,7 +44,7 @@ export const formUploadRoutes: Routes = async (app, { config, files, links, ids,
     schema: uploadFile
   }, async (request, reply) => {
     const upload = formUpload(request, { folder: folderIn(request.query), maxFileBytes })
-    const { file, isNew } = await files.store({ uploader: { owner: callerOf(request).account, linkId: null }, upload })
+    const { file, isNew } = await files.store({ uploader: uploaderOf(request), upload })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
     return fileOf(file, request.raw, { links, ids })
   })
@@ -68,7 +68,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     if (part === undefined) {
       const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
       const put = { conditions: uploadConditionOf(request) }
-      const stored = await files.store({ uploader: endpoint.uploaderOf(request), upload, put })
+      const stored = await files.store({ uploader: uploaderOf(request), upload, put })
       return answerFile(exchange, stored, { links, ids })
     }
     requests.describe(exchange, part)
@@ -116,7 +116,7 @@ export const resumableUploadRoutes: Routes = async (app, { metadata, uploads, li
     schema: listUploads
   }, async (request, reply) => {
     const { beforeId: before, limit } = pageOf(request.query)
-    const name = request.query.name === undefined ? undefined : storedName(request.query.name)
+    const name = queriedName(request.query.name)
     const found = await metadata.uploads.list(callerOf(request).account.id, { name, before, limit })
     const page = cutPage(found, limit, ({ sequence }) => String(sequence))
     const { entries, next } = await linkPage(reply, page, { links, path: UPLOADS_PATH })
@@ -141,15 +141,9 @@ function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
   throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
 }
 
-/** A name in NFC; one that no file can have finds nothing. */
-function storedName (text: string): string {
-  return findName(text) ?? '/'
-}
-
 /** The uploads of the caller. */
 function ownEndpoint (describing: Describing) {
   return {
-    uploaderOf: request => ({ owner: callerOf(request).account, linkId: null }),
     urlOf: (request, upload) => uploadUrl(upload, request.raw, describing.links),
     answerFile: (exchange: Exchange, { result }: StoredUpload) => answerFile(exchange, result, describing)
   } satisfies UploadEndpoint

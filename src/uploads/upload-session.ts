@@ -26,7 +26,7 @@ export interface UploadAppend extends PartialBody {
 }
 
 /** What all sessions share. */
-export interface SessionOptions extends Pick<AppServices, 'metadata' | 'blobs' | 'space'> {
+export interface SessionOptions extends Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> {
   readonly digests: ContentDigests
   readonly maxFileBytes: number
   readonly lifetimeMilliseconds: number
@@ -64,7 +64,7 @@ export type UploadSession = ReturnType<typeof createSession>
 
 /** One request about an upload, while no other one is in progress in this process. */
 export function createSession (
-  { metadata: { uploads }, blobs, space, digests, maxFileBytes, lifetimeMilliseconds }: SessionOptions,
+  { metadata: { uploads }, blobs, space, linkUses, digests, maxFileBytes, lifetimeMilliseconds }: SessionOptions,
   { uploader, id, signal }: SessionRequest
 ) {
   const { owner, linkId } = uploader
@@ -211,7 +211,7 @@ export function createSession (
       throw (await read()).offset === size ? refusal(size, error.code, error) : error
     })
     if (stored === undefined) throw refusal(size)
-    uploader.onStored?.()
+    if (linkId !== null) linkUses.add(linkId, stored.file.createdAt)
     return { ...upload, ...whole, result: stored }
   }
 

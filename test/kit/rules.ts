@@ -6,6 +6,7 @@ import { createFolders } from '#src/files/folders.ts'
 import { createIncomingBlobs } from '#src/files/incoming-blobs.ts'
 import { addLock } from '#src/files/locks.ts'
 import { createSpace } from '#src/files/space.ts'
+import { LinkUses } from '#src/links/link-uses.ts'
 import { createResumableUploads, type ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
 import { inChunks } from './bytes.ts'
 import { MIB } from './sizes.ts'
@@ -20,7 +21,7 @@ export function rulesOver (stores: Stores) {
   const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const incoming = createIncomingBlobs(stores)
   const space = createSpace({ ...stores, cleanup, config })
-  const files = createFiles({ ...stores, incoming, space, config })
+  const files = createFiles({ ...stores, incoming, space, linkUses: usesIn(stores), config })
   const { signal: stopping } = new AbortController()
   const folders = createFolders({ ...stores, space, stopping })
   const copies = createCopies({ ...stores, incoming, space, files, folders, stopping })
@@ -37,7 +38,13 @@ export function uploadsOver (stores: Stores): ResumableUploads {
   const limits = { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
   const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const space = createSpace({ ...stores, cleanup, config: { ...usual, ...limits } })
-  return createResumableUploads({ ...stores, space, files: { acceptName: name => name }, config: limits })
+  return createResumableUploads({
+    ...stores, space, linkUses: usesIn(stores), files: { acceptName: name => name }, config: limits
+  })
+}
+
+function usesIn ({ metadata: { links } }: Stores): LinkUses {
+  return new LinkUses({ links, onFailure: error => { throw error } })
 }
 
 /** What creates an upload of so many bytes. */
