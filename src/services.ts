@@ -95,7 +95,8 @@ export interface AppServices extends OperatorStore {
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareFolder(config)
-  const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database'
+  const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, ' +
+    'so that it upgrades the database'
   const backends = await openBackends(config, { takeFolder: () => lockDataFolder(config, { inUse }) })
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, config, close: () => closeAll(backends, rules) }
@@ -107,7 +108,9 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
  * `clock`, what expires does so by that clock.
  * @throws {FolderInUseError} if another server uses it, {UnknownMigrationError} if the database can't be upgraded.
  */
-export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<AppServices> {
+export async function openStore (
+  config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}
+): Promise<AppServices> {
   await prepareFolder(config)
   const lock = lockDataFolder(config)
   try {

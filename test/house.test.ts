@@ -37,7 +37,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 600,
   doctor: 6400,
   factors: 8500,
-  files: 26_200,
+  files: 26_400,
   fsck: 1100,
   http: 12_800,
   links: 9900,
@@ -47,7 +47,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   monitoring: 5200,
   openapi: 4400,
   tokens: 7700,
-  uploads: 15_100,
+  uploads: 15_200,
   webdav: 10_400
 }
 

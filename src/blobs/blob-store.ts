@@ -256,12 +256,14 @@ export function wholeOf (size: number): Piece[] {
 
 /** The number of bytes in pieces. */
 export function bytesIn (pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1), 0)
+  const sizeOf = (piece: Piece) => typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1
+  return pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
 }
 
 /** The pieces, in order, of a blob in memory. A single piece is not copied: it shares the memory of `bytes`. */
 export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
-  const parts = pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1))
+  const parts = pieces.map(piece =>
+    typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1))
   const [only] = parts
   return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
 }

@@ -35,7 +35,10 @@ export function expectDigests (
   return {
     bytes: isChecked ? digest.watch(bytes) : bytes,
     isChecked,
-    confirm: () => compare(digest, [...expected, ...trailers?.().flatMap(parseDigests) ?? []], 'The received bytes have')
+    confirm () {
+      const late = trailers?.().flatMap(parseDigests) ?? []
+      compare(digest, [...expected, ...late], 'The received bytes have')
+    }
   }
 }
 

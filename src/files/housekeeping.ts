@@ -68,7 +68,8 @@ Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'config'>) {
   function checkClock (now: number): void {
     const seconds = Math.round((Date.now() - now) / 1000)
     if (Math.abs(seconds) < CLOCK_SECONDS) return
-    const cause = new Error(`it is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} that of the database; use NTP on both`)
+    const difference = `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'}`
+    const cause = new Error(`it is ${difference} that of the database; use NTP on both`)
     failures.of('the clock')(new Problem('unavailable', { resource: 'clock', cause }))
   }
 

@@ -94,8 +94,12 @@ function pathOf (text: string, maxBytes: number): string {
 }
 
 function requireFolder (path: string): string {
-  if (Buffer.byteLength(path) > MAX_FOLDER_BYTES) refuse(`The path of a folder has more than ${MAX_FOLDER_BYTES} bytes.`)
-  if (path.split('/').length > MAX_FOLDER_SEGMENTS) refuse(`There are more than ${MAX_FOLDER_SEGMENTS} folders in one another.`)
+  if (Buffer.byteLength(path) > MAX_FOLDER_BYTES) {
+    refuse(`The path of a folder has more than ${MAX_FOLDER_BYTES} bytes.`)
+  }
+  if (path.split('/').length > MAX_FOLDER_SEGMENTS) {
+    refuse(`There are more than ${MAX_FOLDER_SEGMENTS} folders in one another.`)
+  }
   return path
 }
 

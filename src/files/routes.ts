@@ -49,7 +49,14 @@ export const readFileRoutes: Routes = async (app, services) => {
   }
 
   app.get('/api/files', {
-    links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix', contains: '$request.query.contains' }) },
+    links: {
+      200: nextPageOf('listFiles', {
+        folder: '$request.query.folder',
+        order: '$request.query.order',
+        prefix: '$request.query.prefix',
+        contains: '$request.query.contains'
+      })
+    },
     schema: listFiles
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
@@ -125,7 +132,9 @@ function selectionOf (
   const isByName = order === 'name' || order === '-name'
   if (prefix !== undefined && contains !== undefined) refusePrefix('can\'t be combined with `contains`')
   if (prefix !== undefined && !isByName) refusePrefix('needs an order by name')
-  if (prefix?.includes('/') === true) refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
+  if (prefix?.includes('/') === true) {
+    refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
+  }
   const isAll = folder === undefined && prefix === undefined && (isByName || contains !== undefined)
   return {
     order,

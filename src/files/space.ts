@@ -87,7 +87,8 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     const quota = quotaOf(owner).bytes
     const available = quota === undefined ? Infinity : quota - (await usedBy(owner)).bytes + ownBytes
     const bytes = Math.max(ownBytes, available)
-    const problem = { detail: `The quota leaves ${bytes} bytes for this file.`, members: { unit: 'bytes', remaining: bytes } }
+    const members = { unit: 'bytes', remaining: bytes }
+    const problem = { detail: `The quota leaves ${bytes} bytes for this file.`, members }
     return { bytes, refuse (cause) { throw new Problem('quota_exceeded', { ...problem, cause }) } }
   }
 

@@ -163,7 +163,9 @@ class ZipEntries {
 
   #add (entry: StoredEntry): void {
     this.#request.signal.throwIfAborted()
-    if (this.list.length === MAX_ZIP_ENTRIES) throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
+    if (this.list.length === MAX_ZIP_ENTRIES) {
+      throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
+    }
     this.list.push(entry)
     this.length.add(entry)
   }

@@ -87,7 +87,7 @@ export function rawUpload (
 }
 
 /** The declared type of a raw upload, from the headers as sent. */
-export function declaredType ({ rawHeaders, headers }: Pick<IncomingMessage, 'rawHeaders' | 'headers'>): string | undefined {
+export function declaredType ({ rawHeaders, headers }: IncomingMessage): string | undefined {
   const at = rawHeaders.findIndex((text, index) => index % 2 === 0 && text.toLowerCase() === 'content-type')
   return at === -1 || hasType(headers, FORM_FIELDS) ? undefined : rawHeaders[at + 1]
 }

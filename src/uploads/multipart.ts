@@ -101,7 +101,7 @@ async function * readForm (
     source.destroy()
   }
   // The parser skips a part whose headers it can't read. The file itself may contain the delimiter.
-  if (parts !== delimiters.count()) throw new Problem('malformed_multipart', { detail: 'A part has no valid headers.' })
+  if (parts !== delimiters.count()) refuseForm('A part has no valid headers.')
   checkFields(fileFields)
   if (times.length > 1) refuseTime('is given more than once')
   return times[0] ?? null
@@ -127,14 +127,22 @@ function refuseTime (message: string): never {
 }
 
 function checkFields (fileFields: string[]): void {
-  if (fileFields.length === 0) throw new Problem('file_missing', { detail: 'The form has no file in a field named file.' })
-  if (fileFields.some(field => field !== FILE_FIELD)) throw new Problem('file_unexpected', { detail: 'The file must be in the field named file.' })
-  if (fileFields.length > 1) throw new Problem('file_unexpected', { detail: 'The form has more than one file.' })
+  if (fileFields.length === 0) {
+    throw new Problem('file_missing', { detail: 'The form has no file in a field named file.' })
+  }
+  const refuse = (detail: string) => { throw new Problem('file_unexpected', { detail }) }
+  if (fileFields.some(field => field !== FILE_FIELD)) refuse('The file must be in the field named file.')
+  if (fileFields.length > 1) refuse('The form has more than one file.')
+}
+
+/** @throws malformed_multipart. */
+function refuseForm (detail: string, cause?: unknown): never {
+  throw new Problem('malformed_multipart', { detail, cause })
 }
 
 /** The parser replaces bytes that are not UTF-8 by U+FFFD. */
 function checkEncoding (filename: string): string {
-  if (filename.includes('\uFFFD')) throw new Problem('malformed_multipart', { detail: 'The filename is not UTF-8.' })
+  if (filename.includes('\uFFFD')) refuseForm('The filename is not UTF-8.')
   return filename
 }
 
@@ -162,7 +170,7 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
     const { code, constructor } = error as NodeJS.ErrnoException
     // A field is named like a property of `Object.prototype`. The parser skips it, and throws at the end of the form.
     if (code === 'FST_PROTO_VIOLATION') return
-    if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have at most ${multipartLimits.parts} parts.`, cause: error })
+    if (code === 'FST_PARTS_LIMIT') refuseForm(`A form may have at most ${multipartLimits.parts} parts.`, error)
     // The parser's other errors are plain `Error`s. Anything else, such as a TypeError, is a fault of the server.
     throw constructor === Error ? new Problem('upload_incomplete', { cause: error }) : error
   }
@@ -172,7 +180,9 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
 function boundaryOf (contentType: string): string {
   const [, quoted, token] = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(contentType) ?? []
   const boundary = quoted ?? token ?? ''
-  if (!/^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/.test(boundary)) throw new Problem('malformed_multipart', { detail: 'The Content-Type has no usable boundary.' })
+  if (!/^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/.test(boundary)) {
+    refuseForm('The Content-Type has no usable boundary.')
+  }
   return boundary
 }
 
@@ -199,7 +209,7 @@ function createDelimiterCounter (boundary: string): DelimiterCounter {
     for (; at !== -1 && at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
       const next = bytes.toString('latin1', at + delimiter.length, at + length)
       isClosed = next === '--'
-      if (!isClosed && next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
+      if (!isClosed && next !== '\r\n') refuseForm('A delimiter is followed by other text on its line.')
       if (!isClosed) count++
     }
   }

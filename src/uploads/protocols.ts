@@ -123,7 +123,8 @@ function refuseUnsupported (headers: Headers): void {
 function findTusCount (headers: Headers, name: string): number | undefined {
   const text = fieldOf(headers, name)?.trim()
   if (text === undefined) return undefined
-  return /^\d+$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : refuseField(`${name} is not a whole number.`)
+  if (!/^\d+$/.test(text)) refuseField(`${name} is not a whole number.`)
+  return Math.min(Number(text), Number.MAX_SAFE_INTEGER)
 }
 
 /**

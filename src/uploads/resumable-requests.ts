@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
-import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
+import type {
+  FastifyContextConfig, FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions
+} from 'fastify'
 import { uploaderOf } from '../http/caller.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'

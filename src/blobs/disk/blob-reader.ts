@@ -64,7 +64,8 @@ export function createReader (atItsPath: AtItsPath) {
 }
 
 export function checkSize (id: string, stored: { size: number }, size: number): void {
-  if (stored.size !== size) throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
+  if (stored.size === size) return
+  throw new Problem('file_damaged', { cause: new Error(`blob ${id} has ${stored.size} bytes, not ${size}`) })
 }
 
 const openInPool = promisify(fs.open)

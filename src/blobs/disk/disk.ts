@@ -1,7 +1,9 @@
 import { chmod, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
-import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
+import {
+  failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync
+} from '../../data-folder/durable-files.ts'
 import type { AppendOptions, BlobStore, BlobView, Draft, PutOptions, Room, StoredBlob, Write } from '../blob-store.ts'
 import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
 import { checkSize, createReader } from './blob-reader.ts'

@@ -32,7 +32,8 @@ export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly P
   const first = pieces.find((piece): piece is ObjectRange => typeof piece !== 'string' && piece.start <= piece.end)
   if (first === undefined) {
     await checkObject(bucket, blob)
-    return Readable.from(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)), { objectMode: false })
+    const texts = pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text))
+    return Readable.from(texts, { objectMode: false })
   }
   return openStream(bucket, blob, { pieces, first, check: bytes => bytes })
 }

@@ -189,7 +189,9 @@ async function probe ({ requests, prefix, at }: Bucket): Promise<void> {
 /** Sends a request of each kind. Listing comes first: its errors name the bucket and the credentials. */
 async function checkRights (bucket: Bucket): Promise<void> {
   const { requests, name: Bucket, prefix: Prefix } = bucket
-  await requests.config.region().catch((cause: unknown) => { throw Object.assign(new Error('the region is missing', { cause }), { name: 'RegionMissing' }) })
+  await requests.config.region().catch((cause: unknown) => {
+    throw Object.assign(new Error('the region is missing', { cause }), { name: 'RegionMissing' })
+  })
   await requests.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 }))
   await requests.send(new ListMultipartUploadsCommand({ Bucket, Prefix, MaxUploads: 1 }))
   // An answer to HEAD would not tell why it was refused.
