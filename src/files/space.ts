@@ -97,21 +97,21 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   }
 
   /** Frees the bytes of discarded blobs. Returns how many are still missing. */
-  async function sweep (bytes: number, deadline: number): Promise<number> {
+  async function sweep (bytes: number, deadline: AbortSignal): Promise<number> {
     const swept = cleanup.sweepNow().then(() => true)
     let isSwept = false
     for (;;) {
       const missing = await missingBytes(bytes)
-      if (missing <= 0 || isSwept || isPast(deadline)) return missing
+      if (missing <= 0 || isSwept || deadline.aborted) return missing
       isSwept = await Promise.race([swept, wait(LOOK_MILLISECONDS, false)])
     }
   }
 
   /** Evicts versions and trash until so many bytes are freed. Returns how many were. */
-  async function evict (ownerId: number, bytes: number, deadline: number): Promise<number> {
+  async function evict (ownerId: number, bytes: number, deadline: AbortSignal): Promise<number> {
     let left = bytes
     for (const owner of [ownerId, undefined]) {
-      while (left > 0 && !isPast(deadline)) {
+      while (left > 0 && !deadline.aborted) {
         const deleted = await metadata.retention.removeOldest(left, BATCH, owner)
         if (deleted === 0) break
         left -= deleted
@@ -120,19 +120,19 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     return bytes - left
   }
 
-  async function freeDisk (ownerId: number, bytes: number, deadline: number): Promise<void> {
+  async function freeDisk (ownerId: number, bytes: number, deadline: AbortSignal): Promise<void> {
     if (await missingBytes(bytes) <= 0) return
     // Deleting would free nothing until the backup has ended.
     if (await metadata.blobs.hasRetentionLock()) refuseDisk()
     for (let missing = await sweep(bytes, deadline); missing > 0; missing = await sweep(bytes, deadline)) {
-      if (isPast(deadline) || await evict(ownerId, missing, deadline) === 0) refuseDisk()
+      if (deadline.aborted || await evict(ownerId, missing, deadline) === 0) refuseDisk()
     }
   }
 
   /** Whether the bytes fit once all versions and trash are deleted. */
   async function couldFit (bytes: number): Promise<boolean> {
     if (await metadata.blobs.hasRetentionLock()) return false
-    const missing = await sweep(bytes, deadlineFromNow())
+    const missing = await sweep(bytes, AbortSignal.timeout(WAIT_MILLISECONDS))
     return missing <= 0 || missing <= (await metadata.accounts.totals({ bytes: undefined, files: undefined })).keptBytes
   }
 
@@ -148,7 +148,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   function forOwner (owner: AccountRecord): Allowance {
     /** Frees room on the disk, and waits for it at most 5 s. */
     function makeRoom (bytes: number): Promise<void> {
-      const deadline = deadlineFromNow()
+      const deadline = AbortSignal.timeout(WAIT_MILLISECONDS)
       return exclusive(() => freeDisk(owner.id, bytes, deadline))
     }
 
@@ -206,9 +206,6 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     }
   }
 }
-
-const deadlineFromNow = () => performance.now() + WAIT_MILLISECONDS
-const isPast = (deadline: number) => performance.now() >= deadline
 
 function isFull (error: unknown): boolean {
   return error instanceof Problem && error.code === 'storage_full'

@@ -43,8 +43,7 @@ const tags = ['Links']
 /** What all uploads by a link have in common. */
 const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as ' +
   '`report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all ' +
-  'files that ' +
-  'it ever stored, and unfinished uploads; the quota of the owner holds, too.'
+  'files that it ever stored, and unfinished uploads; the quota of the owner holds, too.'
 
 const stored = answer(SharedUploadResult, 'The new file.')
 

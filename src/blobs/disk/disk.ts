@@ -85,13 +85,14 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     return { freeSpace, leavesDouble, countWriters: () => writes.count, syncPending: syncIncoming }
   }
 
-  async function * counted<T> (write: Write<T>): Write<T> {
-    try {
-      return yield * writes.run(write)
-    } catch (error) {
-      return failAsStorage(error)
+  const counted = <Args extends unknown[], T>(write: (...args: Args) => Write<T>) =>
+    async function * (...args: Args): Write<T> {
+      try {
+        return yield * writes.run(write(...args))
+      } catch (error) {
+        return failAsStorage(error)
+      }
     }
-  }
 
   async function * put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Write<StoredBlob> {
     const writer = yield * openPending(pathsOf(id), writingWith(options))
@@ -127,7 +128,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     graceSeconds: 0,
     has,
     read,
-    put: (...args) => counted(put(...args)),
+    put: counted(put),
 
     commit (id) {
       // A full disk may refuse the move. Then the blob stays readable where it is, and the next start commits it.
@@ -165,10 +166,10 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     },
 
     // The file of a draft is in the place of a blob, so that nothing is to be done at its end.
-    drafts: { append: (...args) => counted(append(...args)), async finish () {} },
+    drafts: { append: counted(append), async finish () {} },
 
     copies: {
-      copy: (...args) => counted(copy(...args)),
+      copy: counted(copy),
       copyTo: (blob, path, equal) => copyTo(readableOf(blob), path, equal)
     },
 
