@@ -11,14 +11,13 @@ import { createFactors, type Factors } from './factors/factors.ts'
 import { createPasskeys, type Passkeys } from './factors/passkeys.ts'
 import { createSealer, type Sealer } from './factors/sealing.ts'
 import { createCodeVerifier, type CodeVerifier } from './factors/second-factor.ts'
-import { BackgroundFailures } from './files/background-failures.ts'
-import { BlobCleanup } from './files/blob-cleanup.ts'
+import { createBlobCleanup, type BlobCleanup } from './files/blob-cleanup.ts'
 import { Changes } from './files/changes.ts'
 import { createCopies, type Copies } from './files/copies.ts'
 import { createCursors, type Cursors } from './files/cursor.ts'
 import { createFiles, type Files } from './files/files.ts'
 import { createFolders, type Folders } from './files/folders.ts'
-import { startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
+import { BackgroundFailures, startHousekeeping, type Housekeeping } from './files/housekeeping.ts'
 import { createIncomingBlobs, type IncomingBlobs } from './files/incoming-blobs.ts'
 import { createSpace, type Space } from './files/space.ts'
 import { createTrash, createVersions, type Trash, type Versions } from './files/trash.ts'
@@ -33,7 +32,7 @@ import { createKeyRing, type KeyRing } from './tokens/key-ring.ts'
 import { createSessionRequests, type SessionRequests } from './tokens/sessions.ts'
 import { createSignedTexts, type SignedTexts } from './tokens/signed-texts.ts'
 import { createTokens, type Tokens } from './tokens/tokens.ts'
-import { ResumableUploads } from './uploads/resumable.ts'
+import { createResumableUploads, type ResumableUploads } from './uploads/resumable.ts'
 
 /** What works on a store with or without a running server. */
 interface Rules {
@@ -96,7 +95,8 @@ export interface AppServices extends OperatorStore {
  */
 export async function openOperatorStore (config: Config): Promise<OperatorStore> {
   await prepareFolder(config)
-  const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, so that it upgrades the database'
+  const inUse = 'a MagicStore server of an older version uses this data folder; restart the server first, ' +
+    'so that it upgrades the database'
   const backends = await openBackends(config, { takeFolder: () => lockDataFolder(config, { inUse }) })
   const rules = await createRules(config, backends)
   return { ...backends, ...rules, config, close: () => closeAll(backends, rules) }
@@ -108,7 +108,9 @@ export async function openOperatorStore (config: Config): Promise<OperatorStore>
  * `clock`, what expires does so by that clock.
  * @throws {FolderInUseError} if another server uses it, {UnknownMigrationError} if the database can't be upgraded.
  */
-export async function openStore (config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}): Promise<AppServices> {
+export async function openStore (
+  config: Config, options: Pick<OpenOptions, 'onUpgrade' | 'clock'> = {}
+): Promise<AppServices> {
   await prepareFolder(config)
   const lock = lockDataFolder(config)
   try {
@@ -117,10 +119,7 @@ export async function openStore (config: Config, options: Pick<OpenOptions, 'onU
     const rules = await createRules(config, backends)
     await rules.cleanup.recover()
     rules.cleanup.sweep()
-    const { cleanup, failures } = rules
-    const { eventMilliseconds } = config
-    const sweep = () => cleanup.sweep()
-    const housekeeping = startHousekeeping({ ...backends, sweep, eventMilliseconds, failures })
+    const housekeeping = startHousekeeping({ ...backends, ...rules, config })
     return {
       ...createServerRules({ ...backends, ...rules, config, keyRing }),
       housekeeping,
@@ -148,15 +147,16 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const attemptLimiter = createAttemptLimiter(metadata.attempts)
   const accounts = createAccounts({ config, metadata, passwords, attemptLimiter })
   const failures = new BackgroundFailures()
-  const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures })
+  const cleanup = createBlobCleanup({ metadata, blobs, reserve, failures })
   const incoming = createIncomingBlobs({ metadata, blobs })
   const space = createSpace({ metadata, blobs, cleanup, config })
-  const files = createFiles({ metadata, blobs, incoming, space, config })
+  const linkUses = new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') })
+  const files = createFiles({ metadata, blobs, incoming, space, linkUses, config })
   const stopped = new AbortController()
   const { signal: stopping } = stopped
   const folders = createFolders({ metadata, space, stopping })
   const changes = new Changes(metadata.changes)
-  const uploads = new ResumableUploads({ metadata, blobs, space, files, limits: config })
+  const uploads = createResumableUploads({ metadata, blobs, space, linkUses, files, config })
   return {
     passwords,
     attemptLimiter,
@@ -172,7 +172,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     versions: createVersions({ metadata, space, files }),
     trash: createTrash({ metadata, space, files, stopping }),
     uploads,
-    linkUses: new LinkUses({ links: metadata.links, onFailure: failures.of('the record of the use of a link') }),
+    linkUses,
     stopping,
     stop () {
       stopped.abort(new Problem('stopping', { retrySeconds: 5 }))

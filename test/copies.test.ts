@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { BlobStore } from '#src/blobs/blob-store.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
-import { openReserve } from '#src/blobs/disk/reserve.ts'
+import { openReserve } from '#src/blobs/disk/free-space.ts'
 import { finderOf, openDownload } from '#src/files/file-response.ts'
 import type { Metadata } from '#src/metadata/metadata.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
@@ -185,7 +185,7 @@ t.test('a file that is replaced while it is opened is downloaded as it is then',
     return { metadata: { ...metadata, files: override(metadata.files, { find }) } }
   })
   await put('a', 'old')
-  const request = { method: 'GET', headers: {}, disposition: undefined, createBoundary: () => 'x' } as const
+  const request = { method: 'GET', headers: {}, disposition: undefined } as const
   const { plan, bytes } = await openDownload(finderOf({ files, metadata }, owner.id, 'a'), request, { blobs, config: { downloadRedirectSeconds: 0 } })
   t.match(plan, { status: 200, headers: { 'content-length': '9' } })
   t.equal(String(bytes), 'new bytes')

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
-import {
-  type AppendOptions, createBlobId, type BlobStore, complete, type Draft, Superseded, type WriteSteps
-} from '#src/blobs/blob-store.ts'
+import { type AppendOptions, type BlobStore, type Draft, Superseded, type WriteSteps } from '#src/blobs/blob-store.ts'
+import { createBlobId, complete } from '#src/blobs/blob-writer.ts'
 import { inChunks, memoryInUse } from './kit/bytes.ts'
 import { openFresh } from './kit/reopening.ts'
 import { KIB, MIB } from './kit/sizes.ts'

@@ -14,7 +14,7 @@ const things: Record<string, RegExp> = {
   'the driver of SQLite': /^import better-sqlite3(-node20)?$/,
   'the driver of PostgreSQL': /^import pg(\/.+)?$/,
   'a kind of database': /^import metadata\/.+\/.+$/,
-  'a kind of blob store': /^import blobs\/(?!blob-store\.ts).+$/,
+  'a kind of blob store': /^import blobs\/.+\/.+$/,
   S3: /^import @(aws-sdk|smithy)\/.+$/,
   'the file system': /^import (node:)?fs(\/promises)?$/,
   'the environment': /^process\.env$/,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { readConfig } from '#src/config.ts'
 import type { IncomingBody } from '#src/files/incoming-file.ts'
-import { Sweeper } from '#src/files/sweeper.ts'
+import { createSweeper } from '#src/files/sweeper.ts'
 import { Database } from '#src/metadata/sqlite/driver.ts'
 import { openStore } from '#src/services.ts'
 import { sharedServer, signUp, spawnServer } from './kit/server.ts'
@@ -15,13 +15,13 @@ import { until } from './kit/waiting.ts'
 t.test('sweeps that are asked for together are one, and what is asked for while one runs is served by one more', async t => {
   let running = 0
   let count = 0
-  const sweeper = new Sweeper(async () => {
+  const sweeper = createSweeper(async () => {
     t.equal(++running, 1, 'never two at a time')
-    if (++count === 1) for (let request = 0; request < 100; request++) sweeper.request()
+    if (++count === 1) for (let request = 0; request < 100; request++) sweeper.sweep()
     await new Promise(resolve => setImmediate(resolve))
     running--
   }, () => {})
-  for (let request = 0; request < 100; request++) sweeper.request()
+  for (let request = 0; request < 100; request++) sweeper.sweep()
   await sweeper.close()
   t.equal(count, 2)
 })
@@ -30,10 +30,10 @@ t.test('a sweep that fails is reported, and not the last one', async t => {
   let count = 0
   let onFailure = (_error: unknown) => {}
   const failed = new Promise<unknown>(resolve => { onFailure = resolve })
-  const sweeper = new Sweeper(async () => { if (++count === 1) throw new Error('no') }, error => onFailure(error))
-  sweeper.request()
+  const sweeper = createSweeper(async () => { if (++count === 1) throw new Error('no') }, error => onFailure(error))
+  sweeper.sweep()
   t.match(await failed, { message: 'no' })
-  sweeper.request()
+  sweeper.sweep()
   await sweeper.close()
   t.equal(count, 2)
 })

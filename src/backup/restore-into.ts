@@ -8,7 +8,8 @@ import { lockDataFolder, openBlobs, openPostgres, storageRecordIn } from '../bac
 import {
   isOfRestore, pairMark, refuseForeignMark, RESTORING, SEPARATOR, storageText, type StorageSettings
 } from '../backends/pairing.ts'
-import { type BlobStore, complete, type StoredBlob } from '../blobs/blob-store.ts'
+import type { BlobStore, StoredBlob } from '../blobs/blob-store.ts'
+import { complete } from '../blobs/blob-writer.ts'
 import type { Config } from '../config.ts'
 import {
   dataFolderLayout, hasDatabase, isThere, prepareForRestore, refuseHalfRestored, usesDataFolder

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { RequestObserver } from '../monitoring/request-observer.ts'
 
@@ -14,7 +13,7 @@ import type { RequestObserver } from '../monitoring/request-observer.ts'
  * processes share can't tell which of them died: it `needsLeases`, which the caller records with the metadata before
  * `put` and ends with the commit.
  *
- * An id is 32 lower-case hex digits, random (`createBlobId`). Every method can throw `overloaded`, and `unavailable` if
+ * An id is 32 lower-case hex digits, random. Every method can throw `overloaded`, and `unavailable` if
  * the store can't be reached. What not every store can do is optional.
  */
 export interface BlobStore {
@@ -180,7 +179,7 @@ export interface DraftPart { readonly size: number, readonly sha256: string | un
  *
  * `room`: makes room for so many bytes on the disk. They did not fit, for the reason in `error`.
  */
-type WriteStep =
+export type WriteStep =
   | { readonly kind: 'record', readonly draft: Draft, readonly isLast: boolean }
   | { readonly kind: 'check' }
   | { readonly kind: 'room', readonly bytes: number, readonly error: unknown }
@@ -198,23 +197,6 @@ export interface WriteSteps {
 
 /** Makes room for so many bytes, on the disk where the bytes are stored. */
 export type MakeRoom = (bytes: number) => Promise<void>
-
-/** Runs a write to its end. */
-export async function complete<T> (write: Write<T>, steps: WriteSteps = {}): Promise<T> {
-  let next = await write.next(true)
-  while (next.done !== true) {
-    next = await take(next.value, steps).then(isDone => write.next(isDone), (error: unknown) => write.throw(error))
-  }
-  return next.value
-}
-
-async function take (step: WriteStep, { record, check, makeRoom }: WriteSteps): Promise<boolean> {
-  if (step.kind === 'record') return (record as NonNullable<WriteSteps['record']>)(step.draft, step)
-  if (step.kind === 'check') await check?.()
-  else if (makeRoom === undefined) throw step.error
-  else await makeRoom(step.bytes)
-  return true
-}
 
 /** For a store on a disk: which space bytes may take. */
 export interface Room {
@@ -242,16 +224,6 @@ export class Superseded extends Error {
     super('another append has superseded this one', options)
     this.recorded = recorded
   }
-}
-
-/** A new random id. */
-export function createBlobId (): string {
-  return randomBytes(16).toString('hex')
-}
-
-/** Whether a text can be an id. Not every text can be given to every backend. */
-export function isBlobId (text: string): boolean {
-  return /^[0-9a-f]{32}$/.test(text)
 }
 
 /** All values in bytes. */
@@ -284,25 +256,14 @@ export function wholeOf (size: number): Piece[] {
 
 /** The number of bytes in pieces. */
 export function bytesIn (pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, piece) => sum + (typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1), 0)
+  const sizeOf = (piece: Piece) => typeof piece === 'string' ? Buffer.byteLength(piece) : piece.end - piece.start + 1
+  return pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
 }
 
 /** The pieces, in order, of a blob in memory. A single piece is not copied: it shares the memory of `bytes`. */
 export function cutPieces (bytes: Buffer, pieces: readonly Piece[]): Buffer {
-  const parts = pieces.map(piece => typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1))
+  const parts = pieces.map(piece =>
+    typeof piece === 'string' ? Buffer.from(piece) : bytes.subarray(piece.start, piece.end + 1))
   const [only] = parts
   return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
-}
-
-/**
- * Disk space that is allocated in advance, and released when the disk is full, so that reads, deletes and restarts
- * work.
- */
-export interface Reserve {
-  /** Bytes that uploads must keep free until the reserve is complete again; 0 if it is complete. */
-  readonly missingBytes: number
-  /** Runs an operation. While it fails because the disk is full, releases a part of the reserve and runs it again. */
-  readonly withSpace: <T>(operation: () => Promise<T>) => Promise<T>
-  /** Fills the reserve again if there is space. Never fails. */
-  restore (): Promise<void>
 }

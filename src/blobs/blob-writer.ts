@@ -1,12 +1,41 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { refuseSize } from '../problems.ts'
-import { type AppendOptions, type Draft, type StoredBlob, Superseded, type Write } from './blob-store.ts'
+import {
+  type AppendOptions, type Draft, type StoredBlob, Superseded, type Write, type WriteStep, type WriteSteps
+} from './blob-store.ts'
 
 /** A draft is given for record after this many bytes, unless the store says otherwise. */
 const SAVE_BYTES = 64 * 1024 ** 2
 
 /** And this long after the first of them arrived. */
 const SAVE_MILLISECONDS = 5000
+
+/** A new random id. */
+export function createBlobId (): string {
+  return randomBytes(16).toString('hex')
+}
+
+/** Whether a text can be an id. Not every text can be given to every backend. */
+export function isBlobId (text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text)
+}
+
+/** Runs a write to its end. */
+export async function complete<T> (write: Write<T>, steps: WriteSteps = {}): Promise<T> {
+  let next = await write.next(true)
+  while (next.done !== true) {
+    next = await take(next.value, steps).then(isDone => write.next(isDone), (error: unknown) => write.throw(error))
+  }
+  return next.value
+}
+
+async function take (step: WriteStep, { record, check, makeRoom }: WriteSteps): Promise<boolean> {
+  if (step.kind === 'record') return (record as NonNullable<WriteSteps['record']>)(step.draft, step)
+  if (step.kind === 'check') await check?.()
+  else if (makeRoom === undefined) throw step.error
+  else await makeRoom(step.bytes)
+  return true
+}
 
 /** Writes one blob: a new one, or a draft from its end on. Calls must not overlap. */
 export interface BlobWriter {

@@ -9,16 +9,6 @@ export type Listing = readonly [ownerId: number, ...rest: (string | number)[]]
 /** The value that a listing is ordered by, and what decides between equal ones. */
 interface Position { readonly key: string | number | readonly (string | number)[], readonly id: string | number }
 
-export interface Cursors {
-  /** A cursor for the page after a position: opaque to clients and valid for this listing only. */
-  write (after: Position, listing: Listing): Promise<string>
-  /**
-   * The position as it was written, or undefined without a cursor.
-   * @throws validation_failed for anything that `write` did not make for this listing.
-   */
-  read<P extends Position> (cursor: string | undefined, listing: Listing): Promise<P | undefined>
-}
-
 /** The value that an order sorts by. */
 const keyOf: Record<FileOrder, (file: FileRecord) => string | number> = {
   name: file => splitPath(file.name).name,
@@ -34,16 +24,25 @@ export function positionOf (file: FileRecord, { order, folder }: Pick<FilePage, 
   return { key: keyOf[order](file), id: folder === undefined ? file.folderId : file.id }
 }
 
-/** Cursors that are signed, so that forged or altered ones are detected. */
-export function createCursors (texts: SignedTexts): Cursors {
-  return {
-    write: ({ key, id }, listing) => texts.write(JSON.stringify([key, id]), ['cursor', ...listing]),
+export type Cursors = ReturnType<typeof createCursors>
 
-    async read<P extends Position> (cursor: string | undefined, listing: Listing) {
+/** Cursors that are signed, so that forged or altered ones are detected. */
+export function createCursors (texts: SignedTexts) {
+  return {
+    /** A cursor for the page after a position: opaque to clients and valid for this listing only. */
+    write: ({ key, id }: Position, listing: Listing): Promise<string> =>
+      texts.write(JSON.stringify([key, id]), ['cursor', ...listing]),
+
+    /**
+     * The position as it was written, or undefined without a cursor.
+     * @throws validation_failed for anything that `write` did not make for this listing.
+     */
+    async read<P extends Position> (cursor: string | undefined, listing: Listing): Promise<P | undefined> {
       if (cursor === undefined) return undefined
       const position = await texts.read(cursor, ['cursor', ...listing])
       if (position === undefined) {
-        throw new Problem('validation_failed', { errors: [{ field: 'cursor', message: 'is not a cursor of this listing' }] })
+        const errors = [{ field: 'cursor', message: 'is not a cursor of this listing' }]
+        throw new Problem('validation_failed', { errors })
       }
       const [key, id] = JSON.parse(position)
       return { key, id } as P

@@ -9,57 +9,46 @@ type Algorithm = keyof typeof algorithms
 
 interface Expected { readonly algorithm: Algorithm, readonly digest: Buffer }
 
-/** Computes the digests that a client announced, and compares them. */
-interface DigestCheck {
-  /** Whether a digest is, or may be, announced. */
-  readonly isNeeded: boolean
-  /** Passes `bytes` through unchanged. */
-  readonly watch: (bytes: AsyncIterable<Buffer>) => AsyncIterable<Buffer>
+/** A header or trailer field. */
+type FieldValue = string | string[] | undefined
+
+/** Bytes whose digest a client announced, or may announce in the trailer section if `isChecked`. */
+export interface CheckedBytes {
+  readonly bytes: AsyncIterable<Buffer>
+  readonly isChecked: boolean
   /** To be called when the bytes have ended. @throws digest_mismatch, digest_malformed for a trailer field. */
   readonly confirm: () => void
 }
 
-/** Header or trailer fields. */
-export type Fields = Readonly<Record<string, string | string[] | undefined>>
-
 /**
- * Reads `Content-Digest` and `Repr-Digest` (RFC 9530 sections 2 and 3). An unknown algorithm is ignored. `trailers`
- * returns the trailer fields, if digests are announced there.
+ * Compares bytes with what `Content-Digest` and `Repr-Digest` announce (RFC 9530 sections 2 and 3). An unknown
+ * algorithm is ignored. `trailers` returns the trailer fields, if digests are announced there.
  * @throws digest_malformed if a field is not a dictionary of digests.
  */
-export function expectDigests (head: Fields, trailers?: () => Fields): DigestCheck {
-  const expected = parseFields(head)
-  const needed = trailers === undefined
-    ? expected.map(({ algorithm }) => algorithm)
-    : Object.keys(algorithms) as Algorithm[]
-  const hashes = createHashes(needed)
-
-  async function * watched (bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of bytes) {
-      for (const hash of hashes.values()) hash.update(chunk)
-      yield chunk
-    }
-  }
-
+export function expectDigests (
+  bytes: AsyncIterable<Buffer>, head: readonly FieldValue[], trailers?: () => readonly FieldValue[]
+): CheckedBytes {
+  const expected = head.flatMap(parseDigests)
+  const needed = trailers === undefined ? algorithmsOf(expected) : Object.keys(algorithms) as Algorithm[]
+  const digest = new RunningDigest(needed)
+  const isChecked = needed.length > 0
   return {
-    isNeeded: hashes.size > 0,
-    watch: bytes => hashes.size === 0 ? bytes : watched(bytes),
+    bytes: isChecked ? digest.watch(bytes) : bytes,
+    isChecked,
     confirm () {
-      const digests = new Map(Array.from(hashes, ([algorithm, hash]) => [algorithm, hash.digest()]))
-      const wrong = [...expected, ...parseFields(trailers?.() ?? {})].find(({ algorithm, digest }) =>
-        digests.get(algorithm)?.equals(digest) !== true)
-      if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The received bytes have another ${wrong.algorithm}.` })
+      const late = trailers?.().flatMap(parseDigests) ?? []
+      compare(digest, [...expected, ...late], 'The received bytes have')
     }
   }
 }
 
-/** The digests of a file that is still growing: SHA-256, and those of further algorithms. */
+/** The digests of bytes that arrive. */
 export class RunningDigest {
   readonly #hashes: Map<Algorithm, Hash>
   #size = 0
 
-  constructor (algorithms: readonly Algorithm[]) {
-    this.#hashes = createHashes(['sha-256', ...algorithms])
+  constructor (needed: readonly Algorithm[]) {
+    this.#hashes = new Map(needed.map(algorithm => [algorithm, createHash(algorithms[algorithm].name)]))
   }
 
   /** Bytes so far. */
@@ -70,6 +59,14 @@ export class RunningDigest {
   update (chunk: Buffer): void {
     for (const hash of this.#hashes.values()) hash.update(chunk)
     this.#size += chunk.length
+  }
+
+  /** Passes bytes through unchanged. */
+  async * watch (bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of bytes) {
+      this.update(chunk)
+      yield chunk
+    }
   }
 
   /** Whether it has the digests of all these algorithms. */
@@ -92,17 +89,25 @@ export class RunningDigest {
 }
 
 /** The supported algorithms that a `Repr-Digest` announces. @throws digest_malformed. */
-export function algorithmsIn (field: string | undefined): Algorithm[] {
-  return parseFields({ 'repr-digest': field }).map(({ algorithm }) => algorithm)
+export function algorithmsIn (field: FieldValue): Algorithm[] {
+  return algorithmsOf(parseDigests(field))
+}
+
+function algorithmsOf (expected: readonly Expected[]): Algorithm[] {
+  return expected.map(({ algorithm }) => algorithm)
 }
 
 /**
  * Compares a file with a `Repr-Digest`, whose algorithms must be covered.
  * @throws digest_mismatch, digest_malformed.
  */
-export function requireDigests (file: RunningDigest, field: string | undefined): void {
-  const wrong = parseFields({ 'repr-digest': field }).find(({ algorithm, digest }) => !file.read(algorithm).equals(digest))
-  if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `The file has another ${wrong.algorithm}.` })
+export function requireDigests (file: RunningDigest, field: FieldValue): void {
+  compare(file, parseDigests(field), 'The file has')
+}
+
+function compare (digest: RunningDigest, expected: readonly Expected[], subject: string): void {
+  const wrong = expected.find(({ algorithm, digest: value }) => !digest.read(algorithm).equals(value))
+  if (wrong !== undefined) throw new Problem('digest_mismatch', { detail: `${subject} another ${wrong.algorithm}.` })
 }
 
 /** The `Repr-Digest` of a file (RFC 9530 section 3) for its SHA-256 in hex. */
@@ -111,8 +116,7 @@ export function reprDigest (sha256: string): string {
 }
 
 /** False if a client declines sha-256 with a preference of 0 (RFC 9530 section 4). */
-export function wantsSha256 (wantReprDigest: string | undefined): boolean {
-  if (wantReprDigest === undefined) return true
+export function wantsSha256 (wantReprDigest = ''): boolean {
   try {
     return parseDictionary(wantReprDigest).get('sha-256')?.[0] !== 0
   } catch {
@@ -120,19 +124,13 @@ export function wantsSha256 (wantReprDigest: string | undefined): boolean {
   }
 }
 
-function createHashes (needed: readonly Algorithm[]): Map<Algorithm, Hash> {
-  return new Map(needed.map(algorithm => [algorithm, createHash(algorithms[algorithm].name)]))
-}
-
-function parseFields ({ 'content-digest': content, 'repr-digest': repr }: Fields): Expected[] {
-  return [content, repr].flatMap(field => field === undefined ? [] : parseDigests(field.toString()))
-}
-
-function parseDigests (field: string): Expected[] {
-  return Array.from(dictionaryOf(field)).flatMap(([key, [value]]) => {
+function parseDigests (field: FieldValue): Expected[] {
+  return Array.from(dictionaryOf(field?.toString() ?? '')).flatMap(([key, [value]]) => {
     if (!Object.hasOwn(algorithms, key)) return []
     const algorithm = key as Algorithm
-    if (!(value instanceof ArrayBuffer) || value.byteLength !== algorithms[algorithm].bytes) throw new Problem('digest_malformed', { detail: `The value of ${algorithm} is not a digest.` })
+    if (!(value instanceof ArrayBuffer) || value.byteLength !== algorithms[algorithm].bytes) {
+      throw new Problem('digest_malformed', { detail: `The value of ${algorithm} is not a digest.` })
+    }
     return [{ algorithm, digest: Buffer.from(value) }]
   })
 }

@@ -1,14 +1,16 @@
-import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import type { Http2Stream } from 'node:http2'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { seconds } from '../metadata/preconditions.ts'
 import type { FileRecord } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import {
-  type DownloadPlan, type DownloadRequest, openBytes, planDownload, redirectLarge, sendsBeginning
+  dispositionOf, type DownloadPlan, type DownloadRequest, openBytes, planDownload, redirectLarge, SAME_ORIGIN, SANDBOX,
+  sendsBeginning
 } from './download.ts'
+import type { Zip } from './zips.ts'
 
 /** Finds the file, or the version, of a download. @throws not_found. */
 type FindFile = () => Promise<FileRecord>
@@ -32,16 +34,10 @@ interface BytesSource extends Pick<AppServices, 'blobs'> {
  * @throws precondition_failed, range_not_satisfiable, and as `openDownload`.
  */
 export async function sendFile (
-  { request, reply, find, disposition, via, onBegin }: FileRequest, source: BytesSource
+  { request: { method: sent, headers }, reply, find, disposition, via, onBegin }: FileRequest, source: BytesSource
 ): Promise<FastifyReply | Readable | Buffer> {
-  const method = request.method === 'HEAD' ? 'HEAD' : 'GET'
-  const { plan, bytes } = await openDownload(find, {
-    method,
-    headers: request.headers,
-    disposition,
-    via,
-    createBoundary: () => randomBytes(16).toString('hex')
-  }, source)
+  const method = sent === 'HEAD' ? 'HEAD' : 'GET'
+  const { plan, bytes } = await openDownload(find, { method, headers, disposition, via }, source)
   if (plan.status === 412) throw new Problem('precondition_failed')
   if (plan.status === 416) throw new Problem('range_not_satisfiable', { headers: plan.headers })
   if (method === 'GET' && sendsBeginning(plan)) onBegin?.()
@@ -60,9 +56,9 @@ export async function openDownload (
 ): Promise<{ readonly plan: DownloadPlan, readonly bytes: Readable | Buffer | undefined }> {
   for (;;) {
     const file = await find()
+    const maxSeconds = request.via === undefined ? downloadRedirectSeconds : 0
     const planned = planDownload(request, file, Date.now())
-    const seconds = request.via === undefined ? downloadRedirectSeconds : 0
-    const plan = await redirectLarge(blobs, { file, request, plan: planned, seconds })
+    const plan = await redirectLarge(planned, request, { blobs, file, maxSeconds })
     try {
       return { plan, bytes: await openBytes(blobs, file, plan) }
     } catch (error) {
@@ -86,6 +82,25 @@ export function finderOf (
     await metadata.files.correctDate(ownerId, file.name).catch(() => {})
     return files.get(ownerId, name)
   }
+}
+
+/** Answers with a zip, for a route to return. @throws file_damaged if its first bytes can't be read. */
+export async function sendZip (
+  request: FastifyRequest, reply: FastifyReply, { name, length, open }: Zip
+): Promise<FastifyReply | Readable> {
+  // Fastify reads the body of a HEAD to its end.
+  const bytes = Readable.from(request.method === 'HEAD' ? [] : open(), { objectMode: false })
+  // What fails later can only cut the connection.
+  await once(bytes, 'readable')
+  reply.headers({
+    'content-type': 'application/zip',
+    'content-length': String(length),
+    'content-disposition': dispositionOf(name, 'attachment'),
+    'content-security-policy': SANDBOX,
+    'cross-origin-resource-policy': SAME_ORIGIN,
+    vary: 'Authorization'
+  })
+  return streamTo(reply, bytes)
 }
 
 /** The response with a stream, for a route to return. Closes the stream when the client is gone. */

@@ -1,4 +1,4 @@
-import { isBlobId } from '../blobs/blob-store.ts'
+import { isBlobId } from '../blobs/blob-writer.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FileRecord, NewFile } from '../metadata/records.ts'
@@ -15,8 +15,8 @@ interface Stored extends StoreResult { readonly requestedName: string }
 export type Files = ReturnType<typeof createFiles>
 
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
-export function createFiles ({ metadata, blobs, incoming, space, config }:
-Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space'> & {
+export function createFiles ({ metadata, blobs, incoming, space, linkUses, config }:
+Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
   readonly config: Pick<AppServices['config'], 'maxFileBytes' | 'allowedExtensions'>
 }) {
   const { maxFileBytes, allowedExtensions } = config
@@ -92,7 +92,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space'> & {
      * and what the upload throws.
      */
     async store (request: StoreRequest): Promise<Stored> {
-      const { uploader: { owner, linkId, onStored }, upload, put } = request
+      const { uploader: { owner, linkId }, upload, put } = request
       const allowance = space.of(request.uploader)
       const announced = await admit(request, allowance)
       const received: Omit<NewFile, 'modifiedAt'>[] = []
@@ -112,7 +112,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space'> & {
           : metadata.files.put(file, quota, put.conditions, put.lock)
       }
       const stored = await incoming.commitWith(file.blobId, allowance.record(record))
-      onStored?.()
+      if (linkId !== null) linkUses.add(linkId, stored.file.createdAt)
       return { ...stored, requestedName: file.name }
     },
 

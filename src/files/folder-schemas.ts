@@ -4,7 +4,7 @@ import { PageSize } from '../http/pagination.ts'
 import { dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
 import type { FolderRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
@@ -16,11 +16,26 @@ export const FOLDERS_PATH = '/api/folders'
 export const FOLDER_PATH = `${FOLDERS_PATH}/:name`
 
 export const Folder = SharedObject('Folder', 'A folder.', {
-  id: StoredId('Id of the folder. It stays the same when the folder is renamed or moved. No other folder ever has it, not even one that is made again by restoring files. After a backup of the whole store was restored, all ids are new. Opaque.', 'hT5cV9dLw1Rk7uQeXoNyMg'),
+  id: StoredId('Id of the folder. It stays the same when the folder is renamed or moved. No other folder ever has ' +
+    'it, not even one that is made again by restoring files. After a backup of the whole store was restored, all ids ' +
+    'are new. Opaque.', 'hT5cV9dLw1Rk7uQeXoNyMg'),
   parentId: ParentId('Id of the folder that the folder is in'),
-  name: Type.String({ minLength: 1, maxLength: MAX_FOLDER_BYTES, pattern: PATH_PATTERN, description: 'Path of the folder, unique within its account: up to 31 segments joined by `/`, up to 768 bytes of UTF-8 in all. Segments follow the rules of those of a file.', examples: ['reports/2026'] }),
+  name: Type.String({
+    minLength: 1,
+    maxLength: MAX_FOLDER_BYTES,
+    pattern: PATH_PATTERN,
+    description: 'Path of the folder, unique within its account: up to 31 segments joined by `/`, up to 768 bytes of ' +
+      'UTF-8 in all. Segments follow the rules of those of a file.',
+    examples: ['reports/2026']
+  }),
   createdAt: Timestamp('When the folder was created.'),
-  url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the folder: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/api/folders/reports%2F2026'] })
+  url: Type.String({
+    format: 'uri-reference',
+    maxLength: 4096,
+    description: 'URL of the folder: absolute if PUBLIC_URL is set or the request was sent to the address the server ' +
+      'listens on, else a path.',
+    examples: ['http://127.0.0.1:5000/api/folders/reports%2F2026']
+  })
 })
 
 export const FolderList = SharedObject('FolderList', 'A page of folders.', {
@@ -37,16 +52,27 @@ const FolderListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders on a page')),
   cursor: Cursor('`next` of the previous page. Use it with the same `folder` or `all`.'),
   ...FolderQuery('The folder whose folders are listed. The root if it is absent, empty or `/`.'),
-  all: Type.Optional(Type.Boolean({ default: false, description: 'List all folders, in the order of their creation. Not together with `folder`.' }))
+  all: Type.Optional(Type.Boolean({
+    default: false,
+    description: 'List all folders, in the order of their creation. Not together with `folder`.'
+  }))
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no folder can have is 404, not 400.
 export const FolderParams = Type.Object({
-  name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Path of the folder as one segment, with `%2F` for `/`.', examples: ['reports/2026'] })
+  name: Type.String({
+    format: 'file-name',
+    maxLength: MAX_FIELD_LENGTH,
+    description: 'Path of the folder as one segment, with `%2F` for `/`.',
+    examples: ['reports/2026']
+  })
 })
 
 const FolderDeletionQuery = Type.Object({
-  recursive: Type.Optional(Type.Boolean({ default: false, description: 'Also delete the files and folders in the folder.' })),
+  recursive: Type.Optional(Type.Boolean({
+    default: false,
+    description: 'Also delete the files and folders in the folder.'
+  })),
   ...DeletionQuery.properties,
   ...IdQuery('folder')
 })
@@ -60,7 +86,9 @@ const tags = ['Folders']
 export const listFolders = {
   operationId: 'listFolders',
   summary: 'List folders',
-  description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the order of their creation. To learn of all folders, use that: of a folder that is moved while you list one folder after another, you may miss what is in it.',
+  description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the ' +
+    'order of their creation. To learn of all folders, use that: of a folder that is moved while you list one folder ' +
+    'after another, you may miss what is in it.',
   ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders'),
   tags,
   querystring: FolderListQuery,
@@ -73,7 +101,8 @@ export const listFolders = {
 export const getFolder = {
   operationId: 'getFolder',
   summary: 'Get a folder',
-  description: 'Returns name, creation time and URL of a folder. List what is in it with `GET /api/files?folder=…` and `GET /api/folders?folder=…`.',
+  description: 'Returns name, creation time and URL of a folder. List what is in it with `GET /api/files?folder=…` ' +
+    'and `GET /api/folders?folder=…`.',
   ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders/reports'),
   tags,
   params: FolderParams,
@@ -86,7 +115,8 @@ export const getFolder = {
 export const putFolder = {
   operationId: 'putFolder',
   summary: 'Create a folder',
-  description: 'Creates a folder and its missing parents. Uploads create the folders that they need, so this is for empty ones. If the folder exists, the response is 200. With `folderId`, the parent must be that folder.',
+  description: 'Creates a folder and its missing parents. Uploads create the folders that they need, so this is for ' +
+    'empty ones. If the folder exists, the response is 200. With `folderId`, the parent must be that folder.',
   ...codeSamples('curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/reports%2F2026'),
   tags,
   params: FolderParams,
@@ -101,10 +131,13 @@ export const putFolder = {
 export const moveFolder = {
   operationId: 'moveFolder',
   summary: 'Move or rename a folder',
-  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing parents are created, but not with `folderId`. Files, versions and their times stay the same. With `id`, only if it is that folder.',
+  description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing ' +
+    'parents are created, but not with `folderId`. Files, versions and their times stay the same. With `id`, only if ' +
+    'it is that folder.',
   ...codeSamples(
     'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/old',
-    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' http://127.0.0.1:5000/api/folders/old'
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' ' +
+      'http://127.0.0.1:5000/api/folders/old'
   ),
   tags,
   params: FolderParams,
@@ -123,7 +156,13 @@ export const moveFolder = {
 export const deleteFolder = {
   operationId: 'deleteFolder',
   summary: 'Delete a folder',
-  description: 'Deletes an empty folder. With `id`, only if it is that folder. With `recursive=true`, moves its files to the trash with their versions, and then deletes it; with `permanent=true` too, deletes them for good. A file that is added during the request stays, and the response is 409: repeat the request, also after an interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in versions and trash, so of more files only the last to be deleted can be restored.',
+  description: 'Deletes an empty folder. With `id`, only if it is that folder. With `recursive=true`, moves its ' +
+    'files to the trash with their versions, and then deletes it; with `permanent=true` too, deletes them for good. ' +
+    'A file that is added during the request stays, and the response is 409: repeat the request, also after an ' +
+    'interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the ' +
+    'folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has ' +
+    'one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in ' +
+    'versions and trash, so of more files only the last to be deleted can be restored.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"'),
   tags,
   params: FolderParams,
@@ -136,11 +175,11 @@ export const deleteFolder = {
 }
 
 /** Operations on the folder in a response (OpenAPI links). */
-export const folderLinks = Object.fromEntries(Object.entries({
+export const folderLinks = operationLinks({ name: '$response.body#/name' }, {
   getFolder: 'Get the folder.',
   moveFolder: 'Move or rename it.',
   deleteFolder: 'Delete it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
+})
 
 /** A folder as clients see it. */
 export function folderOf (

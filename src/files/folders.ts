@@ -1,4 +1,4 @@
-import { createBlobId } from '../blobs/blob-store.ts'
+import { createBlobId } from '../blobs/blob-writer.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
 import type { FolderCopy, FolderRemoval, FolderRemovalPosition } from '../metadata/folder-records.ts'
 import type { FolderRepository } from '../metadata/folders.ts'

@@ -1,8 +1,6 @@
 import { setImmediate as turn, setTimeout } from 'node:timers/promises'
-import type { BlobStore } from '../blobs/blob-store.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import { Problem } from '../problems.ts'
-import type { BackgroundFailures } from './background-failures.ts'
+import type { AppServices } from '../services.ts'
 
 const INTERVAL_MILLISECONDS = 60_000
 
@@ -40,29 +38,14 @@ const PAUSE_MILLISECONDS = 10
 const SWEEP_TRIES = 10
 const SWEEP_MILLISECONDS = 500
 
-export interface Housekeeping {
-  /** What is done once a minute. */
-  run (): Promise<void>
-  stop (): void
-}
-
-interface HousekeepingOptions {
-  metadata: Metadata
-  blobs: Pick<BlobStore, 'space'>
-  /** Deletes the bytes of discarded blobs, also those that a backup or a full disk retained. */
-  sweep: () => void
-  /** How long security events are kept. */
-  eventMilliseconds: number
-  failures: BackgroundFailures
-}
+export type Housekeeping = ReturnType<typeof startHousekeeping>
 
 /**
  * Once a minute, deletes expired tokens, uploads and kept content, old attempts, events and changes, and discarded
  * blobs.
  */
-export function startHousekeeping ({
-  metadata, blobs, sweep, eventMilliseconds, failures
-}: HousekeepingOptions): Housekeeping {
+export function startHousekeeping ({ metadata, blobs, cleanup, failures, config: { eventMilliseconds } }:
+Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'config'>) {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
   async function makeSpace (): Promise<void> {
     const { space } = blobs
@@ -85,7 +68,8 @@ export function startHousekeeping ({
   function checkClock (now: number): void {
     const seconds = Math.round((Date.now() - now) / 1000)
     if (Math.abs(seconds) < CLOCK_SECONDS) return
-    const cause = new Error(`it is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} that of the database; use NTP on both`)
+    const difference = `${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'}`
+    const cause = new Error(`it is ${difference} that of the database; use NTP on both`)
     failures.of('the clock')(new Problem('unavailable', { resource: 'clock', cause }))
   }
 
@@ -114,9 +98,10 @@ export function startHousekeeping ({
     countedChangeId = lastId
   }
 
+  /** What is done once a minute. */
   async function run (): Promise<void> {
-    // First, because on a full disk the rest fails.
-    sweep()
+    // First, because on a full disk the rest fails. Also what a backup or a full disk retained.
+    cleanup.sweep()
     await makeSpace()
     const now = await metadata.now()
     checkClock(now)
@@ -148,4 +133,22 @@ const pause = (milliseconds = PAUSE_MILLISECONDS) => setTimeout(milliseconds, un
 /** Removes batches until there may be no more. */
 async function untilNone (removeBatch: () => Promise<boolean>): Promise<void> {
   while (await removeBatch()) await pause()
+}
+
+/** Takes the error of a task that no request waits for. */
+type FailureObserver = (error: unknown, task: string) => void
+
+/** Failures of work in the background, which is tried again. An operator must be able to see them. */
+export class BackgroundFailures {
+  #observer: FailureObserver | undefined
+
+  /** Calls `observer` for every failure from now on. */
+  watch (observer: FailureObserver): void {
+    this.#observer = observer
+  }
+
+  /** Returns a function that reports the failure of a task. */
+  of (task: string): (error: unknown) => void {
+    return error => this.#observer?.(error, task)
+  }
 }

@@ -1,4 +1,5 @@
-import { complete, createBlobId, type MakeRoom, type PutOptions, type StoredBlob } from '../blobs/blob-store.ts'
+import type { MakeRoom, PutOptions, StoredBlob } from '../blobs/blob-store.ts'
+import { complete, createBlobId } from '../blobs/blob-writer.ts'
 import { OutcomeUnknown } from '../metadata/metadata.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'

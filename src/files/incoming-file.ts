@@ -32,8 +32,6 @@ interface UnreadBody {
 export interface Uploader {
   readonly owner: AccountRecord
   readonly linkId: number | null
-  /** Called when a file has been stored. */
-  readonly onStored?: () => void
 }
 
 /** A file to be stored: under a free name of the folder by a link, else under its own, which has to be free. */

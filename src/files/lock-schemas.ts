@@ -18,10 +18,14 @@ const response = {
 export const breakFileLock = {
   operationId: 'breakFileLock',
   summary: 'Break the lock of a file',
-  description: 'Ends the locks that WebDAV clients have set on the file itself, without their tokens. Such a client may still be editing the file, and can then no longer save it under its lock. A lock ends by itself too, after an hour at most. A lock of a folder above is broken with `DELETE /api/folders/{name}/lock`: the member `locked` of a 423 names it.',
+  description: 'Ends the locks that WebDAV clients have set on the file itself, without their tokens. Such a client ' +
+    'may still be editing the file, and can then no longer save it under its lock. A lock ends by itself too, after ' +
+    'an hour at most. A lock of a folder above is broken with `DELETE /api/folders/{name}/lock`: the member `locked` ' +
+    'of a 423 names it.',
   ...codeSamples(
     'token=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/token | grep -Eo "eyJ[A-Za-z0-9._-]+")',
-    `curl -f -H "Authorization: Bearer $token" -X LOCK -H "Content-Type: application/xml" -d '${LOCK}' http://127.0.0.1:5000/dav/report.pdf`,
+    `curl -f -H "Authorization: Bearer $token" -X LOCK -H "Content-Type: application/xml" -d '${LOCK}' ` +
+      'http://127.0.0.1:5000/dav/report.pdf',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/files/report.pdf/lock'
   ),
   tags: ['Files'],
@@ -32,10 +36,12 @@ export const breakFileLock = {
 export const breakFolderLock = {
   operationId: 'breakFolderLock',
   summary: 'Break the lock of a folder',
-  description: 'Ends the locks that WebDAV clients have set on the folder itself, without their tokens, as `DELETE /api/files/{name}/lock` does for a file.',
+  description: 'Ends the locks that WebDAV clients have set on the folder itself, without their tokens, as `DELETE ' +
+    '/api/files/{name}/lock` does for a file.',
   ...codeSamples(
     'token=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/token | grep -Eo "eyJ[A-Za-z0-9._-]+")',
-    `curl -f -H "Authorization: Bearer $token" -X LOCK -H "Content-Type: application/xml" -d '${LOCK}' http://127.0.0.1:5000/dav/reports/`,
+    `curl -f -H "Authorization: Bearer $token" -X LOCK -H "Content-Type: application/xml" -d '${LOCK}' ` +
+      'http://127.0.0.1:5000/dav/reports/',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/folders/reports/lock'
   ),
   tags: ['Folders'],

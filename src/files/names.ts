@@ -63,6 +63,11 @@ export function getName (text: string, nameOf?: (text: string) => string): strin
   return name
 }
 
+/** The name that a list is asked for, as it is stored. One that nothing can have becomes `/`, which finds nothing. */
+export function queriedName (text: string | undefined): string | undefined {
+  return text === undefined ? undefined : findName(text) ?? '/'
+}
+
 /** A prefix of segments, in NFC; `/`, with which none begins, if it is too long or has a control character. */
 export function namePrefix (text: string): string {
   return CONTROL.test(text) ? '/' : normaliseWithin(text, MAX_SEGMENT_BYTES) ?? '/'
@@ -89,8 +94,12 @@ function pathOf (text: string, maxBytes: number): string {
 }
 
 function requireFolder (path: string): string {
-  if (Buffer.byteLength(path) > MAX_FOLDER_BYTES) refuse(`The path of a folder has more than ${MAX_FOLDER_BYTES} bytes.`)
-  if (path.split('/').length > MAX_FOLDER_SEGMENTS) refuse(`There are more than ${MAX_FOLDER_SEGMENTS} folders in one another.`)
+  if (Buffer.byteLength(path) > MAX_FOLDER_BYTES) {
+    refuse(`The path of a folder has more than ${MAX_FOLDER_BYTES} bytes.`)
+  }
+  if (path.split('/').length > MAX_FOLDER_SEGMENTS) {
+    refuse(`There are more than ${MAX_FOLDER_SEGMENTS} folders in one another.`)
+  }
   return path
 }
 

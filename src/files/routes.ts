@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
@@ -7,36 +7,35 @@ import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
 import { Problem } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
-import { downloadFile, headFile } from './download-schemas.ts'
+import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
 import { finderOf, sendFile } from './file-response.ts'
 import { breakFileLock, FILE_LOCK_PATH } from './lock-schemas.ts'
 import { folderOrRoot, getName, namePrefix } from './names.ts'
 import {
-  copyFile, deleteFile, type FileListQuery, fileLinks, fileOf, getFile, listFiles, pathOf, renameFile
+  copyFile, deleteFile, fileLinks, type FileListQuery, fileOf, type FileParams, getFile, listFiles, pathOf, renameFile
 } from './schemas.ts'
 
 /** Operations that read files and their metadata. */
 export const readFileRoutes: Routes = async (app, services) => {
   const { files, metadata, cursors, links, ids, limitTransfers } = services
+
+  function send (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { name, version, disposition }: Static<typeof FileParams> & Static<typeof DownloadQuery>
+  ) {
+    const find = finderOf(services, callerOf(request).account.id, name, version)
+    return sendFile({ request, reply, find, disposition }, services)
+  }
+
   app.get('/uploads/:name', {
     exposeHeadRoute: false,
     onRequest: limitTransfers,
     schema: downloadFile
-  }, async (request, reply) => {
-    const { params: { name }, query: { version, disposition } } = request
-    const find = finderOf(services, callerOf(request).account.id, name, version)
-    return sendFile({ request, reply, find, disposition }, services)
-  })
+  }, async (request, reply) => send(request, reply, { ...request.params, ...request.query }))
 
-  app.head('/uploads/:name', {
-    // With the operation id in the schema, @fastify/swagger would copy the schema before its security is set.
-    config: { swagger: { exposeHeadRoute: true }, swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headFile' }, url }) },
-    schema: headFile
-  }, async (request, reply) => {
-    const { params: { name }, query: { version, disposition } } = request
-    const find = finderOf(services, callerOf(request).account.id, name, version)
-    return sendFile({ request, reply, find, disposition }, services)
-  })
+  app.head('/uploads/:name', headFile, async (request, reply) =>
+    send(request, reply, { ...request.params, ...request.query }))
 
   const listPage = async (ownerId: number, page: FilePage) => {
     const found = await metadata.files.list(ownerId, page)
@@ -50,7 +49,14 @@ export const readFileRoutes: Routes = async (app, services) => {
   }
 
   app.get('/api/files', {
-    links: { 200: nextPageOf('listFiles', { folder: '$request.query.folder', order: '$request.query.order', prefix: '$request.query.prefix', contains: '$request.query.contains' }) },
+    links: {
+      200: nextPageOf('listFiles', {
+        folder: '$request.query.folder',
+        order: '$request.query.order',
+        prefix: '$request.query.prefix',
+        contains: '$request.query.contains'
+      })
+    },
     schema: listFiles
   }, async (request, reply) => {
     const { id: ownerId } = callerOf(request).account
@@ -126,7 +132,9 @@ function selectionOf (
   const isByName = order === 'name' || order === '-name'
   if (prefix !== undefined && contains !== undefined) refusePrefix('can\'t be combined with `contains`')
   if (prefix !== undefined && !isByName) refusePrefix('needs an order by name')
-  if (prefix?.includes('/') === true) refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
+  if (prefix?.includes('/') === true) {
+    refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
+  }
   const isAll = folder === undefined && prefix === undefined && (isByName || contains !== undefined)
   return {
     order,

@@ -2,13 +2,15 @@ import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
-import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject, Timestamp } from '../http/wire-values.ts'
+import {
+  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject,
+  Timestamp
+} from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
-import { MAX_TYPE_LENGTH } from './names.ts'
-import { MAX_NAME_BYTES } from './names.ts'
+import { MAX_NAME_BYTES, MAX_TYPE_LENGTH } from './names.ts'
 
 /** A string enum. Client generators turn a union of constants into one type for each. */
 export const OneOf = <const Word extends string>(
@@ -26,13 +28,23 @@ export const Field = (description: string, maxLength = MAX_FIELD_LENGTH) =>
 export const Bytes = (description: string) => Type.String({ format: 'binary', description })
 
 /** Segments joined by `/`. */
-export const PATH_PATTERN = '^(?!(?:[^]*/)?\\.{1,2}(?:/|$))[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+(?:/[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+)*$'
+export const PATH_PATTERN = '^(?!(?:[^]*/)?\\.{1,2}(?:/|$))' +
+  '[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+(?:/[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]+)*$'
 
 /** What a segment of a name may be. */
 const SEGMENT_RULES = '1 to 255 bytes of UTF-8 in NFC, no `\\` or control characters, not `.` or `..`'
 
 /** A name as stored. */
-const StoredName = Type.String({ minLength: 1, maxLength: MAX_NAME_BYTES, pattern: PATH_PATTERN, description: `Name of the file, unique within its account: its path, up to 32 segments joined by \`/\`, the last of which is the file's own name. A segment has ${SEGMENT_RULES}. The folders before the last \`/\` have up to 768 bytes in all. Before you use a name as a path on a disk, check what your system makes of it, such as \`C:\` or a trailing dot.`, examples: ['report.pdf'] })
+const StoredName = Type.String({
+  minLength: 1,
+  maxLength: MAX_NAME_BYTES,
+  pattern: PATH_PATTERN,
+  description: 'Name of the file, unique within its account: its path, up to 32 segments joined by `/`, the last ' +
+    `of which is the file's own name. A segment has ${SEGMENT_RULES}. The folders before the last \`/\` have up to ` +
+    '768 bytes in all. Before you use a name as a path on a disk, check what your system makes of it, such as `C:` ' +
+    'or a trailing dot.',
+  examples: ['report.pdf']
+})
 
 /** The form of an id of a file or folder. */
 export const ID = { pattern: '^[A-Za-z0-9_-]{1,64}$', maxLength: 64 }
@@ -42,19 +54,43 @@ export const StoredId = (description: string, example: string) =>
   Type.String({ ...ID, description, examples: [example] })
 
 /** The id of a folder in a response; null for the root. */
-export const ParentId = (description: string) => NullableText({ ...ID, description: `${description}; null for the root.`, examples: ['W2sXrZ0qTn6bYJmV4hCk8Q'] })
+export const ParentId = (description: string) => NullableText({
+  ...ID,
+  description: `${description}; null for the root.`,
+  examples: ['W2sXrZ0qTn6bYJmV4hCk8Q']
+})
 
 export const StoredFile = SharedObject('StoredFile', 'Metadata of a stored file.', {
-  id: StoredId('Id of the file. It stays the same when the file is renamed, moved, replaced, or restored from the trash. No other file ever has it. After a backup of the whole store was restored, all ids are new. Opaque.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
+  id: StoredId('Id of the file. It stays the same when the file is renamed, moved, replaced, or restored from the ' +
+    'trash. No other file ever has it. After a backup of the whole store was restored, all ids are new. Opaque.',
+  'pYqjv5mGf3K0bJ2tW8sZcA'),
   folderId: ParentId('Id of the folder that the file is in'),
   name: StoredName,
   size: Count('Bytes.', 52417),
-  type: Type.String({ maxLength: MAX_TYPE_LENGTH, pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$', description: 'Media type: as declared, else from the extension, else `application/octet-stream`.', examples: ['application/pdf'] }),
-  sha256: Type.String({ maxLength: 64, pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the bytes, in hex. In quotes, it is the entity tag.', examples: ['149b16dc441e3140c89fe4f164ea23a8ba80bb5e79c780f97b24ecf95e253095'] }),
+  type: Type.String({
+    maxLength: MAX_TYPE_LENGTH,
+    pattern: '^[^/\\s]+/[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]+$',
+    description: 'Media type: as declared, else from the extension, else `application/octet-stream`.',
+    examples: ['application/pdf']
+  }),
+  sha256: Type.String({
+    maxLength: 64,
+    pattern: '^[0-9a-f]{64}$',
+    description: 'SHA-256 of the bytes, in hex. In quotes, it is the entity tag.',
+    examples: ['149b16dc441e3140c89fe4f164ea23a8ba80bb5e79c780f97b24ecf95e253095']
+  }),
   createdAt: Timestamp('When the file was created. New content does not change it.'),
-  updatedAt: Timestamp('When these bytes were stored, or the file was renamed or restored. A move to another folder does not change it.'),
-  modifiedAt: NullableTimestamp('When the content was last changed, as the client that stored it told; null if it did not tell. RFC 3339, UTC, with milliseconds.'),
-  url: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'URL of the bytes: absolute if PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.', examples: ['http://127.0.0.1:5000/uploads/report.pdf'] })
+  updatedAt: Timestamp('When these bytes were stored, or the file was renamed or restored. A move to another folder ' +
+    'does not change it.'),
+  modifiedAt: NullableTimestamp('When the content was last changed, as the client that stored it told; null if it ' +
+    'did not tell. RFC 3339, UTC, with milliseconds.'),
+  url: Type.String({
+    format: 'uri-reference',
+    maxLength: 4096,
+    description: 'URL of the bytes: absolute if PUBLIC_URL is set or the request was sent to the address the server ' +
+      'listens on, else a path.',
+    examples: ['http://127.0.0.1:5000/uploads/report.pdf']
+  })
 })
 export type StoredFile = Static<typeof StoredFile>
 
@@ -62,7 +98,11 @@ export type StoredFile = Static<typeof StoredFile>
 export const CURSOR = { pattern: '^[A-Za-z0-9_-]+$', maxLength: 2048 }
 
 /** The cursor of the next page. */
-export const NextCursor = NullableText({ ...CURSOR, description: 'The `cursor` of the next page; null on the last page.', examples: [null] })
+export const NextCursor = NullableText({
+  ...CURSOR,
+  description: 'The `cursor` of the next page; null on the last page.',
+  examples: [null]
+})
 
 /** The cursor of a listing, as a parameter. */
 export const Cursor = (description: string) => Type.Optional(Type.String({ ...CURSOR, minLength: 1, description }))
@@ -70,7 +110,13 @@ export const Cursor = (description: string) => Type.Optional(Type.String({ ...CU
 export const FileList = SharedObject('FileList', 'A page of files.', {
   files: Type.Array(Type.Ref(StoredFile), { maxItems: 1000, description: 'The files on this page.' }),
   next: NextCursor,
-  searched: Type.Optional(Type.Integer({ format: 'int32', minimum: 0, maximum: 100_000, description: 'Of a search: the names that this request looked at.', examples: [1200] }))
+  searched: Type.Optional(Type.Integer({
+    format: 'int32',
+    minimum: 0,
+    maximum: 100_000,
+    description: 'Of a search: the names that this request looked at.',
+    examples: [1200]
+  }))
 })
 
 /** The query parameter `folder`. It has no example, because Swagger UI would send it. */
@@ -83,32 +129,75 @@ const MAX_SEARCH_POINTS = 200
 export const FileListQuery = Type.Object({
   limit: Type.Optional(PageSize('Files on a page')),
   cursor: Cursor('`next` of the previous page. Use it with the same `folder`, `order`, `prefix` and `contains`.'),
-  ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, an order by name lists all files: those in the root, then folder after folder. Another order, or a `prefix`, lists the root. A search without it finds files in all folders, in every order.'),
-  order: Type.Optional(OneOf(fileOrders, { default: 'name', description: 'By name (code point order), by creation time, or by size.' })),
-  prefix: Type.Optional(Type.String({ format: 'file-name-prefix', maxLength: 1024, description: 'Only files whose last segment has this prefix. Needs an order by name. To list a folder, use `folder`.' })),
-  contains: Type.Optional(Type.String({ minLength: 1, maxLength: MAX_SEARCH_POINTS, pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$', description: 'Only files whose last segment contains this text. Upper and lower case and accents make no difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix`.' }))
+  ...FolderQuery('Only files directly in this folder; the root if it is empty or `/`. Without it, an order by name ' +
+    'lists all files: those in the root, then folder after folder. Another order, or a `prefix`, lists the root. A ' +
+    'search without it finds files in all folders, in every order.'),
+  order: Type.Optional(OneOf(fileOrders, {
+    default: 'name',
+    description: 'By name (code point order), by creation time, or by size.'
+  })),
+  prefix: Type.Optional(Type.String({
+    format: 'file-name-prefix',
+    maxLength: 1024,
+    description: 'Only files whose last segment has this prefix. Needs an order by name. To list a folder, use ' +
+      '`folder`.'
+  })),
+  contains: Type.Optional(Type.String({
+    minLength: 1,
+    maxLength: MAX_SEARCH_POINTS,
+    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]+$',
+    description: 'Only files whose last segment contains this text. Upper and lower case and accents make no ' +
+      'difference: `strasse` finds `Straße.jpg`, `lodz` finds `Łódź.txt`. Not together with `prefix`.'
+  }))
 }, { additionalProperties: false })
 
 // Not a pattern: a lookup by a name that no file can have is 404, not 400.
 export const FileParams = Type.Object({
-  name: Type.String({ format: 'file-name', maxLength: MAX_FIELD_LENGTH, description: 'Name of the file as one segment, with `%2F` for `/`. Only under `/uploads/`, a plain `/` is the same. Clients that swagger-typescript-api, orval, kubb or openapi-zod-client generate do not percent-encode it, so `#` and `?` would cut it: pass them `encodeURIComponent(name)`.', examples: ['report.pdf'] })
+  name: Type.String({
+    format: 'file-name',
+    maxLength: MAX_FIELD_LENGTH,
+    description: 'Name of the file as one segment, with `%2F` for `/`. Only under `/uploads/`, a plain `/` is the ' +
+      'same. Clients that swagger-typescript-api, orval, kubb or openapi-zod-client generate do not percent-encode ' +
+      'it, so `#` and `?` would cut it: pass them `encodeURIComponent(name)`.',
+    examples: ['report.pdf']
+  })
 })
 
 // Not a pattern: a lookup by an id that nothing can have is 404, not 400.
-export const AnyContentId = (description: string) => Type.String({ format: 'content-id', maxLength: MAX_FIELD_LENGTH, description })
+export const AnyContentId = (description: string) => Type.String({
+  format: 'content-id',
+  maxLength: MAX_FIELD_LENGTH,
+  description
+})
 
-export const ContentId = (description: string) => Type.String({ ...AnyContentId(description), examples: ['6f1ed002ab5595859014ebf0951522d9'] })
+export const ContentId = (description: string) => Type.String({
+  ...AnyContentId(description),
+  examples: ['6f1ed002ab5595859014ebf0951522d9']
+})
 
 /** The query of a deletion. */
 export const DeletionQuery = Type.Object({
-  permanent: Type.Optional(Type.Boolean({ default: false, description: 'Delete files and their versions for good, instead of moving them to the trash.' }))
+  permanent: Type.Optional(Type.Boolean({
+    default: false,
+    description: 'Delete files and their versions for good, instead of moving them to the trash.'
+  }))
 })
 
 /** The query parameter `id` of a change. It has no example, because Swagger UI would send it. */
 export const IdQuery = (kind: 'file' | 'folder') =>
-  ({ id: Type.Optional(Type.String({ ...ID, minLength: 1, description: `Only if the ${kind} with this name has this id; else 412.` })) })
+  ({
+    id: Type.Optional(Type.String({
+      ...ID,
+      minLength: 1,
+      description: `Only if the ${kind} with this name has this id; else 412.`
+    }))
+  })
 
-const FOLDER_ID = Type.String({ ...ID, minLength: 1, description: 'Id of the folder that the new name must be in, `root` for the root; else 412. No folders are created.' })
+const FOLDER_ID = Type.String({
+  ...ID,
+  minLength: 1,
+  description: 'Id of the folder that the new name must be in, `root` for the root; else 412. No folders are created.'
+})
 
 /** The query parameter `folderId`. It has no example, because Swagger UI would send it. */
 export const FolderIdQuery = { folderId: Type.Optional(FOLDER_ID) }
@@ -120,13 +209,20 @@ export const FolderIdMember = { folderId: Type.Optional({ ...FOLDER_ID, examples
 export const ChangeHeaders = Type.Object({
   'if-match': Field('Only if the file has one of these entity tags, or exists for `*`; else 412.'),
   'if-none-match': Field('Only if the file has none of these entity tags, or does not exist for `*`; else 412.'),
-  'if-unmodified-since': Field('Only if the file did not change after this date; else 412, also for a date in the future.')
+  'if-unmodified-since': Field('Only if the file did not change after this date; else 412, also for a date in the ' +
+    'future.')
 })
 
 const FileDeletionQuery = Type.Object({ ...DeletionQuery.properties, ...IdQuery('file') })
 
 export const Rename = SharedObject('Rename', 'A new name.', {
-  name: Type.String({ format: 'file-name', minLength: 1, maxLength: MAX_TEXT_POINTS, description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`, examples: ['report-2026.pdf'] }),
+  name: Type.String({
+    format: 'file-name',
+    minLength: 1,
+    maxLength: MAX_TEXT_POINTS,
+    description: `The new name, which is the whole path. It is normalised to NFC; then a segment has ${SEGMENT_RULES}.`,
+    examples: ['report-2026.pdf']
+  }),
   ...FolderIdMember
 })
 
@@ -135,26 +231,55 @@ export const FileCopy = SharedObject('FileCopy', 'The name of a copy.', {
 })
 
 /** The header that identifies the bytes of a file. */
-export const etag = { ETag: { type: 'string', maxLength: 66, pattern: '^"[0-9a-f]{64}"$', description: 'Strong entity tag: the SHA-256 of the bytes, in hex, in quotes.' } }
+export const etag = {
+  ETag: {
+    type: 'string',
+    maxLength: 66,
+    pattern: '^"[0-9a-f]{64}"$',
+    description: 'Strong entity tag: the SHA-256 of the bytes, in hex, in quotes.'
+  }
+}
 
 /** The path of a new file. */
-export const location = { Location: { type: 'string', format: 'uri-reference', maxLength: 4096, pattern: '^/uploads/[^/]+(?:/[^/]+)*$', description: 'Path of the file.' } }
+export const location = {
+  Location: {
+    type: 'string',
+    format: 'uri-reference',
+    maxLength: 4096,
+    pattern: '^/uploads/[^/]+(?:/[^/]+)*$',
+    description: 'Path of the file.'
+  }
+}
 
 /** The header of a listing that links its next page. */
-export const nextPage = { Link: { type: 'string', maxLength: 8192, pattern: '^<[^<>\\s]+>; rel="next"$', description: 'The next page, `rel="next"` (RFC 8288). Absent on the last page.' } }
+export const nextPage = {
+  Link: {
+    type: 'string',
+    maxLength: 8192,
+    pattern: '^<[^<>\\s]+>; rel="next"$',
+    description: 'The next page, `rel="next"` (RFC 8288). Absent on the last page.'
+  }
+}
 
 /** Operations on the file in a response (OpenAPI links). */
-export const fileLinks = Object.fromEntries(Object.entries({
+export const fileLinks = operationLinks({ name: '$response.body#/name' }, {
   downloadFile: 'Download the file.',
   getFile: 'Get its metadata.',
   renameFile: 'Rename or move it.',
   deleteFile: 'Delete it.'
-}).map(([operationId, description]) => [operationId, { operationId, parameters: { name: '$response.body#/name' }, description }]))
+})
 
 export const listFiles = {
   operationId: 'listFiles',
   summary: 'List files',
-  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, searches for files by name. One request looks at no more than 100,000 names, and `searched` tells at how many. In an order by name the next page goes on with the others, so a page can have fewer files than `limit`, or none: only `next: null` is the end. In another order `next` is always null, and the page has the first files of that order among these names, which are those of the root, then of folder after folder: if `searched` is 100,000, or if there are `limit` files, search by name to find all. A file that is renamed or moved during a search can be missing.',
+  description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A ' +
+    'file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, ' +
+    'searches for files by name. One request looks at no more than 100,000 names, and `searched` tells at how many. ' +
+    'In an order by name the next page goes on with the others, so a page can have fewer files than `limit`, or ' +
+    'none: only `next: null` is the end. In another order `next` is always null, and the page has the first files of ' +
+    'that order among these names, which are those of the root, then of folder after folder: if `searched` is ' +
+    '100,000, or if there are `limit` files, search by name to find all. A file that is renamed or moved during a ' +
+    'search can be missing.',
   ...codeSamples(
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',
@@ -185,7 +310,9 @@ export const getFile = {
 export const deleteFile = {
   operationId: 'deleteFile',
   summary: 'Delete a file',
-  description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that content; with `id`, only if it is that file. Downloads in progress complete.',
+  description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days ' +
+    'by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that ' +
+    'content; with `id`, only if it is that file. Downloads in progress complete.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
   tags: ['Files'],
   params: FileParams,
@@ -200,10 +327,13 @@ export const deleteFile = {
 export const renameFile = {
   operationId: 'renameFile',
   summary: 'Rename or move a file',
-  description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, only if the file still has that content; with `id`, only if it is that file.',
+  description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are ' +
+    'created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, ' +
+    'only if the file still has that content; with `id`, only if it is that file.',
   ...codeSamples(
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
-    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
+    'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' ' +
+      'http://127.0.0.1:5000/api/files/draft.pdf'
   ),
   tags: ['Files'],
   params: FileParams,
@@ -222,8 +352,14 @@ export const renameFile = {
 export const copyFile = {
   operationId: 'copyFile',
   summary: 'Copy a file',
-  description: 'Copies the file on the server: no bytes are sent or received. The name of the copy is the whole path, and must be free; missing folders are created. The copy counts in full towards the quota, and each of the two can be changed or deleted without the other. Media type, SHA-256, `modifiedAt` and WebDAV properties are copied, versions are not. `createdAt` is now.',
-  ...codeSamples('curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' http://127.0.0.1:5000/api/files/report.pdf/copy'),
+  description: 'Copies the file on the server: no bytes are sent or received. The name of the copy is the whole ' +
+    'path, and must be free; missing folders are created. The copy counts in full towards the quota, and each of the ' +
+    'two can be changed or deleted without the other. Media type, SHA-256, `modifiedAt` and WebDAV properties are ' +
+    'copied, versions are not. `createdAt` is now.',
+  ...codeSamples(
+    'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' ' +
+      'http://127.0.0.1:5000/api/files/report.pdf/copy'
+  ),
   tags: ['Files'],
   params: FileParams,
   body: Type.Ref(FileCopy),

@@ -28,19 +28,6 @@ const FOR_VISITORS: Room = { leavesDouble: true }
 /** The most bytes that an upload may have. `refuse` throws why it may have no more; `cause` is `file_too_large`. */
 export interface UploadLimit { readonly bytes: number, readonly refuse: (cause: Problem) => Promise<never> | never }
 
-/** What an account uses, and its limits; null if unlimited. */
-interface AccountUsage {
-  readonly files: number
-  readonly folders: number
-  readonly bytes: number
-  /** Of versions and trash. */
-  readonly keptBytes: number
-  /** Reserved for unfinished uploads. */
-  readonly uploadBytes: number
-  readonly quotaBytes: number | null
-  readonly quotaFiles: number | null
-}
-
 /** The space that one upload may take, by the quota of its owner or the limits of its link, and on the disk. */
 export interface Allowance {
   /** @throws quota_exceeded, link_limit_reached, not_found if the link has ended. */
@@ -48,11 +35,11 @@ export interface Allowance {
   /** Checks that so many bytes could be stored on the disk. Deletes nothing yet. @throws storage_full. */
   requireDisk (bytes: number): Promise<void>
   /**
-   * The limit of the upload, of which `ownBytes` are counted already: so many always fit. `announcedBytes`: by a link,
-   * the bytes that the link counts.
+   * The limit of the upload, of which `ownBytes` are counted already: so many always fit. If its length was announced,
+   * so many bytes are reserved by the quota, and counted by the link.
    * @throws not_found.
    */
-  limitOf (ownBytes: number, announcedBytes?: number): Promise<UploadLimit>
+  limitOf (ownBytes: number, announcedBytes?: number | null): Promise<UploadLimit>
   /** Which space on the disk its bytes may take. `makeRoom` waits at most 5 s. */
   readonly room: Room & { readonly makeRoom?: MakeRoom | undefined }
   /**
@@ -100,7 +87,8 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     const quota = quotaOf(owner).bytes
     const available = quota === undefined ? Infinity : quota - (await usedBy(owner)).bytes + ownBytes
     const bytes = Math.max(ownBytes, available)
-    const problem = { detail: `The quota leaves ${bytes} bytes for this file.`, members: { unit: 'bytes', remaining: bytes } }
+    const members = { unit: 'bytes', remaining: bytes }
+    const problem = { detail: `The quota leaves ${bytes} bytes for this file.`, members }
     return { bytes, refuse (cause) { throw new Problem('quota_exceeded', { ...problem, cause }) } }
   }
 
@@ -109,21 +97,21 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   }
 
   /** Frees the bytes of discarded blobs. Returns how many are still missing. */
-  async function sweep (bytes: number, deadline: number): Promise<number> {
+  async function sweep (bytes: number, deadline: AbortSignal): Promise<number> {
     const swept = cleanup.sweepNow().then(() => true)
     let isSwept = false
     for (;;) {
       const missing = await missingBytes(bytes)
-      if (missing <= 0 || isSwept || isPast(deadline)) return missing
+      if (missing <= 0 || isSwept || deadline.aborted) return missing
       isSwept = await Promise.race([swept, wait(LOOK_MILLISECONDS, false)])
     }
   }
 
   /** Evicts versions and trash until so many bytes are freed. Returns how many were. */
-  async function evict (ownerId: number, bytes: number, deadline: number): Promise<number> {
+  async function evict (ownerId: number, bytes: number, deadline: AbortSignal): Promise<number> {
     let left = bytes
     for (const owner of [ownerId, undefined]) {
-      while (left > 0 && !isPast(deadline)) {
+      while (left > 0 && !deadline.aborted) {
         const deleted = await metadata.retention.removeOldest(left, BATCH, owner)
         if (deleted === 0) break
         left -= deleted
@@ -132,19 +120,19 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     return bytes - left
   }
 
-  async function freeDisk (ownerId: number, bytes: number, deadline: number): Promise<void> {
+  async function freeDisk (ownerId: number, bytes: number, deadline: AbortSignal): Promise<void> {
     if (await missingBytes(bytes) <= 0) return
     // Deleting would free nothing until the backup has ended.
     if (await metadata.blobs.hasRetentionLock()) refuseDisk()
     for (let missing = await sweep(bytes, deadline); missing > 0; missing = await sweep(bytes, deadline)) {
-      if (isPast(deadline) || await evict(ownerId, missing, deadline) === 0) refuseDisk()
+      if (deadline.aborted || await evict(ownerId, missing, deadline) === 0) refuseDisk()
     }
   }
 
   /** Whether the bytes fit once all versions and trash are deleted. */
   async function couldFit (bytes: number): Promise<boolean> {
     if (await metadata.blobs.hasRetentionLock()) return false
-    const missing = await sweep(bytes, deadlineFromNow())
+    const missing = await sweep(bytes, AbortSignal.timeout(WAIT_MILLISECONDS))
     return missing <= 0 || missing <= (await metadata.accounts.totals({ bytes: undefined, files: undefined })).keptBytes
   }
 
@@ -160,14 +148,15 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   function forOwner (owner: AccountRecord): Allowance {
     /** Frees room on the disk, and waits for it at most 5 s. */
     function makeRoom (bytes: number): Promise<void> {
-      const deadline = deadlineFromNow()
+      const deadline = AbortSignal.timeout(WAIT_MILLISECONDS)
       return exclusive(() => freeDisk(owner.id, bytes, deadline))
     }
 
     return {
       check: added => checkQuota(owner, added),
       requireDisk,
-      limitOf: async ownBytes => within(await limitByQuota(owner, ownBytes)),
+      limitOf: async (ownBytes, announced) =>
+        typeof announced === 'number' ? { bytes: Infinity, refuse } : within(await limitByQuota(owner, ownBytes)),
       room: { makeRoom },
       async record (work) {
         let tries = 0
@@ -189,7 +178,8 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     return {
       check: async added => refuseAnnounced(await roomOf(), added),
       requireDisk: async bytes => blobs.space?.check(bytes, FOR_VISITORS),
-      limitOf: async (arrived, announced = arrived) => within(limitByRoom(await roomOf(), { arrived, announced })),
+      limitOf: async (arrived, announced) =>
+        within(limitByRoom(await roomOf(), { arrived, announced: announced ?? arrived })),
       room: FOR_VISITORS,
       record: work => work()
     }
@@ -197,19 +187,18 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
 
   /** A limit, if it is below that of every file. */
   function within (limit: UploadLimit): UploadLimit {
-    return limit.bytes < maxFileBytes ? limit : { bytes: maxFileBytes, refuse (cause) { throw cause } }
+    return limit.bytes < maxFileBytes ? limit : { bytes: maxFileBytes, refuse }
   }
 
   return {
     quotaOf,
-    checkQuota,
     requireDisk,
 
     /** What an upload may take. */
     of: ({ owner, linkId }: Uploader): Allowance => linkId === null ? forOwner(owner) : forVisitor(owner, linkId),
 
-    /** What an account uses, and its limits. */
-    async usageOf (owner: AccountRecord): Promise<AccountUsage> {
+    /** What an account uses, and its limits; null if unlimited. `uploadBytes`: reserved for unfinished uploads. */
+    async usageOf (owner: AccountRecord) {
       const { usedFiles: files, usedFolders: folders, usedBytes: bytes, keptBytes } = owner
       const { bytes: uploadBytes } = await metadata.uploads.usage(owner.id)
       const { bytes: quotaBytes = null, files: quotaFiles = null } = quotaOf(owner)
@@ -218,11 +207,12 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   }
 }
 
-const deadlineFromNow = () => performance.now() + WAIT_MILLISECONDS
-const isPast = (deadline: number) => performance.now() >= deadline
-
 function isFull (error: unknown): boolean {
   return error instanceof Problem && error.code === 'storage_full'
+}
+
+function refuse (cause: Problem): never {
+  throw cause
 }
 
 function refuseDisk (): never {

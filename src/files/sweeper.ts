@@ -6,66 +6,58 @@ import { setTimeout as wait } from 'node:timers/promises'
  */
 const DELAY_MILLISECONDS = 250
 
-interface Sweep { readonly delay: AbortController, readonly ended: Promise<void> }
-
 /**
- * Runs `sweep` on request, one at a time. Requests during a sweep share one that follows it. A failed sweep is not
+ * Runs `sweepOnce` on request, one at a time. Requests during a sweep share one that follows it. A failed sweep is not
  * repeated until the next request.
  */
-export class Sweeper {
-  readonly #sweep: (signal: AbortSignal) => Promise<void>
-  readonly #onFailure: (error: unknown) => void
-  readonly #stopping = new AbortController()
-  #running: Promise<void> = Promise.resolve()
-  #next: Sweep | undefined
-  #isClosing = false
+export function createSweeper (
+  sweepOnce: (signal: AbortSignal) => Promise<void>, onFailure: (error: unknown) => void
+) {
+  const stopping = new AbortController()
+  let last: Promise<void> = Promise.resolve()
+  /** That of the last sweep, until it begins. */
+  let delay: AbortController | undefined
+  let isClosing = false
 
-  constructor (sweep: (signal: AbortSignal) => Promise<void>, onFailure: (error: unknown) => void) {
-    this.#sweep = sweep
-    this.#onFailure = onFailure
-  }
-
-  /** Requests a sweep, which starts soon. */
-  request (): void {
-    this.#nextSweep()
-  }
-
-  /** Starts the next sweep without the delay. Resolves when it has ended. */
-  sweepNow (): Promise<void> {
-    const { delay, ended } = this.#nextSweep()
-    delay.abort()
-    return ended
-  }
-
-  /** Aborts the signal of the sweep that runs, and of those that follow. */
-  stop (): void {
-    this.#stopping.abort()
-  }
-
-  /** Resolves when all requested sweeps have ended. */
-  async close (): Promise<void> {
-    this.#isClosing = true
-    let last: Promise<void>
-    do {
-      this.#next?.delay.abort()
-      last = this.#running
-      await last
-    } while (last !== this.#running)
-  }
-
-  #nextSweep (): Sweep {
-    if (this.#next !== undefined) return this.#next
-    const delay = new AbortController()
-    if (this.#isClosing) delay.abort()
-    this.#running = this.#run(this.#running, delay.signal)
-    this.#next = { delay, ended: this.#running }
-    return this.#next
-  }
-
-  async #run (before: Promise<void>, delayed: AbortSignal): Promise<void> {
+  async function run (before: Promise<void>, { signal }: AbortController): Promise<void> {
     await before
-    await wait(DELAY_MILLISECONDS, undefined, { signal: delayed }).catch(() => {})
-    this.#next = undefined
-    await this.#sweep(this.#stopping.signal).catch(this.#onFailure)
+    await wait(DELAY_MILLISECONDS, undefined, { signal }).catch(() => {})
+    delay = undefined
+    await sweepOnce(stopping.signal).catch(onFailure)
+  }
+
+  /** Requests a sweep, which starts soon. What fails is tried again within a minute. */
+  function sweep (): void {
+    if (delay !== undefined) return
+    delay = new AbortController()
+    if (isClosing) delay.abort()
+    last = run(last, delay)
+  }
+
+  return {
+    sweep,
+
+    /** Sweeps without delay. Resolves when what is discarded now is removed, or can't be. */
+    sweepNow (): Promise<void> {
+      sweep()
+      delay?.abort()
+      return last
+    },
+
+    /** Aborts the signal of the sweep that runs, and of those that follow. */
+    stop (): void {
+      stopping.abort()
+    },
+
+    /** Resolves when all requested sweeps have ended. */
+    async close (): Promise<void> {
+      isClosing = true
+      delay?.abort()
+      let ended: Promise<void>
+      do {
+        ended = last
+        await ended
+      } while (ended !== last)
+    }
   }
 }

@@ -4,7 +4,9 @@ import { Count, dateOf, ExactObject, knownDateOf, NullableText, SharedObject, Ti
 import { MAX_RETAINED, type TrashRecord, type VersionRecord } from '../metadata/retention-records.ts'
 import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
-import { AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile } from './schemas.ts'
+import {
+  AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile
+} from './schemas.ts'
 
 /** The paths of versions and of the trash. */
 export const VERSIONS_PATH = '/api/files/:name/versions'
@@ -38,7 +40,12 @@ export const DeletedFile = SharedObject('DeletedFile', 'A file in the trash.', {
   sha256,
   modifiedAt,
   deletedAt: Timestamp('When the file was deleted.'),
-  deletedWith: NullableText({ pattern: '^[0-9a-f]{32}$', maxLength: 32, description: 'Id of the recursive deletion of a folder that took the file; null if the file was deleted alone.', examples: [null] }),
+  deletedWith: NullableText({
+    pattern: '^[0-9a-f]{32}$',
+    maxLength: 32,
+    description: 'Id of the recursive deletion of a folder that took the file; null if the file was deleted alone.',
+    examples: [null]
+  }),
   expiresAt,
   versions: Count('Versions that are restored with the file.', 0)
 })
@@ -49,11 +56,18 @@ export const DeletedFileList = SharedObject('DeletedFileList', 'A page of the tr
 })
 
 export const FileRestore = SharedObject('FileRestore', 'How to restore a file.', {
-  name: Type.Optional({ ...Rename.properties.name, description: 'Another name for the file: the whole path. The rules are those of a rename.' })
+  name: Type.Optional({
+    ...Rename.properties.name,
+    description: 'Another name for the file: the whole path. The rules are those of a rename.'
+  })
 })
 
 export const DeletionRestore = SharedObject('DeletionRestore', 'Which deletion to restore.', {
-  deletedWith: { ...AnyContentId('`deletedWith` of deleted files.'), minLength: 1, examples: ['5b1c3f0e9d8a4c7fb2e6a1d0c9f8e7b6'] }
+  deletedWith: {
+    ...AnyContentId('`deletedWith` of deleted files.'),
+    minLength: 1,
+    examples: ['5b1c3f0e9d8a4c7fb2e6a1d0c9f8e7b6']
+  }
 })
 
 const codes = ['name_taken', 'quota_exceeded', 'file_locked'] as const
@@ -62,7 +76,12 @@ export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.',
   restored: Count('Files that were restored.', 2),
   kept: Type.Array(ExactObject('A file that stays in the trash.', {
     name: { ...name, examples: ['reports/2026/q1.pdf'] },
-    code: Type.Unsafe<typeof codes[number]>({ type: 'string', enum: [...codes], description: 'Why it was not restored: the `code` that restoring this file alone is refused with.', examples: ['name_taken'] })
+    code: Type.Unsafe<typeof codes[number]>({
+      type: 'string',
+      enum: [...codes],
+      description: 'Why it was not restored: the `code` that restoring this file alone is refused with.',
+      examples: ['name_taken']
+    })
   }), { maxItems: MAX_RETAINED, description: 'Files that could not be restored.' })
 })
 
@@ -80,7 +99,10 @@ const tags = ['Versions and trash']
 export const listVersions = {
   operationId: 'listVersions',
   summary: 'List the versions of a file',
-  description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by default), and a limited number for each file (10 by default). An account keeps at most 10,000 versions and deleted files; beyond that, the oldest are deleted. Download one with `GET /uploads/{name}?version={id}`.',
+  description: 'Lists earlier versions of a file, most recently replaced first. They stay with the file when it is ' +
+    'renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by ' +
+    'default), and a limited number for each file (10 by default). An account keeps at most 10,000 versions and ' +
+    'deleted files; beyond that, the oldest are deleted. Download one with `GET /uploads/{name}?version={id}`.',
   ...codeSamples(
     'printf one | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
     'printf two | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
@@ -98,7 +120,10 @@ export const listVersions = {
 export const listTrash = {
   operationId: 'listTrash',
   summary: 'List deleted files',
-  description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, 30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are deleted.',
+  description: 'Lists the trash, newest deleted first. A deleted file stays there with its versions for some time, ' +
+    '30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions ' +
+    'and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are ' +
+    'deleted.',
   ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash'),
   tags,
   querystring: ContentListQuery,
@@ -112,7 +137,8 @@ export const deleteVersion = {
   summary: 'Delete a version',
   description: 'Deletes a version for good. The file does not change.',
   ...codeSamples(
-    'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" | head -n 1)',
+    'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" ' +
+      '| head -n 1)',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/files/notes.txt/versions/$version'
   ),
   tags,
@@ -126,11 +152,14 @@ export const deleteVersion = {
 export const restoreFile = {
   operationId: 'restoreFile',
   summary: 'Restore a deleted file',
-  description: 'Restores a file with its versions, under its name or another one. Missing folders are created. `createdAt` stays, `updatedAt` is now. The name must be free: if it is taken, the response is 409, and nothing changes.',
+  description: 'Restores a file with its versions, under its name or another one. Missing folders are created. ' +
+    '`createdAt` stays, `updatedAt` is now. The name must be free: if it is taken, the response is 409, and nothing ' +
+    'changes.',
   ...codeSamples(
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/notes.txt',
     'deleted=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "[0-9a-f]{32}" | head -n 1)',
-    'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d \'{"name":"restored.txt"}\' http://127.0.0.1:5000/api/trash/$deleted/restore'
+    'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d \'{"name":"restored.txt"}\' ' +
+      'http://127.0.0.1:5000/api/trash/$deleted/restore'
   ),
   tags,
   params: TrashParams,
@@ -147,12 +176,16 @@ export const restoreFile = {
 export const restoreDeletion = {
   operationId: 'restoreDeletion',
   summary: 'Restore a deleted folder',
-  description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders are created; those that were empty are not restored. Files whose name is taken, which the quota does not allow, or whose folder is locked stay in the trash and are listed. After an interruption, the request can be repeated.',
+  description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders ' +
+    'are created; those that were empty are not restored. Files whose name is taken, which the quota does not allow, ' +
+    'or whose folder is locked stay in the trash and are listed. After an interruption, the request can be repeated.',
   ...codeSamples(
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/box/inner/notes.pdf',
     'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/box?recursive=true"',
-    'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" | head -n 1 | cut -c 15-)',
-    'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d "{\\"deletedWith\\":\\"$deletion\\"}" http://127.0.0.1:5000/api/trash/restore'
+    'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" ' +
+      '| head -n 1 | cut -c 15-)',
+    'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d "{\\"deletedWith\\":\\"$deletion\\"}" ' +
+      'http://127.0.0.1:5000/api/trash/restore'
   ),
   tags,
   body: Type.Ref(DeletionRestore),
@@ -184,7 +217,8 @@ export const deleteFromTrash = {
 export const emptyTrash = {
   operationId: 'emptyTrash',
   summary: 'Empty the trash',
-  description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay. After an interruption, the request can be repeated.',
+  description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay. After an ' +
+    'interruption, the request can be repeated.',
   ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash'),
   tags,
   response: {
@@ -196,9 +230,11 @@ export const emptyTrash = {
 export const restoreVersion = {
   operationId: 'restoreVersion',
   summary: 'Restore a version',
-  description: 'Restores the content of a version. The version leaves the list, and the current content becomes a version. `createdAt` stays, `updatedAt` is now. With `If-Match`, only if the file still has that content.',
+  description: 'Restores the content of a version. The version leaves the list, and the current content becomes a ' +
+    'version. `createdAt` stays, `updatedAt` is now. With `If-Match`, only if the file still has that content.',
   ...codeSamples(
-    'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" | head -n 1)',
+    'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" ' +
+      '| head -n 1)',
     'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/files/notes.txt/versions/$version/restore'
   ),
   tags,

@@ -1,4 +1,4 @@
-import { isBlobId } from '../blobs/blob-store.ts'
+import { isBlobId } from '../blobs/blob-writer.ts'
 import type { Precondition } from '../metadata/preconditions.ts'
 import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import type {

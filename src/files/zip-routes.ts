@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
+import { sendZip } from './file-response.ts'
 import { folderOrRoot, getName } from './names.ts'
-import { sendZip } from './zip-response.ts'
 import { downloadZip, MAX_NAMES_BYTES, ZIP_PATH, zipFiles } from './zip-schemas.ts'
 
 /** Downloads of many files at once. */

@@ -15,7 +15,17 @@ export const MAX_NAMES_BYTES = 4 * 1024 ** 2
 
 // Not a pattern: a lookup by a name that nothing can have is 404, not 400.
 export const ZipNames = SharedObject('ZipNames', 'What to download as a zip.', {
-  names: Type.Array(Type.String({ format: 'file-name', maxLength: MAX_TEXT_POINTS, description: 'Name of a file, or path of a folder.' }), { minItems: 1, maxItems: MAX_NAMES, description: 'Files, and folders with all that is in them. What is named twice, or is in a folder that is named, is in the zip once.', examples: [['report.pdf', 'reports']] })
+  names: Type.Array(Type.String({
+    format: 'file-name',
+    maxLength: MAX_TEXT_POINTS,
+    description: 'Name of a file, or path of a folder.'
+  }), {
+    minItems: 1,
+    maxItems: MAX_NAMES,
+    description: 'Files, and folders with all that is in them. What is named twice, or is in a folder that is named, ' +
+      'is in the zip once.',
+    examples: [['report.pdf', 'reports']]
+  })
 })
 
 const ZipQuery = Type.Object({
@@ -27,7 +37,12 @@ export const zipFile = {
   // A stream, which the type of the schema does not have.
   content: { 'application/zip': { schema: Type.Unsafe(Bytes('The bytes of the zip.')) } },
   headers: {
-    'Content-Disposition': { type: 'string', maxLength: 2048, pattern: '^attachment; filename=', description: 'The last segment of the folder with `.zip`, or `files.zip` for the root (RFC 6266, RFC 8187).' }
+    'Content-Disposition': {
+      type: 'string',
+      maxLength: 2048,
+      pattern: '^attachment; filename=',
+      description: 'The last segment of the folder with `.zip`, or `files.zip` for the root (RFC 6266, RFC 8187).'
+    }
   }
 }
 
@@ -56,8 +71,12 @@ export const downloadZip = {
 export const zipFiles = {
   operationId: 'zipFiles',
   summary: 'Download files and folders as a zip',
-  description: `Returns files and folders as a zip, with paths from the deepest folder that all of them are in. The request has at most 4 MiB. ${rules}`,
-  ...codeSamples('curl -f -u test_user:pwd -o some.zip -H "Content-Type: application/json" -d \'{"names":["report.pdf","reports"]}\' http://127.0.0.1:5000/api/zip'),
+  description: 'Returns files and folders as a zip, with paths from the deepest folder that all of them are in. The ' +
+    `request has at most 4 MiB. ${rules}`,
+  ...codeSamples(
+    'curl -f -u test_user:pwd -o some.zip -H "Content-Type: application/json" -d ' +
+      '\'{"names":["report.pdf","reports"]}\' http://127.0.0.1:5000/api/zip'
+  ),
   tags: ['Files'],
   body: Type.Ref(ZipNames),
   response: {

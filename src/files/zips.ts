@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Metadata } from '../metadata/metadata.ts'
-import { joinPath, splitPath } from '../metadata/paths.ts'
+import { ancestorsOf, joinPath, splitPath } from '../metadata/paths.ts'
 import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -89,14 +89,13 @@ export function createZips (
       for await (const some of inTurns(names)) requested.push(...some.map(name => getName(name, fileName)))
       const found = await find(request, [...new Set(requested)].sort())
       const named = new Set(found.flatMap(each => 'folder' in each ? [each.folder.path] : []))
-      const isBelow = createBelow(named)
-      const chosen = found.filter(each => !isBelow(splitPath(pathOf(each)).folder))
-      const base = commonFolder(chosen)
+      const base = commonFolder(found)
       const entries = new ZipEntries(metadata, request)
       const places = new Map([[base, top()]])
       const open: OpenFolder[] = []
-      for await (const some of inTurns(chosen)) {
+      for await (const some of inTurns(found)) {
         for (const each of some) {
+          if (ancestorsOf(pathOf(each)).some(folder => named.has(folder))) continue
           const place = placeOf(splitPath(pathOf(each)).folder, places)
           if ('file' in each) entries.addFile(each.file, place)
           else open.push(entries.addFolder(each.folder, place))
@@ -163,19 +162,11 @@ class ZipEntries {
 
   #add (entry: StoredEntry): void {
     this.#request.signal.throwIfAborted()
-    if (this.list.length === MAX_ZIP_ENTRIES) throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
+    if (this.list.length === MAX_ZIP_ENTRIES) {
+      throw new Problem('zip_too_large', { detail: `A zip has at most ${MAX_ZIP_ENTRIES} files and folders.` })
+    }
     this.list.push(entry)
     this.length.add(entry)
-  }
-}
-
-/** Whether a folder is one of these, or below one. It remembers: thousands of names share their folders. */
-function createBelow (folders: ReadonlySet<string>): (folder: string) => boolean {
-  const known = new Map([['', false], ...Array.from(folders, path => [path, true] as const)])
-  return function isBelow (folder): boolean {
-    const result = known.get(folder) ?? isBelow(splitPath(folder).folder)
-    known.set(folder, result)
-    return result
   }
 }
 

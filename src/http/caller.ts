@@ -4,7 +4,7 @@ import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import type { OpenLink } from '../metadata/link-records.ts'
-import type { TokenRecord } from '../metadata/records.ts'
+import type { AccountRecord, TokenRecord } from '../metadata/records.ts'
 
 /**
  * The authenticated account of a request; `token` is undefined if it used a password. `factors` are those of the
@@ -58,6 +58,14 @@ export function visitOf (request: FastifyRequest): Visit {
   const visit = findVisit(request)
   if (visit === undefined) throw new Error('this route is not in a scope of visitors')
   return visit
+}
+
+/** For whom a request uploads: its caller, or by a link the owner of that. */
+export function uploaderOf (request: FastifyRequest): { owner: AccountRecord, linkId: number | null } {
+  const visit = findVisit(request)
+  return visit === undefined
+    ? { owner: callerOf(request).account, linkId: null }
+    : { owner: visit.account, linkId: visit.link.id }
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { EventKind, SecurityLog } from '../accounts/events.ts'
 import { originOf } from '../accounts/network.ts'
+import { queriedName } from '../files/names.ts'
 import { callerOf } from '../http/caller.ts'
 import type { Links } from '../http/links.ts'
 import { cutPage, idCursor, nextPageOf, pageOf } from '../http/pagination.ts'
@@ -30,8 +31,9 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
     links: { 200: nextPageOf('listLinks', { name: '$request.query.name' }) },
     schema: listLinks
   }, async request => {
-    const page = { ...pageOf(request.query), name: request.query.name }
-    const { entries, next } = cutPage(await shareLinks.list(callerOf(request).account.id, page), page.limit, idCursor)
+    const page = { ...pageOf(request.query), name: queriedName(request.query.name) }
+    const found = await metadata.links.list(callerOf(request).account.id, page)
+    const { entries, next } = cutPage(found, page.limit, idCursor)
     return { links: entries.map(linkOf), next }
   })
 
@@ -53,7 +55,7 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
   })
 
   app.delete(LINKS_PATH, { schema: deleteLinks }, async (request, reply) => {
-    await shareLinks.removeAll(callerOf(request).account.id, request.query.name)
+    await metadata.links.removeAll(callerOf(request).account.id, queriedName(request.query.name))
     record(securityLog, request, 'links_revoked')
     return reply.code(204).send()
   })

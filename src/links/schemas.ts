@@ -6,7 +6,7 @@ import {
   Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, SharedObject, Timestamp
 } from '../http/wire-values.ts'
 import { linkKinds, type LinkKind, type LinkRecord } from '../metadata/link-records.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { SECRET_PATTERN } from './link-secrets.ts'
 
@@ -157,17 +157,13 @@ const LinkDeletionQuery = Type.Object(nameQuery('Only links of the file or folde
 })
 
 /** Operations that use a link (OpenAPI links). */
-export const linkLinks = Object.fromEntries(Object.entries({
+export const linkLinks = operationLinks({ id: '$response.body#/id' }, {
   getLink: 'Get the link with its uses.',
   getLinkSecret: 'Get its address again.',
   changeLink: 'Change the expiry, the password or the limits.',
   replaceLinkSecret: 'Give it another secret.',
   deleteLink: 'Revoke it.'
-}).map(([operationId, description]) => [operationId, {
-  operationId,
-  parameters: { id: '$response.body#/id' },
-  description
-}]))
+})
 
 /** Sets `$id` to that of a new link. */
 const newLinkId = 'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d ' +

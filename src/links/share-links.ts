@@ -1,4 +1,4 @@
-import { fileName, findName } from '../files/names.ts'
+import { fileName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
 import { contextOfLink } from '../metadata/sealed-texts.ts'
 import { Problem } from '../problems.ts'
@@ -29,9 +29,6 @@ interface WantedLink extends WantedTerms { readonly name: string, readonly kind:
 
 /** A link with its secret, which is known only now. */
 export interface LinkAndSecret { readonly link: LinkRecord, readonly secret: string }
-
-/** How a list continues: links with an id below `beforeId`, newest first; only those of `name` if it is given. */
-interface LinkPage { readonly name?: string | undefined, readonly beforeId: number | undefined, readonly limit: number }
 
 export type ShareLinks = ReturnType<typeof createShareLinks>
 
@@ -98,14 +95,6 @@ export function createShareLinks (
       return { link: await metadata.links.add({ ...terms, ...stored, accountId, name, kind }), secret }
     },
 
-    /** Links, newest first. */
-    async list (accountId: number, { name: text, ...page }: LinkPage): Promise<LinkRecord[]> {
-      const name = text === undefined ? undefined : findName(text)
-      // No file or folder can have this name.
-      if (text !== undefined && name === undefined) return []
-      return metadata.links.list(accountId, { ...page, name })
-    },
-
     /** @throws not_found. */
     async get (accountId: number, id: number): Promise<LinkRecord> {
       const link = await metadata.links.find(accountId, id)
@@ -131,13 +120,6 @@ export function createShareLinks (
       if (secretSealed === null) throw new Problem('link_address_unknown')
       return sealer.open(accountId, secretSealed, contextOfLink(secretHash))
         .catch(cause => { throw new Problem('link_address_unknown', { cause }) })
-    },
-
-    /** Ends all links, or those of one file or folder. */
-    async removeAll (accountId: number, text?: string): Promise<void> {
-      const name = text === undefined ? undefined : findName(text)
-      if (text !== undefined && name === undefined) return
-      await metadata.links.removeAll(accountId, name)
     }
   }
 }

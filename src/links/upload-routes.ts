@@ -1,19 +1,19 @@
 import multipart from '@fastify/multipart'
-import type { FastifyError, FastifyRequest } from 'fastify'
-import type { IncomingBody, Uploader } from '../files/incoming-file.ts'
-import { visitOf } from '../http/caller.ts'
+import type { FastifyError } from 'fastify'
+import type { IncomingBody } from '../files/incoming-file.ts'
+import { uploaderOf } from '../http/caller.ts'
 import { sendProblem } from '../http/error-handler.ts'
 import type { Links } from '../http/links.ts'
 import type { HttpServices, Routes } from '../http/services.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody, rawUpload } from '../uploads/body.ts'
-import { formUpload } from '../uploads/form-upload.ts'
-import { multipartLimits } from '../uploads/multipart.ts'
-import { addDiscovery, addResumableOperations } from '../uploads/resumable-operations.ts'
-import { type Exchange, streamedBody, type UploadEndpoint } from '../uploads/resumable-requests.ts'
-import { type Headers, modifiedAtOf, PART_FIELDS, refuseField } from '../uploads/upload-fields.ts'
+import {
+  acceptAnyBody, type Headers, modifiedAtOf, PART_FIELDS, rawUpload, refuseField, streamedBody
+} from '../uploads/body.ts'
+import { formUpload, multipartLimits } from '../uploads/multipart.ts'
+import {
+  addDiscovery, addResumableOperations, type Exchange, type UploadEndpoint
+} from '../uploads/resumable-requests.ts'
 import { admitVisitors } from './admission.ts'
-import type { LinkUses } from './link-uses.ts'
 import {
   LINK_FILES_PATH, LINK_UPLOADS_PATH, linkOperations, putSharedFile, type SharedUploadResult, uploadSharedFile
 } from './upload-schemas.ts'
@@ -61,7 +61,7 @@ const rawRoutes: Routes = async (app, services) => {
 }
 
 const resumableRoutes: Routes = async (app, services) => {
-  const { uploads, links, linkUses, limitVisits } = services
+  const { uploads, links, limitVisits } = services
   admitVisitors(app, services, { kind: 'upload' })
   app.addHook('onRequest', ({ method, headers }, _reply, done) => {
     if (method === 'POST') refuseFields(headers, CONDITIONS)
@@ -69,7 +69,7 @@ const resumableRoutes: Routes = async (app, services) => {
   })
   await addResumableOperations(app, {
     uploads,
-    endpoint: endpointOf(links, linkUses),
+    endpoint: endpointOf(links),
     limitTransfers: limitVisits,
     path: LINK_UPLOADS_PATH,
     operations: linkOperations
@@ -101,9 +101,8 @@ function refuseFields (headers: Headers, names: readonly string[]): void {
 }
 
 /** The uploads of a visitor. */
-function endpointOf (links: Links, linkUses: LinkUses): UploadEndpoint {
+function endpointOf (links: Links): UploadEndpoint {
   return {
-    uploaderOf: request => visitorOf(request, linkUses),
     urlOf: ({ params, raw }, { id }) =>
       links.to(raw, `/s/${(params as { secret: string }).secret}/uploads/${id}`),
     answerFile ({ reply }, { name, result: { file: { size, sha256 } } }): SharedUploadResult {
@@ -113,18 +112,11 @@ function endpointOf (links: Links, linkUses: LinkUses): UploadEndpoint {
   }
 }
 
-/** Who uploads by the link of a request. */
-function visitorOf (request: FastifyRequest, linkUses: LinkUses): Uploader {
-  const { account: owner, link, now } = visitOf(request)
-  return { owner, linkId: link.id, onStored: () => linkUses.add(link.id, now) }
-}
-
 /** Stores the file of a request. */
 async function store (
-  { request, reply }: Exchange, upload: IncomingBody, { files, linkUses }: HttpServices
+  { request, reply }: Exchange, upload: IncomingBody, { files }: HttpServices
 ): Promise<SharedUploadResult> {
-  const uploader = visitorOf(request, linkUses)
-  const { requestedName: name, file: { size, sha256 } } = await files.store({ uploader, upload })
+  const { requestedName: name, file: { size, sha256 } } = await files.store({ uploader: uploaderOf(request), upload })
   reply.code(201)
   return { name, size, sha256 }
 }

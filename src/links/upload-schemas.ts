@@ -18,7 +18,8 @@ export const LINK_UPLOADS_PATH = `${LINK_PATH}/uploads`
 const { size, sha256 } = StoredFile.properties
 
 export const SharedUploadResult = SharedObject('SharedUploadResult', 'A file that was stored by a link.', {
-  name: Segment('Name of the file as it was asked for, in NFC. If it is taken, the owner finds the file under another, such as `report (2).pdf`.'),
+  name: Segment('Name of the file as it was asked for, in NFC. If it is taken, the owner finds the file under ' +
+    'another, such as `report (2).pdf`.'),
   size,
   sha256
 })
@@ -40,7 +41,9 @@ const inboxSecret = newSecret('{"name":"reports","kind":"upload"}')
 const tags = ['Links']
 
 /** What all uploads by a link have in common. */
-const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as `report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all files that it ever stored, and unfinished uploads; the quota of the owner holds, too.'
+const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as ' +
+  '`report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all ' +
+  'files that it ever stored, and unfinished uploads; the quota of the owner holds, too.'
 
 const stored = answer(SharedUploadResult, 'The new file.')
 
@@ -49,7 +52,10 @@ const refusedFiles: FailureCode[] = [...refusedUploads, 'link_limit_reached', 'u
 export const putSharedFile = {
   operationId: 'putSharedFile',
   summary: 'Upload a file by a link',
-  description: `Stores the request body in the folder of an \`upload\` link. ${rules} \`Content-Type\`, \`Content-Digest\` and \`Repr-Digest\` are as for \`putFile\`. \`If-Match\`, \`If-None-Match\`, \`If-Unmodified-Since\`, \`Content-Range\`, \`Upload-Complete\` and \`Tus-Resumable\` are refused; \`createSharedUpload\` makes an upload that can be continued.`,
+  description: `Stores the request body in the folder of an \`upload\` link. ${rules} \`Content-Type\`, ` +
+    '`Content-Digest` and `Repr-Digest` are as for `putFile`. `If-Match`, `If-None-Match`, `If-Unmodified-Since`, ' +
+    '`Content-Range`, `Upload-Complete` and `Tus-Resumable` are refused; `createSharedUpload` makes an upload that ' +
+    'can be continued.',
   ...codeSamples(inboxSecret, 'curl -f -T report.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"'),
   tags,
   params: NewFileParams,
@@ -62,7 +68,8 @@ export const putSharedFile = {
 export const uploadSharedFile = {
   operationId: 'uploadSharedFile',
   summary: 'Upload a file by a link, from a form',
-  description: `Stores the file of a form with one part named \`file\` in the folder of an \`upload\` link. ${rules} \`Content-Digest\` and \`Repr-Digest\` cover the whole form as sent.`,
+  description: 'Stores the file of a form with one part named `file` in the folder of an `upload` link. ' +
+    `${rules} \`Content-Digest\` and \`Repr-Digest\` cover the whole form as sent.`,
   ...codeSamples(inboxSecret, 'curl -f -F file=@report.pdf "http://127.0.0.1:5000/s/$secret/files"'),
   tags,
   params: SecretParams,
@@ -84,35 +91,52 @@ export const linkOperations = resumableOperations({
     create: {
       operationId: 'createSharedUpload',
       summary: 'Create a resumable upload by a link',
-      description: `Creates an upload to the folder of an \`upload\` link, as \`createUpload\` does: with the tus protocol (\`Tus-Resumable\`) or, experimentally, draft-ietf-httpbis-resumable-upload (\`Upload-Complete\`). ${rules} A link may have 20 unfinished uploads. Their addresses are listed nowhere: keep \`Location\`. They end with the link.`,
+      description: 'Creates an upload to the folder of an `upload` link, as `createUpload` does: with the tus ' +
+        'protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). ' +
+        `${rules} A link may have 20 unfinished uploads. Their addresses are listed nowhere: keep \`Location\`. They ` +
+        'end with the link.',
       ...codeSamples(
         inboxSecret,
-        'upload=$(curl -f -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" "http://127.0.0.1:5000/s/$secret/uploads" | sed \'s|.*"id":"\\([0-9a-f]*\\)".*|\\1|\')'
+        'upload=$(curl -f -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" ' +
+          '"http://127.0.0.1:5000/s/$secret/uploads" | sed \'s|.*"id":"\\([0-9a-f]*\\)".*|\\1|\')'
       )
     },
     get: {
       operationId: 'getSharedUpload',
       summary: 'Get an upload by a link',
-      description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it.',
+      description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file ' +
+        'was refused, the response is the refusal, such as 413, or 423 while a lock refuses it.',
       ...codeSamples('curl -f "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
     },
     head: {
       operationId: 'headSharedUpload',
       summary: 'Get the offset of an upload by a link',
-      description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 while a lock refuses it. A complete upload is found until `Upload-Expires`. The rate limit counts only requests with Basic credentials.',
+      description: 'Returns the offset to continue from. An append in progress ends: its bytes up to this offset are ' +
+        'stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 ' +
+        'while a lock refuses it. A complete upload is found until `Upload-Expires`. The rate limit counts only ' +
+        'requests with Basic credentials.',
       ...codeSamples('curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
     },
     append: {
       operationId: 'appendSharedUpload',
       summary: 'Continue an upload by a link',
-      description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to a client of the draft is then that of `putSharedFile`. Another append in progress ends.',
-      ...codeSamples('curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: application/partial-upload" --data-binary @report.pdf "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+      description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With ' +
+        'the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to ' +
+        'a client of the draft is then that of `putSharedFile`. Another append in progress ends.',
+      ...codeSamples(
+        'curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: ' +
+          'application/partial-upload" --data-binary @report.pdf "http://127.0.0.1:5000/s/$secret/uploads/$upload"'
+      )
     },
     override: {
       operationId: 'overrideSharedUpload',
       summary: 'Continue or cancel an upload by a link with POST',
-      description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: `X-HTTP-Method-Override` names the method.',
-      ...codeSamples('curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+      description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: ' +
+        '`X-HTTP-Method-Override` names the method.',
+      ...codeSamples(
+        'curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" ' +
+          '"http://127.0.0.1:5000/s/$secret/uploads/$upload"'
+      )
     },
     cancel: {
       operationId: 'cancelSharedUpload',

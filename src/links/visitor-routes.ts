@@ -2,9 +2,8 @@ import cookie from '@fastify/cookie'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
 import type { Listing } from '../files/cursor.ts'
-import { sendFile } from '../files/file-response.ts'
+import { sendFile, sendZip } from '../files/file-response.ts'
 import { folderOrRoot, getName } from '../files/names.ts'
-import { sendZip } from '../files/zip-response.ts'
 import { problemOf, sendProblem } from '../http/error-handler.ts'
 import { prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
 import { publicFolder } from '../http/links.ts'
@@ -103,14 +102,7 @@ const contentRoutes: Routes = async (app, services) => {
     schema: downloadSharedFile
   }, async (request, reply) => send(request, reply, request.params.name))
 
-  app.head(LINK_FILE_PATH, {
-    // As for `headFile`.
-    config: {
-      swagger: { exposeHeadRoute: true },
-      swaggerTransform: ({ schema, url }) => ({ schema: { ...schema, operationId: 'headSharedFile' }, url })
-    },
-    schema: headSharedFile
-  }, async (request, reply) => send(request, reply, request.params.name))
+  app.head(LINK_FILE_PATH, headSharedFile, async (request, reply) => send(request, reply, request.params.name))
 
   app.get(`${LINK_PATH}/zip`, {
     onRequest: limitSharedZips,

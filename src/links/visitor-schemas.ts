@@ -11,7 +11,7 @@ import {
 } from '../http/wire-values.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
+import { codeSamples, headRoute } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { jsonBody, Kind } from './schemas.ts'
 import type { SharedEntry } from './shared-content.ts'
@@ -274,7 +274,7 @@ export const downloadSharedZip = {
   response: { 200: zipFile, ...problems(['zip_too_large', 'too_many_transfers', 'file_damaged']) }
 }
 
-export const headSharedFile = {
+export const headSharedFile = headRoute('headSharedFile', {
   summary: 'Get the headers of a file by a link',
   description: `Returns the headers of a download without the bytes. Ranges are ignored. Counts no use. ${password}`,
   ...codeSamples(reportSecret, 'curl -f -I "http://127.0.0.1:5000/s/$secret/files/report.pdf"'),
@@ -282,7 +282,7 @@ export const headSharedFile = {
   params: SharedFileParams,
   headers: HeadHeaders,
   response: headResponses
-}
+})
 
 /** What visitors see of a link; `accepts`: how much one of the kind `upload` has room for. */
 export function sharedLinkOf (

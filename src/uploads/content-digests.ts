@@ -1,35 +1,30 @@
 import { createHash } from 'node:crypto'
 import { addAbortSignal } from 'node:stream'
 import { LRUCache } from 'lru-cache'
-import type { BlobStore, Draft, DraftPart } from '../blobs/blob-store.ts'
+import type { BlobStore, Draft, DraftPart, ReadBlob } from '../blobs/blob-store.ts'
 import { algorithmsIn, requireDigests, RunningDigest } from '../files/digests.ts'
 import type { UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
-import { untilAborted } from './upload-append.ts'
+import { untilAborted } from './body.ts'
 
 /** Uploads whose digests are cached between two requests: 1 kB each. */
 const MAX_CACHED = 10_000
-
-/** The bytes of an append. Reading them updates `digest`, which is undefined if that of the bytes before is unknown. */
-export interface WatchedBytes { readonly bytes: AsyncIterable<Buffer>, readonly digest: RunningDigest | undefined }
 
 /** Where bytes that were stored together begin and end, and their SHA-256 if known. */
 interface KnownPart { readonly start: number, readonly end: number, readonly sha256: string | undefined }
 
 interface PieceOfPart { readonly part: KnownPart, readonly start: number, readonly bytes: Buffer }
 
-interface Rest { readonly digest: RunningDigest, readonly signal: AbortSignal }
-
-interface RestOfDraft { readonly start: number, readonly size: number, readonly signal: AbortSignal }
-
 interface Verification {
-  /** The end of the upload, if it has just arrived. */
-  readonly watched?: WatchedBytes | undefined
+  /** That of the upload with its end, if that has just arrived. */
+  readonly digest: RunningDigest | undefined
   /** The fields that clients sent. */
   readonly reprDigests: readonly (string | undefined)[]
   /** Ends the reading of bytes, with its reason. What was read is not read again. */
   readonly signal: AbortSignal
 }
+
+export type ContentDigests = ReturnType<typeof createContentDigests>
 
 /**
  * The digests of an upload that arrives in several requests: SHA-256, and what its `Repr-Digest` asks for.
@@ -38,56 +33,21 @@ interface Verification {
  * algorithm, the bytes are read once more at the end: once per upload, however often it is interrupted or refused.
  * Digests whose state can be stored need WebAssembly, which is six times as slow.
  */
-export class ContentDigests {
-  readonly #blobs: BlobStore
-  readonly #cached = new LRUCache<string, RunningDigest>({ max: MAX_CACHED })
-
-  constructor (blobs: BlobStore) {
-    this.#blobs = blobs
-  }
-
-  watch (upload: UploadRecord, bytes: AsyncIterable<Buffer>): WatchedBytes {
-    const digest = this.#start(upload)
-    return digest === undefined ? { bytes, digest } : { bytes: digested(bytes, digest), digest }
-  }
-
-  /** Caches the digest of what `watch` returned, if it is that of the recorded bytes, which never change. */
-  cacheDigest ({ blobId }: UploadRecord, { digest }: WatchedBytes, recordedBytes: number): void {
-    if (digest?.size === recordedBytes) this.#cached.set(blobId, digest)
-  }
-
-  /**
-   * The SHA-256 of the whole upload, whose draft must be recorded and readable.
-   * @throws digest_mismatch if it does not match each of `reprDigests`; file_damaged if bytes that were read are not
-   * those that arrived.
-   */
-  async verify (upload: UploadRecord, draft: Draft, { watched, reprDigests, signal }: Verification): Promise<string> {
-    const needed = reprDigests.flatMap(field => algorithmsIn(field))
-    const known = watched?.digest ?? this.#cached.get(upload.blobId)
-    const isUseful = known !== undefined && known.size <= draft.size && known.covers(needed)
-    let digest = isUseful ? known.copy() : new RunningDigest(needed)
-    this.#cached.set(upload.blobId, digest)
-    if (digest.size < draft.size) digest = await this.#addRest(upload, draft, { digest, signal })
-    for (const field of reprDigests) requireDigests(digest, field)
-    return digest.read('sha-256').toString('hex')
-  }
-
-  #start ({ blobId, offset, reprDigest }: UploadRecord): RunningDigest | undefined {
-    if (offset === 0) return new RunningDigest(algorithmsIn(reprDigest ?? undefined))
-    const known = this.#cached.get(blobId)
-    return known?.size === offset ? known.copy() : undefined
-  }
+export function createContentDigests (blobs: BlobStore) {
+  const cached = new LRUCache<string, RunningDigest>({ max: MAX_CACHED })
 
   /**
    * Adds the bytes that a digest lacks. If a part is damaged, the digest of the parts before it stays cached.
    * @throws file_damaged.
    */
-  async #addRest ({ blobId }: UploadRecord, draft: Draft, { digest, signal }: Rest): Promise<RunningDigest> {
+  async function addRest (
+    blobId: string, draft: Draft, { digest, signal }: { digest: RunningDigest, signal: AbortSignal }
+  ): Promise<RunningDigest> {
     const { size } = draft
-    const stored = this.#blobs.drafts.partsOf?.(draft) ?? [{ size, sha256: undefined }]
+    const stored = blobs.drafts.partsOf?.(draft) ?? [{ size, sha256: undefined }]
     const parts = placesOf(stored).filter(({ end }) => end > digest.size)
     const [{ start }] = parts as [KnownPart]
-    const bytes = untilAborted({ bytes: this.#read(blobId, { start, size, signal }), confirm: undefined }, signal)
+    const bytes = untilAborted({ bytes: read({ id: blobId, size }, { start, signal }) }, signal)
     let checked = digest
     let hash = createHash('sha256')
     let next = checked
@@ -103,22 +63,49 @@ export class ContentDigests {
       if (piece.start + piece.bytes.length < end) continue
       if (sha256 !== undefined && hash.digest('hex') !== sha256) failAsDamaged(blobId, piece.part)
       checked = next
-      this.#cached.set(blobId, checked)
+      cached.set(blobId, checked)
     }
     return checked
   }
 
-  async * #read (blobId: string, { start, size, signal }: RestOfDraft): AsyncGenerator<Buffer> {
-    const bytes = await this.#blobs.read({ id: blobId, size }, [{ start, end: size - 1 }])
+  async function * read (
+    blob: ReadBlob, { start, signal }: { start: number, signal: AbortSignal }
+  ): AsyncGenerator<Buffer> {
+    const bytes = await blobs.read(blob, [{ start, end: blob.size - 1 }])
     if (Buffer.isBuffer(bytes)) yield bytes
     else yield * addAbortSignal(signal, bytes)
   }
-}
 
-async function * digested (bytes: AsyncIterable<Buffer>, digest: RunningDigest): AsyncGenerator<Buffer> {
-  for await (const chunk of bytes) {
-    digest.update(chunk)
-    yield chunk
+  return {
+    /** The digest of what was recorded of an upload, for the bytes that follow; undefined if it is not known. */
+    start ({ blobId, offset, reprDigest }: UploadRecord): RunningDigest | undefined {
+      if (offset === 0) return new RunningDigest(['sha-256', ...algorithmsIn(reprDigest ?? undefined)])
+      const known = cached.get(blobId)
+      return known?.size === offset ? known.copy() : undefined
+    },
+
+    /** Caches a digest that `start` returned, if it is that of the recorded bytes, which never change. */
+    cache ({ blobId }: UploadRecord, digest: RunningDigest | undefined, recordedBytes: number): void {
+      if (digest?.size === recordedBytes) cached.set(blobId, digest)
+    },
+
+    /**
+     * The SHA-256 of the whole upload, whose draft must be recorded and readable.
+     * @throws digest_mismatch if it does not match each of `reprDigests`; file_damaged if bytes that were read are not
+     * those that arrived.
+     */
+    async verify (
+      { blobId }: UploadRecord, draft: Draft, { digest: received, reprDigests, signal }: Verification
+    ): Promise<string> {
+      const needed = reprDigests.flatMap(field => algorithmsIn(field))
+      const known = received ?? cached.get(blobId)
+      const isUseful = known !== undefined && known.size <= draft.size && known.covers(needed)
+      let digest = isUseful ? known.copy() : new RunningDigest(['sha-256', ...needed])
+      cached.set(blobId, digest)
+      if (digest.size < draft.size) digest = await addRest(blobId, draft, { digest, signal })
+      for (const field of reprDigests) requireDigests(digest, field)
+      return digest.read('sha-256').toString('hex')
+    }
   }
 }
 

@@ -1,13 +1,15 @@
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import type { IncomingFile } from '../files/incoming-file.ts'
+import type { MultipartFile } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import type { IncomingBody, IncomingFile } from '../files/incoming-file.ts'
 import { joinPath } from '../metadata/paths.ts'
 import { Problem, refuseSize } from '../problems.ts'
-import type { UploadBody } from './body.ts'
+import { modifiedAtOf, openUploadBody, type UploadBody } from './body.ts'
 import { parseTime } from './modified-time.ts'
 
 /** Bytes that a form may have in addition to the largest file, for delimiters and other fields. */
-export const FORM_OVERHEAD_BYTES = 64 * 1024
+const FORM_OVERHEAD_BYTES = 64 * 1024
 
 /** Maximum size of one part's header section. The parser ignores what exceeds it. */
 const MAX_PART_HEADER_BYTES = 16 * 1024
@@ -24,24 +26,40 @@ const TIME_FIELD = 'modifiedAt'
 /** Bytes of that field at most. A time of RFC 3339 can have any number of decimals. */
 const MAX_TIME_BYTES = 64
 
-/** A part as `@fastify/multipart` gives it. */
-interface FormPart {
-  readonly fieldname: string
-  /** Without a path; undefined if the part is not a file. */
-  readonly filename: string | undefined
-  readonly file: Readable
-}
+/** `filename` is without a path; undefined if the part is not a file. */
+type FormPart = Pick<MultipartFile, 'fieldname' | 'file'> & { readonly filename: string | undefined }
 
 type IsPartAFile = (field: string | undefined, type: string | undefined, filename: string | undefined) => boolean
 
 interface Form {
+  readonly request: FastifyRequest
   readonly body: UploadBody
   /** Where the file goes. */
   readonly folder: string
   readonly contentType: string
   readonly maxFileBytes: number
-  /** Parses `source`, the body of the request; a part for which `isPartAFile` is true is streamed. */
-  readonly parse: (source: Readable, options: { isPartAFile: IsPartAFile }) => AsyncIterable<FormPart>
+}
+
+/** The file in a form. Its name is unknown until the form is read; its size is known roughly. @throws file_missing. */
+export function formUpload (
+  request: FastifyRequest, { folder, maxFileBytes }: Pick<Form, 'folder' | 'maxFileBytes'>
+): IncomingBody {
+  const contentType = request.headers['content-type']
+  if (contentType === undefined) throw new Problem('file_missing')
+  const body = openUploadBody(request.raw)
+  const { announcedBytes } = body
+  const fromHeader = modifiedAtOf(request.headers)
+  let modifiedAt: number | null
+  return {
+    folder,
+    minBytes: Math.max(0, (announcedBytes ?? 0) - FORM_OVERHEAD_BYTES),
+    maxBytes: announcedBytes ?? Number.MAX_SAFE_INTEGER,
+    async * read () {
+      modifiedAt = yield * readForm({ request, body, folder, contentType, maxFileBytes })
+      body.confirm()
+    },
+    modifiedAt: () => modifiedAt ?? fromHeader
+  }
 }
 
 /**
@@ -49,8 +67,8 @@ interface Form {
  * the form does not tell it.
  * @throws malformed_multipart, upload_incomplete, file_missing, file_unexpected, file_too_large, validation_failed.
  */
-export async function * readForm (
-  { body, folder, contentType, maxFileBytes, parse }: Form
+async function * readForm (
+  { request, body, folder, contentType, maxFileBytes }: Form
 ): AsyncGenerator<IncomingFile, number | null> {
   const boundary = boundaryOf(contentType)
   const types = createTypeReader(boundary)
@@ -66,7 +84,8 @@ export async function * readForm (
     return true
   }
   try {
-    for await (const part of translateErrors(parse(source, { isPartAFile }))) {
+    const found = withBody(request, source).parts({ isPartAFile }) as AsyncIterable<FormPart>
+    for await (const part of translateErrors(found)) {
       if (part.filename === undefined) {
         if (part.fieldname === TIME_FIELD) times.push(await readTime(part.file))
         else part.file.resume()
@@ -82,10 +101,16 @@ export async function * readForm (
     source.destroy()
   }
   // The parser skips a part whose headers it can't read. The file itself may contain the delimiter.
-  if (parts !== delimiters.count()) throw new Problem('malformed_multipart', { detail: 'A part has no valid headers.' })
+  if (parts !== delimiters.count()) refuseForm('A part has no valid headers.')
   checkFields(fileFields)
   if (times.length > 1) refuseTime('is given more than once')
   return times[0] ?? null
+}
+
+/** The request with `source` as its body, for `@fastify/multipart`, which would read the socket itself. */
+function withBody (request: FastifyRequest, source: Readable): FastifyRequest {
+  const raw = Object.assign(source, { headers: request.raw.headers })
+  return Object.create(request, { raw: { value: raw } }) as FastifyRequest
 }
 
 async function readTime (field: AsyncIterable<Buffer>): Promise<number> {
@@ -102,14 +127,22 @@ function refuseTime (message: string): never {
 }
 
 function checkFields (fileFields: string[]): void {
-  if (fileFields.length === 0) throw new Problem('file_missing', { detail: 'The form has no file in a field named file.' })
-  if (fileFields.some(field => field !== FILE_FIELD)) throw new Problem('file_unexpected', { detail: 'The file must be in the field named file.' })
-  if (fileFields.length > 1) throw new Problem('file_unexpected', { detail: 'The form has more than one file.' })
+  if (fileFields.length === 0) {
+    throw new Problem('file_missing', { detail: 'The form has no file in a field named file.' })
+  }
+  const refuse = (detail: string) => { throw new Problem('file_unexpected', { detail }) }
+  if (fileFields.some(field => field !== FILE_FIELD)) refuse('The file must be in the field named file.')
+  if (fileFields.length > 1) refuse('The form has more than one file.')
+}
+
+/** @throws malformed_multipart. */
+function refuseForm (detail: string, cause?: unknown): never {
+  throw new Problem('malformed_multipart', { detail, cause })
 }
 
 /** The parser replaces bytes that are not UTF-8 by U+FFFD. */
 function checkEncoding (filename: string): string {
-  if (filename.includes('\uFFFD')) throw new Problem('malformed_multipart', { detail: 'The filename is not UTF-8.' })
+  if (filename.includes('\uFFFD')) refuseForm('The filename is not UTF-8.')
   return filename
 }
 
@@ -137,7 +170,7 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
     const { code, constructor } = error as NodeJS.ErrnoException
     // A field is named like a property of `Object.prototype`. The parser skips it, and throws at the end of the form.
     if (code === 'FST_PROTO_VIOLATION') return
-    if (code === 'FST_PARTS_LIMIT') throw new Problem('malformed_multipart', { detail: `A form may have at most ${multipartLimits.parts} parts.`, cause: error })
+    if (code === 'FST_PARTS_LIMIT') refuseForm(`A form may have at most ${multipartLimits.parts} parts.`, error)
     // The parser's other errors are plain `Error`s. Anything else, such as a TypeError, is a fault of the server.
     throw constructor === Error ? new Problem('upload_incomplete', { cause: error }) : error
   }
@@ -147,7 +180,9 @@ async function * translateErrors<T> (items: AsyncIterable<T>): AsyncGenerator<T>
 function boundaryOf (contentType: string): string {
   const [, quoted, token] = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(contentType) ?? []
   const boundary = quoted ?? token ?? ''
-  if (!/^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/.test(boundary)) throw new Problem('malformed_multipart', { detail: 'The Content-Type has no usable boundary.' })
+  if (!/^[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]$/.test(boundary)) {
+    refuseForm('The Content-Type has no usable boundary.')
+  }
   return boundary
 }
 
@@ -174,7 +209,7 @@ function createDelimiterCounter (boundary: string): DelimiterCounter {
     for (; at !== -1 && at + length <= bytes.length && !isClosed; at = bytes.indexOf(delimiter, at + 1)) {
       const next = bytes.toString('latin1', at + delimiter.length, at + length)
       isClosed = next === '--'
-      if (!isClosed && next !== '\r\n') throw new Problem('malformed_multipart', { detail: 'A delimiter is followed by other text on its line.' })
+      if (!isClosed && next !== '\r\n') refuseForm('A delimiter is followed by other text on its line.')
       if (!isClosed) count++
     }
   }

@@ -1,29 +1,25 @@
 import multipart from '@fastify/multipart'
 import type { FastifyReply } from 'fastify'
-import { fileName, findName, folderOrRoot } from '../files/names.ts'
+import { fileName, folderOrRoot, queriedName } from '../files/names.ts'
 import { type Describing, fileLinks, fileOf, pathOf, type StoredFile } from '../files/schemas.ts'
-import { callerOf } from '../http/caller.ts'
+import { callerOf, uploaderOf } from '../http/caller.ts'
 import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
 import { Problem } from '../problems.ts'
-import { acceptAnyBody, declaredType, openPartialBody, rawUpload } from './body.ts'
-import { draftContent, isDraft } from './draft.ts'
-import { formUpload } from './form-upload.ts'
-import { multipartLimits } from './multipart.ts'
-import { findRest, nothingToContinue } from './ranged-put.ts'
-import type { UploadAppend } from './upload-append.ts'
-import { addDiscovery, addResumableOperations } from './resumable-operations.ts'
 import {
-  addUploadHeaders, createUploadRequests, isStored, streamedBody, uploadConditionOf, type Exchange, type StoredUpload,
-  type UploadEndpoint
+  acceptAnyBody, declaredType, modifiedAtOf, openPartialBody, PART_FIELDS, rawUpload, refuseField, streamedBody
+} from './body.ts'
+import { formUpload, multipartLimits } from './multipart.ts'
+import { draftContent, findRest, isDraft, isTus, nothingToContinue } from './protocols.ts'
+import {
+  addDiscovery, addResumableOperations, addUploadHeaders, createUploadRequests, type Exchange, isStored,
+  type StoredUpload, uploadConditionOf, type UploadEndpoint
 } from './resumable-requests.ts'
 import { listUploads, ownOperations } from './resumable-schemas.ts'
 import { putFile, UPLOAD_PATH, uploadFile, uploadOf, UPLOADS_PATH, uploadUrl } from './schemas.ts'
-import { isTus } from './tus.ts'
-import { fieldOf, modifiedAtOf, PART_FIELDS, refuseField } from './upload-fields.ts'
-import { findUploadMetadata } from './upload-metadata.ts'
+import type { UploadAppend } from './upload-session.ts'
 
 /** A complete body up to this size does not become a resumable upload: sending it again costs less. */
 const MAX_ORDINARY_BYTES = 1024 ** 2
@@ -48,7 +44,7 @@ export const formUploadRoutes: Routes = async (app, { config, files, links, ids,
     schema: uploadFile
   }, async (request, reply) => {
     const upload = formUpload(request, { folder: folderIn(request.query), maxFileBytes })
-    const { file, isNew } = await files.store({ uploader: { owner: callerOf(request).account, linkId: null }, upload })
+    const { file, isNew } = await files.store({ uploader: uploaderOf(request), upload })
     reply.code(isNew ? 201 : 200).headers({ location: pathOf(file), etag: entityTag(file.sha256) })
     return fileOf(file, request.raw, { links, ids })
   })
@@ -72,7 +68,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     if (part === undefined) {
       const upload = rawUpload(request.raw, { name: request.params.name, modifiedAt: modifiedAtOf(request.headers) })
       const put = { conditions: uploadConditionOf(request) }
-      const stored = await files.store({ uploader: endpoint.uploaderOf(request), upload, put })
+      const stored = await files.store({ uploader: uploaderOf(request), upload, put })
       return answerFile(exchange, stored, { links, ids })
     }
     requests.describe(exchange, part)
@@ -97,17 +93,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) {
       return undefined
     }
-    const creation = {
-      name,
-      type: declaredType(request.raw),
-      length: content.length,
-      method: 'PUT' as const,
-      precondition: uploadConditionOf(request),
-      uploadMetadata: findUploadMetadata(headers),
-      reprDigest: fieldOf(headers, 'repr-digest'),
-      modifiedAt: modifiedAtOf(headers)
-    }
-    return requests.begin(exchange, creation, { ...content, body })
+    return requests.begin(exchange, { name, type: declaredType(request.raw), method: 'PUT', ...content, body })
   }
 
   async function storeRest (exchange: Exchange, name: string, rest: UploadAppend): Promise<UploadRecord> {
@@ -120,7 +106,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
 }
 
 /** Uploads of the caller that a client can continue. */
-export const resumableUploadRoutes: Routes = async (app, { uploads, links, ids, limitTransfers }) => {
+export const resumableUploadRoutes: Routes = async (app, { metadata, uploads, links, ids, limitTransfers }) => {
   await addResumableOperations(app, {
     uploads, endpoint: ownEndpoint({ links, ids }), limitTransfers, path: UPLOADS_PATH, operations: ownOperations
   })
@@ -130,8 +116,8 @@ export const resumableUploadRoutes: Routes = async (app, { uploads, links, ids, 
     schema: listUploads
   }, async (request, reply) => {
     const { beforeId: before, limit } = pageOf(request.query)
-    const name = request.query.name === undefined ? undefined : storedName(request.query.name)
-    const found = await uploads.list(callerOf(request).account, { name, before, limit })
+    const name = queriedName(request.query.name)
+    const found = await metadata.uploads.list(callerOf(request).account.id, { name, before, limit })
     const page = cutPage(found, limit, ({ sequence }) => String(sequence))
     const { entries, next } = await linkPage(reply, page, { links, path: UPLOADS_PATH })
     return { uploads: entries.map(uploadOf), next }
@@ -155,15 +141,9 @@ function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
   throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
 }
 
-/** A name in NFC; one that no file can have finds nothing. */
-function storedName (text: string): string {
-  return findName(text) ?? '/'
-}
-
 /** The uploads of the caller. */
 function ownEndpoint (describing: Describing) {
   return {
-    uploaderOf: request => ({ owner: callerOf(request).account, linkId: null }),
     urlOf: (request, upload) => uploadUrl(upload, request.raw, describing.links),
     answerFile: (exchange: Exchange, { result }: StoredUpload) => answerFile(exchange, result, describing)
   } satisfies UploadEndpoint

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '../problems.ts'
 import { parseSeconds } from '../uploads/modified-time.ts'
-import { fieldOf, type Headers } from '../uploads/upload-fields.ts'
+import { fieldOf, type Headers } from '../uploads/body.ts'
 
 // Request headers of RFC 4918 section 10, and of clients.
 

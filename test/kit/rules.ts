@@ -1,26 +1,27 @@
-import { BackgroundFailures } from '#src/files/background-failures.ts'
-import { BlobCleanup } from '#src/files/blob-cleanup.ts'
+import { BackgroundFailures } from '#src/files/housekeeping.ts'
+import { createBlobCleanup } from '#src/files/blob-cleanup.ts'
 import { createCopies } from '#src/files/copies.ts'
 import { createFiles } from '#src/files/files.ts'
 import { createFolders } from '#src/files/folders.ts'
 import { createIncomingBlobs } from '#src/files/incoming-blobs.ts'
 import { addLock } from '#src/files/locks.ts'
 import { createSpace } from '#src/files/space.ts'
-import { ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
+import { LinkUses } from '#src/links/link-uses.ts'
+import { createResumableUploads, type ResumableUploads, type UploadCreation } from '#src/uploads/resumable.ts'
 import { inChunks } from './bytes.ts'
 import { MIB } from './sizes.ts'
 
-type Stores = Omit<ConstructorParameters<typeof BlobCleanup>[0], 'failures'>
+type Stores = Omit<Parameters<typeof createBlobCleanup>[0], 'failures'>
 
 const usual = { quotaBytes: undefined, quotaFiles: undefined, allowedExtensions: undefined }
 
 /** The rules of a store that a test put together, whose files have at most 1,000 bytes. */
 export function rulesOver (stores: Stores) {
   const config = { ...usual, maxFileBytes: 1000 }
-  const cleanup = new BlobCleanup({ ...stores, failures: new BackgroundFailures() })
+  const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const incoming = createIncomingBlobs(stores)
   const space = createSpace({ ...stores, cleanup, config })
-  const files = createFiles({ ...stores, incoming, space, config })
+  const files = createFiles({ ...stores, incoming, space, linkUses: usesIn(stores), config })
   const { signal: stopping } = new AbortController()
   const folders = createFolders({ ...stores, space, stopping })
   const copies = createCopies({ ...stores, incoming, space, files, folders, stopping })
@@ -35,20 +36,28 @@ export function rulesOver (stores: Stores) {
 /** The resumable uploads of such a store, of at most 100 MiB. */
 export function uploadsOver (stores: Stores): ResumableUploads {
   const limits = { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
-  const cleanup = new BlobCleanup({ ...stores, failures: new BackgroundFailures() })
+  const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const space = createSpace({ ...stores, cleanup, config: { ...usual, ...limits } })
-  return new ResumableUploads({ ...stores, space, files: { acceptName: name => name }, limits })
+  return createResumableUploads({
+    ...stores, space, linkUses: usesIn(stores), files: { acceptName: name => name }, config: limits
+  })
+}
+
+function usesIn ({ metadata: { links } }: Stores): LinkUses {
+  return new LinkUses({ links, onFailure: error => { throw error } })
 }
 
 /** What creates an upload of so many bytes. */
 export function newCreation (
   { uploader, name, length }: Pick<UploadCreation, 'uploader' | 'name' | 'length'>
 ): UploadCreation {
-  return { uploader, name, length, type: undefined, announcedBytes: undefined, method: 'POST', precondition: {}, uploadMetadata: undefined, reprDigest: undefined, modifiedAt: null }
+  const sent = { method: 'POST', precondition: {}, uploadMetadata: null, reprDigest: null, modifiedAt: null } as const
+  return { uploader, name, length, type: undefined, announcedBytes: undefined, ...sent }
 }
 
 /** What appends bytes to an upload. */
 export function newAppend (bytes: string | Buffer, offset = 0) {
-  const announced = { announcedBytes: bytes.length, length: undefined, isLast: false, confirm: undefined }
-  return { offset, bytes: inChunks(Buffer.from(bytes)), ...announced }
+  const announced = { announcedBytes: bytes.length, length: undefined, isLast: false }
+  const unchecked = { isChecked: false, confirm () {}, reprDigest: () => undefined }
+  return { offset, bytes: inChunks(Buffer.from(bytes)), ...announced, ...unchecked }
 }

@@ -2,7 +2,7 @@ import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type Test } from 'tap'
 import type { Draft } from '#src/blobs/blob-store.ts'
-import { openReserve } from '#src/blobs/disk/reserve.ts'
+import { openReserve } from '#src/blobs/disk/free-space.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
 import { storageFull } from '#src/problems.ts'
@@ -75,7 +75,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   await t.rejects(uploads.append(uploader, long.id, { ...newAppend('abc'), isLast: true }), { code: 'upload_length_inconsistent' })
   await t.rejects(uploads.append(uploader, long.id, { ...newAppend('abc'), isLast: true, announcedBytes: undefined }), { code: 'upload_length_inconsistent' })
   t.match(await uploads.get(uploader, long.id), { offset: 3, length: 10 })
-  const huge = await uploads.create({ ...creation('huge'), length: undefined })
+  const huge = await uploads.create({ ...creation('huge'), length: null })
   await t.rejects(uploads.append(uploader, huge.id, { ...newAppend('abc'), length: 101 * MIB }), { code: 'file_too_large' })
 
   // The digest of no bytes, of another algorithm.

@@ -6,8 +6,9 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { complete, createBlobId, Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
-import { Bucket } from '#src/blobs/s3/bucket.ts'
+import { Superseded, type BlobStore, type Draft, type StoredBlob } from '#src/blobs/blob-store.ts'
+import { complete, createBlobId } from '#src/blobs/blob-writer.ts'
+import { type Bucket, createBucket } from '#src/blobs/s3/bucket.ts'
 import { copyBlob } from '#src/blobs/s3/copy.ts'
 import { PartBuffer } from '#src/blobs/s3/part-buffer.ts'
 import { PartMemory } from '#src/blobs/s3/part-memory.ts'
@@ -470,7 +471,7 @@ test('what others upload is left alone, however many do', async t => {
 })
 
 test('a bucket of AWS is named without an address', t => {
-  const bucket = new Bucket({ url: parseStorageUrl('s3://files?region=eu-central-1'), idleMilliseconds: 1000, partMemoryBytes: MIB })
+  const bucket = createBucket({ url: parseStorageUrl('s3://files?region=eu-central-1'), idleMilliseconds: 1000, partMemoryBytes: MIB })
   t.equal(bucket.place, 'bucket files')
   bucket.close()
   t.end()
@@ -606,7 +607,7 @@ test('an upload that gets no memory in time is refused, and others wait no longe
 
 /** The bucket as the parts of an upload see it. */
 function openPartBucket (t: Test, s3: FakeS3, options: Options = {}): Bucket {
-  const bucket = new Bucket(bucketOf(s3, options))
+  const bucket = createBucket(bucketOf(s3, options))
   t.teardown(() => bucket.close())
   return bucket
 }

@@ -1,13 +1,12 @@
 import { chmod, mkdir, open, opendir, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-folder.ts'
-import { failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync } from '../../data-folder/durable-files.ts'
 import {
-  type AppendOptions, type BlobStore, type BlobView, type Draft, isBlobId, type PutOptions, type Room, type StoredBlob,
-  type Write
-} from '../blob-store.ts'
-import { appendBytes, putBytes, Writes } from '../blob-writer.ts'
-import { BlobReader, checkSize } from './blob-reader.ts'
+  failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync
+} from '../../data-folder/durable-files.ts'
+import type { AppendOptions, BlobStore, BlobView, Draft, PutOptions, Room, StoredBlob, Write } from '../blob-store.ts'
+import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
+import { checkSize, createReader } from './blob-reader.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
 import { type BlobPaths, type FileWriting, openDraft, openPending } from './file-writer.ts'
 import { FreeSpace, type FreeSpaceOptions } from './free-space.ts'
@@ -56,7 +55,7 @@ interface Parts {
 function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }: Parts): BlobStore {
   const writes = new Writes()
   const committing = new Map<string, Promise<void>>()
-  const reader = new BlobReader(atItsPath)
+  const read = createReader(atItsPath)
   const { has, marks } = viewDiskBlobs(folder)
 
   function pathsOf (id: string): BlobPaths {
@@ -78,7 +77,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
   }
 
   async function * bytesOf (blob: StoredBlob): AsyncGenerator<Uint8Array> {
-    const bytes = await reader.read(blob)
+    const bytes = await read(blob)
     yield * Buffer.isBuffer(bytes) ? [bytes] : bytes
   }
 
@@ -86,13 +85,14 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     return { freeSpace, leavesDouble, countWriters: () => writes.count, syncPending: syncIncoming }
   }
 
-  async function * counted<T> (write: Write<T>): Write<T> {
-    try {
-      return yield * writes.run(write)
-    } catch (error) {
-      return failAsStorage(error)
+  const counted = <Args extends unknown[], T>(write: (...args: Args) => Write<T>) =>
+    async function * (...args: Args): Write<T> {
+      try {
+        return yield * writes.run(write(...args))
+      } catch (error) {
+        return failAsStorage(error)
+      }
     }
-  }
 
   async function * put (id: string, bytes: AsyncIterable<Uint8Array>, options: PutOptions): Write<StoredBlob> {
     const writer = yield * openPending(pathsOf(id), writingWith(options))
@@ -127,7 +127,8 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     needsLeases: false,
     graceSeconds: 0,
     has,
-    put: (...args) => counted(put(...args)),
+    read,
+    put: counted(put),
 
     commit (id) {
       // A full disk may refuse the move. Then the blob stays readable where it is, and the next start commits it.
@@ -138,10 +139,6 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     async check (id, size) {
       checkSize(id, await atItsPath(id, path => stat(path)).catch(failAsDamaged), size)
     },
-
-    // Without a digest: file systems and disks have checksums of their own, and the digest would take most of the CPU
-    // time of a download.
-    read: (blob, pieces) => reader.read(blob, pieces),
 
     async remove (ids) {
       await Promise.all(ids.map(id => committing.get(id)))
@@ -169,10 +166,10 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     },
 
     // The file of a draft is in the place of a blob, so that nothing is to be done at its end.
-    drafts: { append: (...args) => counted(append(...args)), async finish () {} },
+    drafts: { append: counted(append), async finish () {} },
 
     copies: {
-      copy: (...args) => counted(copy(...args)),
+      copy: counted(copy),
       copyTo: (blob, path, equal) => copyTo(readableOf(blob), path, equal)
     },
 

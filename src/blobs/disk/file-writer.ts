@@ -63,7 +63,9 @@ async function openAt (path: string, size: number): Promise<FileHandle> {
   const handle = await open(path, APPEND).catch(failAsDamaged)
   try {
     const current = await handle.stat()
-    if (current.size < size) throw new Problem('file_damaged', { cause: new Error(`draft ${path} has ${current.size} bytes, not ${size}`) })
+    if (current.size < size) {
+      throw new Problem('file_damaged', { cause: new Error(`draft ${path} has ${current.size} bytes, not ${size}`) })
+    }
     if (current.size > size) await handle.truncate(size)
     return handle
   } catch (error) {

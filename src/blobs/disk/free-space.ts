@@ -1,7 +1,9 @@
-import { statfs } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { open, rm, stat, statfs, truncate } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
-import type { DiskSpace, Reserve, Room, SpaceOnDisk, Write } from '../blob-store.ts'
+import type { DiskSpace, Room, SpaceOnDisk, Write } from '../blob-store.ts'
 
 /** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
@@ -98,5 +100,85 @@ export class FreeSpace implements SpaceOnDisk {
 
   #bytesLeft (): number {
     return this.#last.free - (this.#bytesTotal - this.#last.bytesTotal)
+  }
+}
+
+const RESERVE_BYTES = 4 * 1024 ** 2
+
+/** The file shrinks by this much at a time: what else fills the disk can take only the rest of one step. */
+const STEP_BYTES = 64 * 1024
+
+/** The reserve is filled again only if this much is free, so that what it released is still available. */
+const REFILL_BYTES = 2 * RESERVE_BYTES
+
+/**
+ * Disk space that is allocated in advance, and released when the disk is full, so that reads, deletes and restarts
+ * work.
+ */
+export type Reserve = Awaited<ReturnType<typeof openReserve>>
+
+/** Opens the reserve, a file at `path`, and fills it if there is space. */
+export async function openReserve (path: string) {
+  // Earlier versions had a folder here.
+  const found = await stat(path).catch(() => undefined)
+  if (found?.isDirectory()) await rm(path, { recursive: true })
+  let bytes = found?.isFile() ? found.size : 0
+  let refilling: Promise<void> | undefined
+
+  async function shrink (): Promise<boolean> {
+    if (bytes === 0) return false
+    bytes = Math.max(0, bytes - STEP_BYTES)
+    await truncate(path, bytes)
+    return true
+  }
+
+  async function refill (): Promise<void> {
+    const { bavail, bsize } = await statfs(dirname(path))
+    if (bavail * bsize < REFILL_BYTES) return
+    try {
+      await append(path, RESERVE_BYTES - bytes)
+    } catch (error) {
+      await truncate(path, bytes)
+      throw error
+    }
+    bytes = RESERVE_BYTES
+  }
+
+  /** Fills the reserve again if there is space. Never fails. */
+  async function restore (): Promise<void> {
+    if (bytes >= RESERVE_BYTES) return
+    refilling ??= refill().catch(() => {}).finally(() => { refilling = undefined })
+    await refilling
+  }
+
+  await restore()
+  return {
+    /** Bytes that uploads must keep free until the reserve is complete again; 0 if it is complete. */
+    get missingBytes () { return bytes >= RESERVE_BYTES ? 0 : REFILL_BYTES },
+    /** Runs an operation. While it fails because the disk is full, releases a part of the reserve and runs it again. */
+    async withSpace<T> (operation: () => Promise<T>): Promise<T> {
+      for (;;) {
+        const before = bytes
+        try {
+          return await operation()
+        } catch (error) {
+          if (!(error instanceof Problem) || error.code !== 'storage_full') throw error
+          // Of many that failed together, one makes space.
+          if (bytes === before && !await shrink()) throw error
+        }
+      }
+    },
+    restore
+  }
+}
+
+/** Writes actual bytes: a file that is only extended takes no space on disk. */
+async function append (path: string, bytes: number): Promise<void> {
+  const handle = await open(path, 'a', 0o600)
+  try {
+    await handle.writeFile(randomBytes(bytes))
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }

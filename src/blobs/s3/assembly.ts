@@ -32,7 +32,7 @@ export async function completeObject (
 }
 
 async function putObject (bucket: Bucket, key: string, bytes: Buffer): Promise<void> {
-  const command = new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })
+  const command = new PutObjectCommand({ ...bucket.at(key), Body: bytes, ContentLength: bytes.length })
   await bucket.requests.send(command).catch(failAsUnavailable)
 }
 

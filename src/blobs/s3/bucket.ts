@@ -30,66 +30,59 @@ interface BucketOptions {
   readonly partMemoryBytes: number
 }
 
+export type Bucket = ReturnType<typeof createBucket>
+
 /** One bucket, and the names of the objects in it. */
-export class Bucket {
-  readonly name: string
-  readonly prefix: string
-  /** For errors: bucket and endpoint, without secrets. */
-  readonly place: string
-  /** How long a download waits for a byte. */
-  readonly idleMilliseconds: number
-  /** For everything else. A request fails after `idleMilliseconds` without a byte in either direction. */
-  readonly requests: S3Client
+export function createBucket ({ url, idleMilliseconds, partMemoryBytes }: BucketOptions) {
+  const { bucket: name, prefix, endpoint } = url
+  /** A request fails after `idleMilliseconds` without a byte in either direction. */
+  const requests = createClient(url, { maxSockets: MAX_REQUESTS, socketTimeout: idleMilliseconds })
   /** For responses that are read as fast as a client takes them. Each begins within `idleMilliseconds`. */
-  readonly downloads: S3Client
-  /** Where uploads collect their parts. */
-  readonly partMemory: PartMemory
+  const downloads = createClient(url, { maxSockets: MAX_DOWNLOADS, requestTimeout: idleMilliseconds })
 
-  constructor ({ url, idleMilliseconds, partMemoryBytes }: BucketOptions) {
-    const { bucket, prefix, endpoint } = url
-    this.name = bucket
-    this.prefix = prefix
-    this.place = `bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`
-    this.idleMilliseconds = idleMilliseconds
-    this.requests = createClient(url, { maxSockets: MAX_REQUESTS, socketTimeout: idleMilliseconds })
-    this.downloads = createClient(url, { maxSockets: MAX_DOWNLOADS, requestTimeout: idleMilliseconds })
-    this.partMemory = new PartMemory(partMemoryBytes, MEMORY_WAITS * idleMilliseconds)
-  }
+  return {
+    name,
+    prefix,
+    /** For errors: bucket and endpoint, without secrets. */
+    place: `bucket ${name}${endpoint === undefined ? '' : ` at ${endpoint}`}`,
+    /** How long a download waits for a byte. */
+    idleMilliseconds,
+    /** For everything but downloads. */
+    requests,
+    downloads,
+    /** Where uploads collect their parts. */
+    partMemory: new PartMemory(partMemoryBytes, MEMORY_WAITS * idleMilliseconds),
 
-  keyOf (id: string): string {
-    return `${this.prefix}${id.slice(0, 2)}/${id}`
-  }
+    /** What names an object in a request. */
+    at: (key: string) => ({ Bucket: name, Key: key }),
 
-  /** The id in the name of an object with the prefix; undefined if it is no blob. */
-  idOf (key: string): string | undefined {
-    return BLOB_KEY.exec(key.slice(this.prefix.length))?.[2]
-  }
+    keyOf: (id: string) => `${prefix}${id.slice(0, 2)}/${id}`,
 
-  /** The start of the names of objects with the last bytes of drafts: of one, or of all. */
-  tailPrefix (id?: string): string {
-    return `${this.prefix}drafts/${id === undefined ? '' : `${id}-`}`
-  }
+    /** The id in the name of an object with the prefix; undefined if it is no blob. */
+    idOf: (key: string) => BLOB_KEY.exec(key.slice(prefix.length))?.[2],
 
-  /**
-   * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed when
-   * the lease of the blob has run out.
-   */
-  async tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void> {
-    const abortSignal = AbortSignal.timeout(this.idleMilliseconds)
-    for (const command of commands as DeleteObjectCommand[]) {
-      await this.requests.send(command, { abortSignal }).catch(() => {})
+    /** The start of the names of objects with the last bytes of drafts: of one, or of all. */
+    tailPrefix: (id?: string) => `${prefix}drafts/${id === undefined ? '' : `${id}-`}`,
+
+    /**
+     * Sends requests that remove what a failed upload left. What they can't remove in `idleMilliseconds` is removed
+     * when the lease of the blob has run out.
+     */
+    async tryCleanup (...commands: (AbortMultipartUploadCommand | DeleteObjectCommand)[]): Promise<void> {
+      const abortSignal = AbortSignal.timeout(idleMilliseconds)
+      for (const command of commands as DeleteObjectCommand[]) {
+        await requests.send(command, { abortSignal }).catch(() => {})
+      }
+    },
+
+    /** Calls `observer` after every attempt of a request from now on. */
+    watch: (observer: RequestObserver): void => {
+      for (const client of [requests, downloads]) watchClient(client, observer)
+    },
+
+    close (): void {
+      for (const client of [requests, downloads]) client.destroy()
     }
-  }
-
-  /** Calls `observer` after every attempt of a request from now on. */
-  watch (observer: RequestObserver): void {
-    watchClient(this.requests, observer)
-    watchClient(this.downloads, observer)
-  }
-
-  close (): void {
-    this.requests.destroy()
-    this.downloads.destroy()
   }
 }
 

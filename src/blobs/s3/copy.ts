@@ -4,7 +4,7 @@ import {
 import type { Bucket } from './bucket.ts'
 import { checkObject } from './download.ts'
 import { failAsUnavailable } from './failures.ts'
-import { completeMultipart, createMultipart, type Multipart, type SentPart } from './multipart.ts'
+import { atUpload, completeMultipart, createMultipart, type Multipart, type SentPart } from './multipart.ts'
 import { PARTS_AT_ONCE } from './parts.ts'
 import { removeUnfinished } from './removal.ts'
 
@@ -37,14 +37,14 @@ export async function copyBlob (bucket: Bucket, { source, id, copyBytes = COPY_B
     await checkObject(bucket, { key, size })
   } catch (error) {
     // The answer to a request that made the object may have been lost.
-    await bucket.tryCleanup(new DeleteObjectCommand({ Bucket: bucket.name, Key: key }))
+    await bucket.tryCleanup(new DeleteObjectCommand(bucket.at(key)))
     throw error
   }
 }
 
 /** Copies an object of at most 5 GiB. @throws file_damaged if it is missing, unavailable. */
-export async function copyObject ({ requests, name }: Bucket, from: string, to: string): Promise<void> {
-  const command = new CopyObjectCommand({ Bucket: name, Key: to, CopySource: `${name}/${from}` })
+export async function copyObject ({ requests, name, at }: Bucket, from: string, to: string): Promise<void> {
+  const command = new CopyObjectCommand({ ...at(to), CopySource: `${name}/${from}` })
   await requests.send(command).catch(failAsUnavailable)
 }
 
@@ -65,8 +65,7 @@ async function copyParts (bucket: Bucket, { source, id, copyBytes }: Required<Co
     }
     await completeMultipart(bucket, multipart, parts)
   } catch (error) {
-    const { key: Key, uploadId: UploadId } = multipart
-    await bucket.tryCleanup(new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId }))
+    await bucket.tryCleanup(new AbortMultipartUploadCommand(atUpload(bucket, multipart)))
     throw error
   }
   // If it fails, the object is complete all the same. The upload in parts that is left is removed with it.
@@ -76,16 +75,14 @@ async function copyParts (bucket: Bucket, { source, id, copyBytes }: Required<Co
 interface CopiedPart { readonly from: string, readonly number: number, readonly start: number, readonly end: number }
 
 async function copyPart (
-  { requests, name }: Bucket, { key, uploadId }: Multipart, { from, number, start, end }: CopiedPart
+  bucket: Bucket, multipart: Multipart, { from, number, start, end }: CopiedPart
 ): Promise<SentPart> {
   const command = new UploadPartCopyCommand({
-    Bucket: name,
-    Key: key,
-    UploadId: uploadId,
+    ...atUpload(bucket, multipart),
     PartNumber: number,
-    CopySource: `${name}/${from}`,
+    CopySource: `${bucket.name}/${from}`,
     CopySourceRange: `bytes=${start}-${end}`
   })
-  const { CopyPartResult } = await requests.send(command).catch(failAsUnavailable)
+  const { CopyPartResult } = await bucket.requests.send(command).catch(failAsUnavailable)
   return [number, String(CopyPartResult?.ETag), end - start + 1]
 }

@@ -21,7 +21,7 @@ interface ObjectRange { readonly start: number, readonly end: number }
 
 /** Checks that an object exists and has `size` bytes. @throws file_damaged, unavailable. */
 export async function checkObject (bucket: Bucket, { key, size }: Blob): Promise<void> {
-  const command = new HeadObjectCommand({ Bucket: bucket.name, Key: key })
+  const command = new HeadObjectCommand(bucket.at(key))
   const { ContentLength } = await bucket.requests.send(command).catch(failAsUnavailable)
   if (ContentLength !== size) failAsOther(key, `${ContentLength} bytes`, size)
 }
@@ -32,7 +32,8 @@ export async function readPieces (bucket: Bucket, blob: Blob, pieces: readonly P
   const first = pieces.find((piece): piece is ObjectRange => typeof piece !== 'string' && piece.start <= piece.end)
   if (first === undefined) {
     await checkObject(bucket, blob)
-    return Readable.from(pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text)), { objectMode: false })
+    const texts = pieces.filter(piece => typeof piece === 'string').map(text => Buffer.from(text))
+    return Readable.from(texts, { objectMode: false })
   }
   return openStream(bucket, blob, { pieces, first, check: bytes => bytes })
 }
@@ -107,7 +108,7 @@ function streamOf (chunks: AsyncGenerator<Buffer>, stop: () => void): Readable {
 }
 
 async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> {
-  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key })
+  const command = new GetObjectCommand(bucket.at(key))
   const { Body, ContentLength } = await bucket.downloads.send(command).catch(failAsUnavailable)
   const body = Body as Readable
   // Without a length, which a proxy in between may have removed, the bytes are counted.
@@ -124,7 +125,7 @@ async function readSmall (bucket: Bucket, { key, size }: Blob): Promise<Buffer> 
 async function openRange (
   bucket: Bucket, { key, size }: Blob, { range: { start, end }, signal }: { range: ObjectRange, signal: AbortSignal }
 ): Promise<Readable> {
-  const command = new GetObjectCommand({ Bucket: bucket.name, Key: key, Range: `bytes=${start}-${end}` })
+  const command = new GetObjectCommand({ ...bucket.at(key), Range: `bytes=${start}-${end}` })
   const { Body, ContentRange } = await bucket.downloads.send(command, { abortSignal: signal }).catch(failAsUnavailable)
   const body = Body as Readable
   if (ContentRange === `bytes ${start}-${end}/${size}`) return body

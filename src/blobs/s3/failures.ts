@@ -19,7 +19,8 @@ const KEYS = 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
 
 const denied = [
   'the credentials have no right to list, read, write and delete in the bucket',
-  `allow them s3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload, or set others in ${KEYS}`
+  'allow them s3:ListBucket, s3:ListBucketMultipartUploads, s3:GetObject, s3:PutObject, s3:DeleteObject and ' +
+    `s3:AbortMultipartUpload, or set others in ${KEYS}`
 ] as const
 
 /** What an answer at start means for the operator, and what to do. */
@@ -34,7 +35,9 @@ const explanations: Record<string, readonly [reason: string, remedy: string]> = 
   CredentialsProviderError: ['there are no credentials', `set ${KEYS}`],
   RegionMissing: ['the region is not set', 'add region=… to STORAGE_URL, or set AWS_REGION'],
   AuthorizationHeaderMalformed: ['the bucket is in another region', 'correct region=… in STORAGE_URL'],
-  PermanentRedirect: ['the bucket is in another region or at another endpoint', 'correct region=… and endpoint=… in STORAGE_URL'],
+  PermanentRedirect: [
+    'the bucket is in another region or at another endpoint', 'correct region=… and endpoint=… in STORAGE_URL'
+  ],
   InvalidBucketName: ['the name of the bucket is invalid', 'correct the bucket in STORAGE_URL']
 }
 
@@ -78,10 +81,20 @@ export function failAsUnusable (error: unknown, place: string): never {
   const explanation = explanations[name]
   if (explanation !== undefined) {
     const [reason, remedy] = explanation
-    throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${reason} (${name})`, { remedy: Region === undefined ? remedy : `set region=${Region} in STORAGE_URL`, cause })
+    throw new ConfigError(`STORAGE_URL: ${place} can't be used: ${reason} (${name})`, {
+      remedy: Region === undefined ? remedy : `set region=${Region} in STORAGE_URL`, cause
+    })
   }
-  if (name === 'RequestTimeTooSkewed') throw new OperatorError(`STORAGE_URL: the clock here differs from that of ${place}`, { remedy: 'set it: timedatectl set-ntp true', cause })
+  const fail = (problem: string, remedy: string): never => {
+    throw new OperatorError(`STORAGE_URL: ${problem}`, { remedy, cause })
+  }
+  if (name === 'RequestTimeTooSkewed') {
+    fail(`the clock here differs from that of ${place}`, 'set it: timedatectl set-ntp true')
+  }
   // The SDK could not read the answer. Its message has two lines.
-  if (name === 'Error' && '$response' in (cause as object)) throw new OperatorError(`STORAGE_URL: ${place} can't be used: the endpoint does not answer as an S3-compatible store`, { remedy: 'correct endpoint=… in STORAGE_URL', cause })
-  throw new OperatorError(`STORAGE_URL: ${place} can't be reached: ${code ?? name}`, { remedy: 'start it, or correct endpoint=… in STORAGE_URL', cause })
+  if (name === 'Error' && '$response' in (cause as object)) {
+    const problem = 'can\'t be used: the endpoint does not answer as an S3-compatible store'
+    fail(`${place} ${problem}`, 'correct endpoint=… in STORAGE_URL')
+  }
+  return fail(`${place} can't be reached: ${code ?? name}`, 'start it, or correct endpoint=… in STORAGE_URL')
 }

@@ -13,6 +13,11 @@ export interface Multipart { readonly key: string, readonly uploadId: string }
 /** A part that the store has: its number, from 1 to 10,000, its entity tag, its size, and its SHA-256 if it is kept. */
 export type SentPart = readonly [number: number, etag: string, size: number, sha256?: string]
 
+/** What names an upload in parts in a request. */
+export function atUpload ({ at }: Bucket, { key, uploadId }: Multipart) {
+  return { ...at(key), UploadId: uploadId }
+}
+
 /**
  * `isRepeated`: the answer to an earlier request, with the id of another upload in parts, may have been lost.
  * @throws unavailable.
@@ -20,7 +25,7 @@ export type SentPart = readonly [number: number, etag: string, size: number, sha
 export async function createMultipart (
   bucket: Bucket, key: string
 ): Promise<Multipart & { readonly isRepeated: boolean }> {
-  const command = new CreateMultipartUploadCommand({ Bucket: bucket.name, Key: key })
+  const command = new CreateMultipartUploadCommand(bucket.at(key))
   const { UploadId, $metadata } = await bucket.requests.send(command).catch(failAsUnavailable)
   return { key, uploadId: String(UploadId), isRepeated: Number($metadata.attempts) > 1 }
 }
@@ -35,11 +40,10 @@ interface PartToSend {
 
 /** Sends a part. The store verifies its SHA-256. @throws unavailable. */
 export async function sendPart (
-  bucket: Bucket, { key, uploadId }: Multipart, { number, bytes, signal, isKnown = false }: PartToSend
+  bucket: Bucket, multipart: Multipart, { number, bytes, signal, isKnown = false }: PartToSend
 ): Promise<SentPart> {
-  const command = new UploadPartCommand({
-    Bucket: bucket.name, Key: key, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length
-  })
+  const part = { PartNumber: number, Body: bytes, ContentLength: bytes.length }
+  const command = new UploadPartCommand({ ...atUpload(bucket, multipart), ...part })
   const options = { ...(signal && { abortSignal: signal }) }
   const { ETag } = await bucket.requests.send(command, options).catch(failAsUnavailable)
   return isKnown ? [number, String(ETag), bytes.length, sha256Of(bytes)] : [number, String(ETag), bytes.length]
@@ -60,15 +64,14 @@ export async function emptyParts (bucket: Bucket, multipart: Multipart, numbers:
 
 /** Makes an object of parts. @throws unavailable. */
 export async function completeMultipart (
-  bucket: Bucket, { key, uploadId }: Multipart, parts: readonly SentPart[]
+  bucket: Bucket, multipart: Multipart, parts: readonly SentPart[]
 ): Promise<void> {
   const Parts = parts.map(([PartNumber, ETag]) => ({ PartNumber, ETag }))
-  const command = new CompleteMultipartUploadCommand({
-    Bucket: bucket.name, Key: key, UploadId: uploadId, MultipartUpload: { Parts }
-  })
+  const command = new CompleteMultipartUploadCommand({ ...atUpload(bucket, multipart), MultipartUpload: { Parts } })
   await bucket.requests.send(command).catch(async (error: unknown) => {
     const size = parts.reduce((sum, [, , size]) => sum + size, 0)
     // If the answer to the first attempt was lost, the second one finds no upload, but the object is there.
+    const { key } = multipart
     const isThere = isNoUpload(error) && await checkObject(bucket, { key, size }).then(() => true, () => false)
     if (!isThere) failAsUnavailable(error)
   })

@@ -6,7 +6,7 @@ import { completeObject } from './assembly.ts'
 import type { Bucket } from './bucket.ts'
 import { draftOf, stateOf } from './draft-state.ts'
 import { isNoUpload } from './failures.ts'
-import { createMultipart, emptyParts, type Multipart, sendPart, type SentPart } from './multipart.ts'
+import { atUpload, createMultipart, emptyParts, type Multipart, sendPart, type SentPart } from './multipart.ts'
 import { PartBuffer, storeBytes } from './part-buffer.ts'
 import { partBytes, PARTS_AT_ONCE } from './parts.ts'
 import { removeUnfinished } from './removal.ts'
@@ -100,7 +100,7 @@ export class ObjectWriter implements BlobWriter {
     await this.#dropTails()
     await this.#dropParts()
     if (this.#mayHaveObject) {
-      await this.#bucket.tryCleanup(new DeleteObjectCommand({ Bucket: this.#bucket.name, Key: this.#key }))
+      await this.#bucket.tryCleanup(new DeleteObjectCommand(this.#bucket.at(this.#key)))
     }
   }
 
@@ -149,9 +149,9 @@ export class ObjectWriter implements BlobWriter {
     await this.#sending.at(this.#isDraft ? -1 : -PARTS_AT_ONCE)
     this.#multipart ??= await createMultipart(this.#bucket, this.#key)
     if (this.#next === this.#reserved) yield * this.#reserve(this.#multipart)
-    const { bytes, release } = await this.#buffer.take()
+    const { bytes, space } = await this.#buffer.take()
     const part = { number: this.#next++, bytes, signal: this.#failure.signal, isKnown: this.#isDraft }
-    const sent = sendPart(this.#bucket, this.#multipart, part).finally(release)
+    const sent = sendPart(this.#bucket, this.#multipart, part).finally(() => space?.release())
     sent.catch(() => {})
     this.#sending.push(sent)
   }
@@ -209,17 +209,15 @@ export class ObjectWriter implements BlobWriter {
     const unused = this.#tails.filter(key => !used.has(key))
     this.#tails = this.#tails.filter(key => used.has(key))
     // What can't be deleted now is removed with what else is left of the draft.
-    await this.#bucket.tryCleanup(...unused.map(Key => new DeleteObjectCommand({ Bucket: this.#bucket.name, Key })))
+    await this.#bucket.tryCleanup(...unused.map(key => new DeleteObjectCommand(this.#bucket.at(key))))
   }
 
   async #dropParts (): Promise<void> {
     const multipart = this.#multipart
     if (multipart === undefined) return
-    const { key, uploadId } = multipart
-    const used = this.#inUse.map(stateOf).filter(state => state.uploadId === uploadId)
+    const used = this.#inUse.map(stateOf).filter(({ uploadId }) => uploadId === multipart.uploadId)
     if (used.length === 0) {
-      const command = new AbortMultipartUploadCommand({ Bucket: this.#bucket.name, Key: key, UploadId: uploadId })
-      return this.#bucket.tryCleanup(command)
+      return this.#bucket.tryCleanup(new AbortMultipartUploadCommand(atUpload(this.#bucket, multipart)))
     }
     const recorded = new Set(used.flatMap(({ parts }) => parts.map(([number]) => number)))
     const own = Array.from({ length: this.#next - this.#first }, (_, index) => this.#first + index)

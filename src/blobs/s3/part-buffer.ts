@@ -12,13 +12,6 @@ const INITIAL_BYTES = 64 * 1024
 /** Bytes that are an object. `sha256` is missing if an earlier version stored them. */
 export type StoredBytes = Pick<KnownObject, 'key' | 'size'> & Partial<KnownObject>
 
-/** A part to be sent. */
-export interface Part {
-  readonly bytes: Buffer
-  /** To be called when it is sent: its memory is used again. */
-  readonly release: () => void
-}
-
 export function sha256Of (bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
@@ -26,7 +19,7 @@ export function sha256Of (bytes: Buffer): string {
 /** Stores bytes of the blob `id` that are no part yet. @throws unavailable. */
 export async function storeBytes (bucket: Bucket, id: string, bytes: Buffer): Promise<KnownObject> {
   const key = `${bucket.tailPrefix(id)}${randomBytes(8).toString('hex')}`
-  const command = new PutObjectCommand({ Bucket: bucket.name, Key: key, Body: bytes, ContentLength: bytes.length })
+  const command = new PutObjectCommand({ ...bucket.at(key), Body: bytes, ContentLength: bytes.length })
   await bucket.requests.send(command).catch(failAsUnavailable)
   return { key, size: bytes.length, sha256: sha256Of(bytes) }
 }
@@ -91,12 +84,15 @@ export class PartBuffer {
     }
   }
 
-  /** Ends the part, and begins the next one. @throws file_damaged, unavailable, overloaded. */
-  async take (): Promise<Part> {
+  /**
+   * Ends the part, and begins the next one. `space` is to be released when the part is sent.
+   * @throws file_damaged, unavailable, overloaded.
+   */
+  async take (): Promise<{ readonly bytes: Buffer, readonly space: PartSpace | undefined }> {
     await this.#gather()
-    const [space, bytes] = [this.#space, this.#bytes.subarray(0, this.#length)]
+    const part = { bytes: this.#bytes.subarray(0, this.#length), space: this.#space }
     this.#clear()
-    return { bytes, release: () => space?.release() }
+    return part
   }
 
   /** Releases the memory, but not that of parts, and removes what was moved. Never fails. */
@@ -186,8 +182,7 @@ export class PartBuffer {
   }
 
   async #removeMoved (): Promise<void> {
-    const { name: Bucket } = this.#bucket
-    const commands = this.#moved.splice(0).map(({ key: Key }) => new DeleteObjectCommand({ Bucket, Key }))
+    const commands = this.#moved.splice(0).map(({ key }) => new DeleteObjectCommand(this.#bucket.at(key)))
     await this.#bucket.tryCleanup(...commands)
   }
 }

@@ -75,9 +75,10 @@ async function tailsOf (bucket: Bucket, ids: string[]): Promise<string[]> {
 async function abortUploads (bucket: Bucket, ids: string[]): Promise<void> {
   const [only = '', ...others] = ids
   const wanted = new Set(ids)
-  for await (const { Key = '', UploadId } of uploadsIn(bucket, others.length === 0 ? bucket.keyOf(only) : bucket.prefix)) {
+  const prefix = others.length === 0 ? bucket.keyOf(only) : bucket.prefix
+  for await (const { Key = '', UploadId } of uploadsIn(bucket, prefix)) {
     if (!wanted.has(String(bucket.idOf(Key)))) continue
-    const command = new AbortMultipartUploadCommand({ Bucket: bucket.name, Key, UploadId })
+    const command = new AbortMultipartUploadCommand({ ...bucket.at(Key), UploadId })
     await bucket.requests.send(command).catch((error: unknown) => {
       // Another process may have aborted it.
       if (!isNoUpload(error)) throw error

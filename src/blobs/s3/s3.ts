@@ -8,10 +8,10 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { StorageUrl } from '../../config/storage-url.ts'
 import { isLinked, writeDurably } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
-import { type BlobStore, createBlobId, type Piece, type ReadBlob, wholeOf } from '../blob-store.ts'
-import { appendBytes, putBytes, Writes } from '../blob-writer.ts'
+import { type BlobStore, type Piece, type ReadBlob, wholeOf } from '../blob-store.ts'
+import { appendBytes, putBytes, Writes, createBlobId } from '../blob-writer.ts'
 import { finishDraft } from './assembly.ts'
-import { Bucket } from './bucket.ts'
+import { type Bucket, createBucket } from './bucket.ts'
 import { copyBlob, copyObject } from './copy.ts'
 import { checkObject, readPieces, readWhole } from './download.ts'
 import { partsOf } from './draft-state.ts'
@@ -37,7 +37,7 @@ interface S3BlobsOptions {
 
 /** Opens the blobs in a bucket. @throws {ConfigError} or {OperatorError} with the reason if it can't be used. */
 export async function openS3Blobs (options: S3BlobsOptions): Promise<BlobStore> {
-  const bucket = new Bucket(options)
+  const bucket = createBucket(options)
   await checkRights(bucket).catch((error: unknown) => {
     bucket.close()
     failAsUnusable(error, bucket.place)
@@ -54,8 +54,8 @@ function createS3Blobs (
 ): BlobStore {
   const { requests, name: Bucket, prefix } = bucket
   const writes = new Writes()
-  const target = (id: string) => ({ Bucket, Key: bucket.keyOf(id) })
-  const markTarget = (name: string) => ({ Bucket, Key: `${prefix}installations/${name}` })
+  const target = (id: string) => bucket.at(bucket.keyOf(id))
+  const markTarget = (name: string) => bucket.at(`${prefix}installations/${name}`)
 
   function read ({ id, size, sha256 }: ReadBlob, pieces?: readonly Piece[]): Promise<Readable | Buffer> {
     const key = bucket.keyOf(id)
@@ -168,7 +168,7 @@ function createS3Blobs (
       return getSignedUrl(bucket.downloads, command, { expiresIn: seconds })
     },
 
-    watchRequests: observer => bucket.watch(observer)
+    watchRequests: bucket.watch
   }
 }
 
@@ -180,8 +180,8 @@ async function checkExists ({ requests }: Bucket, command: HeadObjectCommand | G
 }
 
 /** An object that is written and removed to check that the bucket can be written to. */
-async function probe ({ requests, name, prefix }: Bucket): Promise<void> {
-  const target = { Bucket: name, Key: `${prefix}probe` }
+async function probe ({ requests, prefix, at }: Bucket): Promise<void> {
+  const target = at(`${prefix}probe`)
   await requests.send(new PutObjectCommand({ ...target, Body: Buffer.from('probe') }))
   await requests.send(new DeleteObjectCommand(target))
 }
@@ -189,10 +189,12 @@ async function probe ({ requests, name, prefix }: Bucket): Promise<void> {
 /** Sends a request of each kind. Listing comes first: its errors name the bucket and the credentials. */
 async function checkRights (bucket: Bucket): Promise<void> {
   const { requests, name: Bucket, prefix: Prefix } = bucket
-  await requests.config.region().catch((cause: unknown) => { throw Object.assign(new Error('the region is missing', { cause }), { name: 'RegionMissing' }) })
+  await requests.config.region().catch((cause: unknown) => {
+    throw Object.assign(new Error('the region is missing', { cause }), { name: 'RegionMissing' })
+  })
   await requests.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 }))
   await requests.send(new ListMultipartUploadsCommand({ Bucket, Prefix, MaxUploads: 1 }))
   // An answer to HEAD would not tell why it was refused.
-  await checkExists(bucket, new GetObjectCommand({ Bucket, Key: bucket.keyOf(createBlobId()) }))
+  await checkExists(bucket, new GetObjectCommand(bucket.at(bucket.keyOf(createBlobId()))))
   await probe(bucket)
 }

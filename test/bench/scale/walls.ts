@@ -1,12 +1,11 @@
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import pLimit from 'p-limit'
-import { complete, createBlobId } from '#src/blobs/blob-store.ts'
+import { complete, createBlobId } from '#src/blobs/blob-writer.ts'
 import { openS3Blobs } from '#src/blobs/s3/s3.ts'
 import { parseStorageUrl } from '#src/config/storage-url.ts'
-import type { Reserve } from '#src/blobs/blob-store.ts'
-import { BackgroundFailures } from '#src/files/background-failures.ts'
-import { BlobCleanup } from '#src/files/blob-cleanup.ts'
+import { BackgroundFailures } from '#src/files/housekeeping.ts'
+import { createBlobCleanup } from '#src/files/blob-cleanup.ts'
 import { openPostgresMetadata } from '#src/metadata/postgres/postgres.ts'
 import { credentials } from '../../kit/s3.ts'
 import { MIB } from '../../kit/sizes.ts'
@@ -77,8 +76,8 @@ export async function compareSweep ({ services, rounds, swept }: Scale): Promise
   const database = await postgres.newDatabase()
   const metadata = await openPostgresMetadata({ url: database })
   const blobs = await openS3Blobs({ url: parseStorageUrl(urlOf(s3.port, 'sweep')), graceSeconds: 0, idleMilliseconds: 10_000, partMemoryBytes: 64 * MIB })
-  const reserve: Reserve = { missingBytes: 0, withSpace: act => act(), restore: async () => {} }
-  const cleanup = new BlobCleanup({ metadata, blobs, reserve, failures: new BackgroundFailures() })
+  const reserve = { missingBytes: 0, restore: async () => {} }
+  const cleanup = createBlobCleanup({ metadata, blobs, reserve, failures: new BackgroundFailures() })
   const atOnce = pLimit(16)
   const perSecond = async (act: () => Promise<unknown>) => {
     const began = performance.now()
