@@ -14,11 +14,11 @@ import { append, beginUpload } from './kit/tus.ts'
 /** Files of src of which a function runs for a warm request, until it is logged. */
 const FILES = {
   'GET /uploads/{name}': 32,
-  'PUT /uploads/{name}': 51,
-  'POST /': 53,
-  'PATCH /api/uploads/{id}': 57,
+  'PUT /uploads/{name}': 50,
+  'POST /': 52,
+  'PATCH /api/uploads/{id}': 56,
   'GET /api/token': 35,
-  'PUT /dav/{path}': 54,
+  'PUT /dav/{path}': 53,
   'GET /s/{secret}/files/{name}': 29
 }
 

@@ -4,9 +4,9 @@ import type { ChangeLog } from './change-log.ts'
 import type { Engine } from './engine.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
-import { type Owner, type Owners, usedBy } from './owners.ts'
+import { type Owner, type Owners, unitBeyond, usedBy } from './owners.ts'
 import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
-import { type Amount, type Quota, unitBeyond } from './records.ts'
+import type { Amount, Quota } from './records.ts'
 import {
   existing, first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
 } from './rule.ts'

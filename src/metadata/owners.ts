@@ -1,6 +1,7 @@
 import { and, gt, isNull, ne, sql } from 'drizzle-orm'
+import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
-import { type Amount, NO_USAGE, refuseBeyondQuota, type Quota, type Usage, usageUnits } from './records.ts'
+import { type Amount, NO_USAGE, type Quota, type Usage, usageUnits } from './records.ts'
 import { type Db, existing, first, matching, placeholder, plus, prepared, type QueryRule } from './rule.ts'
 import type { RowOf } from './schema.ts'
 import type { UploadUsage } from './upload-records.ts'
@@ -87,4 +88,26 @@ export function refuseBeyond (
   return quota.bytes === undefined
     ? -Infinity
     : owner.usedBytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
+}
+
+/**
+ * Refuses a change that would exceed a quota. A change that adds nothing is never refused: an account above a lowered
+ * quota can still replace a file by a smaller one.
+ * @throws quota_exceeded with the numbers.
+ */
+export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): void {
+  const unit = unitBeyond(quota, used, added)
+  if (unit === undefined) return
+  const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
+  const numbers = `${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}`
+  throw new Problem('quota_exceeded', {
+    detail: `The quota is ${quota[unit]} ${noun}, ${numbers}.`,
+    members: { unit, remaining: Math.max(0, Number(quota[unit]) - used[unit]) }
+  })
+}
+
+/** Of what there would be too much; undefined if the change is within the quota. */
+export function unitBeyond (quota: Quota, used: Amount, added: Amount): keyof Amount | undefined {
+  return (['bytes', 'files'] as const).find(unit =>
+    added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
 }

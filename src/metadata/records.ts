@@ -1,4 +1,3 @@
-import { Problem } from '../problems.ts'
 import type { RowOf } from './schema.ts'
 
 /** The limits of one account; undefined means no limit. */
@@ -6,28 +5,6 @@ export interface Quota { readonly bytes: number | undefined, readonly files: num
 
 /** An account's own limit that lifts the limit of the settings: no account reaches it. */
 export const NO_LIMIT = Number.MAX_SAFE_INTEGER
-
-/**
- * Refuses a change that would exceed a quota. A change that adds nothing is never refused: an account above a lowered
- * quota can still replace a file by a smaller one.
- * @throws quota_exceeded with the numbers.
- */
-export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): void {
-  const unit = unitBeyond(quota, used, added)
-  if (unit === undefined) return
-  const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
-  const numbers = `${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}`
-  throw new Problem('quota_exceeded', {
-    detail: `The quota is ${quota[unit]} ${noun}, ${numbers}.`,
-    members: { unit, remaining: Math.max(0, Number(quota[unit]) - used[unit]) }
-  })
-}
-
-/** Of what there would be too much; undefined if the change is within the quota. */
-export function unitBeyond (quota: Quota, used: Amount, added: Amount): keyof Amount | undefined {
-  return (['bytes', 'files'] as const).find(unit =>
-    added[unit] > 0 && used[unit] + added[unit] > (quota[unit] ?? Infinity))
-}
 
 /** Bytes and files. */
 export interface Amount { readonly bytes: number, readonly files: number }
