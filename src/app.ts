@@ -55,7 +55,7 @@ import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes } from './openapi/document.ts'
-import { addSharedResponses } from './openapi/responses.ts'
+import { describeOperations } from './openapi/operation.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { AppServices } from './services.ts'
 import { authenticate, type AuthRequirement } from './tokens/authenticate.ts'
@@ -116,7 +116,7 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
   prepareCallers(app)
-  addSharedResponses(app)
+  describeOperations(app)
   await protect(app, config, () => connections.countInProgress() - store.changes.countWaiting())
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   app.setNotFoundHandler(refuseUnknownPath)

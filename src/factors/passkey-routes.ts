@@ -5,7 +5,6 @@ import { NewClaim } from '../accounts/schemas.ts'
 import { callerOf, recordEvent } from '../http/caller.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
-import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { NewSession, newSessionHeaders } from '../tokens/schemas.ts'
 import { SESSION_PATH } from '../tokens/sessions.ts'
@@ -18,8 +17,6 @@ import { passkeyOf } from './schemas.ts'
 
 const CONFIRMATION = 'confirmation' as const
 
-const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
-
 /** Register passkeys. A password is enough to set up the second factor that the server requires. */
 export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, securityLog, config: { publicUrl } }) => {
   await app.register(cookie)
@@ -29,8 +26,7 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
       operationId: 'createPasskeyOptions',
       summary: 'Start to register a passkey',
       description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options'),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options',
       response: {
         200: answer(PasskeyCreationOptions, 'The options.'),
         ...problems(['passkeys_unavailable'])
@@ -43,14 +39,11 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
       operationId: 'registerPasskey',
       summary: 'Register a passkey',
       description: 'Registers a passkey, of which an account has at most 20. It signs in without a password, and `confirmPasskey` uses it beside one. If it is the first second factor of the account, the response has recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie and the key of the request, or `sessionId`.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"my phone","credential":<credential>}\' http://127.0.0.1:5000/api/passkeys'
-      ),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"my phone","credential":<credential>}\' http://127.0.0.1:5000/api/passkeys',
       body: Type.Ref(NewPasskey),
       response: {
         201: answer(RegisteredPasskey, 'The new passkey.'),
-        ...problems([...jsonBody, 'passkey_invalid', 'too_many_passkeys', 'passkeys_unavailable', 'storage_full'])
+        ...problems(['passkey_invalid', 'too_many_passkeys', 'passkeys_unavailable'])
       }
     }
   }, async (request, reply) => {
@@ -72,20 +65,17 @@ export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }
       operationId: 'deletePasskey',
       summary: 'Delete a passkey',
       description: 'Deletes a passkey. With the last second factor the recovery codes end too.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE http://127.0.0.1:5000/api/passkeys/3'
-      ),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE http://127.0.0.1:5000/api/passkeys/3',
       params: PasskeyParams,
       response: {
         204: noContent('The passkey is deleted.'),
-        ...problems(['not_found', 'storage_full'])
+        ...problems(['not_found'])
       }
     }
   }, async (request, reply) => {
     await metadata.factors.removePasskey(callerOf(request).account, request.params.id)
     recordEvent(securityLog, request, 'factor_removed')
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 
@@ -96,8 +86,7 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { pu
       operationId: 'confirmPasskeyOptions',
       summary: 'Start to confirm with a passkey',
       description: 'Returns what `navigator.credentials.get` needs, for `confirmPasskey` within five minutes.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options'),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/confirm/options',
       response: {
         200: answer(PasskeyRequestOptions, 'The options.'),
         ...problems(['passkeys_unavailable'])
@@ -113,14 +102,11 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { pu
       operationId: 'confirmPasskey',
       summary: 'Confirm with a passkey',
       description: 'Returns a code for a passkey of the account. Send it in `One-Time-Code` beside the password: it works once, within five minutes.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"credential":<credential>}\' http://127.0.0.1:5000/api/passkeys/confirm'
-      ),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"credential":<credential>}\' http://127.0.0.1:5000/api/passkeys/confirm',
       body: Type.Ref(PasskeySignature),
       response: {
         200: answer(PasskeyConfirmation, 'The code.'),
-        ...problems([...jsonBody, 'passkey_refused', 'passkeys_unavailable', 'storage_full'])
+        ...problems(['passkey_refused', 'passkeys_unavailable', 'storage_full'])
       }
     }
   }, async request => {
@@ -138,9 +124,7 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
       operationId: 'createPasskeySessionOptions',
       summary: 'Start to sign in with a passkey',
       description: 'Returns what `navigator.credentials.get` needs, for `createPasskeySession` within five minutes.',
-      ...codeSamples('curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options'),
-      tags: ['Tokens'],
-      security: noCredential,
+      curl: 'curl -f -X POST http://127.0.0.1:5000/api/session/passkey/options',
       response: {
         200: answer(PasskeyRequestOptions, 'The options.'),
         ...problems(['passkeys_unavailable'])
@@ -153,15 +137,11 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
       operationId: 'createPasskeySession',
       summary: 'Create a session with a passkey',
       description: 'For pages in a browser: `createSession` with a passkey in place of the password. Every passkey that does not sign its user in gets the same answer.',
-      ...codeSamples(
-        'curl -f -H "Content-Type: application/json" -d \'{"credential":<credential>}\' -c cookies.txt http://127.0.0.1:5000/api/session/passkey'
-      ),
-      tags: ['Tokens'],
-      security: noCredential,
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"credential":<credential>}\' -c cookies.txt http://127.0.0.1:5000/api/session/passkey',
       body: Type.Ref(PasskeySignature),
       response: {
         201: { ...answer(NewSession, 'The new session.'), headers: newSessionHeaders },
-        ...problems([...jsonBody, 'passkey_refused', 'credentials_wrong', 'passkeys_unavailable', 'too_many_tokens', 'storage_full'])
+        ...problems(['passkey_refused', 'credentials_wrong', 'passkeys_unavailable', 'too_many_tokens', 'storage_full'])
       }
     }
   }, async (request, reply) => {
@@ -176,7 +156,7 @@ const CLAIM_PATH = '/api/account/claim/confirm'
 
 const { secret } = NewClaim.properties
 
-const claimRefusals = [...jsonBody, 'tls_required', 'not_found', 'passkeys_unavailable'] as const
+const claimRefusals = ['tls_required', 'not_found', 'passkeys_unavailable'] as const
 
 /** Make a code of a passkey for a reset; no credentials required but its secret. */
 export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config }) => {
@@ -187,9 +167,7 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
       operationId: 'confirmClaimOptions',
       summary: 'Start to confirm a reset with a passkey',
       description: 'Returns what `navigator.credentials.get` needs, for `confirmClaim` within five minutes. An invitation is answered as a link that does not exist.',
-      ...codeSamples(`curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>"}' http://127.0.0.1:5000${CLAIM_PATH}/options`),
-      tags: ['Account'],
-      security: noCredential,
+      curl: `curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>"}' http://127.0.0.1:5000${CLAIM_PATH}/options`,
       body: Type.Object({ secret }, { additionalProperties: false }),
       response: {
         200: answer(PasskeyRequestOptions, 'The options.'),
@@ -206,9 +184,7 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
       operationId: 'confirmClaim',
       summary: 'Confirm a reset with a passkey',
       description: 'Returns a code for a passkey of the account, which has signed the challenge of `confirmClaimOptions` for the same secret. Send it in `One-Time-Code` with `claimAccount`: it works once, within five minutes.',
-      ...codeSamples(`curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>","credential":<credential>}' http://127.0.0.1:5000${CLAIM_PATH}`),
-      tags: ['Account'],
-      security: noCredential,
+      curl: `curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>","credential":<credential>}' http://127.0.0.1:5000${CLAIM_PATH}`,
       body: Type.Object({ secret, credential: Type.Ref(PasskeyAssertion) }, { additionalProperties: false }),
       response: {
         200: answer(PasskeyConfirmation, 'The code.'),

@@ -1,6 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LIVENESS_PATH } from '../http/load-shedding.ts'
-import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import type { Health } from './health.ts'
@@ -16,9 +15,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
       operationId: 'getLiveness',
       summary: 'Check liveness',
       description: 'Returns 200 as long as the process responds, also under overload. It uses neither database nor disk. If it fails repeatedly, restart the process. It counts against the rate limit of the client address, like every request.',
-      ...codeSamples('curl -f http://127.0.0.1:5000/health/live'),
-      tags: ['Health'],
-      security: noCredential,
+      curl: 'curl -f http://127.0.0.1:5000/health/live',
       response: { 200: answer(Liveness, 'The process responds.') }
     }
   }, async () => ({ status: 'alive' as const }))
@@ -28,9 +25,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async
       operationId: 'getReadiness',
       summary: 'Check readiness',
       description: 'Checks the database by a commit, and the disk or the bucket by a write, at most once a second. 503 means: send no requests for now, because the server is stopping or overloaded, or can\'t use its database, disk or bucket. A full disk is not a reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
-      ...codeSamples('curl -f http://127.0.0.1:5000/health/ready'),
-      tags: ['Health'],
-      security: noCredential,
+      curl: 'curl -f http://127.0.0.1:5000/health/ready',
       response: { 200: answer(Readiness, 'The server can process requests.'), ...problems(['not_ready']) }
     }
   }, async () => {

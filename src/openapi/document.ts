@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { readVersion } from '../config.ts'
 import type { Links } from '../http/links.ts'
-import { codeSamples, noCredential } from './operation.ts'
+import { tags } from './operation.ts'
 import { problemExamples } from './responses.ts'
 import { transformDocument } from './transform.ts'
 
@@ -49,19 +49,7 @@ export function documentOptions (): SwaggerOptions {
       info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'The operator of this server' }, license: { name: 'MIT', identifier: 'MIT' } },
       // The OWASP rules require `x-internal` and the kind of environment; Fastify's types have no extensions.
       servers: [{ url: DEFAULT_ORIGIN, description: 'The server that serves this document: local, staging or production.', ...{ 'x-internal': false } }],
-      tags: [
-        { name: 'Users', description: 'Registration and public profiles.' },
-        { name: 'Tokens', description: 'Access tokens, personal access tokens for scripts, and sessions of pages in a browser.' },
-        { name: 'Second factors', description: 'One-time codes, passkeys and recovery codes beside the password.' },
-        { name: 'Files', description: 'Upload, list, download, rename, move and delete files.' },
-        { name: 'Folders', description: 'List, create, move and delete folders.' },
-        { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
-        { name: 'Uploads', description: 'Uploads that continue after a lost connection, with [tus](https://tus.io) or, experimentally, draft-ietf-httpbis-resumable-upload.' },
-        { name: 'Links', description: 'Files and folders that owners give away for a time, and what visitors without an account do with a link. Only with `LINKS=on`.' },
-        { name: 'Account', description: 'Your account: usage, events, password, deletion.' },
-        { name: 'Document', description: 'Service information and this OpenAPI document.' },
-        { name: 'Health', description: 'Checks for load balancers and monitoring.' }
-      ],
+      tags: Object.entries(tags).map(([name, { description }]) => ({ name, description })),
       components: {
         examples: problemExamples(),
         securitySchemes: {
@@ -114,9 +102,7 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
       operationId: 'getOpenapiJson',
       summary: 'Get the OpenAPI document as JSON',
       description: 'For client generators. `servers` and the examples contain the address of this server.',
-      ...codeSamples('curl -f -o openapi.json http://127.0.0.1:5000/openapi.json'),
-      tags: ['Document'],
-      security: noCredential,
+      curl: 'curl -f -o openapi.json http://127.0.0.1:5000/openapi.json',
       response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } } }
     }
   }, async (request, reply) => {
@@ -129,9 +115,7 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
       operationId: 'getOpenapiYaml',
       summary: 'Get the OpenAPI document as YAML',
       description: 'Returns the same document in YAML.',
-      ...codeSamples('curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml'),
-      tags: ['Document'],
-      security: noCredential,
+      curl: 'curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml',
       response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String({ maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.' }) } } } }
     }
   }, async (request, reply) => reply.type('application/yaml').send(withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))))

@@ -1,8 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import type { FastifyInstance, RouteOptions } from 'fastify'
-import { isEssential } from '../http/load-shedding.ts'
+import type { RouteOptions } from 'fastify'
 import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
-import { SAFE_METHODS } from '../http/wire-values.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
 
 /** A response with JSON of a shared schema. */
@@ -22,7 +20,7 @@ const seconds = (bounds: { minimum: number, maximum: number }, description: stri
 const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
 
 /** Headers of every response: the request id and the general rate limit (draft-ietf-httpapi-ratelimit-headers). */
-const sharedHeaders: Record<string, Header> = {
+export const sharedHeaders: Record<string, Header> = {
   'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request, also found in the server log.' },
   'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled or does not apply, or if the request was refused before it was counted.'),
   'RateLimit-Remaining': requests(0, 'Requests left in the current minute.'),
@@ -53,11 +51,12 @@ interface ProblemResponse {
   content: { 'application/problem+json': { schema: unknown, examples: Record<string, { $ref: string }> } }
 }
 
+const allCodes = Object.keys(failures) as FailureCode[]
+
 /** An example of each error: the `components.examples` that the error responses refer to. */
 export function problemExamples (): Record<string, { summary: string, value: ProblemDetails }> {
-  const codes = Object.keys(failures) as FailureCode[]
   return Object.fromEntries(
-    codes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }])
+    allCodes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }])
   )
 }
 
@@ -66,22 +65,9 @@ export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = route.schema.response as Record<number, Partial<ProblemResponse>>
   const declared = Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})) as FailureCode[]
-  const added = Object.entries(problems([...new Set([...declared, ...codes])])).map(([status, problem]) =>
+  const added = Object.entries(problems([...declared, ...codes])).map(([status, problem]) =>
     [status, { ...problem, content: { ...responses[Number(status)]?.content, ...problem.content } }])
   route.schema.response = { ...responses, ...Object.fromEntries(added) }
-}
-
-/** Adds to every route the errors and headers that all operations share. Call it before the routes are added. */
-export function addSharedResponses (app: FastifyInstance): void {
-  app.addHook('onRoute', route => {
-    // Only path parameters are percent-decoded.
-    const urlFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
-    const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
-    const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
-    const storeFailures: FailureCode[] = usesStore(route) ? ['unavailable'] : []
-    addFailures(route, [...urlFailures, 'malformed_request', 'validation_failed', 'stopping', 'too_many_requests', ...storeFailures, ...loadFailures, ...siteFailures])
-    addHeaders(route, () => sharedHeaders)
-  })
 }
 
 /** Adds headers to the responses of a route, by status. For hooks on many routes, after those that add failures. */
@@ -92,16 +78,12 @@ export function addHeaders (route: RouteOptions, headersOf: (status: number) => 
     [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
 }
 
-/** False for operations without accounts and files: the document, the health checks and the service information. */
-function usesStore ({ method, url }: RouteOptions): boolean {
-  return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
-}
-
-/** The error responses of an operation, by status, from the codes it can answer with. */
+/** The error responses of an operation, by status, from the codes it can answer with, in any order. */
 export function problems (codes: FailureCode[]): Record<number, ProblemResponse> {
   const statuses = new Set(codes.map(code => failures[code].status))
+  const ordered = allCodes.filter(code => codes.includes(code))
   return Object.fromEntries(
-    Array.from(statuses, status => [status, response(status, codes.filter(code => failures[code].status === status))])
+    Array.from(statuses, status => [status, response(status, ordered.filter(code => failures[code].status === status))])
   )
 }
 

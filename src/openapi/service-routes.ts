@@ -5,7 +5,6 @@ import { Html, prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
 import type { Links } from '../http/links.ts'
 import type { Page } from '../http/page.ts'
 import { NullableText, SharedObject } from '../http/wire-values.ts'
-import { codeSamples, noCredential } from './operation.ts'
 import { noContent } from './responses.ts'
 
 export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.', {
@@ -37,9 +36,8 @@ export const serviceRoutes: FastifyPluginAsyncTypebox<ServiceRoutesOptions> = as
       operationId: 'getService',
       summary: 'Get service information',
       description: 'Returns name, version and the address of the OpenAPI document. Browsers get a page: `Accept` decides between JSON and HTML (RFC 9110 section 12.5.1); without a preference the response is JSON. With `WEB_PAGE=off`, browsers are redirected to `/docs`.',
-      ...codeSamples('curl -f http://127.0.0.1:5000/'),
+      curl: 'curl -f http://127.0.0.1:5000/',
       tags: ['Document'],
-      security: noCredential,
       response: {
         200: {
           description: 'Service information, or the page.',

@@ -1,4 +1,5 @@
 import { failures, type FailureCode } from '../problems.ts'
+import { tags } from './operation.ts'
 
 interface SharedRef { $ref?: string }
 interface Response {
@@ -29,22 +30,8 @@ interface OpenapiDocument {
   }
 }
 
-/** The order of paths within each tag: what a new user needs first comes first. */
-const PATHS = [
-  '/api/users', '/api/users/{id}',
-  '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}', '/api/session', '/api/session/passkey/options', '/api/session/passkey',
-  '/api/second-factor', '/api/second-factor/totp', '/api/second-factor/recovery-codes',
-  '/api/passkeys/options', '/api/passkeys', '/api/passkeys/confirm/options', '/api/passkeys/confirm', '/api/passkeys/{id}',
-  '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock', '/api/changes', '/api/zip',
-  '/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock',
-  '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}',
-  '/api/uploads', '/api/uploads/{id}',
-  '/api/links', '/api/links/{id}', '/api/links/{id}/secret',
-  '/s/{secret}', '/s/{secret}/unlock', '/s/{secret}/list', '/s/{secret}/files/{name}', '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}',
-  '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim', '/api/account/claim/confirm/options', '/api/account/claim/confirm',
-  '/openapi.json', '/openapi.yaml',
-  '/health/live', '/health/ready'
-]
+/** The order of paths. */
+const PATHS = Object.values(tags).flatMap(({ paths }) => paths)
 
 /** The order of parameters. */
 const PLACES = ['path', 'query', 'header']
