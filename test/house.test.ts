@@ -37,17 +37,17 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 600,
   doctor: 6400,
   factors: 8300,
-  files: 26_900,
+  files: 26_600,
   fsck: 1100,
   http: 12_600,
-  links: 9900,
+  links: 9700,
   metadata: 56_400,
   'metadata/postgres': 11_300,
   'metadata/sqlite': 9400,
   monitoring: 5200,
   openapi: 4200,
   tokens: 7600,
-  uploads: 16_800,
+  uploads: 16_700,
   webdav: 10_400
 }
 

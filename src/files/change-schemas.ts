@@ -3,7 +3,6 @@ import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { dateOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { changeKinds, type ChangeRecord, type ResetReason, resetReasons } from '../metadata/change-records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
 import { MAX_NAME_BYTES } from './names.ts'
@@ -42,8 +41,7 @@ export const listChanges = {
   operationId: 'listChanges',
   summary: 'List changes',
   description: 'Lists what has changed in your files and folders since an earlier request, whoever changed it: for a copy that is kept up to date, or a view. None is missing, and they are in order. Start without a cursor: the response has no changes, and `reset` is true. If `limit` is reached, more may follow. With `wait`, the response comes within a second of a change. Changes are kept for 30 days, and of an account the latest 20,000. After a response without changes use its `next` too, so that the cursor does not become too old.\n\nTo keep a copy: get a cursor, then list all folders (`GET /api/folders?all=true`) and all files (`GET /api/files`), and keep them by `id`. Then go on with `next`: for each change, set what your copy has at `id` to `file` or `folder`, and if the change has neither, remove it. After a response without changes the copy is right, whatever happened while you were listing. Until then it may be of several moments. The path of a file is that of the folder `folderId` and the last segment of its `name`; of a folder, that of `parentId` and the last segment of `name`: the move of a folder changes the paths of what is in it, but is one change.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes',
   querystring: ChangeQuery,
   response: {
     200: answer(ChangeList, 'The changes.'),

@@ -5,7 +5,6 @@ import { PageSize } from '../http/pagination.ts'
 import { Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject, Timestamp } from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_TYPE_LENGTH } from './names.ts'
 import { MAX_NAME_BYTES } from './names.ts'
@@ -155,13 +154,12 @@ export const listFiles = {
   operationId: 'listFiles',
   summary: 'List files',
   description: 'Lists your files, all of them or those in one folder, page by page. Pagination is constant-time. A file that stays in its folder is neither skipped nor repeated, whatever changes meanwhile. With `contains`, searches for files by name. One request looks at no more than 100,000 names, and `searched` tells at how many. In an order by name the next page goes on with the others, so a page can have fewer files than `limit`, or none: only `next: null` is the end. In another order `next` is always null, and the page has the first files of that order among these names, which are those of the root, then of folder after folder: if `searched` is 100,000, or if there are `limit` files, search by name to find all. A file that is renamed or moved during a search can be missing.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports"',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?contains=report&order=newest"'
-  ),
-  tags: ['Files'],
+  ],
   querystring: FileListQuery,
   response: {
     200: { ...answer(FileList, 'A page.'), headers: nextPage },
@@ -173,8 +171,7 @@ export const getFile = {
   operationId: 'getFile',
   summary: 'Get file metadata',
   description: 'Returns name, size, media type, SHA-256, timestamps and URL of a file.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf',
   params: FileParams,
   response: {
     200: answer(StoredFile, 'The file.'),
@@ -186,14 +183,13 @@ export const deleteFile = {
   operationId: 'deleteFile',
   summary: 'Delete a file',
   description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that content; with `id`, only if it is that file. Downloads in progress complete.',
-  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf',
   params: FileParams,
   querystring: FileDeletionQuery,
   headers: ChangeHeaders,
   response: {
     204: noContent('The file was deleted.'),
-    ...problems(['not_found', 'precondition_failed', 'file_locked', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'file_locked'])
   }
 }
 
@@ -201,11 +197,10 @@ export const renameFile = {
   operationId: 'renameFile',
   summary: 'Rename or move a file',
   description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, only if the file still has that content; with `id`, only if it is that file.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' http://127.0.0.1:5000/api/files/draft.pdf'
-  ),
-  tags: ['Files'],
+  ],
   params: FileParams,
   querystring: Type.Object(IdQuery('file')),
   headers: ChangeHeaders,
@@ -213,8 +208,8 @@ export const renameFile = {
   response: {
     200: answer(StoredFile, 'The renamed file.'),
     ...problems([
-      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'body_too_large',
-      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
+      'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'quota_exceeded', 'extension_not_allowed',
+      'file_locked'
     ])
   }
 }
@@ -223,16 +218,14 @@ export const copyFile = {
   operationId: 'copyFile',
   summary: 'Copy a file',
   description: 'Copies the file on the server: no bytes are sent or received. The name of the copy is the whole path, and must be free; missing folders are created. The copy counts in full towards the quota, and each of the two can be changed or deleted without the other. Media type, SHA-256, `modifiedAt` and WebDAV properties are copied, versions are not. `createdAt` is now.',
-  ...codeSamples('curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' http://127.0.0.1:5000/api/files/report.pdf/copy'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' http://127.0.0.1:5000/api/files/report.pdf/copy',
   params: FileParams,
   body: Type.Ref(FileCopy),
   response: {
     201: { ...answer(StoredFile, 'The copy.'), headers: { ...location, ...etag } },
     ...problems([
-      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'quota_exceeded',
-      'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'too_many_transfers', 'file_damaged',
-      'storage_full'
+      'name_invalid', 'not_found', 'name_taken', 'quota_exceeded', 'extension_not_allowed', 'file_locked',
+      'too_many_transfers', 'file_damaged'
     ])
   }
 }

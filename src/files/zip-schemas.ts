@@ -1,6 +1,5 @@
 import { Type } from '@sinclair/typebox'
 import { MAX_TEXT_POINTS, SharedObject } from '../http/wire-values.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { Bytes, FolderQuery } from './schemas.ts'
 import { MAX_ZIP_ENTRIES } from './zips.ts'
@@ -37,8 +36,7 @@ export const downloadZip = {
   operationId: 'downloadZip',
   summary: 'Download a folder as a zip',
   description: `Returns all that is in a folder as a zip, with paths from that folder. ${rules}`,
-  ...codeSamples('curl -f -u test_user:pwd -o reports.zip "http://127.0.0.1:5000/api/zip?folder=reports"'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -o reports.zip "http://127.0.0.1:5000/api/zip?folder=reports"',
   querystring: ZipQuery,
   response: {
     200: zipFile,
@@ -50,14 +48,10 @@ export const zipFiles = {
   operationId: 'zipFiles',
   summary: 'Download files and folders as a zip',
   description: `Returns files and folders as a zip, with paths from the deepest folder that all of them are in. The request has at most 4 MiB. ${rules}`,
-  ...codeSamples('curl -f -u test_user:pwd -o some.zip -H "Content-Type: application/json" -d \'{"names":["report.pdf","reports"]}\' http://127.0.0.1:5000/api/zip'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -o some.zip -H "Content-Type: application/json" -d \'{"names":["report.pdf","reports"]}\' http://127.0.0.1:5000/api/zip',
   body: Type.Ref(ZipNames),
   response: {
     200: zipFile,
-    ...problems([
-      'malformed_json', 'not_found', 'body_too_large', 'zip_too_large', 'unsupported_media_type', 'too_many_transfers',
-      'file_damaged'
-    ])
+    ...problems(['not_found', 'zip_too_large', 'too_many_transfers', 'file_damaged'])
   }
 }

@@ -99,7 +99,7 @@ export function describeOperations (app: FastifyInstance): void {
       tags: schema.tags ?? [tagByPath.get(url.replaceAll(/:(\w+)/g, '{$1}'))],
       // Without authentication.
       security: schema.security ?? [{}],
-      ...(schema.curl && { 'x-codeSamples': [{ lang: 'Shell', label: 'curl', source: [schema.curl].flat().join('\n') }] })
+      'x-codeSamples': [{ lang: 'Shell', label: 'curl', source: [schema.curl].flat().join('\n') }]
     })
   })
 }
@@ -120,12 +120,4 @@ function failuresOf (route: RouteOptions): FailureCode[] {
 /** False for operations without accounts and files: the document, the health checks and the service information. */
 function usesStore ({ method, url }: RouteOptions): boolean {
   return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
-}
-
-/** The `security` of an operation without authentication. */
-export const noCredential: { [scheme: string]: string[] }[] = [{}]
-
-/** Example commands. */
-export function codeSamples (...lines: string[]) {
-  return { curl: lines }
 }

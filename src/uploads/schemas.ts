@@ -5,7 +5,6 @@ import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/upload-records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, type Header, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 
@@ -168,8 +167,7 @@ export const uploadFile = {
   operationId: 'uploadFile',
   summary: 'Upload a file',
   description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes already exists, the response is 200 with that file, so retries are safe. If its bytes differ, the response is 409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
-  ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/',
   querystring: UploadFormQuery,
   headers: FormHeaders,
   consumes: ['multipart/form-data'],
@@ -188,8 +186,7 @@ export const putFile = {
   operationId: 'putFile',
   summary: 'Create or replace a file',
   description: 'Stores the request body under this name, and creates missing folders. `Content-Type` is its media type; without it, or with `application/x-www-form-urlencoded`, which curl and wget add to every body, the type of the name\'s extension is used. `If-None-Match: *` only creates, `If-Match` only replaces that content; otherwise the response is 412. With `folderId`, the folder must be there, and no folders are created. Replaced content is kept as a version of the file. `Content-Digest` and `Repr-Digest` are verified before the file becomes visible.\n\nAn upload of more than 1 MiB with `Upload-Complete: ?1` can be continued after a lost connection: find it with `GET /api/uploads?name=…`, and send the rest with `Content-Range`.\n\nClients that swagger-typescript-api generates, or orval for `fetch`, send a `File` or `Blob` as the JSON text `{}`. With them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was acknowledged on it is stored.',
-  ...codeSamples('curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf',
   params: FileParams,
   querystring: UploadFolderQuery,
   headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders, Type.Object(fileModified)]),
