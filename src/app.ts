@@ -9,7 +9,6 @@ import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
 } from './factors/passkey-routes.ts'
 import { passkeySchemas } from './factors/passkey-schemas.ts'
-import { findPasskeyHost } from './factors/relying-party.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
 import { factorSchemas } from './factors/schemas.ts'
 import { changeRoutes } from './files/change-routes.ts'
@@ -46,7 +45,6 @@ import { linkUploadSchemas } from './links/upload-schemas.ts'
 import { visitorRoutes } from './links/visitor-routes.ts'
 import { visitorSchemas } from './links/visitor-schemas.ts'
 import { openEventLog } from './monitoring/event-log.ts'
-import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
@@ -134,25 +132,25 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
 async function registerRoutes (
   app: FastifyInstance, store: AppServices, { connections, outages }: { connections: Connections, outages: Outages }
 ): Promise<void> {
-  const { accessTokens, blobs, config, eventLogs, failures, metadata } = store
-  const { publicUrl } = config
+  const { accessTokens, config, eventLogs, failures } = store
   eventLogs.push(event => app.log.info({ security: event }, event.kind))
   if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))
   await app.register(jwt, accessTokens.pluginOptions)
   accessTokens.use(app.jwt)
   const page = await findPage(config, app.log)
-  const links = createLinks(publicUrl)
+  const links = createLinks(config.publicUrl)
   const services = { ...store, ...createTransferLimits(connections), connections, links, page }
 
+  const open = async (...routes: Routes[]) => {
+    for (const each of routes) await app.register(each, services)
+  }
   const guard = async (requirement: AuthRequirement, ...routes: Routes[]) => app.register(async scope => {
     authenticate(scope, services, requirement)
     for (const each of routes) await scope.register(each, services)
   })
 
   app.addHook('preValidation', refuseForeignParameters)
-  await app.register(userRoutes, services)
-  await app.register(claimRoutes, services)
-  await app.register(claimPasskeyRoutes, services)
+  await open(userRoutes, claimRoutes, claimPasskeyRoutes)
   await guard({ credential: 'password or personal token' }, signInRoutes)
   await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
   await guard(
@@ -171,29 +169,13 @@ async function registerRoutes (
     changeFactorRoutes, changePasskeyRoutes, passwordRoutes, personalTokenRoutes, sessionSignInRoutes
   )
   await guard({ credential: 'any', scope: 'links' }, linkRoutes)
-  await app.register(visitorRoutes, services)
-  await app.register(linkUploadRoutes, services)
-  await app.register(davDiscoveryRoutes)
+  await open(visitorRoutes, linkUploadRoutes, davDiscoveryRoutes)
   await guard({ credential: 'token', scope: 'files:read' }, davReadRoutes)
   await guard({ credential: 'token', scope: 'files:write' }, davChangeRoutes)
-  await app.register(sessionRoutes, services)
-  await app.register(passkeySignInRoutes, services)
-  await app.register(uploadDiscoveryRoutes, services)
-  await app.register(serviceRoutes, {
-    links,
-    page,
-    facts: {
-      passkeyHost: findPasskeyHost(publicUrl) ?? null,
-      secondFactor: config.secondFactor,
-      links: config.hasLinks ? 'on' : 'off',
-      linkMaxDays: config.linkMaxDays
-    }
-  })
-  if (page !== undefined) await app.register(pageRoutes, { page })
-  await app.register(documentRoutes, { links })
-  await app.register(docsRoutes)
-  const health = createHealth({ ...config, metadata, blobs, hasBucket: config.storageUrl !== undefined, outages })
-  await app.register(healthRoutes, { health })
+  await open(
+    sessionRoutes, passkeySignInRoutes, uploadDiscoveryRoutes, serviceRoutes, pageRoutes, documentRoutes, docsRoutes
+  )
+  await app.register(healthRoutes, { ...store, outages })
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */

@@ -1,6 +1,6 @@
 import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import { networkOf, originOf } from '../accounts/network.ts'
+import { networkOf } from '../accounts/network.ts'
 import { NewClaim } from '../accounts/schemas.ts'
 import { callerOf, recordEvent } from '../http/caller.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
@@ -12,13 +12,12 @@ import {
   NewPasskey, PasskeyAssertion, PasskeyConfirmation, PasskeyCreationOptions, PasskeyParams, PasskeyRequestOptions,
   PasskeySignature, RegisteredPasskey
 } from './passkey-schemas.ts'
-import { relyingPartyOf } from './relying-party.ts'
 import { passkeyOf } from './schemas.ts'
 
 const CONFIRMATION = 'confirmation' as const
 
 /** Register passkeys. A password is enough to set up the second factor that the server requires. */
-export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, securityLog, config: { publicUrl } }) => {
+export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, securityLog }) => {
   await app.register(cookie)
 
   app.post('/api/passkeys/options', {
@@ -32,7 +31,7 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
         ...problems(['passkeys_unavailable'])
       }
     }
-  }, async request => passkeys.creationOptions(callerOf(request).account, relyingPartyOf(request.raw, publicUrl)))
+  }, async request => passkeys.creationOptions(callerOf(request).account, request))
 
   app.post('/api/passkeys', {
     schema: {
@@ -50,8 +49,7 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
     const { account } = callerOf(request)
     const { name, credential, sessionId = await sessions.findId(request) } = request.body
     const staying = { sessionId, network: networkOf(request.ip) }
-    const party = relyingPartyOf(request.raw, publicUrl)
-    const { passkey, recoveryCodes } = await passkeys.add(account, { name, credential, staying }, party)
+    const { passkey, recoveryCodes } = await passkeys.add(account, { name, credential, staying }, request)
     recordEvent(securityLog, request, 'factor_added')
     reply.code(201)
     return { ...passkeyOf(passkey), recoveryCodes }
@@ -80,7 +78,7 @@ export const changePasskeyRoutes: Routes = async (app, { metadata, securityLog }
 }
 
 /** Make a code of a passkey. A password is enough. */
-export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { publicUrl } }) => {
+export const confirmPasskeyRoutes: Routes = async (app, { passkeys }) => {
   app.post('/api/passkeys/confirm/options', {
     schema: {
       operationId: 'confirmPasskeyOptions',
@@ -92,10 +90,7 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { pu
         ...problems(['passkeys_unavailable'])
       }
     }
-  }, async request => {
-    const party = relyingPartyOf(request.raw, publicUrl)
-    return passkeys.confirmationOptions(callerOf(request).account, { party, purpose: CONFIRMATION })
-  })
+  }, async request => passkeys.confirmationOptions(callerOf(request).account, request, CONFIRMATION))
 
   app.post('/api/passkeys/confirm', {
     schema: {
@@ -110,13 +105,13 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys, config: { pu
       }
     }
   }, async request => {
-    const context = { party: relyingPartyOf(request.raw, publicUrl), origin: originOf(request), purpose: CONFIRMATION }
-    return { code: await passkeys.confirm(callerOf(request).account, request.body.credential, context) }
+    const { account } = callerOf(request)
+    return { code: await passkeys.confirm(request.body.credential, { account, purpose: CONFIRMATION, request }) }
   })
 }
 
 /** Sign in with a passkey alone; no credentials required. */
-export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, config: { publicUrl } }) => {
+export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions }) => {
   await app.register(cookie)
 
   app.post(`${SESSION_PATH}/passkey/options`, {
@@ -130,7 +125,7 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
         ...problems(['passkeys_unavailable'])
       }
     }
-  }, async request => passkeys.signInOptions(relyingPartyOf(request.raw, publicUrl)))
+  }, async request => passkeys.signInOptions(request))
 
   app.post(`${SESSION_PATH}/passkey`, {
     schema: {
@@ -145,8 +140,7 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions, con
       }
     }
   }, async (request, reply) => {
-    const party = relyingPartyOf(request.raw, publicUrl)
-    const account = await passkeys.signIn(request.body.credential, party, originOf(request))
+    const account = await passkeys.signIn(request.body.credential, request)
     reply.code(201)
     return sessions.begin(request, reply, { account, factors: ['passkey'] })
   })
@@ -176,7 +170,7 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
     }
   }, async request => {
     const { account, purpose } = await claims.findReset(request.body.secret)
-    return passkeys.confirmationOptions(account, { party: relyingPartyOf(request.raw, config.publicUrl), purpose })
+    return passkeys.confirmationOptions(account, request, purpose)
   })
 
   app.post(CLAIM_PATH, {
@@ -193,7 +187,6 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
     }
   }, async request => {
     const { account, purpose } = await claims.findReset(request.body.secret)
-    const context = { party: relyingPartyOf(request.raw, config.publicUrl), origin: originOf(request), purpose }
-    return { code: await passkeys.confirm(account, request.body.credential, context) }
+    return { code: await passkeys.confirm(request.body.credential, { account, purpose, request }) }
   })
 }

@@ -5,7 +5,7 @@ import { Problem } from '../problems.ts'
 export interface RelyingParty { readonly id: string, readonly origin: string }
 
 /** The part of a request that says where it arrived. */
-interface ArrivedRequest { readonly socket: Pick<Socket, 'localPort'> & { encrypted?: boolean } }
+export interface ArrivedRequest { readonly socket: Pick<Socket, 'localPort'> & { encrypted?: boolean } }
 
 /**
  * The host that passkeys belong to; undefined if the server can't have any. Browsers demand a name, not an address such

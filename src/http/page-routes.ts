@@ -1,11 +1,12 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import type { FastifyPluginAsync } from 'fastify'
-import type { Page } from './page.ts'
+import type { Routes } from './services.ts'
 
 /** The files of the page. Only the names of files that were there at the start reach the file system. */
-export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page: { folder } }) => {
+export const pageRoutes: Routes = async (app, { page }) => {
+  if (page === undefined) return
+  const { folder } = page
   const assets = join(folder, 'assets')
   const [files, hashedFiles] = await Promise.all([folder, assets].map(namesIn)) as [Set<string>, Set<string>]
 

@@ -73,10 +73,9 @@ export function createMetrics ({ metadata, blobs, passwords, quota }: MetricsOpt
     gauge('magicstore_disk_kept_bytes', 'Free bytes that uploads may not use.', async () => (await space.measure()).kept)
   }
 
-  const { events } = metadata
   // Cached like the totals: they are also read while no connection to the database is free.
-  const backup = (name: string, help: string, read: (events: Metadata['events']) => Promise<number | undefined>) =>
-    gauge(`magicstore_backup_last_${name}`, `${help}; no value if there is none. Updated at most once a minute.`, cached(TOTALS_MILLISECONDS, () => read(events)))
+  const backup = (name: string, help: string, read: (metadata: Metadata) => Promise<number | undefined>) =>
+    gauge(`magicstore_backup_last_${name}`, `${help}; no value if there is none. Updated at most once a minute.`, cached(TOTALS_MILLISECONDS, () => read(metadata)))
   backup('success_timestamp_seconds', 'When the latest backup was made', lastBackupAt)
   backup('result', '1 if the latest backup was made, 0 if it failed', lastBackupResult)
 

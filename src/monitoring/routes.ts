@@ -2,14 +2,18 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LIVENESS_PATH } from '../http/load-shedding.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import type { Health } from './health.ts'
+import type { AppServices } from '../services.ts'
+import { createHealth } from './health.ts'
+import type { Outages } from './outages.ts'
 import { Liveness, Readiness } from './schemas.ts'
 
 /** Failures of this kind rarely end within a second. */
 const RETRY_SECONDS = 5
 
 /** Liveness and readiness, for supervisors and load balancers. */
-export const healthRoutes: FastifyPluginAsyncTypebox<{ health: Health }> = async (app, { health }) => {
+export const healthRoutes: FastifyPluginAsyncTypebox<AppServices & { outages: Outages }> = async (app, services) => {
+  const health = createHealth(services, services.outages)
+
   app.get(LIVENESS_PATH, {
     schema: {
       operationId: 'getLiveness',

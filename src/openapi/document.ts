@@ -1,8 +1,7 @@
 import type { SwaggerOptions } from '@fastify/swagger'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { readVersion } from '../config.ts'
-import type { Links } from '../http/links.ts'
+import type { Routes } from '../http/services.ts'
 import { tags } from './operation.ts'
 import { problemExamples } from './responses.ts'
 import { transformDocument } from './transform.ts'
@@ -94,7 +93,7 @@ function withOrigin (text: string, origin: string): string {
 }
 
 /** The OpenAPI document. */
-export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async (app, { links }) => {
+export const documentRoutes: Routes = async (app, { links }) => {
   let json: string | undefined
 
   app.get('/openapi.json', {

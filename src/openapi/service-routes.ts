@@ -1,9 +1,7 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type, type Static } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import { readVersion } from '../config.ts'
 import { Html, prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
-import type { Links } from '../http/links.ts'
-import type { Page } from '../http/page.ts'
+import type { Routes } from '../http/services.ts'
 import { NullableText, SharedObject } from '../http/wire-values.ts'
 import { noContent } from './responses.ts'
 
@@ -18,17 +16,9 @@ export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.',
   linkMaxDays: Type.Integer({ format: 'int32', minimum: 0, maximum: 36_500, description: 'Longest lifetime of a link in days, and the default; 0 for no limit.', examples: [30] })
 })
 
-/** `facts` are those that depend on the settings. */
-interface ServiceRoutesOptions {
-  links: Links
-  page: Page | undefined
-  facts: Pick<Static<typeof ServiceFacts>, 'passkeyHost' | 'secondFactor' | 'links' | 'linkMaxDays'>
-}
-
 /** `/`: the page for browsers, service information for programs. */
-export const serviceRoutes: FastifyPluginAsyncTypebox<ServiceRoutesOptions> = async (
-  app, { links, page, facts }
-) => {
+export const serviceRoutes: Routes = async (app, { config, links, page, passkeys }) => {
+  const { secondFactor, linkMaxDays } = config
   await prepareHtml(app)
 
   app.get('/', {
@@ -49,8 +39,16 @@ export const serviceRoutes: FastifyPluginAsyncTypebox<ServiceRoutesOptions> = as
   }, async (request, reply) => {
     reply.header('vary', 'Accept')
     if (!prefersHtml(request)) {
-      const [openapi, docs] = [links.to(request.raw, '/openapi.json'), links.to(request.raw, '/docs')]
-      return { name: 'MagicStore' as const, version: readVersion(), openapi, docs, ...facts }
+      return {
+        name: 'MagicStore' as const,
+        version: readVersion(),
+        openapi: links.to(request.raw, '/openapi.json'),
+        docs: links.to(request.raw, '/docs'),
+        passkeyHost: passkeys.host ?? null,
+        secondFactor,
+        links: config.hasLinks ? 'on' as const : 'off' as const,
+        linkMaxDays
+      }
     }
     if (page === undefined) return reply.redirect('/docs')
     return sendHtml(reply.header('cache-control', 'no-cache'), page.html)
