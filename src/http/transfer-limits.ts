@@ -43,10 +43,9 @@ interface Holder { readonly key: string, readonly subject: string, readonly limi
 
 type HolderOf = (request: FastifyRequest) => Holder
 
-/** A request that waits for a place of each of its holders, which `start` takes. `leave` gives up. */
+/** A request that waits until none of its holders has reached its limit. `leave` ends it with an error. */
 interface WaitingRequest {
-  /** How many places its account has. */
-  readonly count: () => number
+  readonly account: Holder
   readonly holders: readonly Holder[]
   readonly start: () => void
   readonly leave: (reason: Error) => void
@@ -83,7 +82,7 @@ export function createTransferLimits (
   /** Of those that can start, one of the account with the fewest places: many of one don't keep others waiting. */
   function startNext (): void {
     const ready = Array.from(waiting).filter(({ holders }) => !holders.some(isFull))
-    ready.sort((one, other) => one.count() - other.count())[0]?.start()
+    ready.sort((one, other) => countOf(one.account.key) - countOf(other.account.key))[0]?.start()
   }
 
   const { stopping } = connections
@@ -112,7 +111,7 @@ export function createTransferLimits (
       end()
       begin()
     }
-    const next = { count: () => countOf(account.key), holders, start, leave }
+    const next = { account, holders, start, leave }
     const timer = setTimeout(leave, MAX_WAIT_MILLISECONDS, overloaded)
     const end = () => {
       clearTimeout(timer)
@@ -122,11 +121,15 @@ export function createTransferLimits (
     const signal = connections.signalOf(request.raw, reply.raw)
     signal.addEventListener('abort', () => leave(signal.reason as Error))
   }
+
+  const transfers = ofAccount(MAX_TRANSFERS_PER_ACCOUNT, TRANSFERS)
+  const zips = ofAll(MAX_ZIPS, 'zips')
+  const listings = ofAll(MAX_LISTINGS, 'listings')
   return {
-    limitTransfers: limitBy(accountOf, networkHolderOf),
-    limitVisits: limitBy(shareOf(linkOf), linkOf, networkHolderOf),
-    limitZips: limitBy(zipsOf, shareOf(allZips), allZips, accountOf, networkHolderOf),
-    limitListings: queueBy(listingsOf, shareOf(allListings), allListings)
+    limitTransfers: limitBy(transfers, ofNetwork),
+    limitVisits: limitBy(shareOf(ofLink), ofLink, ofNetwork),
+    limitZips: limitBy(ofAccount(MAX_ZIPS_PER_ACCOUNT, 'zips'), shareOf(zips), zips, transfers, ofNetwork),
+    limitListings: queueBy(ofAccount(MAX_LISTINGS_PER_ACCOUNT, 'listings'), shareOf(listings), listings)
   }
 }
 
@@ -136,38 +139,22 @@ const TRANSFERS = 'uploads and downloads'
 function shareOf (holderOf: HolderOf): HolderOf {
   return request => {
     const all = holderOf(request)
-    const site = siteOf(request.ip)
-    return { ...all, key: `${all.key} from ${site}`, subject: 'A client address, or an IPv6 /56,', limit: all.limit / SITES }
+    const key = `${all.key} from ${siteOf(request.ip)}`
+    return { ...all, key, subject: 'A client address, or an IPv6 /56,', limit: all.limit / SITES }
   }
 }
 
-function allZips (): Holder {
-  return { key: 'zips', subject: 'The server', limit: MAX_ZIPS, what: 'zips' }
-}
+const ofAll = (limit: number, what: string): HolderOf => () => ({ key: what, subject: 'The server', limit, what })
 
-function accountOf (request: FastifyRequest): Holder {
-  return { key: `account ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_TRANSFERS_PER_ACCOUNT, what: TRANSFERS }
-}
+const ofAccount = (limit: number, what: string): HolderOf => request =>
+  ({ key: `${what} of account ${callerOf(request).account.id}`, subject: 'An account', limit, what })
 
-function zipsOf (request: FastifyRequest): Holder {
-  return { key: `zips of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_ZIPS_PER_ACCOUNT, what: 'zips' }
-}
+const ofLink: HolderOf = request =>
+  ({ key: `link ${visitOf(request).link.id}`, subject: 'A link', limit: MAX_TRANSFERS_PER_LINK, what: TRANSFERS })
 
-function listingsOf (request: FastifyRequest): Holder {
-  return { key: `listings of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_LISTINGS_PER_ACCOUNT, what: 'listings' }
-}
-
-function allListings (): Holder {
-  return { key: 'listings', subject: 'The server', limit: MAX_LISTINGS, what: 'listings' }
-}
-
-function linkOf (request: FastifyRequest): Holder {
-  return { key: `link ${visitOf(request).link.id}`, subject: 'A link', limit: MAX_TRANSFERS_PER_LINK, what: TRANSFERS }
-}
-
-function networkHolderOf (request: FastifyRequest): Holder {
-  return { key: networkOf(request.ip), subject: 'A client address, or an IPv6 /64,', limit: MAX_TRANSFERS_PER_NETWORK, what: TRANSFERS }
-}
+const ofNetwork: HolderOf = ({ ip }) => ({
+  key: networkOf(ip), subject: 'A client address, or an IPv6 /64,', limit: MAX_TRANSFERS_PER_NETWORK, what: TRANSFERS
+})
 
 function refuse ({ subject, limit, what }: Holder): never {
   const detail = `${subject} may have at most ${limit} concurrent ${what}.`
