@@ -46,7 +46,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   'metadata/sqlite': 9400,
   monitoring: 5100,
   openapi: 4200,
-  tokens: 7600,
+  tokens: 7500,
   uploads: 16_700,
   webdav: 10_400
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
 import { Problem } from '../problems.ts'
@@ -70,26 +71,16 @@ export async function confirm (question: string): Promise<void> {
 
 /**
  * A password from a prompt that does not show it, or from standard input, without the last line break. Never from an
- * argument, which all users of the machine can see.
+ * argument, which all users of the machine can see. @throws password_invalid unless it is UTF-8.
  */
 export async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
-    const chunks = await process.stdin.toArray() as Buffer[]
-    return decode(Buffer.concat(chunks)).replace(/\r?\n$/, '')
+    const bytes = Buffer.concat(await process.stdin.toArray())
+    // As for the password of a request: replacing other bytes would set another password.
+    if (!isUtf8(bytes)) throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.' })
+    return bytes.toString().replace(/\r?\n$/, '')
   }
   return await askSecret('Password: ') ?? missingPassword()
-}
-
-/**
- * Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password.
- * @throws password_invalid.
- */
-function decode (bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.', cause })
-  }
 }
 
 /** After Ctrl-C or Ctrl-D at the prompt. */

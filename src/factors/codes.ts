@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { randomText } from '../accounts/claim-secrets.ts'
 import type { FirstFactor } from '../metadata/factor-records.ts'
 
@@ -28,7 +28,7 @@ export function createConfirmationCode (): NewCode {
  * unsalted hash is enough, because a code has at least 120 random bits.
  */
 export function hashCode (code: string): string {
-  return createHash('sha256').update(code.toLowerCase().replace(/[ -]/g, '')).digest('hex')
+  return hash('sha256', code.toLowerCase().replace(/[ -]/g, ''))
 }
 
 /** In groups of four. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
@@ -131,20 +132,11 @@ function parseBasic (value: string): Credentials | undefined {
   const bytes = Buffer.from(value, 'base64')
   // Node's decoder skips invalid characters, so compare with the encoded result; padding is optional.
   if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/={1,2}$/, '')) return undefined
-  const text = decodeUtf8(bytes)
-  const colon = text?.indexOf(':') ?? -1
-  if (text === undefined || colon === -1) return undefined
+  const text = bytes.toString()
+  const colon = text.indexOf(':')
+  if (!isUtf8(bytes) || colon === -1) return undefined
   const username = text.slice(0, colon)
   return looksLikeToken(username)
     ? { kind: 'token', token: username }
     : { kind: 'password', username, password: text.slice(colon + 1) }
-}
-
-/** Undefined if the bytes are not valid UTF-8. */
-function decodeUtf8 (bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return undefined
-  }
 }

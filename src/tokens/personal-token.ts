@@ -1,4 +1,4 @@
-import { createHash, randomInt } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 const PREFIX = 'mst_'
@@ -24,7 +24,7 @@ export function isPersonalToken (text: string): boolean {
 
 /** The stored hash of a personal token, in hex. An unsalted hash is enough, because the secret has 178 random bits. */
 export function hashPersonalToken (token: string): string {
-  return createHash('sha256').update(token).digest('hex')
+  return hash('sha256', token)
 }
 
 function checksum (secret: string): string {
