@@ -179,8 +179,8 @@ async function registerRoutes (
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */
-async function loadMetrics ({ config, metadata, blobs, passwords }: AppServices): Promise<Metrics | undefined> {
-  if (config.metricsPort === undefined) return undefined
+async function loadMetrics (store: AppServices): Promise<Metrics | undefined> {
+  if (store.config.metricsPort === undefined) return undefined
   const { createMetrics } = await import('./monitoring/metrics.ts')
-  return createMetrics({ metadata, blobs, passwords, quota: { bytes: config.quotaBytes, files: config.quotaFiles } })
+  return createMetrics(store)
 }

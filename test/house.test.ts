@@ -24,7 +24,7 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 7700,
+  '.': 7600,
   accounts: 6800,
   backends: 2100,
   backup: 9100,
@@ -44,7 +44,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   metadata: 56_400,
   'metadata/postgres': 11_300,
   'metadata/sqlite': 9400,
-  monitoring: 5100,
+  monitoring: 5000,
   openapi: 4200,
   tokens: 7500,
   uploads: 16_700,

@@ -34,9 +34,9 @@ export class Outages {
     this.#log = log
   }
 
-  /** Every resource, and whether there is a problem with it. */
-  list (): { resource: Resource, isFailing: boolean }[] {
-    return (Object.keys(names) as Resource[]).map(resource => ({ resource, isFailing: this.#outages.has(resource) }))
+  /** 1 for each resource that there is a problem with, 0 for the others. */
+  states (): Record<string, number> {
+    return Object.fromEntries(Object.keys(names).map(name => [name, Number(this.#outages.has(name as Resource))]))
   }
 
   /** Takes a failure of a request, a readiness check or housekeeping. Ignores those that are not of a resource. */
