@@ -20,8 +20,10 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
     schema: {
       operationId: 'registerUser',
       summary: 'Register a user',
-      description: 'Creates a user. The password is stored as an argon2id hash. Usernames that differ only in case or width are the same.',
-      curl: 'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+      description: 'Creates a user. The password is stored as an argon2id hash. Usernames that differ only in case ' +
+        'or width are the same.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' ' +
+        'http://127.0.0.1:5000/api/users',
       body: Type.Ref(NewUser),
       response: {
         201: { ...answer(User, 'The new user.'), headers: userHeaders },
@@ -60,8 +62,13 @@ export const claimRoutes: Routes = async (app, { claims, links, securityLog, con
     schema: {
       operationId: 'claimAccount',
       summary: 'Use an invitation or a reset link',
-      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if registration is closed. A reset sets a new password and revokes all tokens of the account; with a second factor it needs a code in `One-Time-Code`, such as one of `confirmClaim` for a passkey, unless the link removes the factors. A link works once, within 24 hours; a refused request does not end it.',
-      curl: 'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' http://127.0.0.1:5000/api/account/claim',
+      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if ' +
+        'registration is closed. A reset sets a new password and revokes all tokens of the account; with a second ' +
+        'factor it needs a code in `One-Time-Code`, such as one of `confirmClaim` for a passkey, unless the link ' +
+        'removes the factors. A link works once, within 24 hours; a refused request does not end it.',
+      curl: 'curl -f -H "Content-Type: application/json" -d ' +
+        '\'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' ' +
+        'http://127.0.0.1:5000/api/account/claim',
       security: [{}, { oneTimeCode: [] }],
       body: Type.Ref(NewClaim),
       response: {
@@ -105,7 +112,8 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
     schema: {
       operationId: 'listEvents',
       summary: 'List account events',
-      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. They are kept for 90 days by default, about the latest 20,000, and of each kind at least the latest 1,000.',
+      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. ' +
+        'They are kept for 90 days by default, about the latest 20,000, and of each kind at least the latest 1,000.',
       curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events',
       querystring: PageQuery,
       response: { 200: answer(AccountEventList, 'One page of events.') }
@@ -124,8 +132,10 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
     schema: {
       operationId: 'changePassword',
       summary: 'Change your password',
-      description: 'Requires the current password (HTTP Basic). All tokens of the account are revoked, including personal access tokens.',
-      curl: 'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer secret"}\' http://127.0.0.1:5000/api/account/password',
+      description: 'Requires the current password (HTTP Basic). All tokens of the account are revoked, including ' +
+        'personal access tokens.',
+      curl: 'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer ' +
+        'secret"}\' http://127.0.0.1:5000/api/account/password',
       body: Type.Ref(NewPassword),
       response: {
         204: noContent('The password is changed.'),
@@ -142,9 +152,11 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
     schema: {
       operationId: 'deleteAccount',
       summary: 'Delete your account',
-      description: 'Deletes the user, all their tokens and all their files at once. The username can be registered again.',
+      description: 'Deletes the user, all their tokens and all their files at once. The username can be registered ' +
+        'again.',
       curl: [
-        'curl -f -H "Content-Type: application/json" -d \'{"username":"third_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+        'curl -f -H "Content-Type: application/json" -d \'{"username":"third_user","password":"pwd"}\' ' +
+          'http://127.0.0.1:5000/api/users',
         'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
       ],
       response: { 204: noContent('The account is deleted.') }

@@ -1,37 +1,34 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { NextId } from '../http/pagination.ts'
-import { Count, dateOf, ExactObject, Id, MAX_TEXT_POINTS, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
+import {
+  Count, dateOf, ExactObject, Id, MAX_TEXT_POINTS, ONE_LINE, SharedObject, Text, Timestamp
+} from '../http/wire-values.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { eventKinds } from './events.ts'
 import { MAX_USERNAME_POINTS } from './username.ts'
 
 // Usernames and passwords are checked in code, with problem codes of their own: no pattern could say the rules.
 export const NewUser = SharedObject('NewUser', 'A user to register.', {
-  username: Type.String({
-    format: 'username',
-    minLength: 1,
-    maxLength: MAX_USERNAME_POINTS,
-    description: 'Case- and width-insensitive (RFC 8265 section 3.3). No colon, no control or invisible characters, no space at either end.',
-    examples: ['test_user']
-  }),
-  password: Type.String({
-    format: 'password',
-    minLength: 1,
-    maxLength: MAX_TEXT_POINTS,
-    description: 'At most 1,024 bytes of UTF-8. Compared exactly, after NFC normalisation.',
-    examples: ['pwd']
-  })
+  username: Text(
+    'Case- and width-insensitive (RFC 8265 section 3.3). No colon, no control or invisible characters, no space at ' +
+    'either end.',
+    'test_user',
+    { format: 'username', minLength: 1, maxLength: MAX_USERNAME_POINTS }
+  ),
+  password: Text(
+    'At most 1,024 bytes of UTF-8. Compared exactly, after NFC normalisation.',
+    'pwd',
+    { format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS }
+  )
 })
 
 export const User = SharedObject('User', 'The public profile of a user.', {
   id: Id('Id of the account; starts at 1, never reused.', 1),
-  username: Type.String({
-    minLength: 1,
-    maxLength: MAX_USERNAME_POINTS,
-    pattern: ONE_LINE,
-    description: 'The username as registered.',
-    examples: ['test_user']
-  }),
+  username: Text(
+    'The username as registered.',
+    'test_user',
+    { minLength: 1, maxLength: MAX_USERNAME_POINTS, pattern: ONE_LINE }
+  ),
   createdAt: Timestamp('Time of registration.')
 })
 
@@ -47,7 +44,8 @@ export const userHeaders = {
     format: 'uri-reference',
     maxLength: 4096,
     pattern: '/api/users/[1-9][0-9]*$',
-    description: 'Address of the user: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own address; otherwise a path.'
+    description: 'Address of the user: absolute if PUBLIC_URL is set or the request\'s Host is the server\'s own ' +
+      'address; otherwise a path.'
   }
 } as const
 
@@ -84,41 +82,36 @@ export const Account = SharedObject('Account', 'Your account.', {
 })
 
 export const NewPassword = SharedObject('NewPassword', 'A new password.', {
-  password: Type.String({
-    format: 'password',
-    minLength: 1,
-    maxLength: MAX_TEXT_POINTS,
-    description: 'The new password. The rules are the same as at registration.',
-    examples: ['a longer secret']
-  })
+  password: Text(
+    'The new password. The rules are the same as at registration.',
+    'a longer secret',
+    { format: 'password', minLength: 1, maxLength: MAX_TEXT_POINTS }
+  )
 })
 
 export const NewClaim = SharedObject('NewClaim', 'The use of an invitation or a reset. `username` is required if the invitation is for no name.', {
-  secret: Type.String({
-    minLength: 1,
-    maxLength: 64,
-    description: 'The secret of the link, which follows `#claim=`.',
-    examples: ['inv_abcdefghijklmnopqrstuvwxyz234567']
-  }),
+  secret: Text(
+    'The secret of the link, which follows `#claim=`.',
+    'inv_abcdefghijklmnopqrstuvwxyz234567',
+    { minLength: 1, maxLength: 64 }
+  ),
   username: Type.Optional(NewUser.properties.username),
   password: NewUser.properties.password
 })
 
 export const AccountEvent = SharedObject('AccountEvent', 'A security event of the account.', {
   id: Id('Id of the event; later events have higher ids.', 17),
-  kind: Type.String({ enum: [...eventKinds], description: 'Kind of event. More kinds may be added.', examples: ['token_issued'] }),
-  network: Type.String({
-    maxLength: 43,
-    pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$',
-    description: 'Network of the client: an IPv4 address or an IPv6 /64; `operator` for a command of the operator.',
-    examples: ['127.0.0.1']
-  }),
-  requestId: Type.String({
-    maxLength: 64,
-    pattern: '^[A-Za-z0-9-]+$',
-    description: 'Id of the request in the server log and in the `X-Request-Id` header of its response; `-` for a command.',
-    examples: ['9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
-  }),
+  kind: Text('Kind of event. More kinds may be added.', 'token_issued', { enum: [...eventKinds] }),
+  network: Text(
+    'Network of the client: an IPv4 address or an IPv6 /64; `operator` for a command of the operator.',
+    '127.0.0.1',
+    { maxLength: 43, pattern: '^(?:[0-9a-f.:]+(?:/64)?|operator|unknown)$' }
+  ),
+  requestId: Text(
+    'Id of the request in the server log and in the `X-Request-Id` header of its response; `-` for a command.',
+    '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90',
+    { maxLength: 64, pattern: '^[A-Za-z0-9-]+$' }
+  ),
   linkId: Type.Unsafe<number | null>({ ...Id('Id of the link that the event is about; null for other events.', 4), type: ['integer', 'null'] }),
   createdAt: Timestamp('Time of the event.')
 })

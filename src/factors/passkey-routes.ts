@@ -24,7 +24,8 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
     schema: {
       operationId: 'createPasskeyOptions',
       summary: 'Start to register a passkey',
-      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
+      description: 'Returns what `navigator.credentials.create` needs, for `registerPasskey` within five minutes. ' +
+        'Passkeys belong to one host: that of PUBLIC_URL, or `localhost`.',
       curl: 'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/passkeys/options',
       response: {
         200: answer(PasskeyCreationOptions, 'The options.'),
@@ -37,8 +38,12 @@ export const setUpPasskeyRoutes: Routes = async (app, { passkeys, sessions, secu
     schema: {
       operationId: 'registerPasskey',
       summary: 'Register a passkey',
-      description: 'Registers a passkey, of which an account has at most 20. It signs in without a password, and `confirmPasskey` uses it beside one. If it is the first second factor of the account, the response has recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie and the key of the request, or `sessionId`.',
-      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"my phone","credential":<credential>}\' http://127.0.0.1:5000/api/passkeys',
+      description: 'Registers a passkey, of which an account has at most 20. It signs in without a password, and ' +
+        '`confirmPasskey` uses it beside one. If it is the first second factor of the account, the response has ' +
+        'recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the ' +
+        'session in use: the one of the cookie and the key of the request, or `sessionId`.',
+      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"my ' +
+        'phone","credential":<credential>}\' http://127.0.0.1:5000/api/passkeys',
       body: Type.Ref(NewPasskey),
       response: {
         201: answer(RegisteredPasskey, 'The new passkey.'),
@@ -96,8 +101,10 @@ export const confirmPasskeyRoutes: Routes = async (app, { passkeys }) => {
     schema: {
       operationId: 'confirmPasskey',
       summary: 'Confirm with a passkey',
-      description: 'Returns a code for a passkey of the account. Send it in `One-Time-Code` beside the password: it works once, within five minutes.',
-      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"credential":<credential>}\' http://127.0.0.1:5000/api/passkeys/confirm',
+      description: 'Returns a code for a passkey of the account. Send it in `One-Time-Code` beside the password: ' +
+        'it works once, within five minutes.',
+      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"credential":<credential>}\' ' +
+        'http://127.0.0.1:5000/api/passkeys/confirm',
       body: Type.Ref(PasskeySignature),
       response: {
         200: answer(PasskeyConfirmation, 'The code.'),
@@ -131,8 +138,10 @@ export const passkeySignInRoutes: Routes = async (app, { passkeys, sessions }) =
     schema: {
       operationId: 'createPasskeySession',
       summary: 'Create a session with a passkey',
-      description: 'For pages in a browser: `createSession` with a passkey in place of the password. Every passkey that does not sign its user in gets the same answer.',
-      curl: 'curl -f -H "Content-Type: application/json" -d \'{"credential":<credential>}\' -c cookies.txt http://127.0.0.1:5000/api/session/passkey',
+      description: 'For pages in a browser: `createSession` with a passkey in place of the password. Every passkey ' +
+        'that does not sign its user in gets the same answer.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"credential":<credential>}\' -c cookies.txt ' +
+        'http://127.0.0.1:5000/api/session/passkey',
       body: Type.Ref(PasskeySignature),
       response: {
         201: { ...answer(NewSession, 'The new session.'), headers: newSessionHeaders },
@@ -160,8 +169,10 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
     schema: {
       operationId: 'confirmClaimOptions',
       summary: 'Start to confirm a reset with a passkey',
-      description: 'Returns what `navigator.credentials.get` needs, for `confirmClaim` within five minutes. An invitation is answered as a link that does not exist.',
-      curl: `curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>"}' http://127.0.0.1:5000${CLAIM_PATH}/options`,
+      description: 'Returns what `navigator.credentials.get` needs, for `confirmClaim` within five minutes. An ' +
+        'invitation is answered as a link that does not exist.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>"}\' ' +
+        `http://127.0.0.1:5000${CLAIM_PATH}/options`,
       body: Type.Object({ secret }, { additionalProperties: false }),
       response: {
         200: answer(PasskeyRequestOptions, 'The options.'),
@@ -177,8 +188,11 @@ export const claimPasskeyRoutes: Routes = async (app, { claims, passkeys, config
     schema: {
       operationId: 'confirmClaim',
       summary: 'Confirm a reset with a passkey',
-      description: 'Returns a code for a passkey of the account, which has signed the challenge of `confirmClaimOptions` for the same secret. Send it in `One-Time-Code` with `claimAccount`: it works once, within five minutes.',
-      curl: `curl -f -H "Content-Type: application/json" -d '{"secret":"<secret>","credential":<credential>}' http://127.0.0.1:5000${CLAIM_PATH}`,
+      description: 'Returns a code for a passkey of the account, which has signed the challenge of ' +
+        '`confirmClaimOptions` for the same secret. Send it in `One-Time-Code` with `claimAccount`: it works once, ' +
+        'within five minutes.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>","credential":<credential>}\' ' +
+        `http://127.0.0.1:5000${CLAIM_PATH}`,
       body: Type.Object({ secret, credential: Type.Ref(PasskeyAssertion) }, { additionalProperties: false }),
       response: {
         200: answer(PasskeyConfirmation, 'The code.'),

@@ -13,7 +13,8 @@ export const readFactorRoutes: Routes = async (app, { metadata }) => {
     schema: {
       operationId: 'getSecondFactor',
       summary: 'Get your second factors',
-      description: 'Tells which second factors the account has. With one, the password alone is refused everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
+      description: 'Tells which second factors the account has. With one, the password alone is refused ' +
+        'everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
       curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/second-factor',
       response: { 200: answer(SecondFactor, 'The second factors.') }
     }
@@ -35,7 +36,8 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
     schema: {
       operationId: 'createTotp',
       summary: 'Create a secret for one-time codes',
-      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
+      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It ' +
+        'replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
       curl: 'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp',
       response: {
         200: answer(TotpSecret, 'The new secret.')
@@ -47,8 +49,12 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
     schema: {
       operationId: 'confirmTotp',
       summary: 'Turn on one-time codes',
-      description: 'Turns on the secret that `createTotp` returned, in place of an earlier one, after a code of it. If it is the first second factor of the account, the response has recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie and the key of the request, or `sessionId`.',
-      curl: 'curl -f -u test_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"code":"<code>"}\' http://127.0.0.1:5000/api/second-factor/totp',
+      description: 'Turns on the secret that `createTotp` returned, in place of an earlier one, after a code of ' +
+        'it. If it is the first second factor of the account, the response has recovery codes, and all sessions ' +
+        'and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie ' +
+        'and the key of the request, or `sessionId`.',
+      curl: 'curl -f -u test_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"code":"<code>"}\' ' +
+        'http://127.0.0.1:5000/api/second-factor/totp',
       body: Type.Ref(TotpCode),
       response: {
         200: answer(TotpResult, 'One-time codes are on.'),
@@ -71,7 +77,8 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       operationId: 'deleteTotp',
       summary: 'Turn off one-time codes',
       description: 'Turns off one-time codes. With the last second factor the recovery codes end too.',
-      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE http://127.0.0.1:5000/api/second-factor/totp',
+      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE ' +
+        'http://127.0.0.1:5000/api/second-factor/totp',
       response: {
         204: noContent('One-time codes are off.'),
         ...problems(['not_found'])
@@ -88,7 +95,8 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       operationId: 'createRecoveryCodes',
       summary: 'Replace the recovery codes',
       description: 'Creates ten recovery codes; the earlier ones end.',
-      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X POST http://127.0.0.1:5000/api/second-factor/recovery-codes',
+      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X POST ' +
+        'http://127.0.0.1:5000/api/second-factor/recovery-codes',
       response: {
         200: answer(RecoveryCodes, 'The new recovery codes.'),
         ...problems(['second_factor_missing'])

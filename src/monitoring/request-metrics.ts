@@ -15,7 +15,8 @@ export function createRequestMetrics (registry: Registry) {
   const registers = [registry]
   const requests = new Counter({
     name: 'magicstore_requests_total',
-    help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of the response.',
+    help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of ' +
+      'the response.',
     labelNames: ['method', 'operation', 'status'],
     registers
   })

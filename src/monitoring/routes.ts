@@ -18,7 +18,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AppServices & { outages: Ou
     schema: {
       operationId: 'getLiveness',
       summary: 'Check liveness',
-      description: 'Returns 200 as long as the process responds, also under overload. It uses neither database nor disk. If it fails repeatedly, restart the process. It counts against the rate limit of the client address, like every request.',
+      description: 'Returns 200 as long as the process responds, also under overload. It uses neither database nor ' +
+        'disk. If it fails repeatedly, restart the process. It counts against the rate limit of the client ' +
+        'address, like every request.',
       curl: 'curl -f http://127.0.0.1:5000/health/live',
       response: { 200: answer(Liveness, 'The process responds.') }
     }
@@ -28,7 +30,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AppServices & { outages: Ou
     schema: {
       operationId: 'getReadiness',
       summary: 'Check readiness',
-      description: 'Checks the database by a commit, and the disk or the bucket by a write, at most once a second. 503 means: send no requests for now, because the server is stopping or overloaded, or can\'t use its database, disk or bucket. A full disk is not a reason for 503, because stored files can still be read and deleted. During start-up connections are refused.',
+      description: 'Checks the database by a commit, and the disk or the bucket by a write, at most once a second. ' +
+        '503 means: send no requests for now, because the server is stopping or overloaded, or can\'t use its ' +
+        'database, disk or bucket. A full disk is not a reason for 503, because stored files can still be read and ' +
+        'deleted. During start-up connections are refused.',
       curl: 'curl -f http://127.0.0.1:5000/health/ready',
       response: { 200: answer(Readiness, 'The server can process requests.'), ...problems(['not_ready']) }
     }

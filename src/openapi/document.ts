@@ -4,6 +4,7 @@ import { readVersion } from '../config.ts'
 import type { Routes } from '../http/services.ts'
 import { tags } from './operation.ts'
 import { problemExamples } from './responses.ts'
+import { Text } from '../http/wire-values.ts'
 import { transformDocument } from './transform.ts'
 
 /** The server in the committed document. A running server replaces it with its own address. */
@@ -75,7 +76,7 @@ export function documentOptions (): SwaggerOptions {
 
 /** The outline of the document, which is sent as text. */
 const OpenapiDocument = Type.Unsafe<string>(Type.Object({
-  openapi: Type.String({ maxLength: 16, pattern: '^3\\.1\\.', description: 'Version of the OpenAPI Specification.', examples: ['3.1.0'] }),
+  openapi: Text('Version of the OpenAPI Specification.', '3.1.0', { maxLength: 16, pattern: '^3\\.1\\.' }),
   info: Type.Object({}, { additionalProperties: true, description: 'Title, version and introduction.' }),
   paths: Type.Object({}, { additionalProperties: true, description: 'The operations, by path and method.' }),
   components: Type.Object({}, { additionalProperties: true, description: 'Shared schemas, error responses, headers, examples and security schemes.' })

@@ -2,18 +2,30 @@ import { Type } from '@sinclair/typebox'
 import { readVersion } from '../config.ts'
 import { Html, prefersHtml, prepareHtml, sendHtml } from '../http/html.ts'
 import type { Routes } from '../http/services.ts'
-import { NullableText, SharedObject } from '../http/wire-values.ts'
+import { Always, Int32, NullableText, OneOf, SharedObject, Text } from '../http/wire-values.ts'
 import { noContent } from './responses.ts'
 
 export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.', {
-  name: Type.Literal('MagicStore', { description: 'Name of the service.', examples: ['MagicStore'] }),
-  version: Type.String({ maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+', description: 'Version of the server (Semantic Versioning 2.0.0).', examples: ['1.0.0'] }),
+  name: Always('MagicStore', 'Name of the service.'),
+  version: Text(
+    'Version of the server (Semantic Versioning 2.0.0).',
+    '1.0.0',
+    { maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+' }
+  ),
   openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the OpenAPI document.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
   docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] }),
   passkeyHost: NullableText({ maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to: only its pages can use them. Null if the server can\'t have passkeys.', examples: ['localhost'] }),
-  secondFactor: Type.Unsafe<'optional' | 'required'>({ type: 'string', enum: ['optional', 'required'], description: 'Whether every account needs a second factor.', examples: ['optional'] }),
-  links: Type.Unsafe<'on' | 'off'>({ type: 'string', enum: ['on', 'off'], description: 'Whether owners can give files and folders away by links.', examples: ['off'] }),
-  linkMaxDays: Type.Integer({ format: 'int32', minimum: 0, maximum: 36_500, description: 'Longest lifetime of a link in days, and the default; 0 for no limit.', examples: [30] })
+  secondFactor: OneOf(['optional', 'required'], {
+    description: 'Whether every account needs a second factor.', examples: ['optional']
+  }),
+  links: OneOf(['on', 'off'], {
+    description: 'Whether owners can give files and folders away by links.', examples: ['off']
+  }),
+  linkMaxDays: Int32(
+    'Longest lifetime of a link in days, and the default; 0 for no limit.',
+    30,
+    { minimum: 0, maximum: 36_500 }
+  )
 })
 
 /** `/`: the page for browsers, service information for programs. */
@@ -25,7 +37,9 @@ export const serviceRoutes: Routes = async (app, { config, links, page, passkeys
     schema: {
       operationId: 'getService',
       summary: 'Get service information',
-      description: 'Returns name, version and the address of the OpenAPI document. Browsers get a page: `Accept` decides between JSON and HTML (RFC 9110 section 12.5.1); without a preference the response is JSON. With `WEB_PAGE=off`, browsers are redirected to `/docs`.',
+      description: 'Returns name, version and the address of the OpenAPI document. Browsers get a page: `Accept` ' +
+        'decides between JSON and HTML (RFC 9110 section 12.5.1); without a preference the response is JSON. With ' +
+        '`WEB_PAGE=off`, browsers are redirected to `/docs`.',
       curl: 'curl -f http://127.0.0.1:5000/',
       tags: ['Document'],
       response: {

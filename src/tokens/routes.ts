@@ -17,12 +17,14 @@ export const signInRoutes: Routes = async (app, { tokens, securityLog }) => {
       operationId: 'getToken',
       summary: 'Create an access token',
       description: [
-        'Returns an access token for a password or a personal access token; in the second case, with that token\'s scopes and expiry.',
+        'Returns an access token for a password or a personal access token; in the second case, with that token\'s ' +
+          'scopes and expiry.',
         'Access tokens are not accepted here: a token can\'t extend its own lifetime.',
         'An account has at most 10,000 tokens; beyond that, a new token replaces the oldest access token.'
       ].join(' '),
       curl: [
-        'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed \'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
+        'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed ' +
+          '\'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
         'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
       ],
       response: {
@@ -91,8 +93,10 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
     schema: {
       operationId: 'createToken',
       summary: 'Create a personal access token',
-      description: 'For scripts. The token is valid until it expires or is revoked, and allows only its scopes. It is shown only once.',
-      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens',
+      description: 'For scripts. The token is valid until it expires or is revoked, and allows only its scopes. It ' +
+        'is shown only once.',
+      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup ' +
+        'script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens',
       body: Type.Ref(NewToken),
       response: {
         201: answer(PersonalToken, 'The new token.'),
@@ -117,7 +121,8 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
       summary: 'Revoke a token',
       description: 'Revokes one token and all access tokens that were created with it.',
       curl: [
-        'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"for a day","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')',
+        'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"for a ' +
+          'day","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')',
         'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/tokens/$id"'
       ],
       params: TokenParams,
@@ -136,7 +141,8 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
     schema: {
       operationId: 'deleteTokens',
       summary: 'Revoke all tokens',
-      description: 'Revokes all access tokens and personal access tokens, including the one that authenticates this request.',
+      description: 'Revokes all access tokens and personal access tokens, including the one that authenticates ' +
+        'this request.',
       curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens',
       response: { 204: noContent('All tokens are revoked.') }
     }
