@@ -58,7 +58,9 @@ import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { AppServices } from './services.ts'
 import { authenticate, type AuthRequirement } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
-import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
+import {
+  AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList
+} from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
 import {
   formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, uploadDiscoveryRoutes

@@ -48,7 +48,9 @@ export function createClaims (
       const { hash, claim, account } = await find(secret)
       if (account === undefined) {
         const newAccount = await accounts.prepare({ username: nameOf(claim.username, username), password })
-        return { kind: 'invitation_used', account: await metadata.claims.invite(hash, newAccount), hasRemovedFactors: false }
+        return {
+          kind: 'invitation_used', account: await metadata.claims.invite(hash, newAccount), hasRemovedFactors: false
+        }
       }
       const accepted = passwords.accept(password, nameOf(account.username, username))
       if (account.factorCount > 0 && !claim.removesFactors) await signIn.useCode(account, code, origin)

@@ -10,11 +10,14 @@ export const eventKinds = [
   'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_missing', 'second_factor_wrong',
   'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
-  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied', 'files_restored', 'account_removed'
+  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied',
+  'files_restored', 'account_removed'
 ] as const
 
 /** Kinds of events of the whole store. */
-export const storeEventKinds = ['keys_rotated', 'invitation_created', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'] as const
+export const storeEventKinds = [
+  'keys_rotated', 'invitation_created', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'
+] as const
 
 export type EventKind = typeof eventKinds[number]
 
@@ -63,7 +66,8 @@ export type SecurityLog = ReturnType<typeof createSecurityLog>
 
 /** Records security events: logs each, and stores most. `onFailure` is called if one of a request can't be stored. */
 export function createSecurityLog (
-  { metadata, eventLogs, onFailure }: Pick<AppServices, 'metadata' | 'eventLogs'> & { onFailure: (error: unknown) => void }
+  { metadata, eventLogs, onFailure }:
+  Pick<AppServices, 'metadata' | 'eventLogs'> & { onFailure: (error: unknown) => void }
 ) {
   /** How many repeatable events were stored, by kind and account. */
   const repeats = new LRUCache<string, number>({ max: 10_000, ttl: 15 * 60_000, noUpdateTTL: true })

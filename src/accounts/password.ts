@@ -47,7 +47,9 @@ export class Passwords {
     if (normalised === undefined) return refuse(`The password is longer than ${MAX_PASSWORD_BYTES} bytes.`)
     if (normalised === '') refuse('The password is empty.')
     if (this.#commonPasswords === undefined) return normalised
-    if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
+    if (Array.from(normalised).length < MIN_STRICT_POINTS) {
+      refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
+    }
     if (this.#commonPasswords.has(normalised.toLowerCase())) refuse('The password is too common.')
     if (isUsername(normalised, username)) refuse('The password must not be the username.')
     return normalised

@@ -51,8 +51,13 @@ export const userHeaders = {
 
 /** Operations that use the response to a registration (OpenAPI links). */
 export const registrationLinks = {
-  getUser: { operationId: 'getUser', parameters: { id: '$response.body#/id' }, description: 'Get the public profile of the user.' },
-  getToken: { operationId: 'getToken', description: 'Create an access token with the registered username and password (HTTP Basic).' }
+  getUser: {
+    operationId: 'getUser', parameters: { id: '$response.body#/id' }, description: 'Get the public profile of the user.'
+  },
+  getToken: {
+    operationId: 'getToken',
+    description: 'Create an access token with the registered username and password (HTTP Basic).'
+  }
 }
 
 export const UserParams = Type.Object({
@@ -74,8 +79,16 @@ export const Account = SharedObject('Account', 'Your account.', {
     files: Count('Number of stored files.', 3),
     folders: Count('Number of folders. They count towards the quota in files.', 0),
     bytes: Count('Total size of the stored files, in bytes.', 52417),
-    keptBytes: Count('Bytes of versions and trash. They count towards the quota. The oldest are deleted when an upload needs the space.', 0),
-    uploadBytes: Count('Bytes reserved for unfinished uploads; of those by links, the bytes that have arrived. They count towards the quota.', 0),
+    keptBytes: Count(
+      'Bytes of versions and trash. They count towards the quota. The oldest are deleted when an upload needs the ' +
+      'space.',
+      0
+    ),
+    uploadBytes: Count(
+      'Bytes reserved for unfinished uploads; of those by links, the bytes that have arrived. They count towards ' +
+      'the quota.',
+      0
+    ),
     quotaBytes: Quota('Quota in bytes; null if unlimited.'),
     quotaFiles: Quota('Quota in files, each folder and each unfinished upload counted as one; null if unlimited.')
   })
@@ -89,7 +102,9 @@ export const NewPassword = SharedObject('NewPassword', 'A new password.', {
   )
 })
 
-export const NewClaim = SharedObject('NewClaim', 'The use of an invitation or a reset. `username` is required if the invitation is for no name.', {
+const CLAIM = 'The use of an invitation or a reset. `username` is required if the invitation is for no name.'
+
+export const NewClaim = SharedObject('NewClaim', CLAIM, {
   secret: Text(
     'The secret of the link, which follows `#claim=`.',
     'inv_abcdefghijklmnopqrstuvwxyz234567',
@@ -112,7 +127,9 @@ export const AccountEvent = SharedObject('AccountEvent', 'A security event of th
     '9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90',
     { maxLength: 64, pattern: '^[A-Za-z0-9-]+$' }
   ),
-  linkId: Type.Unsafe<number | null>({ ...Id('Id of the link that the event is about; null for other events.', 4), type: ['integer', 'null'] }),
+  linkId: Type.Unsafe<number | null>({
+    ...Id('Id of the link that the event is about; null for other events.', 4), type: ['integer', 'null']
+  }),
   createdAt: Timestamp('Time of the event.')
 })
 

@@ -11,9 +11,13 @@ const Base64Url = (description: string, maxLength: number, example: string) =>
 /** 1,023 bytes (WebAuthn level 3 section 4, "Credential ID"). */
 const MAX_ID_LENGTH = 1364
 
-const CredentialId = Base64Url('Id of the credential, chosen by the authenticator.', MAX_ID_LENGTH, 'AQIDBAUGBwgJCgsMDQ4PEA')
+const CredentialId = Base64Url(
+  'Id of the credential, chosen by the authenticator.', MAX_ID_LENGTH, 'AQIDBAUGBwgJCgsMDQ4PEA'
+)
 
-const ClientData = Base64Url('What the browser has signed for: challenge, origin and type.', 4096, 'eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0')
+const ClientData = Base64Url(
+  'What the browser has signed for: challenge, origin and type.', 4096, 'eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0'
+)
 
 // What browsers make: they may add members.
 const open = { additionalProperties: true }
@@ -22,7 +26,9 @@ export const PasskeyAttestation = Type.Object({
   id: CredentialId,
   response: Type.Object({
     clientDataJSON: ClientData,
-    attestationObject: Base64Url('The new public key, as the authenticator made it. An attestation statement is ignored.', 16_384, 'o2NmbXRkbm9uZQ')
+    attestationObject: Base64Url(
+      'The new public key, as the authenticator made it. An attestation statement is ignored.', 16_384, 'o2NmbXRkbm9uZQ'
+    )
   }, { ...open, description: 'The response of the authenticator.' })
 }, {
   ...open,
@@ -35,9 +41,17 @@ export const PasskeyAssertion = Type.Object({
   id: CredentialId,
   response: Type.Object({
     clientDataJSON: ClientData,
-    authenticatorData: Base64Url('What the authenticator has signed: host, flags, counter.', 4096, 'SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ'),
+    authenticatorData: Base64Url(
+      'What the authenticator has signed: host, flags, counter.',
+      4096,
+      'SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ'
+    ),
     signature: Base64Url('The signature.', 8192, 'MEUCIQ'),
-    userHandle: Type.Optional(Base64Url('The user handle that the authenticator has kept with the credential. Required to sign in.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'))
+    userHandle: Type.Optional(Base64Url(
+      'The user handle that the authenticator has kept with the credential. Required to sign in.',
+      86,
+      'AQIDBAUGBwgJCgsMDQ4PEA'
+    ))
   }, { ...open, description: 'The response of the authenticator.' })
 }, {
   ...open,
@@ -52,9 +66,13 @@ export const NewPasskey = SharedObject('NewPasskey', 'A passkey to register.', {
   sessionId: SessionId
 })
 
-export const RegisteredPasskey = SharedObject('RegisteredPasskey', 'A new passkey.', { ...Passkey.properties, recoveryCodes: FirstRecoveryCodes })
+export const RegisteredPasskey = SharedObject('RegisteredPasskey', 'A new passkey.', {
+  ...Passkey.properties, recoveryCodes: FirstRecoveryCodes
+})
 
-export const PasskeySignature = SharedObject('PasskeySignature', 'The answer of a passkey to a challenge.', { credential: Type.Ref(PasskeyAssertion) })
+export const PasskeySignature = SharedObject('PasskeySignature', 'The answer of a passkey to a challenge.', {
+  credential: Type.Ref(PasskeyAssertion)
+})
 
 export const PasskeyConfirmation = SharedObject('PasskeyConfirmation', 'A code that stands for a passkey.', {
   code: Text(
@@ -72,7 +90,9 @@ const PublicKeyType = Always('public-key', 'Always `public-key`.')
 
 const Required = Always('required', 'Always `required`.')
 
-const Credentials = (description: string) => Type.Array(ExactObject('A credential.', { type: PublicKeyType, id: CredentialId }), { maxItems: MAX_PASSKEYS, description })
+const Credentials = (description: string) => Type.Array(
+  ExactObject('A credential.', { type: PublicKeyType, id: CredentialId }), { maxItems: MAX_PASSKEYS, description }
+)
 
 const Host = Text(
   'The host that passkeys belong to.',
@@ -80,13 +100,18 @@ const Host = Text(
   { minLength: 1, maxLength: 253, pattern: '^[^\\s/:]+$' }
 )
 
-export const PasskeyCreationOptions = SharedObject('PasskeyCreationOptions', '`PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3), for `parseCreationOptionsFromJSON` of a browser.', {
+const CREATION_OPTIONS =
+  '`PublicKeyCredentialCreationOptionsJSON` (WebAuthn level 3), for `parseCreationOptionsFromJSON` of a browser.'
+
+export const PasskeyCreationOptions = SharedObject('PasskeyCreationOptions', CREATION_OPTIONS, {
   rp: ExactObject('The relying party.', {
     id: Host,
     name: Always('MagicStore', 'Name of the service.')
   }),
   user: ExactObject('The account.', {
-    id: Base64Url('The user handle of the account: random, and the same for all its passkeys.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'),
+    id: Base64Url(
+      'The user handle of the account: random, and the same for all its passkeys.', 86, 'AQIDBAUGBwgJCgsMDQ4PEA'
+    ),
     name: User.properties.username,
     displayName: User.properties.username
   }),
@@ -105,12 +130,17 @@ export const PasskeyCreationOptions = SharedObject('PasskeyCreationOptions', '`P
   excludeCredentials: Credentials('The passkeys that the account has.')
 })
 
-export const PasskeyRequestOptions = SharedObject('PasskeyRequestOptions', '`PublicKeyCredentialRequestOptionsJSON` (WebAuthn level 3), for `parseRequestOptionsFromJSON` of a browser.', {
+const REQUEST_OPTIONS =
+  '`PublicKeyCredentialRequestOptionsJSON` (WebAuthn level 3), for `parseRequestOptionsFromJSON` of a browser.'
+
+export const PasskeyRequestOptions = SharedObject('PasskeyRequestOptions', REQUEST_OPTIONS, {
   challenge: Challenge,
   rpId: Host,
   timeout: Timeout,
   userVerification: Required,
-  allowCredentials: Type.Optional(Credentials('The passkeys of the account. Omitted in a sign-in, which begins without an account.'))
+  allowCredentials: Type.Optional(
+    Credentials('The passkeys of the account. Omitted in a sign-in, which begins without an account.')
+  )
 })
 
 /** The shared schemas of the document, in its order. */

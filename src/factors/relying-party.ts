@@ -25,7 +25,9 @@ export function findPasskeyHost (publicUrl: string | undefined): string | undefi
 export function relyingPartyOf ({ socket }: ArrivedRequest, publicUrl: string | undefined): RelyingParty {
   const id = findPasskeyHost(publicUrl)
   if (id === undefined) {
-    throw new Problem('passkeys_unavailable', { detail: 'Passkeys need a PUBLIC_URL with https and a name, not an address.' })
+    throw new Problem('passkeys_unavailable', {
+      detail: 'Passkeys need a PUBLIC_URL with https and a name, not an address.'
+    })
   }
   const scheme = socket.encrypted === true ? 'https' : 'http'
   return { id, origin: new URL(publicUrl ?? `${scheme}://localhost:${socket.localPort}`).origin }

@@ -6,7 +6,9 @@ import { MAX_PASSKEYS, type PasskeyRecord } from '../metadata/factor-records.ts'
 import { TOTP_PATTERN } from './totp.ts'
 
 /** For pages whose requests have no cookie of their session. */
-export const SessionId = Type.Optional(Id('The session that stays if this is the first second factor, where the request has no cookie of it.', 21))
+export const SessionId = Type.Optional(
+  Id('The session that stays if this is the first second factor, where the request has no cookie of it.', 21)
+)
 
 const codes = {
   minItems: 10,
@@ -42,7 +44,9 @@ export function passkeyOf ({ id, name, createdAt, lastUsedAt }: PasskeyRecord): 
   return { id, name, createdAt: dateOf(createdAt), lastUsedAt: knownDateOf(lastUsedAt) }
 }
 
-export const SecondFactor = SharedObject('SecondFactor', 'The second factors of the account. With one, the password alone is refused.', {
+const FACTORS = 'The second factors of the account. With one, the password alone is refused.'
+
+export const SecondFactor = SharedObject('SecondFactor', FACTORS, {
   totp: Type.Unsafe<{ createdAt: string } | null>({
     type: ['object', 'null'],
     properties: { createdAt: Timestamp('Time at which they were turned on.') },
@@ -66,7 +70,10 @@ export const TotpSecret = SharedObject('TotpSecret', 'A secret for one-time code
     maxLength: 4096,
     pattern: '^otpauth://totp/',
     description: 'The address to show as a QR code.',
-    examples: ['otpauth://totp/MagicStore:test_user?issuer=MagicStore&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&algorithm=SHA1&digits=6&period=30']
+    examples: [
+      'otpauth://totp/MagicStore:test_user?issuer=MagicStore&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' +
+        '&algorithm=SHA1&digits=6&period=30'
+    ]
   })
 })
 
@@ -77,7 +84,9 @@ export const TotpCode = SharedObject('TotpCode', 'A one-time code that shows tha
 
 export const TotpResult = SharedObject('TotpResult', 'One-time codes are on.', { recoveryCodes: FirstRecoveryCodes })
 
-export const RecoveryCodes = SharedObject('RecoveryCodes', 'New recovery codes.', { recoveryCodes: Type.Array(RecoveryCode, codes) })
+export const RecoveryCodes = SharedObject('RecoveryCodes', 'New recovery codes.', {
+  recoveryCodes: Type.Array(RecoveryCode, codes)
+})
 
 /** The shared schemas of the document, in its order. */
 export const factorSchemas = [SecondFactor, TotpSecret, TotpCode, TotpResult, RecoveryCodes, Passkey]

@@ -23,7 +23,9 @@ export function kidOf (sealed: string): string {
  * Encrypts short texts of accounts, so that they are unreadable without the keys: with AES-256-GCM; the associated data
  * are the installation and the account.
  */
-export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }) {
+export function createSealer (
+  { keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }
+) {
   let ring: KeyRing | undefined
   const associatedData = (accountId: number) => Buffer.from(JSON.stringify([installationId, accountId]))
 

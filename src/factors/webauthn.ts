@@ -1,4 +1,6 @@
-import { getDefaultSupportedAlgorithmIDs, verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
+import {
+  getDefaultSupportedAlgorithmIDs, verifyAuthenticationResponse, verifyRegistrationResponse
+} from '@simplewebauthn/server'
 import {
   decodeAttestationObject, decodeClientDataJSON, decodeCredentialPublicKey, isoBase64URL, isoCBOR, verifySignature
 } from '@simplewebauthn/server/helpers'
@@ -72,7 +74,11 @@ export async function verifyAssertion (
 ): Promise<Verified> {
   const { verified, authenticationInfo } = await verifyAuthenticationResponse({
     response: {
-      id, rawId: id, type: 'public-key', clientExtensionResults: {}, response: { clientDataJSON, authenticatorData, signature }
+      id,
+      rawId: id,
+      type: 'public-key',
+      clientExtensionResults: {},
+      response: { clientDataJSON, authenticatorData, signature }
     },
     // The counter is compared in the act that sets it.
     credential: { id, publicKey: isoBase64URL.toBuffer(publicKey), counter: 0 },

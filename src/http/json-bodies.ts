@@ -31,13 +31,16 @@ export function acceptJson (app: FastifyInstance): void {
   // The body of a DELETE has no meaning (RFC 9110 section 9.3.5), so it is ignored.
   app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES }, (request, body, done) => {
+  app.addContentTypeParser('application/json', {
+    parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES
+  }, (request, body, done) => {
     if (body.length === 0) return done(null)
     if (!isUtf8(body as Buffer)) return done(new Problem('malformed_json', { detail: 'The body is not UTF-8.' }))
     void parse(request, body.toString(), done)
   })
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
-    if (!ignoresBody(request.routeOptions as RouteOptions) && !await isEmpty(request.raw)) throw new Problem('unsupported_media_type')
+    if (ignoresBody(request.routeOptions as RouteOptions) || await isEmpty(request.raw)) return
+    throw new Problem('unsupported_media_type')
   })
 }
 

@@ -51,7 +51,8 @@ export function shedLoad (
   app.addHook('onClose', async () => clearInterval(timer))
   app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
     const isOverloaded = isLate || (isFull && countInProgress() > FEW_REQUESTS)
-    done(isOverloaded && !isEssential(routeOptions) ? new Problem('overloaded', { retrySeconds: RETRY_SECONDS }) : undefined)
+    const isRefused = isOverloaded && !isEssential(routeOptions)
+    done(isRefused ? new Problem('overloaded', { retrySeconds: RETRY_SECONDS }) : undefined)
   })
 }
 

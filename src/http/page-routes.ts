@@ -23,13 +23,16 @@ export const pageRoutes: Routes = async (app, { page }) => {
   })
   for (const name of files) {
     app.get(`/${name}`, { schema: { hide: true } }, (_request, reply) => reply
-      .header('cache-control', 'no-cache').header('content-security-policy', "default-src 'none'; connect-src 'self'").sendFile(name))
+      .header('cache-control', 'no-cache')
+      .header('content-security-policy', "default-src 'none'; connect-src 'self'")
+      .sendFile(name))
   }
   // One route for all, because a route for each would delay the start by a millisecond.
   app.get<{ Params: { name: string } }>('/assets/:name', { schema: { hide: true } }, ({ params: { name } }, reply) => {
     if (!hashedFiles.has(name)) return reply.callNotFound()
     return reply
-      .header('cache-control', 'public, max-age=31536000, immutable').header('content-security-policy', "default-src 'none'")
+      .header('cache-control', 'public, max-age=31536000, immutable')
+      .header('content-security-policy', "default-src 'none'")
       .sendFile(name, assets)
   })
 }

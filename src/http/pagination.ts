@@ -19,7 +19,9 @@ export const PageSize = (description: string) => Type.Integer({
 })
 
 /** The cursor of the next page of a list ordered by id. */
-export const NextId = NullableText({ ...ID_CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: ['17'] })
+export const NextId = NullableText({
+  ...ID_CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: ['17']
+})
 
 /** The query of a list ordered by id, newest first. */
 export const PageQuery = Type.Object({

@@ -26,7 +26,8 @@ const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})
 const EXPOSED_HEADERS = [
   'ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After',
   'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id',
-  'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit', 'Upload-Expires', 'Upload-Metadata', 'Accept-Patch',
+  'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit',
+  'Upload-Expires', 'Upload-Metadata', 'Accept-Patch',
   'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size'
 ]
 
@@ -105,7 +106,8 @@ function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: Config): (reques
     // Without an Origin, Sec-Fetch-Site alone decides.
     const isOwn = origin === undefined || origin === own || origin === addressOf(request)
     if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
-    const remedy = 'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
+    const remedy =
+      'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
     throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })
   }
 }
@@ -128,7 +130,8 @@ function isOfDrive ({ routeOptions, url }: FastifyRequest): boolean {
 /** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
 function isPreflight (request: FastifyRequest): boolean {
   const { method, headers } = request
-  return method === 'OPTIONS' && !isOfDrive(request) && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+  return method === 'OPTIONS' && !isOfDrive(request) && headers.origin !== undefined &&
+    headers['access-control-request-method'] !== undefined
 }
 
 /** A page of another origin may send all headers except the key of a session, which only pages of the server have. */
@@ -153,18 +156,21 @@ function logRefusal ({ id, ip, log }: FastifyRequest, error: Error): void {
 /** Refuses what Node accepts but another program could read differently. */
 function refuseMalformed (request: IncomingMessage, url: string): void {
   // RFC 9112 section 3.2: exactly one Host; HTTP/1.0 may omit it.
+  const { headers, httpVersion } = request
   const hosts = countFieldLines(request, 'host')
-  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It must have exactly one Host field.', { connection: 'close' })
-  if (!AUTHORITY.test(request.headers.host ?? '')) refuse('Its host is not valid.', { connection: 'close' })
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) refuse('It must have exactly one Host field.', CLOSE)
+  if (!AUTHORITY.test(headers.host ?? '')) refuse('Its host is not valid.', CLOSE)
   // RFC 9112 section 6.1: the bytes of any other coding would be stored as the file.
-  const coding = request.headers['transfer-encoding']
-  if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only Transfer-Encoding is chunked.', { connection: 'close' })
+  const coding = headers['transfer-encoding']?.toLowerCase()
+  if (coding !== undefined && httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', CLOSE)
+  if (coding !== undefined && coding !== 'chunked') refuse('The only Transfer-Encoding is chunked.', CLOSE)
   // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
   if (!isDecodable(url.replace(/[?#].*/, ''))) throw new Problem('malformed_url')
   if (url.includes('#')) refuse('A # in a URL must be written as %23.')
   if (!isDecodable(url)) refuse('The query has percent-encoded bytes that are not UTF-8.')
 }
+
+const CLOSE = { connection: 'close' }
 
 function refuse (detail: string, headers: Record<string, string> = {}): never {
   throw new Problem('malformed_request', { detail, headers })
@@ -182,7 +188,7 @@ export function isDecodable (text: string): boolean {
 
 /** Headers of every response, unless its route sets others. The request id is also in the log. */
 export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-  reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id).header('cache-control', 'no-store')
+  reply.headers({ 'x-content-type-options': 'nosniff', 'x-request-id': request.id, 'cache-control': 'no-store' })
   if (isOfLink(request.url)) reply.header('referrer-policy', 'no-referrer').header('x-robots-tag', 'noindex')
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
   done()
@@ -202,7 +208,11 @@ function warnOfProxy (app: FastifyInstance): void {
     addresses.add(ip)
     isForwarded ||= headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
     if (seen === PROXY_SAMPLE && addresses.size === 1 && isPrivate(ip) && (isForwarded || !isLoopback(ip))) {
-      log.warn({ address: ip }, 'every request comes from one private address: if it is a proxy, add it to TRUST_PROXY, or all clients share one rate limit')
+      log.warn(
+        { address: ip },
+        'every request comes from one private address: if it is a proxy, add it to TRUST_PROXY, or all clients share ' +
+        'one rate limit'
+      )
     }
     done()
   })

@@ -41,7 +41,9 @@ export const lazyCompilers: {
 
   // Fastify's types take it for a compiler of schemas, without the part of the request.
   buildValidator: ((schemas: Parameters<AjvCompiler.BuildCompilerFromPool>[0]): FastifySchemaCompiler<object> => {
-    const compile = lazily(() => (load('@fastify/ajv-compiler') as typeof AjvCompiler).AjvCompiler()(schemas, { customOptions }))
+    const compile = lazily(
+      () => (load('@fastify/ajv-compiler') as typeof AjvCompiler).AjvCompiler()(schemas, { customOptions })
+    )
     return definition => lazily(() => {
       const { httpPart, schema } = definition
       const validate = compile(definition) as FastifyValidationResult

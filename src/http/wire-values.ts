@@ -83,7 +83,8 @@ interface NullableTextOptions {
 }
 
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
-export const NullableText = (options: NullableTextOptions) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
+export const NullableText = (options: NullableTextOptions) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
 
 /** A time in a response, or null. */
 export const NullableTimestamp = (description: string, example: string | null = null) =>
@@ -103,7 +104,9 @@ export function knownDateOf (milliseconds: number | null): string | null {
 export function announcedLength (request: IncomingMessage): number | undefined {
   const length = request.headers['content-length']
   if (length !== undefined) return Number(length)
-  const hasBody = isHttp2(request) ? !request.stream.endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+  const hasBody = isHttp2(request)
+    ? !request.stream.endAfterHeaders
+    : request.headers['transfer-encoding'] !== undefined
   return hasBody ? undefined : 0
 }
 

@@ -15,7 +15,10 @@ export function openEventLog (file: string, onFailure: (error: unknown) => void)
   try {
     closeSync(open(file))
   } catch (cause) {
-    throw new ConfigError(`EVENT_LOG: ${(cause as Error).message}`, { remedy: 'set EVENT_LOG to a file in a folder that the user of the server can write to', cause })
+    throw new ConfigError(
+      `EVENT_LOG: ${(cause as Error).message}`,
+      { remedy: 'set EVENT_LOG to a file in a folder that the user of the server can write to', cause }
+    )
   }
   return eventAppender(file, onFailure)
 }

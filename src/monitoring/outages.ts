@@ -61,7 +61,10 @@ export class Outages {
       this.#log.warn({ resource, seconds: seconds() }, `no problem with ${names[resource]} for a minute`)
     }, MINUTE_MILLISECONDS).unref()
     const repeat = setInterval(() => {
-      this.#log.error({ resource, failures: outage.failures, seconds: seconds(), ...outage.latest }, `still a problem with ${names[resource]}`)
+      this.#log.error(
+        { resource, failures: outage.failures, seconds: seconds(), ...outage.latest },
+        `still a problem with ${names[resource]}`
+      )
       outage.failures = 0
     }, MINUTE_MILLISECONDS).unref()
     const outage: Outage = { failures: 0, latest, quiet }

@@ -43,7 +43,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<AppServices & { outages: Ou
     const failing = Object.entries(conditions).filter(([, condition]) => condition === 'failing').map(([name]) => name)
     if (database === 'failing' || disk === 'failing' || bucket === 'failing') throw notReady(failing)
     const backup = await health.findBackup()
-    return { status: 'ready' as const, database, disk, ...(bucket && { bucket: 'ok' as const }), ...(backup && { backup }) }
+    return {
+      status: 'ready' as const, database, disk, ...(bucket && { bucket: 'ok' as const }), ...(backup && { backup })
+    }
   })
 }
 

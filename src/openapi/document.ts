@@ -46,19 +46,63 @@ export function documentOptions (): SwaggerOptions {
   return {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'The operator of this server' }, license: { name: 'MIT', identifier: 'MIT' } },
+      info: {
+        title: 'MagicStore',
+        version: readVersion(),
+        description: introduction,
+        contact: { name: 'The operator of this server' },
+        license: { name: 'MIT', identifier: 'MIT' }
+      },
       // The OWASP rules require `x-internal` and the kind of environment; Fastify's types have no extensions.
-      servers: [{ url: DEFAULT_ORIGIN, description: 'The server that serves this document: local, staging or production.', ...{ 'x-internal': false } }],
+      servers: [{
+        url: DEFAULT_ORIGIN,
+        description: 'The server that serves this document: local, staging or production.',
+        ...{ 'x-internal': false }
+      }],
       tags: Object.entries(tags).map(([name, { description }]) => ({ name, description })),
       components: {
         examples: problemExamples(),
         securitySchemes: {
-          basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. A token as the username, with any password, works too.' },
-          oneTimeCode: { type: 'apiKey', in: 'header', name: 'One-Time-Code', description: '**Beside `basic`, for an account with a second factor**: the six digits of an authenticator app, a recovery code, or the code of `confirmPasskey`. Each works once.' },
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that follow RFC8725.' },
-          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' },
-          session: { type: 'apiKey', in: 'cookie', name: 'magicstore_session', description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends by itself. Over TLS its name is `__Host-magicstore_session`.' },
-          sessionKey: { type: 'apiKey', in: 'header', name: 'Session-Key', description: '**For pages in a browser**: the key that `createSession` returned, beside the cookie.' }
+          basic: {
+            type: 'http',
+            scheme: 'basic',
+            description: '**For trying things out**: your username and password. A token as the username, with any ' +
+              'password, works too.'
+          },
+          oneTimeCode: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'One-Time-Code',
+            description: '**Beside `basic`, for an account with a second factor**: the six digits of an ' +
+              'authenticator app, a recovery code, or the code of `confirmPasskey`. Each works once.'
+          },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that ' +
+              'follow RFC8725.'
+          },
+          token: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'Authorization',
+            description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the ' +
+              'token. Other clients use `bearer`.'
+          },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'magicstore_session',
+            description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends ' +
+              'by itself. Over TLS its name is `__Host-magicstore_session`.'
+          },
+          sessionKey: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'Session-Key',
+            description: '**For pages in a browser**: the key that `createSession` returned, beside the cookie.'
+          }
         }
       }
     },
@@ -79,8 +123,15 @@ const OpenapiDocument = Type.Unsafe<string>(Type.Object({
   openapi: Text('Version of the OpenAPI Specification.', '3.1.0', { maxLength: 16, pattern: '^3\\.1\\.' }),
   info: Type.Object({}, { additionalProperties: true, description: 'Title, version and introduction.' }),
   paths: Type.Object({}, { additionalProperties: true, description: 'The operations, by path and method.' }),
-  components: Type.Object({}, { additionalProperties: true, description: 'Shared schemas, error responses, headers, examples and security schemes.' })
+  components: Type.Object({}, {
+    additionalProperties: true,
+    description: 'Shared schemas, error responses, headers, examples and security schemes.'
+  })
 }, { additionalProperties: true, description: 'An OpenAPI 3.1 document.' }))
+
+const YamlDocument = Type.String({
+  maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.'
+})
 
 /** The address in `servers`, which has no path, unlike those in the examples. */
 const SERVER_URL = /http:\/\/127\.0\.0\.1:5000(?!\/)/g
@@ -103,7 +154,9 @@ export const documentRoutes: Routes = async (app, { links }) => {
       summary: 'Get the OpenAPI document as JSON',
       description: 'For client generators. `servers` and the examples contain the address of this server.',
       curl: 'curl -f -o openapi.json http://127.0.0.1:5000/openapi.json',
-      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } } }
+      response: {
+        200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } }
+      }
     }
   }, async (request, reply) => {
     json ??= JSON.stringify(app.swagger())
@@ -116,7 +169,15 @@ export const documentRoutes: Routes = async (app, { links }) => {
       summary: 'Get the OpenAPI document as YAML',
       description: 'Returns the same document in YAML.',
       curl: 'curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml',
-      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String({ maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.' }) } } } }
+      response: {
+        200: {
+          description: 'The OpenAPI 3.1 document.',
+          content: { 'application/yaml': { schema: YamlDocument } }
+        }
+      }
     }
-  }, async (request, reply) => reply.type('application/yaml').send(withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))))
+  }, async (request, reply) => {
+    reply.type('application/yaml')
+    return withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))
+  })
 }

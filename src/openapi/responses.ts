@@ -16,24 +16,59 @@ export function noContent (description: string) {
 /** A response header: the schema of its value, and a description. */
 export interface Header { type: 'string' | 'integer', description: string, [keyword: string]: unknown }
 
-const seconds = (bounds: { minimum: number, maximum: number }, description: string): Header => ({ type: 'integer', format: 'int32', ...bounds, description })
-const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
+const number = (minimum: number, maximum: number, description: string): Header =>
+  ({ type: 'integer', format: 'int32', minimum, maximum, description })
+
+/** The largest RATE_LIMIT_PER_MINUTE. */
+const MAX_REQUESTS = 1_000_000_000
 
 /** Headers of every response: the request id and the general rate limit (draft-ietf-httpapi-ratelimit-headers). */
 export const sharedHeaders: Record<string, Header> = {
-  'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request, also found in the server log.' },
-  'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled or does not apply, or if the request was refused before it was counted.'),
-  'RateLimit-Remaining': requests(0, 'Requests left in the current minute.'),
-  'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until the limit resets.')
+  'X-Request-Id': {
+    type: 'string',
+    maxLength: 64,
+    pattern: '^[A-Za-z0-9-]+$',
+    description: 'Id of the request, also found in the server log.'
+  },
+  'RateLimit-Limit': number(
+    1,
+    MAX_REQUESTS,
+    'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is ' +
+    'disabled or does not apply, or if the request was refused before it was counted.'
+  ),
+  'RateLimit-Remaining': number(0, MAX_REQUESTS, 'Requests left in the current minute.'),
+  'RateLimit-Reset': number(0, 60, 'Seconds until the limit resets.')
 }
 
-const retryAfter = seconds({ minimum: 1, maximum: 86_400 }, 'Seconds to wait before retrying.')
+const retryAfter = number(1, 86_400, 'Seconds to wait before retrying.')
 
 /** Further headers of error responses, by status. */
 const headersByStatus: Record<number, Record<string, Header>> = {
-  401: { 'WWW-Authenticate': { type: 'string', maxLength: 512, pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"', description: 'A challenge for each accepted scheme (RFC 9110 section 11.6.1). Scripts in a browser get no Basic challenge.' } },
-  403: { 'WWW-Authenticate': { type: 'string', maxLength: 128, pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$', description: 'For `insufficient_scope`: the scope that is required (RFC 6750 section 3).' } },
-  416: { 'Content-Range': { type: 'string', maxLength: 32, pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$', description: 'The size of the file in bytes (RFC 9110 section 14.4).' } },
+  401: {
+    'WWW-Authenticate': {
+      type: 'string',
+      maxLength: 512,
+      pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"',
+      description: 'A challenge for each accepted scheme (RFC 9110 section 11.6.1). Scripts in a browser get no ' +
+        'Basic challenge.'
+    }
+  },
+  403: {
+    'WWW-Authenticate': {
+      type: 'string',
+      maxLength: 128,
+      pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$',
+      description: 'For `insufficient_scope`: the scope that is required (RFC 6750 section 3).'
+    }
+  },
+  416: {
+    'Content-Range': {
+      type: 'string',
+      maxLength: 32,
+      pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$',
+      description: 'The size of the file in bytes (RFC 9110 section 14.4).'
+    }
+  },
   429: { 'Retry-After': retryAfter },
   503: { 'Retry-After': retryAfter },
   507: { 'Retry-After': retryAfter }
@@ -41,8 +76,18 @@ const headersByStatus: Record<number, Record<string, Header>> = {
 
 /** Further headers of error responses, by code. */
 const headersByCode: Partial<Record<FailureCode, Record<string, Header>>> = {
-  content_encoding_unsupported: { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For `content_encoding_unsupported`: no content coding is accepted (RFC 9110 section 12.5.3).' } },
-  tus_version_unsupported: { 'Tus-Version': { type: 'string', enum: ['1.0.0'], description: 'For `tus_version_unsupported`: the supported version.' } }
+  content_encoding_unsupported: {
+    'Accept-Encoding': {
+      type: 'string',
+      enum: ['identity'],
+      description: 'For `content_encoding_unsupported`: no content coding is accepted (RFC 9110 section 12.5.3).'
+    }
+  },
+  tus_version_unsupported: {
+    'Tus-Version': {
+      type: 'string', enum: ['1.0.0'], description: 'For `tus_version_unsupported`: the supported version.'
+    }
+  }
 }
 
 interface ProblemResponse {
@@ -64,7 +109,8 @@ export function problemExamples (): Record<string, { summary: string, value: Pro
 export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = route.schema.response as Record<number, Partial<ProblemResponse>>
-  const declared = Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})) as FailureCode[]
+  const declared = Object.values(responses)
+    .flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})) as FailureCode[]
   const added = Object.entries(problems([...declared, ...codes])).map(([status, problem]) =>
     [status, { ...problem, content: { ...responses[Number(status)]?.content, ...problem.content } }])
   route.schema.response = { ...responses, ...Object.fromEntries(added) }

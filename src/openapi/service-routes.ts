@@ -5,6 +5,8 @@ import type { Routes } from '../http/services.ts'
 import { Always, Int32, NullableText, OneOf, SharedObject, Text } from '../http/wire-values.ts'
 import { noContent } from './responses.ts'
 
+const ADDRESS = { format: 'uri-reference', maxLength: 4096 }
+
 export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.', {
   name: Always('MagicStore', 'Name of the service.'),
   version: Text(
@@ -12,9 +14,15 @@ export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.',
     '1.0.0',
     { maxLength: 64, pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+' }
   ),
-  openapi: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the OpenAPI document.', examples: ['http://127.0.0.1:5000/openapi.json'] }),
-  docs: Type.String({ format: 'uri-reference', maxLength: 4096, description: 'Address of the documentation page.', examples: ['http://127.0.0.1:5000/docs'] }),
-  passkeyHost: NullableText({ maxLength: 253, pattern: '^[^\\s/:]+$', description: 'The host that passkeys belong to: only its pages can use them. Null if the server can\'t have passkeys.', examples: ['localhost'] }),
+  openapi: Text('Address of the OpenAPI document.', 'http://127.0.0.1:5000/openapi.json', ADDRESS),
+  docs: Text('Address of the documentation page.', 'http://127.0.0.1:5000/docs', ADDRESS),
+  passkeyHost: NullableText({
+    maxLength: 253,
+    pattern: '^[^\\s/:]+$',
+    description: 'The host that passkeys belong to: only its pages can use them. Null if the server can\'t have ' +
+      'passkeys.',
+    examples: ['localhost']
+  }),
   secondFactor: OneOf(['optional', 'required'], {
     description: 'Whether every account needs a second factor.', examples: ['optional']
   }),
@@ -47,7 +55,10 @@ export const serviceRoutes: Routes = async (app, { config, links, page, passkeys
           description: 'Service information, or the page.',
           content: { 'application/json': { schema: Type.Ref(ServiceFacts) }, 'text/html': { schema: Html } }
         },
-        302: { ...noContent('For browsers, if the server has no page.'), headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } } }
+        302: {
+          ...noContent('For browsers, if the server has no page.'),
+          headers: { Location: { type: 'string', enum: ['/docs'], description: 'Path of the documentation page.' } }
+        }
       }
     }
   }, async (request, reply) => {

@@ -70,7 +70,8 @@ function describeScope (operation: Operation): void {
 /** A body that needs no member may be left out. */
 function describeBody ({ requestBody }: Operation, { components }: OpenapiDocument): void {
   const reference = requestBody?.content['application/json']?.schema.$ref
-  if (requestBody !== undefined && reference !== undefined) requestBody.required = components.schemas[reference.split('/').at(-1) as string]?.required !== undefined
+  if (requestBody === undefined || reference === undefined) return
+  requestBody.required = components.schemas[reference.split('/').at(-1) as string]?.required !== undefined
 }
 
 /** Moves each header that is the same in all responses to `components.headers`. */
@@ -81,10 +82,13 @@ function shareHeaders ({ components }: OpenapiDocument, responses: Response[]): 
       variants.set(name, (variants.get(name) ?? new Set()).add(JSON.stringify(header)))
     }
   }
-  const shared = Array.from(variants).filter(([, variant]) => variant.size === 1)
-  components.headers = Object.fromEntries(shared.map(([name, [only = '']]) => [name, JSON.parse(only)]))
+  const single = Array.from(variants).filter(([, variant]) => variant.size === 1)
+  const shared = Object.fromEntries(single.map(([name, [only = '']]) => [name, JSON.parse(only)]))
+  components.headers = shared
   for (const { headers = {} } of responses) {
-    for (const name of Object.keys(headers)) if (name in components.headers) headers[name] = { $ref: `#/components/headers/${name}` }
+    for (const name of Object.keys(headers).filter(name => name in shared)) {
+      headers[name] = { $ref: `#/components/headers/${name}` }
+    }
   }
 }
 
@@ -94,7 +98,8 @@ function listOtherFailures ({ info, components }: OpenapiDocument, responses: Re
     .flatMap(({ examples = {} }) => Object.keys(examples)))
   const others = (Object.keys(failures) as FailureCode[]).filter(code => !listed.has(code))
   for (const code of others) delete components.examples[code]
-  info.description += `\n\n${others.map(code => `- ${failures[code].status} \`${code}\`: ${failures[code].title}.`).join('\n')}`
+  const lines = others.map(code => `- ${failures[code].status} \`${code}\`: ${failures[code].title}.`)
+  info.description += `\n\n${lines.join('\n')}`
 }
 
 /**

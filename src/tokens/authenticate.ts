@@ -23,7 +23,6 @@ export interface AuthRequirement {
 }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
-type SecurityRequirement = { [scheme: string]: string[] }
 
 /**
  * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
@@ -60,8 +59,8 @@ export function authenticate (
   /** The password is a token of the account with this name. Nothing is hashed or counted. */
   async function verifyOwnToken ({ username, password }: UsernameAndPassword): Promise<Caller> {
     const caller = looksLikeToken(password) ? await verifyToken(password) : undefined
-    if (caller === undefined || findUsernameKey(username) !== caller.account.usernameKey) throw new Problem('token_required')
-    return caller
+    if (caller !== undefined && findUsernameKey(username) === caller.account.usernameKey) return caller
+    throw new Problem('token_required')
   }
 
   async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
@@ -85,8 +84,8 @@ export function authenticate (
 }
 
 /** What the OpenAPI document says about an operation: the security schemes, and the scope that a token needs. */
-function requirementsOf ({ credential, scope, factor }: AuthRequirement): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
-  const security: SecurityRequirement[] = [
+function requirementsOf ({ credential, scope, factor }: AuthRequirement) {
+  const security: { [scheme: string]: string[] }[] = [
     { basic: [] },
     ...(factor === 'first step' ? [] : [{ basic: [], oneTimeCode: [] }]),
     ...(credential === 'password' ? [] : [{ bearer: [] }, { token: [] }])
@@ -98,8 +97,11 @@ function requirementsOf ({ credential, scope, factor }: AuthRequirement): { secu
 /** The failures that authentication adds to those of a route. */
 function failuresOf ({ credential, scope, factor }: AuthRequirement): FailureCode[] {
   return [
-    'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins', 'overloaded',
-    ...(factor === 'first step' ? [] : ['second_factor_required', 'second_factor_wrong', 'too_many_codes', 'storage_full'] as const),
+    'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins',
+    'overloaded',
+    ...(factor === 'first step'
+      ? []
+      : ['second_factor_required', 'second_factor_wrong', 'too_many_codes', 'storage_full'] as const),
     ...(factor === 'setup' ? [] : ['second_factor_setup_required'] as const),
     ...(credential === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
     ...(credential === 'any' ? [] : ['password_required'] as const),

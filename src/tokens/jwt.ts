@@ -110,5 +110,6 @@ export function createAccessTokens ({ keyRing, metadata }: Pick<AppServices, 'ke
  */
 function isCanonical (token: string): boolean {
   const signature = token.slice(token.lastIndexOf('.') + 1)
-  return signature.length === SIGNATURE_LENGTH && Buffer.from(signature, 'base64url').toString('base64url') === signature
+  return signature.length === SIGNATURE_LENGTH &&
+    Buffer.from(signature, 'base64url').toString('base64url') === signature
 }

@@ -7,7 +7,9 @@ import { dateOf, knownDateOf } from '../http/wire-values.ts'
 import type { TokenRecord } from '../metadata/records.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
+import {
+  AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams
+} from './schemas.ts'
 import { factorsOf, splitScopes } from './tokens.ts'
 
 /** Creates access tokens; accepts a password or a personal access token. */

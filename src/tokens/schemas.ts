@@ -35,11 +35,15 @@ export const NewSession = SharedObject('NewSession', 'A new session, with its ke
 })
 
 export const SetCookie = (description: string) => ({
-  'Set-Cookie': { type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${SESSION_COOKIE}=[A-Za-z0-9_-]*; `, description } as const
+  'Set-Cookie': {
+    type: 'string', maxLength: 4096, pattern: `^(?:__Host-)?${SESSION_COOKIE}=[A-Za-z0-9_-]*; `, description
+  } as const
 })
 
 /** Headers of a response with a new session. */
-export const newSessionHeaders = SetCookie('The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.')
+export const newSessionHeaders = SetCookie(
+  'The cookie of the session: `HttpOnly`, `SameSite=Strict`; over TLS `Secure`, with the prefix `__Host-`.'
+)
 
 export const Greeting = SharedObject('Greeting', 'Returned for valid credentials.', {
   data: Text(
@@ -55,7 +59,12 @@ const Scopes = (description: string) => Type.Array(
 )
 
 const Program = (description: string, example: string) =>
-  NullableText({ maxLength: 64, pattern: ONE_LINE, description: `${description}; null if unknown and for other kinds.`, examples: [example] })
+  NullableText({
+    maxLength: 64,
+    pattern: ONE_LINE,
+    description: `${description}; null if unknown and for other kinds.`,
+    examples: [example]
+  })
 
 const tokenProperties = {
   id: Id('Id of the token; never reused.', 7),
@@ -72,7 +81,9 @@ const tokenProperties = {
   }),
   scopes: Scopes('Operations that the token allows.'),
   createdAt: Timestamp('Time of creation.'),
-  expiresAt: NullableTimestamp('Time of expiry (RFC 3339, UTC); null if it does not expire.', '2099-11-24T09:30:00.000Z'),
+  expiresAt: NullableTimestamp(
+    'Time of expiry (RFC 3339, UTC); null if it does not expire.', '2099-11-24T09:30:00.000Z'
+  ),
   lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC), accurate to a minute; null if never used.', null),
   factors: Type.Array(OneOf(factors), {
     maxItems: factors.length,
@@ -118,8 +129,13 @@ export const PersonalToken = SharedObject('PersonalToken', 'A new personal acces
 
 /** Operations that use a new personal token (OpenAPI links). */
 export const personalTokenLinks = {
-  getToken: { operationId: 'getToken', description: 'Create an access token with the same scopes, authenticated by the personal token.' },
-  deleteToken: { operationId: 'deleteToken', parameters: { id: '$response.body#/id' }, description: 'Revoke the token.' }
+  getToken: {
+    operationId: 'getToken',
+    description: 'Create an access token with the same scopes, authenticated by the personal token.'
+  },
+  deleteToken: {
+    operationId: 'deleteToken', parameters: { id: '$response.body#/id' }, description: 'Revoke the token.'
+  }
 }
 
 export const TokenParams = Type.Object({

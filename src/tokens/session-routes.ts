@@ -69,7 +69,10 @@ export const sessionRoutes: Routes = async (app, { sessions }) => {
       curl: 'curl -f -b cookies.txt -c cookies.txt -H "Session-Key: <key>" -X DELETE http://127.0.0.1:5000/api/session',
       security: sessionSecurity,
       response: {
-        204: { ...noContent('There is no session any more.'), headers: SetCookie('Deletes the cookie, if the request has one.') },
+        204: {
+          ...noContent('There is no session any more.'),
+          headers: SetCookie('Deletes the cookie, if the request has one.')
+        },
         ...problems(['cross_site_request', 'storage_full'])
       }
     }

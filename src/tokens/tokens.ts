@@ -1,7 +1,9 @@
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
-import type { AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
+import type {
+  AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount
+} from '../metadata/records.ts'
 import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import type { AccessTokens } from './jwt.ts'
