@@ -13,6 +13,7 @@ const APPENDING = O_APPEND | O_CREAT | O_NONBLOCK | O_WRONLY
  */
 export function openEventLog (file: string, onFailure: (error: unknown) => void): (event: LoggedEvent) => void {
   try {
+    // Nothing is written: a disk that is full stops no server.
     closeSync(open(file))
   } catch (cause) {
     throw new ConfigError(

@@ -37,8 +37,8 @@ export function createMetrics ({ config, metadata, blobs, passwords }: AppServic
 
   gauge('magicstore_info', 'Always 1; the version is a label.', () => ({ [readVersion()]: 1 }), 'version')
 
-  gauge('magicstore_hashing_running', 'Passwords being hashed.', () => passwords.queue.running)
-  gauge('magicstore_hashing_waiting', 'Passwords waiting to be hashed.', () => passwords.queue.waiting)
+  gauge('magicstore_hashing_running', 'Passwords being hashed.', () => passwords.queue().running)
+  gauge('magicstore_hashing_waiting', 'Passwords waiting to be hashed.', () => passwords.queue().waiting)
 
   const operations = new Histogram({
     name: 'magicstore_commit_acts', help: 'Operations per database commit.', buckets: BATCH_BUCKETS, registers
