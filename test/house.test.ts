@@ -31,7 +31,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   blobs: 2000,
   'blobs/disk': 6200,
   'blobs/s3': 10_800,
-  commands: 11_400,
+  commands: 11_200,
   config: 1100,
   'data-folder': 2800,
   deployment: 600,
