@@ -42,7 +42,10 @@ const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
  */
 export async function protect (app: FastifyInstance, config: Config, countInProgress: () => number): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, trustProxy } = config
-  app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
+  app.addHook('onError', async ({ id, ip, log }, _reply, error: Error) => {
+    if (!(error instanceof Problem) || !REFUSALS.has(failures[error.code].status)) return
+    log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
+  })
   if (trustProxy === undefined) warnOfProxy(app)
   if (corsOrigins !== undefined) {
     app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
@@ -82,13 +85,15 @@ export async function protect (app: FastifyInstance, config: Config, countInProg
     refuseMalformed(raw, originalUrl)
     done()
   })
-  if (corsOrigins !== undefined) answerPreflights(app)
+  if (corsOrigins !== undefined) {
+    // The CORS plugin has added the headers. The answer is the same for paths that do not exist.
+    app.addHook('onRequest', (request, reply, done) => {
+      if (isPreflight(request)) void reply.code(204).send()
+      else done()
+    })
+  }
   // Ahead of authentication: no password is verified for a cross-site request.
-  const refuseCrossSite = createCrossSiteCheck(config)
-  app.addHook('onRequest', (request, _reply, done) => {
-    refuseCrossSite(request)
-    done()
-  })
+  refuseCrossSite(app, config)
 }
 
 /**
@@ -96,20 +101,20 @@ export async function protect (app: FastifyInstance, config: Config, countInProg
  * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
  * other programs do not.
  */
-function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: Config): (request: FastifyRequest) => void {
+function refuseCrossSite (app: FastifyInstance, { publicUrl, corsOrigins = [] }: Config): void {
   const allowed = new Set(corsOrigins)
   const own = publicUrl === undefined ? undefined : new URL(publicUrl).origin
 
-  return request => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { origin } = request.headers
-    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return
+    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return done()
     // Without an Origin, Sec-Fetch-Site alone decides.
     const isOwn = origin === undefined || origin === own || origin === addressOf(request)
-    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
+    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return done()
     const remedy =
       'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
     throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })
-  }
+  })
 }
 
 /** The origin that the request was sent to; behind a trusted proxy, the proxy's. */
@@ -138,19 +143,6 @@ function isPreflight (request: FastifyRequest): boolean {
 function allowedHeaders ({ headers }: FastifyRequest): { allowedHeaders?: string[] } {
   const asked = headers['access-control-request-headers']?.split(',').map(name => name.trim())
   return asked === undefined ? {} : { allowedHeaders: asked.filter(name => name.toLowerCase() !== SESSION_KEY) }
-}
-
-/** The CORS plugin has added the headers. The answer is the same for paths that do not exist. */
-function answerPreflights (app: FastifyInstance): void {
-  app.addHook('onRequest', (request, reply, done) => {
-    if (isPreflight(request)) void reply.code(204).send()
-    else done()
-  })
-}
-
-function logRefusal ({ id, ip, log }: FastifyRequest, error: Error): void {
-  if (!(error instanceof Problem) || !REFUSALS.has(failures[error.code].status)) return
-  log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
 }
 
 /** Refuses what Node accepts but another program could read differently. */

@@ -80,11 +80,6 @@ export const tags = {
   }
 }
 
-const tagByPath = new Map(Object.entries(tags).flatMap(([tag, { paths }]) => paths.map(path => [path, tag])))
-
-/** The failures of every operation that reads JSON. */
-const jsonFailures: FailureCode[] = ['malformed_json', 'body_too_large', 'unsupported_media_type']
-
 /**
  * Completes each operation with what follows from its path, method and body, and with what all share. Call it before
  * the routes are added. A scope that requires credentials adds its own.
@@ -95,8 +90,9 @@ export function describeOperations (app: FastifyInstance): void {
     if (schema === undefined || 'hide' in schema) return
     addFailures(route, failuresOf(route))
     addHeaders(route, () => sharedHeaders)
+    const path = url.replaceAll(/:(\w+)/g, '{$1}')
     Object.assign(schema, {
-      tags: schema.tags ?? [tagByPath.get(url.replaceAll(/:(\w+)/g, '{$1}'))],
+      tags: schema.tags ?? Object.keys(tags).filter(tag => tags[tag as keyof typeof tags].paths.includes(path)),
       // Without authentication.
       security: schema.security ?? [{}],
       'x-codeSamples': [{ lang: 'Shell', label: 'curl', source: [schema.curl].flat().join('\n') }]
@@ -110,7 +106,9 @@ function failuresOf (route: RouteOptions): FailureCode[] {
     'malformed_request', 'validation_failed', 'stopping', 'too_many_requests',
     // Only path parameters are percent-decoded.
     ...(url.includes(':') ? ['malformed_url'] as const : []),
-    ...(schema?.body === undefined || schema.consumes !== undefined ? [] : jsonFailures),
+    ...(schema?.body === undefined || schema.consumes !== undefined
+      ? []
+      : ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const),
     ...(isEssential(route) ? [] : ['overloaded'] as const),
     ...(SAFE_METHODS.has(String(method)) ? [] : ['cross_site_request'] as const),
     ...(usesStore(route) ? ['unavailable'] as const : [])

@@ -7,13 +7,11 @@ interface Response {
   headers?: Record<string, SharedRef>
   content?: Record<string, { examples?: object }>
 }
-interface Parameter { in: string }
-interface RequestBody { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
 interface Operation {
   operationId: string
   description: string
-  parameters?: Parameter[]
-  requestBody?: RequestBody
+  parameters?: { in: string }[]
+  requestBody?: { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
   'x-required-scope'?: string
   responses: Record<string, Response>
 }
@@ -47,7 +45,8 @@ export function transformDocument (document: OpenapiDocument): void {
   for (const [path, item] of Object.entries(document.paths)) document.paths[path] = sorted(item, METHODS)
   const operations = Object.values(document.paths).flatMap(item => Object.values(item))
   for (const operation of operations) {
-    describeScope(operation)
+    const scope = operation['x-required-scope']
+    if (scope !== undefined) operation.description += `\n\nRequired token scope: \`${scope}\`.`
     describeBody(operation, document)
     operation.parameters?.sort((a, b) => PLACES.indexOf(a.in) - PLACES.indexOf(b.in))
   }
@@ -60,11 +59,6 @@ export function transformDocument (document: OpenapiDocument): void {
 /** Keys missing in the list come first, where they are noticed. */
 function sorted<Value> (values: Record<string, Value>, order: string[]): Record<string, Value> {
   return Object.fromEntries(Object.entries(values).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)))
-}
-
-function describeScope (operation: Operation): void {
-  const scope = operation['x-required-scope']
-  if (scope !== undefined) operation.description += `\n\nRequired token scope: \`${scope}\`.`
 }
 
 /** A body that needs no member may be left out. */
