@@ -57,7 +57,7 @@ export async function deleteBytes ({ cleanup }: Pick<OperatorStore, 'cleanup'>):
   progress.clear()
 }
 
-/** @throws {UsageError} if nobody can be asked. */
+/** @throws {UsageError} if there is no terminal. */
 export function requireTerminal (what: string): void {
   if (process.stdin.isTTY) return
   throw new UsageError(`${what} asks for confirmation, which needs a terminal: use --yes to delete without it`)
@@ -99,7 +99,7 @@ async function askSecret (question: string): Promise<string | undefined> {
 
 async function readLine (question: string, options: ReadLineOptions): Promise<string | undefined> {
   const terminal = createInterface(options)
-  // The terminal echoes nothing from here on: also not what is typed as soon as the question is there.
+  // Now the terminal echoes nothing, not even what is typed immediately.
   process.stderr.write(question)
   try {
     const { value } = await terminal[Symbol.asyncIterator]().next()

@@ -9,7 +9,7 @@ import { createConfirmationCode, prepareFirstFactor, type Staying } from './code
 import { findPasskeyHost, relyingPartyOf, type ArrivedRequest, type RelyingParty } from './relying-party.ts'
 import type { Assertion, Attestation } from './webauthn.ts'
 
-/** How long a person may take. */
+/** Lifetime of a challenge. */
 const CHALLENGE_MILLISECONDS = 5 * 60_000
 
 /** How long a code that stands for a passkey is valid: the request that needs it follows at once. */
@@ -25,7 +25,7 @@ interface AddedPasskey { name: string, credential: Attestation, staying: Staying
 
 /**
  * What an assertion is for, and the request that has it. `account` is whose passkey is expected: undefined if the
- * passkey tells it.
+ * passkey identifies it.
  */
 interface AssertionContext {
   account: AccountRecord | undefined
@@ -36,19 +36,16 @@ interface AssertionContext {
 /** A request about passkeys, which belong to the host at which it arrived. */
 interface PasskeyRequest { readonly ip: string, readonly id: string, readonly raw: ArrivedRequest }
 
-/**
- * What an authenticator signs a challenge for: one that is meant for one act is refused in every other. The reset of a
- * password is named by the hash of its secret.
- */
+/** What a challenge is for. It is refused for anything else. A reset is named by the hash of its secret. */
 type ChallengePurpose = 'registration' | 'sign-in' | 'confirmation' | `reset ${string}`
 
-/** A challenge, with what was promised in it: the user handle of a passkey to be registered, else null. */
+/** A challenge. `userHandle` is that of a passkey to be registered, else null. */
 interface IssuedChallenge extends Challenge { readonly userHandle: string | null }
 
 /**
- * Challenges for authenticators. They are signed, so that those which nobody answers leave nothing behind. The clock
- * is that of the database, which refuses a challenge that has expired or was used. `accountId` is null in a sign-in, in
- * which the passkey tells it.
+ * Challenges for authenticators. They are signed, not stored, so unanswered ones leave nothing behind. The clock is
+ * that of the database, which refuses a challenge that has expired or was used. `accountId` is null in a sign-in, where
+ * the passkey identifies the account.
  */
 export function createChallenges (
   { metadata, signedTexts }: Pick<AppServices, 'signedTexts'> & { metadata: Pick<Metadata, 'now'> }

@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net'
 import { Problem } from '../problems.ts'
 
-/** Whom passkeys are for (WebAuthn level 3 section 4): `id` is a host, `origin` that of the pages which use them. */
+/** The relying party of passkeys (WebAuthn level 3 section 4): `id` is its host, `origin` that of its pages. */
 export interface RelyingParty { readonly id: string, readonly origin: string }
 
 /** The part of a request that says where it arrived. */

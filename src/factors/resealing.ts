@@ -32,7 +32,7 @@ export async function reseal ({ factors, keys, sealer }: ResealOptions): Promise
     if (others.length === 0) {
       return { kid, resealed, lost: [...lost.values(), ...await findLost(`${kid}.`, { factors, sealer })] }
     }
-    // At once: each that is sealed with an unknown key waits for the ring to be read again.
+    // In parallel: each that is sealed with an unknown key waits until the ring is read again.
     const opened = await Promise.all(others.map(async each =>
       ({ ...each, text: await sealer.open(each.accountId, each.secret).catch(() => undefined) })))
     for (const { text, ...each } of opened) {

@@ -39,7 +39,7 @@ export function createSealer (
   return {
     /** The text as `kid.base64url(iv | tag | ciphertext)`. The first call makes a key. @throws storage_full. */
     async seal (accountId: number, text: string): Promise<string> {
-      // Not from the ring: a rotation that has ended must be known.
+      // Not from the ring, which may be older than the latest rotation.
       const [key] = await keys.read().catch(refuseUnreadable) as [SigningKey]
       const iv = randomBytes(IV_BYTES)
       const cipher = createCipheriv(CIPHER, aesKeyOf(key), iv, options).setAAD(associatedData(accountId))

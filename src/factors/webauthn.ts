@@ -44,7 +44,7 @@ export function listAlgorithms (): number[] {
 export function challengeIn ({ response }: Attestation | Assertion): string {
   const { challenge, crossOrigin } = decodeClientDataJSON(response.clientDataJSON)
   if (crossOrigin === true) throw new Error('the page was in a frame of another site')
-  // Anything can stand there.
+  // Clients may send a value of any type.
   return String(challenge)
 }
 
@@ -121,8 +121,9 @@ function expectations ({ challenge, party }: ExpectedAnswer) {
 }
 
 /**
- * The same attestation without its statement, which says what kind of authenticator it is: nobody asked for that. The
- * library would parse certificates, and of `android-key` send a request to the address in one (a list of revoked ones).
+ * The same attestation without its statement, which says what kind of authenticator it is. The server does not use it,
+ * but the library would parse certificates, and of `android-key` send a request to an address in one (a list of revoked
+ * ones).
  */
 function withoutStatement (attestationObject: string): string {
   const authData = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject)).get('authData')

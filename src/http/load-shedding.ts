@@ -34,7 +34,7 @@ export function shedLoad (
   let isFull = false
   let timer: NodeJS.Timeout | undefined
 
-  // From here on: the first sample would include the start.
+  // Not earlier: the first sample would include the start.
   app.addHook('onListen', async () => {
     timer = setInterval(() => {
       const began = performance.now()

@@ -17,15 +17,15 @@ const MAX_TRANSFERS_PER_NETWORK = 512
 const MAX_ZIPS_PER_ACCOUNT = 2
 const MAX_ZIPS = 16
 
-/** Listings of the drive of one account, and of all. Others wait for a place. */
+/** Listings of the drive of one account, and of all. Further ones wait. */
 const MAX_LISTINGS_PER_ACCOUNT = 8
 const MAX_LISTINGS = 64
 
-/** Listings that wait at most, and how long: readers may never end, and rights may end meanwhile. */
+/** How many listings wait, and how long: a client may never end one, and access may be revoked meanwhile. */
 const MAX_WAITING = 256
 const MAX_WAIT_MILLISECONDS = 30_000
 
-/** The part of a limit that one household has, so that it does not stop all others: a quarter. */
+/** One household gets a quarter of a limit that all share, so that it can't use it up. */
 const SITES = 4
 
 /** Most transfers take seconds. */
@@ -53,7 +53,7 @@ interface WaitingRequest {
 
 /**
  * The limits for accounts, for visitors, and for zips of accounts, which share those of networks; and for listings of
- * the drive, which wait for a place a while, until their client leaves or the server stops.
+ * the drive, which wait a while, unless their client leaves or the server stops.
  */
 export function createTransferLimits (
   connections: Connections
@@ -79,7 +79,7 @@ export function createTransferLimits (
     })
   }
 
-  /** Of those that can start, one of the account with the fewest places: many of one don't keep others waiting. */
+  /** Starts a request of the account that has the fewest, so that many of one account don't delay others. */
   function startNext (): void {
     const ready = Array.from(waiting).filter(({ holders }) => !holders.some(isFull))
     ready.sort((one, other) => countOf(one.account.key) - countOf(other.account.key))[0]?.start()
@@ -135,7 +135,7 @@ export function createTransferLimits (
 
 const TRANSFERS = 'uploads and downloads'
 
-/** The share that the household of a client has of what all others hold too. */
+/** What the household of a client may have of a limit that all share. */
 function shareOf (holderOf: HolderOf): HolderOf {
   return request => {
     const all = holderOf(request)

@@ -173,7 +173,7 @@ export function createTokens (
     },
 
     /**
-     * Refuses what was revoked since a request was authenticated, for one that has waited.
+     * Refuses a request that has waited if its credentials were revoked meanwhile.
      * @throws credentials_wrong, token_revoked.
      */
     async requireCurrent ({ account, token }: Authenticated): Promise<void> {
