@@ -35,7 +35,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   config: 1100,
   'data-folder': 2800,
   deployment: 600,
-  doctor: 6400,
+  doctor: 6300,
   factors: 8100,
   files: 26_600,
   fsck: 1100,

@@ -80,21 +80,13 @@ export async function readPassword (): Promise<string> {
     if (!isUtf8(bytes)) throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.' })
     return bytes.toString().replace(/\r?\n$/, '')
   }
-  return await askSecret('Password: ') ?? missingPassword()
-}
-
-/** After Ctrl-C or Ctrl-D at the prompt. */
-function missingPassword (): never {
-  throw new UsageError('no password was given')
-}
-
-/** The answer to a question on the terminal, which is not shown; undefined on Ctrl-C or Ctrl-D. */
-async function askSecret (question: string): Promise<string | undefined> {
   // With `terminal: true` only readline echoes the input, and its output is discarded.
-  const discard = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const line = await readLine(question, { input: process.stdin, output: discard, terminal: true })
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const password = await readLine('Password: ', { input: process.stdin, output, terminal: true })
   process.stderr.write('\n')
-  return line
+  // After Ctrl-C or Ctrl-D.
+  if (password === undefined) throw new UsageError('no password was given')
+  return password
 }
 
 async function readLine (question: string, options: ReadLineOptions): Promise<string | undefined> {

@@ -74,16 +74,8 @@ const TIMESTAMP = { format: 'date-time', pattern: 'Z$', maxLength: 24 }
 export const Timestamp = (description: string) =>
   Text(`${description} RFC 3339, UTC, with milliseconds.`, '2026-11-24T09:30:00.000Z', TIMESTAMP)
 
-interface NullableTextOptions {
-  description: string
-  maxLength: number
-  pattern?: string
-  format?: string
-  examples: unknown[]
-}
-
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
-export const NullableText = (options: NullableTextOptions) =>
+export const NullableText = (options: StringOptions) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
 
 /** A time in a response, or null. */

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { problemOf } from '../http/error-handler.ts'
 import type { RequestLog } from '../http/request-log.ts'
 import { Problem, type Resource } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 
 const MINUTE_MILLISECONDS = 60_000
 
@@ -81,11 +82,8 @@ function reasonOf (error: unknown): string | undefined {
   return (code === 'Error' || message.includes(code) ? message : `${message} (${code})`).replaceAll(/\s+/g, ' ')
 }
 
-/** Failures outside of requests. */
-interface TaskFailures { watch (observer: (error: unknown, task: string) => void): void }
-
-/** Logs what fails: in the line of a request, and once for all failures of a resource. */
-export function watchFailures (app: FastifyInstance, failures: TaskFailures, requestLog: RequestLog): Outages {
+/** Logs failures in the line of their request, and those of a resource as an outage. `failures`: those of tasks. */
+export function watchFailures (app: FastifyInstance, failures: AppServices['failures'], requestLog: RequestLog): Outages {
   const outages = new Outages(app.log)
   app.addHook('onError', (request, _reply, error, done) => {
     const problem = problemOf(error)
