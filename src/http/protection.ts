@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { getHeapStatistics } from 'node:v8'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { type Config, isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
+import { allowOrigins, answerPreflights } from './cors.ts'
 import { parseUrl } from './links.ts'
-import { isUploadState, shedLoad } from './load-shedding.ts'
 import { isOfLink } from './request-log.ts'
 import { SAFE_METHODS } from './wire-values.ts'
 
@@ -22,19 +23,21 @@ const PROXY_SAMPLE = 100
 /** A host and perhaps a port (RFC 3986 sections 3.2.2 and 3.2.3). */
 const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?$/
 
-/** Response headers that a page of another origin may read. */
-const EXPOSED_HEADERS = [
-  'ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After',
-  'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id',
-  'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit',
-  'Upload-Expires', 'Upload-Metadata', 'Accept-Patch',
-  'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size'
-]
+/** Answered even under overload. */
+export const LIVENESS_PATH = '/health/live'
 
-/** The header with the key of a session. Pages of other origins can't send it. */
-export const SESSION_KEY = 'session-key'
+const SAMPLE_MILLISECONDS = 1000
 
-const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+/** The delay is averaged over two seconds: a single stall that has already ended refuses nothing. */
+const SAMPLES = 2
+
+const RETRY_SECONDS = 3
+
+/**
+ * With so few requests in progress, of at most 2 MiB each on a disk and 20 MiB with a bucket, most memory above the
+ * limit is garbage, which V8 collects only for further requests: a server that refused them all recovered after 100 s.
+ */
+const FEW_REQUESTS = 16
 
 /**
  * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that need not
@@ -47,24 +50,7 @@ export async function protect (app: FastifyInstance, config: Config, countInProg
     log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
   })
   if (trustProxy === undefined) warnOfProxy(app)
-  if (corsOrigins !== undefined) {
-    app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
-    const { default: cors } = await import('@fastify/cors')
-    const shared = {
-      methods: CORS_METHODS,
-      credentials: false,
-      exposedHeaders: EXPOSED_HEADERS,
-      maxAge: 600,
-      preflightContinue: true
-    }
-    await app.register(cors, () =>
-      async (request: FastifyRequest) => ({
-        ...shared,
-        ...allowedHeaders(request),
-        origin: isOfDrive(request) ? false : corsOrigins,
-        preflight: isPreflight(request)
-      }))
-  }
+  if (corsOrigins !== undefined) await allowOrigins(app, corsOrigins)
   // After CORS, so that a page can read Retry-After; before anything that costs more.
   shedLoad(app, config, countInProgress)
   if (rateLimitPerMinute > 0) {
@@ -85,15 +71,73 @@ export async function protect (app: FastifyInstance, config: Config, countInProg
     refuseMalformed(raw, originalUrl)
     done()
   })
-  if (corsOrigins !== undefined) {
-    // The CORS plugin has added the headers. The answer is the same for paths that do not exist.
-    app.addHook('onRequest', (request, reply, done) => {
-      if (isPreflight(request)) void reply.code(204).send()
-      else done()
-    })
-  }
+  if (corsOrigins !== undefined) answerPreflights(app)
   // Ahead of authentication: no password is verified for a cross-site request.
   refuseCrossSite(app, config)
+}
+
+/**
+ * Refuses new requests while the mean delay of the event loop or the memory in use is above its limit, of which 0 is
+ * none; requests in progress complete. Not by `@fastify/under-pressure`: its histogram wakes an idle process 100 times
+ * a second (6 ms of CPU time a second instead of 0.3), and it does not measure buffers, which MAX_MEMORY_BYTES limits.
+ */
+function shedLoad (
+  app: FastifyInstance, { maxEventLoopDelayMilliseconds, maxMemoryBytes }: Config, countInProgress: () => number
+): void {
+  const delays = new Array<number>(SAMPLES).fill(0)
+  let isLate = false
+  let isFull = false
+  let timer: NodeJS.Timeout | undefined
+
+  // Not earlier: the first sample would include the start.
+  app.addHook('onListen', async () => {
+    timer = setInterval(() => {
+      const began = performance.now()
+      // Two immediates span one turn of the event loop, which is how long a new request waits.
+      setImmediate(() => setImmediate(() => {
+        delays.shift()
+        delays.push(performance.now() - began)
+        isLate = maxEventLoopDelayMilliseconds > 0 &&
+          delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
+        isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
+      }))
+    }, SAMPLE_MILLISECONDS).unref()
+  })
+  app.addHook('onClose', async () => clearInterval(timer))
+  app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
+    const isOverloaded = isLate || (isFull && countInProgress() > FEW_REQUESTS)
+    const isRefused = isOverloaded && !isEssential(routeOptions)
+    done(isRefused ? new Problem('overloaded', { retrySeconds: RETRY_SECONDS }) : undefined)
+  })
+}
+
+/** A route: Fastify's own, or that of a request, which has none for an unknown path. */
+interface RouteAddress { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
+
+/** Whether a request is answered under any load. */
+export function isEssential (route: RouteAddress): boolean {
+  // A supervisor that gets no answer from the liveness check would kill the process, and every transfer with it.
+  return route.url === LIVENESS_PATH || isUploadState(route)
+}
+
+/** The paths of an upload: of an account, and by a link. */
+const UPLOAD_PATHS = new Set<string | undefined>(['/api/uploads/:id', '/s/:secret/uploads/:id'])
+
+/**
+ * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload
+ * and begin again with the first byte (tus-js-client 4.3.1), which costs more than the answer.
+ */
+function isUploadState ({ method, url }: RouteAddress): boolean {
+  return UPLOAD_PATHS.has(url) && (method === 'HEAD' || method === 'OPTIONS')
+}
+
+/**
+ * Bytes in objects and buffers. Not the resident set, much of which the allocator never returns: 600 MB after 400
+ * parallel uploads, 40 MB of it in use.
+ */
+function memoryInUse (): number {
+  const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()
+  return objects + buffers
 }
 
 /**
@@ -125,24 +169,6 @@ function addressOf ({ protocol, host }: FastifyRequest): string | undefined {
 /** Whether a request may have a password: the username of Basic can also be a token. */
 function hasPassword ({ authorization }: IncomingHttpHeaders): boolean {
   return /^\s*basic\s/i.test(authorization ?? '')
-}
-
-/** Whether a request is for the drive, which no page of another origin may use. */
-function isOfDrive ({ routeOptions, url }: FastifyRequest): boolean {
-  return /^\/dav(?:[/?]|$)/.test(routeOptions.url ?? url)
-}
-
-/** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
-function isPreflight (request: FastifyRequest): boolean {
-  const { method, headers } = request
-  return method === 'OPTIONS' && !isOfDrive(request) && headers.origin !== undefined &&
-    headers['access-control-request-method'] !== undefined
-}
-
-/** A page of another origin may send all headers except the key of a session, which only pages of the server have. */
-function allowedHeaders ({ headers }: FastifyRequest): { allowedHeaders?: string[] } {
-  const asked = headers['access-control-request-headers']?.split(',').map(name => name.trim())
-  return asked === undefined ? {} : { allowedHeaders: asked.filter(name => name.toLowerCase() !== SESSION_KEY) }
 }
 
 /** Refuses what Node accepts but another program could read differently. */
@@ -208,12 +234,6 @@ function warnOfProxy (app: FastifyInstance): void {
     }
     done()
   })
-}
-
-/** Adds Origin to the Vary header that a route may have set. */
-function varyByOrigin (reply: FastifyReply): void {
-  const vary = String(reply.getHeader('vary') ?? '')
-  if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
 }
 
 /**

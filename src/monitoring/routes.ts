@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { LIVENESS_PATH } from '../http/load-shedding.ts'
+import { LIVENESS_PATH } from '../http/protection.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'

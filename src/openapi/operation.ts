@@ -1,5 +1,5 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import { isEssential } from '../http/load-shedding.ts'
+import { isEssential } from '../http/protection.ts'
 import { SAFE_METHODS } from '../http/wire-values.ts'
 import type { FailureCode } from '../problems.ts'
 import { addFailures, addHeaders, sharedHeaders } from './responses.ts'
