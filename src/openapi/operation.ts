@@ -55,7 +55,7 @@ export const tags = {
     paths: ['/api/uploads', '/api/uploads/{id}']
   },
   Links: {
-    description: 'Files and folders that owners give away for a time, and what visitors without an account do with a ' +
+    description: 'Files and folders that owners share for a time, and what visitors without an account do with a ' +
       'link. Only with `LINKS=on`.',
     paths: [
       '/api/links', '/api/links/{id}', '/api/links/{id}/secret', '/s/{secret}', '/s/{secret}/unlock',

@@ -27,7 +27,7 @@ export const ServiceFacts = SharedObject('ServiceFacts', 'Service information.',
     description: 'Whether every account needs a second factor.', examples: ['optional']
   }),
   links: OneOf(['on', 'off'], {
-    description: 'Whether owners can give files and folders away by links.', examples: ['off']
+    description: 'Whether owners can share files and folders by links.', examples: ['off']
   }),
   linkMaxDays: Int32(
     'Longest lifetime of a link in days, and the default; 0 for no limit.',
