@@ -4,7 +4,9 @@ import swagger from '@fastify/swagger'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, type FastifyInstance } from 'fastify'
 import { accountRoutes, claimRoutes, passwordRoutes, userRoutes } from './accounts/routes.ts'
-import { Account, AccountEvent, AccountEventList, NewClaim, NewPassword, NewUser, User } from './accounts/schemas.ts'
+import {
+  Account, AccountEvent, AccountEventList, ClaimSecret, FoundClaim, NewClaim, NewPassword, NewUser, User
+} from './accounts/schemas.ts'
 import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
 } from './factors/passkey-routes.ts'
@@ -70,7 +72,7 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
-  ProblemDetails, NewUser, User, Account, NewPassword, NewClaim, AccountEvent, AccountEventList, AccessToken, Greeting,
+  ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent, AccountEventList, AccessToken, Greeting,
   Token, TokenList, NewToken, PersonalToken, NewSession, Session, ...factorSchemas, ...passkeySchemas,
   StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames,
   Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,

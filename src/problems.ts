@@ -69,6 +69,7 @@ const titles = {
     too_many_passkeys: 'The account has too many passkeys',
     passkeys_unavailable: 'This server can\'t have passkeys',
     too_many_tokens: 'The account has too many tokens',
+    link_address_unknown: 'The address of the link is not known',
     too_many_links: 'The account has too many links',
     name_taken: 'A file or folder with this name already exists',
     parent_missing: 'The folder that it would be in does not exist',
@@ -162,7 +163,7 @@ interface ProblemOptions {
   detail?: string
   errors?: FieldError[]
   /** Extension members of this problem type (RFC 9457 section 3.2). */
-  members?: Record<string, number | readonly string[]>
+  members?: Record<string, number | string | readonly string[]>
   headers?: Record<string, string | string[]>
   /** Seconds after which the client may try again: the header `Retry-After`. */
   retrySeconds?: number
@@ -205,7 +206,7 @@ export function fileTaken (path: string): Problem {
 
 /** @throws file_too_large. */
 export function refuseSize (maxBytes: number): never {
-  throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.` })
+  throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.`, members: { limit: maxBytes } })
 }
 
 /** The result; undefined if it fails with this problem. */

@@ -8,6 +8,7 @@ import { kindsOf, runBin, signUp, startServer, type Client, type RunningServer, 
 const PATH = '/api/account/claim'
 
 const resource = (client: Client, options: SendOptions) => client.send('GET', '/api/resource', options)
+const check = (client: Client, secret: string) => client.send('POST', `${PATH}/check`, { json: { secret } })
 const claim = (client: Client, json: object, options: SendOptions = {}) => client.send('POST', PATH, { ...options, json })
 
 /** The secret of a link that the operator makes. */
@@ -22,6 +23,8 @@ t.test('an invitation makes one account, of any name, also where registration is
   const server = await startServer(t, { REGISTRATION: 'closed' })
   const secret = await linkFor(server, 'invite')
   const wanted = { secret, username: 'Zoë', password: 'correct horse battery' }
+  t.match(await check(server, secret), { status: 200, json: { kind: 'invitation' } })
+  t.equal((await check(server, secret)).status, 200, 'looking uses nothing')
   refused(t, await claim(server, { secret, password: 'pwd' }), 400, 'validation_failed', 'a name is needed')
   refused(t, await claim(server, { ...wanted, username: 'a:b' }), 400, 'username_invalid')
   refused(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
@@ -31,6 +34,9 @@ t.test('an invitation makes one account, of any name, also where registration is
   t.equal((await resource(server, { user: ['zoë', wanted.password] })).status, 200)
   t.strictSame(await kindsOf(server, { user: ['Zoë', wanted.password] }), ['sign_in_new_network', 'invitation_used'])
   refused(t, await claim(server, { ...wanted, username: 'another' }), 404, 'not_found', 'it is used')
+  const texts = await Promise.all([secret, `inv_${'a'.repeat(32)}`, 'x'].map(async text => (await check(server, text)).text))
+  t.match(JSON.parse(String(texts[0])), { status: 404, code: 'not_found' })
+  t.equal(new Set(texts).size, 1, 'as one that never was')
 })
 
 t.test('an invitation for a name makes an account of that name', async t => {
@@ -50,6 +56,8 @@ t.test('a reset sets a password, ends all tokens and signs nobody in', async t =
   const [replaced, secret] = [await linkFor(server, 'reset', 'ada'), await linkFor(server, 'reset', 'ada')]
   const wanted = { secret, password: 'a longer secret' }
   refused(t, await claim(server, { ...wanted, secret: replaced }), 404, 'not_found', 'a later one replaces it')
+  refused(t, await check(server, replaced), 404, 'not_found')
+  t.match(await check(server, secret), { status: 200, json: { kind: 'reset' } })
   refused(t, await claim(server, { ...wanted, username: 'bob' }), 400, 'validation_failed')
   refused(t, await claim(server, { ...wanted, password: 'x'.repeat(1025) }), 400, 'password_invalid')
   const done = await claim(server, wanted)

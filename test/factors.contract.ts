@@ -3,7 +3,7 @@ import type { NewClaim } from '#src/metadata/claims.ts'
 import { MAX_PASSKEYS, type FirstFactor, type NewPasskey } from '#src/metadata/factor-records.ts'
 import type { AccountRecord, NewToken } from '#src/metadata/records.ts'
 import { DAY, HOUR } from './kit/durations.ts'
-import { hex, outcomes, setPassword } from './kit/records.ts'
+import { hex, newLink, outcomes, setPassword, unlimited } from './kit/records.ts'
 import type { OpenMetadata } from './kit/reopening.ts'
 import { newToken, openStory } from './uploads.contract.ts'
 
@@ -245,15 +245,22 @@ export function suite (t: Test, open: OpenMetadata): void {
   })
 
   t.test('sealed secrets are found by what they do not begin with, and replaced unless they were meanwhile', async t => {
-    const { metadata: { factors }, id, otherId, ada, confirm, metadata } = await start(t)
+    const { metadata: { factors, sealedTexts, folders, links }, id, otherId, ada, confirm, metadata } = await start(t)
     await confirm('k1.a')
     await factors.setPendingTotp(await ada(), 'k2.b', MINUTE)
     await factors.setPendingTotp(await metadata.accounts.find(otherId) as AccountRecord, 'k1.c', MINUTE)
-    t.strictSame(await factors.listSecrets('k2.', 9), [{ accountId: id, secret: 'k1.a' }, { accountId: otherId, secret: 'k1.c' }])
-    t.equal((await factors.listSecrets('k3.', 2)).length, 2)
-    await factors.replaceSecret(id, 'k1.a', 'k2.a')
-    await factors.replaceSecret(id, 'k1.a', 'k2.other')
-    t.strictSame(await factors.listSecrets('k2.', 9), [{ accountId: otherId, secret: 'k1.c' }])
+    await folders.add(id, 'a', unlimited)
+    const link = await links.add(newLink(id, 'a', { secretSealed: 'k1.d' }))
+    await links.add(newLink(id, 'a'))
+    const ofLink = { accountId: id, sealed: 'k1.d', context: ['link', link.secretHash] }
+    const [ofAda, ofOther] = [{ accountId: id, sealed: 'k1.a', context: [] }, { accountId: otherId, sealed: 'k1.c', context: [] }]
+    t.strictSame(await sealedTexts.list('k2.', 9), [ofAda, ofOther, ofLink])
+    t.strictSame(await sealedTexts.list('k3.', 1), [ofAda, ofLink], 'so many of each kind')
+    for (const sealed of ['k2.a', 'k2.other']) await sealedTexts.replace(ofAda, sealed)
+    await sealedTexts.replace({ ...ofLink, accountId: otherId }, 'k2.other')
+    t.strictSame(await sealedTexts.list('k2.', 9), [ofOther, ofLink])
+    await sealedTexts.replace(ofLink, 'k2.d')
+    t.match(await links.find(id, link.id), { secretSealed: 'k2.d', secretHash: link.secretHash })
     t.match(await factors.findTotp(id), { totp: { secret: 'k2.a' }, pending: { secret: 'k2.b' } })
   })
 

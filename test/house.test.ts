@@ -24,8 +24,8 @@ const FILES = {
 
 /** Leaves of the syntax tree, comments apart, in the files of a folder, rounded up to hundreds. */
 const TOKENS: Readonly<Record<string, number>> = {
-  '.': 7600,
-  accounts: 6800,
+  '.': 7700,
+  accounts: 6900,
   backends: 2100,
   backup: 9100,
   blobs: 2000,
@@ -39,11 +39,11 @@ const TOKENS: Readonly<Record<string, number>> = {
   factors: 8100,
   files: 26_600,
   fsck: 1100,
-  http: 12_600,
-  links: 9700,
-  metadata: 56_400,
+  http: 12_700,
+  links: 10_000,
+  metadata: 56_800,
   'metadata/postgres': 11_300,
-  'metadata/sqlite': 9400,
+  'metadata/sqlite': 9500,
   monitoring: 5000,
   openapi: 4200,
   tokens: 7400,

@@ -46,7 +46,7 @@ t.test('what is kept gives way to what needs the room: the oldest first, and no 
   t.equal((await put('d', 'x')).status, 201)
   t.strictSame([await texts('a'), (await trash()).map(({ name }) => name)], [[], ['b']], 'the longest kept')
   t.match(await usage(), { bytes: 51, keptBytes: 10 })
-  t.match(await put('e', bytes(50)), { status: 413, json: { code: 'quota_exceeded' } })
+  t.match(await put('e', bytes(50)), { status: 413, json: { code: 'quota_exceeded', unit: 'bytes', remaining: 49 } })
   t.match(await usage(), { bytes: 51, keptBytes: 10 }, 'what does not fit takes nothing')
 })
 
@@ -63,7 +63,7 @@ t.test('a restore beyond a quota is refused', async t => {
   t.match(await usage(), { files: 1, bytes: 10, keptBytes: 80, uploadBytes: 61 })
   await server.send('DELETE', upload, { token, headers: TUS })
   await put('c', '')
-  t.match(await restoreFile(entry), { status: 413, json: { code: 'quota_exceeded' } }, 'too many files')
+  t.match(await restoreFile(entry), { status: 413, json: { code: 'quota_exceeded', unit: 'files', remaining: 0 } }, 'too many files')
   await remove('c', { permanent: 'true' })
   t.equal((await restoreFile(entry)).status, 200)
   t.equal((await restore('a', version)).status, 200)

@@ -182,7 +182,10 @@ t.test('the files and bytes of a link are exact, unfinished uploads included', a
     ['a form', await ann.form('c', '12345')],
     ['tus', await ann.begin('c', 5)],
     ['a draft', await ann.draft('c', '12345')]
-  ] as const) refused(t, answer, 413, 'link_limit_reached', what)
+  ] as const) {
+    refused(t, answer, 413, 'link_limit_reached', what)
+    t.match(answer.json, { unit: 'bytes', remaining: 4 }, what)
+  }
   const deferred = await ann.create({ ...TUS, ...named('c'), 'upload-defer-length': '1' })
   t.equal(deferred.status, 201, 'a length that is not known yet')
   refused(t, await ann.tusPatch(idOf(deferred), 0, '12345'), 413, 'link_limit_reached')

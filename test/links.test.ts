@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256Of } from './kit/digests.ts'
 import { personalToken } from './kit/drive.ts'
@@ -45,6 +47,8 @@ const change = (owner: Owner, number: number, json: object, options: SendOptions
   owner.server.send('PATCH', pathOf(owner, number), { ...options, json })
 const replace = (owner: Owner, number: number, options: SendOptions = { token: owner.token }) =>
   owner.server.send('POST', `${pathOf(owner, number)}/secret`, options)
+const address = (owner: Owner, number: number, options: SendOptions = { token: owner.token }) =>
+  owner.server.send('GET', `${pathOf(owner, number)}/secret`, options)
 const get = (owner: Owner, number: number) => owner.server.send('GET', pathOf(owner, number), { token: owner.token })
 
 async function idsOf ({ server, token, before = 0 }: Pick<Owner, 'server' | 'token' | 'before'>, query = ''): Promise<number[]> {
@@ -54,7 +58,7 @@ async function idsOf ({ server, token, before = 0 }: Pick<Owner, 'server' | 'tok
 const eventsOf = async (client: Client, token: string) =>
   (await kindsOf(client, { token })).filter(kind => kind.startsWith('link')).reverse()
 
-t.test('a link is shown with its secret once, which is 22 random characters and stored as a hash', async t => {
+t.test('a link is listed without its secret, which is 22 random characters and stored as a hash and sealed', async t => {
   const owner = await startOwner(t)
   const { server, token } = owner
   const before = Date.now()
@@ -86,6 +90,43 @@ t.test('a link is shown with its secret once, which is 22 random characters and 
   const { url: none, ...listed } = created.json
   t.strictSame((await get(owner, 1)).json, listed)
   for (const path of ['/api/links', '/api/links/1']) t.notOk((await server.send('GET', path, { token })).text.includes('/s/'), path)
+})
+
+t.test('its owner gets the address of a link again, as long as it can be opened', async t => {
+  const owner = await startOwner(t)
+  const { server } = owner
+  const { url } = (await create(owner, file)).json
+  t.match(await address(owner, 1), { status: 200, json: { url }, headers: { 'cache-control': 'no-store' } })
+  const replaced = (await replace(owner, 1)).json.url
+  t.not(replaced, url)
+  t.strictSame((await address(owner, 1)).json, { url: replaced }, 'the new one')
+  const { token } = await signUp(server)
+  refused(t, await address(owner, 1, { token }), 404, 'not_found', 'of another user')
+  const other = (await create(owner, file)).json.url
+  const [first, second] = await runSql(server.dataDir, 'SELECT id, secret_sealed FROM links ORDER BY id')
+  for (const sealed of [String(second?.secret_sealed), 'gone.AAAA', null]) {
+    await runSql(server.dataDir, `UPDATE links SET secret_sealed = ${sealed === null ? 'NULL' : `'${sealed}'`} WHERE id = ${first?.id}`)
+    refused(t, await address(owner, 1), 409, 'link_address_unknown', String(sealed))
+  }
+  t.equal((await server.send('GET', `${new URL(replaced).pathname}/files/report.pdf`)).status, 200, 'it still opens')
+  t.strictSame((await address(owner, 2)).json, { url: other })
+  t.match(await replace(owner, 1), { status: 200 })
+  t.equal((await address(owner, 1)).status, 200, 'a new address is known')
+})
+
+t.test('a link is made also when its secret can\'t be sealed', async t => {
+  const dataDir = t.testdir()
+  const start = () => startServer(t, { DATA_DIR: dataDir, LINKS: 'on' })
+  const before = await openOwner(await start())
+  await create(before, file)
+  await before.server.close()
+  await writeFile(join(dataDir, 'sealing-keys'), 'damaged\n')
+  const server = await start()
+  const { token } = (await server.send('GET', '/api/token', { user: before.user })).json
+  const owner = { ...before, server, token }
+  t.equal((await create(owner, file)).status, 201)
+  refused(t, await address(owner, 2), 409, 'link_address_unknown', 'not sealed')
+  refused(t, await address(owner, 1), 409, 'link_address_unknown', 'its key can\'t be read')
 })
 
 t.test('a link to a folder takes files up to its limits, which have defaults', async t => {
@@ -303,9 +344,11 @@ t.test('a token needs the scope for links, and makes none that gives more than i
     t.equal((await create(owner, may, { token })).status, 201, scope)
     t.equal((await change(owner, own, { showsOwner: false }, { token })).status, 200, scope)
     t.equal((await replace(owner, own, { token })).status, 200, scope)
+    t.equal((await address(owner, own, { token })).status, 200, scope)
     lacks(await create(owner, mayNot, { token }), missing, scope)
     lacks(await change(owner, others, { showsOwner: false }, { token }), missing, scope)
     lacks(await replace(owner, others, { token }), missing, scope)
+    lacks(await address(owner, others, { token }), missing, scope)
   }
   const token = await personalToken(server, owner.user, ['links'])
   t.match(await server.send('GET', '/api/links', { token }), { status: 200, json: { links: [{}, {}, {}, {}] } })

@@ -355,7 +355,9 @@ t.test('a file of exactly the limit is taken, one byte more is refused', async t
 
   refused(t, await post(form(filePart('over.bin', over))), 413, 'file_too_large', 'form, announced')
   refused(t, await post(Readable.from([form(filePart('over.bin', over))])), 413, 'file_too_large', 'form, chunked')
-  refused(t, await put('over.bin', over), 413, 'file_too_large', 'raw, announced')
+  const announced = await put('over.bin', over)
+  refused(t, announced, 413, 'file_too_large', 'raw, announced')
+  t.equal(announced.json.limit, limit, 'the limit is told')
   refused(t, await put('over.bin', Readable.from([over])), 413, 'file_too_large', 'raw, chunked')
   refused(t, await put('raw.bin', Readable.from([over])), 413, 'file_too_large', 'raw, in place of another')
   const field = form([disposition('name="comment"'), Buffer.alloc(limit + FORM_OVERHEAD)], filePart('small.txt'))
@@ -510,7 +512,9 @@ t.test('a quota of bytes is exact, and refuses before the body where it can', as
   const authorization = `Bearer ${token}`
   t.same(await answerToHead(server, 'PUT', '/uploads/new', { authorization, 'content-length': '51' }), [413, 'quota_exceeded'], 'before the body')
   t.same(await answerToHead(server, 'POST', '/', { authorization, 'content-type': FORM_TYPE, 'content-length': String(FORM_OVERHEAD + 101) }), [413, 'quota_exceeded'], 'before a form')
-  refused(t, await put('new', Readable.from([Buffer.alloc(51)])), 413, 'quota_exceeded', 'chunked')
+  const chunked = await put('new', Readable.from([Buffer.alloc(51)]))
+  refused(t, chunked, 413, 'quota_exceeded', 'chunked')
+  t.match(chunked.json, { unit: 'bytes', remaining: 50 }, 'what is left is told')
   refused(t, await post(form(filePart('new', Buffer.alloc(51)))), 413, 'quota_exceeded', 'a form')
   t.equal((await put('fills', Buffer.alloc(50, 'f'))).status, 201)
   for (const upload of [Buffer.alloc(51), Readable.from([Buffer.alloc(51)])]) refused(t, await put('fills', upload), 413, 'quota_exceeded', 'in place of a smaller one')

@@ -141,6 +141,7 @@ CREATE TABLE "links" (
 	"file_id" bigint,
 	"folder_id" bigint,
 	"secret_hash" text COLLATE "C" NOT NULL,
+	"secret_sealed" text,
 	"password_hash" text,
 	"expires_at" bigint,
 	"max_files" bigint,

@@ -69,6 +69,7 @@ CREATE TABLE `links` (
 	`file_id` integer,
 	`folder_id` integer,
 	`secret_hash` text NOT NULL,
+	`secret_sealed` text,
 	`password_hash` text,
 	`expires_at` integer,
 	`max_files` integer,

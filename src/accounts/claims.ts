@@ -31,6 +31,11 @@ export function createClaims (
   }
 
   return {
+    /** @throws not_found. */
+    async kindOf (secret: string) {
+      return (await find(secret)).account === undefined ? 'invitation' as const : 'reset' as const
+    },
+
     /** The account of a reset, and the purpose of challenges that its passkeys sign for it. @throws not_found. */
     async findReset (secret: string) {
       const { hash, account } = await find(secret)

@@ -9,7 +9,8 @@ import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { EventKind } from './events.ts'
 import { networkOf, originOf } from './network.ts'
 import {
-  Account, AccountEventList, NewClaim, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams
+  Account, AccountEventList, ClaimSecret, FoundClaim, NewClaim, NewPassword, NewUser, registrationLinks, User,
+  userHeaders, userOf, UserParams
 } from './schemas.ts'
 
 /** Registration and public profiles; no credentials required. */
@@ -57,6 +58,22 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
 
 /** Invitations and resets; no credentials required but the second factor of the account. */
 export const claimRoutes: Routes = async (app, { claims, links, securityLog, config }) => {
+  app.post('/api/account/claim/check', {
+    schema: {
+      operationId: 'checkClaim',
+      summary: 'Look at an invitation or a reset link',
+      description: 'Tells whether a link of the operator can still be used, without using it. One that was used or ' +
+        'replaced, or has expired, is answered as one that never was.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>"}\' ' +
+        'http://127.0.0.1:5000/api/account/claim/check',
+      body: Type.Ref(ClaimSecret),
+      response: {
+        200: answer(FoundClaim, 'It can be used.'),
+        ...problems(['not_found'])
+      }
+    }
+  }, async request => ({ kind: await claims.kindOf(request.body.secret) }))
+
   app.post('/api/account/claim', {
     onRequest: async request => refuseInsecurePassword(request, config),
     schema: {

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { NextId } from '../http/pagination.ts'
 import {
-  Count, dateOf, ExactObject, Id, MAX_TEXT_POINTS, ONE_LINE, SharedObject, Text, Timestamp
+  Count, dateOf, ExactObject, Id, MAX_TEXT_POINTS, ONE_LINE, OneOf, SharedObject, Text, Timestamp
 } from '../http/wire-values.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { eventKinds } from './events.ts'
@@ -102,14 +102,22 @@ export const NewPassword = SharedObject('NewPassword', 'A new password.', {
   )
 })
 
+const claimSecret = Text(
+  'The secret of the link, which follows `#claim=`.',
+  'inv_abcdefghijklmnopqrstuvwxyz234567',
+  { minLength: 1, maxLength: 64 }
+)
+
+export const ClaimSecret = SharedObject('ClaimSecret', 'An invitation or a reset.', { secret: claimSecret })
+
+export const FoundClaim = SharedObject('FoundClaim', 'An invitation or a reset that can be used.', {
+  kind: OneOf(['invitation', 'reset'], { description: 'What it is.', examples: ['invitation'] })
+})
+
 const CLAIM = 'The use of an invitation or a reset. `username` is required if the invitation is for no name.'
 
 export const NewClaim = SharedObject('NewClaim', CLAIM, {
-  secret: Text(
-    'The secret of the link, which follows `#claim=`.',
-    'inv_abcdefghijklmnopqrstuvwxyz234567',
-    { minLength: 1, maxLength: 64 }
-  ),
+  secret: claimSecret,
   username: Type.Optional(NewUser.properties.username),
   password: NewUser.properties.password
 })

@@ -11,16 +11,17 @@ export const help = `magicstore keys: change the keys in DATA_DIR, or in the dat
 
   keys rotate              add a new signing key in first place. Tokens signed with the two previous keys stay valid
                            until they expire. A running server uses the new key within two seconds
-  keys rotate --sealing    add a new key that encrypts the secrets of one-time codes, and encrypt all of them with it.
-                           Keys that are used no more are deleted, but the previous one stays until the next rotation
+  keys rotate --sealing    add a new key that encrypts the secrets of one-time codes and of links, and encrypt all of
+                           them with it. Keys that are used no more are deleted, but the previous one stays until the
+                           next rotation
   keys reseal              encrypt all these secrets with the first sealing key: after a new one was set in SEALING_KEYS
 
   --json                   one JSON object: kid, the id of the new or first key; of sealing keys also resealed, the
-                           number of secrets, and lost, the accounts whose secret can't be decrypted
+                           number of secrets, and lost, the accounts whose one-time codes can't be decrypted
 
   Keys in SIGNING_KEYS or SEALING_KEYS are in the environment, and can't be rotated by this command.
 
-Exit code: 1 if a secret can't be decrypted. Its owner needs a recovery code or a passkey, and can then set up one-time
+Exit code: 1 if a secret of one-time codes can't be decrypted. Its owner needs a recovery code or a passkey, and can then set up one-time
 codes again.`
 
 /** The new key, and two older ones that may have signed tokens which are still valid. */
@@ -62,10 +63,12 @@ function changeSealing (config: Config, values: { json: boolean, sealing: boolea
     if (await keys.find() === undefined) {
       return print(values, { kid: null, resealed: 0, lost: [] }, () => 'no secret is encrypted yet')
     }
-    const options = { factors: metadata.factors, sealer: createSealer({ keys, ...metadata }) }
-    const { kid, resealed, lost: secrets } = await (values.sealing
+    const options = { texts: metadata.sealedTexts, sealer: createSealer({ keys, ...metadata }) }
+    const { kid, resealed, lost: texts } = await (values.sealing
       ? withKeys(config, ({ sealingKeys }) => rotateSealingKeys({ ...options, keys: sealingKeys }))
       : reseal({ ...options, keys }))
+    // A link whose address can't be decrypted still opens: nobody has to act.
+    const secrets = texts.filter(({ context }) => context.length === 0)
     const owners = await Promise.all(secrets.map(({ accountId }) => metadata.accounts.find(accountId)))
     const lost = owners.map(owner => String(owner?.username))
     print(values, { kid, resealed, lost }, textOf)

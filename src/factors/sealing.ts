@@ -20,14 +20,15 @@ export function kidOf (sealed: string): string {
 }
 
 /**
- * Encrypts short texts of accounts, so that they are unreadable without the keys: with AES-256-GCM; the associated data
- * are the installation and the account.
+ * Encrypts short texts of accounts, so that they are unreadable without the keys: with AES-256-GCM. The associated data
+ * are the installation, the account, and the `context`: what else a text belongs to.
  */
 export function createSealer (
   { keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }
 ) {
   let ring: KeyRing | undefined
-  const associatedData = (accountId: number) => Buffer.from(JSON.stringify([installationId, accountId]))
+  const associatedData = (accountId: number, context: readonly string[]) =>
+    Buffer.from(JSON.stringify([installationId, accountId, ...context]))
 
   async function findKey (kid: string): Promise<SigningKey> {
     ring ??= createKeyRing(await keys.find() ?? [], keys.find)
@@ -38,23 +39,23 @@ export function createSealer (
 
   return {
     /** The text as `kid.base64url(iv | tag | ciphertext)`. The first call makes a key. @throws storage_full. */
-    async seal (accountId: number, text: string): Promise<string> {
+    async seal (accountId: number, text: string, context: readonly string[] = []): Promise<string> {
       // Not from the ring, which may be older than the latest rotation.
       const [key] = await keys.read().catch(refuseUnreadable) as [SigningKey]
       const iv = randomBytes(IV_BYTES)
-      const cipher = createCipheriv(CIPHER, aesKeyOf(key), iv, options).setAAD(associatedData(accountId))
+      const cipher = createCipheriv(CIPHER, aesKeyOf(key), iv, options).setAAD(associatedData(accountId, context))
       const bytes = [cipher.update(text), cipher.final()]
       return `${key.kid}.${Buffer.concat([iv, cipher.getAuthTag(), ...bytes]).toString('base64url')}`
     },
 
-    /** @throws unavailable if its key is gone, or if it was sealed for another account or installation. */
-    async open (accountId: number, sealed: string): Promise<string> {
+    /** @throws unavailable if its key is gone, or if it was sealed for another account, installation or context. */
+    async open (accountId: number, sealed: string, context: readonly string[] = []): Promise<string> {
       try {
         const kid = kidOf(sealed)
         const bytes = Buffer.from(sealed.slice(kid.length + 1), 'base64url')
         const tagEnd = IV_BYTES + TAG_BYTES
         const decipher = createDecipheriv(CIPHER, aesKeyOf(await findKey(kid)), bytes.subarray(0, IV_BYTES), options)
-          .setAAD(associatedData(accountId)).setAuthTag(bytes.subarray(IV_BYTES, tagEnd))
+          .setAAD(associatedData(accountId, context)).setAuthTag(bytes.subarray(IV_BYTES, tagEnd))
         return Buffer.concat([decipher.update(bytes.subarray(tagEnd)), decipher.final()]).toString()
       } catch (cause) {
         throw unavailable('One-time codes of this account can\'t be checked now; a recovery code can.', cause)

@@ -100,8 +100,8 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     const quota = quotaOf(owner).bytes
     const available = quota === undefined ? Infinity : quota - (await usedBy(owner)).bytes + ownBytes
     const bytes = Math.max(ownBytes, available)
-    const detail = `The quota leaves ${bytes} bytes for this file.`
-    return { bytes, refuse (cause) { throw new Problem('quota_exceeded', { detail, cause }) } }
+    const problem = { detail: `The quota leaves ${bytes} bytes for this file.`, members: { unit: 'bytes', remaining: bytes } }
+    return { bytes, refuse (cause) { throw new Problem('quota_exceeded', { ...problem, cause }) } }
   }
 
   async function missingBytes (bytes: number): Promise<number> {

@@ -45,6 +45,12 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     maxItems: MAX_LOCKS,
     description: 'For `file_locked`: those of `locked` that are folders.'
   })),
+  limit: Type.Optional(Count('For `file_too_large`: how many bytes a file may have.', 1000)),
+  remaining: Type.Optional(Count('For `quota_exceeded` and `link_limit_reached`: how much can still be stored.', 100)),
+  unit: Type.Optional(Type.Union([Type.Literal('bytes'), Type.Literal('files')], {
+    description: 'What `remaining` counts. Folders count as files.',
+    examples: ['bytes']
+  })),
   'expected-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset of the upload.', 0)),
   'provided-offset': Type.Optional(Count('For `upload_offset_mismatch`: the offset in the request.', 5))
 })

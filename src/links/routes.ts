@@ -8,12 +8,12 @@ import type { Routes } from '../http/services.ts'
 import type { LinkKind } from '../metadata/link-records.ts'
 import { requireScope } from '../tokens/tokens.ts'
 import {
-  changeLink, createLink, deleteLink, deleteLinks, getLink, LINK_PATH, LINK_SECRET_PATH, linkLinks, linkOf, LINKS_PATH,
-  listLinks, replaceLinkSecret
+  changeLink, createLink, deleteLink, deleteLinks, getLink, getLinkSecret, LINK_PATH, LINK_SECRET_PATH, linkLinks,
+  linkOf, LINKS_PATH, listLinks, replaceLinkSecret
 } from './schemas.ts'
 import type { LinkAndSecret } from './share-links.ts'
 
-/** What a token may give away: only what it may do itself. */
+/** What a token may share: only what it may do itself. */
 const GIVEN = { download: 'files:read', upload: 'files:write' } as const
 
 /** The links of the caller. */
@@ -56,6 +56,12 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
     await shareLinks.removeAll(callerOf(request).account.id, request.query.name)
     record(securityLog, request, 'links_revoked')
     reply.code(204)
+  })
+
+  app.get(LINK_SECRET_PATH, { schema: getLinkSecret }, async request => {
+    const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
+    requireGiven(request, link.kind)
+    return { url: links.to(request.raw, `/s/${await shareLinks.secretOf(link)}`) }
   })
 
   app.post(LINK_SECRET_PATH, { schema: replaceLinkSecret }, async request => {

@@ -57,17 +57,18 @@ const linkProperties = {
 
 export const Link = SharedObject('Link', 'A link, without its secret.', linkProperties)
 
-export const CreatedLink = SharedObject('CreatedLink', 'A link with its secret.', {
-  ...linkProperties,
-  url: Type.String({
-    format: 'uri-reference',
-    maxLength: 4096,
-    pattern: `/s/${SECRET_PATTERN}$`,
-    description: 'The link. It is returned only here: the server keeps a hash of the secret at its end. Absolute if ' +
-      'PUBLIC_URL is set or the request was sent to the address the server listens on, else a path.',
-    examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL']
-  })
+const url = Type.String({
+  format: 'uri-reference',
+  maxLength: 4096,
+  pattern: `/s/${SECRET_PATTERN}$`,
+  description: 'The link, with its secret at the end. Absolute if PUBLIC_URL is set or the request was sent to the ' +
+    'address the server listens on, else a path.',
+  examples: ['http://127.0.0.1:5000/s/0123456789ABCDEFGHIJKL']
 })
+
+export const CreatedLink = SharedObject('CreatedLink', 'A link with its secret.', { ...linkProperties, url })
+
+export const LinkAddress = SharedObject('LinkAddress', 'The address of a link.', { url })
 
 export const LinkList = SharedObject('LinkList', 'A page of links.', {
   links: Type.Array(Type.Ref(Link), { maxItems: 1000, description: 'Newest first.' }),
@@ -138,7 +139,7 @@ export const LinkChange = Type.Object(terms, {
 })
 
 /** The shared schemas of the owner's operations, for the document. */
-export const linkSchemas: TSchema[] = [Link, CreatedLink, LinkList, NewLink, LinkChange]
+export const linkSchemas: TSchema[] = [Link, CreatedLink, LinkAddress, LinkList, NewLink, LinkChange]
 
 const LinkParams = Type.Object({ id: Id('The `id` of the link.', 3) })
 
@@ -157,6 +158,7 @@ const LinkDeletionQuery = Type.Object(nameQuery('Only links of the file or folde
 /** Operations that use a link (OpenAPI links). */
 export const linkLinks = Object.fromEntries(Object.entries({
   getLink: 'Get the link with its uses.',
+  getLinkSecret: 'Get its address again.',
   changeLink: 'Change the expiry, the password or the limits.',
   replaceLinkSecret: 'Give it another secret.',
   deleteLink: 'Revoke it.'
@@ -229,6 +231,18 @@ export const changeLink = {
     200: answer(Link, 'The changed link.'),
     ...problems(['password_invalid', 'links_off', 'not_found'])
   }
+}
+
+export const getLinkSecret = {
+  operationId: 'getLinkSecret',
+  summary: 'Get the address of a link',
+  description: 'Returns the address of a link again, also of one that has expired. The server keeps the secret ' +
+    'encrypted with a key that is not in its database. After a restore from a backup, or if that key is gone, the ' +
+    'address is not known: the link still opens, and `replaceLinkSecret` gives it a new one. A token needs the ' +
+    'scopes as for `createLink`.',
+  curl: [newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id/secret"'],
+  params: LinkParams,
+  response: { 200: answer(LinkAddress, 'The address.'), ...problems(['not_found', 'link_address_unknown']) }
 }
 
 export const replaceLinkSecret = {

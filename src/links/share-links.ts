@@ -1,5 +1,6 @@
 import { fileName, findName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
+import { contextOfLink } from '../metadata/sealed-texts.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { createSecret, hashOfSecret } from './link-secrets.ts'
@@ -36,7 +37,7 @@ export type ShareLinks = ReturnType<typeof createShareLinks>
 
 /** The links of accounts. */
 export function createShareLinks (
-  { config, metadata, passwords }: Pick<AppServices, 'config' | 'metadata' | 'passwords'>
+  { config, metadata, passwords, sealer }: Pick<AppServices, 'config' | 'metadata' | 'passwords' | 'sealer'>
 ) {
   function requireLinks (): void {
     if (!config.hasLinks) throw new Problem('links_off')
@@ -74,6 +75,14 @@ export function createShareLinks (
     throw new Problem('validation_failed', { errors })
   }
 
+  /** A new secret, and what is stored of it. A link without its sealed secret works, but its address is told once. */
+  async function newSecret (accountId: number) {
+    const secret = createSecret()
+    const secretHash = hashOfSecret(secret)
+    const secretSealed = await sealer.seal(accountId, secret, contextOfLink(secretHash)).catch(() => null)
+    return { secret, stored: { secretHash, secretSealed } }
+  }
+
   return {
     /**
      * Creates a link to a file or folder.
@@ -85,9 +94,8 @@ export function createShareLinks (
       const expiresAt = latestAt(await metadata.now())
       const unset = { expiresAt, passwordHash: null, ...DEFAULT_LIMITS[kind], showsOwner: true }
       const terms = { ...unset, ...await termsOf(kind, wanted) }
-      const secret = createSecret()
-      const added = { ...terms, accountId, name, kind, secretHash: hashOfSecret(secret) }
-      return { link: await metadata.links.add(added), secret }
+      const { secret, stored } = await newSecret(accountId)
+      return { link: await metadata.links.add({ ...terms, ...stored, accountId, name, kind }), secret }
     },
 
     /** Links, newest first. */
@@ -114,8 +122,15 @@ export function createShareLinks (
     /** Gives a link another secret: the earlier one opens nothing from now on. @throws links_off, not_found. */
     async replaceSecret ({ accountId, id }: LinkRecord): Promise<LinkAndSecret> {
       requireLinks()
-      const secret = createSecret()
-      return { link: await metadata.links.change(accountId, id, { secretHash: hashOfSecret(secret) }), secret }
+      const { secret, stored } = await newSecret(accountId)
+      return { link: await metadata.links.change(accountId, id, stored), secret }
+    },
+
+    /** The secret of a link. @throws link_address_unknown. */
+    async secretOf ({ accountId, secretHash, secretSealed }: LinkRecord): Promise<string> {
+      if (secretSealed === null) throw new Problem('link_address_unknown')
+      return sealer.open(accountId, secretSealed, contextOfLink(secretHash))
+        .catch(cause => { throw new Problem('link_address_unknown', { cause }) })
     },
 
     /** Ends all links, or those of one file or folder. */

@@ -17,7 +17,7 @@ export type FactorRepository = ReturnType<typeof createFactors>
 
 export function createFactors (services: Services) {
   const { engine, factorChanges, secrets, read, write, removeSome } = services
-  const { tables: { oneTimeSecrets, totpSecrets, usedChallenges }, apply } = engine
+  const { tables: { oneTimeSecrets, usedChallenges }, apply } = engine
   const { verifiedWrite } = factorChanges
   const queries = queriesOf(engine)
 
@@ -105,18 +105,6 @@ export function createFactors (services: Services) {
     /** Uses a confirmation code. Returns whether the account had it. */
     useConfirmation: (accountId: number, hash: string): Promise<boolean> =>
       apply(() => secrets.takeConfirmation(accountId, hash), accountId),
-
-    /** At most `limit` sealed secrets that do not begin with `prefix`, also pending ones. For the rotation of keys. */
-    listSecrets: read((prefix: string, limit: number) => {
-      const { accountId, secret } = totpSecrets
-      return query(db => db.select({ accountId, secret }).from(totpSecrets)
-        .where(sql`substr(${secret}, 1, ${prefix.length}) <> ${prefix}`).orderBy(asc(accountId)).limit(limit))
-    }),
-
-    /** Replaces a sealed secret, unless it was replaced meanwhile. */
-    replaceSecret: (accountId: number, secret: string, newSecret: string): Promise<void> =>
-      apply(() => query(db => db.update(totpSecrets).set({ secret: newSecret })
-        .where(and(eq(totpSecrets.accountId, accountId), eq(totpSecrets.secret, secret))), {}, () => {}), accountId),
 
     /**
      * Deletes up to `limit` used challenges, confirmation codes and claims of all accounts that have expired; true if

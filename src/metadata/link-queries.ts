@@ -30,8 +30,8 @@ export function linkQueries ({ tables, clock }: Engine) {
     lastAllowed: db => db.select({ id: links.id }).from(links)
       .where(matching(links, 'accountId')).orderBy(limitedTo(desc(links.id), 1, MAX_LINKS - 1)),
     insert: db => db.insert(links).values(placeholders(
-      'accountId', 'kind', 'fileId', 'folderId', 'secretHash', 'passwordHash', 'expiresAt', 'maxFiles', 'maxBytes',
-      'showsOwner', 'createdAt'
+      'accountId', 'kind', 'fileId', 'folderId', 'secretHash', 'secretSealed', 'passwordHash', 'expiresAt', 'maxFiles',
+      'maxBytes', 'showsOwner', 'createdAt'
     )).returning(columns),
     byId: db => db.select(columns).from(links)
       .where(and(isOfOwner, matching(links, 'id'))),

@@ -19,7 +19,10 @@ export interface LinkRoom { readonly link: Amount, readonly owner: Amount }
  */
 export function refuseBeyondRoom ({ link, owner }: LinkRoom, announced: Amount, arrived: Amount): void {
   for (const unit of ['files', 'bytes'] as const) {
-    if (announced[unit] > 0 && announced[unit] > link[unit]) throw new Problem('link_limit_reached', { detail: `The link accepts ${link[unit]} more ${unit}.` })
+    if (announced[unit] > 0 && announced[unit] > link[unit]) {
+      const remaining = Math.max(0, link[unit])
+      throw new Problem('link_limit_reached', { detail: `The link accepts ${remaining} more ${unit}.`, members: { unit, remaining } })
+    }
     // Without numbers: they are the owner's.
     if (arrived[unit] > 0 && arrived[unit] > owner[unit]) throw new Problem('quota_exceeded', { detail: 'The owner of the link has no space for this file.' })
   }
@@ -53,6 +56,8 @@ export interface NewLink extends LinkTerms {
   readonly name: string
   /** SHA-256 of the secret, in hex. */
   readonly secretHash: string
+  /** The secret, encrypted for its owner; null if that failed. */
+  readonly secretSealed: string | null
 }
 
 export interface LinkRecord extends NewLink {

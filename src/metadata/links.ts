@@ -80,7 +80,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
 
     /** Changes some terms, or the secret. @throws not_found. */
     change: write(function * (
-      ownerId, id: number, changes: Partial<LinkTerms & Pick<NewLink, 'secretHash'>>
+      ownerId, id: number, changes: Partial<LinkTerms & Pick<NewLink, 'secretHash' | 'secretSealed'>>
     ) {
       // Locked: an upload that is decided at the same time sees the limits of before or of after.
       yield * owners.lock(ownerId)

@@ -15,7 +15,10 @@ export function refuseBeyondQuota (quota: Quota, used: Amount, added: Amount): v
   const unit = unitBeyond(quota, used, added)
   if (unit === undefined) return
   const noun = { bytes: 'bytes', files: 'files and folders' }[unit]
-  throw new Problem('quota_exceeded', { detail: `The quota is ${quota[unit]} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.` })
+  throw new Problem('quota_exceeded', {
+    detail: `The quota is ${quota[unit]} ${noun}, ${used[unit]} ${noun} are used, and this would add ${added[unit]} ${noun}.`,
+    members: { unit, remaining: Math.max(0, Number(quota[unit]) - used[unit]) }
+  })
 }
 
 /** Of what there would be too much; undefined if the change is within the quota. */

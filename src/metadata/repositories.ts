@@ -11,6 +11,7 @@ import { createLinks } from './links.ts'
 import { createLocks } from './locks.ts'
 import { createProperties } from './properties.ts'
 import { createRetentionRemovals } from './retention-removals.ts'
+import { createSealedTexts } from './sealed-texts.ts'
 import { createServices, type ServiceOptions } from './services.ts'
 import { createTokens } from './tokens.ts'
 import { createTrash } from './trash.ts'
@@ -42,6 +43,7 @@ export function createRepositories ({ attemptClaims, discardedBlobs, ...options 
     trash: createTrash(services),
     retention: createRetentionRemovals(services),
     links: createLinks(services),
+    sealedTexts: createSealedTexts(services),
     locks: createLocks(services),
     properties: createProperties(services),
     uploads: createUploads(services),

@@ -304,6 +304,8 @@ export function createTables ({
     fileId: number('file_id').references(() => files.id, { onDelete: 'cascade' }),
     folderId: number('folder_id').references(() => folders.id, { onDelete: 'cascade' }),
     secretHash: key('secret_hash').notNull(),
+    // Null if it could not be sealed, or was restored from a backup.
+    secretSealed: text('secret_sealed'),
     passwordHash: text('password_hash'),
     expiresAt: number('expires_at'),
     maxFiles: number('max_files'),

@@ -83,7 +83,9 @@ function reasonOf (error: unknown): string | undefined {
 }
 
 /** Logs failures in the line of their request, and those of a resource as an outage. `failures`: those of tasks. */
-export function watchFailures (app: FastifyInstance, failures: AppServices['failures'], requestLog: RequestLog): Outages {
+export function watchFailures (
+  app: FastifyInstance, failures: AppServices['failures'], requestLog: RequestLog
+): Outages {
   const outages = new Outages(app.log)
   app.addHook('onError', (request, _reply, error, done) => {
     const problem = problemOf(error)

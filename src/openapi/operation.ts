@@ -66,7 +66,8 @@ export const tags = {
   Account: {
     description: 'Your account: usage, events, password, deletion.',
     paths: [
-      '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim',
+      '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim/check',
+      '/api/account/claim',
       '/api/account/claim/confirm/options', '/api/account/claim/confirm'
     ]
   },

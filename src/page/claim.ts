@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { createMagicStore, MagicStoreError, type Password, type User } from 'magicstore'
+import { bodyOf, createMagicStore, MagicStoreError, type Password, type User } from 'magicstore'
 import { withCode } from './factors/proof.ts'
 import { baseUrl } from './folder.ts'
 import { PageError } from './page-error.ts'
@@ -30,10 +30,23 @@ export function wordsOf ({ secret }: Claim) {
   return secret.startsWith('rst_') ? texts.claim.reset : texts.claim.invitation
 }
 
+/** Whether it can still be used. @throws PageError, MagicStoreError. */
+export async function checkClaim (secret: string): Promise<true> {
+  const store = createMagicStore({ baseUrl })
+  await refusing(async () => bodyOf(await store.api.POST('/api/account/claim/check', { body: { secret } })))
+  return true
+}
+
 /** Uses a claim. Returns the new user of an invitation. @throws PageError, and what `withCode` throws. */
-export async function useClaim (secret: string, account: Password): Promise<User | undefined> {
+export function useClaim (secret: string, account: Password): Promise<User | undefined> {
+  const store = createMagicStore({ baseUrl })
+  return refusing(() => withCode({ secret }, code => store.claim({ secret, ...account }, { code })))
+}
+
+/** @throws PageError if the claim was used or has expired. */
+async function refusing<Result> (request: () => Promise<Result>): Promise<Result> {
   try {
-    return await withCode({ secret }, code => createMagicStore({ baseUrl }).claim({ secret, ...account }, { code }))
+    return await request()
   } catch (error) {
     if (!(error instanceof MagicStoreError) || error.code !== 'not_found') throw error
     throw new PageError(texts.claim.over, { cause: error })

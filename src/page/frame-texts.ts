@@ -9,6 +9,9 @@ export const frameTexts = {
   networkProblem: 'The server cannot be reached. Check your connection, then try again.',
   unexpectedProblem: (status: number) => `The server answered with status ${status}.`,
   retryAfter: (wait: string) => `Try again in ${wait}.`,
+  sizeLimit: (size: string) => `A file may have at most ${size}.`,
+  remaining: (amount: string) => `${amount} can still be stored.`,
+  files: (count: string, files: number) => `${count} ${files === 1 ? 'file' : 'files'}`,
   invisible: 'An invisible character',
   showPassword: 'Show the password'
 } as const

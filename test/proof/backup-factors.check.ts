@@ -45,6 +45,14 @@ async function lookForFactors (t: Test, settings: Settings, id: number): Promise
   await store.close()
 }
 
+/** The secrets of links, as a store keeps them. */
+const sealedAt = (folder: string) => {
+  const database = new Database(join(folder, 'magicstore.db'), { readonly: true })
+  const sealed = database.prepare('SELECT secret_sealed FROM links').pluck().all()
+  database.close()
+  return sealed
+}
+
 /** The paths of a link to a file, and of one for uploads with an unfinished one. */
 async function makeLinks (t: Test, settings: Settings): Promise<{ file: string, drop: string }> {
   const server = await startServer(t, settings)
@@ -62,7 +70,9 @@ async function makeLinks (t: Test, settings: Settings): Promise<{ file: string, 
 async function lookForLinks (t: Test, settings: Settings, { file, drop }: Awaited<ReturnType<typeof makeLinks>>) {
   const server = await startServer(t, { ...settings, ...links })
   t.match(await server.send('GET', `${file}/files/a.txt`), { status: 200, text: 'hello' })
-  t.match((await server.send('GET', '/api/links', { user: bob })).json.links, [{ name: 'in', usedFiles: 1, usedBytes: 1 }, { name: 'in/a.txt' }])
+  const { json } = await server.send('GET', '/api/links', { user: bob })
+  for (const { id } of json.links) t.equal((await server.send('GET', `/api/links/${id}/secret`, { user: bob })).json.code, 'link_address_unknown')
+  t.match(json.links, [{ name: 'in', usedFiles: 1, usedBytes: 1 }, { name: 'in/a.txt' }])
   t.match((await server.send('GET', drop, { headers: { accept: 'application/json' } })).json, { accepts: { files: 2 } }, 'without the upload that was unfinished')
   t.equal((await server.send('PUT', `${drop}/files/b`, { body: 'b' })).status, 201)
   await server.close()
@@ -84,6 +94,10 @@ t.test('a backup has the factors with their keys and the links, in a folder and 
   const database = new Database(join(snapshot, 'magicstore.db'), { readonly: true })
   for (const table of ['one_time_secrets', 'used_challenges', 'uploads']) t.equal(database.prepare(`SELECT count(*) FROM ${table}`).pluck().get(), 0, table)
   database.close()
+  const sealed = sealedAt(data)
+  t.strictSame([sealed.length, sealedAt(snapshot)], [2, [null, null]], 'no address of a link is in a backup')
+  const bytes = await readFile(join(snapshot, 'magicstore.db'), 'latin1')
+  for (const text of sealed) t.notOk(bytes.includes(String(text).split('.')[1] ?? ''))
   const server = await startServer(t, { DATA_DIR: data, ...links })
   t.equal((await server.send('DELETE', '/api/links', { user: bob })).status, 204)
   await server.close()

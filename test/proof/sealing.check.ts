@@ -2,8 +2,10 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createSealer } from '#src/factors/sealing.ts'
+import { contextOfLink } from '#src/metadata/sealed-texts.ts'
 import { runCommand } from '../kit/commands.ts'
 import { openBothDatabases } from '../kit/databases.ts'
+import { newLink, unlimited } from '../kit/records.ts'
 import { addWithCodes, openAt, sealedOf, type Opened } from '../kit/sealed.ts'
 import { runBin, type Settings } from '../kit/server.ts'
 
@@ -65,6 +67,22 @@ both.test('a rotation seals every secret again, and drops a key only when nothin
   t.match(events.filter(({ kind }) => kind === 'keys_rotated')[0], { accountId: null, network: 'operator', details: { kid: rotated.kid, isSealing: true, resealed: 3, lost: 0 } })
 })
 
+both.test('a rotation seals the secrets of links again, and one that can\'t be opened stops nothing', async (t, settings) => {
+  const store = await openAt(t, settings)
+  const id = await addWithCodes(store, 'ann')
+  const { folders, links } = store.metadata
+  await folders.add(id, 'a', unlimited)
+  const add = async (context: readonly string[], secretHash: string) =>
+    links.add(newLink(id, 'a', { secretHash, secretSealed: await store.sealer.seal(id, `secret ${secretHash}`, context) }))
+  const [good, wrong] = [await add(contextOfLink('one'), 'one'), await add(contextOfLink('one'), 'two')]
+  t.match(await keys(['rotate', '--sealing'], settings), { code: 0, resealed: 2, lost: [] })
+  const sealed = String((await links.find(id, good.id))?.secretSealed)
+  t.not(sealed, good.secretSealed)
+  t.equal(await store.sealer.open(id, sealed, contextOfLink('one')), 'secret one')
+  await t.rejects(store.sealer.open(id, sealed), { code: 'unavailable' }, 'it is for that link only')
+  t.equal((await links.find(id, wrong.id))?.secretSealed, wrong.secretSealed)
+})
+
 both.test('two rotations at once lose no secret and no key', async (t, settings) => {
   const store = await openAt(t, settings)
   const ids = [await addWithCodes(store, 'ann'), await addWithCodes(store, 'ben')]
@@ -79,8 +97,10 @@ both.test('a secret that can\'t be opened stays with its key, and its owner is n
   const [ann, ben, cleo] = [await addWithCodes(store, 'ann'), await addWithCodes(store, 'ben'), await addWithCodes(store, 'cleo')]
   const sealed = await sealedOf(store, ann)
   const [first] = await kidsOf(store) ?? []
-  await store.metadata.factors.replaceSecret(ben, await sealedOf(store, ben), sealed)
-  await store.metadata.factors.replaceSecret(cleo, await sealedOf(store, cleo), `gone.${sealed.split('.')[1]}`)
+  const replace = async (accountId: number, other: string) =>
+    store.metadata.sealedTexts.replace({ accountId, sealed: await sealedOf(store, accountId), context: [] }, other)
+  await replace(ben, sealed)
+  await replace(cleo, `gone.${sealed.split('.')[1]}`)
   for (const round of [1, 2, 3]) {
     const { code, resealed, lost } = await keys(['rotate', '--sealing'], settings)
     t.strictSame([code, resealed, lost], [1, 1, ['ben', 'cleo']], `rotation ${round}`)

@@ -49,8 +49,9 @@ export function createPortableMetadata (longRunning: ConnectionPool) {
           }
           if (keyOf(name).includes('id')) setSqliteSequence(target, name, await lastId(db, name))
         }
-        // It belongs to the running store.
+        // The epoch belongs to the running store, and the addresses of links to no backup.
         target.update(sqlite.installation).set({ epoch: null }).run()
+        target.update(sqlite.links).set({ secretSealed: null }).run()
       })
       await sync(file)
     }, { isolationLevel: 'repeatable read', accessMode: 'read only' })),

@@ -1,4 +1,4 @@
-import { and, count, getTableName, gte, lt, sql } from 'drizzle-orm'
+import { and, type Column, count, getTableName, gte, lt, sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Snapshot, SnapshotBlob } from '../snapshot.ts'
 import { copyDatabase } from './database-file.ts'
@@ -22,8 +22,8 @@ export async function takeSnapshot (file: string, copy: string): Promise<Snapsho
 
 /**
  * Unfinished uploads have bytes that no backup has; leases, attempts, locks, and secrets that are used once within a
- * time, belong to running servers. So does the epoch: a store that is restored gets another one. Older databases lack
- * some of them.
+ * time, belong to running servers. So does the epoch: a store that is restored gets another one. The addresses of links
+ * are not in a backup: who steals it can open none. Older databases lack some of them.
  */
 function removeTransient (copy: string): void {
   const client = new Database(copy)
@@ -33,8 +33,8 @@ function removeTransient (copy: string): void {
     for (const table of [uploads, blobLeases, attempts, locks, oneTimeSecrets, usedChallenges]) {
       if (hasTable(client, getTableName(table))) drizzle({ client }).delete(table).run()
     }
-    const hasEpoch = client.prepare("SELECT 1 FROM pragma_table_info('installation') WHERE name = 'epoch'").get() !== undefined
-    if (hasEpoch) drizzle({ client }).update(installation).set({ epoch: null }).run()
+    if (hasColumn(client, installation.epoch)) drizzle({ client }).update(installation).set({ epoch: null }).run()
+    if (hasColumn(client, links.secretSealed)) drizzle({ client }).update(links).set({ secretSealed: null }).run()
   } finally {
     client.close()
   }
@@ -119,6 +119,10 @@ function secondFactorsOf (db: BetterSQLite3Database): Snapshot['secondFactors'] 
 
 function countRows (db: BetterSQLite3Database, table: typeof recoveryCodes | typeof links): number {
   return Number(db.select({ rows: count() }).from(table).get()?.rows)
+}
+
+function hasColumn (client: Database, { name, table }: Column): boolean {
+  return client.prepare('SELECT 1 FROM pragma_table_info(?) WHERE name = ?').get(getTableName(table), name) !== undefined
 }
 
 function hasTable (client: Database, name: string): boolean {

@@ -1,7 +1,7 @@
 import type { Password, TotpSecret } from 'magicstore'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { encode } from 'uqr'
 import { fieldsOf } from '../fields.tsx'
+import { QrCode } from '../qr-code.tsx'
 import { SecretField } from '../secret-field.tsx'
 import { session, sessionIdOf } from '../session-state.ts'
 import { texts } from '../texts.ts'
@@ -40,7 +40,7 @@ export function TotpStep ({ account, totp: { secret, uri }, onDone }: TotpStepPr
   return (
     <>
       <p>{words.scan}</p>
-      <QrCode text={uri} />
+      <QrCode text={uri} label={words.qrCode} />
       <SecretField label={words.key} secret={secret} />
       <p><a href={uri}>{words.openApp}</a></p>
       <form ref={form} onSubmit={submit}>
@@ -48,17 +48,5 @@ export function TotpStep ({ account, totp: { secret, uri }, onDone }: TotpStepPr
         <button class='primary' aria-disabled={isRunning}>{words.turnOn}</button>
       </form>
     </>
-  )
-}
-
-/** Dark on light in dark mode, too: not every app reads the opposite. */
-function QrCode ({ text }: { text: string }) {
-  const { size, data } = encode(text, { ecc: 'M', border: 4 })
-  const dark = data.flatMap((row, y) => row.map((isDark, x) => isDark ? `M${x} ${y}h1v1h-1z` : '')).join('')
-  return (
-    <svg class='qr-code' viewBox={`0 0 ${size} ${size}`} role='img' aria-label={words.qrCode} shape-rendering='crispEdges'>
-      <rect width={size} height={size} fill='#fff' />
-      <path d={dark} fill='#000' />
-    </svg>
   )
 }

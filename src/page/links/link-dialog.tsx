@@ -1,59 +1,140 @@
+import { MagicStoreError } from 'magicstore'
+import { useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
+import { FileName } from '../file-name.tsx'
 import { notify } from '../notices.tsx'
 import { lastOf } from '../paths.ts'
-import { Retry } from '../problem.tsx'
+import { ProblemText, Retry } from '../problem.tsx'
+import { QrCode } from '../qr-code.tsx'
+import { Question } from '../question.tsx'
 import { SecretField } from '../secret-field.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
 import { useLoaded } from '../use-loaded.ts'
 import { LinkForm } from './link-form.tsx'
-import { addressOf, createLink, revokeLink, type CreatedLink, type LinkKind } from './links.ts'
+import {
+  addressOf, changeLink, createLink, findLink, replaceSecret, revokeLink, type CreatedLink, type Link, type LinkKind,
+  type LinkTerms
+} from './links.ts'
+import { newTerms } from './terms.ts'
+import { useUnsaved, type Unsaved } from './use-unsaved.tsx'
 
 const words = texts.links
 
+/** `new`: a link that is not made yet. */
+type Shown = 'new' | Link | CreatedLink
+
 interface LinkDialogProps { name: string, kind: LinkKind, onClose: () => void }
 
-/** Makes a link at once with the defaults of the server, copies it, and lets the user change or revoke it. */
+/** The newest link of a file or folder, or the form that makes one. Nothing is public before that is sent. */
 export function LinkDialog ({ name, kind, onClose }: LinkDialogProps) {
-  const { value: link, error, reload } = useLoaded(() => createLink(name, kind))
+  const { value: found, error, reload } = useLoaded(async (): Promise<Shown> => await findLink(name, kind) ?? 'new')
+  const [chosen, setChosen] = useState<Shown>()
+  const unsaved = useUnsaved(onClose)
+  const shown = chosen ?? found
   const title = (kind === 'upload' ? words.requestTitleOf : words.titleOf)(lastOf(name))
+  const make = async (terms: LinkTerms) => setChosen(await createLink(name, kind, terms))
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog title={title} onClose={unsaved.close}>
       {error !== undefined && <Retry error={error} action={() => { void reload() }} />}
-      {link === undefined && error === undefined && <p class='muted' role='status'>{words.creating}</p>}
-      {link !== undefined && <Created link={link} onClose={onClose} />}
+      {shown === undefined && error === undefined && <p class='muted' role='status'>{texts.loading}</p>}
+      {shown !== undefined && <p>{kind === 'upload' ? words.requestHint : words.hint}</p>}
+      {shown === 'new' && <LinkForm terms={newTerms(kind)} label={words.create} unsaved={unsaved} action={make} />}
+      {typeof shown === 'object' && (
+        <LinkDetails
+          link={shown} unsaved={unsaved} onClose={onClose} onReplaced={setChosen} onAnother={() => setChosen('new')}
+        />
+      )}
+      {unsaved.question}
     </Dialog>
   )
 }
 
-function Created ({ link, onClose }: { link: CreatedLink, onClose: () => void }) {
+interface LinkDetailsProps {
+  link: Link | CreatedLink
+  unsaved: Unsaved
+  onClose: () => void
+  onReplaced: (link: CreatedLink) => void
+  onAnother?: () => void
+}
+
+/** The address of a link, and what can be changed. */
+export function LinkDetails ({ link, unsaved, onClose, onReplaced, onAnother }: LinkDetailsProps) {
   const revoking = useAction(async () => {
     await revokeLink(link)
     notify({ text: words.revoked })
     onClose()
   })
-  const save = () => {
+  const save = async (terms: LinkTerms) => {
+    if (Object.keys(terms).length > 0) await changeLink(link, terms)
     notify({ text: words.changed })
     onClose()
   }
   return (
     <>
-      <p>{link.kind === 'upload' ? words.requestHint : words.hint}</p>
-      <LinkAddress link={link} />
-      <LinkForm link={link} onChanged={save} onCancel={onClose} cancel={texts.account.done} />
+      <LinkAddress key={'url' in link ? link.url : link.id} link={link} onReplaced={onReplaced} />
+      <LinkForm key={link.id} terms={link} label={words.save} unsaved={unsaved} action={save} />
+      <ProblemText error={revoking.error} />
       <div class='actions'>
-        <button type='button' class='danger' aria-disabled={revoking.isRunning} onClick={() => { void revoking.run() }}>{words.revoke}</button>
+        {onAnother !== undefined && <button type='button' onClick={onAnother}>{words.another}</button>}
+        <button
+          type='button' class='danger' aria-disabled={revoking.isRunning} onClick={() => { void revoking.run() }}
+        >
+          {words.revoke}
+        </button>
       </div>
     </>
   )
 }
 
-/** The address of a new link, which is copied at once. */
-export function LinkAddress ({ link }: { link: CreatedLink }) {
+interface LinkAddressProps { link: Link | CreatedLink, onReplaced: (link: CreatedLink) => void }
+
+/** The address of a link. The server may not know it any more: then the link can have a new one. */
+function LinkAddress ({ link, onReplaced }: LinkAddressProps) {
+  const { value: address, error, reload } = useLoaded(() => addressOf(link))
+  const [isAsking, setAsking] = useState(false)
+  if (address !== undefined) return <Address address={address} name={link.name} isNew={'url' in link} />
+  if (error === undefined) return <p class='muted' role='status'>{texts.loading}</p>
+  if (!(error instanceof MagicStoreError) || error.code !== 'link_address_unknown') {
+    return <Retry error={error} action={() => { void reload() }} />
+  }
   return (
     <>
-      <SecretField label={words.address} secret={addressOf(link)} copiesAtOnce />
-      <p class='hint'>{words.once}</p>
+      <p class='hint'>{words.addressUnknown}</p>
+      <div class='actions'><button type='button' onClick={() => setAsking(true)}>{words.newSecret}</button></div>
+      {isAsking && <NewSecretQuestion link={link} onReplaced={onReplaced} onClose={() => setAsking(false)} />}
     </>
+  )
+}
+
+/** The address of a new link is copied at once. */
+function Address ({ address, name, isNew }: { address: string, name: string, isNew: boolean }) {
+  const share = async () => {
+    // Rejects if the user chooses nothing.
+    await navigator.share({ title: lastOf(name), url: address }).catch(() => {})
+  }
+  return (
+    <>
+      <SecretField label={words.address} secret={address} copiesAtOnce={isNew} />
+      <details class='qr'>
+        <summary>{words.qrCode}</summary>
+        <QrCode text={address} label={words.qrCodeOf(lastOf(name))} />
+      </details>
+      {'share' in navigator && (
+        <div class='actions'><button type='button' onClick={() => { void share() }}>{words.share}</button></div>
+      )}
+    </>
+  )
+}
+
+interface NewSecretProps { link: Link, onReplaced: (link: CreatedLink) => void, onClose: () => void }
+
+/** Asks before a link gets another address. */
+export function NewSecretQuestion ({ link, onReplaced, onClose }: NewSecretProps) {
+  const replace = async () => onReplaced(await replaceSecret(link))
+  return (
+    <Question title={words.newSecretTitle} label={words.newSecret} action={replace} onClose={onClose}>
+      <p>{words.newSecretHint} <FileName name={link.name} /></p>
+    </Question>
   )
 }

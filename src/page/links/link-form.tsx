@@ -1,49 +1,57 @@
-import { useId, useState } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { fieldsOf } from '../fields.tsx'
 import { formatTime } from '../format.ts'
 import { ProblemText } from '../problem.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
-import { changeLink, type Link } from './links.ts'
-import { lifetimes, megabytesOf, termsOf, type Lifetime } from './terms.ts'
+import type { LinkTerms } from './links.ts'
+import { changesOf, lifetimes, megabytesOf, termsOf, type Lifetime, type ShownTerms } from './terms.ts'
+import type { Unsaved } from './use-unsaved.tsx'
 
 interface LinkFormProps {
-  link: Link
-  onChanged: () => void
-  onCancel: () => void
-  /** The label of the button that changes nothing. */
-  cancel: string
+  /** As they are now; for a new link, the defaults. */
+  terms: ShownTerms
+  /** The label of the button that sends the form. */
+  label: string
+  /** Gets what was changed. */
+  action: (terms: LinkTerms) => Promise<void>
+  unsaved: Unsaved
 }
 
-/** The form that changes a link. */
-export function LinkForm ({ link, onChanged, onCancel, cancel }: LinkFormProps) {
-  const { run, isRunning, error } = useAction(async (fields: FormData) => {
-    const terms = termsOf(link, fields)
-    if (Object.keys(terms).length > 0) await changeLink(link, terms)
-    onChanged()
-  })
+/** The form of a link that is made or changed. */
+export function LinkForm ({ terms, label, action, unsaved }: LinkFormProps) {
+  const form = useRef<HTMLFormElement>(null)
+  const { run, isRunning, error } = useAction((fields: FormData) => action(termsOf(terms, fields)))
+  useLayoutEffect(() => {
+    unsaved.hasChanges.current = () => form.current !== null &&
+      Object.keys(changesOf(terms, new FormData(form.current))).length > 0
+    return () => { unsaved.hasChanges.current = () => false }
+  }, [terms])
   return (
-    <form onSubmit={event => { void run(fieldsOf(event)) }}>
-      <ExpiryField link={link} />
-      <PasswordFields link={link} />
-      {link.kind === 'upload' && <LimitFields link={link} />}
+    <form ref={form} onSubmit={event => { void run(fieldsOf(event)) }}>
+      <ExpiryField terms={terms} />
+      <PasswordFields terms={terms} />
+      {terms.kind === 'upload' && <LimitFields terms={terms} />}
       <label class='choice'>
-        <input type='checkbox' name='showsOwner' defaultChecked={link.showsOwner} /><span>{texts.links.showsOwner}</span>
+        <input type='checkbox' name='showsOwner' defaultChecked={terms.showsOwner} />
+        <span>{texts.links.showsOwner}</span>
       </label>
       <ProblemText error={error} />
       <div class='actions end'>
-        <button type='button' onClick={onCancel}>{cancel}</button>
-        <button class='primary' aria-disabled={isRunning}>{texts.links.save}</button>
+        <button type='button' onClick={unsaved.close}>{texts.cancel}</button>
+        <button class='primary' aria-disabled={isRunning}>{label}</button>
       </div>
     </form>
   )
 }
 
-function ExpiryField ({ link: { expiresAt } }: { link: Link }) {
+function ExpiryField ({ terms: { expiresAt } }: { terms: ShownTerms }) {
   const id = useId()
   const [lifetime, setLifetime] = useState<Lifetime>('keep')
   const words = texts.links
-  const current = words.keep(expiresAt === null ? words.lifetimes.never : formatTime(expiresAt))
+  const current = expiresAt === undefined
+    ? words.longest
+    : words.keep(expiresAt === null ? words.lifetimes.never : formatTime(expiresAt))
   return (
     <div class='field'>
       <label for={id}>{words.expiry}</label>
@@ -56,7 +64,7 @@ function ExpiryField ({ link: { expiresAt } }: { link: Link }) {
 }
 
 /** The password can be read while it is typed: the owner has to tell it to somebody. */
-function PasswordFields ({ link: { hasPassword } }: { link: Link }) {
+function PasswordFields ({ terms: { hasPassword } }: { terms: ShownTerms }) {
   const id = useId()
   const words = texts.links
   return (
@@ -73,7 +81,7 @@ function PasswordFields ({ link: { hasPassword } }: { link: Link }) {
   )
 }
 
-function LimitFields ({ link: { maxFiles, maxBytes } }: { link: Link }) {
+function LimitFields ({ terms: { maxFiles, maxBytes } }: { terms: ShownTerms }) {
   const id = useId()
   return (
     <div class='limits'>

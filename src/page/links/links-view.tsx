@@ -6,13 +6,12 @@ import { FileName } from '../file-name.tsx'
 import { lastOf } from '../paths.ts'
 import { Retry } from '../problem.tsx'
 import { Question } from '../question.tsx'
-import { notify } from '../notices.tsx'
 import { texts } from '../texts.ts'
 import { useAction } from '../use-action.ts'
-import { LinkAddress } from './link-dialog.tsx'
-import { LinkForm } from './link-form.tsx'
+import { LinkDetails, NewSecretQuestion } from './link-dialog.tsx'
 import { LinkRow } from './link-row.tsx'
-import { links, loadLinks, replaceSecret, revokeAllLinks, revokeLink, type CreatedLink, type Link } from './links.ts'
+import { links, loadLinks, revokeAllLinks, revokeLink, type CreatedLink, type Link } from './links.ts'
+import { useUnsaved } from './use-unsaved.tsx'
 
 const words = texts.links
 
@@ -20,8 +19,7 @@ const words = texts.links
 const PAGE_ROWS = 100
 
 type Opened =
-  | { readonly kind: 'change' | 'secret' | 'revocation', readonly link: Link }
-  | { readonly kind: 'address', readonly link: CreatedLink }
+  | { readonly kind: 'change' | 'secret' | 'revocation', readonly link: Link | CreatedLink }
   | { readonly kind: 'all' }
 
 /** The links of the account. */
@@ -73,22 +71,16 @@ interface OpenedDialogProps { opened: Opened, onOpen: (opened: Opened) => void, 
 
 function OpenedDialog ({ opened, onOpen, onClose }: OpenedDialogProps) {
   switch (opened.kind) {
-    case 'change': return <ChangeDialog link={opened.link} onClose={onClose} />
-    case 'secret': {
-      const replace = async () => onOpen({ kind: 'address', link: await replaceSecret(opened.link) })
-      return (
-        <Question title={words.newSecretTitle} label={words.newSecret} action={replace} onClose={onClose}>
-          <p>{words.newSecretHint} <FileName name={opened.link.name} /></p>
-        </Question>
-      )
-    }
-    case 'address':
-      return (
-        <Dialog title={words.titleOf(lastOf(opened.link.name))} onClose={onClose}>
-          <LinkAddress link={opened.link} />
-          <div class='actions end'><button type='button' class='primary' onClick={onClose}>{texts.account.done}</button></div>
-        </Dialog>
-      )
+    case 'change': return (
+      <LinkSettings
+        link={opened.link} onReplaced={link => onOpen({ kind: 'change', link })} onClose={onClose}
+      />
+    )
+    case 'secret': return (
+      <NewSecretQuestion
+        link={opened.link} onReplaced={link => onOpen({ kind: 'change', link })} onClose={onClose}
+      />
+    )
     case 'revocation':
       return (
         <Question
@@ -106,14 +98,14 @@ function OpenedDialog ({ opened, onOpen, onClose }: OpenedDialogProps) {
   }
 }
 
-function ChangeDialog ({ link, onClose }: { link: Link, onClose: () => void }) {
-  const changed = () => {
-    notify({ text: words.changed })
-    onClose()
-  }
+interface LinkSettingsProps { link: Link | CreatedLink, onReplaced: (link: CreatedLink) => void, onClose: () => void }
+
+function LinkSettings ({ link, onReplaced, onClose }: LinkSettingsProps) {
+  const unsaved = useUnsaved(onClose)
   return (
-    <Dialog title={words.titleOf(lastOf(link.name))} onClose={onClose}>
-      <LinkForm link={link} onChanged={changed} onCancel={onClose} cancel={texts.cancel} />
+    <Dialog title={words.titleOf(lastOf(link.name))} onClose={unsaved.close}>
+      <LinkDetails link={link} unsaved={unsaved} onReplaced={onReplaced} onClose={onClose} />
+      {unsaved.question}
     </Dialog>
   )
 }

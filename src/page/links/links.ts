@@ -7,7 +7,7 @@ import { hasLinks } from '../settings.ts'
 
 export type Link = Awaited<ReturnType<typeof loadPage>>['entries'][number]
 
-/** A link with its address, which the server tells only once. */
+/** A link with its address, as it was just made. */
 export type CreatedLink = Awaited<ReturnType<typeof postLink>>
 
 export type LinkKind = Link['kind']
@@ -48,9 +48,16 @@ export function isExpired ({ expiresAt }: Pick<Link, 'expiresAt'>): boolean {
   return expiresAt !== null && Date.parse(expiresAt) <= Date.now()
 }
 
-/** Creates a link with the defaults of the server. @throws what `call` throws. */
-export async function createLink (name: string, kind: LinkKind): Promise<CreatedLink> {
-  const created = await call(store => postLink(store, { name, kind, showsOwner: true }))
+/** The newest link of a file or folder that can be used; undefined if there is none. @throws what `call` throws. */
+export async function findLink (name: string, kind: LinkKind): Promise<Link | undefined> {
+  const query = { name, limit: 1000 }
+  const { links: entries } = await call(async store => bodyOf(await store.api.GET('/api/links', { params: { query } })))
+  return entries.find(link => link.kind === kind && !isOver(link))
+}
+
+/** Creates a link. @throws what `call` throws. */
+export async function createLink (name: string, kind: LinkKind, terms: LinkTerms): Promise<CreatedLink> {
+  const created = await call(store => postLink(store, { name, kind, showsOwner: true, ...terms }))
   show(created)
   return created
 }
@@ -83,12 +90,19 @@ export async function revokeAllLinks (): Promise<void> {
   links.value = []
 }
 
-/** The whole address of a link. The server tells only its path, if it does not know its own address. */
-export function addressOf ({ url }: CreatedLink): string {
+/**
+ * The whole address of a link. The server tells only its path, if it does not know its own address.
+ * @throws MagicStoreError `link_address_unknown`, and what `call` throws.
+ */
+export async function addressOf (link: Link | CreatedLink): Promise<string> {
+  const { id } = link
+  const { url } = 'url' in link
+    ? link
+    : await call(async store => bodyOf(await store.api.GET('/api/links/{id}/secret', { params: { path: { id } } })))
   return new URL(url, location.href).href
 }
 
-async function postLink (store: MagicStore, body: { name: string, kind: 'download' | 'upload', showsOwner: boolean }) {
+async function postLink (store: MagicStore, body: LinkTerms & { name: string, kind: 'download' | 'upload', showsOwner: boolean }) {
   return bodyOf(await store.api.POST('/api/links', { body }))
 }
 

@@ -1,5 +1,5 @@
 import { linkMaxDays } from '../settings.ts'
-import type { Link, LinkTerms } from './links.ts'
+import type { Link, LinkKind, LinkTerms } from './links.ts'
 
 /** `keep`: as it is now. */
 export type Lifetime = 'keep' | '1 day' | '7 days' | '30 days' | 'year' | 'date' | 'never'
@@ -16,8 +16,25 @@ export const lifetimes: readonly Lifetime[] = [
   ...linkMaxDays === 0 ? ['never' as const] : []
 ]
 
+/** The terms that a form shows. `expiresAt` is undefined for the longest lifetime that the server allows. */
+export type ShownTerms = Pick<Link, 'kind' | 'hasPassword' | 'maxFiles' | 'maxBytes' | 'showsOwner'> &
+  { readonly expiresAt: string | null | undefined }
+
+/** The terms of a link that is not made yet. */
+export function newTerms (kind: LinkKind): ShownTerms {
+  const limits = kind === 'upload' ? { maxFiles: 100, maxBytes: 1000 * BYTES_PER_MEGABYTE } : { maxFiles: null, maxBytes: null }
+  return { kind, expiresAt: undefined, hasPassword: false, ...limits, showsOwner: true }
+}
+
+/** What a form sends about a link: what it changes, and for a new one its limits. */
+export function termsOf (terms: ShownTerms, fields: FormData, now = new Date()): LinkTerms {
+  const { maxFiles, maxBytes } = terms
+  const limits = terms.expiresAt === undefined && maxFiles !== null && maxBytes !== null ? { maxFiles, maxBytes } : {}
+  return { ...limits, ...changesOf(terms, fields, now) }
+}
+
 /** What a form changes about a link. A limit that is shown rounded stays as it is. */
-export function termsOf (link: Link, fields: FormData, now = new Date()): LinkTerms {
+export function changesOf (terms: ShownTerms, fields: FormData, now = new Date()): LinkTerms {
   const lifetime = fields.get('lifetime') as Lifetime
   const password = String(fields.get('password'))
   const showsOwner = fields.has('showsOwner')
@@ -25,8 +42,8 @@ export function termsOf (link: Link, fields: FormData, now = new Date()): LinkTe
     ...lifetime !== 'keep' && { expiresAt: expiryOf(lifetime, String(fields.get('date')), now) },
     ...password !== '' && { password },
     ...fields.has('removesPassword') && { password: null },
-    ...limitsOf(link, fields),
-    ...showsOwner !== link.showsOwner && { showsOwner }
+    ...limitsOf(terms, fields),
+    ...showsOwner !== terms.showsOwner && { showsOwner }
   }
 }
 
@@ -34,12 +51,12 @@ export function megabytesOf (bytes: number | null): number {
   return Math.max(1, Math.round((bytes ?? 0) / BYTES_PER_MEGABYTE))
 }
 
-function limitsOf (link: Link, fields: FormData): LinkTerms {
-  if (link.kind !== 'upload') return {}
+function limitsOf (terms: ShownTerms, fields: FormData): LinkTerms {
+  if (terms.kind !== 'upload') return {}
   const [maxFiles, megabytes] = [Number(fields.get('maxFiles')), Number(fields.get('maxMegabytes'))]
   return {
-    ...maxFiles !== link.maxFiles && { maxFiles },
-    ...megabytes !== megabytesOf(link.maxBytes) && { maxBytes: megabytes * BYTES_PER_MEGABYTE }
+    ...maxFiles !== terms.maxFiles && { maxFiles },
+    ...megabytes !== megabytesOf(terms.maxBytes) && { maxBytes: megabytes * BYTES_PER_MEGABYTE }
   }
 }
 

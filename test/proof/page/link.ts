@@ -285,7 +285,7 @@ browserTest('refusals: no room, the quota of the owner, a name that is not possi
   const { id, url } = await giveAway(server, server.token, { name: 'inbox', kind: 'upload', maxFiles: 3, maxBytes: 100_000 })
   const { page } = await openLink(t, url)
   await choose(page, [textFile('big.txt', 'b'.repeat(200_000))])
-  await row(page, 'big.txt').getByText('There is no room for this file. The link accepts 100 kB more.').waitFor()
+  await row(page, 'big.txt').getByText('There is no room for this file. 100 kB can still be stored.').waitFor()
   await choose(page, [textFile('quota.txt', 'b'.repeat(700))])
   await row(page, 'quota.txt').getByText('The owner of the link has no space for this file.').waitFor()
   await page.getByText('2 failed').waitFor()

@@ -244,7 +244,7 @@ browserTest('a refusal is shown at its file, and other uploads continue', async 
     await row(page, name).getByText(title).waitFor()
   }
   await row(page, 'large.txt').getByText('at most 100 kB.').waitFor()
-  await row(page, 'full.txt').getByText('The quota is 150 kB, 90 kB are used, and this would add 90 kB.').waitFor()
+  await row(page, 'full.txt').getByText('60 kB can still be stored.').waitFor()
   await page.getByRole('status').getByText(/Upload of full[.]txt failed: |uploads failed[.]/).waitFor()
   await checkAccessible(t, page, 'the panel with refusals')
   await page.setViewportSize({ width: 320, height: 640 })
