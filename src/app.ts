@@ -11,7 +11,6 @@ import {
   changePasskeyRoutes, claimPasskeyRoutes, confirmPasskeyRoutes, passkeySignInRoutes, setUpPasskeyRoutes
 } from './factors/passkey-routes.ts'
 import { passkeySchemas } from './factors/passkey-schemas.ts'
-import { findPasskeyHost } from './factors/relying-party.ts'
 import { changeFactorRoutes, readFactorRoutes, setUpFactorRoutes } from './factors/routes.ts'
 import { factorSchemas } from './factors/schemas.ts'
 import { changeRoutes } from './files/change-routes.ts'
@@ -48,7 +47,6 @@ import { linkUploadSchemas } from './links/upload-schemas.ts'
 import { visitorRoutes } from './links/visitor-routes.ts'
 import { visitorSchemas } from './links/visitor-schemas.ts'
 import { openEventLog } from './monitoring/event-log.ts'
-import { createHealth } from './monitoring/health.ts'
 import { openLog, type LogOutput } from './monitoring/log.ts'
 import type { MetricsServer } from './monitoring/metrics-server.ts'
 import type { Metrics } from './monitoring/metrics.ts'
@@ -57,12 +55,14 @@ import { healthRoutes } from './monitoring/routes.ts'
 import { Liveness, Readiness } from './monitoring/schemas.ts'
 import { docsRoutes } from './openapi/docs-page.ts'
 import { documentOptions, documentRoutes } from './openapi/document.ts'
-import { addSharedResponses } from './openapi/responses.ts'
+import { describeOperations } from './openapi/operation.ts'
 import { ServiceFacts, serviceRoutes } from './openapi/service-routes.ts'
 import type { AppServices } from './services.ts'
 import { authenticate, type AuthRequirement } from './tokens/authenticate.ts'
 import { personalTokenRoutes, resourceRoutes, revocationRoutes, signInRoutes } from './tokens/routes.ts'
-import { AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList } from './tokens/schemas.ts'
+import {
+  AccessToken, Greeting, NewSession, NewToken, PersonalToken, Session, Token, TokenList
+} from './tokens/schemas.ts'
 import { sessionRoutes, sessionSignInRoutes } from './tokens/session-routes.ts'
 import {
   formUploadRoutes, rawUploadRoutes, resumableUploadRoutes, uploadDiscoveryRoutes
@@ -72,8 +72,9 @@ import { davChangeRoutes, davDiscoveryRoutes, davReadRoutes } from './webdav/rou
 
 /** The shared schemas of the document, in its order. */
 const schemas = [
-  ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent, AccountEventList, AccessToken, Greeting,
-  Token, TokenList, NewToken, PersonalToken, NewSession, Session, ...factorSchemas, ...passkeySchemas,
+  ProblemDetails, NewUser, User, Account, NewPassword, ClaimSecret, FoundClaim, NewClaim, AccountEvent,
+  AccountEventList, AccessToken, Greeting, Token, TokenList, NewToken, PersonalToken, NewSession, Session,
+  ...factorSchemas, ...passkeySchemas,
   StoredFile, FileList, Rename, FileCopy, Change, ChangeList, Folder, FolderList, FolderMove, ZipNames,
   Version, VersionList, DeletedFile, DeletedFileList, FileRestore, DeletionRestore, RestoredFiles, Upload, UploadList,
   ...linkSchemas, ...visitorSchemas, ...linkUploadSchemas, ServiceFacts, Liveness, Readiness
@@ -118,7 +119,7 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
   const outages = watchFailures(app, store.failures, requestLog)
   metrics?.watchOutages(outages)
   prepareCallers(app)
-  addSharedResponses(app)
+  describeOperations(app)
   await protect(app, config, () => connections.countInProgress() - store.changes.countWaiting())
   refuseOtherMethods(app, requestLog, url => !config.hasLinks && isOfLink(url))
   app.setNotFoundHandler(refuseUnknownPath)
@@ -136,25 +137,25 @@ export async function buildApp (store: AppServices, tls?: TlsContext, output?: L
 async function registerRoutes (
   app: FastifyInstance, store: AppServices, { connections, outages }: { connections: Connections, outages: Outages }
 ): Promise<void> {
-  const { accessTokens, blobs, config, eventLogs, failures, metadata } = store
-  const { publicUrl } = config
+  const { accessTokens, config, eventLogs, failures } = store
   eventLogs.push(event => app.log.info({ security: event }, event.kind))
   if (config.eventLog !== undefined) eventLogs.push(openEventLog(config.eventLog, failures.of('EVENT_LOG')))
   await app.register(jwt, accessTokens.pluginOptions)
   accessTokens.use(app.jwt)
   const page = await findPage(config, app.log)
-  const links = createLinks(publicUrl)
+  const links = createLinks(config.publicUrl)
   const services = { ...store, ...createTransferLimits(connections), connections, links, page }
 
+  const open = async (...routes: Routes[]) => {
+    for (const each of routes) await app.register(each, services)
+  }
   const guard = async (requirement: AuthRequirement, ...routes: Routes[]) => app.register(async scope => {
     authenticate(scope, services, requirement)
     for (const each of routes) await scope.register(each, services)
   })
 
   app.addHook('preValidation', refuseForeignParameters)
-  await app.register(userRoutes, services)
-  await app.register(claimRoutes, services)
-  await app.register(claimPasskeyRoutes, services)
+  await open(userRoutes, claimRoutes, claimPasskeyRoutes)
   await guard({ credential: 'password or personal token' }, signInRoutes)
   await guard({ credential: 'any' }, resourceRoutes, accountRoutes, readFactorRoutes)
   await guard(
@@ -173,34 +174,18 @@ async function registerRoutes (
     changeFactorRoutes, changePasskeyRoutes, passwordRoutes, personalTokenRoutes, sessionSignInRoutes
   )
   await guard({ credential: 'any', scope: 'links' }, linkRoutes)
-  await app.register(visitorRoutes, services)
-  await app.register(linkUploadRoutes, services)
-  await app.register(davDiscoveryRoutes)
+  await open(visitorRoutes, linkUploadRoutes, davDiscoveryRoutes)
   await guard({ credential: 'token', scope: 'files:read' }, davReadRoutes)
   await guard({ credential: 'token', scope: 'files:write' }, davChangeRoutes)
-  await app.register(sessionRoutes, services)
-  await app.register(passkeySignInRoutes, services)
-  await app.register(uploadDiscoveryRoutes, services)
-  await app.register(serviceRoutes, {
-    links,
-    page,
-    facts: {
-      passkeyHost: findPasskeyHost(publicUrl) ?? null,
-      secondFactor: config.secondFactor,
-      links: config.hasLinks ? 'on' : 'off',
-      linkMaxDays: config.linkMaxDays
-    }
-  })
-  if (page !== undefined) await app.register(pageRoutes, { page })
-  await app.register(documentRoutes, { links })
-  await app.register(docsRoutes)
-  const health = createHealth({ ...config, metadata, blobs, hasBucket: config.storageUrl !== undefined, outages })
-  await app.register(healthRoutes, { health })
+  await open(
+    sessionRoutes, passkeySignInRoutes, uploadDiscoveryRoutes, serviceRoutes, pageRoutes, documentRoutes, docsRoutes
+  )
+  await app.register(healthRoutes, { ...store, outages })
 }
 
 /** Loaded only if configured: they take 50 ms of the start, and 10 MB. */
-async function loadMetrics ({ config, metadata, blobs, passwords }: AppServices): Promise<Metrics | undefined> {
-  if (config.metricsPort === undefined) return undefined
+async function loadMetrics (store: AppServices): Promise<Metrics | undefined> {
+  if (store.config.metricsPort === undefined) return undefined
   const { createMetrics } = await import('./monitoring/metrics.ts')
-  return createMetrics({ metadata, blobs, passwords, quota: { bytes: config.quotaBytes, files: config.quotaFiles } })
+  return createMetrics(store)
 }

@@ -99,9 +99,10 @@ interface NewLoader {
  */
 function startFaster ({ registerHooks }: NewLoader): void {
   registerHooks?.({
-    resolve: (specifier, { parentURL }, next) => specifier.startsWith('.') && parentURL?.includes('/drizzle-orm/') === true
-      ? { url: new URL(specifier, parentURL).href, format: 'module', shortCircuit: true }
-      : next(specifier)
+    resolve: (specifier, { parentURL }, next) =>
+      specifier.startsWith('.') && parentURL?.includes('/drizzle-orm/') === true
+        ? { url: new URL(specifier, parentURL).href, format: 'module', shortCircuit: true }
+        : next(specifier)
   })
 }
 /* c8 ignore stop */

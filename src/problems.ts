@@ -182,7 +182,9 @@ export class Problem extends Error {
     super(options.detail ?? failures[code].title, { cause: options.cause })
     this.code = code
     const { retrySeconds, headers } = options
-    this.options = retrySeconds === undefined ? options : { ...options, headers: { 'retry-after': String(retrySeconds), ...headers } }
+    this.options = retrySeconds === undefined
+      ? options
+      : { ...options, headers: { 'retry-after': String(retrySeconds), ...headers } }
   }
 }
 
@@ -206,7 +208,8 @@ export function fileTaken (path: string): Problem {
 
 /** @throws file_too_large. */
 export function refuseSize (maxBytes: number): never {
-  throw new Problem('file_too_large', { detail: `A file may have at most ${maxBytes} bytes.`, members: { limit: maxBytes } })
+  const detail = `A file may have at most ${maxBytes} bytes.`
+  throw new Problem('file_too_large', { detail, members: { limit: maxBytes } })
 }
 
 /** The result; undefined if it fails with this problem. */

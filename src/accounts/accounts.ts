@@ -14,7 +14,8 @@ export type Accounts = ReturnType<typeof createAccounts>
 
 /** The rules of accounts: registration, password changes and removal. Signing in is in `sign-in.ts`. */
 export function createAccounts (
-  { attemptLimiter, config, metadata, passwords }: Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords'>
+  { attemptLimiter, config, metadata, passwords }:
+  Pick<AppServices, 'attemptLimiter' | 'config' | 'metadata' | 'passwords'>
 ) {
   /** Checks a name and a password, and hashes it. @throws username_invalid, username_taken, password_invalid. */
   async function prepare ({ username, password }: UsernameAndPassword): Promise<NewAccount> {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { Problem, type FailureCode } from '../problems.ts'
 import type { Attempt, AttemptLimit, AttemptOutcome } from '../metadata/attempt-records.ts'
 import type { AttemptRepository } from '../metadata/attempts.ts'
@@ -13,7 +13,7 @@ export type AttemptLimiter = ReturnType<typeof createAttemptLimiter>
 
 /** The key by which attempts on a username are counted. Hashed, because users sometimes type their password there. */
 export function attemptKey (usernameKey: string): string {
-  return createHash('sha256').update(usernameKey).digest('hex')
+  return hash('sha256', usernameKey)
 }
 
 /** Limits failed sign-ins and registrations, across all processes that share the database. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { ClaimRepository, NewClaim } from '../metadata/claims.ts'
 
 /** How long an invitation or a reset can be used. */
@@ -22,7 +22,7 @@ export function isClaimSecret (text: string): boolean {
 
 /** What is stored of a secret: its SHA-256 in hex. */
 export function hashClaim (secret: string): string {
-  return createHash('sha256').update(secret).digest('hex')
+  return hash('sha256', secret)
 }
 
 /** Adds an invitation, or the reset of an account. Returns its secret, and when it expires. */

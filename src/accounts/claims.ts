@@ -6,10 +6,10 @@ import { hashClaim, isClaimSecret } from './claim-secrets.ts'
 import type { Origin } from './network.ts'
 import { findUsernameKey, usernameKey } from './username.ts'
 
-/** What a person sends who has a link; `code` is undefined if it is missing. */
+/** The request to use a link; `code` is undefined if it is missing. */
 interface ClaimRequest { secret: string, username?: string, password: string, code: string | undefined }
 
-/** What a claim did, as the security event that it is, and to which account. */
+/** The security event of a claim that was used, and its account. */
 interface UsedClaim {
   readonly kind: 'invitation_used' | 'password_reset'
   readonly account: AccountRecord
@@ -53,7 +53,9 @@ export function createClaims (
       const { hash, claim, account } = await find(secret)
       if (account === undefined) {
         const newAccount = await accounts.prepare({ username: nameOf(claim.username, username), password })
-        return { kind: 'invitation_used', account: await metadata.claims.invite(hash, newAccount), hasRemovedFactors: false }
+        return {
+          kind: 'invitation_used', account: await metadata.claims.invite(hash, newAccount), hasRemovedFactors: false
+        }
       }
       const accepted = passwords.accept(password, nameOf(account.username, username))
       if (account.factorCount > 0 && !claim.removesFactors) await signIn.useCode(account, code, origin)

@@ -10,15 +10,18 @@ export const eventKinds = [
   'recovery_codes_replaced', 'recovery_code_used', 'passkey_refused', 'second_factor_missing', 'second_factor_wrong',
   'invitation_used',
   'reset_created', 'password_reset', 'disabled', 'enabled', 'quota_changed',
-  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied', 'files_restored', 'account_removed'
+  'link_created', 'link_changed', 'link_revoked', 'links_revoked', 'link_password_wrong', 'trash_emptied',
+  'files_restored', 'account_removed'
 ] as const
 
 /** Kinds of events of the whole store. */
-export const storeEventKinds = ['keys_rotated', 'invitation_created', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'] as const
+export const storeEventKinds = [
+  'keys_rotated', 'invitation_created', 'backup_made', 'backup_failed', 'store_restored', 'store_repaired'
+] as const
 
 export type EventKind = typeof eventKinds[number]
 
-/** Of each account, so that nobody can fill the database with them, and nobody can push out evidence. */
+/** Kept of each account, so that events can't fill the database, and an attacker can't evict evidence. */
 export const KEPT_EVENTS: KeptEvents = { all: 20_000, ofKind: 1000 }
 
 /**
@@ -27,15 +30,15 @@ export const KEPT_EVENTS: KeptEvents = { all: 20_000, ofKind: 1000 }
  */
 const LOGGED_ONLY = new Set<string>(['sign_in', 'token_issued', 'personal_token_created', 'session_created'])
 
-/** Events that a stranger, or the thief of a password, can cause without end: they must not push out all others. */
+/** Events that an attacker can cause in any number. They must not evict all others. */
 const REPEATABLE = new Set<string>([
   'second_factor_missing', 'second_factor_wrong', 'passkey_refused', 'link_password_wrong'
 ])
 
-/** Of these, so many of one kind and account are stored in a quarter of an hour. All are logged. */
+/** How many of these are stored of one kind and account in a quarter of an hour. All are logged. */
 const STORED_REPEATS = 10
 
-/** What the commands of the operator have in place of the origin of a request. */
+/** The origin of what operators do by a command. */
 const OPERATOR: Origin = { network: 'operator', requestId: '-' }
 
 interface SecurityEvent {
@@ -63,7 +66,8 @@ export type SecurityLog = ReturnType<typeof createSecurityLog>
 
 /** Records security events: logs each, and stores most. `onFailure` is called if one of a request can't be stored. */
 export function createSecurityLog (
-  { metadata, eventLogs, onFailure }: Pick<AppServices, 'metadata' | 'eventLogs'> & { onFailure: (error: unknown) => void }
+  { metadata, eventLogs, onFailure }:
+  Pick<AppServices, 'metadata' | 'eventLogs'> & { onFailure: (error: unknown) => void }
 ) {
   /** How many repeatable events were stored, by kind and account. */
   const repeats = new LRUCache<string, number>({ max: 10_000, ttl: 15 * 60_000, noUpdateTTL: true })

@@ -23,74 +23,68 @@ const MAX_HASHING = 3
 /** Hashes that may be queued; beyond this, sign-ins are refused at once instead of answered late. */
 const MAX_WAITING = 256
 
-/** The password policy, and hashing with Argon2id in a queue. */
-export class Passwords {
-  readonly #commonPasswords: Set<string> | undefined
-  /**
-   * One per core: one more makes sign-ins no faster, and delays other requests (p99 of GET /api/resource on two cores:
-   * 16 ms instead of 9).
-   */
-  readonly #limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
+export type Passwords = Awaited<ReturnType<typeof createPasswords>>
 
-  /** With common passwords, the policy is strict. */
-  constructor (commonPasswords?: Set<string>) {
-    this.#commonPasswords = commonPasswords
+/**
+ * The password policy, and hashing with Argon2id in a queue. A `strict` policy also refuses short and common passwords,
+ * and the username.
+ */
+export async function createPasswords (policy: 'open' | 'strict') {
+  const commonPasswords = policy === 'open' ? undefined : await loadCommonPasswords()
+  // One per core: one more makes sign-ins no faster, and delays other requests (p99 of GET /api/resource on two cores:
+  // 16 ms instead of 9).
+  const limit = pLimit(Math.min(availableParallelism(), MAX_HASHING))
+
+  async function queued<T> (work: () => Promise<T>): Promise<T> {
+    if (limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { retrySeconds: 1 })
+    return limit(work)
   }
 
-  /**
-   * Returns the form that is hashed and compared: NFC, otherwise unchanged.
-   * @throws password_invalid if the policy refuses it.
-   */
-  accept (password: string, username: string): string {
-    if (!password.isWellFormed()) refuse('The password is not well-formed Unicode.')
-    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
-    if (normalised === undefined) return refuse(`The password is longer than ${MAX_PASSWORD_BYTES} bytes.`)
-    if (normalised === '') refuse('The password is empty.')
-    if (this.#commonPasswords === undefined) return normalised
-    if (Array.from(normalised).length < MIN_STRICT_POINTS) refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
-    if (this.#commonPasswords.has(normalised.toLowerCase())) refuse('The password is too common.')
-    if (isUsername(normalised, username)) refuse('The password must not be the username.')
-    return normalised
-  }
+  return {
+    /**
+     * Returns the form that is hashed and compared: NFC, otherwise unchanged.
+     * @throws password_invalid if the policy refuses it.
+     */
+    accept (password: string, username: string): string {
+      if (!password.isWellFormed()) refuse('The password is not well-formed Unicode.')
+      const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
+      if (normalised === undefined) return refuse(`The password is longer than ${MAX_PASSWORD_BYTES} bytes.`)
+      if (normalised === '') refuse('The password is empty.')
+      if (commonPasswords === undefined) return normalised
+      if (Array.from(normalised).length < MIN_STRICT_POINTS) {
+        refuse(`The password must have at least ${MIN_STRICT_POINTS} characters.`)
+      }
+      if (commonPasswords.has(normalised.toLowerCase())) refuse('The password is too common.')
+      if (isUsername(normalised, username)) refuse('The password must not be the username.')
+      return normalised
+    },
 
-  /** @throws overloaded if the queue is full. */
-  hash (accepted: string): Promise<string> {
-    return this.#queued(() => argon2.hash(accepted, parameters))
-  }
+    /** @throws overloaded if the queue is full. */
+    hash: (accepted: string) => queued(() => argon2.hash(accepted, parameters)),
 
-  /**
-   * Whether `password` has this hash. Without a hash, does the same work and returns false.
-   * @throws overloaded if the queue is full.
-   */
-  async verify (password: string, hash: string | undefined): Promise<boolean> {
-    const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
-    if (normalised === undefined) return false
-    const isRight = await this.#queued(async () => argon2.verify(hash ?? unknownUserHash, normalised))
-    return isRight && hash !== undefined
-  }
+    /**
+     * Whether `password` has this hash. Without a hash, does the same work and returns false.
+     * @throws overloaded if the queue is full.
+     */
+    async verify (password: string, hash: string | undefined): Promise<boolean> {
+      const normalised = normaliseWithin(password, MAX_PASSWORD_BYTES)
+      if (normalised === undefined) return false
+      const isRight = await queued(() => argon2.verify(hash ?? unknownUserHash, normalised))
+      return isRight && hash !== undefined
+    },
 
-  /** Whether a hash was made with other parameters than the current ones. */
-  isOutdated (hash: string): boolean {
-    return argon2.needsRehash(hash, parameters)
-  }
+    /** Whether a hash was made with other parameters than the current ones. */
+    isOutdated: (hash: string) => argon2.needsRehash(hash, parameters),
 
-  /** Number of hashes being computed and queued. */
-  get queue (): { readonly running: number, readonly waiting: number } {
-    return { running: this.#limit.activeCount, waiting: this.#limit.pendingCount }
-  }
-
-  async #queued<T> (work: () => Promise<T>): Promise<T> {
-    if (this.#limit.pendingCount >= MAX_WAITING) throw new Problem('overloaded', { retrySeconds: 1 })
-    return this.#limit(work)
+    /** Number of hashes being computed and queued. */
+    queue: () => ({ running: limit.activeCount, waiting: limit.pendingCount })
   }
 }
 
-/** `strict` also refuses short and common passwords, and the username. */
-export async function createPasswords (policy: 'open' | 'strict'): Promise<Passwords> {
-  if (policy === 'open') return new Passwords()
-  // Loaded only here: the list has almost a megabyte.
+/** Loaded on demand: the list has almost a megabyte. */
+async function loadCommonPasswords (): Promise<ReadonlySet<string>> {
   const { dictionary } = await import('@zxcvbn-ts/language-common')
-  return new Passwords(new Set(dictionary['passwords-common']))
+  return new Set(dictionary['passwords-common'])
 }
 
 function refuse (detail: string): never {

@@ -5,12 +5,12 @@ import { refuseInsecurePassword } from '../http/protection.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
 import type { EventRecord } from '../metadata/records.ts'
-import { codeSamples, noCredential } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import type { EventKind } from './events.ts'
 import { networkOf, originOf } from './network.ts'
 import {
-  Account, AccountEventList, ClaimSecret, FoundClaim, NewClaim, NewPassword, NewUser, registrationLinks, User, userHeaders, userOf, UserParams
+  Account, AccountEventList, ClaimSecret, FoundClaim, NewClaim, NewPassword, NewUser, registrationLinks, User,
+  userHeaders, userOf, UserParams
 } from './schemas.ts'
 
 /** Registration and public profiles; no credentials required. */
@@ -21,18 +21,16 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
     schema: {
       operationId: 'registerUser',
       summary: 'Register a user',
-      description: 'Creates a user. The password is stored as an argon2id hash. Usernames that differ only in case or width are the same.',
-      ...codeSamples(
-        'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' http://127.0.0.1:5000/api/users'
-      ),
-      tags: ['Users'],
-      security: noCredential,
+      description: 'Creates a user. The password is stored as an argon2id hash. Usernames that differ only in case ' +
+        'or width are the same.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"username":"second_user","password":"pwd"}\' ' +
+        'http://127.0.0.1:5000/api/users',
       body: Type.Ref(NewUser),
       response: {
         201: { ...answer(User, 'The new user.'), headers: userHeaders },
         ...problems([
-          'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'registration_closed',
-          'tls_required', 'body_too_large', 'unsupported_media_type', 'too_many_registrations', 'overloaded', 'storage_full'
+          'username_invalid', 'username_taken', 'password_invalid', 'registration_closed', 'tls_required',
+          'too_many_registrations', 'storage_full'
         ])
       }
     }
@@ -48,9 +46,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
       operationId: 'getUser',
       summary: 'Get a user',
       description: 'Returns the public profile of a user. An unknown or invalid id is a 400.',
-      ...codeSamples('curl -f http://127.0.0.1:5000/api/users/1'),
-      tags: ['Users'],
-      security: noCredential,
+      curl: 'curl -f http://127.0.0.1:5000/api/users/1',
       params: UserParams,
       response: {
         200: answer(User, 'The user.'),
@@ -66,14 +62,14 @@ export const claimRoutes: Routes = async (app, { claims, links, securityLog, con
     schema: {
       operationId: 'checkClaim',
       summary: 'Look at an invitation or a reset link',
-      description: 'Tells whether a link of the operator can still be used, without using it. One that was used or replaced, or has expired, is answered as one that never was.',
-      ...codeSamples('curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>"}\' http://127.0.0.1:5000/api/account/claim/check'),
-      tags: ['Account'],
-      security: noCredential,
+      description: 'Tells whether a link of the operator can still be used, without using it. One that was used or ' +
+        'replaced, or has expired, is answered as one that never was.',
+      curl: 'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>"}\' ' +
+        'http://127.0.0.1:5000/api/account/claim/check',
       body: Type.Ref(ClaimSecret),
       response: {
         200: answer(FoundClaim, 'It can be used.'),
-        ...problems(['malformed_json', 'not_found', 'body_too_large', 'unsupported_media_type'])
+        ...problems(['not_found'])
       }
     }
   }, async request => ({ kind: await claims.kindOf(request.body.secret) }))
@@ -83,19 +79,21 @@ export const claimRoutes: Routes = async (app, { claims, links, securityLog, con
     schema: {
       operationId: 'claimAccount',
       summary: 'Use an invitation or a reset link',
-      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if registration is closed. A reset sets a new password and revokes all tokens of the account; with a second factor it needs a code in `One-Time-Code`, such as one of `confirmClaim` for a passkey, unless the link removes the factors. A link works once, within 24 hours; a refused request does not end it.',
-      ...codeSamples(
-        'curl -f -H "Content-Type: application/json" -d \'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' http://127.0.0.1:5000/api/account/claim'
-      ),
-      tags: ['Account'],
+      description: 'The operator makes links to `/#claim=<secret>`. An invitation registers a user, also if ' +
+        'registration is closed. A reset sets a new password and revokes all tokens of the account; with a second ' +
+        'factor it needs a code in `One-Time-Code`, such as one of `confirmClaim` for a passkey, unless the link ' +
+        'removes the factors. A link works once, within 24 hours; a refused request does not end it.',
+      curl: 'curl -f -H "Content-Type: application/json" -d ' +
+        '\'{"secret":"<secret>","username":"invited_user","password":"pwd"}\' ' +
+        'http://127.0.0.1:5000/api/account/claim',
       security: [{}, { oneTimeCode: [] }],
       body: Type.Ref(NewClaim),
       response: {
         201: { ...answer(User, 'The new user of an invitation.'), headers: userHeaders },
         204: noContent('The password is reset.'),
         ...problems([
-          'malformed_json', 'username_invalid', 'username_taken', 'password_invalid', 'second_factor_required', 'second_factor_wrong',
-          'tls_required', 'not_found', 'body_too_large', 'unsupported_media_type', 'too_many_codes', 'overloaded', 'storage_full'
+          'username_invalid', 'username_taken', 'password_invalid', 'second_factor_required', 'second_factor_wrong',
+          'tls_required', 'not_found', 'too_many_codes', 'storage_full'
         ])
       }
     }
@@ -118,8 +116,7 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
       operationId: 'getAccount',
       summary: 'Get your account',
       description: 'Returns your username, storage usage and quota.',
-      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account'),
-      tags: ['Account'],
+      curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/account',
       response: { 200: answer(Account, 'The account.') }
     }
   }, async request => {
@@ -132,9 +129,9 @@ export const accountRoutes: Routes = async (app, { metadata, space }) => {
     schema: {
       operationId: 'listEvents',
       summary: 'List account events',
-      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. They are kept for 90 days by default, about the latest 20,000, and of each kind at least the latest 1,000.',
-      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events'),
-      tags: ['Account'],
+      description: 'Lists failed sign-ins, sign-ins from new networks, token and password changes, newest first. ' +
+        'They are kept for 90 days by default, about the latest 20,000, and of each kind at least the latest 1,000.',
+      curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/account/events',
       querystring: PageQuery,
       response: { 200: answer(AccountEventList, 'One page of events.') }
     }
@@ -152,42 +149,39 @@ export const passwordRoutes: Routes = async (app, { accounts, securityLog }) => 
     schema: {
       operationId: 'changePassword',
       summary: 'Change your password',
-      description: 'Requires the current password (HTTP Basic). All tokens of the account are revoked, including personal access tokens.',
-      ...codeSamples(
-        'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer secret"}\' http://127.0.0.1:5000/api/account/password'
-      ),
-      tags: ['Account'],
+      description: 'Requires the current password (HTTP Basic). All tokens of the account are revoked, including ' +
+        'personal access tokens.',
+      curl: 'curl -f -u second_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"password":"a longer ' +
+        'secret"}\' http://127.0.0.1:5000/api/account/password',
       body: Type.Ref(NewPassword),
       response: {
         204: noContent('The password is changed.'),
-        ...problems([
-          'malformed_json', 'password_invalid', 'body_too_large', 'unsupported_media_type', 'overloaded',
-          'storage_full'
-        ])
+        ...problems(['password_invalid'])
       }
     }
   }, async (request, reply) => {
     await accounts.changePassword(callerOf(request).account, request.body.password)
     recordEvent(securityLog, request, 'password_changed')
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.delete('/api/account', {
     schema: {
       operationId: 'deleteAccount',
       summary: 'Delete your account',
-      description: 'Deletes the user, all their tokens and all their files at once. The username can be registered again.',
-      ...codeSamples(
-        'curl -f -H "Content-Type: application/json" -d \'{"username":"third_user","password":"pwd"}\' http://127.0.0.1:5000/api/users',
+      description: 'Deletes the user, all their tokens and all their files at once. The username can be registered ' +
+        'again.',
+      curl: [
+        'curl -f -H "Content-Type: application/json" -d \'{"username":"third_user","password":"pwd"}\' ' +
+          'http://127.0.0.1:5000/api/users',
         'curl -f -u third_user:pwd -X DELETE http://127.0.0.1:5000/api/account'
-      ),
-      tags: ['Account'],
-      response: { 204: noContent('The account is deleted.'), ...problems(['storage_full']) }
+      ],
+      response: { 204: noContent('The account is deleted.') }
     }
   }, async (request, reply) => {
     await accounts.remove(callerOf(request).account)
     recordEvent(securityLog, request, 'account_removed')
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 

@@ -22,7 +22,7 @@ export interface CodeOrigin extends Origin { readonly isKnownNetwork: boolean }
 /** What a person sends to sign in; `code` is undefined if it is missing. */
 export interface SignInCredentials extends UsernameAndPassword { code: string | undefined }
 
-/** An account, and what its owner has shown. */
+/** An account, and the factors that were verified. */
 export interface SignedIn { readonly account: AccountRecord, readonly factors: readonly Factor[] }
 
 export type SignIn = ReturnType<typeof createSignIn>
@@ -40,7 +40,7 @@ export function createSignIn (
     return secondFactor.use(account, code, origin)
   }
 
-  /** What a thief of the password does first. The owner does it too, but mostly where the account is known. */
+  /** A thief of the password begins without a code. Owners do so too, but mostly from known networks. */
   function recordMissing (account: AccountRecord, { isKnownNetwork, ...origin }: CodeOrigin): void {
     if (!isKnownNetwork) securityLog.record({ kind: 'second_factor_missing', account, ...origin })
   }

@@ -38,16 +38,21 @@ const bidi = (createBidi as unknown as () => Bidi)()
 export function usernameKey (username: string): string {
   if (!username.isWellFormed()) refuse('The username is not well-formed Unicode.')
   const points = Array.from(username).length
-  if (points === 0 || points > MAX_USERNAME_POINTS) refuse(`The username must have 1 to ${MAX_USERNAME_POINTS} characters.`)
+  if (points === 0 || points > MAX_USERNAME_POINTS) {
+    refuse(`The username must have 1 to ${MAX_USERNAME_POINTS} characters.`)
+  }
   const mapped = mapWidth(username)
-  if (/^ | $| {2}/.test(mapped)) refuse('The username must not start or end with a space or contain two spaces in a row.')
+  if (/^ | $| {2}/.test(mapped)) {
+    refuse('The username must not start or end with a space or contain two spaces in a row.')
+  }
   if (mapped.includes(':')) refuse('The username must not contain a colon, which HTTP Basic can\'t transmit.')
   const key = mapCase(mapped)
   const characters = Array.from(mapped)
   for (const [index, character] of characters.entries()) {
     const isAllowed = character === ' ' || isIdentifierCharacter(character) ||
       isValidInContext(character, characters.slice(0, index).join(''), characters.slice(index + 1).join(''))
-    if (!isAllowed) refuse(`U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')} is not allowed in a username.`)
+    const point = character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')
+    if (!isAllowed) refuse(`U+${point} is not allowed in a username.`)
   }
   if (looksLikeToken(username) || looksLikeToken(key)) refuse('The username looks like a token.')
   if (!key.split(' ').every(obeysBidiRule)) refuse('The username mixes left-to-right and right-to-left text.')

@@ -106,7 +106,7 @@ export function storageRecordIn (dataDir: string): StorageIdRecord {
   }
 }
 
-/** Of a disk that is not known to this process, or to which nothing is written. */
+/** For a disk that this process does not know, or does not write to. */
 const noReserve = { missingBytes: 0, restore: async () => {} }
 
 async function openSharedMetadata (

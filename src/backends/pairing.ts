@@ -52,8 +52,6 @@ export interface PairedDatabase extends Pick<StorageIdRecord, 'findStorageId'> {
   readonly blobs: { listContents (afterId: string, limit: number): Promise<readonly { readonly blobId: string }[]> }
 }
 
-/** What a database is compared with. */
-
 /**
  * How many blobs of the database are looked for in a store without a mark; one must be there. Several, because some may
  * be damaged.

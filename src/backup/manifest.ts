@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -114,7 +114,7 @@ function parse (text: string): { format?: unknown } | null {
 }
 
 function digestOf (content: object): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('hex')
+  return hash('sha256', JSON.stringify(content))
 }
 
 /** A file of a backup: its digest, its path relative to the backup folder, and its path relative to the data folder. */

@@ -70,7 +70,7 @@ export async function restoreBackup (target: string, request: RestoreRequest): P
   await sync(target)
 }
 
-/** In the temporary folder, the name of the snapshot that is restored. A version that began anew each time has none. */
+/** In the temporary folder: the name of the snapshot that is restored. Versions that always began anew have none. */
 const SNAPSHOT = 'snapshot'
 
 /** What is moved in before the database. */

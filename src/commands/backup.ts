@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { parseArgs } from 'node:util'
 import { createBackup, prepareBackupFolder, type DraftBackup } from '../backup/backup.ts'
 import { BackupError, backupLayout, briefOf, readManifest } from '../backup/manifest.ts'
 import { fillDataFolder, linkVerified } from '../backup/restore.ts'
@@ -10,7 +9,9 @@ import { openBackupSource } from '../backup/source.ts'
 import { readConfig, type Config } from '../config.ts'
 import { deviceOf, requireDatabase, usesDataFolder } from '../data-folder/data-folder.ts'
 import { checkIntegrity } from '../fsck/fsck.ts'
-import { FLAG, folderArgument, jsonOption, linesOf, print, secondsSince, UsageError, VALUE } from './command.ts'
+import {
+  FLAG, folderApartFrom, linesOf, onlyFolder, print, readArguments, secondsSince, UsageError, VALUE
+} from './command.ts'
 import { recordStoreAct, warnOfLostRecord, withStore } from './store.ts'
 import { createProgress, type Progress } from './terminal.ts'
 
@@ -35,22 +36,13 @@ Exit code: 0 if the backup is complete, 1 if it could not be made or tested; the
 
 /** Makes a backup and prints what is in it, or lists those that there are. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args,
-    options: {
-      keep: VALUE,
-      prove: FLAG,
-      list: FLAG,
-      ...jsonOption
-    },
-    allowPositionals: true
-  })
+  const { values, positionals } = readArguments(args, { keep: VALUE, prove: FLAG, list: FLAG })
   const keep = values.keep === undefined ? undefined : readKeep(values.keep)
   if (values.list && (values.prove || values.keep !== undefined)) {
     throw new UsageError('--list makes no backup, and takes neither --keep nor --prove')
   }
   const config = readConfig()
-  const folder = await folderArgument('backup', positionals, config.dataDir)
+  const folder = await folderApartFrom(onlyFolder('backup', positionals), { name: 'DATA_DIR', path: config.dataDir })
   if (values.list) {
     for (const listed of await listSnapshots(folder)) print(values, entryOf(listed), lineOf)
     return

@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { OperatorError } from '../problems.ts'
 
 /** A mistake on the command line. */
@@ -19,8 +20,23 @@ export interface Command {
 export const FLAG = { type: 'boolean', default: false } as const
 export const VALUE = { type: 'string' } as const
 
-/** The option of every command that ends by itself. */
-export const jsonOption = { json: FLAG } as const
+type Options = NonNullable<ParseArgsConfig['options']>
+
+/** The options of a command, and `--json`. @throws for names, and for other options. */
+export function readOptions<const Known extends Options> (args: string[], options: Known) {
+  return parseArgs({ args, options: { ...options, json: FLAG } }).values
+}
+
+/** The same for a command that has names too. */
+export function readArguments<const Known extends Options> (args: string[], options: Known) {
+  return parseArgs({ args, options: { ...options, json: FLAG }, allowPositionals: true })
+}
+
+/** The only folder that a command has. @throws {UsageError}. */
+export function onlyFolder (command: string, [folder, ...rest]: string[]): string {
+  if (folder !== undefined && rest.length === 0) return folder
+  throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)
+}
 
 /** The lines that are not left out. */
 export function linesOf (...lines: readonly (string | false)[]): string {
@@ -37,17 +53,6 @@ export function print<T extends object> (
   { json }: { readonly json: boolean }, result: T, textOf: (result: T) => string
 ): void {
   console.log(json ? JSON.stringify(result) : textOf(result))
-}
-
-/**
- * The single folder argument of a command, as an absolute path.
- * @throws {UsageError} also if it is inside the data folder, or contains it.
- */
-export async function folderArgument (command: string, [folder, ...rest]: string[], dataDir: string): Promise<string> {
-  if (folder === undefined || rest.length > 0) {
-    throw new UsageError(`${command} needs exactly one folder; see magicstore ${command} --help`)
-  }
-  return folderApartFrom(folder, { name: 'DATA_DIR', path: dataDir })
 }
 
 /** A folder as an absolute path. @throws {UsageError} if it is inside another one, or contains it. */

@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util'
 import { readConfig } from '../config.ts'
 import { runChecks, type CheckResult } from '../doctor/doctor.ts'
-import { jsonOption, print } from './command.ts'
+import { print, readOptions } from './command.ts'
 import { createProgress } from './terminal.ts'
 
 export const help = `magicstore doctor: check everything the server depends on, and say how to fix what is wrong.
@@ -17,7 +16,7 @@ Exit code: 0 if there is no fault, 1 if there is, 2 if a setting is invalid.`
 
 /** Prints the result of every check and sets the exit code. */
 export async function run (args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: jsonOption })
+  const values = readOptions(args, {})
   const config = readConfig()
   const progress = createProgress('checks')
   const counts = { good: 0, warning: 0, fault: 0 }

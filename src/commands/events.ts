@@ -1,9 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { findUsernameKey } from '../accounts/username.ts'
 import type { EventRepository } from '../metadata/events.ts'
 import type { EventRecord, EventSelection } from '../metadata/records.ts'
-import { FLAG, jsonOption, print, UsageError, VALUE } from './command.ts'
+import { FLAG, print, readOptions, UsageError, VALUE } from './command.ts'
 import { readStoreConfig, withStore } from './store.ts'
 
 export const help = `\
@@ -26,16 +25,9 @@ const FOLLOW_MILLISECONDS = 1000
 /** An event that was added beside others can get a lower id than these: so many are read again. */
 const OVERLAP = 200
 
-const options = {
-  ...jsonOption,
-  user: VALUE,
-  since: VALUE,
-  follow: FLAG
-} as const
-
 /** Lists events. */
 export async function run (args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options })
+  const values = readOptions(args, { user: VALUE, since: VALUE, follow: FLAG })
   const since = values.since === undefined ? undefined : readTime(values.since)
   await withStore(await readStoreConfig(), async ({ metadata: { accounts, events } }) => {
     const ended = values.follow ? endOfReading() : undefined

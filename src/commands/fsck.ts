@@ -1,6 +1,5 @@
-import { parseArgs } from 'node:util'
 import { checkIntegrity, repair, type Inconsistency } from '../fsck/fsck.ts'
-import { FLAG, jsonOption, print } from './command.ts'
+import { FLAG, print, readOptions } from './command.ts'
 import { readStoreConfig, recordAct, withStore } from './store.ts'
 import { createProgress } from './terminal.ts'
 
@@ -19,10 +18,7 @@ Exit code: 0 if there are no errors, or all were repaired; 1 otherwise.`
 
 /** Prints the errors found and sets the exit code. */
 export async function run (args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: { ...jsonOption, deep: FLAG, repair: FLAG }
-  })
+  const values = readOptions(args, { deep: FLAG, repair: FLAG })
   const progress = createProgress('blobs')
   let errors = 0
   let repaired = 0

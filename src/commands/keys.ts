@@ -1,11 +1,10 @@
-import { parseArgs } from 'node:util'
 import { withKeys } from '../backends/backends.ts'
 import { readConfig, type Config } from '../config.ts'
 import { createSigningKey } from '../config/signing-keys.ts'
 import { requireDatabase } from '../data-folder/data-folder.ts'
 import { reseal, rotateSealingKeys } from '../factors/resealing.ts'
 import { createSealer } from '../factors/sealing.ts'
-import { FLAG, jsonOption, print, UsageError } from './command.ts'
+import { FLAG, print, readArguments, UsageError } from './command.ts'
 import { recordAct, recordStoreAct, warnOfLostRecord, withStore } from './store.ts'
 
 export const help = `magicstore keys: change the keys in DATA_DIR, or in the database of DATABASE_URL.
@@ -22,16 +21,15 @@ export const help = `magicstore keys: change the keys in DATA_DIR, or in the dat
 
   Keys in SIGNING_KEYS or SEALING_KEYS are in the environment, and can't be rotated by this command.
 
-Exit code: 1 if a secret of one-time codes can't be decrypted. Its owner needs a recovery code or a passkey, and can then set up one-time
-codes again.`
+Exit code: 1 if a secret of one-time codes can't be decrypted. Its owner needs a recovery code or a passkey, and can
+then set up one-time codes again.`
 
 /** The new key, and two older ones that may have signed tokens which are still valid. */
 const KEPT_KEYS = 3
 
 /** Rotates keys that are kept beside the database, or seals with the first one. */
 export async function run (args: string[]): Promise<void> {
-  const options = { ...jsonOption, sealing: FLAG } as const
-  const { values, positionals: [verb, ...rest] } = parseArgs({ args, options, allowPositionals: true })
+  const { values, positionals: [verb, ...rest] } = readArguments(args, { sealing: FLAG })
   if ((verb !== 'rotate' && verb !== 'reseal') || rest.length > 0) {
     throw new UsageError('the verbs are rotate and reseal; see magicstore keys --help')
   }

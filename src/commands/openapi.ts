@@ -1,11 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { buildApp } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { openStore } from '../services.ts'
-import { jsonOption, print, UsageError } from './command.ts'
+import { onlyFolder, print, readArguments } from './command.ts'
 
 const FILE = 'openapi.json'
 
@@ -17,10 +16,8 @@ Exit code: 0 if it was written, 1 otherwise.`
 
 /** Writes the document as a server with the default settings serves it. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [folder, ...rest] } = parseArgs({ args, options: jsonOption, allowPositionals: true })
-  if (folder === undefined || rest.length > 0) {
-    throw new UsageError('openapi needs exactly one folder; see magicstore openapi --help')
-  }
+  const { values, positionals } = readArguments(args, {})
+  const folder = onlyFolder('openapi', positionals)
   const dataDir = await mkdtemp(join(tmpdir(), 'magicstore-openapi-'))
   const store = await openStore(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent' }))
   const { http } = await buildApp(store)

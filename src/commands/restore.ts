@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { briefOf } from '../backup/manifest.ts'
 import { restoreInto } from '../backup/restore-into.ts'
 import { restoreBackup } from '../backup/restore.ts'
@@ -7,7 +6,7 @@ import { findSnapshot, isSnapshotOrTime, readSnapshot } from '../backup/snapshot
 import { readConfig, type Config } from '../config.ts'
 import { isDataFolderAlone, usesDataFolder } from '../data-folder/data-folder.ts'
 import {
-  FLAG, folderApartFrom, folderArgument, jsonOption, linesOf, print, secondsSince, UsageError, VALUE
+  FLAG, folderApartFrom, linesOf, onlyFolder, print, readArguments, secondsSince, UsageError, VALUE
 } from './command.ts'
 import { restoreFilesOf } from './restore-files.ts'
 import { recordStoreAct, warnOfLostRecord } from './store.ts'
@@ -47,18 +46,18 @@ const options = {
   user: VALUE,
   file: VALUE,
   to: VALUE,
-  as: VALUE,
-  ...jsonOption
+  as: VALUE
 } as const
 
-type RestoreValues = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+type RestoreValues = ReturnType<typeof readArguments<typeof options>>['values']
 
 /** Restores a backup, or files of one account, and prints what was restored. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
+  const { values, positionals } = readArguments(args, options)
   checkOptions(values)
   const config = readConfig()
-  const folder = await folderArgument('restore', positionals, config.dataDir)
+  const data = { name: 'DATA_DIR', path: config.dataDir }
+  const folder = await folderApartFrom(onlyFolder('restore', positionals), data)
   const start = performance.now()
   const { user, to } = values
   if (user === undefined) {
@@ -66,7 +65,7 @@ export async function run (args: string[]): Promise<void> {
     return print(values, { ...restored, seconds: secondsSince(start) }, textOf)
   }
   if (to !== undefined) {
-    await folderApartFrom(to, { name: 'DATA_DIR', path: config.dataDir })
+    await folderApartFrom(to, data)
     await folderApartFrom(to, { name: 'the backup', path: folder })
   }
   const target = to === undefined ? undefined : resolve(to)

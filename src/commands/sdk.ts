@@ -1,9 +1,8 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { packageFolder, readVersion } from '../config.ts'
 import { OperatorError } from '../problems.ts'
-import { jsonOption, print, UsageError } from './command.ts'
+import { onlyFolder, print, readArguments, UsageError } from './command.ts'
 
 const LOCAL_URL = 'http://127.0.0.1:5000'
 
@@ -28,15 +27,12 @@ const BASE_URL = /^https?:\/\/[\w.~:/[\]%-]+$/
 
 /** Writes the client that the build has prepared. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [folder, ...rest] } = parseArgs({
-    args, options: { ...jsonOption, 'base-url': { type: 'string', default: LOCAL_URL } }, allowPositionals: true
-  })
-  if (folder === undefined || rest.length > 0) throw new UsageError('sdk takes one folder; see magicstore sdk --help')
+  const { values, positionals } = readArguments(args, { 'base-url': { type: 'string', default: LOCAL_URL } })
+  const target = resolve(onlyFolder('sdk', positionals))
   const baseUrl = values['base-url'].replace(/\/+$/, '')
   if (!BASE_URL.test(baseUrl) || !URL.canParse(baseUrl)) {
     throw new UsageError(`--base-url takes an address such as ${LOCAL_URL}`)
   }
-  const target = resolve(folder)
   await requireOwnFolder(target)
   await mkdir(target, { recursive: true })
   const mark = `${MARK} ${readVersion()}. Run it again instead of editing this file.`

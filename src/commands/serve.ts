@@ -23,6 +23,9 @@ invalid.`
 /** Signals of a crash: a process that listens to them runs on forever (Node.js, process, "Signal events"). */
 const CRASHES = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const
 
+/** How often the server looks whether npm still runs. */
+const CHECK_MILLISECONDS = 1000
+
 /** How long a server that must exit still reports that to its clients and its supervisor. */
 const EXIT_DELAY_MILLISECONDS = 2000
 
@@ -78,7 +81,7 @@ function stopOnSignal (store: AppServices, { http, connections, metrics }: App):
       return
     }
     http.log.info(signal === undefined ? { reason: 'npm exited' } : { signal }, 'stopping')
-    npm?.stop()
+    clearInterval(watch)
     connections.stop()
     store.stop()
     await http.close()
@@ -86,8 +89,12 @@ function stopOnSignal (store: AppServices, { http, connections, metrics }: App):
     await metrics?.close()
     http.log.info('stopped')
   })
-  // npm forwards SIGTERM and SIGINT only; if it ends otherwise, the server would keep running.
-  const npm = isStartedByNpm() ? watchParent(close) : undefined
+  const parent = process.ppid
+  // npm forwards SIGTERM and SIGINT only; if it ends otherwise, the server would keep running. An orphaned process gets
+  // another parent.
+  const watch = isStartedByNpm()
+    ? setInterval(() => { if (process.ppid !== parent) close() }, CHECK_MILLISECONDS).unref()
+    : undefined
 }
 
 /** Exits after a delay. Until then every request is answered, /health/ready with the failure. */
@@ -141,20 +148,6 @@ function settingsText (): string {
   const width = Math.max(...settings.map(({ name }) => name.length))
   return linesOf(...settings.map(({ name, fallback, description }) =>
     `  ${name.padEnd(width)} ${description} Default: ${fallback}.`))
-}
-
-const CHECK_MILLISECONDS = 1000
-
-/**
- * Calls `onExit` when the parent process has ended, unless `stop` is called before. Does not keep the process alive.
- */
-function watchParent (onExit: () => void): { stop (): void } {
-  const parent = process.ppid
-  const timer = setInterval(() => {
-    // An orphaned process gets another parent.
-    if (process.ppid !== parent) onExit()
-  }, CHECK_MILLISECONDS).unref()
-  return { stop: () => clearInterval(timer) }
 }
 
 /** 0 is normal and 19 the lowest priority; a thread at 0 gets nine times the CPU time of one at 10 (sched(7)). */

@@ -19,7 +19,7 @@ export async function withStore<T> (config: Config, use: (store: OperatorStore) 
 }
 
 /**
- * Records what a command did to the whole store, which is open no more. A database of an older version gets no record,
+ * Records what a command did to the whole store, after it was closed. A database of an older version gets no record,
  * because that would upgrade it.
  */
 export async function recordStoreAct (config: Config, act: OperatorAct): Promise<void> {

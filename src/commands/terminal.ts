@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createInterface, type ReadLineOptions } from 'node:readline'
 import { Writable } from 'node:stream'
 import { Problem } from '../problems.ts'
@@ -56,7 +57,7 @@ export async function deleteBytes ({ cleanup }: Pick<OperatorStore, 'cleanup'>):
   progress.clear()
 }
 
-/** @throws {UsageError} if nobody can be asked. */
+/** @throws {UsageError} if there is no terminal. */
 export function requireTerminal (what: string): void {
   if (process.stdin.isTTY) return
   throw new UsageError(`${what} asks for confirmation, which needs a terminal: use --yes to delete without it`)
@@ -70,45 +71,27 @@ export async function confirm (question: string): Promise<void> {
 
 /**
  * A password from a prompt that does not show it, or from standard input, without the last line break. Never from an
- * argument, which all users of the machine can see.
+ * argument, which all users of the machine can see. @throws password_invalid unless it is UTF-8.
  */
 export async function readPassword (): Promise<string> {
   if (!process.stdin.isTTY) {
-    const chunks = await process.stdin.toArray() as Buffer[]
-    return decode(Buffer.concat(chunks)).replace(/\r?\n$/, '')
+    const bytes = Buffer.concat(await process.stdin.toArray())
+    // As for the password of a request: replacing other bytes would set another password.
+    if (!isUtf8(bytes)) throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.' })
+    return bytes.toString().replace(/\r?\n$/, '')
   }
-  return await askSecret('Password: ') ?? missingPassword()
-}
-
-/**
- * Decoded like the password of a request: replacing bytes that are not UTF-8 would set another password.
- * @throws password_invalid.
- */
-function decode (bytes: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new Problem('password_invalid', { detail: 'The password is not valid UTF-8.', cause })
-  }
-}
-
-/** After Ctrl-C or Ctrl-D at the prompt. */
-function missingPassword (): never {
-  throw new UsageError('no password was given')
-}
-
-/** The answer to a question on the terminal, which is not shown; undefined on Ctrl-C or Ctrl-D. */
-async function askSecret (question: string): Promise<string | undefined> {
   // With `terminal: true` only readline echoes the input, and its output is discarded.
-  const discard = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const line = await readLine(question, { input: process.stdin, output: discard, terminal: true })
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const password = await readLine('Password: ', { input: process.stdin, output, terminal: true })
   process.stderr.write('\n')
-  return line
+  // After Ctrl-C or Ctrl-D.
+  if (password === undefined) throw new UsageError('no password was given')
+  return password
 }
 
 async function readLine (question: string, options: ReadLineOptions): Promise<string | undefined> {
   const terminal = createInterface(options)
-  // The terminal echoes nothing from here on: also not what is typed as soon as the question is there.
+  // Now the terminal echoes nothing, not even what is typed immediately.
   process.stderr.write(question)
   try {
     const { value } = await terminal[Symbol.asyncIterator]().next()

@@ -1,8 +1,7 @@
-import { parseArgs } from 'node:util'
 import type { AccountRecord } from '../metadata/records.ts'
 import type { OperatorStore } from '../services.ts'
 import { allAccounts } from './accounts.ts'
-import { FLAG, jsonOption, print, UsageError } from './command.ts'
+import { FLAG, print, readArguments, UsageError } from './command.ts'
 import { readStoreConfig, recordAct, withStore } from './store.ts'
 import { confirm, createProgress, deleteBytes, requireTerminal } from './terminal.ts'
 
@@ -19,11 +18,7 @@ export const help = `magicstore trash: delete the trash of accounts, with or wit
 
 /** Deletes trash and prints how much. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [verb, name, ...rest] } = parseArgs({
-    args,
-    options: { ...jsonOption, all: FLAG, yes: FLAG },
-    allowPositionals: true
-  })
+  const { values, positionals: [verb, name, ...rest] } = readArguments(args, { all: FLAG, yes: FLAG })
   if (verb !== 'empty') throw new UsageError('the only verb is empty; see magicstore trash --help')
   if (rest.length > 0 || (name !== undefined) === values.all) {
     throw new UsageError('trash empty needs one name, or --all; see magicstore trash --help')

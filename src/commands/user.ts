@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import type { EventKind } from '../accounts/events.ts'
 import { parseByteSize, readConfig } from '../config.ts'
 import type { FactorList } from '../metadata/factor-records.ts'
@@ -7,7 +6,7 @@ import { OperatorError } from '../problems.ts'
 import type { OperatorStore } from '../services.ts'
 import { accountDetails, accountText, allAccounts } from './accounts.ts'
 import { printClaim } from './claims.ts'
-import { FLAG, jsonOption, print, UsageError, VALUE } from './command.ts'
+import { FLAG, print, readArguments, UsageError, VALUE } from './command.ts'
 import { printLinks } from './links.ts'
 import { readStoreConfig, recordAct, withStore } from './store.ts'
 import { confirm, deleteBytes, readPassword, requireTerminal } from './terminal.ts'
@@ -44,7 +43,6 @@ export const help = `magicstore user: manage accounts, with or without a running
   it: send it by a safe way.`
 
 const options = {
-  ...jsonOption,
   bytes: VALUE,
   files: VALUE,
   'without-factor': FLAG,
@@ -53,7 +51,7 @@ const options = {
   yes: FLAG
 } as const
 
-type UserValues = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+type UserValues = ReturnType<typeof readArguments<typeof options>>['values']
 
 interface Verb {
   /** Its options beside `--json` and `--yes`. */
@@ -85,7 +83,7 @@ const VERBS: Record<string, Verb> = {
 
 /** Runs one verb. */
 export async function run (args: string[]): Promise<void> {
-  const { values, positionals: [verb = '', ...names] } = parseArgs({ args, options, allowPositionals: true })
+  const { values, positionals: [verb = '', ...names] } = readArguments(args, options)
   const { event, change } = checkArguments(verb, names, values)
   const [name] = names
   await withStore(verb === 'add' ? readConfig() : await readStoreConfig(), async store => {

@@ -1,13 +1,9 @@
+import type { Stats } from 'node:fs'
 import type { Config } from '../config.ts'
 import type { OperatorError } from '../problems.ts'
 
 /** An entry of the data folder, or the folder itself, whose name is then empty. */
-export interface FolderEntry {
-  readonly name: string
-  readonly mode: number
-  readonly userId: number
-  readonly changedAt: number
-}
+export type FolderEntry = Pick<Stats, 'mode' | 'uid' | 'mtimeMs'> & { readonly name: string }
 
 /** What is checked: the settings, and where a server with them would run. */
 export interface Environment extends Config {

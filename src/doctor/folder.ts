@@ -26,10 +26,8 @@ const MIN_FREE_SHARE = 0.05
 /** The folder and its direct entries; empty if it does not exist or can't be read. */
 export async function entriesOf (folder: string): Promise<FolderEntry[]> {
   const names = await readdir(folder).catch(() => [])
-  const results = await Promise.allSettled(['', ...names].map(async name => {
-    const { mode, uid, mtimeMs } = await stat(join(folder, name))
-    return { name, mode, userId: uid, changedAt: mtimeMs }
-  }))
+  const results = await Promise.allSettled(['', ...names].map(async name =>
+    Object.assign(await stat(join(folder, name)), { name })))
   // A server may have deleted some meanwhile.
   return results.flatMap(result => result.status === 'fulfilled' ? [result.value] : [])
 }
@@ -108,8 +106,8 @@ export function checkPermissions ({ dataDir, entries }: Environment): Diagnosis 
 }
 
 export function checkOwner ({ dataDir, entries, userId }: Environment): Diagnosis {
-  const owner = entries.find(({ name }) => name === '')?.userId ?? userId
-  const foreign = entries.filter(entry => entry.userId !== owner && entry.name !== LOST_AND_FOUND)
+  const owner = entries.find(({ name }) => name === '')?.uid ?? userId
+  const foreign = entries.filter(entry => entry.uid !== owner && entry.name !== LOST_AND_FOUND)
     .map(({ name }) => name)
   if (foreign.length > 0) {
     return fault(
@@ -135,7 +133,7 @@ export function checkEntries ({ entries }: Environment): Diagnosis {
 
 /** Tokens expire by the clock. */
 export function checkClock ({ entries, now }: Environment): Diagnosis {
-  const newest = Math.max(EARLIEST_TIME, ...entries.map(entry => entry.changedAt))
+  const newest = Math.max(EARLIEST_TIME, ...entries.map(entry => entry.mtimeMs))
   const [isNow, isNewest] = [now, newest].map(time => new Date(time).toISOString())
   if (newest <= now + DRIFT_MILLISECONDS) return good(`it is ${isNow}`)
   const contradiction = `it is ${isNow} by the clock, but DATA_DIR or this version is from ${isNewest}`

@@ -45,7 +45,7 @@ export async function checkServer (config: Config): Promise<Diagnosis> {
   )
 }
 
-/** `inUse` says that a program listens there: one that is no MagicStore server is in its place. */
+/** `inUse`: the error of listening there, which is reported if the program is not a MagicStore server. */
 async function askServer ({ host, port, tls }: Config, inUse: unknown): Promise<Diagnosis> {
   const address = `${host}:${port}`
   // The certificate is for the public name, not for this address.

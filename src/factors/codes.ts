@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { randomText } from '../accounts/claim-secrets.ts'
 import type { FirstFactor } from '../metadata/factor-records.ts'
 
@@ -28,7 +28,7 @@ export function createConfirmationCode (): NewCode {
  * unsalted hash is enough, because a code has at least 120 random bits.
  */
 export function hashCode (code: string): string {
-  return createHash('sha256').update(code.toLowerCase().replace(/[ -]/g, '')).digest('hex')
+  return hash('sha256', code.toLowerCase().replace(/[ -]/g, ''))
 }
 
 /** In groups of four. */
@@ -37,12 +37,10 @@ function createCode (length: number): NewCode {
   return { code, hash: hashCode(code) }
 }
 
-/** The session that stays with the first factor, and the network that stays known. */
+/** The session and the known network that remain when the first factor of an account is added. */
 export interface Staying { readonly sessionId: number | undefined, readonly network: string }
 
-/**
- * What happens if a factor is the first one of its account, and the recovery codes that its owner gets then.
- */
+/** For a factor that may be the first one of its account: new recovery codes, and what the database stores then. */
 export function prepareFirstFactor (staying: Staying): { codes: string[], first: FirstFactor } {
   const created = createRecoveryCodes()
   return {

@@ -32,7 +32,9 @@ export function createFactors ({ metadata, sealer }: Pick<AppServices, 'metadata
       const { secret } = pending
       const step = await findStep(await sealer.open(account.id, secret), code, now)
       // The field tells this code from the one in the header.
-      if (step === undefined) throw new Problem('second_factor_wrong', { errors: [{ field: 'code', message: 'is not of the new secret' }] })
+      if (step === undefined) {
+        throw new Problem('second_factor_wrong', { errors: [{ field: 'code', message: 'is not of the new secret' }] })
+      }
       const { codes, first } = prepareFirstFactor(staying)
       return await factors.confirmTotp(account, { secret, step }, first) ? codes : null
     },

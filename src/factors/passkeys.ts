@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import type { Origin } from '../accounts/network.ts'
+import { originOf } from '../accounts/network.ts'
 import type { Challenge, PasskeyRecord } from '../metadata/factor-records.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord } from '../metadata/records.ts'
 import { ifNot, invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { createConfirmationCode, prepareFirstFactor, type Staying } from './codes.ts'
-import type { RelyingParty } from './relying-party.ts'
+import { findPasskeyHost, relyingPartyOf, type ArrivedRequest, type RelyingParty } from './relying-party.ts'
 import type { Assertion, Attestation } from './webauthn.ts'
 
-/** How long a person may take. */
+/** Lifetime of a challenge. */
 const CHALLENGE_MILLISECONDS = 5 * 60_000
 
 /** How long a code that stands for a passkey is valid: the request that needs it follows at once. */
@@ -24,29 +24,28 @@ const PUBLIC_KEY = 'public-key' as const
 interface AddedPasskey { name: string, credential: Attestation, staying: Staying }
 
 /**
- * What an assertion is for, and where it comes from. `account` is whose passkey is expected: undefined if the passkey
- * tells it.
+ * What an assertion is for, and the request that has it. `account` is whose passkey is expected: undefined if the
+ * passkey identifies it.
  */
 interface AssertionContext {
   account: AccountRecord | undefined
   purpose: ChallengePurpose
-  party: RelyingParty
-  origin: Origin
+  request: PasskeyRequest
 }
 
-/**
- * What an authenticator signs a challenge for: one that is meant for one act is refused in every other. The reset of a
- * password is named by the hash of its secret.
- */
+/** A request about passkeys, which belong to the host at which it arrived. */
+interface PasskeyRequest { readonly ip: string, readonly id: string, readonly raw: ArrivedRequest }
+
+/** What a challenge is for. It is refused for anything else. A reset is named by the hash of its secret. */
 type ChallengePurpose = 'registration' | 'sign-in' | 'confirmation' | `reset ${string}`
 
-/** A challenge, with what was promised in it: the user handle of a passkey to be registered, else null. */
+/** A challenge. `userHandle` is that of a passkey to be registered, else null. */
 interface IssuedChallenge extends Challenge { readonly userHandle: string | null }
 
 /**
- * Challenges for authenticators. They are signed, so that those which nobody answers leave nothing behind. The clock
- * is that of the database, which refuses a challenge that has expired or was used. `accountId` is null in a sign-in, in
- * which the passkey tells it.
+ * Challenges for authenticators. They are signed, not stored, so unanswered ones leave nothing behind. The clock is
+ * that of the database, which refuses a challenge that has expired or was used. `accountId` is null in a sign-in, where
+ * the passkey identifies the account.
  */
 export function createChallenges (
   { metadata, signedTexts }: Pick<AppServices, 'signedTexts'> & { metadata: Pick<Metadata, 'now'> }
@@ -73,9 +72,12 @@ export type Passkeys = ReturnType<typeof createPasskeys>
 
 /** Passkeys: credentials of WebAuthn that authenticators keep and that verify their user. */
 export function createPasskeys (
-  { metadata, securityLog, signedTexts }: Pick<AppServices, 'metadata' | 'securityLog' | 'signedTexts'>
+  { config: { publicUrl }, metadata, securityLog, signedTexts }:
+  Pick<AppServices, 'config' | 'metadata' | 'securityLog' | 'signedTexts'>
 ) {
   const challenges = createChallenges({ metadata, signedTexts })
+
+  const partyOf = ({ raw }: PasskeyRequest) => relyingPartyOf(raw, publicUrl)
 
   async function verifyNew ({ id }: AccountRecord, credential: Attestation, party: RelyingParty) {
     const { challengeIn, verifyAttestation } = await import('./webauthn.ts')
@@ -94,7 +96,8 @@ export function createPasskeys (
   /** The account of the passkey. A known one that did not sign this is an event. @throws passkey_refused. */
   async function use (credential: Assertion, context: AssertionContext): Promise<AccountRecord> {
     const { verifyAssertion } = await import('./webauthn.ts')
-    const { account: expected, party, origin } = context
+    const { account: expected, request } = context
+    const party = partyOf(request)
     // First, so that a wrong one takes as long for a credential that is unknown.
     const challenge = await readSigned(credential, context).catch(() => undefined)
     const found = await metadata.factors.findPasskey(credential.id)
@@ -106,18 +109,21 @@ export function createPasskeys (
       const using = verified && metadata.factors.usePasskey({ id: passkey.id, counter: verified.counter }, issued)
       if (using !== undefined && await ifNot('passkey_refused', using) === true) return account
     }
-    securityLog.record({ kind: 'passkey_refused', account, ...origin })
+    securityLog.record({ kind: 'passkey_refused', account, ...originOf(request) })
     throw new Problem('passkey_refused')
   }
 
   return {
+    /** The host that passkeys belong to; undefined if the server can't have any. */
+    host: findPasskeyHost(publicUrl),
+
     /** What a browser needs to make a passkey. */
-    async creationOptions ({ id, username }: AccountRecord, party: RelyingParty) {
+    async creationOptions ({ id, username }: AccountRecord, request: PasskeyRequest) {
       const { listAlgorithms } = await import('./webauthn.ts')
       const { passkeys } = await metadata.factors.list(id)
       const userHandle = passkeys[0]?.userHandle ?? randomBytes(32).toString('base64url')
       return {
-        rp: { id: party.id, name: 'MagicStore' as const },
+        rp: { id: partyOf(request).id, name: 'MagicStore' as const },
         user: { id: userHandle, name: username, displayName: username },
         challenge: await challenges.issue('registration', id, userHandle),
         pubKeyCredParams: listAlgorithms().map(alg => ({ type: PUBLIC_KEY, alg })),
@@ -135,11 +141,11 @@ export function createPasskeys (
      * @throws passkey_invalid, validation_failed if the name is not well-formed, too_many_passkeys, credentials_wrong.
      */
     async add (
-      account: AccountRecord, { name, credential, staying }: AddedPasskey, party: RelyingParty
+      account: AccountRecord, { name, credential, staying }: AddedPasskey, request: PasskeyRequest
     ): Promise<{ passkey: PasskeyRecord, recoveryCodes: string[] | null }> {
       // The driver would replace ill-formed characters.
       if (!name.isWellFormed()) throw invalidField('name', 'is not well-formed Unicode')
-      const { challenge, ...verified } = await verifyNew(account, credential, party)
+      const { challenge, ...verified } = await verifyNew(account, credential, partyOf(request))
         .catch((cause: unknown) => { throw new Problem('passkey_invalid', { cause }) })
       const passkey = { name, credentialId: credential.id, userHandle: String(challenge.userHandle), ...verified }
       const { codes, first } = prepareFirstFactor(staying)
@@ -148,37 +154,33 @@ export function createPasskeys (
     },
 
     /** What a browser needs to sign a person in: it asks which passkey to use. */
-    async signInOptions (party: RelyingParty) {
-      return requestOptions(party, await challenges.issue('sign-in', null))
+    async signInOptions (request: PasskeyRequest) {
+      return requestOptions(partyOf(request), await challenges.issue('sign-in', null))
     },
 
     /** The account whose passkey has signed. Anything else is an event. @throws passkey_refused. */
-    async signIn (credential: Assertion, party: RelyingParty, origin: Origin): Promise<AccountRecord> {
-      const account = await use(credential, { account: undefined, purpose: 'sign-in', party, origin })
-      const { network } = origin
-      const isNew = await metadata.attempts.addKnownNetwork(account, network, Date.now())
+    async signIn (credential: Assertion, request: PasskeyRequest): Promise<AccountRecord> {
+      const account = await use(credential, { account: undefined, purpose: 'sign-in', request })
+      const origin = originOf(request)
+      const isNew = await metadata.attempts.addKnownNetwork(account, origin.network, Date.now())
       securityLog.record({ kind: isNew ? 'sign_in_new_network' : 'sign_in', account, ...origin })
       return account
     },
 
     /** What a browser needs to ask for a passkey of an account. */
-    async confirmationOptions (
-      { id }: AccountRecord, { party, purpose }: Pick<AssertionContext, 'party' | 'purpose'>
-    ) {
+    async confirmationOptions ({ id }: AccountRecord, request: PasskeyRequest, purpose: ChallengePurpose) {
       const { passkeys } = await metadata.factors.list(id)
       return {
-        ...requestOptions(party, await challenges.issue(purpose, id)),
+        ...requestOptions(partyOf(request), await challenges.issue(purpose, id)),
         allowCredentials: descriptorsOf(passkeys)
       }
     },
 
     /** A code that stands for a passkey of the account, once. @throws passkey_refused, credentials_wrong. */
-    async confirm (
-      account: AccountRecord, credential: Assertion, context: Omit<AssertionContext, 'account'>
-    ): Promise<string> {
-      await use(credential, { account, ...context })
+    async confirm (credential: Assertion, context: AssertionContext & { account: AccountRecord }): Promise<string> {
+      await use(credential, context)
       const { code, hash } = createConfirmationCode()
-      await metadata.factors.addConfirmation(account, hash, CONFIRMATION_MILLISECONDS)
+      await metadata.factors.addConfirmation(context.account, hash, CONFIRMATION_MILLISECONDS)
       return code
     }
   }

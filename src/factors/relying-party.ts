@@ -1,11 +1,11 @@
 import { isIP, type Socket } from 'node:net'
 import { Problem } from '../problems.ts'
 
-/** Whom passkeys are for (WebAuthn level 3 section 4): `id` is a host, `origin` that of the pages which use them. */
+/** The relying party of passkeys (WebAuthn level 3 section 4): `id` is its host, `origin` that of its pages. */
 export interface RelyingParty { readonly id: string, readonly origin: string }
 
 /** The part of a request that says where it arrived. */
-interface ArrivedRequest { readonly socket: Pick<Socket, 'localPort'> & { encrypted?: boolean } }
+export interface ArrivedRequest { readonly socket: Pick<Socket, 'localPort'> & { encrypted?: boolean } }
 
 /**
  * The host that passkeys belong to; undefined if the server can't have any. Browsers demand a name, not an address such
@@ -25,7 +25,9 @@ export function findPasskeyHost (publicUrl: string | undefined): string | undefi
 export function relyingPartyOf ({ socket }: ArrivedRequest, publicUrl: string | undefined): RelyingParty {
   const id = findPasskeyHost(publicUrl)
   if (id === undefined) {
-    throw new Problem('passkeys_unavailable', { detail: 'Passkeys need a PUBLIC_URL with https and a name, not an address.' })
+    throw new Problem('passkeys_unavailable', {
+      detail: 'Passkeys need a PUBLIC_URL with https and a name, not an address.'
+    })
   }
   const scheme = socket.encrypted === true ? 'https' : 'http'
   return { id, origin: new URL(publicUrl ?? `${scheme}://localhost:${socket.localPort}`).origin }

@@ -30,7 +30,7 @@ export async function reseal ({ texts, keys, sealer }: ResealOptions): Promise<R
     if (others.length === 0) {
       return { kid, resealed, lost: [...lost.values(), ...await findLost(`${kid}.`, { texts, sealer })] }
     }
-    // At once: each that is sealed with an unknown key waits for the ring to be read again.
+    // In parallel: each that is sealed with an unknown key waits until the ring is read again.
     const opened = await Promise.all(others.map(async each =>
       ({ each, text: await sealer.open(each.accountId, each.sealed, each.context).catch(() => undefined) })))
     for (const { each, text } of opened) {

@@ -4,7 +4,6 @@ import { networkOf } from '../accounts/network.ts'
 import { callerOf, recordEvent } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
 import { dateOf } from '../http/wire-values.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { passkeyOf, RecoveryCodes, SecondFactor, TotpCode, TotpResult, TotpSecret } from './schemas.ts'
 
@@ -14,9 +13,9 @@ export const readFactorRoutes: Routes = async (app, { metadata }) => {
     schema: {
       operationId: 'getSecondFactor',
       summary: 'Get your second factors',
-      description: 'Tells which second factors the account has. With one, the password alone is refused everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
-      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/second-factor'),
-      tags: ['Second factors'],
+      description: 'Tells which second factors the account has. With one, the password alone is refused ' +
+        'everywhere: send a code in `One-Time-Code` beside it. Tokens work as before.',
+      curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/second-factor',
       response: { 200: answer(SecondFactor, 'The second factors.') }
     }
   }, async request => {
@@ -37,12 +36,11 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
     schema: {
       operationId: 'createTotp',
       summary: 'Create a secret for one-time codes',
-      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
-      ...codeSamples('curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp'),
-      tags: ['Second factors'],
+      description: 'Creates a secret for an authenticator app (RFC 6238: SHA-1, six digits, 30 seconds). It ' +
+        'replaces nothing until `confirmTotp` turns it on, for which there are ten minutes.',
+      curl: 'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/second-factor/totp',
       response: {
-        200: answer(TotpSecret, 'The new secret.'),
-        ...problems(['storage_full'])
+        200: answer(TotpSecret, 'The new secret.')
       }
     }
   }, async request => factors.beginTotp(callerOf(request).account))
@@ -51,17 +49,16 @@ export const setUpFactorRoutes: Routes = async (app, { factors, sessions, securi
     schema: {
       operationId: 'confirmTotp',
       summary: 'Turn on one-time codes',
-      description: 'Turns on the secret that `createTotp` returned, in place of an earlier one, after a code of it. If it is the first second factor of the account, the response has recovery codes, and all sessions and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie and the key of the request, or `sessionId`.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"code":"<code>"}\' http://127.0.0.1:5000/api/second-factor/totp'
-      ),
-      tags: ['Second factors'],
+      description: 'Turns on the secret that `createTotp` returned, in place of an earlier one, after a code of ' +
+        'it. If it is the first second factor of the account, the response has recovery codes, and all sessions ' +
+        'and access tokens end but personal access tokens, theirs, and the session in use: the one of the cookie ' +
+        'and the key of the request, or `sessionId`.',
+      curl: 'curl -f -u test_user:pwd -X PUT -H "Content-Type: application/json" -d \'{"code":"<code>"}\' ' +
+        'http://127.0.0.1:5000/api/second-factor/totp',
       body: Type.Ref(TotpCode),
       response: {
         200: answer(TotpResult, 'One-time codes are on.'),
-        ...problems([
-          'malformed_json', 'second_factor_wrong', 'factor_not_pending', 'body_too_large', 'unsupported_media_type', 'storage_full'
-        ])
+        ...problems(['second_factor_wrong', 'factor_not_pending'])
       }
     }
   }, async request => {
@@ -80,19 +77,17 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       operationId: 'deleteTotp',
       summary: 'Turn off one-time codes',
       description: 'Turns off one-time codes. With the last second factor the recovery codes end too.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE http://127.0.0.1:5000/api/second-factor/totp'
-      ),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X DELETE ' +
+        'http://127.0.0.1:5000/api/second-factor/totp',
       response: {
         204: noContent('One-time codes are off.'),
-        ...problems(['not_found', 'storage_full'])
+        ...problems(['not_found'])
       }
     }
   }, async (request, reply) => {
     await metadata.factors.removeTotp(callerOf(request).account)
     recordEvent(securityLog, request, 'factor_removed')
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.post('/api/second-factor/recovery-codes', {
@@ -100,13 +95,11 @@ export const changeFactorRoutes: Routes = async (app, { factors, metadata, secur
       operationId: 'createRecoveryCodes',
       summary: 'Replace the recovery codes',
       description: 'Creates ten recovery codes; the earlier ones end.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X POST http://127.0.0.1:5000/api/second-factor/recovery-codes'
-      ),
-      tags: ['Second factors'],
+      curl: 'curl -f -u test_user:pwd -H "One-Time-Code: <code>" -X POST ' +
+        'http://127.0.0.1:5000/api/second-factor/recovery-codes',
       response: {
         200: answer(RecoveryCodes, 'The new recovery codes.'),
-        ...problems(['second_factor_missing', 'storage_full'])
+        ...problems(['second_factor_missing'])
       }
     }
   }, async request => {

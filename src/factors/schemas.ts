@@ -1,24 +1,28 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Count, dateOf, Id, knownDateOf, NullableTimestamp, ONE_LINE, SharedObject, Timestamp } from '../http/wire-values.ts'
+import {
+  Count, dateOf, Id, knownDateOf, NullableTimestamp, ONE_LINE, SharedObject, Text, Timestamp
+} from '../http/wire-values.ts'
 import { MAX_PASSKEYS, type PasskeyRecord } from '../metadata/factor-records.ts'
 import { TOTP_PATTERN } from './totp.ts'
 
 /** For pages whose requests have no cookie of their session. */
-export const SessionId = Type.Optional(Id('The session that stays if this is the first second factor, where the request has no cookie of it.', 21))
+export const SessionId = Type.Optional(
+  Id('The session that stays if this is the first second factor, where the request has no cookie of it.', 21)
+)
 
 const codes = {
   minItems: 10,
   maxItems: 10,
-  description: 'Ten recovery codes. Each works once in place of a one-time code, when the device is lost. They are returned only here.',
+  description: 'Ten recovery codes. Each works once in place of a one-time code, when the device is lost. They are ' +
+    'returned only here.',
   examples: [Array.from('abcdefghij', letter => `${letter}bcd-efgh-ijkl-mnop-qrst-uvwx`)]
 }
 
-const RecoveryCode = Type.String({
-  maxLength: 29,
-  pattern: '^[a-z2-7]{4}(?:-[a-z2-7]{4}){5}$',
-  description: 'A recovery code. Case, spaces and hyphens do not matter.',
-  examples: ['abcd-efgh-ijkl-mnop-qrst-uvwx']
-})
+const RecoveryCode = Text(
+  'A recovery code. Case, spaces and hyphens do not matter.',
+  'abcd-efgh-ijkl-mnop-qrst-uvwx',
+  { maxLength: 29, pattern: '^[a-z2-7]{4}(?:-[a-z2-7]{4}){5}$' }
+)
 
 /** The recovery codes of a response that has them only with the first second factor of the account. */
 export const FirstRecoveryCodes = Type.Unsafe<string[] | null>({
@@ -30,7 +34,7 @@ export const FirstRecoveryCodes = Type.Unsafe<string[] | null>({
 
 export const Passkey = SharedObject('Passkey', 'A passkey of the account.', {
   id: Id('Id of the passkey; never reused.', 3),
-  name: Type.String({ minLength: 1, maxLength: 100, pattern: ONE_LINE, description: 'Name given by the owner.', examples: ['my phone'] }),
+  name: Text('Name given by the owner.', 'my phone', { minLength: 1, maxLength: 100, pattern: ONE_LINE }),
   createdAt: Timestamp('Time of registration.'),
   lastUsedAt: NullableTimestamp('Time of last use (RFC 3339, UTC); null if never used.')
 })
@@ -40,7 +44,9 @@ export function passkeyOf ({ id, name, createdAt, lastUsedAt }: PasskeyRecord): 
   return { id, name, createdAt: dateOf(createdAt), lastUsedAt: knownDateOf(lastUsedAt) }
 }
 
-export const SecondFactor = SharedObject('SecondFactor', 'The second factors of the account. With one, the password alone is refused.', {
+const FACTORS = 'The second factors of the account. With one, the password alone is refused.'
+
+export const SecondFactor = SharedObject('SecondFactor', FACTORS, {
   totp: Type.Unsafe<{ createdAt: string } | null>({
     type: ['object', 'null'],
     properties: { createdAt: Timestamp('Time at which they were turned on.') },
@@ -54,29 +60,33 @@ export const SecondFactor = SharedObject('SecondFactor', 'The second factors of 
 })
 
 export const TotpSecret = SharedObject('TotpSecret', 'A secret for one-time codes (RFC 6238), not turned on yet.', {
-  secret: Type.String({
-    maxLength: 32,
-    pattern: '^[A-Z2-7]{32}$',
-    description: 'The secret in base32, for apps that can\'t scan. It is returned only here.',
-    examples: ['JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP']
-  }),
+  secret: Text(
+    'The secret in base32, for apps that can\'t scan. It is returned only here.',
+    'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
+    { maxLength: 32, pattern: '^[A-Z2-7]{32}$' }
+  ),
   uri: Type.String({
     format: 'uri',
     maxLength: 4096,
     pattern: '^otpauth://totp/',
     description: 'The address to show as a QR code.',
-    examples: ['otpauth://totp/MagicStore:test_user?issuer=MagicStore&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&algorithm=SHA1&digits=6&period=30']
+    examples: [
+      'otpauth://totp/MagicStore:test_user?issuer=MagicStore&secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' +
+        '&algorithm=SHA1&digits=6&period=30'
+    ]
   })
 })
 
 export const TotpCode = SharedObject('TotpCode', 'A one-time code that shows that the app has the secret.', {
-  code: Type.String({ maxLength: 6, pattern: TOTP_PATTERN, description: 'The six digits that the app shows.', examples: ['123456'] }),
+  code: Text('The six digits that the app shows.', '123456', { maxLength: 6, pattern: TOTP_PATTERN }),
   sessionId: SessionId
 })
 
 export const TotpResult = SharedObject('TotpResult', 'One-time codes are on.', { recoveryCodes: FirstRecoveryCodes })
 
-export const RecoveryCodes = SharedObject('RecoveryCodes', 'New recovery codes.', { recoveryCodes: Type.Array(RecoveryCode, codes) })
+export const RecoveryCodes = SharedObject('RecoveryCodes', 'New recovery codes.', {
+  recoveryCodes: Type.Array(RecoveryCode, codes)
+})
 
 /** The shared schemas of the document, in its order. */
 export const factorSchemas = [SecondFactor, TotpSecret, TotpCode, TotpResult, RecoveryCodes, Passkey]

@@ -23,7 +23,9 @@ export function kidOf (sealed: string): string {
  * Encrypts short texts of accounts, so that they are unreadable without the keys: with AES-256-GCM. The associated data
  * are the installation, the account, and the `context`: what else a text belongs to.
  */
-export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }) {
+export function createSealer (
+  { keys, installationId }: { keys: Pick<KeyStore, 'read' | 'find'>, installationId: string }
+) {
   let ring: KeyRing | undefined
   const associatedData = (accountId: number, context: readonly string[]) =>
     Buffer.from(JSON.stringify([installationId, accountId, ...context]))
@@ -38,7 +40,7 @@ export function createSealer ({ keys, installationId }: { keys: Pick<KeyStore, '
   return {
     /** The text as `kid.base64url(iv | tag | ciphertext)`. The first call makes a key. @throws storage_full. */
     async seal (accountId: number, text: string, context: readonly string[] = []): Promise<string> {
-      // Not from the ring: a rotation that has ended must be known.
+      // Not from the ring, which may be older than the latest rotation.
       const [key] = await keys.read().catch(refuseUnreadable) as [SigningKey]
       const iv = randomBytes(IV_BYTES)
       const cipher = createCipheriv(CIPHER, aesKeyOf(key), iv, options).setAAD(associatedData(accountId, context))

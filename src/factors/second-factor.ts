@@ -55,7 +55,7 @@ export function createCodeVerifier (
     }
   }
 
-  /** On a full disk nothing is accepted that can't be recorded: it could be used again. */
+  /** A code whose use can't be recorded, because the disk is full, is refused: it could be used again. */
   async function useTotp ({ id }: AccountRecord, code: string): Promise<boolean> {
     const { factors } = metadata
     const { totp, now } = await factors.findTotp(id)

@@ -1,4 +1,6 @@
-import { getDefaultSupportedAlgorithmIDs, verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
+import {
+  getDefaultSupportedAlgorithmIDs, verifyAuthenticationResponse, verifyRegistrationResponse
+} from '@simplewebauthn/server'
 import {
   decodeAttestationObject, decodeClientDataJSON, decodeCredentialPublicKey, isoBase64URL, isoCBOR, verifySignature
 } from '@simplewebauthn/server/helpers'
@@ -42,7 +44,7 @@ export function listAlgorithms (): number[] {
 export function challengeIn ({ response }: Attestation | Assertion): string {
   const { challenge, crossOrigin } = decodeClientDataJSON(response.clientDataJSON)
   if (crossOrigin === true) throw new Error('the page was in a frame of another site')
-  // Anything can stand there.
+  // Clients may send a value of any type.
   return String(challenge)
 }
 
@@ -72,7 +74,11 @@ export async function verifyAssertion (
 ): Promise<Verified> {
   const { verified, authenticationInfo } = await verifyAuthenticationResponse({
     response: {
-      id, rawId: id, type: 'public-key', clientExtensionResults: {}, response: { clientDataJSON, authenticatorData, signature }
+      id,
+      rawId: id,
+      type: 'public-key',
+      clientExtensionResults: {},
+      response: { clientDataJSON, authenticatorData, signature }
     },
     // The counter is compared in the act that sets it.
     credential: { id, publicKey: isoBase64URL.toBuffer(publicKey), counter: 0 },
@@ -115,8 +121,9 @@ function expectations ({ challenge, party }: ExpectedAnswer) {
 }
 
 /**
- * The same attestation without its statement, which says what kind of authenticator it is: nobody asked for that. The
- * library would parse certificates, and of `android-key` send a request to the address in one (a list of revoked ones).
+ * The same attestation without its statement, which says what kind of authenticator it is. The server does not use it,
+ * but the library would parse certificates, and of `android-key` send a request to an address in one (a list of revoked
+ * ones).
  */
 function withoutStatement (attestationObject: string): string {
   const authData = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject)).get('authData')

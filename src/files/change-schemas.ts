@@ -3,7 +3,6 @@ import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { dateOf, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { changeKinds, type ChangeRecord, type ResetReason, resetReasons } from '../metadata/change-records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
 import { MAX_NAME_BYTES } from './names.ts'
@@ -88,8 +87,7 @@ export const listChanges = {
     'you were listing. Until then it may be of several moments. The path of a file is that of the folder `folderId` ' +
     'and the last segment of its `name`; of a folder, that of `parentId` and the last segment of `name`: the move of ' +
     'a folder changes the paths of what is in it, but is one change.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes',
   querystring: ChangeQuery,
   response: {
     200: answer(ChangeList, 'The changes.'),

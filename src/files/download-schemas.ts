@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { codeSamples, headRoute } from '../openapi/operation.ts'
+import { headRoute } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
 import { AnyContentId, Bytes, etag, Field, FileParams, OneOf } from './schemas.ts'
 
@@ -116,11 +116,10 @@ export const downloadFile = {
   description: 'Returns the bytes as an attachment, with headers that prevent HTML and SVG from running scripts in a ' +
     'browser. Supports conditional and range requests (RFC 9110). More than 32 ranges are ignored. With `version`, ' +
     'returns a former content of the file.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -o copy.pdf http://127.0.0.1:5000/uploads/report.pdf',
     'curl -f -u test_user:pwd -r 0-8 http://127.0.0.1:5000/uploads/report.pdf'
-  ),
-  tags: ['Files'],
+  ],
   params: FileParams,
   querystring: DownloadQuery,
   headers: DownloadHeaders,
@@ -130,8 +129,7 @@ export const downloadFile = {
 export const headFile = headRoute('headFile', {
   summary: 'Get the headers of a file',
   description: 'Returns the headers of a download without the bytes. Ranges are ignored.',
-  ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf'),
-  tags: ['Files'],
+  curl: 'curl -f -I -u test_user:pwd http://127.0.0.1:5000/uploads/report.pdf',
   params: FileParams,
   querystring: DownloadQuery,
   headers: HeadHeaders,

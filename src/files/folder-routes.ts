@@ -75,13 +75,13 @@ export const changeFolderRoutes: Routes = async (app, { folders, metadata, links
     const { recursive: isRecursive = false, permanent: isPermanent = false, id } = query
     const conditions = { ...preconditionOf(headers), id }
     await folders.remove(callerOf(request).account.id, params.name, { isRecursive, isPermanent, conditions })
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.delete(FOLDER_LOCK_PATH, {
     schema: breakFolderLock
   }, async (request, reply) => {
     await metadata.locks.break(callerOf(request).account.id, getName(request.params.name, folderPath))
-    return reply.code(204).send()
+    reply.code(204)
   })
 }

@@ -4,7 +4,7 @@ import { PageSize } from '../http/pagination.ts'
 import { dateOf, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_FOLDER_BYTES } from '../metadata/paths.ts'
 import type { FolderRecord } from '../metadata/records.ts'
-import { codeSamples, operationLinks } from '../openapi/operation.ts'
+import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   Cursor, DeletionQuery, type Describing, Field, FolderIdMember, FolderIdQuery, FolderQuery, IdQuery, NextCursor,
@@ -81,16 +81,13 @@ const FolderHeaders = Type.Object({
   'if-match': Field('`*` matches every folder. Anything else is 412: folders have no entity tags.')
 })
 
-const tags = ['Folders']
-
 export const listFolders = {
   operationId: 'listFolders',
   summary: 'List folders',
   description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the ' +
     'order of their creation. To learn of all folders, use that: of a folder that is moved while you list one folder ' +
     'after another, you may miss what is in it.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders'),
-  tags,
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders',
   querystring: FolderListQuery,
   response: {
     200: { ...answer(FolderList, 'A page.'), headers: nextPage },
@@ -103,8 +100,7 @@ export const getFolder = {
   summary: 'Get a folder',
   description: 'Returns name, creation time and URL of a folder. List what is in it with `GET /api/files?folder=…` ' +
     'and `GET /api/folders?folder=…`.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders/reports'),
-  tags,
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders/reports',
   params: FolderParams,
   response: {
     200: answer(Folder, 'The folder.'),
@@ -117,14 +113,13 @@ export const putFolder = {
   summary: 'Create a folder',
   description: 'Creates a folder and its missing parents. Uploads create the folders that they need, so this is for ' +
     'empty ones. If the folder exists, the response is 200. With `folderId`, the parent must be that folder.',
-  ...codeSamples('curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/reports%2F2026'),
-  tags,
+  curl: 'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/reports%2F2026',
   params: FolderParams,
   querystring: Type.Object(FolderIdQuery),
   response: {
     200: answer(Folder, 'The folder exists.'),
     201: answer(Folder, 'The new folder.'),
-    ...problems(['name_invalid', 'name_taken', 'precondition_failed', 'quota_exceeded', 'file_locked', 'storage_full'])
+    ...problems(['name_invalid', 'name_taken', 'precondition_failed', 'quota_exceeded', 'file_locked'])
   }
 }
 
@@ -134,12 +129,11 @@ export const moveFolder = {
   description: 'Moves the folder with all that is in it. The new name is the whole path, and must be free; missing ' +
     'parents are created, but not with `folderId`. Files, versions and their times stay the same. With `id`, only if ' +
     'it is that folder.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -X PUT http://127.0.0.1:5000/api/folders/old',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"archive/old"}\' ' +
       'http://127.0.0.1:5000/api/folders/old'
-  ),
-  tags,
+  ],
   params: FolderParams,
   querystring: Type.Object(IdQuery('folder')),
   headers: FolderHeaders,
@@ -147,8 +141,8 @@ export const moveFolder = {
   response: {
     200: answer(Folder, 'The moved folder.'),
     ...problems([
-      'malformed_json', 'name_invalid', 'folder_into_itself', 'not_found', 'name_taken',
-      'precondition_failed', 'body_too_large', 'quota_exceeded', 'unsupported_media_type', 'file_locked', 'storage_full'
+      'name_invalid', 'folder_into_itself', 'not_found', 'name_taken', 'precondition_failed', 'quota_exceeded',
+      'file_locked'
     ])
   }
 }
@@ -163,14 +157,13 @@ export const deleteFolder = {
     'folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has ' +
     'one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in ' +
     'versions and trash, so of more files only the last to be deleted can be restored.',
-  ...codeSamples('curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"'),
-  tags,
+  curl: 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"',
   params: FolderParams,
   querystring: FolderDeletionQuery,
   headers: FolderHeaders,
   response: {
     204: noContent('The folder was deleted.'),
-    ...problems(['not_found', 'precondition_failed', 'folder_not_empty', 'file_locked', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'folder_not_empty', 'file_locked'])
   }
 }
 

@@ -1,4 +1,3 @@
-import { codeSamples } from '../openapi/operation.ts'
 import { noContent, problems } from '../openapi/responses.ts'
 import { FOLDER_PATH, FolderParams } from './folder-schemas.ts'
 import { FileParams } from './schemas.ts'
@@ -12,7 +11,7 @@ const LOCK = '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktyp
 
 const response = {
   204: noContent('The lock has ended.'),
-  ...problems(['not_found', 'storage_full'])
+  ...problems(['not_found'])
 }
 
 export const breakFileLock = {
@@ -22,13 +21,12 @@ export const breakFileLock = {
     'may still be editing the file, and can then no longer save it under its lock. A lock ends by itself too, after ' +
     'an hour at most. A lock of a folder above is broken with `DELETE /api/folders/{name}/lock`: the member `locked` ' +
     'of a 423 names it.',
-  ...codeSamples(
+  curl: [
     'token=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/token | grep -Eo "eyJ[A-Za-z0-9._-]+")',
     `curl -f -H "Authorization: Bearer $token" -X LOCK -H "Content-Type: application/xml" -d '${LOCK}' ` +
       'http://127.0.0.1:5000/dav/report.pdf',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/files/report.pdf/lock'
-  ),
-  tags: ['Files'],
+  ],
   params: FileParams,
   response
 }
@@ -38,13 +36,12 @@ export const breakFolderLock = {
   summary: 'Break the lock of a folder',
   description: 'Ends the locks that WebDAV clients have set on the folder itself, without their tokens, as `DELETE ' +
     '/api/files/{name}/lock` does for a file.',
-  ...codeSamples(
+  curl: [
     'token=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/token | grep -Eo "eyJ[A-Za-z0-9._-]+")',
     `curl -f -H "Authorization: Bearer $token" -X LOCK -H "Content-Type: application/xml" -d '${LOCK}' ` +
       'http://127.0.0.1:5000/dav/reports/',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/folders/reports/lock'
-  ),
-  tags: ['Folders'],
+  ],
   params: FolderParams,
   response
 }

@@ -91,7 +91,7 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
     const { params: { name }, query: { permanent: isPermanent = false, id }, headers } = request
     const precondition = { ...preconditionOf(headers), id }
     await files.remove(callerOf(request).account.id, name, { precondition, isPermanent })
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.patch('/api/files/:name', {
@@ -118,7 +118,7 @@ export const changeFileRoutes: Routes = async (app, { files, metadata, copies, l
     schema: breakFileLock
   }, async (request, reply) => {
     await metadata.locks.break(callerOf(request).account.id, getName(request.params.name))
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 

@@ -8,7 +8,7 @@ import {
 } from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
-import { codeSamples, operationLinks } from '../openapi/operation.ts'
+import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_NAME_BYTES, MAX_TYPE_LENGTH } from './names.ts'
 
@@ -280,13 +280,12 @@ export const listFiles = {
     'that order among these names, which are those of the root, then of folder after folder: if `searched` is ' +
     '100,000, or if there are `limit` files, search by name to find all. A file that is renamed or moved during a ' +
     'search can be missing.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?order=newest&limit=10"',
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/reports/first.pdf',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?folder=reports"',
     'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/files?contains=report&order=newest"'
-  ),
-  tags: ['Files'],
+  ],
   querystring: FileListQuery,
   response: {
     200: { ...answer(FileList, 'A page.'), headers: nextPage },
@@ -298,8 +297,7 @@ export const getFile = {
   operationId: 'getFile',
   summary: 'Get file metadata',
   description: 'Returns name, size, media type, SHA-256, timestamps and URL of a file.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/report.pdf',
   params: FileParams,
   response: {
     200: answer(StoredFile, 'The file.'),
@@ -313,14 +311,13 @@ export const deleteFile = {
   description: 'Moves the file with its versions to the trash, from which it can be restored for some time, 30 days ' +
     'by default. With `permanent=true`, deletes them for good. With `If-Match`, only if the file still has that ' +
     'content; with `id`, only if it is that file. Downloads in progress complete.',
-  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/second.pdf',
   params: FileParams,
   querystring: FileDeletionQuery,
   headers: ChangeHeaders,
   response: {
     204: noContent('The file was deleted.'),
-    ...problems(['not_found', 'precondition_failed', 'file_locked', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'file_locked'])
   }
 }
 
@@ -330,12 +327,11 @@ export const renameFile = {
   description: 'Renames the file, or moves it: the new name is the whole path, and must be free. Missing folders are ' +
     'created, but not with `folderId`. Bytes, media type, SHA-256 and creation time stay the same. With `If-Match`, ' +
     'only if the file still has that content; with `id`, only if it is that file.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/draft.pdf',
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"name":"final.pdf"}\' ' +
       'http://127.0.0.1:5000/api/files/draft.pdf'
-  ),
-  tags: ['Files'],
+  ],
   params: FileParams,
   querystring: Type.Object(IdQuery('file')),
   headers: ChangeHeaders,
@@ -343,8 +339,8 @@ export const renameFile = {
   response: {
     200: answer(StoredFile, 'The renamed file.'),
     ...problems([
-      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'body_too_large',
-      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
+      'name_invalid', 'not_found', 'name_taken', 'precondition_failed', 'quota_exceeded', 'extension_not_allowed',
+      'file_locked'
     ])
   }
 }
@@ -356,19 +352,15 @@ export const copyFile = {
     'path, and must be free; missing folders are created. The copy counts in full towards the quota, and each of the ' +
     'two can be changed or deleted without the other. Media type, SHA-256, `modifiedAt` and WebDAV properties are ' +
     'copied, versions are not. `createdAt` is now.',
-  ...codeSamples(
-    'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' ' +
-      'http://127.0.0.1:5000/api/files/report.pdf/copy'
-  ),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"copies/report.pdf"}\' ' +
+      'http://127.0.0.1:5000/api/files/report.pdf/copy',
   params: FileParams,
   body: Type.Ref(FileCopy),
   response: {
     201: { ...answer(StoredFile, 'The copy.'), headers: { ...location, ...etag } },
     ...problems([
-      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large', 'quota_exceeded',
-      'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'too_many_transfers', 'file_damaged',
-      'storage_full'
+      'name_invalid', 'not_found', 'name_taken', 'quota_exceeded', 'extension_not_allowed', 'file_locked',
+      'too_many_transfers', 'file_damaged'
     ])
   }
 }

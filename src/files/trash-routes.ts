@@ -60,7 +60,7 @@ export const changeTrashRoutes: Routes = async (app, { trash, versions, links, i
     schema: deleteVersion
   }, async (request, reply) => {
     await versions.remove(callerOf(request).account.id, request.params)
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.post(`${TRASH_PATH}/:id/restore`, {
@@ -81,14 +81,14 @@ export const changeTrashRoutes: Routes = async (app, { trash, versions, links, i
     schema: deleteFromTrash
   }, async (request, reply) => {
     await trash.remove(callerOf(request).account.id, request.params.id)
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.delete(TRASH_PATH, {
     schema: emptyTrash
   }, async (request, reply) => {
     await trash.empty(callerOf(request).account.id)
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 

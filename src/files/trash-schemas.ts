@@ -2,7 +2,6 @@ import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
 import { Count, dateOf, ExactObject, knownDateOf, NullableText, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { MAX_RETAINED, type TrashRecord, type VersionRecord } from '../metadata/retention-records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
   AnyContentId, ChangeHeaders, ContentId, Cursor, FileParams, NextCursor, nextPage, Rename, StoredFile
@@ -94,8 +93,6 @@ const VersionParams = Type.Object({ ...FileParams.properties, id: ContentId('Id 
 
 const TrashParams = Type.Object({ id: ContentId('Id of the deleted file.') })
 
-const tags = ['Versions and trash']
-
 export const listVersions = {
   operationId: 'listVersions',
   summary: 'List the versions of a file',
@@ -103,12 +100,11 @@ export const listVersions = {
     'renamed. Storing the same bytes again creates no version. The server keeps them for some time (30 days by ' +
     'default), and a limited number for each file (10 by default). An account keeps at most 10,000 versions and ' +
     'deleted files; beyond that, the oldest are deleted. Download one with `GET /uploads/{name}?version={id}`.',
-  ...codeSamples(
+  curl: [
     'printf one | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
     'printf two | curl -f -u test_user:pwd -T - http://127.0.0.1:5000/uploads/notes.txt',
     'curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions'
-  ),
-  tags,
+  ],
   params: FileParams,
   querystring: ContentListQuery,
   response: {
@@ -124,8 +120,7 @@ export const listTrash = {
     '30 days by default. Trash counts towards the quota in bytes. If an upload needs the space, the oldest versions ' +
     'and deleted files are removed first. An account keeps at most 10,000 of both; beyond that, the oldest are ' +
     'deleted.',
-  ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash'),
-  tags,
+  curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash',
   querystring: ContentListQuery,
   response: {
     200: { ...answer(DeletedFileList, 'A page.'), headers: nextPage }
@@ -136,16 +131,15 @@ export const deleteVersion = {
   operationId: 'deleteVersion',
   summary: 'Delete a version',
   description: 'Deletes a version for good. The file does not change.',
-  ...codeSamples(
+  curl: [
     'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" ' +
       '| head -n 1)',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/files/notes.txt/versions/$version'
-  ),
-  tags,
+  ],
   params: VersionParams,
   response: {
     204: noContent('The version was deleted.'),
-    ...problems(['not_found', 'storage_full'])
+    ...problems(['not_found'])
   }
 }
 
@@ -155,21 +149,17 @@ export const restoreFile = {
   description: 'Restores a file with its versions, under its name or another one. Missing folders are created. ' +
     '`createdAt` stays, `updatedAt` is now. The name must be free: if it is taken, the response is 409, and nothing ' +
     'changes.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/notes.txt',
     'deleted=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "[0-9a-f]{32}" | head -n 1)',
     'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d \'{"name":"restored.txt"}\' ' +
       'http://127.0.0.1:5000/api/trash/$deleted/restore'
-  ),
-  tags,
+  ],
   params: TrashParams,
   body: Type.Ref(FileRestore),
   response: {
     200: answer(StoredFile, 'The file.'),
-    ...problems([
-      'malformed_json', 'name_invalid', 'not_found', 'name_taken', 'body_too_large',
-      'quota_exceeded', 'unsupported_media_type', 'extension_not_allowed', 'file_locked', 'storage_full'
-    ])
+    ...problems(['name_invalid', 'not_found', 'name_taken', 'quota_exceeded', 'extension_not_allowed', 'file_locked'])
   }
 }
 
@@ -179,21 +169,18 @@ export const restoreDeletion = {
   description: 'Restores the files that one recursive deletion of a folder took, under their names. Missing folders ' +
     'are created; those that were empty are not restored. Files whose name is taken, which the quota does not allow, ' +
     'or whose folder is locked stay in the trash and are listed. After an interruption, the request can be repeated.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/box/inner/notes.pdf',
     'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/box?recursive=true"',
     'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" ' +
       '| head -n 1 | cut -c 15-)',
     'curl -f -u test_user:pwd -X POST -H "Content-Type: application/json" -d "{\\"deletedWith\\":\\"$deletion\\"}" ' +
       'http://127.0.0.1:5000/api/trash/restore'
-  ),
-  tags,
+  ],
   body: Type.Ref(DeletionRestore),
   response: {
     200: answer(RestoredFiles, 'What was restored.'),
-    ...problems([
-      'malformed_json', 'not_found', 'body_too_large', 'unsupported_media_type', 'storage_full'
-    ])
+    ...problems(['not_found'])
   }
 }
 
@@ -201,16 +188,15 @@ export const deleteFromTrash = {
   operationId: 'deleteFromTrash',
   summary: 'Delete a file from the trash',
   description: 'Deletes a file in the trash for good, with its versions.',
-  ...codeSamples(
+  curl: [
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/uploads/restored.txt',
     'deleted=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash | grep -Eo "[0-9a-f]{32}" | head -n 1)',
     'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash/$deleted'
-  ),
-  tags,
+  ],
   params: TrashParams,
   response: {
     204: noContent('The file was deleted for good.'),
-    ...problems(['not_found', 'storage_full'])
+    ...problems(['not_found'])
   }
 }
 
@@ -219,11 +205,9 @@ export const emptyTrash = {
   summary: 'Empty the trash',
   description: 'Deletes all files in the trash for good, with their versions. Versions of other files stay. After an ' +
     'interruption, the request can be repeated.',
-  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash'),
-  tags,
+  curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/trash',
   response: {
-    204: noContent('The trash is empty.'),
-    ...problems(['storage_full'])
+    204: noContent('The trash is empty.')
   }
 }
 
@@ -232,17 +216,16 @@ export const restoreVersion = {
   summary: 'Restore a version',
   description: 'Restores the content of a version. The version leaves the list, and the current content becomes a ' +
     'version. `createdAt` stays, `updatedAt` is now. With `If-Match`, only if the file still has that content.',
-  ...codeSamples(
+  curl: [
     'version=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/files/notes.txt/versions | grep -Eo "[0-9a-f]{32}" ' +
       '| head -n 1)',
     'curl -f -u test_user:pwd -X POST http://127.0.0.1:5000/api/files/notes.txt/versions/$version/restore'
-  ),
-  tags,
+  ],
   params: VersionParams,
   headers: ChangeHeaders,
   response: {
     200: answer(StoredFile, 'The file.'),
-    ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'file_locked', 'storage_full'])
+    ...problems(['not_found', 'precondition_failed', 'quota_exceeded', 'file_locked'])
   }
 }
 

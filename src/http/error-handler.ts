@@ -37,7 +37,8 @@ export function answerTo (error: FastifyError | Problem, request: FastifyRequest
 const BASIC = 'Basic realm="MagicStore", charset="UTF-8"'
 
 /** Where only tokens are accepted, all else gets the same answer. */
-const TOKEN_NEEDED = 'Use a personal token as the password: create one on the page of the account, or with POST /api/tokens.'
+const TOKEN_NEEDED =
+  'Use a personal token as the password: create one on the page of the account, or with POST /api/tokens.'
 
 /** Failures of a token itself, for `error="invalid_token"` (RFC 6750 section 3.1). */
 const INVALID_TOKEN = new Set<FailureCode>(['password_required', 'token_malformed', 'token_expired', 'token_revoked'])
@@ -81,7 +82,8 @@ export function clientErrorResponse (error: NodeJS.ErrnoException): string {
   const code = parserFailures[String(error.code)] ?? 'malformed_request'
   const body = JSON.stringify(problemDetails(new Problem(code)))
   const { status } = failures[code]
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/problem+json\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\n` +
     `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n${body}`
 }
 
@@ -97,7 +99,9 @@ const frameworkFailures: Record<string, FailureCode> = {
 export function problemOf (error: FastifyError | Problem): Problem {
   if (error instanceof Problem) return error
   if (error.validation !== undefined) {
-    return new Problem('validation_failed', { errors: error.validation.slice(0, MAX_FIELD_ERRORS).map(fieldError), cause: error })
+    return new Problem('validation_failed', {
+      errors: error.validation.slice(0, MAX_FIELD_ERRORS).map(fieldError), cause: error
+    })
   }
   // Only the code is used: the message of a JSON syntax error quotes the body, which may hold a password.
   const code = frameworkFailures[error.code]

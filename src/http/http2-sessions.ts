@@ -68,7 +68,7 @@ export function trackSessions (
     /** The sockets that carry them. */
     sockets: () => new Set(sessions.values()),
 
-    /** Prepares the stream of a request; gives what its response goes over. */
+    /** Prepares the stream of a request. Returns it with its session and socket. */
     begin (request: Http2ServerRequest) {
       const { stream } = request
       const session = stream.session as ServerHttp2Session

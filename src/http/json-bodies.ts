@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, RouteOptions } from 'fastify'
@@ -30,19 +31,16 @@ export function acceptJson (app: FastifyInstance): void {
   // The body of a DELETE has no meaning (RFC 9110 section 9.3.5), so it is ignored.
   app.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES }, (request, body, done) => {
+  app.addContentTypeParser('application/json', {
+    parseAs: 'buffer', bodyLimit: MAX_JSON_BYTES
+  }, (request, body, done) => {
     if (body.length === 0) return done(null)
-    let text: string
-    try {
-      text = new TextDecoder('utf-8', { fatal: true }).decode(body as Buffer)
-    } catch (cause) {
-      done(new Problem('malformed_json', { detail: 'The body is not UTF-8.', cause }))
-      return
-    }
-    void parse(request, text, done)
+    if (!isUtf8(body as Buffer)) return done(new Problem('malformed_json', { detail: 'The body is not UTF-8.' }))
+    void parse(request, body.toString(), done)
   })
   app.addContentTypeParser('*', async (request: FastifyRequest) => {
-    if (!ignoresBody(request.routeOptions as RouteOptions) && !await isEmpty(request.raw)) throw new Problem('unsupported_media_type')
+    if (ignoresBody(request.routeOptions as RouteOptions) || await isEmpty(request.raw)) return
+    throw new Problem('unsupported_media_type')
   })
 }
 

@@ -29,7 +29,8 @@ export function publicFolder (publicUrl: string | undefined): string {
 function ownOrigin (host: string | undefined, socket: LinkRequest['socket']): string {
   const scheme = socket.encrypted === true ? 'https' : 'http'
   const url = host === undefined ? undefined : parseUrl(`${scheme}://${host}`)
-  if (url === undefined || url.pathname !== '/' || url.username !== '' || url.search !== '' || url.hash !== '') return ''
+  // Only a host and a port.
+  if (url === undefined || url.href !== `${url.origin}/`) return ''
   const port = Number(url.port === '' ? (scheme === 'https' ? 443 : 80) : url.port)
   const name = url.hostname.replace(/^\[|\]$/g, '')
   const address = (socket.localAddress ?? '').replace(/^::ffff:/, '')

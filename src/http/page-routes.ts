@@ -1,11 +1,12 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import type { FastifyPluginAsync } from 'fastify'
-import type { Page } from './page.ts'
+import type { Routes } from './services.ts'
 
 /** The files of the page. Only the names of files that were there at the start reach the file system. */
-export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page: { folder } }) => {
+export const pageRoutes: Routes = async (app, { page }) => {
+  if (page === undefined) return
+  const { folder } = page
   const assets = join(folder, 'assets')
   const [files, hashedFiles] = await Promise.all([folder, assets].map(namesIn)) as [Set<string>, Set<string>]
 
@@ -22,13 +23,16 @@ export const pageRoutes: FastifyPluginAsync<{ page: Page }> = async (app, { page
   })
   for (const name of files) {
     app.get(`/${name}`, { schema: { hide: true } }, (_request, reply) => reply
-      .header('cache-control', 'no-cache').header('content-security-policy', "default-src 'none'; connect-src 'self'").sendFile(name))
+      .header('cache-control', 'no-cache')
+      .header('content-security-policy', "default-src 'none'; connect-src 'self'")
+      .sendFile(name))
   }
   // One route for all, because a route for each would delay the start by a millisecond.
   app.get<{ Params: { name: string } }>('/assets/:name', { schema: { hide: true } }, ({ params: { name } }, reply) => {
     if (!hashedFiles.has(name)) return reply.callNotFound()
     return reply
-      .header('cache-control', 'public, max-age=31536000, immutable').header('content-security-policy', "default-src 'none'")
+      .header('cache-control', 'public, max-age=31536000, immutable')
+      .header('content-security-policy', "default-src 'none'")
       .sendFile(name, assets)
   })
 }

@@ -24,7 +24,8 @@ export async function findPage (
 ): Promise<Page | undefined> {
   if (!settings.hasWebPage) return undefined
   try {
-    const [html, linkHtml] = await Promise.all(['index.html', 'link.html'].map(name => readFile(join(folder, name), 'utf8'))) as [string, string]
+    const read = (name: string) => readFile(join(folder, name), 'utf8')
+    const [html, linkHtml] = await Promise.all([read('index.html'), read('link.html')])
     return { folder, html: withSettings(html, settings), linkHtml }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
@@ -37,5 +38,7 @@ export async function findPage (
 function withSettings (html: string, { registration, hasLinks, linkMaxDays, retentionPolicy }: PageSettings): string {
   const trash = retentionPolicy.milliseconds > 0 ? 'on' : 'off'
   const values = { registration, links: hasLinks ? 'on' : 'off', 'link-max-days': linkMaxDays, trash }
-  return Object.entries(values).reduce((html, [name, value]) => html.replace(`data-${name}=""`, `data-${name}="${value}"`), html)
+  return Object.entries(values).reduce(
+    (html, [name, value]) => html.replace(`data-${name}=""`, `data-${name}="${value}"`), html
+  )
 }

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import type { Links } from './links.ts'
-import { NullableText } from './wire-values.ts'
+import { NullableText, Text } from './wire-values.ts'
 
 /** The cursor of a list ordered by id; opaque text to clients. */
 const ID_CURSOR = { pattern: '^[1-9][0-9]{0,15}$', maxLength: 16 }
@@ -19,12 +19,14 @@ export const PageSize = (description: string) => Type.Integer({
 })
 
 /** The cursor of the next page of a list ordered by id. */
-export const NextId = NullableText({ ...ID_CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: ['17'] })
+export const NextId = NullableText({
+  ...ID_CURSOR, description: 'The `cursor` of the next page; null on the last one.', examples: ['17']
+})
 
 /** The query of a list ordered by id, newest first. */
 export const PageQuery = Type.Object({
   limit: Type.Optional(PageSize('Page size')),
-  cursor: Type.Optional(Type.String({ ...ID_CURSOR, description: 'The `next` value of the previous page.', examples: ['17'] }))
+  cursor: Type.Optional(Text('The `next` value of the previous page.', '17', ID_CURSOR))
 }, { additionalProperties: false })
 export type PageQuery = Static<typeof PageQuery>
 

@@ -15,14 +15,19 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     examples: ['urn:magicstore:problem:not_found']
   }),
   title: text(128, { description: 'Short summary of the problem type.', examples: ['Not found'] }),
-  status: Type.Integer({ format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status code.', examples: [404] }),
+  status: Type.Integer({
+    format: 'int32', minimum: 400, maximum: 599, description: 'The HTTP status code.', examples: [404]
+  }),
   detail: text(2048, { description: 'Explanation of this occurrence, for humans.', examples: ['Not found'] }),
-  code: Type.String({ maxLength: 64, pattern: '^[a-z_]+$', description: 'Stable code for programs.', examples: ['not_found'] }),
+  code: Type.String({
+    maxLength: 64, pattern: '^[a-z_]+$', description: 'Stable code for programs.', examples: ['not_found']
+  }),
   instance: Type.Optional(Type.String({
     format: 'uri',
     maxLength: 128,
     pattern: '^urn:magicstore:request:[A-Za-z0-9-]+$',
-    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 bodies of an operation are identical.',
+    description: 'URI of this occurrence, with the request id. Omitted for 404, so that all 404 bodies of an ' +
+      'operation are identical.',
     examples: ['urn:magicstore:request:9b3a2a3e-6a0f-4c36-8f0e-2f1d3b5c7a90']
   })),
   errors: Type.Optional(Type.Array(ExactObject('A validation error.', {
@@ -32,7 +37,9 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
       description: 'A dotted path into the body, or the name of a parameter.',
       examples: ['username']
     }),
-    message: text(1024, { description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters'] })
+    message: text(1024, {
+      description: 'What is wrong with the field.', examples: ['must NOT have fewer than 1 characters']
+    })
   }), {
     maxItems: 32,
     description: 'Validation errors, one for each mismatch with the schema.'

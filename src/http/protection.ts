@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { getHeapStatistics } from 'node:v8'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isPrivate, networkOf } from '../accounts/network.ts'
 import { type Config, isLoopback } from '../config.ts'
 import { failures, Problem } from '../problems.ts'
 import { countFieldLines } from './caller.ts'
+import { allowOrigins, answerPreflights } from './cors.ts'
 import { parseUrl } from './links.ts'
-import { isUploadState, shedLoad } from './load-shedding.ts'
 import { isOfLink } from './request-log.ts'
 import { SAFE_METHODS } from './wire-values.ts'
 
@@ -22,18 +23,21 @@ const PROXY_SAMPLE = 100
 /** A host and perhaps a port (RFC 3986 sections 3.2.2 and 3.2.3). */
 const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::\d*)?$/
 
-/** Response headers that a page of another origin may read. */
-const EXPOSED_HEADERS = [
-  'ETag', 'Location', 'Link', 'Content-Range', 'Content-Disposition', 'Repr-Digest', 'Retry-After',
-  'RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'X-Request-Id',
-  'Upload-Offset', 'Upload-Length', 'Upload-Defer-Length', 'Upload-Complete', 'Upload-Limit', 'Upload-Expires', 'Upload-Metadata', 'Accept-Patch',
-  'Tus-Resumable', 'Tus-Version', 'Tus-Extension', 'Tus-Max-Size'
-]
+/** Answered even under overload. */
+export const LIVENESS_PATH = '/health/live'
 
-/** The header with the key of a session. Pages of other origins can't send it. */
-export const SESSION_KEY = 'session-key'
+const SAMPLE_MILLISECONDS = 1000
 
-const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+/** The delay is averaged over two seconds: a single stall that has already ended refuses nothing. */
+const SAMPLES = 2
+
+const RETRY_SECONDS = 3
+
+/**
+ * With so few requests in progress, of at most 2 MiB each on a disk and 20 MiB with a bucket, most memory above the
+ * limit is garbage, which V8 collects only for further requests: a server that refused them all recovered after 100 s.
+ */
+const FEW_REQUESTS = 16
 
 /**
  * The checks of every request: CORS, load, rate limit, well-formed head, cross-site. Logs refusals. Hooks that need not
@@ -41,26 +45,12 @@ const CORS_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
  */
 export async function protect (app: FastifyInstance, config: Config, countInProgress: () => number): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, trustProxy } = config
-  app.addHook('onError', async (request, _reply, error: Error) => logRefusal(request, error))
+  app.addHook('onError', async ({ id, ip, log }, _reply, error: Error) => {
+    if (!(error instanceof Problem) || !REFUSALS.has(failures[error.code].status)) return
+    log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
+  })
   if (trustProxy === undefined) warnOfProxy(app)
-  if (corsOrigins !== undefined) {
-    app.addHook('onSend', async (_request, reply) => varyByOrigin(reply))
-    const { default: cors } = await import('@fastify/cors')
-    const shared = {
-      methods: CORS_METHODS,
-      credentials: false,
-      exposedHeaders: EXPOSED_HEADERS,
-      maxAge: 600,
-      preflightContinue: true
-    }
-    await app.register(cors, () =>
-      async (request: FastifyRequest) => ({
-        ...shared,
-        ...allowedHeaders(request),
-        origin: isOfDrive(request) ? false : corsOrigins,
-        preflight: isPreflight(request)
-      }))
-  }
+  if (corsOrigins !== undefined) await allowOrigins(app, corsOrigins)
   // After CORS, so that a page can read Retry-After; before anything that costs more.
   shedLoad(app, config, countInProgress)
   if (rateLimitPerMinute > 0) {
@@ -83,11 +73,71 @@ export async function protect (app: FastifyInstance, config: Config, countInProg
   })
   if (corsOrigins !== undefined) answerPreflights(app)
   // Ahead of authentication: no password is verified for a cross-site request.
-  const refuseCrossSite = createCrossSiteCheck(config)
-  app.addHook('onRequest', (request, _reply, done) => {
-    refuseCrossSite(request)
-    done()
+  refuseCrossSite(app, config)
+}
+
+/**
+ * Refuses new requests while the mean delay of the event loop or the memory in use is above its limit, of which 0 is
+ * none; requests in progress complete. Not by `@fastify/under-pressure`: its histogram wakes an idle process 100 times
+ * a second (6 ms of CPU time a second instead of 0.3), and it does not measure buffers, which MAX_MEMORY_BYTES limits.
+ */
+function shedLoad (
+  app: FastifyInstance, { maxEventLoopDelayMilliseconds, maxMemoryBytes }: Config, countInProgress: () => number
+): void {
+  const delays = new Array<number>(SAMPLES).fill(0)
+  let isLate = false
+  let isFull = false
+  let timer: NodeJS.Timeout | undefined
+
+  // Not earlier: the first sample would include the start.
+  app.addHook('onListen', async () => {
+    timer = setInterval(() => {
+      const began = performance.now()
+      // Two immediates span one turn of the event loop, which is how long a new request waits.
+      setImmediate(() => setImmediate(() => {
+        delays.shift()
+        delays.push(performance.now() - began)
+        isLate = maxEventLoopDelayMilliseconds > 0 &&
+          delays.reduce((sum, delay) => sum + delay) / SAMPLES > maxEventLoopDelayMilliseconds
+        isFull = maxMemoryBytes > 0 && memoryInUse() > maxMemoryBytes
+      }))
+    }, SAMPLE_MILLISECONDS).unref()
   })
+  app.addHook('onClose', async () => clearInterval(timer))
+  app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
+    const isOverloaded = isLate || (isFull && countInProgress() > FEW_REQUESTS)
+    const isRefused = isOverloaded && !isEssential(routeOptions)
+    done(isRefused ? new Problem('overloaded', { retrySeconds: RETRY_SECONDS }) : undefined)
+  })
+}
+
+/** A route: Fastify's own, or that of a request, which has none for an unknown path. */
+interface RouteAddress { readonly method?: string | string[] | undefined, readonly url?: string | undefined }
+
+/** Whether a request is answered under any load. */
+export function isEssential (route: RouteAddress): boolean {
+  // A supervisor that gets no answer from the liveness check would kill the process, and every transfer with it.
+  return route.url === LIVENESS_PATH || isUploadState(route)
+}
+
+/** The paths of an upload: of an account, and by a link. */
+const UPLOAD_PATHS = new Set<string | undefined>(['/api/uploads/:id', '/s/:secret/uploads/:id'])
+
+/**
+ * Asking for the offset of an upload, and the preflight before that. Clients take a refusal for the end of the upload
+ * and begin again with the first byte (tus-js-client 4.3.1), which costs more than the answer.
+ */
+function isUploadState ({ method, url }: RouteAddress): boolean {
+  return UPLOAD_PATHS.has(url) && (method === 'HEAD' || method === 'OPTIONS')
+}
+
+/**
+ * Bytes in objects and buffers. Not the resident set, much of which the allocator never returns: 600 MB after 400
+ * parallel uploads, 40 MB of it in use.
+ */
+function memoryInUse (): number {
+  const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics()
+  return objects + buffers
 }
 
 /**
@@ -95,19 +145,20 @@ export async function protect (app: FastifyInstance, config: Config, countInProg
  * dialog, and the client's address, without asking. Browsers name the origin (Fetch Metadata, and RFC 6454 section 7);
  * other programs do not.
  */
-function createCrossSiteCheck ({ publicUrl, corsOrigins = [] }: Config): (request: FastifyRequest) => void {
+function refuseCrossSite (app: FastifyInstance, { publicUrl, corsOrigins = [] }: Config): void {
   const allowed = new Set(corsOrigins)
   const own = publicUrl === undefined ? undefined : new URL(publicUrl).origin
 
-  return request => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { origin } = request.headers
-    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return
+    if (SAFE_METHODS.has(request.method) || (origin !== undefined && allowed.has(origin))) return done()
     // Without an Origin, Sec-Fetch-Site alone decides.
     const isOwn = origin === undefined || origin === own || origin === addressOf(request)
-    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return
-    const remedy = 'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
+    if (isOwn && request.headers['sec-fetch-site'] !== 'cross-site') return done()
+    const remedy =
+      'If the page is yours, add its origin to CORS_ORIGINS, and set PUBLIC_URL to the address of the server.'
     throw new Problem('cross_site_request', { detail: `The request comes from a page of another site. ${remedy}` })
-  }
+  })
 }
 
 /** The origin that the request was sent to; behind a trusted proxy, the proxy's. */
@@ -120,51 +171,24 @@ function hasPassword ({ authorization }: IncomingHttpHeaders): boolean {
   return /^\s*basic\s/i.test(authorization ?? '')
 }
 
-/** Whether a request is for the drive, which no page of another origin may use. */
-function isOfDrive ({ routeOptions, url }: FastifyRequest): boolean {
-  return /^\/dav(?:[/?]|$)/.test(routeOptions.url ?? url)
-}
-
-/** A preflight asks for permission (Fetch Standard, CORS protocol). Any other OPTIONS request is one for the path. */
-function isPreflight (request: FastifyRequest): boolean {
-  const { method, headers } = request
-  return method === 'OPTIONS' && !isOfDrive(request) && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
-}
-
-/** A page of another origin may send all headers except the key of a session, which only pages of the server have. */
-function allowedHeaders ({ headers }: FastifyRequest): { allowedHeaders?: string[] } {
-  const asked = headers['access-control-request-headers']?.split(',').map(name => name.trim())
-  return asked === undefined ? {} : { allowedHeaders: asked.filter(name => name.toLowerCase() !== SESSION_KEY) }
-}
-
-/** The CORS plugin has added the headers. The answer is the same for paths that do not exist. */
-function answerPreflights (app: FastifyInstance): void {
-  app.addHook('onRequest', (request, reply, done) => {
-    if (isPreflight(request)) void reply.code(204).send()
-    else done()
-  })
-}
-
-function logRefusal ({ id, ip, log }: FastifyRequest, error: Error): void {
-  if (!(error instanceof Problem) || !REFUSALS.has(failures[error.code].status)) return
-  log.info({ security: { kind: 'refused', code: error.code, network: networkOf(ip), requestId: id } }, 'refused')
-}
-
 /** Refuses what Node accepts but another program could read differently. */
 function refuseMalformed (request: IncomingMessage, url: string): void {
   // RFC 9112 section 3.2: exactly one Host; HTTP/1.0 may omit it.
+  const { headers, httpVersion } = request
   const hosts = countFieldLines(request, 'host')
-  if (hosts > 1 || (hosts === 0 && request.httpVersion === '1.1')) refuse('It must have exactly one Host field.', { connection: 'close' })
-  if (!AUTHORITY.test(request.headers.host ?? '')) refuse('Its host is not valid.', { connection: 'close' })
+  if (hosts > 1 || (hosts === 0 && httpVersion === '1.1')) refuse('It must have exactly one Host field.', CLOSE)
+  if (!AUTHORITY.test(headers.host ?? '')) refuse('Its host is not valid.', CLOSE)
   // RFC 9112 section 6.1: the bytes of any other coding would be stored as the file.
-  const coding = request.headers['transfer-encoding']
-  if (coding !== undefined && request.httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', { connection: 'close' })
-  if (coding !== undefined && coding.toLowerCase() !== 'chunked') refuse('The only Transfer-Encoding is chunked.', { connection: 'close' })
+  const coding = headers['transfer-encoding']?.toLowerCase()
+  if (coding !== undefined && httpVersion === '1.0') refuse('HTTP/1.0 has no Transfer-Encoding.', CLOSE)
+  if (coding !== undefined && coding !== 'chunked') refuse('The only Transfer-Encoding is chunked.', CLOSE)
   // RFC 9112 section 3.2: a target has no fragment, and without its fragment this one would name another file.
   if (!isDecodable(url.replace(/[?#].*/, ''))) throw new Problem('malformed_url')
   if (url.includes('#')) refuse('A # in a URL must be written as %23.')
   if (!isDecodable(url)) refuse('The query has percent-encoded bytes that are not UTF-8.')
 }
+
+const CLOSE = { connection: 'close' }
 
 function refuse (detail: string, headers: Record<string, string> = {}): never {
   throw new Problem('malformed_request', { detail, headers })
@@ -182,7 +206,7 @@ export function isDecodable (text: string): boolean {
 
 /** Headers of every response, unless its route sets others. The request id is also in the log. */
 export function setSafeHeaders (request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-  reply.header('x-content-type-options', 'nosniff').header('x-request-id', request.id).header('cache-control', 'no-store')
+  reply.headers({ 'x-content-type-options': 'nosniff', 'x-request-id': request.id, 'cache-control': 'no-store' })
   if (isOfLink(request.url)) reply.header('referrer-policy', 'no-referrer').header('x-robots-tag', 'noindex')
   if (request.protocol === 'https') reply.header('strict-transport-security', `max-age=${HSTS_SECONDS}`)
   done()
@@ -202,16 +226,14 @@ function warnOfProxy (app: FastifyInstance): void {
     addresses.add(ip)
     isForwarded ||= headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
     if (seen === PROXY_SAMPLE && addresses.size === 1 && isPrivate(ip) && (isForwarded || !isLoopback(ip))) {
-      log.warn({ address: ip }, 'every request comes from one private address: if it is a proxy, add it to TRUST_PROXY, or all clients share one rate limit')
+      log.warn(
+        { address: ip },
+        'every request comes from one private address: if it is a proxy, add it to TRUST_PROXY, or all clients share ' +
+        'one rate limit'
+      )
     }
     done()
   })
-}
-
-/** Adds Origin to the Vary header that a route may have set. */
-function varyByOrigin (reply: FastifyReply): void {
-  const vary = String(reply.getHeader('vary') ?? '')
-  if (!/\borigin\b/i.test(vary)) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`)
 }
 
 /**

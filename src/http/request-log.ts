@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import proxyAddr from '@fastify/proxy-addr'
-import { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { LogController, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { FailureCode } from '../problems.ts'
 import { findCaller, findVisit } from './caller.ts'
 
@@ -35,28 +35,24 @@ export class RequestLog extends LogController {
   /** Logs each request when its response is finished or its connection closes. */
   watch (app: FastifyInstance): void {
     app.addHook('onRequest', (request, reply, done) => {
-      this.#logOnce(request, reply)
+      // Read now: after the stream has closed, HTTP/2 no longer gives the address.
+      const { ip, originalUrl } = request
+      reply.raw.once('close', () => {
+        const { raw, log } = request
+        log.info({
+          method: this.#sentMethods.get(raw) ?? raw.method,
+          path: loggedPath(originalUrl),
+          status: reply.statusCode,
+          milliseconds: Math.round(reply.elapsedTime * 100) / 100,
+          // pino leaves undefined fields out.
+          code: this.#codes.get(request),
+          client: ip,
+          accountId: findCaller(request)?.account.id,
+          linkId: findVisit(request)?.link.id,
+          isCut: reply.raw.writableFinished ? undefined : true
+        }, 'request')
+      })
       done()
-    })
-  }
-
-  #logOnce (request: FastifyRequest, reply: FastifyReply): void {
-    // Read now: after the stream has closed, HTTP/2 no longer gives the address.
-    const { ip, originalUrl } = request
-    reply.raw.once('close', () => {
-      const { raw, log } = request
-      log.info({
-        method: this.#sentMethods.get(raw) ?? raw.method,
-        path: loggedPath(originalUrl),
-        status: reply.statusCode,
-        milliseconds: Math.round(reply.elapsedTime * 100) / 100,
-        // pino leaves undefined fields out.
-        code: this.#codes.get(request),
-        client: ip,
-        accountId: findCaller(request)?.account.id,
-        linkId: findVisit(request)?.link.id,
-        isCut: reply.raw.writableFinished ? undefined : true
-      }, 'request')
     })
   }
 }

@@ -39,9 +39,11 @@ export const lazyCompilers: {
     return definition => lazily(() => compile(definition))
   },
 
-  // Fastify's types take it for a compiler of schemas, without the part of the request.
+  // Fastify's types lack `httpPart`.
   buildValidator: ((schemas: Parameters<AjvCompiler.BuildCompilerFromPool>[0]): FastifySchemaCompiler<object> => {
-    const compile = lazily(() => (load('@fastify/ajv-compiler') as typeof AjvCompiler).AjvCompiler()(schemas, { customOptions }))
+    const compile = lazily(
+      () => (load('@fastify/ajv-compiler') as typeof AjvCompiler).AjvCompiler()(schemas, { customOptions })
+    )
     return definition => lazily(() => {
       const { httpPart, schema } = definition
       const validate = compile(definition) as FastifyValidationResult

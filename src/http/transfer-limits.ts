@@ -17,15 +17,15 @@ const MAX_TRANSFERS_PER_NETWORK = 512
 const MAX_ZIPS_PER_HOLDER = 2
 const MAX_ZIPS = 16
 
-/** Listings of the drive of one account, and of all. Others wait for a place. */
+/** Listings of the drive of one account, and of all. Further ones wait. */
 const MAX_LISTINGS_PER_ACCOUNT = 8
 const MAX_LISTINGS = 64
 
-/** Listings that wait at most, and how long: readers may never end, and rights may end meanwhile. */
+/** How many listings wait, and how long: a client may never end one, and access may be revoked meanwhile. */
 const MAX_WAITING = 256
 const MAX_WAIT_MILLISECONDS = 30_000
 
-/** The part of a limit that one household has, so that it does not stop all others: a quarter. */
+/** One household gets a quarter of a limit that all share, so that it can't use it up. */
 const SITES = 4
 
 /** Most transfers take seconds. */
@@ -43,10 +43,9 @@ interface Holder { readonly key: string, readonly subject: string, readonly limi
 
 type HolderOf = (request: FastifyRequest) => Holder
 
-/** A request that waits for a place of each of its holders, which `start` takes. `leave` gives up. */
+/** A request that waits until none of its holders has reached its limit. `leave` ends it with an error. */
 interface WaitingRequest {
-  /** How many places its account has. */
-  readonly count: () => number
+  readonly account: Holder
   readonly holders: readonly Holder[]
   readonly start: () => void
   readonly leave: (reason: Error) => void
@@ -54,7 +53,7 @@ interface WaitingRequest {
 
 /**
  * The limits for accounts, for visitors, and for zips of both, which share those of networks; and for listings of
- * the drive, which wait for a place a while, until their client leaves or the server stops.
+ * the drive, which wait a while, unless their client leaves or the server stops.
  */
 export function createTransferLimits (
   connections: Connections
@@ -80,10 +79,10 @@ export function createTransferLimits (
     })
   }
 
-  /** Of those that can start, one of the account with the fewest places: many of one don't keep others waiting. */
+  /** Starts a request of the account that has the fewest, so that many of one account don't delay others. */
   function startNext (): void {
     const ready = Array.from(waiting).filter(({ holders }) => !holders.some(isFull))
-    ready.sort((one, other) => one.count() - other.count())[0]?.start()
+    ready.sort((one, other) => countOf(one.account.key) - countOf(other.account.key))[0]?.start()
   }
 
   const { stopping } = connections
@@ -112,7 +111,7 @@ export function createTransferLimits (
       end()
       begin()
     }
-    const next = { count: () => countOf(account.key), holders, start, leave }
+    const next = { account, holders, start, leave }
     const timer = setTimeout(leave, MAX_WAIT_MILLISECONDS, overloaded)
     const end = () => {
       clearTimeout(timer)
@@ -122,58 +121,44 @@ export function createTransferLimits (
     const signal = connections.signalOf(request.raw, reply.raw)
     signal.addEventListener('abort', () => leave(signal.reason as Error))
   }
+
+  const transfers = ofAccount(MAX_TRANSFERS_PER_ACCOUNT, TRANSFERS)
+  const visits = ofLink(MAX_TRANSFERS_PER_LINK, TRANSFERS)
+  const zips = ofAll(MAX_ZIPS, 'zips')
+  const listings = ofAll(MAX_LISTINGS, 'listings')
   return {
-    limitTransfers: limitBy(accountOf, networkHolderOf),
-    limitVisits: limitBy(shareOf(linkOf), linkOf, networkHolderOf),
-    limitZips: limitBy(zipsOf(accountOf), shareOf(allZips), allZips, accountOf, networkHolderOf),
+    limitTransfers: limitBy(transfers, ofNetwork),
+    limitVisits: limitBy(shareOf(visits), visits, ofNetwork),
+    limitZips: limitBy(ofAccount(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, transfers, ofNetwork),
     limitSharedZips: limitBy(
-      zipsOf(linkOf), shareOf(allZips), allZips, shareOf(linkOf), linkOf, networkHolderOf
+      ofLink(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, shareOf(visits), visits, ofNetwork
     ),
-    limitListings: queueBy(listingsOf, shareOf(allListings), allListings)
+    limitListings: queueBy(ofAccount(MAX_LISTINGS_PER_ACCOUNT, 'listings'), shareOf(listings), listings)
   }
 }
 
 const TRANSFERS = 'uploads and downloads'
 
-/** The share that the household of a client has of what all others hold too. */
+/** What the household of a client may have of a limit that all share. */
 function shareOf (holderOf: HolderOf): HolderOf {
   return request => {
     const all = holderOf(request)
-    const site = siteOf(request.ip)
-    return { ...all, key: `${all.key} from ${site}`, subject: 'A client address, or an IPv6 /56,', limit: all.limit / SITES }
+    const key = `${all.key} from ${siteOf(request.ip)}`
+    return { ...all, key, subject: 'A client address, or an IPv6 /56,', limit: all.limit / SITES }
   }
 }
 
-function allZips (): Holder {
-  return { key: 'zips', subject: 'The server', limit: MAX_ZIPS, what: 'zips' }
-}
+const ofAll = (limit: number, what: string): HolderOf => () => ({ key: what, subject: 'The server', limit, what })
 
-function accountOf (request: FastifyRequest): Holder {
-  return { key: `account ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_TRANSFERS_PER_ACCOUNT, what: TRANSFERS }
-}
+const ofAccount = (limit: number, what: string): HolderOf => request =>
+  ({ key: `${what} of account ${callerOf(request).account.id}`, subject: 'An account', limit, what })
 
-function zipsOf (holderOf: HolderOf): HolderOf {
-  return request => {
-    const { key, subject } = holderOf(request)
-    return { key: `zips of ${key}`, subject, limit: MAX_ZIPS_PER_HOLDER, what: 'zips' }
-  }
-}
+const ofLink = (limit: number, what: string): HolderOf => request =>
+  ({ key: `${what} of link ${visitOf(request).link.id}`, subject: 'A link', limit, what })
 
-function listingsOf (request: FastifyRequest): Holder {
-  return { key: `listings of ${callerOf(request).account.id}`, subject: 'An account', limit: MAX_LISTINGS_PER_ACCOUNT, what: 'listings' }
-}
-
-function allListings (): Holder {
-  return { key: 'listings', subject: 'The server', limit: MAX_LISTINGS, what: 'listings' }
-}
-
-function linkOf (request: FastifyRequest): Holder {
-  return { key: `link ${visitOf(request).link.id}`, subject: 'A link', limit: MAX_TRANSFERS_PER_LINK, what: TRANSFERS }
-}
-
-function networkHolderOf (request: FastifyRequest): Holder {
-  return { key: networkOf(request.ip), subject: 'A client address, or an IPv6 /64,', limit: MAX_TRANSFERS_PER_NETWORK, what: TRANSFERS }
-}
+const ofNetwork: HolderOf = ({ ip }) => ({
+  key: networkOf(ip), subject: 'A client address, or an IPv6 /64,', limit: MAX_TRANSFERS_PER_NETWORK, what: TRANSFERS
+})
 
 function refuse ({ subject, limit, what }: Holder): never {
   const detail = `${subject} may have at most ${limit} concurrent ${what}.`

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
-import { type TProperties, Type } from '@sinclair/typebox'
+import { type StringOptions, type TProperties, Type } from '@sinclair/typebox'
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 export const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
@@ -40,6 +40,24 @@ export const SharedObject = <P extends TProperties>($id: string, description: st
 export const ExactObject = <P extends TProperties>(description: string, properties: P) =>
   Type.Object(properties, { additionalProperties: false, description })
 
+/** A text with these limits. */
+export const Text = (description: string, example: string, limits: StringOptions) =>
+  Type.String({ ...limits, description, examples: [example] })
+
+/** One of several words. Client generators turn a union of constants into one type for each. */
+export const OneOf = <const Word extends string>(
+  words: readonly Word[],
+  options: { description?: string, default?: NoInfer<Word>, examples?: NoInfer<Word>[] } = {}
+) => Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
+
+/** This value only. */
+export const Always = <const Value extends string | boolean>(value: Value, description: string) =>
+  Type.Literal(value, { description, examples: [value] })
+
+/** A number of 32 bits within these limits. */
+export const Int32 = (description: string, example: number, limits: { minimum: number, maximum: number }) =>
+  Type.Integer({ format: 'int32', ...limits, description, examples: [example] })
+
 const integerFrom = (minimum: 0 | 1) => (description: string, example: number) =>
   Type.Integer({ format: 'int64', minimum, maximum: Number.MAX_SAFE_INTEGER, description, examples: [example] })
 
@@ -53,22 +71,12 @@ export const Count = integerFrom(0)
 const TIMESTAMP = { format: 'date-time', pattern: 'Z$', maxLength: 24 }
 
 /** A time in a response. */
-export const Timestamp = (description: string) => Type.String({
-  ...TIMESTAMP,
-  description: `${description} RFC 3339, UTC, with milliseconds.`,
-  examples: ['2026-11-24T09:30:00.000Z']
-})
-
-interface NullableTextOptions {
-  description: string
-  maxLength: number
-  pattern?: string
-  format?: string
-  examples: unknown[]
-}
+export const Timestamp = (description: string) =>
+  Text(`${description} RFC 3339, UTC, with milliseconds.`, '2026-11-24T09:30:00.000Z', TIMESTAMP)
 
 /** A nullable string. Not a union, because the serialiser would check its members on every response. */
-export const NullableText = (options: NullableTextOptions) => Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
+export const NullableText = (options: StringOptions) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], ...options })
 
 /** A time in a response, or null. */
 export const NullableTimestamp = (description: string, example: string | null = null) =>
@@ -88,7 +96,9 @@ export function knownDateOf (milliseconds: number | null): string | null {
 export function announcedLength (request: IncomingMessage): number | undefined {
   const length = request.headers['content-length']
   if (length !== undefined) return Number(length)
-  const hasBody = isHttp2(request) ? !request.stream.endAfterHeaders : request.headers['transfer-encoding'] !== undefined
+  const hasBody = isHttp2(request)
+    ? !request.stream.endAfterHeaders
+    : request.headers['transfer-encoding'] !== undefined
   return hasBody ? undefined : 0
 }
 

@@ -4,7 +4,6 @@ import { originOf } from '../accounts/network.ts'
 import { countFieldLines, setVisit } from '../http/caller.ts'
 import { refuseInsecurePassword } from '../http/protection.ts'
 import type { LinkKind, OpenLink } from '../metadata/link-records.ts'
-import { noCredential } from '../openapi/operation.ts'
 import { addFailures } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -40,7 +39,6 @@ export function admitVisitors (
   { kind, needsPassword = true }: VisitRequirement = {}
 ): void {
   scope.addHook('onRoute', route => {
-    if (route.schema !== undefined) Object.assign(route.schema, { security: noCredential })
     addFailures(route, [
       'not_found', 'link_password_wrong', 'tls_required', 'too_many_passwords', 'overloaded',
       ...(needsPassword ? ['link_password_required'] as const : [])

@@ -51,13 +51,13 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
   app.delete(LINK_PATH, { schema: deleteLink }, async (request, reply) => {
     await metadata.links.remove(callerOf(request).account.id, request.params.id)
     record(securityLog, request, 'link_revoked', request.params.id)
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.delete(LINKS_PATH, { schema: deleteLinks }, async (request, reply) => {
     await metadata.links.removeAll(callerOf(request).account.id, queriedName(request.query.name))
     record(securityLog, request, 'links_revoked')
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.get(LINK_SECRET_PATH, { schema: getLinkSecret }, async request => {

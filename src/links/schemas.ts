@@ -6,7 +6,7 @@ import {
   Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, SharedObject, Timestamp
 } from '../http/wire-values.ts'
 import { linkKinds, type LinkKind, type LinkRecord } from '../metadata/link-records.ts'
-import { codeSamples, operationLinks } from '../openapi/operation.ts'
+import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { SECRET_PATTERN } from './link-secrets.ts'
 
@@ -169,11 +169,6 @@ export const linkLinks = operationLinks({ id: '$response.body#/id' }, {
 const newLinkId = 'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d ' +
   '\'{"name":"report.pdf","kind":"download"}\' http://127.0.0.1:5000/api/links | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')'
 
-/** The failures of a body in JSON. */
-export const jsonBody = ['malformed_json', 'body_too_large', 'unsupported_media_type'] as const
-
-const tags = ['Links']
-
 export const createLink = {
   operationId: 'createLink',
   summary: 'Create a link',
@@ -188,18 +183,12 @@ export const createLink = {
     'A token also needs `files:read` for `download`, and `files:write` for `upload`. An account has at most 1,000 ' +
       'links, expired ones included.'
   ].join(' '),
-  ...codeSamples(
-    'curl -f -u test_user:pwd -H "Content-Type: application/json" -d ' +
-      '\'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links'
-  ),
-  tags,
+  curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d ' +
+      '\'{"name":"report.pdf","kind":"download","password":"tell it by phone"}\' http://127.0.0.1:5000/api/links',
   body: Type.Ref(NewLink),
   response: {
     201: answer(CreatedLink, 'The new link.'),
-    ...problems([
-      ...jsonBody, 'name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links', 'overloaded',
-      'storage_full'
-    ])
+    ...problems(['name_invalid', 'password_invalid', 'links_off', 'not_found', 'too_many_links'])
   }
 }
 
@@ -207,8 +196,7 @@ export const listLinks = {
   operationId: 'listLinks',
   summary: 'List links',
   description: 'Lists your links, newest first, also those that have expired. The secret of a link is never returned.',
-  ...codeSamples('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links?name=report.pdf"'),
-  tags,
+  curl: 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links?name=report.pdf"',
   querystring: LinkListQuery,
   response: { 200: answer(LinkList, 'A page of links.') }
 }
@@ -217,8 +205,7 @@ export const getLink = {
   operationId: 'getLink',
   summary: 'Get a link',
   description: 'Returns a link with its uses, without its secret.',
-  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id"'),
-  tags,
+  curl: [newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id"'],
   params: LinkParams,
   response: { 200: answer(Link, 'The link.'), ...problems(['not_found']) }
 }
@@ -230,17 +217,16 @@ export const changeLink = {
     'stays, and a link that has expired opens again with a new `expiresAt`. Visitors who gave the earlier password ' +
     'must give the new one. A limit below what is used already ends uploads. A token needs the scopes as for ' +
     '`createLink`.',
-  ...codeSamples(
+  curl: [
     newLinkId,
     'curl -f -u test_user:pwd -X PATCH -H "Content-Type: application/json" -d \'{"password":"another one"}\' ' +
       '"http://127.0.0.1:5000/api/links/$id"'
-  ),
-  tags,
+  ],
   params: LinkParams,
   body: Type.Ref(LinkChange),
   response: {
     200: answer(Link, 'The changed link.'),
-    ...problems([...jsonBody, 'password_invalid', 'links_off', 'not_found', 'overloaded', 'storage_full'])
+    ...problems(['password_invalid', 'links_off', 'not_found'])
   }
 }
 
@@ -251,8 +237,7 @@ export const getLinkSecret = {
     'encrypted with a key that is not in its database. After a restore from a backup, or if that key is gone, the ' +
     'address is not known: the link still opens, and `replaceLinkSecret` gives it a new one. A token needs the ' +
     'scopes as for `createLink`.',
-  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id/secret"'),
-  tags,
+  curl: [newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id/secret"'],
   params: LinkParams,
   response: { 200: answer(LinkAddress, 'The address.'), ...problems(['not_found', 'link_address_unknown']) }
 }
@@ -262,12 +247,11 @@ export const replaceLinkSecret = {
   summary: 'Replace the secret of a link',
   description: 'Returns a new address of the link; the earlier one opens nothing from now on. Limits, password and ' +
     'uses stay. Use it if the address got into wrong hands, or is lost. A token needs the scopes as for `createLink`.',
-  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd -X POST "http://127.0.0.1:5000/api/links/$id/secret"'),
-  tags,
+  curl: [newLinkId, 'curl -f -u test_user:pwd -X POST "http://127.0.0.1:5000/api/links/$id/secret"'],
   params: LinkParams,
   response: {
     200: answer(CreatedLink, 'The link with its new secret.'),
-    ...problems(['links_off', 'not_found', 'storage_full'])
+    ...problems(['links_off', 'not_found'])
   }
 }
 
@@ -276,12 +260,11 @@ export const deleteLink = {
   summary: 'Revoke a link',
   description: 'Ends a link: the next request with it gets 404, and its unfinished uploads end. Downloads in ' +
     'progress complete. Files that were uploaded by it stay.',
-  ...codeSamples(newLinkId, 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/links/$id"'),
-  tags,
+  curl: [newLinkId, 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/links/$id"'],
   params: LinkParams,
   response: {
     204: noContent('The link is revoked.'),
-    ...problems(['not_found', 'storage_full'])
+    ...problems(['not_found'])
   }
 }
 
@@ -290,10 +273,9 @@ export const deleteLinks = {
   summary: 'Revoke all links',
   description: 'Ends all your links, or with `name` those of one file or folder. A change of the password ends no ' +
     'links: use this if somebody else had access to your account.',
-  ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/links'),
-  tags,
+  curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/links',
   querystring: LinkDeletionQuery,
-  response: { 204: noContent('The links are revoked.'), ...problems(['storage_full']) }
+  response: { 204: noContent('The links are revoked.') }
 }
 
 /** A link as its owner sees it. */

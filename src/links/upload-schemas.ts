@@ -1,7 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { FileParams, StoredFile } from '../files/schemas.ts'
 import { SharedObject } from '../http/wire-values.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import { resumableOperations } from '../uploads/resumable-schemas.ts'
@@ -38,8 +37,6 @@ const LinkUploadParams = Type.Object({ ...SecretParams.properties, ...UploadPara
 /** Sets `$secret` to that of a new link. */
 const inboxSecret = newSecret('{"name":"reports","kind":"upload"}')
 
-const tags = ['Links']
-
 /** What all uploads by a link have in common. */
 const rules = 'The file is always a new one, also if the same bytes are there: it gets a free name such as ' +
   '`report (2).pdf`, and no response tells what is in the folder. `maxFiles` and `maxBytes` of the link count all ' +
@@ -56,8 +53,7 @@ export const putSharedFile = {
     '`Content-Digest` and `Repr-Digest` are as for `putFile`. `If-Match`, `If-None-Match`, `If-Unmodified-Since`, ' +
     '`Content-Range`, `Upload-Complete` and `Tus-Resumable` are refused; `createSharedUpload` makes an upload that ' +
     'can be continued.',
-  ...codeSamples(inboxSecret, 'curl -f -T report.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"'),
-  tags,
+  curl: [inboxSecret, 'curl -f -T report.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"'],
   params: NewFileParams,
   headers: Type.Composite([DigestHeaders, Type.Object(fileModified)]),
   consumes: ['application/octet-stream'],
@@ -70,8 +66,7 @@ export const uploadSharedFile = {
   summary: 'Upload a file by a link, from a form',
   description: 'Stores the file of a form with one part named `file` in the folder of an `upload` link. ' +
     `${rules} \`Content-Digest\` and \`Repr-Digest\` cover the whole form as sent.`,
-  ...codeSamples(inboxSecret, 'curl -f -F file=@report.pdf "http://127.0.0.1:5000/s/$secret/files"'),
-  tags,
+  curl: [inboxSecret, 'curl -f -F file=@report.pdf "http://127.0.0.1:5000/s/$secret/files"'],
   params: SecretParams,
   headers: FormHeaders,
   consumes: ['multipart/form-data'],
@@ -86,7 +81,6 @@ export const uploadSharedFile = {
 
 /** The operations on uploads by a link. */
 export const linkOperations = resumableOperations({
-  tags,
   words: {
     create: {
       operationId: 'createSharedUpload',
@@ -95,18 +89,18 @@ export const linkOperations = resumableOperations({
         'protocol (`Tus-Resumable`) or, experimentally, draft-ietf-httpbis-resumable-upload (`Upload-Complete`). ' +
         `${rules} A link may have 20 unfinished uploads. Their addresses are listed nowhere: keep \`Location\`. They ` +
         'end with the link.',
-      ...codeSamples(
+      curl: [
         inboxSecret,
         'upload=$(curl -f -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; filename=large.bin" ' +
           '"http://127.0.0.1:5000/s/$secret/uploads" | sed \'s|.*"id":"\\([0-9a-f]*\\)".*|\\1|\')'
-      )
+      ]
     },
     get: {
       operationId: 'getSharedUpload',
       summary: 'Get an upload by a link',
       description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file ' +
         'was refused, the response is the refusal, such as 413, or 423 while a lock refuses it.',
-      ...codeSamples('curl -f "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+      curl: 'curl -f "http://127.0.0.1:5000/s/$secret/uploads/$upload"'
     },
     head: {
       operationId: 'headSharedUpload',
@@ -115,7 +109,7 @@ export const linkOperations = resumableOperations({
         'stored. If all bytes are there and the file was refused, the response is the refusal, such as 413, or 423 ' +
         'while a lock refuses it. A complete upload is found until `Upload-Expires`. The rate limit counts only ' +
         'requests with Basic credentials.',
-      ...codeSamples('curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+      curl: 'curl -f -I "http://127.0.0.1:5000/s/$secret/uploads/$upload"'
     },
     append: {
       operationId: 'appendSharedUpload',
@@ -123,26 +117,22 @@ export const linkOperations = resumableOperations({
       description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With ' +
         'the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to ' +
         'a client of the draft is then that of `putSharedFile`. Another append in progress ends.',
-      ...codeSamples(
-        'curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: ' +
+      curl: 'curl -f -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: ' +
           'application/partial-upload" --data-binary @report.pdf "http://127.0.0.1:5000/s/$secret/uploads/$upload"'
-      )
     },
     override: {
       operationId: 'overrideSharedUpload',
       summary: 'Continue or cancel an upload by a link with POST',
       description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: ' +
         '`X-HTTP-Method-Override` names the method.',
-      ...codeSamples(
-        'curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" ' +
+      curl: 'curl -f -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" ' +
           '"http://127.0.0.1:5000/s/$secret/uploads/$upload"'
-      )
     },
     cancel: {
       operationId: 'cancelSharedUpload',
       summary: 'Cancel an upload by a link',
       description: 'Ends the upload and deletes its bytes. A file that it became stays.',
-      ...codeSamples('curl -f -X DELETE "http://127.0.0.1:5000/s/$secret/uploads/$upload"')
+      curl: 'curl -f -X DELETE "http://127.0.0.1:5000/s/$secret/uploads/$upload"'
     }
   },
   creation: { params: SecretParams, headers: NewUploadHeaders },

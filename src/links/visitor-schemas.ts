@@ -11,9 +11,9 @@ import {
 } from '../http/wire-values.ts'
 import { splitPath } from '../metadata/paths.ts'
 import type { Amount, FileRecord, FolderRecord } from '../metadata/records.ts'
-import { codeSamples, headRoute } from '../openapi/operation.ts'
+import { headRoute } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
-import { jsonBody, Kind } from './schemas.ts'
+import { Kind } from './schemas.ts'
 import type { SharedEntry } from './shared-content.ts'
 
 /** The paths of a link and what it gives. */
@@ -155,8 +155,6 @@ export const newSecret = (link: string) =>
 const reportSecret = newSecret('{"name":"report.pdf","kind":"download"}')
 const folderSecret = newSecret('{"name":"reports","kind":"download"}')
 
-const tags = ['Links']
-
 const password = 'If the link has a password, unlock it first, or send the password with each request in ' +
   '`Authorization: Basic`, with an empty username.'
 
@@ -165,8 +163,7 @@ export const getSharedLink = {
   summary: 'Open a link',
   description: 'Tells what a link gives. Browsers get a page, the same for every link; `Accept` decides between ' +
     `JSON and HTML. Counts no use. ${password} Links that are unknown, expired or revoked have one response, 404.`,
-  ...codeSamples(reportSecret, 'curl -f "http://127.0.0.1:5000/s/$secret"'),
-  tags,
+  curl: [reportSecret, 'curl -f "http://127.0.0.1:5000/s/$secret"'],
   params: SecretParams,
   querystring: Type.Object({
     download: Type.Optional(Type.String({
@@ -202,14 +199,13 @@ export const unlockLink = {
   description: 'Sets a cookie that unlocks this link for 12 hours, or until its password changes. Wrong passwords ' +
     'are limited for each link and network. Programs can send the password with each request instead, in ' +
     '`Authorization: Basic`, with an empty username.',
-  ...codeSamples(
+  curl: [
     newSecret('{"name":"report.pdf","kind":"download","password":"tell it by phone"}'),
     'curl -f -c link.txt -H "Content-Type: application/json" -d \'{"password":"tell it by phone"}\' ' +
       '"http://127.0.0.1:5000/s/$secret/unlock"',
     'curl -f -b link.txt -o copy.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"',
     'curl -f -u ":tell it by phone" -o copy.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"'
-  ),
-  tags,
+  ],
   params: SecretParams,
   body: Type.Ref(LinkPassword),
   response: {
@@ -224,8 +220,7 @@ export const unlockLink = {
             '`Secure`, with the prefix `__Secure-`. Absent if the link has no password.'
         }
       }
-    },
-    ...problems([...jsonBody])
+    }
   }
 }
 
@@ -234,8 +229,7 @@ export const listSharedFolder = {
   summary: 'List a linked folder',
   description: 'Lists the folders and files directly in the linked folder, or in a folder below it, page by page: ' +
     `folders by name, then files by name. Of a link of a file, lists that. ${password}`,
-  ...codeSamples(folderSecret, 'curl -f "http://127.0.0.1:5000/s/$secret/list"'),
-  tags,
+  curl: [folderSecret, 'curl -f "http://127.0.0.1:5000/s/$secret/list"'],
   params: SecretParams,
   querystring: SharedListQuery,
   response: { 200: { ...answer(SharedList, 'A page.'), headers: nextPage } }
@@ -247,13 +241,12 @@ export const downloadSharedFile = {
   description: 'Returns the bytes as an attachment. Supports conditional and range requests (RFC 9110), as ' +
     '`downloadFile` does. A link of a file follows it when it is renamed, moved or replaced. Versions and the ' +
     `trash can't be reached. ${password}`,
-  ...codeSamples(
+  curl: [
     reportSecret,
     'curl -f -o copy.pdf "http://127.0.0.1:5000/s/$secret/files/report.pdf"',
     folderSecret,
     'curl -f -o first.pdf "http://127.0.0.1:5000/s/$secret/files/first.pdf"'
-  ),
-  tags,
+  ],
   params: SharedFileParams,
   headers: DownloadHeaders,
   response: directResponses
@@ -265,8 +258,7 @@ export const downloadSharedZip = {
   description: 'Returns all that is in the linked folder, or in a folder below it, as a zip, with paths from that ' +
     `folder. ${ZIP_RULES} A link gives 2 zips at once, and counts one use for each. Of a link of a file: 404. ` +
     password,
-  ...codeSamples(folderSecret, 'curl -f -o reports.zip "http://127.0.0.1:5000/s/$secret/zip"'),
-  tags,
+  curl: [folderSecret, 'curl -f -o reports.zip "http://127.0.0.1:5000/s/$secret/zip"'],
   params: SecretParams,
   querystring: Type.Object({
     ...FolderQuery('The folder, by its path from the linked folder: that itself if it is absent, empty or `/`.')
@@ -277,8 +269,7 @@ export const downloadSharedZip = {
 export const headSharedFile = headRoute('headSharedFile', {
   summary: 'Get the headers of a file by a link',
   description: `Returns the headers of a download without the bytes. Ranges are ignored. Counts no use. ${password}`,
-  ...codeSamples(reportSecret, 'curl -f -I "http://127.0.0.1:5000/s/$secret/files/report.pdf"'),
-  tags,
+  curl: [reportSecret, 'curl -f -I "http://127.0.0.1:5000/s/$secret/files/report.pdf"'],
   params: SharedFileParams,
   headers: HeadHeaders,
   response: headResponses

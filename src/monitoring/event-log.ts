@@ -13,9 +13,13 @@ const APPENDING = O_APPEND | O_CREAT | O_NONBLOCK | O_WRONLY
  */
 export function openEventLog (file: string, onFailure: (error: unknown) => void): (event: LoggedEvent) => void {
   try {
+    // Nothing is written: a disk that is full stops no server.
     closeSync(open(file))
   } catch (cause) {
-    throw new ConfigError(`EVENT_LOG: ${(cause as Error).message}`, { remedy: 'set EVENT_LOG to a file in a folder that the user of the server can write to', cause })
+    throw new ConfigError(
+      `EVENT_LOG: ${(cause as Error).message}`,
+      { remedy: 'set EVENT_LOG to a file in a folder that the user of the server can write to', cause }
+    )
   }
   return eventAppender(file, onFailure)
 }

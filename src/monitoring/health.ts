@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { BlobStore } from '../blobs/blob-store.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import { Problem, type Resource } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 import { findBackupState, type BackupState } from './backup-state.ts'
 import type { Outages } from './outages.ts'
 
@@ -21,19 +20,11 @@ export interface Readiness {
   readonly bucket?: Condition
 }
 
-export type Health = ReturnType<typeof createHealth>
-
-interface HealthOptions {
-  metadata: Pick<Metadata, 'probe' | 'events' | 'now'>
-  blobs: Pick<BlobStore, 'probe'>
-  hasBucket: boolean
-  outages: Outages
-  /** How old the latest backup may be; undefined: backups are not looked at. */
-  backupHours: number | undefined
-}
-
 /** Readiness checks. */
-export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours }: HealthOptions) {
+export function createHealth ({ config, metadata, blobs }: AppServices, outages: Outages) {
+  const hasBucket = config.storageUrl !== undefined
+  const { backupHours } = config
+
   function createCheck (resource: Resource, probe: () => Promise<void>): () => Promise<Condition> {
     let latest: Promise<Condition> | undefined
     let probing: Promise<void> | undefined
@@ -67,8 +58,7 @@ export function createHealth ({ metadata, blobs, hasBucket, outages, backupHours
 
     /** The state of the backups; undefined if BACKUP_HOURS is not set. Reads the database. */
     async findBackup (): Promise<BackupState | undefined> {
-      if (backupHours === undefined) return undefined
-      return findBackupState({ events: metadata.events, now: () => metadata.now() }, backupHours)
+      return backupHours === undefined ? undefined : findBackupState(metadata, backupHours)
     }
   }
 }

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { problemOf } from '../http/error-handler.ts'
 import type { RequestLog } from '../http/request-log.ts'
 import { Problem, type Resource } from '../problems.ts'
+import type { AppServices } from '../services.ts'
 
 const MINUTE_MILLISECONDS = 60_000
 
@@ -34,9 +35,9 @@ export class Outages {
     this.#log = log
   }
 
-  /** Every resource, and whether there is a problem with it. */
-  list (): { resource: Resource, isFailing: boolean }[] {
-    return (Object.keys(names) as Resource[]).map(resource => ({ resource, isFailing: this.#outages.has(resource) }))
+  /** 1 for each resource that there is a problem with, 0 for the others. */
+  states (): Record<string, number> {
+    return Object.fromEntries(Object.keys(names).map(name => [name, Number(this.#outages.has(name as Resource))]))
   }
 
   /** Takes a failure of a request, a readiness check or housekeeping. Ignores those that are not of a resource. */
@@ -61,7 +62,10 @@ export class Outages {
       this.#log.warn({ resource, seconds: seconds() }, `no problem with ${names[resource]} for a minute`)
     }, MINUTE_MILLISECONDS).unref()
     const repeat = setInterval(() => {
-      this.#log.error({ resource, failures: outage.failures, seconds: seconds(), ...outage.latest }, `still a problem with ${names[resource]}`)
+      this.#log.error(
+        { resource, failures: outage.failures, seconds: seconds(), ...outage.latest },
+        `still a problem with ${names[resource]}`
+      )
       outage.failures = 0
     }, MINUTE_MILLISECONDS).unref()
     const outage: Outage = { failures: 0, latest, quiet }
@@ -78,11 +82,10 @@ function reasonOf (error: unknown): string | undefined {
   return (code === 'Error' || message.includes(code) ? message : `${message} (${code})`).replaceAll(/\s+/g, ' ')
 }
 
-/** Failures outside of requests. */
-interface TaskFailures { watch (observer: (error: unknown, task: string) => void): void }
-
-/** Logs what fails: in the line of a request, and once for all failures of a resource. */
-export function watchFailures (app: FastifyInstance, failures: TaskFailures, requestLog: RequestLog): Outages {
+/** Logs failures in the line of their request, and those of a resource as an outage. `failures`: those of tasks. */
+export function watchFailures (
+  app: FastifyInstance, failures: AppServices['failures'], requestLog: RequestLog
+): Outages {
   const outages = new Outages(app.log)
   app.addHook('onError', (request, _reply, error, done) => {
     const problem = problemOf(error)

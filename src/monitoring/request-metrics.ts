@@ -15,7 +15,8 @@ export function createRequestMetrics (registry: Registry) {
   const registers = [registry]
   const requests = new Counter({
     name: 'magicstore_requests_total',
-    help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of the response.',
+    help: 'Finished requests by method, operation and status class; cut: the connection closed before the end of ' +
+      'the response.',
     labelNames: ['method', 'operation', 'status'],
     registers
   })
@@ -26,7 +27,9 @@ export function createRequestMetrics (registry: Registry) {
     buckets: DURATION_BUCKETS,
     registers
   })
-  const problems = new Counter({ name: 'magicstore_problems_total', help: 'Error responses by code.', labelNames: ['code'], registers })
+  const problems = new Counter({
+    name: 'magicstore_problems_total', help: 'Error responses by code.', labelNames: ['code'], registers
+  })
   // From the start, for alerts: Prometheus sees no increase where a series begins.
   for (const [code, { status }] of Object.entries(failures)) if (status >= 500) problems.inc({ code }, 0)
   const uploads = new Counter({
@@ -43,7 +46,8 @@ export function createRequestMetrics (registry: Registry) {
     requests.inc({ method: METHODS.has(request.method) ? request.method : 'other', operation, status })
     durations.observe({ operation }, reply.elapsedTime / 1000)
     const code = codes.get(request) ?? ''
-    if (operation === 'uploadFile' || operation === 'putFile') uploads.inc(uploadLabels({ operation, status: status === 'cut' ? status : reply.statusCode, code }))
+    if (operation !== 'uploadFile' && operation !== 'putFile') return
+    uploads.inc(uploadLabels({ operation, status: status === 'cut' ? status : reply.statusCode, code }))
   }
 
   return (app: FastifyInstance, { isTls }: { isTls: boolean }): void => {
@@ -67,7 +71,9 @@ function statusOf ({ raw, statusCode }: FastifyReply): string {
   return raw.writableFinished ? `${Math.floor(statusCode / 100)}xx` : 'cut'
 }
 
-function uploadLabels ({ operation, status, code }: { operation: string, status: number | 'cut', code: FailureCode | '' }): { outcome: string, code: FailureCode | '' } {
+function uploadLabels ({ operation, status, code }: {
+  operation: string, status: number | 'cut', code: FailureCode | ''
+}): { outcome: string, code: FailureCode | '' } {
   if (status === 'cut' || code === 'upload_incomplete') return { outcome: 'cut', code: '' }
   if (status === 201) return { outcome: 'created', code }
   if (status === 200) return { outcome: operation === 'putFile' ? 'replaced' : 'unchanged', code }
@@ -86,7 +92,8 @@ function watchSockets (app: FastifyInstance, { isTls, registry }: { isTls: boole
       sent += socket.bytesWritten
     })
   })
-  const withOpen = (closed: number, key: 'bytesRead' | 'bytesWritten') => Array.from(open).reduce((sum, socket) => sum + socket[key], closed)
+  const withOpen = (closed: number, key: 'bytesRead' | 'bytesWritten') =>
+    Array.from(open).reduce((sum, socket) => sum + socket[key], closed)
   registry.registerMetric(new Counter({
     name: 'magicstore_network_bytes_total',
     help: 'Bytes received from clients and sent to them.',
@@ -98,5 +105,7 @@ function watchSockets (app: FastifyInstance, { isTls, registry }: { isTls: boole
       this.inc({ direction: 'out' }, withOpen(sent, 'bytesWritten'))
     }
   }))
-  registry.registerMetric(new Gauge({ name: 'magicstore_connections', help: 'Open connections.', registers: [], collect () { this.set(open.size) } }))
+  registry.registerMetric(new Gauge({
+    name: 'magicstore_connections', help: 'Open connections.', registers: [], collect () { this.set(open.size) }
+  }))
 }

@@ -1,10 +1,10 @@
 import type { SwaggerOptions } from '@fastify/swagger'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { readVersion } from '../config.ts'
-import type { Links } from '../http/links.ts'
-import { codeSamples, noCredential } from './operation.ts'
+import type { Routes } from '../http/services.ts'
+import { tags } from './operation.ts'
 import { problemExamples } from './responses.ts'
+import { Text } from '../http/wire-values.ts'
 import { transformDocument } from './transform.ts'
 
 /** The server in the committed document. A running server replaces it with its own address. */
@@ -46,31 +46,63 @@ export function documentOptions (): SwaggerOptions {
   return {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'MagicStore', version: readVersion(), description: introduction, contact: { name: 'The operator of this server' }, license: { name: 'MIT', identifier: 'MIT' } },
+      info: {
+        title: 'MagicStore',
+        version: readVersion(),
+        description: introduction,
+        contact: { name: 'The operator of this server' },
+        license: { name: 'MIT', identifier: 'MIT' }
+      },
       // The OWASP rules require `x-internal` and the kind of environment; Fastify's types have no extensions.
-      servers: [{ url: DEFAULT_ORIGIN, description: 'The server that serves this document: local, staging or production.', ...{ 'x-internal': false } }],
-      tags: [
-        { name: 'Users', description: 'Registration and public profiles.' },
-        { name: 'Tokens', description: 'Access tokens, personal access tokens for scripts, and sessions of pages in a browser.' },
-        { name: 'Second factors', description: 'One-time codes, passkeys and recovery codes beside the password.' },
-        { name: 'Files', description: 'Upload, list, download, rename, move and delete files.' },
-        { name: 'Folders', description: 'List, create, move and delete folders.' },
-        { name: 'Versions and trash', description: 'Former contents of files, and deleted files: list, restore, delete for good.' },
-        { name: 'Uploads', description: 'Uploads that continue after a lost connection, with [tus](https://tus.io) or, experimentally, draft-ietf-httpbis-resumable-upload.' },
-        { name: 'Links', description: 'Files and folders that owners share for a time, and what visitors without an account do with a link. Only with `LINKS=on`.' },
-        { name: 'Account', description: 'Your account: usage, events, password, deletion.' },
-        { name: 'Document', description: 'Service information and this OpenAPI document.' },
-        { name: 'Health', description: 'Checks for load balancers and monitoring.' }
-      ],
+      servers: [{
+        url: DEFAULT_ORIGIN,
+        description: 'The server that serves this document: local, staging or production.',
+        ...{ 'x-internal': false }
+      }],
+      tags: Object.entries(tags).map(([name, { description }]) => ({ name, description })),
       components: {
         examples: problemExamples(),
         securitySchemes: {
-          basic: { type: 'http', scheme: 'basic', description: '**For trying things out**: your username and password. A token as the username, with any password, works too.' },
-          oneTimeCode: { type: 'apiKey', in: 'header', name: 'One-Time-Code', description: '**Beside `basic`, for an account with a second factor**: the six digits of an authenticator app, a recovery code, or the code of `confirmPasskey`. Each works once.' },
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that follow RFC8725.' },
-          token: { type: 'apiKey', in: 'header', name: 'Authorization', description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the token. Other clients use `bearer`.' },
-          session: { type: 'apiKey', in: 'cookie', name: 'magicstore_session', description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends by itself. Over TLS its name is `__Host-magicstore_session`.' },
-          sessionKey: { type: 'apiKey', in: 'header', name: 'Session-Key', description: '**For pages in a browser**: the key that `createSession` returned, beside the cookie.' }
+          basic: {
+            type: 'http',
+            scheme: 'basic',
+            description: '**For trying things out**: your username and password. A token as the username, with any ' +
+              'password, works too.'
+          },
+          oneTimeCode: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'One-Time-Code',
+            description: '**Beside `basic`, for an account with a second factor**: the six digits of an ' +
+              'authenticator app, a recovery code, or the code of `confirmPasskey`. Each works once.'
+          },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: '**For programs**: an access token or a personal access token. Access tokens are JWTs that ' +
+              'follow RFC8725.'
+          },
+          token: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'Authorization',
+            description: '**For clients that send `Authorization: Token`**: enter the word `Token`, a space and the ' +
+              'token. Other clients use `bearer`.'
+          },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'magicstore_session',
+            description: '**For pages in a browser**: the cookie that `createSession` sets, which the browser sends ' +
+              'by itself. Over TLS its name is `__Host-magicstore_session`.'
+          },
+          sessionKey: {
+            type: 'apiKey',
+            in: 'header',
+            name: 'Session-Key',
+            description: '**For pages in a browser**: the key that `createSession` returned, beside the cookie.'
+          }
         }
       }
     },
@@ -88,11 +120,18 @@ export function documentOptions (): SwaggerOptions {
 
 /** The outline of the document, which is sent as text. */
 const OpenapiDocument = Type.Unsafe<string>(Type.Object({
-  openapi: Type.String({ maxLength: 16, pattern: '^3\\.1\\.', description: 'Version of the OpenAPI Specification.', examples: ['3.1.0'] }),
+  openapi: Text('Version of the OpenAPI Specification.', '3.1.0', { maxLength: 16, pattern: '^3\\.1\\.' }),
   info: Type.Object({}, { additionalProperties: true, description: 'Title, version and introduction.' }),
   paths: Type.Object({}, { additionalProperties: true, description: 'The operations, by path and method.' }),
-  components: Type.Object({}, { additionalProperties: true, description: 'Shared schemas, error responses, headers, examples and security schemes.' })
+  components: Type.Object({}, {
+    additionalProperties: true,
+    description: 'Shared schemas, error responses, headers, examples and security schemes.'
+  })
 }, { additionalProperties: true, description: 'An OpenAPI 3.1 document.' }))
+
+const YamlDocument = Type.String({
+  maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.'
+})
 
 /** The address in `servers`, which has no path, unlike those in the examples. */
 const SERVER_URL = /http:\/\/127\.0\.0\.1:5000(?!\/)/g
@@ -106,7 +145,7 @@ function withOrigin (text: string, origin: string): string {
 }
 
 /** The OpenAPI document. */
-export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async (app, { links }) => {
+export const documentRoutes: Routes = async (app, { links }) => {
   let json: string | undefined
 
   app.get('/openapi.json', {
@@ -114,10 +153,10 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
       operationId: 'getOpenapiJson',
       summary: 'Get the OpenAPI document as JSON',
       description: 'For client generators. `servers` and the examples contain the address of this server.',
-      ...codeSamples('curl -f -o openapi.json http://127.0.0.1:5000/openapi.json'),
-      tags: ['Document'],
-      security: noCredential,
-      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } } }
+      curl: 'curl -f -o openapi.json http://127.0.0.1:5000/openapi.json',
+      response: {
+        200: { description: 'The OpenAPI 3.1 document.', content: { 'application/json': { schema: OpenapiDocument } } }
+      }
     }
   }, async (request, reply) => {
     json ??= JSON.stringify(app.swagger())
@@ -129,10 +168,16 @@ export const documentRoutes: FastifyPluginAsyncTypebox<{ links: Links }> = async
       operationId: 'getOpenapiYaml',
       summary: 'Get the OpenAPI document as YAML',
       description: 'Returns the same document in YAML.',
-      ...codeSamples('curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml'),
-      tags: ['Document'],
-      security: noCredential,
-      response: { 200: { description: 'The OpenAPI 3.1 document.', content: { 'application/yaml': { schema: Type.String({ maxLength: 16 * 1024 ** 2, pattern: '^openapi: 3', description: 'An OpenAPI 3.1 document.' }) } } } }
+      curl: 'curl -f -o openapi.yaml http://127.0.0.1:5000/openapi.yaml',
+      response: {
+        200: {
+          description: 'The OpenAPI 3.1 document.',
+          content: { 'application/yaml': { schema: YamlDocument } }
+        }
+      }
     }
-  }, async (request, reply) => reply.type('application/yaml').send(withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))))
+  }, async (request, reply) => {
+    reply.type('application/yaml')
+    return withOrigin(app.swagger({ yaml: true }), links.to(request.raw, ''))
+  })
 }

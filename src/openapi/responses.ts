@@ -1,8 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import type { FastifyInstance, RouteOptions } from 'fastify'
-import { isEssential } from '../http/load-shedding.ts'
+import type { RouteOptions } from 'fastify'
 import { problemDetails, ProblemDetails } from '../http/problem-details.ts'
-import { SAFE_METHODS } from '../http/wire-values.ts'
 import { failures, Problem, type FailureCode } from '../problems.ts'
 
 /** A response with JSON of a shared schema. */
@@ -18,24 +16,59 @@ export function noContent (description: string) {
 /** A response header: the schema of its value, and a description. */
 export interface Header { type: 'string' | 'integer', description: string, [keyword: string]: unknown }
 
-const seconds = (bounds: { minimum: number, maximum: number }, description: string): Header => ({ type: 'integer', format: 'int32', ...bounds, description })
-const requests = (minimum: number, description: string): Header => ({ type: 'integer', format: 'int32', minimum, maximum: 1_000_000_000, description })
+const number = (minimum: number, maximum: number, description: string): Header =>
+  ({ type: 'integer', format: 'int32', minimum, maximum, description })
+
+/** The largest RATE_LIMIT_PER_MINUTE. */
+const MAX_REQUESTS = 1_000_000_000
 
 /** Headers of every response: the request id and the general rate limit (draft-ietf-httpapi-ratelimit-headers). */
-const sharedHeaders: Record<string, Header> = {
-  'X-Request-Id': { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9-]+$', description: 'Id of the request, also found in the server log.' },
-  'RateLimit-Limit': requests(1, 'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is disabled or does not apply, or if the request was refused before it was counted.'),
-  'RateLimit-Remaining': requests(0, 'Requests left in the current minute.'),
-  'RateLimit-Reset': seconds({ minimum: 0, maximum: 60 }, 'Seconds until the limit resets.')
+export const sharedHeaders: Record<string, Header> = {
+  'X-Request-Id': {
+    type: 'string',
+    maxLength: 64,
+    pattern: '^[A-Za-z0-9-]+$',
+    description: 'Id of the request, also found in the server log.'
+  },
+  'RateLimit-Limit': number(
+    1,
+    MAX_REQUESTS,
+    'Requests allowed per minute from one client address. The three `RateLimit` headers are absent if the limit is ' +
+    'disabled or does not apply, or if the request was refused before it was counted.'
+  ),
+  'RateLimit-Remaining': number(0, MAX_REQUESTS, 'Requests left in the current minute.'),
+  'RateLimit-Reset': number(0, 60, 'Seconds until the limit resets.')
 }
 
-const retryAfter = seconds({ minimum: 1, maximum: 86_400 }, 'Seconds to wait before retrying.')
+const retryAfter = number(1, 86_400, 'Seconds to wait before retrying.')
 
 /** Further headers of error responses, by status. */
 const headersByStatus: Record<number, Record<string, Header>> = {
-  401: { 'WWW-Authenticate': { type: 'string', maxLength: 512, pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"', description: 'A challenge for each accepted scheme (RFC 9110 section 11.6.1). Scripts in a browser get no Basic challenge.' } },
-  403: { 'WWW-Authenticate': { type: 'string', maxLength: 128, pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$', description: 'For `insufficient_scope`: the scope that is required (RFC 6750 section 3).' } },
-  416: { 'Content-Range': { type: 'string', maxLength: 32, pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$', description: 'The size of the file in bytes (RFC 9110 section 14.4).' } },
+  401: {
+    'WWW-Authenticate': {
+      type: 'string',
+      maxLength: 512,
+      pattern: '^(?:Basic|Bearer|Token) realm="MagicStore"',
+      description: 'A challenge for each accepted scheme (RFC 9110 section 11.6.1). Scripts in a browser get no ' +
+        'Basic challenge.'
+    }
+  },
+  403: {
+    'WWW-Authenticate': {
+      type: 'string',
+      maxLength: 128,
+      pattern: '^Bearer realm="MagicStore", error="insufficient_scope", scope="[a-z:]+"$',
+      description: 'For `insufficient_scope`: the scope that is required (RFC 6750 section 3).'
+    }
+  },
+  416: {
+    'Content-Range': {
+      type: 'string',
+      maxLength: 32,
+      pattern: '^bytes [*]/(?:0|[1-9][0-9]*)$',
+      description: 'The size of the file in bytes (RFC 9110 section 14.4).'
+    }
+  },
   429: { 'Retry-After': retryAfter },
   503: { 'Retry-After': retryAfter },
   507: { 'Retry-After': retryAfter }
@@ -43,8 +76,18 @@ const headersByStatus: Record<number, Record<string, Header>> = {
 
 /** Further headers of error responses, by code. */
 const headersByCode: Partial<Record<FailureCode, Record<string, Header>>> = {
-  content_encoding_unsupported: { 'Accept-Encoding': { type: 'string', enum: ['identity'], description: 'For `content_encoding_unsupported`: no content coding is accepted (RFC 9110 section 12.5.3).' } },
-  tus_version_unsupported: { 'Tus-Version': { type: 'string', enum: ['1.0.0'], description: 'For `tus_version_unsupported`: the supported version.' } }
+  content_encoding_unsupported: {
+    'Accept-Encoding': {
+      type: 'string',
+      enum: ['identity'],
+      description: 'For `content_encoding_unsupported`: no content coding is accepted (RFC 9110 section 12.5.3).'
+    }
+  },
+  tus_version_unsupported: {
+    'Tus-Version': {
+      type: 'string', enum: ['1.0.0'], description: 'For `tus_version_unsupported`: the supported version.'
+    }
+  }
 }
 
 interface ProblemResponse {
@@ -53,11 +96,12 @@ interface ProblemResponse {
   content: { 'application/problem+json': { schema: unknown, examples: Record<string, { $ref: string }> } }
 }
 
+const allCodes = Object.keys(failures) as FailureCode[]
+
 /** An example of each error: the `components.examples` that the error responses refer to. */
 export function problemExamples (): Record<string, { summary: string, value: ProblemDetails }> {
-  const codes = Object.keys(failures) as FailureCode[]
   return Object.fromEntries(
-    codes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }])
+    allCodes.map(code => [code, { summary: failures[code].title, value: problemDetails(new Problem(code)) }])
   )
 }
 
@@ -65,23 +109,11 @@ export function problemExamples (): Record<string, { summary: string, value: Pro
 export function addFailures (route: RouteOptions, codes: FailureCode[]): void {
   if (route.schema === undefined || 'hide' in route.schema) return
   const responses = route.schema.response as Record<number, Partial<ProblemResponse>>
-  const declared = Object.values(responses).flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})) as FailureCode[]
-  const added = Object.entries(problems([...new Set([...declared, ...codes])])).map(([status, problem]) =>
+  const declared = Object.values(responses)
+    .flatMap(({ content }) => Object.keys(content?.['application/problem+json']?.examples ?? {})) as FailureCode[]
+  const added = Object.entries(problems([...declared, ...codes])).map(([status, problem]) =>
     [status, { ...problem, content: { ...responses[Number(status)]?.content, ...problem.content } }])
   route.schema.response = { ...responses, ...Object.fromEntries(added) }
-}
-
-/** Adds to every route the errors and headers that all operations share. Call it before the routes are added. */
-export function addSharedResponses (app: FastifyInstance): void {
-  app.addHook('onRoute', route => {
-    // Only path parameters are percent-decoded.
-    const urlFailures: FailureCode[] = route.url.includes(':') ? ['malformed_url'] : []
-    const loadFailures: FailureCode[] = isEssential(route) ? [] : ['overloaded']
-    const siteFailures: FailureCode[] = SAFE_METHODS.has(String(route.method)) ? [] : ['cross_site_request']
-    const storeFailures: FailureCode[] = usesStore(route) ? ['unavailable'] : []
-    addFailures(route, [...urlFailures, 'malformed_request', 'validation_failed', 'stopping', 'too_many_requests', ...storeFailures, ...loadFailures, ...siteFailures])
-    addHeaders(route, () => sharedHeaders)
-  })
 }
 
 /** Adds headers to the responses of a route, by status. For hooks on many routes, after those that add failures. */
@@ -92,16 +124,12 @@ export function addHeaders (route: RouteOptions, headersOf: (status: number) => 
     [status, { ...response, headers: { ...response.headers, ...headersOf(Number(status)) } }]))
 }
 
-/** False for operations without accounts and files: the document, the health checks and the service information. */
-function usesStore ({ method, url }: RouteOptions): boolean {
-  return !/^\/(?:health\/|openapi\.)/.test(url) && !(method === 'GET' && url === '/')
-}
-
-/** The error responses of an operation, by status, from the codes it can answer with. */
+/** The error responses of an operation, by status, from the codes it can answer with, in any order. */
 export function problems (codes: FailureCode[]): Record<number, ProblemResponse> {
   const statuses = new Set(codes.map(code => failures[code].status))
+  const ordered = allCodes.filter(code => codes.includes(code))
   return Object.fromEntries(
-    Array.from(statuses, status => [status, response(status, codes.filter(code => failures[code].status === status))])
+    Array.from(statuses, status => [status, response(status, ordered.filter(code => failures[code].status === status))])
   )
 }
 

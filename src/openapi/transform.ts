@@ -1,4 +1,5 @@
 import { failures, type FailureCode } from '../problems.ts'
+import { tags } from './operation.ts'
 
 interface SharedRef { $ref?: string }
 interface Response {
@@ -6,13 +7,11 @@ interface Response {
   headers?: Record<string, SharedRef>
   content?: Record<string, { examples?: object }>
 }
-interface Parameter { in: string }
-interface RequestBody { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
 interface Operation {
   operationId: string
   description: string
-  parameters?: Parameter[]
-  requestBody?: RequestBody
+  parameters?: { in: string }[]
+  requestBody?: { required: boolean, content: Record<string, { schema: { $ref?: string } }> }
   'x-required-scope'?: string
   responses: Record<string, Response>
 }
@@ -29,22 +28,8 @@ interface OpenapiDocument {
   }
 }
 
-/** The order of paths within each tag: what a new user needs first comes first. */
-const PATHS = [
-  '/api/users', '/api/users/{id}',
-  '/api/token', '/api/resource', '/api/tokens', '/api/tokens/{id}', '/api/session', '/api/session/passkey/options', '/api/session/passkey',
-  '/api/second-factor', '/api/second-factor/totp', '/api/second-factor/recovery-codes',
-  '/api/passkeys/options', '/api/passkeys', '/api/passkeys/confirm/options', '/api/passkeys/confirm', '/api/passkeys/{id}',
-  '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock', '/api/changes', '/api/zip',
-  '/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock',
-  '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}', '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}',
-  '/api/uploads', '/api/uploads/{id}',
-  '/api/links', '/api/links/{id}', '/api/links/{id}/secret',
-  '/s/{secret}', '/s/{secret}/unlock', '/s/{secret}/list', '/s/{secret}/zip', '/s/{secret}/files/{name}', '/s/{secret}/files', '/s/{secret}/uploads', '/s/{secret}/uploads/{id}',
-  '/api/account', '/api/account/events', '/api/account/password', '/api/account/claim/check', '/api/account/claim', '/api/account/claim/confirm/options', '/api/account/claim/confirm',
-  '/openapi.json', '/openapi.yaml',
-  '/health/live', '/health/ready'
-]
+/** The order of paths. */
+const PATHS = Object.values(tags).flatMap(({ paths }) => paths)
 
 /** The order of parameters. */
 const PLACES = ['path', 'query', 'header']
@@ -60,7 +45,8 @@ export function transformDocument (document: OpenapiDocument): void {
   for (const [path, item] of Object.entries(document.paths)) document.paths[path] = sorted(item, METHODS)
   const operations = Object.values(document.paths).flatMap(item => Object.values(item))
   for (const operation of operations) {
-    describeScope(operation)
+    const scope = operation['x-required-scope']
+    if (scope !== undefined) operation.description += `\n\nRequired token scope: \`${scope}\`.`
     describeBody(operation, document)
     operation.parameters?.sort((a, b) => PLACES.indexOf(a.in) - PLACES.indexOf(b.in))
   }
@@ -75,15 +61,11 @@ function sorted<Value> (values: Record<string, Value>, order: string[]): Record<
   return Object.fromEntries(Object.entries(values).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b)))
 }
 
-function describeScope (operation: Operation): void {
-  const scope = operation['x-required-scope']
-  if (scope !== undefined) operation.description += `\n\nRequired token scope: \`${scope}\`.`
-}
-
 /** A body that needs no member may be left out. */
 function describeBody ({ requestBody }: Operation, { components }: OpenapiDocument): void {
   const reference = requestBody?.content['application/json']?.schema.$ref
-  if (requestBody !== undefined && reference !== undefined) requestBody.required = components.schemas[reference.split('/').at(-1) as string]?.required !== undefined
+  if (requestBody === undefined || reference === undefined) return
+  requestBody.required = components.schemas[reference.split('/').at(-1) as string]?.required !== undefined
 }
 
 /** Moves each header that is the same in all responses to `components.headers`. */
@@ -94,10 +76,13 @@ function shareHeaders ({ components }: OpenapiDocument, responses: Response[]): 
       variants.set(name, (variants.get(name) ?? new Set()).add(JSON.stringify(header)))
     }
   }
-  const shared = Array.from(variants).filter(([, variant]) => variant.size === 1)
-  components.headers = Object.fromEntries(shared.map(([name, [only = '']]) => [name, JSON.parse(only)]))
+  const single = Array.from(variants).filter(([, variant]) => variant.size === 1)
+  const shared = Object.fromEntries(single.map(([name, [only = '']]) => [name, JSON.parse(only)]))
+  components.headers = shared
   for (const { headers = {} } of responses) {
-    for (const name of Object.keys(headers)) if (name in components.headers) headers[name] = { $ref: `#/components/headers/${name}` }
+    for (const name of Object.keys(headers).filter(name => name in shared)) {
+      headers[name] = { $ref: `#/components/headers/${name}` }
+    }
   }
 }
 
@@ -107,7 +92,8 @@ function listOtherFailures ({ info, components }: OpenapiDocument, responses: Re
     .flatMap(({ examples = {} }) => Object.keys(examples)))
   const others = (Object.keys(failures) as FailureCode[]).filter(code => !listed.has(code))
   for (const code of others) delete components.examples[code]
-  info.description += `\n\n${others.map(code => `- ${failures[code].status} \`${code}\`: ${failures[code].title}.`).join('\n')}`
+  const lines = others.map(code => `- ${failures[code].status} \`${code}\`: ${failures[code].title}.`)
+  info.description += `\n\n${lines.join('\n')}`
 }
 
 /**

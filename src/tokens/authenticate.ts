@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { UsernameAndPassword } from '../accounts/accounts.ts'
 import { originOf } from '../accounts/network.ts'
@@ -22,7 +23,6 @@ export interface AuthRequirement {
 }
 
 type Credentials = { kind: 'password' } & UsernameAndPassword | { kind: 'token', token: string }
-type SecurityRequirement = { [scheme: string]: string[] }
 
 /**
  * Authenticates every request in a Fastify scope, whatever the scheme, before its body is read.
@@ -59,8 +59,8 @@ export function authenticate (
   /** The password is a token of the account with this name. Nothing is hashed or counted. */
   async function verifyOwnToken ({ username, password }: UsernameAndPassword): Promise<Caller> {
     const caller = looksLikeToken(password) ? await verifyToken(password) : undefined
-    if (caller === undefined || findUsernameKey(username) !== caller.account.usernameKey) throw new Problem('token_required')
-    return caller
+    if (caller !== undefined && findUsernameKey(username) === caller.account.usernameKey) return caller
+    throw new Problem('token_required')
   }
 
   async function verifyPassword (credentials: UsernameAndPassword, request: FastifyRequest): Promise<Caller> {
@@ -84,8 +84,8 @@ export function authenticate (
 }
 
 /** What the OpenAPI document says about an operation: the security schemes, and the scope that a token needs. */
-function requirementsOf ({ credential, scope, factor }: AuthRequirement): { security: SecurityRequirement[], 'x-required-scope'?: Scope } {
-  const security: SecurityRequirement[] = [
+function requirementsOf ({ credential, scope, factor }: AuthRequirement) {
+  const security: { [scheme: string]: string[] }[] = [
     { basic: [] },
     ...(factor === 'first step' ? [] : [{ basic: [], oneTimeCode: [] }]),
     ...(credential === 'password' ? [] : [{ bearer: [] }, { token: [] }])
@@ -97,8 +97,11 @@ function requirementsOf ({ credential, scope, factor }: AuthRequirement): { secu
 /** The failures that authentication adds to those of a route. */
 function failuresOf ({ credential, scope, factor }: AuthRequirement): FailureCode[] {
   return [
-    'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins', 'overloaded',
-    ...(factor === 'first step' ? [] : ['second_factor_required', 'second_factor_wrong', 'too_many_codes', 'storage_full'] as const),
+    'credentials_missing', 'credentials_malformed', 'credentials_wrong', 'tls_required', 'too_many_sign_ins',
+    'overloaded',
+    ...(factor === 'first step'
+      ? []
+      : ['second_factor_required', 'second_factor_wrong', 'too_many_codes', 'storage_full'] as const),
     ...(factor === 'setup' ? [] : ['second_factor_setup_required'] as const),
     ...(credential === 'password' ? [] : ['token_malformed', 'token_expired', 'token_revoked'] as const),
     ...(credential === 'any' ? [] : ['password_required'] as const),
@@ -131,20 +134,11 @@ function parseBasic (value: string): Credentials | undefined {
   const bytes = Buffer.from(value, 'base64')
   // Node's decoder skips invalid characters, so compare with the encoded result; padding is optional.
   if (bytes.toString('base64').replace(/=+$/, '') !== value.replace(/={1,2}$/, '')) return undefined
-  const text = decodeUtf8(bytes)
-  const colon = text?.indexOf(':') ?? -1
-  if (text === undefined || colon === -1) return undefined
+  const text = bytes.toString()
+  const colon = text.indexOf(':')
+  if (!isUtf8(bytes) || colon === -1) return undefined
   const username = text.slice(0, colon)
   return looksLikeToken(username)
     ? { kind: 'token', token: username }
     : { kind: 'password', username, password: text.slice(colon + 1) }
-}
-
-/** Undefined if the bytes are not valid UTF-8. */
-function decodeUtf8 (bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch {
-    return undefined
-  }
 }

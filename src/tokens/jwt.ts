@@ -67,7 +67,7 @@ export function createAccessTokens ({ keyRing, metadata }: Pick<AppServices, 'ke
   return {
     /** The options of the plugin. */
     pluginOptions: {
-      // Each call names its key; what forgets it gets one that nobody has.
+      // Not used: each call names its key. A call without one would verify nothing.
       secret: randomBytes(32),
       sign: { algorithm, header: { alg: algorithm, typ }, aud: audience },
       verify: { algorithms: [algorithm], allowedAud: audience, checkTyp: typ, requiredClaims, ignoreExpiration: true }
@@ -110,5 +110,6 @@ export function createAccessTokens ({ keyRing, metadata }: Pick<AppServices, 'ke
  */
 function isCanonical (token: string): boolean {
   const signature = token.slice(token.lastIndexOf('.') + 1)
-  return signature.length === SIGNATURE_LENGTH && Buffer.from(signature, 'base64url').toString('base64url') === signature
+  return signature.length === SIGNATURE_LENGTH &&
+    Buffer.from(signature, 'base64url').toString('base64url') === signature
 }

@@ -5,10 +5,11 @@ import { cutPage, idCursor, nextPageOf, pageOf, PageQuery } from '../http/pagina
 import type { Routes } from '../http/services.ts'
 import { dateOf, knownDateOf } from '../http/wire-values.ts'
 import type { TokenRecord } from '../metadata/records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
-import { AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams } from './schemas.ts'
+import {
+  AccessToken, Greeting, NewToken, PersonalToken, personalTokenLinks, TokenList, TokenParams
+} from './schemas.ts'
 import { factorsOf, splitScopes } from './tokens.ts'
 
 /** Creates access tokens; accepts a password or a personal access token. */
@@ -18,18 +19,19 @@ export const signInRoutes: Routes = async (app, { tokens, securityLog }) => {
       operationId: 'getToken',
       summary: 'Create an access token',
       description: [
-        'Returns an access token for a password or a personal access token; in the second case, with that token\'s scopes and expiry.',
+        'Returns an access token for a password or a personal access token; in the second case, with that token\'s ' +
+          'scopes and expiry.',
         'Access tokens are not accepted here: a token can\'t extend its own lifetime.',
         'An account has at most 10,000 tokens; beyond that, a new token replaces the oldest access token.'
       ].join(' '),
-      ...codeSamples(
-        'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed \'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
+      curl: [
+        'token=$(curl -fsS -u test_user:pwd http://127.0.0.1:5000/api/token | sed ' +
+          '\'s/.*"token":"\\([^"]*\\)".*/\\1/\')',
         'curl -f -H "Authorization: Bearer $token" http://127.0.0.1:5000/api/resource'
-      ),
-      tags: ['Tokens'],
+      ],
       response: {
         200: answer(AccessToken, 'The new access token.'),
-        ...problems(['too_many_tokens', 'storage_full'])
+        ...problems(['too_many_tokens'])
       }
     }
   }, async request => {
@@ -47,8 +49,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       operationId: 'getResource',
       summary: 'Check your credentials',
       description: 'Greets the user that the credentials belong to.',
-      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource'),
-      tags: ['Tokens'],
+      curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/resource',
       response: { 200: answer(Greeting, 'The credentials are valid.') }
     }
   }, async request => ({ data: `Hello, ${callerOf(request).account.username}!` }))
@@ -59,8 +60,7 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       operationId: 'listTokens',
       summary: 'List tokens',
       description: 'Lists your active tokens, newest first. The secret of a token is never returned.',
-      ...codeSamples('curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens'),
-      tags: ['Tokens'],
+      curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/tokens',
       querystring: PageQuery,
       response: { 200: answer(TokenList, 'One page of tokens.') }
     }
@@ -76,16 +76,15 @@ export const resourceRoutes: Routes = async (app, { metadata, tokens, securityLo
       operationId: 'endToken',
       summary: 'Revoke the current token',
       description: 'Revokes the token that authenticates this request. The next request with it is refused.',
-      ...codeSamples('curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token'),
-      tags: ['Tokens'],
-      response: { 204: noContent('The token is revoked.'), ...problems(['token_needed', 'storage_full']) }
+      curl: 'curl -f -H "Authorization: Bearer $token" -X DELETE http://127.0.0.1:5000/api/token',
+      response: { 204: noContent('The token is revoked.'), ...problems(['token_needed']) }
     }
   }, async (request, reply) => {
     const { token } = callerOf(request)
     if (token === undefined) throw new Problem('token_needed')
     await tokens.revokeCurrent(token)
     recordEvent(securityLog, request, 'token_revoked')
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 
@@ -96,15 +95,14 @@ export const personalTokenRoutes: Routes = async (app, { tokens, securityLog }) 
     schema: {
       operationId: 'createToken',
       summary: 'Create a personal access token',
-      description: 'For scripts. The token is valid until it expires or is revoked, and allows only its scopes. It is shown only once.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens'
-      ),
-      tags: ['Tokens'],
+      description: 'For scripts. The token is valid until it expires or is revoked, and allows only its scopes. It ' +
+        'is shown only once.',
+      curl: 'curl -f -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"backup ' +
+        'script","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens',
       body: Type.Ref(NewToken),
       response: {
         201: answer(PersonalToken, 'The new token.'),
-        ...problems(['malformed_json', 'too_many_tokens', 'body_too_large', 'unsupported_media_type', 'storage_full'])
+        ...problems(['too_many_tokens'])
       }
     }
   }, async (request, reply) => {
@@ -124,36 +122,36 @@ export const revocationRoutes: Routes = async (app, { metadata, securityLog }) =
       operationId: 'deleteToken',
       summary: 'Revoke a token',
       description: 'Revokes one token and all access tokens that were created with it.',
-      ...codeSamples(
-        'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"for a day","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')',
+      curl: [
+        'id=$(curl -fsS -u test_user:pwd -H "Content-Type: application/json" -d \'{"name":"for a ' +
+          'day","scopes":["files:read"]}\' http://127.0.0.1:5000/api/tokens | sed \'s/.*"id":\\([0-9]*\\).*/\\1/\')',
         'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/tokens/$id"'
-      ),
-      tags: ['Tokens'],
+      ],
       params: TokenParams,
       response: {
         204: noContent('The token is revoked.'),
-        ...problems(['not_found', 'storage_full'])
+        ...problems(['not_found'])
       }
     }
   }, async (request, reply) => {
     await metadata.tokens.remove(callerOf(request).account.id, request.params.id)
     recordEvent(securityLog, request, 'token_revoked')
-    return reply.code(204).send()
+    reply.code(204)
   })
 
   app.delete('/api/tokens', {
     schema: {
       operationId: 'deleteTokens',
       summary: 'Revoke all tokens',
-      description: 'Revokes all access tokens and personal access tokens, including the one that authenticates this request.',
-      ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens'),
-      tags: ['Tokens'],
-      response: { 204: noContent('All tokens are revoked.'), ...problems(['storage_full']) }
+      description: 'Revokes all access tokens and personal access tokens, including the one that authenticates ' +
+        'this request.',
+      curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/tokens',
+      response: { 204: noContent('All tokens are revoked.') }
     }
   }, async (request, reply) => {
     await metadata.tokens.removeAll(callerOf(request).account.id)
     recordEvent(securityLog, request, 'tokens_revoked')
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 

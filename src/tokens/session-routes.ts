@@ -2,7 +2,6 @@ import cookie from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { callerOf } from '../http/caller.ts'
 import type { Routes } from '../http/services.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { Problem } from '../problems.ts'
 import { NewSession, newSessionHeaders, Session, SetCookie } from './schemas.ts'
@@ -19,12 +18,14 @@ export const sessionSignInRoutes: Routes = async (app, { sessions }) => {
     schema: {
       operationId: 'createSession',
       summary: 'Create a session',
-      description: 'For pages in a browser: sets a cookie and returns a key. With both, `GET /api/session` returns access tokens for 30 days. No other operation reads the cookie, and scripts can\'t; the browser sends it to every port of the host, so it is of no use without the key. If the request has the cookie and the key of a session, that session ends. Programs use `GET /api/token`.',
-      ...codeSamples('curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session'),
-      tags: ['Tokens'],
+      description: 'For pages in a browser: sets a cookie and returns a key. With both, `GET /api/session` returns ' +
+        'access tokens for 30 days. No other operation reads the cookie, and scripts can\'t; the browser sends it ' +
+        'to every port of the host, so it is of no use without the key. If the request has the cookie and the key ' +
+        'of a session, that session ends. Programs use `GET /api/token`.',
+      curl: 'curl -f -u test_user:pwd -c cookies.txt -X POST http://127.0.0.1:5000/api/session',
       response: {
         201: { ...answer(NewSession, 'The new session.'), headers: newSessionHeaders },
-        ...problems(['too_many_tokens', 'storage_full'])
+        ...problems(['too_many_tokens'])
       }
     }
   }, async (request, reply) => {
@@ -41,9 +42,9 @@ export const sessionRoutes: Routes = async (app, { sessions }) => {
   const schema = {
     operationId: 'getSession',
     summary: 'Get an access token for the session',
-    description: 'Returns a new access token if the request has the cookie and the key of a session; otherwise 204. The token ends with the session. The cookie, the key and the expiry of the session do not change.',
-    ...codeSamples('curl -f -b cookies.txt -H "Session-Key: <key>" http://127.0.0.1:5000/api/session'),
-    tags: ['Tokens'],
+    description: 'Returns a new access token if the request has the cookie and the key of a session; otherwise ' +
+      '204. The token ends with the session. The cookie, the key and the expiry of the session do not change.',
+    curl: 'curl -f -b cookies.txt -H "Session-Key: <key>" http://127.0.0.1:5000/api/session',
     security: sessionSecurity,
     response: {
       200: answer(Session, 'The session, with a new access token.'),
@@ -63,19 +64,22 @@ export const sessionRoutes: Routes = async (app, { sessions }) => {
     schema: {
       operationId: 'deleteSession',
       summary: 'End the session',
-      description: 'Revokes the session whose cookie and key the request has, with all its access tokens, and deletes the cookie. Without a session it only deletes the cookie.',
-      ...codeSamples('curl -f -b cookies.txt -c cookies.txt -H "Session-Key: <key>" -X DELETE http://127.0.0.1:5000/api/session'),
-      tags: ['Tokens'],
+      description: 'Revokes the session whose cookie and key the request has, with all its access tokens, and ' +
+        'deletes the cookie. Without a session it only deletes the cookie.',
+      curl: 'curl -f -b cookies.txt -c cookies.txt -H "Session-Key: <key>" -X DELETE http://127.0.0.1:5000/api/session',
       security: sessionSecurity,
       response: {
-        204: { ...noContent('There is no session any more.'), headers: SetCookie('Deletes the cookie, if the request has one.') },
+        204: {
+          ...noContent('There is no session any more.'),
+          headers: SetCookie('Deletes the cookie, if the request has one.')
+        },
         ...problems(['cross_site_request', 'storage_full'])
       }
     }
   }, async (request, reply) => {
     await sessions.end(request)
     sessions.clearCookie(request, reply)
-    return reply.code(204).send()
+    reply.code(204)
   })
 }
 

@@ -1,10 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { originOf } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
 import { publicFolder } from '../http/links.ts'
-import { SESSION_KEY } from '../http/protection.ts'
+import { SESSION_KEY } from '../http/cors.ts'
 import type { TokenAndAccount } from '../metadata/records.ts'
 import { ifNot, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
@@ -135,7 +135,7 @@ function createSecret (): string {
 
 /** The stored hash of the two secrets, in hex. An unsalted hash is enough, because each has 256 random bits. */
 function hashOf ({ cookie, key }: SessionSecrets): string {
-  return createHash('sha256').update(`${cookie}.${key}`).digest('hex')
+  return hash('sha256', `${cookie}.${key}`)
 }
 
 /** Browser and system by the header `User-Agent`; null for all that are not well known: the text could be anything. */

@@ -1,15 +1,17 @@
+import { hash, randomInt } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { KEPT_EVENTS, type EventKind } from '../accounts/events.ts'
 import type { Origin } from '../accounts/network.ts'
 import type { SignedIn } from '../accounts/sign-in.ts'
-import type { AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount } from '../metadata/records.ts'
+import type {
+  AccountRecord, Factor, NewToken, TokenAndAccount, TokenRecord, VerifiedAccount
+} from '../metadata/records.ts'
 import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import type { AccessTokens } from './jwt.ts'
-import { createPersonalToken, hashPersonalToken, isPersonalToken } from './personal-token.ts'
 
 /** The scopes of a token. A password, and an access token created with one, has all of them. */
 export const scopes = ['files:read', 'files:write', 'account', 'links'] as const
-
 export type Scope = typeof scopes[number]
 
 /** Scopes as they are stored: separated by spaces (RFC 6749 section 3.3), in the order of `scopes`. */
@@ -54,19 +56,15 @@ interface AddOptions {
   lifetimeMilliseconds?: number
 }
 
-interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
+interface AddedSession { secretHash: string, lifetimeMilliseconds: number, client: SessionClient }
 
-interface IssuedPersonalToken { token: string, record: TokenRecord }
+interface NewPersonalToken { name: string, scopes: readonly Scope[], expiresAt: number | null }
 
 /** The program that a session is for; null if it is unknown. */
 export type SessionClient = Pick<NewToken, 'browser' | 'system'>
 
-interface NewSession { secretHash: string, lifetimeMilliseconds: number, client: SessionClient }
-
 /** A new access token, and its lifetime in seconds. */
 export interface IssuedToken { token: string, duration: number }
-
-interface Authenticated { readonly account: AccountRecord, readonly token: TokenRecord | undefined }
 
 export type Tokens = ReturnType<typeof createTokens>
 
@@ -133,7 +131,9 @@ export function createTokens (
      * @throws validation_failed if `expiresAt` is not in the future or the name is not well-formed, too_many_tokens,
      * credentials_wrong.
      */
-    async issuePersonal (signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken): Promise<IssuedPersonalToken> {
+    async issuePersonal (
+      signedIn: SignedIn, origin: Origin, wanted: NewPersonalToken
+    ): Promise<{ token: string, record: TokenRecord }> {
       const { name, scopes, expiresAt } = wanted
       // The driver would replace ill-formed characters.
       if (!name.isWellFormed()) throw invalidField('name', 'is not well-formed Unicode')
@@ -152,7 +152,7 @@ export function createTokens (
     },
 
     /** Creates a session. @throws too_many_tokens, credentials_wrong. */
-    addSession (signedIn: SignedIn, origin: Origin, session: NewSession): Promise<TokenRecord> {
+    addSession (signedIn: SignedIn, origin: Origin, session: AddedSession): Promise<TokenRecord> {
       const { secretHash, lifetimeMilliseconds, client } = session
       const options = { event: 'session_created', origin, verified: signedIn.account, lifetimeMilliseconds } as const
       return add({ ...madeWith(signedIn), kind: 'session', secretHash, ...client }, options)
@@ -171,10 +171,12 @@ export function createTokens (
     },
 
     /**
-     * Refuses what was revoked since a request was authenticated, for one that has waited.
+     * Refuses a request that has waited if its credentials were revoked meanwhile.
      * @throws credentials_wrong, token_revoked.
      */
-    async requireCurrent ({ account, token }: Authenticated): Promise<void> {
+    async requireCurrent (
+      { account, token }: { account: AccountRecord, token: TokenRecord | undefined }
+    ): Promise<void> {
       if (token === undefined) {
         if (await signIn.isCurrent(account)) return
         throw new Problem('credentials_wrong')
@@ -211,4 +213,40 @@ function madeWith ({ account, factors }: SignedIn): Pick<NewToken, 'accountId' |
 
 function refuseRevoked (): never {
   throw new Problem('token_revoked')
+}
+
+const PREFIX = 'mst_'
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** Random characters: 178 bits. */
+const SECRET_LENGTH = 30
+
+/** Base62 digits of a 32-bit checksum. */
+const CHECKSUM_LENGTH = 6
+
+/** A new personal access token: a prefix for secret scanners, the secret, and a checksum that detects typing errors. */
+export function createPersonalToken (): string {
+  const secret = Array.from({ length: SECRET_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
+  return PREFIX + secret + checksum(secret)
+}
+
+/** Whether text has the format of a personal token, including the checksum; if not, no database lookup is needed. */
+function isPersonalToken (text: string): boolean {
+  const secret = text.slice(PREFIX.length, PREFIX.length + SECRET_LENGTH)
+  return /^mst_[0-9A-Za-z]{36}$/.test(text) && text.endsWith(checksum(secret))
+}
+
+/** The stored hash of a personal token, in hex. An unsalted hash is enough, because the secret has 178 random bits. */
+function hashPersonalToken (token: string): string {
+  return hash('sha256', token)
+}
+
+function checksum (secret: string): string {
+  let rest = crc32(secret)
+  let digits = ''
+  for (let index = 0; index < CHECKSUM_LENGTH; index++) {
+    digits = ALPHABET.charAt(rest % ALPHABET.length) + digits
+    rest = Math.floor(rest / ALPHABET.length)
+  }
+  return digits
 }

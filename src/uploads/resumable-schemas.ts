@@ -1,6 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import { etag, location, nextPage, StoredFile } from '../files/schemas.ts'
-import { codeSamples, headRoute, operationLinks } from '../openapi/operation.ts'
+import { headRoute, operationLinks } from '../openapi/operation.ts'
 import { addHeaders, answer, noContent, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 import { DRAFT_BYTES, TUS_BYTES } from './protocols.ts'
@@ -42,15 +42,15 @@ export function describeUploadHeaders (route: Parameters<typeof addHeaders>[0]):
   }))
 }
 
-interface Words extends ReturnType<typeof codeSamples> {
+interface Words {
   readonly operationId: string
   readonly summary: string
   readonly description: string
+  readonly curl: string | string[]
 }
 
 /** What the document says of the uploads of one kind of uploader. */
 interface OperationOptions {
-  readonly tags: string[]
   readonly words: Record<'create' | 'get' | 'head' | 'append' | 'override' | 'cancel', Words>
   /** The parameters and headers of a creation. */
   readonly creation: object
@@ -65,10 +65,10 @@ interface OperationOptions {
 
 /** The operations on uploads, but for their list. */
 export function resumableOperations ({
-  tags, words, creation, params, parameters, completed, failuresOf
+  words, creation, params, parameters, completed, failuresOf
 }: OperationOptions) {
   const content = { consumes: [DRAFT_BYTES, TUS_BYTES], body: UploadBytes }
-  const upload = { tags, params, headers: UploadLookupHeaders }
+  const upload = { params, headers: UploadLookupHeaders }
   const refused = failuresOf(refusedContent)
   const appendFailures = problems([...refused, 'upload_offset_mismatch', 'upload_completed'])
   const lookupFailures = problems(failuresOf(refusedLookups))
@@ -80,7 +80,6 @@ export function resumableOperations ({
   return {
     create: {
       ...words.create,
-      tags,
       ...creation,
       ...content,
       response: {
@@ -137,8 +136,7 @@ export const listUploads = {
   operationId: 'listUploads',
   summary: 'List unfinished uploads',
   description: 'Lists your unfinished uploads, newest first.',
-  ...codeSamples('curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin"'),
-  tags: ['Uploads'],
+  curl: 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin"',
   querystring: UploadListQuery,
   headers: UploadLookupHeaders,
   response: {
@@ -149,7 +147,6 @@ export const listUploads = {
 
 /** The operations on uploads of the caller. */
 export const ownOperations = resumableOperations({
-  tags: ['Uploads'],
   words: {
     create: {
       operationId: 'createUpload',
@@ -162,21 +159,19 @@ export const ownOperations = resumableOperations({
         'file of this name must not exist, unless it has the same bytes. A lock of the file, or of the folder if the ' +
         'file is new, refuses the creation with 423; one that is set later refuses the last request, and the upload ' +
         'stays: ask for its offset once the lock has ended.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; ' +
+      curl: 'curl -f -u test_user:pwd -X POST -H "Upload-Complete: ?0" -H "Content-Disposition: inline; ' +
           'filename=large.bin" http://127.0.0.1:5000/api/uploads'
-      )
     },
     get: {
       operationId: 'getUpload',
       summary: 'Get an upload',
       description: 'Returns the upload as it is. An append in progress goes on. If all bytes are there and the file ' +
         'was refused, the response is the refusal, such as 412, or 423 while a lock refuses it.',
-      ...codeSamples(
+      curl: [
         'upload=$(curl -f -u test_user:pwd "http://127.0.0.1:5000/api/uploads?name=large.bin" | grep -Eo ' +
           '"[0-9a-f]{32}" | head -n 1)',
         'curl -f -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'
-      )
+      ]
     },
     head: {
       operationId: 'headUpload',
@@ -185,7 +180,7 @@ export const ownOperations = resumableOperations({
         'stored. If all bytes are there and the file was refused, the response is the refusal, such as 412, or 423 ' +
         'while a lock refuses it. A complete upload is found until `Upload-Expires`; the server remembers at most ' +
         '1,000 of an account. The rate limit counts only requests with Basic credentials.',
-      ...codeSamples('curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload')
+      curl: 'curl -f -I -u test_user:pwd http://127.0.0.1:5000/api/uploads/$upload'
     },
     append: {
       operationId: 'appendUpload',
@@ -193,29 +188,27 @@ export const ownOperations = resumableOperations({
       description: 'Appends the content at `Upload-Offset`. If the connection is lost, what arrived is kept. With ' +
         'the last byte, or the end of content with `Upload-Complete: ?1`, the upload becomes a file; the response to ' +
         'a client of the draft is then that of `PUT /uploads/{name}`. Another append in progress ends.',
-      ...codeSamples(
-        'curl -f -u test_user:pwd -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: ' +
+      curl: 'curl -f -u test_user:pwd -X PATCH -H "Upload-Complete: ?1" -H "Upload-Offset: 0" -H "Content-Type: ' +
           'application/partial-upload" --data-binary @report.pdf http://127.0.0.1:5000/api/uploads/$upload'
-      )
     },
     override: {
       operationId: 'overrideUpload',
       summary: 'Continue or cancel an upload with POST',
       description: 'For clients of tus behind proxies that refuse `PATCH`, `HEAD` or `DELETE`: ' +
         '`X-HTTP-Method-Override` names the method.',
-      ...codeSamples(
+      curl: [
         'upload=$(curl -f -u test_user:pwd -X POST -H "Tus-Resumable: 1.0.0" -H "Upload-Length: 9" -H ' +
           '"Upload-Metadata: filename YS50eHQ=" http://127.0.0.1:5000/api/uploads | grep -Eo "[0-9a-f]{32}" | head ' +
           '-n 1)',
         'curl -f -u test_user:pwd -X POST -H "Tus-Resumable: 1.0.0" -H "X-HTTP-Method-Override: HEAD" ' +
           'http://127.0.0.1:5000/api/uploads/$upload'
-      )
+      ]
     },
     cancel: {
       operationId: 'cancelUpload',
       summary: 'Cancel an upload',
       description: 'Ends the upload and deletes its bytes. A file that it became stays.',
-      ...codeSamples('curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/uploads/$upload')
+      curl: 'curl -f -u test_user:pwd -X DELETE http://127.0.0.1:5000/api/uploads/$upload'
     }
   },
   creation: { querystring: UploadFolderQuery, headers: UploadCreationHeaders },

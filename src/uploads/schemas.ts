@@ -7,7 +7,6 @@ import type { Links } from '../http/links.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import { Count, MAX_FIELD_LENGTH, SharedObject, Timestamp } from '../http/wire-values.ts'
 import { type ListedUpload, MAX_METADATA_BYTES } from '../metadata/upload-records.ts'
-import { codeSamples } from '../openapi/operation.ts'
 import { answer, type Header, problems } from '../openapi/responses.ts'
 import type { FailureCode } from '../problems.ts'
 
@@ -259,8 +258,7 @@ export const uploadFile = {
   description: 'Creates a file from a form with one part named `file`. If a file with this name and the same bytes ' +
     'already exists, the response is 200 with that file, so retries are safe. If its bytes differ, the response is ' +
     '409 and nothing changes. `Content-Digest` and `Repr-Digest` cover the whole form as sent.',
-  ...codeSamples('curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/'),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -F file=@report.pdf http://127.0.0.1:5000/',
   querystring: UploadFormQuery,
   headers: FormHeaders,
   consumes: ['multipart/form-data'],
@@ -292,10 +290,7 @@ export const putFile = {
     'them, use `uploadFile`.\n\nOver HTTP/2, a body whose length is not its `Content-Length` is never stored: ' +
     'Node.js 20 resets the stream, and newer versions end the connection with its other streams. What was ' +
     'acknowledged on it is stored.',
-  ...codeSamples(
-    'curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf'
-  ),
-  tags: ['Files'],
+  curl: 'curl -f -u test_user:pwd -H "Upload-Complete: ?1" -T report.pdf http://127.0.0.1:5000/uploads/second.pdf',
   params: FileParams,
   querystring: UploadFolderQuery,
   headers: Type.Composite([ChangeHeaders, DigestHeaders, ResumablePutHeaders, Type.Object(fileModified)]),

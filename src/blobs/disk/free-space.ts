@@ -151,23 +151,25 @@ export async function openReserve (path: string) {
     await refilling
   }
 
+  /** Runs an operation. While it fails because the disk is full, releases a part of the reserve and runs it again. */
+  async function withSpace<T> (operation: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const before = bytes
+      try {
+        return await operation()
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== 'storage_full') throw error
+        // Of many that failed together, one makes space.
+        if (bytes === before && !await shrink()) throw error
+      }
+    }
+  }
+
   await restore()
   return {
     /** Bytes that uploads must keep free until the reserve is complete again; 0 if it is complete. */
     get missingBytes () { return bytes >= RESERVE_BYTES ? 0 : REFILL_BYTES },
-    /** Runs an operation. While it fails because the disk is full, releases a part of the reserve and runs it again. */
-    async withSpace<T> (operation: () => Promise<T>): Promise<T> {
-      for (;;) {
-        const before = bytes
-        try {
-          return await operation()
-        } catch (error) {
-          if (!(error instanceof Problem) || error.code !== 'storage_full') throw error
-          // Of many that failed together, one makes space.
-          if (bytes === before && !await shrink()) throw error
-        }
-      }
-    },
+    withSpace,
     restore
   }
 }

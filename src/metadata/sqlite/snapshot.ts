@@ -125,7 +125,8 @@ function countRows (db: BetterSQLite3Database, table: typeof recoveryCodes | typ
 }
 
 function hasColumn (client: Database, { name, table }: Column): boolean {
-  return client.prepare('SELECT 1 FROM pragma_table_info(?) WHERE name = ?').get(getTableName(table), name) !== undefined
+  const query = client.prepare('SELECT 1 FROM pragma_table_info(?) WHERE name = ?')
+  return query.get(getTableName(table), name) !== undefined
 }
 
 function hasTable (client: Database, name: string): boolean {
