@@ -67,7 +67,7 @@ export const Settings = Type.Object({
     'Access token keys as kid:secret, comma-separated: the first signs, all verify. ' +
       'Secrets need 32 bytes. Unset, one is made beside the database.'
   )),
-  SEALING_KEYS: Type.Optional(Text('The same for keys that encrypt the secrets of one-time codes and of links.')),
+  SEALING_KEYS: Type.Optional(Text('The same for keys that encrypt secrets of one-time codes and links.')),
   MAX_FILE_BYTES: Bytes('Largest file.', 5 * GIB),
   UPLOAD_EXPIRY_HOURS: Whole('How long an unfinished upload waits for more bytes.', [1, 8760], 24),
   KEEP_DAYS: Whole('Days to keep versions and deleted files; 0: none.', [0, 36_500], 30),
