@@ -390,7 +390,7 @@ function createRun ({ metadata, clock, ownerId, model, number, counts }: RunOpti
       expectSame(Array.from(await metadata.blobs.findKnown(used)).sort(), inUse.stored)
       // A blob is given out from the time when it was discarded, which may be later than now.
       clock.advance(1000)
-      const discarded = new Set(await metadata.blobs.claimDiscarded(100_000, 0))
+      const discarded = new Set(await metadata.blobs.takeDiscarded(100_000, 0))
       expectSame([...inUse.stored, ...inUse.uploads].filter(blobId => discarded.has(blobId)), [])
       expectSame(model.discarded().filter(blobId => !discarded.has(blobId)), [])
     }

@@ -87,7 +87,7 @@ export function suite (t: Test, open: OpenMetadata): void {
         const { usedBytes, usedFiles, keptBytes } = await metadata.accounts.find(ownerId) as AccountRecord
         return { bytes: usedBytes, files: usedFiles, keptBytes }
       },
-      discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
+      discarded: async () => (await metadata.blobs.takeDiscarded(1000, 0)).sort(),
       async reopen (retentionPolicy: RetentionPolicy) {
         await metadata.close()
         metadata = await open(place, options(retentionPolicy))
@@ -377,10 +377,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.accounts.usageMismatches(), [])
     let rounds = 0
     for (; await metadata.accounts.purgeDeleted(2); rounds++) {
-      t.ok((await metadata.blobs.claimDiscarded(100, 0)).length <= 2 * (rounds + 1))
+      t.ok((await metadata.blobs.takeDiscarded(100, 0)).length <= 2 * (rounds + 1))
     }
     t.ok(rounds >= 5)
-    t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), blobsOf(files).sort())
+    t.strictSame((await metadata.blobs.takeDiscarded(100, 0)).sort(), blobsOf(files).sort())
     await metadata.blobs.clearDiscarded(blobsOf(files))
     t.strictSame(await metadata.blobs.findReferenced(blobsOf(files)), new Set())
     t.ok(await metadata.versions.find(otherId, 'a', theirs.blobId))
@@ -469,7 +469,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await remove('a')
     t.equal(await metadata.blobs.hasDiscarded(), false)
     await metadata.trash.remove(ownerId, blobId)
-    t.strictSame(await metadata.blobs.claimDiscarded(9, 3600), [])
+    t.strictSame(await metadata.blobs.takeDiscarded(9, 3600), [])
     t.equal(await metadata.blobs.hasDiscarded(), true)
     await metadata.blobs.clearDiscarded([blobId])
     t.equal(await metadata.blobs.hasDiscarded(), false)

@@ -43,7 +43,7 @@ export function suite (t: Test, open: OpenMetadata): void {
         return found.map(({ id }) => id)
       },
       kept: async () => (await metadata.accounts.find(ownerId))?.keptBytes,
-      discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort()
+      discarded: async () => (await metadata.blobs.takeDiscarded(1000, 0)).sort()
     }
   }
 

@@ -170,7 +170,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const successor = await metadata.accounts.add(newAccount('ada'))
     t.not(successor.id, id)
     while (await metadata.accounts.purgeDeleted(2));
-    t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), mine.map(file => file.blobId).sort())
+    t.strictSame((await metadata.blobs.takeDiscarded(100, 0)).sort(), mine.map(file => file.blobId).sort())
     t.strictSame(await metadata.files.find(bob.id, 'theirs'), theirs.file)
   })
 
@@ -271,7 +271,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.events.add({ accountId: id, kind: 'disabled', network: 'n1', requestId: 'r2' }, { all: 9, ofKind: 9 })
     const events = await metadata.events.list(id, { beforeId: undefined, limit: 9 })
     t.strictSame(events.map(({ requestId }) => requestId), ['r2', 'r1'])
-    const { id: claim = 0 } = await metadata.attempts.claim({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
+    const { id: claim = 0 } = await metadata.attempts.begin({ kind: 'sign_in', network: 'n1', usernameKey: 'bob', isKnownNetwork: false }, []) as { id?: number }
     await metadata.attempts.finish(claim, 'failed')
     for (const kind of ['sign_in', 'registration'] as const) t.equal(await countFailures(metadata, { kind, network: 'n1' }), 1)
     const times = [
@@ -313,7 +313,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.equal(await countFailures(metadata, { kind: 'registration', network: 'n1' }), 1)
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }), 1)
     t.equal(await countFailures(metadata, { kind: 'sign_in', usernameKey: 'ada', isKnownNetwork: false }), 2)
-    const claim = await metadata.attempts.claim(attempt('n1', 'ada'), [])
+    const claim = await metadata.attempts.begin(attempt('n1', 'ada'), [])
     if (claim.state !== 'granted') return t.fail()
     await metadata.attempts.finish(claim.id, 'succeeded')
     t.equal(await countFailures(metadata, { kind: 'sign_in', network: 'n1' }), 1)
@@ -334,7 +334,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const clock = createTestClock(5000)
     const { metadata } = await withAccount(t, clock)
     const matching = { kind: 'sign_in', network: 'n1' } as const
-    const claim = (...limits: AttemptLimit[]) => metadata.attempts.claim(attempt('n1', 'ada'), limits)
+    const claim = (...limits: AttemptLimit[]) => metadata.attempts.begin(attempt('n1', 'ada'), limits)
     for (let count = 0; count < 2; count++) await recordFailure(metadata, attempt('n1', 'ada'))
     t.strictSame(await claim({ matching, limit: 5, seconds: 900 }, { matching, limit: 2, seconds: 900 }), { state: 'refused', retrySeconds: 900 })
     clock.advance(999)
@@ -346,17 +346,17 @@ export function suite (t: Test, open: OpenMetadata): void {
   t.test('of twenty attempts at once only as many go on as may still fail, and each outcome decides about the others', async t => {
     const { metadata } = await withAccount(t)
     const limits = [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'ada' }, limit: 3, seconds: 900 }] as const
-    const claims = await Promise.all(Array.from({ length: 20 }, () => metadata.attempts.claim(attempt('n1', 'ada'), limits)))
+    const claims = await Promise.all(Array.from({ length: 20 }, () => metadata.attempts.begin(attempt('n1', 'ada'), limits)))
     t.strictSame(count(claims.map(({ state }) => state)), { granted: 3, busy: 17 })
     const [first = 0, second = 0, third = 0] = claims.flatMap(claim => claim.state === 'granted' ? [claim.id] : [])
-    t.match(await metadata.attempts.claim(attempt('n1', 'bob'), [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'bob' }, limit: 1, seconds: 900 }]), { state: 'granted' }, 'another name')
+    t.match(await metadata.attempts.begin(attempt('n1', 'bob'), [{ matching: { kind: 'sign_in', network: 'n1', usernameKey: 'bob' }, limit: 1, seconds: 900 }]), { state: 'granted' }, 'another name')
     await metadata.attempts.finish(first, 'failed')
-    t.strictSame(await metadata.attempts.claim(attempt('n1', 'ada'), limits), { state: 'busy' })
+    t.strictSame(await metadata.attempts.begin(attempt('n1', 'ada'), limits), { state: 'busy' })
     await metadata.attempts.finish(second, 'released')
-    const next = await Promise.all([1, 2].map(() => metadata.attempts.claim(attempt('n1', 'ada'), limits)))
+    const next = await Promise.all([1, 2].map(() => metadata.attempts.begin(attempt('n1', 'ada'), limits)))
     t.strictSame(count(next.map(({ state }) => state)), { granted: 1, busy: 1 })
     await metadata.attempts.finish(third, 'succeeded')
-    t.match(await metadata.attempts.claim(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
+    t.match(await metadata.attempts.begin(attempt('n1', 'ada'), limits), { state: 'granted' }, 'a success forgives the failure')
   })
 
   t.test('a lease ends with the write that adds its file, which needs it', async t => {
@@ -373,7 +373,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.blobs.endLease(ended.blobId)
     t.strictSame(await outcomes([metadata.files.add(ended, unlimited), metadata.files.put({ ...ended, name: 'a' }, unlimited, always)]), ['unavailable', 'unavailable'])
     t.strictSame((await metadata.files.list(id, all)).map(file => file.blobId), [added.blobId, replacing.blobId])
-    t.strictSame(await metadata.blobs.claimAbandoned(10), [])
+    t.strictSame(await metadata.blobs.takeAbandoned(10), [])
   })
 
   t.test('a blob whose lease ran out is given out to be deleted, once more a day later, and no file can use it any more', async t => {
@@ -384,10 +384,10 @@ export function suite (t: Test, open: OpenMetadata): void {
     for (const { blobId } of [paused, renewed, other]) await metadata.blobs.lease(blobId, 1)
     await metadata.blobs.renewLeases([renewed.blobId], 60)
     clock.advance(999)
-    t.strictSame(await metadata.blobs.claimAbandoned(10), [])
+    t.strictSame(await metadata.blobs.takeAbandoned(10), [])
     clock.advance(1)
-    const first = await metadata.blobs.claimAbandoned(1)
-    const rest = await Promise.all([metadata.blobs.claimAbandoned(10), metadata.blobs.claimAbandoned(10)])
+    const first = await metadata.blobs.takeAbandoned(1)
+    const rest = await Promise.all([metadata.blobs.takeAbandoned(10), metadata.blobs.takeAbandoned(10)])
     const abandoned = [paused.blobId, other.blobId].sort()
     t.strictSame([...first, ...rest.flat()].sort(), abandoned)
     await metadata.blobs.renewLeases([paused.blobId], 60)
@@ -395,13 +395,13 @@ export function suite (t: Test, open: OpenMetadata): void {
     await metadata.blobs.clearAbandoned(abandoned)
     const again = await reopen()
     clock.advance(DAY - 1)
-    t.strictSame(await again.blobs.claimAbandoned(10), [])
+    t.strictSame(await again.blobs.takeAbandoned(10), [])
     t.strictSame(await outcomes([again.files.add(paused, unlimited)]), ['unavailable'])
     clock.advance(1)
-    t.strictSame((await again.blobs.claimAbandoned(10)).sort(), abandoned)
+    t.strictSame((await again.blobs.takeAbandoned(10)).sort(), abandoned)
     await again.blobs.clearAbandoned(abandoned)
     clock.advance(DAY)
-    t.strictSame(await again.blobs.claimAbandoned(10), [])
+    t.strictSame(await again.blobs.takeAbandoned(10), [])
     t.strictSame(await outcomes([again.files.add(paused, unlimited)]), ['unavailable'])
   })
 
@@ -504,7 +504,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     ]), ['name_taken', 'name_taken'])
     t.strictSame(await metadata.files.list(id, all), [file])
     t.strictSame(await usage(metadata, id), { bytes: 5, files: 1 })
-    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
+    t.strictSame(await metadata.blobs.takeDiscarded(10, 0), [])
   })
 
   t.test('what the condition does not permit leaves everything as it was, and of twenty who replace one version one wins', async t => {
@@ -513,7 +513,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     const { file } = await metadata.files.put(newFile(id, 'a'), unlimited, always)
     t.strictSame(await outcomes([metadata.files.put(newFile(id, 'a'), unlimited, never), metadata.files.remove(id, 'a', { ...removal, precondition: never })]), ['precondition_failed', 'precondition_failed'])
     t.strictSame(await metadata.files.list(id, all), [file])
-    t.strictSame(await metadata.blobs.claimDiscarded(10, 0), [])
+    t.strictSame(await metadata.blobs.takeDiscarded(10, 0), [])
     t.strictSame(await usage(metadata, id), { bytes: 10, files: 1 })
     const isThatVersion = { 'if-match': `"${file.sha256}"` }
     const writers = Array.from({ length: 20 }, () => newFile(id, 'a'))
@@ -532,13 +532,13 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await usage(metadata, id), { bytes: 0, files: 0 })
     const again = await reopen()
     const discarded = files.map(file => file.blobId).reverse()
-    t.strictSame(await again.blobs.claimDiscarded(10, 60), [], 'before their grace is over')
-    t.strictSame(await again.blobs.claimDiscarded(10, 0), discarded)
-    t.strictSame(await again.blobs.claimDiscarded(2, 0), discarded.slice(0, 2))
+    t.strictSame(await again.blobs.takeDiscarded(10, 60), [], 'before their grace is over')
+    t.strictSame(await again.blobs.takeDiscarded(10, 0), discarded)
+    t.strictSame(await again.blobs.takeDiscarded(2, 0), discarded.slice(0, 2))
     await again.blobs.postponeDiscarded([String(discarded[0]), 'unknown'])
-    t.strictSame(await again.blobs.claimDiscarded(10, 0), [...discarded.slice(1), discarded[0]], 'one that can\'t be deleted now is the last')
+    t.strictSame(await again.blobs.takeDiscarded(10, 0), [...discarded.slice(1), discarded[0]], 'one that can\'t be deleted now is the last')
     await again.blobs.clearDiscarded(discarded.slice(0, 2))
-    t.strictSame(await again.blobs.claimDiscarded(10, 0), discarded.slice(2))
+    t.strictSame(await again.blobs.takeDiscarded(10, 0), discarded.slice(2))
   })
 
   t.test('recovery and fsck are told which blobs have a file, and fsck which are discarded or being written as well', async t => {
@@ -575,7 +575,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await again.files.list(id, all)).map(file => file.name), ['a', 'c', 'kept', 'taken'])
     t.ok(await again.accounts.findByKey('bob'))
     t.strictSame(await again.accounts.usageMismatches(), [])
-    t.strictSame(await again.blobs.claimDiscarded(10, 0), [])
+    t.strictSame(await again.blobs.takeDiscarded(10, 0), [])
   })
 
   t.test('two hundred writes at once are all done, one after the other', async t => {
@@ -586,7 +586,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(count(put.map(({ isNew }) => String(isNew))), { true: 1, false: 199 })
     const again = await reopen()
     const last = await again.files.find(id, 'a')
-    const discarded = await again.blobs.claimDiscarded(400, 0)
+    const discarded = await again.blobs.takeDiscarded(400, 0)
     t.equal(discarded.length, 199)
     t.strictSame(new Set([...discarded, last?.blobId]), new Set(put.map(({ file }) => file.blobId)), 'every other one was replaced')
     t.strictSame(await usage(again, id), { bytes: last?.size, files: 1 })

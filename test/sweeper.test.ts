@@ -86,5 +86,5 @@ t.test('bytes that the disk does not give up are not forgotten', { skip: skipWit
   await mkdir(path)
   await store.files.remove(ownerId, 'a', { precondition: {}, isPermanent: true })
   await store.cleanup.close()
-  t.strictSame(await store.metadata.blobs.claimDiscarded(10, 0), [id])
+  t.strictSame(await store.metadata.blobs.takeDiscarded(10, 0), [id])
 })

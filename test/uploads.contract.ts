@@ -105,7 +105,7 @@ export function suite (t: Test, open: OpenMetadata): void {
       )).map(({ id }) => metadata.uploads.find(ownerId, id) as Promise<UploadRecord>)),
       list: async (name?: string, page: Partial<UploadPage> = {}) =>
         metadata.uploads.list(ownerId, { name, before: undefined, limit: 100, ...page }),
-      discarded: async () => (await metadata.blobs.claimDiscarded(1000, 0)).sort(),
+      discarded: async () => (await metadata.blobs.takeDiscarded(1000, 0)).sort(),
       reopen
     }
   }
@@ -246,7 +246,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     await again.uploads.remove(ownerId, upload.id)
     t.strictSame(await outcomes([again.uploads.remove(ownerId, upload.id)]), { not_found: 1 })
     t.match(await again.files.find(ownerId, 'b'), { blobId: upload.blobId })
-    t.strictSame(await again.blobs.claimDiscarded(10, 0), [])
+    t.strictSame(await again.blobs.takeDiscarded(10, 0), [])
     t.strictSame(await again.accounts.usageMismatches(), [])
   })
 
@@ -270,7 +270,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame((await list()).map(({ id }) => id), [unfinished.id])
     t.ok(await metadata.uploads.find(otherId, theirs.id))
     t.match(await metadata.accounts.find(ownerId), { usedFiles: 5 })
-    t.strictSame(await metadata.blobs.claimDiscarded(9, 0), [])
+    t.strictSame(await metadata.blobs.takeDiscarded(9, 0), [])
   })
 
   t.test('an upload by POST is refused if there are other bytes, and succeeds with the same, whose blob is not needed', async t => {
@@ -330,11 +330,11 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await metadata.accounts.usageMismatches(), [])
 
     await metadata.files.add(newFile(ownerId, 'b', { sha256: 'aa' }), unlimited)
-    const before = (await metadata.blobs.claimDiscarded(100, 0)).length
+    const before = (await metadata.blobs.takeDiscarded(100, 0)).length
     const uploads = await Promise.all(Array.from({ length: 10 }, () => add('b', { precondition: { 'if-match': '"aa"' } })))
     const stored = await Promise.all(uploads.map(upload => finish(upload)))
     t.equal(stored.filter(stored => stored !== undefined).length, 1)
-    t.equal((await metadata.blobs.claimDiscarded(100, 0)).length, before + 1)
+    t.equal((await metadata.blobs.takeDiscarded(100, 0)).length, before + 1)
   })
 
   t.test('an upload by PUT ends the older ones by PUT of its name, unless it is refused', async t => {

@@ -17,7 +17,7 @@ export function attemptKey (usernameKey: string): string {
 }
 
 /** Limits failed sign-ins and registrations, across all processes that share the database. */
-export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'claim' | 'finish'>) {
+export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'begin' | 'finish'>) {
   const waiting = new Set<() => void>()
 
   /** Resolves when an attempt of this process has ended, or after a moment, because one of another process may have. */
@@ -45,12 +45,12 @@ export function createAttemptLimiter (attempts: Pick<AttemptRepository, 'claim' 
     async acquire (attempt: Omit<Attempt, 'at'>, limits: readonly AttemptLimit[], code: FailureCode) {
       const applied = limits.filter(({ limit }) => limit > 0)
       for (;;) {
-        const claim = await attempts.claim(attempt, applied)
-        if (claim.state === 'refused') throw new Problem(code, { retrySeconds: claim.retrySeconds })
-        if (claim.state === 'busy') await waitForOthers()
+        const begun = await attempts.begin(attempt, applied)
+        if (begun.state === 'refused') throw new Problem(code, { retrySeconds: begun.retrySeconds })
+        if (begun.state === 'busy') await waitForOthers()
         else {
           return async (outcome: AttemptOutcome): Promise<void> => {
-            await attempts.finish(claim.id, outcome)
+            await attempts.finish(begun.id, outcome)
             for (const resume of waiting) resume()
           }
         }

@@ -48,7 +48,7 @@ export function createBlobCleanup (
 
   /** One batch. `isFull`: there may be more that can be removed. */
   async function removeDiscarded (): Promise<{ removed: number, isFull: boolean }> {
-    const ids = await metadata.blobs.claimDiscarded(BATCH, blobs.graceSeconds)
+    const ids = await metadata.blobs.takeDiscarded(BATCH, blobs.graceSeconds)
     if (ids.length === 0) return { removed: 0, isFull: false }
     const removed = await blobs.remove(ids)
     // A blob that can't be removed is tried again later, and must not block others.
@@ -63,7 +63,7 @@ export function createBlobCleanup (
 
   /** One batch. Only interrupted uploads leave such blobs. */
   async function removeAbandoned (): Promise<void> {
-    const ids = await metadata.blobs.claimAbandoned(BATCH)
+    const ids = await metadata.blobs.takeAbandoned(BATCH)
     if (ids.length > 0) await metadata.blobs.clearAbandoned(await blobs.remove(ids))
   }
 

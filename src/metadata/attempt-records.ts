@@ -30,10 +30,10 @@ export type AttemptFilter =
 export interface AttemptLimit { readonly matching: AttemptFilter, readonly limit: number, readonly seconds: number }
 
 /**
- * Granted, with the id of the claim; refused for `retrySeconds`, because a limit is reached; or busy, because the
+ * Granted, with its id; refused for `retrySeconds`, because a limit is reached; or busy, because the
  * attempts under way may still reach one.
  */
-export type AttemptClaim =
+export type BegunAttempt =
   | { readonly state: 'granted', readonly id: number }
   | { readonly state: 'refused', readonly retrySeconds: number }
   | { readonly state: 'busy' }

@@ -1,30 +1,30 @@
 import { and, eq, gt, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type {
-  AttemptClaim, AttemptFilter, AttemptLimit, AttemptOutcome, AttemptRange, NewAttempt
+  AttemptFilter, AttemptLimit, AttemptOutcome, AttemptRange, BegunAttempt, NewAttempt
 } from './attempt-records.ts'
 import type { FactorState } from './records.ts'
 import { isAny, query } from './rule.ts'
 import type { Services } from './services.ts'
 
-/** Claims of attempts under way, which each database keeps in its own way. */
-export interface AttemptClaims {
+/** Attempts whose outcome is open, which each database keeps in its own way. */
+export interface OpenAttempts {
   /**
-   * Decides whether an attempt may go on, and if so claims its place under each limit, in one transaction: parallel
-   * attempts can't exceed a limit. A claim lapses with the process that made it. Attempts in the future are from before
-   * the clock was set back, and do not count.
+   * Decides whether an attempt may go on, and if so counts it as open under each limit, in one transaction: parallel
+   * attempts can't exceed a limit. It ends with the process that began it. Attempts in the future are from before the
+   * clock was set back, and do not count.
    */
-  claim (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<AttemptClaim>
+  begin (attempt: NewAttempt, limits: readonly AttemptLimit[]): Promise<BegunAttempt>
   /**
-   * Ends a claim and applies its outcome, in one transaction: a failure is recorded, a success deletes the failures
+   * Ends an attempt and applies its outcome, in one transaction: a failure is recorded, a success deletes the failures
    * of its kind for that username from that network. A failure that can't be recorded (full disk) still counts.
    */
-  finish (claimId: number, outcome: AttemptOutcome): Promise<void>
-  /** Deletes up to `limit` claims whose processes have ended. */
+  finish (id: number, outcome: AttemptOutcome): Promise<void>
+  /** Deletes up to `limit` open attempts whose processes have ended. */
   readonly removeLapsed: (limit: number) => Promise<void>
 }
 
-/** Whether a row of attempts, or of claims, is one that a limit counts. */
+/** Whether a row of attempts, or of open ones, is one that a limit counts. */
 export function isCounted (
   matching: AttemptFilter, table: Record<'kind' | 'network' | 'usernameKey' | 'isKnownNetwork', PgColumn>
 ): SQL | undefined {
@@ -37,11 +37,11 @@ export function isCounted (
  */
 export type AttemptRepository = ReturnType<typeof createAttempts>
 
-export function createAttempts ({ engine, read, removeSome }: Services, { removeLapsed, ...claims }: AttemptClaims) {
+export function createAttempts ({ engine, read, removeSome }: Services, { removeLapsed, ...open }: OpenAttempts) {
   const { tables: { accounts, accountNetworks, attempts }, apply } = engine
 
   return {
-    ...claims,
+    ...open,
 
     /**
      * Deletes up to `limit` attempts before `since` or after `until`, wrong codes before `codesSince`, which is

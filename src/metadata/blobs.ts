@@ -47,7 +47,7 @@ export interface DatabaseBlobMethods {
    * Blobs that were discarded `graceSeconds` ago or earlier, oldest first, at most `limit`: no file uses them, their
    * bytes can be deleted. Empty while a backup holds the retention lock. For recovery.
    */
-  claimDiscarded (limit: number, graceSeconds: number): Promise<string[]>
+  takeDiscarded (limit: number, graceSeconds: number): Promise<string[]>
   /** Moves discarded blobs whose bytes can't be deleted now behind all others. */
   postponeDiscarded (blobIds: string[]): Promise<void>
   /** Whether a backup holds the retention lock: until it ends, no bytes of discarded blobs are deleted. */
@@ -129,13 +129,13 @@ export function createBlobs (engine: Engine, own: DatabaseBlobMethods) {
       apply(() => query(db => db.delete(blobLeases).where(eq(blobLeases.blobId, blobId)), () => {})),
 
     /**
-     * Claims up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
+     * Takes up to `limit` blobs whose lease ran out: their bytes can be deleted. Each is returned again a day after
      * `blobs.clearAbandoned`, in case a paused process wrote late. For recovery.
      */
-    async claimAbandoned (limit: number): Promise<string[]> {
+    async takeAbandoned (limit: number): Promise<string[]> {
       // Usually there is none, and a write costs a sync.
       if (!(await read(() => query(anyOf(blobLeases, lte(blobLeases.expiresAt, clock)), isAny)))) return []
-      // If the answer is lost, these are claimed again later.
+      // if the answer is lost, these are taken again later.
       return apply(() => query(db => db.update(blobLeases)
         .set({
           expiresAt: inFuture(clock, CLEAN_UP_MILLISECONDS),

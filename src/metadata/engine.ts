@@ -1,8 +1,8 @@
 // What a database must give, so that the rules in this folder are written once.
 //
 // Not shared, because the databases do it too differently:
-// - Claims of attempts: SQLite's are in the memory of its only process, PostgreSQL's in a table.
-// - Discarded blobs: several processes of PostgreSQL claim them with SKIP LOCKED and look for a retention lock in a
+// - Open attempts: SQLite's are in the memory of its only process, PostgreSQL's in a table.
+// - Discarded blobs: several processes of PostgreSQL take them with SKIP LOCKED and look for a retention lock in a
 //   table.
 // - Conditions on names: each database finds the end of a page of names in its index by another form of them.
 // - Snapshots for backups, and portable metadata.

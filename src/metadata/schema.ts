@@ -459,9 +459,9 @@ export function createTables (dialect: Dialect) {
   /** Blobs that are being written to a store that can't tell which writes were interrupted. */
   const blobLeases = table('blob_leases', named({
     blobId: keyOfRow,
-    // After this time the lease can be claimed, and its bytes are deleted.
+    // After this time a sweep takes the blob, and its bytes are deleted.
     expiresAt: number,
-    // When it was first claimed: from then on no file can use the blob.
+    // When it was first taken: from then on no file can use the blob.
     abandonedAt: optional.number
   }), columns => [index('blob_leases_expiry').on(columns.expiresAt)])
 

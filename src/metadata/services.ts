@@ -1,5 +1,5 @@
 import { createAccountAdder, createAccounts } from './accounts.ts'
-import { type AttemptClaims, createAttempts } from './attempts.ts'
+import { type OpenAttempts, createAttempts } from './attempts.ts'
 import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts'
 import { createChangeLog } from './change-log.ts'
 import { createChanges } from './changes.ts'
@@ -77,20 +77,20 @@ function createServices (options: ServiceOptions) {
 }
 
 interface RepositoryOptions extends ServiceOptions {
-  readonly attemptClaims: AttemptClaims
+  readonly openAttempts: OpenAttempts
   readonly discardedBlobs: DatabaseBlobMethods
 }
 
 /** The repositories of a database: the shared rules, and the methods that it implements itself. */
 export type Repositories = ReturnType<typeof createRepositories>
 
-export function createRepositories ({ attemptClaims, discardedBlobs, ...options }: RepositoryOptions) {
+export function createRepositories ({ openAttempts, discardedBlobs, ...options }: RepositoryOptions) {
   const services = createServices(options)
   const accounts = createAccounts(services)
   return {
     accounts,
     tokens: createTokens(services),
-    attempts: createAttempts(services, attemptClaims),
+    attempts: createAttempts(services, openAttempts),
     factors: createFactors(services),
     claims: createClaims(services, accounts),
     events: createEvents(services),

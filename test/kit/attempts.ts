@@ -3,7 +3,7 @@ import type { Metadata } from '#src/metadata/metadata.ts'
 
 /** Records an attempt that fails now, by the clock of the database. */
 export async function recordFailure (metadata: Metadata, attempt: NewAttempt): Promise<void> {
-  const claim = await metadata.attempts.claim(attempt, [])
+  const claim = await metadata.attempts.begin(attempt, [])
   if (claim.state === 'granted') await metadata.attempts.finish(claim.id, 'failed')
 }
 
@@ -13,7 +13,7 @@ export async function countFailures (
 ): Promise<number> {
   const stranger: Attempt = { kind: 'sign_in', network: '', usernameKey: '', isKnownNetwork: true, at }
   for (let limit = 1; ; limit++) {
-    const claim = await metadata.attempts.claim(stranger, [{ matching, limit, seconds }])
+    const claim = await metadata.attempts.begin(stranger, [{ matching, limit, seconds }])
     if (claim.state === 'granted') await metadata.attempts.finish(claim.id, 'released')
     if (claim.state !== 'refused') return limit - 1
   }

@@ -110,7 +110,7 @@ t.test('while the writes of one account wait for its row, another account writes
 
 t.test('while sign-ins from one network wait for each other, accounts write', async t => {
   const { url, metadata, bob } = await open(t)
-  const attempt = (username: string) => metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: username, isKnownNetwork: false }, [])
+  const attempt = (username: string) => metadata.attempts.begin({ kind: 'sign_in', network: 'n', usernameKey: username, isKnownNetwork: false }, [])
   // The lock that the claims of this network take.
   const locking = await lock(t, url, "SELECT pg_advisory_xact_lock(hashtextextended('sign_in network n', 0))")
   let ended = 0

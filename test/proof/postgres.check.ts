@@ -179,7 +179,7 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
   for (let count = 0; count < 20; count++) await one.files.add(newFile(id, String(count)), unlimited)
   for (let count = 0; count < 20; count++) await one.files.remove(id, String(count), removal)
   const lock = await one.takeRetentionLock(60)
-  t.strictSame(await two.blobs.claimDiscarded(100, 0), [])
+  t.strictSame(await two.blobs.takeDiscarded(100, 0), [])
   t.ok(await two.blobs.hasRetentionLock())
   t.ok(await two.renewRetentionLock(lock, 60))
   await one.releaseRetentionLock(lock)
@@ -188,9 +188,9 @@ t.test('two processes do not delete the same bytes at the same time, and none wh
   const lapsed = await one.takeRetentionLock(0)
   t.notOk(await one.renewRetentionLock(lapsed, 60), 'one that expired')
   await one.releaseRetentionLock(await one.takeRetentionLock(0))
-  const [mine, others] = await Promise.all([one.blobs.claimDiscarded(10, 0), two.blobs.claimDiscarded(10, 0)])
+  const [mine, others] = await Promise.all([one.blobs.takeDiscarded(10, 0), two.blobs.takeDiscarded(10, 0)])
   t.equal(new Set([...mine, ...others]).size, mine.length + others.length)
-  t.strictSame(await one.blobs.claimDiscarded(10, 0), mine, 'those of this process again')
+  t.strictSame(await one.blobs.takeDiscarded(10, 0), mine, 'those of this process again')
   await one.accounts.remove(id, 1)
   t.ok(await one.accounts.purgeDeleted(100), 'the changes of its files')
   const purges = await Promise.all([one.accounts.purgeDeleted(5), two.accounts.purgeDeleted(5)])
@@ -211,10 +211,10 @@ t.test('a sweep leaves what belongs to an account that another process is changi
   clock.set(Date.now())
   const unlock = await lock(t, url, `SELECT FROM accounts WHERE id = ${ids[1]} FOR NO KEY UPDATE`)
   t.equal(await metadata.retention.removeExpired(6), false, 'also where only those are left')
-  t.strictSame((await metadata.blobs.claimDiscarded(9, 0)).sort(), ['ada 0', 'ada 1', 'cleo 0', 'cleo 1'])
+  t.strictSame((await metadata.blobs.takeDiscarded(9, 0)).sort(), ['ada 0', 'ada 1', 'cleo 0', 'cleo 1'])
   await unlock()
   t.equal(await metadata.retention.removeExpired(6), false)
-  t.equal((await metadata.blobs.claimDiscarded(9, 0)).length, 6)
+  t.equal((await metadata.blobs.takeDiscarded(9, 0)).length, 6)
   t.strictSame(await metadata.accounts.usageMismatches(), [])
 })
 
@@ -332,7 +332,7 @@ t.test('a failure of an attempt that can\'t be recorded is no error, but anythin
   const url = await server.newMigratedDatabase()
   const metadata = await open(t, url)
   const claim = (limits: readonly AttemptLimit[]) =>
-    metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false, at: Date.now() }, limits)
+    metadata.attempts.begin({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false, at: Date.now() }, limits)
   const [first, second] = (await Promise.all([claim([]), claim([])])).map(claim => claim.state === 'granted' ? claim.id : 0) as [number, number]
   const failWith = (code: string) => server.run(url, `
     CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'of the test' USING ERRCODE = '${code}'; END $$;
@@ -343,10 +343,10 @@ t.test('a failure of an attempt that can\'t be recorded is no error, but anythin
   t.match(await claim(limits), { state: 'busy' }, 'its claim counts')
   await failWith('P0001')
   await t.rejects(metadata.attempts.finish(second, 'failed'), { code: 'P0001' })
-  await server.run(url, 'UPDATE attempt_claims SET expires_at = 1')
+  await server.run(url, 'UPDATE open_attempts SET expires_at = 1')
   t.match(await claim(limits), { state: 'granted' }, 'a claim lapses')
   await metadata.attempts.removeOutside({ since: 0, codesSince: 0, until: Date.now(), limit: 9 })
-  t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 1, 'and is deleted')
+  t.equal((await server.run(url, 'SELECT FROM open_attempts')).length, 1, 'and is deleted')
   await t.resolves(metadata.attempts.finish(second, 'failed'), 'of which nothing is recorded')
 })
 
@@ -411,7 +411,7 @@ t.test('a connection that is cut before or after a write loses nothing and does 
     await during(cut, () => metadata.files.remove(id, `add ${index}`, removal))
     t.equal(await blobOf(`add ${index}`), undefined, `${cut.kind} ${cut.what}`)
   }
-  t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), discarded.sort(), 'each once')
+  t.strictSame((await metadata.blobs.takeDiscarded(100, 0)).sort(), discarded.sort(), 'each once')
   for (const kind of ['cutRequest', 'cutAnswer'] as const) {
     t.equal((await during({ kind, what: /files_by_path/ }, () => metadata.files.find(id, 'put 0')))?.name, 'put 0', 'a read is repeated')
     await during({ kind, what: /blobs_lease/ }, () => metadata.blobs.lease(hex(16), 60))
@@ -445,10 +445,10 @@ t.test('a connection that is cut before or after a write loses nothing and does 
 t.test('a connection that is cut at the end of an attempt, or when all tokens are revoked, leaves neither undone', async t => {
   const { url, metadata, id: accountId, during } = await openBehindProxy(t)
   for (const [index, kind] of (['cutRequest', 'cutAnswer'] as const).entries()) {
-    const claim = await metadata.attempts.claim({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false }, [])
+    const claim = await metadata.attempts.begin({ kind: 'sign_in', network: 'n', usernameKey: 'k', isKnownNetwork: false }, [])
     await during({ kind, what: COMMIT }, () => metadata.attempts.finish(claim.state === 'granted' ? claim.id : 0, 'failed'))
     t.equal((await server.run(url, 'SELECT FROM attempts')).length, index + 1, 'it is recorded once')
-    t.equal((await server.run(url, 'SELECT FROM attempt_claims')).length, 0)
+    t.equal((await server.run(url, 'SELECT FROM open_attempts')).length, 0)
     await metadata.tokens.add(newToken(accountId))
     await during({ kind, what: /tokens_remove_all/ }, () => metadata.tokens.removeAll(accountId))
     t.equal((await server.run(url, 'SELECT FROM tokens')).length, 0)
@@ -483,7 +483,7 @@ t.test('an upload whose connection is cut is added, saved, taken over and finish
     refusedBlobs.push(refused.blobId)
   }
   t.equal((await metadata.uploads.list(ownerId, { name: undefined, before: undefined, limit: 9 })).length, 0)
-  t.strictSame((await metadata.blobs.claimDiscarded(100, 0)).sort(), refusedBlobs.sort())
+  t.strictSame((await metadata.blobs.takeDiscarded(100, 0)).sort(), refusedBlobs.sort())
   t.match(await metadata.accounts.find(ownerId), { usedFiles: 8, usedBytes: 80 })
   t.strictSame(await metadata.accounts.usageMismatches(), [])
 

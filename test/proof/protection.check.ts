@@ -272,10 +272,10 @@ t.test('where ten thousand attempts could not be recorded, no more are let in un
   const acquire = () => attemptLimiter.acquire(attempt, [{ matching: { kind: 'sign_in', network: '192.0.2.2' }, limit: 1, seconds: 900 }], 'too_many_sign_ins')
   const claims: number[] = []
   for (let count = 0; count < 20_000; count++) {
-    const claim = await metadata.attempts.claim(attempt, [])
+    const claim = await metadata.attempts.begin(attempt, [])
     if (claim.state === 'granted') claims.push(claim.id)
   }
-  const succeeding = await metadata.attempts.claim(attempt, [])
+  const succeeding = await metadata.attempts.begin(attempt, [])
   async function fail (times: number, secondsAgo: number) {
     clock.set(Date.now() - secondsAgo * 1000)
     await Promise.all(claims.splice(0, times).map(id => metadata.attempts.finish(id, 'failed')))

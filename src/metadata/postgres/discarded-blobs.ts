@@ -13,28 +13,28 @@ const SWEEP_MILLISECONDS = 15_000
 
 /** The discarded blobs of a database that any number of processes serve. */
 export function createDiscardedBlobs ({ clock, read, apply, skippingLocked }: Engine): DatabaseBlobMethods {
-  // Blobs that this process has claimed are given to it again.
+  // Blobs that this process has taken are given to it again.
   const sweeper = randomUUID()
   const { anyLock } = prepared('retention_locks', {
     anyLock: anyOf(retentionLocks, gt(retentionLocks.expiresAt, clock))
   })
 
   return {
-    async claimDiscarded (limit, graceSeconds) {
+    async takeDiscarded (limit, graceSeconds) {
       // One statement sees one state: a blob that was discarded before a retention lock was taken is in no backup that
       // began after it.
       const free = (db: Db) => db.select({ id: discardedBlobs.id }).from(discardedBlobs).where(and(
         lte(discardedBlobs.discardedAt, sql`${clock} - ${graceSeconds * 1000}`),
-        or(lte(discardedBlobs.claimedUntil, clock), eq(discardedBlobs.claimedBy, sweeper)),
+        or(lte(discardedBlobs.takenUntil, clock), eq(discardedBlobs.takenBy, sweeper)),
         notExists(db.select({ id: retentionLocks.id }).from(retentionLocks).where(gt(retentionLocks.expiresAt, clock)))
       )).orderBy(asc(discardedBlobs.discardedAt), asc(discardedBlobs.id)).limit(limit)
       // Usually there is none, and a write costs a sync.
       if ((await read(() => query(free))).length === 0) return []
-      const claimed = await apply(() => query(db => db.update(discardedBlobs)
-        .set({ claimedBy: sweeper, claimedUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
+      const taken = await apply(() => query(db => db.update(discardedBlobs)
+        .set({ takenBy: sweeper, takenUntil: sql`${clock} + ${SWEEP_MILLISECONDS}` })
         .where(inArray(discardedBlobs.id, skippingLocked(free(db)) as never))
         .returning({ id: discardedBlobs.id, blobId: discardedBlobs.blobId, discardedAt: discardedBlobs.discardedAt })))
-      return claimed.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
+      return taken.sort((a, b) => a.discardedAt - b.discardedAt || a.id - b.id).map(row => row.blobId)
     },
 
     hasRetentionLock: () => read(() => anyLock({}, isAny)),

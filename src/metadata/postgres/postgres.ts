@@ -7,7 +7,7 @@ import { createEpoch, createIds } from '../ids.ts'
 import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { DatabaseServer, Metadata } from '../metadata.ts'
 import { createRepositories } from '../services.ts'
-import { createAttemptClaims } from './attempt-claims.ts'
+import { createOpenAttempts } from './open-attempts.ts'
 import { ConnectionPool } from './connections.ts'
 import { createDiscardedBlobs, createRetentionLocks, type RetentionLocks } from './discarded-blobs.ts'
 import { createPostgresEngine } from './engine.ts'
@@ -68,7 +68,7 @@ export async function openPostgresMetadata ({
         ids,
         longRunning: createPostgresEngine(longRunning, clock),
         retentionPolicy,
-        attemptClaims: createAttemptClaims(engine),
+        openAttempts: createOpenAttempts(engine),
         discardedBlobs: createDiscardedBlobs(engine)
       }),
       checkIntegrity: () => checkIntegrity(longRunning),

@@ -46,7 +46,7 @@ export const installation = pgTable('installation', {
 })
 
 /** Attempts under way. A row counts until it expires, in case its process ends before the attempt is finished. */
-export const attemptClaims = pgTable('attempt_claims', {
+export const openAttempts = pgTable('open_attempts', {
   id: identity('id'),
   kind: text('kind', { enum: attemptKinds }).notNull(),
   network: byCodePoint('network').notNull(),
@@ -54,8 +54,8 @@ export const attemptClaims = pgTable('attempt_claims', {
   isKnownNetwork: boolean('is_known_network').notNull(),
   expiresAt: int8('expires_at').notNull()
 }, table => [
-  index('attempt_claims_network').on(table.kind, table.network),
-  index('attempt_claims_account').on(table.kind, table.usernameKey)
+  index('open_attempts_network').on(table.kind, table.network),
+  index('open_attempts_account').on(table.kind, table.usernameKey)
 ])
 
 /** Blobs whose bytes are to be deleted. A row is added with the deletion of the file, and deleted with the bytes. */
@@ -64,8 +64,8 @@ export const discardedBlobs = pgTable('discarded_blobs', {
   blobId: byCodePoint('blob_id').notNull(),
   discardedAt: int8('discarded_at').notNull(),
   // The process that deletes the bytes, and until when no other does.
-  claimedBy: text('claimed_by'),
-  claimedUntil: int8('claimed_until').notNull().default(0)
+  takenBy: text('taken_by'),
+  takenUntil: int8('taken_until').notNull().default(0)
 }, table => [
   uniqueIndex('discarded_blobs_blob').on(table.blobId),
   // Oldest first, so that rows in their grace period, which are most, are not read.

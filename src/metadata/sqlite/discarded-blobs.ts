@@ -16,7 +16,7 @@ export function createDiscardedBlobs (
   })
 
   return {
-    claimDiscarded: (limit, graceSeconds) => read(function * () {
+    takeDiscarded: (limit, graceSeconds) => read(function * () {
       const before = (yield * now()) - graceSeconds * 1000
       // Filtered here, because those that must still wait are the last: a query would look through all of them.
       const ids = (yield * oldest({ limit })).filter(row => row.discardedAt <= before).map(row => row.blobId)

@@ -5,7 +5,7 @@ import { createEpoch, createIds } from '../ids.ts'
 import { NO_RETENTION, type RetentionPolicy } from '../retention-records.ts'
 import type { Metadata } from '../metadata.ts'
 import { createRepositories } from '../services.ts'
-import { createAttemptClaims } from './attempt-claims.ts'
+import { createOpenAttempts } from './open-attempts.ts'
 import { Committer, openLogSync } from './committer.ts'
 import { createDiscardedBlobs, watchRetentionLock } from './discarded-blobs.ts'
 import { Database } from './driver.ts'
@@ -71,7 +71,7 @@ export async function openSqliteMetadata (
         ids,
         longRunning: engine,
         retentionPolicy,
-        attemptClaims: createAttemptClaims(engine),
+        openAttempts: createOpenAttempts(engine),
         discardedBlobs: createDiscardedBlobs(engine, retentionLock.isHeld)
       }),
       checkIntegrity: () => committer.read(() => integrityErrors(client)),

@@ -65,7 +65,7 @@ const acts: Record<string, (metadata: PostgresMetadata, index: number) => Promis
   removeFile: on => { const index = removed++; return on.files.remove(ownerOf(index), `file-${index}`, { precondition: {}, isPermanent: false }) },
   'claimAttempt and finishAttempt': async (on, index) => {
     const { kind, network, usernameKey } = attempt(index)
-    const claim = await on.attempts.claim(attempt(index), [
+    const claim = await on.attempts.begin(attempt(index), [
       { matching: { kind, network }, limit: 100, seconds: 900 },
       { matching: { kind, network, usernameKey }, limit: 10, seconds: 900 }
     ])

@@ -1,13 +1,13 @@
 import { and, count, desc, eq, gt, inArray, lte, type SQL, sql } from 'drizzle-orm'
 import { Problem } from '../../problems.ts'
 import type { AttemptLimit } from '../attempt-records.ts'
-import { type AttemptClaims, isCounted } from '../attempts.ts'
+import { isCounted, type OpenAttempts } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
 import { type Db, pipeline, placeholder, prepared, query } from '../rule.ts'
-import { attemptClaims, attempts } from './schema.ts'
+import { attempts, openAttempts } from './schema.ts'
 
-/** How long a claim counts if its process does not finish it. Checking a password takes a second at most. */
-const CLAIM_MILLISECONDS = 60_000
+/** How long an open attempt counts if its process does not finish it. Checking a password takes a second at most. */
+const OPEN_MILLISECONDS = 60_000
 
 /**
  * A failure that another process recorded is in the future if its clock is ahead, or if this attempt has waited for a
@@ -15,8 +15,8 @@ const CLAIM_MILLISECONDS = 60_000
  */
 const SKEW_MILLISECONDS = 60_000
 
-/** Any number of processes serve this database: their claims are in a table. */
-export function createAttemptClaims ({ apply, clock, transactFor }: Engine): AttemptClaims {
+/** Any number of processes serve this database: their open attempts are in a table. */
+export function createOpenAttempts ({ apply, clock, transactFor }: Engine): OpenAttempts {
   // Attempts that one limit counts share the network or the username. Sorted, so that none wait for each other.
   const { lock } = prepared('attempts', {
     lock: db => db.select({ locked: sql`pg_advisory_xact_lock(key)` }).from(sql`(
@@ -26,7 +26,7 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
   })
 
   /**
-   * The failures that a limit counts and the claims that may become failures, as of one moment: an attempt that is
+   * The failures that a limit counts and the open attempts that may become some, as of one moment: one that is
    * finished meanwhile is one of the two.
    */
   const counts = ({ matching, limit, seconds }: AttemptLimit, time: SQL<number>) => (db: Db) => {
@@ -36,19 +36,19 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
         gt(attempts.at, sql`${time} - cast(${seconds * 1000} AS bigint)`),
         lte(attempts.at, sql`${time} + cast(${SKEW_MILLISECONDS} AS bigint)`)
       )).orderBy(desc(attempts.at)).limit(limit).as('latest')
-    const claimed = db.select({ count: count() }).from(attemptClaims)
-      .where(and(isCounted(matching, attemptClaims), gt(attemptClaims.expiresAt, clock)))
+    const open = db.select({ count: count() }).from(openAttempts)
+      .where(and(isCounted(matching, openAttempts), gt(openAttempts.expiresAt, clock)))
     return db.select({
       failed: count(),
       earliest: sql`min(${latest.at})`.mapWith(Number),
-      claimed: sql`(${claimed})`.mapWith(Number),
+      open: sql`(${open})`.mapWith(Number),
       time: time.mapWith(Number)
     }).from(latest)
   }
 
   return {
-    claim: (attempt, limits) => transactFor(attempt.network, function * () {
-      const { at, ...claimed } = attempt
+    begin: (attempt, limits) => transactFor(attempt.network, function * () {
+      const { at, ...opened } = attempt
       const { kind, network, usernameKey } = attempt
       const time = at === undefined ? clock : sql<number>`cast(${at} AS bigint)`
       const [, ...found] = yield * pipeline(
@@ -61,19 +61,19 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       })
       const retrySeconds = Math.max(0, ...retries)
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
-      const isBusy = found.some(({ failed, claimed }, index) => failed + claimed >= Number(limits[index]?.limit))
+      const isBusy = found.some(({ failed, open }, index) => failed + open >= Number(limits[index]?.limit))
       if (isBusy) return { state: 'busy' }
-      const [claim] = yield * query(db => db.insert(attemptClaims)
-        .values({ ...claimed, expiresAt: sql`${clock} + ${CLAIM_MILLISECONDS}` }).returning({ id: attemptClaims.id }))
-      return { state: 'granted', id: Number(claim?.id) }
+      const [row] = yield * query(db => db.insert(openAttempts)
+        .values({ ...opened, expiresAt: sql`${clock} + ${OPEN_MILLISECONDS}` }).returning({ id: openAttempts.id }))
+      return { state: 'granted', id: Number(row?.id) }
     }),
 
-    async finish (claimId, outcome) {
-      // While nothing can be recorded, nothing can be claimed either. A claim that stays counts until it expires.
-      await transactFor(`claim ${claimId}`, function * () {
-        const [claim] = yield * query(db => db.delete(attemptClaims).where(eq(attemptClaims.id, claimId)).returning())
-        if (claim === undefined) return
-        const { id: _id, expiresAt: _expiresAt, ...attempt } = claim
+    async finish (id, outcome) {
+      // While nothing can be recorded, none can begin either. One that stays open counts until it expires.
+      await transactFor(`attempt ${id}`, function * () {
+        const [open] = yield * query(db => db.delete(openAttempts).where(eq(openAttempts.id, id)).returning())
+        if (open === undefined) return
+        const { id: _id, expiresAt: _expiresAt, ...attempt } = open
         const { kind, network, usernameKey } = attempt
         if (outcome === 'failed') {
           yield * query(db => db.insert(attempts).values({ ...attempt, at: clock }))
@@ -85,8 +85,8 @@ export function createAttemptClaims ({ apply, clock, transactFor }: Engine): Att
       })
     },
 
-    removeLapsed: limit => apply(() => query(db => db.delete(attemptClaims).where(inArray(attemptClaims.id,
-      db.select({ id: attemptClaims.id }).from(attemptClaims).where(lte(attemptClaims.expiresAt, clock)).limit(limit)
+    removeLapsed: limit => apply(() => query(db => db.delete(openAttempts).where(inArray(openAttempts.id,
+      db.select({ id: openAttempts.id }).from(openAttempts).where(lte(openAttempts.expiresAt, clock)).limit(limit)
     )), () => {}))
   }
 }

@@ -1,6 +1,6 @@
 import { and, desc, gte, lte } from 'drizzle-orm'
 import type { Attempt, AttemptFilter, AttemptLimit } from '../attempt-records.ts'
-import { type AttemptClaims, isCounted } from '../attempts.ts'
+import { isCounted, type OpenAttempts } from '../attempts.ts'
 import type { Engine } from '../engine.ts'
 import { type Db, isAny, query, type Rule } from '../rule.ts'
 
@@ -10,11 +10,11 @@ const MAX_UNRECORDED = 10_000
 /** How long such an attempt is kept; no limit has a longer window, but that of wrong codes. */
 const UNRECORDED_MILLISECONDS = 3600 * 1000
 
-/** One process serves this database: its claims are in memory, and so lapse with it. */
-export function createAttemptClaims ({ tables: { attempts }, now, read, transact }: Engine): AttemptClaims {
-  const claims = new Map<number, Attempt>()
+/** One process serves this database: its open attempts are in memory, and so end with it. */
+export function createOpenAttempts ({ tables: { attempts }, now, read, transact }: Engine): OpenAttempts {
+  const open = new Map<number, Attempt>()
   const unrecorded = createUnrecordedAttempts()
-  let lastClaim = 0
+  let lastId = 0
 
   function * timesOf (
     matching: AttemptFilter, { since, until }: { since: number, until: number }, limit: number
@@ -34,25 +34,25 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
       b - a)
     const last = times[limit - 1]
     const retrySeconds = last === undefined ? 0 : Math.max(1, Math.ceil((last + seconds * 1000 - time) / 1000))
-    const claimed = Array.from(claims.values()).filter(claim => matches(claim, matching)).length
-    return { remaining: limit - times.length - claimed, retrySeconds }
+    const matched = Array.from(open.values()).filter(attempt => matches(attempt, matching)).length
+    return { remaining: limit - times.length - matched, retrySeconds }
   }
 
   return {
-    // The counts are read and the claim is made in one turn of the event loop, so no other attempt comes between.
-    claim: (newAttempt, limits) => read(function * () {
+    // The counts are read and the attempt is opened in one turn of the event loop, so no other comes between.
+    begin: (newAttempt, limits) => read(function * () {
       const attempt = { at: yield * now(), ...newAttempt }
       const checks = []
       for (const limit of limits) checks.push(yield * check(limit, attempt.at))
       const retrySeconds = Math.max(unrecorded.retrySeconds(attempt.at), ...checks.map(check => check.retrySeconds))
       if (retrySeconds > 0) return { state: 'refused', retrySeconds }
       if (checks.some(({ remaining }) => remaining <= 0)) return { state: 'busy' }
-      claims.set(++lastClaim, attempt)
-      return { state: 'granted', id: lastClaim }
+      open.set(++lastId, attempt)
+      return { state: 'granted', id: lastId }
     }),
 
-    async finish (claimId, outcome) {
-      const { at: _at, ...attempt } = claims.get(claimId) as Attempt
+    async finish (id, outcome) {
+      const { at: _at, ...attempt } = open.get(id) as Attempt
       const { kind, usernameKey, network } = attempt
       try {
         if (outcome === 'failed') {
@@ -68,7 +68,7 @@ export function createAttemptClaims ({ tables: { attempts }, now, read, transact
           if (hasFailed) await transact(() => query(db => db.delete(attempts).where(isOfPair))).catch(() => {})
         }
       } finally {
-        claims.delete(claimId)
+        open.delete(id)
       }
     },
 
