@@ -40,7 +40,7 @@ export const help = `magicstore user: manage accounts, with or without a running
                        hasPassword, createdAt, expiresAt, uses, lastUsedAt; with --revoke revoked
 
   A folder counts as a file in the quota. The links of invite and reset begin with PUBLIC_URL. Whoever has one can use
-  it: send it by a safe way.`
+  it: send it over a secure channel.`
 
 const options = {
   bytes: VALUE,

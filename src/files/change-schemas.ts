@@ -28,8 +28,8 @@ export const Change = SharedObject('Change', 'A change of a file or folder.', {
     description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. ' +
       '`moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, ' +
       '`folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted ' +
-      'folder was empty, because what was in it was deleted by changes before. `kind`, `name` and `from` tell people ' +
-      'what happened. A copy can\'t be kept by them.'
+      'folder was empty, because what was in it was deleted by changes before. `kind`, `name` and `from` are ' +
+      'informational; don\'t use them to update a copy.'
   }),
   name: Path('The path of the file or folder; after a move, the new one.'),
   from: Type.Optional(Path('For `moved` and `folder_moved`: the path before.')),
@@ -84,7 +84,7 @@ export const listChanges = {
     'a cursor, then list all folders (`GET /api/folders?all=true`) and all files (`GET /api/files`), and keep them ' +
     'by `id`. Then go on with `next`: for each change, set what your copy has at `id` to `file` or `folder`, and if ' +
     'the change has neither, remove it. After a response without changes the copy is right, whatever happened while ' +
-    'you were listing. Until then it may be of several moments. The path of a file is that of the folder `folderId` ' +
+    'you were listing. Until then it may mix several states. The path of a file is that of the folder `folderId` ' +
     'and the last segment of its `name`; of a folder, that of `parentId` and the last segment of `name`: the move of ' +
     'a folder changes the paths of what is in it, but is one change.',
   curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/changes',

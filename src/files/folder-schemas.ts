@@ -85,8 +85,8 @@ export const listFolders = {
   operationId: 'listFolders',
   summary: 'List folders',
   description: 'Lists the folders directly in a folder by name, page by page; with `all=true`, all folders in the ' +
-    'order of their creation. To learn of all folders, use that: of a folder that is moved while you list one folder ' +
-    'after another, you may miss what is in it.',
+    'order of their creation. Use it to list all folders: listing one folder after another can miss what is in a ' +
+    'folder that is moved meanwhile.',
   curl: 'curl -f -u test_user:pwd http://127.0.0.1:5000/api/folders',
   querystring: FolderListQuery,
   response: {

@@ -174,7 +174,7 @@ export const createLink = {
   summary: 'Create a link',
   description: [
     'Anyone who has the `url` of the response can use the link, without an account, until it expires or is revoked: ' +
-      'send it by a safe way.',
+      'send it over a secure channel.',
     'It gives access to one file, or to one folder with everything in it, also what is added later, and to nothing ' +
       'else: no versions, no trash, no other names.',
     'It follows the file or folder when that is renamed or moved, and ends when it is deleted.',

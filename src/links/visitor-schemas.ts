@@ -137,14 +137,14 @@ const SharedFileParams = Type.Object({
   name: {
     ...FileParams.properties.name,
     description: 'Path of the file from the linked folder as one segment, with `%2F` for `/`; a plain `/` is the ' +
-      'same. With a link of a file, any name gives that.'
+      'same. For a link of a file, any name returns that file.'
   }
 })
 
 const SharedListQuery = Type.Object({
   limit: Type.Optional(PageSize('Folders and files on a page')),
   cursor: Cursor('`next` of the previous page. Use it with the same `folder`.'),
-  ...FolderQuery('The folder to list, by its path from the linked folder: that itself if it is absent, empty or `/`.')
+  ...FolderQuery('The folder to list, by its path from the linked folder. The linked folder if absent, empty or `/`.')
 }, { additionalProperties: false })
 
 /** Sets `$secret` to that of a new link, for the samples of visitors. */
@@ -256,12 +256,12 @@ export const downloadSharedZip = {
   operationId: 'downloadSharedZip',
   summary: 'Download a linked folder as a zip',
   description: 'Returns all that is in the linked folder, or in a folder below it, as a zip, with paths from that ' +
-    `folder. ${ZIP_RULES} A link gives 2 zips at once, and counts one use for each. Of a link of a file: 404. ` +
+    `folder. ${ZIP_RULES} A link gives 2 zips at once, and counts one use for each. A link of a file has none: 404. ` +
     password,
   curl: [folderSecret, 'curl -f -o reports.zip "http://127.0.0.1:5000/s/$secret/zip"'],
   params: SecretParams,
   querystring: Type.Object({
-    ...FolderQuery('The folder, by its path from the linked folder: that itself if it is absent, empty or `/`.')
+    ...FolderQuery('The folder, by its path from the linked folder. The linked folder if absent, empty or `/`.')
   }, { additionalProperties: false }),
   response: { 200: zipFile, ...problems(['zip_too_large', 'too_many_transfers', 'file_damaged']) }
 }
