@@ -254,9 +254,11 @@ t.test('parameters of other operations are refused by a link that is there', asy
 
 t.test('a damaged file is an error by a link, too', { skip: skipWithoutFolder }, async t => {
   const owner = await openOwner(await startServer(t, { LINKS: 'on' }))
-  const { path } = await owner.share('report.html')
-  const [blob = ''] = await blobFiles(owner.server.dataDir)
-  await truncate(blob, 1)
-  t.match(await owner.server.send('GET', `${path}/files/x`), { status: 500, json: { code: 'file_damaged' } })
+  await owner.put('in/a', 'other bytes')
+  const [{ path }, folder] = [await owner.share('report.html'), await owner.share('in')]
+  for (const blob of await blobFiles(owner.server.dataDir)) await truncate(blob, 1)
+  for (const address of [`${path}/files/x`, `${folder.path}/zip`]) {
+    t.match(await owner.get(address), { status: 500, json: { code: 'file_damaged' } }, address)
+  }
   t.equal((await owner.server.send('HEAD', `${path}/files/x`)).status, 500)
 })

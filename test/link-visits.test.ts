@@ -90,7 +90,7 @@ t.test('a password locks a link until it is given', async t => {
   const owner = await shareOwner()
   const { path, secret } = await owner.share({ password: PASSWORD })
   t.strictSame((await owner.get(path)).json, { needsPassword: true })
-  for (const [method, address] of [['GET', `${path}/list`], ['GET', `${path}/files/x`], ['HEAD', `${path}/files/x`]] as const) {
+  for (const [method, address] of [['GET', `${path}/list`], ['GET', `${path}/zip`], ['GET', `${path}/files/x`], ['HEAD', `${path}/files/x`]] as const) {
     const answer = await owner.server.send(method, address)
     t.match({ status: answer.status, challenge: answer.headers['www-authenticate'] }, { status: 403, challenge: undefined }, 'no dialog of the browser')
     if (method === 'GET') t.equal(answer.json.code, 'link_password_required')

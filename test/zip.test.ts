@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { zip, ZipLength, type ZipEntry } from '#src/files/zip.ts'
 import { accountOf, shareAccount } from './kit/kept-account.ts'
+import { createLink } from './kit/links.ts'
 import { openHttp2 } from './kit/drive.ts'
 import { refused } from './kit/refusals.ts'
 import { sharedServer, signUp, startTls, type Answer, type Client } from './kit/server.ts'
@@ -25,7 +26,7 @@ function zipsOf (client: Client, token: string) {
 }
 
 async function openAccount () {
-  const account = await shareAccount()
+  const account = await shareAccount({ LINKS: 'on' })
   return { ...account, ...zipsOf(account.server, account.token) }
 }
 
@@ -200,13 +201,15 @@ t.test('a body has room for 10,000 names of 400 bytes, and for no more than 4 Mi
 })
 
 t.test('a zip has at most 100,000 files and folders', async t => {
-  const { put, make, send, zipNames, dataDir, id } = await openAccount()
+  const { put, make, send, zipNames, server, token, dataDir, id } = await openAccount()
   await put('in/1', 'x')
   await make('in/folder')
+  const link = await createLink(server, { token }, { name: 'in', kind: 'download' })
   const columns = (await runSql(dataDir, 'SELECT * FROM files LIMIT 1')).flatMap(row => Object.keys(row)).filter(name => !['id', 'name', 'blob_id'].includes(name)).join()
   await runSql(dataDir, `WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
     INSERT INTO files (name, blob_id, ${columns}) SELECT CAST(n AS text), 'many' || n, ${columns} FROM n, files WHERE owner_id = ${id}`)
   refused(t, await send('GET', '/api/zip?folder=in'), 413, 'zip_too_large', 'one more')
+  refused(t, await server.send('GET', `${link.path}/zip`), 413, 'zip_too_large', 'by a link')
   refused(t, await zipNames('in'), 413, 'zip_too_large', 'two more')
   await runSql(dataDir, `DELETE FROM files WHERE name = '2' AND owner_id = ${id}`)
   t.match(await send('HEAD', '/api/zip?folder=in'), { status: 200, headers: { 'content-length': /^\d+$/ } })

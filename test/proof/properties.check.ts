@@ -28,7 +28,7 @@ const HASHING = new Set([
 /** Need what nobody can draw: the code of an app, what an authenticator has signed, or the link of an operator. */
 const UNDRAWABLE = new Set([
   'confirmTotp', 'deleteTotp', 'createRecoveryCodes', 'registerPasskey', 'deletePasskey', 'confirmPasskey', 'createPasskeySession', 'claimAccount', 'confirmClaim',
-  'confirmClaimOptions'
+  'confirmClaimOptions', 'checkClaim'
 ])
 
 /** Maximum number of attempts to get one success from an operation: few runs may all be unlucky. */
