@@ -177,12 +177,13 @@ t.test('a linked folder is given as a zip, whole or in part', async t => {
     t.match(answer.headers, { 'content-type': 'application/zip', 'cache-control': 'no-store', 'x-robots-tag': 'noindex', 'content-security-policy': SANDBOX })
     return { name: answer.headers['content-disposition'], paths: readZip(answer.bytes).map(entry => entry.path) }
   }
+  t.equal((await owner.server.send('HEAD', `${path}/zip`)).status, 200)
+  t.equal(await usesOf(owner, link), 0, 'a HEAD is no use')
   const whole = await zipOf()
   t.match(whole.name, /^attachment; filename=reports\.zip/)
   t.strictSame(whole.paths.sort(), ['2026/', '2026/May/', '2026/May/c.txt', '2026/b.txt', 'a.txt', 'é.txt'])
+  t.ok(await eventually(async () => await usesOf(owner, link) === 1), 'one use')
   t.match(await zipOf('?folder=2026%2FMay'), { name: /filename=May\.zip/, paths: ['c.txt'] })
-  t.equal((await owner.server.send('HEAD', `${path}/zip`)).status, 200)
-  t.ok(await eventually(async () => await usesOf(owner, link) === 2), 'each is one use, a HEAD none')
   for (const folder of ['none', '..', '../reports2', '%2Fteam', '2026/', 'a.txt', '2026/..']) isGone(t, await owner.get(`${path}/zip?folder=${folder}`), folder)
   t.match(await owner.get(`${path}/zip?disposition=inline`), { status: 400, json: { code: 'validation_failed' } })
   isGone(t, await owner.get(`${(await owner.share('report.html')).path}/zip`), 'a link of a file')
@@ -191,23 +192,41 @@ t.test('a linked folder is given as a zip, whole or in part', async t => {
 })
 
 /** A download whose bytes are not read yet. */
-async function beginGet (port: number, path: string): Promise<IncomingMessage> {
-  const request = httpRequest({ host: '127.0.0.1', port, path, agent: false }).end()
+async function beginGet (port: number, path: string, from: string): Promise<IncomingMessage> {
+  const headers = { 'x-forwarded-for': from }
+  const request = httpRequest({ host: '127.0.0.1', port, path, headers, agent: false }).end()
   request.on('error', () => {})
   const [response] = await once(request, 'response') as [IncomingMessage]
   return response
 }
 
-t.test('two zips at once are the most of a link', async t => {
-  const owner = await shareOwner()
+t.test('two zips at once are the most of a link, and one of a network', async t => {
+  const owner = await openOwner(await sharedServer({ LINKS: 'on', TRUST_PROXY: '127.0.0.1' }))
   await owner.put('large/a', 'x'.repeat(16 * MIB))
   const [link, other] = [await owner.share('large'), await owner.share('large')]
-  const begin = ({ path }: CreatedLink) => beginGet(owner.server.port, `${path}/zip`)
-  const responses = [await begin(link), await begin(link)]
-  t.match(await owner.get(`${link.path}/zip`), { status: 429, json: { code: 'too_many_transfers' }, headers: { 'retry-after': '5' } })
-  responses.push(await begin(other))
+  const begin = ({ path }: CreatedLink, from: string) => beginGet(owner.server.port, `${path}/zip`, from)
+  const ask = ({ path }: CreatedLink, from: string) => owner.get(`${path}/zip`, { 'x-forwarded-for': from })
+  const responses = [await begin(link, '192.0.2.1')]
+  const refusal = { status: 429, json: { code: 'too_many_transfers' }, headers: { 'retry-after': '5' } }
+  t.match(await ask(link, '192.0.2.1'), refusal, 'the same network')
+  responses.push(await begin(link, '192.0.2.2'))
+  t.match(await ask(link, '192.0.2.3'), refusal, 'a third one')
+  responses.push(await begin(other, '192.0.2.1'))
   for (const response of responses) response.destroy()
-  t.ok(await eventually(async () => (await owner.server.send('HEAD', `${link.path}/zip`)).status === 200))
+  const isFree = async () => (await owner.server.send('HEAD', `${link.path}/zip`)).status === 200
+  t.ok(await eventually(isFree))
+})
+
+t.test('eight zips at once are the most of all links', async t => {
+  const owner = await openOwner(await startServer(t, { LINKS: 'on', TRUST_PROXY: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0' }))
+  await owner.put('large/a', 'x'.repeat(16 * MIB))
+  const links = await Promise.all(Array.from({ length: 5 }, () => owner.share('large')))
+  const begin = ({ path }: CreatedLink, from: string) => beginGet(owner.server.port, `${path}/zip`, from)
+  const responses = await Promise.all(links.slice(0, 4).flatMap((link, index) => [1, 2].map(side => begin(link, `192.0.2.${index * 2 + side}`))))
+  t.strictSame(responses.map(({ statusCode }) => statusCode), Array(8).fill(200))
+  t.match(await owner.get(`${links[4]?.path}/zip`, { 'x-forwarded-for': '192.0.2.99' }), { status: 429, json: { code: 'too_many_transfers' } })
+  t.equal((await owner.send('GET', '/api/zip?folder=none')).status, 404, 'accounts have the rest')
+  for (const response of responses) response.destroy()
 })
 
 t.test('a page of a listing goes on where the last one ended, also between folders and files', async t => {

@@ -59,6 +59,7 @@ export const userRoutes: Routes = async (app, { accounts, links, securityLog, co
 /** Invitations and resets; no credentials required but the second factor of the account. */
 export const claimRoutes: Routes = async (app, { claims, links, securityLog, config }) => {
   app.post('/api/account/claim/check', {
+    onRequest: async request => refuseInsecurePassword(request, config),
     schema: {
       operationId: 'checkClaim',
       summary: 'Look at an invitation or a reset link',
@@ -69,7 +70,7 @@ export const claimRoutes: Routes = async (app, { claims, links, securityLog, con
       body: Type.Ref(ClaimSecret),
       response: {
         200: answer(FoundClaim, 'It can be used.'),
-        ...problems(['not_found'])
+        ...problems(['tls_required', 'not_found'])
       }
     }
   }, async request => ({ kind: await claims.kindOf(request.body.secret) }))

@@ -17,7 +17,8 @@ export const help = `magicstore keys: change the keys in DATA_DIR, or in the dat
   keys reseal              encrypt all these secrets with the first sealing key: after a new one was set in SEALING_KEYS
 
   --json                   one JSON object: kid, the id of the new or first key; of sealing keys also resealed, the
-                           number of secrets, and lost, the accounts whose one-time codes can't be decrypted
+                           number of secrets, lost, the accounts whose one-time codes can't be decrypted, and
+                           lostLinks, the number of links whose address can't be
 
   Keys in SIGNING_KEYS or SEALING_KEYS are in the environment, and can't be rotated by this command.
 
@@ -61,7 +62,7 @@ function changeSealing (config: Config, values: { json: boolean, sealing: boolea
     const { sealingKeys: keys, metadata } = store
     // The first secret makes the first key.
     if (await keys.find() === undefined) {
-      return print(values, { kid: null, resealed: 0, lost: [] }, () => 'no secret is encrypted yet')
+      return print(values, { kid: null, resealed: 0, lost: [], lostLinks: 0 }, () => 'no secret is encrypted yet')
     }
     const options = { texts: metadata.sealedTexts, sealer: createSealer({ keys, ...metadata }) }
     const { kid, resealed, lost: texts } = await (values.sealing
@@ -71,15 +72,18 @@ function changeSealing (config: Config, values: { json: boolean, sealing: boolea
     const secrets = texts.filter(({ context }) => context.length === 0)
     const owners = await Promise.all(secrets.map(({ accountId }) => metadata.accounts.find(accountId)))
     const lost = owners.map(owner => String(owner?.username))
-    print(values, { kid, resealed, lost }, textOf)
+    print(values, { kid, resealed, lost, lostLinks: texts.length - secrets.length }, textOf)
     await recordAct(store, { kind: 'keys_rotated', details: { kid, isSealing: true, resealed, lost: lost.length } })
     if (lost.length > 0) process.exitCode = 1
   })
 }
 
-function textOf ({ kid, resealed, lost }: { kid: string, resealed: number, lost: string[] }): string {
+function textOf (
+  { kid, resealed, lost, lostLinks }: { kid: string, resealed: number, lost: string[], lostLinks: number }
+): string {
   return [
     `encrypted ${resealed} secrets with key ${kid}`,
-    ...lost.map(name => `  the secret of ${name} can't be decrypted: its key is gone`)
+    ...lost.map(name => `  the secret of ${name} can't be decrypted: its key is gone`),
+    ...lostLinks > 0 ? [`  the addresses of ${lostLinks} links can't be decrypted: their owners can make new ones`] : []
   ].join('\n')
 }

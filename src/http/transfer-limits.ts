@@ -17,6 +17,9 @@ const MAX_TRANSFERS_PER_NETWORK = 512
 const MAX_ZIPS_PER_HOLDER = 2
 const MAX_ZIPS = 16
 
+/** Of all visitors: the rest stays for accounts. */
+const MAX_SHARED_ZIPS = 8
+
 /** Listings of the drive of one account, and of all. Further ones wait. */
 const MAX_LISTINGS_PER_ACCOUNT = 8
 const MAX_LISTINGS = 64
@@ -125,13 +128,16 @@ export function createTransferLimits (
   const transfers = ofAccount(MAX_TRANSFERS_PER_ACCOUNT, TRANSFERS)
   const visits = ofLink(MAX_TRANSFERS_PER_LINK, TRANSFERS)
   const zips = ofAll(MAX_ZIPS, 'zips')
+  const zipsOfLink = ofLink(MAX_ZIPS_PER_HOLDER, 'zips')
+  const sharedZips = ofAll(MAX_SHARED_ZIPS, 'zips by links')
   const listings = ofAll(MAX_LISTINGS, 'listings')
   return {
     limitTransfers: limitBy(transfers, ofNetwork),
     limitVisits: limitBy(shareOf(visits), visits, ofNetwork),
     limitZips: limitBy(ofAccount(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, transfers, ofNetwork),
     limitSharedZips: limitBy(
-      ofLink(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, shareOf(visits), visits, ofNetwork
+      shareOf(zipsOfLink), zipsOfLink, shareOf(sharedZips), sharedZips, shareOf(zips), zips, shareOf(visits), visits,
+      ofNetwork
     ),
     limitListings: queueBy(ofAccount(MAX_LISTINGS_PER_ACCOUNT, 'listings'), shareOf(listings), listings)
   }
@@ -144,7 +150,7 @@ function shareOf (holderOf: HolderOf): HolderOf {
   return request => {
     const all = holderOf(request)
     const key = `${all.key} from ${siteOf(request.ip)}`
-    return { ...all, key, subject: 'A client address, or an IPv6 /56,', limit: all.limit / SITES }
+    return { ...all, key, subject: 'A client address, or an IPv6 /56,', limit: Math.ceil(all.limit / SITES) }
   }
 }
 

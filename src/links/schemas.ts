@@ -239,7 +239,10 @@ export const getLinkSecret = {
     'scopes as for `createLink`.',
   curl: [newLinkId, 'curl -f -u test_user:pwd "http://127.0.0.1:5000/api/links/$id/secret"'],
   params: LinkParams,
-  response: { 200: answer(LinkAddress, 'The address.'), ...problems(['not_found', 'link_address_unknown']) }
+  response: {
+    200: answer(LinkAddress, 'The address.'),
+    ...problems(['links_off', 'not_found', 'link_address_unknown'])
+  }
 }
 
 export const replaceLinkSecret = {

@@ -34,8 +34,11 @@ export type ShareLinks = ReturnType<typeof createShareLinks>
 
 /** The links of accounts. */
 export function createShareLinks (
-  { config, metadata, passwords, sealer }: Pick<AppServices, 'config' | 'metadata' | 'passwords' | 'sealer'>
+  { config, metadata, passwords, sealer, failures }:
+  Pick<AppServices, 'config' | 'metadata' | 'passwords' | 'sealer' | 'failures'>
 ) {
+  const onUnsealed = failures.of('the encryption of the secret of a link')
+
   function requireLinks (): void {
     if (!config.hasLinks) throw new Problem('links_off')
   }
@@ -76,7 +79,10 @@ export function createShareLinks (
   async function newSecret (accountId: number) {
     const secret = createSecret()
     const secretHash = hashOfSecret(secret)
-    const secretSealed = await sealer.seal(accountId, secret, contextOfLink(secretHash)).catch(() => null)
+    const secretSealed = await sealer.seal(accountId, secret, contextOfLink(secretHash)).catch((error: unknown) => {
+      onUnsealed(error)
+      return null
+    })
     return { secret, stored: { secretHash, secretSealed } }
   }
 
@@ -115,8 +121,9 @@ export function createShareLinks (
       return { link: await metadata.links.change(accountId, id, stored), secret }
     },
 
-    /** The secret of a link. @throws link_address_unknown. */
+    /** The secret of a link. @throws links_off, link_address_unknown. */
     async secretOf ({ accountId, secretHash, secretSealed }: LinkRecord): Promise<string> {
+      requireLinks()
       if (secretSealed === null) throw new Problem('link_address_unknown')
       return sealer.open(accountId, secretSealed, contextOfLink(secretHash))
         .catch(cause => { throw new Problem('link_address_unknown', { cause }) })

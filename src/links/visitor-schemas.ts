@@ -256,7 +256,8 @@ export const downloadSharedZip = {
   operationId: 'downloadSharedZip',
   summary: 'Download a linked folder as a zip',
   description: 'Returns all that is in the linked folder, or in a folder below it, as a zip, with paths from that ' +
-    `folder. ${ZIP_RULES} A link gives 2 zips at once, and counts one use for each. A link of a file has none: 404. ` +
+    `folder. ${ZIP_RULES} A link gives 2 zips at once, 1 of them to a network, and all links together 8. ` +
+    'Each is one use. A link of a file has none: 404. ' +
     password,
   curl: [folderSecret, 'curl -f -o reports.zip "http://127.0.0.1:5000/s/$secret/zip"'],
   params: SecretParams,

@@ -45,13 +45,10 @@ export function createPortableMetadata (longRunning: ConnectionPool) {
         target.delete(sqlite.installation).run()
         for (const name of tables) {
           for await (const rows of batches(db, postgres[name], keyOf(name))) {
-            target.insert(sqlite[name]).values(rows as never).run()
+            target.insert(sqlite[name]).values(rows.map(forBackup) as never).run()
           }
           if (keyOf(name).includes('id')) setSqliteSequence(target, name, await lastId(db, name))
         }
-        // The epoch belongs to the running store, and the addresses of links to no backup.
-        target.update(sqlite.installation).set({ epoch: null }).run()
-        target.update(sqlite.links).set({ secretSealed: null }).run()
       })
       await sync(file)
     }, { isolationLevel: 'repeatable read', accessMode: 'read only' })),
@@ -90,6 +87,11 @@ export function createPortableMetadata (longRunning: ConnectionPool) {
       }))
     }
   }
+}
+
+/** The epoch belongs to the running store, and the addresses of links to no backup. */
+function forBackup (row: Row): Row {
+  return { ...row, ...'epoch' in row && { epoch: null }, ...'secretSealed' in row && { secretSealed: null } }
 }
 
 /** The fields of the primary key of a table. */

@@ -25,6 +25,8 @@ export async function copyDatabase (file: string, copy: string): Promise<void> {
   try {
     const client = new Database(file, { readonly: true, fileMustExist: true })
     try {
+      // Else pages of the copy keep bytes of rows that are moved, and then deleted from it.
+      client.pragma('secure_delete = ON')
       client.prepare('VACUUM INTO ?').run(copy)
     } finally {
       client.close()

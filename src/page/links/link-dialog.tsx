@@ -81,7 +81,9 @@ export function LinkDetails ({ link, unsaved, onClose, onReplaced, onAnother }: 
       />
       <ProblemText error={revoking.error} />
       <div class='actions'>
-        {onAnother !== undefined && <button type='button' onClick={onAnother}>{words.another}</button>}
+        {onAnother !== undefined && (
+          <button type='button' onClick={() => unsaved.leave(onAnother)}>{words.another}</button>
+        )}
         <ActionButton action={revoking} class='danger'>{words.revoke}</ActionButton>
       </div>
     </>

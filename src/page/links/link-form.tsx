@@ -26,8 +26,10 @@ export function LinkForm ({ terms, label, action, cancel, unsaved }: LinkFormPro
   const form = useRef<HTMLFormElement>(null)
   const { run, isRunning, error } = useAction((fields: FormData) => action(termsOf(terms, fields)))
   useLayoutEffect(() => {
-    unsaved.hasChanges.current = () => form.current !== null &&
-      Object.keys(changesOf(terms, new FormData(form.current))).length > 0
+    unsaved.hasChanges.current = () => form.current !== null && (
+      // What is not valid, such as a date that is missing, can't be read.
+      form.current.matches(':invalid') || Object.keys(changesOf(terms, new FormData(form.current))).length > 0
+    )
     return () => { unsaved.hasChanges.current = () => false }
   }, [terms])
   return (

@@ -59,7 +59,8 @@ export async function findLink (name: string, kind: LinkKind): Promise<Link | un
 /** Creates a link. @throws what `call` throws. */
 export async function createLink (name: string, kind: LinkKind, terms: LinkTerms): Promise<CreatedLink> {
   const created = await request(api => api.POST('/api/links', { body: { name, kind, showsOwner: true, ...terms } }))
-  show(created)
+  const { url: _url, ...link } = created
+  show(link)
   return created
 }
 

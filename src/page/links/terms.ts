@@ -34,8 +34,8 @@ export function changesOf (terms: ShownTerms, fields: FormData, now = new Date()
   const showsOwner = fields.has('showsOwner')
   return {
     ...lifetime !== 'keep' && { expiresAt: expiryOf(lifetime, String(fields.get('date')), now) },
-    ...password !== '' && { password },
     ...fields.has('removesPassword') && { password: null },
+    ...password !== '' && { password },
     ...limitsOf(terms, fields),
     ...showsOwner !== terms.showsOwner && { showsOwner }
   }

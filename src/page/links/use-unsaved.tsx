@@ -6,6 +6,8 @@ import { texts } from '../texts.ts'
 export interface Unsaved {
   /** Closes the dialog; asks first if its form has changes. */
   readonly close: () => void
+  /** Does something that drops the changes; asks first if there are any. */
+  readonly leave: (action: () => void) => void
   /** Whether the form has changes. The form sets it. */
   readonly hasChanges: { current: () => boolean }
   /** The question, while it is asked. */
@@ -14,16 +16,16 @@ export interface Unsaved {
 
 /** For a dialog with a form: what was typed is not lost silently. */
 export function useUnsaved (onClose: () => void): Unsaved {
-  const [isAsking, setAsking] = useState(false)
+  const [asked, setAsked] = useState<{ readonly action: () => void }>()
   const hasChanges = useRef(() => false)
-  const close = () => hasChanges.current() ? setAsking(true) : onClose()
-  const question = isAsking && (
+  const leave = (action: () => void) => hasChanges.current() ? setAsked({ action }) : action()
+  const question = asked !== undefined && (
     <Question
       title={texts.unsaved.title} label={texts.unsaved.discard}
-      action={async () => onClose()} onClose={() => setAsking(false)}
+      action={async () => asked.action()} onClose={() => setAsked(undefined)}
     >
       <p>{texts.unsaved.hint}</p>
     </Question>
   )
-  return { close, hasChanges, question }
+  return { close: () => leave(onClose), leave, hasChanges, question }
 }
