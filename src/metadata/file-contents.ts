@@ -7,7 +7,7 @@ import { fileColumns, hasPath } from './columns.ts'
 import { type TreeSlot, requireFree } from './folder-tree.ts'
 import type { Retention } from './retention.ts'
 import type { RetainedRow } from './retention-records.ts'
-import { adds, alters, removes } from './lock-guard.ts'
+import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import { type Owner, refuseBeyond } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
@@ -64,11 +64,11 @@ export function createFileContents ({
     return query(db => db.update(files).set({ properties }).where(eq(files.id, id)))
   }
 
-  function * create (file: NewFile, beginning: StoreContext): Rule<FileRecord> {
+  function * create (file: NewFile, context: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
-    const { time } = beginning
-    const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
+    const { time } = context
+    const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, context)
     const { name } = splitPath(file.name)
     const [[created]] = yield * pipeline(
       queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
@@ -95,13 +95,13 @@ export function createFileContents ({
   }
 
   function * replace (
-    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: StoreContext
+    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, context: StoreContext
   ): Rule<FileRecord> {
-    const { owner, time } = beginning
+    const { owner, time } = context
     const updatedAt = updateTimeOf(current, time)
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
-    const { replaced, excess, keptBytes } = yield * exchange(current, next, beginning, { lease })
+    const { replaced, excess, keptBytes } = yield * exchange(current, next, context, { lease })
     yield * retention.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
     yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
@@ -112,9 +112,9 @@ export function createFileContents ({
    * how much `keptBytes` grew.
    */
   function * exchange (
-    current: FileRecord, next: FileContent, beginning: StoreContext, { lease, version, source }: ExchangeOptions
+    current: FileRecord, next: FileContent, context: StoreContext, { lease, version, source }: ExchangeOptions
   ) {
-    const { owner, reserved, time, quota } = beginning
+    const { owner, reserved, time, quota } = context
     const { id, ownerId, name, blobId } = current
     const bytes = next.size - current.size - (source?.size ?? 0)
     const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
@@ -175,7 +175,7 @@ export function createFileContents ({
      * Locks the owner, and finds what a change of the file with this name must know.
      * @throws not_found if the owner was deleted.
      */
-    * begin (ownerId: number, name: string, quota: Quota): Rule<StoreContext> {
+    * contextOf (ownerId: number, name: string, quota: Quota): Rule<StoreContext> {
       const [owner, current, reserved, known] = yield * pipeline(
         owners.lock(ownerId), find(ownerId, name), owners.reserved(ownerId), tree.known(ownerId, name)
       )
@@ -187,10 +187,10 @@ export function createFileContents ({
      * Adds a file with the parents that are missing, or replaces the content of the one that has its name.
      * @throws name_taken, quota_exceeded, unavailable if the lease of the blob ran out.
      */
-    * store (file: NewFile, beginning: StoreContext): Rule<StoreResult> {
-      const { current } = beginning
-      if (current === undefined) return { file: yield * create(file, beginning), isNew: true }
-      return { file: yield * replace(current, file, beginning), isNew: false }
+    * store (file: NewFile, context: StoreContext): Rule<StoreResult> {
+      const { current } = context
+      if (current === undefined) return { file: yield * create(file, context), isNew: true }
+      return { file: yield * replace(current, file, context), isNew: false }
     },
 
     /** Moves a file that has the name to the trash, if it may be overwritten. @throws name_taken. */
@@ -206,9 +206,9 @@ export function createFileContents ({
      * @throws name_taken unless files may be overwritten.
      */
     * moveInto (
-      current: FileRecord, source: FileRecord, beginning: StoreContext, destination: Destination
+      current: FileRecord, source: FileRecord, context: StoreContext, destination: Destination
     ): Rule<FileRecord> {
-      const { owner, time } = beginning
+      const { owner, time } = context
       if (destination.overwrites !== true) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, source.name, current.name)
       yield * copyProperties(current.id, source.id)
@@ -216,7 +216,7 @@ export function createFileContents ({
       const { size, type, sha256, blobId, storedAt } = source
       const { modifiedAt = source.modifiedAt } = destination
       const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
-      const { replaced } = yield * exchange(current, next, beginning, { source })
+      const { replaced } = yield * exchange(current, next, context, { source })
       yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
       return replaced
     },
@@ -224,29 +224,29 @@ export function createFileContents ({
     /** @throws not_found, precondition_failed, file_locked. */
     * remove ({ owner, current, time }: RemovedFile, { precondition, isPermanent }: FileRemoval): Rule<void> {
       if (current === undefined) throw new Problem('not_found')
-      yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
+      yield * guard.admit({ owner, current, time }, precondition, targetsOfRemoval(current.name))
       yield * guard.end({ owner, time }, current.name)
       yield * removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
     },
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
     * restoreVersion (
-      current: FileRecord, version: RetainedRow, beginning: StoreContext, precondition: Conditions
+      current: FileRecord, version: RetainedRow, context: StoreContext, precondition: Conditions
     ): Rule<FileRecord> {
-      yield * guard.admit({ ...beginning, current }, precondition, alters(current.name))
+      yield * guard.admit({ ...context, current }, precondition, targetsOf(current.name))
       const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
-      const updatedAt = updateTimeOf(current, beginning.time)
+      const updatedAt = updateTimeOf(current, context.time)
       const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt }
-      return (yield * exchange(current, next, beginning, { version })).replaced
+      return (yield * exchange(current, next, context, { version })).replaced
     },
 
     /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
-    * restoreFile (entry: RetainedRow, name: string, beginning: StoreContext): Rule<FileRecord> {
-      const { owner, current, place, time } = beginning
+    * restoreFile (entry: RetainedRow, name: string, context: StoreContext): Rule<FileRecord> {
+      const { owner, current, place, time } = context
       const { id: blobId, fileId: id, size, keptAt } = entry
       if (current !== undefined) throw fileTaken(name)
-      yield * guard.admit(beginning, {}, adds(name, place))
-      const { folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
+      yield * guard.admit(context, {}, targetsOfNew(name, place))
+      const { folderId } = yield * makeParents({ bytes: size, files: 1 }, context)
       const properties = sql`(SELECT k.properties FROM kept k WHERE k.id = ${blobId})`
       const segment = splitPath(name).name
       const values = { ...entry, id, folderId, name: segment, blobId, updatedAt: Math.max(keptAt, time), properties }
