@@ -151,7 +151,7 @@ export function createFiles (services: Services) {
       const { time, current: overwritten } = context
       yield * guard.admit({ ...context, current }, destination, targetsOfRemoval(name), targetsOfStored(newName, context))
       if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, context, destination)
-      const { folderId } = yield * contents.makeParents({ bytes: 0, files: 0 }, context)
+      const folderId = yield * contents.makeParents({ bytes: 0, files: 0 }, context)
       yield * guard.end(context, name)
       const segment = splitPath(newName).name
       // A move alone does not change what a download of the file says.

@@ -6,7 +6,7 @@ import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder
 import type { FolderRow } from './folder-tree.ts'
 import { type LockContext, type Subject, targetsOfRemoval } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
-import { type Owner, refuseBeyond } from './owners.ts'
+import { type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { anyOf, isAny, pipeline, query, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
 import type { Services } from './services.ts'
@@ -75,7 +75,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     const added = current === undefined
       ? yield * tree.sizeOf(owner, path, copy)
       : { bytes: current.size, files: 1 }
-    refuseBeyond(copy.quota, { owner, reserved: yield * owners.reserved(owner.id), added })
+    refuseBeyondQuota(copy.quota, usedBy(owner, yield * owners.reserved(owner.id)), added)
   }
 
   function * removeFiles (

@@ -56,7 +56,7 @@ export function createFolders (services: Services) {
     yield * guard.admit({ ...context, ...subject }, destination, arrival, ...removed.map(targetsOfRemoval))
     yield * contents.clear(context, destination)
     yield * guard.end(context, ...removed)
-    const { folderId: parentId } = yield * contents.makeParents(added, context)
+    const parentId = yield * contents.makeParents(added, context)
     return { parentId, time }
   }
 

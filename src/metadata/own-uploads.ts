@@ -1,7 +1,7 @@
 import type { StoreContext } from './file-contents.ts'
 import { requireFree } from './folder-tree.ts'
 import { targetsOfStored } from './lock-guard.ts'
-import { type Owner, refuseBeyond } from './owners.ts'
+import { type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { isUnconditional } from './preconditions.ts'
 import type { NewFile, Quota } from './records.ts'
 import { pipeline, type Rule } from './rule.ts'
@@ -41,7 +41,7 @@ export function createOwnUploads ({ owners, tree, contents, guard, discard }: Se
       requireFree(found.place)
       if (method === 'PUT') yield * removals.removePuts(ownerId, name)
       const reserved = yield * owners.reserved(ownerId)
-      refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
+      refuseBeyondQuota(quota, usedBy(owner, reserved), { bytes: length ?? 0, files: 1 })
       if (reserved.uploads < maxUploads) return
       throw tooManyUploads(`An account may have at most ${maxUploads} unfinished uploads.`)
     },

@@ -75,19 +75,12 @@ export function usedBy (owner: Owner, reserved: UploadUsage): Amount {
   return { bytes: owner.usedBytes + reserved.bytes, files: owner.usedFiles + owner.usedFolders + reserved.uploads }
 }
 
-/**
- * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for
- * it; 0 or less if none.
- * @throws quota_exceeded.
- */
-export function refuseBeyond (
-  quota: Quota,
-  { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }
+/** How many bytes of kept content must go after a change, of which only what has arrived counts; at least 0. */
+export function bytesToEvict (
+  { bytes: maxBytes = Infinity }: Quota,
+  { owner, reserved, arrivedBytes }: { owner: Owner, reserved: UploadUsage, arrivedBytes: number }
 ): number {
-  refuseBeyondQuota(quota, usedBy(owner, reserved), added)
-  return quota.bytes === undefined
-    ? -Infinity
-    : owner.usedBytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
+  return Math.max(0, owner.usedBytes + owner.keptBytes + reserved.receivedBytes + arrivedBytes - maxBytes)
 }
 
 /**
