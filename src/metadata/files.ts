@@ -31,7 +31,7 @@ export function createFiles (services: Services) {
 
   /** Runs what stores a file, unless that stays as it is. */
   const storeBy = <T>(file: NewFile, quota: Quota, store: (context: StoreContext) => Rule<T>) =>
-    retention.transactWithRoom(file.ownerId, function * () {
+    retention.transactEvicting(file.ownerId, function * () {
       return yield * store(yield * contents.contextOf(file.ownerId, file.name, quota))
     })
 
@@ -149,7 +149,8 @@ export function createFiles (services: Services) {
         return current
       }
       const { time, current: overwritten } = context
-      yield * guard.admit({ ...context, current }, destination, targetsOfRemoval(name), targetsOfStored(newName, context))
+      const targets = [targetsOfRemoval(name), targetsOfStored(newName, context)]
+      yield * guard.admit({ ...context, current }, destination, ...targets)
       if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, context, destination)
       const folderId = yield * contents.makeParents({ bytes: 0, files: 0 }, context)
       yield * guard.end(context, name)

@@ -211,7 +211,7 @@ export function covers (lock: LockRecord, path: string): boolean {
 }
 
 function refuseMore (detail: string): never {
-  throw new Problem('too_many_locks', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  throw new Problem('too_many_locks', { detail, retrySeconds: RETRY_SECONDS })
 }
 
 /** @throws file_locked if there are locks. */

@@ -7,7 +7,7 @@ import type { RowOf } from './schema.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
-const MANY = 20_000
+const LONG_AFTER_ROWS = 20_000
 
 /** An account. Its row stays locked until the transaction ends, so checks of names and quotas are exact. */
 export type Owner = RowOf<'accounts'>
@@ -33,7 +33,7 @@ export function createOwners (engine: Engine) {
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
     ownsMany: (id: number): QueryRule<boolean> => queries.read({ id }, rows => {
       const { usedFiles, usedFolders } = existing(rows)
-      return usedFiles + usedFolders > MANY
+      return usedFiles + usedFolders > LONG_AFTER_ROWS
     }),
 
     /** What unfinished uploads reserve now, without the upload `except`. */

@@ -117,7 +117,7 @@ export function createUploads (services: Services) {
      */
     save: (
       change: UploadChange, { isAppending, quota }: { isAppending: boolean, quota: Quota }
-    ) => retention.transactWithRoom(change.ownerId, function * () {
+    ) => retention.transactEvicting(change.ownerId, function * () {
       const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), queries.lockById({ id }), owners.reserved(ownerId)
@@ -150,7 +150,7 @@ export function createUploads (services: Services) {
     finish: (
       change: UploadChange,
       { sha256, quota, maxFinished = MAX_FINISHED }: { sha256: string, quota: Quota, maxFinished?: number }
-    ) => retention.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
+    ) => retention.transactEvicting(change.ownerId, function * (): Rule<StoreResult | undefined> {
       const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), queries.lockById({ id }), owners.reserved(ownerId, id)
