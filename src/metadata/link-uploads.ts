@@ -2,7 +2,7 @@ import { and, count, eq, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
-import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
+import { type LinkCapacity, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
 import { targetsOf, targetsOfNew } from './lock-guard.ts'
 import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
@@ -31,7 +31,7 @@ interface UploadTarget {
   readonly folder: string
   readonly reserved: Reserved
   readonly uploads: number
-  readonly room: LinkRoom
+  readonly room: LinkCapacity
 }
 
 /** Stores what arrives by links in the current transaction. Never evicts versions or trash. */
@@ -84,7 +84,7 @@ export function createLinkUploads ({
     open: (upload: LinkedUpload) => openAs(owners.lock(upload.ownerId), upload),
 
     /** What there is room for, as far as is known without waiting. @throws not_found if the link has ended. */
-    * room (upload: LinkedUpload): Rule<LinkRoom> {
+    * room (upload: LinkedUpload): Rule<LinkCapacity> {
       return (yield * openAs(owners.read(upload.ownerId), upload)).room
     },
 
