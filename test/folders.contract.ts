@@ -132,7 +132,7 @@ export function suite (t: Test, open: OpenMetadata): void {
     t.strictSame(await usage(), { bytes: 10, files: 1, folders: 1 })
     t.match(await metadata.files.findPlace(ownerId, 'c/d/e'), { newFolders: 2 })
     t.match(await metadata.files.findPlace(ownerId, 'b/d'), { newFolders: 0 })
-    t.match(await metadata.files.findPlace(ownerId, 'a'), { name: 'a' })
+    t.match(await metadata.files.findPlace(ownerId, 'a'), { file: { name: 'a' }, newFolders: 0 })
     await add('c/d', quota)
     t.strictSame(await outcomes([add('e', quota)]), { quota_exceeded: 1 })
     t.equal((await metadata.accounts.totals({ bytes: undefined, files: 4 })).accountsNearQuota, 1)

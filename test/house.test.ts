@@ -41,7 +41,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   fsck: 1000,
   http: 12_800,
   links: 10_100,
-  metadata: 53_000,
+  metadata: 52_900,
   'metadata/postgres': 11_300,
   'metadata/sqlite': 9500,
   monitoring: 5000,

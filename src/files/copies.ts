@@ -5,7 +5,6 @@ import type { AccountRecord, FileRecord } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { fileTaken } from '../problems.ts'
 import type { AppServices } from '../services.ts'
-import { fileAt } from './files.ts'
 import { folderPath } from './names.ts'
 import { filePages, folderPages } from './pages.ts'
 import type { Allowance } from './space.ts'
@@ -37,10 +36,11 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
     const allowance = space.of({ owner, linkId: null })
     for (;;) {
       const source = await files.get(owner.id, name)
-      const place = await metadata.files.findPlace(owner.id, target, { conditions: { needsParent }, lockedUntil: 0 })
-      const current = fileAt(place)
+      const { file: current, newFolders } = await metadata.files.findPlace(
+        owner.id, target, { conditions: { needsParent }, lockedUntil: 0 }
+      )
       if (current !== undefined && destination.overwrites !== true) throw fileTaken(target)
-      const newFiles = 'newFolders' in place ? place.newFolders + 1 : 0
+      const newFiles = current === undefined ? newFolders + 1 : 0
       await allowance.check({ bytes: source.size - (current?.size ?? 0), files: newFiles })
       const blobId = await copyBytes(owner, source, allowance)
       if (blobId === undefined) continue

@@ -1,6 +1,5 @@
 import { isBlobId } from '../blobs/blob-writer.ts'
 import type { Conditions, Destination } from '../metadata/conditions.ts'
-import type { Metadata } from '../metadata/metadata.ts'
 import type { AccountRecord, FileRecord, NewFile } from '../metadata/records.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
 import { Problem, refuseSize } from '../problems.ts'
@@ -42,22 +41,23 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
     { uploader: { owner, linkId }, upload, put }: StoreRequest, allowance: Allowance
   ): Promise<FileRecord | undefined> {
     const { minBytes, maxBytes } = upload
-    let place: Place = { newFolders: 0 }
+    let file: FileRecord | undefined
+    let newFolders = 0
     if ('name' in upload) {
       const name = acceptName(upload.name, linkId)
       const announced = { conditions: put?.conditions ?? {}, lockedUntil: owner.lockedUntil }
       // By a link, a free name is found at the end.
-      if (linkId === null) place = await metadata.files.findPlace(owner.id, name, announced)
+      if (linkId === null) ({ file, newFolders } = await metadata.files.findPlace(owner.id, name, announced))
     } else if (linkId === null) {
       // The file may be a retry of one that is stored, which succeeds even if the quota is used up.
       if (await metadata.files.hasOfSize(owner.id, { folder: upload.folder, minBytes, maxBytes })) return undefined
     }
     if (minBytes > maxFileBytes) refuseSize(maxFileBytes)
-    await allowance.check('newFolders' in place
-      ? { bytes: minBytes, files: place.newFolders + 1 }
-      : { bytes: minBytes - place.size, files: 0 })
+    await allowance.check(file === undefined
+      ? { bytes: minBytes, files: newFolders + 1 }
+      : { bytes: minBytes - file.size, files: 0 })
     await allowance.requireDisk(minBytes)
-    return fileAt(place)
+    return file
   }
 
   /** Reads the bytes of a file to stable storage. */
@@ -67,7 +67,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
   ): Promise<Omit<NewFile, 'modifiedAt'>> {
     const name = acceptName(text, linkId)
     const isUnknown = 'folder' in upload && linkId === null
-    const current = isUnknown ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
+    const current = isUnknown ? (await metadata.files.findPlace(owner.id, name)).file : announced
     // The same size as that of the file always fits, for retries.
     const limit = await allowance.limitOf(current?.size ?? 0)
     try {
@@ -150,12 +150,4 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
       await metadata.files.remove(ownerId, file.name, removal)
     }
   }
-}
-
-/** The file of a name, or how many folders would be made for it. */
-type Place = Awaited<ReturnType<Metadata['files']['findPlace']>>
-
-/** The file of the name; undefined if there is none. */
-export function fileAt (place: Place): FileRecord | undefined {
-  return 'newFolders' in place ? undefined : place
 }

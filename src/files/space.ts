@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { MakeRoom, Room } from '../blobs/blob-store.ts'
-import { type LinkRoom, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-records.ts'
+import { type LinkCapacity, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-records.ts'
 import { refuseBeyondQuota } from '../metadata/owners.ts'
 import { type AccountRecord, type Amount, NO_LIMIT, type Quota } from '../metadata/records.ts'
 import { Problem, storageFull } from '../problems.ts'
@@ -221,7 +221,7 @@ function refuseDisk (): never {
 }
 
 /** `announced` and `arrived`: the bytes of the upload that its link and its owner count already. */
-function limitByRoom (room: LinkRoom, { announced, arrived }: { announced: number, arrived: number }): UploadLimit {
+function limitByRoom (room: LinkCapacity, { announced, arrived }: { announced: number, arrived: number }): UploadLimit {
   const bytes = Math.min(announced + room.link.bytes, arrived + room.owner.bytes)
   return {
     bytes,

@@ -18,7 +18,7 @@ export function createPurge ({ engine, tokenRemover, discard }: Services) {
     // Usually there is none, and a transaction would cost a sync or two more round trips.
     const [account] = await read(() => query(removed))
     if (account === undefined) return false
-    await tokenRemover.thinOut(account.id)
+    await tokenRemover.removeInBatches(account.id)
     return transact(function * () {
       // Skips an account that another process is purging.
       const [locked] = yield * query(db => skippingLocked(removed(db)))

@@ -38,7 +38,7 @@ export interface Totals {
 export type AccountRepository = ReturnType<typeof createAccounts>
 
 export function createAccounts (services: Services) {
-  const { engine, longRunning, owners, tokenRemover, secrets, addAccount, tellRemoval, read } = services
+  const { engine, longRunning, owners, tokenRemover, secrets, addAccount, notify, read } = services
   const { tables, now, transact, transactFor, apply } = engine
   const { accounts, attempts } = tables
   const queries = queriesOf(engine)
@@ -106,7 +106,7 @@ export function createAccounts (services: Services) {
         eq(accounts.passwordHash, verified.passwordHash),
         eq(accounts.factorVersion, verified.factorVersion)
       )
-      if (revokesTokens) await tokenRemover.thinOut(id)
+      if (revokesTokens) await tokenRemover.removeInBatches(id)
       // The update locks the account, which a new token needs: the tokens that exist by then are deleted, and later
       // ones have the new hash.
       await transactFor(id, function * () {
@@ -114,7 +114,7 @@ export function createAccounts (services: Services) {
           .returning({ id: accounts.id }))
         if (changed.length === 0) throw new Problem('credentials_wrong')
         if (!revokesTokens) return
-        yield * tokenRemover.removeRest(id)
+        yield * tokenRemover.removeRemaining(id)
         yield * secrets.endOf(id)
       })
     },
@@ -132,7 +132,7 @@ export function createAccounts (services: Services) {
      */
     remove: (id: number, at: number) =>
       // This key frees the name. It clashes with none, because no username has a colon.
-      change(id, { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).then(tellRemoval),
+      change(id, { removedAt: at, username: '', usernameKey: `removed:${id}`, passwordHash: '' }).then(notify),
 
     /**
      * Deletes up to `limit` uploads, files, kept contents, folders or changes of deleted accounts, and their tokens.

@@ -14,14 +14,14 @@ const CLEAN_UP_MILLISECONDS = 10 * 60_000
 const ABANDONED_MILLISECONDS = 24 * 3600_000
 
 /** Adds blobs to those whose bytes are to be deleted, in the current transaction; undefined if there are none. */
-export function createDiscard ({ tables: { discardedBlobs } }: Engine, markRemoval: () => void) {
+export function createDiscard ({ tables: { discardedBlobs } }: Engine, noteRemoval: () => void) {
   const { one } = prepared('discarded_blobs', {
     one: db => db.insert(discardedBlobs).values({ blobId: placeholder('blobId'), discardedAt: placeholder('time') })
   })
 
   return (blobIds: readonly string[], time: number): QueryRule<unknown> | undefined => {
     if (blobIds.length === 0) return undefined
-    markRemoval()
+    noteRemoval()
     if (blobIds.length === 1) return one({ blobId: blobIds[0], time })
     return query(db => db.insert(discardedBlobs).values(blobIds.map(blobId => ({ blobId, discardedAt: time }))))
   }
@@ -37,7 +37,7 @@ export function createLeaseEnder ({ tables: { blobLeases } }: Engine) {
   return (blobId: string): QueryRule<void> => end({ blobId }, ended => {
     if (ended.length > 0) return
     const detail = 'The lease of the new bytes ran out before they were stored.'
-    throw new Problem('unavailable', { detail, headers: { 'retry-after': '1' } })
+    throw new Problem('unavailable', { detail, retrySeconds: 1 })
   })
 }
 

@@ -97,14 +97,14 @@ export function createClaims (
     async reset (hash: string, passwordHash: string): Promise<void> {
       const accountId = (await read(() => secrets.find(hash)))?.accountId
       if (typeof accountId !== 'number') throw new Problem('not_found')
-      await tokenRemover.thinOut(accountId)
+      await tokenRemover.removeInBatches(accountId)
       await transactFor(accountId, function * () {
         // The update locks the account first, as all that changes it does.
         const [account] = yield * query(db => db.update(table).set({ passwordHash })
           .where(and(eq(table.id, accountId), isNull(table.removedAt))).returning())
         const claim = yield * secrets.take('reset', hash)
         if (account === undefined || claim === undefined) throw new Problem('not_found')
-        yield * tokenRemover.removeRest(accountId)
+        yield * tokenRemover.removeRemaining(accountId)
         yield * secrets.endOf(accountId)
         if (claim.removesFactors) yield * factorChanges.removeAll(accountId)
       })

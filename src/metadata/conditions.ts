@@ -1,9 +1,6 @@
 import type { Precondition } from './preconditions.ts'
 
-/**
- * What a change depends on beside names and quotas, judged inside its transaction. The order: what it needs exists,
- * `lists`, the precondition, then the locks.
- */
+/** Conditions checked in the transaction, in this order: parents exist, `lists`, the precondition, locks. */
 export interface Conditions extends Precondition {
   /** The id, as clients see it, that what is moved or deleted must have. */
   readonly id?: string | undefined
@@ -15,7 +12,7 @@ export interface Conditions extends Precondition {
   readonly needsParent?: boolean | undefined
 }
 
-/** How a copy or a move ends. */
+/** Options of a copy or move. */
 export interface Destination extends Conditions {
   /** Whether a file that has the new name is replaced. */
   readonly overwrites?: boolean | undefined

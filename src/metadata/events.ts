@@ -6,7 +6,7 @@ import { type Db, first, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
 import type { Engine } from './engine.ts'
 
-/** To count the events of an account, all of them are read. That is done about so often while as many are added. */
+/** Counting reads all events of an account, so it runs about so often per `keep.all` insertions. */
 const COUNTS = 100
 
 /**

@@ -12,7 +12,7 @@ import type { TokenRemover } from './tokens.ts'
 export interface LockedAccount extends VerifiedAccount { readonly factorCount: number }
 
 /** A locked account, which is still as it was verified, and the time after any wait for it. */
-export interface VerifiedContext { readonly account: LockedAccount, readonly now: number }
+export interface VerifiedContext { readonly account: LockedAccount, readonly time: number }
 
 /** What the changes of factors have in common: the lock of the account, and what a change means for the rest of it. */
 export function createFactorChanges (
@@ -42,7 +42,7 @@ export function createFactorChanges (
     ) => (verified: VerifiedAccount, ...values: Parameters): Promise<T> => transactFor(verified.id, function * () {
       const [account, time] = yield * pipeline(owners.findLocked(verified.id), now())
       if (account === undefined || !isUnchanged(account, verified)) throw new Problem('credentials_wrong')
-      return yield * rule({ account, now: time }, ...values)
+      return yield * rule({ account, time }, ...values)
     }),
 
     /** After factors were added to, or replaced in, an account. Returns whether they are the first. */

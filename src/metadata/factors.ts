@@ -56,10 +56,10 @@ export function createFactors (services: Services) {
     }),
 
     /** Keeps a secret for `milliseconds`, in place of an earlier pending one. @throws credentials_wrong. */
-    setPendingTotp: verifiedWrite(function * ({ account, now }, secret: string, milliseconds: number) {
+    setPendingTotp: verifiedWrite(function * ({ account, time }, secret: string, milliseconds: number) {
       yield * removeSecret(account.id, 'pending')
-      const expiresAt = now + milliseconds
-      yield * addSecret({ accountId: account.id, state: 'pending', secret, createdAt: now, expiresAt })
+      const expiresAt = time + milliseconds
+      yield * addSecret({ accountId: account.id, state: 'pending', secret, createdAt: time, expiresAt })
     }),
 
     /**
@@ -68,13 +68,13 @@ export function createFactors (services: Services) {
      * @throws credentials_wrong, factor_not_pending if it is pending no more.
      */
     confirmTotp: verifiedWrite(function * (
-      { account, now }, { secret, step }: { secret: string, step: number }, first: FirstFactor
+      { account, time }, { secret, step }: { secret: string, step: number }, first: FirstFactor
     ) {
       const pending = yield * findSecret(account.id, 'pending')
       if (pending?.secret !== secret) throw new Problem('factor_not_pending')
       const isReplaced = yield * removeSecret(account.id, 'on')
       yield * removeSecret(account.id, 'pending')
-      yield * addSecret({ accountId: account.id, state: 'on', secret, lastStep: step, createdAt: now })
+      yield * addSecret({ accountId: account.id, state: 'on', secret, lastStep: step, createdAt: time })
       return yield * factorChanges.added(account, isReplaced ? 0 : 1, first)
     }),
 
@@ -106,9 +106,9 @@ export function createFactors (services: Services) {
     }),
 
     /** Adds a confirmation code. @throws credentials_wrong. */
-    addConfirmation: verifiedWrite(function * ({ account, now }, hash: string, milliseconds: number) {
+    addConfirmation: verifiedWrite(function * ({ account, time }, hash: string, milliseconds: number) {
       const of = { accountId: account.id, username: null, removesFactors: false }
-      yield * secrets.add({ hash, kind: 'confirmation', ...of, expiresAt: now + milliseconds })
+      yield * secrets.add({ hash, kind: 'confirmation', ...of, expiresAt: time + milliseconds })
     }),
 
     /** Uses a confirmation code. Returns whether the account had it. */

@@ -7,8 +7,8 @@ import { fileColumns, hasPath } from './columns.ts'
 import { type TreeSlot, requireFree } from './folder-tree.ts'
 import type { Retention } from './retention.ts'
 import type { RetainedRow } from './retention-records.ts'
-import { adds, alters, removes } from './lock-guard.ts'
-import { type Owner, refuseBeyond } from './owners.ts'
+import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
+import { bytesToEvict, type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
 import { first, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule } from './rule.ts'
@@ -37,8 +37,8 @@ interface FileRemoval { readonly precondition: Conditions, readonly isPermanent:
 /** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
 interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
 
-/** Where the new content of an exchange comes from: an upload with a lease, a version, or a file that ends with it. */
-interface ExchangeOptions {
+/** Where the new content of a file comes from: an upload with a lease, a version, or a file that was deleted for it. */
+interface ContentOrigin {
   readonly lease?: QueryRule<void> | undefined
   readonly version?: RetainedRow
   readonly source?: FileRecord
@@ -64,11 +64,11 @@ export function createFileContents ({
     return query(db => db.update(files).set({ properties }).where(eq(files.id, id)))
   }
 
-  function * create (file: NewFile, beginning: StoreContext): Rule<FileRecord> {
+  function * create (file: NewFile, context: StoreContext): Rule<FileRecord> {
     const { isLeased, ...values } = file
     const { ownerId, size, blobId } = file
-    const { time } = beginning
-    const { excess, folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
+    const { owner, reserved, time, quota } = context
+    const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
     const { name } = splitPath(file.name)
     const [[created]] = yield * pipeline(
       queries.insert({ ...values, folderId, name, createdAt: time, updatedAt: time, storedAt: time }),
@@ -76,68 +76,64 @@ export function createFileContents ({
       owners.charge(ownerId, { usedBytes: size, usedFiles: 1 }),
       isLeased ? endLease(blobId) : undefined
     )
-    yield * retention.evict(ownerId, { bytes: excess, time })
+    const bytes = bytesToEvict(quota, { owner, reserved, arrivedBytes: size })
+    yield * retention.evict(ownerId, { bytes, time })
     return created as FileRecord
   }
 
   /**
-   * Checks the name and the quota of something new, then makes its missing parents. Returns the id of its folder, and
-   * the bytes of kept content that must go.
+   * Checks the name and the quota of something new, then makes its missing parents. Returns the id of its folder.
    * @throws name_taken, quota_exceeded.
    */
   function * makeParents (
     added: { bytes: number, files: number }, { owner, reserved, place, time, quota }: StoreContext
-  ) {
+  ): Rule<number> {
     requireFree(place)
     const withParents = { ...added, files: added.files + place.missing.length }
-    const excess = refuseBeyond(quota, { owner, reserved, added: withParents })
-    return { excess, folderId: yield * tree.makeParents(owner.id, place, time) }
+    refuseBeyondQuota(quota, usedBy(owner, reserved), withParents)
+    return yield * tree.makeParents(owner.id, place, time)
   }
 
   function * replace (
-    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, beginning: StoreContext
+    current: FileRecord, { size, type, sha256, blobId, modifiedAt, isLeased }: NewFile, context: StoreContext
   ): Rule<FileRecord> {
-    const { owner, time } = beginning
+    const { owner, reserved, time, quota } = context
     const updatedAt = updateTimeOf(current, time)
     const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt: updatedAt }
     const lease = isLeased ? endLease(blobId) : undefined
-    const { replaced, excess, keptBytes } = yield * exchange(current, next, beginning, { lease })
-    yield * retention.evict(owner.id, { bytes: excess + keptBytes, newest: current.blobId, time })
+    const { replaced, keptBytes } = yield * swapContent(current, next, context, { lease })
+    const bytes = bytesToEvict(quota, { owner, reserved, arrivedBytes: size - current.size + keptBytes })
+    yield * retention.evict(owner.id, { bytes, newest: current.blobId, time })
     yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
     return replaced
   }
 
   /**
-   * Replaces the content of a file, and keeps or discards the old one. Returns the file, what exceeds the quota, and by
-   * how much `keptBytes` grew.
+   * Replaces the content of a file, and keeps or discards the old one. Returns the file, and by how much `keptBytes`
+   * grew.
    */
-  function * exchange (
-    current: FileRecord, next: FileContent, beginning: StoreContext, { lease, version, source }: ExchangeOptions
+  function * swapContent (
+    current: FileRecord, next: FileContent, context: StoreContext, { lease, version, source }: ContentOrigin
   ) {
-    const { owner, reserved, time, quota } = beginning
+    const { owner, reserved, time, quota } = context
     const { id, ownerId, name, blobId } = current
     const bytes = next.size - current.size - (source?.size ?? 0)
-    const excess = refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } })
+    refuseBeyondQuota(quota, usedBy(owner, reserved), { bytes, files: 0 })
     const isKept = retention.keepsReplaced(current, next)
     const keptBytes = (isKept ? current.size : 0) - (version?.size ?? 0)
     const keptCount = Number(isKept) - Number(version !== undefined)
-    const ended = source && [source.id]
-    const [,,, [replaced],,,, surplus] = yield * pipeline(
+    const usedFiles = source === undefined ? 0 : -1
+    const [, [replaced], , surplus] = yield * pipeline(
       version && retention.take(version),
-      // Before its blob is that of another file.
-      ended && changeLog.deleted(ended, time),
-      ended && queries.remove({ ids: ended }),
       queries.update({ ...next, id }),
-      changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
-      owners.charge(ownerId, {
-        usedBytes: bytes, usedFiles: -(ended?.length ?? 0), keptBytes, keptContents: keptCount
-      }),
       isKept ? retention.keepVersion(current, next.updatedAt) : discard([blobId], time),
       isKept ? retention.surplusOf(current) : undefined,
+      changeLog.stored({ ownerId, name, blobId: next.blobId }, time),
+      owners.charge(ownerId, { usedBytes: bytes, usedFiles, keptBytes, keptContents: keptCount }),
       lease
     )
     const dropped = yield * retention.drop(surplus ?? [], time)
-    return { replaced: replaced as FileRecord, excess, keptBytes: keptBytes - dropped }
+    return { replaced: replaced as FileRecord, keptBytes: keptBytes - dropped }
   }
 
   /** Deletes files of the owner; at least one. */
@@ -175,7 +171,7 @@ export function createFileContents ({
      * Locks the owner, and finds what a change of the file with this name must know.
      * @throws not_found if the owner was deleted.
      */
-    * begin (ownerId: number, name: string, quota: Quota): Rule<StoreContext> {
+    * contextOf (ownerId: number, name: string, quota: Quota): Rule<StoreContext> {
       const [owner, current, reserved, known] = yield * pipeline(
         owners.lock(ownerId), find(ownerId, name), owners.reserved(ownerId), tree.known(ownerId, name)
       )
@@ -187,10 +183,10 @@ export function createFileContents ({
      * Adds a file with the parents that are missing, or replaces the content of the one that has its name.
      * @throws name_taken, quota_exceeded, unavailable if the lease of the blob ran out.
      */
-    * store (file: NewFile, beginning: StoreContext): Rule<StoreResult> {
-      const { current } = beginning
-      if (current === undefined) return { file: yield * create(file, beginning), isNew: true }
-      return { file: yield * replace(current, file, beginning), isNew: false }
+    * store (file: NewFile, context: StoreContext): Rule<StoreResult> {
+      const { current } = context
+      if (current === undefined) return { file: yield * create(file, context), isNew: true }
+      return { file: yield * replace(current, file, context), isNew: false }
     },
 
     /** Moves a file that has the name to the trash, if it may be overwritten. @throws name_taken. */
@@ -206,17 +202,19 @@ export function createFileContents ({
      * @throws name_taken unless files may be overwritten.
      */
     * moveInto (
-      current: FileRecord, source: FileRecord, beginning: StoreContext, destination: Destination
+      current: FileRecord, source: FileRecord, context: StoreContext, destination: Destination
     ): Rule<FileRecord> {
-      const { owner, time } = beginning
+      const { owner, time } = context
       if (destination.overwrites !== true) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, source.name, current.name)
-      yield * copyProperties(current.id, source.id)
       yield * retention.trashVersions(source, { keptAt: updateTimeOf(source, time), time })
+      const ids = [source.id]
+      // Before the blob is that of another file.
+      yield * pipeline(copyProperties(current.id, source.id), changeLog.deleted(ids, time), queries.remove({ ids }))
       const { size, type, sha256, blobId, storedAt } = source
       const { modifiedAt = source.modifiedAt } = destination
       const next = { size, type, sha256, blobId, storedAt, modifiedAt, updatedAt: updateTimeOf(current, time) }
-      const { replaced } = yield * exchange(current, next, beginning, { source })
+      const { replaced } = yield * swapContent(current, next, context, { source })
       yield * retention.trim(owner, { newest: current.blobId, added: 1, time })
       return replaced
     },
@@ -224,29 +222,29 @@ export function createFileContents ({
     /** @throws not_found, precondition_failed, file_locked. */
     * remove ({ owner, current, time }: RemovedFile, { precondition, isPermanent }: FileRemoval): Rule<void> {
       if (current === undefined) throw new Problem('not_found')
-      yield * guard.admit({ owner, current, time }, precondition, removes(current.name))
+      yield * guard.admit({ owner, current, time }, precondition, targetsOfRemoval(current.name))
       yield * guard.end({ owner, time }, current.name)
       yield * removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
     },
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */
     * restoreVersion (
-      current: FileRecord, version: RetainedRow, beginning: StoreContext, precondition: Conditions
+      current: FileRecord, version: RetainedRow, context: StoreContext, precondition: Conditions
     ): Rule<FileRecord> {
-      yield * guard.admit({ ...beginning, current }, precondition, alters(current.name))
+      yield * guard.admit({ ...context, current }, precondition, targetsOf(current.name))
       const { id: blobId, size, type, sha256, storedAt, modifiedAt } = version
-      const updatedAt = updateTimeOf(current, beginning.time)
+      const updatedAt = updateTimeOf(current, context.time)
       const next = { size, type, sha256, blobId, modifiedAt, updatedAt, storedAt }
-      return (yield * exchange(current, next, beginning, { version })).replaced
+      return (yield * swapContent(current, next, context, { version })).replaced
     },
 
     /** Makes a file of an entry of the trash. @throws name_taken, file_locked, quota_exceeded. */
-    * restoreFile (entry: RetainedRow, name: string, beginning: StoreContext): Rule<FileRecord> {
-      const { owner, current, place, time } = beginning
+    * restoreFile (entry: RetainedRow, name: string, context: StoreContext): Rule<FileRecord> {
+      const { owner, current, place, time } = context
       const { id: blobId, fileId: id, size, keptAt } = entry
       if (current !== undefined) throw fileTaken(name)
-      yield * guard.admit(beginning, {}, adds(name, place))
-      const { folderId } = yield * makeParents({ bytes: size, files: 1 }, beginning)
+      yield * guard.admit(context, {}, targetsOfNew(name, place))
+      const folderId = yield * makeParents({ bytes: size, files: 1 }, context)
       const properties = sql`(SELECT k.properties FROM kept k WHERE k.id = ${blobId})`
       const segment = splitPath(name).name
       const values = { ...entry, id, folderId, name: segment, blobId, updatedAt: Math.max(keptAt, time), properties }

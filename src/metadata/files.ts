@@ -7,7 +7,7 @@ import { type StoreContext, updateTimeOf } from './file-contents.ts'
 import { createFileListing } from './listings.ts'
 import { createFileSearch } from './file-search.ts'
 import { requireFree } from './folder-tree.ts'
-import { all, removes, stores } from './lock-guard.ts'
+import { targetsOfRemoval, targetsOfStored, UNKNOWN_TIME } from './lock-guard.ts'
 import type { NewLock } from './lock-records.ts'
 import {
   type Db, isAny, limitedTo, matching, pipeline, placeholder, placeholders, prepared, query, type Rule
@@ -30,9 +30,9 @@ export function createFiles (services: Services) {
   const queries = queriesOf(engine)
 
   /** Runs what stores a file, unless that stays as it is. */
-  const storeBy = <T>(file: NewFile, quota: Quota, store: (beginning: StoreContext) => Rule<T>) =>
-    retention.transactWithRoom(file.ownerId, function * () {
-      return yield * store(yield * contents.begin(file.ownerId, file.name, quota))
+  const storeBy = <T>(file: NewFile, quota: Quota, store: (context: StoreContext) => Rule<T>) =>
+    retention.transactEvicting(file.ownerId, function * () {
+      return yield * store(yield * contents.contextOf(file.ownerId, file.name, quota))
     })
 
   return {
@@ -41,11 +41,11 @@ export function createFiles (services: Services) {
      * changes: `isNew` is false, and the new blob is not used.
      * @throws name_taken if the existing file has other bytes, quota_exceeded, not_found if the owner was deleted.
      */
-    add: (file: NewFile, quota: Quota) => storeBy(file, quota, function * (beginning): Rule<StoreResult> {
-      const { current } = beginning
+    add: (file: NewFile, quota: Quota) => storeBy(file, quota, function * (context): Rule<StoreResult> {
+      const { current } = context
       if (current === undefined) {
-        yield * guard.admit(beginning, {}, stores(file.name, beginning))
-        return yield * contents.store(file, beginning)
+        yield * guard.admit(context, {}, targetsOfStored(file.name, context))
+        return yield * contents.store(file, context)
       }
       if (current.sha256 !== file.sha256 || current.size !== file.size) throw fileTaken(file.name)
       return { file: current, isNew: false }
@@ -59,11 +59,11 @@ export function createFiles (services: Services) {
      */
     put: (
       file: NewFile, quota: Quota, conditions: Conditions, lock?: NewLock
-    ) => storeBy(file, quota, function * (beginning) {
-      if (lock !== undefined && beginning.current !== undefined) throw fileTaken(file.name)
-      yield * guard.admit(beginning, conditions, stores(file.name, beginning))
-      const stored = yield * contents.store(file, beginning)
-      if (lock !== undefined) yield * guard.add(beginning, lock)
+    ) => storeBy(file, quota, function * (context) {
+      if (lock !== undefined && context.current !== undefined) throw fileTaken(file.name)
+      yield * guard.admit(context, conditions, targetsOfStored(file.name, context))
+      const stored = yield * contents.store(file, context)
+      if (lock !== undefined) yield * guard.add(context, lock)
       return stored
     }),
 
@@ -75,14 +75,14 @@ export function createFiles (services: Services) {
      */
     copy: (
       { name, blobId }: Pick<FileRecord, 'name' | 'blobId'>, file: NewFile, quota: Quota, destination: Destination
-    ) => storeBy(file, quota, function * (beginning) {
+    ) => storeBy(file, quota, function * (context) {
       const source = yield * contents.find(file.ownerId, name)
       if (source === undefined) throw new Problem('not_found')
       if (source.blobId !== blobId) return undefined
-      yield * guard.admit({ ...beginning, current: source }, destination, stores(file.name, beginning))
-      if (beginning.current !== undefined && destination.overwrites !== true) throw fileTaken(file.name)
-      yield * guard.end(beginning, file.name)
-      const stored = yield * contents.store(file, beginning)
+      yield * guard.admit({ ...context, current: source }, destination, targetsOfStored(file.name, context))
+      if (context.current !== undefined && destination.overwrites !== true) throw fileTaken(file.name)
+      yield * guard.end(context, file.name)
+      const stored = yield * contents.store(file, context)
       yield * contents.copyProperties(stored.file.id, source.id)
       return stored
     }),
@@ -91,24 +91,23 @@ export function createFiles (services: Services) {
       engine.readCached(`${ownerId}/${name}`, () => contents.find(ownerId, name)),
 
     /**
-     * The file of a name, or else how many folders would be made for it. `announced`: a `put` under these conditions,
-     * and the account's `lockedUntil`; throws what that would throw because of conditions and locks.
+     * The file of a name, and how many folders would be made for it. `announced`: a `put` under these conditions, and
+     * the account's `lockedUntil`; throws what that would throw because of conditions and locks.
      * @throws name_taken if no file can have it.
      */
     findPlace: read(function * (
       ownerId: number, name: string, announced?: { readonly conditions: Conditions, readonly lockedUntil: number }
-    ): Rule<FileRecord | { readonly newFolders: number }> {
-      const [current, known] = yield * pipeline(contents.find(ownerId, name), tree.known(ownerId, name))
-      if (current !== undefined && announced === undefined) return current
+    ): Rule<{ readonly file: FileRecord | undefined, readonly newFolders: number }> {
+      const [file, known] = yield * pipeline(contents.find(ownerId, name), tree.known(ownerId, name))
+      if (file !== undefined && announced === undefined) return { file, newFolders: 0 }
       const place = yield * tree.place(ownerId, name, known)
       if (announced !== undefined) {
-        // Queries exclude expired locks, so the time is unused.
-        const context = { owner: { id: ownerId, lockedUntil: announced.lockedUntil }, time: 0 }
-        yield * guard.admit({ ...context, current, place }, announced.conditions, stores(name, { current, place }))
+        const { conditions, lockedUntil } = announced
+        const context = { owner: { id: ownerId, lockedUntil }, time: UNKNOWN_TIME, current: file, place }
+        yield * guard.admit(context, conditions, targetsOfStored(name, context))
       }
-      if (current !== undefined) return current
       requireFree(place)
-      return { newFolders: place.missing.length }
+      return { file, newFolders: place.missing.length }
     }),
 
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
@@ -142,18 +141,19 @@ export function createFiles (services: Services) {
     rename: write(function * (
       ownerId, name: string, newName: string, quota: Quota, destination: Destination = {}
     ): Rule<FileRecord> {
-      const beginning = yield * contents.begin(ownerId, newName, quota)
+      const context = yield * contents.contextOf(ownerId, newName, quota)
       const current = yield * contents.find(ownerId, name)
       if (current === undefined) throw new Problem('not_found')
       if (newName === name) {
-        guard.judge({ current, place: beginning.place }, destination)
+        guard.requirePrecondition({ current, place: context.place }, destination)
         return current
       }
-      const { time, current: overwritten } = beginning
-      yield * guard.admit({ ...beginning, current }, destination, all(removes(name), stores(newName, beginning)))
-      if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, beginning, destination)
-      const { folderId } = yield * contents.makeParents({ bytes: 0, files: 0 }, beginning)
-      yield * guard.end(beginning, name)
+      const { time, current: overwritten } = context
+      const targets = [targetsOfRemoval(name), targetsOfStored(newName, context)]
+      yield * guard.admit({ ...context, current }, destination, ...targets)
+      if (overwritten !== undefined) return yield * contents.moveInto(overwritten, current, context, destination)
+      const folderId = yield * contents.makeParents({ bytes: 0, files: 0 }, context)
+      yield * guard.end(context, name)
       const segment = splitPath(newName).name
       // A move alone does not change what a download of the file says.
       const updatedAt = segment === splitPath(name).name ? current.updatedAt : updateTimeOf(current, time)

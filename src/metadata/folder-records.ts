@@ -13,7 +13,7 @@ export interface FolderRemoval {
   readonly deletedWith: string
   /** Returned by the act before; undefined for the first. */
   readonly from?: FolderRemovalPosition | undefined
-  /** The lists and the precondition are judged by the first act only. */
+  /** The lists and the precondition are checked by the first act only. */
   readonly conditions?: Conditions | undefined
   /** What then gets the path. */
   readonly replacedBy?: Replacement | undefined
@@ -21,7 +21,7 @@ export interface FolderRemoval {
 
 /**
  * A file or folder that is copied or moved to where another one is deleted. The precondition is about this.
- * Nothing is deleted for it if it would be refused: the first act judges the paths below it, and the room of a copy,
+ * Nothing is deleted for it if it would be refused: the first act checks the paths below it, and the room of a copy,
  * beside what is deleted, or else the locks. Each act needs it to exist.
  */
 export interface Replacement {

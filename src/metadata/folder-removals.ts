@@ -4,9 +4,9 @@ import type { Conditions } from './conditions.ts'
 import { fileColumns, isBelow } from './columns.ts'
 import type { FolderRemoval, FolderRemovalPosition, Replacement } from './folder-records.ts'
 import type { FolderRow } from './folder-tree.ts'
-import { all, type LockContext, removes, type Subject } from './lock-guard.ts'
+import { type LockContext, type Subject, targetsOfRemoval } from './lock-guard.ts'
 import type { OwnerContext } from './methods.ts'
-import { type Owner, refuseBeyond } from './owners.ts'
+import { type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { anyOf, isAny, pipeline, query, type Rule } from './rule.ts'
 import { boundsBelow } from './paths.ts'
 import type { Services } from './services.ts'
@@ -29,7 +29,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     query(anyOf(files, and(eq(files.ownerId, ownerId), inArray(files.folderId, ids))), isAny)
 
   /** The folder, its owner, who is then locked, and the time. @throws not_found. */
-  function * begin (ownerId: number, path: string): Rule<OwnerContext & { folder: FolderRow }> {
+  function * contextOf (ownerId: number, path: string): Rule<OwnerContext & { folder: FolderRow }> {
     const [owner, folder, time] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path), now())
     if (folder === undefined) throw new Problem('not_found')
     return { owner, folder, time }
@@ -50,12 +50,12 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     const { tokens } = conditions
     const { owner } = context
     const subject = replacedBy === undefined ? { folder } : yield * requireSource(owner.id, replacedBy.path)
-    const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
-    const [terms, gone] = from === undefined ? [conditions, [path, ...moved]] : [{ tokens }, [path]]
-    yield * guard.admit({ ...context, ...subject }, terms, all(...gone.map(removes)))
-    if (from === undefined && replacedBy !== undefined) {
-      yield * requireFitting(owner, path, { ...replacedBy, ...subject })
-    }
+    const change = { ...context, ...subject }
+    if (from === undefined) {
+      const moved = replacedBy !== undefined && replacedBy.copy === undefined ? [replacedBy.path] : []
+      yield * guard.admit(change, conditions, ...[path, ...moved].map(targetsOfRemoval))
+      if (replacedBy !== undefined) yield * requireFitting(owner, path, { ...replacedBy, ...subject })
+    } else yield * guard.admit(change, { tokens }, targetsOfRemoval(path))
     yield * guard.end(context, path)
   }
 
@@ -75,7 +75,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
     const added = current === undefined
       ? yield * tree.sizeOf(owner, path, copy)
       : { bytes: current.size, files: 1 }
-    refuseBeyond(copy.quota, { owner, reserved: yield * owners.reserved(owner.id), added })
+    refuseBeyondQuota(copy.quota, usedBy(owner, yield * owners.reserved(owner.id)), added)
   }
 
   function * removeFiles (
@@ -106,9 +106,9 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
   return {
     /** Deletes an empty folder. @throws not_found, precondition_failed, folder_not_empty, file_locked. */
     remove: write(function * (ownerId, path: string, conditions: Conditions = {}) {
-      const { owner, folder, time } = yield * begin(ownerId, path)
+      const { owner, folder, time } = yield * contextOf(ownerId, path)
       const { id } = folder
-      yield * guard.admit({ owner, time, folder }, conditions, removes(path))
+      yield * guard.admit({ owner, time, folder }, conditions, targetsOfRemoval(path))
       yield * guard.end({ owner, time }, path)
       const found = yield * pipeline(
         anyFileIn(ownerId, [id]),
@@ -128,7 +128,7 @@ export function createFolderRemovals ({ engine, owners, tree, contents, guard, c
      * name_invalid.
      */
     removeSome: (ownerId: number, path: string, removal: FolderRemoval) => transactFor(ownerId, function * () {
-      const { owner, folder, time } = yield * begin(ownerId, path)
+      const { owner, folder, time } = yield * contextOf(ownerId, path)
       const { from, limit } = removal
       if (folder.id !== (from?.folderId ?? folder.id)) throw new Problem('not_found')
       yield * admitRemoval({ owner, time }, folder, removal)

@@ -5,7 +5,7 @@ import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { createFolderRemovals } from './folder-removals.ts'
 import { type FolderRow, ONE_FOLDER, type TreeSlot } from './folder-tree.ts'
-import { adds, all, removes } from './lock-guard.ts'
+import { targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import type { Owner } from './owners.ts'
 import { pipeline, query, type Rule } from './rule.ts'
 import { boundsBelow, splitPath } from './paths.ts'
@@ -41,22 +41,22 @@ export function createFolders (services: Services) {
   }
 
   /**
-   * Makes the missing parents of a folder with which `added` comes, and takes those away whose locks must not refuse
-   * it. Returns the id of the innermost, and the time.
+   * Makes the missing parents of a folder with which `added` comes, and ends the locks of the paths in `removed`.
+   * Returns the id of the innermost parent, and the time.
    * @throws precondition_failed, file_locked, name_taken, quota_exceeded.
    */
   function * makeParents (
     ownerId: number,
     { path, quota, destination, source, added, removed }: FolderArrival & { added: Amount, removed: string[] }
   ) {
-    const beginning = yield * contents.begin(ownerId, path, quota)
-    const { current, place, time } = beginning
-    const lands = current === undefined ? adds(path, place) : removes(path)
-    const start = { ...beginning, current: undefined, folder: source }
-    yield * guard.admit(start, destination, all(lands, ...removed.map(removes)))
-    yield * contents.clear(beginning, destination)
-    yield * guard.end(beginning, ...removed)
-    const { folderId: parentId } = yield * contents.makeParents(added, beginning)
+    const context = yield * contents.contextOf(ownerId, path, quota)
+    const { current, place, time } = context
+    const arrival = current === undefined ? targetsOfNew(path, place) : targetsOfRemoval(path)
+    const subject = { current: undefined, folder: source }
+    yield * guard.admit({ ...context, ...subject }, destination, arrival, ...removed.map(targetsOfRemoval))
+    yield * contents.clear(context, destination)
+    yield * guard.end(context, ...removed)
+    const parentId = yield * contents.makeParents(added, context)
     return { parentId, time }
   }
 
@@ -98,7 +98,7 @@ export function createFolders (services: Services) {
     ): Rule<{ folder: FolderRecord, isNew: boolean }> {
       const [, existing] = yield * pipeline(owners.lock(ownerId), tree.find(ownerId, path))
       if (existing !== undefined) {
-        guard.judge({ place: placeOf(existing) }, { folderId: destination.folderId })
+        guard.requirePrecondition({ place: placeOf(existing) }, { folderId: destination.folderId })
         return { folder: existing, isNew: false }
       }
       return { folder: yield * create(ownerId, { path, quota, destination }), isNew: true }
@@ -131,7 +131,7 @@ export function createFolders (services: Services) {
       const { folder: source } = yield * lock(ownerId, path)
       const { id } = source
       if (newPath === path) {
-        guard.judge({ folder: source, place: placeOf(source) }, destination)
+        guard.requirePrecondition({ folder: source, place: placeOf(source) }, destination)
         return source
       }
       if (newPath.startsWith(`${path}/`)) throw new Problem('folder_into_itself')
@@ -163,7 +163,7 @@ function placeOf ({ parentId }: FolderRow): Pick<TreeSlot, 'folderId' | 'missing
 
 /**
  * Folders and files whose place is wrong, or taken by both, one line each. A folder that is its own ancestor is among
- * them: it can't be that the path of each is longer than that of its parent.
+ * them: in a cycle, some path is not its parent's path plus a name.
  */
 function * findFolderFaults ({ files, folders }: Tables): Rule<string[]> {
   // Raw SQL: in a query of one table Drizzle omits the table's name.

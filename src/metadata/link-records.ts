@@ -12,13 +12,13 @@ export const MAX_LINK_UPLOADS = 20
 export const MAX_LINK_NETWORKS = 100
 
 /** How much an `upload` link accepts: by its own limits, and by the quota of its owner. Infinity without a limit. */
-export interface LinkRoom { readonly link: Amount, readonly owner: Amount }
+export interface LinkCapacity { readonly link: Amount, readonly owner: Amount }
 
 /**
  * Refuses what a link has no room for: the link counts what is announced, the owner what has arrived.
  * @throws link_limit_reached, quota_exceeded.
  */
-export function refuseBeyondRoom ({ link, owner }: LinkRoom, announced: Amount, arrived: Amount): void {
+export function refuseBeyondRoom ({ link, owner }: LinkCapacity, announced: Amount, arrived: Amount): void {
   for (const unit of ['files', 'bytes'] as const) {
     if (announced[unit] > 0 && announced[unit] > link[unit]) {
       const remaining = Math.max(0, link[unit])
@@ -33,7 +33,7 @@ export function refuseBeyondRoom ({ link, owner }: LinkRoom, announced: Amount, 
 }
 
 /** The same for what is only announced: an owner without any space refuses it, and how much there is is not told. */
-export function refuseAnnounced (room: LinkRoom, announced: Amount): void {
+export function refuseAnnounced (room: LinkCapacity, announced: Amount): void {
   refuseBeyondRoom(room, announced, { files: announced.files, bytes: Math.min(announced.bytes, 1) })
 }
 

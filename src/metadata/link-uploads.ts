@@ -2,8 +2,8 @@ import { and, count, eq, gt, inArray, isNull, ne, or, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import type { FileContents } from './file-contents.ts'
-import { type LinkRoom, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
-import { adds, alters } from './lock-guard.ts'
+import { type LinkCapacity, MAX_LINK_UPLOADS, refuseAnnounced, refuseBeyondRoom } from './link-records.ts'
+import { targetsOf, targetsOfNew } from './lock-guard.ts'
 import type { Owner, Reserved } from './owners.ts'
 import { joinPath, numberedName } from './paths.ts'
 import type { Amount, NewFile, Quota } from './records.ts'
@@ -31,7 +31,7 @@ interface UploadTarget {
   readonly folder: string
   readonly reserved: Reserved
   readonly uploads: number
-  readonly room: LinkRoom
+  readonly room: LinkCapacity
 }
 
 /** Stores what arrives by links in the current transaction. Never evicts versions or trash. */
@@ -84,7 +84,7 @@ export function createLinkUploads ({
     open: (upload: LinkedUpload) => openAs(owners.lock(upload.ownerId), upload),
 
     /** What there is room for, as far as is known without waiting. @throws not_found if the link has ended. */
-    * room (upload: LinkedUpload): Rule<LinkRoom> {
+    * room (upload: LinkedUpload): Rule<LinkCapacity> {
       return (yield * openAs(owners.read(upload.ownerId), upload)).room
     },
 
@@ -93,7 +93,7 @@ export function createLinkUploads ({
      * @throws file_locked, link_limit_reached, quota_exceeded, too_many_uploads.
      */
     * admit ({ owner, time, folder, room, uploads }: UploadTarget, bytes: number): Rule<void> {
-      yield * guard.admit({ owner, time }, {}, alters(folder))
+      yield * guard.admit({ owner, time }, {}, targetsOf(folder))
       refuseAnnounced(room, { files: 1, bytes })
       if (uploads < MAX_LINK_UPLOADS) return
       throw tooManyUploads(`A link may have at most ${MAX_LINK_UPLOADS} unfinished uploads.`)
@@ -110,9 +110,9 @@ export function createLinkUploads ({
       const name = joinPath(folder, yield * freeName(target, file.name))
       const place = yield * tree.place(owner.id, name, yield * tree.known(owner.id, name))
       // The room has been judged: with the quota, kept content would go for an empty file of an owner who is beyond it.
-      const beginning = { owner, current: undefined, place, time, reserved, quota: unlimited }
-      yield * guard.admit(beginning, {}, adds(name, place))
-      const stored = yield * contents.store({ ...file, name }, beginning)
+      const context = { owner, current: undefined, place, time, reserved, quota: unlimited }
+      yield * guard.admit(context, {}, targetsOfNew(name, place))
+      const stored = yield * contents.store({ ...file, name }, context)
       yield * queries.charge({ linkId, bytes: file.size })
       return stored
     },

@@ -1,5 +1,5 @@
 import { and, count, desc, eq, getTableColumns, isNull, lt, type SQL, sql } from 'drizzle-orm'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import { accountColumns, fileColumns, folderColumns } from './columns.ts'
 import type { Engine } from './engine.ts'
 import {
@@ -59,8 +59,7 @@ export function createLinks ({ engine, owners, tree, contents, linkUploads, memb
       )
       if (file === undefined && folder === undefined) throw new Problem('not_found')
       if (link.kind === 'upload' && folder === undefined) {
-        const message = 'is a file: a link of the kind `upload` is for a folder'
-        throw new Problem('validation_failed', { errors: [{ field: 'name', message }] })
+        throw invalidField('name', 'is a file: a link of the kind `upload` is for a folder')
       }
       if (Number(present?.links) >= MAX_LINKS) {
         throw new Problem('too_many_links', {

@@ -98,7 +98,7 @@ export function createMembers ({ tables, isAmong }: Engine) {
 interface MembersOptions<Row> {
   /** Of its queries. */
   readonly name: string
-  /** Those by which rows are in folders. */
+  /** The columns that place a row in a folder. */
   readonly columns: Readonly<Record<'ownerId' | 'folderId' | 'name', Column>>
   readonly placeOf: (row: Row) => { folderId: number, path: string }
   readonly select: (db: Db, condition: SQL | undefined, order: SQL) => Preparable<Row[]>
@@ -108,7 +108,7 @@ function membersOf<Row> ({ name, columns, placeOf, select }: MembersOptions<Row>
   const { folderId, name: segment } = columns
   const order = limitedTo(sql`${asc(folderId)}, ${asc(segment)}`, placeholder('limit'))
   const isAfter = and(matching(columns, 'ownerId', 'folderId'), gt(segment, placeholder('after')))
-  // PostgreSQL before 17 reads the index over all folders from the first to the last, so that these are told, too.
+  // PostgreSQL before 17 reads the index of all folders, so the query also has a lower and an upper bound.
   const isBetween = between(folderId, placeholder('first'), placeholder('last'))
   const isInAny = and(matching(columns, 'ownerId'), isAmong(folderId, 'folderIds'), isBetween)
   const { ofFolder, ofFolders } = prepared(name, {

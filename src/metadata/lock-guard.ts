@@ -18,6 +18,11 @@ const RETRY_SECONDS = 60
 /** In a `folderId`. No id is so short. */
 const ROOT = 'root'
 
+/**
+ * The time of a look-up that has no clock: it searches if the account ever had a lock. Queries exclude expired locks.
+ */
+export const UNKNOWN_TIME = 0
+
 /** Who changes something, and when. */
 export interface LockContext { readonly owner: Pick<Owner, 'id' | 'lockedUntil'>, readonly time: number }
 
@@ -30,12 +35,12 @@ export interface Subject {
 /** The same, and where it is to be. */
 interface PlacedSubject extends Subject { readonly place?: Pick<TreeSlot, 'folderId' | 'missing'> | undefined }
 
-interface Start extends LockContext, Subject {
+interface Change extends LockContext, Subject {
   /** Where something new belongs. */
   readonly place?: TreeSlot | undefined
 }
 
-/** What a change touches, for the locks. */
+/** The paths whose locks may refuse a change. */
 export interface LockTargets {
   /** Files and folders with other content or members. */
   readonly paths: readonly string[]
@@ -44,30 +49,25 @@ export interface LockTargets {
 }
 
 /** Other content or properties. */
-export function alters (...paths: string[]): LockTargets {
+export function targetsOf (...paths: string[]): LockTargets {
   return { paths, trees: [] }
 }
 
 /** A new file or folder, and the folder that gets it. */
-export function adds (path: string, { parent }: TreeSlot): LockTargets {
+export function targetsOfNew (path: string, { parent }: TreeSlot): LockTargets {
   return { paths: [path, parent], trees: [] }
 }
 
 /** A file or folder that goes from its folder. */
-export function removes (path: string): LockTargets {
+export function targetsOfRemoval (path: string): LockTargets {
   return { paths: [path, splitPath(path).folder], trees: [path] }
 }
 
-/** What an upload or a copy touches. */
-export function stores (
+/** A file that an upload or a copy adds or replaces. */
+export function targetsOfStored (
   path: string, { current, place }: { current: FileRecord | undefined, place: TreeSlot }
 ): LockTargets {
-  return current === undefined ? adds(path, place) : alters(path)
-}
-
-/** Several changes at once. */
-export function all (...touched: LockTargets[]): LockTargets {
-  return { paths: touched.flatMap(({ paths }) => paths), trees: touched.flatMap(({ trees }) => trees) }
+  return current === undefined ? targetsOfNew(path, place) : targetsOf(path)
 }
 
 /** Admits changes in the current transaction, which has locked the owner's account. */
@@ -85,7 +85,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
   const countLocks = (ownerId: number) => query(db => db.select({ locks: count() }).from(locks)
     .where(and(eq(locks.ownerId, ownerId), gt(locks.expiresAt, clock))), ([row]) => Number(row?.locks))
 
-  /** The locks that touched paths have, and those below trees. */
+  /** The locks of paths and of the folders above them, and the locks below trees. */
   function * find ({ owner, time }: LockContext, { paths, trees }: LockTargets): Rule<LockRecord[]> {
     if (owner.lockedUntil <= time) return []
     const all = Array.from(new Set(paths.flatMap(path => [...ancestorsOf(path), path])))
@@ -97,7 +97,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
   }
 
   /** Whether one of the lists holds. */
-  function * holds (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
+  function * evaluate (ownerId: number, lists: readonly StateList[], locks: readonly LockRecord[]): Rule<boolean> {
     const tagged = lists.filter(({ path, conditions }) =>
       path !== undefined && conditions.some(condition => 'tag' in condition))
     const paths = Array.from(new Set(tagged.map(({ path = '' }) => path)))
@@ -127,41 +127,43 @@ export function createLockGuard (engine: Engine, ids: Ids) {
     return permits(conditions, current ?? (folder && FOLDER_VALIDATORS))
   }
 
-  /** Judges the precondition alone. @throws precondition_failed. */
-  function judge (subject: PlacedSubject, conditions: Conditions): void {
+  /** Checks the precondition alone. @throws precondition_failed. */
+  function requirePrecondition (subject: PlacedSubject, conditions: Conditions): void {
     if (!isPermitted(subject, conditions)) throw new Problem('precondition_failed')
   }
 
   /** Records until when an account has locks. */
-  function remember (ownerId: number) {
+  function updateLockedUntil (ownerId: number) {
     const latest = sql`coalesce((SELECT max(l.expires_at) FROM locks l WHERE l.owner_id = accounts.id), 0)`
     return query(db => db.update(accounts).set({ lockedUntil: latest }).where(eq(accounts.id, ownerId)))
   }
 
   return {
     find,
-    judge,
-    permits: isPermitted,
-    remember,
+    requirePrecondition,
+    isPermitted,
+    updateLockedUntil,
 
     /**
-     * Judges the conditions and locks of a change.
+     * Checks the conditions and locks of a change.
      * @throws parent_missing, name_taken, precondition_failed, file_locked.
      */
-    * admit (start: Start, conditions: Conditions, touched: LockTargets): Rule<void> {
+    * admit (change: Change, conditions: Conditions, ...targets: LockTargets[]): Rule<void> {
       const { lists, tokens = [], needsParent = false } = conditions
-      const { place } = start
+      const { place } = change
       if (needsParent && place !== undefined && place.missing.length > 0) throw new Problem('parent_missing')
       if (place !== undefined) requireFree(place)
       const listed = lists?.flatMap(({ path }) => path ?? []) ?? []
-      const locks = yield * find(start, { ...touched, paths: [...touched.paths, ...listed] })
-      if (lists !== undefined && !(yield * holds(start.owner.id, lists, locks))) {
+      const paths = targets.flatMap(({ paths }) => paths)
+      const trees = targets.flatMap(({ trees }) => trees)
+      const locks = yield * find(change, { paths: [...paths, ...listed], trees })
+      if (lists !== undefined && !(yield * evaluate(change.owner.id, lists, locks))) {
         throw new Problem('precondition_failed')
       }
-      judge(start, conditions)
+      requirePrecondition(change, conditions)
       const submitted = new Set(tokens)
-      const inTrees = locks.filter(({ path }) => touched.trees.some(tree => path.startsWith(`${tree}/`)))
-      const refusing = Array.from(new Set([...touched.paths, ...inTrees.map(({ path }) => path)]))
+      const inTrees = locks.filter(({ path }) => trees.some(tree => path.startsWith(`${tree}/`)))
+      const refusing = Array.from(new Set([...paths, ...inTrees.map(({ path }) => path)]))
         .map(createCovering(locks))
         .filter(covering => covering.length > 0 && !covering.some(({ token }) => submitted.has(token)))
       refuseLocked(refusing.flat())
@@ -180,7 +182,7 @@ export function createLockGuard (engine: Engine, ids: Ids) {
       }
       if ((yield * countLocks(ownerId)) >= MAX_LOCKS) refuseMore(`An account may have at most ${MAX_LOCKS} locks.`)
       const added = { ...lock, isFolder, expiresAt: time + seconds * 1000 }
-      yield * pipeline(query(db => db.insert(locks).values({ ...added, ownerId })), remember(ownerId))
+      yield * pipeline(query(db => db.insert(locks).values({ ...added, ownerId })), updateLockedUntil(ownerId))
       return added
     },
 
@@ -209,7 +211,7 @@ export function covers (lock: LockRecord, path: string): boolean {
 }
 
 function refuseMore (detail: string): never {
-  throw new Problem('too_many_locks', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  throw new Problem('too_many_locks', { detail, retrySeconds: RETRY_SECONDS })
 }
 
 /** @throws file_locked if there are locks. */

@@ -4,7 +4,7 @@ import type { RowOf } from './schema.ts'
 /** Locks of one account at most. */
 export const MAX_LOCKS = 1000
 
-/** Locks that one file or folder has at most, with those of folders above: each is told with it in a listing. */
+/** Locks that one file or folder has at most, with those of folders above, because a listing prints all of them. */
 export const MAX_LOCKS_PER_PATH = 100
 
 /** An account, as of when it was read. */

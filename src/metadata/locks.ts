@@ -1,14 +1,11 @@
 import { eq, inArray, lte } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions, StateList } from './conditions.ts'
-import { alters, covers } from './lock-guard.ts'
+import { covers, targetsOf, UNKNOWN_TIME } from './lock-guard.ts'
 import type { LockOwner, LockRecord, NewLock } from './lock-records.ts'
 import type { OwnerContext } from './methods.ts'
 import { pipeline, query, type Rule } from './rule.ts'
 import type { Services } from './services.ts'
-
-/** Queries exclude expired locks, so the time is unused. */
-const ANY_TIME = 0
 
 /**
  * Locks by owner and path: a part of the contract of {@link Metadata}. A lock that has expired is not found and refuses
@@ -25,7 +22,9 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
 
   function * drop (ownerId: number, dropped: readonly LockRecord[]): Rule<void> {
     const tokens = dropped.map(({ token }) => token)
-    yield * pipeline(query(db => db.delete(locks).where(inArray(locks.token, tokens))), guard.remember(ownerId))
+    yield * pipeline(
+      query(db => db.delete(locks).where(inArray(locks.token, tokens))), guard.updateLockedUntil(ownerId)
+    )
   }
 
   /** The lock of this path, or of a folder above, that has one of these tokens. @throws `refusal` if there is none. */
@@ -33,7 +32,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
     context: OwnerContext, path: string,
     { tokens, refusal }: { tokens: readonly string[], refusal: 'precondition_failed' | 'lock_token_mismatch' }
   ): Rule<LockRecord> {
-    const locks = yield * guard.find(context, alters(path))
+    const locks = yield * guard.find(context, targetsOf(path))
     const own = locks.find(lock => tokens.includes(lock.token) && covers(lock, path))
     if (own === undefined) throw new Problem(refusal)
     return own
@@ -42,11 +41,11 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
   return {
     /** The locks whose root is one of these paths, or a folder above one. Of an account without locks, none is read. */
     listFor: read((owner: LockOwner, paths: readonly string[]) =>
-      guard.find({ owner, time: ANY_TIME }, alters(...paths))),
+      guard.find({ owner, time: UNKNOWN_TIME }, targetsOf(...paths))),
 
     /** @throws precondition_failed unless one of the lists holds. For what changes no file. */
     judge: read((ownerId: number, lists: readonly StateList[]) =>
-      guard.admit({ owner: { id: ownerId, lockedUntil: Infinity }, time: ANY_TIME }, { lists }, alters())),
+      guard.admit({ owner: { id: ownerId, lockedUntil: Infinity }, time: UNKNOWN_TIME }, { lists })),
 
     /**
      * Locks a file or folder that exists. For a free name: `files.put` with a lock.
@@ -58,7 +57,7 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
         owners.lock(ownerId), contents.find(ownerId, lock.path), tree.find(ownerId, lock.path), engine.now()
       )
       if (current === undefined && folder === undefined) throw new Problem('not_found')
-      yield * guard.admit({ owner, time, current }, conditions, alters())
+      yield * guard.admit({ owner, time, current }, conditions)
       return yield * guard.add({ owner, time }, lock, folder !== undefined)
     }),
 
@@ -68,12 +67,12 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
      */
     refresh: ownerWrite(function * (context, path: string, seconds: number, conditions: Conditions) {
       const { tokens = [] } = conditions
-      yield * guard.admit(context, conditions, alters())
+      yield * guard.admit(context, conditions)
       const lock = yield * getOwn(context, path, { tokens, refusal: 'precondition_failed' })
       const expiresAt = context.time + seconds * 1000
       yield * pipeline(
         query(db => db.update(locks).set({ seconds, expiresAt }).where(eq(locks.token, lock.token))),
-        guard.remember(context.owner.id)
+        guard.updateLockedUntil(context.owner.id)
       )
       return { ...lock, seconds, expiresAt }
     }),
@@ -83,14 +82,14 @@ export function createLocks ({ engine, owners, tree, contents, guard, read, writ
      * @throws precondition_failed if the lists do not hold, lock_token_mismatch if there is none with this token.
      */
     remove: ownerWrite(function * (context, path: string, token: string, { lists }: Conditions = {}) {
-      yield * guard.admit(context, { lists }, alters())
+      yield * guard.admit(context, { lists })
       const own = yield * getOwn(context, path, { tokens: [token], refusal: 'lock_token_mismatch' })
       yield * drop(context.owner.id, [own])
     }),
 
     /** Ends the locks whose root is this path. @throws not_found if there is none. */
     break: ownerWrite(function * (context, path: string) {
-      const rooted = (yield * guard.find(context, alters(path))).filter(lock => lock.path === path)
+      const rooted = (yield * guard.find(context, targetsOf(path))).filter(lock => lock.path === path)
       if (rooted.length === 0) throw new Problem('not_found')
       yield * drop(context.owner.id, rooted)
     }),

@@ -77,7 +77,7 @@ export class OutcomeUnknown extends Problem {
     const reason = code === 'stopping' ? 'The server is stopping' : 'The connection to the database was lost'
     super(code, {
       detail: `${reason}, and it is not known whether this request was carried out.`,
-      headers: { 'retry-after': '5' },
+      retrySeconds: 5,
       resource: 'database',
       cause
     })

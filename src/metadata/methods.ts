@@ -7,16 +7,16 @@ import { type Db, isAny, pipeline, query, type Rule } from './rule.ts'
 /** An account whose row is locked, and the time after any wait for it. */
 export interface OwnerContext { readonly owner: Owner, readonly time: number }
 
-/** An engine that calls an observer after each commit of a rule that called `markRemoval`, and what belongs to it. */
+/** An engine that calls an observer after each commit of a rule that called `noteRemoval`, and what belongs to it. */
 export function watchRemovals (unwatched: Engine) {
-  let tellRemoval = () => {}
+  let notify = () => {}
   let marks = 0
 
   /** May call once too often: also for a mark of another transaction, which calls by itself. */
   async function watched<T> (transaction: () => Promise<T>): Promise<T> {
     const before = marks
     const result = await transaction()
-    if (marks !== before) tellRemoval()
+    if (marks !== before) notify()
     return result
   }
 
@@ -27,9 +27,9 @@ export function watchRemovals (unwatched: Engine) {
   }
   return {
     engine,
-    markRemoval: () => { marks++ },
-    tellRemoval: () => tellRemoval(),
-    watchRemovals: (observer: () => void) => { tellRemoval = observer }
+    noteRemoval: () => { marks++ },
+    notify: () => notify(),
+    watchRemovals: (observer: () => void) => { notify = observer }
   }
 }
 

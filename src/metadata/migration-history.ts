@@ -15,7 +15,7 @@ export function requireKnown (applied: readonly number[], known: readonly number
     ? new UnknownMigrationError('the database was made by a newer version of MagicStore; it was not changed', {
       remedy: 'run the newer version, or restore a backup made by this version'
     })
-    // Its migrations became one before they were released.
+    // Unreleased migrations were squashed.
     : new UnknownMigrationError(
       'the database was made by an unreleased version of MagicStore, and can\'t be upgraded; it was not changed',
       { remedy: 'run the version that made it, download the files, and upload them to a new store of this version' }

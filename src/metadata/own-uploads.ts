@@ -1,7 +1,7 @@
 import type { StoreContext } from './file-contents.ts'
 import { requireFree } from './folder-tree.ts'
-import { stores } from './lock-guard.ts'
-import { type Owner, refuseBeyond } from './owners.ts'
+import { targetsOfStored } from './lock-guard.ts'
+import { type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { isUnconditional } from './preconditions.ts'
 import type { NewFile, Quota } from './records.ts'
 import { pipeline, type Rule } from './rule.ts'
@@ -36,31 +36,31 @@ export function createOwnUploads ({ owners, tree, contents, guard, discard }: Se
       { owner, time, maxUploads, quota }: Admission
     ): Rule<void> {
       const found = yield * find(ownerId, name)
-      guard.judge({ place: found.place }, { folderId })
-      yield * guard.admit({ owner, time }, {}, stores(name, found))
+      guard.requirePrecondition({ place: found.place }, { folderId })
+      yield * guard.admit({ owner, time }, {}, targetsOfStored(name, found))
       requireFree(found.place)
       if (method === 'PUT') yield * removals.removePuts(ownerId, name)
       const reserved = yield * owners.reserved(ownerId)
-      refuseBeyond(quota, { owner, reserved, added: { bytes: length ?? 0, files: 1 } })
+      refuseBeyondQuota(quota, usedBy(owner, reserved), { bytes: length ?? 0, files: 1 })
       if (reserved.uploads < maxUploads) return
       throw tooManyUploads(`An account may have at most ${maxUploads} unfinished uploads.`)
     },
 
     /** The file that the upload becomes; undefined if its precondition, or a file of that name, refuses it. */
     * store (
-      { method, precondition }: UploadRecord, file: NewFile, start: Omit<StoreContext, 'current' | 'place'>
+      { method, precondition }: UploadRecord, file: NewFile, owned: Omit<StoreContext, 'current' | 'place'>
     ): Rule<StoreResult | undefined> {
       const { ownerId, name } = file
-      const beginning = { ...start, ...yield * find(ownerId, name) }
-      const { current, time } = beginning
-      if (!guard.permits(beginning, precondition)) return undefined
+      const context = { ...owned, ...yield * find(ownerId, name) }
+      const { current, time } = context
+      if (!guard.isPermitted(context, precondition)) return undefined
       if (method === 'POST' && isUnconditional(precondition) && current !== undefined) {
         if (current.sha256 !== file.sha256 || current.size !== file.size) return undefined
         yield * pipeline(discard([file.blobId], time))
         return { file: current, isNew: false }
       }
-      yield * guard.admit(beginning, {}, stores(name, beginning))
-      return yield * contents.store(file, beginning)
+      yield * guard.admit(context, {}, targetsOfStored(name, context))
+      return yield * contents.store(file, context)
     }
   }
 }

@@ -7,7 +7,7 @@ import type { RowOf } from './schema.ts'
 import type { UploadUsage } from './upload-records.ts'
 
 /** SQLite sums the sizes of so many files in 3 ms. */
-const MANY = 20_000
+const LONG_AFTER_ROWS = 20_000
 
 /** An account. Its row stays locked until the transaction ends, so checks of names and quotas are exact. */
 export type Owner = RowOf<'accounts'>
@@ -33,7 +33,7 @@ export function createOwners (engine: Engine) {
     /** Whether a transaction that reads all that an account has takes long. @throws not_found if it was deleted. */
     ownsMany: (id: number): QueryRule<boolean> => queries.read({ id }, rows => {
       const { usedFiles, usedFolders } = existing(rows)
-      return usedFiles + usedFolders > MANY
+      return usedFiles + usedFolders > LONG_AFTER_ROWS
     }),
 
     /** What unfinished uploads reserve now, without the upload `except`. */
@@ -75,19 +75,12 @@ export function usedBy (owner: Owner, reserved: UploadUsage): Amount {
   return { bytes: owner.usedBytes + reserved.bytes, files: owner.usedFiles + owner.usedFolders + reserved.uploads }
 }
 
-/**
- * Refuses a change that exceeds a quota even without kept content. Returns how many bytes of kept content must go for
- * it; 0 or less if none.
- * @throws quota_exceeded.
- */
-export function refuseBeyond (
-  quota: Quota,
-  { owner, reserved, added }: { owner: Owner, reserved: UploadUsage, added: { bytes: number, files: number } }
+/** How many bytes of kept content must go after a change, of which only what has arrived counts; at least 0. */
+export function bytesToEvict (
+  { bytes: maxBytes = Infinity }: Quota,
+  { owner, reserved, arrivedBytes }: { owner: Owner, reserved: UploadUsage, arrivedBytes: number }
 ): number {
-  refuseBeyondQuota(quota, usedBy(owner, reserved), added)
-  return quota.bytes === undefined
-    ? -Infinity
-    : owner.usedBytes + owner.keptBytes + reserved.receivedBytes + added.bytes - quota.bytes
+  return Math.max(0, owner.usedBytes + owner.keptBytes + reserved.receivedBytes + arrivedBytes - maxBytes)
 }
 
 /**

@@ -26,7 +26,7 @@ export function createPasskeys ({ engine, factorChanges, read }: Services) {
      * credential is known.
      */
     addPasskey: verifiedWrite(function * (
-      { account, now: time }, newPasskey: NewPasskey, challenge: Challenge, first: FirstFactor
+      { account, time }, newPasskey: NewPasskey, challenge: Challenge, first: FirstFactor
     ) {
       const accountId = account.id
       const present = yield * query(db => db.select().from(passkeys).where(eq(passkeys.accountId, accountId)))

@@ -1,7 +1,7 @@
 import { and, eq, inArray, isNotNull, sql } from 'drizzle-orm'
 import { Problem } from '../problems.ts'
 import type { Conditions } from './conditions.ts'
-import { alters } from './lock-guard.ts'
+import { targetsOf } from './lock-guard.ts'
 import {
   MAX_PROPERTIES, MAX_PROPERTY_BYTES, type Property, type PropertyChange, type PropertyChanges, type PropertyName
 } from './property-records.ts'
@@ -38,7 +38,7 @@ export function createProperties ({ engine, owners, tree, contents, guard, chang
       )
       const id = file?.id ?? folder?.id
       if (id === undefined) throw new Problem('not_found')
-      yield * guard.admit({ owner, current: file, time }, conditions, alters(path))
+      yield * guard.admit({ owner, current: file, time }, conditions, targetsOf(path))
       const current = yield * find(file === undefined ? folders : files, ownerId, [id])
       const properties = changed(current.get(id) ?? [], changes.properties)
       const modifiedAt = changes.modifiedAt ?? file?.modifiedAt

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, gt, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, gt, gte, isNotNull, isNull, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { Engine } from './engine.ts'
 import { wholeName } from './columns.ts'
 import {
@@ -12,21 +12,18 @@ import type { BaseServices } from './services.ts'
 /** Bytes to free. The blob `newest` is deleted last. */
 interface Eviction { readonly bytes: number, readonly newest?: string, readonly time: number }
 
-/** A write needs the room of more kept content than one transaction deletes. */
+/** A write must evict more kept content than one transaction deletes. */
 class TooManyDeletions extends Error {}
 
 /** What has to be known of content to delete it. */
 type RetainedItem = Pick<RetainedRow, 'id' | 'ownerId' | 'fileId' | 'name' | 'size'>
 
-interface Choice { readonly chosen: RetainedItem[], readonly missing: number }
+interface Selection { readonly chosen: RetainedItem[], readonly missing: number }
 
 const bytesOf = (contents: readonly RetainedItem[]) => contents.reduce((sum, { size }) => sum + size, 0)
 
-/** Contents looked at first: usually one or two make enough room. */
-const FEW = 10
-
-/** Sorts before every size. */
-const ALSO_EMPTY = -1
+/** Contents looked at first: usually one or two suffice. */
+const FIRST_BATCH = 10
 
 /**
  * Changes kept content, the usage of its owner and the discarded blobs in the current transaction, which has locked the
@@ -65,20 +62,22 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
     return fileIds.length === 0 ? [] : yield * queries.ofFiles({ fileIds })
   }
 
-  function * chooseOldest (
+  function * selectToEvict (
     limit: number, { ownerId, newest, bytes }: { ownerId: number, newest: string, bytes: number }
   ) {
-    const contents = yield * queries.oldest({ ownerId, newest, above: 0, limit })
-    return { ...yield * choose(contents, bytes, ({ size }) => size), count: contents.length }
+    const contents = yield * queries.oldest({ ownerId, newest, minBytes: 1, limit })
+    return { ...yield * selectOldest(contents, bytes, ({ size }) => size), count: contents.length }
   }
 
-  /** The first contents, deleted files with their versions, that weigh `wanted` together; and how much is missing. */
-  function * choose (contents: RetainedItem[], wanted: number, weigh: (content: RetainedItem) => number): Rule<Choice> {
+  /** Selects the oldest contents until their amounts reach `wanted`. A deleted file includes its versions. */
+  function * selectOldest (
+    contents: RetainedItem[], wanted: number, amountOf: (content: RetainedItem) => number
+  ): Rule<Selection> {
     // Chosen without their versions, which one query then finds for all: one query each would take more round trips.
     let rest = wanted
     const sufficient = contents.filter(content => {
       const isNeeded = rest > 0
-      rest -= weigh(content)
+      rest -= amountOf(content)
       return isNeeded
     })
     const ofFile = new Map<number, RetainedItem[]>()
@@ -90,7 +89,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
     for (const content of sufficient) {
       if (missing <= 0) break
       for (const each of content.name === null ? [content] : ofFile.get(content.fileId) as RetainedItem[]) {
-        if (!chosen.has(each.id)) missing -= weigh(each)
+        if (!chosen.has(each.id)) missing -= amountOf(each)
         chosen.set(each.id, each)
       }
     }
@@ -98,7 +97,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
   }
 
   const removeOldest = ownerWrite(function * ({ owner, time }) {
-    const contents = yield * queries.oldest({ ownerId: owner.id, newest: '', above: 0, limit: maxDeletions })
+    const contents = yield * queries.oldest({ ownerId: owner.id, newest: '', minBytes: 1, limit: maxDeletions })
     yield * dropWithVersions(contents, time)
   })
 
@@ -106,7 +105,7 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
     versionsOf,
     drop,
 
-    /** Whether the content of a file is kept when it is replaced: not if it is empty, nor by the same bytes. */
+    /** Whether replaced content is kept. False for empty content and for identical bytes. */
     keepsReplaced (current: FileRecord, next: { readonly size: number, readonly sha256: string }): boolean {
       const { milliseconds, versions } = retentionPolicy
       const isSame = current.size === next.size && current.sha256 === next.sha256
@@ -161,10 +160,10 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
      */
     * evict (ownerId: number, { bytes, newest = '', time }: Eviction): Rule<void> {
       if (bytes <= 0) return
-      const few = Math.min(FEW, maxDeletions)
-      let found = yield * chooseOldest(few, { ownerId, newest, bytes })
-      if (found.missing > 0 && found.count === few && few < maxDeletions) {
-        found = yield * chooseOldest(maxDeletions, { ownerId, newest, bytes })
+      const first = Math.min(FIRST_BATCH, maxDeletions)
+      let found = yield * selectToEvict(first, { ownerId, newest, bytes })
+      if (found.missing > 0 && found.count === first && first < maxDeletions) {
+        found = yield * selectToEvict(maxDeletions, { ownerId, newest, bytes })
       }
       const { chosen, missing, count } = found
       if (missing > 0 && count === maxDeletions) throw new TooManyDeletions('some must be deleted first')
@@ -184,15 +183,16 @@ export function createRetention ({ engine, owners, discard, retentionPolicy, own
       const most = Math.max(added, Math.min(maxDeletions, MAX_TRIMMED))
       const limit = Math.min(keptContents - maxContents, most)
       if (limit <= 0) return
-      const contents = yield * queries.oldest({ ownerId: owner.id, newest, above: ALSO_EMPTY, limit })
-      yield * drop((yield * choose(contents, limit, () => 1)).chosen, time)
+      // Also empty contents.
+      const contents = yield * queries.oldest({ ownerId: owner.id, newest, minBytes: 0, limit })
+      yield * drop((yield * selectOldest(contents, limit, () => 1)).chosen, time)
     },
 
     /**
-     * Runs a rule that may make room, in a transaction for its owner. On {@link TooManyDeletions}, other transactions
-     * delete some content, and it runs again. A refused rule deletes nothing: it is refused before it makes room.
+     * Runs a rule that may evict content, in a transaction for its owner. On {@link TooManyDeletions}, other
+     * transactions delete some content, and it runs again. A refused rule evicts nothing: it is refused before.
      */
-    async transactWithRoom<T> (ownerId: number, rule: () => Rule<T>): Promise<T> {
+    async transactEvicting<T> (ownerId: number, rule: () => Rule<T>): Promise<T> {
       for (;;) {
         try {
           return await engine.transactFor(ownerId, rule)
@@ -220,7 +220,7 @@ function queriesOf ({ tables: { files, kept }, isAmong }: Engine, maxVersions: n
   )
   const isOlder = and(
     matching(kept, 'ownerId'),
-    gt(kept.size, placeholder('above')),
+    gte(kept.size, placeholder('minBytes')),
     ne(kept.id, placeholder('newest'))
   )
   return prepared('kept_contents', {

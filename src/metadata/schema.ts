@@ -445,7 +445,7 @@ export function createTables (dialect: Dialect) {
     index('uploads_owner').on(columns.ownerId),
     // Partial: every change of a file sums the unfinished uploads of its owner, and most uploads are finished.
     index('uploads_unfinished').on(columns.ownerId, columns.sequence).where(isNull(columns.result)),
-    // Of these only the newest are remembered.
+    // Finds the oldest finished uploads, which are deleted.
     index('uploads_finished').on(columns.ownerId, columns.expiresAt, columns.sequence)
       .where(sql`${isNotNull(columns.result)} and ${isNull(columns.linkId)}`),
     index('uploads_expiry').on(columns.expiresAt),

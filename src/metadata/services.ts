@@ -43,7 +43,7 @@ export type BaseServices = ReturnType<typeof createBase>
 
 function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
   const watched = watchRemovals(unwatched)
-  const { engine, markRemoval } = watched
+  const { engine, noteRemoval } = watched
   const owners = createOwners(engine)
   const changeLog = createChangeLog(engine)
   const tokenRemover = createTokenRemover(engine)
@@ -55,7 +55,7 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     owners,
     changeLog,
     tree: createFolderTree(engine, owners, changeLog),
-    discard: createDiscard(engine, markRemoval),
+    discard: createDiscard(engine, noteRemoval),
     members: createMembers(engine),
     guard: createLockGuard(engine, options.ids),
     writeEvent: createEventWriter(engine),

@@ -18,7 +18,7 @@ export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, 
 
   return {
     /** Deletes the oldest tokens in transactions of their own until few are left. Most accounts never have more. */
-    async thinOut (accountId: number): Promise<void> {
+    async removeInBatches (accountId: number): Promise<void> {
       if (maxDeletedRows === Infinity) return
       const oldest = (db: Db) =>
         db.select({ id: tokens.id }).from(tokens).where(isOf(accountId)).orderBy(asc(tokens.id))
@@ -28,8 +28,8 @@ export function createTokenRemover ({ tables: { tokens }, maxDeletedRows, read, 
       }
     },
 
-    /** Deletes the rest in the current transaction, after `thinOut`. */
-    removeRest: (accountId: number) => removeAll({ accountId }),
+    /** Deletes the remaining tokens in the current transaction, after `removeInBatches`. */
+    removeRemaining: (accountId: number) => removeAll({ accountId }),
 
     /** Deletes the sessions and the access tokens of passwords, but not one session and its access tokens. */
     removeSignedIn: (accountId: number, sessionId = 0) => query(db => db.delete(tokens).where(and(isOf(accountId), or(
@@ -134,8 +134,8 @@ export function createTokens ({ engine, owners, writeEvent, tokenRemover, read, 
      * transactions of their own.
      */
     async removeAll (accountId: number): Promise<void> {
-      await tokenRemover.thinOut(accountId)
-      await apply(() => tokenRemover.removeRest(accountId), accountId)
+      await tokenRemover.removeInBatches(accountId)
+      await apply(() => tokenRemover.removeRemaining(accountId), accountId)
     },
 
     /** Deletes up to `limit` tokens of a kind that expired before `before`; true if there may be more. */

@@ -39,7 +39,7 @@ export function createTrash ({
     ) {
       const [, entry] = yield * pipeline(owners.lock(ownerId), get(ownerId, id))
       const restored = name ?? String(entry.name)
-      return yield * contents.restoreFile(entry, restored, yield * contents.begin(ownerId, restored, quota))
+      return yield * contents.restoreFile(entry, restored, yield * contents.contextOf(ownerId, restored, quota))
     }),
 
     /**
@@ -66,8 +66,8 @@ export function createTrash ({
         const name = String(entry.name)
         try {
           const place = yield * tree.place(ownerId, name, known)
-          const beginning = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
-          files.set(name, yield * contents.restoreFile(entry, name, beginning))
+          const context = { owner, current: files.get(name), place, time: reserved.time, reserved, quota }
+          files.set(name, yield * contents.restoreFile(entry, name, context))
           owner = {
             ...owner,
             usedBytes: owner.usedBytes + entry.size,

@@ -11,7 +11,7 @@ const RETRY_SECONDS = 60
 
 /** The refusal of a new upload beside too many unfinished ones. */
 export function tooManyUploads (detail: string): Problem {
-  return new Problem('too_many_uploads', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  return new Problem('too_many_uploads', { detail, retrySeconds: RETRY_SECONDS })
 }
 
 /** An upload that a client can send in any number of requests, as stored, whether unfinished, refused or complete. */

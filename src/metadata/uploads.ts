@@ -3,7 +3,7 @@ import { Problem } from '../problems.ts'
 import type { Engine } from './engine.ts'
 import { refuseBeyondRoom } from './link-records.ts'
 import { createOwnUploads } from './own-uploads.ts'
-import { refuseBeyond } from './owners.ts'
+import { bytesToEvict, refuseBeyondQuota, usedBy } from './owners.ts'
 import { isUnconditional, type Precondition } from './preconditions.ts'
 import type { Quota } from './records.ts'
 import { existing, matching, pipeline, placeholders, prepared, query, type Rule } from './rule.ts'
@@ -117,7 +117,7 @@ export function createUploads (services: Services) {
      */
     save: (
       change: UploadChange, { isAppending, quota }: { isAppending: boolean, quota: Quota }
-    ) => retention.transactWithRoom(change.ownerId, function * () {
+    ) => retention.transactEvicting(change.ownerId, function * () {
       const { id, ownerId, offset, state, length, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), queries.lockById({ id }), owners.reserved(ownerId)
@@ -126,15 +126,16 @@ export function createUploads (services: Services) {
       const { time } = reserved
       const bytes = reservation(change) - reservation(upload)
       const { linkId } = upload
-      if (linkId !== null) {
+      if (linkId === null) refuseBeyondQuota(quota, usedBy(owner, reserved), { bytes, files: 0 })
+      else {
         // All of it: kept content may have taken the room since, and does not go for what arrives by a link.
         const { room } = yield * linkUploads.open({ ownerId, linkId, quota, except: id })
         refuseBeyondRoom(room, { bytes: reservation(change), files: 1 }, { bytes: offset, files: 1 })
       }
-      const excess = linkId === null ? refuseBeyond(quota, { owner, reserved, added: { bytes, files: 0 } }) : -Infinity
       yield * update(upload, { offset, state, length, expiresAt: time + lifetimeMilliseconds, isAppending })
-      // Only what has arrived needs room.
-      yield * retention.evict(ownerId, { bytes: excess - bytes + offset - upload.offset, time })
+      if (linkId !== null) return
+      const arrivedBytes = offset - upload.offset
+      yield * retention.evict(ownerId, { bytes: bytesToEvict(quota, { owner, reserved, arrivedBytes }), time })
     }),
 
     /**
@@ -149,7 +150,7 @@ export function createUploads (services: Services) {
     finish: (
       change: UploadChange,
       { sha256, quota, maxFinished = MAX_FINISHED }: { sha256: string, quota: Quota, maxFinished?: number }
-    ) => retention.transactWithRoom(change.ownerId, function * (): Rule<StoreResult | undefined> {
+    ) => retention.transactEvicting(change.ownerId, function * (): Rule<StoreResult | undefined> {
       const { id, ownerId, name, offset, state, lifetimeMilliseconds } = change
       const [owner, found, reserved] = yield * pipeline(
         owners.lock(ownerId), queries.lockById({ id }), owners.reserved(ownerId, id)
@@ -166,7 +167,7 @@ export function createUploads (services: Services) {
         yield * update(upload, { ...progress, state, isRefused: true })
         // The bytes of a refused upload stay with it.
         const reserved = yield * owners.reserved(ownerId)
-        const bytes = refuseBeyond(quota, { owner, reserved, added: { bytes: 0, files: 0 } })
+        const bytes = bytesToEvict(quota, { owner, reserved, arrivedBytes: 0 })
         yield * retention.evict(ownerId, { bytes, time })
         return undefined
       }

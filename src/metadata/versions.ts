@@ -53,9 +53,9 @@ export function createVersions ({ engine, contents, retention, retentionPolicy, 
     restore: write(function * (
       ownerId, name: string, id: string, { quota, precondition }: { quota: Quota, precondition: Precondition }
     ) {
-      const beginning = yield * contents.begin(ownerId, name, quota)
+      const context = yield * contents.contextOf(ownerId, name, quota)
       const { file, version } = yield * get(ownerId, name, id)
-      return yield * contents.restoreVersion(file, version, beginning, precondition)
+      return yield * contents.restoreVersion(file, version, context, precondition)
     }),
 
     /** Deletes a version; its blob becomes discarded. @throws not_found. */

@@ -1,6 +1,6 @@
 import { createBlobId, isBlobId } from '../blobs/blob-writer.ts'
 import { algorithmsIn } from '../files/digests.ts'
-import { fileAt, type Files } from '../files/files.ts'
+import type { Files } from '../files/files.ts'
 import type { Uploader } from '../files/incoming-file.ts'
 import { mediaTypeOf } from '../files/names.ts'
 import { isUnconditional, permits } from '../metadata/preconditions.ts'
@@ -68,7 +68,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
   async function requireFree (
     { uploader: { owner }, length, method, precondition }: UploadCreation, name: string
   ): Promise<void> {
-    const current = fileAt(await metadata.files.findPlace(owner.id, name))
+    const { file: current } = await metadata.files.findPlace(owner.id, name)
     // A file with the same bytes is no conflict. A different length proves that the bytes differ.
     const isRefused = method === 'POST' && isUnconditional(precondition)
       ? current !== undefined && length !== null && length !== current.size

@@ -24,7 +24,7 @@ export function createCallQueues ({ concurrency, maxWaitMilliseconds }: QueueOpt
     try {
       return await queue.limit(() => {
         if (performance.now() - start > maxWaitMilliseconds) {
-          throw new Problem('overloaded', { headers: { 'retry-after': '1' } })
+          throw new Problem('overloaded', { retrySeconds: 1 })
         }
         return call()
       })

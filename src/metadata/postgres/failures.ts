@@ -51,8 +51,7 @@ export function refusalOf (error: unknown): unknown {
 
 /** The database can't be reached, and nothing has happened. `state` is for the log. */
 export function unavailable (cause: unknown, state?: { connections: ConnectionCounts }): Problem {
-  const headers = { 'retry-after': '5' }
-  return new Problem('unavailable', { headers, resource: 'database', cause, ...(state && { state }) })
+  return new Problem('unavailable', { retrySeconds: 5, resource: 'database', cause, ...(state && { state }) })
 }
 
 /** Maps PostgreSQL's errors to problems, by their codes. Other errors are returned as they are. */
@@ -61,7 +60,7 @@ export function failureOf (error: unknown): unknown {
   const code = codeOf(error)
   if (code === DISK_FULL) return storageFull({ resource: 'database', cause })
   if (TOO_SLOW.has(code) || isUndone(error)) {
-    return new Problem('overloaded', { headers: { 'retry-after': '1' }, resource: 'database', cause })
+    return new Problem('overloaded', { retrySeconds: 1, resource: 'database', cause })
   }
   if (OUT_OF_SERVICE.test(code) || isConnectionLost(error)) return unavailable(cause)
   return cause

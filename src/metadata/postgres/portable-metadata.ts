@@ -73,7 +73,7 @@ export function createPortableMetadata (longRunning: ConnectionPool) {
             'DATABASE_URL: the database was used by a server; a backup is restored into a new one'
           )
         }
-        // Those of commands, which were used before: they have the ids of events in the backup.
+        // Earlier commands may have added events whose ids collide with the backup's.
         await db.delete(postgres.events)
         for (const name of tables) {
           const table = sqlite[name] as unknown as PgTable
@@ -153,7 +153,7 @@ async function lastId (db: Connection, name: TableName): Promise<number> {
 }
 
 async function setSequence (db: Connection, name: TableName, last: number): Promise<void> {
-  // NaN, for the same reasons.
+  // NaN: the table has no rows yet, or no numeric id.
   if (last > 0) await db.execute(sql`SELECT setval(pg_get_serial_sequence(${name}, 'id'), ${last})`)
 }
 

@@ -23,7 +23,7 @@ export function failureOf (cause: unknown, file: string): unknown {
     return descriptorShortage() ?? denialOf(file, cause) ?? storageFull({ resource: 'disk', cause })
   }
   if (cause.code.startsWith('SQLITE_READONLY')) return denialOf(file, cause) ?? cause
-  if (isBusy(cause)) return new Problem('overloaded', { headers: { 'retry-after': '1' }, cause })
+  if (isBusy(cause)) return new Problem('overloaded', { retrySeconds: 1, cause })
   return cause
 }
 
