@@ -9,7 +9,7 @@ import { uploaderOf } from '../http/caller.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import {
   acceptAnyBody, fieldOf, modifiedAtOf, openPartialBody, type PartialBody, refuseField, streamedBody
 } from './body.ts'
@@ -237,7 +237,7 @@ function sendInterim (request: IncomingMessage, fields: Record<string, string>):
 export function uploadConditionOf ({ headers, query }: Pick<FastifyRequest, 'headers' | 'query'>): Precondition {
   const { folderId } = query as { folderId?: string | string[] }
   if (folderId !== undefined && (typeof folderId !== 'string' || !FOLDER_ID.test(folderId))) {
-    throw new Problem('validation_failed', { errors: [{ field: 'folderId', message: 'is not an id of a folder' }] })
+    throw invalidField('folderId', 'is not an id of a folder')
   }
   return { ...preconditionOf(headers), folderId }
 }

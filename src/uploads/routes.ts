@@ -7,7 +7,7 @@ import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField } from '../problems.ts'
 import {
   acceptAnyBody, declaredType, modifiedAtOf, openPartialBody, PART_FIELDS, rawUpload, refuseField, streamedBody
 } from './body.ts'
@@ -138,7 +138,7 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
 /** The query is not validated, because the body is not. @throws validation_failed, name_invalid. */
 function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
   if (typeof folder === 'string') return folderOrRoot(folder)
-  throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
+  throw invalidField('folder', 'is given more than once')
 }
 
 /** The uploads of the caller. */
