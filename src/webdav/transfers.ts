@@ -61,7 +61,7 @@ async function answer (dav: DavRequest, copy: Replacement['copy'], act: Act): Pr
     if (replaced !== undefined && !overwrites) {
       // Nothing is deleted for a file that can't have its name.
       if (source.file !== undefined) context.files.acceptName(to)
-      // The precondition is about a file: of a folder, it is judged without one.
+      // For a folder, preconditions are evaluated as if nothing existed.
       const replacedBy = { path: source.path, copy }
       await context.folders.remove(owner.id, to, { isRecursive: true, isPermanent: false, conditions, replacedBy })
       conditions = { ...conditions, lists: undefined }
