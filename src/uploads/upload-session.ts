@@ -25,7 +25,7 @@ export interface UploadAppend extends PartialBody {
   readonly clientGone?: AbortSignal
 }
 
-/** What all sessions share. */
+/** What the sessions of all uploads share. */
 export interface SessionOptions extends Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> {
   readonly digests: ContentDigests
   readonly maxFileBytes: number
