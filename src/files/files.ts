@@ -71,7 +71,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
     // The same size as that of the file always fits, for retries.
     const limit = await allowance.limitOf(current?.size ?? 0)
     try {
-      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: limit.bytes, ...allowance.room })
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: limit.bytes, ...allowance.disk })
       const isLeased = blobs.needsLeases
       return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased, size, sha256 }
     } catch (error) {
