@@ -158,7 +158,7 @@ const LinkDeletionQuery = Type.Object(nameQuery('Only links of the file or folde
 })
 
 /** Operations that use a link (OpenAPI links). */
-export const linkLinks = operationLinks({ id: '$response.body#/id' }, {
+export const operationsOfLink = operationLinks({ id: '$response.body#/id' }, {
   getLink: 'Get the link with its uses.',
   getLinkSecret: 'Get its address again.',
   changeLink: 'Change the expiry, the password or the limits.',

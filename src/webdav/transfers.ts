@@ -18,7 +18,7 @@ interface Transfer {
 }
 
 /** Copies or moves. @throws name_taken if a folder is there, or without `overwrites` a file. */
-type Act = (transfer: Transfer) => Promise<CopyFailure | undefined>
+type TransferHandler = (transfer: Transfer) => Promise<CopyFailure | undefined>
 
 /** `COPY` (RFC 4918 section 9.8). */
 export async function copyResource (dav: DavRequest) {
@@ -43,7 +43,7 @@ export async function moveResource (dav: DavRequest) {
   })
 }
 
-async function answer (dav: DavRequest, copy: Replacement['copy'], act: Act): Promise<FastifyReply> {
+async function answer (dav: DavRequest, copy: Replacement['copy'], transfer: TransferHandler): Promise<FastifyReply> {
   const { context, request, reply, owner, target } = dav
   const { path: to } = destinationOf(request, context)
   const mayOverwrite = overwritesOf(request)
@@ -67,7 +67,7 @@ async function answer (dav: DavRequest, copy: Replacement['copy'], act: Act): Pr
       conditions = { ...conditions, lists: undefined }
     }
     const destination = { ...conditions, overwrites, modifiedAt }
-    const done = await ifNot('name_taken', act({ source, to, destination }).then(failure => ({ failure })))
+    const done = await ifNot('name_taken', transfer({ source, to, destination }).then(failure => ({ failure })))
     // Something else has taken the place meanwhile.
     if (done === undefined) continue
     confirmTime(reply, modifiedAt)
