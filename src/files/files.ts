@@ -12,6 +12,9 @@ import type { Allowance } from './space.ts'
 /** A stored file. `requestedName`: by a link, the file may have another. */
 interface Stored extends StoreResult { readonly requestedName: string }
 
+/** A file whose bytes have been read. Its time may follow them in the body. */
+type ReceivedFile = Omit<NewFile, 'modifiedAt'>
+
 export type Files = ReturnType<typeof createFiles>
 
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
@@ -64,7 +67,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
   async function receive (
     { uploader: { owner, linkId }, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile,
     { allowance, announced }: { allowance: Allowance, announced: FileRecord | undefined }
-  ): Promise<Omit<NewFile, 'modifiedAt'>> {
+  ): Promise<ReceivedFile> {
     const name = acceptName(text, linkId)
     const isUnknown = 'folder' in upload && linkId === null
     const current = isUnknown ? fileAt(await metadata.files.findPlace(owner.id, name)) : announced
@@ -95,15 +98,15 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
       const { uploader: { owner, linkId }, upload, put } = request
       const allowance = space.of(request.uploader)
       const announced = await admit(request, allowance)
-      const received: Omit<NewFile, 'modifiedAt'>[] = []
+      const received: ReceivedFile[] = []
       try {
         for await (const file of upload.read()) received.push(await receive(request, file, { allowance, announced }))
       } catch (error) {
         for (const { blobId } of received) await incoming.discard(blobId)
         throw error
       }
-      const [bytes] = received as [Omit<NewFile, 'modifiedAt'>]
-      const file = { ...bytes, modifiedAt: upload.modifiedAt?.() ?? null }
+      const [only] = received as [ReceivedFile]
+      const file = { ...only, modifiedAt: upload.modifiedAt?.() ?? null }
       const quota = space.quotaOf(owner)
       const record = async () => {
         if (linkId !== null) return metadata.links.store(linkId, file, quota)

@@ -53,8 +53,8 @@ export function createVersions ({ metadata, space, files }: Pick<AppServices, 'm
 export type Trash = ReturnType<typeof createTrash>
 
 /**
- * The trash. Every method takes the owner, and content of other accounts does not exist. An operation of many transactions
- * ends between two of them if the server stops, and can be repeated.
+ * The trash. Every method takes the owner, and content of other accounts does not exist. An operation of many
+ * transactions ends between two of them if the server stops, and can be repeated.
  */
 export function createTrash (
   { metadata: { trash }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
