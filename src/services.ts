@@ -53,7 +53,7 @@ interface Rules {
   readonly linkUses: LinkUses
   /** Aborted when the server stops. */
   readonly stopping: AbortSignal
-  /** Ends waiting requests, and uploads and acts of many steps between two: clients go on with the next server. */
+  /** Ends long polls, uploads and batch operations at the next safe point. */
   stop (): void
 }
 
@@ -71,7 +71,7 @@ export interface AppServices extends OperatorStore {
   readonly signedTexts: SignedTexts
   readonly cursors: Cursors
   readonly sealer: Sealer
-  /** Each logs the security events. */
+  /** Sinks that receive every security event. */
   readonly eventLogs: LogEvent[]
   readonly securityLog: SecurityLog
   readonly secondFactor: CodeVerifier
@@ -156,7 +156,7 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
   const { signal: stopping } = stopped
   const folders = createFolders({ metadata, space, stopping })
   const changes = new Changes(metadata.changes)
-  const uploads = createResumableUploads({ metadata, blobs, space, linkUses, files, config })
+  const uploads = createResumableUploads({ metadata, blobs, space, linkUses, files, config, stopping })
   return {
     passwords,
     attemptLimiter,
@@ -176,7 +176,6 @@ async function createRules (config: Config, { metadata, blobs, reserve }: Backen
     stopping,
     stop () {
       stopped.abort(new Problem('stopping', { retrySeconds: 5 }))
-      uploads.stop()
       changes.stop()
     }
   }

@@ -238,8 +238,8 @@ test('where no link is possible a copy is made of the bytes, if there is room fo
   const large = await committed(9 * MIB)
   await t.rejects(complete(store.copies.copy(large, createBlobId(), anySize)), { code: 'storage_full' })
   let missing = 0
-  const makeRoom = async (bytes: number) => { missing = bytes; throw new Problem('storage_full') }
-  await t.rejects(complete(store.copies.copy(large, createBlobId(), anySize), { makeRoom }), { code: 'storage_full' })
+  const freeDisk = async (bytes: number) => { missing = bytes; throw new Problem('storage_full') }
+  await t.rejects(complete(store.copies.copy(large, createBlobId(), anySize), { freeDisk }), { code: 'storage_full' })
   t.ok(missing > 0)
   t.strictSame(await store.pending?.() ?? [], [])
 })

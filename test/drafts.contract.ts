@@ -45,9 +45,9 @@ export function createRow () {
 /** Appends to a draft, with what a caller does for it. */
 export function appendTo (
   store: BlobStore, { id, draft }: { id: string, draft: Draft }, bytes: AsyncIterable<Uint8Array>,
-  { record, check, makeRoom, ...options }: AppendOptions & WriteSteps
+  { record, check, freeDisk, ...options }: AppendOptions & WriteSteps
 ): Promise<Draft> {
-  return complete(store.drafts.append(id, draft, bytes, options), { record, check, makeRoom })
+  return complete(store.drafts.append(id, draft, bytes, options), { record, check, freeDisk })
 }
 
 const appendWith = (options: { isAtomic?: true }) => async (

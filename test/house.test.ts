@@ -37,7 +37,7 @@ const TOKENS: Readonly<Record<string, number>> = {
   deployment: 600,
   doctor: 6300,
   factors: 8100,
-  files: 26_200,
+  files: 26_000,
   fsck: 1000,
   http: 12_800,
   links: 10_100,

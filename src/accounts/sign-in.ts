@@ -127,7 +127,7 @@ export function createSignIn (
       return attempt(credentials, origin, async () => [])
     },
 
-    /** Uses a code for an act that no password precedes. @throws as {@link SignIn.verify}. */
+    /** Uses a code for a request that no password precedes. @throws as {@link SignIn.verify}. */
     async useCode (account: AccountRecord, code: string | undefined, origin: Origin): Promise<void> {
       const isKnownNetwork = await metadata.attempts.isKnownNetwork(account.usernameKey, origin.network)
       await checkCode(account, code, { ...origin, isKnownNetwork })

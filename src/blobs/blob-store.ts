@@ -140,7 +140,7 @@ export interface BlobView extends Pick<BlobStore, 'has'> { readonly marks: Pick<
 /** The space on a disk. */
 export interface SpaceOnDisk {
   /** Checks that this many bytes could be stored now. @throws storage_full. */
-  check (bytes: number, room?: Room): Promise<void>
+  check (bytes: number, allowance?: DiskAllowance): Promise<void>
   /** How much must be freed before this many bytes can be stored; 0 or less if nothing. */
   missing (bytes: number): Promise<number>
   measure (): Promise<DiskSpace>
@@ -177,12 +177,12 @@ export interface DraftPart { readonly size: number, readonly sha256: string | un
  * `check`: fails if metadata no longer refer to the draft, for which `remove` may have been called already. Comes
  * before an append makes something that only `remove` deletes.
  *
- * `room`: makes room for so many bytes on the disk. They did not fit, for the reason in `error`.
+ * `disk`: frees so many bytes on the disk. They did not fit, for the reason in `error`.
  */
 export type WriteStep =
   | { readonly kind: 'record', readonly draft: Draft, readonly isLast: boolean }
   | { readonly kind: 'check' }
-  | { readonly kind: 'room', readonly bytes: number, readonly error: unknown }
+  | { readonly kind: 'disk', readonly bytes: number, readonly error: unknown }
 
 /** A write, step by step. It fails if a step does. */
 export type Write<T> = AsyncGenerator<WriteStep, T, boolean>
@@ -191,21 +191,21 @@ export type Write<T> = AsyncGenerator<WriteStep, T, boolean>
 export interface WriteSteps {
   readonly record?: ((draft: Draft, at: { isLast: boolean }) => Promise<boolean>) | undefined
   readonly check?: (() => Promise<unknown>) | undefined
-  /** Without it, a full disk fails at once. @throws storage_full if there can't be room for so many bytes. */
-  readonly makeRoom?: MakeRoom | undefined
+  /** Without it, a full disk fails at once. @throws storage_full if so many bytes can't be freed. */
+  readonly freeDisk?: FreeDisk | undefined
 }
 
-/** Makes room for so many bytes, on the disk where the bytes are stored. */
-export type MakeRoom = (bytes: number) => Promise<void>
+/** Frees so many bytes on the disk where blobs are stored. */
+export type FreeDisk = (bytes: number) => Promise<void>
 
 /** For a store on a disk: which space bytes may take. */
-export interface Room {
-  /** They leave twice as much free as others must. */
+export interface DiskAllowance {
+  /** Must leave twice the minimum free. */
   readonly leavesDouble?: boolean | undefined
 }
 
 /** The limit of a blob, and the space for it. */
-export interface PutOptions extends Room { readonly maxBytes: number }
+export interface PutOptions extends DiskAllowance { readonly maxBytes: number }
 
 /** `maxBytes`: of the whole draft. */
 export interface AppendOptions extends PutOptions {
@@ -231,7 +231,7 @@ export interface DiskSpace {
   readonly free: number
   readonly total: number
   /** The part of `free` that uploads do not use. */
-  readonly kept: number
+  readonly reserved: number
 }
 
 /** What is known of a blob once its bytes are on stable storage. */

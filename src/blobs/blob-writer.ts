@@ -29,11 +29,11 @@ export async function complete<T> (write: Write<T>, steps: WriteSteps = {}): Pro
   return next.value
 }
 
-async function take (step: WriteStep, { record, check, makeRoom }: WriteSteps): Promise<boolean> {
+async function take (step: WriteStep, { record, check, freeDisk }: WriteSteps): Promise<boolean> {
   if (step.kind === 'record') return (record as NonNullable<WriteSteps['record']>)(step.draft, step)
   if (step.kind === 'check') await check?.()
-  else if (makeRoom === undefined) throw step.error
-  else await makeRoom(step.bytes)
+  else if (freeDisk === undefined) throw step.error
+  else await freeDisk(step.bytes)
   return true
 }
 

@@ -99,7 +99,7 @@ export function failAsDamaged (error: unknown): never {
 export function overloadOf (error: unknown): Problem | undefined {
   if (!OUT_OF_DESCRIPTORS.has(errorNumber(error))) return undefined
   const detail = 'The server has too many files and connections open.'
-  return new Problem('overloaded', { detail, headers: { 'retry-after': '1' }, cause: error })
+  return new Problem('overloaded', { detail, retrySeconds: 1, cause: error })
 }
 
 function errorNumber (error: unknown): number {

@@ -80,7 +80,7 @@ export async function verifyAssertion (
       clientExtensionResults: {},
       response: { clientDataJSON, authenticatorData, signature }
     },
-    // The counter is compared in the act that sets it.
+    // The counter is compared in the query that sets it.
     credential: { id, publicKey: isoBase64URL.toBuffer(publicKey), counter: 0 },
     ...expectations(expected)
   })

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { dateOf, SharedObject, Timestamp } from '../http/wire-values.ts'
-import { changeKinds, type ChangeRecord, type ResetReason, resetReasons } from '../metadata/change-records.ts'
+import { dateOf, OneOf, SharedObject, Timestamp } from '../http/wire-values.ts'
+import { changeKinds, type ChangeRecord, resetReasons } from '../metadata/change-records.ts'
 import { answer, problems } from '../openapi/responses.ts'
 import { Folder, folderOf } from './folder-schemas.ts'
 import { MAX_NAME_BYTES } from './names.ts'
@@ -22,9 +22,7 @@ const Path = (description: string) => Type.String({
 
 export const Change = SharedObject('Change', 'A change of a file or folder.', {
   id: StoredId('Id of the file or folder, also of one that is deleted.', 'pYqjv5mGf3K0bJ2tW8sZcA'),
-  kind: Type.Unsafe<typeof changeKinds[number]>({
-    type: 'string',
-    enum: [...changeKinds],
+  kind: OneOf(changeKinds, {
     description: '`stored`: a file was created, or got other bytes or another `modifiedAt`, or was restored. ' +
       '`moved`: a file got another path. `deleted`: a file was deleted. `folder_made`, `folder_moved`, ' +
       '`folder_deleted`: the same of a folder. The move of a folder is one change, whatever is in it; a deleted ' +
@@ -49,9 +47,7 @@ export const ChangeList = SharedObject('ChangeList', 'Changes, and where to go o
     description: 'Whether the changes before `next` are not all known. List all folders and files, then go on from ' +
       '`next`.'
   }),
-  reason: Type.Optional(Type.Unsafe<ResetReason>({
-    type: 'string',
-    enum: [...resetReasons],
+  reason: Type.Optional(OneOf(resetReasons, {
     description: 'Why, if `reset` is true. `first`: there was no cursor. `restored`: an older state of the store was ' +
       'restored, so that what you know may never have been; ids may be new, or of something else. `expired`: the ' +
       'cursor is older than the changes that are kept; ids are those of before.',

@@ -76,7 +76,7 @@ export class Changes {
   }
 
   async #poll (): Promise<void> {
-    // Not those that come during the query, of which it knows nothing.
+    // Excludes requests that arrive during the query.
     const all = this.#all()
     // If nothing can be read, every request goes on, and its own query says why.
     const newest = await this.#repository.newest(all.map(([ownerId]) => ownerId)).catch(() => new Map<number, number>())
@@ -95,5 +95,5 @@ export class Changes {
 
 function refuse (): never {
   const detail = `At most ${MAX_WAITING} requests of an account may wait for changes.`
-  throw new Problem('too_many_waiting', { detail, headers: { 'retry-after': String(RETRY_SECONDS) } })
+  throw new Problem('too_many_waiting', { detail, retrySeconds: RETRY_SECONDS })
 }

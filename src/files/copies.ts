@@ -54,10 +54,10 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
 
   /** The id of the copied bytes; undefined if the file has other bytes by now. */
   async function copyBytes (
-    owner: AccountRecord, { name, blobId, size, sha256 }: FileRecord, { room }: Allowance
+    owner: AccountRecord, { name, blobId, size, sha256 }: FileRecord, { disk }: Allowance
   ): Promise<string | undefined> {
     try {
-      return (await incoming.copy({ id: blobId, size, sha256 }, { maxBytes: size, ...room })).id
+      return (await incoming.copy({ id: blobId, size, sha256 }, { maxBytes: size, ...disk })).id
     } catch (error) {
       // The old bytes may be removed already.
       if ((await files.get(owner.id, name)).blobId === blobId) throw error
@@ -102,7 +102,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'files' | 'folde
 
     /**
      * Copies a folder to a path that is free and not in it, with all that is in the folder if `isDeep`: all of it must
-     * have room. Each folder and each file is an act of its own. Stops at the first failure below the folder, and
+     * fit. Each folder and each file has a transaction of its own. Stops at the first failure below the folder, and
      * returns it: what was copied stays.
      * @throws not_found, name_taken, name_invalid, quota_exceeded, and as its destination says.
      */

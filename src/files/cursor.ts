@@ -1,6 +1,6 @@
 import { splitPath } from '../metadata/paths.ts'
 import type { FileOrder, FilePage, FilePosition, FileRecord } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField } from '../problems.ts'
 import type { SignedTexts } from '../tokens/signed-texts.ts'
 
 /** Identifies a listing; begins with the id of the owner. A cursor is valid for one listing. */
@@ -40,10 +40,7 @@ export function createCursors (texts: SignedTexts) {
     async read<P extends Position> (cursor: string | undefined, listing: Listing): Promise<P | undefined> {
       if (cursor === undefined) return undefined
       const position = await texts.read(cursor, ['cursor', ...listing])
-      if (position === undefined) {
-        const errors = [{ field: 'cursor', message: 'is not a cursor of this listing' }]
-        throw new Problem('validation_failed', { errors })
-      }
+      if (position === undefined) throw invalidField('cursor', 'is not a cursor of this listing')
       const [key, id] = JSON.parse(position)
       return { key, id } as P
     }

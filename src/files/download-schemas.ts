@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox'
+import { OneOf } from '../http/wire-values.ts'
 import { headRoute } from '../openapi/operation.ts'
 import { problems } from '../openapi/responses.ts'
-import { AnyContentId, Bytes, etag, Field, FileParams, OneOf } from './schemas.ts'
+import { AnyContentId, Bytes, etag, Field, FileParams } from './schemas.ts'
 
 export const DownloadQuery = Type.Object({
   // Without an example: Swagger UI would send it.

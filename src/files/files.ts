@@ -11,6 +11,9 @@ import type { Allowance } from './space.ts'
 /** A stored file. `requestedName`: by a link, the file may have another. */
 interface Stored extends StoreResult { readonly requestedName: string }
 
+/** A file whose bytes have been read. Its time may follow them in the body. */
+type ReceivedFile = Omit<NewFile, 'modifiedAt'>
+
 export type Files = ReturnType<typeof createFiles>
 
 /** The ownership rule: every method takes the owner, and files of other accounts do not exist. */
@@ -64,14 +67,14 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
   async function receive (
     { uploader: { owner, linkId }, upload }: StoreRequest, { name: text, type, bytes }: IncomingFile,
     { allowance, announced }: { allowance: Allowance, announced: FileRecord | undefined }
-  ): Promise<Omit<NewFile, 'modifiedAt'>> {
+  ): Promise<ReceivedFile> {
     const name = acceptName(text, linkId)
     const isUnknown = 'folder' in upload && linkId === null
     const current = isUnknown ? (await metadata.files.findPlace(owner.id, name)).file : announced
     // The same size as that of the file always fits, for retries.
     const limit = await allowance.limitOf(current?.size ?? 0)
     try {
-      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: limit.bytes, ...allowance.room })
+      const { id: blobId, size, sha256 } = await incoming.put(bytes, { maxBytes: limit.bytes, ...allowance.disk })
       const isLeased = blobs.needsLeases
       return { ownerId: owner.id, name, type: mediaTypeOf(name, type), blobId, isLeased, size, sha256 }
     } catch (error) {
@@ -95,15 +98,15 @@ Pick<AppServices, 'metadata' | 'blobs' | 'incoming' | 'space' | 'linkUses'> & {
       const { uploader: { owner, linkId }, upload, put } = request
       const allowance = space.of(request.uploader)
       const announced = await admit(request, allowance)
-      const received: Omit<NewFile, 'modifiedAt'>[] = []
+      const received: ReceivedFile[] = []
       try {
         for await (const file of upload.read()) received.push(await receive(request, file, { allowance, announced }))
       } catch (error) {
         for (const { blobId } of received) await incoming.discard(blobId)
         throw error
       }
-      const [bytes] = received as [Omit<NewFile, 'modifiedAt'>]
-      const file = { ...bytes, modifiedAt: upload.modifiedAt?.() ?? null }
+      const [only] = received as [ReceivedFile]
+      const file = { ...only, modifiedAt: upload.modifiedAt?.() ?? null }
       const quota = space.quotaOf(owner)
       const record = async () => {
         if (linkId !== null) return metadata.links.store(linkId, file, quota)

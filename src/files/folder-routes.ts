@@ -3,7 +3,7 @@ import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { splitPath } from '../metadata/paths.ts'
 import { preconditionOf } from '../metadata/preconditions.ts'
-import { Problem } from '../problems.ts'
+import { invalidField } from '../problems.ts'
 import type { Listing } from './cursor.ts'
 import {
   deleteFolder, FOLDER_PATH, folderLinks, folderOf, FOLDERS_PATH, getFolder, listFolders, moveFolder, putFolder
@@ -18,7 +18,7 @@ export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors
     schema: listFolders
   }, async (request, reply) => {
     const { folder, all = false, cursor } = request.query
-    if (all && folder !== undefined) refuseFolder()
+    if (all && folder !== undefined) throw invalidField('folder', 'can\'t be combined with `all`')
     const { id: ownerId } = callerOf(request).account
     const path = getName(folder ?? '', folderOrRoot)
     const listing: Listing = all ? [ownerId, 'all folders'] : [ownerId, 'folders', path]
@@ -40,10 +40,6 @@ export const readFolderRoutes: Routes = async (app, { folders, metadata, cursors
     const folder = await folders.get(callerOf(request).account.id, request.params.name)
     return folderOf(folder, request.raw, { links, ids })
   })
-}
-
-function refuseFolder (): never {
-  throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'can\'t be combined with `all`' }] })
 }
 
 /** Operations that create, move and delete folders, and break their locks. */

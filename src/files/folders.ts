@@ -7,7 +7,7 @@ import { Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { folderPath, getName } from './names.ts'
 
-/** Files or folders in one act of a deletion. On SQLite, 200 took up to 41 ms of the event loop. */
+/** Files or folders in one batch of a deletion. On SQLite, 200 took up to 41 ms of the event loop. */
 const DELETION_BATCH = 100
 
 /** `isPermanent`: the files do not go to the trash. */
@@ -68,8 +68,8 @@ export function createFolders ({ metadata, space, stopping }: Pick<AppServices, 
     /**
      * Deletes a folder. A recursive removal is many transactions: first the files, then the empty folders. It ends
      * between two of them if the server stops, and can be repeated after a failure.
-     * @throws not_found, folder_not_empty, precondition_failed, file_locked, stopping; quota_exceeded if a copy has no
-     * room.
+     * @throws not_found, folder_not_empty, precondition_failed, file_locked, stopping; quota_exceeded if a copy does
+     * not fit.
      */
     async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
       const path = getName(name, folderPath)

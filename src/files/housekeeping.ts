@@ -18,7 +18,7 @@ const EXPIRED_TOKENS = [
   { kind: 'session', milliseconds: 60_000 }
 ] as const
 
-/** Longer than any limit counts attempts, and wrong codes. */
+/** Longer than the longest window of any limit. */
 const ATTEMPT_MILLISECONDS = 2 * 3600 * 1000
 const CODE_MILLISECONDS = 25 * 3600 * 1000
 
@@ -47,13 +47,13 @@ export type Housekeeping = ReturnType<typeof startHousekeeping>
 export function startHousekeeping ({ metadata, blobs, cleanup, failures, config: { eventMilliseconds } }:
 Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'config'>) {
   /** Deletes the oldest versions and trash while less than twice the space that uploads must leave is free. */
-  async function makeSpace (): Promise<void> {
+  async function evictOldest (): Promise<void> {
     const { space } = blobs
     if (space === undefined) return
-    const missingBytes = () => space.measure().then(({ kept, free }) => 2 * kept - free)
-    // Until the backup ends, deleting more makes no space.
+    const missingBytes = () => space.measure().then(({ reserved, free }) => 2 * reserved - free)
+    // Until the backup ends, deleting more frees nothing.
     if (await metadata.blobs.hasRetentionLock()) return
-    // Bytes that are being deleted make space first.
+    // Bytes that are being deleted are freed first.
     const isFreeing = async () => await missingBytes() > 0 && metadata.blobs.hasDiscarded()
     for (let tries = 0; tries < SWEEP_TRIES && await isFreeing(); tries++) await pause(SWEEP_MILLISECONDS)
     for (let missing = await missingBytes(); missing > 0;) {
@@ -100,9 +100,9 @@ Pick<AppServices, 'metadata' | 'blobs' | 'cleanup' | 'failures' | 'config'>) {
 
   /** What is done once a minute. */
   async function run (): Promise<void> {
-    // First, because on a full disk the rest fails. Also what a backup or a full disk retained.
+    // Runs first, because the rest fails on a full disk. Retries what a backup or a full disk blocked.
     cleanup.sweep()
-    await makeSpace()
+    await evictOldest()
     const now = await metadata.now()
     checkClock(now)
     for (const { kind, milliseconds } of EXPIRED_TOKENS) {

@@ -1,4 +1,4 @@
-import type { MakeRoom, PutOptions, StoredBlob } from '../blobs/blob-store.ts'
+import type { FreeDisk, PutOptions, StoredBlob } from '../blobs/blob-store.ts'
 import { complete, createBlobId } from '../blobs/blob-writer.ts'
 import { OutcomeUnknown } from '../metadata/metadata.ts'
 import type { StoreResult } from '../metadata/upload-records.ts'
@@ -10,7 +10,7 @@ const LEASE_SECONDS = 300
 
 const RENEWAL_MILLISECONDS = LEASE_SECONDS * 1000 / 5
 
-interface IncomingOptions extends PutOptions { readonly makeRoom?: MakeRoom | undefined }
+interface IncomingOptions extends PutOptions { readonly freeDisk?: FreeDisk | undefined }
 
 export type IncomingBlobs = ReturnType<typeof createIncomingBlobs>
 
@@ -52,13 +52,13 @@ export function createIncomingBlobs ({ metadata: { blobs: leases }, blobs }: Pic
     renew,
     discard,
 
-    put: (bytes: AsyncIterable<Uint8Array>, { makeRoom, ...options }: IncomingOptions) =>
-      write(id => complete(blobs.put(id, bytes, options), { makeRoom })),
+    put: (bytes: AsyncIterable<Uint8Array>, { freeDisk, ...options }: IncomingOptions) =>
+      write(id => complete(blobs.put(id, bytes, options), { freeDisk })),
 
     /** A copy of a blob. */
-    copy: (blob: StoredBlob, { makeRoom, ...options }: IncomingOptions) =>
+    copy: (blob: StoredBlob, { freeDisk, ...options }: IncomingOptions) =>
       write(async id => {
-        await complete(blobs.copies.copy(blob, id, options), { makeRoom })
+        await complete(blobs.copies.copy(blob, id, options), { freeDisk })
         return { ...blob, id }
       }),
 

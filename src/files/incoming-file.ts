@@ -20,8 +20,7 @@ interface UnreadBody {
   /** The file has at most this many bytes, as announced. */
   readonly maxBytes: number
   /**
-   * Reads the whole body. Gives its one file, whose bytes are to be read before the next step: that fails if what
-   * follows the file, or its digest, is wrong.
+   * Yields one file. Read its bytes, then continue the iteration: it throws if the trailing data or digest is wrong.
    */
   read (): AsyncIterable<IncomingFile>
   /** The client's time of the content, once the body has been read; by default it is not told. */

@@ -6,7 +6,7 @@ import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 /** Files or folders that are read at once. */
 export const PAGE = 200
 
-/** Pages of a list, of which `list` reads the one behind an entry. Others have their turn before each. */
+/** Yields pages; `list` reads the page after an entry. Yields to the event loop before each page. */
 export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Promise<Entry[]>): AsyncGenerator<Entry[]> {
   let after: Entry | undefined
   do {

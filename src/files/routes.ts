@@ -5,7 +5,7 @@ import { cutPage, limitOf, linkPage, nextPageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag, preconditionOf } from '../metadata/preconditions.ts'
 import type { FilePage, FilePosition, FileSearch } from '../metadata/records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField } from '../problems.ts'
 import { positionOf, type Listing } from './cursor.ts'
 import { downloadFile, type DownloadQuery, headFile } from './download-schemas.ts'
 import { finderOf, sendFile } from './file-response.ts'
@@ -130,10 +130,10 @@ function selectionOf (
   { folder, order = 'name', prefix, contains }: Static<typeof FileListQuery>
 ): Pick<FilePage, 'order' | 'folder' | 'prefix'> {
   const isByName = order === 'name' || order === '-name'
-  if (prefix !== undefined && contains !== undefined) refusePrefix('can\'t be combined with `contains`')
-  if (prefix !== undefined && !isByName) refusePrefix('needs an order by name')
+  if (prefix !== undefined && contains !== undefined) throw invalidField('prefix', 'can\'t be combined with `contains`')
+  if (prefix !== undefined && !isByName) throw invalidField('prefix', 'needs an order by name')
   if (prefix?.includes('/') === true) {
-    refusePrefix('is the beginning of a last segment, which has no slash: list a folder with `folder`')
+    throw invalidField('prefix', 'is the beginning of a last segment, which has no slash: list a folder with `folder`')
   }
   const isAll = folder === undefined && prefix === undefined && (isByName || contains !== undefined)
   return {
@@ -141,10 +141,6 @@ function selectionOf (
     folder: isAll ? undefined : getName(folder ?? '', folderOrRoot),
     prefix: prefix === undefined ? undefined : namePrefix(prefix)
   }
-}
-
-function refusePrefix (message: string): never {
-  throw new Problem('validation_failed', { errors: [{ field: 'prefix', message }] })
 }
 
 /** Aborted when the response is sent, or the connection closed. */

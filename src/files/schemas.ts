@@ -3,19 +3,14 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { Links } from '../http/links.ts'
 import { PageSize } from '../http/pagination.ts'
 import {
-  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, SharedObject,
-  Timestamp
+  Count, dateOf, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableText, NullableTimestamp, OneOf,
+  SharedObject, Timestamp
 } from '../http/wire-values.ts'
 import type { Ids } from '../metadata/ids.ts'
 import { fileOrders, type FileRecord } from '../metadata/records.ts'
 import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { MAX_NAME_BYTES, MAX_TYPE_LENGTH } from './names.ts'
-
-/** A string enum. Client generators turn a union of constants into one type for each. */
-export const OneOf = <const Word extends string>(
-  words: readonly Word[], options: { default: NoInfer<Word>, description: string }
-) => Type.Unsafe<Word>({ type: 'string', enum: [...words], ...options })
 
 /** Any field value (RFC 9110 section 5.5). The code that reads a header ignores or refuses what it can't parse. */
 const FIELD_VALUE = '^[^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*$'

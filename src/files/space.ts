@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import pLimit from 'p-limit'
-import type { MakeRoom, Room } from '../blobs/blob-store.ts'
+import type { DiskAllowance, FreeDisk } from '../blobs/blob-store.ts'
 import { type LinkCapacity, refuseAnnounced, refuseBeyondRoom } from '../metadata/link-records.ts'
 import { refuseBeyondQuota } from '../metadata/owners.ts'
 import { type AccountRecord, type Amount, NO_LIMIT, type Quota } from '../metadata/records.ts'
@@ -8,10 +8,10 @@ import { Problem, storageFull } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import type { Uploader } from './incoming-file.ts'
 
-/** How long an upload waits for room on the disk. */
+/** How long an upload waits for space on the disk. */
 const WAIT_MILLISECONDS = 5000
 
-/** How often it looks whether there is room, while a removal goes on. */
+/** How often it looks whether there is space, while a removal goes on. */
 const LOOK_MILLISECONDS = 50
 
 /** Versions or entries of the trash deleted in one transaction. */
@@ -20,11 +20,11 @@ const BATCH = 100
 /** What the database may need to record a file: its log grows in larger steps than a row. */
 const RECORD_BYTES = 1024 ** 2
 
-/** How often `record` is tried: other uploads can take the room in between. */
+/** How often `record` is tried: other uploads can take the space in between. */
 const RECORD_TRIES = 10
 
 /** Where less than double the space is free, housekeeping evicts versions and trash: visitors must not cause that. */
-const FOR_VISITORS: Room = { leavesDouble: true }
+const FOR_VISITORS: DiskAllowance = { leavesDouble: true }
 
 /** The most bytes that an upload may have. `refuse` throws why it may have no more; `cause` is `file_too_large`. */
 export interface UploadLimit { readonly bytes: number, readonly refuse: (cause: Problem) => Promise<never> | never }
@@ -41,10 +41,10 @@ export interface Allowance {
    * @throws not_found.
    */
   limitOf (ownBytes: number, announcedBytes?: number | null): Promise<UploadLimit>
-  /** Which space on the disk its bytes may take. `makeRoom` waits at most 5 s. */
-  readonly room: Room & { readonly makeRoom?: MakeRoom | undefined }
+  /** Which space on the disk its bytes may take. `freeDisk` waits at most 5 s. */
+  readonly disk: DiskAllowance & { readonly freeDisk?: FreeDisk | undefined }
   /**
-   * Runs `work`, which records the upload. While the disk is full, makes room and runs it again.
+   * Runs `work`, which records the upload. While the disk is full, frees space and runs it again.
    * @throws storage_full, and what `work` throws.
    */
   record<T> (work: () => Promise<T>): Promise<T>
@@ -121,7 +121,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
     return bytes - left
   }
 
-  async function freeDisk (ownerId: number, bytes: number, deadline: AbortSignal): Promise<void> {
+  async function sweepAndEvict (ownerId: number, bytes: number, deadline: AbortSignal): Promise<void> {
     if (await missingBytes(bytes) <= 0) return
     // Deleting would free nothing until the backup has ended.
     if (await metadata.blobs.hasRetentionLock()) refuseDisk()
@@ -147,10 +147,10 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
   }
 
   function forOwner (owner: AccountRecord): Allowance {
-    /** Frees room on the disk, and waits for it at most 5 s. */
-    function makeRoom (bytes: number): Promise<void> {
+    /** Frees space on the disk, and waits for it at most 5 s. */
+    function freeDisk (bytes: number): Promise<void> {
       const deadline = AbortSignal.timeout(WAIT_MILLISECONDS)
-      return exclusive(() => freeDisk(owner.id, bytes, deadline))
+      return exclusive(() => sweepAndEvict(owner.id, bytes, deadline))
     }
 
     return {
@@ -158,7 +158,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
       requireDisk,
       limitOf: async (ownBytes, announced) =>
         typeof announced === 'number' ? { bytes: Infinity, refuse } : within(await limitByQuota(owner, ownBytes)),
-      room: { makeRoom },
+      disk: { freeDisk },
       async record (work) {
         let tries = 0
         for (;;) {
@@ -167,7 +167,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
             return await work()
           } catch (error) {
             if (!isFull(error) || tries === RECORD_TRIES) throw error
-            await makeRoom(RECORD_BYTES)
+            await freeDisk(RECORD_BYTES)
           }
         }
       }
@@ -181,7 +181,7 @@ export function createSpace ({ metadata, blobs, cleanup, config }: Pick<AppServi
       requireDisk: async bytes => blobs.space?.check(bytes, FOR_VISITORS),
       limitOf: async (arrived, announced) =>
         within(limitByRoom(await roomOf(), { arrived, announced: announced ?? arrived })),
-      room: FOR_VISITORS,
+      disk: FOR_VISITORS,
       record: work => work()
     }
   }

@@ -1,6 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { PageSize } from '../http/pagination.ts'
-import { Count, dateOf, ExactObject, knownDateOf, NullableText, SharedObject, Timestamp } from '../http/wire-values.ts'
+import {
+  Count, dateOf, ExactObject, knownDateOf, NullableText, OneOf, SharedObject, Timestamp
+} from '../http/wire-values.ts'
 import { MAX_RETAINED, type TrashRecord, type VersionRecord } from '../metadata/retention-records.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import {
@@ -75,9 +77,7 @@ export const RestoredFiles = SharedObject('RestoredFiles', 'What was restored.',
   restored: Count('Files that were restored.', 2),
   kept: Type.Array(ExactObject('A file that stays in the trash.', {
     name: { ...name, examples: ['reports/2026/q1.pdf'] },
-    code: Type.Unsafe<typeof codes[number]>({
-      type: 'string',
-      enum: [...codes],
+    code: OneOf(codes, {
       description: 'Why it was not restored: the `code` that restoring this file alone is refused with.',
       examples: ['name_taken']
     })

@@ -11,7 +11,7 @@ import { getName } from './names.ts'
 /** Entries of the trash in one transaction. Each may have several versions. */
 const BATCH = 50
 
-/** Files in one act of the restore of a deletion. On SQLite, 500 took up to 88 ms of the event loop. */
+/** Files in one batch of the restore of a deletion. On SQLite, 500 took up to 88 ms of the event loop. */
 const RESTORE_BATCH = 50
 
 interface VersionsPage {
@@ -53,8 +53,8 @@ export function createVersions ({ metadata, space, files }: Pick<AppServices, 'm
 export type Trash = ReturnType<typeof createTrash>
 
 /**
- * The trash. Every method takes the owner, and content of other accounts does not exist. An act of many transactions
- * ends between two of them if the server stops, and can be repeated.
+ * The trash. Every method takes the owner, and content of other accounts does not exist. An operation of many
+ * transactions ends between two of them if the server stops, and can be repeated.
  */
 export function createTrash (
   { metadata: { trash }, space, files, stopping }: Pick<AppServices, 'metadata' | 'space' | 'files' | 'stopping'>
@@ -83,10 +83,10 @@ export function createTrash (
       let after: ContentPosition | undefined
       do {
         stopping.throwIfAborted()
-        const act = await trash.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
-        restored += act.restored
-        refused.push(...act.kept)
-        after = act.last
+        const batch = await trash.restoreDeletion(owner.id, id, { quota, after, limit: RESTORE_BATCH })
+        restored += batch.restored
+        refused.push(...batch.kept)
+        after = batch.last
       } while (after !== undefined)
       if (restored + refused.length === 0) throw new Problem('not_found')
       return { restored, kept: refused }

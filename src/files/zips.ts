@@ -13,7 +13,7 @@ import { ZipNames } from './zip-names.ts'
 export const MAX_ZIP_ENTRIES = 100_000
 
 /** Names that are looked up at once. */
-const SOME = 50
+const LOOKUP_BATCH = 50
 
 /** Folders whose content is read by one query. */
 const FOLDERS = 200
@@ -56,7 +56,7 @@ export function createZips (
 
   async function find ({ ownerId, signal }: ZipRequest, names: readonly string[]): Promise<Named[]> {
     const found: Named[] = []
-    for await (const some of inTurns(names)) {
+    for await (const some of batchesOf(names)) {
       signal.throwIfAborted()
       found.push(...await Promise.all(some.map(name => get(ownerId, name))))
     }
@@ -86,14 +86,14 @@ export function createZips (
      */
     async ofNames (request: ZipRequest, names: readonly string[]): Promise<Zip> {
       const requested: string[] = []
-      for await (const some of inTurns(names)) requested.push(...some.map(name => getName(name, fileName)))
+      for await (const some of batchesOf(names)) requested.push(...some.map(name => getName(name, fileName)))
       const found = await find(request, [...new Set(requested)].sort())
       const named = new Set(found.flatMap(each => 'folder' in each ? [each.folder.path] : []))
       const base = commonFolder(found)
       const entries = new ZipEntries(metadata, request)
       const places = new Map([[base, top()]])
       const open: OpenFolder[] = []
-      for await (const some of inTurns(found)) {
+      for await (const some of batchesOf(found)) {
         for (const each of some) {
           if (ancestorsOf(pathOf(each)).some(folder => named.has(folder))) continue
           const place = placeOf(splitPath(pathOf(each)).folder, places)
@@ -107,11 +107,11 @@ export function createZips (
   }
 }
 
-/** Some of a list after the other. Others have their turn before each. */
-async function * inTurns<T> (list: readonly T[]): AsyncGenerator<T[]> {
-  for (let index = 0; index < list.length; index += SOME) {
+/** Splits a list into batches. Yields to the event loop before each. */
+async function * batchesOf<T> (list: readonly T[]): AsyncGenerator<T[]> {
+  for (let index = 0; index < list.length; index += LOOKUP_BATCH) {
     await setImmediate()
-    yield list.slice(index, index + SOME)
+    yield list.slice(index, index + LOOKUP_BATCH)
   }
 }
 

@@ -9,18 +9,18 @@ import type { Routes } from '../http/services.ts'
 import type { LinkKind } from '../metadata/link-records.ts'
 import { requireScope } from '../tokens/tokens.ts'
 import {
-  changeLink, createLink, deleteLink, deleteLinks, getLink, getLinkSecret, LINK_PATH, LINK_SECRET_PATH, linkLinks,
-  linkOf, LINKS_PATH, listLinks, replaceLinkSecret
+  changeLink, createLink, deleteLink, deleteLinks, getLink, getLinkSecret, LINK_PATH, LINK_SECRET_PATH, linkOf,
+  LINKS_PATH, listLinks, operationsOfLink, replaceLinkSecret
 } from './schemas.ts'
 import type { LinkAndSecret } from './share-links.ts'
 
 /** What a token may share: only what it may do itself. */
-const GIVEN = { download: 'files:read', upload: 'files:write' } as const
+const SCOPE_OF_KIND = { download: 'files:read', upload: 'files:write' } as const
 
 /** The links of the caller. */
 export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLog, links }) => {
-  app.post(LINKS_PATH, { links: { 201: linkLinks }, schema: createLink }, async (request, reply) => {
-    requireGiven(request, request.body.kind)
+  app.post(LINKS_PATH, { links: { 201: operationsOfLink }, schema: createLink }, async (request, reply) => {
+    requireScopeOf(request, request.body.kind)
     const created = await shareLinks.create(callerOf(request).account.id, request.body)
     record(securityLog, request, 'link_created', created.link.id)
     reply.code(201)
@@ -42,7 +42,7 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
 
   app.patch(LINK_PATH, { schema: changeLink }, async request => {
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
-    requireGiven(request, link.kind)
+    requireScopeOf(request, link.kind)
     const changed = await shareLinks.change(link, request.body)
     record(securityLog, request, 'link_changed', link.id)
     return linkOf(changed)
@@ -62,13 +62,13 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
 
   app.get(LINK_SECRET_PATH, { schema: getLinkSecret }, async request => {
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
-    requireGiven(request, link.kind)
+    requireScopeOf(request, link.kind)
     return { url: links.to(request.raw, `/s/${await shareLinks.secretOf(link)}`) }
   })
 
   app.post(LINK_SECRET_PATH, { schema: replaceLinkSecret }, async request => {
     const link = await shareLinks.get(callerOf(request).account.id, request.params.id)
-    requireGiven(request, link.kind)
+    requireScopeOf(request, link.kind)
     const replaced = await shareLinks.replaceSecret(link)
     record(securityLog, request, 'link_changed', link.id)
     return createdLinkOf(replaced, request, links)
@@ -76,8 +76,8 @@ export const linkRoutes: Routes = async (app, { metadata, shareLinks, securityLo
 }
 
 /** Refuses a token that lacks what the link gives. @throws insufficient_scope. */
-function requireGiven (request: FastifyRequest, kind: LinkKind): void {
-  requireScope(callerOf(request).token, GIVEN[kind])
+function requireScopeOf (request: FastifyRequest, kind: LinkKind): void {
+  requireScope(callerOf(request).token, SCOPE_OF_KIND[kind])
 }
 
 function createdLinkOf ({ link, secret }: LinkAndSecret, { raw }: Pick<FastifyRequest, 'raw'>, links: Links) {

@@ -3,9 +3,10 @@ import { MAX_NAME_BYTES } from '../files/names.ts'
 import { PATH_PATTERN } from '../files/schemas.ts'
 import { NextId, PageQuery } from '../http/pagination.ts'
 import {
-  Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, SharedObject, Timestamp
+  Count, dateOf, Id, knownDateOf, MAX_FIELD_LENGTH, MAX_TEXT_POINTS, NullableTimestamp, OneOf, SharedObject,
+  Timestamp
 } from '../http/wire-values.ts'
-import { linkKinds, type LinkKind, type LinkRecord } from '../metadata/link-records.ts'
+import { linkKinds, type LinkRecord } from '../metadata/link-records.ts'
 import { operationLinks } from '../openapi/operation.ts'
 import { answer, noContent, problems } from '../openapi/responses.ts'
 import { SECRET_PATTERN } from './link-secrets.ts'
@@ -29,7 +30,7 @@ const Limit = (description: string, maximum: number) => Type.Unsafe<number | nul
 })
 
 export const Kind = (description: string) =>
-  Type.Unsafe<LinkKind>({ type: 'string', enum: [...linkKinds], description, examples: ['download'] })
+  OneOf(linkKinds, { description, examples: ['download'] })
 
 const linkProperties = {
   id: Id('Id of the link; never reused. It opens nothing.', 3),
@@ -157,7 +158,7 @@ const LinkDeletionQuery = Type.Object(nameQuery('Only links of the file or folde
 })
 
 /** Operations that use a link (OpenAPI links). */
-export const linkLinks = operationLinks({ id: '$response.body#/id' }, {
+export const operationsOfLink = operationLinks({ id: '$response.body#/id' }, {
   getLink: 'Get the link with its uses.',
   getLinkSecret: 'Get its address again.',
   changeLink: 'Change the expiry, the password or the limits.',

@@ -1,7 +1,7 @@
 import { fileName } from '../files/names.ts'
 import type { LinkKind, LinkRecord, LinkTerms } from '../metadata/link-records.ts'
 import { contextOfLink } from '../metadata/sealed-texts.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import type { AppServices } from '../services.ts'
 import { createSecret, hashOfSecret } from './link-secrets.ts'
 
@@ -71,8 +71,7 @@ export function createShareLinks (
     if (end === null ? latest === null : end > now && end <= (latest ?? MAX_TIME)) return end
     // Also NaN: Date.parse does not accept everything in RFC 3339, such as leap seconds.
     const limit = maxDays === 0 ? 'before the year 10000' : `at most ${maxDays} days from now`
-    const errors = [{ field: 'expiresAt', message: `must be a time in the future, ${limit}` }]
-    throw new Problem('validation_failed', { errors })
+    throw invalidField('expiresAt', `must be a time in the future, ${limit}`)
   }
 
   /** A new secret, and what is stored of it. A link without its sealed secret works, but its address is told once. */
@@ -134,6 +133,5 @@ export function createShareLinks (
 /** @throws validation_failed. */
 function refuseLimits (wanted: Pick<WantedTerms, 'maxFiles' | 'maxBytes'>): void {
   const field = (['maxFiles', 'maxBytes'] as const).find(name => wanted[name] !== undefined)
-  if (field === undefined) return
-  throw new Problem('validation_failed', { errors: [{ field, message: 'is only for links of the kind `upload`' }] })
+  if (field !== undefined) throw invalidField(field, 'is only for links of the kind `upload`')
 }

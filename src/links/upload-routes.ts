@@ -11,7 +11,7 @@ import {
 } from '../uploads/body.ts'
 import { formUpload, multipartLimits } from '../uploads/multipart.ts'
 import {
-  addDiscovery, addResumableOperations, type Exchange, type UploadEndpoint
+  addDiscovery, addResumableOperations, type HttpExchange, type UploadEndpoint
 } from '../uploads/resumable-requests.ts'
 import { admitVisitors } from './admission.ts'
 import {
@@ -114,7 +114,7 @@ function endpointOf (links: Links): UploadEndpoint {
 
 /** Stores the file of a request. */
 async function store (
-  { request, reply }: Exchange, upload: IncomingBody, { files }: HttpServices
+  { request, reply }: HttpExchange, upload: IncomingBody, { files }: HttpServices
 ): Promise<SharedUploadResult> {
   const { requestedName: name, file: { size, sha256 } } = await files.store({ uploader: uploaderOf(request), upload })
   reply.code(201)

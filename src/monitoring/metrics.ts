@@ -72,11 +72,11 @@ export function createMetrics ({ config, metadata, blobs, passwords }: AppServic
 
   const { space } = blobs
   if (space !== undefined) {
-    const disk = (key: keyof DiskSpace, help: string) =>
-      gauge(`magicstore_disk_${key}_bytes`, help, async () => (await space.measure())[key])
-    disk('free', 'Free bytes on the disk of the data folder.')
-    disk('total', 'Size of the disk of the data folder.')
-    disk('kept', 'Free bytes that uploads may not use.')
+    const disk = (name: string, key: keyof DiskSpace, help: string) =>
+      gauge(`magicstore_disk_${name}_bytes`, help, async () => (await space.measure())[key])
+    disk('free', 'free', 'Free bytes on the disk of the data folder.')
+    disk('total', 'total', 'Size of the disk of the data folder.')
+    disk('kept', 'reserved', 'Free bytes that uploads may not use.')
   }
 
   // Cached like the totals: they are also read while no connection to the database is free.

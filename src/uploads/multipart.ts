@@ -4,7 +4,7 @@ import type { MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import type { IncomingBody, IncomingFile } from '../files/incoming-file.ts'
 import { joinPath } from '../metadata/paths.ts'
-import { Problem, refuseSize } from '../problems.ts'
+import { invalidField, Problem, refuseSize } from '../problems.ts'
 import { modifiedAtOf, openUploadBody, type UploadBody } from './body.ts'
 import { parseTime } from './modified-time.ts'
 
@@ -123,7 +123,7 @@ async function readTime (field: AsyncIterable<Buffer>): Promise<number> {
 }
 
 function refuseTime (message: string): never {
-  throw new Problem('validation_failed', { errors: [{ field: TIME_FIELD, message }] })
+  throw invalidField(TIME_FIELD, message)
 }
 
 function checkFields (fileFields: string[]): void {

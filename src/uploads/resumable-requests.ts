@@ -9,7 +9,7 @@ import { uploaderOf } from '../http/caller.ts'
 import type { TransferLimits } from '../http/transfer-limits.ts'
 import { type Precondition, preconditionOf } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 import {
   acceptAnyBody, fieldOf, modifiedAtOf, openPartialBody, type PartialBody, refuseField, streamedBody
 } from './body.ts'
@@ -35,7 +35,7 @@ export interface UploadEndpoint {
   /** The address of an upload. */
   urlOf (request: FastifyRequest, upload: { readonly id: string }): string
   /** Answers the request that completed an upload, with the body that is returned. */
-  answerFile (exchange: Exchange, upload: StoredUpload): object
+  answerFile (exchange: HttpExchange, upload: StoredUpload): object
 }
 
 interface RequestsOptions { readonly uploads: ResumableUploads, readonly endpoint: UploadEndpoint }
@@ -55,10 +55,11 @@ interface ResumableOptions extends RequestsOptions {
   }
 }
 
-/** A request to the rule, and the response that it is for. */
-export interface Exchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
+/** A request and its response. */
+export interface HttpExchange { readonly request: FastifyRequest, readonly reply: FastifyReply }
 
-type Beginning = Pick<UploadCreation, 'name' | 'type' | 'method'> & Completion & {
+/** What a request to create an upload says, whatever its protocol. */
+type CreationRequest = Pick<UploadCreation, 'name' | 'type' | 'method'> & Completion & {
   readonly body: PartialBody
   /** The client's time of the content, if `X-File-Modified` does not tell it. */
   readonly modifiedAt?: number | null
@@ -66,7 +67,7 @@ type Beginning = Pick<UploadCreation, 'name' | 'type' | 'method'> & Completion &
 
 /** What all requests about uploads share, whatever their protocol. */
 export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
-  function append ({ request, reply }: Exchange, id: string, append: UploadAppend): Promise<UploadRecord> {
+  function append ({ request, reply }: HttpExchange, id: string, append: UploadAppend): Promise<UploadRecord> {
     return uploads.append(uploaderOf(request), id, { ...append, clientGone: signalOfClient(reply) })
   }
 
@@ -74,9 +75,9 @@ export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
     append,
 
     /** Creates an upload, and appends the content of the request to it. */
-    async begin (exchange: Exchange, beginning: Beginning): Promise<UploadRecord> {
+    async createAndAppend (exchange: HttpExchange, requested: CreationRequest): Promise<UploadRecord> {
       const { request, reply } = exchange
-      const { body, length, isLast, modifiedAt = null, ...file } = beginning
+      const { body, length, isLast, modifiedAt = null, ...file } = requested
       const { announcedBytes } = body
       const creation = {
         ...file,
@@ -101,7 +102,7 @@ export function createUploadRequests ({ uploads, endpoint }: RequestsOptions) {
     },
 
     /** Adds the headers of a success. */
-    describe ({ request, reply }: Exchange, upload: UploadRecord): void {
+    describe ({ request, reply }: HttpExchange, upload: UploadRecord): void {
       const { offset, length, result, expiresAt } = upload
       reply.headers({
         'upload-offset': String(offset),
@@ -137,7 +138,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
   }, async (request, reply) => {
     const body = openPartialBody(request.raw)
     const creation = creationOf(request.headers, body.announcedBytes)
-    const upload = await requests.begin({ request, reply }, { ...creation, method: 'POST', body })
+    const upload = await requests.createAndAppend({ request, reply }, { ...creation, method: 'POST', body })
     requests.describe({ request, reply }, upload)
     reply.code(201).header('location', endpoint.urlOf(request, upload))
     return uploadOf(upload)
@@ -167,24 +168,24 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
     if (!isTus(request.headers)) {
       throw protocolMissing('X-HTTP-Method-Override is for clients of tus, which send Tus-Resumable.')
     }
-    const acts = new Map<string, typeof append>([['PATCH', append], ['HEAD', sendOffset], ['DELETE', cancel]])
-    const act = acts.get(String(request.headers['x-http-method-override']).trim().toUpperCase()) ??
-      refuseField(`X-HTTP-Method-Override must be one of ${Array.from(acts.keys()).join(', ')}.`)
-    return act({ request, reply }, request.params.id)
+    const handlers = new Map<string, typeof append>([['PATCH', append], ['HEAD', sendOffset], ['DELETE', cancel]])
+    const handle = handlers.get(String(request.headers['x-http-method-override']).trim().toUpperCase()) ??
+      refuseField(`X-HTTP-Method-Override must be one of ${Array.from(handlers.keys()).join(', ')}.`)
+    return handle({ request, reply }, request.params.id)
   })
 
   app.delete(uploadPath, {
     schema: operations.cancel
   }, async (request, reply) => cancel({ request, reply }, request.params.id))
 
-  async function sendOffset ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {
+  async function sendOffset ({ request, reply }: HttpExchange, id: string): Promise<FastifyReply> {
     const upload = await uploads.offset(uploaderOf(request), id, signalOfClient(reply))
     requests.describe({ request, reply }, upload)
     if (upload.uploadMetadata !== null) reply.header('upload-metadata', upload.uploadMetadata)
     return reply.code(200).send()
   }
 
-  async function append (exchange: Exchange, id: string) {
+  async function append (exchange: HttpExchange, id: string) {
     const { headers, raw } = exchange.request
     const body = openPartialBody(raw)
     const upload = await requests.append(exchange, id, { ...appendOf(headers, body.announcedBytes), ...body })
@@ -195,7 +196,7 @@ export const addResumableOperations: FastifyPluginAsyncTypebox<ResumableOptions>
       : exchange.reply.code(204).send()
   }
 
-  async function cancel ({ request, reply }: Exchange, id: string): Promise<FastifyReply> {
+  async function cancel ({ request, reply }: HttpExchange, id: string): Promise<FastifyReply> {
     await uploads.cancel(uploaderOf(request), id)
     return reply.code(204).send()
   }
@@ -237,7 +238,7 @@ function sendInterim (request: IncomingMessage, fields: Record<string, string>):
 export function uploadConditionOf ({ headers, query }: Pick<FastifyRequest, 'headers' | 'query'>): Precondition {
   const { folderId } = query as { folderId?: string | string[] }
   if (folderId !== undefined && (typeof folderId !== 'string' || !FOLDER_ID.test(folderId))) {
-    throw new Problem('validation_failed', { errors: [{ field: 'folderId', message: 'is not an id of a folder' }] })
+    throw invalidField('folderId', 'is not an id of a folder')
   }
   return { ...preconditionOf(headers), folderId }
 }

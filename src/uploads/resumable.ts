@@ -33,13 +33,16 @@ export interface UploadCreation extends SentFacts {
 export interface UploadLimits { readonly maxBytes: number, readonly maxAgeSeconds: number }
 
 /** The latest request about an upload. */
-interface Turn { readonly controller: AbortController, readonly ended: Promise<void> }
+interface LatestRequest { readonly controller: AbortController, readonly ended: Promise<void> }
 
 export type ResumableUploads = ReturnType<typeof createResumableUploads>
 
-/** Uploads that survive lost connections and restarts, whatever protocol their clients speak. */
-export function createResumableUploads ({ metadata, blobs, space, linkUses, files, config }:
-Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
+/**
+ * Uploads that survive lost connections and restarts, whatever protocol their clients speak. `stopping` ends all
+ * running appends once their bytes are committed.
+ */
+export function createResumableUploads ({ metadata, blobs, space, linkUses, files, config, stopping }:
+Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses' | 'stopping'> & {
   readonly files: Pick<Files, 'acceptName'>
   readonly config: Pick<AppServices['config'], 'maxFileBytes' | 'uploadExpiryHours'>
 }) {
@@ -47,9 +50,12 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
   const maxAgeSeconds = config.uploadExpiryHours * 3600
   const lifetimeMilliseconds = maxAgeSeconds * 1000
   const digests = createContentDigests(blobs)
-  const sessions = { metadata, blobs, space, linkUses, digests, maxFileBytes, lifetimeMilliseconds }
-  const turns = new Map<string, Turn>()
-  let stopped: Problem | undefined
+  const sessionOptions = { metadata, blobs, space, linkUses, digests, maxFileBytes, lifetimeMilliseconds }
+  const latest = new Map<string, LatestRequest>()
+
+  stopping.addEventListener('abort', () => {
+    for (const { controller } of latest.values()) controller.abort(stopping.reason)
+  })
 
   async function checkCreation (creation: UploadCreation, name: string): Promise<void> {
     const { uploader, length, announcedBytes = 0, reprDigest } = creation
@@ -77,23 +83,23 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
   }
 
   /** Aborts the running request about this upload, waits for its end, and runs `work`. The next request aborts that. */
-  async function inTurn<T> (
+  async function takeOver<T> (
     uploader: Uploader, id: string, work: (session: UploadSession) => Promise<T>
   ): Promise<T> {
     if (!isBlobId(id)) throw new Problem('not_found')
     // One account can't interrupt another's upload, and a link neither.
     const key = `${uploader.owner.id} ${uploader.linkId} ${id}`
-    const before = turns.get(key)
+    const before = latest.get(key)
     before?.controller.abort(new Problem('upload_taken_over'))
     const controller = new AbortController()
-    if (stopped !== undefined) controller.abort(stopped)
-    const session = createSession(sessions, { uploader, id, signal: controller.signal })
+    if (stopping.aborted) controller.abort(stopping.reason)
+    const session = createSession(sessionOptions, { uploader, id, signal: controller.signal })
     const result = (before?.ended ?? Promise.resolve()).then(() => work(session))
-    const turn: Turn = {
+    const request: LatestRequest = {
       controller,
-      ended: result.catch(() => {}).then(() => { if (turns.get(key) === turn) turns.delete(key) })
+      ended: result.catch(() => {}).then(() => { if (latest.get(key) === request) latest.delete(key) })
     }
-    turns.set(key, turn)
+    latest.set(key, request)
     return result
   }
 
@@ -102,7 +108,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
    * @throws not_found, precondition_failed if all bytes are there and the file was refused.
    */
   function offset (uploader: Uploader, id: string, clientGone?: AbortSignal): Promise<UploadRecord> {
-    return inTurn(uploader, id, session => session.complete(clientGone))
+    return takeOver(uploader, id, session => session.complete(clientGone))
   }
 
   /**
@@ -113,7 +119,7 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
    * `bytes` throws, once the bytes before are committed.
    */
   function append (uploader: Uploader, id: string, append: UploadAppend): Promise<UploadRecord> {
-    return inTurn(uploader, id, session => session.append(append).catch(async (error: unknown) => {
+    return takeOver(uploader, id, session => session.append(append).catch(async (error: unknown) => {
       if (!(error instanceof Problem) || error.code !== 'upload_taken_over') throw error
       // With the committed offset, which the next append can use.
       throw new Problem('upload_taken_over', { headers: offsetFields(await session.read()), cause: error })
@@ -161,17 +167,11 @@ Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> & {
     },
 
     /** Ends an upload. A file that it became stays. @throws not_found. */
-    cancel: (uploader: Uploader, id: string): Promise<void> => inTurn(uploader, id, session => session.end()),
-
-    /** Ends all running appends once their bytes are committed. For SIGTERM. */
-    stop (): void {
-      stopped = new Problem('stopping', { retrySeconds: 5 })
-      for (const { controller } of turns.values()) controller.abort(stopped)
-    },
+    cancel: (uploader: Uploader, id: string): Promise<void> => takeOver(uploader, id, session => session.end()),
 
     /** Waits for the requests in progress. */
     async close (): Promise<void> {
-      await Promise.all(Array.from(turns.values(), ({ ended }) => ended))
+      await Promise.all(Array.from(latest.values(), ({ ended }) => ended))
     }
   }
 }

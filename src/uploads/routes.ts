@@ -7,14 +7,14 @@ import { cutPage, linkPage, nextPageOf, pageOf } from '../http/pagination.ts'
 import type { Routes } from '../http/services.ts'
 import { entityTag } from '../metadata/preconditions.ts'
 import type { StoreResult, UploadRecord } from '../metadata/upload-records.ts'
-import { Problem } from '../problems.ts'
+import { invalidField } from '../problems.ts'
 import {
   acceptAnyBody, declaredType, modifiedAtOf, openPartialBody, PART_FIELDS, rawUpload, refuseField, streamedBody
 } from './body.ts'
 import { formUpload, multipartLimits } from './multipart.ts'
 import { draftContent, findRest, isDraft, isTus, nothingToContinue } from './protocols.ts'
 import {
-  addDiscovery, addResumableOperations, addUploadHeaders, createUploadRequests, type Exchange, isStored,
+  addDiscovery, addResumableOperations, addUploadHeaders, createUploadRequests, type HttpExchange, isStored,
   type StoredUpload, uploadConditionOf, type UploadEndpoint
 } from './resumable-requests.ts'
 import { listUploads, ownOperations } from './resumable-schemas.ts'
@@ -77,7 +77,7 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
   })
 
   /** Stores the body as a part of a resumable upload; undefined if it is the whole file. */
-  async function storePart (exchange: Exchange, name: string): Promise<UploadRecord | undefined> {
+  async function storePart (exchange: HttpExchange, name: string): Promise<UploadRecord | undefined> {
     const { request } = exchange
     const { headers } = request
     if (PART_FIELDS.every(name => headers[name] === undefined)) return undefined
@@ -93,10 +93,11 @@ export const rawUploadRoutes: Routes = async (app, { files, uploads, links, ids,
     if (content.isLast && body.announcedBytes !== undefined && body.announcedBytes <= MAX_ORDINARY_BYTES) {
       return undefined
     }
-    return requests.begin(exchange, { name, type: declaredType(request.raw), method: 'PUT', ...content, body })
+    const type = declaredType(request.raw)
+    return requests.createAndAppend(exchange, { name, type, method: 'PUT', ...content, body })
   }
 
-  async function storeRest (exchange: Exchange, name: string, rest: UploadAppend): Promise<UploadRecord> {
+  async function storeRest (exchange: HttpExchange, name: string, rest: UploadAppend): Promise<UploadRecord> {
     const { request } = exchange
     const upload = await uploads.findByName(callerOf(request).account, fileName(name))
     if (upload === undefined) throw nothingToContinue(rest.offset)
@@ -130,7 +131,7 @@ export const uploadDiscoveryRoutes: Routes = async (app, { uploads: { limits } }
 }
 
 /** Answers like `POST /api/uploads`. Not in the schema: every generated client would have to handle both answers. */
-function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, url: string): FastifyReply {
+function sendUpload ({ reply }: HttpExchange, upload: ReturnType<typeof uploadOf>, url: string): FastifyReply {
   return reply.code(201).header('location', url).type('application/json; charset=utf-8')
     .serializer(JSON.stringify).send(upload)
 }
@@ -138,20 +139,20 @@ function sendUpload ({ reply }: Exchange, upload: ReturnType<typeof uploadOf>, u
 /** The query is not validated, because the body is not. @throws validation_failed, name_invalid. */
 function folderIn ({ folder = '' }: { folder?: string | string[] }): string {
   if (typeof folder === 'string') return folderOrRoot(folder)
-  throw new Problem('validation_failed', { errors: [{ field: 'folder', message: 'is given more than once' }] })
+  throw invalidField('folder', 'is given more than once')
 }
 
 /** The uploads of the caller. */
 function ownEndpoint (describing: Describing) {
   return {
     urlOf: (request, upload) => uploadUrl(upload, request.raw, describing.links),
-    answerFile: (exchange: Exchange, { result }: StoredUpload) => answerFile(exchange, result, describing)
+    answerFile: (exchange: HttpExchange, { result }: StoredUpload) => answerFile(exchange, result, describing)
   } satisfies UploadEndpoint
 }
 
 /** Answers like `PUT /uploads/{name}`. */
 function answerFile (
-  { request, reply }: Exchange, { file, isNew }: StoreResult, describing: Describing
+  { request, reply }: HttpExchange, { file, isNew }: StoreResult, describing: Describing
 ): StoredFile {
   reply.code(isNew ? 201 : 200).header('etag', entityTag(file.sha256))
   if (isNew) reply.header('location', pathOf(file))

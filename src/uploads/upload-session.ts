@@ -25,7 +25,7 @@ export interface UploadAppend extends PartialBody {
   readonly clientGone?: AbortSignal
 }
 
-/** What all sessions share. */
+/** What the sessions of all uploads share. */
 export interface SessionOptions extends Pick<AppServices, 'metadata' | 'blobs' | 'space' | 'linkUses'> {
   readonly digests: ContentDigests
   readonly maxFileBytes: number
@@ -164,10 +164,10 @@ export function createSession (
     }
 
     try {
-      const { leavesDouble, makeRoom } = allowance.room
+      const { leavesDouble, freeDisk } = allowance.disk
       const options = { maxBytes, leavesDouble, isAtomic: append.isChecked }
       const write = blobs.drafts.append(upload.blobId, { size: offset, state }, digest?.watch(bytes) ?? bytes, options)
-      const draft = await complete(write, { record, check: read, makeRoom })
+      const draft = await complete(write, { record, check: read, freeDisk })
       return { received: { ...upload, ...progressOf(draft, { isLast: true }) }, digest }
     } catch (error) {
       if (error instanceof Superseded) throw error.cause

@@ -23,7 +23,7 @@ export async function lockResource (dav: DavRequest) {
     return reply.send(lockDiscovery([refreshed], path => hrefOf(path, target)))
   }
   const isDeep = depthOf(request, ['0', 'infinity']) === 'infinity'
-  // There it makes no file.
+  // A path with a trailing slash never creates a file.
   if (target.hasSlash) await context.folders.get(owner.id, path)
   const { lock, isNew } = await addLock(context, owner, { ...lockInfoOf(body), path, isDeep, seconds }, conditions)
   return reply.code(isNew ? 201 : 200).header('lock-token', `<${lock.token}>`)

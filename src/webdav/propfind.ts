@@ -13,12 +13,14 @@ import { type DavRequest, hrefOf } from './paths.ts'
 import { type DavResource, fileResource, folderResource, getResource } from './resource.ts'
 
 /** Answers `PROPFIND` (RFC 4918 section 9.1), as a stream: a folder can have any number of members. */
-export async function propfind ({ context, request, reply, owner, target }: DavRequest): Promise<Readable> {
+export async function propfind (
+  { context, request, reply, owner, target }: DavRequest, takeTurn: TakeTurn
+): Promise<Readable> {
   const query = propfindOf(await readXml(request))
   const depth = depthOf(request, ['0', '1', 'infinity'])
   if (depth === 'infinity') throw new Problem('depth_infinite')
   const resource = await getResource(context, owner, target)
-  const write = await createPropertyWriter(query, { context, owner, target })
+  const write = await createPropertyWriter(query, { context, owner, target, takeTurn })
   reply.code(207).header('content-type', XML_TYPE)
   const pages = depth === '1' && resource.file === undefined ? withMembers(resource, owner.id, context) : [[resource]]
   return Readable.from(write(pages), { objectMode: false })
@@ -36,14 +38,20 @@ async function * withMembers (
 const PIECE = 32 * 1024
 
 /** Resources whose locks and dead properties are read at once: each can have 16 KiB of these. */
-const SOME = 50
+const LOOKUP_BATCH = 50
 
-let lastTurn = Promise.resolve()
+type TakeTurn = () => Promise<void>
 
-/** Resolves in a turn of the event loop that no other listing has, however many there are: so nobody waits for all. */
-function takeTurn (): Promise<void> {
-  lastTurn = lastTurn.then(() => setImmediate())
-  return lastTurn
+/**
+ * Returns a function that resolves in a turn of the event loop that none of its other callers has: so other requests
+ * never wait for all listings.
+ */
+export function createTurns (): TakeTurn {
+  let last = Promise.resolve()
+  return () => {
+    last = last.then(() => setImmediate())
+    return last
+  }
 }
 
 /** A property in the response. An optional one is not mentioned if the resource has none. */
@@ -62,7 +70,8 @@ interface WantedProperty {
  */
 async function createPropertyWriter (
   query: PropertyQuery,
-  { context: { space, metadata }, owner, target }: Pick<DavRequest, 'context' | 'owner' | 'target'>
+  { context: { space, metadata }, owner, target, takeTurn }:
+  Pick<DavRequest, 'context' | 'owner' | 'target'> & { takeTurn: TakeTurn }
 ): Promise<(pages: AsyncIterable<DavResource[]> | Iterable<DavResource[]>) => AsyncGenerator<string>> {
   const { form, names } = query
   const elements = new PropertyElements(names)
@@ -106,9 +115,9 @@ async function createPropertyWriter (
   return async function * (pages) {
     let text = elements.begin
     for await (const page of pages) {
-      for (let index = 0; index < page.length; index += SOME) {
+      for (let index = 0; index < page.length; index += LOOKUP_BATCH) {
         await takeTurn()
-        for (const written of await responsesOf(page.slice(index, index + SOME))) {
+        for (const written of await responsesOf(page.slice(index, index + LOOKUP_BATCH))) {
           text += written
           if (text.length < PIECE) continue
           yield text

@@ -26,8 +26,8 @@ export async function proppatch (dav: DavRequest): Promise<string> {
 }
 
 /**
- * What to change, of which the last time counts, and the status of each change (RFC 4918 section 9.2.1). What can't be
- * kept is refused before it is copied: each value has the namespaces in its scope.
+ * What to change, and the status of each change (RFC 4918 section 9.2.1). If a time is set twice, the last wins.
+ * Oversized values are refused before copying: each gets the namespaces in its scope.
  */
 function judge (changes: readonly WantedChange[], resource: DavResource) {
   const properties: PropertyChange[] = []

@@ -67,7 +67,7 @@ export function requireBelowRoot (path: string): void {
   if (path === '') throw new Problem('place_forbidden', { detail: `${ROOT}/ itself can't be changed.` })
 }
 
-/** What has this URL does not have the method. */
+/** The resource at this URL does not support the method. */
 function refuseMethod (...refused: string[]): never {
   throw new Problem('method_not_allowed', { headers: { allow: allowAllBut(...refused) } })
 }

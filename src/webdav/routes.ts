@@ -9,7 +9,7 @@ import { lockResource, unlockResource } from './locking.ts'
 import { allowAllBut, DAV_METHODS, DISCOVERY } from './methods.ts'
 import { type DavRequest, davRequest, ROOT } from './paths.ts'
 import { createProblemSender } from './problem-xml.ts'
-import { propfind } from './propfind.ts'
+import { createTurns, propfind } from './propfind.ts'
 import { proppatch } from './proppatch.ts'
 import { makeFolder, putFile, removeResource, sendResource } from './resources.ts'
 import { copyResource, moveResource } from './transfers.ts'
@@ -35,10 +35,11 @@ export const davReadRoutes: FastifyPluginAsync<HttpServices> = async (app, conte
     await judgeIf(dav)
     return handler(dav)
   }
+  const takeTurn = createTurns()
   addRoutes(app, context, {
     GET: [judged(sendResource), context.limitTransfers],
     HEAD: [judged(sendResource)],
-    PROPFIND: [judged(propfind), context.limitListings]
+    PROPFIND: [judged(dav => propfind(dav, takeTurn)), context.limitListings]
   })
 }
 

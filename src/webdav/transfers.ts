@@ -18,7 +18,7 @@ interface Transfer {
 }
 
 /** Copies or moves. @throws name_taken if a folder is there, or without `overwrites` a file. */
-type Act = (transfer: Transfer) => Promise<CopyFailure | undefined>
+type TransferHandler = (transfer: Transfer) => Promise<CopyFailure | undefined>
 
 /** `COPY` (RFC 4918 section 9.8). */
 export async function copyResource (dav: DavRequest) {
@@ -43,7 +43,7 @@ export async function moveResource (dav: DavRequest) {
   })
 }
 
-async function answer (dav: DavRequest, copy: Replacement['copy'], act: Act): Promise<FastifyReply> {
+async function answer (dav: DavRequest, copy: Replacement['copy'], transfer: TransferHandler): Promise<FastifyReply> {
   const { context, request, reply, owner, target } = dav
   const { path: to } = destinationOf(request, context)
   const mayOverwrite = overwritesOf(request)
@@ -61,13 +61,13 @@ async function answer (dav: DavRequest, copy: Replacement['copy'], act: Act): Pr
     if (replaced !== undefined && !overwrites) {
       // Nothing is deleted for a file that can't have its name.
       if (source.file !== undefined) context.files.acceptName(to)
-      // The precondition is about a file: of a folder, it is judged without one.
+      // For a folder, preconditions are evaluated as if nothing existed.
       const replacedBy = { path: source.path, copy }
       await context.folders.remove(owner.id, to, { isRecursive: true, isPermanent: false, conditions, replacedBy })
       conditions = { ...conditions, lists: undefined }
     }
     const destination = { ...conditions, overwrites, modifiedAt }
-    const done = await ifNot('name_taken', act({ source, to, destination }).then(failure => ({ failure })))
+    const done = await ifNot('name_taken', transfer({ source, to, destination }).then(failure => ({ failure })))
     // Something else has taken the place meanwhile.
     if (done === undefined) continue
     confirmTime(reply, modifiedAt)

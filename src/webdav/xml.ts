@@ -6,9 +6,8 @@ import { Problem } from '../problems.ts'
 export const DAV = 'DAV:'
 
 /**
- * At most in a document: elements in one another, elements, each of which may be a property that is looked up,
- * attributes with the declarations of namespaces, and namespaces that are declared, which each property in their scope
- * gets.
+ * Limits of a document: nesting depth, elements, attributes (with namespace declarations), namespace declarations.
+ * Each element can be a property that is looked up, and each property gets the namespaces in its scope.
  */
 const MAX_DEPTH = 32
 const LIMITS = { elements: 500, attributes: 500, namespaces: 200 }

@@ -33,13 +33,13 @@ export function rulesOver (stores: Stores) {
   return { files, cleanup, incoming, space, copies, lock, close }
 }
 
-/** The resumable uploads of such a store, of at most 100 MiB. */
-export function uploadsOver (stores: Stores): ResumableUploads {
+/** The resumable uploads of such a store, of at most 100 MiB; `stopping` ends them. */
+export function uploadsOver (stores: Stores, { signal: stopping } = new AbortController()): ResumableUploads {
   const limits = { maxFileBytes: 100 * MIB, uploadExpiryHours: 1 }
   const cleanup = createBlobCleanup({ ...stores, failures: new BackgroundFailures() })
   const space = createSpace({ ...stores, cleanup, config: { ...usual, ...limits } })
   return createResumableUploads({
-    ...stores, space, linkUses: usesIn(stores), files: { acceptName: name => name }, config: limits
+    ...stores, space, linkUses: usesIn(stores), files: { acceptName: name => name }, config: limits, stopping
   })
 }
 

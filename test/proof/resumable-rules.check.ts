@@ -5,7 +5,7 @@ import type { Draft } from '#src/blobs/blob-store.ts'
 import { openReserve } from '#src/blobs/disk/free-space.ts'
 import { openDiskBlobs } from '#src/blobs/disk/disk.ts'
 import { openSqliteMetadata } from '#src/metadata/sqlite/sqlite.ts'
-import { storageFull } from '#src/problems.ts'
+import { Problem, storageFull } from '#src/problems.ts'
 import { digestField, sha256Of } from '../kit/digests.ts'
 import { override } from '../kit/override.ts'
 import { newAppend, newCreation, rulesOver, uploadsOver } from '../kit/rules.ts'
@@ -18,16 +18,17 @@ async function open (t: Test) {
   const blobs = await openDiskBlobs({ folder, minFreeBytes: 0 })
   const stores = { metadata, blobs, reserve: await openReserve(join(folder, 'reserve')) }
   const owner = await metadata.accounts.add({ username: 'ann', usernameKey: 'ann', passwordHash: 'x', createdAt: 1 })
-  const uploads = uploadsOver(stores)
+  const stopped = new AbortController()
+  const uploads = uploadsOver(stores, stopped)
   t.teardown(async () => { await uploads.close(); await blobs.close(); await metadata.close() })
   /** The uploads of another process, which records them in another way. */
   const uploadsOf = (changes: Partial<typeof metadata.uploads>) =>
     uploadsOver({ ...stores, metadata: { ...metadata, uploads: override(metadata.uploads, changes) } })
-  return { folder, metadata, blobs, owner, uploader: { owner, linkId: null }, stores, uploads, uploadsOf }
+  return { folder, metadata, blobs, owner, uploader: { owner, linkId: null }, stores, uploads, uploadsOf, stopped }
 }
 
 test('an upload whose file could not be stored keeps its bytes, and becomes a file when the offset is asked for', async t => {
-  const { metadata, blobs, owner, uploader, stores, uploads, uploadsOf } = await open(t)
+  const { metadata, blobs, owner, uploader, stores, uploads, uploadsOf, stopped } = await open(t)
   const creation = (name: string, length = 3) => newCreation({ uploader, name, length })
 
   // Another process, whose database is out of reach when it finishes the upload.
@@ -90,7 +91,7 @@ test('an upload whose file could not be stored keeps its bytes, and becomes a fi
   t.match((await assembling.append(uploader, parts.id, newAppend('abc'))).result, { file: { size: 3 } })
   t.strictSame(assembled, [3])
 
-  uploads.stop()
+  stopped.abort(new Problem('stopping'))
   await t.rejects(uploads.append(uploader, (await uploads.create(creation('e'))).id, newAppend('abc')), { code: 'stopping' })
 })
 

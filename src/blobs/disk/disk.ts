@@ -4,7 +4,9 @@ import { blobPath, dataFolderLayout, isThere } from '../../data-folder/data-fold
 import {
   failAsDamaged, failAsStorage, makeFolder, openSharedSync, type SharedSync, sync
 } from '../../data-folder/durable-files.ts'
-import type { AppendOptions, BlobStore, BlobView, Draft, PutOptions, Room, StoredBlob, Write } from '../blob-store.ts'
+import type {
+  AppendOptions, BlobStore, BlobView, DiskAllowance, Draft, PutOptions, StoredBlob, Write
+} from '../blob-store.ts'
 import { appendBytes, putBytes, Writes, isBlobId } from '../blob-writer.ts'
 import { checkSize, createReader } from './blob-reader.ts'
 import { ignoreMissing, removeDurably } from './durable-removal.ts'
@@ -81,7 +83,7 @@ function createDiskBlobs (folder: string, { freeSpace, syncIncoming, saveBytes }
     yield * Buffer.isBuffer(bytes) ? [bytes] : bytes
   }
 
-  function writingWith ({ leavesDouble }: Room): FileWriting {
+  function writingWith ({ leavesDouble }: DiskAllowance): FileWriting {
     return { freeSpace, leavesDouble, countWriters: () => writes.count, syncPending: syncIncoming }
   }
 

@@ -2,7 +2,7 @@ import { constants, open, rename, unlink, type FileHandle } from 'node:fs/promis
 import { dirname } from 'node:path'
 import { failAsDamaged, makeFolder, sync } from '../../data-folder/durable-files.ts'
 import { Problem } from '../../problems.ts'
-import type { Draft, Room, Write } from '../blob-store.ts'
+import type { DiskAllowance, Draft, Write } from '../blob-store.ts'
 import type { BlobWriter } from '../blob-writer.ts'
 import type { FreeSpace } from './free-space.ts'
 
@@ -30,7 +30,7 @@ export interface BlobPaths {
   readonly path: string
 }
 
-export interface FileWriting extends Room {
+export interface FileWriting extends DiskAllowance {
   readonly freeSpace: FreeSpace
   /** The number of files that are written now. */
   readonly countWriters: () => number
@@ -38,9 +38,9 @@ export interface FileWriting extends Room {
   readonly syncPending: () => Promise<void>
 }
 
-/** Runs what makes a file, again if the disk has room for it later. */
-export function createFile<T> (make: () => Promise<T>, { freeSpace, ...room }: FileWriting): Write<T> {
-  return freeSpace.again(() => freeSpace.during(FILE_BYTES, make, room), () => FILE_BYTES)
+/** Runs what makes a file, again if the disk has space for it later. */
+export function createFile<T> (make: () => Promise<T>, { freeSpace, ...allowance }: FileWriting): Write<T> {
+  return freeSpace.again(() => freeSpace.during(FILE_BYTES, make, allowance), () => FILE_BYTES)
 }
 
 /** Opens the writer of a new blob. */
@@ -177,7 +177,7 @@ class FileWriter implements BlobWriter {
     this.#running ??= this.#begin()
   }
 
-  /** Waits until so many batches are left. Writes those again that the disk had no room for. */
+  /** Waits until so many batches are left. Writes those again that the disk had no space for. */
   async * #settle (left: number): Write<void> {
     if (this.#failure !== undefined) throw this.#failure.error
     const settle = async () => {

@@ -3,19 +3,19 @@ import { open, rm, stat, statfs, truncate } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isDiskFull } from '../../data-folder/durable-files.ts'
 import { Problem, storageFull } from '../../problems.ts'
-import type { DiskSpace, Room, SpaceOnDisk, Write } from '../blob-store.ts'
+import type { DiskAllowance, DiskSpace, SpaceOnDisk, Write } from '../blob-store.ts'
 
 /** How long a measurement is used, minus what was written since: statfs took a fifth of the time of a small upload. */
 const CACHE_MILLISECONDS = 100
 
-/** How often a write is tried on a full disk: other uploads can take the room in between. */
-const ROOM_TRIES = 10
+/** How often a write is tried on a full disk: other uploads can take the space in between. */
+const FULL_DISK_TRIES = 10
 
 export interface FreeSpaceOptions {
   folder: string
   /** Bytes that uploads leave free. */
   minFreeBytes: number
-  /** They leave space for it too. */
+  /** Uploads also leave this reserve free. */
   reserve?: Pick<Reserve, 'missingBytes'>
 }
 
@@ -32,18 +32,18 @@ export class FreeSpace implements SpaceOnDisk {
 
   async measure (): Promise<DiskSpace> {
     const { bavail, blocks, bsize } = await statfs(this.#options.folder)
-    return { free: bavail * bsize, total: blocks * bsize, kept: this.#keptBytes() }
+    return { free: bavail * bsize, total: blocks * bsize, reserved: this.#reservedBytes() }
   }
 
   /**
    * Checks that this many bytes can be written. Measures if the last measurement is old, and always before it refuses.
    * @throws storage_full.
    */
-  async check (size: number, { leavesDouble = false }: Room = {}): Promise<void> {
+  async check (size: number, { leavesDouble = false }: DiskAllowance = {}): Promise<void> {
     const isFresh = performance.now() - this.#last.at < CACHE_MILLISECONDS
-    const kept = this.#keptBytes()
-    const bytes = leavesDouble ? size + kept : size
-    if (isFresh && this.#bytesLeft() - bytes >= kept) return
+    const reserved = this.#reservedBytes()
+    const bytes = leavesDouble ? size + reserved : size
+    if (isFresh && this.#bytesLeft() - bytes >= reserved) return
     const missing = await this.missing(bytes)
     const detail = 'The disk has no space for this file.'
     // A disk that is too small for one file is in order.
@@ -55,17 +55,17 @@ export class FreeSpace implements SpaceOnDisk {
   async missing (bytes: number): Promise<number> {
     // Writes in progress may be on the disk already or not.
     const bytesTotal = this.#bytesTotal - this.#bytesInProgress
-    const { free, kept } = await this.measure()
+    const { free, reserved } = await this.measure()
     this.#last = { at: performance.now(), free, bytesTotal }
-    return kept + bytes - this.#bytesLeft()
+    return reserved + bytes - this.#bytesLeft()
   }
 
   /** Runs `write`, with its bytes counted as used meanwhile. @throws storage_full. */
-  async during<T> (bytes: number, write: () => Promise<T>, room: Room): Promise<T> {
+  async during<T> (bytes: number, write: () => Promise<T>, allowance: DiskAllowance): Promise<T> {
     this.#bytesInProgress += bytes
     this.#bytesTotal += bytes
     try {
-      await this.check(0, room)
+      await this.check(0, allowance)
       return await write()
     } finally {
       this.#bytesInProgress -= bytes
@@ -73,7 +73,7 @@ export class FreeSpace implements SpaceOnDisk {
   }
 
   /**
-   * Runs `write` again while it fails because the disk is full, each time after room was made for `bytes`. If the disk
+   * Runs `write` again while it fails because the disk is full, each time after `bytes` were freed. If the disk
    * itself refuses (no inodes, a disk quota), its figures do not show it: as many bytes are freed as are to be written.
    */
   async * again<T> (write: () => Promise<T>, bytes: () => number): Write<T> {
@@ -85,15 +85,15 @@ export class FreeSpace implements SpaceOnDisk {
       } catch (error) {
         const isOfDisk = isDiskFull(error)
         const isFull = isOfDisk || (error instanceof Problem && error.code === 'storage_full')
-        if (!isFull || tries === ROOM_TRIES) throw error
+        if (!isFull || tries === FULL_DISK_TRIES) throw error
         const missing = bytes()
         const wanted = isOfDisk ? Math.max(missing, 2 * missing - await this.missing(missing)) : missing
-        yield { kind: 'room', bytes: wanted, error }
+        yield { kind: 'disk', bytes: wanted, error }
       }
     }
   }
 
-  #keptBytes (): number {
+  #reservedBytes (): number {
     const { minFreeBytes, reserve } = this.#options
     return Math.max(minFreeBytes, reserve?.missingBytes ?? 0)
   }

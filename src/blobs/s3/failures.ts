@@ -53,7 +53,7 @@ export function failAsUnavailable (error: unknown): never {
     throw new Problem('file_damaged', { cause })
   }
   if (name === 'InvalidRange') throw new Problem('file_damaged', { cause: new Error('the object is too short') })
-  throw new Problem('unavailable', { headers: { 'retry-after': '5' }, resource: 'bucket', cause: error })
+  throw new Problem('unavailable', { retrySeconds: 5, resource: 'bucket', cause: error })
 }
 
 /** How a request ended, with the error of the SDK, if any. */

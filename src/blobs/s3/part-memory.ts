@@ -52,7 +52,7 @@ export class PartMemory {
     return new Promise((resolve, reject) => {
       const refuse = () => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
-        reject(new Problem('overloaded', { headers: { 'retry-after': '5' } }))
+        reject(new Problem('overloaded', { retrySeconds: 5 }))
       }
       const timer = setTimeout(refuse, this.#maxWaitMilliseconds)
       const give = () => {
