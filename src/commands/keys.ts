@@ -17,8 +17,8 @@ export const help = `magicstore keys: change the keys in DATA_DIR, or in the dat
   keys reseal              encrypt all these secrets with the first sealing key: after a new one was set in SEALING_KEYS
 
   --json                   one JSON object: kid, the id of the new or first key; of sealing keys also resealed, the
-                           number of secrets, lost, the accounts whose one-time codes can't be decrypted, and
-                           lostLinks, the number of links whose address can't be
+                           number of secrets; lost, the accounts whose one-time codes can't be decrypted; and
+                           lostLinks, how many links have an address that can't be decrypted
 
   Keys in SIGNING_KEYS or SEALING_KEYS are in the environment, and can't be rotated by this command.
 
