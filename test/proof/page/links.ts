@@ -50,6 +50,8 @@ browserTest('a link is made when its form is sent, and copied; what was typed is
 
   await choose(page, 'report.pdf', 'Link…')
   await lifetime.selectOption('date')
+  await page.keyboard.press('Escape')
+  await question.getByRole('button', { name: 'Cancel' }).click()
   await page.getByLabel('Last day of the link').fill('2020-01-01')
   await button(page, 'Create link').click()
   t.match(await problemIn(page.getByRole('dialog')), /expiresAt/)
