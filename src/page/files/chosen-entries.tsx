@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals'
+import { MoveDialog } from '../later.tsx'
 import { Question } from '../question.tsx'
 import { hasTrash } from '../settings.ts'
 import { texts } from '../texts.ts'
@@ -8,7 +9,6 @@ import { filesFocus, isFolder, type Entry } from './entries.ts'
 import { notifyProblem } from './files.ts'
 import { moveAll, removeAll } from './many-files.ts'
 import { countOf, running } from './many.ts'
-import { MoveDialog } from './move-dialog.tsx'
 import { NamedEntries } from './named-entries.tsx'
 import { SelectionBar } from './selection-bar.tsx'
 
