@@ -17,6 +17,36 @@ export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Prom
   } while (after !== undefined)
 }
 
+/** Folders whose content is read by one query. */
+const FOLDERS = 200
+
+/** Files or folders that are directly in one of some folders. */
+type Members = { readonly files: FileRecord[] } | { readonly folders: FolderRecord[] }
+
+/** All that is in folders and below, some at a time: a folder comes before what is in it, and only once. */
+export async function * pagesBelow (
+  { files, folders }: Metadata, ownerId: number, folderIds: readonly number[]
+): AsyncGenerator<Members> {
+  // A folder that is moved meanwhile could be found again.
+  const known = new Set(folderIds)
+  const open = [...folderIds]
+  for (let done = 0; done < open.length;) {
+    const within = { folderIds: open.slice(done, done + FOLDERS), limit: PAGE }
+    done += within.folderIds.length
+    for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...within, after }))) {
+      yield { files: page }
+    }
+    for await (const page of pagesOf<FolderRecord>(after => folders.listIn(ownerId, { ...within, after }))) {
+      const found = page.filter(({ id }) => !known.has(id))
+      for (const { id } of found) {
+        known.add(id)
+        open.push(id)
+      }
+      yield { folders: found }
+    }
+  }
+}
+
 /** All files directly in a folder by name, some at a time; the root is empty. @throws not_found. */
 export function filePages ({ files }: Metadata, ownerId: number, folder: string): AsyncGenerator<FileRecord[]> {
   return pagesOf(last => {
