@@ -6,6 +6,12 @@ import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 /** Files or folders that are read at once. */
 export const PAGE = 200
 
+/** Names that are looked up at once. */
+export const LOOKUP_BATCH = 50
+
+/** Folders whose content is read by one query. */
+export const FOLDERS_AT_ONCE = 200
+
 /** Yields pages; `list` reads the page after an entry. Yields to the event loop before each page. */
 export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Promise<Entry[]>): AsyncGenerator<Entry[]> {
   let after: Entry | undefined
@@ -15,6 +21,14 @@ export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Prom
     yield page
     after = page.length < PAGE ? undefined : page.at(-1)
   } while (after !== undefined)
+}
+
+/** Splits a list. Yields to the event loop before each part. */
+export async function * partsOf<T> (list: readonly T[], size: number): AsyncGenerator<T[]> {
+  for (let index = 0; index < list.length; index += size) {
+    await setImmediate()
+    yield list.slice(index, index + size)
+  }
 }
 
 /** All files directly in a folder by name, some at a time; the root is empty. @throws not_found. */
