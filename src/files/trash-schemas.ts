@@ -257,6 +257,8 @@ export const getDeletion = {
   description: 'Lists what one deletion has in the trash, page by page. What was restored, deleted for good or has ' +
     'expired is not there.',
   curl: [
+    'curl -f -u test_user:pwd -T report.pdf http://127.0.0.1:5000/uploads/crate/inner/notes.pdf',
+    'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/crate?recursive=true"',
     'deletion=$(curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash/deletions | ' +
       'grep -Eo "deletedWith\\":\\"[0-9a-f]{32}" | head -n 1 | cut -c 15-)',
     'curl -f -u test_user:pwd http://127.0.0.1:5000/api/trash/deletions/$deletion'
