@@ -177,8 +177,9 @@ export const deleteFolder = {
     'A file that is added during the request stays, and the response is 409: repeat the request, also after an ' +
     'interruption. What is replaced, moved or restored in the folder during the request may be deleted too. If the ' +
     'folder itself is moved, the response is 404, and what is left is in its new place. What one request takes has ' +
-    'one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 10,000 contents in ' +
-    'versions and trash, so of more files only the last to be deleted can be restored.',
+    'one `deletedWith`, with which `POST /api/trash/restore` brings it back. An account keeps 100,000 contents in ' +
+    'versions and trash, so of more files only the last to be deleted can be restored: `POST /api/trash` tells ' +
+    'before.',
   curl: 'curl -f -u test_user:pwd -X DELETE "http://127.0.0.1:5000/api/folders/archive?recursive=true"',
   params: FolderParams,
   querystring: FolderDeletionQuery,

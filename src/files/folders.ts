@@ -9,13 +9,16 @@ import { folderPath, getName } from './names.ts'
 import { pagesBelow } from './pages.ts'
 
 /** Files or folders in one batch of a deletion. On SQLite, 200 took up to 41 ms of the event loop. */
-const DELETION_BATCH = 100
+export const DELETION_BATCH = 100
 
 /** `isPermanent`: the files do not go to the trash. */
 interface Removal {
   readonly isRecursive: boolean
   readonly isPermanent: boolean
   readonly conditions?: Conditions
+  /** Of a deletion that takes more than this folder. */
+  readonly deletedWith?: string
+  readonly deletedFrom?: string | undefined
   /** What then gets its path. */
   readonly replacedBy?: FolderRemoval['replacedBy']
 }
@@ -93,10 +96,11 @@ export function createFolders ({ metadata, space, stopping }: Pick<AppServices, 
      * @throws not_found, folder_not_empty, precondition_failed, file_locked, stopping; quota_exceeded if a copy does
      * not fit.
      */
-    async remove (ownerId: number, name: string, { isRecursive, ...options }: Removal): Promise<void> {
+    async remove (
+      ownerId: number, name: string, { isRecursive, deletedWith = createBlobId(), ...options }: Removal
+    ): Promise<void> {
       const path = getName(name, folderPath)
       if (!isRecursive) return folders.remove(ownerId, path, options.conditions)
-      const deletedWith = createBlobId()
       let from: FolderRemovalPosition | undefined
       do {
         stopping.throwIfAborted()

@@ -6,6 +6,12 @@ import type { FileRecord, FolderRecord } from '../metadata/records.ts'
 /** Files or folders that are read at once. */
 export const PAGE = 200
 
+/** Names that are looked up at once. */
+export const LOOKUP_BATCH = 50
+
+/** Folders whose content is read by one query. */
+const FOLDERS_AT_ONCE = 200
+
 /** Yields pages; `list` reads the page after an entry. Yields to the event loop before each page. */
 export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Promise<Entry[]>): AsyncGenerator<Entry[]> {
   let after: Entry | undefined
@@ -17,8 +23,13 @@ export async function * pagesOf<Entry> (list: (after: Entry | undefined) => Prom
   } while (after !== undefined)
 }
 
-/** Folders whose content is read by one query. */
-const FOLDERS = 200
+/** Splits a list. Yields to the event loop before each part. */
+export async function * partsOf<T> (list: readonly T[], size: number): AsyncGenerator<T[]> {
+  for (let index = 0; index < list.length; index += size) {
+    await setImmediate()
+    yield list.slice(index, index + size)
+  }
+}
 
 /** Files or folders that are directly in one of some folders. */
 type Members = { readonly files: FileRecord[] } | { readonly folders: FolderRecord[] }
@@ -31,7 +42,7 @@ export async function * pagesBelow (
   const known = new Set(folderIds)
   const open = [...folderIds]
   for (let done = 0; done < open.length;) {
-    const within = { folderIds: open.slice(done, done + FOLDERS), limit: PAGE }
+    const within = { folderIds: open.slice(done, done + FOLDERS_AT_ONCE), limit: PAGE }
     done += within.folderIds.length
     for await (const page of pagesOf<FileRecord>(after => files.listIn(ownerId, { ...within, after }))) {
       yield { files: page }

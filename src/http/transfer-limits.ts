@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { networkOf, siteOf } from '../accounts/network.ts'
 import { type FailureCode, Problem } from '../problems.ts'
@@ -23,6 +24,9 @@ const MAX_SHARED_ZIPS = 8
 /** Counts of the content of folders, of one account and of all: each reads many pages. */
 const MAX_COUNTS_PER_ACCOUNT = 1
 const MAX_COUNTS = 16
+
+/** Each takes a step at a time. */
+const MAX_ACTS_PER_ACCOUNT = 2
 
 /** Listings of the drive of one account, and of all. Further ones wait. */
 const MAX_LISTINGS_PER_ACCOUNT = 8
@@ -67,10 +71,12 @@ interface WaitingRequest {
 
 /**
  * The limits for accounts, for visitors, and for zips of both, which share those of networks; for counts of folders;
- * and for listings of the drive, which wait a while, unless their client leaves or the server stops.
+ * for acts on many files; and for listings of the drive, which wait a while, unless their client leaves or the server
+ * stops.
  */
 export function createTransferLimits (connections: Connections) {
   const inProgress = new Map<string, number>()
+  const lasting = new WeakMap<ServerResponse, Promise<unknown>>()
   const waiting = new Set<WaitingRequest>()
 
   function change (key: string, by: number): void {
@@ -85,9 +91,14 @@ export function createTransferLimits (connections: Connections) {
 
   function take (holders: readonly Holder[], { raw }: FastifyReply): void {
     for (const { key } of holders) change(key, 1)
-    connections.onceOver(raw, () => {
+    const end = () => {
       for (const { key } of holders) change(key, -1)
       startNext()
+    }
+    connections.onceOver(raw, () => {
+      const act = lasting.get(raw)
+      if (act === undefined) end()
+      else act.then(end, end)
     })
   }
 
@@ -141,7 +152,14 @@ export function createTransferLimits (connections: Connections) {
   const sharedZips = ofAll(MAX_SHARED_ZIPS, 'zips by links')
   const listings = ofAll(MAX_LISTINGS, 'listings')
   const counts = asRequests(ofAll(MAX_COUNTS, COUNTS))
+  const acts = ofAccount(MAX_ACTS_PER_ACCOUNT, 'acts on many files')
   return {
+    /** Counts a request as long as its act lasts, also if the client leaves. */
+    countUntil: <T>({ raw }: FastifyReply, act: Promise<T>): Promise<T> => {
+      lasting.set(raw, act)
+      return act
+    },
+    limitActs: limitBy(request => ({ ...acts(request), code: 'too_many_acts' })),
     limitTransfers: limitBy(transfers, ofNetwork),
     limitVisits: limitBy(shareOf(visits), visits, ofNetwork),
     limitZips: limitBy(ofAccount(MAX_ZIPS_PER_HOLDER, 'zips'), shareOf(zips), zips, transfers, ofNetwork),

@@ -35,7 +35,7 @@ export const tags = {
     description: 'Upload, list, download, rename, move and delete files.',
     paths: [
       '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock',
-      '/api/changes', '/api/zip'
+      '/api/changes', '/api/zip', '/api/moves', '/api/copies'
     ]
   },
   Folders: {
@@ -46,7 +46,8 @@ export const tags = {
     description: 'Former contents of files, and deleted files: list, restore, delete for good.',
     paths: [
       '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}',
-      '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}'
+      '/api/trash', '/api/trash/deletions', '/api/trash/restore', '/api/trash/deletions/{id}',
+      '/api/trash/{id}/restore', '/api/trash/{id}'
     ]
   },
   Uploads: {
