@@ -33,6 +33,19 @@ CREATE TABLE `folders` (
 CREATE UNIQUE INDEX `folders_path` ON `folders` (`owner_id`,`path`);--> statement-breakpoint
 CREATE UNIQUE INDEX `folders_parent_name` ON `folders` (`owner_id`,`parent_id`,`name`);--> statement-breakpoint
 CREATE INDEX `folders_owner` ON `folders` (`owner_id`,`id`);--> statement-breakpoint
+CREATE TABLE `deletions` (
+	`id` text PRIMARY KEY NOT NULL,
+	`owner_id` integer NOT NULL,
+	`kind` text NOT NULL,
+	`name` text NOT NULL,
+	`files` integer NOT NULL,
+	`folders` integer NOT NULL,
+	`size` integer NOT NULL,
+	`deleted_at` integer NOT NULL,
+	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE INDEX `deletions_owner` ON `deletions` (`owner_id`,`deleted_at`,`id`);--> statement-breakpoint
 CREATE TABLE `kept` (
 	`id` text PRIMARY KEY NOT NULL,
 	`owner_id` integer NOT NULL,
@@ -47,11 +60,13 @@ CREATE TABLE `kept` (
 	`modified_at` integer,
 	`deleted_with` text,
 	`properties` text,
+	`folder` text,
 	FOREIGN KEY (`owner_id`) REFERENCES `accounts`(`id`) ON UPDATE no action ON DELETE no action
 );
 --> statement-breakpoint
 CREATE INDEX `kept_owner` ON `kept` (`owner_id`,`kept_at`,`id`,`size`);--> statement-breakpoint
 CREATE INDEX `kept_trash` ON `kept` (`owner_id`,`kept_at`,`id`) WHERE "kept"."name" is not null;--> statement-breakpoint
+CREATE INDEX `kept_alone` ON `kept` (`owner_id`,`kept_at`,`id`) WHERE "kept"."name" is not null and "kept"."deleted_with" is null;--> statement-breakpoint
 CREATE INDEX `kept_file` ON `kept` (`file_id`,`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_age` ON `kept` (`kept_at`,`id`);--> statement-breakpoint
 CREATE INDEX `kept_deletion` ON `kept` (`owner_id`,`deleted_with`,`kept_at`,`id`) WHERE "kept"."deleted_with" is not null;--> statement-breakpoint

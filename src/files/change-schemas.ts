@@ -76,7 +76,7 @@ export const listChanges = {
   description: 'Lists what has changed in your files and folders since an earlier request, whoever changed it: for a ' +
     'copy that is kept up to date, or a view. None is missing, and they are in order. Start without a cursor: the ' +
     'response has no changes, and `reset` is true. If `limit` is reached, more may follow. With `wait`, the response ' +
-    'comes within a second of a change. Changes are kept for 30 days, and of an account the latest 20,000. After a ' +
+    'comes within a second of a change. Changes are kept for 30 days, and of an account the latest 100,000. After a ' +
     'response without changes use its `next` too, so that the cursor does not become too old.\n\nTo keep a copy: get ' +
     'a cursor, then list all folders (`GET /api/folders?all=true`) and all files (`GET /api/files`), and keep them ' +
     'by `id`. Then go on with `next`: for each change, set what your copy has at `id` to `file` or `folder`, and if ' +

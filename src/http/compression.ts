@@ -16,7 +16,10 @@ declare module 'fastify' {
  * content, if others choose a part of that (BREACH): never one with a secret, token, code or address of a link, and
  * never bytes of users.
  */
-const LISTS = new Set(['/api/changes', '/api/files', '/api/files/:name/versions', '/api/folders', '/api/trash'])
+const LISTS = new Set([
+  '/api/changes', '/api/files', '/api/files/:name/versions', '/api/folders', '/api/trash', '/api/trash/deletions',
+  '/api/trash/deletions/:id'
+])
 
 /** What is shorter fits into one packet. */
 const MIN_BYTES = 1400

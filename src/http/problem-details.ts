@@ -58,6 +58,9 @@ export const ProblemDetails = SharedObject('Problem', 'Why a request failed (RFC
     description: 'For `file_locked`: those of `locked` that are folders.'
   })),
   limit: Type.Optional(Count('For `file_too_large`: how many bytes a file may have.', 1000)),
+  lost: Type.Optional(Count(
+    'For `trash_full`: how many of the oldest versions and deleted files would be deleted for good.', 100
+  )),
   remaining: Type.Optional(Count('For `quota_exceeded` and `link_limit_reached`: how much can still be stored.', 100)),
   unit: Type.Optional(Type.Union([Type.Literal('bytes'), Type.Literal('files')], {
     description: 'What `remaining` counts. Folders count as files.',

@@ -6,7 +6,7 @@ import type { Engine } from './engine.ts'
 import { fileColumns, hasPath } from './columns.ts'
 import { type TreeSlot, requireFree } from './folder-tree.ts'
 import type { Retention } from './retention.ts'
-import type { RetainedRow } from './retention-records.ts'
+import type { Deletion, RetainedRow } from './retention-records.ts'
 import { targetsOf, targetsOfNew, targetsOfRemoval } from './lock-guard.ts'
 import { bytesToEvict, type Owner, refuseBeyondQuota, usedBy } from './owners.ts'
 import { splitPath } from './paths.ts'
@@ -36,8 +36,8 @@ type RemovedFile = Pick<StoreContext, 'owner' | 'current' | 'time'>
 
 interface FileRemoval { readonly precondition: Conditions, readonly isPermanent: boolean }
 
-/** `deletedWith`: the recursive deletion that takes the files; null for one that is deleted alone. */
-interface RemovalOfAll { readonly isPermanent: boolean, readonly deletedWith: string | null }
+/** `deletion`: that of a folder or of many files; null for a file that is deleted alone. */
+interface RemovalOfAll { readonly isPermanent: boolean, readonly deletion: Deletion | null }
 
 /** Where the new content of a file comes from: an upload with a lease, a version, or a file that was deleted for it. */
 interface ContentOrigin {
@@ -50,7 +50,7 @@ interface ContentOrigin {
 export type FileContents = ReturnType<typeof createFileContents>
 
 export function createFileContents ({
-  engine, owners, tree, retention, guard, changeLog, discard, retentionPolicy
+  engine, owners, tree, retention, deletions, guard, changeLog, discard, retentionPolicy
 }: BaseServices & { retention: Retention }) {
   const { tables } = engine
   const { files } = tables
@@ -142,7 +142,7 @@ export function createFileContents ({
   function * removeAll (
     { owner, time }: Omit<RemovedFile, 'current'>,
     removed: readonly FileRecord[],
-    { isPermanent, deletedWith }: RemovalOfAll
+    { isPermanent, deletion }: RemovalOfAll
   ): Rule<void> {
     const ids = removed.map(({ id }) => id)
     const blobIds = removed.map(({ blobId }) => blobId)
@@ -152,7 +152,12 @@ export function createFileContents ({
     const keptAt = Math.max(...removed.map(file => updateTimeOf(file, time)))
     const [versions] = yield * pipeline(
       isKept ? undefined : retention.versionsOf(ids),
-      isKept ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith }) : discard(blobIds, time),
+      isKept
+        ? retention.keepDeleted(owner.id, ids, { keptAt, deletedWith: deletion?.id ?? null })
+        : discard(blobIds, time),
+      isKept && deletion !== null
+        ? deletions.add(owner.id, deletion, { files: keptCount, folders: 0, size: bytes }, keptAt)
+        : undefined,
       changeLog.deleted(ids, time),
       queries.remove({ ids }),
       owners.charge(owner.id, {
@@ -196,7 +201,7 @@ export function createFileContents ({
       if (current === undefined) return
       if (!overwrites) throw fileTaken(current.name)
       yield * guard.end({ owner, time }, current.name)
-      yield * removeAll({ owner, time }, [current], { isPermanent: false, deletedWith: null })
+      yield * removeAll({ owner, time }, [current], { isPermanent: false, deletion: null })
     },
 
     /**
@@ -226,7 +231,7 @@ export function createFileContents ({
       if (current === undefined) throw new Problem('not_found')
       yield * guard.admit({ owner, current, time }, precondition, targetsOfRemoval(current.name))
       yield * guard.end({ owner, time }, current.name)
-      yield * removeAll({ owner, time }, [current], { isPermanent, deletedWith: null })
+      yield * removeAll({ owner, time }, [current], { isPermanent, deletion: null })
     },
 
     /** Gives a file the content of a version. @throws precondition_failed, file_locked, quota_exceeded. */

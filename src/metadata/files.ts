@@ -1,5 +1,5 @@
 import { and, asc, between, eq, gt } from 'drizzle-orm'
-import { fileTaken, Problem } from '../problems.ts'
+import { codeAmong, fileTaken, Problem } from '../problems.ts'
 import type { Conditions, Destination } from './conditions.ts'
 import type { Engine } from './engine.ts'
 import { fileColumns, hasPath, isInFolder } from './columns.ts'
@@ -14,8 +14,12 @@ import {
 } from './rule.ts'
 import { splitPath } from './paths.ts'
 import type { FileRecord, NewFile, Quota } from './records.ts'
+import type { Deletion } from './retention-records.ts'
 import type { Services } from './services.ts'
 import type { StoreResult } from './upload-records.ts'
+
+/** Why one of many files is not deleted. */
+const REFUSALS = ['not_found', 'precondition_failed', 'file_locked'] as const
 
 /**
  * Files by owner and name. A name is a path. A write that stores, moves or restores a file makes its missing parents in
@@ -110,6 +114,12 @@ export function createFiles (services: Services) {
       return { file, newFolders: place.missing.length }
     }),
 
+    /** A free path for a file or folder in the folder of this one, which has a number if it must. @throws not_found. */
+    findFree: read(function * (ownerId: number, path: string): Rule<string> {
+      const { folder, name } = splitPath(path)
+      return yield * tree.freePath(ownerId, { id: yield * tree.idOf(ownerId, folder), path: folder }, name)
+    }),
+
     /** Whether the owner has a file of `minBytes` to `maxBytes`, both inclusive, directly in a folder. */
     hasOfSize: read((ownerId: number, within: { folder: string, minBytes: number, maxBytes: number }) =>
       queries.ofSize({ ownerId, ...within }, isAny)),
@@ -185,6 +195,29 @@ export function createFiles (services: Services) {
         owners.lock(ownerId), contents.find(ownerId, name), engine.now()
       )
       yield * contents.remove({ owner, current, time }, removal)
+    }),
+
+    /** Moves files with different names to the trash. Returns why others are refused, by name. */
+    removeMany: write(function * (
+      ownerId, wanted: readonly { readonly name: string, readonly id?: string | undefined }[], deletion: Deletion
+    ) {
+      const [owner, time, ...found] = yield * pipeline(
+        owners.lock(ownerId), engine.now(), ...wanted.map(({ name }) => contents.find(ownerId, name))
+      )
+      const removed: FileRecord[] = []
+      const refused = new Map<string, typeof REFUSALS[number]>()
+      for (const [index, { name, id }] of wanted.entries()) {
+        const current = found[index]
+        try {
+          if (current === undefined) throw new Problem('not_found')
+          yield * guard.admit({ owner, current, time }, { id }, targetsOfRemoval(name))
+          removed.push(current)
+        } catch (error) {
+          refused.set(name, codeAmong(REFUSALS, error))
+        }
+      }
+      if (removed.length > 0) yield * contents.removeAll({ owner, time }, removed, { isPermanent: false, deletion })
+      return refused
     })
   }
 }

@@ -5,7 +5,9 @@ import type { Engine } from './engine.ts'
 import { folderColumns, isBelow } from './columns.ts'
 import type { FolderCopy } from './folder-records.ts'
 import { type Owner, type Owners, unitBeyond, usedBy } from './owners.ts'
-import { ancestorsOf, boundsBelow, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, splitPath } from './paths.ts'
+import {
+  ancestorsOf, boundsBelow, joinPath, MAX_FOLDER_BYTES, MAX_FOLDER_SEGMENTS, numberedName, splitPath
+} from './paths.ts'
 import type { Amount, Quota } from './records.ts'
 import {
   existing, first, isAny, matching, pipeline, placeholders, prepared, query, type QueryRule, type Rule
@@ -71,9 +73,27 @@ export function createFolderTree (engine: Engine, owners: Owners, changeLog: Cha
     return Number(added?.id)
   }
 
+  function * isTaken (ownerId: number, folderId: number, path: string): Rule<boolean> {
+    const [folder, isFile] = yield * pipeline(find(ownerId, path), hasFile(ownerId, folderId, path))
+    return folder !== undefined || isFile
+  }
+
   return {
     find,
     add,
+
+    /** A free path in a folder, and the one before it is taken: found in as many steps as the number has bits. */
+    * freePath (ownerId: number, { id, path }: Pick<FolderRow, 'id' | 'path'>, name: string): Rule<string> {
+      const numbered = (number: number) => joinPath(path, numberedName(name, number))
+      let [taken, free] = [0, 1]
+      while (yield * isTaken(ownerId, id, numbered(free))) [taken, free] = [free, free * 2]
+      while (free - taken > 1) {
+        const middle = Math.floor((taken + free) / 2)
+        if (yield * isTaken(ownerId, id, numbered(middle))) taken = middle
+        else free = middle
+      }
+      return numbered(free)
+    },
 
     /** The id of a folder; 0 for the root. @throws not_found. */
     * idOf (ownerId: number, path: string): Rule<number> {

@@ -288,14 +288,14 @@ export function createTables (dialect: Dialect) {
     index('folders_owner').on(columns.ownerId, columns.id)
   ])
 
-  /** Versions of files, and deleted files with their last content. */
+  /** Versions of files, deleted files with their last content, and deleted folders, which have none. */
   const kept = table('kept', named({
-    // Of the blob: it is what is kept.
+    // Of the blob: it is what is kept. Of a folder, that of its deletion and its path.
     id: keyOfRow,
     ownerId: owner,
-    // A file that is restored gets its id back.
+    // A file that is restored gets its id back. That of a folder is negative.
     fileId: number,
-    // Of a deleted file; null for a version.
+    // Of a deleted file; null for a version and a folder.
     name: optional.key,
     size: number,
     type: text,
@@ -307,19 +307,38 @@ export function createTables (dialect: Dialect) {
     // When it was replaced or deleted.
     keptAt: number,
     modifiedAt: optional.number,
-    // The recursive deletion of a folder that took it; null if it was deleted alone.
+    // The deletion of a folder or of many files that took it; null if it was deleted alone.
     deletedWith: optional.key,
     // Of a deleted file.
-    properties: json<readonly Property[]>
+    properties: json<readonly Property[]>,
+    // The path of a deleted folder; null for all else.
+    folder: optional.key
   }), columns => [
     // With the size, because only content that is not empty makes room.
     index('kept_owner').on(columns.ownerId, columns.keptAt, columns.id, columns.size),
     index('kept_trash').on(columns.ownerId, columns.keptAt, columns.id).where(isNotNull(columns.name)),
+    index('kept_alone').on(columns.ownerId, columns.keptAt, columns.id)
+      .where(sql`${isNotNull(columns.name)} and ${isNull(columns.deletedWith)}`),
     index('kept_file').on(columns.fileId, columns.keptAt, columns.id),
     index('kept_age').on(columns.keptAt, columns.id),
     index('kept_deletion').on(columns.ownerId, columns.deletedWith, columns.keptAt, columns.id)
       .where(isNotNull(columns.deletedWith))
   ])
+
+  /** What deletions of folders and of many files have in the trash. A row ends with the last of that. */
+  const deletions = table('deletions', named({
+    // The `deletedWith` of what is in the trash.
+    id: keyOfRow,
+    ownerId: owner,
+    kind: word<'file' | 'folder' | 'many'>,
+    // The path of what was deleted; of many, that of the folder that all of them were in.
+    name: key,
+    files: number,
+    folders: number,
+    // Of the files, without their versions.
+    size: number,
+    deletedAt: number
+  }), columns => [index('deletions_owner').on(columns.ownerId, columns.deletedAt, columns.id)])
 
   /** Write locks. A row that has expired locks nothing. */
   const locks = table('locks', named({
@@ -481,6 +500,7 @@ export function createTables (dialect: Dialect) {
     files,
     folders,
     kept,
+    deletions,
     locks,
     changes,
     links,

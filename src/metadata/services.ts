@@ -4,6 +4,7 @@ import { createBlobs, createDiscard, type DatabaseBlobMethods } from './blobs.ts
 import { createChangeLog } from './change-log.ts'
 import { createChanges } from './changes.ts'
 import { createClaims, createOneTimeSecrets } from './claims.ts'
+import { createDeletions } from './deletions.ts'
 import type { Engine } from './engine.ts'
 import { createEvents, createEventWriter } from './events.ts'
 import { createFactorChanges } from './factor-changes.ts'
@@ -55,6 +56,7 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     owners,
     changeLog,
     tree: createFolderTree(engine, owners, changeLog),
+    deletions: createDeletions(engine),
     discard: createDiscard(engine, noteRemoval),
     members: createMembers(engine),
     guard: createLockGuard(engine, options.ids),

@@ -35,18 +35,19 @@ export const tags = {
     description: 'Upload, list, download, rename, move and delete files.',
     paths: [
       '/', '/api/files', '/uploads/{name}', '/api/files/{name}', '/api/files/{name}/copy', '/api/files/{name}/lock',
-      '/api/changes', '/api/zip'
+      '/api/changes', '/api/zip', '/api/moves', '/api/copies'
     ]
   },
   Folders: {
     description: 'List, create, move and delete folders.',
-    paths: ['/api/folders', '/api/folders/{name}', '/api/folders/{name}/lock']
+    paths: ['/api/folders', '/api/folders/{name}', '/api/folders/{name}/usage', '/api/folders/{name}/lock']
   },
   'Versions and trash': {
     description: 'Former contents of files, and deleted files: list, restore, delete for good.',
     paths: [
       '/api/files/{name}/versions', '/api/files/{name}/versions/{id}/restore', '/api/files/{name}/versions/{id}',
-      '/api/trash', '/api/trash/restore', '/api/trash/{id}/restore', '/api/trash/{id}'
+      '/api/trash', '/api/trash/deletions', '/api/trash/restore', '/api/trash/deletions/{id}',
+      '/api/trash/{id}/restore', '/api/trash/{id}'
     ]
   },
   Uploads: {

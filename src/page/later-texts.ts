@@ -249,7 +249,15 @@ export const texts = {
     use: 'Use the shortcuts / and ?',
     useHint: 'Turn them off if you control this device by voice.',
     groups: [
-      { name: 'Anywhere', keys: [['/', 'Search'], ['?', 'Show this list'], ['Escape', 'Close or cancel']] },
+      {
+        name: 'Anywhere',
+        keys: [
+          ['/', 'Search'],
+          ['?', 'Show this list'],
+          ['Ctrl+Z', 'Undo the last act, while its message is shown'],
+          ['Escape', 'Close or cancel']
+        ]
+      },
       {
         name: 'In the list of files',
         keys: [
@@ -260,6 +268,7 @@ export const texts = {
           ['A–Z', 'Move to a name that begins with what you type'],
           ['Enter', 'Open'],
           ['F2', 'Rename'],
+          ['Menu Shift+F10', 'Open the menu'],
           ['Delete', 'Move to the trash']
         ]
       },

@@ -8,9 +8,10 @@ interface Parts {
   readonly AccountView: typeof import('./account/account-view.tsx').AccountView
   readonly CodeDialog: typeof import('./factors/code-dialog.tsx').CodeDialog
   readonly CopyDialog: typeof import('./files/entry-dialogs.tsx').CopyDialog
+  readonly EntryDetails: typeof import('./files/entry-details.tsx').EntryDetails
+  readonly FolderDialog: typeof import('./files/folder-dialog.tsx').FolderDialog
   readonly LinkDialog: typeof import('./links/link-dialog.tsx').LinkDialog
   readonly LinksView: typeof import('./links/links-view.tsx').LinksView
-  readonly MoveDialog: typeof import('./files/move-dialog.tsx').MoveDialog
   readonly NewFolder: typeof import('./files/entry-dialogs.tsx').NewFolder
   readonly Preview: typeof import('./files/preview.tsx').Preview
   readonly RemovalQuestion: typeof import('./files/entry-dialogs.tsx').RemovalQuestion
@@ -26,6 +27,9 @@ export { provide as provideParts, load as loadParts }
 
 const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}>{missing}</MissingView>
 
+/** In a panel or a dialog. */
+export const EntryDetails = part('EntryDetails', missing => missing)
+
 export const AccountView = part('AccountView', viewOf(texts.views.account))
 export const LinksView = part('LinksView', viewOf(texts.views.links))
 export const TrashView = part('TrashView', viewOf(texts.views.trash))
@@ -37,8 +41,8 @@ export const CodeDialog = part('CodeDialog', missingDemand)
 export const SetUpDialog = part('SetUpDialog', missingDemand)
 
 export const CopyDialog = part('CopyDialog', missingDialog)
+export const FolderDialog = part('FolderDialog', missingDialog)
 export const LinkDialog = part('LinkDialog', missingDialog)
-export const MoveDialog = part('MoveDialog', missingDialog)
 export const NewFolder = part('NewFolder', missingDialog)
 export const Preview = part('Preview', missingDialog)
 export const RemovalQuestion = part('RemovalQuestion', missingDialog)

@@ -4,7 +4,8 @@ import { AccountView } from './account/account-view.tsx'
 import { CodeDialog } from './factors/code-dialog.tsx'
 import { SetUpDialog } from './factors/set-up-dialog.tsx'
 import { CopyDialog, NewFolder, RemovalQuestion } from './files/entry-dialogs.tsx'
-import { MoveDialog } from './files/move-dialog.tsx'
+import { EntryDetails } from './files/entry-details.tsx'
+import { FolderDialog } from './files/folder-dialog.tsx'
 import { Preview } from './files/preview.tsx'
 import { TrashView } from './files/trash-view.tsx'
 import { Versions } from './files/versions.tsx'
@@ -17,9 +18,10 @@ export const parts = {
   AccountView,
   CodeDialog,
   CopyDialog,
+  EntryDetails,
+  FolderDialog,
   LinkDialog,
   LinksView,
-  MoveDialog,
   NewFolder,
   Preview,
   RemovalQuestion,

@@ -1,11 +1,8 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { ShortcutsDialog } from './later.tsx'
-import { listen } from './listen.ts'
+import { isBusy, listen } from './listen.ts'
 import { areOn } from './shortcut-setting.ts'
-
-/** What uses the keys itself. */
-const KEY_USERS = 'input, textarea, select, [contenteditable], [role="menu"]'
 
 /** Whether the dialog is open. */
 const isOpen = signal(false)
@@ -26,12 +23,6 @@ function press (event: KeyboardEvent): void {
   if (key === '?') showShortcuts()
   else if (key !== '/' || !focusSearch()) return
   event.preventDefault()
-}
-
-/** Whether keys belong to what has the focus: a field, a dialog or a menu. */
-function isBusy (target: EventTarget | null): boolean {
-  const isField = target instanceof Element && target.closest(KEY_USERS) !== null
-  return isField || document.querySelector('dialog[open]') !== null
 }
 
 /** Focuses the search of the view, if it has one. Returns whether it has. */

@@ -85,6 +85,8 @@ export const texts = {
     copySubmit: 'Make the copy',
     copied: (name: string) => `Copied to ${visibleName(name)}`,
     renamed: (name: string) => `Renamed to ${visibleName(name)}`,
+    slash: 'A name can’t have a slash (/): it separates folders. To change the folder, choose “Move”.',
+    notUndone: (why: string) => `Not undone: ${why}`,
     deleted: (name: string) => `Moved to the trash: ${visibleName(name)}`,
     deletedForGood: (name: string) => `Deleted for good: ${visibleName(name)}`,
     removed: (name: string) => `Deleted: ${visibleName(name)}`,
@@ -108,6 +110,7 @@ export const texts = {
       replaced: 'Replaced',
       sha256: 'SHA-256'
     },
+    more: 'More',
     downloadFailed: (name: string) => `Download failed: ${visibleName(name)}`,
     notCopied: 'The browser does not allow copying.',
     versionsOf: (name: string) => `Versions of ${visibleName(name)}`,
@@ -191,8 +194,10 @@ export const texts = {
     missingHint: 'It may have been renamed, moved or deleted.',
     goUp: 'Go up to',
     move: 'Move',
-    moveTitle: (name: string) => `Move ${visibleName(name)}`,
-    moveHere: 'Move here',
+    acts: {
+      move: { title: (name: string) => `Move ${visibleName(name)}`, submit: 'Move here' },
+      copy: { title: (name: string) => `Copy ${visibleName(name)}`, submit: 'Copy here' }
+    },
     noneInside: 'No other folders in here.',
     moved: (name: string, folder: string) =>
       `Moved to ${folder === '' ? 'Files' : visibleName(folder)}: ${visibleName(name)}`,
@@ -202,6 +207,18 @@ export const texts = {
     deleted: (name: string) => `Moved to the trash with its contents: ${visibleName(name)}`,
     restored: (count: string) => count === '1' ? '1 file restored.' : `${count} files restored.`,
     kept: (count: string) => `${count} could not be restored and stayed in the trash.`
+  },
+  details: {
+    show: 'Details',
+    titleOf: (name: string) => `Details of ${visibleName(name)}`,
+    folder: 'Folder',
+    contents: 'Contents',
+    counting: 'Counting…',
+    countAgain: 'Count again',
+    versions: 'Older versions',
+    showVersions: 'Versions',
+    links: 'Links',
+    none: 'None'
   },
   uploads: {
     title: 'Uploads',

@@ -30,7 +30,7 @@ export const discardedBlobs = sqliteTable('discarded_blobs', {
 export const {
   accounts, tokens, attempts, accountNetworks, events,
   totpSecrets, passkeys, recoveryCodes, oneTimeSecrets, usedChallenges,
-  files, folders, kept, locks, changes, links, linkNetworks, uploads, blobLeases
+  files, folders, kept, deletions, locks, changes, links, linkNetworks, uploads, blobLeases
 } = createTables(dialect as unknown as Dialect)
 
 /** One row: the id of the installation, which is the audience of its tokens, and its epoch. */
