@@ -18,6 +18,8 @@ interface Parts {
   readonly SetUpDialog: typeof import('./factors/set-up-dialog.tsx').SetUpDialog
   readonly ShortcutsDialog: typeof import('./shortcuts-dialog.tsx').ShortcutsDialog
   readonly TrashView: typeof import('./files/trash-view.tsx').TrashView
+  readonly UnfinishedList: typeof import('./uploads/unfinished-list.tsx').UnfinishedList
+  readonly UploadRows: typeof import('./uploads/upload-rows.tsx').UploadRows
   readonly Versions: typeof import('./files/versions.tsx').Versions
 }
 
@@ -27,7 +29,9 @@ export { provide as provideParts, load as loadParts }
 
 const viewOf = (title: string) => (missing: VNode) => <MissingView title={title}>{missing}</MissingView>
 
-/** In a panel or a dialog. */
+// In a panel or a dialog.
+export const UploadRows = part('UploadRows', missing => missing)
+export const UnfinishedList = part('UnfinishedList', () => <></>)
 export const EntryDetails = part('EntryDetails', missing => missing)
 
 export const AccountView = part('AccountView', viewOf(texts.views.account))

@@ -12,6 +12,8 @@ import { Versions } from './files/versions.tsx'
 import { LinkDialog } from './links/link-dialog.tsx'
 import { LinksView } from './links/links-view.tsx'
 import { ShortcutsDialog } from './shortcuts-dialog.tsx'
+import { UnfinishedList } from './uploads/unfinished-list.tsx'
+import { UploadRows } from './uploads/upload-rows.tsx'
 
 /** The components that are not in the first view of the page. */
 export const parts = {
@@ -28,5 +30,7 @@ export const parts = {
   SetUpDialog,
   ShortcutsDialog,
   TrashView,
+  UnfinishedList,
+  UploadRows,
   Versions
 }

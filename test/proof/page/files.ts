@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core'
 import { visibleName } from '../../../src/page/visible-name.ts'
 import { isProof, KIB } from '../../kit/sizes.ts'
-import { browserTest, enter, isFocused, shows, tabTo } from '../browser.ts'
+import { browserTest, enter, isFocused, phone, shows, tabTo } from '../browser.ts'
 import {
-  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, refusal,
-  savedBy, undo, visitAs
+  choose, deafen, dialogButton, fileButton, hold, menuButton, namesOf, noDialog, notice, PDF, PICTURE, press, putMany,
+  refusal, savedBy, undo, visitAs
 } from '../files-page.ts'
 import { checkAccessible, checkFits, goTo, hasFocusIn, PASSWORD, type PageVisit } from '../page.ts'
 
@@ -373,4 +373,24 @@ browserTest('a preview loads with a new token after a revocation, and after a ne
   await noDialog(page)
   await page.getByText('No files yet').waitFor()
   t.ok(await hasFocusIn(page.getByRole('main')))
+})
+
+browserTest('on a phone all tools are in one row, and the first file is near the top', async t => {
+  const names = Array.from({ length: 40 }, (_, index) => `f${index}.txt`)
+  const visit = await visitAs(t, { 'folder/a.txt': 'x' }, phone)
+  const { page } = visit
+  await putMany(visit, names)
+  const middlesOf = (selector: string) => page.locator(selector).evaluateAll(elements =>
+    elements.map(element => element.getBoundingClientRect()).filter(({ width }) => width > 1).map(({ top, bottom }) => (top + bottom) / 2))
+  const firstRow = page.locator('.grid .body .row').first()
+  for (const heading of ['Files', 'folder']) {
+    await page.getByRole('heading', { name: heading, level: 2 }).waitFor()
+    await shows(t, () => firstRow.evaluate(row => row.getBoundingClientRect().top < 220), true, `${heading}: within 220 px`)
+    const middles = await middlesOf('.toolbar > :is(.search, .letters-button, .order, .layouts)')
+    t.ok(middles.length >= 3)
+    for (const middle of middles) t.ok(Math.abs(middle - Number(middles[0])) < 1, `${heading}: ${middles.join(', ')}`)
+    await checkFits(t, page, heading)
+    await checkAccessible(t, page, `${heading} on a phone`)
+    if (heading === 'Files') await page.getByRole('link', { name: 'folder', exact: true }).click()
+  }
 })
