@@ -25,6 +25,8 @@ import { createRetention } from './retention.ts'
 import type { RetentionPolicy } from './retention-records.ts'
 import { createRetentionRemovals } from './retention-removals.ts'
 import { createSealedTexts } from './sealed-texts.ts'
+import { createSearchTurns } from './searches.ts'
+import { createSortKeys } from './sort-keys.ts'
 import { createTokenRemover, createTokens } from './tokens.ts'
 import { createTrash } from './trash.ts'
 import { createUploads } from './uploads.ts'
@@ -55,6 +57,7 @@ function createBase ({ engine: unwatched, ...options }: ServiceOptions) {
     owners,
     changeLog,
     tree: createFolderTree(engine, owners, changeLog),
+    turns: createSearchTurns(engine),
     discard: createDiscard(engine, noteRemoval),
     members: createMembers(engine),
     guard: createLockGuard(engine, options.ids),
@@ -96,6 +99,7 @@ export function createRepositories ({ openAttempts, discardedBlobs, ...options }
     events: createEvents(services),
     files: createFiles(services),
     folders: createFolders(services),
+    sortKeys: createSortKeys(services),
     changes: createChanges(services),
     versions: createVersions(services),
     trash: createTrash(services),
